@@ -1,0 +1,1 @@
+//! Hoist's wire: topics, messages, strict encoding, signatures and the access rules.
