@@ -1,1 +1,22 @@
 //! Hoist's wire: topics, messages, strict encoding, signatures and the access rules.
+//!
+//! No I/O, no clock, no randomness, no threads: everything here is a function of its
+//! arguments, and builds without the standard library. `docs/wire.md` is the same in
+//! prose, for other languages.
+#![no_std]
+
+extern crate alloc;
+
+pub mod access;
+// pub mod admission;
+// pub mod bundle;
+// pub mod codec;
+// pub mod device;
+// pub mod envelope;
+// pub mod head;
+pub mod id;
+// pub mod reason;
+// pub mod release;
+// pub mod root;
+// pub mod status;
+pub mod topic;

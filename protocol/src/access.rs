@@ -1,0 +1,304 @@
+//! Who may publish and subscribe what, as data: the one rule table. The front door
+//! enforces it, and the files of external brokers are rendered from it. Nothing here
+//! authenticates anybody.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DeviceId, GroupId, Shard, UserId};
+use crate::topic::{Topic, TopicError, Topics, check_filter, check_topic, covers, matches};
+
+/// What an operator may do; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads everything, changes nothing.
+    Viewer,
+    /// Adds releases, creates and ends deployments.
+    Deployer,
+    /// Manages devices, groups and users.
+    Admin,
+}
+
+/// Who a connection is, once authenticated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// A device; its client id and user name are its id.
+    Device(DeviceId),
+    /// A person or program with commands.
+    User {
+        /// Its name, a level of its command topics.
+        user: UserId,
+        /// What it may do.
+        role: Role,
+        /// The only groups it may change; empty means all.
+        groups: Vec<GroupId>,
+    },
+    /// The orchestrator.
+    Service,
+}
+
+/// Which class of principals a rule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// Every device.
+    Device,
+    /// Every user, whatever the role: commands above a role are refused by the
+    /// orchestrator with `E_ROLE`, so that they are answered.
+    User,
+    /// The orchestrator.
+    Service,
+}
+
+/// What a rule allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// PUBLISH, and being a last will.
+    Publish,
+    /// SUBSCRIBE.
+    Subscribe,
+}
+
+/// One row: `party` may do `action` on what `pattern` matches. `{self}` stands for the
+/// device id or user name, `{shard}` for the device's shard; the namespace goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// For whom.
+    pub party: Party,
+    /// Allowed to do what.
+    pub action: Action,
+    /// On which topics, below the namespace.
+    pub pattern: &'static str,
+}
+
+const fn rule(party: Party, action: Action, pattern: &'static str) -> Rule {
+    Rule {
+        party,
+        action,
+        pattern,
+    }
+}
+
+/// The whole table; what no row allows is denied.
+pub const RULES: &[Rule] = &[
+    rule(Party::Device, Action::Publish, "s/{shard}/{self}"),
+    rule(Party::Device, Action::Publish, "p/{shard}/{self}"),
+    rule(Party::Device, Action::Publish, "i/{shard}/{self}"),
+    rule(Party::Device, Action::Publish, "n/{shard}/{self}"),
+    rule(Party::Device, Action::Subscribe, "d/{self}"),
+    rule(Party::Device, Action::Subscribe, "s/{shard}/{self}"),
+    rule(Party::Device, Action::Subscribe, "p/{shard}/{self}"),
+    rule(Party::Device, Action::Subscribe, "g/+"),
+    rule(Party::Device, Action::Subscribe, "r/+"),
+    rule(Party::Device, Action::Subscribe, "b/+"),
+    rule(Party::Device, Action::Subscribe, "k/+"),
+    rule(Party::User, Action::Publish, "cmd/{self}/+/+"),
+    rule(Party::User, Action::Subscribe, "reply/{self}/#"),
+    rule(Party::User, Action::Subscribe, "s/#"),
+    rule(Party::User, Action::Subscribe, "p/#"),
+    rule(Party::User, Action::Subscribe, "i/#"),
+    rule(Party::User, Action::Subscribe, "view/#"),
+    rule(Party::User, Action::Subscribe, "event/#"),
+    rule(Party::Service, Action::Publish, "#"),
+    rule(Party::Service, Action::Subscribe, "#"),
+];
+
+impl Rule {
+    /// The rule's topic filter for one principal, or `None` when it is for others.
+    #[must_use]
+    pub fn filter(&self, principal: &Principal, topics: &Topics) -> Option<String> {
+        let below = match (self.party, principal) {
+            (Party::Device, Principal::Device(device)) => self
+                .pattern
+                .replace("{shard}", &alloc::format!("{}", Shard::of(device)))
+                .replace("{self}", device.as_str()),
+            (Party::User, Principal::User { user, .. }) => {
+                self.pattern.replace("{self}", user.as_str())
+            }
+            (Party::Service, Principal::Service) => self.pattern.into(),
+            _ => return None,
+        };
+        Some(topics.filter(&below))
+    }
+}
+
+/// Why a PUBLISH, will or SUBSCRIBE is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The topic or filter itself is malformed (`E_TOPIC`).
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// No rule allows it (`E_ACCESS`).
+    #[error("no access rule allows this client that topic")]
+    Rule,
+}
+
+/// Whether a principal may publish on a topic, or leave a will there.
+///
+/// # Errors
+/// [`Denied`] with the reason.
+pub fn may_publish(principal: &Principal, topics: &Topics, topic: &str) -> Result<(), Denied> {
+    check_topic(topic)?;
+    let allowed = filters(principal, topics, Action::Publish).any(|filter| matches(&filter, topic));
+    if !allowed {
+        return Err(Denied::Rule);
+    }
+    topics.parse(topic)?;
+    Ok(())
+}
+
+/// Whether a principal may subscribe to a filter: everything it can match is allowed.
+///
+/// # Errors
+/// [`Denied`] with the reason.
+pub fn may_subscribe(principal: &Principal, topics: &Topics, filter: &str) -> Result<(), Denied> {
+    check_filter(filter)?;
+    if filters(principal, topics, Action::Subscribe).any(|allowed| covers(&allowed, filter)) {
+        Ok(())
+    } else {
+        Err(Denied::Rule)
+    }
+}
+
+fn filters(principal: &Principal, topics: &Topics, action: Action) -> impl Iterator<Item = String> {
+    RULES
+        .iter()
+        .filter(move |rule| rule.action == action)
+        .filter_map(move |rule| rule.filter(principal, topics))
+}
+
+/// Whether a topic is read by one client besides the orchestrator's own subscriptions,
+/// so that a broker need not route it (a device's own head, a user's replies, commands).
+#[must_use]
+pub fn single_reader(topic: &Topic) -> bool {
+    matches!(
+        topic,
+        Topic::DeviceHead(_) | Topic::Reply { .. } | Topic::Command { .. }
+    )
+}
+
+/// The role a verb needs, or `None` for a verb that does not exist.
+///
+/// ```
+/// use hoist_protocol::access::{Role, verb_role};
+/// assert_eq!(verb_role("deploy"), Some(Role::Deployer));
+/// assert_eq!(verb_role("dance"), None);
+/// ```
+#[must_use]
+pub fn verb_role(verb: &str) -> Option<Role> {
+    VERBS
+        .iter()
+        .find(|(name, _)| *name == verb)
+        .map(|(_, role)| *role)
+}
+
+/// Every verb with the role it needs.
+pub const VERBS: &[(&str, Role)] = &[
+    ("deployment-list", Role::Viewer),
+    ("deployment-show", Role::Viewer),
+    ("device-list", Role::Viewer),
+    ("device-show", Role::Viewer),
+    ("device-why", Role::Viewer),
+    ("group-list", Role::Viewer),
+    ("release-list", Role::Viewer),
+    ("release-show", Role::Viewer),
+    ("plan", Role::Viewer),
+    ("release-add", Role::Deployer),
+    ("deploy", Role::Deployer),
+    ("pause", Role::Deployer),
+    ("resume", Role::Deployer),
+    ("approve", Role::Deployer),
+    ("abort", Role::Deployer),
+    ("retry", Role::Deployer),
+    ("freeze", Role::Deployer),
+    ("unfreeze", Role::Deployer),
+    ("device-add", Role::Admin),
+    ("device-import", Role::Admin),
+    ("device-move", Role::Admin),
+    ("device-hold", Role::Admin),
+    ("device-approve", Role::Admin),
+    ("device-revoke", Role::Admin),
+    ("device-remove", Role::Admin),
+    ("group-create", Role::Admin),
+    ("group-remove", Role::Admin),
+    ("release-remove", Role::Admin),
+    ("user-add", Role::Admin),
+    ("user-list", Role::Admin),
+    ("user-remove", Role::Admin),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: &str) -> Principal {
+        Principal::Device(id.parse().unwrap())
+    }
+
+    fn user(name: &str) -> Principal {
+        Principal::User {
+            user: name.parse().unwrap(),
+            role: Role::Admin,
+            groups: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_device_writes_only_its_own_topics() {
+        let topics = Topics::default();
+        let own: DeviceId = "d1".parse().unwrap();
+        let other: DeviceId = "d2".parse().unwrap();
+        let may = |topic: Topic| may_publish(&device("d1"), &topics, &topics.format(&topic));
+        assert_eq!(may(Topic::Status(own.clone())), Ok(()));
+        assert_eq!(may(Topic::Presence(own.clone())), Ok(()));
+        assert_eq!(may(Topic::Info(own.clone())), Ok(()));
+        assert_eq!(may(Topic::Status(other)), Err(Denied::Rule));
+        assert_eq!(may(Topic::DeviceHead(own)), Err(Denied::Rule));
+        assert_eq!(
+            may(Topic::GroupHead("eu".parse().unwrap())),
+            Err(Denied::Rule)
+        );
+    }
+
+    #[test]
+    fn a_device_reads_only_its_own_head_and_what_is_for_all() {
+        let topics = Topics::default();
+        let may = |filter: &str| may_subscribe(&device("d1"), &topics, filter).is_ok();
+        assert!(may("hoist/d/d1") && may("hoist/g/eu") && may("hoist/r/+") && may("hoist/k/1"));
+        assert!(!may("hoist/d/d2") && !may("hoist/d/+") && !may("hoist/#") && !may("#"));
+        assert!(!may("hoist/s/+/+") && !may("hoist/cmd/#") && !may("$share/x/hoist/g/eu"));
+    }
+
+    #[test]
+    fn an_operator_commands_under_its_own_name_and_reads_what_people_read() {
+        let topics = Topics::default();
+        assert_eq!(
+            may_publish(&user("alice"), &topics, "hoist/cmd/alice/r1/deploy"),
+            Ok(())
+        );
+        assert_eq!(
+            may_publish(&user("alice"), &topics, "hoist/cmd/bob/r1/deploy"),
+            Err(Denied::Rule)
+        );
+        assert_eq!(
+            may_publish(&user("alice"), &topics, "hoist/g/eu"),
+            Err(Denied::Rule)
+        );
+        assert!(may_subscribe(&user("alice"), &topics, "hoist/view/#").is_ok());
+        assert!(may_subscribe(&user("alice"), &topics, "hoist/s/#").is_ok());
+        assert!(may_subscribe(&user("alice"), &topics, "hoist/reply/alice/r1").is_ok());
+        assert!(may_subscribe(&user("alice"), &topics, "hoist/reply/bob/#").is_err());
+        assert!(may_subscribe(&user("alice"), &topics, "hoist/cmd/#").is_err());
+    }
+
+    #[test]
+    fn even_the_orchestrator_publishes_only_well_formed_topics() {
+        let topics = Topics::default();
+        assert!(may_publish(&Principal::Service, &topics, "hoist/g/eu").is_ok());
+        assert!(may_publish(&Principal::Service, &topics, "hoist/nonsense").is_err());
+        assert!(may_publish(&Principal::Service, &topics, "é/x").is_err());
+        assert!(may_subscribe(&Principal::Service, &topics, "hoist/s/#").is_ok());
+    }
+}
