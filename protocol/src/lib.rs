@@ -8,15 +8,15 @@
 extern crate alloc;
 
 pub mod access;
-// pub mod admission;
-// pub mod bundle;
-// pub mod codec;
-// pub mod device;
-// pub mod envelope;
-// pub mod head;
+pub mod admission;
+pub mod bundle;
+pub mod codec;
+pub mod device;
+pub mod envelope;
+pub mod head;
 pub mod id;
-// pub mod reason;
-// pub mod release;
-// pub mod root;
-// pub mod status;
+pub mod reason;
+pub mod release;
+pub mod root;
+pub mod status;
 pub mod topic;

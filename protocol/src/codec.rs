@@ -1,0 +1,125 @@
+//! Strict encoding: a version byte, then postcard. A message decodes only when nothing
+//! is left over, its collections are within bounds and it encodes to the same bytes
+//! again, so two implementations can never read one payload differently.
+
+use alloc::vec::Vec;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A message with a stable encoding. Enums in it are append-only; a changed struct is a
+/// new version.
+pub trait Message: Serialize + DeserializeOwned {
+    /// The first byte of the encoding.
+    const VERSION: u8;
+    /// Largest encoded size accepted, in bytes, checked before decoding.
+    const BYTES_MAX: usize;
+
+    /// Checks the bounds that the encoding alone does not: lengths of collections.
+    ///
+    /// # Errors
+    /// A few words naming the bound.
+    fn check(&self) -> Result<(), &'static str>;
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all: on a retained topic, a deletion (`E_DECODE`).
+    #[error("the payload is empty")]
+    Empty,
+    /// Larger than the message may be (`E_DECODE`).
+    #[error("the payload has {length} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Bytes received.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A newer version, or an enum variant or id this version does not know (`E_VERSION`).
+    #[error("the payload is of a newer version (first byte {version})")]
+    Version {
+        /// The first byte.
+        version: u8,
+    },
+    /// Not an encoding of this message (`E_DECODE`).
+    #[error("the payload is malformed")]
+    Malformed,
+    /// Decodes, but not from the one canonical encoding (`E_DECODE`).
+    #[error("the payload is not in its canonical encoding")]
+    NotCanonical,
+    /// Bytes after the message (`E_DECODE`).
+    #[error("{count} bytes follow the message")]
+    Trailing {
+        /// How many.
+        count: usize,
+    },
+    /// A collection or field is out of its bounds (`E_DECODE`).
+    #[error("out of bounds: {what}")]
+    Bounds {
+        /// Which.
+        what: &'static str,
+    },
+}
+
+impl DecodeError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "E_VERSION",
+            _ => "E_DECODE",
+        }
+    }
+}
+
+/// Encodes a message: version byte, then postcard.
+#[must_use]
+pub fn encode<M: Message>(message: &M) -> Vec<u8> {
+    let start = alloc::vec![M::VERSION];
+    // Messages hold no map without a length and no type postcard refuses, and a vector
+    // grows: the encoding cannot fail. An empty payload would be refused by every reader.
+    postcard::to_extend(message, start).unwrap_or_default()
+}
+
+/// Decodes a message and nothing but this message.
+///
+/// # Errors
+/// [`DecodeError`]; never allocates more than the payload is long.
+pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeError> {
+    let (message, rest) = decode_prefix(bytes)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Trailing { count: rest.len() });
+    }
+    Ok(message)
+}
+
+/// Decodes a message at the start of `bytes` and returns what follows it.
+///
+/// # Errors
+/// [`DecodeError`]; the size limit applies to the message with what follows.
+pub fn decode_prefix<M: Message>(bytes: &[u8]) -> Result<(M, &[u8]), DecodeError> {
+    let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if bytes.len() > M::BYTES_MAX {
+        return Err(DecodeError::TooLarge {
+            length: bytes.len(),
+            limit: M::BYTES_MAX,
+        });
+    }
+    if version != M::VERSION {
+        return Err(DecodeError::Version { version });
+    }
+    let (message, rest) = postcard::take_from_bytes::<M>(body).map_err(|error| match error {
+        // An enum variant or id from the future; serde offers no finer distinction.
+        postcard::Error::SerdeDeCustom => DecodeError::Version { version },
+        _ => DecodeError::Malformed,
+    })?;
+    message
+        .check()
+        .map_err(|what| DecodeError::Bounds { what })?;
+    let used = bytes.len() - rest.len();
+    if encode(&message) != bytes[..used] {
+        return Err(DecodeError::NotCanonical);
+    }
+    Ok((message, rest))
+}

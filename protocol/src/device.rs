@@ -1,0 +1,116 @@
+//! What a device says of itself: presence (W8) and what it is and has (W4).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Message;
+use crate::envelope::PublicKey;
+use crate::id::{Name, SessionCounter};
+
+/// Most artifacts in an inventory.
+pub const INVENTORY_MAX: usize = 32;
+/// Most attributes of a device.
+pub const ATTRIBUTES_MAX: usize = 32;
+/// Longest version, type, attribute name or value, in bytes.
+pub const TEXT_BYTES_MAX: usize = 64;
+/// Longest stored DeviceHead returned when the roll is called, in bytes.
+pub const STORED_HEAD_BYTES_MAX: usize = 5_000;
+
+/// Whether a device is there: its birth message and its last will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Online (birth) or offline (will, or a clean goodbye).
+    pub state: PresenceState,
+    /// The session this is about: a late death cannot beat a newer birth.
+    pub session: SessionCounter,
+}
+
+/// The two states of [`Presence`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PresenceState {
+    /// Not connected.
+    Offline,
+    /// Connected.
+    Online,
+}
+
+impl Message for Presence {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 16;
+
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+/// What a device is and what is installed on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// Version of the device client.
+    pub agent: String,
+    /// Device type; empty when it has none.
+    pub device_type: String,
+    /// Attributes a release can require, sorted by name.
+    pub attributes: Vec<(String, String)>,
+    /// Installed artifacts, sorted by name.
+    pub inventory: Vec<Installed>,
+    /// Highest floor among confirmed releases: nothing below it is ever installed.
+    pub floor: u64,
+    /// The device's key, while its DeviceHead lacks it.
+    pub public_key: Option<PublicKey>,
+    /// The DeviceHead it has stored, as received, when asked for it or given none.
+    pub stored_head: Option<Vec<u8>>,
+}
+
+/// One installed artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// The artifact's name.
+    pub name: Name,
+    /// Its version, for people.
+    pub version: String,
+    /// The counter of the release it came with (anti-rollback).
+    pub counter: u64,
+}
+
+impl Message for DeviceInfo {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 16_384;
+
+    fn check(&self) -> Result<(), &'static str> {
+        let fits = |text: &String| text.len() <= TEXT_BYTES_MAX;
+        if !fits(&self.agent) || !fits(&self.device_type) {
+            return Err("agent version or device type longer than 64 bytes");
+        }
+        if self.attributes.len() > ATTRIBUTES_MAX {
+            return Err("more than 32 attributes");
+        }
+        if !self
+            .attributes
+            .iter()
+            .all(|(name, value)| fits(name) && fits(value))
+        {
+            return Err("an attribute longer than 64 bytes");
+        }
+        if self.inventory.len() > INVENTORY_MAX {
+            return Err("more than 32 installed artifacts");
+        }
+        if !self
+            .inventory
+            .iter()
+            .all(|installed| fits(&installed.version))
+        {
+            return Err("an installed version longer than 64 bytes");
+        }
+        if self
+            .stored_head
+            .as_ref()
+            .is_some_and(|head| head.len() > STORED_HEAD_BYTES_MAX)
+        {
+            return Err("a stored device head longer than 5000 bytes");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! What the orchestrator says: one signed retained message states everything a group,
+//! or one device, ought to do now (W1–W4). Absence from it is abort.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::admission::Audience;
+use crate::codec::Message;
+use crate::envelope::PublicKey;
+use crate::id::{DeploymentId, Generation, GroupId, ReleaseId, RollCall, Round};
+
+/// Most deployments active in one group (S11): a head stays near one kilobyte.
+pub const NOTICES_MAX: usize = 8;
+/// Most installation windows in a policy.
+pub const WINDOWS_MAX: usize = 7;
+/// Most holds in a device's head; only active deployments have holds.
+pub const HOLDS_MAX: usize = NOTICES_MAX;
+/// Most labels of a device.
+pub const LABELS_MAX: usize = 16;
+/// Longest label name or value, or artifact source, in bytes.
+pub const TEXT_BYTES_MAX: usize = 128;
+/// Minutes in a week: window starts are below it.
+pub const WEEK_MINUTES: u16 = 7 * 24 * 60;
+
+/// Everything a group's devices ought to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupHead {
+    /// Issue time in Unix ms, rising; devices refuse lower ones.
+    pub generation: Generation,
+    /// Seconds after `generation` during which devices may start something; 0 = for ever.
+    pub valid_for_s: u32,
+    /// Changes to ask every device of the group to report everything (W6).
+    pub roll_call: RollCall,
+    /// Devices spread starts and roll call answers over this many seconds.
+    pub spread_s: u32,
+    /// Where artifacts are: `<source>/<artifact-id>`; absent = the device's own setting.
+    pub source: Option<String>,
+    /// What to install; at most [`NOTICES_MAX`].
+    pub notices: Vec<Notice>,
+}
+
+/// One deployment as devices see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// What to install.
+    pub release: ReleaseId,
+    /// Devices that failed in a lower round begin again (S13).
+    pub round: Round,
+    /// Who may start (W3).
+    pub audience: Audience,
+    /// How to do it.
+    pub policy: Policy,
+}
+
+/// How devices carry a deployment out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Attempts before the device gives up, at least 1 (S9).
+    pub attempts: u32,
+    /// Seconds from a device's start to its deadline (S7, S8).
+    pub timeout_s: u32,
+    /// When installing may begin; empty = any time. At most [`WINDOWS_MAX`].
+    pub windows: Vec<Window>,
+    /// Allows counters between the confirmed floor and the installed one.
+    pub allow_downgrade: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            timeout_s: 86_400,
+            windows: Vec::new(),
+            allow_downgrade: false,
+        }
+    }
+}
+
+/// A weekly installation window in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Minute of the week it opens, 0 = Monday 00:00; below [`WEEK_MINUTES`].
+    pub start_minute: u16,
+    /// How long it stays open, in minutes, at least 1.
+    pub minutes: u16,
+}
+
+impl Message for GroupHead {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 1_500;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.notices.len() > NOTICES_MAX {
+            return Err("more than 8 notices in a group head");
+        }
+        if self
+            .source
+            .as_ref()
+            .is_some_and(|source| source.len() > TEXT_BYTES_MAX)
+        {
+            return Err("artifact source of a group head longer than 128 bytes");
+        }
+        self.notices
+            .iter()
+            .try_for_each(|notice| notice.policy.check())
+    }
+}
+
+impl Policy {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.attempts == 0 {
+            return Err("a policy without attempts");
+        }
+        if self.windows.len() > WINDOWS_MAX {
+            return Err("more than 7 windows in a policy");
+        }
+        let sound = |w: &Window| w.start_minute < WEEK_MINUTES && w.minutes > 0;
+        if !self.windows.iter().all(sound) {
+            return Err("a window outside the week or of no length");
+        }
+        Ok(())
+    }
+}
+
+/// What one device is: its membership certificate (W4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceHead {
+    /// Issue time in Unix ms, rising; the device refuses lower ones.
+    pub generation: Generation,
+    /// The group it obeys.
+    pub group: GroupId,
+    /// Facts for selecting devices, sorted by name; at most [`LABELS_MAX`].
+    pub labels: Vec<(String, String)>,
+    /// Changes to ask this device to report everything (W6).
+    pub roll_call: RollCall,
+    /// Deployments it must not start (S10), sorted; at most [`HOLDS_MAX`].
+    pub holds: Vec<DeploymentId>,
+    /// The device's key, once pinned; absent = the device sends it in its DeviceInfo.
+    pub public_key: Option<PublicKey>,
+}
+
+impl Message for DeviceHead {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 5_000;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.labels.len() > LABELS_MAX {
+            return Err("more than 16 labels in a device head");
+        }
+        if self
+            .labels
+            .iter()
+            .any(|(k, v)| k.len() > TEXT_BYTES_MAX || v.len() > TEXT_BYTES_MAX)
+        {
+            return Err("a label longer than 128 bytes");
+        }
+        if self.holds.len() > HOLDS_MAX {
+            return Err("more than 8 holds in a device head");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The one closed list of reasons, append-only: a number on the wire, a kebab-case word
+//! in JSON, an `E_` code for people and logs.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $json:literal, $code:literal;)*) => {
+        /// Why a device failed a deployment. The order is the wire's: append only.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, in wire order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The kebab-case word in JSON.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $json,)* }
+            }
+
+            /// The stable error code.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A script ended with a failure, in every attempt.
+    ScriptFailed = "script-failed", "E_SCRIPT";
+    /// A script ran longer than its timeout.
+    ScriptTimeout = "script-timeout", "E_SCRIPT_TIMEOUT";
+    /// The deployment's deadline passed on the device, or contact was lost for good (S7).
+    TimedOut = "timed-out", "E_TIMEOUT";
+    /// The server asked and never got an answer (S7).
+    Unreachable = "unreachable", "E_UNREACHABLE";
+    /// The manifest's signature is missing, wrong or by an untrusted key.
+    BadSignature = "bad-signature", "E_SIG";
+    /// Downloaded bytes do not have the signed hash.
+    HashMismatch = "hash-mismatch", "E_HASH";
+    /// The artifact is not as long as its manifest says.
+    LengthMismatch = "length-mismatch", "E_LENGTH";
+    /// A payload path leads outside, or an entry is of a refused kind.
+    BadArchive = "bad-archive", "E_ARCHIVE";
+    /// Device type or attributes do not fit the release (S12).
+    Incompatible = "incompatible", "E_HW";
+    /// Counter below what is installed or confirmed (anti-rollback).
+    Downgrade = "downgrade", "E_ROLLBACK";
+    /// A required artifact or version is not installed.
+    MissingDependency = "missing-dependency", "E_DEPENDS";
+    /// Not enough space for payload, unpacking and the way back.
+    NoSpace = "no-space", "E_SPACE";
+    /// The device's file system failed.
+    StorageFailed = "storage-failed", "E_STORAGE";
+    /// The artifact could not be downloaded before the deadline.
+    DownloadFailed = "download-failed", "E_DOWNLOAD";
+    /// The reboot never came, or `verify` did not confirm it.
+    RebootFailed = "reboot-failed", "E_REBOOT";
+    /// Power was lost in a script that is not idempotent, in every attempt.
+    Interrupted = "interrupted", "E_INTERRUPTED";
+    /// A rollback script failed three times.
+    RollbackFailed = "rollback-failed", "E_ROLLBACK_FAILED";
+    /// A newer deployment of the same artifacts took its place (S11).
+    Superseded = "superseded", "E_SUPERSEDED";
+    /// The device lost its journal and cannot say how far it was.
+    StateLost = "state-lost", "E_STATE";
+    /// The release's format is newer than this device understands.
+    Unsupported = "unsupported", "E_VERSION";
+    /// The release or an artifact lacks a script it must have.
+    BadRelease = "bad-release", "E_RELEASE_INVALID";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_byte_on_the_wire_in_table_order() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            let mut buffer = [0; 4];
+            let bytes = postcard::to_slice(reason, &mut buffer).unwrap();
+            assert_eq!(bytes, &[u8::try_from(index).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn words_are_kebab_case_and_unique() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert!(
+                reason
+                    .word()
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '-')
+            );
+            assert!(reason.code().starts_with("E_"));
+            assert!(
+                Reason::ALL[..index]
+                    .iter()
+                    .all(|r| r.word() != reason.word())
+            );
+        }
+    }
+}

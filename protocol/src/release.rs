@@ -1,0 +1,303 @@
+//! What is installed: the signed release manifest and the artifact manifests it names by
+//! hash. Everything a device uses is known by size and hash from here before the first
+//! byte arrives.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Message, encode};
+use crate::id::{ArtifactId, Name, ReleaseId};
+use crate::status::ScriptKind;
+
+/// Most artifacts in a release.
+pub const ARTIFACTS_MAX: usize = 16;
+/// Most payloads in an artifact, scripts included.
+pub const PAYLOADS_MAX: usize = 128;
+/// Most device types, attributes or dependencies named.
+pub const REQUIREMENTS_MAX: usize = 16;
+/// Longest version, type, attribute name or value, in bytes.
+pub const TEXT_BYTES_MAX: usize = 64;
+/// Longest payload path, in bytes.
+pub const PATH_BYTES_MAX: usize = 255;
+
+/// A release: an ordered set of artifacts under one signature by the release key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseManifest {
+    /// Its name, for people.
+    pub name: Name,
+    /// Its version, for people.
+    pub version: String,
+    /// Rises with every release of this name: the anti-rollback order.
+    pub counter: u64,
+    /// Once confirmed, nothing with a lower counter is ever installed again.
+    pub floor: u64,
+    /// Device types it fits; empty = all.
+    pub device_types: Vec<String>,
+    /// Attributes a device must have, sorted by name.
+    pub attributes: Vec<(String, String)>,
+    /// In install order; at least one.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// An artifact as its release knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// Bytes of its artifact file with every segment stored raw.
+    pub size: u64,
+    /// SHA-256 of the artifact manifest.
+    pub hash: [u8; 32],
+}
+
+impl ArtifactRef {
+    /// The artifact's id.
+    #[must_use]
+    pub fn id(&self) -> ArtifactId {
+        ArtifactId::from_hash(&self.hash)
+    }
+}
+
+impl ReleaseManifest {
+    /// The release's id: hash of the body, never of the envelope.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId::of(&encode(self))
+    }
+}
+
+fn text(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+fn pairs(pairs: &[(String, String)]) -> bool {
+    pairs.len() <= REQUIREMENTS_MAX && pairs.iter().all(|(name, value)| text(name) && text(value))
+}
+
+impl Message for ReleaseManifest {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 8_192;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if !text(&self.version) {
+            return Err("the release's version is empty, too long or not printable");
+        }
+        if self.artifacts.is_empty() || self.artifacts.len() > ARTIFACTS_MAX {
+            return Err("a release has 1 to 16 artifacts");
+        }
+        if self.device_types.len() > REQUIREMENTS_MAX || !self.device_types.iter().all(|t| text(t))
+        {
+            return Err("the release's device types are too many or too long");
+        }
+        if !pairs(&self.attributes) {
+            return Err("the release's required attributes are too many or too long");
+        }
+        if self.floor > self.counter {
+            return Err("the release's floor is above its own counter");
+        }
+        Ok(())
+    }
+}
+
+/// One installable thing: payloads and scripts, by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactManifest {
+    /// Its name: one installed version per name on a device.
+    pub name: Name,
+    /// Its version, for people.
+    pub version: String,
+    /// What kind of thing it is (`files`, …), for people and later modules.
+    pub artifact_type: String,
+    /// What it provides to others: name and version.
+    pub provides: Vec<(String, String)>,
+    /// What must be installed: name and requirement (`>=2`, `=1.4`, `*`).
+    pub depends: Vec<(String, String)>,
+    /// Everything in the artifact file, scripts included.
+    pub payloads: Vec<Payload>,
+    /// Which payloads are scripts; `install` and `rollback` are required.
+    pub scripts: Vec<Script>,
+    /// Whether the device reboots between `post-install` and `verify`.
+    pub reboot: bool,
+    /// Space the scripts need beside the payloads, in bytes.
+    pub disk_need: u64,
+}
+
+/// One file of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// How it is used.
+    pub kind: PayloadKind,
+    /// Relative path below the payload directory: no `..`, no absolute path.
+    pub target: String,
+    /// Bytes of its content.
+    pub size: u64,
+    /// SHA-256 of its content.
+    pub hash: [u8; 32],
+    /// Bytes of content per segment, the last one may be shorter.
+    pub segment_size: u32,
+    /// SHA-256 of the segments' output hashes, one after another.
+    pub index_hash: [u8; 32],
+}
+
+/// How a payload is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PayloadKind {
+    /// Put below the payload directory for the scripts.
+    File,
+    /// The same, executable.
+    Executable,
+    /// A script of the artifact.
+    Script,
+}
+
+/// A script of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// When it runs.
+    pub kind: ScriptKind,
+    /// Index of its payload.
+    pub payload: u8,
+    /// Seconds before its process group is stopped.
+    pub timeout_s: u32,
+    /// Runs inside one attempt before it counts as failed, at least 1.
+    pub attempts: u8,
+    /// Whether a run cut off by a power loss may simply be repeated.
+    pub idempotent: bool,
+}
+
+impl ArtifactManifest {
+    /// The artifact's id.
+    #[must_use]
+    pub fn id(&self) -> ArtifactId {
+        ArtifactId::of(&encode(self))
+    }
+
+    /// The script of a kind, if the artifact has one.
+    #[must_use]
+    pub fn script(&self, kind: ScriptKind) -> Option<&Script> {
+        self.scripts.iter().find(|script| script.kind == kind)
+    }
+}
+
+/// Whether a payload's target is a path that stays inside: relative, `/`-separated, no
+/// empty, `.` or `..` part, no backslash, colon or control character.
+#[must_use]
+pub fn is_safe_path(path: &str) -> bool {
+    !path.is_empty()
+        && path.len() <= PATH_BYTES_MAX
+        && !path
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\\' | ':'))
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+impl Message for ArtifactManifest {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 65_536;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if !text(&self.version) || !text(&self.artifact_type) {
+            return Err("the artifact's version or type is empty, too long or not printable");
+        }
+        if !pairs(&self.provides) || !pairs(&self.depends) {
+            return Err("the artifact's provides or depends are too many or too long");
+        }
+        if self.payloads.len() > PAYLOADS_MAX {
+            return Err("an artifact has at most 128 payloads");
+        }
+        if !self
+            .payloads
+            .iter()
+            .all(|payload| is_safe_path(&payload.target))
+        {
+            return Err("a payload's path leads outside or is malformed");
+        }
+        if self
+            .payloads
+            .iter()
+            .any(|payload| payload.segment_size == 0)
+        {
+            return Err("a payload with segments of no size");
+        }
+        self.check_names()?;
+        self.check_scripts()
+    }
+}
+
+impl ArtifactManifest {
+    /// No two targets may be one file, also where case does not count, and none may be
+    /// the folder of another.
+    fn check_names(&self) -> Result<(), &'static str> {
+        let mut names: Vec<String> = self
+            .payloads
+            .iter()
+            .map(|payload| payload.target.to_lowercase())
+            .collect();
+        names.sort_unstable();
+        let collide = |a: &String, b: &String| {
+            a == b
+                || b.strip_prefix(a.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        for (index, name) in names.iter().enumerate() {
+            if names[index + 1..].iter().any(|other| collide(name, other)) {
+                return Err("two payloads with colliding paths");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_scripts(&self) -> Result<(), &'static str> {
+        for (index, script) in self.scripts.iter().enumerate() {
+            if self.scripts[..index]
+                .iter()
+                .any(|other| other.kind == script.kind)
+            {
+                return Err("two scripts of one kind");
+            }
+            let payload = self.payloads.get(usize::from(script.payload));
+            if payload.is_none_or(|payload| payload.kind != PayloadKind::Script) {
+                return Err("a script without its payload");
+            }
+            if script.attempts == 0 || script.timeout_s == 0 {
+                return Err("a script without attempts or time");
+            }
+        }
+        if self.script(ScriptKind::Install).is_none() {
+            return Err("an artifact without an install script");
+        }
+        if self.script(ScriptKind::Rollback).is_none() {
+            return Err("an artifact without a rollback script");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_could_leave_the_payload_directory_is_refused() {
+        // bad-inputs row 50, payload paths
+        for good in ["app.bin", "dir/app.bin", "a/.hidden", "..a"] {
+            assert!(is_safe_path(good), "{good}");
+        }
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a//b",
+            "a/",
+            ".",
+            "c:\\x",
+            "a\0b",
+            "a\\b",
+        ] {
+            assert!(!is_safe_path(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What a device says of its work (W5): the running deployment and its final outcomes.
+//! A status is signed exactly when it carries outcomes; an unsigned outcome is none.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{DecodeError, Message, decode_prefix, encode};
+use crate::envelope::{Kind, OpenError, PrivateKey, PublicKey, SIGNATURE_BYTES, verify};
+use crate::id::{Attempt, DeploymentId, Round, Seq};
+use crate::reason::Reason;
+
+/// Outcomes a device keeps and can report: its ring.
+pub const OUTCOMES_MAX: usize = 8;
+/// Longest tail of a failing script's output, in bytes; it travels once.
+pub const OUTPUT_BYTES_MAX: usize = 256;
+
+/// A device's retained report.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Rises with every status, across restarts.
+    pub seq: Seq,
+    /// Final outcomes this device ever reached: more than recorded means that one was
+    /// overwritten before it was read.
+    pub ended: u32,
+    /// What it works on now.
+    pub running: Option<Progress>,
+    /// Final outcomes, oldest first; at most [`OUTCOMES_MAX`].
+    pub outcomes: Vec<Outcome>,
+}
+
+/// How far a running deployment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// In which round (S13).
+    pub round: Round,
+    /// Attempts begun so far; 0 before the first install intent (S9).
+    pub attempt: Attempt,
+    /// What it does now.
+    pub step: Step,
+}
+
+/// The step inside InProgress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Step {
+    /// Fetching artifacts, with percent done (0–100).
+    Downloading(u8),
+    /// Everything is fetched and verified.
+    Downloaded,
+    /// Scripts run.
+    Installing,
+    /// Waiting for the reboot and its evidence.
+    Rebooting,
+    /// Waiting to try again.
+    Retrying,
+}
+
+/// A deployment's final result on a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// In which round (S13).
+    pub round: Round,
+    /// Attempts used.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub result: FinalResult,
+}
+
+/// Successful or Failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FinalResult {
+    /// The release is installed and verified.
+    Successful(Success),
+    /// It is not; what was begun has been rolled back, or not.
+    Failed(Failure),
+}
+
+/// How a deployment succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Success {
+    /// Installed by this deployment.
+    Installed,
+    /// Everything was there before; no script ran (S12).
+    Already,
+}
+
+/// How a deployment failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// Index of the artifact at fault in the release, where there is one.
+    pub artifact: Option<u8>,
+    /// The script at fault, where there is one.
+    pub script: Option<ScriptFailure>,
+    /// What became of what was begun.
+    pub rollback: Rollback,
+    /// Tail of the script's output, at most [`OUTPUT_BYTES_MAX`] bytes.
+    pub output: Vec<u8>,
+}
+
+/// Which script failed, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptFailure {
+    /// Its kind.
+    pub kind: ScriptKind,
+    /// How it ended.
+    pub exit: ScriptExit,
+}
+
+/// How a script ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScriptExit {
+    /// By itself, with this code.
+    Code(u8),
+    /// Killed by this signal.
+    Signal(u8),
+    /// Stopped after its timeout.
+    Timeout,
+    /// Never started (missing interpreter, not executable).
+    NotStarted,
+    /// Cut off by a power loss or restart.
+    Interrupted,
+}
+
+/// The scripts an artifact can have, in wire order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ScriptKind {
+    /// Before anything of the artifact is touched.
+    PreInstall,
+    /// Installs.
+    Install,
+    /// After installing.
+    PostInstall,
+    /// Proves that it works; after the reboot, if there is one.
+    Verify,
+    /// Restores what was there before.
+    Rollback,
+}
+
+impl ScriptKind {
+    /// Every kind, in wire order.
+    pub const ALL: [Self; 5] = [
+        Self::PreInstall,
+        Self::Install,
+        Self::PostInstall,
+        Self::Verify,
+        Self::Rollback,
+    ];
+
+    /// Its file name and its word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PreInstall => "pre-install",
+            Self::Install => "install",
+            Self::PostInstall => "post-install",
+            Self::Verify => "verify",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// What became of what a failed deployment had begun (S8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Rollback {
+    /// Nothing had been begun.
+    NotNeeded,
+    /// Everything is as it was.
+    Succeeded,
+    /// A rollback script failed three times: the device needs a person.
+    Failed,
+}
+
+impl Rollback {
+    /// Its word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotNeeded => "not-needed",
+            Self::Succeeded => "ok",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Step {
+    /// Its word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Downloading(_) => "downloading",
+            Self::Downloaded => "downloaded",
+            Self::Installing => "installing",
+            Self::Rebooting => "rebooting",
+            Self::Retrying => "retrying",
+        }
+    }
+}
+
+impl Message for DeviceStatus {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 4_096;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.outcomes.len() > OUTCOMES_MAX {
+            return Err("more than 8 outcomes in a status");
+        }
+        if let Some(Progress {
+            step: Step::Downloading(101..),
+            ..
+        }) = self.running
+        {
+            return Err("more than 100 percent downloaded");
+        }
+        let long = |outcome: &Outcome| match &outcome.result {
+            FinalResult::Failed(failure) => failure.output.len() > OUTPUT_BYTES_MAX,
+            FinalResult::Successful(_) => false,
+        };
+        if self.outcomes.iter().any(long) {
+            return Err("more than 256 bytes of script output");
+        }
+        Ok(())
+    }
+}
+
+/// A decoded status with its signature, not yet verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedStatus<'a> {
+    /// What the device says.
+    pub status: DeviceStatus,
+    /// The bytes the signature is over.
+    pub body: &'a [u8],
+    /// Present exactly when there should be one, or when outcomes came without: absent
+    /// then, and the outcomes count for nothing.
+    pub signature: Option<&'a [u8; SIGNATURE_BYTES]>,
+}
+
+impl DeviceStatus {
+    /// The payload to publish on `topic`: signed exactly when there are outcomes.
+    #[must_use]
+    pub fn seal(&self, key: &PrivateKey, topic: &str) -> Vec<u8> {
+        let mut payload = encode(self);
+        if !self.outcomes.is_empty() {
+            let signature = key.sign(Kind::Status, topic, &payload);
+            payload.extend_from_slice(&signature);
+        }
+        payload
+    }
+
+    /// Decodes a payload without verifying it.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; also when a status without outcomes carries more bytes.
+    pub fn receive(payload: &[u8]) -> Result<ReceivedStatus<'_>, DecodeError> {
+        let (status, rest) = decode_prefix::<Self>(payload)?;
+        let body = &payload[..payload.len() - rest.len()];
+        let signature = match rest.len() {
+            0 => None,
+            SIGNATURE_BYTES if !status.outcomes.is_empty() => rest.try_into().ok(),
+            count => return Err(DecodeError::Trailing { count }),
+        };
+        Ok(ReceivedStatus {
+            status,
+            body,
+            signature,
+        })
+    }
+}
+
+impl ReceivedStatus<'_> {
+    /// Verifies the signature for the topic it was received on.
+    ///
+    /// # Errors
+    /// [`OpenError::Signature`] when it is wrong or missing while outcomes are present.
+    pub fn verify(&self, key: &PublicKey, topic: &str) -> Result<(), OpenError> {
+        match self.signature {
+            Some(signature) => verify(key, Kind::Status, topic, self.body, signature),
+            None if self.status.outcomes.is_empty() => Ok(()),
+            None => Err(OpenError::Signature),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_of_a_small_fleet_fits_in_twelve_bytes() {
+        let status = DeviceStatus {
+            seq: Seq((1 << 14) - 1),
+            ended: 3,
+            running: Some(Progress {
+                deployment: DeploymentId(127),
+                round: Round(0),
+                attempt: Attempt(1),
+                step: Step::Downloading(100),
+            }),
+            outcomes: Vec::new(),
+        };
+        assert!(encode(&status).len() <= 12, "{}", encode(&status).len());
+    }
+
+    #[test]
+    fn an_outcome_without_signature_decodes_but_does_not_verify() {
+        // bad-inputs row 22
+        let key = PrivateKey::from_seed(&[7; 32]);
+        let status = DeviceStatus {
+            outcomes: alloc::vec![Outcome {
+                deployment: DeploymentId(1),
+                round: Round(0),
+                attempt: Attempt(1),
+                result: FinalResult::Successful(Success::Installed),
+            }],
+            ..DeviceStatus::default()
+        };
+        let topic = "hoist/s/00/d1";
+        let sealed = status.seal(&key, topic);
+        let received = DeviceStatus::receive(&sealed).unwrap();
+        assert_eq!(received.verify(&key.public(), topic), Ok(()));
+        assert!(received.verify(&key.public(), "hoist/s/00/d2").is_err());
+
+        let bare = encode(&status);
+        let received = DeviceStatus::receive(&bare).unwrap();
+        assert_eq!(received.signature, None);
+        assert_eq!(
+            received.verify(&key.public(), topic),
+            Err(OpenError::Signature)
+        );
+    }
+}
