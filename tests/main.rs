@@ -1,3 +1,13 @@
-//! Placeholder of the workspace skeleton.
+//! Promises to the user, each proved on real programs: one file per promise. Every test
+//! has its own server, ports and folders, and waits on conditions, never on time.
 
-fn main() {}
+mod harness;
+
+mod arrows;
+mod boundary;
+mod commands;
+mod demo;
+mod deploy;
+mod restart;
+mod serve;
+mod wire_budget;

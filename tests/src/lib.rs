@@ -1,1 +1,2 @@
-//! Placeholder of the workspace skeleton.
+//! Hoist's proving programs and, in `main.rs`, its one integration test binary. This
+//! crate holds no product code.

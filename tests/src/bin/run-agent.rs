@@ -1,3 +1,5 @@
-//! Placeholder of the workspace skeleton.
+//! The `hoist-agent` program, built by this package so that its tests can run it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hoist_device_client::agent::run_cli(std::env::args().skip(1)).into()
+}

@@ -1,3 +1,5 @@
-//! Placeholder of the workspace skeleton.
+//! The `hoist` program, built by this package so that its tests can run it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hoist_cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,35 @@
+//! Real programs under test: servers, agents, operators and MQTT clients, each with its
+//! own folder and free ports. Waits are bounded and on conditions.
+
+pub mod mqtt;
+pub mod process;
+pub mod release;
+pub mod server;
+pub mod wire;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything a healthy program does: generous, because two cores may be
+/// shared by everything that runs at the same time.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` gives a value, looking again every few milliseconds.
+///
+/// # Panics
+/// When nothing came within [`PATIENCE`]; `what` says what was waited for.
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    // Nobody ever sends: receiving with a timeout is the pause between two looks.
+    let (_quiet, pause) = mpsc::channel::<()>();
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} in vain for {what}"
+        );
+        let _ = pause.recv_timeout(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,102 @@
+//! A child process that dies with its owner and keeps what it says in a file.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use super::eventually;
+
+/// The `hoist` program.
+pub const HOIST: &str = env!("CARGO_BIN_EXE_run-hoist");
+/// The `hoist-agent` program.
+pub const AGENT: &str = env!("CARGO_BIN_EXE_run-agent");
+
+/// A running program.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program` with its output going to `log`.
+    pub fn start(program: &str, args: &[&str], log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).unwrap();
+        let child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, then its exit status.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.wait()
+    }
+
+    /// Its exit status, once it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the program to end", || self.child.try_wait().unwrap())
+    }
+
+    /// Its exit status if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- {} said:\n{}", self.log.display(), self.said());
+        }
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(program: &str, args: &[&str]) -> Output {
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Whether an external program is installed. In CI a missing one is a failure.
+pub fn installed(program: &str) -> bool {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
+    if !found {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{program} is required in CI"
+        );
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    found
+}

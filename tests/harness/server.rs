@@ -1,0 +1,181 @@
+//! A real `hoist serve` in its own data directory, and the operator in front of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::eventually;
+use super::mqtt::{Client, Login};
+use super::process::{AGENT, HOIST, Process, run};
+
+/// A server with everything that belongs to one test.
+pub struct Server {
+    dir: TempDir,
+    process: Process,
+    mqtt: String,
+    http: String,
+}
+
+impl Server {
+    /// Starts a server on free ports and waits until it is ready.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(more: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut process, _) = Self::spawn(dir.path(), "127.0.0.1:0", "127.0.0.1:0", more);
+        let ready = wait_ready(dir.path(), &mut process);
+        let address = |key: &str| {
+            ready[key]
+                .as_str()
+                .unwrap()
+                .split_once("://")
+                .unwrap()
+                .1
+                .to_owned()
+        };
+        Self {
+            mqtt: address("mqtt"),
+            http: address("http"),
+            dir,
+            process,
+        }
+    }
+
+    fn spawn(root: &Path, mqtt: &str, http: &str, more: &[&str]) -> (Process, PathBuf) {
+        let data = root.join("data");
+        let data_text = data.to_str().unwrap().to_owned();
+        let mut args = vec![
+            "serve",
+            "--data-dir",
+            &data_text,
+            "--mqtt",
+            mqtt,
+            "--http",
+            http,
+        ];
+        args.extend_from_slice(more);
+        (Process::start(HOIST, &args, &root.join("server.log")), data)
+    }
+
+    /// Kills the server and starts it again on the same ports and data.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.terminate()
+    }
+
+    /// Starts it again on the same ports and data.
+    pub fn restart(&mut self) {
+        let ready = self.data().join("run.json");
+        let _ = std::fs::remove_file(ready);
+        let (process, _) = Self::spawn(self.dir.path(), &self.mqtt, &self.http, &[]);
+        self.process = process;
+        wait_ready(self.dir.path(), &mut self.process);
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// A folder for the test's own files.
+    pub fn scratch(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// `host:port` of MQTT.
+    pub fn mqtt(&self) -> &str {
+        &self.mqtt
+    }
+
+    /// `host:port` of HTTP.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// The administrator's login, from `client.toml`.
+    pub fn admin(&self) -> Login {
+        Login::read(&self.data().join("client.toml"))
+    }
+
+    /// An MQTT client of the administrator.
+    pub fn client(&self) -> Client {
+        Client::connect(&self.mqtt, "", &self.admin())
+    }
+
+    /// Runs `hoist` as the administrator.
+    pub fn hoist(&self, args: &[&str]) -> Output {
+        let client = self.data().join("client.toml");
+        let mut all = vec!["--client", client.to_str().unwrap()];
+        all.extend_from_slice(args);
+        run(HOIST, &all)
+    }
+
+    /// Runs `hoist`, which must succeed, and returns its standard output.
+    pub fn hoist_ok(&self, args: &[&str]) -> String {
+        let output = self.hoist(args);
+        assert!(
+            output.status.success(),
+            "hoist {args:?} ended with {}:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Packs and uploads a release directory.
+    pub fn release(&self, dir: &Path) -> String {
+        let data = self.data();
+        self.hoist_ok(&[
+            "--data-dir",
+            data.to_str().unwrap(),
+            "release",
+            "create",
+            dir.to_str().unwrap(),
+        ])
+    }
+
+    /// Registers a device and writes its `agent.toml`.
+    pub fn add_device(&self, device: &str, more: &[&str]) -> PathBuf {
+        let mut args = vec!["device", "add", device];
+        args.extend_from_slice(more);
+        let config = self.scratch().join(format!("{device}.toml"));
+        std::fs::write(&config, self.hoist_ok(&args)).unwrap();
+        config
+    }
+
+    /// Starts the real agent of a configuration.
+    pub fn agent(&self, config: &Path) -> Process {
+        let log = config.with_extension("log");
+        Process::start(AGENT, &["--config", config.to_str().unwrap()], &log)
+    }
+}
+
+fn wait_ready(root: &Path, process: &mut Process) -> Value {
+    let ready = root.join("data/run.json");
+    eventually("the server to be ready", || {
+        if let Some(status) = process.ended() {
+            panic!("the server ended with {status}:\n{}", process.said());
+        }
+        serde_json::from_slice(&std::fs::read(&ready).ok()?).ok()
+    })
+}

@@ -1,0 +1,85 @@
+//! Final outcomes are never lost and never counted twice, whatever crashes (S15).
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::process::HOIST;
+use crate::harness::release::Release;
+use crate::harness::server::Server;
+
+const DEVICES: u64 = 200;
+const KILLS: u64 = 5;
+
+fn finished(view: &Value) -> u64 {
+    let count = |name: &str| view["counts"][name].as_u64().unwrap_or(0);
+    count("successful") + count("failed")
+}
+
+#[test]
+fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
+    let mut server = Server::start();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    let client_file = server.data().join("client.toml");
+    let sim = Command::new(HOIST)
+        .args([
+            "--client",
+            client_file.to_str().unwrap(),
+            "sim",
+            "--devices",
+            "200",
+        ])
+        .args([
+            "--fail",
+            "10%",
+            "--seed",
+            "7",
+            "--json",
+            "--keep",
+            "--until-settled",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    client.wait_json("hoist/view/group/sim", |view| {
+        view["members"] == json!(DEVICES)
+    });
+    client.command_ok("deploy", &json!({"release": "app@1.0.0", "group": "sim"}));
+    drop(client);
+
+    for kill in 1..=KILLS {
+        let client = server.client();
+        assert!(client.subscribe("hoist/view/#"));
+        let goal = DEVICES * kill / (KILLS + 1);
+        client.wait_json("hoist/view/deployment/1", |view| finished(view) >= goal);
+        server.kill_and_restart();
+    }
+
+    let output = sim.wait_with_output().unwrap();
+    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    let view = client.wait_json("hoist/view/deployment/1", |view| finished(view) == DEVICES);
+    assert_eq!(
+        view["counts"]["successful"], truth["counts"]["successful"],
+        "{view} {truth}"
+    );
+    assert_eq!(
+        view["counts"]["failed"], truth["counts"]["failed"],
+        "{view} {truth}"
+    );
+    assert_eq!(
+        truth["deployments"]["1"]["started"],
+        json!(DEVICES),
+        "{truth}"
+    );
+    assert!(
+        truth["counts"]["failed"].as_u64().unwrap() > 0,
+        "some devices fail: {truth}"
+    );
+}

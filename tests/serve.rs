@@ -1,0 +1,108 @@
+//! The server refuses what it must not start on, and ends cleanly.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::process::{HOIST, run};
+use crate::harness::server::Server;
+
+fn serve(data: &std::path::Path, more: &[&str]) -> (Option<i32>, String) {
+    let mut args = vec!["serve", "--data-dir", data.to_str().unwrap()];
+    args.extend_from_slice(more);
+    let output = run(HOIST, &args);
+    assert!(output.stdout.is_empty(), "stdout stays empty");
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_second_server_on_the_same_data_directory_is_refused_and_names_the_first() {
+    // bad-inputs row 63
+    let server = Server::start();
+    let ready = std::fs::read_to_string(server.data().join("run.json")).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    let (code, said) = serve(
+        &server.data(),
+        &["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("E_LOCKED") && said.contains(&ready["pid"].to_string()),
+        "{said}"
+    );
+    server.hoist_ok(&["group", "list"]);
+}
+
+#[test]
+fn a_port_in_use_is_refused_by_name() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = serve(
+        &dir.path().join("a"),
+        &["--mqtt", &address, "--http", "127.0.0.1:0"],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("E_PORT") && said.contains(&address), "{said}");
+    let (code, said) = serve(
+        &dir.path().join("b"),
+        &["--mqtt", "127.0.0.1:0", "--http", &address],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("E_PORT") && said.contains(&address), "{said}");
+}
+
+#[test]
+fn an_address_others_can_reach_is_refused_without_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = serve(&dir.path().join("a"), &["--mqtt", "0.0.0.0:0"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("E_INSECURE"), "{said}");
+}
+
+#[test]
+fn a_store_that_is_gone_is_never_silently_started_empty() {
+    // bad-inputs row 62
+    let mut server = Server::start();
+    server.hoist_ok(&["group", "create", "eu"]);
+    assert!(server.stop().success());
+    std::fs::remove_dir_all(server.data().join("store")).unwrap();
+    let (code, said) = serve(
+        &server.data(),
+        &["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("store") && said.contains("help:"), "{said}");
+}
+
+#[test]
+fn secrets_are_readable_by_their_owner_only_and_the_ready_file_goes_at_the_end() {
+    let mut server = Server::start();
+    let mode = |path: &str| {
+        let meta = std::fs::metadata(server.data().join(path)).unwrap();
+        meta.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(""), 0o700);
+    for file in [
+        "client.toml",
+        "users.toml",
+        "keys/root.key",
+        "keys/release.key",
+        "keys/token.key",
+    ] {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+    assert!(
+        server
+            .process()
+            .said()
+            .lines()
+            .any(|line| line.starts_with("ready mqtt://"))
+    );
+    assert!(server.stop().success(), "SIGTERM ends with 0");
+    assert!(!server.data().join("run.json").exists());
+    server.restart();
+    server.hoist_ok(&["group", "list"]);
+}

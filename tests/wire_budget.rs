@@ -1,0 +1,128 @@
+//! Every byte is paid for: an update's MQTT traffic, captured on the socket.
+
+use hoist_protocol::head::GroupHead;
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::Topics;
+use serde_json::json;
+
+use crate::harness::eventually;
+use crate::harness::release::Release;
+use crate::harness::server::Server;
+use crate::harness::wire::{Captured, Proxy};
+
+/// Budgets of the wire, in bytes of the MQTT packet.
+const PROGRESS: usize = 40;
+const SUCCESSFUL: usize = 105;
+const FAILED: usize = 115;
+const GROUP_HEAD: usize = 170;
+const UPDATE: usize = 800;
+
+const TYPE_DISCONNECT: u8 = 14;
+const TYPE_PING: [u8; 2] = [12, 13];
+
+fn update(packets: &[Captured]) -> usize {
+    packets
+        .iter()
+        .filter(|p| !TYPE_PING.contains(&(p.bytes[0] >> 4)))
+        .map(|p| p.bytes.len())
+        .sum()
+}
+
+fn is_group_head(packet: &Captured) -> bool {
+    packet
+        .publish()
+        .is_some_and(|(topic, _)| topic.starts_with("hoist/g/"))
+}
+
+/// Deploys once and returns what passed on the device's socket from its head on.
+fn deploy(
+    server: &Server,
+    proxy: &Proxy,
+    release: &str,
+    number: u32,
+    outcome: &str,
+) -> Vec<Captured> {
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    let before = proxy.packets().len();
+    let body = json!({"release": release, "group": "unassigned", "attempts": 1});
+    client.command_ok("deploy", &body);
+    client.wait_json(&format!("hoist/view/deployment/{number}"), |view| {
+        view["counts"][outcome] == json!(1)
+    });
+    let packets = eventually("the last acknowledgment", || {
+        let packets = proxy.packets()[before..].to_vec();
+        let sent = packets
+            .iter()
+            .filter(|p| p.bytes[0] >> 4 == 3 && p.bytes[0] & 6 != 0)
+            .count();
+        let acked = packets.iter().filter(|p| p.bytes[0] >> 4 == 4).count();
+        (sent == acked).then_some(packets)
+    });
+    assert!(packets.iter().all(|p| p.bytes[0] >> 4 != TYPE_DISCONNECT));
+    packets
+}
+
+#[test]
+fn an_update_on_a_connected_device_stays_within_its_budget() {
+    let server = Server::start();
+    let good = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(good.dir());
+    let bad = Release::write(server.scratch(), "app", "1.1.0", 2, "content");
+    bad.script("verify", "exit 3");
+    server.release(bad.dir());
+
+    let config = server.add_device("dev-0001", &[]);
+    let proxy = Proxy::start(server.mqtt());
+    let text = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace(server.mqtt(), proxy.address());
+    std::fs::write(&config, text).unwrap();
+    let _agent = server.agent(&config);
+    eventually("the device to be idle and connected", || {
+        proxy.packets().iter().any(is_group_head).then_some(())
+    });
+
+    let packets = deploy(&server, &proxy, "app@1.0.0", 1, "successful");
+    let total = update(&packets);
+    assert!(total <= UPDATE, "one update took {total} B");
+    for packet in packets.iter().filter(|packet| is_group_head(packet)) {
+        let (_, payload) = packet.publish().unwrap();
+        let (head, _) = hoist_protocol::codec::decode_prefix::<GroupHead>(&payload).unwrap();
+        assert_eq!(head.notices.len(), 1);
+        assert!(
+            packet.bytes.len() <= GROUP_HEAD,
+            "group head of {} B",
+            packet.bytes.len()
+        );
+    }
+    let failed = deploy(&server, &proxy, "app@1.1.0", 2, "failed");
+    statuses_fit(&packets, SUCCESSFUL);
+    statuses_fit(&failed, FAILED);
+}
+
+/// Every status is a progress report or one outcome without output, within its budget.
+fn statuses_fit(packets: &[Captured], outcome_budget: usize) {
+    let device = "dev-0001".parse().unwrap();
+    let own = Topics::default().format(&hoist_protocol::topic::Topic::Status(device));
+    let (mut progress, mut outcomes) = (0, 0);
+    for packet in packets {
+        let Some((topic, payload)) = packet.publish().filter(|(topic, _)| *topic == own) else {
+            continue;
+        };
+        let status = DeviceStatus::receive(&payload).unwrap().status;
+        let size = packet.bytes.len();
+        if status.outcomes.is_empty() {
+            progress += 1;
+            assert!(
+                size <= PROGRESS,
+                "progress of {size} B on {topic}: {status:?}"
+            );
+        } else {
+            outcomes += 1;
+            assert!(size <= outcome_budget, "outcome of {size} B: {status:?}");
+        }
+    }
+    assert!(progress >= 2, "steps are reported when they happen");
+    assert_eq!(outcomes, 1, "an outcome travels once");
+}
