@@ -1,1 +1,95 @@
-//! Placeholder of the workspace skeleton.
+//! The `hoist` program: the server and the operator's commands.
+//!
+//! Commands speak MQTT like any other client; nothing here decides what a deployment may
+//! do. This crate joins broker, orchestrator and files into `hoist serve`, and only it
+//! knows the data directory.
+
+mod args;
+mod client;
+mod client_file;
+mod context;
+mod deployment;
+mod device;
+pub mod exit;
+mod failure;
+mod group;
+mod keys;
+mod mqtt;
+mod output;
+mod private_file;
+mod rate;
+mod settings;
+mod status;
+mod user;
+mod users;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command, Serve};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// Runs one command line, program name first, and returns the exit code: see [`exit`].
+/// Results go to standard output, everything else to standard error.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is wrong usage.
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
+            let _ = error.print();
+            return code;
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print();
+            failure.exit()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let serve_flags = match &cli.command {
+        Command::Serve(serve) => serve.clone(),
+        _ => Serve::default(),
+    };
+    let variables = |name: &str| std::env::var_os(name);
+    let settings = Settings::resolve(&cli.global, &serve_flags, &variables)?;
+    let context = Context::new(settings);
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "hoist", &mut std::io::stdout());
+            Ok(exit::OK)
+        }
+        Command::Config(args::Config::Show { origin }) => context.show_settings(origin),
+        command => runtime()?.block_on(operate(&context, command)),
+    }
+}
+
+async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Deploy(deploy) => deployment::deploy(context, deploy).await,
+        Command::Status(status) => status::status(context, &status).await,
+        Command::Deployment(command) => deployment::run(context, command).await,
+        Command::Device(command) => device::run(context, command).await,
+        Command::Group(command) => group::run(context, command).await,
+        Command::User(command) => user::run(context, command).await,
+        _ => Ok(exit::OK),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("E_SYSTEM", "cannot start the async runtime", &error))
+}

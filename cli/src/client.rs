@@ -1,0 +1,284 @@
+//! The operator's side of the commands: JSON over MQTT, as any stock client could do it.
+//! A command is repeated under its request id until it is answered, because one that was
+//! sent while nobody listened is gone.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hoist_protocol::id::RequestId;
+use hoist_protocol::topic::{Topic, Topics};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::client_file::ClientFile;
+use crate::failure::Failure;
+use crate::mqtt::{Address, ConnectError, Connection, Event, Login, Lost, Message};
+
+/// A command is sent again when its answer is not there after this time; executing it
+/// once is the orchestrator's promise.
+const REPEAT_EVERY: Duration = Duration::from_secs(2);
+/// First pause before connecting again; doubled up to the last.
+const RECONNECT_FIRST: Duration = Duration::from_millis(100);
+/// Longest pause before connecting again.
+const RECONNECT_LAST: Duration = Duration::from_secs(2);
+
+/// How long to try before giving up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the first connection: zero tries once.
+    pub(crate) connect: Duration,
+    /// For an answer, lost connections included.
+    pub(crate) answer: Duration,
+}
+
+impl Patience {
+    /// A person at a terminal: learns at once that there is no server.
+    pub(crate) const PERSON: Self = Self {
+        connect: Duration::ZERO,
+        answer: Duration::from_secs(30),
+    };
+    /// A long-running program: outlives restarts of the server.
+    pub(crate) const PROGRAM: Self = Self {
+        connect: Duration::from_secs(60),
+        answer: Duration::from_secs(120),
+    };
+}
+
+/// A connected operator.
+pub(crate) struct Client {
+    file: ClientFile,
+    address: Address,
+    topics: Topics,
+    patience: Patience,
+    connection: Connection,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// `E_CONFIG`, `E_AUTH` or `E_BROKER`.
+    pub(crate) async fn connect(file: ClientFile, patience: Patience) -> Result<Self, Failure> {
+        let address = Address::parse(&file.mqtt).ok_or_else(|| {
+            Failure::new(
+                "E_CONFIG",
+                format!("{:?} is not mqtt://host:port", file.mqtt),
+            )
+            .help("set mqtt in client.toml, or HOIST_BROKER")
+        })?;
+        let until = Instant::now() + patience.connect;
+        let connection = connect(&address, &file, until).await?;
+        Ok(Self {
+            topics: Topics::new(file.namespace.clone()),
+            file,
+            address,
+            patience,
+            connection,
+        })
+    }
+
+    /// The topics of its namespace.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// Sends a command and returns its result.
+    ///
+    /// # Errors
+    /// What the server answered, `E_WAIT` without an answer, `E_BROKER` without a broker.
+    pub(crate) async fn command(
+        &mut self,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<Value, Failure> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Failure::because("E_CMD", format!("cannot encode {verb}"), &error))?;
+        let request = request_id()?;
+        let user = self.file.user.clone();
+        let reply = self.topics.format(&Topic::Reply {
+            user: user.clone(),
+            request: request.clone(),
+        });
+        let verb_level = verb
+            .parse()
+            .map_err(|error| Failure::because("E_CMD", format!("verb {verb}"), &error))?;
+        let command = Message {
+            topic: self.topics.format(&Topic::Command {
+                user,
+                request,
+                verb: verb_level,
+            }),
+            payload: body,
+            retain: false,
+        };
+        let until = Instant::now() + self.patience.answer;
+        loop {
+            match self.ask(&reply, &command, until).await {
+                Ok(Some(payload)) => return read_reply(verb, &payload),
+                Ok(None) => {
+                    return Err(Failure::new("E_WAIT", format!("no answer to {verb} in time"))
+                        .help("the broker is there but the orchestrator does not answer; look at the server's log"));
+                }
+                Err(Lost) => self.reconnect(until).await?,
+            }
+        }
+    }
+
+    /// Asks on the current connection until answered or `until`.
+    async fn ask(
+        &mut self,
+        reply: &str,
+        command: &Message,
+        until: Instant,
+    ) -> Result<Option<Bytes>, Lost> {
+        self.connection.subscribe(reply).await?;
+        let mut send_at = None;
+        loop {
+            let wake = send_at.unwrap_or(until).min(until);
+            tokio::select! {
+                event = self.connection.next() => match event? {
+                    Event::Subscribed { .. } => send_at = Some(Instant::now()),
+                    Event::Message { topic, payload } if topic == reply => {
+                        self.connection.unsubscribe(reply).await?;
+                        return Ok(Some(payload));
+                    }
+                    Event::Message { .. } | Event::Acknowledged => {}
+                },
+                () = tokio::time::sleep_until(wake) => {
+                    if Instant::now() >= until {
+                        return Ok(None);
+                    }
+                    self.connection.publish(command.clone()).await?;
+                    send_at = Some(Instant::now() + REPEAT_EVERY);
+                }
+            }
+        }
+    }
+
+    /// Subscribes to a topic for [`Client::next_on`].
+    pub(crate) async fn watch(&mut self, topic: &str) -> Result<(), Failure> {
+        let until = Instant::now() + self.patience.answer;
+        while self.connection.subscribe(topic).await.is_err() {
+            self.reconnect(until).await?;
+        }
+        Ok(())
+    }
+
+    /// The next message on a watched topic, over as many connections as it takes.
+    pub(crate) async fn next_on(&mut self, watched: &str) -> Result<Bytes, Failure> {
+        loop {
+            match self.connection.next().await {
+                Ok(Event::Message { topic, payload }) if topic == watched => return Ok(payload),
+                Ok(_) => {}
+                Err(Lost) => {
+                    let until = Instant::now() + self.patience.answer;
+                    self.reconnect(until).await?;
+                    self.watch(watched).await?;
+                }
+            }
+        }
+    }
+
+    async fn reconnect(&mut self, until: Instant) -> Result<(), Failure> {
+        self.connection = connect(&self.address, &self.file, until).await?;
+        Ok(())
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
+    }
+}
+
+/// Connects, trying again until `until` while no broker answers.
+async fn connect(
+    address: &Address,
+    file: &ClientFile,
+    until: Instant,
+) -> Result<Connection, Failure> {
+    let mut pause = RECONNECT_FIRST;
+    loop {
+        let client_id = format!("hoist-{}", request_id()?);
+        let login = Login::operator(address.clone(), &file.user, &file.token, client_id);
+        match Connection::open(&login).await {
+            Ok(connection) => return Ok(connection),
+            Err(error @ ConnectError::Refused { .. }) => {
+                return Err(Failure::because("E_AUTH", "not connected", &error)
+                    .help("use the client.toml of this server, or ask for one: `hoist user add`"));
+            }
+            Err(error) if Instant::now() + pause >= until => {
+                return Err(Failure::because("E_BROKER", "not connected", &error).help(
+                    "start the server with `hoist serve`, or name its client.toml with --client",
+                ));
+            }
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RECONNECT_LAST);
+            }
+        }
+    }
+}
+
+/// A random request id.
+fn request_id() -> Result<RequestId, Failure> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::new("E_RANDOM", format!("no random numbers: {error}")))?;
+    data_encoding::HEXLOWER
+        .encode(&random)
+        .parse()
+        .map_err(|error| Failure::because("E_NAME", "request id", &error))
+}
+
+fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
+    let mut reply: Value = serde_json::from_slice(payload)
+        .map_err(|error| Failure::because("E_REPLY", format!("the answer to {verb}"), &error))?;
+    if reply["ok"] == Value::Bool(true) {
+        return Ok(reply["result"].take());
+    }
+    let field = |name: &str| {
+        reply["error"][name]
+            .as_str()
+            .filter(|text| !text.is_empty())
+    };
+    let title = field("title").unwrap_or("the server refused without saying why");
+    let what = match field("detail") {
+        Some(detail) if detail != title => format!("{title}: {detail}"),
+        _ => title.to_owned(),
+    };
+    let failure = Failure::new(field("code").unwrap_or("E_REPLY"), what);
+    Err(match field("hint") {
+        Some(hint) => failure.help(hint),
+        None => failure,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_becomes_a_failure_with_its_hint() {
+        let reply = br#"{"apiVersion":"hoist/v1","request":"r1","ok":false,"error":
+            {"code":"E_RELEASE","title":"release not found","detail":"app@1.2.0",
+             "hint":"did you mean app@1.1.0?"}}"#;
+        let failure = read_reply("deploy", reply).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "error[E_RELEASE]: release not found: app@1.2.0\nhelp: did you mean app@1.1.0?"
+        );
+        assert_eq!(failure.exit(), crate::exit::NOT_FOUND);
+    }
+
+    #[test]
+    fn a_success_is_its_result() {
+        let reply =
+            br#"{"apiVersion":"hoist/v1","request":"r1","ok":true,"result":{"deployment":17}}"#;
+        assert_eq!(read_reply("deploy", reply).unwrap()["deployment"], 17);
+        assert_eq!(
+            read_reply("deploy", b"nonsense").unwrap_err().code,
+            "E_REPLY"
+        );
+    }
+}

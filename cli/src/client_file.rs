@@ -1,0 +1,170 @@
+//! `client.toml`: where the server is and who is asking. Whoever can read it can do what
+//! its user may do.
+
+use std::path::{Path, PathBuf};
+
+use hoist_protocol::id::{Namespace, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::private_file;
+use crate::settings::{Settings, Variables, parse_toml};
+
+/// The file's content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientFile {
+    /// `mqtt://host:port`.
+    pub(crate) mqtt: String,
+    /// `http://host:port`.
+    pub(crate) http: String,
+    /// First topic level.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) namespace: Namespace,
+    /// Who asks.
+    pub(crate) user: UserId,
+    /// The user's token.
+    pub(crate) token: String,
+}
+
+const KEYS: [&str; 5] = ["mqtt", "http", "namespace", "user", "token"];
+
+fn is_default(namespace: &Namespace) -> bool {
+    *namespace == Namespace::default()
+}
+
+impl ClientFile {
+    /// The file's text.
+    pub(crate) fn render(&self) -> String {
+        // Five strings: there is nothing TOML could refuse.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// `E_CONFIG` naming the file and line.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::because(
+                "E_CONFIG",
+                format!("cannot read {}", path.display()),
+                &error,
+            )
+        })?;
+        if private_file::others_can_read(path) {
+            eprintln!(
+                "warning: {} holds a token and others can read it; chmod 600 it",
+                path.display()
+            );
+        }
+        parse_toml(path, &text, &KEYS)
+    }
+
+    /// Finds and reads the file to connect with: named explicitly, else that of the data
+    /// directory, else that of the user.
+    ///
+    /// # Errors
+    /// `E_CONFIG` when there is none or it is malformed.
+    pub(crate) fn find(settings: &Settings, variables: Variables<'_>) -> Result<Self, Failure> {
+        let mut file = Self::read(&locate(settings, variables)?)?;
+        if let Some(broker) = &settings.broker {
+            file.mqtt.clone_from(&broker.value);
+        }
+        if let Some(token) = &settings.token_file {
+            let path = &token.value;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::because(
+                    "E_CONFIG",
+                    format!("cannot read {}", path.display()),
+                    &error,
+                )
+            })?;
+            text.trim().clone_into(&mut file.token);
+        }
+        Ok(file)
+    }
+}
+
+fn locate(settings: &Settings, variables: Variables<'_>) -> Result<PathBuf, Failure> {
+    if let Some(client) = &settings.client {
+        return Ok(client.value.clone());
+    }
+    let of_data = settings.data_dir.value.join("client.toml");
+    let of_user = variables("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variables("HOME").map(|home| PathBuf::from(home).join(".config")))
+        .map(|dir| dir.join("hoist/client.toml"));
+    let places: Vec<PathBuf> = [Some(of_data), of_user].into_iter().flatten().collect();
+    if let Some(found) = places.iter().find(|place| place.exists()) {
+        return Ok(found.clone());
+    }
+    let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+    let failure = Failure::new(
+        "E_CONFIG",
+        format!("no client.toml at {}", places.join(" or ")),
+    );
+    Err(failure.help("start `hoist serve` here, or name the file with --client"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Global, Serve};
+    use std::ffi::OsString;
+
+    fn sample(user: &str) -> ClientFile {
+        ClientFile {
+            mqtt: "mqtt://127.0.0.1:1883".into(),
+            http: "http://127.0.0.1:7883".into(),
+            namespace: Namespace::default(),
+            user: user.parse().unwrap(),
+            token: "secret".into(),
+        }
+    }
+
+    fn settings(global: &Global, variables: Variables<'_>) -> Settings {
+        Settings::resolve(global, &Serve::default(), variables).unwrap()
+    }
+
+    #[test]
+    fn the_file_reads_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client.toml");
+        std::fs::write(&path, sample("admin").render()).unwrap();
+        assert!(ClientFile::read(&path).is_ok_and(|file| file == sample("admin")));
+    }
+
+    #[test]
+    fn the_named_file_beats_the_data_directory_beats_the_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir_all(home.join(".config/hoist")).unwrap();
+        let variables = |name: &str| -> Option<OsString> {
+            (name == "HOME").then(|| home.clone().into_os_string())
+        };
+        let mut global = Global {
+            data_dir: Some(dir.path().join("data")),
+            ..Global::default()
+        };
+        let user_of = |global: &Global| {
+            ClientFile::find(&settings(global, &variables), &variables)
+                .map(|file| file.user.to_string())
+                .map_err(|failure| failure.code)
+        };
+        assert_eq!(user_of(&global), Err("E_CONFIG".into()));
+        std::fs::write(
+            home.join(".config/hoist/client.toml"),
+            sample("home").render(),
+        )
+        .unwrap();
+        assert_eq!(user_of(&global), Ok("home".into()));
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("data/client.toml"), sample("data").render()).unwrap();
+        assert_eq!(user_of(&global), Ok("data".into()));
+        let named = dir.path().join("named.toml");
+        std::fs::write(&named, sample("named").render()).unwrap();
+        global.client = Some(named);
+        assert_eq!(user_of(&global), Ok("named".into()));
+    }
+}

@@ -1,0 +1,185 @@
+//! What every command needs: the settings, a connection, and where results go.
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, Patience};
+use crate::client_file::ClientFile;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::{self, Format, Shape, Show, column};
+use crate::settings::Settings;
+
+/// Items asked for at once; the server sends fewer when its reply would grow too large.
+const PAGE_ITEMS: usize = 100;
+
+/// The settings of one command line.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+}
+
+const SETTINGS: Shape = Shape {
+    name: "setting",
+    columns: &[
+        column("SETTING", "/setting", Show::Plain),
+        column("VALUE", "/value", Show::Plain),
+    ],
+};
+
+const SETTINGS_WITH_ORIGIN: Shape = Shape {
+    name: "setting",
+    columns: &[
+        column("SETTING", "/setting", Show::Plain),
+        column("VALUE", "/value", Show::Plain),
+        column("ORIGIN", "/origin", Show::Plain),
+    ],
+};
+
+impl Context {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// How results are printed.
+    pub(crate) fn format(&self) -> Format {
+        self.settings.output.value
+    }
+
+    /// Whom to connect as, and where.
+    pub(crate) fn client_file(&self) -> Result<ClientFile, Failure> {
+        ClientFile::find(&self.settings, &|name| std::env::var_os(name))
+    }
+
+    /// Connects as the operator.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        Client::connect(self.client_file()?, Patience::PERSON).await
+    }
+
+    /// Sends one command on a connection of its own.
+    pub(crate) async fn command(&self, verb: &str, body: &Value) -> Result<Value, Failure> {
+        let mut client = self.client().await?;
+        let result = client.command(verb, body).await;
+        client.close().await;
+        result
+    }
+
+    /// Prints one item.
+    pub(crate) fn print_one(&self, shape: &Shape, item: &Value) -> Result<u8, Failure> {
+        print(&output::one(self.format(), shape, item))?;
+        Ok(exit::OK)
+    }
+
+    /// Prints a result of a change: a sentence for people, the item for programs.
+    pub(crate) fn print_change(
+        &self,
+        shape: &Shape,
+        item: &Value,
+        sentence: &str,
+    ) -> Result<u8, Failure> {
+        match self.format() {
+            Format::Table | Format::Wide => print(&format!("{sentence}\n"))?,
+            _ => print(&output::one(self.format(), shape, item))?,
+        }
+        Ok(exit::OK)
+    }
+
+    /// Prints everything a list verb has, page after page, at most `limit` items.
+    pub(crate) async fn print_list(
+        &self,
+        verb: &str,
+        filter: Map<String, Value>,
+        limit: Option<usize>,
+        shape: &Shape,
+    ) -> Result<u8, Failure> {
+        let mut client = self.client().await?;
+        let items = list(&mut client, verb, filter, limit).await;
+        client.close().await;
+        print(&output::list(
+            self.format(),
+            shape,
+            &items?,
+            SystemTime::now(),
+        ))?;
+        Ok(exit::OK)
+    }
+
+    /// `config show`.
+    pub(crate) fn show_settings(&self, origin: bool) -> Result<u8, Failure> {
+        let items: Vec<Value> = self
+            .settings
+            .rows()
+            .into_iter()
+            .map(|(setting, value, from)| match origin {
+                true => json!({"setting": setting, "value": value, "origin": from}),
+                false => json!({"setting": setting, "value": value}),
+            })
+            .collect();
+        let shape = if origin {
+            &SETTINGS_WITH_ORIGIN
+        } else {
+            &SETTINGS
+        };
+        print(&output::list(
+            self.format(),
+            shape,
+            &items,
+            SystemTime::now(),
+        ))?;
+        Ok(exit::OK)
+    }
+}
+
+/// Everything a list verb has, page after page, at most `limit` items.
+pub(crate) async fn list(
+    client: &mut Client,
+    verb: &str,
+    filter: Map<String, Value>,
+    limit: Option<usize>,
+) -> Result<Vec<Value>, Failure> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut items = Vec::new();
+    let mut cursor = Value::Null;
+    while items.len() < limit {
+        let mut body = filter.clone();
+        body.insert(
+            "limit".to_owned(),
+            (limit - items.len()).min(PAGE_ITEMS).into(),
+        );
+        if !cursor.is_null() {
+            body.insert("after".to_owned(), cursor);
+        }
+        let mut page = client.command(verb, &body).await?;
+        match page["items"].take() {
+            Value::Array(more) => items.extend(more),
+            _ => {
+                return Err(Failure::new(
+                    "E_REPLY",
+                    format!("the answer to {verb} has no items"),
+                ));
+            }
+        }
+        cursor = page["next"].take();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    Ok(items)
+}
+
+/// Writes a result. A reader that has seen enough and left is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::because(
+            "E_SYSTEM",
+            "cannot write the result",
+            &error,
+        )),
+        _ => Ok(()),
+    }
+}

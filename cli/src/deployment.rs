@@ -1,0 +1,216 @@
+//! `hoist deploy` and `hoist deployment …`
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::args::{Deploy, Deployment};
+use crate::context::Context;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::{Shape, Show, column, wide};
+
+/// What a deployment looks like, in lists and alone.
+pub(crate) const SHAPE: Shape = Shape {
+    name: "deployment",
+    columns: &[
+        column("DEPLOYMENT", "/deployment", Show::Plain),
+        column("RELEASE", "/release", Show::Plain),
+        column("GROUP", "/group", Show::Plain),
+        column("STATE", "/state", Show::Plain),
+        column("SETTLED", "/settled", Show::Plain),
+        column("MEMBERS", "/counts/members", Show::Plain),
+        column("PENDING", "/counts/pending", Show::Plain),
+        column("IN PROGRESS", "/counts/inProgress", Show::Plain),
+        column("SUCCESSFUL", "/counts/successful", Show::Plain),
+        column("FAILED", "/counts/failed", Show::Plain),
+        column("CREATED", "/createdAt", Show::Ago),
+        wide("REASON", "/reason", Show::Plain),
+        wide("UPDATED", "/updatedAt", Show::Ago),
+    ],
+};
+
+/// `hoist deploy`
+pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
+    let dry_run = deploy.dry_run;
+    let result = context.command("deploy", &body(deploy)).await?;
+    let created = match &result {
+        // Several groups make one deployment each.
+        Value::Object(fields) if fields.get("items").is_some_and(Value::is_array) => {
+            fields["items"].as_array().cloned().unwrap_or_default()
+        }
+        _ => vec![result],
+    };
+    for item in &created {
+        context.print_change(&SHAPE, item, &created_sentence(item, dry_run))?;
+    }
+    Ok(exit::OK)
+}
+
+fn created_sentence(item: &Value, dry_run: bool) -> String {
+    let count = |name: &str| item[name].as_u64().unwrap_or(0);
+    let (members, excluded) = (count("members"), count("excluded"));
+    let fit = match excluded {
+        0 => String::new(),
+        _ => format!(", {} eligible, {excluded} excluded", count("eligible")),
+    };
+    let state = item["state"].as_str().unwrap_or("active");
+    match dry_run {
+        true => format!("would deploy to {members} members{fit}; nothing was changed"),
+        false => format!(
+            "deployment {} {state}: {members} members{fit}",
+            item["deployment"]
+        ),
+    }
+}
+
+fn body(deploy: Deploy) -> Value {
+    let mut body = Map::new();
+    body.insert("release".into(), deploy.release.into());
+    match <[String; 1]>::try_from(deploy.group) {
+        Ok([group]) => body.insert("group".into(), group.into()),
+        Err(groups) => body.insert("groups".into(), groups.into()),
+    };
+    let mut limit = Map::new();
+    limit.extend(
+        deploy
+            .limit_devices
+            .map(|n| ("devices".to_owned(), n.into())),
+    );
+    limit.extend(deploy.until.map(|time| ("until".to_owned(), time.into())));
+    let seconds = |time: Duration| Value::from(time.as_secs());
+    let optional = [
+        ("start", deploy.start.map(Value::from)),
+        ("limit", (!limit.is_empty()).then_some(Value::Object(limit))),
+        (
+            "completeWhen",
+            deploy
+                .complete_when_all_successful
+                .then(|| "all-successful".into()),
+        ),
+        ("timeoutSecs", deploy.device_timeout.map(seconds)),
+        ("attempts", deploy.attempts.map(Value::from)),
+        ("spreadSecs", deploy.spread.map(seconds)),
+        ("dryRun", deploy.dry_run.then_some(Value::Bool(true))),
+    ];
+    for (name, value) in optional {
+        body.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    Value::Object(body)
+}
+
+/// Runs one of the deployment commands.
+pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Failure> {
+    match command {
+        Deployment::List => {
+            context
+                .print_list("deployment-list", Map::new(), None, &SHAPE)
+                .await
+        }
+        Deployment::Show { deployment } => {
+            let body = json!({"deployment": deployment});
+            let shown = context.command("deployment-show", &body).await?;
+            context.print_one(&SHAPE, &shown)
+        }
+        Deployment::Abort {
+            deployment,
+            reason,
+            yes,
+            dry_run,
+        } => abort(context, deployment, &reason, yes, dry_run).await,
+    }
+}
+
+async fn abort(
+    context: &Context,
+    deployment: u32,
+    reason: &str,
+    yes: bool,
+    dry_run: bool,
+) -> Result<u8, Failure> {
+    if !yes && !dry_run && !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            "E_CONFIRM",
+            format!("aborting deployment {deployment} needs a yes"),
+        )
+        .help("repeat it with --yes, or with --dry-run to see what it would mean"));
+    }
+    if !yes || dry_run {
+        let body = json!({"deployment": deployment, "reason": reason, "dryRun": true});
+        let plan = context.command("abort", &body).await?;
+        if dry_run {
+            return context.print_change(
+                &SHAPE,
+                &plan,
+                &abort_sentence(deployment, "would be", &plan),
+            );
+        }
+        eprintln!("{}", abort_sentence(deployment, "will be", &plan));
+        if !confirmed(&format!("abort deployment {deployment}? [y/N] ")) {
+            eprintln!("nothing was changed");
+            return Ok(exit::ERROR);
+        }
+    }
+    let body = json!({"deployment": deployment, "reason": reason});
+    let result = context.command("abort", &body).await?;
+    context.print_change(&SHAPE, &result, &abort_sentence(deployment, "is", &result))
+}
+
+fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
+    let count = |name: &str| result[name].as_u64().unwrap_or(0);
+    format!(
+        "deployment {deployment} {verb} aborted: {} never start, {} in progress finish or roll back, {} have ended",
+        count("neverStart"),
+        count("finishing"),
+        count("unaffected")
+    )
+}
+
+/// Asks on the terminal; anything but a clear yes is a no.
+fn confirmed(question: &str) -> bool {
+    let mut answer = String::new();
+    eprint!("{question}");
+    let asked = std::io::stderr().flush();
+    asked.is_ok()
+        && std::io::stdin().read_line(&mut answer).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    fn body_of(line: &str) -> Value {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Deploy(deploy) => body(deploy),
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_in_the_command() {
+        assert_eq!(
+            body_of("hoist deploy a@1 --group eu"),
+            json!({"release": "a@1", "group": "eu"})
+        );
+        assert_eq!(
+            body_of(
+                "hoist deploy a@1 --group eu,us --limit-devices 5 --device-timeout 1h --dry-run"
+            ),
+            json!({"release": "a@1", "groups": ["eu", "us"], "limit": {"devices": 5},
+                   "timeoutSecs": 3600, "dryRun": true})
+        );
+    }
+
+    #[test]
+    fn an_abort_says_what_it_means_in_numbers() {
+        let result = json!({"neverStart": 900, "finishing": 4, "unaffected": 300});
+        assert_eq!(
+            abort_sentence(17, "is", &result),
+            "deployment 17 is aborted: 900 never start, 4 in progress finish or roll back, 300 have ended"
+        );
+    }
+}

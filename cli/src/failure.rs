@@ -1,0 +1,90 @@
+//! What a person reads when something fails: what failed, why, what to do, under a stable
+//! code. Every operation's error ends as one of these; only [`Failure::print`] formats it.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::exit;
+
+/// A failed command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code, `E_…`.
+    pub code: String,
+    /// What failed and why, one sentence without a full stop.
+    pub what: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a code and a sentence.
+    pub fn new(code: &str, what: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            what: what.into(),
+            help: None,
+        }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A failure whose reason is a chain of errors.
+    pub fn because(code: &str, what: impl fmt::Display, cause: &dyn Error) -> Self {
+        Self::new(code, format!("{what}: {}", chain(cause)))
+    }
+
+    /// The exit code of the program.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        exit::of_code(&self.code)
+    }
+
+    /// Writes it to standard error.
+    pub fn print(&self) {
+        eprintln!("{self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: {}", self.code, self.what)?;
+        if let Some(help) = &self.help {
+            write!(f, "\nhelp: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An error and its sources in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_code_and_what_to_do() {
+        let failure = Failure::new("E_RELEASE", "release sensor-fw@1.2.0 not found")
+            .help("did you mean 1.1.0?");
+        assert_eq!(
+            failure.to_string(),
+            "error[E_RELEASE]: release sensor-fw@1.2.0 not found\nhelp: did you mean 1.1.0?"
+        );
+        assert_eq!(failure.exit(), exit::NOT_FOUND);
+    }
+}

@@ -1,0 +1,324 @@
+//! Which value a setting has and where it comes from: flag, then variable, then settings
+//! file, then default. Flags and variables are inputs here; only the file is read.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hoist_protocol::id::Namespace;
+use serde::Deserialize;
+
+use crate::args::{Global, Serve};
+use crate::failure::Failure;
+use crate::output::Format;
+
+/// The variables Hoist reads: a closed list.
+pub(crate) const VARIABLES: [&str; 7] = [
+    "HOIST_DATA_DIR",
+    "HOIST_CLIENT",
+    "HOIST_CONFIG",
+    "HOIST_BROKER",
+    "HOIST_TOKEN_FILE",
+    "HOIST_OUTPUT",
+    "HOIST_LOG",
+];
+
+/// Reads one variable; injected so that tests need no process environment.
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag of this name.
+    Flag(&'static str),
+    /// A variable of this name.
+    Variable(&'static str),
+    /// The settings file.
+    File(PathBuf),
+    /// Built in.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: Setting<PathBuf>,
+    /// Named explicitly; without it the usual places are searched.
+    pub(crate) client: Option<Setting<PathBuf>>,
+    /// Overrides the address of the client file.
+    pub(crate) broker: Option<Setting<String>>,
+    /// Overrides the token of the client file.
+    pub(crate) token_file: Option<Setting<PathBuf>>,
+    pub(crate) output: Setting<Format>,
+    pub(crate) log: Setting<String>,
+    pub(crate) mqtt: Setting<String>,
+    pub(crate) http: Setting<String>,
+    pub(crate) namespace: Setting<Namespace>,
+    /// Contact with a working device may be lost for this long before it is shown (S6).
+    pub(crate) grace: Setting<Duration>,
+    /// No timer fires this soon after the orchestrator connected (S7).
+    pub(crate) settle: Setting<Duration>,
+}
+
+/// The settings file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    client: Option<PathBuf>,
+    broker: Option<String>,
+    token_file: Option<PathBuf>,
+    output: Option<Format>,
+    log: Option<String>,
+    mqtt: Option<String>,
+    http: Option<String>,
+    namespace: Option<Namespace>,
+    #[serde(default, deserialize_with = "duration")]
+    grace: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    settle: Option<Duration>,
+}
+
+const FILE_KEYS: [&str; 11] = [
+    "data_dir",
+    "client",
+    "broker",
+    "token_file",
+    "output",
+    "log",
+    "mqtt",
+    "http",
+    "namespace",
+    "grace",
+    "settle",
+];
+
+fn duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    crate::rate::parse_duration(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
+}
+
+/// Chooses the first source that has a value.
+struct Choice<'a> {
+    variables: Variables<'a>,
+    file: PathBuf,
+}
+
+impl Choice<'_> {
+    fn of<T>(
+        &self,
+        flag: Option<(&'static str, T)>,
+        variable: Option<(&'static str, fn(String) -> Result<T, String>)>,
+        file: Option<T>,
+    ) -> Result<Option<Setting<T>>, Failure> {
+        if let Some((name, value)) = flag {
+            return Ok(Some(Setting {
+                value,
+                origin: Origin::Flag(name),
+            }));
+        }
+        if let Some((name, parse)) = variable
+            && let Some(text) = (self.variables)(name)
+        {
+            let value = parse(text.to_string_lossy().into_owned())
+                .map_err(|why| Failure::new("E_CONFIG", format!("variable {name}: {why}")))?;
+            return Ok(Some(Setting {
+                value,
+                origin: Origin::Variable(name),
+            }));
+        }
+        let origin = || Origin::File(self.file.clone());
+        Ok(file.map(|value| Setting {
+            value,
+            origin: origin(),
+        }))
+    }
+}
+
+fn path(text: String) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+fn or_default<T>(setting: Option<Setting<T>>, value: T) -> Setting<T> {
+    setting.unwrap_or(Setting {
+        value,
+        origin: Origin::Default,
+    })
+}
+
+impl Settings {
+    /// Resolves every setting.
+    ///
+    /// # Errors
+    /// `E_CONFIG` naming the file and line, the variable or the flag.
+    pub(crate) fn resolve(
+        global: &Global,
+        serve: &Serve,
+        variables: Variables<'_>,
+    ) -> Result<Self, Failure> {
+        let path_of_file = global.config.clone();
+        let file = path_of_file
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
+        let choose = Choice {
+            variables,
+            file: path_of_file.unwrap_or_default(),
+        };
+        let namespace = match &serve.namespace {
+            Some(text) => Some(text.parse::<Namespace>().map_err(|error| {
+                Failure::new("E_NAME", format!("--namespace {text:?}: {error}"))
+            })?),
+            None => None,
+        };
+        let data_dir = choose.of(
+            global.data_dir.clone().map(|v| ("--data-dir", v)),
+            Some(("HOIST_DATA_DIR", path)),
+            file.data_dir,
+        )?;
+        let client = choose.of(
+            global.client.clone().map(|v| ("--client", v)),
+            Some(("HOIST_CLIENT", path)),
+            file.client,
+        )?;
+        let output = choose.of(
+            global.output.map(|v| ("--output", v)),
+            Some(("HOIST_OUTPUT", |text| text.parse())),
+            file.output,
+        )?;
+        let log = choose.of(None, Some(("HOIST_LOG", Ok)), file.log)?;
+        let mqtt = choose.of(serve.mqtt.clone().map(|v| ("--mqtt", v)), None, file.mqtt)?;
+        let http = choose.of(serve.http.clone().map(|v| ("--http", v)), None, file.http)?;
+        let namespace = choose.of(namespace.map(|v| ("--namespace", v)), None, file.namespace)?;
+        Ok(Self {
+            data_dir: or_default(data_dir, PathBuf::from("./hoist-data")),
+            client,
+            broker: choose.of(None, Some(("HOIST_BROKER", Ok)), file.broker)?,
+            token_file: choose.of(None, Some(("HOIST_TOKEN_FILE", path)), file.token_file)?,
+            output: or_default(output, Format::Table),
+            log: or_default(log, "info".to_owned()),
+            mqtt: or_default(mqtt, "127.0.0.1:1883".to_owned()),
+            http: or_default(http, "127.0.0.1:7883".to_owned()),
+            namespace: or_default(namespace, Namespace::default()),
+            grace: or_default(choose.of(None, None, file.grace)?, Duration::from_secs(60)),
+            settle: or_default(choose.of(None, None, file.settle)?, Duration::from_secs(30)),
+        })
+    }
+
+    /// Every setting as name, value and origin, in the order of the file's keys.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String, String)> {
+        fn row<T>(
+            name: &'static str,
+            setting: Option<&Setting<T>>,
+            show: impl Fn(&T) -> String,
+        ) -> (&'static str, String, String) {
+            match setting {
+                Some(setting) => (name, show(&setting.value), setting.origin.to_string()),
+                None => (name, "-".to_owned(), Origin::Default.to_string()),
+            }
+        }
+        let shown = |path: &PathBuf| path.display().to_string();
+        let time = |time: &Duration| humantime::format_duration(*time).to_string();
+        vec![
+            row("data_dir", Some(&self.data_dir), shown),
+            row("client", self.client.as_ref(), shown),
+            row("broker", self.broker.as_ref(), String::clone),
+            row("token_file", self.token_file.as_ref(), shown),
+            row("output", Some(&self.output), Format::to_string),
+            row("log", Some(&self.log), String::clone),
+            row("mqtt", Some(&self.mqtt), String::clone),
+            row("http", Some(&self.http), String::clone),
+            row("namespace", Some(&self.namespace), Namespace::to_string),
+            row("grace", Some(&self.grace), time),
+            row("settle", Some(&self.settle), time),
+        ]
+    }
+}
+
+/// Reads the settings file.
+fn read(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::because(
+            "E_CONFIG",
+            format!("cannot read {}", path.display()),
+            &error,
+        )
+    })?;
+    parse_toml(path, &text, &FILE_KEYS)
+}
+
+/// Parses a TOML file of ours; an error names the line, and an unknown key the key that
+/// was probably meant.
+pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    keys: &[&'static str],
+) -> Result<T, Failure> {
+    toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        let line = text
+            .get(..span.start)
+            .unwrap_or_default()
+            .matches('\n')
+            .count()
+            + 1;
+        let why = error.message();
+        let failure = Failure::new("E_CONFIG", format!("{}:{line}: {why}", path.display()));
+        let unknown = why.starts_with("unknown field").then(|| word(text, span));
+        match unknown.flatten().and_then(|word| closest(&word, keys)) {
+            Some(meant) => failure.help(format!("did you mean {meant}?")),
+            None => failure,
+        }
+    })
+}
+
+fn word(text: &str, span: Range<usize>) -> Option<String> {
+    let word = text.get(span)?.split(['=', ' ']).next()?;
+    Some(word.to_owned())
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn closest<'a>(typed: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    // Below this similarity a suggestion confuses more than it helps.
+    const SIMILAR: f64 = 0.6;
+    candidates
+        .iter()
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(typed, candidate),
+                *candidate,
+            )
+        })
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,0 +1,252 @@
+//! `users.toml`: people and programs with a token, of which only the hash is kept. Read
+//! again whenever it changes, so that an editor is as good as a command.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{GroupId, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::private_file::{self, PrivateFileError};
+use crate::settings::parse_toml;
+
+/// One user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    /// Its name.
+    pub(crate) name: UserId,
+    /// What it may do.
+    pub(crate) role: Role,
+    /// The only groups it may change; empty means all.
+    #[serde(default)]
+    pub(crate) groups: Vec<GroupId>,
+    /// SHA-256 of its token, in hex.
+    #[serde(with = "hex")]
+    pub(crate) token_sha256: [u8; 32],
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsersFile {
+    #[serde(default)]
+    users: Vec<User>,
+}
+
+const KEYS: [&str; 5] = ["users", "name", "role", "groups", "token_sha256"];
+
+mod hex {
+    use data_encoding::HEXLOWER_PERMISSIVE;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&HEXLOWER_PERMISSIVE.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        HEXLOWER_PERMISSIVE
+            .decode(text.as_bytes())
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| D::Error::custom("a token hash is 64 hex digits"))
+    }
+}
+
+/// What tells one version of the file from another.
+type Version = (u64, i64, i64, u64);
+
+#[derive(Debug, Default)]
+struct Loaded {
+    version: Option<Version>,
+    users: BTreeMap<UserId, User>,
+}
+
+/// The users of one data directory.
+#[derive(Debug)]
+pub(crate) struct Users {
+    path: PathBuf,
+    loaded: Mutex<Loaded>,
+}
+
+/// Why a user is not added.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddUserError {
+    /// The name is taken.
+    #[error("user {name} exists")]
+    Exists {
+        /// Which.
+        name: UserId,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+}
+
+impl Users {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// `E_CONFIG` with the line, `E_SECRET` when others can read it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let users = read(path)?;
+        let loaded = Loaded {
+            version: version(path),
+            users,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            loaded: Mutex::new(loaded),
+        })
+    }
+
+    /// Creates the file with its first user.
+    pub(crate) fn create(path: &Path, first: User) -> Result<(), PrivateFileError> {
+        write(path, vec![first])
+    }
+
+    /// The user of a name, as the file says now.
+    pub(crate) fn find(&self, name: &UserId) -> Option<User> {
+        self.with_current(|users| users.get(name).cloned())
+    }
+
+    /// All users by name.
+    pub(crate) fn list(&self) -> Vec<User> {
+        self.with_current(|users| users.values().cloned().collect())
+    }
+
+    /// Adds a user. Adding the very same one again changes nothing.
+    pub(crate) fn add(&self, user: User) -> Result<(), AddUserError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut loaded);
+        match loaded.users.get(&user.name) {
+            Some(existing) if *existing == user => return Ok(()),
+            Some(_) => return Err(AddUserError::Exists { name: user.name }),
+            None => {}
+        }
+        let all = loaded
+            .users
+            .values()
+            .cloned()
+            .chain([user.clone()])
+            .collect();
+        write(&self.path, all)?;
+        loaded.users.insert(user.name.clone(), user);
+        loaded.version = version(&self.path);
+        Ok(())
+    }
+
+    fn with_current<T>(&self, read: impl FnOnce(&BTreeMap<UserId, User>) -> T) -> T {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut loaded);
+        read(&loaded.users)
+    }
+
+    /// A file that became unreadable or wrong changes nothing: locking everybody out
+    /// because of a typing mistake would help nobody.
+    fn refresh(&self, loaded: &mut Loaded) {
+        let version = version(&self.path);
+        if version == loaded.version {
+            return;
+        }
+        loaded.version = version;
+        match read(&self.path) {
+            Ok(users) => {
+                tracing::info!(users = users.len(), "users.toml changed");
+                loaded.users = users;
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "users.toml is not usable, the last good one stays in effect")
+            }
+        }
+    }
+}
+
+fn version(path: &Path) -> Option<Version> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+}
+
+fn read(path: &Path) -> Result<BTreeMap<UserId, User>, Failure> {
+    let bytes = private_file::read(path).map_err(|error| match error {
+        PrivateFileError::Exposed { .. } => Failure::because("E_SECRET", "users", &error)
+            .help(format!("chmod 600 {}", path.display())),
+        error @ PrivateFileError::Io { .. } => Failure::because("E_CONFIG", "users", &error),
+    })?;
+    let file: UsersFile = parse_toml(path, &String::from_utf8_lossy(&bytes), &KEYS)?;
+    Ok(file
+        .users
+        .into_iter()
+        .map(|user| (user.name.clone(), user))
+        .collect())
+}
+
+fn write(path: &Path, users: Vec<User>) -> Result<(), PrivateFileError> {
+    // Names and hex digits: there is nothing TOML could refuse.
+    let text = toml::to_string(&UsersFile { users }).unwrap_or_default();
+    private_file::write(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str, hash: u8) -> User {
+        User {
+            name: name.parse().unwrap(),
+            role: Role::Viewer,
+            groups: vec!["eu".parse().unwrap()],
+            token_sha256: [hash; 32],
+        }
+    }
+
+    fn opened() -> (tempfile::TempDir, Users) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        Users::create(&path, user("admin", 1)).unwrap();
+        let users = Users::open(&path).unwrap();
+        (dir, users)
+    }
+
+    #[test]
+    fn a_user_added_is_there_after_a_restart() {
+        let (dir, users) = opened();
+        users.add(user("vera", 2)).unwrap();
+        let again = Users::open(&dir.path().join("users.toml")).unwrap();
+        assert_eq!(again.find(&"vera".parse().unwrap()), Some(user("vera", 2)));
+        assert_eq!(again.list().len(), 2);
+    }
+
+    #[test]
+    fn a_name_is_given_once_but_the_same_user_may_be_added_again() {
+        let (_dir, users) = opened();
+        users.add(user("vera", 2)).unwrap();
+        users.add(user("vera", 2)).unwrap();
+        assert!(matches!(
+            users.add(user("vera", 3)),
+            Err(AddUserError::Exists { .. })
+        ));
+    }
+
+    #[test]
+    fn an_edited_file_counts_at_once_and_a_broken_one_changes_nothing() {
+        let (dir, users) = opened();
+        let path = dir.path().join("users.toml");
+        write(&path, vec![user("bob", 4)]).unwrap();
+        let names = |users: &Users| -> Vec<String> {
+            users
+                .list()
+                .iter()
+                .map(|user| user.name.to_string())
+                .collect()
+        };
+        assert_eq!(names(&users), ["bob"]);
+        private_file::write(&path, b"[[users]]\nname = 1\n").unwrap();
+        assert_eq!(names(&users), ["bob"]);
+    }
+}
