@@ -170,7 +170,7 @@ pub(crate) struct Deploy {
     pub(crate) start: Option<String>,
     /// End after this many devices have started
     #[arg(long, value_name = "N")]
-    pub(crate) limit_devices: Option<u64>,
+    pub(crate) limit_devices: Option<u32>,
     /// End at this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hoist_orchestrator_core::command::Verb;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};
 use serde::Serialize;
@@ -89,9 +90,10 @@ impl Client {
     /// What the server answered, `E_WAIT` without an answer, `E_BROKER` without a broker.
     pub(crate) async fn command(
         &mut self,
-        verb: &str,
+        verb: Verb,
         body: &impl Serialize,
     ) -> Result<Value, Failure> {
+        let verb = verb.word();
         let body = serde_json::to_vec(body)
             .map_err(|error| Failure::because("E_CMD", format!("cannot encode {verb}"), &error))?;
         let request = request_id()?;

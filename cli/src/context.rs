@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use hoist_orchestrator_core::command::Verb;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, Patience};
@@ -58,7 +60,11 @@ impl Context {
     }
 
     /// Sends one command on a connection of its own.
-    pub(crate) async fn command(&self, verb: &str, body: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn command(
+        &self,
+        verb: Verb,
+        body: &impl Serialize,
+    ) -> Result<Value, Failure> {
         let mut client = self.client().await?;
         let result = client.command(verb, body).await;
         client.close().await;
@@ -88,7 +94,7 @@ impl Context {
     /// Prints everything a list verb has, page after page, at most `limit` items.
     pub(crate) async fn print_list(
         &self,
-        verb: &str,
+        verb: Verb,
         filter: Map<String, Value>,
         limit: Option<usize>,
         shape: &Shape,
@@ -134,7 +140,7 @@ impl Context {
 /// Everything a list verb has, page after page, at most `limit` items.
 pub(crate) async fn list(
     client: &mut Client,
-    verb: &str,
+    verb: Verb,
     filter: Map<String, Value>,
     limit: Option<usize>,
 ) -> Result<Vec<Value>, Failure> {
@@ -156,7 +162,7 @@ pub(crate) async fn list(
             _ => {
                 return Err(Failure::new(
                     "E_REPLY",
-                    format!("the answer to {verb} has no items"),
+                    format!("the answer to {} has no items", verb.word()),
                 ));
             }
         }

@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use hoist_orchestrator_core::command::{self, Abort, CompleteWhen, DeploymentRef, Limit, Verb};
+use serde_json::{Map, Value};
 
 use crate::args::{Deploy, Deployment};
 use crate::context::Context;
@@ -34,11 +35,11 @@ pub(crate) const SHAPE: Shape = Shape {
 /// `hoist deploy`
 pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
     let dry_run = deploy.dry_run;
-    let result = context.command("deploy", &body(deploy)).await?;
+    let result = context.command(Verb::Deploy, &body(deploy)).await?;
     let created = match &result {
         // Several groups make one deployment each.
-        Value::Object(fields) if fields.get("items").is_some_and(Value::is_array) => {
-            fields["items"].as_array().cloned().unwrap_or_default()
+        Value::Object(fields) if fields.contains_key("deployments") => {
+            fields["deployments"].as_array().cloned().unwrap_or_default()
         }
         _ => vec![result],
     };
@@ -65,39 +66,30 @@ fn created_sentence(item: &Value, dry_run: bool) -> String {
     }
 }
 
-fn body(deploy: Deploy) -> Value {
-    let mut body = Map::new();
-    body.insert("release".into(), deploy.release.into());
-    match <[String; 1]>::try_from(deploy.group) {
-        Ok([group]) => body.insert("group".into(), group.into()),
-        Err(groups) => body.insert("groups".into(), groups.into()),
+fn body(deploy: Deploy) -> command::Deploy {
+    let (group, groups) = match <[String; 1]>::try_from(deploy.group) {
+        Ok([group]) => (Some(group), None),
+        Err(groups) => (None, Some(groups)),
     };
-    let mut limit = Map::new();
-    limit.extend(
-        deploy
-            .limit_devices
-            .map(|n| ("devices".to_owned(), n.into())),
-    );
-    limit.extend(deploy.until.map(|time| ("until".to_owned(), time.into())));
-    let seconds = |time: Duration| Value::from(time.as_secs());
-    let optional = [
-        ("start", deploy.start.map(Value::from)),
-        ("limit", (!limit.is_empty()).then_some(Value::Object(limit))),
-        (
-            "completeWhen",
-            deploy
-                .complete_when_all_successful
-                .then(|| "all-successful".into()),
-        ),
-        ("timeoutSecs", deploy.device_timeout.map(seconds)),
-        ("attempts", deploy.attempts.map(Value::from)),
-        ("spreadSecs", deploy.spread.map(seconds)),
-        ("dryRun", deploy.dry_run.then_some(Value::Bool(true))),
-    ];
-    for (name, value) in optional {
-        body.extend(value.map(|value| (name.to_owned(), value)));
+    let limited = deploy.limit_devices.is_some() || deploy.until.is_some();
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    command::Deploy {
+        release: deploy.release,
+        group,
+        groups,
+        start: deploy.start,
+        limit: limited.then_some(Limit {
+            devices: deploy.limit_devices,
+            until: deploy.until,
+        }),
+        complete_when: deploy
+            .complete_when_all_successful
+            .then_some(CompleteWhen::AllSuccessful),
+        timeout_secs: deploy.device_timeout.map(seconds),
+        attempts: deploy.attempts,
+        spread_secs: deploy.spread.map(seconds),
+        dry_run: deploy.dry_run,
     }
-    Value::Object(body)
 }
 
 /// Runs one of the deployment commands.
@@ -105,12 +97,12 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
     match command {
         Deployment::List => {
             context
-                .print_list("deployment-list", Map::new(), None, &SHAPE)
+                .print_list(Verb::DeploymentList, Map::new(), None, &SHAPE)
                 .await
         }
         Deployment::Show { deployment } => {
-            let body = json!({"deployment": deployment});
-            let shown = context.command("deployment-show", &body).await?;
+            let body = DeploymentRef { deployment };
+            let shown = context.command(Verb::DeploymentShow, &body).await?;
             context.print_one(&SHAPE, &shown)
         }
         Deployment::Abort {
@@ -136,9 +128,13 @@ async fn abort(
         )
         .help("repeat it with --yes, or with --dry-run to see what it would mean"));
     }
+    let body = |dry_run| Abort {
+        deployment,
+        reason: Some(reason.to_owned()),
+        dry_run,
+    };
     if !yes || dry_run {
-        let body = json!({"deployment": deployment, "reason": reason, "dryRun": true});
-        let plan = context.command("abort", &body).await?;
+        let plan = context.command(Verb::Abort, &body(true)).await?;
         if dry_run {
             return context.print_change(
                 &SHAPE,
@@ -152,8 +148,7 @@ async fn abort(
             return Ok(exit::ERROR);
         }
     }
-    let body = json!({"deployment": deployment, "reason": reason});
-    let result = context.command("abort", &body).await?;
+    let result = context.command(Verb::Abort, &body(false)).await?;
     context.print_change(&SHAPE, &result, &abort_sentence(deployment, "is", &result))
 }
 
@@ -182,10 +177,11 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser;
+    use serde_json::json;
 
     fn body_of(line: &str) -> Value {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Deploy(deploy) => body(deploy),
+            Command::Deploy(deploy) => serde_json::to_value(body(deploy)).unwrap(),
             _ => unreachable!(),
         }
     }

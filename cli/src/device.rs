@@ -1,6 +1,7 @@
 //! `hoist device …`
 
-use serde_json::{Map, Value, json};
+use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, Verb};
+use serde_json::{Map, Value};
 
 use crate::args::Device;
 use crate::context::Context;
@@ -30,25 +31,9 @@ const SHAPE: Shape = Shape {
 /// Runs one of the device commands.
 pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {
     match command {
-        Device::Add {
-            device,
-            device_type,
-            group,
-            labels,
-        } => {
-            let mut body = Map::new();
-            body.insert("device".into(), device.into());
-            if let Some(device_type) = device_type {
-                body.insert("type".into(), device_type.into());
-            }
-            if let Some(group) = group {
-                body.insert("group".into(), group.into());
-            }
-            if !labels.is_empty() {
-                let labels = labels.into_iter().map(|(name, value)| (name, value.into()));
-                body.insert("labels".into(), Value::Object(labels.collect()));
-            }
-            add(context, &Value::Object(body)).await
+        Device::Add { device, device_type, group, labels } => {
+            let labels = labels.into_iter().collect();
+            add(context, &DeviceAdd { device, device_type, group, labels }).await
         }
         Device::List {
             group,
@@ -66,19 +51,19 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
                 filter.extend(value.map(|value| (name.to_owned(), value)));
             }
             context
-                .print_list("device-list", filter, limit, &SHAPE)
+                .print_list(Verb::DeviceList, filter, limit, &SHAPE)
                 .await
         }
         Device::Show { device } => {
             let shown = context
-                .command("device-show", &json!({"device": device}))
+                .command(Verb::DeviceShow, &DeviceRef { device })
                 .await?;
             context.print_one(&SHAPE, &shown)
         }
     }
 }
 
-async fn add(context: &Context, body: &Value) -> Result<u8, Failure> {
-    let added = context.command("device-add", body).await?;
+async fn add(context: &Context, body: &DeviceAdd) -> Result<u8, Failure> {
+    let added = context.command(Verb::DeviceAdd, body).await?;
     context.print_one(&SHAPE, &added)
 }

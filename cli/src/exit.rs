@@ -32,14 +32,14 @@ Exit codes: 0 ok · 1 error · 2 usage · 3 finished with failed devices · 4 no
 #[must_use]
 pub fn of_code(code: &str) -> u8 {
     match code {
-        "E_CMD" | "E_NAME" | "E_CONFIG" | "E_USAGE" | "E_INSECURE" | "E_CONFIRM" => USAGE,
-        "E_ROLE" | "E_AUTH" | "E_ACCESS" => NOT_AUTHORIZED,
+        "E_CMD" | "E_VERB" | "E_NAME" | "E_TIME" | "E_NOT_YET" | "E_CURSOR" | "E_CONFIG"
+        | "E_INSECURE" | "E_CONFIRM" => USAGE,
+        "E_ROLE" | "E_AUTH" => NOT_AUTHORIZED,
         "E_WAIT" => TIMED_OUT,
         "E_RELEASE" | "E_GROUP" | "E_DEVICE" | "E_DEPLOYMENT" | "E_USER" => NOT_FOUND,
-        "E_CONFLICT" | "E_EXISTS" | "E_RELEASE_EXISTS" | "E_DEVICE_EXISTS" | "E_GROUP_EXISTS"
-        | "E_USER_EXISTS" | "E_HEAD_FULL" | "E_REQUEST_REUSED" | "E_STATE" => CONFLICT,
+        "E_CONFLICT" | "E_RELEASE_EXISTS" | "E_DEVICE_EXISTS" | "E_USER_EXISTS"
+        | "E_GROUP_IN_USE" | "E_HEAD_FULL" | "E_ENDED" | "E_REQUEST_REUSED" => CONFLICT,
         "E_BROKER" => UNREACHABLE,
-        "E_INTERRUPTED" => INTERRUPTED,
         _ => ERROR,
     }
 }

@@ -1,6 +1,7 @@
 //! `hoist group …`
 
-use serde_json::{Map, json};
+use hoist_orchestrator_core::command::{GroupRef, Verb};
+use serde_json::Map;
 
 use crate::args::Group;
 use crate::context::Context;
@@ -12,6 +13,8 @@ const SHAPE: Shape = Shape {
     columns: &[
         column("GROUP", "/group", Show::Plain),
         column("MEMBERS", "/members", Show::Plain),
+        column("ONLINE", "/online", Show::Plain),
+        column("ACTIVE DEPLOYMENTS", "/deployments", Show::Plain),
     ],
 };
 
@@ -19,15 +22,13 @@ const SHAPE: Shape = Shape {
 pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure> {
     match command {
         Group::Create { group } => {
-            context
-                .command("group-create", &json!({"group": group}))
-                .await?;
             let sentence = format!("group {group} created");
-            context.print_change(&SHAPE, &json!({"group": group}), &sentence)
+            let created = context.command(Verb::GroupCreate, &GroupRef { group }).await?;
+            context.print_change(&SHAPE, &created, &sentence)
         }
         Group::List => {
             context
-                .print_list("group-list", Map::new(), None, &SHAPE)
+                .print_list(Verb::GroupList, Map::new(), None, &SHAPE)
                 .await
         }
     }

@@ -14,6 +14,7 @@ pub mod exit;
 mod failure;
 mod group;
 mod keys;
+mod logging;
 mod mqtt;
 mod output;
 mod private_file;

@@ -4,10 +4,11 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use hoist_orchestrator_core::command::{DeploymentRef, Verb};
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::Status;
 use crate::client::Client;
@@ -51,7 +52,7 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     let mut client = context.client().await?;
     // Says at once when there is no such deployment: its view would never come.
     let shown = client
-        .command("deployment-show", &json!({"deployment": status.deployment}))
+        .command(Verb::DeploymentShow, &DeploymentRef { deployment: status.deployment })
         .await?;
     let last = match status.watch {
         false => Some(shown),
@@ -205,6 +206,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn view(state: &str, settled: bool, failed: u64) -> Value {
         json!({"deployment": 1, "release": "hello@1.1.0", "group": "eu", "state": state, "settled": settled,

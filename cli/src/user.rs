@@ -3,7 +3,8 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{UserId, sha256};
-use serde_json::{Map, json};
+use hoist_orchestrator_core::command::{UserAdd, Verb};
+use serde_json::Map;
 
 use crate::args::User;
 use crate::client_file::ClientFile;
@@ -25,23 +26,27 @@ const SHAPE: Shape = Shape {
 /// Runs one of the user commands.
 pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure> {
     match command {
-        User::Add { user, role, groups } => add(context, &user, role.into(), &groups).await,
+        User::Add { user, role, groups } => add(context, &user, role.into(), groups).await,
         User::List => {
             context
-                .print_list("user-list", Map::new(), None, &SHAPE)
+                .print_list(Verb::UserList, Map::new(), None, &SHAPE)
                 .await
         }
     }
 }
 
-async fn add(context: &Context, user: &str, role: Role, groups: &[String]) -> Result<u8, Failure> {
+async fn add(context: &Context, user: &str, role: Role, groups: Vec<String>) -> Result<u8, Failure> {
     let user: UserId = user
         .parse()
         .map_err(|error| Failure::because("E_NAME", format!("user {user:?}"), &error))?;
     let token = random_token()?;
-    let hash = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
-    let body = json!({"user": user, "role": role, "groups": groups, "tokenSha256": hash});
-    context.command("user-add", &body).await?;
+    let body = UserAdd {
+        user: user.to_string(),
+        role,
+        groups,
+        token_sha256: data_encoding::HEXLOWER.encode(&sha256(token.as_bytes())),
+    };
+    context.command(Verb::UserAdd, &body).await?;
     let file = ClientFile {
         user,
         token,

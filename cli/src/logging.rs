@@ -1,0 +1,35 @@
+//! Logs go to standard error, and never hold payloads or secrets.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::failure::Failure;
+use crate::settings::{Origin, Settings};
+
+/// Starts logging at the level of the settings, or at `quiet` when nobody set one.
+///
+/// # Errors
+/// `E_CONFIG` for a level that does not exist.
+pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Failure> {
+    let text = &settings.log.value;
+    let level: LevelFilter = match settings.log.origin {
+        Origin::Default => default,
+        _ => text.parse().map_err(|_| {
+            Failure::new("E_CONFIG", format!("log level {text:?} does not exist"))
+                .help("use off, error, warn, info, debug or trace")
+        })?,
+    };
+    // rumqttd opens an error-level span for every message.
+    let filter = Targets::new().with_default(level).with_target("rumqttd", LevelFilter::OFF);
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .with_target(false);
+    // A second start in one process keeps the first.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(())
+}
