@@ -1,1 +1,11 @@
-//! Placeholder of the workspace skeleton.
+//! The embedded broker: our front door over rumqttd's router, who may come in, and (later)
+//! configuration for other brokers. It knows topics and access rules, not deployments.
+
+pub mod credentials;
+mod embedded;
+mod front_door;
+mod retained;
+mod router;
+
+pub use embedded::{EmbeddedBroker, FrontDoorConfig, ProbeError, StartError, StatsSnapshot};
+pub use front_door::limits::Limits;

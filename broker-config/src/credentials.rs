@@ -1,0 +1,168 @@
+//! Who may come in: the trait the front door asks, and the token rules behind it. Devices'
+//! tokens are derived, so that a connect needs no store and devices still come in when the
+//! store is lost; users' tokens are random and kept as hashes only.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use hoist_protocol::access::{Principal, Role};
+use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId, sha256};
+use sha2::Sha256;
+
+/// The name the orchestrator logs in under; no user may have it.
+pub const SERVICE_USER: &str = "orchestrator";
+
+/// What a client presents in its CONNECT.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The MQTT client id, maybe empty.
+    pub client_id: &'a str,
+    /// The user name: a user's or device's id.
+    pub user: &'a str,
+    /// The password: a token.
+    pub token: &'a str,
+}
+
+/// Why a client may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nobody of that name, or no name at all: there are no anonymous clients.
+    #[error("no such user or device")]
+    Unknown,
+    /// The token is not the one of that name.
+    #[error("wrong token")]
+    Token,
+    /// A device's client id must be its name.
+    #[error("a device's client id is its own id")]
+    ClientId,
+    /// The device's token was revoked.
+    #[error("this device was revoked")]
+    Revoked,
+}
+
+/// Decides who a client is.
+pub trait Credentials: Send + Sync + 'static {
+    /// The principal behind a login.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason, which the client learns only by its CONNACK code.
+    fn authenticate(&self, login: &Login<'_>) -> Result<Principal, Refusal>;
+}
+
+/// The key of which every device token is derived.
+#[derive(Clone)]
+pub struct TokenKey([u8; 32]);
+
+impl TokenKey {
+    /// The key of 32 random bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    fn mac(&self, namespace: &Namespace, device: &DeviceId, issue: u32) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        // No id holds a slash: the parts cannot run into each other.
+        mac.update(format!("{namespace}/{device}/{issue}").as_bytes());
+        Some(mac)
+    }
+
+    /// A device's token: `<issue>.<64 hex digits>`. A higher issue replaces a lost one.
+    #[must_use]
+    pub fn device_token(&self, namespace: &Namespace, device: &DeviceId, issue: u32) -> String {
+        let code = self
+            .mac(namespace, device, issue)
+            .map(|mac| mac.finalize().into_bytes());
+        let code = code
+            .map(|code| data_encoding::HEXLOWER.encode(&code))
+            .unwrap_or_default();
+        format!("{issue}.{code}")
+    }
+
+    /// The issue of a genuine token of a device, compared in constant time.
+    #[must_use]
+    pub fn verify(&self, namespace: &Namespace, device: &DeviceId, token: &str) -> Option<u32> {
+        let (issue, code) = token.split_once('.')?;
+        let issue: u32 = issue.parse().ok()?;
+        let code = data_encoding::HEXLOWER.decode(code.as_bytes()).ok()?;
+        self.mac(namespace, device, issue)?
+            .verify_slice(&code)
+            .ok()?;
+        Some(issue)
+    }
+}
+
+/// What is kept of a user's token.
+#[must_use]
+pub fn hash_user_token(token: &str) -> [u8; 32] {
+    sha256(token.as_bytes())
+}
+
+/// A user as the front door needs it.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// What it may do.
+    pub role: Role,
+    /// The only groups it may change; empty means all.
+    pub groups: Vec<GroupId>,
+    /// SHA-256 of its token.
+    pub token_sha256: [u8; 32],
+}
+
+/// Where users and revocations are looked up at each login.
+pub trait People: Send + Sync + 'static {
+    /// The user of a name.
+    fn user(&self, name: &UserId) -> Option<User>;
+    /// Whether tokens of a device up to and including this issue are revoked.
+    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool;
+}
+
+/// Users by hash, devices by derived tokens, the orchestrator by its token of this start.
+pub struct TokenCredentials {
+    /// Part of what a device token is derived of.
+    pub namespace: Namespace,
+    /// The key of device tokens.
+    pub key: TokenKey,
+    /// SHA-256 of the orchestrator's token.
+    pub service_token_sha256: [u8; 32],
+    /// Users and revocations.
+    pub people: Arc<dyn People>,
+}
+
+impl Credentials for TokenCredentials {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Principal, Refusal> {
+        let hash = hash_user_token(login.token);
+        if login.user == SERVICE_USER {
+            // Hashes of 256 random bits may be compared in any time.
+            let genuine = hash == self.service_token_sha256;
+            return if genuine {
+                Ok(Principal::Service)
+            } else {
+                Err(Refusal::Token)
+            };
+        }
+        let name: UserId = login.user.parse().map_err(|_| Refusal::Unknown)?;
+        if let Some(user) = self.people.user(&name) {
+            if user.token_sha256 != hash {
+                return Err(Refusal::Token);
+            }
+            return Ok(Principal::User {
+                user: name,
+                role: user.role,
+                groups: user.groups,
+            });
+        }
+        let device: DeviceId = login.user.parse().map_err(|_| Refusal::Unknown)?;
+        let issue = self
+            .key
+            .verify(&self.namespace, &device, login.token)
+            .ok_or(Refusal::Token)?;
+        if login.client_id != device.as_str() {
+            return Err(Refusal::ClientId);
+        }
+        if self.people.is_revoked(&device, issue) {
+            return Err(Refusal::Revoked);
+        }
+        Ok(Principal::Device(device))
+    }
+}

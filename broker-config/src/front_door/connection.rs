@@ -1,0 +1,165 @@
+//! One socket: bytes in, packets out of them, and packets in, bytes out of them. Bounded
+//! both ways; knows nothing of sessions.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use rumqttc::mqttbytes::Error;
+use rumqttc::mqttbytes::v4::Packet;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+/// Above this many bytes waiting to be written, nothing more is queued for the socket.
+const OUT_BYTES: usize = 64 * 1024;
+
+/// Why no further packet can be read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The other side is gone, or does not read.
+    Closed,
+    /// A packet over the limit, or a bad length.
+    Size,
+    /// Not MQTT 3.1.1.
+    Malformed,
+}
+
+/// A socket with its buffers.
+pub(crate) struct Connection<S> {
+    stream: S,
+    input: BytesMut,
+    output: BytesMut,
+    packet_bytes: usize,
+    write_patience: Duration,
+    stuck_at: Option<Instant>,
+    /// Bytes read and written.
+    pub(crate) passed: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(stream: S, packet_bytes: usize, write_patience: Duration) -> Self {
+        Self {
+            stream,
+            input: BytesMut::with_capacity(1_024),
+            output: BytesMut::new(),
+            packet_bytes,
+            write_patience,
+            stuck_at: None,
+            passed: 0,
+        }
+    }
+
+    /// The same socket with another packet limit.
+    pub(crate) fn with_packet_bytes(self, packet_bytes: usize) -> Self {
+        Self {
+            packet_bytes,
+            ..self
+        }
+    }
+
+    /// Whether more may be queued for writing.
+    pub(crate) fn has_room(&self) -> bool {
+        self.output.len() < OUT_BYTES
+    }
+
+    /// Queues a packet; it goes out as [`Connection::next`] is awaited.
+    pub(crate) fn write(&mut self, packet: &Packet) {
+        // Only a packet over usize::MAX is refused.
+        if packet.write(&mut self.output, usize::MAX).is_err() {
+            tracing::error!("a packet could not be encoded");
+        }
+    }
+
+    /// Writes what is queued and waits for the next packet; `None` after a write made
+    /// room. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<Option<Packet>, ReadError> {
+        loop {
+            if let Some(packet) = self.take()? {
+                return Ok(Some(packet));
+            }
+            let wants_write = !self.output.is_empty();
+            let patience = self.write_patience;
+            let stuck = match (wants_write, self.stuck_at) {
+                (true, Some(at)) => at,
+                (true, None) => *self.stuck_at.insert(Instant::now() + patience),
+                (false, _) => Instant::now() + patience,
+            };
+            let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+            tokio::select! {
+                read = reader.read_buf(&mut self.input) => match read {
+                    Ok(0) | Err(_) => return Err(ReadError::Closed),
+                    Ok(count) => self.passed += count,
+                },
+                written = writer.write(&self.output), if wants_write => match written {
+                    Ok(0) | Err(_) => return Err(ReadError::Closed),
+                    Ok(count) => {
+                        self.output.advance(count);
+                        self.passed += count;
+                        self.stuck_at = None;
+                        return Ok(None);
+                    }
+                },
+                () = tokio::time::sleep_until(stuck), if wants_write => return Err(ReadError::Closed),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Packet>, ReadError> {
+        match Packet::read(&mut self.input, self.packet_bytes) {
+            Ok(packet) => Ok(Some(packet)),
+            Err(Error::InsufficientBytes(_)) => Ok(None),
+            Err(Error::PayloadSizeLimitExceeded(_) | Error::MalformedRemainingLength) => {
+                Err(ReadError::Size)
+            }
+            Err(_) => Err(ReadError::Malformed),
+        }
+    }
+
+    /// Reads until the protocol level of a CONNECT is known: the codec cannot read other
+    /// versions than 4. Takes no byte away.
+    pub(crate) async fn protocol_level(&mut self) -> Result<u8, ReadError> {
+        loop {
+            if self.input.first().is_some_and(|first| *first != 0x10) {
+                return Err(ReadError::Malformed);
+            }
+            if let Some(level) = protocol_level(&self.input)? {
+                return Ok(level);
+            }
+            match self.stream.read_buf(&mut self.input).await {
+                Ok(0) | Err(_) => return Err(ReadError::Closed),
+                Ok(count) => self.passed += count,
+            }
+        }
+    }
+
+    /// Writes raw bytes and what is queued, best effort, before closing.
+    pub(crate) async fn say_last(mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+        let patience = self.write_patience;
+        let last = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.shutdown().await
+        };
+        let _ = tokio::time::timeout(patience, last).await;
+    }
+}
+
+/// Where the level is in a CONNECT: after the fixed header and the protocol name.
+fn protocol_level(input: &[u8]) -> Result<Option<u8>, ReadError> {
+    let Some(length_end) = input.iter().skip(1).position(|byte| byte & 0x80 == 0) else {
+        return if input.len() > 5 {
+            Err(ReadError::Size)
+        } else {
+            Ok(None)
+        };
+    };
+    let name = length_end + 2;
+    let Some(length) = input.get(name..name + 2) else {
+        return Ok(None);
+    };
+    let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+    // "MQTT", or "MQIsdp" of version 3.1.
+    if length > 6 {
+        return Err(ReadError::Malformed);
+    }
+    Ok(input.get(name + 2 + length).copied())
+}

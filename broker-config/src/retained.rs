@@ -1,0 +1,53 @@
+//! The retained store: complete delivery for every wildcard, unlike the router's. Bytes
+//! are copied in, so that no connection's read buffer is pinned. A device's share is
+//! bounded by the access rules: there are only four topics it may write.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use hoist_protocol::topic::matches;
+
+/// The last retained payload of every topic.
+#[derive(Default)]
+pub(crate) struct Retained {
+    topics: Mutex<BTreeMap<String, Bytes>>,
+}
+
+impl Retained {
+    /// Keeps a payload; an empty one clears the topic.
+    pub(crate) fn set(&self, topic: &str, payload: &[u8]) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if payload.is_empty() {
+            topics.remove(topic);
+        } else {
+            topics.insert(topic.to_owned(), Bytes::copy_from_slice(payload));
+        }
+    }
+
+    /// The topics a filter matches; values are fetched when their turn to be sent comes.
+    pub(crate) fn matching(&self, filter: &str) -> Vec<String> {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if !filter.contains(['+', '#']) {
+            return topics
+                .contains_key(filter)
+                .then(|| filter.to_owned())
+                .into_iter()
+                .collect();
+        }
+        topics
+            .keys()
+            .filter(|topic| matches(filter, topic))
+            .cloned()
+            .collect()
+    }
+
+    /// What is retained now.
+    pub(crate) fn get(&self, topic: &str) -> Option<Bytes> {
+        self.topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .cloned()
+    }
+}
