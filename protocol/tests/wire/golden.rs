@@ -1,0 +1,174 @@
+//! Golden vectors: the bytes of every message, kept for ever from the first tagged
+//! release. To write them again on purpose: `HOIST_WRITE_VECTORS=1 cargo test -p
+//! hoist-protocol --test wire`, and say so in the changelog. CI refuses to write.
+
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use hoist_protocol::bundle::{Layout, artifact_start, bundle_start, raw_index, read_bundle_start};
+use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::device::PresenceState;
+use hoist_protocol::envelope::{Kind, open, seal};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::root::RootDocument;
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::{Topic, Topics};
+use serde_json::{Value, json};
+
+use crate::samples::*;
+
+/// One row of the file: what was encoded, where it goes, and its bytes.
+fn vector(name: &str, topic: &str, kind: Value, payload: &[u8], message: Value) -> Value {
+    json!({
+        "name": name, "topic": topic, "kind": kind,
+        "payload": HEXLOWER.encode(payload), "message": message,
+    })
+}
+
+fn json<M: Message>(message: &M) -> Value {
+    serde_json::to_value(message).unwrap()
+}
+
+fn plain<M: Message>(name: &str, topic: &Topic, message: &M) -> Value {
+    let payload = encode(message);
+    let decoded: M = decode(&payload).unwrap();
+    assert_eq!(json(&decoded), json(message), "{name}");
+    let topic = Topics::default().format(topic);
+    vector(name, &topic, Value::Null, &payload, json(message))
+}
+
+fn sealed<M: Message>(name: &str, topic: &Topic, kind: Kind, seed: u8, message: &M) -> Value {
+    let topic = Topics::default().format(topic);
+    // A release also travels in files, so its scope is empty.
+    let scope = if kind == Kind::Release { "" } else { &topic };
+    let payload = seal(&key(seed), kind, scope, message);
+    let opened = open::<M>(&[key(seed).public()], kind, scope, &payload).unwrap();
+    assert_eq!(json(&opened.message), json(message), "{name}");
+    vector(name, &topic, json!(kind as u8), &payload, json(message))
+}
+
+fn status(name: &str, message: &DeviceStatus) -> Value {
+    let topic = Topics::default().format(&Topic::Status(device()));
+    let payload = message.seal(&key(DEVICE_SEED), &topic);
+    let received = DeviceStatus::receive(&payload).unwrap();
+    let public = key(DEVICE_SEED).public();
+    assert_eq!(received.verify(&public, &topic), Ok(()), "{name}");
+    assert_eq!(&received.status, message, "{name}");
+    let kind = (!message.outcomes.is_empty()).then_some(Kind::Status as u8);
+    vector(name, &topic, json!(kind), &payload, json(message))
+}
+
+fn root() -> Value {
+    let document = root_document();
+    let payload = document.seal(&[key(ROOT_SEED)]);
+    let opened = RootDocument::open_pinned(&payload, &document.pin());
+    assert_eq!(opened.as_ref(), Ok(&document));
+    let topic = Topics::default().format(&Topic::Root(1));
+    let kind = json!(Kind::Root as u8);
+    vector("root document", &topic, kind, &payload, json(&document))
+}
+
+fn files() -> [Value; 2] {
+    let manifest = artifact_manifest();
+    let index: Vec<_> = contents()
+        .iter()
+        .zip(&manifest.payloads)
+        .flat_map(|(content, payload)| raw_index(content, payload.segment_size))
+        .collect();
+    let start = artifact_start(&manifest, &index);
+    let layout = Layout::read(&start).unwrap();
+    assert_eq!(layout.manifest, manifest);
+    assert_eq!(layout.segments_offset, start.len() as u64);
+    let index_offset = usize::try_from(layout.index_offset).unwrap();
+    let read: Vec<_> = layout.read_index(&start[index_offset..]).unwrap().concat();
+    assert_eq!(read, index);
+
+    let release = release_manifest();
+    let signed = seal(&key(RELEASE_SEED), Kind::Release, "", &release);
+    let bundle = bundle_start(&signed);
+    assert_eq!(read_bundle_start(&bundle), Ok((&signed[..], &[][..])));
+    [
+        vector(
+            "artifact file start",
+            "",
+            Value::Null,
+            &start,
+            json(&manifest),
+        ),
+        vector(
+            "bundle start",
+            "",
+            json!(Kind::Release as u8),
+            &bundle,
+            json(&release),
+        ),
+    ]
+}
+
+fn vectors() -> Vec<Value> {
+    let group = Topic::GroupHead("eu".parse().unwrap());
+    let head = |name, message| sealed(name, &group, Kind::GroupHead, ORCHESTRATOR_SEED, message);
+    let own = Topic::DeviceHead(device());
+    let release: ReleaseManifest = release_manifest();
+    let mut vectors = vec![
+        head("group head, empty", &empty_group_head()),
+        head("group head, one notice", &group_head()),
+        head("group head, everything set", &full_group_head()),
+        sealed(
+            "device head",
+            &own,
+            Kind::DeviceHead,
+            ORCHESTRATOR_SEED,
+            &device_head(),
+        ),
+        status("status, progress", &progress()),
+        status("status, successful", &successful()),
+        status("status, failed with output", &failed(b"no such file\n")),
+        status("status, ring of 8", &ring()),
+        plain(
+            "presence, offline",
+            &Topic::Presence(device()),
+            &presence(PresenceState::Offline),
+        ),
+        plain(
+            "presence, online",
+            &Topic::Presence(device()),
+            &presence(PresenceState::Online),
+        ),
+        plain("device info", &Topic::Info(device()), &device_info()),
+        sealed(
+            "release manifest",
+            &Topic::Release(release.id()),
+            Kind::Release,
+            RELEASE_SEED,
+            &release,
+        ),
+        root(),
+    ];
+    vectors.extend(files());
+    vectors
+}
+
+#[test]
+fn every_message_has_exactly_its_golden_bytes() {
+    let seeds = json!({
+        "root": ROOT_SEED, "release": RELEASE_SEED,
+        "orchestrator": ORCHESTRATOR_SEED, "device": DEVICE_SEED,
+    });
+    let now = json!({
+        "about": "each private key is the Ed25519 seed of 32 times the given byte",
+        "seeds": seeds, "vectors": vectors(),
+    });
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors.json");
+    if std::env::var_os("HOIST_WRITE_VECTORS").is_some() {
+        assert!(std::env::var_os("CI").is_none(), "CI never writes vectors");
+        let text = serde_json::to_string_pretty(&now).unwrap();
+        std::fs::write(&path, text + "\n").unwrap();
+    }
+    let golden: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let (golden, now) = (golden["vectors"].as_array().unwrap(), vectors());
+    assert_eq!(golden.len(), now.len());
+    for (golden, now) in golden.iter().zip(&now) {
+        assert_eq!(golden, now, "{}", golden["name"]);
+    }
+}

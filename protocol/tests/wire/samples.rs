@@ -1,0 +1,286 @@
+//! One message of every kind, always the same, from keys with known seeds.
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::bundle::{index_hash, raw_index};
+use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
+use hoist_protocol::envelope::PrivateKey;
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy, Window};
+use hoist_protocol::id::{
+    Attempt, DeploymentId, DeviceId, Generation, Namespace, ReleaseId, RollCall, Round, Seq,
+    SessionCounter, sha256,
+};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::{
+    ArtifactManifest, ArtifactRef, Payload, PayloadKind, ReleaseManifest, Script,
+};
+use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
+use hoist_protocol::status::{
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, ScriptExit, ScriptFailure,
+    ScriptKind, Step, Success,
+};
+
+pub(crate) const ROOT_SEED: u8 = 1;
+pub(crate) const RELEASE_SEED: u8 = 2;
+pub(crate) const ORCHESTRATOR_SEED: u8 = 3;
+pub(crate) const DEVICE_SEED: u8 = 4;
+
+/// The key made from 32 times the same byte.
+pub(crate) fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_seed(&[seed; 32])
+}
+
+/// A device id of 8 characters, as in the budgets.
+pub(crate) fn device() -> DeviceId {
+    "dev-0001".parse().unwrap()
+}
+
+pub(crate) fn empty_group_head() -> GroupHead {
+    GroupHead {
+        generation: Generation(1_767_225_600_000),
+        ..GroupHead::default()
+    }
+}
+
+pub(crate) fn group_head() -> GroupHead {
+    GroupHead {
+        valid_for_s: 604_800,
+        notices: vec![notice(1)],
+        ..empty_group_head()
+    }
+}
+
+fn notice(deployment: u32) -> Notice {
+    Notice {
+        deployment: DeploymentId(deployment),
+        release: release_manifest().id(),
+        round: Round(0),
+        audience: Audience::EVERYONE,
+        policy: Policy::default(),
+    }
+}
+
+pub(crate) fn full_group_head() -> GroupHead {
+    let window = Window {
+        start_minute: 10_079,
+        minutes: 600,
+    };
+    let notices = (0..8).map(|n| Notice {
+        deployment: DeploymentId(u32::MAX - n),
+        release: ReleaseId([0xff; 16]),
+        round: Round(u32::MAX),
+        audience: Audience::Below(u32::MAX - 1),
+        policy: Policy {
+            attempts: u32::MAX,
+            timeout_s: u32::MAX,
+            windows: vec![window; 7],
+            allow_downgrade: true,
+        },
+    });
+    GroupHead {
+        generation: Generation(u64::MAX),
+        valid_for_s: u32::MAX,
+        roll_call: RollCall(u32::MAX),
+        spread_s: u32::MAX,
+        source: Some("https://cdn.example.com/hoist/artifacts".into()),
+        notices: notices.collect(),
+    }
+}
+
+pub(crate) fn device_head() -> DeviceHead {
+    DeviceHead {
+        generation: Generation(1_767_225_600_000),
+        group: "eu".parse().unwrap(),
+        labels: vec![("site".into(), "hamburg".into())],
+        roll_call: RollCall(2),
+        holds: vec![DeploymentId(17), DeploymentId(18)],
+        public_key: Some(key(DEVICE_SEED).public()),
+    }
+}
+
+pub(crate) fn progress() -> DeviceStatus {
+    DeviceStatus {
+        seq: Seq((1 << 14) - 1),
+        ended: 3,
+        running: Some(Progress {
+            deployment: DeploymentId(127),
+            round: Round(0),
+            attempt: Attempt(1),
+            step: Step::Downloading(100),
+        }),
+        outcomes: Vec::new(),
+    }
+}
+
+pub(crate) fn ended(results: Vec<FinalResult>) -> DeviceStatus {
+    let outcomes = (1..).zip(results).map(|(number, result)| Outcome {
+        deployment: DeploymentId(number),
+        round: Round(0),
+        attempt: Attempt(1),
+        result,
+    });
+    DeviceStatus {
+        seq: Seq(300),
+        ended: 8,
+        running: None,
+        outcomes: outcomes.collect(),
+    }
+}
+
+pub(crate) fn successful() -> DeviceStatus {
+    ended(vec![FinalResult::Successful(Success::Installed)])
+}
+
+pub(crate) fn failed(output: &[u8]) -> DeviceStatus {
+    ended(vec![FinalResult::Failed(Failure {
+        reason: Reason::ScriptFailed,
+        artifact: Some(0),
+        script: Some(ScriptFailure {
+            kind: ScriptKind::Verify,
+            exit: ScriptExit::Code(1),
+        }),
+        rollback: Rollback::Succeeded,
+        output: output.to_vec(),
+    })])
+}
+
+pub(crate) fn ring() -> DeviceStatus {
+    let exits = [
+        ScriptExit::Code(255),
+        ScriptExit::Signal(9),
+        ScriptExit::Timeout,
+        ScriptExit::NotStarted,
+        ScriptExit::Interrupted,
+    ];
+    let mut results = vec![
+        FinalResult::Successful(Success::Already),
+        FinalResult::Successful(Success::Installed),
+        FinalResult::Failed(Failure {
+            reason: Reason::NoSpace,
+            artifact: None,
+            script: None,
+            rollback: Rollback::NotNeeded,
+            output: Vec::new(),
+        }),
+    ];
+    results.extend(ScriptKind::ALL.into_iter().zip(exits).map(|(kind, exit)| {
+        FinalResult::Failed(Failure {
+            reason: Reason::RollbackFailed,
+            artifact: Some(15),
+            script: Some(ScriptFailure { kind, exit }),
+            rollback: Rollback::Failed,
+            output: vec![b'x'; 256],
+        })
+    }));
+    ended(results)
+}
+
+pub(crate) fn presence(state: PresenceState) -> Presence {
+    Presence {
+        state,
+        session: SessionCounter(300),
+    }
+}
+
+pub(crate) fn device_info() -> DeviceInfo {
+    DeviceInfo {
+        agent: "0.1.0".into(),
+        device_type: "sensor-a".into(),
+        attributes: vec![("board".into(), "revB".into())],
+        inventory: vec![Installed {
+            name: "app".parse().unwrap(),
+            version: "1.1.0".into(),
+            counter: 7,
+        }],
+        floor: 3,
+        public_key: Some(key(DEVICE_SEED).public()),
+        stored_head: Some(vec![1, 2, 3]),
+    }
+}
+
+pub(crate) const APP: &[u8] = b"the application";
+const SCRIPTS: [(ScriptKind, &[u8]); 2] = [
+    (ScriptKind::Install, b"#!/bin/sh\nexit 0\n"),
+    (ScriptKind::Rollback, b"#!/bin/sh\nexit 0\n"),
+];
+
+/// The contents of the artifact's payloads, in manifest order.
+pub(crate) fn contents() -> Vec<&'static [u8]> {
+    let scripts = SCRIPTS.iter().map(|(_, content)| *content);
+    core::iter::once(APP).chain(scripts).collect()
+}
+
+fn payload(kind: PayloadKind, target: &str, content: &[u8]) -> Payload {
+    // Two segments for the application, so that an index hash joins more than one.
+    let segment_size = 8;
+    let index = raw_index(content, segment_size);
+    Payload {
+        kind,
+        target: target.into(),
+        size: content.len() as u64,
+        hash: sha256(content),
+        segment_size,
+        index_hash: index_hash(index.iter().map(|entry| entry.hash)),
+    }
+}
+
+pub(crate) fn artifact_manifest() -> ArtifactManifest {
+    let mut payloads = vec![payload(PayloadKind::File, "app.bin", APP)];
+    let mut scripts = Vec::new();
+    for (number, (kind, content)) in (1..).zip(SCRIPTS) {
+        let target = format!("scripts/{}", kind.word());
+        payloads.push(payload(PayloadKind::Script, &target, content));
+        scripts.push(Script {
+            kind,
+            payload: number,
+            timeout_s: 600,
+            attempts: 1,
+            idempotent: false,
+        });
+    }
+    ArtifactManifest {
+        name: "app".parse().unwrap(),
+        version: "1.1.0".into(),
+        artifact_type: "files".into(),
+        provides: vec![("app".into(), "1.1.0".into())],
+        depends: vec![("bootloader".into(), ">=2".into())],
+        payloads,
+        scripts,
+        reboot: true,
+        disk_need: 1 << 20,
+    }
+}
+
+pub(crate) fn release_manifest() -> ReleaseManifest {
+    ReleaseManifest {
+        name: "sensor-fw".parse().unwrap(),
+        version: "1.1.0".into(),
+        counter: 7,
+        floor: 3,
+        device_types: vec!["sensor-a".into()],
+        attributes: vec![("board".into(), "revB".into())],
+        artifacts: vec![ArtifactRef {
+            size: 1 << 20,
+            hash: [0xab; 32],
+        }],
+    }
+}
+
+pub(crate) fn root_document() -> RootDocument {
+    let roles = [
+        (KeyRole::Root, ROOT_SEED),
+        (KeyRole::Release, RELEASE_SEED),
+        (KeyRole::Orchestrator, ORCHESTRATOR_SEED),
+    ];
+    let keys = roles.map(|(role, seed)| RoleKey {
+        role,
+        key: key(seed).public(),
+    });
+    RootDocument {
+        number: 1,
+        namespace: Namespace::default(),
+        issued: Generation(1_767_225_600_000),
+        expires_s: 0,
+        threshold: 1,
+        keys: keys.to_vec(),
+    }
+}
