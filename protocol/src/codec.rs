@@ -85,7 +85,8 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 /// Decodes a message and nothing but this message.
 ///
 /// # Errors
-/// [`DecodeError`]; never allocates more than the payload is long.
+/// [`DecodeError`]. A length that exceeds the bytes left reserves nothing, so memory is
+/// bounded by a small multiple of [`Message::BYTES_MAX`].
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeError> {
     let (message, rest) = decode_prefix(bytes)?;
     if !rest.is_empty() {

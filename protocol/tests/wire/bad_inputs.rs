@@ -21,7 +21,7 @@ fn what_is_truncated_trailing_or_not_canonical_is_refused() {
     let good = encode(&presence(PresenceState::Online));
     assert_eq!(good, [1, 1, 0xac, 0x02]);
     assert_eq!(decode::<Presence>(&good[..3]), Err(DecodeError::Malformed));
-    let mut long = good.clone();
+    let mut long = good;
     long.push(0);
     assert_eq!(
         decode::<Presence>(&long),

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::samples::*;
 
 /// One row of the file: what was encoded, where it goes, and its bytes.
-fn vector(name: &str, topic: &str, kind: Value, payload: &[u8], message: Value) -> Value {
+fn vector(name: &str, topic: &str, kind: &Value, payload: &[u8], message: &Value) -> Value {
     json!({
         "name": name, "topic": topic, "kind": kind,
         "payload": HEXLOWER.encode(payload), "message": message,
@@ -34,7 +34,7 @@ fn plain<M: Message>(name: &str, topic: &Topic, message: &M) -> Value {
     let decoded: M = decode(&payload).unwrap();
     assert_eq!(json(&decoded), json(message), "{name}");
     let topic = Topics::default().format(topic);
-    vector(name, &topic, Value::Null, &payload, json(message))
+    vector(name, &topic, &Value::Null, &payload, &json(message))
 }
 
 fn sealed<M: Message>(name: &str, topic: &Topic, kind: Kind, seed: u8, message: &M) -> Value {
@@ -44,7 +44,7 @@ fn sealed<M: Message>(name: &str, topic: &Topic, kind: Kind, seed: u8, message: 
     let payload = seal(&key(seed), kind, scope, message);
     let opened = open::<M>(&[key(seed).public()], kind, scope, &payload).unwrap();
     assert_eq!(json(&opened.message), json(message), "{name}");
-    vector(name, &topic, json!(kind as u8), &payload, json(message))
+    vector(name, &topic, &json!(kind as u8), &payload, &json(message))
 }
 
 fn status(name: &str, message: &DeviceStatus) -> Value {
@@ -55,7 +55,7 @@ fn status(name: &str, message: &DeviceStatus) -> Value {
     assert_eq!(received.verify(&public, &topic), Ok(()), "{name}");
     assert_eq!(&received.status, message, "{name}");
     let kind = (!message.outcomes.is_empty()).then_some(Kind::Status as u8);
-    vector(name, &topic, json!(kind), &payload, json(message))
+    vector(name, &topic, &json!(kind), &payload, &json(message))
 }
 
 fn root() -> Value {
@@ -65,7 +65,7 @@ fn root() -> Value {
     assert_eq!(opened.as_ref(), Ok(&document));
     let topic = Topics::default().format(&Topic::Root(1));
     let kind = json!(Kind::Root as u8);
-    vector("root document", &topic, kind, &payload, json(&document))
+    vector("root document", &topic, &kind, &payload, &json(&document))
 }
 
 fn files() -> [Value; 2] {
@@ -91,16 +91,16 @@ fn files() -> [Value; 2] {
         vector(
             "artifact file start",
             "",
-            Value::Null,
+            &Value::Null,
             &start,
-            json(&manifest),
+            &json(&manifest),
         ),
         vector(
             "bundle start",
             "",
-            json!(Kind::Release as u8),
+            &json!(Kind::Release as u8),
             &bundle,
-            json(&release),
+            &json(&release),
         ),
     ]
 }
