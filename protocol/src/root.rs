@@ -61,8 +61,11 @@ impl Message for RootDocument {
         if self.keys.len() > KEYS_MAX {
             return Err("more than 16 keys in a root document");
         }
-        if self.threshold == 0 || self.keys_of(KeyRole::Root).count() < usize::from(self.threshold)
-        {
+        // A key listed twice signs only once: counted twice, nobody could replace this.
+        let mut roots: Vec<PublicKey> = self.keys_of(KeyRole::Root).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        if self.threshold == 0 || roots.len() < usize::from(self.threshold) {
             return Err("fewer root keys than the threshold needs");
         }
         Ok(())
@@ -174,5 +177,21 @@ mod tests {
         let forged = root.seal(&[PrivateKey::from_seed(&[2; 32])]);
         assert!(RootDocument::open_pinned(&forged, &root.pin()).is_err());
         assert!(RootDocument::open_pinned(&encode(&root), &root.pin()).is_err());
+    }
+
+    #[test]
+    fn a_threshold_is_met_only_by_different_keys() {
+        let key = PrivateKey::from_seed(&[1; 32]);
+        let mut root = document(&key);
+        root.threshold = 2;
+        root.keys.push(root.keys[0]);
+        assert!(root.check().is_err());
+        let other = PrivateKey::from_seed(&[2; 32]);
+        root.keys[1].key = other.public();
+        assert_eq!(root.check(), Ok(()));
+        let twice = root.seal(&[key.clone(), key.clone()]);
+        assert!(RootDocument::open_pinned(&twice, &root.pin()).is_err());
+        let both = root.seal(&[key, other]);
+        assert_eq!(RootDocument::open_pinned(&both, &root.pin()), Ok(root));
     }
 }
