@@ -74,7 +74,7 @@ pub struct StatsSnapshot {
     pub published: u64,
     /// Messages delivered.
     pub delivered: u64,
-    /// Bytes of devices' connections that have ended, both directions.
+    /// Bytes that passed on devices' connections, both directions.
     pub device_bytes: u64,
 }
 
@@ -156,6 +156,11 @@ impl EmbeddedBroker {
             delivered: counters.delivered.load(Ordering::Relaxed),
             device_bytes: counters.device_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn hub_for_tests(&self) -> &Hub {
+        &self.hub
     }
 
     /// Stops accepting and ends every session.

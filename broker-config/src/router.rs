@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
+use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
 use rumqttd::protocol::{Disconnect, DisconnectReasonCode, Packet};
 use rumqttd::{Notification, RouterConfig};
 
@@ -24,7 +24,7 @@ const LINK_PATIENCE: Duration = Duration::from_secs(2);
 #[error("the broker's router does not answer")]
 pub(crate) struct RouterDead;
 
-type Opened = Result<(LinkTx, LinkRx, Notification), LinkError>;
+type Opened = Option<(LinkTx, LinkRx)>;
 
 /// A running router.
 pub(crate) struct Router {
@@ -50,7 +50,10 @@ impl Router {
             ..RouterConfig::default()
         };
         let sender = rumqttd::Router::new(0, config).spawn();
-        let open = move |name: &str| LinkBuilder::new(name, sender.clone()).build();
+        let open = move |name: &str| {
+            let (tx, rx, _) = LinkBuilder::new(name, sender.clone()).build().ok()?;
+            Some((tx, rx))
+        };
         Arc::new(Self {
             open: Box::new(open),
             names: Mutex::default(),
@@ -69,7 +72,7 @@ impl Router {
         let router = Arc::clone(self);
         let opening = tokio::task::spawn_blocking(move || (router.open)(&format!("link-{number}")));
         match tokio::time::timeout(LINK_PATIENCE, opening).await {
-            Ok(Ok(Ok((tx, rx, _)))) => Ok(Link {
+            Ok(Ok(Some((tx, rx)))) => Ok(Link {
                 router: Arc::clone(self),
                 number,
                 tx,

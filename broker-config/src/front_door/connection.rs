@@ -31,7 +31,7 @@ pub(crate) struct Connection<S> {
     packet_bytes: usize,
     write_patience: Duration,
     stuck_at: Option<Instant>,
-    /// Bytes read and written.
+    /// Bytes read and written since they were last counted.
     pub(crate) passed: usize,
 }
 

@@ -143,12 +143,21 @@ impl Session {
                 },
             };
             let closed = closed.and_then(|()| self.pump());
+            self.count_bytes();
             if let Err(closed) = closed {
                 self.lose(&closed);
                 if !self.persistent || matches!(closed, Closed::Lost("E_OVERFLOW" | "E_ROUTER")) {
                     return;
                 }
             }
+        }
+    }
+
+    /// What devices' connections cost, so that it can be shown.
+    fn count_bytes(&mut self) {
+        if let (Some(socket), Principal::Device(_)) = (&mut self.socket, &self.principal) {
+            let passed = std::mem::take(&mut socket.attach.connection.passed);
+            Counters::add(&self.hub.counters.device_bytes, passed);
         }
     }
 
