@@ -38,9 +38,10 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
     let result = context.command(Verb::Deploy, &body(deploy)).await?;
     let created = match &result {
         // Several groups make one deployment each.
-        Value::Object(fields) if fields.contains_key("deployments") => {
-            fields["deployments"].as_array().cloned().unwrap_or_default()
-        }
+        Value::Object(fields) if fields.contains_key("deployments") => fields["deployments"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default(),
         _ => vec![result],
     };
     for item in &created {

@@ -31,9 +31,23 @@ const SHAPE: Shape = Shape {
 /// Runs one of the device commands.
 pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {
     match command {
-        Device::Add { device, device_type, group, labels } => {
+        Device::Add {
+            device,
+            device_type,
+            group,
+            labels,
+        } => {
             let labels = labels.into_iter().collect();
-            add(context, &DeviceAdd { device, device_type, group, labels }).await
+            add(
+                context,
+                &DeviceAdd {
+                    device,
+                    device_type,
+                    group,
+                    labels,
+                },
+            )
+            .await
         }
         Device::List {
             group,

@@ -23,7 +23,9 @@ pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure
     match command {
         Group::Create { group } => {
             let sentence = format!("group {group} created");
-            let created = context.command(Verb::GroupCreate, &GroupRef { group }).await?;
+            let created = context
+                .command(Verb::GroupCreate, &GroupRef { group })
+                .await?;
             context.print_change(&SHAPE, &created, &sentence)
         }
         Group::List => {

@@ -23,13 +23,18 @@ pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Fai
         })?,
     };
     // rumqttd opens an error-level span for every message.
-    let filter = Targets::new().with_default(level).with_target("rumqttd", LevelFilter::OFF);
+    let filter = Targets::new()
+        .with_default(level)
+        .with_target("rumqttd", LevelFilter::OFF);
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(color)
         .with_target(false);
     // A second start in one process keeps the first.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
     Ok(())
 }

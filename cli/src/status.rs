@@ -8,6 +8,7 @@ use hoist_orchestrator_core::command::{DeploymentRef, Verb};
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::Status;
@@ -19,7 +20,8 @@ use crate::failure::Failure;
 use crate::output::{self, Format};
 
 /// Counts of a deployment, as in its view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
     pub(crate) members: u64,
     pub(crate) pending: u64,
@@ -52,7 +54,12 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     let mut client = context.client().await?;
     // Says at once when there is no such deployment: its view would never come.
     let shown = client
-        .command(Verb::DeploymentShow, &DeploymentRef { deployment: status.deployment })
+        .command(
+            Verb::DeploymentShow,
+            &DeploymentRef {
+                deployment: status.deployment,
+            },
+        )
         .await?;
     let last = match status.watch {
         false => Some(shown),

@@ -1,9 +1,9 @@
 //! `hoist user …`: the token is made here and shown once; the server only ever gets its
 //! hash.
 
+use hoist_orchestrator_core::command::{UserAdd, Verb};
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{UserId, sha256};
-use hoist_orchestrator_core::command::{UserAdd, Verb};
 use serde_json::Map;
 
 use crate::args::User;
@@ -35,7 +35,12 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
     }
 }
 
-async fn add(context: &Context, user: &str, role: Role, groups: Vec<String>) -> Result<u8, Failure> {
+async fn add(
+    context: &Context,
+    user: &str,
+    role: Role,
+    groups: Vec<String>,
+) -> Result<u8, Failure> {
     let user: UserId = user
         .parse()
         .map_err(|error| Failure::because("E_NAME", format!("user {user:?}"), &error))?;

@@ -1,0 +1,258 @@
+//! The server's data directory: what is where, what the first start creates, and what
+//! later starts refuse to make up. Everything in it is its owner's alone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
+use serde::Serialize;
+
+use crate::client_file::ClientFile;
+use crate::failure::Failure;
+use crate::keys::{self, Keys, KeysError};
+use crate::output::API_VERSION;
+use crate::private_file::{self, PrivateFileError};
+use crate::user::random_token;
+use crate::users::{User, Users};
+
+/// The name of the first user.
+const ADMIN: &str = "admin";
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir {
+    root: PathBuf,
+}
+
+/// Present while a first start is not complete: only then may something be missing.
+struct FirstStart {
+    marker: PathBuf,
+}
+
+impl DataDir {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    pub(crate) fn release_key(&self) -> PathBuf {
+        self.keys().join("release.key")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    pub(crate) fn client(&self) -> PathBuf {
+        self.root.join("client.toml")
+    }
+
+    fn users(&self) -> PathBuf {
+        self.root.join("users.toml")
+    }
+
+    fn ready(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    /// Creates the directory itself, so that it can be locked.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        private_file::create_dir(&self.root).map_err(|error| self.unusable(error))
+    }
+
+    /// Makes what a first start makes and opens what is there; `open_store` opens or
+    /// creates the store. The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// `E_RECOVER` for keys without a store or a store without keys, `E_SECRET`,
+    /// `E_CONFIG`, `E_DATA_DIR`, and those of `open_store`.
+    pub(crate) fn open<S>(
+        &self,
+        namespace: &Namespace,
+        now: Generation,
+        mqtt: SocketAddr,
+        http: SocketAddr,
+        open_store: impl FnOnce(&Path) -> Result<S, Failure>,
+    ) -> Result<Opened<S>, Failure> {
+        // Left by a server that was killed.
+        drop(Announced { path: self.ready() });
+        let first = self.first_start()?;
+        if first.is_some() && !self.keys().exists() {
+            keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
+        }
+        let keys = Keys::load(&self.keys(), namespace).map_err(|error| self.unusable(error))?;
+        let store = open_store(&self.store())?;
+        if !self.users().exists() {
+            self.create_admin(namespace, mqtt, http)?;
+        }
+        let users = Users::open(&self.users())?;
+        if let Some(first) = first {
+            fs::remove_file(&first.marker)
+                .map_err(PrivateFileError::io("remove", &first.marker))
+                .map_err(|error| self.unusable(error))?;
+        }
+        Ok(Opened { keys, store, users })
+    }
+
+    /// Tells a first start, also one that was cut off, from a directory that lost
+    /// something.
+    fn first_start(&self) -> Result<Option<FirstStart>, Failure> {
+        let marker = self.root.join("first-start");
+        let refused = |what: String, help: &str| Err(Failure::new("E_RECOVER", what).help(help));
+        match (marker.exists(), self.keys().exists(), self.store().exists()) {
+            (false, true, true) => Ok(None),
+            (false, true, false) => refused(
+                format!("{} is missing beside its keys", self.store().display()),
+                "put the store back from a backup; starting empty would forget every device and \
+                 deployment (`hoist recover` asks the fleet)",
+            ),
+            (false, false, true) => refused(
+                format!("{} is missing beside its store", self.keys().display()),
+                "put the keys back from a backup; with new ones no device would obey any more",
+            ),
+            (true, ..) => Ok(Some(FirstStart { marker })),
+            (false, false, false) => {
+                private_file::write(&marker, b"").map_err(|error| self.unusable(error))?;
+                Ok(Some(FirstStart { marker }))
+            }
+        }
+    }
+
+    /// Gives a directory without users its administrator.
+    fn create_admin(
+        &self,
+        namespace: &Namespace,
+        mqtt: SocketAddr,
+        http: SocketAddr,
+    ) -> Result<(), Failure> {
+        let name: UserId = ADMIN
+            .parse()
+            .map_err(|error| Failure::because("E_NAME", ADMIN, &error))?;
+        let token = random_token()?;
+        let token_sha256 = sha256(token.as_bytes());
+        let file = ClientFile {
+            mqtt: format!("mqtt://{mqtt}"),
+            http: format!("http://{http}"),
+            namespace: namespace.clone(),
+            user: name.clone(),
+            token,
+        };
+        // The token first: a user whose token nobody knows could not be replaced.
+        private_file::write(&self.client(), file.render().as_bytes())
+            .map_err(|error| self.unusable(error))?;
+        let admin = User {
+            name,
+            role: Role::Admin,
+            groups: Vec::new(),
+            token_sha256,
+        };
+        Users::create(&self.users(), admin).map_err(|error| self.unusable(error))
+    }
+
+    /// Writes the bound addresses into the client file that the first start created, so
+    /// that the CLI finds a server on free ports. One that was moved away stays away.
+    ///
+    /// # Errors
+    /// `E_CONFIG` or `E_DATA_DIR`.
+    pub(crate) fn update_client(&self, mqtt: &str, http: &str) -> Result<(), Failure> {
+        if !self.client().exists() {
+            return Ok(());
+        }
+        let mut file = ClientFile::read(&self.client())?;
+        if file.mqtt == mqtt && file.http == http {
+            return Ok(());
+        }
+        mqtt.clone_into(&mut file.mqtt);
+        http.clone_into(&mut file.http);
+        private_file::write(&self.client(), file.render().as_bytes())
+            .map_err(|error| self.unusable(error))
+    }
+
+    /// Says that the server is ready, until the result is dropped.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn announce(&self, ready: &ReadyFile) -> Result<Announced, Failure> {
+        let path = self.ready();
+        let text = serde_json::to_vec(ready)
+            .map_err(|error| Failure::because("E_DATA_DIR", path.display(), &error))?;
+        private_file::write(&path, &text).map_err(|error| self.unusable(error))?;
+        Ok(Announced { path })
+    }
+
+    fn unusable(&self, error: impl Into<KeysError>) -> Failure {
+        let error = error.into();
+        let what = format!("data directory {}", self.root.display());
+        match error {
+            KeysError::File(PrivateFileError::Exposed { .. }) => {
+                Failure::because("E_SECRET", what, &error)
+                    .help("chmod 600 the file, and think about who has read it")
+            }
+            _ => Failure::because("E_DATA_DIR", what, &error),
+        }
+    }
+}
+
+/// What a data directory holds.
+pub(crate) struct Opened<S> {
+    pub(crate) keys: Keys,
+    pub(crate) store: S,
+    pub(crate) users: Users,
+}
+
+/// `run.json`
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReadyFile {
+    api_version: &'static str,
+    pid: u32,
+    mqtt: String,
+    http: String,
+    started_at: String,
+}
+
+impl ReadyFile {
+    pub(crate) fn new(mqtt: &str, http: &str, started: std::time::SystemTime) -> Self {
+        Self {
+            api_version: API_VERSION,
+            pid: std::process::id(),
+            mqtt: mqtt.to_owned(),
+            http: http.to_owned(),
+            started_at: humantime::format_rfc3339_seconds(started).to_string(),
+        }
+    }
+}
+
+/// The ready file; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    path: PathBuf,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+#[path = "data_dir_tests.rs"]
+mod tests;

@@ -1,0 +1,119 @@
+//! `hoist serve`: says where it listens on standard error, logs there, and ends within
+//! five seconds of SIGTERM or SIGINT. What runs is in [`crate::server`].
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::context::Context;
+use crate::exit;
+use crate::failure::Failure;
+use crate::logging;
+use crate::server::{Server, ServerConfig};
+use crate::settings::Settings;
+
+/// `hoist serve`
+pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
+    let config = config(&context.settings)?;
+    logging::start(&context.settings, LevelFilter::INFO)?;
+    // Before anything is created, so that no signal is missed.
+    let mut ends = Ends::listen()?;
+    let mut server = tokio::select! {
+        server = Server::start(config) => server?,
+        () = ends.requested() => return Ok(exit::OK),
+    };
+    eprintln!(
+        "ready {} {} data {}",
+        server.mqtt(),
+        server.http(),
+        server.data_dir().display()
+    );
+    tokio::select! {
+        failure = server.failed() => {
+            server.stop().await;
+            Err(failure)
+        }
+        () = ends.requested() => {
+            server.stop().await;
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Ends {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Ends {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// `E_SYSTEM`.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::because("E_SYSTEM", "cannot listen to signals", &error))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them. Cancel-safe.
+    pub(crate) async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
+    Ok(ServerConfig {
+        data_dir: settings.data_dir.value.clone(),
+        mqtt: loopback("--mqtt", &settings.mqtt.value)?,
+        http: loopback("--http", &settings.http.value)?,
+        namespace: settings.namespace.value.clone(),
+        grace: settings.grace.value,
+        settle: settings.settle.value,
+    })
+}
+
+/// An address to listen on. Tokens travel in clear, so only this machine may reach it.
+fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    let address = text
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| {
+            Failure::new("E_CONFIG", format!("{flag} {text:?} is not an address and port"))
+                .help("write it as 127.0.0.1:1883; port 0 takes a free one")
+        })?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(Failure::new(
+        "E_INSECURE",
+        format!("{flag} {address} can be reached by others, and there is no TLS yet"),
+    )
+    .help("listen on 127.0.0.1, and let a TLS proxy or a tunnel lead there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_listened_on() {
+        assert!(loopback("--mqtt", "127.0.0.1:0").is_ok());
+        assert!(loopback("--mqtt", "[::1]:1883").is_ok());
+        for open in ["0.0.0.0:0", "[::]:1883", "192.0.2.1:1883"] {
+            let failure = loopback("--mqtt", open).unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.exit()), ("E_INSECURE", exit::USAGE));
+        }
+        assert_eq!(loopback("--mqtt", "1883").unwrap_err().code, "E_CONFIG");
+    }
+}
