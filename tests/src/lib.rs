@@ -1,2 +1,4 @@
 //! Hoist's proving programs and, in `main.rs`, its one integration test binary. This
 //! crate holds no product code.
+
+pub mod simulation;

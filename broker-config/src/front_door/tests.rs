@@ -109,7 +109,7 @@ impl Client {
         };
         match client.next().await {
             Some(Packet::ConnAck(ack)) => {
-                (client.code, client.present) = (ack.code, ack.session_present)
+                (client.code, client.present) = (ack.code, ack.session_present);
             }
             other => panic!("no CONNACK but {other:?}"),
         }

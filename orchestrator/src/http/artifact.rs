@@ -1,0 +1,125 @@
+//! `GET /artifacts/<id>` with ranges, for whoever knows the hash; `PUT` for deployers.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hoist_protocol::access::Role;
+use hoist_protocol::id::ArtifactId;
+use http_body_util::BodyExt;
+use tower_http::services::ServeFile;
+
+use super::{HttpState, authenticate, refusal};
+use crate::artifacts::ArtifactError;
+
+fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
+    id.parse().map_err(|_| {
+        let hint = "an artifact id is 32 lower-case hex digits";
+        Box::new(refusal(
+            StatusCode::NOT_FOUND,
+            "E_ARTIFACT",
+            "no such artifact",
+            hint,
+        ))
+    })
+}
+
+/// Sends an artifact, or the range asked for.
+pub(super) async fn get(
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let id = match parse(&id) {
+        Ok(id) if state.artifacts.contains(id) => id,
+        _ => return refusal(StatusCode::NOT_FOUND, "E_ARTIFACT", "no such artifact", ""),
+    };
+    // Content never changes under its id, so the id is the entity tag.
+    let etag = HeaderValue::try_from(format!("\"{id}\""));
+    match ServeFile::new(state.artifacts.path(id))
+        .try_call(request)
+        .await
+    {
+        Ok(served) => {
+            let mut response = served.map(Body::new);
+            if let Ok(etag) = etag {
+                response.headers_mut().insert(header::ETAG, etag);
+            }
+            response
+        }
+        Err(error) => {
+            tracing::error!(artifact = %id, %error, "artifact cannot be read");
+            let title = "the artifact cannot be read";
+            refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "E_STORAGE",
+                title,
+                "see the server's log",
+            )
+        }
+    }
+}
+
+/// Takes an artifact of a deployer.
+pub(super) async fn put(
+    State(state): State<HttpState>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    match authenticate(&state, request.headers()) {
+        Err(refused) => return *refused,
+        Ok((_, Role::Viewer)) => {
+            let hint = "ask an administrator for the role deployer";
+            return refusal(
+                StatusCode::FORBIDDEN,
+                "E_ROLE",
+                "a viewer cannot upload",
+                hint,
+            );
+        }
+        Ok(_) => {}
+    }
+    let id = match parse(&id) {
+        Ok(id) => id,
+        Err(refused) => return *refused,
+    };
+    if state.artifacts.contains(id) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    match take(&state, id, request.into_body()).await {
+        Ok(()) => StatusCode::CREATED.into_response(),
+        Err(Failed::Sender) => {
+            let title = "the upload broke off";
+            refusal(StatusCode::BAD_REQUEST, "E_LENGTH", title, "send it again")
+        }
+        Err(Failed::Artifact(error)) => {
+            let (status, code) = match &error {
+                ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "E_HASH"),
+                ArtifactError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "E_SIZE"),
+                ArtifactError::Io { .. } => (StatusCode::INSUFFICIENT_STORAGE, "E_SPACE"),
+            };
+            tracing::warn!(artifact = %id, %error, "upload refused");
+            refusal(status, code, &error.to_string(), "")
+        }
+    }
+}
+
+enum Failed {
+    Sender,
+    Artifact(ArtifactError),
+}
+
+async fn take(state: &HttpState, id: ArtifactId, mut body: Body) -> Result<(), Failed> {
+    let mut incoming = state
+        .artifacts
+        .receive(id)
+        .await
+        .map_err(Failed::Artifact)?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failed::Sender)?;
+        if let Some(bytes) = frame.data_ref() {
+            incoming.write(bytes).await.map_err(Failed::Artifact)?;
+        }
+    }
+    incoming.finish().await.map_err(Failed::Artifact)
+}

@@ -1,0 +1,70 @@
+//! `POST /api/v1/<verb>`: the command table by HTTP. The key for repeats is the header
+//! `Idempotency-Key`.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
+
+use super::{HttpState, authenticate, refusal};
+
+/// Largest command, as by MQTT.
+const COMMAND_BYTES_MAX: usize = 16 * 1024;
+
+/// Carries a command out.
+pub(super) async fn post(
+    State(state): State<HttpState>,
+    Path(verb): Path<String>,
+    request: Request,
+) -> Response {
+    let user = match authenticate(&state, request.headers()) {
+        Ok((user, _)) => user,
+        Err(refused) => return *refused,
+    };
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok());
+    let Some(key) = key.map(str::to_owned) else {
+        let hint = "send a header Idempotency-Key with an id of your own";
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "E_REQUEST",
+            "the request has no id",
+            hint,
+        );
+    };
+    let Ok(body) = Limited::new(request.into_body(), COMMAND_BYTES_MAX)
+        .collect()
+        .await
+    else {
+        let title = "the command is too large or broke off";
+        return refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "E_SIZE",
+            title,
+            "at most 16 KiB",
+        );
+    };
+    match state
+        .commands
+        .command(user, key, verb, body.to_bytes().to_vec())
+        .await
+    {
+        Some(reply) => (
+            [(header::CONTENT_TYPE, "application/json")],
+            Body::from(reply),
+        )
+            .into_response(),
+        None => {
+            let title = "the server is stopping or not connected";
+            refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "E_UNAVAILABLE",
+                title,
+                "send it again",
+            )
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! HTTP: artifacts for devices, uploads for operators, health for supervisors, and the
+//! command table as a third door. It decides nothing.
+
+mod artifact;
+mod command;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hoist_protocol::access::Role;
+use hoist_protocol::id::UserId;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::artifacts::ArtifactDirectory;
+
+/// Who a bearer token belongs to.
+pub trait Bearers: Send + Sync {
+    /// The user of a token and its role.
+    fn user_of(&self, token: &str) -> Option<(UserId, Role)>;
+}
+
+/// Commands that came by HTTP, on their way into the loop.
+#[async_trait]
+pub trait CommandDoor: Send + Sync {
+    /// Carries a command out and returns its reply's JSON; `None` when the server is
+    /// stopping.
+    async fn command(
+        &self,
+        user: UserId,
+        request: String,
+        verb: String,
+        body: Vec<u8>,
+    ) -> Option<Vec<u8>>;
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Artifacts.
+    pub artifacts: ArtifactDirectory,
+    /// Tokens.
+    pub bearers: Arc<dyn Bearers>,
+    /// The way into the loop.
+    pub commands: Arc<dyn CommandDoor>,
+    /// Whether the server is ready.
+    pub ready: watch::Receiver<bool>,
+}
+
+/// Serves until `shutdown`, then lets running requests end.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    state: HttpState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = Router::new()
+        .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
+        .route("/api/v1/{verb}", post(command::post))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .fallback(|| async {
+            refusal(StatusCode::NOT_FOUND, "E_PATH", "there is nothing here", "")
+        })
+        .with_state(state);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+async fn readyz(State(state): State<HttpState>) -> Response {
+    if *state.ready.borrow() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+    }
+}
+
+/// An error as JSON, in the shape of every other door.
+fn refusal(status: StatusCode, code: &str, title: &str, hint: &str) -> Response {
+    let body = serde_json::json!({
+        "apiVersion": "hoist/v1", "ok": false,
+        "error": {"code": code, "title": title, "hint": hint},
+    });
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+        .into_response()
+}
+
+/// The user behind a request's bearer token.
+fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Role), Box<Response>> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    token
+        .and_then(|token| state.bearers.user_of(token))
+        .ok_or_else(|| {
+            Box::new(refusal(
+                StatusCode::UNAUTHORIZED,
+                "E_AUTH",
+                "a valid token is required",
+                "send `Authorization: Bearer <token>` with the token of client.toml",
+            ))
+        })
+}

@@ -1,0 +1,126 @@
+//! The store: bytes under ordered keys, written in atomic, durable batches that hold only
+//! when everything they were decided on is still as it was. It knows nothing of rows.
+
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sled;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+/// A stored value with the number of times its key has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// 1 for the first write, rising by one with each.
+    pub generation: u64,
+    /// The bytes.
+    pub value: Vec<u8>,
+}
+
+/// What must be true of a key for a batch to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing is stored under it.
+    Absent,
+    /// It was last written with this generation.
+    Generation(u64),
+}
+
+/// One key's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: Vec<u8>,
+    /// What was true when it was decided.
+    pub expected: Expected,
+    /// The new value, or `None` to delete.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Changes that are written all or none; no key twice.
+pub type Batch = Vec<Change>;
+
+/// A page of a scan, in key order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Keys and values.
+    pub items: Vec<(Vec<u8>, Versioned)>,
+    /// Whether more follow; scan again after the last key.
+    pub more: bool,
+}
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The files are of another version or none of ours.
+    #[error("{path} is not a store this version can read: {found:?}; use the version that wrote it, or restore a backup", path = path.display())]
+    Format {
+        /// The FORMAT file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// A store that was there is gone or damaged.
+    #[error("the store in {path} is damaged: {why}; restore a backup, or move it away and rebuild with `hoist recover`", path = path.display())]
+    Damaged {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file system failed.
+    #[error("the store in {path} cannot be used: {why}", path = path.display())]
+    Io {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+}
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A key is not as expected; nothing was written. Decide again.
+    #[error("a key was written by somebody else since it was read")]
+    Conflict,
+    /// The store failed; nothing may be acknowledged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Ordered keys, atomic durable batches with compare-and-set, paged scans.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Reads keys, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError>;
+
+    /// Writes all of a batch durably, or nothing.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] when a key is not as expected.
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+
+    /// Reads up to `limit` keys with a prefix, after a key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn scan(
+        &self,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+}
+
+fn holds(expected: Expected, found: Option<u64>) -> bool {
+    match expected {
+        Expected::Absent => found.is_none(),
+        Expected::Generation(generation) => found == Some(generation),
+    }
+}

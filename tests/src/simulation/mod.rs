@@ -1,0 +1,5 @@
+//! The simulated fleet: the real orchestrator core against modelled devices over a
+//! modelled broker and clock. A seed decides everything and replays everything.
+
+pub mod broker;
+pub mod device;
