@@ -1,1 +1,30 @@
-//! Placeholder of the workspace skeleton.
+//! Hoist's deployment rules: pure decisions and the desired retained set. No I/O here.
+//!
+//! No clock, store, broker, randomness or logging either: [`decide::decide`] turns an
+//! input into row changes and [`effect::Effect`]s, [`desired`] says what ought to be
+//! retained, [`query`] and [`view`] say what people may read. Rows that are not loaded
+//! are asked for as values, so the adapter alone decides when and how it reads.
+
+pub mod command;
+mod counter;
+pub mod decide;
+mod deployment;
+pub mod desired;
+mod device;
+pub mod effect;
+pub mod error;
+mod group;
+pub mod input;
+pub mod key;
+pub mod memory;
+mod presence;
+pub mod query;
+mod release;
+pub mod reply;
+mod request;
+pub mod row;
+mod status;
+pub mod time;
+pub mod timer;
+pub mod txn;
+pub mod view;

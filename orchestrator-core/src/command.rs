@@ -1,0 +1,318 @@
+//! The command table: verbs, the role each needs, and the JSON of each command. The same
+//! types are read by the server and written by the CLI. Nothing is executed here.
+
+use std::str::FromStr;
+
+use hoist_protocol::access::Role;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
+pub const JSON_BYTES_MAX: usize = 16 * 1024;
+
+macro_rules! verbs {
+    ($($name:ident = $word:literal, $role:ident, $effect:ident, $body:ty;)*) => {
+        /// The last level of a command topic.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Verb {
+            $(
+                #[doc = concat!("`", $word, "`")]
+                $name,
+            )*
+        }
+
+        impl Verb {
+            /// Every verb of this version.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its word in the topic.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The least role that may use it.
+            #[must_use]
+            pub fn role(self) -> Role {
+                match self { $(Self::$name => Role::$role,)* }
+            }
+
+            /// Whether it changes anything: then it is executed once per request id.
+            #[must_use]
+            pub fn effect(self) -> VerbEffect {
+                match self { $(Self::$name => VerbEffect::$effect,)* }
+            }
+        }
+
+        /// A command as parsed from its verb and JSON.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Command {
+            $(
+                #[doc = concat!("`", $word, "`")]
+                $name($body),
+            )*
+        }
+
+        impl Command {
+            /// Its verb.
+            #[must_use]
+            pub fn verb(&self) -> Verb {
+                match self { $(Self::$name(_) => Verb::$name,)* }
+            }
+
+            /// Reads the body of a command of this verb.
+            ///
+            /// # Errors
+            /// The deserializer's: unknown, missing or mistyped fields.
+            pub fn deserialize<'de, D: Deserializer<'de>>(
+                verb: Verb,
+                body: D,
+            ) -> Result<Self, D::Error> {
+                Ok(match verb {
+                    $(Verb::$name => Self::$name(<$body>::deserialize(body)?),)*
+                })
+            }
+        }
+    };
+}
+
+verbs! {
+    DeploymentList = "deployment-list", Viewer, Reads, DeploymentList;
+    DeploymentShow = "deployment-show", Viewer, Reads, DeploymentRef;
+    DeviceList = "device-list", Viewer, Reads, DeviceList;
+    DeviceShow = "device-show", Viewer, Reads, DeviceRef;
+    GroupList = "group-list", Viewer, Reads, Page;
+    ReleaseList = "release-list", Viewer, Reads, Page;
+    ReleaseShow = "release-show", Viewer, Reads, ReleaseRef;
+    ReleaseAdd = "release-add", Deployer, Changes, ReleaseAdd;
+    Deploy = "deploy", Deployer, Changes, Deploy;
+    Abort = "abort", Deployer, Changes, Abort;
+    DeviceAdd = "device-add", Admin, Changes, DeviceAdd;
+    DeviceRemove = "device-remove", Admin, Changes, DeviceRef;
+    GroupCreate = "group-create", Admin, Changes, GroupRef;
+    UserAdd = "user-add", Admin, Changes, UserAdd;
+    UserList = "user-list", Admin, Reads, Page;
+    UserRemove = "user-remove", Admin, Changes, UserRef;
+}
+
+/// Whether a verb changes state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerbEffect {
+    /// Runs again on every repeat.
+    Reads,
+    /// Executed once per user and request id, then answered the same.
+    Changes,
+}
+
+impl FromStr for Verb {
+    type Err = crate::error::Rejection;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|verb| verb.word() == word);
+        found.copied().ok_or_else(|| {
+            crate::error::Rejection::new(
+                crate::error::Code::Verb,
+                format!("no command is called {word}"),
+            )
+        })
+    }
+}
+
+/// `deploy`: one release to one group, or to several, one deployment each.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deploy {
+    /// `name@version`, or a release id.
+    pub release: String,
+    /// The group; this or `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Several groups, one deployment each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    /// RFC 3339 time before which it is not listed (S2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// What ends it by itself (S10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// Whether it completes when every member is Successful (S1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_when: Option<CompleteWhen>,
+    /// Seconds a device has from its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_secs: Option<u32>,
+    /// Attempts a device has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// Devices spread their starts over this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread_secs: Option<u32>,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What ends a deployment by itself (S10).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limit {
+    /// Completes when this many devices have started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<u32>,
+    /// RFC 3339 time at which it completes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// When a deployment completes by itself, limits aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompleteWhen {
+    /// Never: later joiners get it until an operator aborts it.
+    #[default]
+    Aborted,
+    /// When every member is Successful.
+    AllSuccessful,
+}
+
+/// `abort`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Abort {
+    /// Which deployment.
+    pub deployment: u32,
+    /// Why, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// `release-add`; the artifacts have been uploaded before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseAdd {
+    /// The signed release manifest in base64.
+    pub manifest: String,
+}
+
+/// `device-add`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceAdd {
+    /// The device's id.
+    pub device: String,
+    /// Its type, which a release may require.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<String>,
+    /// Its group; `unassigned` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Facts for selecting devices.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// `group-create`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GroupRef {
+    /// The group's id.
+    pub group: String,
+}
+
+/// `device-show`, `device-remove`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceRef {
+    /// The device's id.
+    pub device: String,
+}
+
+/// `deployment-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeploymentRef {
+    /// The deployment's number.
+    pub deployment: u32,
+}
+
+/// `release-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseRef {
+    /// `name@version`, or a release id.
+    pub release: String,
+}
+
+/// `group-list`, `release-list`, `user-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Page {
+    /// Most items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `deployment-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeploymentList {
+    /// Only those of this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Most items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `device-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceList {
+    /// Only members of this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only those with this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<crate::reply::StatusWord>,
+    /// As seen by this deployment; each device's newest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<u32>,
+    /// Most items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `user-add`; carried out by the adapter that keeps the users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserAdd {
+    /// The user's name.
+    pub user: String,
+    /// What the user may do.
+    pub role: Role,
+    /// The only groups the user may change; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// SHA-256 of the token in hex; the token never travels.
+    pub token_sha256: String,
+}
+
+/// `user-remove`; carried out by the adapter that keeps the users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserRef {
+    /// The user's name.
+    pub user: String,
+}

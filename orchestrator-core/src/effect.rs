@@ -1,0 +1,140 @@
+//! What a decision asks the adapter to do once its rows are durable. Heads are not among
+//! them: an effect only says which head may have changed, and reconcile publishes what
+//! [`crate::desired`] says.
+
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, UserId};
+use hoist_protocol::topic::View;
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::error::Code;
+use crate::reply::Answer;
+
+/// The effects of one decision, in order.
+pub type Effects = Vec<Effect>;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Effect {
+    /// Answer a command.
+    Reply {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The answer; the adapter adds secrets ([`Answer::into_body`]).
+        answer: Answer,
+    },
+    /// Answer a query ([`crate::query::answer`]); the role has been checked.
+    Query {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// One of the verbs that read.
+        command: Command,
+    },
+    /// Carry out `user-add` or `user-remove`, which the core keeps no rows for; the role
+    /// has been checked.
+    ManageUser {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The command.
+        command: Command,
+    },
+    /// Tell people; at most once across a crash.
+    Event(Event),
+    /// A view for people may have changed.
+    ViewChanged(View),
+    /// A group's head may have changed.
+    GroupHeadChanged(GroupId),
+    /// A device's head may have changed, or its device is gone.
+    DeviceHeadChanged(DeviceId),
+    /// A release's manifest is to be retained.
+    PublishRelease(ReleaseId),
+    /// An input was refused: count it.
+    Rejected {
+        /// Why.
+        code: Code,
+        /// Who sent it, where it was a device.
+        device: Option<DeviceId>,
+    },
+    /// A status that was known already (bad-inputs rows 26, 27): count it.
+    Duplicate,
+}
+
+/// Something worth telling. The adapter wraps it as a CloudEvent of type [`Event::kind`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A deployment was created.
+    DeploymentCreated {
+        /// Which.
+        deployment: DeploymentId,
+        /// `name@version`.
+        release: String,
+        /// To whom.
+        group: GroupId,
+        /// By whom.
+        by: UserId,
+    },
+    /// A deployment started after its start time.
+    DeploymentStarted {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// A deployment completed or was aborted.
+    DeploymentEnded {
+        /// Which.
+        deployment: DeploymentId,
+        /// Why, a kebab-case word.
+        reason: String,
+        /// By whom, when a person did it.
+        by: Option<UserId>,
+    },
+    /// A device reached a final status, or was given one provisionally.
+    DeviceEnded {
+        /// In which deployment.
+        deployment: DeploymentId,
+        /// Which device.
+        device: DeviceId,
+        /// In which round.
+        round: u32,
+        /// Successful or not.
+        ok: bool,
+        /// Why it failed, a kebab-case word.
+        reason: Option<String>,
+        /// Whether the server inferred it (S7).
+        provisional: bool,
+    },
+    /// A device was registered.
+    DeviceAdded {
+        /// Which.
+        device: DeviceId,
+        /// In which group.
+        group: GroupId,
+    },
+    /// A device showed another key than the pinned one.
+    DeviceKeyChanged {
+        /// Which.
+        device: DeviceId,
+    },
+}
+
+impl Event {
+    /// The last level of its topic and its CloudEvents type.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DeploymentCreated { .. } => "deployment-created",
+            Self::DeploymentStarted { .. } => "deployment-started",
+            Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::DeviceEnded { .. } => "device-ended",
+            Self::DeviceAdded { .. } => "device-added",
+            Self::DeviceKeyChanged { .. } => "device-key-changed",
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Everything the orchestrator can be told. The adapter decodes, verifies signatures and
+//! looks up roles; what it found is in the input, so that deciding stays pure.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::device::{DeviceInfo, Presence};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, RequestId, UserId};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::DeviceStatus;
+
+use crate::command::Command;
+use crate::error::{Code, Rejection};
+use crate::timer::Timer;
+
+/// The two clocks of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Unix time in milliseconds.
+    pub unix_ms: u64,
+    /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
+    /// The adapter persists it by [`Input::Attended`].
+    pub attended_ms: u64,
+}
+
+/// What the signature of a status is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureEvidence {
+    /// Verified with the device's pinned key and topic, or no outcomes to sign.
+    Valid,
+    /// Wrong, or no key is pinned to verify it with.
+    Invalid,
+    /// Missing.
+    Absent,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A device's status.
+    Status {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        status: DeviceStatus,
+        /// Of its outcomes.
+        evidence: SignatureEvidence,
+    },
+    /// An empty payload on a status topic: a deletion, nothing more.
+    StatusCleared {
+        /// From its topic.
+        device: DeviceId,
+    },
+    /// Something that does not decode or is not allowed; only counted.
+    Refused {
+        /// From its topic, where it has one.
+        device: Option<DeviceId>,
+        /// Why.
+        code: Code,
+    },
+    /// A birth or a last will.
+    Presence {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        presence: Presence,
+    },
+    /// What a device is and has.
+    Info {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        info: Box<DeviceInfo>,
+    },
+    /// A person's command.
+    Command(Box<CommandInput>),
+    /// A timer whose time has come, by the clock it is on.
+    TimerDue(Timer),
+    /// The highest deployment id seen in heads and statuses: ids are never used again.
+    SeenDeployment(DeploymentId),
+    /// The connection to the broker is up, subscriptions included.
+    Connected,
+    /// It is down.
+    Disconnected,
+    /// Persists [`Now::attended_ms`]; once per batch is enough.
+    Attended,
+}
+
+/// A command with what the adapter knows about its sender and content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandInput {
+    /// From the topic; the broker vouches for it.
+    pub user: UserId,
+    /// What the user may do; absent when the user is not known (any more).
+    pub role: Option<Role>,
+    /// The only groups the user may change; empty means all.
+    pub groups: Vec<GroupId>,
+    /// From the topic.
+    pub request: RequestId,
+    /// SHA-256 of verb and body, to tell a repeat from a reused id.
+    pub body_hash: [u8; 32],
+    /// The parsed command, or why it could not be parsed.
+    pub command: Result<Command, Rejection>,
+    /// For `release-add`: what was verified of the manifest.
+    pub release: Option<VerifiedRelease>,
+}
+
+/// A release whose signature and artifacts the adapter has verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedRelease {
+    /// The manifest in its envelope, as it will be retained.
+    pub sealed: Vec<u8>,
+    /// The manifest.
+    pub manifest: ReleaseManifest,
+    /// The names of its artifacts, in manifest order, from their own manifests.
+    pub artifacts: Vec<Name>,
+}

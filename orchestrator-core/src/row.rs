@@ -1,0 +1,356 @@
+//! What is stored, in the wire's strict encoding: each row has its own version byte, and
+//! enums are append-only. A row never holds a secret.
+
+use hoist_protocol::codec::Message;
+use hoist_protocol::device::Installed;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::Policy;
+use hoist_protocol::id::{
+    Attempt, DeploymentId, DeviceId, GroupId, Name, ReleaseId, RollCall, Round, Seq,
+    SessionCounter, UserId,
+};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::{Failure, Step, Success};
+use serde::{Deserialize, Serialize};
+
+use crate::command::CompleteWhen;
+use crate::reply::{Answer, DeploymentState};
+
+/// Groups a moved device is remembered to have been in (S14); older ones are forgotten.
+pub const PAST_GROUPS_MAX: usize = 8;
+
+macro_rules! rows {
+    ($($row:ident, $bytes:expr;)*) => {
+        $(impl Message for $row {
+            const VERSION: u8 = 1;
+            const BYTES_MAX: usize = $bytes;
+            fn check(&self) -> Result<(), &'static str> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+rows! {
+    MetaRow, 64;
+    GroupRow, 4_096;
+    DeviceRow, 32_768;
+    ReleaseRow, 16_384;
+    ReleaseNameRow, 32;
+    DeploymentRow, 8_192;
+    RecordRow, 1_024;
+    CounterRow, 1_024;
+    MemberRow, 8;
+    GroupCountRow, 32;
+    RequestRow, 65_536;
+    TimerRow, 8;
+}
+
+/// Things that belong to no other row.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MetaRow {
+    /// Highest deployment id ever used or seen.
+    pub last_deployment: DeploymentId,
+    /// Milliseconds this orchestrator has been connected, ever.
+    pub attended_ms: u64,
+    /// [`MetaRow::attended_ms`] when the connection came up last.
+    pub connected_at_ms: u64,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its roll call number (W6).
+    pub roll_call: RollCall,
+    /// Listed deployments, lowest first; at most 8 (S11).
+    pub active: Vec<DeploymentId>,
+    /// Deployments with a start time to come.
+    pub scheduled: Vec<DeploymentId>,
+    /// Unix time of creation, in ms.
+    pub created_ms: u64,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// The group it obeys.
+    pub group: GroupId,
+    /// Groups it left, oldest first, with the Unix ms of leaving (S14).
+    pub past: Vec<(GroupId, u64)>,
+    /// Facts for selecting devices, sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// Its type; empty when it has none.
+    pub device_type: String,
+    /// Its roll call number (W6).
+    pub roll_call: RollCall,
+    /// Attended ms at which its roll was called last, to ask at most once a minute.
+    pub asked_ms: Option<u64>,
+    /// Deployments it must not start (S10).
+    pub holds: Vec<DeploymentId>,
+    /// The pinned key.
+    pub public_key: Option<PublicKey>,
+    /// Another key it has shown since: `E_REENROL`.
+    pub offered_key: Option<PublicKey>,
+    /// Whether outcomes arrived that could not be verified.
+    pub unverified: bool,
+    /// The issue number its token is derived from.
+    pub issue: u32,
+    /// Its newest MQTT session (W8).
+    pub session: SessionCounter,
+    /// Whether it is there; absent = never heard.
+    pub online: Option<bool>,
+    /// Unix time it was heard of last, in ms.
+    pub last_seen_ms: Option<u64>,
+    /// Its newest status.
+    pub seq: Option<Seq>,
+    /// What that status says it works on.
+    pub running: Option<DeploymentId>,
+    /// Final outcomes it says it reached (W5).
+    pub ended: u32,
+    /// Final outcomes recorded of it.
+    pub recorded: u32,
+    /// The newest deployment it has a record in.
+    pub latest: Option<DeploymentId>,
+    /// Version of its agent.
+    pub agent: String,
+    /// Installed artifacts.
+    pub inventory: Vec<Installed>,
+    /// Unix time of registration, in ms.
+    pub created_ms: u64,
+}
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRow {
+    /// The manifest in its envelope, as it is retained.
+    pub sealed: Vec<u8>,
+    /// The manifest.
+    pub manifest: ReleaseManifest,
+    /// Names of its artifacts, in install order.
+    pub artifacts: Vec<Name>,
+    /// Unix time of adding, in ms.
+    pub created_ms: u64,
+}
+
+/// Which release a `name@version` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseNameRow {
+    /// Its id.
+    pub release: ReleaseId,
+}
+
+/// A deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentRow {
+    /// What is installed.
+    pub release: ReleaseId,
+    /// Its `name@version`, for people.
+    pub release_text: String,
+    /// The names of its artifacts (S11).
+    pub artifacts: Vec<Name>,
+    /// To whom.
+    pub group: GroupId,
+    /// Raised to retry failed devices (S13).
+    pub round: Round,
+    /// How devices carry it out.
+    pub policy: Policy,
+    /// Devices spread their starts over this many seconds.
+    pub spread_s: u32,
+    /// Unix ms before which it is not listed (S2).
+    pub start_ms: Option<u64>,
+    /// Unix ms at which it completes (S10).
+    pub until_ms: Option<u64>,
+    /// Devices that may start at most (S10).
+    pub limit: Option<u32>,
+    /// Hashes below it are admitted (W3).
+    pub line: u32,
+    /// When it completes by itself.
+    pub complete_when: CompleteWhen,
+    /// Where it is.
+    pub state: DeploymentState,
+    /// How it ended, when it has.
+    pub end: Option<End>,
+    /// Unix time of creation, in ms.
+    pub created_ms: u64,
+    /// Who created it.
+    pub created_by: UserId,
+}
+
+/// How a deployment ended (S3), and what was frozen then (S5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+    /// Who, when a person did it.
+    pub by: Option<UserId>,
+    /// What the person said.
+    pub text: String,
+    /// Unix time, in ms.
+    pub at_ms: u64,
+    /// Members at that moment.
+    pub members: u32,
+}
+
+/// Why a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndReason {
+    /// An operator aborted it.
+    Operator,
+    /// A newer one took its place (S11).
+    Superseded,
+    /// Its end time came.
+    EndTime,
+    /// Every member is Successful.
+    AllSuccessful,
+    /// Its number of devices has started.
+    DeviceLimit,
+    /// When its start time came it could not be listed: overlap or a full head.
+    Conflict,
+}
+
+impl EndReason {
+    /// Its word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Superseded => "superseded",
+            Self::EndTime => "end-time",
+            Self::AllSuccessful => "all-successful",
+            Self::DeviceLimit => "device-limit",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// One device within one deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// In which round (S13).
+    pub round: Round,
+    /// Attempts begun.
+    pub attempt: Attempt,
+    /// The status that said so.
+    pub seq: Seq,
+    /// How far it is.
+    pub state: RecordState,
+    /// Whether it ever waited to try again or needed a second attempt.
+    pub retried: bool,
+    /// Whether it proved an inferred failure wrong (S7).
+    pub late: bool,
+    /// Whether the device left the group during the deployment.
+    pub outside: bool,
+    /// When its timeout is due, in attended ms; set exactly while it is not final, or only
+    /// provisionally so.
+    pub due_ms: Option<u64>,
+    /// Whether the device has been asked since that timeout passed (S7).
+    pub asked: bool,
+    /// Unix time of its last change, in ms.
+    pub updated_ms: u64,
+}
+
+/// How far a device is in a deployment. Pending is having no record (S5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordState {
+    /// Started.
+    InProgress(Step),
+    /// Ended well.
+    Successful(Success),
+    /// Ended badly, as the device reported.
+    Failed(Failure),
+    /// Nothing was heard in time: inferred, until the device says otherwise (S7).
+    TimedOut,
+}
+
+/// The counters of one shard of a deployment; a view sums them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// In progress: downloading, downloaded, installing, rebooting, retrying.
+    pub steps: [u32; 5],
+    /// Successful.
+    pub successful: u32,
+    /// Failed, by the reason's place in the wire's list, sorted.
+    pub failed: Vec<(u8, u32)>,
+    /// Records that ever retried.
+    pub retried: u32,
+    /// Failed records whose rollback ran and succeeded.
+    pub rolled_back: u32,
+    /// Records of devices that left the group.
+    pub outside: u32,
+    /// Successful ones among them.
+    pub outside_successful: u32,
+}
+
+/// Membership; the key says everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberRow {}
+
+/// How many devices a group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupCountRow {
+    /// Registered in it.
+    pub members: u32,
+    /// Online among them.
+    pub online: u32,
+}
+
+/// An executed request (S15 for people).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    /// SHA-256 of verb and body.
+    pub body_hash: [u8; 32],
+    /// What it was answered.
+    pub answer: Answer,
+    /// Unix time, in ms.
+    pub at_ms: u64,
+}
+
+/// A timer; the key says everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TimerRow {}
+
+impl DeviceRow {
+    /// A device just registered.
+    #[must_use]
+    pub fn new(group: GroupId, created_ms: u64) -> Self {
+        Self {
+            group,
+            past: Vec::new(),
+            labels: Vec::new(),
+            device_type: String::new(),
+            roll_call: RollCall(0),
+            asked_ms: None,
+            holds: Vec::new(),
+            public_key: None,
+            offered_key: None,
+            unverified: false,
+            issue: 1,
+            session: SessionCounter(0),
+            online: None,
+            last_seen_ms: None,
+            seq: None,
+            running: None,
+            ended: 0,
+            recorded: 0,
+            latest: None,
+            agent: String::new(),
+            inventory: Vec::new(),
+            created_ms,
+        }
+    }
+
+    /// Whether it was in `group` at any time since `since_ms` (S14).
+    #[must_use]
+    pub fn was_in(&self, group: &GroupId, since_ms: u64) -> bool {
+        self.group == *group
+            || self
+                .past
+                .iter()
+                .any(|(past, left_ms)| past == group && *left_ms >= since_ms)
+    }
+}
+
+/// A device named in a row's key.
+pub(crate) fn device_of(text: &str) -> Option<DeviceId> {
+    text.parse().ok()
+}
