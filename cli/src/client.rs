@@ -53,6 +53,7 @@ pub(crate) struct Client {
     topics: Topics,
     patience: Patience,
     connection: Connection,
+    watched: Vec<String>,
 }
 
 impl Client {
@@ -76,6 +77,7 @@ impl Client {
             address,
             patience,
             connection,
+            watched: Vec::new(),
         })
     }
 
@@ -158,27 +160,49 @@ impl Client {
         }
     }
 
-    /// Subscribes to a topic for [`Client::next_on`].
-    pub(crate) async fn watch(&mut self, topic: &str) -> Result<(), Failure> {
-        let until = Instant::now() + self.patience.answer;
-        while self.connection.subscribe(topic).await.is_err() {
-            self.reconnect(until).await?;
+    /// Subscribes to a filter for [`Client::next_message`].
+    ///
+    /// # Errors
+    /// `E_BROKER` without a broker.
+    pub(crate) async fn watch(&mut self, filter: &str) -> Result<(), Failure> {
+        self.watched.push(filter.to_owned());
+        if self.connection.subscribe(filter).await.is_err() {
+            self.resume().await?;
         }
         Ok(())
     }
 
-    /// The next message on a watched topic, over as many connections as it takes.
-    pub(crate) async fn next_on(&mut self, watched: &str) -> Result<Bytes, Failure> {
+    /// The next message on a watched filter, over as many connections as it takes. On a
+    /// new connection retained messages come again. Cancel-safe while connected.
+    ///
+    /// # Errors
+    /// `E_BROKER` without a broker.
+    pub(crate) async fn next_message(&mut self) -> Result<(String, Bytes), Failure> {
         loop {
             match self.connection.next().await {
-                Ok(Event::Message { topic, payload }) if topic == watched => return Ok(payload),
+                Ok(Event::Message { topic, payload }) => return Ok((topic, payload)),
+                Ok(Event::Subscribed { granted: false }) => {
+                    return Err(Failure::new(
+                        "E_ROLE",
+                        "the broker refused the subscription",
+                    ));
+                }
                 Ok(_) => {}
-                Err(Lost) => {
-                    let until = Instant::now() + self.patience.answer;
-                    self.reconnect(until).await?;
-                    self.watch(watched).await?;
+                Err(Lost) => self.resume().await?,
+            }
+        }
+    }
+
+    async fn resume(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + self.patience.answer;
+        'connections: loop {
+            self.reconnect(until).await?;
+            for filter in &self.watched {
+                if self.connection.subscribe(filter).await.is_err() {
+                    continue 'connections;
                 }
             }
+            return Ok(());
         }
     }
 

@@ -1,12 +1,17 @@
 //! `hoist device …`
 
+use hoist_device_client::agent::config::{NewAgent, render};
 use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, Verb};
+use hoist_orchestrator_core::reply::DeviceAddResult;
+use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value};
 
 use crate::args::Device;
-use crate::context::Context;
+use crate::client_file::ClientFile;
+use crate::context::{Context, print};
+use crate::exit;
 use crate::failure::Failure;
-use crate::output::{Shape, Show, column, wide};
+use crate::output::{Format, Shape, Show, column, wide};
 
 const SHAPE: Shape = Shape {
     name: "device",
@@ -77,7 +82,37 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
     }
 }
 
+/// Registers a device; prints its agent.toml, which holds the token this once.
 async fn add(context: &Context, body: &DeviceAdd) -> Result<u8, Failure> {
     let added = context.command(Verb::DeviceAdd, body).await?;
-    context.print_one(&SHAPE, &added)
+    if !matches!(context.format(), Format::Table | Format::Wide) {
+        return context.print_one(&SHAPE, &added);
+    }
+    let result: DeviceAddResult = serde_json::from_value(added)
+        .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
+    print(&agent_toml(&context.client_file()?, body, &result)?)?;
+    Ok(exit::OK)
+}
+
+/// The configuration of a new device's agent, for the server of `file`.
+pub(crate) fn agent_toml(
+    file: &ClientFile,
+    asked: &DeviceAdd,
+    added: &DeviceAddResult,
+) -> Result<String, Failure> {
+    let device = added
+        .device
+        .parse()
+        .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
+    let default = Namespace::default();
+    let artifacts = format!("{}/artifacts", file.http.trim_end_matches('/'));
+    Ok(render(&NewAgent {
+        device: &device,
+        namespace: (file.namespace != default).then_some(&file.namespace),
+        broker: &file.mqtt,
+        token: &added.token,
+        root_sha256: &added.root_sha256,
+        artifacts: Some(&artifacts),
+        device_type: asked.device_type.as_deref(),
+    }))
 }

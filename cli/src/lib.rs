@@ -22,6 +22,7 @@ mod people;
 mod private_file;
 mod random;
 mod rate;
+mod release;
 mod settings;
 mod status;
 mod upload;
@@ -82,6 +83,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
 
 async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
+        Command::Release(command) => release::run(context, command).await,
         Command::Deploy(deploy) => deployment::deploy(context, deploy).await,
         Command::Status(status) => status::status(context, &status).await,
         Command::Deployment(command) => deployment::run(context, command).await,

@@ -1,8 +1,10 @@
-//! The front door's view of `users.toml`.
+//! How the front door and HTTP see `users.toml`.
 
 use std::sync::Arc;
 
 use hoist_broker_config::credentials::{self, People, TokenCredentials, TokenKey};
+use hoist_orchestrator::http::Bearers;
+use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, Namespace, UserId};
 
 use crate::keys::Keys;
@@ -21,6 +23,17 @@ impl People for Users {
     fn is_revoked(&self, _device: &DeviceId, _issue: u32) -> bool {
         // No command revokes a token yet.
         false
+    }
+}
+
+impl Bearers for Users {
+    fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
+        let hash = credentials::hash_user_token(token);
+        let user = self
+            .list()
+            .into_iter()
+            .find(|user| user.token_sha256 == hash)?;
+        Some((user.name, user.role))
     }
 }
 

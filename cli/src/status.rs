@@ -104,7 +104,7 @@ async fn watch(
     let topic = client.topics().format(&Topic::View(view));
     client.watch(&topic).await?;
     loop {
-        let payload = client.next_on(&topic).await?;
+        let (_, payload) = client.next_message().await?;
         let view: Value = serde_json::from_slice(&payload)
             .map_err(|error| Failure::because("E_REPLY", format!("the view on {topic}"), &error))?;
         progress.show(&view);

@@ -1,72 +1,170 @@
 //! Uploads artifacts over HTTP: the only thing the command line does not do over MQTT.
 
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use hoist_protocol::id::ArtifactId;
-use http_body_util::{BodyExt, Full};
+use hoist_device_client::agent::bundle::PackedArtifact;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
 
 /// Longest answer read: enough for a sentence.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Pieces waiting for the socket: an artifact is never in memory as a whole.
+const PIECES_MAX: usize = 4;
 
 /// Uploads one artifact; one that is there already is no failure.
 ///
 /// # Errors
-/// `E_HTTP` when the server cannot be reached or refuses, `E_ROLE` when the token may not.
-pub(crate) async fn upload(
-    file: &ClientFile,
-    id: ArtifactId,
-    content: Bytes,
-) -> Result<(), Failure> {
-    let authority = file
-        .http
-        .strip_prefix("http://")
-        .unwrap_or(&file.http)
-        .trim_end_matches('/');
+/// `E_HTTP` when the server cannot be reached or refuses, `E_AUTH` or `E_ROLE` when the
+/// token may not, `E_FILE` when a file changed meanwhile.
+pub(crate) async fn upload(file: &ClientFile, artifact: &PackedArtifact) -> Result<(), Failure> {
+    let (pieces, body) = body(artifact.reference.size);
+    let artifact = artifact.clone();
+    let id = artifact.id();
+    let reading = tokio::task::spawn_blocking(move || artifact.write_to(&mut Pieces(pieces)));
+    let sent = send(file, &format!("/artifacts/{id}"), body).await;
+    // An upload that ended early is explained by what could not be read, if anything.
+    match (reading.await, sent) {
+        (Ok(_), Ok(answer)) if answer.status.is_success() => Ok(()),
+        (Ok(Ok(())), Ok(answer)) => Err(answer.refusal(file)),
+        (Ok(Err(error)), Err(_)) if !is_broken_pipe(&error) => Err(Failure::because(
+            "E_FILE",
+            "cannot read the release",
+            &error,
+        )),
+        (_, Ok(answer)) => Err(answer.refusal(file)),
+        (_, Err(failure)) => Err(failure),
+    }
+}
+
+fn is_broken_pipe(error: &dyn std::error::Error) -> bool {
+    error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+struct Answer {
+    status: StatusCode,
+    text: String,
+}
+
+impl Answer {
+    fn refusal(&self, file: &ClientFile) -> Failure {
+        let user = &file.user;
+        match self.status {
+            StatusCode::UNAUTHORIZED => Failure::new(
+                "E_AUTH",
+                format!("the server does not accept the token of {user}"),
+            )
+            .help("use the client.toml of this server"),
+            StatusCode::FORBIDDEN => {
+                Failure::new("E_ROLE", format!("user {user} may not upload artifacts"))
+                    .help("ask an admin for the role deployer")
+            }
+            status => Failure::new(
+                "E_HTTP",
+                format!("the upload was refused with {status}: {}", self.text),
+            ),
+        }
+    }
+}
+
+async fn send(file: &ClientFile, path: &str, body: PieceBody) -> Result<Answer, Failure> {
+    let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
+    let authority = authority.trim_end_matches('/');
     let unreachable = |why: String| {
         Failure::new("E_HTTP", format!("cannot upload to {}: {why}", file.http))
             .help("is the server running? its address is `http` in client.toml")
     };
+    let failed = |error: hyper::Error| unreachable(crate::failure::chain(&error));
     let stream = TcpStream::connect(authority)
         .await
-        .map_err(|e| unreachable(e.to_string()))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
         .map_err(|error| unreachable(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.map_err(failed)?;
     let driver = tokio::spawn(connection);
     let request = Request::builder()
         .method(Method::PUT)
-        .uri(format!("/artifacts/{id}"))
+        .uri(path)
         .header(HOST, authority)
         .header(AUTHORIZATION, format!("Bearer {}", file.token))
-        .body(Full::new(content))
+        .body(body)
         .map_err(|error| unreachable(error.to_string()))?;
-    let answer = sender
-        .send_request(request)
-        .await
-        .map_err(|e| unreachable(e.to_string()))?;
+    let answer = sender.send_request(request).await.map_err(failed)?;
     let status = answer.status();
-    let text = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+    let text = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await
         .map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned())
         .unwrap_or_default();
     driver.abort();
-    match status {
-        _ if status.is_success() => Ok(()),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::new(
-            "E_ROLE",
-            format!("user {} may not upload artifacts", file.user),
-        )
-        .help("ask an admin for the role deployer")),
-        _ => Err(Failure::new(
-            "E_HTTP",
-            format!("artifact {id} was refused with {status}: {text}"),
-        )),
+    Ok(Answer { status, text })
+}
+
+/// Writes into the body of a request, waiting while the socket is slower.
+struct Pieces(mpsc::Sender<Bytes>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .blocking_send(Bytes::copy_from_slice(bytes))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A request body of known length whose pieces come as they are read.
+struct PieceBody {
+    pieces: mpsc::Receiver<Bytes>,
+    bytes_left: u64,
+}
+
+fn body(bytes: u64) -> (mpsc::Sender<Bytes>, PieceBody) {
+    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    (
+        sender,
+        PieceBody {
+            pieces,
+            bytes_left: bytes,
+        },
+    )
+}
+
+impl Body for PieceBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.pieces.poll_recv(context).map(|piece| match piece {
+            Some(piece) => {
+                self.bytes_left = self.bytes_left.saturating_sub(piece.len() as u64);
+                Some(Ok(Frame::data(piece)))
+            }
+            None if self.bytes_left == 0 => None,
+            // The reader gave up: the length promised can no longer be kept.
+            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes_left)
     }
 }

@@ -1,0 +1,173 @@
+//! `hoist release …`: packs and signs on this machine, so the key never travels, then
+//! uploads the artifacts and registers the release.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
+use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, Verb};
+use hoist_orchestrator_core::reply::release_text;
+use hoist_protocol::envelope::PrivateKey;
+use serde_json::{Map, Value, json};
+
+use crate::args::Release;
+use crate::client::Client;
+use crate::client_file::ClientFile;
+use crate::context::Context;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::keys;
+use crate::output::{Shape, Show, column, wide};
+use crate::upload::upload;
+
+const SHAPE: Shape = Shape {
+    name: "release",
+    columns: &[
+        column("RELEASE", "/release", Show::Plain),
+        column("ID", "/id", Show::Short),
+        column("COUNTER", "/counter", Show::Plain),
+        column("ARTIFACTS", "/artifacts", Show::Plain),
+        column("BYTES", "/sizeBytes", Show::Plain),
+        column("ADDED", "/createdAt", Show::Ago),
+        wide("FULL ID", "/id", Show::Plain),
+    ],
+};
+
+/// A release that is packed and signed.
+pub(crate) struct SignedRelease {
+    packed: Arc<PackedRelease>,
+    manifest: Vec<u8>,
+}
+
+/// Runs one of the release commands.
+pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failure> {
+    match command {
+        Release::Create {
+            dir,
+            out,
+            no_upload,
+            key,
+        } => {
+            let key =
+                key.unwrap_or_else(|| DataDir::new(&context.settings.data_dir.value).release_key());
+            let release = SignedRelease::pack(dir, &read_key(&key)?).await?;
+            if let Some(out) = out {
+                release.write(out).await?;
+            }
+            if !no_upload {
+                let file = context.client_file()?;
+                let mut client = context.client().await?;
+                let added = release.publish(&mut client, &file).await;
+                client.close().await;
+                added?;
+            }
+            let item = json!({"release": release.name(), "id": release.id()});
+            context.print_change(
+                &SHAPE,
+                &item,
+                &format!("{}  {}", release.name(), release.id()),
+            )
+        }
+        Release::List => {
+            context
+                .print_list(Verb::ReleaseList, Map::new(), None, &SHAPE)
+                .await
+        }
+        Release::Show { release } => {
+            let shown = context
+                .command(Verb::ReleaseShow, &ReleaseRef { release })
+                .await?;
+            context.print_one(&SHAPE, &shown)
+        }
+    }
+}
+
+/// Reads the key that signs releases.
+///
+/// # Errors
+/// `E_KEY`.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
+    keys::read_signing_key(path).map_err(|error| {
+        Failure::because("E_KEY", "no key to sign the release with", &error)
+            .help("name the server's --data-dir, or the key file with --key")
+    })
+}
+
+impl SignedRelease {
+    /// Reads, hashes and signs a release directory.
+    ///
+    /// # Errors
+    /// `E_RELEASE_INVALID`, naming file and line where there is one.
+    pub(crate) async fn pack(dir: PathBuf, key: &PrivateKey) -> Result<Self, Failure> {
+        let shown = dir.display().to_string();
+        let packed = blocking(move || read_release_dir(&dir))
+            .await?
+            .map_err(|error| {
+                Failure::because(
+                    "E_RELEASE_INVALID",
+                    format!("{shown} is no release"),
+                    &error,
+                )
+            })?;
+        Ok(Self {
+            manifest: packed.sign(key),
+            packed: Arc::new(packed),
+        })
+    }
+
+    /// `name@version`.
+    pub(crate) fn name(&self) -> String {
+        release_text(&self.packed.manifest.name, &self.packed.manifest.version)
+    }
+
+    /// The release's id in hex.
+    pub(crate) fn id(&self) -> String {
+        self.packed.id().to_string()
+    }
+
+    /// Writes the `.hoist` file.
+    async fn write(&self, out: PathBuf) -> Result<(), Failure> {
+        let (packed, manifest) = (Arc::clone(&self.packed), self.manifest.clone());
+        let shown = out.display().to_string();
+        let write = move || -> Result<(), PackError> {
+            let io = |source| PackError::File {
+                path: out.clone(),
+                source,
+            };
+            let mut file = BufWriter::new(std::fs::File::create(&out).map_err(io)?);
+            write_hoist(&packed, &manifest, &mut file)?;
+            file.flush().map_err(io)
+        };
+        blocking(write)
+            .await?
+            .map_err(|error| Failure::because("E_FILE", format!("cannot write {shown}"), &error))
+    }
+
+    /// Uploads the artifacts and registers the release; doing it again changes nothing.
+    ///
+    /// # Errors
+    /// `E_HTTP`, and those of `release-add`: `E_RELEASE_EXISTS` for other content.
+    pub(crate) async fn publish(
+        &self,
+        client: &mut Client,
+        file: &ClientFile,
+    ) -> Result<Value, Failure> {
+        for artifact in &self.packed.artifacts {
+            upload(file, artifact).await?;
+        }
+        let manifest = data_encoding::BASE64.encode(&self.manifest);
+        client
+            .command(Verb::ReleaseAdd, &ReleaseAdd { manifest })
+            .await
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::because("E_SYSTEM", "a worker ended", &error))
+}
