@@ -1,1 +1,6 @@
-//! Placeholder of the workspace skeleton.
+//! Hoist's device client: the pure update machine, and the Linux agent around it.
+//!
+//! Without the feature `agent` there is no I/O here.
+
+#[cfg(feature = "agent")]
+pub mod agent;

@@ -1,0 +1,103 @@
+//! Release directories become signed releases: the same directory always gives the same
+//! bytes, so the same id. Content is hashed when read and checked again when written, so
+//! a file that changes in between is an error and never a wrong release.
+
+mod directory;
+mod hoist_file;
+mod pack;
+
+pub use directory::read_release_dir;
+pub use hoist_file::{HoistFile, write_hoist};
+pub use pack::{PackedArtifact, PackedRelease};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hoist_protocol::bundle::BundleError;
+use hoist_protocol::envelope::OpenError;
+use hoist_protocol::status::ScriptKind;
+
+use super::strict_toml::TomlError;
+
+/// Why a directory or file is not a release.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// A file cannot be read or written.
+    #[error("cannot read or write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Neither `release.toml` nor `artifact.toml` is there.
+    #[error("{} has neither a release.toml nor an artifact.toml", path.display())]
+    NoRelease {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The text does not fit; names line and remedy.
+    #[error(transparent)]
+    Toml(#[from] TomlError),
+    /// A script that every artifact must have is missing (`E_RELEASE_INVALID`).
+    #[error("artifact {artifact} has no scripts/{}: every artifact needs a way in and a way back", kind.word())]
+    MissingScript {
+        /// The artifact.
+        artifact: String,
+        /// The script.
+        kind: ScriptKind,
+    },
+    /// A script cannot be run (`E_RELEASE_INVALID`).
+    #[error("{} is not executable: run `chmod +x {}`", path.display(), path.display())]
+    NotExecutable {
+        /// The script.
+        path: PathBuf,
+    },
+    /// A file in `scripts/` that is none of the known ones.
+    #[error("{} is no script Hoist knows: pre-install, install, post-install, verify, rollback", path.display())]
+    UnknownScript {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A payload path leads outside or is malformed (`E_ARCHIVE`).
+    #[error("payload {target:?} is not a plain relative path inside the artifact's folder")]
+    BadPath {
+        /// As written.
+        target: String,
+    },
+    /// Something else than a regular file (`E_ARCHIVE`).
+    #[error("{} is not a regular file: links, folders and devices are not packed", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What the files say together is out of the format's bounds (`E_RELEASE_INVALID`).
+    #[error("the release is not valid: {what}")]
+    Invalid {
+        /// What is wrong.
+        what: String,
+    },
+    /// A file changed between hashing and writing.
+    #[error("{} changed while it was packed: pack again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a `.hoist` file, or a truncated one.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The release in a `.hoist` file is not signed by a trusted key (`E_SIG`).
+    #[error("the release in the file is not to be trusted")]
+    Signature(#[source] OpenError),
+}
+
+impl PackError {
+    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::File { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+
+use hoist_protocol::envelope::PrivateKey;
+use hoist_protocol::release::PayloadKind;
+use tempfile::TempDir;
+
+use super::*;
+
+fn script(dir: &Path, name: &str) {
+    let path = dir.join("scripts").join(name);
+    fs::create_dir_all(dir.join("scripts")).unwrap();
+    fs::write(&path, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn artifact(dir: &Path, name: &str, more: &str) {
+    fs::create_dir_all(dir.join("payload")).unwrap();
+    fs::write(dir.join("payload/app.bin"), vec![7; 300_000]).unwrap();
+    script(dir, "install");
+    script(dir, "rollback");
+    let text =
+        format!("name = \"{name}\"\nversion = \"1.0.0\"\npayload = [\"payload/app.bin\"]\n{more}");
+    fs::write(dir.join("artifact.toml"), text).unwrap();
+}
+
+fn single(more: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    artifact(dir.path(), "app", more);
+    dir
+}
+
+fn refusal(dir: &Path) -> String {
+    read_release_dir(dir).unwrap_err().to_string()
+}
+
+#[test]
+fn the_same_directory_gives_the_same_bytes_and_id() {
+    let (one, two) = (single("counter = 7"), single("counter = 7"));
+    let (one, two) = (
+        read_release_dir(one.path()).unwrap(),
+        read_release_dir(two.path()).unwrap(),
+    );
+    assert_eq!(one.id(), two.id());
+    let bytes = one.artifacts[0].to_bytes().unwrap();
+    assert_eq!(bytes, two.artifacts[0].to_bytes().unwrap());
+    assert_eq!(bytes.len() as u64, one.artifacts[0].reference.size);
+    assert_eq!(one.manifest.counter, 7);
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let dir = single("");
+    let packed = read_release_dir(dir.path()).unwrap();
+    let manifest = &packed.artifacts[0].manifest;
+    assert_eq!(manifest.artifact_type, "files");
+    assert_eq!(manifest.payloads[0].target, "app.bin");
+    assert_eq!(manifest.payloads[0].kind, PayloadKind::File);
+    let install = manifest.script(ScriptKind::Install).unwrap();
+    assert_eq!(
+        (install.timeout_s, install.attempts, install.idempotent),
+        (600, 1, false)
+    );
+}
+
+#[test]
+fn script_settings_are_read() {
+    let dir = single("[scripts.install]\ntimeout = \"5m\"\nattempts = 2\nidempotent = true\n");
+    let packed = read_release_dir(dir.path()).unwrap();
+    let install = packed.artifacts[0]
+        .manifest
+        .script(ScriptKind::Install)
+        .unwrap();
+    assert_eq!(
+        (install.timeout_s, install.attempts, install.idempotent),
+        (300, 2, true)
+    );
+}
+
+#[test]
+fn a_missing_rollback_script_is_refused_by_name() {
+    let dir = single("");
+    fs::remove_file(dir.path().join("scripts/rollback")).unwrap();
+    let error = read_release_dir(dir.path()).unwrap_err();
+    assert!(matches!(
+        error,
+        PackError::MissingScript {
+            kind: ScriptKind::Rollback,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_unknown_key_or_script_is_refused() {
+    // bad-inputs row 70
+    let error = refusal(single("reboots = true\n").path());
+    assert!(
+        error.contains("artifact.toml:4:") && error.contains("`reboot`"),
+        "{error}"
+    );
+    let dir = single("");
+    script(dir.path(), "instal");
+    assert!(refusal(dir.path()).contains("scripts/instal"));
+}
+
+#[test]
+fn a_payload_outside_or_a_link_is_refused() {
+    // bad-inputs row 50
+    let dir = single("");
+    let text = "name = \"app\"\nversion = \"1\"\npayload = [\"../secret\"]\n";
+    fs::write(dir.path().join("artifact.toml"), text).unwrap();
+    assert!(matches!(
+        read_release_dir(dir.path()),
+        Err(PackError::BadPath { .. })
+    ));
+    let dir = single("");
+    fs::remove_file(dir.path().join("payload/app.bin")).unwrap();
+    symlink("/etc/hostname", dir.path().join("payload/app.bin")).unwrap();
+    assert!(matches!(
+        read_release_dir(dir.path()),
+        Err(PackError::NotAFile { .. })
+    ));
+}
+
+#[test]
+fn several_artifacts_keep_their_order_and_fit_where_all_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    artifact(
+        &dir.path().join("b"),
+        "b",
+        "device_types = [\"x\", \"y\"]\n",
+    );
+    artifact(&dir.path().join("a"), "a", "device_types = [\"y\"]\n");
+    let text = "name = \"all\"\nversion = \"2\"\ncounter = 3\nartifacts = [\"b\", \"a\"]\n";
+    fs::write(dir.path().join("release.toml"), text).unwrap();
+    let packed = read_release_dir(dir.path()).unwrap();
+    let names: Vec<_> = packed
+        .artifacts
+        .iter()
+        .map(|a| a.manifest.name.as_str())
+        .collect();
+    assert_eq!(names, ["b", "a"]);
+    assert_eq!(packed.manifest.device_types, ["y"]);
+    assert_eq!(packed.manifest.floor, 0);
+}
+
+#[test]
+fn a_file_that_changes_after_hashing_is_never_written_as_the_release() {
+    let dir = single("");
+    let packed = read_release_dir(dir.path()).unwrap();
+    fs::write(dir.path().join("payload/app.bin"), b"other").unwrap();
+    assert!(matches!(
+        packed.artifacts[0].to_bytes(),
+        Err(PackError::Changed { .. })
+    ));
+}
+
+#[test]
+fn a_hoist_file_opens_only_with_the_key_that_signed_it() {
+    let dir = single("");
+    let packed = read_release_dir(dir.path()).unwrap();
+    let key = PrivateKey::from_seed(&[1; 32]);
+    let mut bytes = Vec::new();
+    write_hoist(&packed, &packed.sign(&key), &mut bytes).unwrap();
+    let path = dir.path().join("app.hoist");
+    fs::write(&path, &bytes).unwrap();
+    let opened = HoistFile::open(&path, &[key.public()]).unwrap();
+    assert_eq!(opened.manifest, packed.manifest);
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut opened.artifact(0).unwrap().1, &mut content).unwrap();
+    assert_eq!(content, packed.artifacts[0].to_bytes().unwrap());
+    let other = PrivateKey::from_seed(&[2; 32]).public();
+    assert!(matches!(
+        HoistFile::open(&path, &[other]),
+        Err(PackError::Signature(_))
+    ));
+}

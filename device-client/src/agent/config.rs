@@ -1,0 +1,296 @@
+//! `agent.toml`: who this device is, where its broker is, what it trusts. Strict: a typo
+//! stops the agent with file, line and suggestion. Secrets never appear in debug output.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use hoist_protocol::id::{DeviceId, Namespace};
+use serde::{Deserialize, Serialize};
+
+use super::strict_toml::{TomlError, line_of_key, parse};
+
+/// Where Linux names the current boot.
+pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+/// Port of MQTT without TLS.
+pub const MQTT_PORT: u16 = 1883;
+/// A radio is woken this rarely; a death is noticed after 1.5 times this.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
+/// Far more than any configuration needs.
+const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// The agent's settings.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// This device.
+    pub device: DeviceId,
+    /// First topic level.
+    pub namespace: Namespace,
+    /// The broker.
+    pub broker: Broker,
+    /// Its password there; the user name is the device id.
+    pub token: Token,
+    /// SHA-256 of the pinned root document.
+    pub root_sha256: [u8; 32],
+    /// Base URL of artifacts where a head names none.
+    pub artifacts: Option<String>,
+    /// What kind of device this is; empty when it has none.
+    pub device_type: String,
+    /// Where everything is kept; `<device>.state` beside the configuration by default.
+    pub state_dir: PathBuf,
+    /// What a release may require of the device.
+    pub attributes: BTreeMap<String, String>,
+    /// Program and arguments that restart the device.
+    pub reboot_command: Vec<String>,
+    /// File whose content changes with every boot.
+    pub boot_id_file: PathBuf,
+    /// Longest silence on the connection.
+    pub keep_alive: Duration,
+}
+
+/// Address of a broker, from `mqtt://host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The text does not fit; names line and remedy.
+    #[error(transparent)]
+    Toml(#[from] TomlError),
+    /// A secret that others can read.
+    #[error("{} holds a secret and is readable by others: run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    device: DeviceId,
+    namespace: Option<Namespace>,
+    broker: String,
+    token: Option<String>,
+    token_file: Option<PathBuf>,
+    root_sha256: String,
+    artifacts: Option<String>,
+    #[serde(rename = "type", default)]
+    device_type: String,
+    state_dir: Option<PathBuf>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    reboot_command: Option<Vec<String>>,
+    boot_id_file: Option<PathBuf>,
+    keep_alive: Option<String>,
+}
+
+impl AgentConfig {
+    /// Reads a configuration. A file that holds the token itself is made private when it
+    /// is ours (a shell's `>` creates it readable); a `token_file` must be private.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with file and line where it is about the text.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let (text, mode) = read(path)?;
+        let raw: RawConfig = parse(path, &text)?;
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let refuse = |key: &str, detail: String| TomlError {
+            path: path.to_path_buf(),
+            line: line_of_key(&text, key),
+            detail,
+            hint: None,
+        };
+        let token = match (raw.token, raw.token_file) {
+            (Some(token), None) => {
+                make_private(path, mode)?;
+                token
+            }
+            (None, Some(file)) => read_token(&folder.join(file))?,
+            (Some(_), Some(_)) => {
+                return Err(refuse(
+                    "token_file",
+                    "both token and token_file are set: keep one".into(),
+                )
+                .into());
+            }
+            (None, None) => {
+                return Err(refuse(
+                    "token",
+                    "neither token nor token_file is set: `hoist device add` prints one".into(),
+                )
+                .into());
+            }
+        };
+        let broker = parse_broker(&raw.broker).ok_or_else(|| {
+            refuse(
+                "broker",
+                format!("broker is {:?}, expected mqtt://host:port", raw.broker),
+            )
+        })?;
+        let root_sha256 = HEXLOWER_PERMISSIVE
+            .decode(raw.root_sha256.as_bytes())
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
+        let keep_alive = match raw.keep_alive {
+            None => KEEP_ALIVE,
+            Some(text) => parse_keep_alive(&text).ok_or_else(|| {
+                refuse(
+                    "keep_alive",
+                    format!("keep_alive is {text:?}, expected 5s to 18h, like \"10m\""),
+                )
+            })?,
+        };
+        let state_dir = raw
+            .state_dir
+            .unwrap_or_else(|| PathBuf::from(format!("{}.state", raw.device)));
+        let state_dir =
+            std::path::absolute(folder.join(state_dir)).map_err(|source| ConfigError::File {
+                path: path.to_path_buf(),
+                source,
+            })?;
+        Ok(Self {
+            device: raw.device,
+            namespace: raw.namespace.unwrap_or_default(),
+            broker,
+            token: Token(token),
+            root_sha256,
+            artifacts: raw.artifacts,
+            device_type: raw.device_type,
+            state_dir,
+            attributes: raw.attributes,
+            reboot_command: raw.reboot_command.unwrap_or_else(|| vec!["reboot".into()]),
+            boot_id_file: raw.boot_id_file.unwrap_or_else(|| BOOT_ID_FILE.into()),
+            keep_alive,
+        })
+    }
+}
+
+/// What `hoist device add` knows of a new device.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewAgent<'a> {
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Left out when it is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<&'a Namespace>,
+    /// `mqtt://host:port`.
+    pub broker: &'a str,
+    /// Its password.
+    pub token: &'a str,
+    /// SHA-256 of the root document, in hex.
+    pub root_sha256: &'a str,
+    /// Base URL of artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<&'a str>,
+    /// What kind of device it is.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<&'a str>,
+}
+
+/// The text of an `agent.toml` that [`AgentConfig::load`] reads.
+#[must_use]
+pub fn render(agent: &NewAgent<'_>) -> String {
+    // A flat struct of strings always serializes.
+    let body = toml::to_string(agent).unwrap_or_default();
+    format!("# Holds this device's password: keep it private (chmod 600).\n{body}")
+}
+
+fn read(path: &Path) -> Result<(String, u32), ConfigError> {
+    let content = || -> io::Result<(String, u32)> {
+        let mut file = File::open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        let mut text = String::new();
+        file.by_ref()
+            .take(CONFIG_BYTES_MAX)
+            .read_to_string(&mut text)?;
+        Ok((text, mode))
+    };
+    content().map_err(|source| ConfigError::File {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn make_private(path: &Path, mode: u32) -> Result<(), ConfigError> {
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    // Only its owner may do this: a file of somebody else's stays refused.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|_| {
+        ConfigError::Exposed {
+            path: path.to_path_buf(),
+        }
+    })?;
+    tracing::warn!(path = %path.display(), "the configuration holds a token and was readable by others; it is private now");
+    Ok(())
+}
+
+fn read_token(path: &Path) -> Result<String, ConfigError> {
+    let (text, mode) = read(path)?;
+    if mode & 0o077 != 0 {
+        return Err(ConfigError::Exposed {
+            path: path.to_path_buf(),
+        });
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn parse_broker(text: &str) -> Option<Broker> {
+    let address = text.strip_prefix("mqtt://")?;
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let bracketed = address.ends_with(']');
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !bracketed => (host, port.parse().ok()?),
+        _ => (address, MQTT_PORT),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    (!host.is_empty() && host.chars().all(plain)).then(|| Broker {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn parse_keep_alive(text: &str) -> Option<Duration> {
+    // MQTT has 16 bits of seconds; below 5 s the client refuses.
+    let range = Duration::from_secs(5)..=Duration::from_secs(65_535);
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|duration| range.contains(duration))
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

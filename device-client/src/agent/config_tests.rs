@@ -1,0 +1,82 @@
+//! Configuration errors (bad-inputs row 70).
+
+use super::*;
+
+const ROOT: &str = "abababababababababababababababababababababababababababababababab";
+
+fn load(text: &str) -> Result<AgentConfig, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.toml");
+    fs::write(&path, text).unwrap();
+    AgentConfig::load(&path)
+}
+
+fn rendered() -> String {
+    render(&NewAgent {
+        device: &"dev-01".parse().unwrap(),
+        namespace: None,
+        broker: "mqtt://127.0.0.1:1883",
+        token: "1.secret",
+        root_sha256: ROOT,
+        artifacts: Some("http://127.0.0.1:7883/artifacts"),
+        device_type: None,
+    })
+}
+
+#[test]
+fn a_rendered_configuration_loads_and_is_made_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dev-01.toml");
+    fs::write(&path, rendered()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let config = AgentConfig::load(&path).unwrap();
+    assert_eq!(
+        config.broker,
+        Broker {
+            host: "127.0.0.1".into(),
+            port: 1883
+        }
+    );
+    assert_eq!(config.root_sha256, [0xab; 32]);
+    assert_eq!(config.state_dir, dir.path().join("dev-01.state"));
+    assert_eq!(config.keep_alive, KEEP_ALIVE);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!format!("{config:?}").contains("secret"));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_line_and_suggestion() {
+    let error = load(&format!("{}keepalive = \"10m\"\n", rendered()))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("agent.toml:7:"), "{error}");
+    assert!(error.contains("did you mean `keep_alive`?"), "{error}");
+}
+
+#[test]
+fn a_bad_unit_or_address_is_refused_with_its_line() {
+    let error = load(&format!("{}keep_alive = \"10 parsecs\"\n", rendered()))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("agent.toml:7: keep_alive"), "{error}");
+    let error = load(&rendered().replace("mqtt://", "ssh://"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("agent.toml:3: broker"), "{error}");
+}
+
+#[test]
+fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.toml");
+    let text = rendered().replace("token = \"1.secret\"", "token_file = \"token\"");
+    fs::write(&path, text).unwrap();
+    let token = dir.path().join("token");
+    fs::write(&token, "1.secret\n").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = AgentConfig::load(&path).unwrap_err().to_string();
+    assert!(error.contains("chmod 600"), "{error}");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(AgentConfig::load(&path).unwrap().token.0, "1.secret");
+}

@@ -1,0 +1,12 @@
+//! The Linux agent: MQTT, HTTP, files and processes around the pure machine. It decides
+//! nothing about an update; it does what the machine says and tells it what happened.
+
+pub mod bundle;
+pub mod config;
+pub mod download;
+pub mod files;
+pub mod identity;
+pub mod inventory;
+pub mod preflight;
+pub mod script;
+pub mod strict_toml;

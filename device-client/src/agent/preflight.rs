@@ -1,0 +1,231 @@
+//! What must be true before anything of a release is fetched or run. Pure, but for
+//! [`space`], which asks the file system.
+
+use std::path::Path;
+
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
+use hoist_protocol::status::ScriptKind;
+
+use super::inventory::Inventory;
+
+/// Bytes left free beside what a release needs: journals and logs go on being written.
+pub const RESERVE_BYTES: u64 = 1024 * 1024;
+
+/// Why a release must not be installed here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// For the outcome.
+    pub reason: Reason,
+    /// For people.
+    pub detail: String,
+}
+
+fn refuse(reason: Reason, detail: String) -> Result<(), Refusal> {
+    Err(Refusal { reason, detail })
+}
+
+/// Device type and attributes fit the release.
+///
+/// # Errors
+/// [`Reason::Incompatible`] (`E_HW`).
+pub fn compatible<'a>(
+    device_type: &str,
+    attribute: impl Fn(&str) -> Option<&'a str>,
+    release: &ReleaseManifest,
+) -> Result<(), Refusal> {
+    let types = &release.device_types;
+    if !types.is_empty() && !types.iter().any(|wanted| wanted == device_type) {
+        let detail = format!(
+            "the release is for {}, this device is {device_type:?}",
+            types.join(", ")
+        );
+        return refuse(Reason::Incompatible, detail);
+    }
+    for (name, wanted) in &release.attributes {
+        let found = attribute(name);
+        if found != Some(wanted) {
+            let detail =
+                format!("the release requires {name} = {wanted:?}, this device has {found:?}");
+            return refuse(Reason::Incompatible, detail);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the signed notice allows counters below the installed ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downgrade {
+    /// Down to the confirmed floor.
+    Allowed,
+    /// Not below what is installed.
+    Refused,
+}
+
+/// The release's counter is not below the confirmed floor, and not below what is
+/// installed of the same names unless the notice allows it.
+///
+/// # Errors
+/// [`Reason::Downgrade`] (`E_ROLLBACK`).
+pub fn counters(
+    release: &ReleaseManifest,
+    artifacts: &[ArtifactManifest],
+    inventory: &Inventory,
+    downgrade: Downgrade,
+) -> Result<(), Refusal> {
+    let counter = release.counter;
+    if counter < inventory.floor {
+        let detail = format!(
+            "counter {counter} is below the confirmed floor {}",
+            inventory.floor
+        );
+        return refuse(Reason::Downgrade, detail);
+    }
+    let newer = artifacts
+        .iter()
+        .filter_map(|artifact| inventory.find(&artifact.name))
+        .find(|installed| installed.counter > counter);
+    match newer {
+        Some(installed) if downgrade == Downgrade::Refused => refuse(
+            Reason::Downgrade,
+            format!(
+                "counter {counter} is below the installed {} of {}",
+                installed.counter, installed.name
+            ),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// What an artifact depends on is provided by what is installed or by the artifacts
+/// before it in the release.
+///
+/// # Errors
+/// [`Reason::MissingDependency`] (`E_DEPENDS`).
+pub fn dependencies(artifacts: &[ArtifactManifest], inventory: &Inventory) -> Result<(), Refusal> {
+    for (index, artifact) in artifacts.iter().enumerate() {
+        let before = &artifacts[..index];
+        for (name, requirement) in &artifact.depends {
+            let replaced = |name| before.iter().any(|artifact| artifact.name == name);
+            let kept = inventory
+                .installed
+                .iter()
+                .filter(|installed| !replaced(installed.name.clone()));
+            let installed = kept.flat_map(|installed| {
+                let own = (installed.name.as_str(), installed.version.as_str());
+                provided(own, &installed.provides)
+            });
+            let coming = before.iter().flat_map(|artifact| {
+                let own = (artifact.name.as_str(), artifact.version.as_str());
+                provided(own, &artifact.provides)
+            });
+            let fits = |(provided, version): (&str, &str)| {
+                provided == name && satisfies(version, requirement)
+            };
+            if !installed.chain(coming).any(fits) {
+                let detail = format!(
+                    "{} needs {name} {requirement}, which is not installed",
+                    artifact.name
+                );
+                return refuse(Reason::MissingDependency, detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn provided<'a>(
+    own: (&'a str, &'a str),
+    provides: &'a [(String, String)],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let others = provides
+        .iter()
+        .map(|(name, version)| (name.as_str(), version.as_str()));
+    std::iter::once(own).chain(others)
+}
+
+/// Whether a version meets a requirement: `*`, `=V`, `V`, `>=V`, `>V`, `<=V` or `<V`.
+/// Versions compare part by part between dots, numbers as numbers.
+#[must_use]
+pub fn satisfies(version: &str, requirement: &str) -> bool {
+    let requirement = requirement.trim();
+    if requirement == "*" {
+        return true;
+    }
+    let split = requirement
+        .find(|c| !matches!(c, '<' | '>' | '='))
+        .unwrap_or(requirement.len());
+    let (operator, wanted) = requirement.split_at(split);
+    let order = version_key(version).cmp(&version_key(wanted.trim()));
+    match operator {
+        "" | "=" => order.is_eq(),
+        ">=" => order.is_ge(),
+        ">" => order.is_gt(),
+        "<=" => order.is_le(),
+        "<" => order.is_lt(),
+        _ => false,
+    }
+}
+
+/// Trailing zero parts do not count: `2` is `2.0`.
+fn version_key(version: &str) -> Vec<(u64, &str)> {
+    let part = |part| match str::parse::<u64>(part) {
+        Ok(number) => (number, ""),
+        Err(_) => (0, part),
+    };
+    let mut parts: Vec<_> = version.split('.').map(part).collect();
+    while parts.last() == Some(&(0, "")) {
+        parts.pop();
+    }
+    parts
+}
+
+/// The way in and the way back are there.
+///
+/// # Errors
+/// [`Reason::BadRelease`].
+pub fn required_scripts(artifact: &ArtifactManifest) -> Result<(), Refusal> {
+    for kind in [ScriptKind::Install, ScriptKind::Rollback] {
+        if artifact.script(kind).is_none() {
+            let detail = format!("{} has no {} script", artifact.name, kind.word());
+            return refuse(Reason::BadRelease, detail);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes an artifact needs: its payloads, and what its scripts declare.
+#[must_use]
+pub fn needed_bytes(artifact: &ArtifactManifest) -> u64 {
+    let payloads = artifact.payloads.iter().map(|payload| payload.size);
+    payloads.fold(artifact.disk_need, u64::saturating_add)
+}
+
+/// `needed` bytes and a reserve are free where `dir` is.
+///
+/// # Errors
+/// [`Reason::NoSpace`] (`E_SPACE`), or [`Reason::StorageFailed`] when nobody can tell.
+pub fn space(dir: &Path, needed: u64) -> Result<(), Refusal> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| Refusal {
+        reason: Reason::StorageFailed,
+        detail: format!(
+            "cannot ask for the free space of {}: {error}",
+            dir.display()
+        ),
+    })?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let wanted = needed.saturating_add(RESERVE_BYTES);
+    if free < wanted {
+        let detail = format!(
+            "{} has {free} bytes free, {wanted} are needed",
+            dir.display()
+        );
+        return refuse(Reason::NoSpace, detail);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "preflight_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+use crate::agent::inventory::InstalledArtifact;
+use hoist_protocol::id::ArtifactId;
+
+fn release(counter: u64) -> ReleaseManifest {
+    ReleaseManifest {
+        name: "app".parse().unwrap(),
+        version: "1.0.0".into(),
+        counter,
+        floor: 0,
+        device_types: vec!["sensor-a".into()],
+        attributes: vec![("board".into(), "revB".into())],
+        artifacts: Vec::new(),
+    }
+}
+
+fn artifact(name: &str, depends: &[(&str, &str)]) -> ArtifactManifest {
+    ArtifactManifest {
+        name: name.parse().unwrap(),
+        version: "2.1".into(),
+        artifact_type: "files".into(),
+        provides: Vec::new(),
+        depends: depends
+            .iter()
+            .map(|(n, v)| ((*n).into(), (*v).into()))
+            .collect(),
+        payloads: Vec::new(),
+        scripts: Vec::new(),
+        reboot: false,
+        disk_need: 0,
+    }
+}
+
+fn inventory() -> Inventory {
+    let mut inventory = Inventory {
+        floor: 3,
+        installed: Vec::new(),
+    };
+    inventory.put(InstalledArtifact {
+        name: "app".parse().unwrap(),
+        version: "1.5".into(),
+        counter: 5,
+        artifact: ArtifactId([0; 16]),
+        provides: Vec::new(),
+        dir: "/x".into(),
+    });
+    inventory
+}
+
+#[test]
+fn another_device_type_or_attribute_is_incompatible() {
+    // bad-inputs row 53
+    let revision = |value: &'static str| move |name: &str| (name == "board").then_some(value);
+    assert!(compatible("sensor-a", revision("revB"), &release(1)).is_ok());
+    for refused in [
+        compatible("sensor-b", revision("revB"), &release(1)),
+        compatible("sensor-a", revision("revA"), &release(1)),
+    ] {
+        assert_eq!(refused.unwrap_err().reason, Reason::Incompatible);
+    }
+}
+
+#[test]
+fn a_lower_counter_needs_permission_and_the_floor_yields_to_nobody() {
+    // bad-inputs row 54
+    let artifacts = [artifact("app", &[])];
+    let check =
+        |counter, downgrade| counters(&release(counter), &artifacts, &inventory(), downgrade);
+    assert!(check(5, Downgrade::Refused).is_ok());
+    assert_eq!(
+        check(4, Downgrade::Refused).unwrap_err().reason,
+        Reason::Downgrade
+    );
+    assert!(check(4, Downgrade::Allowed).is_ok());
+    assert_eq!(
+        check(2, Downgrade::Allowed).unwrap_err().reason,
+        Reason::Downgrade
+    );
+}
+
+#[test]
+fn a_dependency_is_met_by_what_is_installed_or_comes_before() {
+    let needs = artifact("ui", &[("app", ">=2")]);
+    assert!(dependencies(std::slice::from_ref(&needs), &inventory()).is_err());
+    assert!(dependencies(&[artifact("app", &[]), needs], &inventory()).is_ok());
+}
+
+#[test]
+fn versions_compare_as_numbers_part_by_part() {
+    for (version, requirement) in [("1.10", ">=1.9"), ("2", "=2.0"), ("x", "*"), ("1.4", "1.4")] {
+        assert!(satisfies(version, requirement), "{version} {requirement}");
+    }
+    for (version, requirement) in [("1.9", ">=1.10"), ("2", "<2"), ("1", "~1")] {
+        assert!(!satisfies(version, requirement), "{version} {requirement}");
+    }
+}
+
+#[test]
+fn an_artifact_without_a_way_back_is_refused() {
+    let refusal = required_scripts(&artifact("app", &[])).unwrap_err();
+    assert_eq!(refusal.reason, Reason::BadRelease);
+}
+
+#[test]
+fn more_than_the_free_space_is_refused_before_anything_is_written() {
+    // bad-inputs row 58
+    let dir = tempfile::tempdir().unwrap();
+    assert!(space(dir.path(), 1).is_ok());
+    assert_eq!(
+        space(dir.path(), u64::MAX).unwrap_err().reason,
+        Reason::NoSpace
+    );
+}
