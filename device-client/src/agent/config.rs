@@ -158,10 +158,7 @@ impl AgentConfig {
                 format!("broker is {:?}, expected mqtt://host:port", raw.broker),
             )
         })?;
-        let root_sha256 = HEXLOWER_PERMISSIVE
-            .decode(raw.root_sha256.as_bytes())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
+        let root_sha256 = parse_sha256(&raw.root_sha256)
             .ok_or_else(|| refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
         let keep_alive = match raw.keep_alive {
             None => KEEP_ALIVE,
@@ -281,6 +278,11 @@ fn parse_broker(text: &str) -> Option<Broker> {
         host: host.to_owned(),
         port,
     })
+}
+
+fn parse_sha256(text: &str) -> Option<[u8; 32]> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 fn parse_keep_alive(text: &str) -> Option<Duration> {

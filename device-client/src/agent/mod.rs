@@ -10,3 +10,6 @@ pub mod inventory;
 pub mod preflight;
 pub mod script;
 pub mod strict_toml;
+
+#[cfg(test)]
+mod hello_tests;

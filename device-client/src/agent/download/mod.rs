@@ -8,7 +8,6 @@ mod writer;
 
 pub use writer::ArtifactWriter;
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -92,7 +91,7 @@ impl Artifact {
                 .open(&path);
             let hash = file.and_then(|file| hash(file, payload.size));
             if hash.map_err(|error| DownloadError::storage(&path, &error))? != payload.hash {
-                return Err(DownloadError::hash(payload.target.clone()));
+                return Err(DownloadError::hash(&payload.target));
             }
         }
         Ok(())
@@ -122,7 +121,8 @@ pub enum Retry {
 }
 
 /// Why an artifact was not fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
 pub struct DownloadError {
     /// For the outcome.
     pub reason: Reason,
@@ -131,14 +131,6 @@ pub struct DownloadError {
     /// For people.
     pub detail: String,
 }
-
-impl fmt::Display for DownloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
-    }
-}
-
-impl std::error::Error for DownloadError {}
 
 impl DownloadError {
     fn network(detail: impl Into<String>) -> Self {
@@ -158,7 +150,7 @@ impl DownloadError {
         }
     }
 
-    fn hash(what: String) -> Self {
+    fn hash(what: &str) -> Self {
         let detail = format!("{what} does not have the signed hash");
         Self::refused(Reason::HashMismatch, detail)
     }

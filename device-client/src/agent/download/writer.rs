@@ -38,7 +38,7 @@ enum Stage {
     Length,
     Manifest { bytes: usize },
     Index(Box<Layout>),
-    Segments(Segments),
+    Segments(Box<Segments>),
 }
 
 struct Segments {
@@ -67,7 +67,7 @@ impl ArtifactWriter {
             let mut segments = Segments::new(layout.manifest, index);
             let proven = segments.skip_proven(dir);
             writer.received = layout.segments_offset + proven;
-            writer.stage = Stage::Segments(segments);
+            writer.stage = Stage::Segments(Box::new(segments));
         }
         Ok(writer)
     }
@@ -177,7 +177,7 @@ impl ArtifactWriter {
                 let mut segments = Segments::new(layout.manifest.clone(), index);
                 segments.create_empty_files(&self.dir)?;
                 self.pending.clear();
-                self.stage = Stage::Segments(segments);
+                self.stage = Stage::Segments(Box::new(segments));
             }
             Stage::Segments(segments) => {
                 segments.write(&self.dir, &self.pending)?;
@@ -291,7 +291,7 @@ impl Segments {
             .is_some_and(|entry| sha256(content) == entry.hash);
         if !proven {
             let name = &self.manifest.payloads[self.payload].target;
-            return Err(DownloadError::hash(format!(
+            return Err(DownloadError::hash(&format!(
                 "segment {} of {name}",
                 self.segment
             )));
@@ -384,7 +384,7 @@ impl From<BundleError> for DownloadError {
     fn from(error: BundleError) -> Self {
         let detail = error.to_string();
         match error {
-            BundleError::Hash | BundleError::IndexHash | BundleError::Magic => Self::hash(detail),
+            BundleError::Hash | BundleError::IndexHash | BundleError::Magic => Self::hash(&detail),
             BundleError::Truncated { .. } | BundleError::Size { .. } => {
                 Self::refused(Reason::LengthMismatch, detail)
             }
