@@ -211,7 +211,7 @@ pub async fn fetch(fetch: &Fetch, mut progress: impl FnMut(u8)) -> Result<Artifa
 }
 
 fn is_wrong_content(reason: Reason) -> bool {
-    matches!(reason, Reason::HashMismatch | Reason::BadArchive)
+    reason == Reason::HashMismatch
 }
 
 /// Hashing gigabytes must not stop the agent's keep-alive.

@@ -360,3 +360,25 @@ async fn a_file_swapped_after_the_download_is_noticed_before_it_is_used() {
     symlink("/bin/true", &install).unwrap();
     assert!(artifact.verify().is_err());
 }
+
+#[tokio::test]
+async fn a_signed_manifest_with_a_path_outside_is_refused_before_anything_is_written() {
+    // bad-inputs row 50
+    let (_source, packed, _) = release();
+    for target in ["../../escaped", "/tmp/escaped", "c:/escaped"] {
+        let mut manifest = packed.artifacts[0].manifest.clone();
+        manifest.payloads[0].target = target.to_owned();
+        let bytes = hoist_protocol::bundle::artifact_start(&manifest, &[]);
+        let dir = tempfile::tempdir().unwrap();
+        let body = bytes.clone();
+        let (url, _) = serve(move |_, _, _| whole(&body)).await;
+        let mut job = job(&packed, &url, dir.path());
+        job.artifact.hash = hoist_protocol::id::sha256(&bytes[4..]);
+        let error = fetch(&job, |_| ()).await.unwrap_err();
+        assert_eq!(
+            (error.reason, error.retry),
+            (Reason::BadArchive, Retry::Useless)
+        );
+        assert_eq!(fs::read_dir(&job.dir).unwrap().count(), 0);
+    }
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::bundle::{BundleError, IndexEntry, LENGTH_BYTES, Layout, segment_bytes};
+use hoist_protocol::codec::DecodeError;
 use hoist_protocol::id::sha256;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, Payload, PayloadKind};
@@ -389,8 +390,12 @@ impl From<BundleError> for DownloadError {
                 Self::refused(Reason::LengthMismatch, detail)
             }
             BundleError::Encoding { .. } => Self::refused(Reason::Unsupported, detail),
-            // A prefix that is too large is a wrong body; a signed manifest that does
-            // not decode is of a newer version or has a path that leads outside.
+            // Only a body that is not the signed one announces such a length.
+            BundleError::Manifest(DecodeError::TooLarge { .. }) => Self::hash(&detail),
+            BundleError::Manifest(DecodeError::Version { .. }) => {
+                Self::refused(Reason::Unsupported, detail)
+            }
+            // Signed, but with a path that leads outside, or malformed.
             BundleError::Manifest(_) => Self::refused(Reason::BadArchive, detail),
         }
     }
