@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hoist_protocol::id::{DeploymentId, DeviceId, Shard};
+use hoist_protocol::id::{DeploymentId, Shard};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, Step};
 
@@ -89,7 +89,7 @@ pub(crate) fn put_record(
     new: &RecordRow,
 ) -> Result<(), Undecided> {
     let RecordKey(deployment, device) = key;
-    let counter = CounterKey(*deployment, shard_of(device));
+    let counter = CounterKey(*deployment, Shard::of(device));
     let mut row = txn.read(&counter)?.unwrap_or_default();
     if let Some(old) = old {
         apply(&mut row, old, |count| *count = count.saturating_sub(1));
@@ -99,10 +99,6 @@ pub(crate) fn put_record(
     txn.put(&counter, &row);
     txn.put(key, new);
     Ok(())
-}
-
-fn shard_of(device: &DeviceId) -> Shard {
-    Shard::of(device)
 }
 
 /// Everything a record counts as.
@@ -143,7 +139,10 @@ fn step_index(step: Step) -> usize {
 
 fn failed(row: &mut CounterRow, reason: Reason) -> &mut u32 {
     let place = reason as u8;
-    let index = match row.failed.binary_search_by_key(&place, |(reason, _)| *reason) {
+    let index = match row
+        .failed
+        .binary_search_by_key(&place, |(reason, _)| *reason)
+    {
         Ok(index) => index,
         Err(index) => {
             row.failed.insert(index, (place, 0));

@@ -5,15 +5,13 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 
-use crate::key::{DeploymentKey, GroupKey, RowKey};
+use crate::key::{DeploymentKey, RowKey};
 use crate::reply::DeploymentState;
 use crate::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::txn::{Txn, Undecided};
 
 /// Seconds a head with notices is valid (W2); it is signed again at half life.
 pub const VALID_S: u32 = 7 * 24 * 60 * 60;
-/// Seconds over which a group answers a roll call.
-pub const ROLL_CALL_SPREAD_S: u32 = 10;
 
 /// The generation after `previous`: issue time, but always rising (W1).
 #[must_use]
@@ -72,12 +70,15 @@ pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
 ///
 /// # Errors
 /// [`Undecided`] naming the rows to load.
-#[expect(clippy::type_complexity, reason = "a row with its rows, used in one place")]
+#[expect(
+    clippy::type_complexity,
+    reason = "a row with its rows, used in one place"
+)]
 pub fn read_group(
     txn: &Txn,
     group: &GroupId,
 ) -> Result<Option<(GroupRow, Vec<(DeploymentId, DeploymentRow)>)>, Undecided> {
-    let Some(row) = txn.read(&GroupKey(group.clone()))? else {
+    let Some(row) = crate::group::read(txn, group)? else {
         return Ok(None);
     };
     txn.want(row.active.iter().map(|id| DeploymentKey(*id).key()))?;

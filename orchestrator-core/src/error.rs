@@ -134,7 +134,11 @@ mod tests {
         for (index, code) in Code::ALL.iter().enumerate() {
             assert!(code.as_str().starts_with("E_"));
             assert!(!code.title().is_empty() && !code.hint().is_empty());
-            assert!(Code::ALL[..index].iter().all(|c| c.as_str() != code.as_str()));
+            assert!(
+                Code::ALL[..index]
+                    .iter()
+                    .all(|c| c.as_str() != code.as_str())
+            );
         }
     }
 }

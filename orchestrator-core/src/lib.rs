@@ -6,7 +6,7 @@
 //! are asked for as values, so the adapter alone decides when and how it reads.
 
 pub mod command;
-mod counter;
+pub mod counter;
 pub mod decide;
 mod deployment;
 pub mod desired;

@@ -6,8 +6,7 @@ use hoist_protocol::device::Installed;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::Policy;
 use hoist_protocol::id::{
-    Attempt, DeploymentId, DeviceId, GroupId, Name, ReleaseId, RollCall, Round, Seq,
-    SessionCounter, UserId,
+    Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, SessionCounter, UserId,
 };
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::{Failure, Step, Success};
@@ -240,8 +239,7 @@ pub struct RecordRow {
     pub late: bool,
     /// Whether the device left the group during the deployment.
     pub outside: bool,
-    /// When its timeout is due, in attended ms; set exactly while it is not final, or only
-    /// provisionally so.
+    /// When its timeout is due, in attended ms; set exactly while it is in progress.
     pub due_ms: Option<u64>,
     /// Whether the device has been asked since that timeout passed (S7).
     pub asked: bool,
@@ -348,9 +346,4 @@ impl DeviceRow {
                 .iter()
                 .any(|(past, left_ms)| past == group && *left_ms >= since_ms)
     }
-}
-
-/// A device named in a row's key.
-pub(crate) fn device_of(text: &str) -> Option<DeviceId> {
-    text.parse().ok()
 }

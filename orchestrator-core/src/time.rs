@@ -58,7 +58,10 @@ pub fn parse_time(text: &str) -> Option<u64> {
         digits.parse().ok()
     };
     let marks = [(4, '-'), (7, '-'), (10, 'T'), (13, ':'), (16, ':')];
-    if !marks.iter().all(|(at, mark)| whole[*at..].starts_with(*mark)) {
+    if !marks
+        .iter()
+        .all(|(at, mark)| whole[*at..].starts_with(*mark))
+    {
         return None;
     }
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
@@ -69,9 +72,7 @@ pub fn parse_time(text: &str) -> Option<u64> {
         && hour < 24
         && minute < 60
         && second < 60;
-    sound.then(|| {
-        days_of(year, month, day) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000
-    })
+    sound.then(|| days_of(year, month, day) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000)
 }
 
 #[cfg(test)]
@@ -90,14 +91,23 @@ mod tests {
             assert_eq!(format_time(unix_s * 1000), text);
             assert_eq!(parse_time(text), Some(unix_s * 1000), "{text}");
         }
-        assert_eq!(parse_time("2026-01-31T06:00:00.250Z"), Some(1_769_839_200_000));
+        assert_eq!(
+            parse_time("2026-01-31T06:00:00.250Z"),
+            Some(1_769_839_200_000)
+        );
     }
 
     #[test]
     fn what_is_no_utc_time_is_refused() {
         for bad in [
-            "", "Z", "2026-02-29T00:00:00Z", "2026-01-31 06:00:00Z", "2026-01-31T24:00:00Z",
-            "2026-01-31T06:00:00+01:00", "1969-12-31T23:59:59Z", "2026-01-31T06:00é00Z",
+            "",
+            "Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-31 06:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T06:00:00+01:00",
+            "1969-12-31T23:59:59Z",
+            "2026-01-31T06:00é00Z",
         ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }

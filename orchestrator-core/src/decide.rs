@@ -1,0 +1,148 @@
+//! The one door into the rules: an input becomes row changes and effects, or a list of
+//! rows to load first. Deciding the same input again changes nothing, so deliveries may
+//! repeat.
+
+use hoist_protocol::id::Shard;
+
+use crate::effect::{Effect, Effects};
+use crate::error::Rejection;
+use crate::input::{Input, Now};
+use crate::key::{
+    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, RecordKey,
+    RequestKey, RowKey,
+};
+use crate::timer::TimerKind;
+use crate::txn::{Txn, Undecided};
+use crate::{deployment, device, group, presence, request, status};
+
+/// Why a command stops.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Rows are missing.
+    Undecided(Undecided),
+    /// It is refused.
+    Rejected(Rejection),
+}
+
+impl From<Undecided> for Stop {
+    fn from(undecided: Undecided) -> Self {
+        Self::Undecided(undecided)
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// Decides one input on the batch's overlay. Decisions of one batch share `txn`; each
+/// keeps its writes only when it succeeds.
+///
+/// # Errors
+/// [`Undecided`]: nothing was written; load the rows and decide again.
+pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
+    let decided = dispatch(txn, input, now);
+    match decided {
+        Ok(_) => txn.keep(),
+        Err(_) => txn.take_back(),
+    }
+    decided
+}
+
+fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
+    match input {
+        Input::Status {
+            device,
+            status,
+            evidence,
+        } => status::merge(txn, device, status, *evidence, now),
+        // bad-inputs row 15: a deletion says nothing about the device.
+        Input::StatusCleared { .. } | Input::Disconnected => Ok(Vec::new()),
+        Input::Refused { device, code } => Ok(vec![Effect::Rejected {
+            code: *code,
+            device: device.clone(),
+        }]),
+        Input::Presence { device, presence } => presence::merge(txn, device, *presence, now),
+        Input::Info { device, info } => device::merge_info(txn, device, info, now),
+        Input::Command(command) => request::execute(txn, command, now),
+        Input::TimerDue(timer) => match &timer.kind {
+            TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
+            TimerKind::Until(id) => deployment::until_due(txn, timer, *id, now),
+            TimerKind::Device(id, device) => status::timer_due(txn, timer, *id, device, now),
+            TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
+        },
+        Input::SeenDeployment(id) => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            meta.last_deployment = meta.last_deployment.max(*id);
+            txn.put(&MetaKey, &meta);
+            Ok(Vec::new())
+        }
+        Input::Connected => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            meta.attended_ms = now.attended_ms;
+            meta.connected_at_ms = now.attended_ms;
+            txn.put(&MetaKey, &meta);
+            group::ensure_unassigned(txn, now)
+        }
+        Input::Attended => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            meta.attended_ms = meta.attended_ms.max(now.attended_ms);
+            txn.put(&MetaKey, &meta);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Rows that deciding this input will surely look at. Loading them first saves a round;
+/// too few or too many is never wrong.
+#[must_use]
+pub fn hint(input: &Input) -> Vec<Key> {
+    match input {
+        Input::Status { device, status, .. } => {
+            let running = status.running.iter().map(|running| running.deployment);
+            let ended = status.outcomes.iter().map(|outcome| outcome.deployment);
+            let mut keys = vec![DeviceKey(device.clone()).key()];
+            for id in running.chain(ended) {
+                keys.push(DeploymentKey(id).key());
+                keys.push(RecordKey(id, device.clone()).key());
+                keys.push(CounterKey(id, Shard::of(device)).key());
+            }
+            keys
+        }
+        Input::Presence { device, .. } | Input::Info { device, .. } => {
+            vec![DeviceKey(device.clone()).key()]
+        }
+        Input::Command(command) => vec![
+            RequestKey(command.user.clone(), command.request.clone()).key(),
+            MetaKey.key(),
+        ],
+        Input::TimerDue(timer) => {
+            let mut keys = vec![timer.key()];
+            match &timer.kind {
+                TimerKind::Start(id) | TimerKind::Until(id) => keys.push(DeploymentKey(*id).key()),
+                TimerKind::Device(id, device) => keys.extend([
+                    MetaKey.key(),
+                    DeviceKey(device.clone()).key(),
+                    RecordKey(*id, device.clone()).key(),
+                    CounterKey(*id, Shard::of(device)).key(),
+                    DeploymentKey(*id).key(),
+                ]),
+                TimerKind::Forget(user, request) => {
+                    keys.push(RequestKey(user.clone(), request.clone()).key());
+                }
+            }
+            keys
+        }
+        Input::Connected => {
+            let unassigned = hoist_protocol::id::GroupId::unassigned();
+            vec![
+                MetaKey.key(),
+                GroupKey(unassigned.clone()).key(),
+                GroupCountKey(unassigned).key(),
+            ]
+        }
+        Input::SeenDeployment(_) | Input::Attended => vec![MetaKey.key()],
+        Input::StatusCleared { .. } | Input::Refused { .. } | Input::Disconnected => Vec::new(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Groups: `unassigned` always exists, the others are created by an operator.
+
+use hoist_protocol::id::GroupId;
+use hoist_protocol::topic::View;
+
+use crate::command::GroupRef;
+use crate::decide::Stop;
+use crate::effect::{Effect, Effects};
+use crate::error::{Code, Rejection};
+use crate::input::Now;
+use crate::key::GroupKey;
+use crate::reply::Answer;
+use crate::request::parse_name;
+use crate::row::GroupRow;
+use crate::txn::{Txn, Undecided};
+
+/// Reads a group; `unassigned` exists before its row does.
+pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undecided> {
+    let row = txn.read(&GroupKey(group.clone()))?;
+    Ok(row.or_else(|| (*group == GroupId::unassigned()).then(GroupRow::default)))
+}
+
+/// Reads a group that a command names.
+pub(crate) fn named(txn: &Txn, text: &str) -> Result<(GroupId, GroupRow), Stop> {
+    let group: GroupId = parse_name("group", text)?;
+    let row = read(txn, &group)?.ok_or_else(|| {
+        Rejection::new(Code::Group, format!("there is no group {group}")).field("group")
+    })?;
+    Ok((group, row))
+}
+
+/// `group-create`; the same group again is the same answer.
+pub(crate) fn create(
+    txn: &mut Txn,
+    command: &GroupRef,
+    now: Now,
+) -> Result<(Answer, Effects), Stop> {
+    let group: GroupId = parse_name("group", &command.group)?;
+    let effects = ensure(txn, &group, now)?;
+    Ok((Answer::GroupCreated { group }, effects))
+}
+
+/// Gives `unassigned` its row.
+pub(crate) fn ensure_unassigned(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
+    ensure(txn, &GroupId::unassigned(), now)
+}
+
+fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+    if txn.read(&GroupKey(group.clone()))?.is_some() {
+        return Ok(Vec::new());
+    }
+    let row = GroupRow {
+        created_ms: now.unix_ms,
+        ..GroupRow::default()
+    };
+    txn.put(&GroupKey(group.clone()), &row);
+    Ok(vec![
+        Effect::GroupHeadChanged(group.clone()),
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ])
+}

@@ -1,0 +1,127 @@
+//! Rows in memory with automatic loading: the smallest adapter there is, for tests and the
+//! simulator. It commits after every decision, as a batch of one.
+
+use std::collections::BTreeMap;
+
+use crate::decide::{decide, hint};
+use crate::effect::Effects;
+use crate::input::{Input, Now};
+use crate::key::{Key, RowKey};
+use crate::query::{Need, Reader, ScanPage};
+use crate::timer::{Clock, Timer};
+use crate::txn::{Stored, Txn, Undecided};
+
+/// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
+const ROUNDS_MAX: usize = 64;
+
+/// A store in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryRows {
+    rows: BTreeMap<Key, Stored>,
+    generation: u64,
+}
+
+impl MemoryRows {
+    /// Decides and commits one input.
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`]; [`Undecided::Missing`] when loading never ends (a bug).
+    pub fn decide(&mut self, input: &Input, now: Now) -> Result<Effects, Undecided> {
+        let mut txn = Txn::default();
+        self.load(&mut txn, hint(input));
+        let mut rounds = 0;
+        loop {
+            match decide(&mut txn, input, now) {
+                Err(Undecided::Missing(keys)) if rounds < ROUNDS_MAX => self.load(&mut txn, keys),
+                Err(undecided) => return Err(undecided),
+                Ok(effects) => {
+                    self.commit(&txn);
+                    return Ok(effects);
+                }
+            }
+            rounds += 1;
+        }
+    }
+
+    /// Loads rows into a transaction.
+    pub fn load(&self, txn: &mut Txn, keys: Vec<Key>) {
+        for key in keys {
+            let row = self.rows.get(&key).cloned();
+            txn.load(key, row);
+        }
+    }
+
+    /// Commits a transaction's writes; the caller has loaded from this store.
+    pub fn commit(&mut self, txn: &Txn) {
+        for write in txn.writes() {
+            self.generation += 1;
+            let generation = self.generation;
+            match write.bytes {
+                Some(bytes) => self.rows.insert(write.key, Stored { generation, bytes }),
+                None => self.rows.remove(&write.key),
+            };
+        }
+    }
+
+    /// Reads one row.
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`].
+    pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
+        let mut txn = Txn::default();
+        self.load(&mut txn, vec![key.key()]);
+        txn.read(key)
+    }
+
+    /// Every key and value that starts with a prefix, in order.
+    pub fn scan(&self, prefix: &Key) -> impl Iterator<Item = (&Key, &[u8])> {
+        let prefix = prefix.clone();
+        self.rows
+            .range(prefix.clone()..)
+            .take_while(move |(key, _)| key.0.starts_with(&prefix.0))
+            .map(|(key, stored)| (key, stored.bytes.as_slice()))
+    }
+
+    /// The timers due by `now`, in order of due time, each clock by itself.
+    #[must_use]
+    pub fn due(&self, now: Now) -> Vec<Timer> {
+        let due = |clock: Clock, at_ms: u64| {
+            let prefix = clock.prefix();
+            let timers = self.scan(&prefix).filter_map(|(key, _)| Timer::parse(key));
+            timers
+                .take_while(|timer| timer.due_ms <= at_ms)
+                .collect::<Vec<_>>()
+        };
+        let mut timers = due(Clock::Unix, now.unix_ms);
+        timers.extend(due(Clock::Attended, now.attended_ms));
+        timers
+    }
+
+    /// Answers what a [`Reader`] needs until `read` has everything.
+    ///
+    /// # Errors
+    /// What `read` ends in, other than a need.
+    pub fn query<T, E>(
+        &self,
+        mut read: impl FnMut(&Reader) -> Result<Result<T, E>, Need>,
+    ) -> Result<Result<T, E>, Undecided> {
+        let mut reader = Reader::default();
+        loop {
+            match read(&reader) {
+                Ok(done) => return Ok(done),
+                Err(Need::Rows(Undecided::Missing(keys))) => self.load(reader.rows_mut(), keys),
+                Err(Need::Rows(undecided)) => return Err(undecided),
+                Err(Need::Scan(scan)) => {
+                    let prefix = scan.prefix.bytes();
+                    let rows: ScanPage = self
+                        .scan(&prefix)
+                        .filter(|(key, _)| scan.after.as_ref().is_none_or(|after| *key > after))
+                        .take(scan.limit)
+                        .map(|(key, bytes)| (key.clone(), bytes.to_vec()))
+                        .collect();
+                    reader.page(scan, rows);
+                }
+            }
+        }
+    }
+}

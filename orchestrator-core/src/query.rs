@@ -1,0 +1,328 @@
+//! What people may read, rendered from rows. A query asks for rows and pages it lacks as
+//! values ([`Need`]); the adapter answers and asks again. Nothing here changes a row.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hoist_protocol::codec::{Message, decode};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId};
+use hoist_protocol::status::{Failure, ScriptExit};
+
+use crate::command::{Command, DeploymentList, DeviceList, Page};
+use crate::counter::Totals;
+use crate::error::{Code, Rejection};
+use crate::input::Now;
+use crate::key::{
+    DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, Prefix, RecordKey, ReleaseKey,
+    ReleaseNameKey, RowKey,
+};
+use crate::reply::API_VERSION;
+use crate::reply::{
+    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseItem,
+    ResultBody, StatusWord,
+};
+use crate::row::{
+    CounterRow, DeploymentRow, DeviceRow, GroupRow, RecordRow, RecordState, ReleaseNameRow,
+    ReleaseRow,
+};
+use crate::time::format_time;
+use crate::txn::{Txn, Undecided};
+use crate::view::{DeploymentView, FleetView, GroupView};
+
+mod device;
+mod list;
+
+use device::{device_list, device_show};
+use list::{deployment_list, group_list, release_item, release_list};
+
+/// Rows one scan asks for.
+const SCAN_ROWS: usize = 100;
+/// Failed devices named in `deployment-show`: the rest is in `device-list`.
+const FAILED_DEVICES_MAX: usize = 20;
+
+/// A part of a key range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The range.
+    pub prefix: Prefix,
+    /// Only keys above this one.
+    pub after: Option<Key>,
+    /// Most rows wanted.
+    pub limit: usize,
+}
+
+/// The rows of a scan, in order of their keys.
+pub type ScanPage = Vec<(Key, Vec<u8>)>;
+
+/// What a query lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Rows to load, or a row that cannot be read.
+    Rows(Undecided),
+    /// A part of a range.
+    Scan(Scan),
+}
+
+impl From<Undecided> for Need {
+    fn from(undecided: Undecided) -> Self {
+        Self::Rows(undecided)
+    }
+}
+
+/// What has been read for a query so far.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    rows: Txn,
+    pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
+}
+
+impl Reader {
+    /// Where to load rows into.
+    pub fn rows_mut(&mut self) -> &mut Txn {
+        &mut self.rows
+    }
+
+    /// Adds the answer of a scan.
+    pub fn page(&mut self, scan: Scan, rows: ScanPage) {
+        let pages = self.pages.entry(scan.prefix.bytes()).or_default();
+        pages.insert(scan.after, rows);
+    }
+
+    fn scan(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<&ScanPage, Need> {
+        let pages = self.pages.get(&prefix.bytes());
+        let page = pages.and_then(|pages| pages.get(&after.cloned()));
+        page.ok_or_else(|| {
+            Need::Scan(Scan {
+                prefix: prefix.clone(),
+                after: after.cloned(),
+                limit,
+            })
+        })
+    }
+
+    /// Every row of a range of bounded size.
+    fn all(&self, prefix: &Prefix) -> Result<Vec<&(Key, Vec<u8>)>, Need> {
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.scan(prefix, after.as_ref(), SCAN_ROWS)?;
+            rows.extend(page);
+            match page.last() {
+                Some((key, _)) if page.len() == SCAN_ROWS => after = Some(key.clone()),
+                _ => return Ok(rows),
+            }
+        }
+    }
+
+    fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Need> {
+        Ok(self.rows.read(key)?)
+    }
+
+    fn want(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Need> {
+        Ok(self.rows.want(keys)?)
+    }
+}
+
+fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
+    decode(bytes).map_err(|source| {
+        Need::Rows(Undecided::Corrupt {
+            key: key.clone(),
+            source,
+        })
+    })
+}
+
+/// What a query ends in, or what it lacks.
+pub type Queried<T> = Result<Result<T, Rejection>, Need>;
+
+/// Answers a command that reads.
+///
+/// # Errors
+/// [`Need`]: answer it and ask again.
+pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBody> {
+    match command {
+        Command::DeploymentList(list) => {
+            Ok(deployment_list(reader, list, now)?.map(ResultBody::Deployments))
+        }
+        Command::DeploymentShow(show) => {
+            let shown = deployment_show(reader, DeploymentId(show.deployment), now)?;
+            Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
+        }
+        Command::DeviceList(list) => Ok(device_list(reader, list)?.map(ResultBody::Devices)),
+        Command::DeviceShow(show) => Ok(device_show(reader, &show.device)?
+            .map(|detail| ResultBody::DeviceDetail(Box::new(detail)))),
+        Command::GroupList(page) => Ok(group_list(reader, page)?.map(ResultBody::Groups)),
+        Command::ReleaseList(page) => Ok(release_list(reader, page)?.map(ResultBody::Releases)),
+        Command::ReleaseShow(show) => release_show(reader, &show.release),
+        Command::ReleaseAdd(_)
+        | Command::Deploy(_)
+        | Command::Abort(_)
+        | Command::DeviceAdd(_)
+        | Command::DeviceRemove(_)
+        | Command::GroupCreate(_)
+        | Command::UserAdd(_)
+        | Command::UserList(_)
+        | Command::UserRemove(_) => Ok(Err(Rejection::new(
+            Code::Internal,
+            "this command is not answered from rows",
+        ))),
+    }
+}
+
+fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {
+    crate::request::parse_name(field, text)
+}
+
+/// `view/deployment/<n>`, or `None` when there is no such deployment.
+///
+/// # Errors
+/// [`Need`]: answer it and ask again.
+pub fn deployment_view(
+    reader: &Reader,
+    id: DeploymentId,
+    now: Now,
+) -> Result<Option<DeploymentView>, Need> {
+    let Some(row) = reader.read(&DeploymentKey(id))? else {
+        return Ok(None);
+    };
+    let totals = totals(reader, id)?;
+    let members = reader
+        .read(&GroupCountKey(row.group.clone()))?
+        .unwrap_or_default()
+        .members;
+    let view = DeploymentView::new(id, &row, &totals, members, now.unix_ms);
+    Ok(Some(view))
+}
+
+fn totals(reader: &Reader, id: DeploymentId) -> Result<Totals, Need> {
+    let mut totals = Totals::default();
+    for (key, bytes) in reader.all(&Prefix::Counters(id))? {
+        totals.add(&row::<CounterRow>(key, bytes)?);
+    }
+    Ok(totals)
+}
+
+/// `view/group/<g>`, or `None` when there is no such group.
+///
+/// # Errors
+/// [`Need`]: answer it and ask again.
+pub fn group_view(reader: &Reader, group: &GroupId, now: Now) -> Result<Option<GroupView>, Need> {
+    let Some(row) = reader.read(&GroupKey(group.clone()))? else {
+        return Ok(None);
+    };
+    let count = reader
+        .read(&GroupCountKey(group.clone()))?
+        .unwrap_or_default();
+    Ok(Some(GroupView::new(group, &row, count, now.unix_ms)))
+}
+
+/// `view/fleet`
+///
+/// # Errors
+/// [`Need`]: answer it and ask again.
+pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
+    let mut fleet = FleetView {
+        api_version: API_VERSION.to_owned(),
+        devices: 0,
+        online: 0,
+        groups: 0,
+        deployments: Vec::new(),
+        updated_at: format_time(now.unix_ms),
+    };
+    for (key, bytes) in reader.all(&Prefix::Groups)? {
+        let group: GroupRow = row(key, bytes)?;
+        let Some(Ok(id)) = Prefix::Groups.rest(key).map(|text| text.parse::<GroupId>()) else {
+            continue;
+        };
+        let count = reader.read(&GroupCountKey(id))?.unwrap_or_default();
+        fleet.groups += 1;
+        fleet.devices += count.members;
+        fleet.online += count.online;
+        fleet.deployments.extend(group.active);
+    }
+    fleet.deployments.sort_unstable();
+    Ok(fleet)
+}
+
+fn deployment_show(reader: &Reader, id: DeploymentId, now: Now) -> Queried<DeploymentDetail> {
+    let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
+    let (Some(view), Some(deployment)) = (
+        deployment_view(reader, id, now)?,
+        reader.read(&DeploymentKey(id))?,
+    ) else {
+        return Ok(Err(unknown().field("deployment")));
+    };
+    let totals = totals(reader, id)?;
+    let time = |ms: Option<u64>| ms.map(format_time);
+    let end = deployment.end.as_ref();
+    let failed_devices = if view.counts.failed == 0 {
+        Vec::new()
+    } else {
+        failed_devices(reader, id, view.counts.failed)?
+    };
+    Ok(Ok(DeploymentDetail {
+        view,
+        retried: totals.retried,
+        rolled_back: totals.rolled_back,
+        created_by: deployment.created_by.to_string(),
+        start: time(deployment.start_ms),
+        until: time(deployment.until_ms),
+        ended_by: end.and_then(|end| end.by.as_ref()).map(ToString::to_string),
+        ended_text: end.map(|end| end.text.clone()),
+        failed_devices,
+    }))
+}
+
+/// The first failed devices of a deployment.
+fn failed_devices(
+    reader: &Reader,
+    id: DeploymentId,
+    failed: u32,
+) -> Result<Vec<FailedDevice>, Need> {
+    let wanted = FAILED_DEVICES_MAX.min(usize::try_from(failed).unwrap_or(usize::MAX));
+    let prefix = Prefix::Records(id);
+    let mut found = Vec::new();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = reader.scan(&prefix, after.as_ref(), SCAN_ROWS)?;
+        for (key, bytes) in page {
+            let record: RecordRow = row(key, bytes)?;
+            if let Some(item) = prefix.rest(key).and_then(|d| failed_device(d, &record)) {
+                found.push(item);
+            }
+            if found.len() == wanted {
+                return Ok(found);
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == SCAN_ROWS => after = Some(key.clone()),
+            _ => return Ok(found),
+        }
+    }
+}
+
+fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
+    let item = device::of_record(record);
+    (item.status == Some(StatusWord::Failed)).then(|| FailedDevice {
+        device,
+        reason: item.reason.unwrap_or_default(),
+        script: item.script,
+        exit: item.exit,
+        rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
+    })
+}
+
+fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
+    let unknown =
+        || Rejection::new(Code::Release, format!("release {text} not found")).field("release");
+    let id = match text.parse::<ReleaseId>() {
+        Ok(id) => id,
+        Err(_) => match reader.read(&ReleaseNameKey(text.to_owned()))? {
+            Some(name) => name.release,
+            None => return Ok(Err(unknown())),
+        },
+    };
+    let release = reader.read(&ReleaseKey(id))?;
+    Ok(release
+        .map(|release| ResultBody::Release(release_item(id, &release)))
+        .ok_or_else(unknown))
+}

@@ -1,0 +1,246 @@
+//! Devices, by group or as one deployment sees them.
+
+use super::{
+    BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
+    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, Key, ListResult, Need, Prefix, Queried,
+    Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit, StatusWord,
+    format_time, name,
+};
+use hoist_protocol::reason::Reason;
+
+/// Items of a page at most; bytes end it first when devices have long inventories.
+const ITEMS_MAX: u32 = 100;
+/// Bytes of a page's items: the reply stays under 16 KiB.
+const ITEMS_BYTES_MAX: usize = 15_000;
+
+/// What is listed, checked.
+struct Wish {
+    prefix: Prefix,
+    group: Option<GroupId>,
+    deployment: Option<DeploymentId>,
+    status: Option<StatusWord>,
+    wanted: usize,
+}
+
+fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
+    let group = match list.group.as_deref().map(|text| name("group", text)) {
+        Some(Err(rejection)) => return Ok(Err(rejection)),
+        Some(Ok(group)) => Some(group),
+        None => None::<GroupId>,
+    };
+    let deployment = list.deployment.map(DeploymentId);
+    let prefix = match (deployment, &group) {
+        (Some(id), _) => {
+            let Some(row): Option<DeploymentRow> = reader.read(&DeploymentKey(id))? else {
+                let why = format!("there is no deployment {id}");
+                return Ok(Err(
+                    Rejection::new(Code::Deployment, why).field("deployment")
+                ));
+            };
+            match list.status {
+                // Pending has no record: only the members know (S5).
+                None | Some(StatusWord::Pending) => Prefix::Members(row.group),
+                Some(_) => Prefix::Records(id),
+            }
+        }
+        (None, Some(group)) => Prefix::Members(group.clone()),
+        (None, None) => Prefix::Devices,
+    };
+    let wanted = list.limit.unwrap_or(ITEMS_MAX).clamp(1, ITEMS_MAX);
+    Ok(Ok(Wish {
+        prefix,
+        group,
+        deployment,
+        status: list.status,
+        wanted: usize::try_from(wanted).unwrap_or(1),
+    }))
+}
+
+/// `device-list`
+pub(super) fn device_list(reader: &Reader, list: &DeviceList) -> Queried<ListResult<DeviceItem>> {
+    let wish = match wish(reader, list)? {
+        Ok(wish) => wish,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let mut after = list.after.as_ref().map(|after| {
+        let mut key = wish.prefix.bytes();
+        key.0.extend_from_slice(after.as_bytes());
+        key
+    });
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    let mut last = None;
+    loop {
+        let page = reader.scan(&wish.prefix, after.as_ref(), super::SCAN_ROWS)?;
+        let devices: Vec<DeviceId> = page
+            .iter()
+            .filter_map(|(key, _)| wish.prefix.rest(key)?.parse().ok())
+            .collect();
+        want_rows(reader, &wish, &devices)?;
+        for device in devices {
+            let Some((item, _)) = item(reader, &device, wish.deployment)? else {
+                continue;
+            };
+            let grouped = wish.group.as_ref().is_none_or(|g| g.as_str() == item.group);
+            if !grouped
+                || wish
+                    .status
+                    .is_some_and(|status| item.status != Some(status))
+            {
+                continue;
+            }
+            bytes += bytes_at_most(&item);
+            let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
+            if full || items.len() == wish.wanted {
+                return Ok(Ok(ListResult { items, next: last }));
+            }
+            last = Some(device.to_string());
+            items.push(item);
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == super::SCAN_ROWS => after = Some(key.clone()),
+            _ => return Ok(Ok(ListResult { items, next: None })),
+        }
+    }
+}
+
+fn want_rows(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<(), Need> {
+    reader.want(devices.iter().map(|device| DeviceKey(device.clone()).key()))?;
+    let mut keys: Vec<Key> = Vec::new();
+    for device in devices {
+        let latest = match wish.deployment {
+            Some(id) => Some(id),
+            None => reader
+                .read(&DeviceKey(device.clone()))?
+                .and_then(|row: DeviceRow| row.latest),
+        };
+        keys.extend(latest.map(|id| RecordKey(id, device.clone()).key()));
+    }
+    reader.want(keys)
+}
+
+/// An upper bound of an item's JSON: versions may need six bytes for one when escaped.
+fn bytes_at_most(item: &DeviceItem) -> usize {
+    let installed: usize = item
+        .installed
+        .iter()
+        .map(|(name, version)| name.len() + 6 * version.len() + 6)
+        .sum();
+    420 + item.device.len() + item.group.len() + installed
+}
+
+/// One device with its record; `None` when neither is known.
+fn item(
+    reader: &Reader,
+    device: &DeviceId,
+    deployment: Option<DeploymentId>,
+) -> Result<Option<(DeviceItem, Option<RecordRow>)>, Need> {
+    let row = reader.read(&DeviceKey(device.clone()))?;
+    let shown = deployment.or_else(|| row.as_ref().and_then(|row| row.latest));
+    let record = match shown {
+        Some(id) => reader.read(&RecordKey(id, device.clone()))?,
+        None => None,
+    };
+    if row.is_none() && record.is_none() {
+        return Ok(None);
+    }
+    let mut item = match (&record, shown) {
+        (Some(record), _) => of_record(record),
+        (None, Some(_)) => DeviceItem {
+            status: Some(StatusWord::Pending),
+            ..DeviceItem::default()
+        },
+        (None, None) => DeviceItem::default(),
+    };
+    item.device = device.to_string();
+    item.deployment = shown;
+    item.presence = "unknown".to_owned();
+    if let Some(row) = row {
+        item.group = row.group.to_string();
+        item.presence = presence(row.online).to_owned();
+        item.last_seen = row.last_seen_ms.map(format_time);
+        item.installed = row
+            .inventory
+            .iter()
+            .map(|installed| (installed.name.to_string(), installed.version.clone()))
+            .collect();
+    }
+    Ok(Some((item, record)))
+}
+
+fn presence(online: Option<bool>) -> &'static str {
+    match online {
+        Some(true) => "online",
+        Some(false) => "offline",
+        None => "unknown",
+    }
+}
+
+/// What a record says.
+pub(super) fn of_record(record: &RecordRow) -> DeviceItem {
+    let mut item = DeviceItem {
+        attempt: Some(record.attempt.0),
+        round: Some(record.round.0),
+        late: record.late,
+        ..DeviceItem::default()
+    };
+    match &record.state {
+        RecordState::InProgress(step) => {
+            item.status = Some(StatusWord::InProgress);
+            item.step = Some(step.word().to_owned());
+        }
+        RecordState::Successful(_) => item.status = Some(StatusWord::Successful),
+        RecordState::Failed(failure) => failed(&mut item, failure),
+        RecordState::TimedOut => {
+            item.status = Some(StatusWord::Failed);
+            item.reason = Some(Reason::TimedOut.word().to_owned());
+            item.provisional = true;
+        }
+    }
+    item
+}
+
+fn failed(item: &mut DeviceItem, failure: &Failure) {
+    item.status = Some(StatusWord::Failed);
+    item.reason = Some(failure.reason.word().to_owned());
+    item.rollback = Some(failure.rollback.word().to_owned());
+    if let Some(script) = failure.script {
+        item.script = Some(script.kind.word().to_owned());
+        item.exit = match script.exit {
+            ScriptExit::Code(code) => Some(i32::from(code)),
+            ScriptExit::Signal(signal) => Some(-i32::from(signal)),
+            ScriptExit::Timeout | ScriptExit::NotStarted | ScriptExit::Interrupted => None,
+        };
+    }
+}
+
+/// `device-show`
+pub(super) fn device_show(reader: &Reader, text: &str) -> Queried<DeviceDetail> {
+    let device: DeviceId = match name("device", text) {
+        Ok(device) => device,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let unknown =
+        || Rejection::new(Code::Device, format!("there is no device {device}")).field("device");
+    let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
+        return Ok(Err(unknown()));
+    };
+    let Some((item, record)) = item(reader, &device, None)? else {
+        return Ok(Err(unknown()));
+    };
+    let output = match record.map(|record| record.state) {
+        Some(RecordState::Failed(failure)) if !failure.output.is_empty() => {
+            Some(String::from_utf8_lossy(&failure.output).into_owned())
+        }
+        _ => None,
+    };
+    Ok(Ok(DeviceDetail {
+        item,
+        device_type: row.device_type,
+        agent: row.agent,
+        labels: row.labels.into_iter().collect::<BTreeMap<_, _>>(),
+        key_pinned: row.public_key.is_some(),
+        ended: row.ended,
+        output,
+    }))
+}

@@ -1,0 +1,215 @@
+//! Commands: the role is checked, a changing verb is executed once per user and request
+//! id and then answered the same for seven days (bad-inputs row 30).
+
+use std::str::FromStr;
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{IdError, RequestId, UserId};
+
+use crate::command::{Command, VerbEffect};
+use crate::decide::Stop;
+use crate::effect::{Effect, Effects};
+use crate::error::{Code, Rejection};
+use crate::input::{CommandInput, Now};
+use crate::key::RequestKey;
+use crate::reply::Answer;
+use crate::row::{RequestRow, TimerRow};
+use crate::timer::{Timer, TimerKind};
+use crate::txn::{Txn, Undecided};
+use crate::{deployment, device, group, release};
+
+/// How long an answer is remembered, in ms.
+pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Reads an id that a person typed (bad-inputs row 71).
+pub(crate) fn parse_name<I: FromStr<Err = IdError>>(
+    field: &str,
+    text: &str,
+) -> Result<I, Rejection> {
+    text.parse()
+        .map_err(|error: IdError| Rejection::new(Code::Name, error.to_string()).field(field))
+}
+
+/// Executes one command, or answers it again.
+pub(crate) fn execute(txn: &mut Txn, input: &CommandInput, now: Now) -> Result<Effects, Undecided> {
+    let command = match allowed(input) {
+        Ok(command) => command,
+        Err(rejection) => return Ok(refused(input, rejection)),
+    };
+    let user = input.user.clone();
+    let request = input.request.clone();
+    let command_of = || command.clone();
+    match command {
+        Command::UserAdd(_) | Command::UserRemove(_) | Command::UserList(_) => {
+            let command = command_of();
+            Ok(vec![Effect::ManageUser {
+                user,
+                request,
+                command,
+            }])
+        }
+        _ if command.verb().effect() == VerbEffect::Reads => {
+            let command = command_of();
+            Ok(vec![Effect::Query {
+                user,
+                request,
+                command,
+            }])
+        }
+        _ => change(txn, input, command, now),
+    }
+}
+
+fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
+    let command = input.command.as_ref().map_err(Rejection::clone)?;
+    let needed = command.verb().role();
+    let word = |role: Role| match role {
+        Role::Viewer => "viewer",
+        Role::Deployer => "deployer",
+        Role::Admin => "admin",
+    };
+    match input.role {
+        Some(role) if role >= needed => Ok(command),
+        Some(role) => Err(Rejection::new(
+            Code::Role,
+            format!(
+                "{} needs the role {}, {} is {}",
+                command.verb().word(),
+                word(needed),
+                input.user,
+                word(role)
+            ),
+        )),
+        None => Err(Rejection::new(
+            Code::Role,
+            format!("{} is not a user of this server", input.user),
+        )),
+    }
+}
+
+fn refused(input: &CommandInput, rejection: Rejection) -> Effects {
+    let code = rejection.code;
+    vec![
+        reply(input, Answer::Refused(rejection)),
+        Effect::Rejected { code, device: None },
+    ]
+}
+
+fn reply(input: &CommandInput, answer: Answer) -> Effect {
+    Effect::Reply {
+        user: input.user.clone(),
+        request: input.request.clone(),
+        answer,
+    }
+}
+
+fn change(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &Command,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let key = RequestKey(input.user.clone(), input.request.clone());
+    let known = txn
+        .read(&key)?
+        .filter(|known| known.at_ms.saturating_add(REMEMBER_MS) > now.unix_ms);
+    if let Some(known) = known {
+        if known.body_hash == input.body_hash {
+            return Ok(vec![reply(input, known.answer)]);
+        }
+        let why = format!("request {} was another command before", input.request);
+        return Ok(refused(input, Rejection::new(Code::RequestReused, why)));
+    }
+    let dry = match command {
+        Command::Deploy(deploy) => deploy.dry_run,
+        Command::Abort(abort) => abort.dry_run,
+        _ => false,
+    };
+    let (answer, mut effects) = match carry_out(txn, input, command, now) {
+        Ok((answer, _)) if dry => {
+            txn.take_back();
+            return Ok(vec![reply(input, answer)]);
+        }
+        Ok(done) => done,
+        Err(Stop::Undecided(undecided)) => return Err(undecided),
+        Err(Stop::Rejected(rejection)) => {
+            txn.take_back();
+            let code = rejection.code;
+            let counted = vec![Effect::Rejected { code, device: None }];
+            (Answer::Refused(rejection), counted)
+        }
+    };
+    let row = RequestRow {
+        body_hash: input.body_hash,
+        answer: answer.clone(),
+        at_ms: now.unix_ms,
+    };
+    txn.put(&key, &row);
+    let forget = Timer {
+        due_ms: now.unix_ms.saturating_add(REMEMBER_MS),
+        kind: TimerKind::Forget(input.user.clone(), input.request.clone()),
+    };
+    // Loaded, so that a forgotten id used again finds its old timer's generation.
+    txn.read(&forget)?;
+    txn.put(&forget, &TimerRow {});
+    effects.push(reply(input, answer));
+    Ok(effects)
+}
+
+fn carry_out(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &Command,
+    now: Now,
+) -> Result<(Answer, Effects), Stop> {
+    match command {
+        Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
+        Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
+        Command::Abort(abort) => deployment::abort(txn, input, abort, now),
+        Command::DeviceAdd(add) => device::add(txn, input, add, now),
+        Command::DeviceRemove(device) => device::remove(txn, input, device, now),
+        Command::GroupCreate(create) => group::create(txn, create, now),
+        Command::DeploymentList(_)
+        | Command::DeploymentShow(_)
+        | Command::DeviceList(_)
+        | Command::DeviceShow(_)
+        | Command::GroupList(_)
+        | Command::ReleaseList(_)
+        | Command::ReleaseShow(_)
+        | Command::UserAdd(_)
+        | Command::UserList(_)
+        | Command::UserRemove(_) => {
+            let why = "this command changes nothing here";
+            Err(Rejection::new(Code::Internal, why).into())
+        }
+    }
+}
+
+/// Refuses a group that this user may not change.
+pub(crate) fn may_change(
+    input: &CommandInput,
+    group: &hoist_protocol::id::GroupId,
+) -> Result<(), Rejection> {
+    if input.groups.is_empty() || input.groups.contains(group) {
+        return Ok(());
+    }
+    let why = format!("{} may not change group {group}", input.user);
+    Err(Rejection::new(Code::Role, why).field("group"))
+}
+
+/// An answer's seven days are over.
+pub(crate) fn forget(
+    txn: &mut Txn,
+    timer: &Timer,
+    user: &UserId,
+    request: &RequestId,
+) -> Result<Effects, Undecided> {
+    txn.read(timer)?;
+    let key = RequestKey(user.clone(), request.clone());
+    let known = txn.read(&key)?;
+    if known.is_some_and(|known| known.at_ms.saturating_add(REMEMBER_MS) <= timer.due_ms) {
+        txn.delete(&key);
+    }
+    txn.delete(timer);
+    Ok(Vec::new())
+}
