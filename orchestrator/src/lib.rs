@@ -1,5 +1,19 @@
 //! Hoist's orchestrator: the adapters around the pure core. It decides nothing by itself.
 
+mod arrival;
 pub mod artifacts;
+mod batch;
+mod command;
+pub mod config;
 pub mod http;
+pub mod mqtt;
+mod query;
+mod reconcile;
+mod release;
+mod rows;
+pub mod service;
+mod signer;
 pub mod store;
+mod timer;
+pub mod transport;
+mod view;

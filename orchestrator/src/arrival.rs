@@ -1,0 +1,196 @@
+//! What arrived, as far as it can be understood without the store: topics parsed,
+//! messages decoded, commands read. Nothing here changes anything.
+
+use bytes::Bytes;
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::{CommandInput, Input, VerifiedRelease};
+use hoist_orchestrator_core::key::DeviceKey;
+use hoist_orchestrator_core::txn::{Txn, Undecided};
+use hoist_protocol::codec::{DecodeError, decode};
+use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::id::{DeviceId, RequestId, UserId};
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::Topic;
+use tokio::sync::oneshot;
+
+use crate::command;
+use crate::config::Directory;
+use crate::signer::evidence;
+use crate::transport::{Delivery, Receipt};
+
+/// One thing to decide, with what follows it.
+pub(crate) struct Arrival {
+    pub(crate) content: Content,
+    /// To be acknowledged once its decision is durable.
+    pub(crate) receipt: Option<Receipt>,
+    /// Waits for the answer, instead of a reply topic.
+    pub(crate) answer_to: Option<oneshot::Sender<Vec<u8>>>,
+    /// A retained topic to clear: what lies there is refused.
+    pub(crate) clear: Option<String>,
+    /// A device that just connected.
+    pub(crate) born: Option<DeviceId>,
+}
+
+/// What is to be decided.
+pub(crate) enum Content {
+    /// Complete.
+    Input(Input),
+    /// A status; what its signature is worth depends on the key in the device's row.
+    Status {
+        device: DeviceId,
+        topic: String,
+        payload: Bytes,
+    },
+    /// A command; the sender's rights are looked up when it is decided.
+    Command(Box<Asked>),
+    /// Nothing to decide, only to acknowledge.
+    Nothing,
+}
+
+/// A command with all that its text says.
+pub(crate) struct Asked {
+    pub(crate) user: UserId,
+    pub(crate) request: RequestId,
+    pub(crate) body_hash: [u8; 32],
+    pub(crate) command: Result<hoist_orchestrator_core::command::Command, Rejection>,
+    pub(crate) release: Option<VerifiedRelease>,
+}
+
+impl Asked {
+    /// Reads a command's body.
+    pub(crate) fn new(user: UserId, request: RequestId, verb: &str, body: &[u8]) -> Self {
+        Self {
+            user,
+            request,
+            body_hash: command::body_hash(verb, body),
+            command: command::parse(verb, body),
+            release: None,
+        }
+    }
+}
+
+impl Arrival {
+    /// Something to decide that nobody waits for.
+    pub(crate) fn of(content: Content) -> Self {
+        Self {
+            content,
+            receipt: None,
+            answer_to: None,
+            clear: None,
+            born: None,
+        }
+    }
+
+    /// A delivery on a topic that is not one of our own.
+    pub(crate) fn delivered(topic: Topic, delivery: Delivery) -> Self {
+        let mut arrival = Self::of(Content::Nothing);
+        let empty = delivery.payload.is_empty();
+        arrival.content = match topic {
+            // bad-inputs row 15: an empty payload is the deletion of what was retained.
+            Topic::Status(device) if empty => Content::Input(Input::StatusCleared { device }),
+            Topic::Status(device) => Content::Status {
+                device,
+                topic: delivery.topic,
+                payload: delivery.payload,
+            },
+            Topic::Presence(device) if !empty => match decode::<Presence>(&delivery.payload) {
+                Ok(presence) => {
+                    arrival.born =
+                        (presence.state == PresenceState::Online).then(|| device.clone());
+                    Content::Input(Input::Presence { device, presence })
+                }
+                Err(error) => refused(device, &error),
+            },
+            Topic::Info(device) if !empty => match decode::<DeviceInfo>(&delivery.payload) {
+                Ok(info) => Content::Input(Input::Info {
+                    device,
+                    info: Box::new(info),
+                }),
+                Err(error) => refused(device, &error),
+            },
+            Topic::Command {
+                user,
+                request,
+                verb,
+            } if !empty => {
+                let mut asked = Asked::new(user, request, verb.as_str(), &delivery.payload);
+                if delivery.retained {
+                    // bad-inputs row 31
+                    let why = "the command was published with the retain flag";
+                    asked.command = Err(Rejection::new(Code::Retained, why));
+                    arrival.clear = Some(delivery.topic);
+                }
+                Content::Command(Box::new(asked))
+            }
+            _ => Content::Nothing,
+        };
+        arrival.receipt = delivery.receipt;
+        arrival
+    }
+
+    /// The input to decide, from what the rows say about its sender.
+    ///
+    /// # Errors
+    /// [`Undecided`] when the device's row is not loaded.
+    pub(crate) fn input(
+        &self,
+        txn: &Txn,
+        directory: &dyn Directory,
+    ) -> Result<Option<Input>, Undecided> {
+        Ok(Some(match &self.content {
+            Content::Nothing => return Ok(None),
+            Content::Input(input) => input.clone(),
+            Content::Status {
+                device,
+                topic,
+                payload,
+            } => status(txn, device, topic, payload)?,
+            Content::Command(asked) => {
+                let rights = directory.rights_of(&asked.user);
+                Input::Command(Box::new(CommandInput {
+                    user: asked.user.clone(),
+                    role: rights.as_ref().map(|rights| rights.role),
+                    groups: rights.map(|rights| rights.groups).unwrap_or_default(),
+                    request: asked.request.clone(),
+                    body_hash: asked.body_hash,
+                    command: asked.command.clone(),
+                    release: asked.release.clone(),
+                }))
+            }
+        }))
+    }
+}
+
+fn status(txn: &Txn, device: &DeviceId, topic: &str, payload: &[u8]) -> Result<Input, Undecided> {
+    let received = match DeviceStatus::receive(payload) {
+        Ok(received) => received,
+        Err(error) => {
+            return Ok(Input::Refused {
+                device: Some(device.clone()),
+                code: code(&error),
+            });
+        }
+    };
+    let key = txn
+        .read(&DeviceKey(device.clone()))?
+        .and_then(|row| row.public_key);
+    Ok(Input::Status {
+        device: device.clone(),
+        evidence: evidence(&received, key.as_ref(), topic),
+        status: received.status,
+    })
+}
+
+fn refused(device: DeviceId, error: &DecodeError) -> Content {
+    Content::Input(Input::Refused {
+        device: Some(device),
+        code: code(error),
+    })
+}
+
+fn code(error: &DecodeError) -> Code {
+    match error {
+        DecodeError::Version { .. } => Code::Version,
+        _ => Code::Decode,
+    }
+}

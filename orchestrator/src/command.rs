@@ -1,0 +1,173 @@
+//! Reads a command's JSON strictly: bounded, no unknown field, no key twice. What it
+//! refuses it refuses with the path of the field. Nothing is executed here.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use hoist_orchestrator_core::command::{Command, JSON_BYTES_MAX, Verb};
+use hoist_orchestrator_core::error::{Code, Rejection};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+
+/// Parses the body of a command.
+///
+/// # Errors
+/// `E_VERB`, `E_SIZE`, or `E_CMD` naming the field.
+pub(crate) fn parse(verb: &str, body: &[u8]) -> Result<Command, Rejection> {
+    let verb: Verb = verb.parse()?;
+    if body.len() > JSON_BYTES_MAX {
+        let detail = format!(
+            "a command has at most {JSON_BYTES_MAX} bytes, this has {}",
+            body.len()
+        );
+        return Err(Rejection::new(Code::Size, detail));
+    }
+    strictly(body, |json| Unique::deserialize(json))?;
+    strictly(body, |json| Command::deserialize(verb, json))
+}
+
+/// SHA-256 of verb and body: tells a repeat from a reused request id.
+#[must_use]
+pub(crate) fn body_hash(verb: &str, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(verb.as_bytes());
+    hash.update([0]);
+    hash.update(body);
+    hash.finalize().into()
+}
+
+type Json<'chain, 'track, 'json, 'body> = serde_path_to_error::Deserializer<
+    'chain,
+    'track,
+    &'json mut serde_json::Deserializer<serde_json::de::SliceRead<'body>>,
+>;
+
+/// Reads all of `body`; an error names where it is.
+fn strictly<T>(
+    body: &[u8],
+    read: impl FnOnce(Json<'_, '_, '_, '_>) -> Result<T, serde_json::Error>,
+) -> Result<T, Rejection> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = read(serde_path_to_error::Deserializer::new(
+        &mut json, &mut track,
+    ));
+    let value = value.map_err(|error| {
+        let path = track.path().to_string();
+        let rejection = Rejection::new(Code::Command, error.to_string());
+        if path == "." {
+            rejection
+        } else {
+            rejection.field(&path)
+        }
+    })?;
+    json.end()
+        .map_err(|_| Rejection::new(Code::Command, "something follows the JSON object"))?;
+    Ok(value)
+}
+
+/// Any JSON in which no object has a key twice.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some((key, _)) = entries.next_entry::<String, Self>()? {
+            if let Some(key) = keys.replace(key) {
+                return Err(A::Error::custom(format!("the field `{key}` appears twice")));
+            }
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(verb: &str, body: &str) -> (Code, Option<String>, String) {
+        let rejection = parse(verb, body.as_bytes()).unwrap_err();
+        (rejection.code, rejection.field, rejection.detail)
+    }
+
+    #[test]
+    fn a_malformed_command_is_refused_with_the_path_of_the_field() {
+        // bad-inputs row 21
+        let twice = r#"{"device":"d1","labels":{"a":"1","a":"2"}}"#;
+        let (code, field, detail) = refused("device-add", twice);
+        assert_eq!(code, Code::Command);
+        assert_eq!(field.as_deref(), Some("labels"));
+        assert!(detail.contains("`a` appears twice"), "{detail}");
+        let (code, field, _) = refused("deploy", r#"{"release":"a","limit":{"device":1}}"#);
+        assert_eq!(
+            (code, field.as_deref()),
+            (Code::Command, Some("limit.device"))
+        );
+        let (code, field, _) = refused("deploy", r#"{"release":"a","timeoutSecs":NaN}"#);
+        assert_eq!(
+            (code, field.as_deref()),
+            (Code::Command, Some("timeoutSecs"))
+        );
+        let deep = format!("{}{}", "[".repeat(8_000), "]".repeat(8_000));
+        assert_eq!(refused("deploy", &deep).0, Code::Command);
+        for body in ["", "[]", "{}", r#"{"device":"d1"} x"#, "\u{feff}{}"] {
+            assert_eq!(refused("device-show", body).0, Code::Command, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_verb_and_a_huge_body_are_refused_by_their_own_codes() {
+        assert_eq!(refused("dance", "{}").0, Code::Verb);
+        let huge = format!(r#"{{"device":"{}"}}"#, "x".repeat(JSON_BYTES_MAX));
+        assert_eq!(refused("device-show", &huge).0, Code::Size);
+    }
+
+    #[test]
+    fn the_hash_of_a_body_depends_on_verb_and_body() {
+        assert_eq!(body_hash("deploy", b"{}"), body_hash("deploy", b"{}"));
+        assert_ne!(body_hash("deploy", b"{}"), body_hash("abort", b"{}"));
+        assert_ne!(body_hash("deploy", b"{}"), body_hash("deploy", b"{ }"));
+    }
+}

@@ -1,0 +1,83 @@
+//! What the orchestrator is given: where to connect, its keys, and what only its host
+//! knows about people and tokens.
+
+use std::time::Duration;
+
+use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::error::Rejection;
+use hoist_orchestrator_core::reply::UserItem;
+use hoist_protocol::access::Role;
+use hoist_protocol::envelope::{PrivateKey, PublicKey};
+use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
+
+use crate::artifacts::ArtifactDirectory;
+use crate::mqtt::MqttLogin;
+
+/// How an orchestrator runs.
+#[derive(Debug, Clone)]
+pub struct OrchestratorConfig {
+    /// The broker and the service's login.
+    pub mqtt: MqttLogin,
+    /// First level of every topic.
+    pub namespace: Namespace,
+    /// Its keys.
+    pub keys: Keys,
+    /// Where uploaded artifacts are.
+    pub artifacts: ArtifactDirectory,
+    /// Where devices fetch artifacts from, told in group heads; absent = each device's
+    /// own setting (W1).
+    pub source: Option<String>,
+    /// How long contact with a device in progress may be lost before it is shown, and
+    /// how long an answer is waited for (S6, S7). Default 60 s.
+    pub grace: Duration,
+    /// No timer fires this soon after connecting (S7). Default 30 s.
+    pub settle: Duration,
+}
+
+/// The keys an orchestrator works with; the root and release keys stay elsewhere.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Signs heads.
+    pub orchestrator: PrivateKey,
+    /// Trusted to sign releases.
+    pub release: Vec<PublicKey>,
+    /// The sealed root document, as devices get it.
+    pub root: Vec<u8>,
+    /// Its number: the last level of its topic.
+    pub root_number: u32,
+    /// SHA-256 of its body: what devices pin.
+    pub root_sha256: [u8; 32],
+}
+
+/// What a user may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// The role.
+    pub role: Role,
+    /// The only groups the user may change; empty means all.
+    pub groups: Vec<GroupId>,
+}
+
+/// What only the host knows: people and device tokens. Calls must return at once.
+pub trait Directory: Send + Sync {
+    /// What a user may do, or `None` when there is no such user (any more).
+    fn rights_of(&self, user: &UserId) -> Option<Rights>;
+
+    /// The token of a device, computed from its issue number; never stored or logged.
+    fn device_token(&self, device: &DeviceId, issue: u32) -> String;
+
+    /// Adds a user; the very same one again is fine.
+    ///
+    /// # Errors
+    /// `E_USER_EXISTS`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
+    fn add_user(&self, user: &UserAdd) -> Result<(), Rejection>;
+
+    /// Removes a user.
+    ///
+    /// # Errors
+    /// `E_USER` or `E_INTERNAL`.
+    fn remove_user(&self, user: &UserId) -> Result<(), Rejection>;
+
+    /// All users by name.
+    fn list_users(&self) -> Vec<UserItem>;
+}

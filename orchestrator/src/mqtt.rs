@@ -1,0 +1,258 @@
+//! The connection to the broker: the only file that knows rumqttc. Each connection has a
+//! client and an event loop of its own, because a reused one hands out what the old
+//! connection had received. Nothing is decided or remembered here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rumqttc::{
+    AsyncClient, ConnectionError, EventLoop, MqttOptions, Packet, Publish, QoS, SubscribeReasonCode,
+};
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::transport::{
+    Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
+    Receipt,
+};
+
+/// Largest packet in either direction: the front door's limit for the service.
+const PACKET_BYTES_MAX: usize = 1024 * 1024;
+/// Messages handed over but not yet written; the loop waits when it is faster.
+const REQUESTS_MAX: usize = 1024;
+/// Unacknowledged publishes: more is no faster, and bounds what is sent twice.
+const INFLIGHT_MAX: u16 = 256;
+/// Longest pause between two attempts; the shortest is a random part of the first bound.
+const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// First bound of the pause: a broker that restarts is back within a moment.
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// A silent broker is noticed within 1.5 times this.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Where and as whom to connect.
+#[derive(Clone)]
+pub struct MqttLogin {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Fixed, so that the broker keeps one session (`clean_session = false`).
+    pub client_id: String,
+    /// User name.
+    pub user: String,
+    /// Token; never logged.
+    pub token: String,
+}
+
+impl std::fmt::Debug for MqttLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MqttLogin({} at {}:{})", self.user, self.host, self.port)
+    }
+}
+
+/// Connects, subscribes to `filters` and stays connected until the receiver is dropped.
+#[must_use]
+pub fn connect(login: MqttLogin, filters: Vec<String>) -> IncomingReceiver {
+    let (sender, receiver) = tokio::sync::mpsc::channel(INCOMING_MAX);
+    tokio::spawn(stay_connected(login, filters, sender));
+    receiver
+}
+
+async fn stay_connected(login: MqttLogin, filters: Vec<String>, incoming: IncomingSender) {
+    let mut bound = BACKOFF_FIRST;
+    while !incoming.is_closed() {
+        let ended = tokio::select! {
+            ended = one_connection(&login, &filters, &incoming) => ended,
+            () = incoming.closed() => return,
+        };
+        match ended {
+            Ended::Closed => return,
+            Ended::Never { reason } => {
+                tracing::warn!(broker = ?login, reason, "cannot connect to the broker");
+                bound = (bound * 2).min(BACKOFF_MAX);
+            }
+            Ended::Lost { reason, usable } => {
+                tracing::warn!(broker = ?login, reason, "connection to the broker lost");
+                bound = if usable {
+                    BACKOFF_FIRST
+                } else {
+                    (bound * 2).min(BACKOFF_MAX)
+                };
+                if incoming.send(Incoming::Disconnected).await.is_err() {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(bound.mul_f64(random_part())).await;
+    }
+}
+
+/// A number from 0 to 1 for full jitter. Not secret: it only spreads reconnects.
+fn random_part() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(0_u8);
+    f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+/// How a connection ended.
+enum Ended {
+    /// There never was one.
+    Never { reason: String },
+    /// There was one; `usable` when every subscription was granted.
+    Lost { reason: String, usable: bool },
+    /// Nobody listens any more.
+    Closed,
+}
+
+async fn one_connection(login: &MqttLogin, filters: &[String], incoming: &IncomingSender) -> Ended {
+    let mut options = MqttOptions::new(&login.client_id, &login.host, login.port);
+    options
+        .set_credentials(&login.user, &login.token)
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_session(false)
+        .set_manual_acks(true)
+        .set_inflight(INFLIGHT_MAX)
+        .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
+    let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
+    let mut network = event_loop.network_options();
+    network.set_tcp_nodelay(true);
+    event_loop.set_network_options(network);
+    let link: Arc<dyn Connection> = Arc::new(Link {
+        client: client.clone(),
+    });
+    let mut reader = Reader {
+        client,
+        link,
+        filters,
+        granted: 0,
+        incoming,
+    };
+    reader.read(&mut event_loop).await
+}
+
+struct Link {
+    client: AsyncClient,
+}
+
+#[async_trait]
+impl Connection for Link {
+    async fn publish(&self, message: Outgoing) -> Result<(), Lost> {
+        let Outgoing {
+            topic,
+            payload,
+            retain,
+        } = message;
+        let sent = self
+            .client
+            .publish(topic, QoS::AtLeastOnce, retain, payload);
+        sent.await.map_err(|_| Lost)
+    }
+
+    async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
+        let mut delivered = Publish::new("", QoS::AtLeastOnce, Vec::new());
+        delivered.pkid = packet;
+        self.client.ack(&delivered).await.map_err(|_| Lost)
+    }
+}
+
+/// Reads one connection until it ends.
+struct Reader<'a> {
+    client: AsyncClient,
+    link: Arc<dyn Connection>,
+    filters: &'a [String],
+    /// Subscriptions granted so far.
+    granted: usize,
+    incoming: &'a IncomingSender,
+}
+
+impl Reader<'_> {
+    /// Polling is not cancel-safe: nothing but the end of everything may interrupt it.
+    async fn read(&mut self, event_loop: &mut EventLoop) -> Ended {
+        let mut connected = false;
+        loop {
+            let packet = match event_loop.poll().await {
+                Ok(rumqttc::Event::Incoming(packet)) => packet,
+                Ok(rumqttc::Event::Outgoing(_)) => continue,
+                Err(error) if connected => return self.lost(&describe(&error)),
+                Err(error) => {
+                    let reason = describe(&error);
+                    return Ended::Never { reason };
+                }
+            };
+            connected |= matches!(packet, Packet::ConnAck(_));
+            if let Err(ended) = self.packet(packet) {
+                return ended;
+            }
+        }
+    }
+
+    fn packet(&mut self, packet: Packet) -> Result<(), Ended> {
+        match packet {
+            Packet::ConnAck(_) => self.subscribe(),
+            Packet::SubAck(ack) => {
+                let granted =
+                    |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                if !ack.return_codes.iter().all(granted) {
+                    return Err(self.lost("a subscription was refused"));
+                }
+                self.granted += 1;
+                if self.granted == self.filters.len() {
+                    self.tell(Incoming::Subscribed)?;
+                }
+                Ok(())
+            }
+            Packet::Publish(publish) => {
+                let certain = publish.qos != QoS::AtMostOnce;
+                let receipt = certain.then(|| Receipt {
+                    connection: Arc::clone(&self.link),
+                    packet: publish.pkid,
+                });
+                let delivery = Incoming::Delivery(Delivery {
+                    topic: publish.topic,
+                    payload: publish.payload,
+                    retained: publish.retain,
+                    receipt,
+                });
+                match self.tell(delivery) {
+                    // Only a flood at QoS 0 fills the channel; it may be lost by contract.
+                    Err(_) if !certain && !self.incoming.is_closed() => Ok(()),
+                    told => told,
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever the broker remembers of the session: subscribing again is always right.
+    fn subscribe(&mut self) -> Result<(), Ended> {
+        self.tell(Incoming::Connected(Arc::clone(&self.link)))?;
+        for filter in self.filters {
+            // The request channel is new and far larger than the number of filters.
+            self.client
+                .try_subscribe(filter, QoS::AtLeastOnce)
+                .map_err(|_| self.lost("the request channel is full"))?;
+        }
+        Ok(())
+    }
+
+    fn lost(&self, reason: &str) -> Ended {
+        Ended::Lost {
+            reason: reason.to_owned(),
+            usable: self.granted == self.filters.len(),
+        }
+    }
+
+    fn tell(&self, news: Incoming) -> Result<(), Ended> {
+        self.incoming.try_send(news).map_err(|error| match error {
+            TrySendError::Closed(_) => Ended::Closed,
+            TrySendError::Full(_) => self.lost("the loop is too slow"),
+        })
+    }
+}
+
+fn describe(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => format!("refused: {code:?}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Answers what people ask from the store: the core says which rows and pages it lacks,
+//! this reads them. Nothing here writes.
+
+use hoist_orchestrator_core::command::{Command, Page};
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::key::Key;
+use hoist_orchestrator_core::query::{self, Need, Reader, Scan};
+use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
+use hoist_orchestrator_core::txn::Undecided;
+
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+
+/// Users in one page of `user-list`.
+const USERS_MAX: usize = 100;
+
+/// Answers a command that reads.
+///
+/// # Errors
+/// [`ReadError`]; what is refused is the inner error.
+pub(crate) async fn answer(
+    store: &dyn Store,
+    command: &Command,
+    now: Now,
+) -> Result<Result<ResultBody, Rejection>, ReadError> {
+    read(store, |reader| query::answer(reader, command, now)).await
+}
+
+/// Runs a query until it lacks nothing.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn read<T>(
+    store: &dyn Store,
+    query: impl Fn(&Reader) -> Result<T, Need>,
+) -> Result<T, ReadError> {
+    let mut reader = Reader::default();
+    loop {
+        match query(&reader) {
+            Ok(found) => return Ok(found),
+            Err(Need::Rows(Undecided::Missing(keys))) => {
+                rows::load(store, reader.rows_mut(), keys).await?;
+            }
+            Err(Need::Rows(Undecided::Corrupt { key, source })) => {
+                return Err(ReadError::Corrupt { key, source });
+            }
+            Err(Need::Scan(scan)) => page(store, &mut reader, scan).await?,
+        }
+    }
+}
+
+async fn page(store: &dyn Store, reader: &mut Reader, scan: Scan) -> Result<(), ReadError> {
+    let after = scan.after.as_ref().map(|key| key.0.clone());
+    let page = store.scan(scan.prefix.bytes().0, after, scan.limit).await?;
+    let rows = page.items.into_iter();
+    reader.page(scan, rows.map(|(key, row)| (Key(key), row.value)).collect());
+    Ok(())
+}
+
+/// One page of the users, by name; the cursor is the last name.
+pub(crate) fn users(
+    mut users: Vec<UserItem>,
+    page: &Page,
+) -> Result<ListResult<UserItem>, Rejection> {
+    users.sort_by(|a, b| a.user.cmp(&b.user));
+    if let Some(after) = &page.after {
+        if !users.iter().any(|user| user.user == *after) {
+            let why = format!("{after} is not a user of this list");
+            return Err(Rejection::new(Code::Cursor, why).field("after"));
+        }
+        users.retain(|user| user.user > *after);
+    }
+    let limit = page.limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.unwrap_or(USERS_MAX).clamp(1, USERS_MAX);
+    let more = users.len() > limit;
+    users.truncate(limit);
+    let next = users.last().filter(|_| more).map(|user| user.user.clone());
+    Ok(ListResult { items: users, next })
+}

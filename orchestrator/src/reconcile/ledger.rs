@@ -1,0 +1,281 @@
+//! What is known to be retained at the broker: per subject the highest generation, the
+//! hash of our message at that generation, and whether the broker was seen to hold it.
+
+use std::collections::HashMap;
+
+use hoist_orchestrator_core::desired::next_generation;
+use hoist_protocol::id::{Generation, sha256};
+
+use super::Subject;
+use crate::transport::Outgoing;
+
+/// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
+const ECHO_MS: u64 = 10_000;
+
+type Digest = [u8; 32];
+
+/// Where our message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broker {
+    /// Not known: never sent on this connection, or seen to be something else.
+    Unknown,
+    /// Sent at this Unix ms, not yet seen back.
+    Sent(u64),
+    /// Seen back.
+    Holds,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Highest generation sent, or seen with our signature.
+    generation: Option<Generation>,
+    /// Hash of our message at that generation.
+    digest: Option<Digest>,
+    broker: Broker,
+    /// Unix ms at which it is signed again; none for what does not expire.
+    renew_ms: Option<u64>,
+}
+
+/// What a delivery on one of our topics means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// The broker holds what we sent, or it is an older one of ours still on its way.
+    AsDesired,
+    /// Somebody overwrote it, or nothing is known of it: look at the rows.
+    Different,
+}
+
+/// A message to publish.
+pub(super) struct Publish {
+    pub(super) generation: Generation,
+    pub(super) message: Outgoing,
+}
+
+/// Everything known to be out. A few dozen bytes for each device.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    entries: HashMap<Subject, Entry>,
+}
+
+impl Ledger {
+    /// The broker may have lost these.
+    pub(super) fn forget_broker(&mut self, these: impl Fn(&Subject) -> bool) {
+        for (subject, entry) in &mut self.entries {
+            if these(subject) {
+                entry.broker = Broker::Unknown;
+            }
+        }
+    }
+
+    /// Nothing is desired for the subject any more.
+    pub(super) fn forget(&mut self, subject: &Subject) {
+        self.entries.remove(subject);
+    }
+
+    /// Whether our message was sent on this connection or seen at the broker.
+    pub(super) fn is_out(&self, subject: &Subject) -> bool {
+        let entry = self.entries.get(subject);
+        entry.is_some_and(|entry| entry.broker != Broker::Unknown)
+    }
+
+    /// Whether a message with our signature was sent or seen.
+    pub(super) fn has_signed(&self, subject: &Subject) -> bool {
+        let entry = self.entries.get(subject);
+        entry.is_some_and(|entry| entry.generation.is_some())
+    }
+
+    /// Whether the broker was seen to hold every message of these subjects.
+    pub(super) fn all_held(&self, these: impl Fn(&Subject) -> bool) -> bool {
+        let mut entries = self.entries.iter().filter(|(subject, _)| these(subject));
+        entries.all(|(_, entry)| entry.broker == Broker::Holds)
+    }
+
+    /// Subjects sent too long ago to be still on their way, or due to be signed again.
+    pub(super) fn overdue(&self, now_ms: u64) -> Vec<Subject> {
+        let late = |entry: &Entry| {
+            let lost = matches!(entry.broker, Broker::Sent(at) if at + ECHO_MS <= now_ms);
+            lost || entry.renew_ms.is_some_and(|at| at <= now_ms)
+        };
+        let late = self.entries.iter().filter(|(_, entry)| late(entry));
+        late.map(|(subject, _)| subject.clone()).collect()
+    }
+
+    /// Notes what the broker delivered; `signed` is its generation when we signed it.
+    pub(super) fn seen(
+        &mut self,
+        subject: &Subject,
+        payload: &[u8],
+        signed: Option<Generation>,
+    ) -> Seen {
+        let digest = sha256(payload);
+        let entry = self.entries.entry(subject.clone()).or_insert(Entry {
+            generation: None,
+            digest: None,
+            broker: Broker::Unknown,
+            renew_ms: None,
+        });
+        if entry.digest == Some(digest) {
+            entry.broker = Broker::Holds;
+            return Seen::AsDesired;
+        }
+        if signed.is_some() && signed > entry.generation {
+            // From before a restart, or of a clock ahead of ours: go on from there.
+            entry.generation = signed;
+            entry.digest = Some(digest);
+            entry.broker = Broker::Holds;
+            return Seen::Different;
+        }
+        if signed.is_some() && matches!(entry.broker, Broker::Sent(_)) {
+            return Seen::AsDesired;
+        }
+        entry.broker = Broker::Unknown;
+        Seen::Different
+    }
+
+    /// What to publish so that the broker holds what `seal` makes, or `None` when it does.
+    /// The generation rises only when the content changed or is to be signed again.
+    pub(super) fn head(
+        &mut self,
+        subject: &Subject,
+        seal: impl Fn(Generation) -> Outgoing,
+        valid_ms: u64,
+        now_ms: u64,
+    ) -> Option<Publish> {
+        let renew_ms = |generation: Generation| {
+            (valid_ms > 0).then(|| generation.0.saturating_add(valid_ms / 2))
+        };
+        let known = self.entries.get(subject).and_then(|entry| entry.generation);
+        let fresh = known.filter(|known| renew_ms(*known).is_none_or(|at| now_ms < at));
+        if let Some(generation) = fresh {
+            let message = seal(generation);
+            let digest = sha256(&message.payload);
+            let entry = self.entries.get_mut(subject);
+            if let Some(entry) = entry.filter(|entry| entry.digest == Some(digest)) {
+                entry.renew_ms = renew_ms(generation);
+                let out = match entry.broker {
+                    Broker::Holds => true,
+                    Broker::Sent(at) => now_ms < at + ECHO_MS,
+                    Broker::Unknown => false,
+                };
+                if out {
+                    return None;
+                }
+                entry.broker = Broker::Sent(now_ms);
+                return Some(Publish {
+                    generation,
+                    message,
+                });
+            }
+        }
+        let generation = next_generation(known, now_ms);
+        let message = seal(generation);
+        let entry = Entry {
+            generation: Some(generation),
+            digest: Some(sha256(&message.payload)),
+            broker: Broker::Sent(now_ms),
+            renew_ms: renew_ms(generation),
+        };
+        self.entries.insert(subject.clone(), entry);
+        Some(Publish {
+            generation,
+            message,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group() -> Subject {
+        Subject::Group("eu".parse().unwrap())
+    }
+
+    fn content(text: &'static str) -> impl Fn(Generation) -> Outgoing {
+        move |generation| {
+            let payload = format!("{text} {generation}").into_bytes();
+            Outgoing::retained("t".to_owned(), payload)
+        }
+    }
+
+    #[test]
+    fn what_is_out_is_not_sent_again_and_a_change_raises_the_generation() {
+        let mut ledger = Ledger::default();
+        let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        assert_eq!(first.generation, Generation(100));
+        assert!(ledger.head(&group(), content("a"), 0, 101).is_none());
+        assert!(!ledger.all_held(|_| true));
+        let payload = &first.message.payload;
+        assert_eq!(
+            ledger.seen(&group(), payload, Some(Generation(100))),
+            Seen::AsDesired
+        );
+        assert!(ledger.all_held(|_| true));
+        let second = ledger.head(&group(), content("b"), 0, 50).unwrap();
+        assert_eq!(
+            second.generation,
+            Generation(101),
+            "rises even when the clock does not"
+        );
+    }
+
+    #[test]
+    fn an_overwritten_head_is_published_again_with_the_same_bytes() {
+        // bad-inputs row 12
+        let mut ledger = Ledger::default();
+        let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        let payload = first.message.payload.clone();
+        ledger.seen(&group(), &payload, Some(Generation(100)));
+        for wrong in [&b"forged"[..], b""] {
+            assert_eq!(ledger.seen(&group(), wrong, None), Seen::Different);
+            let again = ledger.head(&group(), content("a"), 0, 200).unwrap();
+            assert_eq!(again.message.payload, payload);
+            ledger.seen(&group(), &payload, Some(Generation(100)));
+        }
+        let replayed = ledger.seen(&group(), b"old", Some(Generation(99)));
+        assert_eq!(replayed, Seen::Different);
+        assert!(ledger.head(&group(), content("a"), 0, 200).is_some());
+    }
+
+    #[test]
+    fn an_older_head_of_ours_on_its_way_is_no_attack() {
+        let mut ledger = Ledger::default();
+        let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        ledger.head(&group(), content("b"), 0, 101).unwrap();
+        let echo = ledger.seen(&group(), &first.message.payload, Some(Generation(100)));
+        assert_eq!(echo, Seen::AsDesired);
+        assert!(ledger.head(&group(), content("b"), 0, 102).is_none());
+    }
+
+    #[test]
+    fn a_retained_head_from_before_a_restart_is_continued_not_repeated() {
+        let mut ledger = Ledger::default();
+        let retained = content("a")(Generation(500));
+        ledger.seen(&group(), &retained.payload, Some(Generation(500)));
+        assert!(ledger.head(&group(), content("a"), 0, 100).is_none());
+        let changed = ledger.head(&group(), content("b"), 0, 100).unwrap();
+        assert_eq!(changed.generation, Generation(501));
+    }
+
+    #[test]
+    fn a_head_with_notices_is_signed_again_at_half_of_its_validity() {
+        let mut ledger = Ledger::default();
+        ledger.head(&group(), content("a"), 1_000, 100).unwrap();
+        assert!(ledger.overdue(599).is_empty());
+        assert_eq!(ledger.overdue(600), [group()]);
+        let renewed = ledger.head(&group(), content("a"), 1_000, 600).unwrap();
+        assert_eq!(renewed.generation, Generation(600));
+    }
+
+    #[test]
+    fn what_is_never_seen_back_is_sent_again() {
+        let mut ledger = Ledger::default();
+        ledger.head(&group(), content("a"), 0, 100).unwrap();
+        assert_eq!(ledger.overdue(100 + ECHO_MS), [group()]);
+        assert!(
+            ledger
+                .head(&group(), content("a"), 0, 100 + ECHO_MS)
+                .is_some()
+        );
+    }
+}

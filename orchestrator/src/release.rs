@@ -1,0 +1,81 @@
+//! Verifies a release before it is decided on: signed by a trusted release key, and every
+//! artifact there, so that no device is ever sent to fetch what does not exist.
+
+use std::path::Path;
+
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::VerifiedRelease;
+use hoist_protocol::bundle::Layout;
+use hoist_protocol::envelope::{Kind, PublicKey, open};
+use hoist_protocol::id::Name;
+use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use tokio::io::AsyncReadExt;
+
+use crate::artifacts::ArtifactDirectory;
+
+/// Opens the base64 of a `release-add` and looks for its artifacts.
+///
+/// # Errors
+/// `E_CMD`, `E_SIG`, `E_RELEASE_INVALID` or `E_ARTIFACT`.
+pub(crate) async fn verify(
+    manifest: &str,
+    trusted: &[PublicKey],
+    directory: &ArtifactDirectory,
+) -> Result<VerifiedRelease, Rejection> {
+    let sealed = data_encoding::BASE64.decode(manifest.as_bytes());
+    let sealed = sealed.map_err(|_| {
+        Rejection::new(Code::Command, "the manifest is not base64").field("manifest")
+    })?;
+    let opened = open::<ReleaseManifest>(trusted, Kind::Release, "", &sealed);
+    let manifest = opened
+        .map(|opened| opened.message)
+        .map_err(|error| match error.code() {
+            "E_SIG" => Rejection::new(Code::Signature, error.to_string())
+                .field("manifest")
+                .hint("sign it with the release key that the root document names"),
+            _ => Rejection::new(Code::ReleaseInvalid, error.to_string()).field("manifest"),
+        })?;
+    let mut artifacts = Vec::with_capacity(manifest.artifacts.len());
+    for artifact in &manifest.artifacts {
+        artifacts.push(name_of(artifact, directory).await?);
+    }
+    Ok(VerifiedRelease {
+        sealed,
+        manifest,
+        artifacts,
+    })
+}
+
+async fn name_of(artifact: &ArtifactRef, directory: &ArtifactDirectory) -> Result<Name, Rejection> {
+    let id = artifact.id();
+    if !directory.contains(id) {
+        return Err(Rejection::new(
+            Code::Artifact,
+            format!("artifact {id} has not been uploaded"),
+        ));
+    }
+    let unreadable = |why: String| {
+        Rejection::new(
+            Code::Artifact,
+            format!("artifact {id} cannot be read: {why}"),
+        )
+        .hint("upload it again")
+    };
+    let start = read_start(&directory.path(id))
+        .await
+        .map_err(|error| unreadable(error.to_string()))?;
+    let layout =
+        Layout::read_expected(&start, artifact).map_err(|error| unreadable(error.to_string()))?;
+    Ok(layout.manifest.name)
+}
+
+/// The length and manifest at the start of an artifact file.
+async fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = tokio::fs::File::open(path).await?;
+    let mut start = vec![0; 4];
+    file.read_exact(&mut start).await?;
+    let length = Layout::manifest_bytes(&start).map_err(std::io::Error::other)?;
+    start.resize(4 + length, 0);
+    file.read_exact(&mut start[4..]).await?;
+    Ok(start)
+}

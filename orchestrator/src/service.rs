@@ -1,0 +1,381 @@
+//! The loop: receive a batch, decide, commit, publish the effects, acknowledge. The order
+//! is the promise: nothing is published or acknowledged before it is durable, and a crash
+//! anywhere delivers again what was not acknowledged.
+
+mod effects;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hoist_orchestrator_core::command::Command;
+use hoist_orchestrator_core::error::Code;
+use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::key::MetaKey;
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::id::{RequestId, UserId};
+use hoist_protocol::topic::Topics;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::arrival::{Arrival, Asked, Content};
+use crate::batch::{self, BATCH_MAX};
+use crate::config::{Directory, OrchestratorConfig};
+use crate::http::CommandDoor;
+use crate::mqtt;
+use crate::reconcile::Reconciler;
+use crate::release;
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+use crate::timer::{self, AttendedClock};
+use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver};
+use crate::view::Views;
+
+/// Commands by HTTP waiting for the loop; a client is told to come again beyond it.
+const DOOR_MAX: usize = 64;
+/// How often timers, views and reconcile look by themselves.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two looks at timers and overdue heads.
+const TICKS_OF_TIMERS: u32 = 5;
+/// Ticks after which attended time is persisted even when nothing happens: 10 s.
+const TICKS_OF_ATTENDED: u32 = 100;
+/// Longest wait for the batch at hand when the service is to end.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Why the orchestrator ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The rows cannot be read.
+    #[error("the orchestrator cannot go on")]
+    Rows(#[from] ReadError),
+    /// The connection's task is gone.
+    #[error("the connection to the broker ended for good")]
+    Connection,
+}
+
+/// An orchestrator, ready to run.
+pub struct Orchestrator {
+    config: OrchestratorConfig,
+    store: Arc<dyn Store>,
+    directory: Arc<dyn Directory>,
+    door: mpsc::Receiver<Knock>,
+}
+
+/// A command that came by HTTP.
+struct Knock {
+    user: UserId,
+    request: RequestId,
+    verb: String,
+    body: Vec<u8>,
+    answer_to: oneshot::Sender<Vec<u8>>,
+}
+
+/// The way into the loop for commands by HTTP.
+#[derive(Clone)]
+pub struct Door {
+    knocks: mpsc::Sender<Knock>,
+}
+
+#[async_trait]
+impl CommandDoor for Door {
+    async fn command(
+        &self,
+        user: UserId,
+        request: String,
+        verb: String,
+        body: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let request = match request.parse() {
+            Ok(request) => request,
+            Err(error) => return Some(effects::bad_request(&request, &error)),
+        };
+        let (answer_to, answer) = oneshot::channel();
+        let knock = Knock {
+            user,
+            request,
+            verb,
+            body,
+            answer_to,
+        };
+        self.knocks.send(knock).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Orchestrator {
+    /// An orchestrator and its door for commands by HTTP.
+    #[must_use]
+    pub fn new(
+        config: OrchestratorConfig,
+        store: Arc<dyn Store>,
+        directory: Arc<dyn Directory>,
+    ) -> (Self, Door) {
+        let (knocks, door) = mpsc::channel(DOOR_MAX);
+        let orchestrator = Self {
+            config,
+            store,
+            directory,
+            door,
+        };
+        (orchestrator, Door { knocks })
+    }
+
+    /// Runs until `shutdown`, then ends within five seconds. `ready` says whether all
+    /// subscriptions are granted and every group's head was seen at the broker.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when going on could lose something.
+    pub async fn run(
+        self,
+        ready: watch::Sender<bool>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServiceError> {
+        let topics = Topics::new(self.config.namespace.clone());
+        let incoming = mqtt::connect(self.config.mqtt.clone(), filters(&topics));
+        self.run_on(incoming, ready, shutdown).await
+    }
+
+    /// The same over any transport.
+    pub(crate) async fn run_on(
+        self,
+        mut incoming: IncomingReceiver,
+        ready: watch::Sender<bool>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServiceError> {
+        let mut door = self.door;
+        let mut service =
+            Service::open(self.config, self.store, self.directory, ready.clone()).await?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shutdown = pin!(shutdown);
+        let mut news = Vec::with_capacity(BATCH_MAX);
+        loop {
+            let work = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                _ = tick.tick() => Work::Tick,
+                Some(knock) = door.recv() => Work::Knock(Box::new(knock)),
+                count = incoming.recv_many(&mut news, BATCH_MAX) => {
+                    if count == 0 {
+                        return Err(ServiceError::Connection);
+                    }
+                    Work::News(news.drain(..).collect())
+                }
+            };
+            let step = service.step(work);
+            let mut step = pin!(step);
+            tokio::select! {
+                done = &mut step => done?,
+                () = &mut shutdown => {
+                    // What is not durable by then was not acknowledged either.
+                    let _ = tokio::time::timeout(STOP_MAX, step).await;
+                    break;
+                }
+            }
+        }
+        ready.send_replace(false);
+        Ok(())
+    }
+}
+
+/// What the orchestrator subscribes to: what devices and operators write, and its own
+/// retained topics, to see when somebody overwrites them.
+fn filters(topics: &Topics) -> Vec<String> {
+    let below = [
+        "g/+", "d/+", "r/+", "k/+", "s/+/+", "p/+/+", "i/+/+", "cmd/+/+/+",
+    ];
+    below.iter().map(|below| topics.filter(below)).collect()
+}
+
+enum Work {
+    News(Vec<Incoming>),
+    Knock(Box<Knock>),
+    Tick,
+}
+
+struct Service {
+    config: OrchestratorConfig,
+    store: Arc<dyn Store>,
+    directory: Arc<dyn Directory>,
+    topics: Topics,
+    connection: Option<Arc<dyn Connection>>,
+    reconciler: Reconciler,
+    views: Views,
+    clock: AttendedClock,
+    ticks: u32,
+    /// Events sent since the start.
+    events: u64,
+    ready: watch::Sender<bool>,
+}
+
+impl Service {
+    async fn open(
+        config: OrchestratorConfig,
+        store: Arc<dyn Store>,
+        directory: Arc<dyn Directory>,
+        ready: watch::Sender<bool>,
+    ) -> Result<Self, ReadError> {
+        let topics = Topics::new(config.namespace.clone());
+        let mut txn = Txn::default();
+        let meta = rows::resolve(&*store, &mut txn, |txn| txn.read(&MetaKey)).await?;
+        let reconciler = Reconciler::new(
+            Arc::clone(&store),
+            topics.clone(),
+            config.keys.clone(),
+            config.source.clone(),
+        );
+        Ok(Self {
+            views: Views::new(Arc::clone(&store), topics.clone()),
+            clock: AttendedClock::new(meta.map_or(0, |meta| meta.attended_ms)),
+            config,
+            store,
+            directory,
+            topics,
+            connection: None,
+            reconciler,
+            ticks: 0,
+            events: 0,
+            ready,
+        })
+    }
+
+    async fn step(&mut self, work: Work) -> Result<(), ServiceError> {
+        match work {
+            Work::News(news) => self.news(news).await?,
+            Work::Knock(knock) => {
+                let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
+                self.look_at_release(&mut asked).await;
+                let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
+                arrival.answer_to = Some(knock.answer_to);
+                self.decide(vec![arrival]).await?;
+            }
+            Work::Tick => self.tick().await?,
+        }
+        let now = self.clock.now();
+        self.reconciler.flush(now.unix_ms).await?;
+        self.tell_ready();
+        Ok(())
+    }
+
+    /// News in their order: what came before the end of a connection is decided before it.
+    async fn news(&mut self, news: Vec<Incoming>) -> Result<(), ServiceError> {
+        let mut arrivals = Vec::with_capacity(news.len());
+        for one in news {
+            match one {
+                Incoming::Delivery(delivery) => arrivals.push(self.arrival(delivery).await),
+                Incoming::Connected(connection) => {
+                    self.decide(std::mem::take(&mut arrivals)).await?;
+                    self.connection = Some(Arc::clone(&connection));
+                    self.reconciler.connected(connection);
+                }
+                Incoming::Subscribed => {
+                    self.decide(std::mem::take(&mut arrivals)).await?;
+                    self.subscribed().await?;
+                }
+                Incoming::Disconnected => {
+                    self.decide(std::mem::take(&mut arrivals)).await?;
+                    self.connection = None;
+                    self.reconciler.disconnected();
+                    self.clock.stop();
+                    let input = Input::Disconnected;
+                    self.decide(vec![Arrival::of(Content::Input(input))]).await?;
+                }
+            }
+        }
+        self.decide(arrivals).await
+    }
+
+    async fn subscribed(&mut self) -> Result<(), ServiceError> {
+        self.clock.start();
+        let input = Input::Connected;
+        self.decide(vec![Arrival::of(Content::Input(input))]).await?;
+        self.reconciler.subscribed().await?;
+        self.views.all_changed().await?;
+        tracing::info!("connected to the broker, all subscriptions granted");
+        Ok(())
+    }
+
+    /// What a delivery asks to be decided. Our own topics are reconcile's.
+    async fn arrival(&mut self, delivery: Delivery) -> Arrival {
+        let Ok(topic) = self.topics.parse(&delivery.topic) else {
+            let (device, code) = (None, Code::Topic);
+            let mut arrival = Arrival::of(Content::Input(Input::Refused { device, code }));
+            arrival.receipt = delivery.receipt;
+            return arrival;
+        };
+        if crate::reconcile::is_own(&topic) {
+            let named = self.reconciler.seen(&topic, &delivery);
+            let content = named.map_or(Content::Nothing, |deployment| {
+                Content::Input(Input::SeenDeployment(deployment))
+            });
+            let mut arrival = Arrival::of(content);
+            arrival.receipt = delivery.receipt;
+            return arrival;
+        }
+        let mut arrival = Arrival::delivered(topic, delivery);
+        if let Content::Command(asked) = &mut arrival.content {
+            self.look_at_release(asked).await;
+        }
+        arrival
+    }
+
+    /// For `release-add`: verifies what the core cannot.
+    async fn look_at_release(&self, asked: &mut Asked) {
+        let Ok(Command::ReleaseAdd(add)) = &asked.command else {
+            return;
+        };
+        let keys = &self.config.keys.release;
+        match release::verify(&add.manifest, keys, &self.config.artifacts).await {
+            Ok(verified) => asked.release = Some(verified),
+            Err(rejection) => asked.command = Err(rejection),
+        }
+    }
+
+    /// Decides, commits, publishes, acknowledges: always in this order.
+    async fn decide(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let decided = batch::commit(&*self.store, &*self.directory, &arrivals, now).await?;
+        for (arrival, effects) in arrivals.into_iter().zip(decided) {
+            self.follow(arrival, effects, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), ServiceError> {
+        self.ticks = self.ticks.wrapping_add(1);
+        let now = self.clock.now();
+        if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
+            self.reconciler.review(now.unix_ms);
+            let mut due: Vec<Arrival> = timer::due(&*self.store, now)
+                .await?
+                .into_iter()
+                .map(|timer| Arrival::of(Content::Input(Input::TimerDue(timer))))
+                .collect();
+            if self.ticks.is_multiple_of(TICKS_OF_ATTENDED) {
+                due.push(Arrival::of(Content::Input(Input::Attended)));
+            }
+            self.decide(due).await?;
+        }
+        if let Some(connection) = self.connection.clone() {
+            self.views.publish_due(&*connection, now).await?;
+        }
+        Ok(())
+    }
+
+    fn tell_ready(&self) {
+        let ready = self.clock.runs() && self.reconciler.is_quiet();
+        self.ready.send_if_modified(|before| {
+            // Once ready, only a lost connection makes it not ready: heads that change
+            // are no reason to send anybody away.
+            let now = ready || (*before && self.clock.runs());
+            std::mem::replace(before, now) != now
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! What follows a durable decision: replies, events, views, and word to reconcile; then
+//! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
+
+use hoist_orchestrator_core::command::{Command, JSON_BYTES_MAX};
+use hoist_orchestrator_core::effect::{Effect, Effects, Event};
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::reply::{
+    API_VERSION, DeviceSecrets, ErrorBody, ListResult, Reply, ResultBody, UserResult,
+};
+use hoist_orchestrator_core::time::format_time;
+use hoist_protocol::id::{IdError, RequestId, UserId};
+use hoist_protocol::topic::Topic;
+use tokio::sync::oneshot;
+
+use super::{Service, ServiceError};
+use crate::arrival::Arrival;
+use crate::query;
+use crate::reconcile::Subject;
+use crate::transport::Outgoing;
+
+impl Service {
+    /// Carries out the effects of one arrival, then acknowledges it.
+    pub(super) async fn follow(
+        &mut self,
+        mut arrival: Arrival,
+        effects: Effects,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        for effect in effects {
+            self.carry_out(effect, &mut arrival.answer_to, now).await?;
+        }
+        if let Some(device) = arrival.born {
+            self.reconciler.born(device);
+        }
+        if let Some(topic) = arrival.clear {
+            self.publish(Outgoing::retained(topic, Vec::new())).await;
+        }
+        if let Some(receipt) = arrival.receipt {
+            // A lost connection delivers again; deciding again changes nothing.
+            let _ = receipt.connection.acknowledge(receipt.packet).await;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(
+        &mut self,
+        effect: Effect,
+        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        match effect {
+            Effect::Reply {
+                user,
+                request,
+                answer,
+            } => {
+                let outcome = answer.into_body(|device, issue| DeviceSecrets {
+                    token: self.directory.device_token(device, issue),
+                    root_sha256: data_encoding::HEXLOWER.encode(&self.config.keys.root_sha256),
+                });
+                self.reply(user, request, outcome, answer_to).await;
+            }
+            Effect::Query {
+                user,
+                request,
+                command,
+            } => {
+                let outcome = query::answer(&*self.store, &command, now).await?;
+                self.reply(user, request, outcome, answer_to).await;
+            }
+            Effect::ManageUser {
+                user,
+                request,
+                command,
+            } => {
+                let outcome = self.manage_user(&command);
+                self.reply(user, request, outcome, answer_to).await;
+            }
+            Effect::Event(event) => self.event(&event, now).await,
+            Effect::ViewChanged(view) => self.views.changed(view),
+            Effect::GroupHeadChanged(group) => self.reconciler.changed(Subject::Group(group)),
+            Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
+            Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
+            Effect::Rejected { code, device } => {
+                let device = device.as_ref().map(tracing::field::display);
+                tracing::warn!(code = %code, device, "refused");
+            }
+            Effect::Duplicate => tracing::trace!("known already"),
+        }
+        Ok(())
+    }
+
+    async fn reply(
+        &mut self,
+        user: UserId,
+        request: RequestId,
+        outcome: Result<ResultBody, Rejection>,
+        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+    ) {
+        let payload = json(&request, outcome);
+        match answer_to.take() {
+            // Whoever asked by HTTP and left can ask again under the same id.
+            Some(answer_to) => drop(answer_to.send(payload)),
+            None => {
+                let topic = self.topics.format(&Topic::Reply { user, request });
+                self.publish(Outgoing::passing(topic, payload)).await;
+            }
+        }
+    }
+
+    fn manage_user(&self, command: &Command) -> Result<ResultBody, Rejection> {
+        match command {
+            Command::UserAdd(add) => {
+                self.directory.add_user(add)?;
+                let user = add.user.clone();
+                Ok(ResultBody::User(UserResult { user }))
+            }
+            Command::UserRemove(remove) => {
+                let user: UserId = remove.user.parse().map_err(|error: IdError| {
+                    Rejection::new(Code::Name, error.to_string()).field("user")
+                })?;
+                self.directory.remove_user(&user)?;
+                let user = user.to_string();
+                Ok(ResultBody::User(UserResult { user }))
+            }
+            Command::UserList(page) => query::users(self.directory.list_users(), page)
+                .map(|items: ListResult<_>| ResultBody::Users(items)),
+            _ => Err(Rejection::new(
+                Code::Internal,
+                "this is no command about users",
+            )),
+        }
+    }
+
+    /// An event as a CloudEvent: at most once across a crash; views are the truth.
+    async fn event(&mut self, event: &Event, now: Now) {
+        let kind = event.kind();
+        let Ok(topic) = kind.parse().map(Topic::Event) else {
+            return;
+        };
+        self.events += 1;
+        let body = serde_json::json!({
+            "specversion": "1.0",
+            "id": format!("{}-{}", now.unix_ms, self.events),
+            "source": self.topics.namespace().as_str(),
+            "type": kind,
+            "time": format_time(now.unix_ms),
+            "datacontenttype": "application/json",
+            "data": event,
+        });
+        let topic = self.topics.format(&topic);
+        self.publish(Outgoing::passing(topic, body.to_string().into_bytes()))
+            .await;
+    }
+
+    /// Publishes what nobody waits for twice: without a connection it is dropped, because
+    /// the asker repeats and views are published again on the next connection.
+    async fn publish(&mut self, message: Outgoing) {
+        if let Some(connection) = &self.connection {
+            if connection.publish(message).await.is_err() {
+                self.connection = None;
+            }
+        }
+    }
+}
+
+/// A reply's JSON, never larger than its readers accept.
+fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> {
+    let payload = serde_json::to_vec(&Reply::new(request, outcome)).unwrap_or_default();
+    if !payload.is_empty() && payload.len() <= JSON_BYTES_MAX {
+        return payload;
+    }
+    let detail = format!("the reply would have {} bytes", payload.len());
+    let refused = Rejection::new(Code::Size, detail).hint("ask for fewer items with `limit`");
+    serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
+}
+
+/// The reply to a request whose id is none.
+pub(super) fn bad_request(request: &str, error: &IdError) -> Vec<u8> {
+    let rejection = Rejection::new(Code::Name, error.to_string()).field("request");
+    let body = serde_json::json!({
+        "apiVersion": API_VERSION,
+        "request": request,
+        "ok": false,
+        "error": ErrorBody::from(rejection),
+    });
+    body.to_string().into_bytes()
+}

@@ -1,0 +1,125 @@
+//! Retained JSON for people: at most five a second for each view, and always the last one.
+//! A view is computed when it is published, so that many changes cost one reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::key::Prefix;
+use hoist_orchestrator_core::query;
+use hoist_orchestrator_core::reply::API_VERSION;
+use hoist_orchestrator_core::row::{DeploymentRow, GroupRow};
+use hoist_orchestrator_core::time::format_time;
+use hoist_orchestrator_core::view::HealthView;
+use hoist_protocol::id::DeploymentId;
+use hoist_protocol::topic::{Topic, Topics, View};
+use serde::Serialize;
+
+use crate::query::read;
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+use crate::timer::unix_ms;
+use crate::transport::{Connection, Outgoing};
+
+/// Shortest time between two publishes of one view.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// The views that changed since they were published.
+pub(crate) struct Views {
+    store: Arc<dyn Store>,
+    topics: Topics,
+    changed: BTreeSet<View>,
+    /// When each view went out; entries older than [`PERIOD`] are forgotten.
+    recent: BTreeMap<View, Instant>,
+    started_ms: u64,
+}
+
+impl Views {
+    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics) -> Self {
+        Self {
+            store,
+            topics,
+            changed: BTreeSet::new(),
+            recent: BTreeMap::new(),
+            started_ms: unix_ms(),
+        }
+    }
+
+    /// What a view shows may have changed.
+    pub(crate) fn changed(&mut self, view: View) {
+        self.changed.insert(view);
+    }
+
+    /// Every view may be missing at the broker.
+    pub(crate) async fn all_changed(&mut self) -> Result<(), ReadError> {
+        self.changed.extend([View::Fleet, View::Health]);
+        for (key, _) in rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await? {
+            let group = Prefix::Groups.rest(&key).and_then(|text| text.parse().ok());
+            self.changed.extend(group.map(View::Group));
+        }
+        let prefix = Prefix::Deployments;
+        for (key, _) in rows::all::<DeploymentRow>(&*self.store, &prefix).await? {
+            let number = key.0.strip_prefix(prefix.bytes().0.as_slice());
+            let number = number.and_then(|bytes| bytes.try_into().ok());
+            let id = number.map(|bytes| DeploymentId(u32::from_be_bytes(bytes)));
+            self.changed.extend(id.map(View::Deployment));
+        }
+        Ok(())
+    }
+
+    /// Publishes the changed views that did not go out just now; the others stay changed.
+    pub(crate) async fn publish_due(
+        &mut self,
+        connection: &dyn Connection,
+        now: Now,
+    ) -> Result<(), ReadError> {
+        let at = Instant::now();
+        self.recent
+            .retain(|_, sent| at.duration_since(*sent) < PERIOD);
+        let recent = &self.recent;
+        let due = self
+            .changed
+            .iter()
+            .filter(|view| !recent.contains_key(view));
+        let due: Vec<View> = due.cloned().collect();
+        for view in due {
+            let payload = self.render(&view, now).await?;
+            let topic = self.topics.format(&Topic::View(view.clone()));
+            let message = Outgoing::retained(topic, payload.unwrap_or_default());
+            if connection.publish(message).await.is_err() {
+                // Everything is published again on the next connection.
+                return Ok(());
+            }
+            self.changed.remove(&view);
+            self.recent.insert(view, at);
+        }
+        Ok(())
+    }
+
+    /// A view's JSON, or `None` when what it is about is gone.
+    async fn render(&self, view: &View, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
+        let store = &*self.store;
+        Ok(match view {
+            View::Deployment(id) => {
+                let view = read(store, |reader| query::deployment_view(reader, *id, now)).await?;
+                view.and_then(|view| json(&view))
+            }
+            View::Group(group) => {
+                let view = read(store, |reader| query::group_view(reader, group, now)).await?;
+                view.and_then(|view| json(&view))
+            }
+            View::Fleet => json(&read(store, |reader| query::fleet_view(reader, now)).await?),
+            View::Health => json(&HealthView {
+                api_version: API_VERSION.to_owned(),
+                status: "ok".to_owned(),
+                started_at: format_time(self.started_ms),
+                updated_at: format_time(now.unix_ms),
+            }),
+        })
+    }
+}
+
+fn json(view: &impl Serialize) -> Option<Vec<u8>> {
+    serde_json::to_vec(view).ok()
+}
