@@ -4,3 +4,5 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod machine;
+pub mod record;

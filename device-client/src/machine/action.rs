@@ -1,0 +1,77 @@
+//! What the machine wants done, in this order: everything persisted is durable before
+//! the action after it begins.
+
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
+use hoist_protocol::status::{DeviceStatus, ScriptKind};
+
+use crate::record::{Record, Ring};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Make the record durable before anything after this.
+    Persist(Record),
+    /// Make the ring durable before anything after this.
+    StoreOutcomes(Ring),
+    /// Subscribe to this group's head, now and again, and to no other's (W2).
+    Subscribe(GroupId),
+    /// Keep the DeviceHead just handled, as received (W4).
+    KeepDeviceHead,
+    /// Get and check the manifest of a notice's release.
+    FetchManifest(Notice),
+    /// Keep that manifest: what is started must be finished without the network.
+    KeepRelease(ReleaseId),
+    /// Fetch and prove every artifact of the kept release, or what is missing.
+    Download {
+        /// Whether the signed notice allows an older counter.
+        allow_downgrade: bool,
+    },
+    /// Stop a download that may be running.
+    CancelDownload,
+    /// Run a script.
+    RunScript(ScriptRun),
+    /// Publish the status, in the place of one still waiting (W7).
+    Publish(DeviceStatus),
+    /// Publish what the device is and has.
+    PublishInfo(InfoExtent),
+    /// Reboot the device.
+    Reboot,
+    /// Write the kept release into the inventory.
+    CommitInventory,
+    /// Remove what nothing needs any more.
+    Cleanup,
+}
+
+/// One run of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptRun {
+    /// Of which artifact of the release.
+    pub artifact: u8,
+    /// Which script.
+    pub kind: ScriptKind,
+    /// For which deployment.
+    pub deployment: DeploymentId,
+    /// In which attempt.
+    pub attempt: u32,
+    /// Whether it runs after the update's own reboot.
+    pub boot: BootReason,
+}
+
+/// Why the device was booted last, as a script may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootReason {
+    /// Not by the update.
+    Normal,
+    /// By the update.
+    Update,
+}
+
+/// How much a DeviceInfo says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InfoExtent {
+    /// Only if it differs from what was published in this run of the program.
+    IfChanged,
+    /// Everything, with the stored DeviceHead.
+    Full,
+}

@@ -1,0 +1,136 @@
+//! Going on: after a start, after a wait, and the evidence of a reboot.
+
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{ScriptExit, ScriptKind};
+
+use super::action::{Action, BootReason};
+use super::install::Done;
+use super::state::{Active, Cause, Stage, Then, Work};
+use super::{Machine, Now};
+
+/// Runs of an idempotent script that power cuts may take: more is no accident.
+const CUT_RUNS_MAX: u8 = 5;
+/// How often a reboot that does not come is asked for.
+const REBOOTS_MAX: u8 = 3;
+
+impl Machine {
+    /// Finishes what was started before the restart.
+    pub(super) fn resume(&mut self, _now: Now, out: &mut Vec<Action>) {
+        // Numbers in use after a restart are never those of before.
+        self.persist(out);
+        let Some(job) = self.job() else {
+            out.push(Action::Cleanup);
+            return;
+        };
+        let allow_downgrade = job.allow_downgrade;
+        match job.stage {
+            Stage::Committing => self.finish_commit(out),
+            Stage::Failing { cause, rollback } => self.end_failed(cause, rollback, out),
+            Stage::Fetching
+            | Stage::Waiting
+            | Stage::Script { .. }
+            | Stage::Rebooting { .. }
+            | Stage::RollingBack { .. } => out.push(Action::Download { allow_downgrade }),
+        }
+    }
+
+    /// Everything needed is proven to be on disk: begin, or go on after the cut.
+    pub(super) fn go_on(&mut self, now: Now, out: &mut Vec<Action>) {
+        let current = self.boot;
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        match active.job.stage {
+            Stage::Fetching | Stage::Waiting => self.proceed(Done::Nothing, now, out),
+            Stage::Script { kind, run } => self.cut_off(kind, run, now, out),
+            Stage::Rebooting { boot, .. } if boot != current => {
+                self.proceed(Done::Reboot, now, out);
+            }
+            Stage::Rebooting { boot, asked } if asked < REBOOTS_MAX => {
+                self.reboot(boot, asked + 1, now, out);
+            }
+            Stage::Rebooting { .. } => self.reboot_failed(now, out),
+            Stage::RollingBack { .. } => {
+                self.rollback_done(ScriptExit::Interrupted, Vec::new(), now, out);
+            }
+            Stage::Committing | Stage::Failing { .. } => {}
+        }
+    }
+
+    /// A script was running when the power went.
+    fn cut_off(&mut self, kind: ScriptKind, run: u8, now: Now, out: &mut Vec<Action>) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        let plan = active.script(active.job.artifact, kind);
+        if plan.is_some_and(|plan| plan.idempotent) && run < CUT_RUNS_MAX {
+            self.enter(Stage::Script { kind, run: run + 1 }, out);
+            return self.run_script(kind, BootReason::Normal, out);
+        }
+        let cause = active.cause(Reason::Interrupted, kind, ScriptExit::Interrupted);
+        self.fail_pass(cause, now, out);
+    }
+
+    fn reboot_failed(&mut self, now: Now, out: &mut Vec<Action>) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        let artifact = Some(active.job.artifact);
+        let cause = Cause {
+            reason: Reason::RebootFailed,
+            artifact,
+            script: None,
+        };
+        self.fail_pass(cause, now, out);
+    }
+
+    pub(super) fn work_timer(&mut self, now: Now, out: &mut Vec<Action>) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        if active.is_waiting() && now.unix_ms >= active.job.deadline_ms {
+            let artifact = active.job.artifact;
+            let reason = match active.plans {
+                Some(_) => Reason::TimedOut,
+                None => Reason::DownloadFailed,
+            };
+            out.push(Action::CancelDownload);
+            return match (&active.plans, active.job.attempt.0) {
+                (None, 1..) => self.download_failed(reason, super::Retry::Later, now, out),
+                _ => self.rolled_back(artifact, Cause::plain(reason), Then::GiveUp, now, out),
+            };
+        }
+        if active.wake.is_none_or(|at| at > now.unix_ms) {
+            return;
+        }
+        active.wake = None;
+        match (active.job.stage, &active.plans) {
+            (Stage::Rebooting { .. }, Some(_)) => self.reboot_failed(now, out),
+            (_, Some(_)) => self.go_on(now, out),
+            (_, None) => {
+                let allow_downgrade = active.job.allow_downgrade;
+                self.report(out);
+                out.push(Action::Download { allow_downgrade });
+            }
+        }
+    }
+}
+
+impl Active {
+    fn is_waiting(&self) -> bool {
+        matches!(self.job.stage, Stage::Fetching | Stage::Waiting)
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        let deadline = self.is_waiting().then_some(self.job.deadline_ms);
+        [self.wake, deadline].into_iter().flatten().min()
+    }
+}
+
+impl Machine {
+    /// Whether a deployment is started and not ended.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        matches!(self.work, Work::Active(_))
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens to the machine. Whatever comes from the network is verified before.
+
+use std::sync::Arc;
+
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::ReleaseId;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{DeviceStatus, ScriptExit};
+
+use super::state::ArtifactPlan;
+
+/// Time and randomness of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Device time, Unix milliseconds.
+    pub unix_ms: u64,
+    /// Fresh random bits, for jitter only.
+    pub random: u64,
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The program started: an unfinished deployment goes on.
+    Started,
+    /// A new session with the broker.
+    Connected,
+    /// The session is over.
+    Disconnected,
+    /// The device's own retained status, read when its journal is gone (W5).
+    OwnStatus(DeviceStatus),
+    /// The device's head arrived.
+    DeviceHead(DeviceHead),
+    /// A group's head arrived on the subscription of the current group.
+    GroupHead(GroupHead),
+    /// The manifest asked for by `FetchManifest` arrived and was checked.
+    Manifest {
+        /// Whose.
+        release: ReleaseId,
+        /// What the check said.
+        verdict: Verdict,
+    },
+    /// Percent of all artifacts fetched.
+    DownloadProgress(u8),
+    /// Every artifact is fetched and proven.
+    Downloaded {
+        /// In install order.
+        plans: Arc<[ArtifactPlan]>,
+        /// What the check of the artifacts' own manifests said.
+        verdict: Verdict,
+    },
+    /// An artifact could not be fetched.
+    DownloadFailed {
+        /// Why.
+        reason: Reason,
+        /// Whether time can help (S9).
+        retry: Retry,
+    },
+    /// The script asked for has ended.
+    ScriptDone {
+        /// How.
+        exit: ScriptExit,
+        /// Tail of its output.
+        output: Vec<u8>,
+    },
+    /// A status was acknowledged by the broker; it had this `ended`.
+    Acknowledged {
+        /// Outcomes the status accounted for.
+        ended: u32,
+    },
+    /// The time of `next_timeout` has come.
+    Timer,
+}
+
+/// What a check of a release says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be installed.
+    Fits,
+    /// Everything is installed and verified (S12).
+    Already,
+    /// It must not be installed.
+    Refused(Reason),
+}
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Yes; it uses time, not attempts.
+    Later,
+    /// No.
+    Useless,
+}

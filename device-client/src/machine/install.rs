@@ -1,0 +1,292 @@
+//! Fetching and the way in: pre-install, install, post-install, reboot, verify, artifact
+//! by artifact. Every script's intent is in the journal before it runs (S9).
+
+use std::sync::Arc;
+
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{FinalResult, Outcome};
+use hoist_protocol::status::{Rollback, ScriptExit, ScriptFailure, ScriptKind, Success};
+
+use super::action::{Action, BootReason, ScriptRun};
+use super::event::{Retry, Verdict};
+use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
+use super::{Machine, Now, backoff_ms};
+
+/// Exit code of a script that wants to run later (S9).
+const EXIT_LATER: u8 = 75;
+/// A reboot that has not come by then never will.
+const REBOOT_MS: u64 = 10 * 60 * 1_000;
+
+/// What is done with the artifact at hand.
+#[derive(Clone, Copy)]
+pub(super) enum Done {
+    Nothing,
+    Script(ScriptKind),
+    Reboot,
+}
+
+enum Next {
+    Script(ScriptKind),
+    Reboot,
+    Artifact,
+}
+
+fn next(plan: &ArtifactPlan, done: Done) -> Next {
+    use ScriptKind::{Install, PostInstall, PreInstall, Verify};
+    let after = |done: Option<ScriptKind>| {
+        [PreInstall, Install, PostInstall]
+            .into_iter()
+            .find(|kind| {
+                done.is_none_or(|done| *kind > done) && plan.scripts[*kind as usize].is_some()
+            })
+            .map(Next::Script)
+    };
+    let verify = || match plan.scripts[Verify as usize] {
+        Some(_) => Next::Script(Verify),
+        None => Next::Artifact,
+    };
+    match done {
+        Done::Script(Verify) => Next::Artifact,
+        Done::Reboot => verify(),
+        Done::Nothing => after(None).unwrap_or_else(verify),
+        Done::Script(kind) => {
+            after(Some(kind)).unwrap_or_else(|| if plan.reboot { Next::Reboot } else { verify() })
+        }
+    }
+}
+
+impl Machine {
+    /// Writes a stage and reports it; its effect comes after.
+    pub(super) fn enter(&mut self, stage: Stage, out: &mut Vec<Action>) {
+        if let Some(active) = self.active_mut() {
+            active.job.stage = stage;
+            active.wake = None;
+        }
+        self.persist(out);
+        self.report(out);
+    }
+
+    pub(super) fn downloaded(
+        &mut self,
+        plans: Arc<[ArtifactPlan]>,
+        verdict: Verdict,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        active.percent = 100;
+        active.waits = 0;
+        active.wake = None;
+        active.plans = Some(plans);
+        let fresh = active.job.attempt.0 == 0
+            && active.job.failures == 0
+            && matches!(active.job.stage, Stage::Fetching | Stage::Waiting);
+        match verdict {
+            Verdict::Refused(reason) if fresh => {
+                self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
+            }
+            _ => {
+                self.report(out);
+                self.go_on(now, out);
+            }
+        }
+    }
+
+    pub(super) fn download_failed(
+        &mut self,
+        reason: Reason,
+        retry: Retry,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        let untouched = active.job.attempt.0 == 0;
+        let late = now.unix_ms >= active.job.deadline_ms;
+        if untouched && (retry == Retry::Useless || late) {
+            return self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
+        }
+        if late {
+            // What the way back needs cannot be had: a person must look at this device.
+            let lost = Cause::plain(Reason::RollbackFailed);
+            return self.end_failed(lost, Rollback::Failed, out);
+        }
+        self.wait(now);
+        self.report(out);
+    }
+
+    /// Does what follows in the artifact at hand, or in the next one.
+    pub(super) fn proceed(&mut self, mut done: Done, now: Now, out: &mut Vec<Action>) {
+        loop {
+            let boot = self.boot;
+            let Some(active) = self.active_mut() else {
+                return;
+            };
+            let Some(plans) = active.plans.clone() else {
+                return;
+            };
+            let Some(plan) = plans.get(usize::from(active.job.artifact)) else {
+                return self.commit(out);
+            };
+            match next(plan, done) {
+                Next::Script(kind) => {
+                    if kind == ScriptKind::Install && !active.job.counted {
+                        active.job.counted = true;
+                        active.job.attempt.0 += 1;
+                    }
+                    self.enter(Stage::Script { kind, run: 1 }, out);
+                    let boot = match done {
+                        Done::Reboot => BootReason::Update,
+                        Done::Nothing | Done::Script(_) => BootReason::Normal,
+                    };
+                    return self.run_script(kind, boot, out);
+                }
+                Next::Reboot => return self.reboot(boot, 1, now, out),
+                Next::Artifact => {
+                    active.job.artifact += 1;
+                    done = Done::Nothing;
+                }
+            }
+        }
+    }
+
+    pub(super) fn reboot(
+        &mut self,
+        boot: super::BootId,
+        asked: u8,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        self.enter(Stage::Rebooting { boot, asked }, out);
+        if let Some(active) = self.active_mut() {
+            active.wake = Some(now.unix_ms + REBOOT_MS);
+        }
+        out.push(Action::Reboot);
+    }
+
+    pub(super) fn run_script(&self, kind: ScriptKind, boot: BootReason, out: &mut Vec<Action>) {
+        let Work::Active(active) = &self.work else {
+            return;
+        };
+        let job = &active.job;
+        let artifact = match job.stage {
+            Stage::RollingBack { at, .. } => at,
+            _ => job.artifact,
+        };
+        // A pre-install belongs to the attempt that its install will begin.
+        let attempt = job.attempt.0 + u32::from(!job.counted && kind != ScriptKind::Rollback);
+        let deployment = job.deployment;
+        out.push(Action::RunScript(ScriptRun {
+            artifact,
+            kind,
+            deployment,
+            attempt,
+            boot,
+        }));
+    }
+
+    pub(super) fn script_done(
+        &mut self,
+        exit: ScriptExit,
+        output: Vec<u8>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        match active.job.stage {
+            Stage::RollingBack { .. } => self.rollback_done(exit, output, now, out),
+            Stage::Script { kind, run } => match exit {
+                ScriptExit::Code(0) => self.proceed(Done::Script(kind), now, out),
+                ScriptExit::Code(EXIT_LATER) => {
+                    active.output = output;
+                    let cause = active.cause(Reason::ScriptFailed, kind, exit);
+                    self.put_off(cause, now, out);
+                }
+                _ => self.script_failed(kind, run, exit, output, now, out),
+            },
+            _ => {}
+        }
+    }
+
+    fn script_failed(
+        &mut self,
+        kind: ScriptKind,
+        run: u8,
+        exit: ScriptExit,
+        output: Vec<u8>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        let plan = active.script(active.job.artifact, kind);
+        let late = now.unix_ms >= active.job.deadline_ms;
+        if !late && plan.is_some_and(|plan| run < plan.attempts) {
+            self.enter(Stage::Script { kind, run: run + 1 }, out);
+            return self.run_script(kind, BootReason::Normal, out);
+        }
+        active.output = output;
+        let reason = match exit {
+            ScriptExit::Timeout => Reason::ScriptTimeout,
+            ScriptExit::Interrupted => Reason::Interrupted,
+            ScriptExit::Code(_) | ScriptExit::Signal(_) | ScriptExit::NotStarted => {
+                Reason::ScriptFailed
+            }
+        };
+        let cause = active.cause(reason, kind, exit);
+        self.fail_pass(cause, now, out);
+    }
+
+    fn commit(&mut self, out: &mut Vec<Action>) {
+        self.enter(Stage::Committing, out);
+        self.finish_commit(out);
+    }
+
+    pub(super) fn finish_commit(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::CommitInventory);
+        self.end(FinalResult::Successful(Success::Installed), out);
+    }
+
+    /// Writes the final outcome, forgets the job, and asks what else there is (W2).
+    pub(super) fn end(&mut self, result: FinalResult, out: &mut Vec<Action>) {
+        let Some(job) = self.job() else { return };
+        let outcome = Outcome {
+            deployment: job.deployment,
+            round: job.round,
+            attempt: job.attempt,
+            result,
+        };
+        self.ring.push(outcome);
+        self.work = Work::Idle;
+        out.push(Action::StoreOutcomes(self.ring.clone()));
+        self.persist(out);
+        self.report(out);
+        out.push(Action::Cleanup);
+        out.push(Action::PublishInfo(super::InfoExtent::IfChanged));
+        self.ask_again(out);
+    }
+
+    /// Sets the timer of the next try.
+    pub(super) fn wait(&mut self, now: Now) {
+        if let Some(active) = self.active_mut() {
+            active.wake = Some(now.unix_ms + backoff_ms(active.waits, now.random));
+            active.waits = active.waits.saturating_add(1);
+        }
+    }
+}
+
+impl Active {
+    pub(super) fn cause(&self, reason: Reason, kind: ScriptKind, exit: ScriptExit) -> Cause {
+        Cause {
+            reason,
+            artifact: Some(self.job.artifact),
+            script: Some(ScriptFailure { kind, exit }),
+        }
+    }
+}

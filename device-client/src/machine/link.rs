@@ -1,0 +1,235 @@
+//! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
+
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{Attempt, Generation, ReleaseId, RollCall, Seq};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Rollback, Success};
+
+use super::action::{Action, InfoExtent};
+use super::admit::{choose, is_valid, until_open_ms};
+use super::event::Verdict;
+use super::state::{Active, Cause, Job, Link, Member, Stage, Work};
+use super::{Machine, Now, Starts};
+
+impl Machine {
+    pub(super) fn disconnected(&mut self) {
+        self.link = Link::Offline;
+        // Not started: only a head of the next connection can list it again.
+        if matches!(self.work, Work::Asking(_)) {
+            self.work = Work::Idle;
+        }
+    }
+
+    /// W5: without a journal, numbers go on from what the broker still has.
+    pub(super) fn own_status(&mut self, status: &DeviceStatus, out: &mut Vec<Action>) {
+        if status.seq < self.seq || status.ended < self.ring.ended || self.job().is_some() {
+            return;
+        }
+        self.seq = Seq(status.seq.0.max(self.seq.0));
+        if status.ended > self.ring.ended {
+            self.ring.ended = status.ended;
+            self.ring.outcomes.clone_from(&status.outcomes);
+            self.acked = status.ended;
+        }
+        if let Some(running) = status.running {
+            let failure =
+                super::rollback::failure(Cause::plain(Reason::StateLost), Rollback::Failed);
+            self.ring.push(Outcome {
+                deployment: running.deployment,
+                round: running.round,
+                attempt: running.attempt,
+                result: FinalResult::Failed(failure),
+            });
+        }
+        out.push(Action::StoreOutcomes(self.ring.clone()));
+        self.persist(out);
+    }
+
+    pub(super) fn device_head(&mut self, head: DeviceHead, now: Now, out: &mut Vec<Action>) {
+        if self
+            .own
+            .as_ref()
+            .is_some_and(|own| head.generation < own.generation)
+        {
+            return;
+        }
+        let first = matches!(self.link, Link::Joining);
+        let moved = self.own.as_ref().is_none_or(|own| own.group != head.group);
+        if moved {
+            // Generations and roll calls are each group's own.
+            self.generation = Generation::default();
+            self.group_roll = RollCall::default();
+        }
+        let asked = head.roll_call != self.device_roll;
+        self.device_roll = head.roll_call;
+        if self.own.as_ref() != Some(&head) {
+            out.push(Action::KeepDeviceHead);
+        }
+        let group = head.group.clone();
+        self.own = Some(head);
+        if first {
+            self.report_again(out);
+            out.push(Action::PublishInfo(InfoExtent::IfChanged));
+        }
+        if asked {
+            self.persist(out);
+            self.answer_roll_call(out);
+        }
+        if first || moved {
+            self.link = Link::Member(Member::default());
+            if matches!(self.work, Work::Asking(_)) {
+                self.work = Work::Idle;
+            }
+            out.push(Action::Subscribe(group));
+        } else {
+            self.consider(now, out);
+        }
+    }
+
+    pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
+        // A lower generation is a replay (row 29).
+        if head.generation < self.generation {
+            return;
+        }
+        let Link::Member(member) = &mut self.link else {
+            return;
+        };
+        let roll = (head.roll_call, head.spread_s);
+        self.generation = head.generation;
+        member.head = Some(head);
+        member.wake = None;
+        if roll.0 != self.group_roll {
+            self.group_roll = roll.0;
+            self.persist(out);
+            match u64::from(roll.1) * 1_000 {
+                0 => self.answer_roll_call(out),
+                spread_ms => self.answer_ms = Some(now.unix_ms + now.random % spread_ms),
+            }
+        }
+        self.end_if_superseded(out);
+        if let Work::Asking(wanted) = &self.work {
+            let listed = match &self.link {
+                Link::Member(Member {
+                    head: Some(head), ..
+                }) => head.notices.contains(wanted),
+                _ => false,
+            };
+            if listed {
+                return;
+            }
+            self.work = Work::Idle;
+        }
+        self.consider(now, out);
+    }
+
+    /// Takes the head's word away and asks for it again: it may have changed while waiting.
+    pub(super) fn ask_again(&mut self, out: &mut Vec<Action>) {
+        if let (Link::Member(member), Some(own)) = (&mut self.link, &self.own) {
+            *member = Member {
+                head: None,
+                wake: None,
+                waited: true,
+            };
+            out.push(Action::Subscribe(own.group.clone()));
+        }
+    }
+
+    /// Begins what is listed, admitted and due, if nothing is at work.
+    fn consider(&mut self, now: Now, out: &mut Vec<Action>) {
+        let (Work::Idle, Starts::Allowed, Some(own)) = (&self.work, self.starts, &self.own) else {
+            return;
+        };
+        let Link::Member(member) = &mut self.link else {
+            return;
+        };
+        let Some(head) = &member.head else { return };
+        if !is_valid(head, now.unix_ms) {
+            return;
+        }
+        let Some(notice) = choose(head, &self.device, own, &self.ring) else {
+            return;
+        };
+        let closed_ms = until_open_ms(&notice.policy.windows, now.unix_ms);
+        let spread_ms = match u64::from(head.spread_s) * 1_000 {
+            spread_ms if !member.waited && spread_ms > 0 => now.random % spread_ms,
+            _ => 0,
+        };
+        if closed_ms > 0 || spread_ms > 0 {
+            member.wake = Some(now.unix_ms + closed_ms + spread_ms);
+            return;
+        }
+        member.waited = false;
+        let notice = notice.clone();
+        self.work = Work::Asking(notice.clone());
+        out.push(Action::FetchManifest(notice));
+    }
+
+    pub(super) fn manifest(
+        &mut self,
+        release: ReleaseId,
+        verdict: Verdict,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Work::Asking(notice) = &self.work else {
+            return;
+        };
+        if notice.release != release {
+            return;
+        }
+        let job = Job {
+            deployment: notice.deployment,
+            release,
+            round: notice.round,
+            attempts: notice.policy.attempts,
+            deadline_ms: now.unix_ms + u64::from(notice.policy.timeout_s) * 1_000,
+            allow_downgrade: notice.policy.allow_downgrade,
+            attempt: Attempt(0),
+            failures: 0,
+            counted: false,
+            artifact: 0,
+            stage: Stage::Fetching,
+        };
+        let allow_downgrade = job.allow_downgrade;
+        self.work = Work::Active(Box::new(Active::new(job)));
+        match verdict {
+            Verdict::Fits => {
+                out.push(Action::KeepRelease(release));
+                self.persist(out);
+                self.report(out);
+                out.push(Action::Download { allow_downgrade });
+            }
+            Verdict::Already => self.end(FinalResult::Successful(Success::Already), out),
+            Verdict::Refused(reason) => {
+                self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
+            }
+        }
+    }
+
+    /// S11: while nothing is installed, a newer deployment in the place of this one ends
+    /// it. Absent and replaced look alike to a device; ending early harms nothing then.
+    fn end_if_superseded(&mut self, out: &mut Vec<Action>) {
+        let (
+            Work::Active(active),
+            Link::Member(Member {
+                head: Some(head), ..
+            }),
+            Some(own),
+        ) = (&self.work, &self.link, &self.own)
+        else {
+            return;
+        };
+        let job = &active.job;
+        let begun = job.attempt.0 > 0 || !matches!(job.stage, Stage::Fetching | Stage::Waiting);
+        let listed = head
+            .notices
+            .iter()
+            .any(|notice| notice.deployment == job.deployment);
+        let newer = choose(head, &self.device, own, &self.ring)
+            .is_some_and(|notice| notice.deployment > job.deployment);
+        if !begun && !listed && newer {
+            out.push(Action::CancelDownload);
+            self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The device's update machine: what happens to it goes in as events, what it wants done
+//! comes out as actions. Pure: no I/O, no clock, no randomness, no threads. The agent,
+//! `hoist sim` and the simulator drive the same machine.
+
+mod action;
+mod admit;
+mod boot;
+mod event;
+mod install;
+mod link;
+mod report;
+mod retry;
+mod rollback;
+mod state;
+
+pub use action::{Action, BootReason, InfoExtent, ScriptRun};
+pub use event::{Event, Now, Retry, Verdict};
+pub use retry::backoff_ms;
+pub use state::{ArtifactPlan, BootId, Cause, Job, ScriptPlan, Stage, Then};
+
+use hoist_protocol::head::DeviceHead;
+use hoist_protocol::id::{DeviceId, Generation, RollCall, Seq};
+use hoist_protocol::status::DeviceStatus;
+
+use crate::record::{Record, Ring};
+use state::{Active, Link, Work};
+
+/// What a machine starts from.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// This device.
+    pub device: DeviceId,
+    /// The running boot.
+    pub boot: BootId,
+    /// The journal; absent at the very first start.
+    pub record: Option<Record>,
+    /// The outcome ring.
+    pub ring: Ring,
+    /// The stored DeviceHead.
+    pub device_head: Option<DeviceHead>,
+}
+
+/// Whether the machine may start deployments (the agent's `hold` file).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starts {
+    /// It may.
+    Allowed,
+    /// What is started is finished, nothing new begins.
+    Vetoed,
+}
+
+/// One device.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    device: DeviceId,
+    boot: BootId,
+    ring: Ring,
+    /// Last used status number, and the first that is not reserved.
+    seq: Seq,
+    reserved: Seq,
+    acked: u32,
+    generation: Generation,
+    device_roll: RollCall,
+    group_roll: RollCall,
+    own: Option<DeviceHead>,
+    link: Link,
+    work: Work,
+    starts: Starts,
+    last: Option<DeviceStatus>,
+    reported_ms: u64,
+    answer_ms: Option<u64>,
+}
+
+impl Machine {
+    /// A machine that continues from what was kept. Give it [`Event::Started`] first.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let record = setup.record.unwrap_or_default();
+        // The outcome is written before the journal forgets the job (S15).
+        let ended =
+            |job: &Job| {
+                setup.ring.outcomes.iter().any(|outcome| {
+                    outcome.deployment == job.deployment && outcome.round >= job.round
+                })
+            };
+        let work = match record.job {
+            Some(job) if !ended(&job) => Work::Active(Box::new(Active::new(job))),
+            _ => Work::Idle,
+        };
+        Self {
+            device: setup.device,
+            boot: setup.boot,
+            ring: setup.ring,
+            seq: record.reserved,
+            reserved: record.reserved,
+            acked: record.acked,
+            generation: record.generation,
+            device_roll: record.device_roll,
+            group_roll: record.group_roll,
+            own: setup.device_head,
+            link: Link::Offline,
+            work,
+            starts: Starts::Allowed,
+            last: None,
+            reported_ms: 0,
+            answer_ms: None,
+        }
+    }
+
+    /// Takes an event and says what to do about it.
+    #[must_use = "the machine counts on its actions being done"]
+    pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let mut out = Vec::new();
+        let out = &mut out;
+        match event {
+            Event::Started => self.resume(now, out),
+            Event::Connected => self.link = Link::Joining,
+            Event::Disconnected => self.disconnected(),
+            Event::OwnStatus(status) => self.own_status(&status, out),
+            Event::DeviceHead(head) => self.device_head(head, now, out),
+            Event::GroupHead(head) => self.group_head(head, now, out),
+            Event::Manifest { release, verdict } => self.manifest(release, verdict, now, out),
+            Event::DownloadProgress(percent) => self.progress(percent, now, out),
+            Event::Downloaded { plans, verdict } => self.downloaded(plans, verdict, now, out),
+            Event::DownloadFailed { reason, retry } => {
+                self.download_failed(reason, retry, now, out)
+            }
+            Event::ScriptDone { exit, output } => self.script_done(exit, output, now, out),
+            Event::Acknowledged { ended } => self.acknowledged(ended),
+            Event::Timer => self.timer(now, out),
+        }
+        std::mem::take(out)
+    }
+
+    /// Vetoes or allows new starts; a veto lifted takes effect with the next head.
+    pub fn set_starts(&mut self, starts: Starts, now: Now) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.starts != starts {
+            self.starts = starts;
+            self.ask_again(&mut out);
+            let _ = now;
+        }
+        out
+    }
+
+    /// When [`Event::Timer`] is due, Unix ms.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<u64> {
+        let link = match &self.link {
+            Link::Member(member) => member.wake,
+            Link::Offline | Link::Joining => None,
+        };
+        let work = match &self.work {
+            Work::Active(active) => active.next_timeout(),
+            Work::Idle | Work::Asking(_) => None,
+        };
+        [link, work, self.answer_ms].into_iter().flatten().min()
+    }
+
+    /// The outcomes so far.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The started deployment, if any.
+    #[must_use]
+    pub fn job(&self) -> Option<&Job> {
+        match &self.work {
+            Work::Active(active) => Some(&active.job),
+            Work::Idle | Work::Asking(_) => None,
+        }
+    }
+
+    /// The DeviceHead it obeys.
+    #[must_use]
+    pub fn own_head(&self) -> Option<&DeviceHead> {
+        self.own.as_ref()
+    }
+
+    fn active_mut(&mut self) -> Option<&mut Active> {
+        match &mut self.work {
+            Work::Active(active) => Some(active),
+            Work::Idle | Work::Asking(_) => None,
+        }
+    }
+
+    fn timer(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.answer_ms.is_some_and(|at| at <= now.unix_ms) {
+            self.answer_ms = None;
+            self.answer_roll_call(out);
+        }
+        if let Link::Member(member) = &self.link
+            && member.wake.is_some_and(|at| at <= now.unix_ms)
+        {
+            self.ask_again(out);
+        }
+        self.work_timer(now, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

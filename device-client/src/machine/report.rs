@@ -1,0 +1,133 @@
+//! What the device says of its work (W5, W7), and the journal's record.
+
+use hoist_protocol::id::Seq;
+use hoist_protocol::status::{DeviceStatus, Progress, Step};
+
+use super::action::{Action, InfoExtent};
+use super::state::{Active, Stage, Work};
+use super::{Machine, Now};
+use crate::record::Record;
+
+/// Status numbers reserved by one write: a flash page lasts 64 statuses, and a restart
+/// skips at most as many.
+const SEQ_BLOCK: u64 = 64;
+/// W7: progress is reported at most every 10 percent or 30 seconds.
+const PROGRESS_PERCENT: u8 = 10;
+const PROGRESS_MS: u64 = 30_000;
+
+impl Machine {
+    /// Writes the record; whatever follows in the actions may rely on it.
+    pub(super) fn persist(&mut self, out: &mut Vec<Action>) {
+        self.reserved = Seq(self.seq.0 + SEQ_BLOCK);
+        out.push(Action::Persist(Record {
+            reserved: self.reserved,
+            acked: self.acked,
+            generation: self.generation,
+            device_roll: self.device_roll,
+            group_roll: self.group_roll,
+            job: self.job().cloned(),
+        }));
+    }
+
+    /// Publishes if there is something new to say.
+    pub(super) fn report(&mut self, out: &mut Vec<Action>) {
+        let status = self.status(self.acked);
+        let same = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.running == status.running && last.ended == status.ended);
+        if !same {
+            self.publish(status, out);
+        }
+    }
+
+    /// W7: the last status again, at the start of a session.
+    pub(super) fn report_again(&mut self, out: &mut Vec<Action>) {
+        match self.last.clone() {
+            Some(last) => out.push(Action::Publish(last)),
+            None => self.report(out),
+        }
+    }
+
+    /// W6: everything, under a new number.
+    pub(super) fn answer_roll_call(&mut self, out: &mut Vec<Action>) {
+        let status = self.status(0);
+        self.publish(status, out);
+        out.push(Action::PublishInfo(InfoExtent::Full));
+    }
+
+    pub(super) fn progress(&mut self, percent: u8, now: Now, out: &mut Vec<Action>) {
+        let reported = match self.last.as_ref().and_then(|last| last.running) {
+            Some(Progress {
+                step: Step::Downloading(percent),
+                ..
+            }) => percent,
+            _ => 0,
+        };
+        let due = now.unix_ms >= self.reported_ms + PROGRESS_MS;
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        active.percent = percent.min(100);
+        active.waits = 0;
+        if percent >= reported.saturating_add(PROGRESS_PERCENT) || due {
+            self.reported_ms = now.unix_ms;
+            self.report(out);
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, ended: u32) {
+        let ended = ended.min(self.ring.ended);
+        if ended > self.acked {
+            self.acked = ended;
+            self.ring.drop_output(ended);
+        }
+    }
+
+    fn status(&self, acked: u32) -> DeviceStatus {
+        DeviceStatus {
+            seq: self.seq,
+            ended: self.ring.ended,
+            running: match &self.work {
+                Work::Active(active) => Some(active.progress()),
+                Work::Idle | Work::Asking(_) => None,
+            },
+            outcomes: self.ring.since(acked).to_vec(),
+        }
+    }
+
+    fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
+        if self.seq.0 + 1 >= self.reserved.0 {
+            self.persist(out);
+        }
+        self.seq = Seq(self.seq.0 + 1);
+        status.seq = self.seq;
+        self.last = Some(status.clone());
+        out.push(Action::Publish(status));
+    }
+}
+
+impl Active {
+    fn progress(&self) -> Progress {
+        Progress {
+            deployment: self.job.deployment,
+            round: self.job.round,
+            attempt: self.job.attempt,
+            step: self.step(),
+        }
+    }
+
+    fn step(&self) -> Step {
+        match self.job.stage {
+            Stage::Waiting => Step::Retrying,
+            Stage::Fetching if self.wake.is_some() => Step::Retrying,
+            Stage::Fetching if self.plans.is_some() => Step::Downloaded,
+            Stage::Fetching => Step::Downloading(self.percent),
+            Stage::Rebooting { .. } => Step::Rebooting,
+            Stage::Script { .. }
+            | Stage::RollingBack { .. }
+            | Stage::Committing
+            | Stage::Failing { .. } => Step::Installing,
+        }
+    }
+}
