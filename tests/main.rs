@@ -10,4 +10,5 @@ mod demo;
 mod deploy;
 mod restart;
 mod serve;
+mod simulation;
 mod wire_budget;

@@ -34,6 +34,8 @@ struct Session {
 /// Retained messages and sessions.
 #[derive(Default)]
 pub struct Broker {
+    /// Rises with every publish.
+    pub version: u64,
     retained: BTreeMap<String, Vec<u8>>,
     sessions: BTreeMap<Party, Session>,
 }
@@ -51,22 +53,33 @@ impl Broker {
 
     /// Subscribes, and delivers what is retained.
     pub fn subscribe(&mut self, party: &Party, filter: &str) {
-        let Some(session) = self.sessions.get_mut(party) else { return };
+        let Some(session) = self.sessions.get_mut(party) else {
+            return;
+        };
         if !session.filters.iter().any(|known| known == filter) {
             session.filters.push(filter.to_owned());
         }
         for (topic, payload) in &self.retained {
             if matches(filter, topic) {
-                session.queues.entry(topic.clone()).or_default().push_back(payload.clone());
+                session
+                    .queues
+                    .entry(topic.clone())
+                    .or_default()
+                    .push_back(payload.clone());
             }
         }
     }
 
     /// Publishes a retained message; an empty one clears the topic.
     pub fn publish(&mut self, topic: &str, payload: Vec<u8>) {
+        self.version += 1;
         for session in self.sessions.values_mut() {
             if session.filters.iter().any(|filter| matches(filter, topic)) {
-                session.queues.entry(topic.to_owned()).or_default().push_back(payload.clone());
+                session
+                    .queues
+                    .entry(topic.to_owned())
+                    .or_default()
+                    .push_back(payload.clone());
             }
         }
         if payload.is_empty() {
@@ -80,9 +93,15 @@ impl Broker {
     /// [`Broker::acknowledge`]: taking it twice is the duplicate of QoS 1.
     pub fn peek(&self, party: &Party, rng: &mut Rng) -> Option<Message> {
         let queues = &self.sessions.get(party)?.queues;
-        let waiting: Vec<_> = queues.iter().filter(|(_, queue)| !queue.is_empty()).collect();
+        let waiting: Vec<_> = queues
+            .iter()
+            .filter(|(_, queue)| !queue.is_empty())
+            .collect();
         let (topic, queue) = waiting.get(rng.usize(0..waiting.len().max(1)))?;
-        Some(Message { topic: (*topic).clone(), payload: queue.front()?.clone() })
+        Some(Message {
+            topic: (*topic).clone(),
+            payload: queue.front()?.clone(),
+        })
     }
 
     /// Takes the front message of a topic away from a party's queue.
@@ -96,7 +115,9 @@ impl Broker {
 
     /// Whether nothing is on its way to anybody.
     pub fn is_quiet(&self) -> bool {
-        self.sessions.values().all(|session| session.queues.values().all(VecDeque::is_empty))
+        self.sessions
+            .values()
+            .all(|session| session.queues.values().all(VecDeque::is_empty))
     }
 
     /// What is retained on a topic.
@@ -106,8 +127,13 @@ impl Broker {
 
     /// Every retained topic that a filter matches.
     pub fn retained_matching(&self, filter: &str) -> Vec<(&str, &[u8])> {
-        let matching = self.retained.iter().filter(|(topic, _)| matches(filter, topic));
-        matching.map(|(topic, payload)| (topic.as_str(), payload.as_slice())).collect()
+        let matching = self
+            .retained
+            .iter()
+            .filter(|(topic, _)| matches(filter, topic));
+        matching
+            .map(|(topic, payload)| (topic.as_str(), payload.as_slice()))
+            .collect()
     }
 
     /// Restarts with nothing: every retained message and session is gone.

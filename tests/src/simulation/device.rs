@@ -103,7 +103,10 @@ impl Device {
         self.head = None;
         broker.connect(self.party());
         self.publish_presence(broker, PresenceState::Online);
-        let info = DeviceInfo { public_key: Some(self.public_key()), ..DeviceInfo::default() };
+        let info = DeviceInfo {
+            public_key: Some(self.public_key()),
+            ..DeviceInfo::default()
+        };
         broker.publish(&self.topic(Topic::Info), encode(&info));
         if self.seq > 0 {
             self.report(broker);
@@ -120,7 +123,10 @@ impl Device {
     }
 
     fn publish_presence(&self, broker: &mut Broker, state: PresenceState) {
-        let presence = Presence { state, session: SessionCounter(self.session) };
+        let presence = Presence {
+            state,
+            session: SessionCounter(self.session),
+        };
         broker.publish(&self.topic(Topic::Presence), encode(&presence));
     }
 
@@ -146,11 +152,14 @@ impl Device {
     }
 
     fn called(&mut self, topic: &str, roll_call: RollCall) -> bool {
-        self.roll_calls.insert(topic.to_owned(), roll_call).is_some_and(|old| old != roll_call)
+        self.roll_calls
+            .insert(topic.to_owned(), roll_call)
+            .is_some_and(|old| old != roll_call)
     }
 
     fn receive_device_head(&mut self, message: &Message, broker: &mut Broker) {
-        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<DeviceHead>(&message.payload) else {
+        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<DeviceHead>(&message.payload)
+        else {
             return;
         };
         if !self.accept(&message.topic, head.generation) {
@@ -161,7 +170,10 @@ impl Device {
             self.head = None;
         }
         self.group = Some(head.group.clone());
-        broker.subscribe(&self.party(), &Topics::default().format(&Topic::GroupHead(head.group)));
+        broker.subscribe(
+            &self.party(),
+            &Topics::default().format(&Topic::GroupHead(head.group)),
+        );
         if self.called(&message.topic, head.roll_call) {
             self.answer_all = true;
             self.report(broker);
@@ -169,7 +181,8 @@ impl Device {
     }
 
     fn receive_group_head(&mut self, message: &Message, broker: &mut Broker) {
-        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<GroupHead>(&message.payload) else {
+        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<GroupHead>(&message.payload)
+        else {
             return;
         };
         if !self.accept(&message.topic, head.generation) {
@@ -195,7 +208,9 @@ impl Device {
             let deployment = notice.deployment;
             let over = self.finals.get(&deployment);
             let again = over.is_none_or(|(round, success)| !success && *round < notice.round);
-            again && !self.holds.contains(&deployment) && notice.audience.admits(deployment, &self.id)
+            again
+                && !self.holds.contains(&deployment)
+                && notice.audience.admits(deployment, &self.id)
         });
         open.min_by_key(|notice| notice.deployment)
     }
@@ -205,7 +220,11 @@ impl Device {
         let Some(mut running) = self.running.take() else {
             if let Some(notice) = self.next_notice().cloned() {
                 self.started.entry(notice.deployment).or_default();
-                self.running = Some(Running { notice, attempt: 0, step: Step::Downloading(0) });
+                self.running = Some(Running {
+                    notice,
+                    attempt: 0,
+                    step: Step::Downloading(0),
+                });
                 self.report(broker);
             }
             return;
@@ -221,7 +240,9 @@ impl Device {
                 Step::Installing
             }
             Step::Installing if rng.u8(..) < 40 => Step::Rebooting,
-            Step::Installing | Step::Rebooting if rng.u8(..) < 60 && more_attempts => Step::Retrying,
+            Step::Installing | Step::Rebooting if rng.u8(..) < 60 && more_attempts => {
+                Step::Retrying
+            }
             Step::Installing | Step::Rebooting => {
                 let success = rng.u8(..) < 215;
                 self.end(&running, success);
@@ -234,7 +255,9 @@ impl Device {
     }
 
     fn end(&mut self, running: &Running, success: bool) {
-        let Notice { deployment, round, .. } = running.notice;
+        let Notice {
+            deployment, round, ..
+        } = running.notice;
         let result = if success {
             FinalResult::Successful(Success::Installed)
         } else {
@@ -247,7 +270,12 @@ impl Device {
             })
         };
         self.finals.insert(deployment, (round, success));
-        self.ring.push_back(Outcome { deployment, round, attempt: Attempt(running.attempt), result });
+        self.ring.push_back(Outcome {
+            deployment,
+            round,
+            attempt: Attempt(running.attempt),
+            result,
+        });
         if self.ring.len() > OUTCOMES_MAX {
             self.ring.pop_front();
         }
@@ -261,15 +289,29 @@ impl Device {
             return;
         }
         self.seq += 1;
-        let count = if self.answer_all { self.ring.len() } else { self.unacknowledged };
-        let outcomes = self.ring.iter().skip(self.ring.len() - count).cloned().collect();
+        let count = if self.answer_all {
+            self.ring.len()
+        } else {
+            self.unacknowledged
+        };
+        let outcomes = self
+            .ring
+            .iter()
+            .skip(self.ring.len() - count)
+            .cloned()
+            .collect();
         let running = self.running.as_ref().map(|running| Progress {
             deployment: running.notice.deployment,
             round: running.notice.round,
             attempt: Attempt(running.attempt),
             step: running.step,
         });
-        let status = DeviceStatus { seq: Seq(self.seq), ended: self.ended, running, outcomes };
+        let status = DeviceStatus {
+            seq: Seq(self.seq),
+            ended: self.ended,
+            running,
+            outcomes,
+        };
         broker.publish(&self.topic(Topic::Status), encode(&status));
         self.unacknowledged = 0;
         self.answer_all = false;

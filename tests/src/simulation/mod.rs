@@ -3,3 +3,6 @@
 
 pub mod broker;
 pub mod device;
+pub mod invariants;
+pub mod server;
+pub mod world;
