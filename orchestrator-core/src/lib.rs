@@ -28,3 +28,6 @@ pub mod time;
 pub mod timer;
 pub mod txn;
 pub mod view;
+
+#[cfg(test)]
+mod scenario_tests;

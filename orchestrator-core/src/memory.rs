@@ -74,7 +74,7 @@ impl MemoryRows {
     }
 
     /// Every key and value that starts with a prefix, in order.
-    pub fn scan(&self, prefix: &Key) -> impl Iterator<Item = (&Key, &[u8])> {
+    pub fn scan<'a>(&'a self, prefix: &Key) -> impl Iterator<Item = (&'a Key, &'a [u8])> + use<'a> {
         let prefix = prefix.clone();
         self.rows
             .range(prefix.clone()..)

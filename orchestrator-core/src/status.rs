@@ -111,7 +111,6 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     /// The deployment and the device's record in it, or a refusal (bad-inputs row 32).
-    #[expect(clippy::type_complexity, reason = "two rows read together")]
     fn find(
         &mut self,
         row: &DeviceRow,

@@ -1,0 +1,289 @@
+//! The rules of the design, driven through the one door with rows in memory.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::access::Role;
+use hoist_protocol::admission::Audience;
+use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{
+    Attempt, DeploymentId, DeviceId, Generation, Round, Seq, SessionCounter, sha256,
+};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use hoist_protocol::status::{
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, ScriptExit, ScriptFailure,
+    ScriptKind, Step, Success,
+};
+
+use crate::command::{
+    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceList, DeviceRef, GroupRef, Limit, Page,
+    ReleaseAdd,
+};
+use crate::counter::{Totals, recount};
+use crate::effect::{Effect, Effects};
+use crate::error::Code;
+use crate::input::{CommandInput, Input, Now, SignatureEvidence, VerifiedRelease};
+use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, Key, Prefix, RecordKey, RequestKey};
+use crate::memory::MemoryRows;
+use crate::query;
+use crate::reply::{AbortResult, Answer, DeploymentState, ResultBody, StatusWord};
+use crate::row::{EndReason, RecordRow, RecordState};
+use crate::timer::{GRACE_MS, SETTLE_MS, TimerKind};
+use crate::txn::{Txn, Undecided};
+use crate::view::{Counts, DeploymentView};
+
+/// A server's core with two clocks, driven by a test.
+struct World {
+    rows: MemoryRows,
+    now: Now,
+    requests: u32,
+    effects: Effects,
+}
+
+impl World {
+    /// A group `eu` with these devices, and the release `fw@1.0.0`.
+    fn with_devices(devices: &[&str]) -> Self {
+        let now = Now {
+            unix_ms: 1_800_000_000_000,
+            attended_ms: 0,
+        };
+        let mut world = Self {
+            rows: MemoryRows::default(),
+            now,
+            requests: 0,
+            effects: Vec::new(),
+        };
+        world.tell(Input::Connected);
+        world.pass(SETTLE_MS);
+        world.order(Command::GroupCreate(GroupRef { group: "eu".into() }));
+        world.add_release("fw", "1.0.0", &["app"]);
+        for device in devices {
+            world.add_device(device);
+        }
+        world
+    }
+
+    fn tell(&mut self, input: Input) -> Effects {
+        self.effects = self.rows.decide(&input, self.now).unwrap();
+        self.effects.clone()
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.unix_ms += ms;
+        self.now.attended_ms += ms;
+    }
+
+    fn fire_due(&mut self) -> Effects {
+        let due = self.rows.due(self.now);
+        due.into_iter()
+            .flat_map(|timer| self.tell(Input::TimerDue(timer)))
+            .collect()
+    }
+
+    fn input(&mut self, command: Command) -> CommandInput {
+        self.requests += 1;
+        CommandInput {
+            user: "alice".parse().unwrap(),
+            role: Some(Role::Admin),
+            groups: Vec::new(),
+            request: format!("r{}", self.requests).parse().unwrap(),
+            body_hash: sha256(format!("{command:?}").as_bytes()),
+            command: Ok(command),
+            release: None,
+        }
+    }
+
+    fn order(&mut self, command: Command) -> Answer {
+        let input = self.input(command);
+        self.send(input)
+    }
+
+    fn send(&mut self, input: CommandInput) -> Answer {
+        let effects = self.tell(Input::Command(Box::new(input)));
+        let answer = effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply { answer, .. } => Some(answer),
+            _ => None,
+        });
+        answer.expect("every command of these tests is answered at once")
+    }
+
+    fn add_release(&mut self, name: &str, version: &str, artifacts: &[&str]) -> Answer {
+        let mut input = self.input(Command::ReleaseAdd(ReleaseAdd {
+            manifest: format!("{name}@{version}:{artifacts:?}"),
+        }));
+        input.release = Some(verified(name, version, artifacts));
+        self.send(input)
+    }
+
+    fn add_device(&mut self, device: &str) -> Answer {
+        self.order(Command::DeviceAdd(DeviceAdd {
+            device: device.into(),
+            group: Some("eu".into()),
+            ..DeviceAdd::default()
+        }))
+    }
+
+    fn deploy(&mut self, release: &str) -> DeploymentId {
+        self.deploy_as(deploy(release))
+    }
+
+    fn deploy_as(&mut self, deploy: Deploy) -> DeploymentId {
+        match self.order(Command::Deploy(deploy)) {
+            Answer::Deployed { items, .. } => items[0].deployment,
+            other => panic!("not deployed: {other:?}"),
+        }
+    }
+
+    fn abort(&mut self, id: DeploymentId) -> AbortResult {
+        let abort = Abort {
+            deployment: id.0,
+            reason: None,
+            dry_run: false,
+        };
+        match self.order(Command::Abort(abort)) {
+            Answer::Aborted(result) => result,
+            other => panic!("not aborted: {other:?}"),
+        }
+    }
+
+    fn say(&mut self, device: &str, status: DeviceStatus) -> Effects {
+        self.tell(Input::Status {
+            device: device.parse().unwrap(),
+            status,
+            evidence: SignatureEvidence::Valid,
+        })
+    }
+
+    fn record(&self, id: DeploymentId, device: &str) -> Option<RecordRow> {
+        let key = RecordKey(id, device.parse().unwrap());
+        self.rows.read(&key).unwrap()
+    }
+
+    fn view(&self, id: DeploymentId) -> DeploymentView {
+        let now = self.now;
+        let view = self
+            .rows
+            .query(|reader| Ok(query::deployment_view(reader, id, now)?.ok_or(())));
+        view.unwrap().unwrap()
+    }
+
+    fn roll_call(&self, device: &str) -> u32 {
+        let key = DeviceKey(device.parse().unwrap());
+        self.rows.read(&key).unwrap().unwrap().roll_call.0
+    }
+
+    fn listed(&self) -> Vec<DeploymentId> {
+        let mut txn = Txn::default();
+        let group = "eu".parse().unwrap();
+        let (row, deployments) = loop {
+            match crate::desired::read_group(&txn, &group) {
+                Ok(found) => break found.unwrap(),
+                Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let head = crate::desired::group_head(&row, &deployments, Generation(1));
+        let everyone = |audience| audience == Audience::EVERYONE;
+        assert!(head.notices.iter().all(|notice| everyone(notice.audience)));
+        head.notices.iter().map(|n| n.deployment).collect()
+    }
+
+    fn answer(&self, command: &Command) -> ResultBody {
+        let answer = self
+            .rows
+            .query(|reader| query::answer(reader, command, self.now));
+        answer.unwrap().unwrap()
+    }
+}
+
+fn verified(name: &str, version: &str, artifacts: &[&str]) -> VerifiedRelease {
+    let refs = artifacts.iter().map(|artifact| ArtifactRef {
+        size: 10,
+        hash: sha256(format!("{artifact}{version}").as_bytes()),
+    });
+    VerifiedRelease {
+        sealed: vec![1, 2, 3],
+        manifest: ReleaseManifest {
+            name: name.parse().unwrap(),
+            version: version.into(),
+            counter: 1,
+            floor: 0,
+            device_types: Vec::new(),
+            attributes: Vec::new(),
+            artifacts: refs.collect(),
+        },
+        artifacts: artifacts.iter().map(|a| a.parse().unwrap()).collect(),
+    }
+}
+
+fn deploy(release: &str) -> Deploy {
+    Deploy {
+        release: release.into(),
+        group: Some("eu".into()),
+        ..Deploy::default()
+    }
+}
+
+fn working(seq: u64, id: DeploymentId, step: Step) -> DeviceStatus {
+    DeviceStatus {
+        seq: Seq(seq),
+        ended: 0,
+        running: Some(Progress {
+            deployment: id,
+            round: Round(0),
+            attempt: Attempt(1),
+            step,
+        }),
+        outcomes: Vec::new(),
+    }
+}
+
+fn done(seq: u64, id: DeploymentId) -> DeviceStatus {
+    ended(seq, id, FinalResult::Successful(Success::Installed))
+}
+
+fn failed(seq: u64, id: DeploymentId) -> DeviceStatus {
+    let failure = Failure {
+        reason: Reason::ScriptFailed,
+        artifact: Some(0),
+        script: Some(ScriptFailure {
+            kind: ScriptKind::Verify,
+            exit: ScriptExit::Code(1),
+        }),
+        rollback: Rollback::Succeeded,
+        output: b"no such sensor".to_vec(),
+    };
+    ended(seq, id, FinalResult::Failed(failure))
+}
+
+fn ended(seq: u64, id: DeploymentId, result: FinalResult) -> DeviceStatus {
+    DeviceStatus {
+        seq: Seq(seq),
+        ended: 1,
+        running: None,
+        outcomes: vec![Outcome {
+            deployment: id,
+            round: Round(0),
+            attempt: Attempt(1),
+            result,
+        }],
+    }
+}
+
+fn refusal(answer: &Answer) -> Option<Code> {
+    match answer {
+        Answer::Refused(rejection) => Some(rejection.code),
+        _ => None,
+    }
+}
+
+fn rejects(effects: &[Effect], wanted: Code) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Rejected { code, .. } if *code == wanted))
+}
+
+mod commands;
+mod deployments;
+mod statuses;

@@ -1,0 +1,207 @@
+use super::*;
+
+#[test]
+fn a_deployment_reaches_members_and_later_joiners_until_aborted() {
+    // S1, S5
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy("fw@1.0.0");
+    assert_eq!(world.listed(), [id]);
+    world.say("d1", working(1, id, Step::Downloading(0)));
+    world.say("d1", done(2, id));
+    world.say("d2", done(1, id));
+    assert!(world.view(id).settled);
+    assert_eq!(world.view(id).state, DeploymentState::Active);
+    world.add_device("d3");
+    let view = world.view(id);
+    assert!(!view.settled);
+    let counts = Counts {
+        members: 3,
+        pending: 1,
+        in_progress: 0,
+        successful: 2,
+        failed: 0,
+    };
+    assert_eq!(view.counts, counts);
+}
+
+#[test]
+fn abort_takes_it_off_the_head_and_says_what_it_means() {
+    // S4, S5, W2
+    let mut world = World::with_devices(&["d1", "d2", "d3"]);
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", working(1, id, Step::Installing));
+    world.say("d2", failed(1, id));
+    let result = world.abort(id);
+    assert_eq!(
+        (result.never_start, result.finishing, result.unaffected),
+        (1, 1, 1)
+    );
+    assert_eq!(world.listed(), []);
+    // The device in progress finishes; members that join later are not counted.
+    world.add_device("d4");
+    world.say("d1", done(2, id));
+    let view = world.view(id);
+    assert_eq!((view.counts.members, view.counts.successful), (3, 1));
+    assert!(view.settled);
+    assert_eq!(view.reason.as_deref(), Some("operator"));
+}
+
+#[test]
+fn a_device_that_started_before_it_saw_the_abort_finishes() {
+    // bad-inputs row 37
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy("fw@1.0.0");
+    assert_eq!(world.abort(id).never_start, 2);
+    world.say("d1", working(1, id, Step::Installing));
+    world.say("d1", done(2, id));
+    let counts = world.view(id).counts;
+    assert_eq!((counts.pending, counts.successful), (1, 1));
+}
+
+#[test]
+fn the_same_deploy_twice_is_the_same_deployment() {
+    // bad-inputs row 39
+    let mut world = World::with_devices(&[]);
+    let first = world.deploy("fw@1.0.0");
+    assert_eq!(world.deploy("fw@1.0.0"), first);
+    let other = Deploy {
+        attempts: Some(7),
+        ..deploy("fw@1.0.0")
+    };
+    assert_ne!(world.deploy_as(other), first);
+}
+
+#[test]
+fn a_covering_deployment_supersedes_and_an_overlapping_one_is_refused() {
+    // S11
+    let mut world = World::with_devices(&["d1"]);
+    world.add_release("fw", "2.0.0", &["app", "config"]);
+    world.add_release("mix", "1.0.0", &["config", "extra"]);
+    let first = world.deploy("fw@1.0.0");
+    let second = world.deploy("fw@2.0.0");
+    assert_eq!(world.listed(), [second]);
+    let row = world.rows.read(&DeploymentKey(first)).unwrap().unwrap();
+    assert_eq!(row.end.unwrap().reason, EndReason::Superseded);
+    let answer = world.order(Command::Deploy(deploy("mix@1.0.0")));
+    assert_eq!(refusal(&answer), Some(Code::Conflict));
+    assert_eq!(world.listed(), [second]);
+}
+
+#[test]
+fn a_ninth_active_deployment_is_refused() {
+    // bad-inputs row 44
+    let mut world = World::with_devices(&[]);
+    for n in 0..9 {
+        let name = format!("r{n}");
+        world.add_release(&name, "1", &[&format!("a{n}")]);
+        let answer = world.order(Command::Deploy(deploy(&format!("{name}@1"))));
+        let full = refusal(&answer) == Some(Code::HeadFull);
+        assert_eq!(full, n == 8, "{answer:?}");
+    }
+    assert_eq!(world.listed().len(), 8);
+}
+
+#[test]
+fn unknown_releases_and_groups_are_refused_and_an_empty_group_is_not() {
+    // bad-inputs row 39
+    let mut world = World::with_devices(&[]);
+    let answer = world.order(Command::Deploy(deploy("fw@9")));
+    assert_eq!(refusal(&answer), Some(Code::Release));
+    let nowhere = Deploy {
+        group: Some("us".into()),
+        ..deploy("fw@1.0.0")
+    };
+    let answer = world.order(Command::Deploy(nowhere));
+    assert_eq!(refusal(&answer), Some(Code::Group));
+    world.deploy("fw@1.0.0");
+}
+
+#[test]
+fn a_scheduled_deployment_is_listed_only_from_its_start() {
+    // S2
+    let mut world = World::with_devices(&["d1"]);
+    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let id = world.deploy_as(Deploy {
+        start: Some(start),
+        ..deploy("fw@1.0.0")
+    });
+    assert_eq!(world.listed(), []);
+    world.pass(30_000);
+    world.fire_due();
+    assert_eq!(world.listed(), []);
+    world.pass(30_000);
+    world.fire_due();
+    assert_eq!(world.listed(), [id]);
+}
+
+#[test]
+fn a_deployment_completes_at_its_end_time() {
+    // S10
+    let mut world = World::with_devices(&["d1"]);
+    let until = crate::time::format_time(world.now.unix_ms + 60_000);
+    let id = world.deploy_as(Deploy {
+        limit: Some(Limit {
+            devices: None,
+            until: Some(until),
+        }),
+        ..deploy("fw@1.0.0")
+    });
+    world.pass(60_000);
+    world.fire_due();
+    assert_eq!(world.listed(), []);
+    assert_eq!(world.view(id).reason.as_deref(), Some("end-time"));
+}
+
+#[test]
+fn a_limit_on_devices_is_refused_by_name_rather_than_guessed() {
+    let mut world = World::with_devices(&["d1"]);
+    let limited = Deploy {
+        limit: Some(Limit {
+            devices: Some(1),
+            until: None,
+        }),
+        ..deploy("fw@1.0.0")
+    };
+    let answer = world.order(Command::Deploy(limited));
+    assert_eq!(refusal(&answer), Some(Code::NotYet));
+}
+
+#[test]
+fn all_successful_completes_only_when_asked_to_and_true() {
+    // S1
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy_as(Deploy {
+        complete_when: Some(CompleteWhen::AllSuccessful),
+        ..deploy("fw@1.0.0")
+    });
+    world.say("d1", done(1, id));
+    assert_eq!(world.view(id).state, DeploymentState::Active);
+    world.say("d2", done(1, id));
+    assert_eq!(world.view(id).state, DeploymentState::Completed);
+    assert_eq!(world.listed(), []);
+}
+
+#[test]
+fn generations_rise_even_when_the_clock_falls() {
+    // W1
+    let next = |previous, now| crate::desired::next_generation(previous, now);
+    assert_eq!(next(None, 5), Generation(5));
+    assert_eq!(next(Some(Generation(9)), 5), Generation(10));
+}
+
+#[test]
+fn a_removed_device_leaves_the_counts_and_keeps_its_record() {
+    // S14
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", done(1, id));
+    world.order(Command::DeviceRemove(DeviceRef {
+        device: "d1".into(),
+    }));
+    let counts = world.view(id).counts;
+    assert_eq!((counts.members, counts.pending), (1, 1));
+    assert!(world.record(id, "d1").is_some());
+    world.add_device("d1");
+    let counts = world.view(id).counts;
+    assert_eq!((counts.members, counts.pending), (2, 1));
+}
