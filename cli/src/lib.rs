@@ -23,6 +23,10 @@ mod private_file;
 mod random;
 mod rate;
 mod release;
+mod demo;
+mod lock;
+mod serve;
+mod server;
 mod settings;
 mod status;
 mod upload;
@@ -90,6 +94,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Device(command) => device::run(context, command).await,
         Command::Group(command) => group::run(context, command).await,
         Command::User(command) => user::run(context, command).await,
+        Command::Serve(_) => serve::serve(context).await,
+        Command::Demo(demo) => demo::demo(context, &demo).await,
         _ => Ok(exit::OK),
     }
 }

@@ -1,18 +1,49 @@
-//! How the front door and HTTP see `users.toml`.
+//! Who there is, as the broker, HTTP and the orchestrator ask: people by `users.toml`,
+//! devices by the token key.
 
 use std::sync::Arc;
 
-use hoist_broker_config::credentials::{self, People, TokenCredentials, TokenKey};
+use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
+use hoist_orchestrator::config::{Directory, Rights};
 use hoist_orchestrator::http::Bearers;
+use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
-use hoist_protocol::id::{DeviceId, Namespace, UserId};
+use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
 
-use crate::keys::Keys;
-use crate::users::Users;
+use crate::users::{User, Users, UsersError, decode_hash};
 
-impl People for Users {
+/// The people and devices of one server.
+pub(crate) struct Registry {
+    namespace: Namespace,
+    key: TokenKey,
+    users: Users,
+}
+
+impl Registry {
+    pub(crate) fn new(namespace: Namespace, token_key: [u8; 32], users: Users) -> Self {
+        Self {
+            namespace,
+            key: TokenKey::new(token_key),
+            users,
+        }
+    }
+
+    /// Who may come in; the orchestrator by `service_token`.
+    pub(crate) fn credentials(self: &Arc<Self>, service_token: &str) -> TokenCredentials {
+        TokenCredentials {
+            namespace: self.namespace.clone(),
+            key: self.key.clone(),
+            service_token_sha256: credentials::hash_user_token(service_token),
+            people: Arc::clone(self) as Arc<dyn People>,
+        }
+    }
+}
+
+impl People for Registry {
     fn user(&self, name: &UserId) -> Option<credentials::User> {
-        let user = self.find(name)?;
+        let user = self.users.find(name)?;
         Some(credentials::User {
             role: user.role,
             groups: user.groups,
@@ -26,29 +57,125 @@ impl People for Users {
     }
 }
 
-impl Bearers for Users {
+impl Bearers for Registry {
     fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
         let hash = credentials::hash_user_token(token);
-        let user = self
-            .list()
-            .into_iter()
-            .find(|user| user.token_sha256 == hash)?;
+        let user = self.users.list().into_iter().find(|user| user.token_sha256 == hash)?;
         Some((user.name, user.role))
     }
 }
 
-/// Who may come in: people by `users.toml`, devices by the token key, the orchestrator
-/// by `service_token`.
-pub(crate) fn credentials(
-    namespace: &Namespace,
-    keys: &Keys,
-    users: Arc<Users>,
-    service_token: &str,
-) -> TokenCredentials {
-    TokenCredentials {
-        namespace: namespace.clone(),
-        key: TokenKey::new(keys.token),
-        service_token_sha256: credentials::hash_user_token(service_token),
-        people: users,
+impl Directory for Registry {
+    fn rights_of(&self, user: &UserId) -> Option<Rights> {
+        let user = self.users.find(user)?;
+        Some(Rights {
+            role: user.role,
+            groups: user.groups,
+        })
+    }
+
+    fn device_token(&self, device: &DeviceId, issue: u32) -> String {
+        self.key.device_token(&self.namespace, device, issue)
+    }
+
+    fn add_user(&self, user: &UserAdd) -> Result<(), Rejection> {
+        self.users.add(parse(user)?).map_err(|error| rejection(&error))
+    }
+
+    fn remove_user(&self, user: &UserId) -> Result<(), Rejection> {
+        self.users.remove(user).map_err(|error| rejection(&error))
+    }
+
+    fn list_users(&self) -> Vec<UserItem> {
+        let item = |user: User| UserItem {
+            user: user.name.to_string(),
+            role: user.role,
+            groups: user.groups.iter().map(ToString::to_string).collect(),
+        };
+        self.users.list().into_iter().map(item).collect()
+    }
+}
+
+fn parse(user: &UserAdd) -> Result<User, Rejection> {
+    let name = |field: &str, error: &dyn std::error::Error| {
+        Rejection::new(Code::Name, error.to_string()).field(field)
+    };
+    if user.user == SERVICE_USER {
+        return Err(Rejection::new(Code::UserExists, format!("{SERVICE_USER} is the server itself")));
+    }
+    let groups: Result<Vec<GroupId>, Rejection> = user
+        .groups
+        .iter()
+        .map(|group| group.parse().map_err(|error| name("groups", &error)))
+        .collect();
+    Ok(User {
+        name: user.user.parse().map_err(|error| name("user", &error))?,
+        role: user.role,
+        groups: groups?,
+        token_sha256: decode_hash(&user.token_sha256).ok_or_else(|| {
+            Rejection::new(Code::Command, "a token hash is 64 hex digits").field("tokenSha256")
+        })?,
+    })
+}
+
+fn rejection(error: &UsersError) -> Rejection {
+    let code = match error {
+        UsersError::Exists { .. } => Code::UserExists,
+        UsersError::Unknown { .. } => Code::User,
+        UsersError::File(_) => Code::Internal,
+    };
+    Rejection::new(code, crate::failure::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> (tempfile::TempDir, Registry) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        let admin = User {
+            name: "admin".parse().unwrap(),
+            role: Role::Admin,
+            groups: Vec::new(),
+            token_sha256: credentials::hash_user_token("secret"),
+        };
+        Users::create(&path, admin).unwrap();
+        let users = Users::open(&path).unwrap();
+        (dir, Registry::new(Namespace::default(), [7; 32], users))
+    }
+
+    fn asked(user: &str, hash: &str) -> UserAdd {
+        UserAdd {
+            user: user.into(),
+            role: Role::Viewer,
+            groups: Vec::new(),
+            token_sha256: hash.into(),
+        }
+    }
+
+    #[test]
+    fn a_user_added_may_come_in_with_its_token_and_is_gone_when_removed() {
+        let (_dir, registry) = registry();
+        let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
+        registry.add_user(&asked("vera", &hash)).unwrap();
+        let vera: UserId = "vera".parse().unwrap();
+        assert_eq!(registry.user_of("token"), Some((vera.clone(), Role::Viewer)));
+        assert_eq!(registry.list_users().len(), 2);
+        registry.remove_user(&vera).unwrap();
+        assert_eq!(registry.user_of("token"), None);
+        assert_eq!(registry.remove_user(&vera).unwrap_err().code, Code::User);
+    }
+
+    #[test]
+    fn a_bad_name_a_bad_hash_and_the_servers_own_name_are_refused() {
+        // bad-inputs row 71
+        let (_dir, registry) = registry();
+        let hash = "00".repeat(32);
+        let code = |user: &str, hash: &str| registry.add_user(&asked(user, hash)).unwrap_err().code;
+        assert_eq!(code("a b", &hash), Code::Name);
+        assert_eq!(code("vera", "abc"), Code::Command);
+        assert_eq!(code("admin", &hash), Code::UserExists);
+        assert_eq!(code(SERVICE_USER, &hash), Code::UserExists);
     }
 }

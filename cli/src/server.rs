@@ -6,14 +6,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
+use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
+use hoist_orchestrator::http::{self, HttpState};
+use hoist_orchestrator::mqtt::MqttLogin;
+use hoist_orchestrator::service::Orchestrator;
+use hoist_orchestrator::store::sled::SledStore;
 use hoist_protocol::id::{Generation, Namespace};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::data_dir::{Announced, DataDir, ReadyFile};
+use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
 use crate::failure::Failure;
-use crate::people;
+use crate::lock::Lock;
+use crate::people::Registry;
 use crate::user::random_token;
+
+/// A server that is not ready by then never will be.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
+const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
+/// For the broker to say goodbye to its clients.
+const BROKER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a head with notices is valid (W2).
+const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The first root document.
+const ROOT_NUMBER: u32 = 1;
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -28,4 +50,218 @@ pub(crate) struct ServerConfig {
     pub(crate) grace: Duration,
     /// No timer fires this soon after connecting (S7).
     pub(crate) settle: Duration,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    data_dir: DataDir,
+    mqtt: String,
+    http: String,
+    announced: Option<Announced>,
+    broker: EmbeddedBroker,
+    stop: watch::Sender<bool>,
+    /// Orchestrator and HTTP; each says why it ended.
+    parts: JoinSet<Failure>,
+    /// Last, so that nobody else comes in before everything else is closed.
+    _lock: Lock,
+}
+
+impl Server {
+    /// Starts everything and returns once it is ready for devices and operators.
+    ///
+    /// # Errors
+    /// `E_LOCKED`, `E_RECOVER`, `E_SECRET`, `E_CONFIG`, `E_DATA_DIR`, `E_STORE`, `E_PORT`,
+    /// or `E_SERVER` for one that does not become ready.
+    pub(crate) async fn start(config: ServerConfig) -> Result<Self, Failure> {
+        let data_dir = DataDir::new(&config.data_dir);
+        data_dir.create()?;
+        let lock = Lock::take(data_dir.root())?;
+        let opened = data_dir.open(
+            &config.namespace,
+            now(),
+            config.mqtt,
+            config.http,
+            |path| SledStore::open(path).map_err(|error| Failure::because("E_STORE", "the store cannot be used", &error)
+                .help("restore a backup of the data directory; nothing was changed")),
+        )?;
+        let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
+            .map_err(|error| Failure::because("E_DATA_DIR", "artifacts", &error))?;
+        let listener = listen(config.http).await?;
+        let http_address = listener
+            .local_addr()
+            .map_err(|error| Failure::because("E_PORT", config.http, &error))?;
+        let Opened { keys, store, users } = opened;
+        let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
+        let service_token = random_token()?;
+        let door = FrontDoorConfig {
+            listen: config.mqtt,
+            namespace: config.namespace.clone(),
+            limits: Limits::default(),
+        };
+        let broker = EmbeddedBroker::start(door, Arc::new(registry.credentials(&service_token)))
+            .await
+            .map_err(|error| broker_failure(&error))?;
+        let address = broker.local_addr();
+        let orchestrator = OrchestratorConfig {
+            mqtt: MqttLogin {
+                host: address.ip().to_string(),
+                port: address.port(),
+                client_id: SERVICE_USER.to_owned(),
+                user: SERVICE_USER.to_owned(),
+                token: service_token,
+            },
+            namespace: config.namespace,
+            keys: Keys {
+                orchestrator: keys.orchestrator,
+                release: keys.release,
+                root: keys.root,
+                root_number: ROOT_NUMBER,
+                root_sha256: keys.root_sha256,
+            },
+            artifacts: artifacts.clone(),
+            source: None,
+            grace: config.grace,
+            settle: config.settle,
+            head_validity: HEAD_VALIDITY,
+        };
+        let directory = Arc::clone(&registry) as Arc<dyn Directory>;
+        let (orchestrator, door) = Orchestrator::new(orchestrator, Arc::new(store), directory);
+        let stop = watch::Sender::new(false);
+        let (ready, is_ready) = watch::channel(false);
+        let state = HttpState {
+            artifacts,
+            bearers: registry,
+            commands: Arc::new(door),
+            ready: is_ready.clone(),
+        };
+        let mut server = Self {
+            mqtt: format!("mqtt://{address}"),
+            http: format!("http://{http_address}"),
+            data_dir,
+            announced: None,
+            broker,
+            parts: JoinSet::new(),
+            stop,
+            _lock: lock,
+        };
+        let run = orchestrator.run(ready, stopped(&server.stop));
+        server.parts.spawn(async { ended("the orchestrator", run.await) });
+        let serve = http::serve(listener, state, stopped(&server.stop));
+        server.parts.spawn(async { ended("HTTP", serve.await) });
+        match server.become_ready(is_ready).await {
+            Ok(()) => Ok(server),
+            Err(failure) => {
+                server.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Waits until everything works, proves it, and says so.
+    async fn become_ready(&mut self, mut is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
+        let ready = tokio::time::timeout(READY_TIMEOUT, is_ready.wait_for(|ready| *ready));
+        tokio::select! {
+            failure = self.failed() => return Err(failure),
+            ready = ready => {
+                if !matches!(ready, Ok(Ok(_))) {
+                    let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
+                    return Err(Failure::new("E_SERVER", what)
+                        .help("look at the log; HOIST_LOG=debug says more"));
+                }
+            }
+        }
+        self.broker
+            .self_probe()
+            .await
+            .map_err(|error| Failure::because("E_SERVER", "the broker does not work", &error))?;
+        self.data_dir.update_client(&self.mqtt, &self.http)?;
+        let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
+        self.announced = Some(self.data_dir.announce(&ready)?);
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
+    /// `mqtt://host:port`
+    pub(crate) fn mqtt(&self) -> &str {
+        &self.mqtt
+    }
+
+    /// `http://host:port`
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.root()
+    }
+
+    /// Waits until a part ends by itself, and says why. Cancel-safe.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        match self.parts.join_next().await {
+            Some(Ok(failure)) => failure,
+            Some(Err(error)) => Failure::because("E_SERVER", "a part of the server ended", &error),
+            None => Failure::new("E_SERVER", "the server has ended"),
+        }
+    }
+
+    /// Stops accepting, lets what was begun be committed, and ends within five seconds.
+    /// Returns the bytes of MQTT that devices and broker exchanged.
+    pub(crate) async fn stop(mut self) -> u64 {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        drop(self.announced.take());
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.stop.send_replace(true);
+        let all = async { while self.parts.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, all).await.is_err() {
+            // A long download; its device resumes it.
+            tracing::warn!("not everything ended in time");
+        }
+        let device_bytes = self.broker.stats().device_bytes;
+        let _ = tokio::time::timeout(BROKER_STOP_TIMEOUT, self.broker.stop()).await;
+        device_bytes
+    }
+}
+
+/// Why a part ended that never ends by itself.
+fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
+    match result {
+        Ok(()) => Failure::new("E_SERVER", format!("{part} ended")),
+        Err(error) => Failure::because("E_SERVER", format!("{part} ended"), &error),
+    }
+}
+
+/// Completes once the server is to stop.
+fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stop = stop.subscribe();
+    async move {
+        // A sender that is gone means the same.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => port_taken("--http", address),
+        _ => Failure::because("E_PORT", format!("cannot listen on {address}"), &error),
+    })
+}
+
+fn broker_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::PortTaken { address } => port_taken("--mqtt", *address),
+        StartError::Listen { .. } => Failure::because("E_PORT", "the broker cannot start", error),
+    }
+}
+
+fn port_taken(flag: &str, address: SocketAddr) -> Failure {
+    Failure::new("E_PORT", format!("{address} is in use by another program"))
+        .help(format!("stop that program, or choose another address with {flag}; port 0 takes a free one"))
+}
+
+fn now() -> Generation {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    Generation(u64::try_from(millis).unwrap_or(u64::MAX))
 }

@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use hoist_orchestrator_core::command::{DeploymentRef, Verb};
+use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::view::{Counts, DeploymentView};
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::args::Status;
 use crate::client::Client;
@@ -18,36 +18,6 @@ use crate::deployment::SHAPE;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format};
-
-/// Counts of a deployment, as in its view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
-    pub(crate) members: u64,
-    pub(crate) pending: u64,
-    pub(crate) in_progress: u64,
-    pub(crate) successful: u64,
-    pub(crate) failed: u64,
-}
-
-impl Counts {
-    /// Reads the counts of a view.
-    pub(crate) fn of(view: &Value) -> Self {
-        let count = |name: &str| view["counts"][name].as_u64().unwrap_or(0);
-        Self {
-            members: count("members"),
-            pending: count("pending"),
-            in_progress: count("inProgress"),
-            successful: count("successful"),
-            failed: count("failed"),
-        }
-    }
-
-    /// Members with a final status.
-    pub(crate) fn ended(&self) -> u64 {
-        self.successful + self.failed
-    }
-}
 
 /// `hoist status`
 pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Failure> {
@@ -62,7 +32,7 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
         )
         .await?;
     let last = match status.watch {
-        false => Some(shown),
+        false => Some(parse(shown)?),
         true => {
             let watch = watch(&mut client, status.deployment, Progress::new());
             match status.timeout {
@@ -85,7 +55,11 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     };
     match context.format() {
         Format::Table | Format::Wide => print(&format!("{}\n", summary(&view)))?,
-        _ => print(&output::one(context.format(), &SHAPE, &view))?,
+        format => {
+            let item = serde_json::to_value(&view)
+                .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the view", &error))?;
+            print(&output::one(format, &SHAPE, &item))?;
+        }
     }
     Ok(if status.watch {
         exit_of(&view)
@@ -99,13 +73,13 @@ async fn watch(
     client: &mut Client,
     deployment: u32,
     mut progress: Progress,
-) -> Result<Value, Failure> {
+) -> Result<DeploymentView, Failure> {
     let view = View::Deployment(DeploymentId(deployment));
     let topic = client.topics().format(&Topic::View(view));
     client.watch(&topic).await?;
     loop {
         let (_, payload) = client.next_message().await?;
-        let view: Value = serde_json::from_slice(&payload)
+        let view = serde_json::from_slice(&payload)
             .map_err(|error| Failure::because("E_REPLY", format!("the view on {topic}"), &error))?;
         progress.show(&view);
         if is_final(&view) {
@@ -115,55 +89,51 @@ async fn watch(
     }
 }
 
-/// Whether nothing is left to wait for.
-pub(crate) fn is_final(view: &Value) -> bool {
-    view["settled"] == Value::Bool(true)
-        || matches!(view["state"].as_str(), Some("aborted" | "completed"))
+fn parse(shown: serde_json::Value) -> Result<DeploymentView, Failure> {
+    serde_json::from_value(shown)
+        .map_err(|error| Failure::because("E_REPLY", "the answer to deployment-show", &error))
 }
 
-fn exit_of(view: &Value) -> u8 {
-    if view["state"] == "aborted" {
+/// Whether nothing is left to wait for.
+pub(crate) fn is_final(view: &DeploymentView) -> bool {
+    view.settled
+        || matches!(view.state, DeploymentState::Aborted | DeploymentState::Completed)
+}
+
+fn exit_of(view: &DeploymentView) -> u8 {
+    if view.state == DeploymentState::Aborted {
         return exit::ABORTED;
     }
-    if Counts::of(view).failed > 0 {
+    if view.counts.failed > 0 {
         return exit::FAILED_DEVICES;
     }
     exit::OK
 }
 
 /// One line that says it all.
-pub(crate) fn summary(view: &Value) -> String {
-    let counts = Counts::of(view);
-    let mut line = format!(
-        "deployment {} {} -> {}: {}",
-        view["deployment"],
-        view["release"].as_str().unwrap_or("?"),
-        view["group"].as_str().unwrap_or("?"),
-        view["state"].as_str().unwrap_or("?"),
-    );
-    if view["settled"] == Value::Bool(true) {
-        line.push_str(", settled");
-    }
-    line.push_str(&format!(
-        ", {} of {} successful, {} failed, {} in progress, {} pending",
-        counts.successful, counts.members, counts.failed, counts.in_progress, counts.pending
-    ));
-    let reasons: Vec<String> = view["failures"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|failure| {
-            format!(
-                "{} {}",
-                failure["count"],
-                failure["reason"].as_str().unwrap_or("?")
-            )
-        })
+fn summary(view: &DeploymentView) -> String {
+    let state = match view.state {
+        DeploymentState::Scheduled => "scheduled",
+        DeploymentState::Active => "active",
+        DeploymentState::Completed => "completed",
+        DeploymentState::Aborted => "aborted",
+    };
+    let Counts { members, pending, in_progress, successful, failed } = view.counts;
+    let settled = if view.settled { ", settled" } else { "" };
+    let reasons: Vec<String> = view
+        .failures
+        .iter()
+        .map(|failure| format!("{} {}", failure.count, failure.reason))
         .collect();
-    if !reasons.is_empty() {
-        line.push_str(&format!(" ({})", reasons.join(", ")));
-    }
-    line
+    let reasons = match reasons.as_slice() {
+        [] => String::new(),
+        reasons => format!(" ({})", reasons.join(", ")),
+    };
+    format!(
+        "deployment {} {} -> {}: {state}{settled}, {successful} of {members} successful, {failed} failed{reasons}, \
+         {in_progress} in progress, {pending} pending",
+        view.deployment, view.release, view.group
+    )
 }
 
 /// Where changes are shown: on standard error.
@@ -184,12 +154,12 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    fn show(&mut self, view: &Value) {
-        let counts = Counts::of(view);
+    fn show(&mut self, view: &DeploymentView) {
+        let counts = view.counts;
         match self {
             Self::Bar(bar) => {
-                bar.set_length(counts.members);
-                bar.set_position(counts.ended());
+                bar.set_length(u64::from(counts.members));
+                bar.set_position(u64::from(counts.successful + counts.failed));
                 bar.set_message(format!(
                     "{} failed, {} in progress",
                     counts.failed, counts.in_progress
@@ -215,10 +185,17 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn view(state: &str, settled: bool, failed: u64) -> Value {
-        json!({"deployment": 1, "release": "hello@1.1.0", "group": "eu", "state": state, "settled": settled,
-               "counts": {"members": 25, "pending": 0, "inProgress": 0, "successful": 25 - failed, "failed": failed},
-               "failures": [{"reason": "script-failed", "count": failed}]})
+    fn view(state: &str, settled: bool, failed: u32) -> DeploymentView {
+        parse(json!({
+            "apiVersion": "hoist/v1", "deployment": 1, "release": "hello@1.1.0", "group": "eu",
+            "state": state, "reason": null, "settled": settled,
+            "counts": {"members": 25, "pending": 0, "inProgress": 0,
+                       "successful": 25 - failed, "failed": failed},
+            "steps": {"downloading": 0, "downloaded": 0, "installing": 0, "rebooting": 0, "retrying": 0},
+            "failures": [{"reason": "script-failed", "count": failed}],
+            "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap()
     }
 
     #[test]
@@ -234,8 +211,8 @@ mod tests {
     fn the_summary_counts_and_names_reasons() {
         assert_eq!(
             summary(&view("active", true, 1)),
-            "deployment 1 hello@1.1.0 -> eu: active, settled, 24 of 25 successful, 1 failed, \
-             0 in progress, 0 pending (1 script-failed)"
+            "deployment 1 hello@1.1.0 -> eu: active, settled, 24 of 25 successful, \
+             1 failed (1 script-failed), 0 in progress, 0 pending"
         );
     }
 }

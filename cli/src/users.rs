@@ -44,18 +44,23 @@ mod hex {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use super::decode_hash;
+
     pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&HEXLOWER_PERMISSIVE.encode(bytes))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(from)?;
-        HEXLOWER_PERMISSIVE
-            .decode(text.as_bytes())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
+        decode_hash(&text)
             .ok_or_else(|| D::Error::custom("a token hash is 64 hex digits"))
     }
+}
+
+/// A token's hash from its 64 hex digits.
+pub(crate) fn decode_hash(text: &str) -> Option<[u8; 32]> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
+    bytes.ok()?.try_into().ok()
 }
 
 /// What tells one version of the file from another.
@@ -74,12 +79,18 @@ pub(crate) struct Users {
     loaded: Mutex<Loaded>,
 }
 
-/// Why a user is not added.
+/// Why users stay as they are.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AddUserError {
+pub(crate) enum UsersError {
     /// The name is taken.
     #[error("user {name} exists")]
     Exists {
+        /// Which.
+        name: UserId,
+    },
+    /// Nobody has the name.
+    #[error("there is no user {name}")]
+    Unknown {
         /// Which.
         name: UserId,
     },
@@ -121,12 +132,12 @@ impl Users {
     }
 
     /// Adds a user. Adding the very same one again changes nothing.
-    pub(crate) fn add(&self, user: User) -> Result<(), AddUserError> {
+    pub(crate) fn add(&self, user: User) -> Result<(), UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
         match loaded.users.get(&user.name) {
             Some(existing) if *existing == user => return Ok(()),
-            Some(_) => return Err(AddUserError::Exists { name: user.name }),
+            Some(_) => return Err(UsersError::Exists { name: user.name }),
             None => {}
         }
         let all = loaded
@@ -137,6 +148,20 @@ impl Users {
             .collect();
         write(&self.path, all)?;
         loaded.users.insert(user.name.clone(), user);
+        loaded.version = version(&self.path);
+        Ok(())
+    }
+
+    /// Removes a user.
+    pub(crate) fn remove(&self, name: &UserId) -> Result<(), UsersError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut loaded);
+        if !loaded.users.contains_key(name) {
+            return Err(UsersError::Unknown { name: name.clone() });
+        }
+        let others = loaded.users.values().filter(|user| user.name != *name);
+        write(&self.path, others.cloned().collect())?;
+        loaded.users.remove(name);
         loaded.version = version(&self.path);
         Ok(())
     }
@@ -229,7 +254,7 @@ mod tests {
         users.add(user("vera", 2)).unwrap();
         assert!(matches!(
             users.add(user("vera", 3)),
-            Err(AddUserError::Exists { .. })
+            Err(UsersError::Exists { .. })
         ));
     }
 

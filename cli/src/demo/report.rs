@@ -3,22 +3,15 @@
 
 use std::time::Duration;
 
+use hoist_orchestrator_core::reply::{DeploymentState, FailedDevice};
+use hoist_orchestrator_core::view::Counts;
+use hoist_protocol::id::DeploymentId;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::Casting;
 use super::fixture::RELEASE;
+use super::story::Outcome;
 use crate::output::API_VERSION;
-use crate::status::Counts;
-
-/// One failed device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Failure {
-    pub(super) device: String,
-    pub(super) reason: String,
-    pub(super) script: Option<String>,
-    pub(super) exit: Option<i64>,
-    pub(super) rollback: String,
-}
 
 /// The JSON of `hoist demo --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,28 +20,20 @@ pub(super) struct Report {
     api_version: &'static str,
     kind: &'static str,
     pub(super) ok: bool,
-    pub(super) deployment: u32,
+    deployment: DeploymentId,
     release: &'static str,
     group: String,
-    state: String,
+    state: DeploymentState,
     settled: bool,
     counts: Counts,
-    retried: u64,
-    rolled_back: u64,
-    failures: Vec<Failure>,
+    retried: u32,
+    rolled_back: u32,
+    failures: Vec<FailedDevice>,
     duration_ms: u64,
-    pub(super) control_bytes_per_device: u64,
+    control_bytes_per_device: u64,
     mqtt: String,
     http: String,
     data_dir: String,
-}
-
-/// What the demo set up, to compare with what came out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'a> {
-    pub(super) devices: u32,
-    /// Whose sensor is broken.
-    pub(super) broken: &'a str,
 }
 
 /// Where it all ran.
@@ -60,32 +45,25 @@ pub(super) struct Place {
 }
 
 impl Report {
-    /// Reads the answer to `deployment-show`.
-    pub(super) fn new(shown: &Value, place: Place, duration: Duration, control_bytes_per_device: u64) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let number = |name: &str| shown[name].as_u64().unwrap_or(0);
-        let failures = shown["failedDevices"].as_array().into_iter().flatten();
+    /// Takes the server's own account at the end.
+    pub(super) fn new(
+        outcome: Outcome,
+        control_bytes_per_device: u64,
+    ) -> Self {
+        let Outcome { detail: shown, place, duration } = outcome;
         Self {
             api_version: API_VERSION,
             kind: "demo",
             ok: false,
-            deployment: u32::try_from(number("deployment")).unwrap_or(0),
+            deployment: shown.view.deployment,
             release: RELEASE,
-            group: text(&shown["group"]),
-            state: text(&shown["state"]),
-            settled: shown["settled"] == Value::Bool(true),
-            counts: Counts::of(shown),
-            retried: number("retried"),
-            rolled_back: number("rolledBack"),
-            failures: failures
-                .map(|failure| Failure {
-                    device: text(&failure["device"]),
-                    reason: text(&failure["reason"]),
-                    script: failure["script"].as_str().map(str::to_owned),
-                    exit: failure["exit"].as_i64(),
-                    rollback: text(&failure["rollback"]),
-                })
-                .collect(),
+            group: shown.view.group,
+            state: shown.view.state,
+            settled: shown.view.settled,
+            counts: shown.view.counts,
+            retried: shown.retried,
+            rolled_back: shown.rolled_back,
+            failures: shown.failed_devices,
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             control_bytes_per_device,
             mqtt: place.mqtt,
@@ -95,16 +73,18 @@ impl Report {
     }
 
     /// What did not go as told, if anything.
-    pub(super) fn deviations(&self, told: Told<'_>) -> Vec<String> {
+    pub(super) fn deviations(&self, casting: &Casting) -> Vec<String> {
+        let members = u32::try_from(casting.devices.len()).unwrap_or(u32::MAX);
+        let broken = &casting.devices[casting.broken];
         let expected = Counts {
-            members: u64::from(told.devices),
+            members,
             pending: 0,
             in_progress: 0,
-            successful: u64::from(told.devices) - 1,
+            successful: members.saturating_sub(1),
             failed: 1,
         };
-        let failure = Failure {
-            device: told.broken.to_owned(),
+        let failure = FailedDevice {
+            device: broken.clone(),
             reason: "script-failed".to_owned(),
             script: Some("verify".to_owned()),
             exit: Some(1),
@@ -118,7 +98,7 @@ impl Report {
             ),
             (
                 self.failures == [failure],
-                format!("not only {} failed by its verify script: {:?}", told.broken, self.failures),
+                format!("not only {} failed by its verify script: {:?}", broken, self.failures),
             ),
             (self.rolled_back == 1, format!("{} devices rolled back instead of 1", self.rolled_back)),
             (self.retried >= 1, "no device had to try again".to_owned()),
@@ -131,7 +111,7 @@ impl Report {
     }
 
     /// The story in a few lines, with what to do next.
-    pub(super) fn summary(&self, hint: NextSteps) -> String {
+    pub(super) fn summary(&self, next: NextSteps) -> String {
         let Counts { members, successful, failed, .. } = self.counts;
         let mut text = format!(
             "\n{RELEASE} on {members} devices in {:.1} s: {successful} successful, {failed} failed and rolled back, \
@@ -151,7 +131,7 @@ impl Report {
             ));
         }
         text.push_str("\nNext:\n");
-        match hint {
+        match next {
             NextSteps::Kept => text.push_str(&format!(
                 "  hoist serve --data-dir {0}\n  hoist --data-dir {0} status {1} --watch=false\n  \
                  hoist --data-dir {0} device list --status failed --deployment {1}\n",
@@ -179,27 +159,42 @@ pub(super) enum NextSteps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use hoist_orchestrator_core::reply::DeploymentDetail;
+    use serde_json::{Value, json};
 
     fn shown() -> Value {
-        json!({"deployment": 1, "group": "demo", "state": "active", "settled": true,
-               "counts": {"members": 25, "pending": 0, "inProgress": 0, "successful": 24, "failed": 1},
-               "retried": 1, "rolledBack": 1,
-               "failedDevices": [{"device": "dev-07", "reason": "script-failed", "script": "verify",
-                                  "exit": 1, "rollback": "ok"}]})
+        json!({
+            "apiVersion": "hoist/v1", "deployment": 1, "release": RELEASE, "group": "demo",
+            "state": "active", "reason": null, "settled": true,
+            "counts": {"members": 25, "pending": 0, "inProgress": 0, "successful": 24, "failed": 1},
+            "steps": {"downloading": 0, "downloaded": 0, "installing": 0, "rebooting": 0, "retrying": 0},
+            "failures": [], "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+            "retried": 1, "rolledBack": 1, "createdBy": "admin",
+            "failedDevices": [{"device": "dev-07", "reason": "script-failed", "script": "verify",
+                               "exit": 1, "rollback": "ok"}],
+        })
     }
 
     fn report(shown: &Value) -> Report {
-        let place = Place { mqtt: "mqtt://m".into(), http: "http://h".into(), data_dir: "/d".into() };
-        Report::new(shown, place, Duration::from_millis(3_100), 640)
+        let place = Place {
+            mqtt: "mqtt://m".into(),
+            http: "http://h".into(),
+            data_dir: "/d".into(),
+        };
+        let detail: DeploymentDetail = serde_json::from_value(shown.clone()).unwrap();
+        let duration = Duration::from_millis(3_100);
+        Report::new(Outcome { detail, place, duration }, 640)
     }
 
-    const TOLD: Told<'_> = Told { devices: 25, broken: "dev-07" };
+    fn casting() -> Casting {
+        let casting = Casting::new(25, 0);
+        Casting { broken: 6, ..casting }
+    }
 
     #[test]
     fn the_json_is_the_documented_one() {
         let mut report = report(&shown());
-        report.ok = report.deviations(TOLD).is_empty();
+        report.ok = report.deviations(&casting()).is_empty();
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
             r#"{"apiVersion":"hoist/v1","kind":"demo","ok":true,"deployment":1,"release":"sensor-fw@1.1.0","group":"demo","state":"active","settled":true,"counts":{"members":25,"pending":0,"inProgress":0,"successful":24,"failed":1},"retried":1,"rolledBack":1,"failures":[{"device":"dev-07","reason":"script-failed","script":"verify","exit":1,"rollback":"ok"}],"durationMs":3100,"controlBytesPerDevice":640,"mqtt":"mqtt://m","http":"http://h","dataDir":"/d"}"#
@@ -211,7 +206,7 @@ mod tests {
         let changed = |pointer: &str, value: Value| {
             let mut shown = shown();
             *shown.pointer_mut(pointer).unwrap() = value;
-            report(&shown).deviations(TOLD).len()
+            report(&shown).deviations(&casting()).len()
         };
         assert_eq!(changed("/settled", json!(false)), 1);
         assert_eq!(changed("/counts/failed", json!(2)), 1);

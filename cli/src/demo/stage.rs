@@ -3,10 +3,11 @@
 
 use std::io::IsTerminal;
 
+use hoist_orchestrator_core::view::Counts;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::lanes::LEGEND;
-use crate::status::Counts;
+
 
 /// Who watches.
 pub(super) enum Stage {
@@ -82,9 +83,9 @@ impl Stage {
                 }
             }
             Self::Live(live) => {
-                let show = |bar: &ProgressBar, count| {
-                    bar.set_length(counts.members);
-                    bar.set_position(count);
+                let show = |bar: &ProgressBar, count: u32| {
+                    bar.set_length(u64::from(counts.members));
+                    bar.set_position(u64::from(count));
                 };
                 show(&live.successful, counts.successful);
                 show(&live.in_progress, counts.in_progress);

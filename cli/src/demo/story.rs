@@ -1,0 +1,363 @@
+//! The demo's plot, scene by scene. Every scene waits for what it needs to see, never for
+//! time to pass.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hoist_device_client::agent;
+use hoist_device_client::agent::config::AgentConfig;
+use hoist_orchestrator_core::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
+use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
+use hoist_orchestrator_core::view::{DeploymentView, GroupView};
+use hoist_protocol::codec::decode;
+use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
+use hoist_protocol::status::Step;
+use hoist_protocol::topic::{Topic, View};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Casting;
+use super::fixture::{self, FIRMWARE, NAME, RELEASE, Sensor};
+use super::lanes::{Lane, Lanes};
+use super::line::Line;
+use super::report::Place;
+use super::stage::Stage;
+use crate::client::{Client, Patience};
+use crate::client_file::ClientFile;
+use crate::data_dir::DataDir;
+use crate::device::agent_toml;
+use crate::failure::Failure;
+use crate::release::{SignedRelease, read_key};
+use crate::server::{Server, ServerConfig};
+use crate::status::is_final;
+
+const GROUP: &str = "demo";
+/// Two attempts show that a second one is made, and keep the demo short.
+const ATTEMPTS: u32 = 2;
+/// Whatever has not happened by then will not happen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Everything that runs on stage.
+pub(super) struct Story<'a> {
+    casting: &'a Casting,
+    root: PathBuf,
+    server: Option<Server>,
+    agents: JoinSet<()>,
+    stop_agents: watch::Sender<bool>,
+    network: Option<Network>,
+}
+
+/// The lines of the unlucky device.
+struct Network {
+    mqtt: Line,
+    http: Line,
+}
+
+/// How it came out.
+pub(super) struct Outcome {
+    /// The server's own account.
+    pub(super) detail: DeploymentDetail,
+    pub(super) place: Place,
+    pub(super) duration: Duration,
+}
+
+impl<'a> Story<'a> {
+    pub(super) fn new(root: &Path, casting: &'a Casting) -> Self {
+        Self {
+            casting,
+            root: root.to_owned(),
+            server: None,
+            agents: JoinSet::new(),
+            stop_agents: watch::Sender::new(false),
+            network: None,
+        }
+    }
+
+    /// Plays it.
+    pub(super) async fn tell(&mut self, stage: &mut Stage) -> Result<Outcome, Failure> {
+        tokio::time::timeout(PATIENCE, self.play(stage))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new("E_WAIT", format!("the demo is not over after {PATIENCE:?}"))))
+    }
+
+    /// Ends agents, then the server; returns the bytes of MQTT of all devices.
+    pub(super) async fn end(mut self) -> u64 {
+        self.stop_agents.send_replace(true);
+        while self.agents.join_next().await.is_some() {}
+        let Some(server) = self.server.take() else {
+            return 0;
+        };
+        server.stop().await
+    }
+
+    async fn play(&mut self, stage: &mut Stage) -> Result<Outcome, Failure> {
+        let began = Instant::now();
+        let file = self.open_server(stage).await?;
+        let mut client = Client::connect(file.clone(), Patience::PERSON).await?;
+        self.add_release(&mut client, &file, stage).await?;
+        self.add_devices(&mut client, &file, stage).await?;
+        self.gather(&mut client, stage).await?;
+        let deployment = deploy(&mut client, stage).await?;
+        self.watch(&mut client, deployment, stage).await?;
+        let asked = DeploymentRef {
+            deployment: deployment.0,
+        };
+        let detail = parse(client.command(Verb::DeploymentShow, &asked).await?)?;
+        client.close().await;
+        self.check_disks()?;
+        Ok(Outcome {
+            detail,
+            place: Place {
+                mqtt: file.mqtt,
+                http: file.http,
+                data_dir: self.data_dir().root().display().to_string(),
+            },
+            duration: began.elapsed(),
+        })
+    }
+
+    fn data_dir(&self) -> DataDir {
+        DataDir::new(&self.root.join("data"))
+    }
+
+    fn config_of(&self, device: &str) -> PathBuf {
+        self.root.join("devices").join(format!("{device}.toml"))
+    }
+
+    fn work_of(&self, device: &str) -> PathBuf {
+        self.root.join("devices").join(format!("{device}.state")).join("work").join(NAME)
+    }
+
+    async fn open_server(&mut self, stage: &Stage) -> Result<ClientFile, Failure> {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::start(ServerConfig {
+            data_dir: self.data_dir().root().to_owned(),
+            mqtt: free,
+            http: free,
+            namespace: Namespace::default(),
+            grace: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
+        });
+        let server = server.await?;
+        stage.say(&format!("server ready at {} and {}", server.mqtt(), server.http()));
+        self.network = Some(Network {
+            mqtt: open_line(server.mqtt()).await?,
+            http: open_line(server.http()).await?,
+        });
+        self.server = Some(server);
+        ClientFile::read(&self.data_dir().client())
+    }
+
+    async fn add_release(
+        &self,
+        client: &mut Client,
+        file: &ClientFile,
+        stage: &Stage,
+    ) -> Result<(), Failure> {
+        let dir = self.root.join("release");
+        fixture::write_release(&dir).map_err(|error| disk(&dir, &error))?;
+        let key = read_key(&self.data_dir().release_key())?;
+        let release = SignedRelease::pack(dir, &key).await?;
+        release.publish(client, file).await?;
+        stage.say(&format!("release {RELEASE} packed, signed and uploaded: {}", release.id()));
+        Ok(())
+    }
+
+    /// Registers every device and starts its agent on what it has installed.
+    async fn add_devices(
+        &mut self,
+        client: &mut Client,
+        file: &ClientFile,
+        stage: &Stage,
+    ) -> Result<(), Failure> {
+        client.command(Verb::GroupCreate, &GroupRef { group: GROUP.into() }).await?;
+        for (index, device) in self.casting.devices.iter().enumerate() {
+            let asked = DeviceAdd {
+                device: device.clone(),
+                group: Some(GROUP.into()),
+                ..DeviceAdd::default()
+            };
+            let added: DeviceAddResult = parse(client.command(Verb::DeviceAdd, &asked).await?)?;
+            let mut server = file.clone();
+            if let (Some(network), true) = (&self.network, index == self.casting.unlucky) {
+                server.mqtt = format!("mqtt://{}", network.mqtt.address());
+                server.http = format!("http://{}", network.http.address());
+            }
+            let sensor = if index == self.casting.broken { Sensor::Broken } else { Sensor::Works };
+            let work = self.work_of(device);
+            fixture::preinstall(&work, device, sensor).map_err(|error| disk(&work, &error))?;
+            let config = self.config_of(device);
+            std::fs::write(&config, agent_toml(&server, &asked, &added)?)
+                .map_err(|error| disk(&config, &error))?;
+            self.start_agent(&config)?;
+        }
+        stage.say(&format!("{} devices registered, their agents started", self.casting.devices.len()));
+        Ok(())
+    }
+
+    fn start_agent(&mut self, config: &Path) -> Result<(), Failure> {
+        let config = AgentConfig::load(config)
+            .map_err(|error| Failure::because("E_CONFIG", "an agent of the demo", &error))?;
+        let mut stop = self.stop_agents.subscribe();
+        self.agents.spawn(async move {
+            let device = config.device.clone();
+            let stopped = async move {
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = agent::run(config, stopped).await {
+                tracing::error!(%device, error = crate::failure::chain(&error), "agent ended");
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits until every device is online, then takes the artifacts from the unlucky one.
+    async fn gather(&self, client: &mut Client, stage: &Stage) -> Result<(), Failure> {
+        let group: GroupId = GROUP
+            .parse()
+            .map_err(|error| Failure::because("E_NAME", GROUP, &error))?;
+        let view = client.topics().format(&Topic::View(View::Group(group)));
+        client.watch(&view).await?;
+        loop {
+            let (topic, payload) = client.next_message().await?;
+            if topic != view {
+                continue;
+            }
+            let group: GroupView = parse_bytes(&payload)?;
+            if group.online as usize == self.casting.devices.len() {
+                break;
+            }
+        }
+        if let Some(network) = &self.network {
+            network.http.cut();
+        }
+        stage.say("all devices online");
+        Ok(())
+    }
+
+    /// Watches the rollout to its end; the unlucky device loses its network on the way.
+    async fn watch(
+        &self,
+        client: &mut Client,
+        deployment: DeploymentId,
+        stage: &mut Stage,
+    ) -> Result<(), Failure> {
+        let view = client.topics().format(&Topic::View(View::Deployment(deployment)));
+        for filter in [client.topics().filter("s/#"), client.topics().filter("p/#"), view.clone()] {
+            client.watch(&filter).await?;
+        }
+        let mut lanes = Lanes::new(self.casting.devices.iter().filter_map(|d| d.parse().ok()));
+        stage.lanes(&lanes.line());
+        loop {
+            let (topic, payload) = client.next_message().await?;
+            if topic == view {
+                let view: DeploymentView = parse_bytes(&payload)?;
+                stage.counts(view.counts);
+                if is_final(&view) {
+                    return Ok(());
+                }
+                continue;
+            }
+            match client.topics().parse(&topic) {
+                Ok(Topic::Status(device)) => {
+                    if let Some(lane) = lanes.take(&device, &payload) {
+                        stage.lanes(&lanes.line());
+                        self.react(&device, lane, stage);
+                    }
+                }
+                Ok(Topic::Presence(device)) => self.mourn(&device, &payload, stage),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells what is worth telling; the unlucky device now loses the rest of its network.
+    fn react(&self, device: &DeviceId, lane: Lane, stage: &Stage) {
+        let unlucky = self.casting.devices[self.casting.unlucky] == device.as_str();
+        match lane {
+            Lane::Doing(Step::Retrying) if unlucky => {
+                stage.say(&format!("{device} cannot fetch: it waits and will try again"));
+                if let Some(network) = &self.network {
+                    network.mqtt.cut();
+                }
+            }
+            Lane::Doing(Step::Retrying) => {
+                stage.say(&format!("{device} rolled back its first attempt and will try again"));
+            }
+            Lane::Failed => stage.say(&format!("{device} failed and put its old firmware back")),
+            Lane::Successful if unlucky => stage.say(&format!("{device} made it after all")),
+            Lane::Waiting | Lane::Doing(_) | Lane::Successful => {}
+        }
+    }
+
+    /// The broker publishes the last will of the unlucky device: its network comes back.
+    fn mourn(&self, device: &DeviceId, payload: &[u8], stage: &Stage) {
+        let offline = decode::<Presence>(payload)
+            .is_ok_and(|presence| presence.state == PresenceState::Offline);
+        if offline && self.casting.devices[self.casting.unlucky] == device.as_str() {
+            stage.say(&format!("{device} lost its network; it comes back"));
+            if let Some(network) = &self.network {
+                network.http.mend();
+                network.mqtt.mend();
+            }
+        }
+    }
+
+    /// What the devices really have on disk: the old firmware where the sensor is broken,
+    /// the new one everywhere else.
+    fn check_disks(&self) -> Result<(), Failure> {
+        for (index, device) in self.casting.devices.iter().enumerate() {
+            let path = self.work_of(device).join(FIRMWARE);
+            let content = std::fs::read(&path).map_err(|error| disk(&path, &error))?;
+            let is_old = content == fixture::old_firmware(device).into_bytes();
+            if is_old != (index == self.casting.broken) {
+                let which = if is_old { "old" } else { "new" };
+                return Err(Failure::new("E_DEMO", format!("{device} has the {which} firmware, against the story")));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn deploy(client: &mut Client, stage: &Stage) -> Result<DeploymentId, Failure> {
+    let body = command::Deploy {
+        release: RELEASE.into(),
+        group: Some(GROUP.into()),
+        attempts: Some(ATTEMPTS),
+        ..command::Deploy::default()
+    };
+    let result: DeployResult = parse(client.command(Verb::Deploy, &body).await?)?;
+    stage.say(&format!(
+        "deployment {}: {RELEASE} to {} devices, one retained message",
+        result.deployment, result.members
+    ));
+    Ok(result.deployment)
+}
+
+async fn open_line(url: &str) -> Result<Line, Failure> {
+    let address = url.rsplit_once("//").map_or(url, |(_, address)| address);
+    let target = address
+        .parse()
+        .map_err(|error| Failure::because("E_CONFIG", url, &error))?;
+    Line::open(target)
+        .await
+        .map_err(|error| Failure::because("E_PORT", "no free port", &error))
+}
+
+fn disk(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::because("E_FILE", path.display(), error)
+}
+
+fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value)
+        .map_err(|error| Failure::because("E_REPLY", "an answer of the server", &error))
+}
+
+fn parse_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(payload)
+        .map_err(|error| Failure::because("E_REPLY", "a view of the server", &error))
+}
