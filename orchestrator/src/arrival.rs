@@ -27,8 +27,16 @@ pub(crate) struct Arrival {
     pub(crate) answer_to: Option<oneshot::Sender<Vec<u8>>>,
     /// A retained topic to clear: what lies there is refused.
     pub(crate) clear: Option<String>,
-    /// A device that just connected.
-    pub(crate) born: Option<DeviceId>,
+    /// A device that may need its head.
+    pub(crate) headless: Option<Headless>,
+}
+
+/// A device that may need its head (W4).
+pub(crate) enum Headless {
+    /// It just connected.
+    Born(DeviceId),
+    /// It shows its key, which a device does while no head names it.
+    Asked(DeviceId),
 }
 
 /// What is to be decided.
@@ -77,7 +85,7 @@ impl Arrival {
             receipt: None,
             answer_to: None,
             clear: None,
-            born: None,
+            headless: None,
         }
     }
 
@@ -95,17 +103,21 @@ impl Arrival {
             },
             Topic::Presence(device) if !empty => match decode::<Presence>(&delivery.payload) {
                 Ok(presence) => {
-                    arrival.born =
-                        (presence.state == PresenceState::Online).then(|| device.clone());
+                    if presence.state == PresenceState::Online {
+                        arrival.headless = Some(Headless::Born(device.clone()));
+                    }
                     Content::Input(Input::Presence { device, presence })
                 }
                 Err(error) => refused(device, &error),
             },
             Topic::Info(device) if !empty => match decode::<DeviceInfo>(&delivery.payload) {
-                Ok(info) => Content::Input(Input::Info {
-                    device,
-                    info: Box::new(info),
-                }),
+                Ok(info) => {
+                    if info.public_key.is_some() {
+                        arrival.headless = Some(Headless::Asked(device.clone()));
+                    }
+                    let info = Box::new(info);
+                    Content::Input(Input::Info { device, info })
+                }
                 Err(error) => refused(device, &error),
             },
             Topic::Command {

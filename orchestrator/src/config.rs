@@ -32,6 +32,8 @@ pub struct OrchestratorConfig {
     pub grace: Duration,
     /// No timer fires this soon after connecting (S7). Default 30 s.
     pub settle: Duration,
+    /// How long a head with notices is valid (W2). Default 7 days.
+    pub head_validity: Duration,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

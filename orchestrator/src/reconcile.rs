@@ -18,7 +18,7 @@ use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId};
 use hoist_protocol::topic::{Topic, Topics};
 
-use crate::config::Keys;
+use crate::config::{Keys, OrchestratorConfig};
 use crate::rows::{self, ReadError};
 use crate::signer::Signer;
 use crate::store::Store;
@@ -41,6 +41,8 @@ pub(crate) struct Reconciler {
     topics: Topics,
     keys: Keys,
     source: Option<String>,
+    /// How long a head with notices is valid, in seconds (W2).
+    validity_s: u32,
     ledger: Ledger,
     dirty: BTreeMap<Subject, Cause>,
     connection: Option<Arc<dyn Connection>>,
@@ -68,18 +70,16 @@ pub(crate) fn is_own(topic: &Topic) -> bool {
 }
 
 impl Reconciler {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        topics: Topics,
-        keys: Keys,
-        source: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics, config: &OrchestratorConfig) -> Self {
+        let keys = config.keys.clone();
+        let validity_s = config.head_validity.as_secs();
         Self {
             store,
             signer: Signer::new(keys.orchestrator.clone(), topics.clone()),
             topics,
             keys,
-            source,
+            source: config.source.clone(),
+            validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
             ledger: Ledger::default(),
             dirty: BTreeMap::new(),
             connection: None,
@@ -128,6 +128,14 @@ impl Reconciler {
         if !self.ledger.is_out(&subject) {
             self.mark(subject, Cause::Seen);
         }
+    }
+
+    /// A device shows its key because it has no head that names it: whatever is thought
+    /// to be out did not reach it.
+    pub(crate) fn asked(&mut self, device: DeviceId) {
+        let subject = Subject::Device(device);
+        self.ledger.forget_broker(|other| *other == subject);
+        self.mark(subject, Cause::Seen);
     }
 
     /// A message on one of our own topics. Returns the highest deployment named in a head
@@ -266,6 +274,9 @@ impl Reconciler {
         let at = |generation| {
             let mut head = desired::group_head(row, deployments, generation);
             head.source.clone_from(&self.source);
+            if !head.notices.is_empty() {
+                head.valid_for_s = self.validity_s;
+            }
             head
         };
         let valid_ms = u64::from(at(Generation(0)).valid_for_s) * 1000;
@@ -305,8 +316,10 @@ impl Reconciler {
     /// we signed is left alone: it is a device's membership and may be all that is left of
     /// a lost registry (W4).
     fn unknown(&mut self, subject: &Subject, topic: &Topic, cause: Cause) -> Vec<Outgoing> {
-        let ours = self.ledger.has_signed(subject);
-        if cause == Cause::Seen && ours {
+        if cause == Cause::Seen && !self.ledger.knows(subject) {
+            return Vec::new();
+        }
+        if cause == Cause::Seen && self.ledger.has_signed(subject) {
             tracing::warn!(%topic, "a head of ours is retained for something not in the store");
             return Vec::new();
         }

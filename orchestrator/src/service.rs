@@ -186,7 +186,14 @@ impl Orchestrator {
 /// retained topics, to see when somebody overwrites them.
 fn filters(topics: &Topics) -> Vec<String> {
     let below = [
-        "g/+", "d/+", "r/+", "k/+", "s/+/+", "p/+/+", "i/+/+", "cmd/+/+/+",
+        "g/+",
+        "d/+",
+        "r/+",
+        "k/+",
+        "s/+/+",
+        "p/+/+",
+        "i/+/+",
+        "cmd/+/+/+",
     ];
     below.iter().map(|below| topics.filter(below)).collect()
 }
@@ -222,12 +229,7 @@ impl Service {
         let topics = Topics::new(config.namespace.clone());
         let mut txn = Txn::default();
         let meta = rows::resolve(&*store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-        let reconciler = Reconciler::new(
-            Arc::clone(&store),
-            topics.clone(),
-            config.keys.clone(),
-            config.source.clone(),
-        );
+        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone()),
             clock: AttendedClock::new(meta.map_or(0, |meta| meta.attended_ms)),
@@ -282,7 +284,8 @@ impl Service {
                     self.reconciler.disconnected();
                     self.clock.stop();
                     let input = Input::Disconnected;
-                    self.decide(vec![Arrival::of(Content::Input(input))]).await?;
+                    self.decide(vec![Arrival::of(Content::Input(input))])
+                        .await?;
                 }
             }
         }
@@ -292,7 +295,8 @@ impl Service {
     async fn subscribed(&mut self) -> Result<(), ServiceError> {
         self.clock.start();
         let input = Input::Connected;
-        self.decide(vec![Arrival::of(Content::Input(input))]).await?;
+        self.decide(vec![Arrival::of(Content::Input(input))])
+            .await?;
         self.reconciler.subscribed().await?;
         self.views.all_changed().await?;
         tracing::info!("connected to the broker, all subscriptions granted");

@@ -12,7 +12,7 @@ use crate::transport::Outgoing;
 
 /// Seals heads with the orchestrator's key.
 #[derive(Debug, Clone)]
-pub struct Signer {
+pub(crate) struct Signer {
     key: PrivateKey,
     topics: Topics,
 }
@@ -20,13 +20,13 @@ pub struct Signer {
 impl Signer {
     /// A signer for the topics of one namespace.
     #[must_use]
-    pub fn new(key: PrivateKey, topics: Topics) -> Self {
+    pub(crate) fn new(key: PrivateKey, topics: Topics) -> Self {
         Self { key, topics }
     }
 
     /// A group's head as it is retained. The same head gives the same bytes.
     #[must_use]
-    pub fn group_head(&self, group: &GroupId, head: &GroupHead) -> Outgoing {
+    pub(crate) fn group_head(&self, group: &GroupId, head: &GroupHead) -> Outgoing {
         let topic = self.topics.format(&Topic::GroupHead(group.clone()));
         let payload = seal(&self.key, Kind::GroupHead, &topic, head);
         Outgoing::retained(topic, payload)
@@ -34,7 +34,7 @@ impl Signer {
 
     /// A device's head as it is retained. The same head gives the same bytes.
     #[must_use]
-    pub fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Outgoing {
+    pub(crate) fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Outgoing {
         let topic = self.topics.format(&Topic::DeviceHead(device.clone()));
         let payload = seal(&self.key, Kind::DeviceHead, &topic, head);
         Outgoing::retained(topic, payload)
@@ -43,7 +43,7 @@ impl Signer {
 
 /// What the signature of a status is worth, given the key pinned for its device.
 #[must_use]
-pub fn evidence(
+pub(crate) fn evidence(
     received: &ReceivedStatus<'_>,
     key: Option<&PublicKey>,
     topic: &str,

@@ -78,6 +78,11 @@ impl Ledger {
         entry.is_some_and(|entry| entry.broker != Broker::Unknown)
     }
 
+    /// Whether anything was sent or seen.
+    pub(super) fn knows(&self, subject: &Subject) -> bool {
+        self.entries.contains_key(subject)
+    }
+
     /// Whether a message with our signature was sent or seen.
     pub(super) fn has_signed(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
@@ -107,6 +112,10 @@ impl Ledger {
         payload: &[u8],
         signed: Option<Generation>,
     ) -> Seen {
+        if payload.is_empty() && !self.entries.contains_key(subject) {
+            // What we cleared, or never sent, is not there: so be it.
+            return Seen::AsDesired;
+        }
         let digest = sha256(payload);
         let entry = self.entries.entry(subject.clone()).or_insert(Entry {
             generation: None,

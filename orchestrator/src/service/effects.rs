@@ -14,7 +14,7 @@ use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
 use super::{Service, ServiceError};
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Headless};
 use crate::query;
 use crate::reconcile::Subject;
 use crate::transport::Outgoing;
@@ -30,8 +30,10 @@ impl Service {
         for effect in effects {
             self.carry_out(effect, &mut arrival.answer_to, now).await?;
         }
-        if let Some(device) = arrival.born {
-            self.reconciler.born(device);
+        match arrival.headless {
+            Some(Headless::Born(device)) => self.reconciler.born(device),
+            Some(Headless::Asked(device)) => self.reconciler.asked(device),
+            None => {}
         }
         if let Some(topic) = arrival.clear {
             self.publish(Outgoing::retained(topic, Vec::new())).await;
