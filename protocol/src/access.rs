@@ -179,56 +179,6 @@ pub fn single_reader(topic: &Topic) -> bool {
     )
 }
 
-/// The role a verb needs, or `None` for a verb that does not exist.
-///
-/// ```
-/// use hoist_protocol::access::{Role, verb_role};
-/// assert_eq!(verb_role("deploy"), Some(Role::Deployer));
-/// assert_eq!(verb_role("dance"), None);
-/// ```
-#[must_use]
-pub fn verb_role(verb: &str) -> Option<Role> {
-    VERBS
-        .iter()
-        .find(|(name, _)| *name == verb)
-        .map(|(_, role)| *role)
-}
-
-/// Every verb with the role it needs.
-pub const VERBS: &[(&str, Role)] = &[
-    ("deployment-list", Role::Viewer),
-    ("deployment-show", Role::Viewer),
-    ("device-list", Role::Viewer),
-    ("device-show", Role::Viewer),
-    ("device-why", Role::Viewer),
-    ("group-list", Role::Viewer),
-    ("release-list", Role::Viewer),
-    ("release-show", Role::Viewer),
-    ("plan", Role::Viewer),
-    ("release-add", Role::Deployer),
-    ("deploy", Role::Deployer),
-    ("pause", Role::Deployer),
-    ("resume", Role::Deployer),
-    ("approve", Role::Deployer),
-    ("abort", Role::Deployer),
-    ("retry", Role::Deployer),
-    ("freeze", Role::Deployer),
-    ("unfreeze", Role::Deployer),
-    ("device-add", Role::Admin),
-    ("device-import", Role::Admin),
-    ("device-move", Role::Admin),
-    ("device-hold", Role::Admin),
-    ("device-approve", Role::Admin),
-    ("device-revoke", Role::Admin),
-    ("device-remove", Role::Admin),
-    ("group-create", Role::Admin),
-    ("group-remove", Role::Admin),
-    ("release-remove", Role::Admin),
-    ("user-add", Role::Admin),
-    ("user-list", Role::Admin),
-    ("user-remove", Role::Admin),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
