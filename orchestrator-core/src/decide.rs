@@ -68,7 +68,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         Input::Command(command) => request::execute(txn, command, now),
         Input::TimerDue(timer) => match &timer.kind {
             TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
-            TimerKind::Until(id) => deployment::until_due(txn, timer, *id, now),
+            TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
             TimerKind::Device(id, device) => status::timer_due(txn, timer, *id, device, now),
             TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
         },

@@ -2,11 +2,10 @@
 //! costs a few rows, however many devices the group has (S5).
 
 use hoist_protocol::head::{NOTICES_MAX, Policy};
-use hoist_protocol::id::{DeploymentId, GroupId, Round, UserId};
+use hoist_protocol::id::{DeploymentId, GroupId, Round};
 use hoist_protocol::topic::View;
 
-use crate::command::{Abort, CompleteWhen, Deploy};
-use crate::counter;
+use crate::command::Deploy;
 use crate::decide::Stop;
 use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
@@ -14,19 +13,21 @@ use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::release;
-use crate::reply::{AbortResult, Answer, DeployResult, DeploymentState};
+use crate::reply::{Answer, DeployResult, DeploymentState};
 use crate::request::may_change;
-use crate::row::{DeploymentRow, End, EndReason, GroupRow, TimerRow};
+use crate::row::{DeploymentRow, EndReason, GroupRow, TimerRow};
 use crate::time::parse_time;
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
+
+pub(crate) mod end;
+
+use end::{Ending, finish};
 
 /// Deployments of a group that wait for their start time: they are in one row.
 const SCHEDULED_MAX: usize = 32;
 /// Groups named in one command: each costs a few rows in one decision.
 const GROUPS_MAX: usize = 32;
-/// Longest text an operator can leave with an abort, in bytes: it is in every list.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// `deploy`
 pub(crate) fn deploy(
@@ -265,152 +266,6 @@ fn activate(
     Ok(effects)
 }
 
-/// How a deployment ends.
-struct Ending {
-    state: DeploymentState,
-    reason: EndReason,
-    by: Option<UserId>,
-    text: String,
-}
-
-impl Ending {
-    fn itself(reason: EndReason) -> Self {
-        Self {
-            state: DeploymentState::Completed,
-            reason,
-            by: None,
-            text: String::new(),
-        }
-    }
-}
-
-/// Ends a deployment: it is listed no more (W2), its members freeze (S5). Devices in
-/// progress finish, so their records, timers and counters go on (S4).
-fn finish(
-    txn: &mut Txn,
-    id: DeploymentId,
-    row: &mut DeploymentRow,
-    group_row: &mut GroupRow,
-    ending: Ending,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let members = txn
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default()
-        .members;
-    if row.state == DeploymentState::Scheduled
-        && let Some(start) = row.start_ms
-    {
-        clear_timer(txn, start, TimerKind::Start(id))?;
-    }
-    if let Some(until) = row.until_ms {
-        clear_timer(txn, until, TimerKind::Until(id))?;
-    }
-    let event = Event::DeploymentEnded {
-        deployment: id,
-        reason: ending.reason.word().to_owned(),
-        by: ending.by.clone(),
-    };
-    row.state = ending.state;
-    row.end = Some(End {
-        reason: ending.reason,
-        by: ending.by,
-        text: ending.text,
-        at_ms: now.unix_ms,
-        members,
-    });
-    group_row.active.retain(|active| *active != id);
-    group_row.scheduled.retain(|scheduled| *scheduled != id);
-    txn.put(&DeploymentKey(id), row);
-    txn.put(&GroupKey(row.group.clone()), group_row);
-    Ok(vec![
-        Effect::Event(event),
-        Effect::GroupHeadChanged(row.group.clone()),
-        Effect::ViewChanged(View::Deployment(id)),
-        Effect::ViewChanged(View::Group(row.group.clone())),
-        Effect::ViewChanged(View::Fleet),
-    ])
-}
-
-/// `abort` (S4), with what it means in counts; the same again is the same answer.
-pub(crate) fn abort(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &Abort,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    let id = DeploymentId(command.deployment);
-    let mut row = txn.read(&DeploymentKey(id))?.ok_or_else(|| {
-        Rejection::new(Code::Deployment, format!("there is no deployment {id}")).field("deployment")
-    })?;
-    may_change(input, &row.group)?;
-    let text = command.reason.clone().unwrap_or_default();
-    if text.len() > TEXT_BYTES_MAX {
-        let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
-        return Err(Rejection::new(Code::Size, why).field("reason").into());
-    }
-    let effects = match row.state {
-        DeploymentState::Completed => {
-            let why = format!("deployment {id} is completed");
-            return Err(Rejection::new(Code::Ended, why).field("deployment").into());
-        }
-        DeploymentState::Aborted => Vec::new(),
-        DeploymentState::Scheduled | DeploymentState::Active => {
-            let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
-            let ending = Ending {
-                state: DeploymentState::Aborted,
-                reason: EndReason::Operator,
-                by: Some(input.user.clone()),
-                text,
-            };
-            finish(txn, id, &mut row, &mut group_row, ending, now)?
-        }
-    };
-    let members = row.end.as_ref().map_or(0, |end| end.members);
-    let counts = counter::totals(txn, id)?.counts(members);
-    let result = AbortResult {
-        deployment: id,
-        state: row.state,
-        never_start: counts.pending,
-        finishing: counts.in_progress,
-        unaffected: counts.successful + counts.failed,
-    };
-    Ok((Answer::Aborted(result), effects))
-}
-
-/// Completes a deployment whose members are all Successful, when it was asked to (S1).
-pub(crate) fn complete_when_all_successful(
-    txn: &mut Txn,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let row = txn.read(&DeploymentKey(id))?;
-    let wanted = |row: &DeploymentRow| {
-        row.complete_when == CompleteWhen::AllSuccessful && row.state == DeploymentState::Active
-    };
-    let Some(mut row) = row.filter(wanted) else {
-        return Ok(Vec::new());
-    };
-    let mut keys: Vec<_> = counter::keys(id).collect();
-    keys.extend([
-        GroupCountKey(row.group.clone()).key(),
-        GroupKey(row.group.clone()).key(),
-    ]);
-    txn.want(keys)?;
-    let members = txn
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default()
-        .members;
-    let totals = counter::totals(txn, id)?;
-    let successful = totals.successful.saturating_sub(totals.outside_successful);
-    if members == 0 || successful < members {
-        return Ok(Vec::new());
-    }
-    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
-    let ending = Ending::itself(EndReason::AllSuccessful);
-    finish(txn, id, &mut row, &mut group_row, ending, now)
-}
-
 /// A scheduled deployment's start time has come (S2).
 pub(crate) fn start_due(
     txn: &mut Txn,
@@ -468,21 +323,4 @@ fn blocked(txn: &Txn, row: &DeploymentRow, group_row: &GroupRow) -> Result<bool,
         }
     }
     Ok(stay >= NOTICES_MAX)
-}
-
-/// A deployment's end time has come (S10).
-pub(crate) fn until_due(
-    txn: &mut Txn,
-    timer: &Timer,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read(&DeploymentKey(id))?;
-    let Some(mut row) = row.filter(|row| row.end.is_none()) else {
-        return Ok(Vec::new());
-    };
-    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
-    let ending = Ending::itself(EndReason::EndTime);
-    finish(txn, id, &mut row, &mut group_row, ending, now)
 }

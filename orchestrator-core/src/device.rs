@@ -8,7 +8,7 @@ use hoist_protocol::topic::View;
 use crate::command::{DeviceAdd, DeviceRef};
 use crate::counter;
 use crate::decide::Stop;
-use crate::deployment;
+use crate::deployment::end::complete_when_all_successful;
 use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
 use crate::group;
@@ -218,7 +218,7 @@ pub(crate) fn remove(
     txn.delete(&key);
     let mut effects = membership_changed(txn, &device, &row.group)?;
     for id in group_row.active {
-        effects.extend(deployment::complete_when_all_successful(txn, id, now)?);
+        effects.extend(complete_when_all_successful(txn, id, now)?);
     }
     Ok((Answer::DeviceRemoved { device }, effects))
 }

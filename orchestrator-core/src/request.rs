@@ -126,10 +126,6 @@ fn change(
         _ => false,
     };
     let (answer, mut effects) = match carry_out(txn, input, command, now) {
-        Ok((answer, _)) if dry => {
-            txn.take_back();
-            return Ok(vec![reply(input, answer)]);
-        }
         Ok(done) => done,
         Err(Stop::Undecided(undecided)) => return Err(undecided),
         Err(Stop::Rejected(rejection)) => {
@@ -139,6 +135,10 @@ fn change(
             (Answer::Refused(rejection), counted)
         }
     };
+    if dry {
+        txn.take_back();
+        return Ok(vec![reply(input, answer)]);
+    }
     let row = RequestRow {
         body_hash: input.body_hash,
         answer: answer.clone(),
@@ -165,7 +165,7 @@ fn carry_out(
     match command {
         Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
         Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
-        Command::Abort(abort) => deployment::abort(txn, input, abort, now),
+        Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
         Command::DeviceAdd(add) => device::add(txn, input, add, now),
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),
         Command::GroupCreate(create) => group::create(txn, create, now),

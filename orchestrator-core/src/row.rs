@@ -347,3 +347,7 @@ impl DeviceRow {
                 .any(|(past, left_ms)| past == group && *left_ms >= since_ms)
     }
 }
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;

@@ -38,7 +38,6 @@ struct World {
     rows: MemoryRows,
     now: Now,
     requests: u32,
-    effects: Effects,
 }
 
 impl World {
@@ -52,7 +51,6 @@ impl World {
             rows: MemoryRows::default(),
             now,
             requests: 0,
-            effects: Vec::new(),
         };
         world.tell(Input::Connected);
         world.pass(SETTLE_MS);
@@ -64,9 +62,8 @@ impl World {
         world
     }
 
-    fn tell(&mut self, input: Input) -> Effects {
-        self.effects = self.rows.decide(&input, self.now).unwrap();
-        self.effects.clone()
+    fn tell(&mut self, input: impl std::borrow::Borrow<Input>) -> Effects {
+        self.rows.decide(input.borrow(), self.now).unwrap()
     }
 
     fn pass(&mut self, ms: u64) {
@@ -284,6 +281,7 @@ fn rejects(effects: &[Effect], wanted: Code) -> bool {
         .any(|effect| matches!(effect, Effect::Rejected { code, .. } if *code == wanted))
 }
 
+mod batches;
 mod commands;
 mod deployments;
 mod statuses;

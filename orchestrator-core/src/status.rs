@@ -8,7 +8,7 @@ use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress, Step}
 use hoist_protocol::topic::View;
 
 use crate::counter::put_record;
-use crate::deployment::complete_when_all_successful;
+use crate::deployment::end::complete_when_all_successful;
 use crate::device::{call_roll, unverified};
 use crate::effect::{Effect, Effects, Event};
 use crate::error::Code;

@@ -7,12 +7,12 @@ fn a_redelivered_command_is_executed_once_and_answered_the_same() {
     let input = world.input(Command::Deploy(deploy("fw@1.0.0")));
     let first = world.send(input.clone());
     world.abort(DeploymentId(1));
-    assert_eq!(world.send(input.clone()), first);
-    assert_eq!(world.listed(), []);
     let other = CommandInput {
         body_hash: [0; 32],
-        ..input
+        ..input.clone()
     };
+    assert_eq!(world.send(input), first);
+    assert_eq!(world.listed(), []);
     assert_eq!(refusal(&world.send(other)), Some(Code::RequestReused));
 }
 
@@ -20,8 +20,8 @@ fn a_redelivered_command_is_executed_once_and_answered_the_same() {
 fn an_answer_is_forgotten_after_seven_days() {
     let mut world = World::with_devices(&[]);
     let input = world.input(Command::Deploy(deploy("fw@1.0.0")));
-    world.send(input.clone());
     let key = RequestKey(input.user.clone(), input.request.clone());
+    world.send(input);
     assert!(world.rows.read(&key).unwrap().is_some());
     world.pass(crate::request::REMEMBER_MS);
     world.fire_due();
@@ -39,7 +39,7 @@ fn a_role_or_group_that_does_not_allow_it_is_refused() {
     assert_eq!(refusal(&world.send(input.clone())), Some(Code::Role));
     input.role = Some(Role::Deployer);
     input.groups = vec!["us".parse().unwrap()];
-    assert_eq!(refusal(&world.send(input.clone())), Some(Code::Role));
+    assert_eq!(refusal(&world.send(input)), Some(Code::Role));
     assert_eq!(world.listed(), []);
 }
 
@@ -76,6 +76,13 @@ fn a_dry_run_changes_nothing() {
     let answer = world.order(Command::Deploy(dry));
     assert!(matches!(&answer, Answer::Deployed { items, .. } if items[0].members == 1));
     let everything = Key(vec![]);
+    assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
+    let refused = Deploy {
+        dry_run: true,
+        ..deploy("none@1")
+    };
+    let answer = world.order(Command::Deploy(refused));
+    assert_eq!(refusal(&answer), Some(Code::Release));
     assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
 }
 

@@ -1,0 +1,165 @@
+//! The items of lists and the details of one thing.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::id::DeploymentId;
+use serde::{Deserialize, Serialize};
+
+use crate::view::DeploymentView;
+
+/// The outer status of a device deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StatusWord {
+    /// Created, not started on the device (S5).
+    Pending,
+    /// Started.
+    InProgress,
+    /// Ended well.
+    Successful,
+    /// Ended badly.
+    Failed,
+}
+
+/// One device in `device-list`; what does not apply is null.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceItem {
+    /// Its id.
+    pub device: String,
+    /// Its group.
+    pub group: String,
+    /// `online`, `offline` or `unknown`.
+    pub presence: String,
+    /// When it was last heard of, RFC 3339.
+    pub last_seen: Option<String>,
+    /// The deployment the next fields are about.
+    pub deployment: Option<DeploymentId>,
+    /// Its status there.
+    pub status: Option<StatusWord>,
+    /// The step, while in progress.
+    pub step: Option<String>,
+    /// Attempts begun.
+    pub attempt: Option<u32>,
+    /// Round.
+    pub round: Option<u32>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Whether the server inferred the failure (S7).
+    pub provisional: bool,
+    /// Whether the device proved an inferred failure wrong (S7).
+    pub late: bool,
+    /// What became of what was begun: `not-needed`, `ok`, `failed`.
+    pub rollback: Option<String>,
+    /// Installed artifacts: name and version.
+    pub installed: BTreeMap<String, String>,
+    /// The script at fault.
+    pub script: Option<String>,
+    /// Its exit code.
+    pub exit: Option<i32>,
+}
+
+/// `deployment-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentDetail {
+    /// What `view/deployment/<n>` says.
+    #[serde(flatten)]
+    pub view: DeploymentView,
+    /// Devices that ever waited to try again or needed a second attempt.
+    pub retried: u32,
+    /// Devices that rolled back.
+    pub rolled_back: u32,
+    /// Who created it.
+    pub created_by: String,
+    /// When it started or will start, RFC 3339.
+    pub start: Option<String>,
+    /// When it ends by itself, RFC 3339.
+    pub until: Option<String>,
+    /// Who ended it, and why.
+    pub ended_by: Option<String>,
+    /// What the operator said about ending it.
+    pub ended_text: Option<String>,
+    /// The first failed devices, in order of their ids.
+    pub failed_devices: Vec<FailedDevice>,
+}
+
+/// A failed device of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedDevice {
+    /// Its id.
+    pub device: String,
+    /// Why it failed.
+    pub reason: String,
+    /// The script at fault.
+    pub script: Option<String>,
+    /// Its exit code; negative: the signal that killed it.
+    pub exit: Option<i32>,
+    /// What became of what was begun.
+    pub rollback: String,
+}
+
+/// `device-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceDetail {
+    /// What `device-list` says.
+    #[serde(flatten)]
+    pub item: DeviceItem,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub device_type: String,
+    /// Version of its agent.
+    pub agent: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether a key is pinned.
+    pub key_pinned: bool,
+    /// Final outcomes it says it reached.
+    pub ended: u32,
+    /// Tail of the failing script's output, lossy text.
+    pub output: Option<String>,
+}
+
+/// One group in `group-list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupItem {
+    /// Its id.
+    pub group: String,
+    /// Devices in it.
+    pub members: u32,
+    /// Those online.
+    pub online: u32,
+    /// Active deployments.
+    pub deployments: Vec<DeploymentId>,
+}
+
+/// One release in `release-list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseItem {
+    /// `name@version`.
+    pub release: String,
+    /// Its id in hex.
+    pub id: String,
+    /// Its counter (anti-rollback).
+    pub counter: u64,
+    /// Its artifacts' names, in install order.
+    pub artifacts: Vec<String>,
+    /// Bytes of all its artifacts.
+    pub size_bytes: u64,
+    /// When it was added, RFC 3339.
+    pub created_at: String,
+}
+
+/// One user in `user-list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserItem {
+    /// The user's name.
+    pub user: String,
+    /// What the user may do.
+    pub role: hoist_protocol::access::Role,
+    /// The only groups the user may change; empty means all.
+    pub groups: Vec<String>,
+}
