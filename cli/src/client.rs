@@ -136,7 +136,7 @@ impl Client {
         command: &Message,
         until: Instant,
     ) -> Result<Option<Bytes>, Lost> {
-        self.connection.subscribe(reply).await?;
+        self.connection.subscribe(reply)?;
         let mut send_at = None;
         loop {
             let wake = send_at.unwrap_or(until).min(until);
@@ -144,7 +144,7 @@ impl Client {
                 event = self.connection.next() => match event? {
                     Event::Subscribed { .. } => send_at = Some(Instant::now()),
                     Event::Message { topic, payload } if topic == reply => {
-                        self.connection.unsubscribe(reply).await?;
+                        self.connection.unsubscribe(reply)?;
                         return Ok(Some(payload));
                     }
                     Event::Message { .. } | Event::Acknowledged => {}
@@ -153,7 +153,7 @@ impl Client {
                     if Instant::now() >= until {
                         return Ok(None);
                     }
-                    self.connection.publish(command.clone()).await?;
+                    self.connection.publish(command.clone())?;
                     send_at = Some(Instant::now() + REPEAT_EVERY);
                 }
             }
@@ -166,7 +166,7 @@ impl Client {
     /// `E_BROKER` without a broker.
     pub(crate) async fn watch(&mut self, filter: &str) -> Result<(), Failure> {
         self.watched.push(filter.to_owned());
-        if self.connection.subscribe(filter).await.is_err() {
+        if self.connection.subscribe(filter).is_err() {
             self.resume().await?;
         }
         Ok(())
@@ -198,7 +198,7 @@ impl Client {
         'connections: loop {
             self.reconnect(until).await?;
             for filter in &self.watched {
-                if self.connection.subscribe(filter).await.is_err() {
+                if self.connection.subscribe(filter).is_err() {
                     continue 'connections;
                 }
             }

@@ -9,12 +9,14 @@ mod client;
 mod client_file;
 mod context;
 mod data_dir;
+mod demo;
 mod deployment;
 mod device;
 pub mod exit;
 mod failure;
 mod group;
 mod keys;
+mod lock;
 mod logging;
 mod mqtt;
 mod output;
@@ -23,11 +25,10 @@ mod private_file;
 mod random;
 mod rate;
 mod release;
-mod demo;
-mod lock;
 mod serve;
 mod server;
 mod settings;
+mod sim;
 mod status;
 mod upload;
 mod user;
@@ -96,7 +97,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::User(command) => user::run(context, command).await,
         Command::Serve(_) => serve::serve(context).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
-        _ => Ok(exit::OK),
+        Command::Sim(sim) => sim::sim(context, &sim).await,
+        Command::Config(_) | Command::Completions { .. } => Ok(exit::OK),
     }
 }
 

@@ -21,7 +21,8 @@ impl Lock {
     /// `E_LOCKED` naming the pid of the holder, `E_DATA_DIR` when the file cannot be used.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
         let path = data_dir.join("lock");
-        let unusable = |error: std::io::Error| Failure::because("E_DATA_DIR", path.display(), &error);
+        let unusable =
+            |error: std::io::Error| Failure::because("E_DATA_DIR", path.display(), &error);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -66,7 +67,10 @@ mod tests {
         let first = Lock::take(dir.path()).unwrap();
         let refused = Lock::take(dir.path()).unwrap_err();
         assert_eq!(refused.code, "E_LOCKED");
-        assert!(refused.what.ends_with(&std::process::id().to_string()), "{refused}");
+        assert!(
+            refused.what.ends_with(&std::process::id().to_string()),
+            "{refused}"
+        );
         drop(first);
         assert!(Lock::take(dir.path()).is_ok());
     }

@@ -14,7 +14,7 @@ use rumqttc::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Requests waiting for the socket; a caller waits when it writes faster than that.
+/// Requests waiting for the socket: far more than anybody here has open at a time.
 const REQUESTS_MAX: usize = 64;
 /// Events waiting for their reader; the socket waits when the reader is slower.
 const EVENTS_MAX: usize = 64;
@@ -183,30 +183,29 @@ impl Connection {
         }
     }
 
-    /// Publishes at QoS 1.
-    pub(crate) async fn publish(&self, message: Message) -> Result<(), Lost> {
+    /// Hands a message over for publishing at QoS 1. A socket so slow that requests pile
+    /// up counts as lost: waiting for it here could wait for ourselves.
+    pub(crate) fn publish(&self, message: Message) -> Result<(), Lost> {
         let Message {
             topic,
             payload,
             retain,
         } = message;
         self.client
-            .publish(topic, QoS::AtLeastOnce, retain, payload)
-            .await
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
             .map_err(|_| Lost)
     }
 
     /// Subscribes at QoS 1; the answer comes as [`Event::Subscribed`].
-    pub(crate) async fn subscribe(&self, filter: &str) -> Result<(), Lost> {
+    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Lost> {
         self.client
-            .subscribe(filter, QoS::AtLeastOnce)
-            .await
+            .try_subscribe(filter, QoS::AtLeastOnce)
             .map_err(|_| Lost)
     }
 
     /// Unsubscribes.
-    pub(crate) async fn unsubscribe(&self, filter: &str) -> Result<(), Lost> {
-        self.client.unsubscribe(filter).await.map_err(|_| Lost)
+    pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), Lost> {
+        self.client.try_unsubscribe(filter).map_err(|_| Lost)
     }
 
     /// The next event. Cancel-safe.

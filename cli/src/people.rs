@@ -60,7 +60,11 @@ impl People for Registry {
 impl Bearers for Registry {
     fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
         let hash = credentials::hash_user_token(token);
-        let user = self.users.list().into_iter().find(|user| user.token_sha256 == hash)?;
+        let user = self
+            .users
+            .list()
+            .into_iter()
+            .find(|user| user.token_sha256 == hash)?;
         Some((user.name, user.role))
     }
 }
@@ -79,7 +83,9 @@ impl Directory for Registry {
     }
 
     fn add_user(&self, user: &UserAdd) -> Result<(), Rejection> {
-        self.users.add(parse(user)?).map_err(|error| rejection(&error))
+        self.users
+            .add(parse(user)?)
+            .map_err(|error| rejection(&error))
     }
 
     fn remove_user(&self, user: &UserId) -> Result<(), Rejection> {
@@ -101,7 +107,10 @@ fn parse(user: &UserAdd) -> Result<User, Rejection> {
         Rejection::new(Code::Name, error.to_string()).field(field)
     };
     if user.user == SERVICE_USER {
-        return Err(Rejection::new(Code::UserExists, format!("{SERVICE_USER} is the server itself")));
+        return Err(Rejection::new(
+            Code::UserExists,
+            format!("{SERVICE_USER} is the server itself"),
+        ));
     }
     let groups: Result<Vec<GroupId>, Rejection> = user
         .groups
@@ -160,7 +169,10 @@ mod tests {
         let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
         registry.add_user(&asked("vera", &hash)).unwrap();
         let vera: UserId = "vera".parse().unwrap();
-        assert_eq!(registry.user_of("token"), Some((vera.clone(), Role::Viewer)));
+        assert_eq!(
+            registry.user_of("token"),
+            Some((vera.clone(), Role::Viewer))
+        );
         assert_eq!(registry.list_users().len(), 2);
         registry.remove_user(&vera).unwrap();
         assert_eq!(registry.user_of("token"), None);

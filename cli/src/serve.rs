@@ -54,7 +54,8 @@ impl Ends {
     /// `E_SYSTEM`.
     pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::because("E_SYSTEM", "cannot listen to signals", &error))
+            signal(kind)
+                .map_err(|error| Failure::because("E_SYSTEM", "cannot listen to signals", &error))
         };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
@@ -89,8 +90,11 @@ fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
         .ok()
         .and_then(|mut addresses| addresses.next())
         .ok_or_else(|| {
-            Failure::new("E_CONFIG", format!("{flag} {text:?} is not an address and port"))
-                .help("write it as 127.0.0.1:1883; port 0 takes a free one")
+            Failure::new(
+                "E_CONFIG",
+                format!("{flag} {text:?} is not an address and port"),
+            )
+            .help("write it as 127.0.0.1:1883; port 0 takes a free one")
         })?;
     if address.ip().is_loopback() {
         return Ok(address);
@@ -112,7 +116,10 @@ mod tests {
         assert!(loopback("--mqtt", "[::1]:1883").is_ok());
         for open in ["0.0.0.0:0", "[::]:1883", "192.0.2.1:1883"] {
             let failure = loopback("--mqtt", open).unwrap_err();
-            assert_eq!((failure.code.as_str(), failure.exit()), ("E_INSECURE", exit::USAGE));
+            assert_eq!(
+                (failure.code.as_str(), failure.exit()),
+                ("E_INSECURE", exit::USAGE)
+            );
         }
         assert_eq!(loopback("--mqtt", "1883").unwrap_err().code, "E_CONFIG");
     }

@@ -76,14 +76,12 @@ impl Server {
         let data_dir = DataDir::new(&config.data_dir);
         data_dir.create()?;
         let lock = Lock::take(data_dir.root())?;
-        let opened = data_dir.open(
-            &config.namespace,
-            now(),
-            config.mqtt,
-            config.http,
-            |path| SledStore::open(path).map_err(|error| Failure::because("E_STORE", "the store cannot be used", &error)
-                .help("restore a backup of the data directory; nothing was changed")),
-        )?;
+        let opened = data_dir.open(&config.namespace, now(), config.mqtt, config.http, |path| {
+            SledStore::open(path).map_err(|error| {
+                Failure::because("E_STORE", "the store cannot be used", &error)
+                    .help("restore a backup of the data directory; nothing was changed")
+            })
+        })?;
         let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
             .map_err(|error| Failure::because("E_DATA_DIR", "artifacts", &error))?;
         let listener = listen(config.http).await?;
@@ -145,7 +143,9 @@ impl Server {
             _lock: lock,
         };
         let run = orchestrator.run(ready, stopped(&server.stop));
-        server.parts.spawn(async { ended("the orchestrator", run.await) });
+        server
+            .parts
+            .spawn(async { ended("the orchestrator", run.await) });
         let serve = http::serve(listener, state, stopped(&server.stop));
         server.parts.spawn(async { ended("HTTP", serve.await) });
         match server.become_ready(is_ready).await {
@@ -242,10 +242,12 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => port_taken("--http", address),
-        _ => Failure::because("E_PORT", format!("cannot listen on {address}"), &error),
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => port_taken("--http", address),
+            _ => Failure::because("E_PORT", format!("cannot listen on {address}"), &error),
+        })
 }
 
 fn broker_failure(error: &StartError) -> Failure {
@@ -256,8 +258,9 @@ fn broker_failure(error: &StartError) -> Failure {
 }
 
 fn port_taken(flag: &str, address: SocketAddr) -> Failure {
-    Failure::new("E_PORT", format!("{address} is in use by another program"))
-        .help(format!("stop that program, or choose another address with {flag}; port 0 takes a free one"))
+    Failure::new("E_PORT", format!("{address} is in use by another program")).help(format!(
+        "stop that program, or choose another address with {flag}; port 0 takes a free one"
+    ))
 }
 
 fn now() -> Generation {

@@ -97,7 +97,10 @@ fn parse(shown: serde_json::Value) -> Result<DeploymentView, Failure> {
 /// Whether nothing is left to wait for.
 pub(crate) fn is_final(view: &DeploymentView) -> bool {
     view.settled
-        || matches!(view.state, DeploymentState::Aborted | DeploymentState::Completed)
+        || matches!(
+            view.state,
+            DeploymentState::Aborted | DeploymentState::Completed
+        )
 }
 
 fn exit_of(view: &DeploymentView) -> u8 {
@@ -118,7 +121,13 @@ fn summary(view: &DeploymentView) -> String {
         DeploymentState::Completed => "completed",
         DeploymentState::Aborted => "aborted",
     };
-    let Counts { members, pending, in_progress, successful, failed } = view.counts;
+    let Counts {
+        members,
+        pending,
+        in_progress,
+        successful,
+        failed,
+    } = view.counts;
     let settled = if view.settled { ", settled" } else { "" };
     let reasons: Vec<String> = view
         .failures

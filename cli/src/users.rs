@@ -52,8 +52,7 @@ mod hex {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(from)?;
-        decode_hash(&text)
-            .ok_or_else(|| D::Error::custom("a token hash is 64 hex digits"))
+        decode_hash(&text).ok_or_else(|| D::Error::custom("a token hash is 64 hex digits"))
     }
 }
 

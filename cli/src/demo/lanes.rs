@@ -47,7 +47,9 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(devices: impl IntoIterator<Item = DeviceId>) -> Self {
         let lanes = devices.into_iter().map(|device| (device, Lane::Waiting));
-        Self { lanes: lanes.collect() }
+        Self {
+            lanes: lanes.collect(),
+        }
     }
 
     /// Takes a status; returns the device's lane when it is another now.
@@ -113,7 +115,10 @@ mod tests {
             attempt: Attempt(1),
             result: FinalResult::Successful(Success::Installed),
         }];
-        assert_eq!(lanes.take(&device, &encode(&status)), Some(Lane::Successful));
+        assert_eq!(
+            lanes.take(&device, &encode(&status)),
+            Some(Lane::Successful)
+        );
         assert_eq!(lanes.take(&device, b"nonsense"), None);
         assert_eq!(lanes.line(), "✓·");
     }

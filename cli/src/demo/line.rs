@@ -30,7 +30,11 @@ impl Line {
         let address = listener.local_addr()?;
         let (carrier, watched) = watch::channel(Carrier::Up);
         let task = tokio::spawn(accept(listener, target, watched));
-        Ok(Self { address, carrier, task })
+        Ok(Self {
+            address,
+            carrier,
+            task,
+        })
     }
 
     /// Where to connect instead of the target.

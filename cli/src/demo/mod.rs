@@ -39,13 +39,19 @@ struct Casting {
 impl Casting {
     fn new(count: u32, seed: u64) -> Self {
         let digits = count.to_string().len().max(2);
-        let devices = (1..=count).map(|number| format!("dev-{number:0digits$}")).collect();
+        let devices = (1..=count)
+            .map(|number| format!("dev-{number:0digits$}"))
+            .collect();
         let count = u64::from(count);
         let mut random = Random::new(seed);
         let broken = random.below(count);
         let unlucky = (broken + 1 + random.below(count.saturating_sub(1))) % count;
         let index = |number: u64| usize::try_from(number).unwrap_or(0);
-        Self { devices, broken: index(broken), unlucky: index(unlucky) }
+        Self {
+            devices,
+            broken: index(broken),
+            unlucky: index(unlucky),
+        }
     }
 }
 
@@ -83,7 +89,11 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
             .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the report", &error))?;
         print(&format!("{line}\n"))?;
     } else {
-        let next = if demo.keep { NextSteps::Kept } else { NextSteps::Fresh };
+        let next = if demo.keep {
+            NextSteps::Kept
+        } else {
+            NextSteps::Fresh
+        };
         print(&report.summary(next))?;
     }
     for deviation in &deviations {

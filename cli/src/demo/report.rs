@@ -46,11 +46,12 @@ pub(super) struct Place {
 
 impl Report {
     /// Takes the server's own account at the end.
-    pub(super) fn new(
-        outcome: Outcome,
-        control_bytes_per_device: u64,
-    ) -> Self {
-        let Outcome { detail: shown, place, duration } = outcome;
+    pub(super) fn new(outcome: Outcome, control_bytes_per_device: u64) -> Self {
+        let Outcome {
+            detail: shown,
+            place,
+            duration,
+        } = outcome;
         Self {
             api_version: API_VERSION,
             kind: "demo",
@@ -98,9 +99,15 @@ impl Report {
             ),
             (
                 self.failures == [failure],
-                format!("not only {} failed by its verify script: {:?}", broken, self.failures),
+                format!(
+                    "not only {} failed by its verify script: {:?}",
+                    broken, self.failures
+                ),
             ),
-            (self.rolled_back == 1, format!("{} devices rolled back instead of 1", self.rolled_back)),
+            (
+                self.rolled_back == 1,
+                format!("{} devices rolled back instead of 1", self.rolled_back),
+            ),
             (self.retried >= 1, "no device had to try again".to_owned()),
         ];
         checks
@@ -112,7 +119,12 @@ impl Report {
 
     /// The story in a few lines, with what to do next.
     pub(super) fn summary(&self, next: NextSteps) -> String {
-        let Counts { members, successful, failed, .. } = self.counts;
+        let Counts {
+            members,
+            successful,
+            failed,
+            ..
+        } = self.counts;
         let mut text = format!(
             "\n{RELEASE} on {members} devices in {:.1} s: {successful} successful, {failed} failed and rolled back, \
              {} tried again.\n{} bytes of MQTT per device, connection and update, both directions.\n",
@@ -126,7 +138,9 @@ impl Report {
                 failure.device,
                 failure.reason,
                 failure.script.as_deref().unwrap_or("-"),
-                failure.exit.map_or_else(|| "-".to_owned(), |exit| exit.to_string()),
+                failure
+                    .exit
+                    .map_or_else(|| "-".to_owned(), |exit| exit.to_string()),
                 failure.rollback,
             ));
         }
@@ -183,12 +197,22 @@ mod tests {
         };
         let detail: DeploymentDetail = serde_json::from_value(shown.clone()).unwrap();
         let duration = Duration::from_millis(3_100);
-        Report::new(Outcome { detail, place, duration }, 640)
+        Report::new(
+            Outcome {
+                detail,
+                place,
+                duration,
+            },
+            640,
+        )
     }
 
     fn casting() -> Casting {
         let casting = Casting::new(25, 0);
-        Casting { broken: 6, ..casting }
+        Casting {
+            broken: 6,
+            ..casting
+        }
     }
 
     #[test]

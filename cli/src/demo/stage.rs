@@ -8,7 +8,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::lanes::LEGEND;
 
-
 /// Who watches.
 pub(super) enum Stage {
     /// Nobody: the JSON at the end is enough.
@@ -48,7 +47,13 @@ impl Stage {
         let successful = line("  successful   {bar:40} {pos:>4}/{len}");
         let in_progress = line("  in progress  {bar:40} {pos:>4}/{len}");
         let failed = line("  failed       {bar:40} {pos:>4}/{len}");
-        Self::Live(Live { all, lanes, successful, in_progress, failed })
+        Self::Live(Live {
+            all,
+            lanes,
+            successful,
+            in_progress,
+            failed,
+        })
     }
 
     /// Says what happens.
@@ -78,7 +83,11 @@ impl Stage {
                     *last = Some(counts);
                     eprintln!(
                         "{} successful, {} in progress, {} pending, {} failed of {}",
-                        counts.successful, counts.in_progress, counts.pending, counts.failed, counts.members
+                        counts.successful,
+                        counts.in_progress,
+                        counts.pending,
+                        counts.failed,
+                        counts.members
                     );
                 }
             }
@@ -97,7 +106,12 @@ impl Stage {
     /// Leaves the bars as they are.
     pub(super) fn end(&self) {
         if let Self::Live(live) = self {
-            for bar in [&live.lanes, &live.successful, &live.in_progress, &live.failed] {
+            for bar in [
+                &live.lanes,
+                &live.successful,
+                &live.in_progress,
+                &live.failed,
+            ] {
                 bar.abandon();
             }
         }

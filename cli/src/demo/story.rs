@@ -81,7 +81,12 @@ impl<'a> Story<'a> {
     pub(super) async fn tell(&mut self, stage: &mut Stage) -> Result<Outcome, Failure> {
         tokio::time::timeout(PATIENCE, self.play(stage))
             .await
-            .unwrap_or_else(|_| Err(Failure::new("E_WAIT", format!("the demo is not over after {PATIENCE:?}"))))
+            .unwrap_or_else(|_| {
+                Err(Failure::new(
+                    "E_WAIT",
+                    format!("the demo is not over after {PATIENCE:?}"),
+                ))
+            })
     }
 
     /// Ends agents, then the server; returns the bytes of MQTT of all devices.
@@ -129,7 +134,11 @@ impl<'a> Story<'a> {
     }
 
     fn work_of(&self, device: &str) -> PathBuf {
-        self.root.join("devices").join(format!("{device}.state")).join("work").join(NAME)
+        self.root
+            .join("devices")
+            .join(format!("{device}.state"))
+            .join("work")
+            .join(NAME)
     }
 
     async fn open_server(&mut self, stage: &Stage) -> Result<ClientFile, Failure> {
@@ -143,7 +152,11 @@ impl<'a> Story<'a> {
             settle: Duration::from_secs(30),
         });
         let server = server.await?;
-        stage.say(&format!("server ready at {} and {}", server.mqtt(), server.http()));
+        stage.say(&format!(
+            "server ready at {} and {}",
+            server.mqtt(),
+            server.http()
+        ));
         self.network = Some(Network {
             mqtt: open_line(server.mqtt()).await?,
             http: open_line(server.http()).await?,
@@ -163,7 +176,10 @@ impl<'a> Story<'a> {
         let key = read_key(&self.data_dir().release_key())?;
         let release = SignedRelease::pack(dir, &key).await?;
         release.publish(client, file).await?;
-        stage.say(&format!("release {RELEASE} packed, signed and uploaded: {}", release.id()));
+        stage.say(&format!(
+            "release {RELEASE} packed, signed and uploaded: {}",
+            release.id()
+        ));
         Ok(())
     }
 
@@ -174,7 +190,14 @@ impl<'a> Story<'a> {
         file: &ClientFile,
         stage: &Stage,
     ) -> Result<(), Failure> {
-        client.command(Verb::GroupCreate, &GroupRef { group: GROUP.into() }).await?;
+        client
+            .command(
+                Verb::GroupCreate,
+                &GroupRef {
+                    group: GROUP.into(),
+                },
+            )
+            .await?;
         for (index, device) in self.casting.devices.iter().enumerate() {
             let asked = DeviceAdd {
                 device: device.clone(),
@@ -187,7 +210,11 @@ impl<'a> Story<'a> {
                 server.mqtt = format!("mqtt://{}", network.mqtt.address());
                 server.http = format!("http://{}", network.http.address());
             }
-            let sensor = if index == self.casting.broken { Sensor::Broken } else { Sensor::Works };
+            let sensor = if index == self.casting.broken {
+                Sensor::Broken
+            } else {
+                Sensor::Works
+            };
             let work = self.work_of(device);
             fixture::preinstall(&work, device, sensor).map_err(|error| disk(&work, &error))?;
             let config = self.config_of(device);
@@ -195,7 +222,10 @@ impl<'a> Story<'a> {
                 .map_err(|error| disk(&config, &error))?;
             self.start_agent(&config)?;
         }
-        stage.say(&format!("{} devices registered, their agents started", self.casting.devices.len()));
+        stage.say(&format!(
+            "{} devices registered, their agents started",
+            self.casting.devices.len()
+        ));
         Ok(())
     }
 
@@ -246,8 +276,14 @@ impl<'a> Story<'a> {
         deployment: DeploymentId,
         stage: &mut Stage,
     ) -> Result<(), Failure> {
-        let view = client.topics().format(&Topic::View(View::Deployment(deployment)));
-        for filter in [client.topics().filter("s/#"), client.topics().filter("p/#"), view.clone()] {
+        let view = client
+            .topics()
+            .format(&Topic::View(View::Deployment(deployment)));
+        for filter in [
+            client.topics().filter("s/#"),
+            client.topics().filter("p/#"),
+            view.clone(),
+        ] {
             client.watch(&filter).await?;
         }
         let mut lanes = Lanes::new(self.casting.devices.iter().filter_map(|d| d.parse().ok()));
@@ -280,13 +316,17 @@ impl<'a> Story<'a> {
         let unlucky = self.casting.devices[self.casting.unlucky] == device.as_str();
         match lane {
             Lane::Doing(Step::Retrying) if unlucky => {
-                stage.say(&format!("{device} cannot fetch: it waits and will try again"));
+                stage.say(&format!(
+                    "{device} cannot fetch: it waits and will try again"
+                ));
                 if let Some(network) = &self.network {
                     network.mqtt.cut();
                 }
             }
             Lane::Doing(Step::Retrying) => {
-                stage.say(&format!("{device} rolled back its first attempt and will try again"));
+                stage.say(&format!(
+                    "{device} rolled back its first attempt and will try again"
+                ));
             }
             Lane::Failed => stage.say(&format!("{device} failed and put its old firmware back")),
             Lane::Successful if unlucky => stage.say(&format!("{device} made it after all")),
@@ -316,7 +356,10 @@ impl<'a> Story<'a> {
             let is_old = content == fixture::old_firmware(device).into_bytes();
             if is_old != (index == self.casting.broken) {
                 let which = if is_old { "old" } else { "new" };
-                return Err(Failure::new("E_DEMO", format!("{device} has the {which} firmware, against the story")));
+                return Err(Failure::new(
+                    "E_DEMO",
+                    format!("{device} has the {which} firmware, against the story"),
+                ));
             }
         }
         Ok(())

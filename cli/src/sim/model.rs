@@ -77,16 +77,29 @@ impl Luck {
     /// that a rehearsal can be repeated.
     pub(super) fn is_doomed(&self, deployment: DeploymentId) -> bool {
         let fate = self.member << 32 | u64::from(deployment.0);
-        self.trouble.fail.hits(Random::of(self.trouble.seed, fate).next())
+        self.trouble
+            .fail
+            .hits(Random::of(self.trouble.seed, fate).next())
     }
 }
 
 /// The artifacts of a modelled release: each has `install`, `verify` and `rollback`.
 pub(super) fn plans(artifacts: usize) -> Arc<[ArtifactPlan]> {
-    let has = |kind| matches!(kind, ScriptKind::Install | ScriptKind::Verify | ScriptKind::Rollback);
-    let plan = ScriptPlan { attempts: 1, idempotent: false };
+    let has = |kind| {
+        matches!(
+            kind,
+            ScriptKind::Install | ScriptKind::Verify | ScriptKind::Rollback
+        )
+    };
+    let plan = ScriptPlan {
+        attempts: 1,
+        idempotent: false,
+    };
     let scripts = ScriptKind::ALL.map(|kind| has(kind).then_some(plan));
-    let artifact = ArtifactPlan { scripts, reboot: false };
+    let artifact = ArtifactPlan {
+        scripts,
+        reboot: false,
+    };
     vec![artifact; artifacts].into()
 }
 
@@ -95,14 +108,21 @@ mod tests {
     use super::*;
 
     fn trouble(fail: &str, loss: &str) -> Trouble {
-        Trouble { seed: 7, loss: loss.parse().unwrap(), fail: fail.parse().unwrap(), flap: None }
+        Trouble {
+            seed: 7,
+            loss: loss.parse().unwrap(),
+            fail: fail.parse().unwrap(),
+            flap: None,
+        }
     }
 
     #[test]
     fn the_seed_decides_who_fails_in_about_the_share_asked_for() {
         let doomed = |deployment| -> Vec<u64> {
             (0..1_000)
-                .filter(|member| Luck::new(trouble("10%", "0%"), *member).is_doomed(DeploymentId(deployment)))
+                .filter(|member| {
+                    Luck::new(trouble("10%", "0%"), *member).is_doomed(DeploymentId(deployment))
+                })
                 .collect()
         };
         assert_eq!(doomed(1), doomed(1));

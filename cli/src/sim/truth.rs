@@ -69,7 +69,12 @@ impl Truth {
     }
 
     /// A device has recorded its end; a later round replaces an earlier one.
-    pub(super) fn ended(&mut self, deployment: DeploymentId, device: &DeviceId, result: &FinalResult) {
+    pub(super) fn ended(
+        &mut self,
+        deployment: DeploymentId,
+        device: &DeviceId,
+        result: &FinalResult,
+    ) {
         let end = match result {
             FinalResult::Successful(_) => End::Successful,
             FinalResult::Failed(_) => End::Failed,
@@ -87,8 +92,11 @@ impl Truth {
 
     /// The account of a fleet of this size.
     pub(super) fn account(&self, devices: u32) -> Account {
-        let deployments: BTreeMap<DeploymentId, Summed> =
-            self.deployments.iter().map(|(id, lived)| (*id, lived.sum())).collect();
+        let deployments: BTreeMap<DeploymentId, Summed> = self
+            .deployments
+            .iter()
+            .map(|(id, lived)| (*id, lived.sum()))
+            .collect();
         let newest = deployments.values().next_back();
         Account {
             api_version: API_VERSION,

@@ -1,0 +1,471 @@
+//! One simulated device: the real machine, with a model in the place of files, downloads
+//! and scripts. It says what is to be sent; the session sends it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use hoist_device_client::machine::{
+    Action, BootId, Event, InfoExtent, Machine, Now, Retry, ScriptRun, Setup, Verdict,
+};
+use hoist_device_client::record::{Record, Ring};
+use hoist_protocol::codec::encode;
+use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
+use hoist_protocol::envelope::{Kind, PrivateKey, open};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{DeviceId, ReleaseId, SessionCounter, sha256};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
+use hoist_protocol::topic::Topic;
+use tokio::time::Instant;
+
+use super::Fleet;
+use super::model::{Luck, plans};
+use crate::mqtt::Message;
+
+/// What is to be done on the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Send {
+    Publish(Message),
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+/// What an acknowledgment is for.
+enum Sent {
+    /// A status that accounted for this many outcomes.
+    Status {
+        ended: u32,
+    },
+    Other,
+}
+
+/// A modelled download or script, and what it will end in.
+struct Doing {
+    until: Instant,
+    end: Event,
+}
+
+/// One device.
+pub(super) struct Device {
+    fleet: Arc<Fleet>,
+    id: DeviceId,
+    key: PrivateKey,
+    machine: Machine,
+    luck: Luck,
+    session: u64,
+    /// Whether the own retained status may still tell where to go on (W5).
+    fresh: bool,
+    arrived_head: Vec<u8>,
+    stored_head: Option<Vec<u8>>,
+    group: Option<String>,
+    wanted: Option<ReleaseId>,
+    release: Option<ReleaseManifest>,
+    installed: Vec<ReleaseManifest>,
+    last_info: Option<DeviceInfo>,
+    doing: Option<Doing>,
+    unacknowledged: VecDeque<Sent>,
+    waiting: Option<DeviceStatus>,
+    out: Vec<Send>,
+}
+
+impl Device {
+    /// The device whose identity follows from its token, so that a fleet that is started
+    /// again is the same fleet.
+    pub(super) fn new(fleet: Arc<Fleet>, id: DeviceId, token: &str, member: u64) -> Self {
+        let machine = Machine::new(Setup {
+            device: id.clone(),
+            boot: BootId([0; 8]),
+            record: None,
+            ring: Ring::default(),
+            device_head: None,
+        });
+        let mut device = Self {
+            luck: Luck::new(fleet.trouble, member),
+            key: PrivateKey::from_seed(&sha256(format!("hoist-sim {token}").as_bytes())),
+            // Higher than in any run before: sessions are counted up (W8).
+            session: unix_ms(),
+            fresh: true,
+            arrived_head: Vec::new(),
+            stored_head: None,
+            group: None,
+            wanted: None,
+            release: None,
+            installed: Vec::new(),
+            last_info: None,
+            doing: None,
+            unacknowledged: VecDeque::new(),
+            waiting: None,
+            out: Vec::new(),
+            fleet,
+            id,
+            machine,
+        };
+        device.tell(Event::Started);
+        device
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// Its luck.
+    pub(super) fn luck(&mut self) -> &mut Luck {
+        &mut self.luck
+    }
+
+    /// What is to be sent now.
+    pub(super) fn take_sends(&mut self) -> Vec<Send> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// When something happens by itself.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        let doing = self.doing.as_ref().map(|doing| doing.until);
+        let timer = self
+            .machine
+            .next_timeout()
+            .map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(unix_ms())));
+        [doing, timer].into_iter().flatten().min()
+    }
+
+    /// The time of [`Device::wake`] has come.
+    pub(super) fn woken(&mut self) {
+        if let Some(doing) = self.doing.take_if(|doing| doing.until <= Instant::now()) {
+            self.tell(doing.end);
+        }
+        if self
+            .machine
+            .next_timeout()
+            .is_some_and(|at| at <= unix_ms())
+        {
+            self.tell(Event::Timer);
+        }
+    }
+
+    /// The last will of the next session.
+    pub(super) fn will(&mut self) -> Message {
+        self.session += 1;
+        self.presence(PresenceState::Offline)
+    }
+
+    /// What a clean goodbye says (W8).
+    pub(super) fn goodbye(&self) -> Message {
+        self.presence(PresenceState::Offline)
+    }
+
+    fn presence(&self, state: PresenceState) -> Message {
+        let presence = Presence {
+            state,
+            session: SessionCounter(self.session),
+        };
+        self.retained(Topic::Presence(self.id.clone()), encode(&presence))
+    }
+
+    /// A new session: birth, then the own head (W4).
+    pub(super) fn connected(&mut self) {
+        self.unacknowledged.clear();
+        self.waiting = None;
+        self.group = None;
+        let birth = self.presence(PresenceState::Online);
+        self.publish(birth, Sent::Other);
+        self.tell(Event::Connected);
+        if self.fresh {
+            self.subscribe(Topic::Status(self.id.clone()));
+        }
+        self.subscribe(Topic::DeviceHead(self.id.clone()));
+        if let Some(release) = self.wanted {
+            self.subscribe(Topic::Release(release));
+        }
+    }
+
+    /// The session is over.
+    pub(super) fn disconnected(&mut self) {
+        self.tell(Event::Disconnected);
+        self.out.clear();
+    }
+
+    /// No head came in this session: says what it has, and waits on (W4).
+    pub(super) fn announce(&mut self) {
+        self.publish_info(InfoExtent::Full);
+    }
+
+    /// The broker acknowledged the oldest publish.
+    pub(super) fn acknowledged(&mut self) {
+        if let Some(Sent::Status { ended }) = self.unacknowledged.pop_front() {
+            self.tell(Event::Acknowledged { ended });
+            if let Some(status) = self.waiting.take() {
+                self.publish_status(status);
+            }
+        }
+    }
+
+    /// A message arrived; true for the device's own head.
+    pub(super) fn received(&mut self, topic: &str, payload: &[u8]) -> bool {
+        match self.fleet.topics.parse(topic) {
+            Ok(Topic::DeviceHead(id)) if id == self.id => {
+                let keys = &self.fleet.trust.orchestrator;
+                let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) else {
+                    return false;
+                };
+                if std::mem::take(&mut self.fresh) {
+                    let own = self.fleet.topics.format(&Topic::Status(self.id.clone()));
+                    self.out.push(Send::Unsubscribe(own));
+                }
+                self.arrived_head = payload.to_vec();
+                self.tell(Event::DeviceHead(head.message));
+                return true;
+            }
+            Ok(Topic::GroupHead(_)) => {
+                let keys = &self.fleet.trust.orchestrator;
+                if let Ok(head) = open::<GroupHead>(keys, Kind::GroupHead, topic, payload) {
+                    self.tell(Event::GroupHead(head.message));
+                }
+            }
+            Ok(Topic::Release(release)) if self.wanted == Some(release) => {
+                self.manifest(release, payload);
+            }
+            Ok(Topic::Status(_)) if self.fresh => {
+                if let Ok(received) = DeviceStatus::receive(payload) {
+                    self.tell(Event::OwnStatus(received.status));
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
+        let keys = &self.fleet.trust.release;
+        let opened = open::<ReleaseManifest>(keys, Kind::Release, "", payload);
+        let verdict = match opened {
+            Ok(opened) if ReleaseId::of(opened.body) == release => {
+                let verdict = self.judge(&opened.message);
+                self.release = Some(opened.message);
+                verdict
+            }
+            _ => Verdict::Refused(Reason::BadSignature),
+        };
+        self.wanted = None;
+        let topic = self.fleet.topics.format(&Topic::Release(release));
+        self.out.push(Send::Unsubscribe(topic));
+        self.tell(Event::Manifest { release, verdict });
+    }
+
+    /// What the checks of a real agent would say to a device without type or attributes.
+    fn judge(&self, manifest: &ReleaseManifest) -> Verdict {
+        if !manifest.device_types.is_empty() || !manifest.attributes.is_empty() {
+            return Verdict::Refused(Reason::Incompatible);
+        }
+        if self.installed.iter().any(|installed| installed == manifest) {
+            return Verdict::Already;
+        }
+        let floor = self.floor();
+        if manifest.counter < floor {
+            return Verdict::Refused(Reason::Downgrade);
+        }
+        Verdict::Fits
+    }
+
+    fn floor(&self) -> u64 {
+        self.installed
+            .iter()
+            .map(|installed| installed.floor)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Tells the machine and does what it wants.
+    fn tell(&mut self, event: Event) {
+        let now = Now {
+            unix_ms: unix_ms(),
+            random: self.luck.random(),
+        };
+        for action in self.machine.handle(event, now) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Persist(record) => self.persisted(&record),
+            Action::StoreOutcomes(ring) => self.ended(&ring),
+            Action::Subscribe(group) => self.follow(Topic::GroupHead(group)),
+            Action::KeepDeviceHead => self.stored_head = Some(self.arrived_head.clone()),
+            Action::FetchManifest(notice) => {
+                self.wanted = Some(notice.release);
+                self.subscribe(Topic::Release(notice.release));
+            }
+            Action::Download { .. } => self.download(),
+            Action::CancelDownload => self.doing = None,
+            Action::RunScript(run) => self.run_script(run),
+            Action::Publish(status) => self.publish_status(status),
+            Action::PublishInfo(extent) => self.publish_info(extent),
+            Action::CommitInventory => self.install(),
+            // Memory keeps everything, and no modelled release reboots.
+            Action::KeepRelease(_) | Action::Cleanup | Action::Reboot => {}
+        }
+    }
+
+    fn persisted(&self, record: &Record) {
+        if let Some(job) = &record.job {
+            let mut truth = self
+                .fleet
+                .truth
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            truth.started(job.deployment, &self.id);
+        }
+    }
+
+    fn ended(&self, ring: &Ring) {
+        if let Some(outcome) = ring.outcomes.last() {
+            let mut truth = self
+                .fleet
+                .truth
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            truth.ended(outcome.deployment, &self.id, &outcome.result);
+        }
+    }
+
+    fn download(&mut self) {
+        let (time, lost) = self.luck.download();
+        let artifacts = self
+            .release
+            .as_ref()
+            .map_or(0, |release| release.artifacts.len());
+        let end = match lost {
+            true => Event::DownloadFailed {
+                reason: Reason::DownloadFailed,
+                retry: Retry::Later,
+            },
+            false => Event::Downloaded {
+                plans: plans(artifacts),
+                verdict: Verdict::Fits,
+            },
+        };
+        self.doing = Some(Doing {
+            until: Instant::now() + time,
+            end,
+        });
+    }
+
+    fn run_script(&mut self, run: ScriptRun) {
+        if run.kind == ScriptKind::Install {
+            let mut truth = self
+                .fleet
+                .truth
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            truth.installed(run.deployment);
+        }
+        let fails = run.kind == ScriptKind::Verify && self.luck.is_doomed(run.deployment);
+        let end = Event::ScriptDone {
+            exit: ScriptExit::Code(u8::from(fails)),
+            output: if fails {
+                b"simulated failure".to_vec()
+            } else {
+                Vec::new()
+            },
+        };
+        self.doing = Some(Doing {
+            until: Instant::now() + self.luck.script(),
+            end,
+        });
+    }
+
+    fn install(&mut self) {
+        if let Some(release) = &self.release {
+            self.installed
+                .retain(|installed| installed.name != release.name);
+            self.installed.push(release.clone());
+            self.installed.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+
+    fn publish_status(&mut self, status: DeviceStatus) {
+        let unacknowledged = |sent: &Sent| matches!(sent, Sent::Status { .. });
+        if self.unacknowledged.iter().any(unacknowledged) {
+            self.waiting = Some(status);
+            return;
+        }
+        let topic = self.fleet.topics.format(&Topic::Status(self.id.clone()));
+        let payload = status.seal(&self.key, &topic);
+        let message = Message {
+            topic,
+            payload,
+            retain: true,
+        };
+        self.publish(
+            message,
+            Sent::Status {
+                ended: status.ended,
+            },
+        );
+    }
+
+    fn publish_info(&mut self, extent: InfoExtent) {
+        let known = self
+            .machine
+            .own_head()
+            .is_some_and(|head| head.public_key.is_some());
+        let installed = self.installed.iter().map(|release| Installed {
+            name: release.name.clone(),
+            version: release.version.clone(),
+            counter: release.counter,
+        });
+        let info = DeviceInfo {
+            agent: concat!("hoist-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
+            inventory: installed.collect(),
+            floor: self.floor(),
+            public_key: (!known).then(|| self.key.public()),
+            stored_head: match extent {
+                InfoExtent::Full => self.stored_head.clone(),
+                InfoExtent::IfChanged => None,
+            },
+            ..DeviceInfo::default()
+        };
+        if extent == InfoExtent::IfChanged && self.last_info.as_ref() == Some(&info) {
+            return;
+        }
+        let message = self.retained(Topic::Info(self.id.clone()), encode(&info));
+        self.last_info = Some(info);
+        self.publish(message, Sent::Other);
+    }
+
+    /// Subscribes to the one group, now and again (W2).
+    fn follow(&mut self, topic: Topic) {
+        let topic = self.fleet.topics.format(&topic);
+        if let Some(other) = self.group.take_if(|group| *group != topic) {
+            self.out.push(Send::Unsubscribe(other));
+        }
+        self.group = Some(topic.clone());
+        self.out.push(Send::Subscribe(topic));
+    }
+
+    fn subscribe(&mut self, topic: Topic) {
+        self.out
+            .push(Send::Subscribe(self.fleet.topics.format(&topic)));
+    }
+
+    fn publish(&mut self, message: Message, sent: Sent) {
+        self.unacknowledged.push_back(sent);
+        self.out.push(Send::Publish(message));
+    }
+
+    fn retained(&self, topic: Topic, payload: Vec<u8>) -> Message {
+        Message {
+            topic: self.fleet.topics.format(&topic),
+            payload,
+            retain: true,
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,214 @@
+//! `hoist sim`: a fleet of simulated devices in one process. Each is the real update
+//! machine over its own MQTT connection; only downloads, scripts and files are modelled.
+//! A rehearsal of a rollout, and a load generator.
+
+mod device;
+mod model;
+mod register;
+mod session;
+mod truth;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hoist_orchestrator_core::view::DeploymentView;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::topic::{Topic, Topics};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing_subscriber::filter::LevelFilter;
+
+use self::device::Device;
+use self::model::Trouble;
+use self::register::{Registered, register, unregister};
+use self::truth::Truth;
+use crate::args::Sim;
+use crate::client::{Client, Patience};
+use crate::client_file::ClientFile;
+use crate::context::{Context, print};
+use crate::exit;
+use crate::failure::Failure;
+use crate::logging;
+use crate::mqtt::{Address, Connection, Event, Login};
+use crate::serve::Ends;
+
+/// Longest wait for the root document, which is retained.
+const ROOT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whose signatures the devices believe.
+struct Trust {
+    orchestrator: Vec<PublicKey>,
+    release: Vec<PublicKey>,
+}
+
+/// What all devices share.
+struct Fleet {
+    topics: Topics,
+    trust: Trust,
+    trouble: Trouble,
+    truth: Mutex<Truth>,
+}
+
+/// `hoist sim`
+pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
+    logging::start(&context.settings, LevelFilter::ERROR)?;
+    let mut ends = Ends::listen()?;
+    let file = context.client_file()?;
+    let devices = tokio::select! {
+        devices = register(&file, sim) => devices?,
+        () = ends.requested() => return Ok(exit::INTERRUPTED),
+    };
+    let fleet = tokio::select! {
+        fleet = assemble(&file, sim, &devices) => Arc::new(fleet?),
+        () = ends.requested() => return Ok(exit::INTERRUPTED),
+    };
+    eprintln!(
+        "{} devices registered in group {}",
+        devices.len(),
+        sim.group
+    );
+    let stop = watch::Sender::new(false);
+    let mut lives = start(&fleet, &file, &devices, &stop)?;
+    let watched = tokio::select! {
+        watched = settled(&file, sim, &fleet), if sim.until_settled => watched,
+        () = ends.requested() => Ok(()),
+    };
+    stop.send_replace(true);
+    while lives.join_next().await.is_some() {}
+    if !sim.keep {
+        unregister(&file, &devices).await?;
+    }
+    let truth = fleet.truth.lock().unwrap_or_else(PoisonError::into_inner);
+    let account = truth.account(sim.devices);
+    if sim.json {
+        let line = serde_json::to_string(&account)
+            .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the account", &error))?;
+        print(&format!("{line}\n"))?;
+    } else {
+        print(&format!("{}\n", account.summary()))?;
+    }
+    watched.map(|()| exit::OK)
+}
+
+/// Learns from the root document whose signatures count.
+async fn assemble(file: &ClientFile, sim: &Sim, devices: &[Registered]) -> Result<Fleet, Failure> {
+    let topics = Topics::new(file.namespace.clone());
+    let first = devices
+        .first()
+        .ok_or_else(|| Failure::new("E_DEVICE", "a fleet needs a device"))?;
+    let mut pin = [0; 32];
+    data_encoding::HEXLOWER_PERMISSIVE
+        .decode_mut(first.root_sha256.as_bytes(), &mut pin)
+        .map_err(|_| Failure::new("E_REPLY", "the root document's hash is not 64 hex digits"))?;
+    let root = fetch_root(file, &topics, first).await?;
+    let root = RootDocument::open_pinned(&root, &pin)
+        .map_err(|error| Failure::because("E_SIG", "the root document", &error))?;
+    Ok(Fleet {
+        topics,
+        trust: Trust {
+            orchestrator: root.keys_of(KeyRole::Orchestrator).collect(),
+            release: root.keys_of(KeyRole::Release).collect(),
+        },
+        trouble: Trouble {
+            seed: sim.seed,
+            loss: sim.loss,
+            fail: sim.fail,
+            flap: sim.flap,
+        },
+        truth: Mutex::new(Truth::default()),
+    })
+}
+
+/// Only devices read the root document, so the first one fetches it for all.
+async fn fetch_root(
+    file: &ClientFile,
+    topics: &Topics,
+    device: &Registered,
+) -> Result<Vec<u8>, Failure> {
+    let login = Login {
+        address: address(file)?,
+        client_id: device.device.to_string(),
+        user: device.device.to_string(),
+        token: device.token.clone(),
+        keep_alive: ROOT_PATIENCE,
+        will: None,
+    };
+    let lost =
+        |error: &dyn std::error::Error| Failure::because("E_BROKER", "the root document", error);
+    let fetch = async {
+        let mut connection = Connection::open(&login)
+            .await
+            .map_err(|error| lost(&error))?;
+        let root = topics.format(&Topic::Root(1));
+        connection.subscribe(&root).map_err(|error| lost(&error))?;
+        loop {
+            match connection.next().await.map_err(|error| lost(&error))? {
+                Event::Message { payload, .. } => return Ok(payload.to_vec()),
+                Event::Subscribed { .. } | Event::Acknowledged => {}
+            }
+        }
+    };
+    tokio::time::timeout(ROOT_PATIENCE, fetch)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::new(
+                "E_WAIT",
+                "the server publishes no root document",
+            ))
+        })
+}
+
+fn address(file: &ClientFile) -> Result<Address, Failure> {
+    Address::parse(&file.mqtt).ok_or_else(|| {
+        Failure::new(
+            "E_CONFIG",
+            format!("{:?} is not mqtt://host:port", file.mqtt),
+        )
+    })
+}
+
+/// Brings every device to life.
+fn start(
+    fleet: &Arc<Fleet>,
+    file: &ClientFile,
+    devices: &[Registered],
+    stop: &watch::Sender<bool>,
+) -> Result<JoinSet<()>, Failure> {
+    let address = address(file)?;
+    let mut lives = JoinSet::new();
+    for (member, registered) in (1..).zip(devices) {
+        let device = Device::new(
+            Arc::clone(fleet),
+            registered.device.clone(),
+            &registered.token,
+            member,
+        );
+        lives.spawn(session::live(
+            device,
+            address.clone(),
+            registered.token.clone(),
+            stop.subscribe(),
+        ));
+    }
+    Ok(lives)
+}
+
+/// Waits until the server says that a deployment to the group is settled, and the devices
+/// that took part agree that it is over.
+async fn settled(file: &ClientFile, sim: &Sim, fleet: &Fleet) -> Result<(), Failure> {
+    let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
+    let views = client.topics().filter("view/deployment/+");
+    client.watch(&views).await?;
+    loop {
+        let (_, payload) = client.next_message().await?;
+        // A view that was cleared has no content.
+        let Ok(view) = serde_json::from_slice::<DeploymentView>(&payload) else {
+            continue;
+        };
+        let truth = fleet.truth.lock().unwrap_or_else(PoisonError::into_inner);
+        if view.group == sim.group && view.settled && truth.is_over(view.deployment) {
+            return Ok(());
+        }
+    }
+}
