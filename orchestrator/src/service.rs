@@ -163,7 +163,7 @@ impl Orchestrator {
                     if count == 0 {
                         return Err(ServiceError::Connection);
                     }
-                    Work::News(news.drain(..).collect())
+                    Work::News(std::mem::take(&mut news))
                 }
             };
             let step = service.step(work);

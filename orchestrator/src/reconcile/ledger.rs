@@ -233,7 +233,7 @@ mod tests {
         // bad-inputs row 12
         let mut ledger = Ledger::default();
         let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
-        let payload = first.message.payload.clone();
+        let payload = first.message.payload;
         ledger.seen(&group(), &payload, Some(Generation(100)));
         for wrong in [&b"forged"[..], b""] {
             assert_eq!(ledger.seen(&group(), wrong, None), Seen::Different);

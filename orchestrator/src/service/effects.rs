@@ -159,10 +159,10 @@ impl Service {
     /// Publishes what nobody waits for twice: without a connection it is dropped, because
     /// the asker repeats and views are published again on the next connection.
     async fn publish(&mut self, message: Outgoing) {
-        if let Some(connection) = &self.connection {
-            if connection.publish(message).await.is_err() {
-                self.connection = None;
-            }
+        if let Some(connection) = &self.connection
+            && connection.publish(message).await.is_err()
+        {
+            self.connection = None;
         }
     }
 }

@@ -1,0 +1,425 @@
+//! A running orchestrator to test: no broker, a store that can be made to fail, one log.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::error::Rejection;
+use hoist_orchestrator_core::reply::UserItem;
+use hoist_protocol::access::Role;
+use hoist_protocol::bundle::{artifact_start, index_hash, raw_index};
+use hoist_protocol::codec::encode;
+use hoist_protocol::envelope::{Kind, PrivateKey, seal};
+use hoist_protocol::id::{DeviceId, Namespace, UserId, sha256};
+use hoist_protocol::release::{
+    ArtifactManifest, ArtifactRef, Payload, PayloadKind, ReleaseManifest, Script,
+};
+use hoist_protocol::status::ScriptKind;
+use hoist_protocol::topic::Topics;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::artifacts::ArtifactDirectory;
+use crate::config::{Directory, Keys, OrchestratorConfig, Rights};
+use crate::mqtt::MqttLogin;
+use crate::service::{Door, Orchestrator, ServiceError};
+use crate::store::memory::MemoryStore;
+use crate::store::{Batch, CommitError, Page, Store, StoreError, Versioned};
+use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt};
+
+/// Longest wait for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Happened {
+    Committed,
+    Refused,
+    Published(Outgoing),
+    Acknowledged(u16),
+}
+
+/// Everything that happened, in order.
+#[derive(Default)]
+pub(super) struct Log {
+    entries: Mutex<Vec<Happened>>,
+    news: Notify,
+}
+
+impl Log {
+    pub(super) fn add(&self, happened: Happened) {
+        self.entries.lock().unwrap().push(happened);
+        self.news.notify_one();
+    }
+
+    pub(super) fn all(&self) -> Vec<Happened> {
+        self.entries.lock().unwrap().clone()
+    }
+
+    /// Waits until `find` finds something after the first `from` entries.
+    pub(super) async fn wait<T>(
+        &self,
+        from: usize,
+        find: impl Fn(&Happened) -> Option<T>,
+    ) -> (usize, T) {
+        let search = || {
+            let all = self.all();
+            let mut found = all.iter().enumerate().skip(from);
+            found.find_map(|(index, happened)| Some((index, find(happened)?)))
+        };
+        let waiting = async {
+            loop {
+                if let Some(found) = search() {
+                    return found;
+                }
+                self.news.notified().await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(found) => found,
+            Err(_) => panic!("never happened; did: {:#?}", self.all()),
+        }
+    }
+}
+
+/// A store that logs its commits and can be made to fail.
+#[derive(Default)]
+pub(super) struct Watched {
+    inner: MemoryStore,
+    pub(super) log: Arc<Log>,
+    pub(super) conflicts: AtomicUsize,
+    pub(super) failures: AtomicUsize,
+}
+
+fn take_one(count: &AtomicUsize) -> bool {
+    let less = |count: usize| count.checked_sub(1);
+    count
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        .is_ok()
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.inner.load(keys).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let refused = if take_one(&self.conflicts) {
+            Some(CommitError::Conflict)
+        } else if take_one(&self.failures) {
+            let (path, why) = ("store".into(), "no space left on device".to_owned());
+            Some(CommitError::Store(StoreError::Io { path, why }))
+        } else {
+            self.inner.commit(batch).await.err()
+        };
+        match refused {
+            Some(error) => {
+                self.log.add(Happened::Refused);
+                Err(error)
+            }
+            None => {
+                self.log.add(Happened::Committed);
+                Ok(())
+            }
+        }
+    }
+
+    async fn scan(
+        &self,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.inner.scan(prefix, after, limit).await
+    }
+}
+
+/// A broker's end: logs, and delivers what the orchestrator itself subscribes to.
+struct Link {
+    log: Arc<Log>,
+    news: mpsc::Sender<Incoming>,
+}
+
+#[async_trait]
+impl Connection for Link {
+    async fn publish(&self, message: Outgoing) -> Result<(), Lost> {
+        let topic = Topics::default().parse(&message.topic).unwrap();
+        if crate::reconcile::is_own(&topic) {
+            let echo = Delivery {
+                topic: message.topic.clone(),
+                payload: message.payload.clone().into(),
+                retained: false,
+                receipt: None,
+            };
+            self.news.send(Incoming::Delivery(echo)).await.unwrap();
+        }
+        self.log.add(Happened::Published(message));
+        Ok(())
+    }
+
+    async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
+        self.log.add(Happened::Acknowledged(packet));
+        Ok(())
+    }
+}
+
+struct People;
+
+impl Directory for People {
+    fn rights_of(&self, user: &UserId) -> Option<Rights> {
+        let role = match user.as_str() {
+            "alice" => Role::Admin,
+            "vera" => Role::Viewer,
+            _ => return None,
+        };
+        let groups = Vec::new();
+        Some(Rights { role, groups })
+    }
+
+    fn device_token(&self, device: &DeviceId, issue: u32) -> String {
+        format!("token-{device}-{issue}")
+    }
+
+    fn add_user(&self, _: &UserAdd) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    fn remove_user(&self, _: &UserId) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    fn list_users(&self) -> Vec<UserItem> {
+        Vec::new()
+    }
+}
+
+pub(super) fn orchestrator_key() -> PrivateKey {
+    PrivateKey::from_seed(&[1; 32])
+}
+
+pub(super) fn release_key() -> PrivateKey {
+    PrivateKey::from_seed(&[2; 32])
+}
+
+/// A running orchestrator.
+pub(super) struct Rig {
+    pub(super) log: Arc<Log>,
+    pub(super) store: Arc<Watched>,
+    pub(super) news: mpsc::Sender<Incoming>,
+    link: Arc<dyn Connection>,
+    pub(super) door: Door,
+    pub(super) ready: watch::Receiver<bool>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), ServiceError>>,
+    pub(super) artifacts: tempfile::TempDir,
+    packets: VecDeque<u16>,
+}
+
+impl Rig {
+    pub(super) async fn start() -> Self {
+        Self::on(Arc::new(Watched::default())).await
+    }
+
+    /// Starts on a store, connected and subscribed, and waits until it is ready.
+    pub(super) async fn on(store: Arc<Watched>) -> Self {
+        let artifacts = tempfile::tempdir().unwrap();
+        let config = OrchestratorConfig {
+            mqtt: MqttLogin {
+                host: "unused".into(),
+                port: 1,
+                client_id: "unused".into(),
+                user: "unused".into(),
+                token: "unused".into(),
+            },
+            namespace: Namespace::default(),
+            keys: Keys {
+                orchestrator: orchestrator_key(),
+                release: vec![release_key().public()],
+                root: b"root".to_vec(),
+                root_number: 1,
+                root_sha256: [7; 32],
+            },
+            artifacts: ArtifactDirectory::open(artifacts.path()).unwrap(),
+            source: None,
+            grace: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
+            head_validity: Duration::from_secs(600),
+        };
+        let log = Arc::clone(&store.log);
+        let (news, incoming) = mpsc::channel(1024);
+        let dynamic: Arc<dyn Store> = store.clone();
+        let (orchestrator, door) = Orchestrator::new(config, dynamic, Arc::new(People));
+        let (ready_in, ready) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let running = tokio::spawn(orchestrator.run_on(incoming, ready_in, shutdown));
+        let link: Arc<dyn Connection> = Arc::new(Link {
+            log: Arc::clone(&log),
+            news: news.clone(),
+        });
+        let mut rig = Self {
+            log,
+            store,
+            news,
+            link,
+            door,
+            ready,
+            stop: Some(stop),
+            running,
+            artifacts,
+            packets: (1..u16::MAX).collect(),
+        };
+        rig.connect().await;
+        within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
+        rig
+    }
+
+    pub(super) async fn connect(&self) {
+        let connected = Incoming::Connected(Arc::clone(&self.link));
+        self.news.send(connected).await.unwrap();
+        self.news.send(Incoming::Subscribed).await.unwrap();
+    }
+
+    pub(super) async fn stop(mut self) {
+        drop(self.stop.take());
+        within(&mut self.running).await.unwrap().unwrap();
+    }
+
+    pub(super) fn mark(&self) -> usize {
+        self.log.all().len()
+    }
+
+    /// Delivers at QoS 1; returns the packet id.
+    pub(super) async fn deliver(&mut self, topic: &str, payload: &[u8], retained: bool) -> u16 {
+        let packet = self.packets.pop_front().unwrap();
+        let delivery = Delivery {
+            topic: topic.to_owned(),
+            payload: payload.to_vec().into(),
+            retained,
+            receipt: Some(Receipt {
+                connection: Arc::clone(&self.link),
+                packet,
+            }),
+        };
+        self.news.send(Incoming::Delivery(delivery)).await.unwrap();
+        packet
+    }
+
+    /// Delivers and waits for the acknowledgment.
+    pub(super) async fn hand_over(&mut self, topic: &str, payload: &[u8]) {
+        let from = self.mark();
+        let packet = self.deliver(topic, payload, false).await;
+        self.acknowledged(from, packet).await;
+    }
+
+    pub(super) async fn acknowledged(&self, from: usize, packet: u16) -> usize {
+        let acknowledged = Happened::Acknowledged(packet);
+        let found = self.log.wait(from, |h| (*h == acknowledged).then_some(()));
+        found.await.0
+    }
+
+    pub(super) async fn published(&self, from: usize, topic: &str) -> (usize, Vec<u8>) {
+        let find = |happened: &Happened| match happened {
+            Happened::Published(message) if message.topic == topic => Some(message.payload.clone()),
+            _ => None,
+        };
+        self.log.wait(from, find).await
+    }
+
+    pub(super) async fn command(&mut self, request: &str, verb: &str, body: &Value) -> Value {
+        let from = self.mark();
+        let topic = format!("hoist/cmd/alice/{request}/{verb}");
+        self.deliver(&topic, body.to_string().as_bytes(), false)
+            .await;
+        let reply = self
+            .published(from, &format!("hoist/reply/alice/{request}"))
+            .await
+            .1;
+        serde_json::from_slice(&reply).unwrap()
+    }
+
+    /// A command that must succeed.
+    pub(super) async fn done(&mut self, request: &str, verb: &str, body: &Value) -> Value {
+        let reply = self.command(request, verb, body).await;
+        assert_eq!(reply["ok"], true, "{verb}: {reply}");
+        reply["result"].clone()
+    }
+
+    /// Uploads an artifact and returns the sealed manifest of a release of it.
+    pub(super) fn release(&self, version: &str) -> Vec<u8> {
+        let (artifact, file) = artifact(version);
+        let path = self.artifacts.path().join(artifact.id().to_string());
+        std::fs::write(path, file).unwrap();
+        let manifest = ReleaseManifest {
+            name: "app".parse().unwrap(),
+            version: version.into(),
+            counter: 1,
+            floor: 0,
+            device_types: Vec::new(),
+            attributes: Vec::new(),
+            artifacts: vec![artifact],
+        };
+        seal(&release_key(), Kind::Release, "", &manifest)
+    }
+
+    pub(super) async fn add_release(&mut self, version: &str) {
+        let manifest = data_encoding::BASE64.encode(&self.release(version));
+        let request = format!("release-{}", version.replace('.', "-"));
+        self.done(&request, "release-add", &json!({"manifest": manifest}))
+            .await;
+    }
+}
+
+pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("in time")
+}
+
+pub(super) fn artifact(version: &str) -> (ArtifactRef, Vec<u8>) {
+    let content: &[u8] = b"#!/bin/sh\n";
+    let entries = raw_index(content, 64);
+    let payload = |name: &str| Payload {
+        kind: PayloadKind::Script,
+        target: name.into(),
+        size: content.len() as u64,
+        hash: sha256(content),
+        segment_size: 64,
+        index_hash: index_hash(entries.iter().map(|entry| entry.hash)),
+    };
+    let script = |kind, payload| Script {
+        kind,
+        payload,
+        timeout_s: 1,
+        attempts: 1,
+        idempotent: false,
+    };
+    let manifest = ArtifactManifest {
+        name: "app".parse().unwrap(),
+        version: version.into(),
+        artifact_type: "files".into(),
+        provides: Vec::new(),
+        depends: Vec::new(),
+        payloads: vec![payload("install"), payload("rollback")],
+        scripts: vec![
+            script(ScriptKind::Install, 0),
+            script(ScriptKind::Rollback, 1),
+        ],
+        reboot: false,
+        disk_need: 0,
+    };
+    let index: Vec<_> = entries.iter().chain(&entries).cloned().collect();
+    let mut file = artifact_start(&manifest, &index);
+    file.extend_from_slice(content);
+    file.extend_from_slice(content);
+    let hash = sha256(&encode(&manifest));
+    let size = file.len() as u64;
+    (ArtifactRef { size, hash }, file)
+}
