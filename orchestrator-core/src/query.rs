@@ -36,6 +36,8 @@ use list::{deployment_list, group_list, release_item, release_list};
 
 /// Rows one scan asks for.
 const SCAN_ROWS: usize = 100;
+/// Bytes of a page's items: the reply stays under 16 KiB.
+const ITEMS_BYTES_MAX: usize = 15_000;
 /// Failed devices named in `deployment-show`: the rest is in `device-list`.
 const FAILED_DEVICES_MAX: usize = 20;
 
@@ -170,6 +172,23 @@ pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBod
 
 fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {
     crate::request::parse_name(field, text)
+}
+
+/// The group a list is limited to, which must exist.
+fn group_wish(reader: &Reader, text: Option<&str>) -> Queried<Option<GroupId>> {
+    let Some(text) = text else {
+        return Ok(Ok(None));
+    };
+    let group: GroupId = match name("group", text) {
+        Ok(group) => group,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    Ok(match reader.read(&GroupKey(group.clone()))? {
+        Some(_) => Ok(Some(group)),
+        None => {
+            Err(Rejection::new(Code::Group, format!("there is no group {group}")).field("group"))
+        }
+    })
 }
 
 /// `view/deployment/<n>`, or `None` when there is no such deployment.

@@ -65,7 +65,7 @@ pub(crate) fn merge(
     row.running = status.running.map(|running| running.deployment);
     row.ended = row.ended.max(status.ended);
     row.last_seen_ms = Some(now.unix_ms);
-    row.unverified = false;
+    row.unverified &= status.outcomes.is_empty();
     txn.put(&DeviceKey(device.clone()), &row);
     for id in touched {
         effects.push(Effect::ViewChanged(View::Deployment(id)));

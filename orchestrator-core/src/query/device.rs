@@ -2,16 +2,14 @@
 
 use super::{
     BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
-    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, Key, ListResult, Need, Prefix, Queried,
-    Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit, StatusWord,
-    format_time, name,
+    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ITEMS_BYTES_MAX, Key, ListResult, Need,
+    Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit,
+    StatusWord, format_time, group_wish, name,
 };
 use hoist_protocol::reason::Reason;
 
 /// Items of a page at most; bytes end it first when devices have long inventories.
 const ITEMS_MAX: u32 = 100;
-/// Bytes of a page's items: the reply stays under 16 KiB.
-const ITEMS_BYTES_MAX: usize = 15_000;
 
 /// What is listed, checked.
 struct Wish {
@@ -23,10 +21,9 @@ struct Wish {
 }
 
 fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
-    let group = match list.group.as_deref().map(|text| name("group", text)) {
-        Some(Err(rejection)) => return Ok(Err(rejection)),
-        Some(Ok(group)) => Some(group),
-        None => None::<GroupId>,
+    let group = match group_wish(reader, list.group.as_deref())? {
+        Ok(group) => group,
+        Err(rejection) => return Ok(Err(rejection)),
     };
     let deployment = list.deployment.map(DeploymentId);
     let prefix = match (deployment, &group) {

@@ -1,16 +1,17 @@
 //! Lists of deployments, groups and releases.
 
 use super::{
-    Code, DeploymentKey, DeploymentList, DeploymentView, GroupCountKey, GroupId, GroupItem, Key,
-    ListResult, Now, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
-    ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time, name, row,
+    Code, DeploymentKey, DeploymentList, DeploymentView, GroupCountKey, GroupId, GroupItem,
+    ITEMS_BYTES_MAX, Key, ListResult, Now, Page, Prefix, Queried, Reader, Rejection, ReleaseId,
+    ReleaseItem, ReleaseKey, ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time,
+    group_wish, row,
 };
 use crate::row::{DeploymentRow, GroupRow};
 use hoist_protocol::id::DeploymentId;
 
 /// Items of a page when nothing is said.
 const ITEMS: u32 = 20;
-/// Items of a page at most: 20 deployments or groups with long names stay under 16 KiB.
+/// Items of a page at most; bytes end it first when names are long.
 const ITEMS_MAX: u32 = 20;
 
 fn wanted(limit: Option<u32>) -> usize {
@@ -27,10 +28,9 @@ pub(super) fn deployment_list(
     list: &DeploymentList,
     now: Now,
 ) -> Queried<ListResult<DeploymentView>> {
-    let group = match list.group.as_deref().map(|text| name("group", text)) {
-        Some(Err(rejection)) => return Ok(Err(rejection)),
-        Some(Ok(group)) => Some(group),
-        None => None::<GroupId>,
+    let group = match group_wish(reader, list.group.as_deref())? {
+        Ok(group) => group,
+        Err(rejection) => return Ok(Err(rejection)),
     };
     let after = match list.after.as_deref().map(str::parse) {
         Some(Err(_)) => return Ok(Err(cursor())),
@@ -38,12 +38,13 @@ pub(super) fn deployment_list(
         None => None,
     };
     let wanted = wanted(list.limit);
-    let mut items = Vec::new();
+    let mut items: Vec<DeploymentView> = Vec::new();
+    let mut bytes = 0;
     let mut after: Option<Key> = after;
     loop {
         let page = reader.scan(&Prefix::Deployments, after.as_ref(), super::SCAN_ROWS)?;
-        for (index, (key, bytes)) in page.iter().enumerate() {
-            let deployment: DeploymentRow = row(key, bytes)?;
+        for (key, value) in page {
+            let deployment: DeploymentRow = row(key, value)?;
             let number = key.0.get(1..).and_then(|bytes| bytes.try_into().ok());
             let Some(id) = number.map(u32::from_be_bytes).map(DeploymentId) else {
                 continue;
@@ -54,12 +55,16 @@ pub(super) fn deployment_list(
             {
                 continue;
             }
-            items.extend(deployment_view(reader, id, now)?);
-            if items.len() == wanted {
-                let more = index + 1 < page.len() || page.len() == super::SCAN_ROWS;
-                let next = more.then(|| id.to_string());
+            let Some(view) = deployment_view(reader, id, now)? else {
+                continue;
+            };
+            bytes += view_bytes_at_most(&view);
+            let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
+            if full || items.len() == wanted {
+                let next = items.last().map(|last| last.deployment.to_string());
                 return Ok(Ok(ListResult { items, next }));
             }
+            items.push(view);
         }
         match page.last() {
             Some((key, _)) if page.len() == super::SCAN_ROWS => after = Some(key.clone()),
@@ -68,11 +73,23 @@ pub(super) fn deployment_list(
     }
 }
 
+/// An upper bound of a view's JSON: versions may need six bytes for one when escaped.
+fn view_bytes_at_most(view: &DeploymentView) -> usize {
+    600 + 6 * view.release.len() + view.group.len() + 64 * view.failures.len()
+}
+
+/// An upper bound of a release's JSON.
+fn release_bytes_at_most(item: &ReleaseItem) -> usize {
+    let artifacts: usize = item.artifacts.iter().map(|name| name.len() + 3).sum();
+    220 + 6 * item.release.len() + artifacts
+}
+
 /// One page of a list whose cursor is the text behind the prefix.
 fn text_page<T>(
     reader: &Reader,
     prefix: &Prefix,
     page: &Page,
+    bytes_at_most: impl Fn(&T) -> usize,
     mut item: impl FnMut(String, &Key, &[u8]) -> Result<Option<T>, super::Need>,
 ) -> Queried<ListResult<T>> {
     let wanted = wanted(page.limit);
@@ -83,44 +100,66 @@ fn text_page<T>(
     });
     // One more than wanted tells whether there is a next page.
     let rows = reader.scan(prefix, after.as_ref(), wanted + 1)?;
-    let mut items = Vec::new();
-    let mut next = None;
-    for (key, bytes) in rows.iter().take(wanted) {
+    let mut items: Vec<T> = Vec::new();
+    let mut used = 0;
+    let mut last = None;
+    for (key, value) in rows {
         let Some(text) = prefix.rest(key) else {
             continue;
         };
-        items.extend(item(text.clone(), key, bytes)?);
-        next = Some(text);
+        let Some(item) = item(text.clone(), key, value)? else {
+            continue;
+        };
+        used += bytes_at_most(&item);
+        let full = used > ITEMS_BYTES_MAX && !items.is_empty();
+        if full || items.len() == wanted {
+            return Ok(Ok(ListResult { items, next: last }));
+        }
+        items.push(item);
+        last = Some(text);
     }
-    let next = next.filter(|_| rows.len() > wanted);
-    Ok(Ok(ListResult { items, next }))
+    Ok(Ok(ListResult { items, next: None }))
 }
 
 /// Every group, by name.
 pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<GroupItem>> {
-    text_page(reader, &Prefix::Groups, page, |group, key, bytes| {
-        let row: GroupRow = row(key, bytes)?;
-        let Ok(id) = group.parse::<GroupId>() else {
-            return Ok(None);
-        };
-        let count = reader.read(&GroupCountKey(id))?.unwrap_or_default();
-        Ok(Some(GroupItem {
-            group,
-            members: count.members,
-            online: count.online,
-            deployments: row.active,
-        }))
-    })
+    // Ids and at most 8 numbers: 20 groups always fit.
+    text_page(
+        reader,
+        &Prefix::Groups,
+        page,
+        |_| 0,
+        |group, key, bytes| {
+            let row: GroupRow = row(key, bytes)?;
+            let Ok(id) = group.parse::<GroupId>() else {
+                return Ok(None);
+            };
+            let count = reader.read(&GroupCountKey(id))?.unwrap_or_default();
+            Ok(Some(GroupItem {
+                group,
+                members: count.members,
+                online: count.online,
+                deployments: row.active,
+            }))
+        },
+    )
 }
 
 /// Every release, by `name@version`.
 pub(super) fn release_list(reader: &Reader, page: &Page) -> Queried<ListResult<ReleaseItem>> {
-    text_page(reader, &Prefix::ReleaseNames, page, |_, key, bytes| {
-        let name: ReleaseNameRow = row(key, bytes)?;
-        reader.want([ReleaseKey(name.release).key()])?;
-        let release = reader.read(&ReleaseKey(name.release))?;
-        Ok(release.map(|release| release_item(name.release, &release)))
-    })
+    let size = release_bytes_at_most;
+    text_page(
+        reader,
+        &Prefix::ReleaseNames,
+        page,
+        size,
+        |_, key, bytes| {
+            let name: ReleaseNameRow = row(key, bytes)?;
+            reader.want([ReleaseKey(name.release).key()])?;
+            let release = reader.read(&ReleaseKey(name.release))?;
+            Ok(release.map(|release| release_item(name.release, &release)))
+        },
+    )
 }
 
 /// A release as people see it.

@@ -228,3 +228,73 @@ fn a_reply_with_a_token_is_made_anew_and_its_answer_holds_none() {
     let read: crate::reply::Reply<BTreeMap<String, String>> = serde_json::from_str(&json).unwrap();
     assert_eq!(read.result.unwrap()["token"], "1.d1");
 }
+
+#[test]
+fn long_names_make_shorter_pages_never_larger_replies() {
+    let mut world = World::with_devices(&[]);
+    let long = "x".repeat(64);
+    let artifacts: Vec<String> = (0..16).map(|n| format!("{n:02}{}", &long[2..])).collect();
+    let artifacts: Vec<&str> = artifacts.iter().map(String::as_str).collect();
+    for n in 0..20 {
+        world.add_release(&long, &format!("{n:02}{}", "\"".repeat(60)), &artifacts);
+    }
+    let mut seen = 0;
+    let mut after = None;
+    loop {
+        let page = Page { limit: None, after };
+        let body = world.answer(&Command::ReleaseList(page));
+        assert!(serde_json::to_vec(&body).unwrap().len() < crate::command::JSON_BYTES_MAX - 512);
+        let ResultBody::Releases(page) = body else {
+            panic!("not a release list")
+        };
+        seen += page.items.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    // The release of every test world, and these.
+    assert_eq!(seen, 21);
+}
+
+#[test]
+fn lists_of_an_unknown_group_are_refused() {
+    let world = World::with_devices(&[]);
+    let list = DeviceList {
+        group: Some("us".into()),
+        ..DeviceList::default()
+    };
+    let answer = world
+        .rows
+        .query(|reader| query::answer(reader, &Command::DeviceList(list.clone()), world.now));
+    assert_eq!(answer.unwrap().unwrap_err().code, Code::Group);
+}
+
+#[test]
+fn deployments_are_listed_by_group_in_pages() {
+    let mut world = World::with_devices(&["d1"]);
+    for n in 0..3 {
+        let name = format!("r{n}");
+        world.add_release(&name, "1", &["app"]);
+        world.deploy(&format!("{name}@1"));
+    }
+    let list = |after: Option<&str>| {
+        Command::DeploymentList(crate::command::DeploymentList {
+            group: Some("eu".into()),
+            limit: Some(2),
+            after: after.map(Into::into),
+        })
+    };
+    let ids = |body: ResultBody| match body {
+        ResultBody::Deployments(page) => {
+            let ids: Vec<u32> = page.items.iter().map(|view| view.deployment.0).collect();
+            (ids, page.next)
+        }
+        other => panic!("not a deployment list: {other:?}"),
+    };
+    assert_eq!(
+        ids(world.answer(&list(None))),
+        (vec![1, 2], Some("2".into()))
+    );
+    assert_eq!(ids(world.answer(&list(Some("2")))), (vec![3], None));
+}
