@@ -1,5 +1,6 @@
 //! The embedded broker as one thing to start, watch and stop.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,11 @@ use hoist_protocol::id::Namespace;
 use hoist_protocol::topic::Topics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::credentials::Credentials;
+use crate::front_door::code::Code;
 use crate::front_door::hub::Hub;
 use crate::front_door::limits::Limits;
 use crate::front_door::{accept, session};
@@ -40,7 +43,7 @@ pub enum StartError {
         /// The address wanted.
         address: SocketAddr,
     },
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or the router gets no thread.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address wanted.
@@ -62,14 +65,14 @@ pub enum ProbeError {
 }
 
 /// Counters since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
     /// Sessions now.
     pub sessions: usize,
     /// Accepted connections.
     pub connects: u64,
-    /// Refused connections, and connections closed for what the client did.
-    pub refused: u64,
+    /// Connections refused or closed other than by a DISCONNECT, by the code of why.
+    pub closed: BTreeMap<&'static str, u64>,
     /// Messages published.
     pub published: u64,
     /// Messages delivered.
@@ -82,7 +85,9 @@ pub struct StatsSnapshot {
 pub struct EmbeddedBroker {
     hub: Arc<Hub>,
     address: SocketAddr,
-    tasks: Vec<JoinHandle<()>>,
+    stop_accepting: oneshot::Sender<()>,
+    accepting: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
 impl EmbeddedBroker {
@@ -104,13 +109,17 @@ impl EmbeddedBroker {
         })?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| StartError::Listen { address, source })?;
-        let hub = Arc::new(Hub::new(Topics::new(config.namespace), config.limits));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), credentials));
+        let hub = Hub::new(Topics::new(config.namespace), config.limits);
+        let hub = Arc::new(hub.map_err(|source| StartError::Listen { address, source })?);
+        let (stop_accepting, stopped) = oneshot::channel();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), credentials, stopped));
         let watching = tokio::spawn(watch(Arc::clone(&hub)));
         Ok(Self {
             hub,
             address,
-            tasks: vec![accepting, watching],
+            stop_accepting,
+            accepting,
+            watching,
         })
     }
 
@@ -125,16 +134,14 @@ impl EmbeddedBroker {
     /// # Errors
     /// [`ProbeError`].
     pub async fn self_probe(&self) -> Result<(), ProbeError> {
-        // A CONNECT of MQTT 5 needs no credentials and has a certain answer.
-        const CONNECT_V5: [u8; 15] = [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 60, 0, 0, 0];
+        // A socket that closes without a word is closed in turn: only a live door does it.
         let ask = async {
-            let mut stream = TcpStream::connect(self.address).await.ok()?;
-            stream.write_all(&CONNECT_V5).await.ok()?;
-            let mut answer = [0];
-            stream.read_exact(&mut answer).await.ok()
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.shutdown().await?;
+            stream.read(&mut [0]).await
         };
         let answered = tokio::time::timeout(self.hub.limits.handshake, ask).await;
-        if !matches!(answered, Ok(Some(_))) {
+        if !matches!(answered, Ok(Ok(0))) {
             return Err(ProbeError::FrontDoor);
         }
         if canary(&self.hub).await {
@@ -151,7 +158,7 @@ impl EmbeddedBroker {
         StatsSnapshot {
             sessions: self.hub.count(),
             connects: counters.connects.load(Ordering::Relaxed),
-            refused: counters.refused.load(Ordering::Relaxed),
+            closed: counters.closed.snapshot(),
             published: counters.published.load(Ordering::Relaxed),
             delivered: counters.delivered.load(Ordering::Relaxed),
             device_bytes: counters.device_bytes.load(Ordering::Relaxed),
@@ -163,16 +170,17 @@ impl EmbeddedBroker {
         &self.hub
     }
 
-    /// Stops accepting and ends every session.
+    /// Stops accepting, ends every session and frees the port.
     pub async fn stop(self) {
-        for task in &self.tasks {
-            task.abort();
+        self.watching.abort();
+        let _ = self.stop_accepting.send(());
+        let _ = self.accepting.await;
+        let inboxes = self.hub.all();
+        for inbox in &inboxes {
+            session::end_soon(inbox.clone(), Code::Stopped);
         }
-        for task in self.tasks {
-            let _ = task.await;
-        }
-        for inbox in self.hub.all() {
-            session::end(inbox).await;
+        for inbox in inboxes {
+            inbox.closed().await;
         }
     }
 }

@@ -1,27 +1,28 @@
-//! The retained store: complete delivery for every wildcard, unlike the router's. Bytes
-//! are copied in, so that no connection's read buffer is pinned. A device's share is
-//! bounded by the access rules: there are only four topics it may write.
+//! The retained store: complete delivery for every wildcard, unlike the router's. Payloads
+//! are copies of what was read, so that no connection's buffer is pinned. A device's share
+//! is bounded by the access rules: there are only four topics it may write.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use hoist_protocol::topic::matches;
+use rumqttc::QoS;
 
-/// The last retained payload of every topic.
+/// The last retained payload of every topic, with the quality of service it came at.
 #[derive(Default)]
 pub(crate) struct Retained {
-    topics: Mutex<BTreeMap<String, Bytes>>,
+    topics: Mutex<BTreeMap<String, (Bytes, QoS)>>,
 }
 
 impl Retained {
     /// Keeps a payload; an empty one clears the topic.
-    pub(crate) fn set(&self, topic: &str, payload: &[u8]) {
+    pub(crate) fn set(&self, topic: &str, payload: &Bytes, qos: QoS) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if payload.is_empty() {
             topics.remove(topic);
         } else {
-            topics.insert(topic.to_owned(), Bytes::copy_from_slice(payload));
+            topics.insert(topic.to_owned(), (payload.clone(), qos));
         }
     }
 
@@ -43,7 +44,7 @@ impl Retained {
     }
 
     /// What is retained now.
-    pub(crate) fn get(&self, topic: &str) -> Option<Bytes> {
+    pub(crate) fn get(&self, topic: &str) -> Option<(Bytes, QoS)> {
         self.topics
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -3,7 +3,7 @@
 //! never see (wildcards in topics, multi-byte characters, `$share`) is refused before.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,11 +11,14 @@ use bytes::Bytes;
 use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
 use rumqttd::protocol::{Disconnect, DisconnectReasonCode, Packet};
 use rumqttd::{Notification, RouterConfig};
+use tokio::sync::{mpsc, oneshot};
 
 /// Each filter's slack before a lagging link loses messages, and memory it never gives
 /// back: 8 segments of 1 MiB, allocated as they fill.
 const SEGMENT_BYTES: usize = 1024 * 1024;
 const SEGMENTS: usize = 8;
+/// Links that may wait to be opened: one takes about 0.1 ms.
+const OPENINGS: usize = 256;
 /// A link that cannot be opened in this time means a dead router.
 const LINK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -24,24 +27,30 @@ const LINK_PATIENCE: Duration = Duration::from_secs(2);
 #[error("the broker's router does not answer")]
 pub(crate) struct RouterDead;
 
-type Opened = Option<(LinkTx, LinkRx)>;
-
-/// A running router.
-pub(crate) struct Router {
-    open: Box<dyn Fn(&str) -> Opened + Send + Sync>,
-    /// rumqttd never frees a link name, so names are ours and used again.
-    names: Mutex<Names>,
-}
-
+/// rumqttd never frees a link name, so names are ours and used again.
 #[derive(Default)]
 struct Names {
     free: BTreeSet<usize>,
     made: usize,
 }
 
+type SharedNames = Arc<Mutex<Names>>;
+
+fn lock(names: &SharedNames) -> MutexGuard<'_, Names> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running router.
+pub(crate) struct Router {
+    openings: mpsc::Sender<oneshot::Sender<Link>>,
+}
+
 impl Router {
     /// Starts a router thread for up to `links` links.
-    pub(crate) fn start(links: usize) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(links: usize) -> std::io::Result<Self> {
         let config = RouterConfig {
             max_connections: links,
             max_outgoing_packet_count: 200,
@@ -50,42 +59,55 @@ impl Router {
             ..RouterConfig::default()
         };
         let sender = rumqttd::Router::new(0, config).spawn();
-        let open = move |name: &str| {
-            let (tx, rx, _) = LinkBuilder::new(name, sender.clone()).build().ok()?;
-            Some((tx, rx))
-        };
-        Arc::new(Self {
-            open: Box::new(open),
-            names: Mutex::default(),
-        })
+        let (openings, mut wanted) = mpsc::channel::<oneshot::Sender<Link>>(OPENINGS);
+        let names = SharedNames::default();
+        // A thread of its own: opening blocks, for ever if the router dies meanwhile, and
+        // a runtime waits for its own blocking threads when it ends.
+        let opener = std::thread::Builder::new().name("link-opener".to_owned());
+        let opening = opener.spawn(move || {
+            while let Some(opened) = wanted.blocking_recv() {
+                let number = lock(&names).take();
+                let name = format!("link-{number}");
+                let Ok((tx, rx, _)) = LinkBuilder::new(&name, sender.clone()).build() else {
+                    return;
+                };
+                let names = Arc::clone(&names);
+                // Dropped here if nobody waits any more.
+                let _ = opened.send(Link {
+                    names,
+                    number,
+                    tx,
+                    rx,
+                });
+            }
+        });
+        opening.map(|_| Self { openings })
     }
 
     /// Opens a link.
-    pub(crate) async fn link(self: &Arc<Self>) -> Result<Link, RouterDead> {
-        let number = {
-            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            names.free.pop_first().unwrap_or_else(|| {
-                names.made += 1;
-                names.made
-            })
+    pub(crate) async fn link(&self) -> Result<Link, RouterDead> {
+        let open = async {
+            let (opened, opening) = oneshot::channel();
+            self.openings.send(opened).await.ok()?;
+            opening.await.ok()
         };
-        let router = Arc::clone(self);
-        let opening = tokio::task::spawn_blocking(move || (router.open)(&format!("link-{number}")));
-        match tokio::time::timeout(LINK_PATIENCE, opening).await {
-            Ok(Ok(Some((tx, rx)))) => Ok(Link {
-                router: Arc::clone(self),
-                number,
-                tx,
-                rx,
-            }),
-            _ => Err(RouterDead),
-        }
+        let link = tokio::time::timeout(LINK_PATIENCE, open).await;
+        link.ok().flatten().ok_or(RouterDead)
+    }
+}
+
+impl Names {
+    fn take(&mut self) -> usize {
+        self.free.pop_first().unwrap_or_else(|| {
+            self.made += 1;
+            self.made
+        })
     }
 }
 
 /// One client of the router.
 pub(crate) struct Link {
-    router: Arc<Router>,
+    names: SharedNames,
     number: usize,
     tx: LinkTx,
     rx: LinkRx,
@@ -140,12 +162,7 @@ impl Drop for Link {
             send.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         if matches!(sent, Poll::Ready(Ok(_))) {
-            let mut names = self
-                .router
-                .names
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            names.free.insert(self.number);
+            lock(&self.names).free.insert(self.number);
         }
     }
 }

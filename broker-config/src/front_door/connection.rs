@@ -9,19 +9,14 @@ use rumqttc::mqttbytes::v4::Packet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::code::Code;
+
 /// Above this many bytes waiting to be written, nothing more is queued for the socket.
 const OUT_BYTES: usize = 64 * 1024;
-
-/// Why no further packet can be read.
-#[derive(Debug)]
-pub(crate) enum ReadError {
-    /// The other side is gone, or does not read.
-    Closed,
-    /// A packet over the limit, or a bad length.
-    Size,
-    /// Not MQTT 3.1.1.
-    Malformed,
-}
+/// Above this many, nothing more is read either: only answers to a client that sends and
+/// never reads get so far. Well above the other bound, because a client may have to finish
+/// writing before it reads.
+const ANSWER_BYTES: usize = 256 * 1024;
 
 /// A socket with its buffers.
 pub(crate) struct Connection<S> {
@@ -71,9 +66,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what is queued and waits for the next packet; `None` after a write made
     /// room. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<Option<Packet>, ReadError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Packet>, Code> {
         loop {
-            if let Some(packet) = self.take()? {
+            let may_read = self.output.len() < ANSWER_BYTES;
+            if may_read && let Some(packet) = self.take()? {
                 return Ok(Some(packet));
             }
             let wants_write = !self.output.is_empty();
@@ -85,12 +81,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
             tokio::select! {
-                read = reader.read_buf(&mut self.input) => match read {
-                    Ok(0) | Err(_) => return Err(ReadError::Closed),
+                read = reader.read_buf(&mut self.input), if may_read => match read {
+                    Ok(0) | Err(_) => return Err(Code::Gone),
                     Ok(count) => self.passed += count,
                 },
                 written = writer.write(&self.output), if wants_write => match written {
-                    Ok(0) | Err(_) => return Err(ReadError::Closed),
+                    Ok(0) | Err(_) => return Err(Code::Gone),
                     Ok(count) => {
                         self.output.advance(count);
                         self.passed += count;
@@ -98,34 +94,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return Ok(None);
                     }
                 },
-                () = tokio::time::sleep_until(stuck), if wants_write => return Err(ReadError::Closed),
+                () = tokio::time::sleep_until(stuck), if wants_write => return Err(Code::Gone),
             }
         }
     }
 
-    fn take(&mut self) -> Result<Option<Packet>, ReadError> {
+    fn take(&mut self) -> Result<Option<Packet>, Code> {
         match Packet::read(&mut self.input, self.packet_bytes) {
             Ok(packet) => Ok(Some(packet)),
             Err(Error::InsufficientBytes(_)) => Ok(None),
             Err(Error::PayloadSizeLimitExceeded(_) | Error::MalformedRemainingLength) => {
-                Err(ReadError::Size)
+                Err(Code::Size)
             }
-            Err(_) => Err(ReadError::Malformed),
+            Err(_) => Err(Code::Packet),
         }
     }
 
     /// Reads until the protocol level of a CONNECT is known: the codec cannot read other
     /// versions than 4. Takes no byte away.
-    pub(crate) async fn protocol_level(&mut self) -> Result<u8, ReadError> {
+    pub(crate) async fn protocol_level(&mut self) -> Result<u8, Code> {
         loop {
             if self.input.first().is_some_and(|first| *first != 0x10) {
-                return Err(ReadError::Malformed);
+                return Err(Code::Packet);
             }
             if let Some(level) = protocol_level(&self.input)? {
                 return Ok(level);
             }
             match self.stream.read_buf(&mut self.input).await {
-                Ok(0) | Err(_) => return Err(ReadError::Closed),
+                Ok(0) | Err(_) => return Err(Code::Gone),
                 Ok(count) => self.passed += count,
             }
         }
@@ -143,11 +139,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+#[cfg(test)]
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Queues bytes that no encoder would write.
+    pub(crate) fn write_raw(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
+    /// Writes what is queued without reading.
+    pub(crate) async fn flush(&mut self) {
+        self.stream.write_all(&self.output).await.unwrap();
+        self.output.clear();
+    }
+
+    /// The bare socket.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
+    }
+}
+
 /// Where the level is in a CONNECT: after the fixed header and the protocol name.
-fn protocol_level(input: &[u8]) -> Result<Option<u8>, ReadError> {
+fn protocol_level(input: &[u8]) -> Result<Option<u8>, Code> {
     let Some(length_end) = input.iter().skip(1).position(|byte| byte & 0x80 == 0) else {
         return if input.len() > 5 {
-            Err(ReadError::Size)
+            Err(Code::Size)
         } else {
             Ok(None)
         };
@@ -159,7 +174,7 @@ fn protocol_level(input: &[u8]) -> Result<Option<u8>, ReadError> {
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     // "MQTT", or "MQIsdp" of version 3.1.
     if length > 6 {
-        return Err(ReadError::Malformed);
+        return Err(Code::Packet);
     }
     Ok(input.get(name + 2 + length).copied())
 }

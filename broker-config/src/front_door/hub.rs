@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
 use hoist_protocol::access::{Principal, single_reader};
 use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::{Topic, Topics, covers};
 use rumqttc::QoS;
 use tokio::sync::mpsc;
 
+use super::code::{Code, CodeCounters};
 use super::limits::Limits;
-use super::session::ToSession;
+use super::session::{ToSession, end_soon};
 use crate::retained::Retained;
 use crate::router::{Link, Router, RouterDead};
 
@@ -42,7 +44,7 @@ pub(crate) type Key = (Owner, String);
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) topic: String,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Bytes,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) connects: AtomicU64,
-    pub(crate) refused: AtomicU64,
+    pub(crate) closed: CodeCounters,
     pub(crate) published: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) device_bytes: AtomicU64,
@@ -63,10 +65,22 @@ impl Counters {
     }
 }
 
+/// A session's number, which is never used again, and the way to it.
 #[derive(Clone)]
-struct Handle {
-    instance: u64,
-    inbox: mpsc::Sender<ToSession>,
+pub(crate) struct Handle {
+    pub(crate) instance: u64,
+    pub(crate) inbox: mpsc::Sender<ToSession>,
+}
+
+/// How the messages of a filter come to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// By the router.
+    Router,
+    /// By the owner that the topic names; nothing is to be registered.
+    Owner,
+    /// By the exact topic: one device's, which the router would never forget.
+    Exact,
 }
 
 /// Shared by the acceptor and every session.
@@ -77,24 +91,28 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
     router: RwLock<Arc<Router>>,
     sessions: Mutex<HashMap<Owner, HashMap<String, Handle>>>,
+    /// Sessions that read one device's topic.
+    readers: Mutex<HashMap<String, Vec<Handle>>>,
     instances: AtomicU64,
 }
 
 impl Hub {
-    pub(crate) fn new(topics: Topics, limits: Limits) -> Self {
-        let router = Router::start(Self::links(&limits));
-        Self {
+    pub(crate) fn new(topics: Topics, limits: Limits) -> std::io::Result<Self> {
+        let router = Arc::new(Router::start(Self::links(&limits))?);
+        Ok(Self {
             topics,
             limits,
             retained: Retained::default(),
             counters: Counters::default(),
             router: RwLock::new(router),
             sessions: Mutex::default(),
+            readers: Mutex::default(),
             instances: AtomicU64::new(0),
-        }
+        })
     }
 
-    /// A link per connection, and some for probes and sessions that are just ending.
+    /// A link per connection, and some for the orchestrator, probes and sessions that are
+    /// just ending.
     fn links(limits: &Limits) -> usize {
         limits.connections + 100
     }
@@ -105,20 +123,28 @@ impl Hub {
 
     /// Puts a new router in the place of a dead one and ends every session.
     pub(crate) fn restart_router(&self) {
-        let fresh = Router::start(Self::links(&self.limits));
-        *self.router.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        match Router::start(Self::links(&self.limits)) {
+            Ok(fresh) => {
+                *self.router.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            }
+            // The next probe fails again and comes back here.
+            Err(error) => tracing::error!(%error, "no new router could be started"),
+        }
         for inbox in self.all() {
-            let _ = inbox.try_send(ToSession::End);
+            end_soon(inbox, Code::Router);
         }
     }
 
-    /// Registers a session and returns the number that unregisters it.
-    pub(crate) fn enter(&self, key: &Key, inbox: mpsc::Sender<ToSession>) -> u64 {
+    /// Registers a session. One that came in at the same moment under the same key loses.
+    pub(crate) fn enter(&self, key: &Key, inbox: mpsc::Sender<ToSession>) -> Handle {
         let instance = self.instances.fetch_add(1, Ordering::Relaxed);
+        let handle = Handle { instance, inbox };
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let own = sessions.entry(key.0.clone()).or_default();
-        own.insert(key.1.clone(), Handle { instance, inbox });
-        instance
+        if let Some(replaced) = own.insert(key.1.clone(), handle.clone()) {
+            end_soon(replaced.inbox, Code::TakenOver);
+        }
+        handle
     }
 
     /// Unregisters a session, unless another has taken its place.
@@ -178,66 +204,99 @@ impl Hub {
         let is_command = matches!(topic, Topic::Command { .. });
         // A command is never kept; its retain flag stays, so that it can be refused.
         if message.retain && !is_command {
-            self.retained.set(&message.topic, &message.payload);
+            let Message { topic, payload, .. } = &message;
+            self.retained.set(topic, payload, message.qos);
         }
+        let message = Message {
+            retain: message.retain && is_command,
+            ..message
+        };
         if single_reader(&topic) {
-            let retain = message.retain && is_command;
-            self.hand_over(&topic, &Message { retain, ..message });
+            hand_over(&self.readers_by_owner(&topic), &message);
             return Ok(());
         }
+        hand_over(&self.readers_by_topic(&message.topic), &message);
         let mut tagged = Vec::with_capacity(message.payload.len() + 1);
         tagged.push(message.qos as u8);
         tagged.extend_from_slice(&message.payload);
         link.publish(&message.topic, tagged)
     }
 
-    /// Gives a message with one reader to that reader's sessions and the orchestrator's.
-    fn hand_over(&self, topic: &Topic, message: &Message) {
+    /// The sessions of the only client that reads a topic, and the orchestrator's.
+    fn readers_by_owner(&self, topic: &Topic) -> Vec<mpsc::Sender<ToSession>> {
         let owner = match topic {
             Topic::DeviceHead(device) => Some(Owner::Device(device.clone())),
             Topic::Reply { user, .. } => Some(Owner::User(user.clone())),
             _ => None,
         };
-        let inboxes: Vec<_> = {
-            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = owner
-                .iter()
-                .chain([&Owner::Service])
-                .filter_map(|owner| sessions.get(owner));
-            own.flat_map(HashMap::values)
-                .map(|handle| handle.inbox.clone())
-                .collect()
-        };
-        for inbox in inboxes {
-            if let Err(mpsc::error::TrySendError::Full(_)) =
-                inbox.try_send(ToSession::Deliver(message.clone()))
-            {
-                tracing::warn!(topic = %message.topic, "a session does not keep up and is ended");
-                super::session::end_soon(inbox);
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let owners = owner.iter().chain([&Owner::Service]);
+        let own = owners.filter_map(|owner| sessions.get(owner));
+        own.flat_map(HashMap::values)
+            .map(|handle| handle.inbox.clone())
+            .collect()
+    }
+
+    fn readers_by_topic(&self, topic: &str) -> Vec<mpsc::Sender<ToSession>> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let handles = readers.get(topic).into_iter().flatten();
+        handles.map(|handle| handle.inbox.clone()).collect()
+    }
+
+    /// How the messages of a filter come to a session.
+    pub(crate) fn route(&self, filter: &str) -> Route {
+        let by_owner = ["d/+", "reply/#", "cmd/#"];
+        let covered = |below: &&str| covers(&self.topics.filter(below), filter);
+        if by_owner.iter().any(covered) {
+            return Route::Owner;
+        }
+        match self.topics.parse(filter) {
+            Ok(Topic::Status(_) | Topic::Presence(_) | Topic::Info(_) | Topic::Needs(_)) => {
+                Route::Exact
             }
+            _ => Route::Router,
         }
     }
 
-    /// Whether a filter can match only topics that are handed over.
-    pub(crate) fn is_handed_over(&self, filter: &str) -> bool {
-        ["d/+", "reply/#", "cmd/#"]
-            .iter()
-            .any(|below| covers(&self.topics.filter(below), filter))
+    /// Makes a session a reader of one topic.
+    pub(crate) fn read_topic(&self, topic: &str, handle: &Handle) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let handles = readers.entry(topic.to_owned()).or_default();
+        handles.push(handle.clone());
+    }
+
+    /// Ends what [`Hub::read_topic`] began.
+    pub(crate) fn forget_topic(&self, topic: &str, instance: u64) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handles) = readers.get_mut(topic) {
+            handles.retain(|handle| handle.instance != instance);
+            if handles.is_empty() {
+                readers.remove(topic);
+            }
+        }
+    }
+}
+
+/// Gives a message to sessions; whether a filter of theirs matches, they know themselves.
+fn hand_over(inboxes: &[mpsc::Sender<ToSession>], message: &Message) {
+    for inbox in inboxes {
+        let given = inbox.try_send(ToSession::Deliver(message.clone()));
+        if let Err(mpsc::error::TrySendError::Full(_)) = given {
+            end_soon(inbox.clone(), Code::Overflow);
+        }
     }
 }
 
 /// Reads what [`Hub::publish`] gave the router.
-pub(crate) fn untag(topic: &[u8], tagged: &[u8]) -> Option<Message> {
-    let (qos, payload) = tagged.split_first()?;
-    let qos = if *qos == 0 {
-        QoS::AtMostOnce
-    } else {
-        QoS::AtLeastOnce
-    };
+pub(crate) fn untag(topic: &[u8], mut tagged: Bytes) -> Option<Message> {
     let topic = String::from_utf8(topic.to_vec()).ok()?;
+    let qos = match tagged.first()? {
+        0 => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    };
     Some(Message {
         topic,
-        payload: payload.to_vec(),
+        payload: tagged.split_off(1),
         qos,
         retain: false,
     })

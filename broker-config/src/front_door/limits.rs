@@ -17,9 +17,10 @@ pub struct Limits {
     pub device_subscriptions: usize,
     /// Subscriptions of one user or of the orchestrator.
     pub user_subscriptions: usize,
-    /// Open connections: each costs about 33 KiB.
+    /// Open connections: each costs about 33 KiB. The orchestrator comes in above it.
     pub connections: usize,
-    /// New connections per second; more wait in the listener's backlog.
+    /// New connections per second, from any address: a whole fleet may sit behind one.
+    /// More wait in the listener's backlog.
     pub connects_per_second: u32,
     /// What keep-alive 0 ("never") becomes.
     pub keep_alive: Duration,
@@ -29,8 +30,12 @@ pub struct Limits {
     pub service_window: u16,
     /// Messages waiting for one client before it is closed as too slow.
     pub queue: usize,
+    /// Bytes of their payloads: views are the largest.
+    pub queue_bytes: usize,
     /// Messages waiting for the orchestrator, offline included, before its session ends.
     pub service_queue: usize,
+    /// Bytes of their payloads: statuses are small, and memory must last.
+    pub service_queue_bytes: usize,
 }
 
 impl Default for Limits {
@@ -48,7 +53,9 @@ impl Default for Limits {
             window: 100,
             service_window: 1_024,
             queue: 10_000,
+            queue_bytes: 16 << 20,
             service_queue: 100_000,
+            service_queue_bytes: 128 << 20,
         }
     }
 }

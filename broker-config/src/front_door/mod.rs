@@ -1,23 +1,28 @@
 //! The front door: accepts sockets, speaks MQTT 3.1.1, checks every packet and drives the
 //! router through links. rumqttd's own server is never used: one client can kill it.
 
+pub(crate) mod code;
 pub(crate) mod connection;
 pub(crate) mod hub;
 pub(crate) mod limits;
+mod outbox;
 pub(crate) mod session;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::access::{Principal, may_publish};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Connect, Packet};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::credentials::{Credentials, Login, Refusal};
-use connection::{Connection, ReadError};
+use code::Code;
+use connection::Connection;
 use hub::{Counters, Hub, Key, Message, Owner};
 use session::{Attach, Session, Stream, ToSession};
 
@@ -27,79 +32,142 @@ const UNSUPPORTED_V5: [u8; 5] = [0x20, 0x03, 0x00, 0x84, 0x00];
 const UNSUPPORTED_V3: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Places above the connection cap, which only the orchestrator gets: devices must not be
+/// able to keep it out.
+const RESERVED: usize = 16;
 
 /// Why a CONNECT is refused, with its CONNACK code where there is one.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("E_PACKET: not a CONNECT of MQTT 3.1.1")]
-    NotConnect,
-    #[error("E_MQTT_VERSION: MQTT 5 is not spoken here; use version 3.1.1 (mosquitto: -V 311)")]
-    Version5,
-    #[error("E_MQTT_VERSION: only MQTT 3.1.1 is spoken here (mosquitto: -V 311)")]
-    Version3,
-    #[error("E_AUTH: {0}")]
+    /// It closed without a word, as a probe does.
+    #[error("it closed without a word")]
+    Silent,
+    #[error("{0}")]
+    NotConnect(Code),
+    #[error("{code} (it spoke level {level})", code = Code::Version)]
+    Version { level: u8 },
+    #[error("{code}: {0}", code = Code::Auth.word())]
     Credentials(Refusal),
-    #[error("E_TOPIC: the last will is on a topic this client may not write")]
-    Will,
-    #[error("E_ROUTER: the broker is restarting")]
-    Router,
+    #[error("{0}, so not leave a will there either")]
+    Will(Code),
+    #[error("{0}")]
+    Later(Code),
 }
 
-/// Accepts until the task is aborted.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    hub: Arc<Hub>,
-    credentials: Arc<dyn Credentials>,
-) {
-    let places = Arc::new(Semaphore::new(hub.limits.connections));
-    let mut second = Instant::now();
-    let mut this_second = 0;
-    loop {
-        if second.elapsed() >= Duration::from_secs(1) {
-            second = Instant::now();
-            this_second = 0;
+impl Refused {
+    fn code(&self) -> Option<Code> {
+        match self {
+            Self::Silent => None,
+            Self::Version { .. } => Some(Code::Version),
+            Self::Credentials(_) => Some(Code::Auth),
+            Self::NotConnect(code) | Self::Will(code) | Self::Later(code) => Some(*code),
         }
-        if this_second >= hub.limits.connects_per_second {
-            tokio::time::sleep_until(second + Duration::from_secs(1)).await;
-            continue;
-        }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                this_second += 1;
-                let _ = stream.set_nodelay(true);
-                let (hub, credentials) = (Arc::clone(&hub), Arc::clone(&credentials));
-                tokio::spawn(async move {
-                    let stream = Placed {
-                        stream,
-                        _place: place,
-                    };
-                    open(Box::new(stream), &hub, credentials.as_ref()).await;
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+    }
+
+    /// What the client is told before the socket closes.
+    fn answer(&self) -> &'static [u8] {
+        match self {
+            Self::Silent | Self::NotConnect(_) => &[],
+            Self::Version { level: 5 } => &UNSUPPORTED_V5,
+            Self::Version { .. } => &UNSUPPORTED_V3,
+            Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
+            Self::Later(_) => &[0x20, 2, 0, 3],
+            Self::Credentials(Refusal::Token | Refusal::Unknown) => &[0x20, 2, 0, 4],
+            Self::Credentials(Refusal::Revoked) | Self::Will(_) => &[0x20, 2, 0, 5],
         }
     }
 }
 
+/// Accepts until told to stop; then no socket is left that could still become a session.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    credentials: Arc<dyn Credentials>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let places = Arc::new(Semaphore::new(hub.limits.connections + RESERVED));
+    let mut pace = Pace::new(hub.limits.connects_per_second);
+    let mut opening = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            _ = &mut stopped => break,
+            stream = pace.accept(&listener) => stream,
+        };
+        while opening.try_join_next().is_some() {}
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            hub.counters.closed.add(Code::Busy);
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let stream = Placed {
+            stream,
+            _place: place,
+        };
+        let is_full = places.available_permits() < RESERVED;
+        let (hub, credentials) = (Arc::clone(&hub), Arc::clone(&credentials));
+        opening.spawn(async move {
+            open(Box::new(stream), &hub, credentials.as_ref(), is_full).await;
+        });
+    }
+    drop(listener);
+    opening.shutdown().await;
+}
+
+/// Lets at most so many sockets in per second; the rest waits in the listener's backlog.
+struct Pace {
+    per_second: u32,
+    second: Instant,
+    accepted: u32,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            per_second,
+            second: Instant::now(),
+            accepted: 0,
+        }
+    }
+
+    /// The next socket; cancel-safe.
+    async fn accept(&mut self, listener: &TcpListener) -> io::Result<TcpStream> {
+        if self.accepted >= self.per_second {
+            tokio::time::sleep_until(self.second + Duration::from_secs(1)).await;
+        }
+        let (stream, _) = listener.accept().await?;
+        if self.second.elapsed() >= Duration::from_secs(1) {
+            (self.second, self.accepted) = (Instant::now(), 0);
+        }
+        self.accepted += 1;
+        Ok(stream)
+    }
+}
+
 /// Takes a socket from its first byte to its session.
-async fn open(stream: Box<dyn Stream>, hub: &Arc<Hub>, credentials: &dyn Credentials) {
+async fn open(
+    stream: Box<dyn Stream>,
+    hub: &Arc<Hub>,
+    credentials: &dyn Credentials,
+    is_full: bool,
+) {
     let limits = &hub.limits;
     let mut connection = Connection::new(stream, limits.packet_bytes, limits.write);
     let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
-    let refused = match connect {
-        Err(_) => {
-            Counters::add(&hub.counters.refused, 1);
-            return;
-        }
-        Ok(Err(refused)) => refused,
-        Ok(Ok(connect)) => match admit(&connect, hub, credentials) {
+    let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
+        Err(refused) => refused,
+        Ok(connect) => match admit(&connect, hub, credentials) {
             Err(refused) => refused,
+            Ok(principal) if is_full && principal != Principal::Service => {
+                Refused::Later(Code::Busy)
+            }
             Ok(principal) => match begin(connection, connect, principal, hub).await {
                 Ok(()) => return,
                 Err((back, refused)) => {
@@ -109,34 +177,26 @@ async fn open(stream: Box<dyn Stream>, hub: &Arc<Hub>, credentials: &dyn Credent
             },
         },
     };
-    Counters::add(&hub.counters.refused, 1);
-    tracing::warn!(reason = %refused, "connection refused");
-    let answer: &[u8] = match refused {
-        Refused::NotConnect => &[],
-        Refused::Version5 => &UNSUPPORTED_V5,
-        Refused::Version3 => &UNSUPPORTED_V3,
-        Refused::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
-        Refused::Credentials(Refusal::Token | Refusal::Unknown) => &[0x20, 2, 0, 4],
-        Refused::Credentials(Refusal::Revoked) | Refused::Will => &[0x20, 2, 0, 5],
-        Refused::Router => &[0x20, 2, 0, 3],
-    };
-    connection.say_last(answer).await;
+    if let Some(code) = refused.code() {
+        hub.counters.closed.add(code);
+        tracing::warn!(reason = %refused, "connection refused");
+    }
+    connection.say_last(refused.answer()).await;
 }
 
 async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Connect, Refused> {
     match connection.protocol_level().await {
         Ok(4) => {}
-        Ok(5) => return Err(Refused::Version5),
-        Ok(_) => return Err(Refused::Version3),
-        Err(ReadError::Closed | ReadError::Size | ReadError::Malformed) => {
-            return Err(Refused::NotConnect);
-        }
+        Ok(level) => return Err(Refused::Version { level }),
+        Err(Code::Gone) if connection.passed == 0 => return Err(Refused::Silent),
+        Err(code) => return Err(Refused::NotConnect(code)),
     }
     loop {
         match connection.next().await {
             Ok(Some(Packet::Connect(connect))) => return Ok(connect),
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return Err(Refused::NotConnect),
+            Ok(Some(_)) => return Err(Refused::NotConnect(Code::Packet)),
+            Err(code) => return Err(Refused::NotConnect(code)),
         }
     }
 }
@@ -158,11 +218,12 @@ fn admit(
     let principal = credentials
         .authenticate(&login)
         .map_err(Refused::Credentials)?;
-    if let Some(will) = &connect.last_will
-        && (may_publish(&principal, &hub.topics, &will.topic).is_err()
-            || will.qos == QoS::ExactlyOnce)
-    {
-        return Err(Refused::Will);
+    if let Some(will) = &connect.last_will {
+        let allowed = may_publish(&principal, &hub.topics, &will.topic);
+        allowed.map_err(|denied| Refused::Will(Code::from(&denied)))?;
+        if will.qos == QoS::ExactlyOnce {
+            return Err(Refused::Will(Code::Qos));
+        }
     }
     Ok(principal)
 }
@@ -188,10 +249,11 @@ async fn begin(
     };
     let will = connect.last_will.map(|will| Message {
         topic: will.topic,
-        payload: will.message.to_vec(),
+        payload: bytes::Bytes::copy_from_slice(&will.message),
         qos: will.qos,
         retain: will.retain,
     });
+    // Others may ask for a persistent session, but get one that ends with its socket.
     let persistent = is_service && !connect.clean_session;
     // An empty client id never names another session.
     let client_id = if connect.client_id.is_empty() {
@@ -213,7 +275,7 @@ async fn begin(
                 Err(_) => return Ok(()),
             }
         } else {
-            session::end(old).await;
+            session::end(old, Code::TakenOver).await;
         }
     }
     match hub.router().link().await {
@@ -222,14 +284,14 @@ async fn begin(
             Session::start(hub, key, principal, persistent, link, attach);
             Ok(())
         }
-        Err(_) => Err((attach.connection, Refused::Router)),
+        Err(_) => Err((attach.connection, Refused::Later(Code::Router))),
     }
 }
 
 /// A socket with its place under the connection cap.
 struct Placed<S> {
     stream: S,
-    _place: tokio::sync::OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<S: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for Placed<S> {

@@ -1,11 +1,11 @@
-//! One task per session: it owns a link to the router, the queue, the in-flight table and
-//! the socket, if one is attached. The task is the session: the orchestrator's outlives
-//! its sockets and sends again, marked as duplicates, what was not acknowledged.
+//! One task per session: it owns a link to the router, the outbox and the socket, if one
+//! is attached. The task is the session: the orchestrator's outlives its sockets and sends
+//! again, marked as duplicates, what was not acknowledged.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hoist_protocol::access::{Principal, may_publish, may_subscribe};
 use hoist_protocol::topic::matches;
 use rumqttc::QoS;
@@ -17,12 +17,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connection::{Connection, ReadError};
-use super::hub::{Counters, Hub, Key, Message, untag};
-use crate::router::Link;
+use super::code::Code;
+use super::connection::Connection;
+use super::hub::{Counters, Handle, Hub, Key, Message, Route, untag};
+use super::limits::Limits;
+use super::outbox::{Bounds, Outbox, lower};
+use crate::router::{Link, RouterDead};
 
-/// Deliveries that may wait in a session's inbox: a burst of replies or heads.
-const INBOX: usize = 1_024;
+/// Messages that may wait in a session's inbox: the task empties it at every turn, so this
+/// is what publishers can hand over during one.
+const INBOX: usize = 4_096;
 
 /// A socket that may carry MQTT.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
@@ -30,12 +34,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
 /// What a session is told.
 pub(crate) enum ToSession {
-    /// A message with one reader.
+    /// A message that does not come by the router.
     Deliver(Message),
     /// A new socket of the same client.
     Attach(Box<Attach>),
     /// End; the sender of the notice sees the inbox close.
-    End,
+    End(Code),
 }
 
 /// A socket whose CONNECT was accepted.
@@ -45,25 +49,29 @@ pub(crate) struct Attach {
     pub(crate) keep_alive: Duration,
 }
 
-/// A delivery that waits for its turn.
-enum Waiting {
-    Live(Message),
-    /// What is retained on the topic when its turn comes, so that an old value never
-    /// follows a newer one.
-    Retained(String, QoS),
-}
-
 struct Socket {
     attach: Attach,
     deadline: Instant,
 }
 
-/// Why a session goes on without its socket, or ends.
+/// Why a socket is closed.
 enum Closed {
     /// DISCONNECT: the will is dropped.
     Cleanly,
-    /// Anything else: the will is published. The code says what was wrong.
-    Lost(&'static str),
+    /// Anything else: the will is published.
+    For(Code),
+}
+
+impl From<Code> for Closed {
+    fn from(code: Code) -> Self {
+        Self::For(code)
+    }
+}
+
+impl From<RouterDead> for Closed {
+    fn from(_: RouterDead) -> Self {
+        Self::For(Code::Router)
+    }
 }
 
 pub(crate) struct Session {
@@ -71,17 +79,38 @@ pub(crate) struct Session {
     key: Key,
     principal: Principal,
     persistent: bool,
+    handle: Handle,
     link: Link,
     filters: Vec<(String, QoS)>,
-    queue: VecDeque<Waiting>,
-    in_flight: VecDeque<(u16, Message)>,
-    last_id: u16,
+    outbox: Outbox,
     socket: Option<Socket>,
 }
 
 /// Tells a session to end as soon as its inbox has room.
-pub(crate) fn end_soon(inbox: mpsc::Sender<ToSession>) {
-    tokio::spawn(async move { inbox.send(ToSession::End).await.is_ok() });
+pub(crate) fn end_soon(inbox: mpsc::Sender<ToSession>, why: Code) {
+    tokio::spawn(async move { inbox.send(ToSession::End(why)).await.is_ok() });
+}
+
+/// Ends a session and waits until it is gone.
+pub(crate) async fn end(inbox: mpsc::Sender<ToSession>, why: Code) {
+    if inbox.send(ToSession::End(why)).await.is_ok() {
+        inbox.closed().await;
+    }
+}
+
+fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
+    match principal {
+        Principal::Service => Bounds {
+            window: usize::from(limits.service_window),
+            messages: limits.service_queue,
+            bytes: limits.service_queue_bytes,
+        },
+        Principal::Device(_) | Principal::User { .. } => Bounds {
+            window: usize::from(limits.window),
+            messages: limits.queue,
+            bytes: limits.queue_bytes,
+        },
+    }
 }
 
 impl Session {
@@ -95,26 +124,19 @@ impl Session {
         attach: Attach,
     ) {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let instance = hub.enter(&key, sender);
+        let handle = hub.enter(&key, sender);
         let mut session = Self {
             hub: Arc::clone(hub),
+            outbox: Outbox::new(bounds(&hub.limits, &principal)),
             key,
             principal,
             persistent,
+            handle,
             link,
             filters: Vec::new(),
-            queue: VecDeque::new(),
-            in_flight: VecDeque::new(),
-            last_id: 0,
             socket: None,
         };
-        let guard = Leave {
-            hub: Arc::clone(hub),
-            key: session.key.clone(),
-            instance,
-        };
         tokio::spawn(async move {
-            let _guard = guard;
             session.attach(attach, false);
             session.run(inbox).await;
         });
@@ -122,34 +144,55 @@ impl Session {
 
     async fn run(&mut self, mut inbox: mpsc::Receiver<ToSession>) {
         loop {
-            let closed = tokio::select! {
+            let happened = tokio::select! {
                 told = inbox.recv() => match told {
-                    Some(ToSession::Deliver(message)) => self.enqueue(message),
-                    Some(ToSession::Attach(attach)) => {
-                        self.lose(&Closed::Lost("E_TAKEN_OVER"));
-                        self.attach(*attach, true);
-                        Ok(())
-                    }
-                    Some(ToSession::End) | None => return self.lose(&Closed::Lost("E_ENDED")),
+                    Some(told) => self.take(told),
+                    None => Err(Code::Stopped.into()),
                 },
-                routed = self.link.next() => match routed {
-                    Ok((topic, tagged)) => untag(&topic, &tagged).map_or(Ok(()), |m| self.enqueue(m)),
-                    Err(_) => return self.lose(&Closed::Lost("E_ROUTER")),
-                },
+                routed = self.link.next() => routed.map_err(Closed::from).and_then(|(topic, tagged)| {
+                    untag(&topic, tagged).map_or(Ok(()), |message| self.enqueue(message))
+                }),
                 packet = next_packet(&mut self.socket) => match packet {
                     Ok(Some(packet)) => self.handle(packet),
                     Ok(None) => Ok(()),
-                    Err(closed) => Err(closed),
+                    Err(code) => Err(code.into()),
                 },
             };
-            let closed = closed.and_then(|()| self.pump());
+            let happened = happened.and_then(|()| self.take_all(&mut inbox));
+            self.pump();
             self.count_bytes();
-            if let Err(closed) = closed {
-                self.lose(&closed);
-                if !self.persistent || matches!(closed, Closed::Lost("E_OVERFLOW" | "E_ROUTER")) {
+            if let Err(closed) = happened {
+                let keeps_session = match closed {
+                    Closed::Cleanly => true,
+                    Closed::For(code) => code.keeps_session(),
+                };
+                let keeps_session = keeps_session && self.persistent;
+                self.lose(&closed, keeps_session);
+                if !keeps_session {
                     return;
                 }
             }
+        }
+    }
+
+    /// Empties the inbox, so that it never fills up behind a busy socket.
+    fn take_all(&mut self, inbox: &mut mpsc::Receiver<ToSession>) -> Result<(), Closed> {
+        for _ in 0..INBOX {
+            let Ok(told) = inbox.try_recv() else { break };
+            self.take(told)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, told: ToSession) -> Result<(), Closed> {
+        match told {
+            ToSession::Deliver(message) => self.enqueue(message),
+            ToSession::Attach(attach) => {
+                self.lose(&Code::TakenOver.into(), true);
+                self.attach(*attach, true);
+                Ok(())
+            }
+            ToSession::End(why) => Err(why.into()),
         }
     }
 
@@ -161,109 +204,73 @@ impl Session {
         }
     }
 
-    fn limits(&self) -> (usize, usize) {
-        let limits = &self.hub.limits;
-        match self.principal {
-            Principal::Service => (usize::from(limits.service_window), limits.service_queue),
-            _ => (usize::from(limits.window), limits.queue),
-        }
-    }
-
     /// Takes a socket: acknowledges its CONNECT and sends again what is in flight.
-    fn attach(&mut self, mut attach: Attach, session_present: bool) {
-        attach.connection.write(&Packet::ConnAck(ConnAck::new(
-            ConnectReturnCode::Success,
-            session_present,
-        )));
-        for (id, message) in &self.in_flight {
-            attach.connection.write(&publish_packet(message, *id, true));
-        }
+    fn attach(&mut self, attach: Attach, session_present: bool) {
         let deadline = Instant::now() + attach.keep_alive;
-        self.socket = Some(Socket { attach, deadline });
-        let _ = self.pump();
+        let connection = &mut self
+            .socket
+            .insert(Socket { attach, deadline })
+            .attach
+            .connection;
+        let code = ConnectReturnCode::Success;
+        connection.write(&Packet::ConnAck(ConnAck::new(code, session_present)));
+        for packet in self.outbox.again() {
+            connection.write(&packet);
+        }
+        self.pump();
     }
 
     /// Closes the socket, and lets the will speak unless the client said goodbye.
-    fn lose(&mut self, closed: &Closed) {
-        let Some(socket) = self.socket.take() else {
-            return;
-        };
-        if matches!(self.principal, Principal::Device(_)) {
-            Counters::add(
-                &self.hub.counters.device_bytes,
-                socket.attach.connection.passed,
-            );
+    fn lose(&mut self, closed: &Closed, keeps_session: bool) {
+        self.count_bytes();
+        let socket = self.socket.take();
+        let Closed::For(code) = *closed else { return };
+        if !keeps_session && self.persistent {
+            tracing::error!(reason = %code, "the orchestrator's session ended; what waited is gone");
         }
-        let Closed::Lost(code) = closed else { return };
-        Counters::add(&self.hub.counters.refused, 1);
-        tracing::debug!(client = %self.key.1, code, "connection lost");
+        let Some(socket) = socket else { return };
+        self.hub.counters.closed.add(code);
+        let client = &self.key.1;
+        if code.is_fault() {
+            tracing::warn!(client, reason = %code, "connection closed");
+        } else {
+            tracing::debug!(client, reason = %code, "connection closed");
+        }
         if let Some(will) = socket.attach.will {
-            let hub = Arc::clone(&self.hub);
-            let _ = hub.publish(&mut self.link, will);
+            // A dead router only keeps it from being seen at once: it is retained.
+            let _ = self.hub.publish(&mut self.link, will);
         }
     }
 
-    /// Queues a message that one of the session's filters matches.
+    /// Queues a message if one of the session's filters matches it.
     fn enqueue(&mut self, message: Message) -> Result<(), Closed> {
-        let granted = self
+        let matching = self
             .filters
             .iter()
             .filter(|(filter, _)| matches(filter, &message.topic));
-        let Some(qos) = granted.map(|(_, qos)| *qos as u8).max() else {
+        let Some(granted) = matching.map(|(_, qos)| *qos).max_by_key(|qos| *qos as u8) else {
             return Ok(());
         };
-        if self.queue.len() >= self.limits().1 {
-            tracing::error!(client = %self.key.1, "too many messages wait: the session ends");
-            return Err(Closed::Lost("E_OVERFLOW"));
-        }
-        if self.socket.is_none() && message.qos == QoS::AtMostOnce {
+        let qos = lower(message.qos, granted);
+        if self.socket.is_none() && qos == QoS::AtMostOnce {
             return Ok(());
         }
-        let qos = if qos == 0 {
-            QoS::AtMostOnce
-        } else {
-            message.qos
-        };
-        self.queue
-            .push_back(Waiting::Live(Message { qos, ..message }));
-        Ok(())
+        Ok(self.outbox.push(Message { qos, ..message })?)
     }
 
     /// Moves what waits into the socket, as far as window and socket allow.
-    fn pump(&mut self) -> Result<(), Closed> {
-        let window = self.limits().0;
+    fn pump(&mut self) {
         let Some(socket) = &mut self.socket else {
-            return Ok(());
+            return;
         };
-        while socket.attach.connection.has_room() && self.in_flight.len() < window {
-            let message = match self.queue.pop_front() {
-                None => break,
-                Some(Waiting::Live(message)) => message,
-                Some(Waiting::Retained(topic, qos)) => match self.hub.retained.get(&topic) {
-                    None => continue,
-                    Some(payload) => Message {
-                        topic,
-                        payload: payload.to_vec(),
-                        qos,
-                        retain: true,
-                    },
-                },
+        let connection = &mut socket.attach.connection;
+        while connection.has_room() {
+            let Some(packet) = self.outbox.next(&self.hub.retained) else {
+                return;
             };
             Counters::add(&self.hub.counters.delivered, 1);
-            let mut id = 0;
-            if message.qos != QoS::AtMostOnce {
-                self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-                id = self.last_id;
-            }
-            socket
-                .attach
-                .connection
-                .write(&publish_packet(&message, id, false));
-            if id != 0 {
-                self.in_flight.push_back((id, message));
-            }
+            connection.write(&packet);
         }
-        Ok(())
     }
 
     fn handle(&mut self, packet: Packet) -> Result<(), Closed> {
@@ -272,7 +279,7 @@ impl Session {
         }
         match packet {
             Packet::Publish(publish) => self.handle_publish(publish),
-            Packet::PubAck(ack) => self.handle_ack(&ack),
+            Packet::PubAck(ack) => Ok(self.outbox.acknowledge(ack.pkid)?),
             Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe),
             Packet::PingReq => {
@@ -280,7 +287,7 @@ impl Session {
                 Ok(())
             }
             Packet::Disconnect => Err(Closed::Cleanly),
-            _ => Err(Closed::Lost("E_PACKET")),
+            _ => Err(Code::Packet.into()),
         }
     }
 
@@ -292,65 +299,45 @@ impl Session {
 
     fn handle_publish(&mut self, publish: Publish) -> Result<(), Closed> {
         if publish.qos == QoS::ExactlyOnce {
-            return Err(Closed::Lost("E_QOS"));
+            return Err(Code::Qos.into());
         }
         let allowed = may_publish(&self.principal, &self.hub.topics, &publish.topic);
-        if let Err(denied) = allowed {
-            tracing::warn!(client = %self.key.1, %denied, "E_TOPIC: publish refused, connection closed");
-            return Err(Closed::Lost("E_TOPIC"));
-        }
-        let (qos, id) = (publish.qos, publish.pkid);
+        allowed.map_err(|denied| Code::from(&denied))?;
         let message = Message {
             topic: publish.topic,
-            payload: publish.payload.to_vec(),
-            qos,
+            // A copy: the original would keep the whole read buffer alive.
+            payload: Bytes::copy_from_slice(&publish.payload),
+            qos: publish.qos,
             retain: publish.retain,
         };
-        let hub = Arc::clone(&self.hub);
-        hub.publish(&mut self.link, message)
-            .map_err(|_| Closed::Lost("E_ROUTER"))?;
-        if qos == QoS::AtLeastOnce {
-            self.write(&Packet::PubAck(PubAck::new(id)));
+        self.hub.publish(&mut self.link, message)?;
+        if publish.qos == QoS::AtLeastOnce {
+            self.write(&Packet::PubAck(PubAck::new(publish.pkid)));
         }
         Ok(())
-    }
-
-    fn handle_ack(&mut self, ack: &PubAck) -> Result<(), Closed> {
-        let known = self.in_flight.iter().position(|(id, _)| *id == ack.pkid);
-        match known {
-            Some(index) => {
-                self.in_flight.remove(index);
-                Ok(())
-            }
-            None => Err(Closed::Lost("E_ACK")),
-        }
     }
 
     fn handle_subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Closed> {
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         let mut granted = Vec::new();
         for wanted in &subscribe.filters {
-            let qos = if wanted.qos == QoS::AtMostOnce {
-                QoS::AtMostOnce
-            } else {
-                QoS::AtLeastOnce
-            };
+            let qos = lower(wanted.qos, QoS::AtLeastOnce);
             if self.grant(&wanted.path, qos)? {
                 codes.push(SubscribeReasonCode::Success(qos));
-                granted.push((wanted.path.clone(), qos));
+                granted.push((&wanted.path, qos));
             } else {
                 codes.push(SubscribeReasonCode::Failure);
             }
         }
+        let refused = codes.len() - granted.len();
+        if refused > 0 {
+            tracing::warn!(client = %self.key.1, refused, "subscriptions refused");
+        }
         self.write(&Packet::SubAck(SubAck::new(subscribe.pkid, codes)));
         // After the router knows the filter: nothing falls between retained and live.
         for (filter, qos) in granted {
-            let topics = self.hub.retained.matching(&filter);
-            self.queue.extend(
-                topics
-                    .into_iter()
-                    .map(|topic| Waiting::Retained(topic, qos)),
-            );
+            let topics = self.hub.retained.matching(filter);
+            self.outbox.push_retained(topics, qos);
         }
         Ok(())
     }
@@ -360,9 +347,7 @@ impl Session {
             Principal::Device(_) => self.hub.limits.device_subscriptions,
             _ => self.hub.limits.user_subscriptions,
         };
-        let allowed = may_subscribe(&self.principal, &self.hub.topics, filter);
-        if let Err(denied) = allowed {
-            tracing::warn!(client = %self.key.1, %denied, "subscription refused");
+        if may_subscribe(&self.principal, &self.hub.topics, filter).is_err() {
             return Ok(false);
         }
         if let Some(known) = self.filters.iter_mut().find(|(known, _)| known == filter) {
@@ -372,10 +357,10 @@ impl Session {
         if self.filters.len() >= most {
             return Ok(false);
         }
-        if !self.hub.is_handed_over(filter) {
-            self.link
-                .subscribe(filter)
-                .map_err(|_| Closed::Lost("E_ROUTER"))?;
+        match self.hub.route(filter) {
+            Route::Router => self.link.subscribe(filter)?,
+            Route::Exact => self.hub.read_topic(filter, &self.handle),
+            Route::Owner => {}
         }
         self.filters.push((filter.to_owned(), qos));
         Ok(true)
@@ -387,10 +372,10 @@ impl Session {
                 continue;
             };
             self.filters.remove(index);
-            if !self.hub.is_handed_over(filter) {
-                self.link
-                    .unsubscribe(filter)
-                    .map_err(|_| Closed::Lost("E_ROUTER"))?;
+            match self.hub.route(filter) {
+                Route::Router => self.link.unsubscribe(filter)?,
+                Route::Exact => self.hub.forget_topic(filter, self.handle.instance),
+                Route::Owner => {}
             }
         }
         self.write(&Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)));
@@ -398,48 +383,23 @@ impl Session {
     }
 }
 
-fn publish_packet(message: &Message, id: u16, dup: bool) -> Packet {
-    Packet::Publish(Publish {
-        dup,
-        qos: message.qos,
-        retain: message.retain,
-        topic: message.topic.clone(),
-        pkid: id,
-        payload: message.payload.clone().into(),
-    })
+/// Unregisters, however the task ends.
+impl Drop for Session {
+    fn drop(&mut self) {
+        for (filter, _) in &self.filters {
+            self.hub.forget_topic(filter, self.handle.instance);
+        }
+        self.hub.leave(&self.key, self.handle.instance);
+    }
 }
 
 /// The next packet of the socket, or `None` after bytes went out. Waits for ever without
 /// a socket; cancel-safe.
-async fn next_packet(socket: &mut Option<Socket>) -> Result<Option<Packet>, Closed> {
+async fn next_packet(socket: &mut Option<Socket>) -> Result<Option<Packet>, Code> {
     let Some(socket) = socket else {
         return std::future::pending().await;
     };
-    match tokio::time::timeout_at(socket.deadline, socket.attach.connection.next()).await {
-        Err(_) => Err(Closed::Lost("E_KEEP_ALIVE")),
-        Ok(Ok(packet)) => Ok(packet),
-        Ok(Err(ReadError::Closed)) => Err(Closed::Lost("E_CLOSED")),
-        Ok(Err(ReadError::Size)) => Err(Closed::Lost("E_SIZE")),
-        Ok(Err(ReadError::Malformed)) => Err(Closed::Lost("E_PACKET")),
-    }
-}
-
-/// Unregisters a session however its task ends.
-struct Leave {
-    hub: Arc<Hub>,
-    key: Key,
-    instance: u64,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.hub.leave(&self.key, self.instance);
-    }
-}
-
-/// Ends a session and waits until it is gone.
-pub(crate) async fn end(inbox: mpsc::Sender<ToSession>) {
-    if inbox.send(ToSession::End).await.is_ok() {
-        inbox.closed().await;
-    }
+    tokio::time::timeout_at(socket.deadline, socket.attach.connection.next())
+        .await
+        .unwrap_or(Err(Code::KeepAlive))
 }

@@ -1,0 +1,115 @@
+//! Why the front door refuses or closes a connection: one closed list. The code is what
+//! logs and counters name; MQTT 3.1.1 itself has no word for most of them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hoist_protocol::access::Denied;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $why:literal;)*) => {
+        /// Why a connection was refused or closed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        pub(crate) enum Code {
+            $($(#[doc = $doc])* #[error("{}: {}", $code, $why)] $name,)*
+        }
+
+        impl Code {
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable word for logs and counters.
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No rule lets this client write there.
+    Access = "E_ACCESS", "it may not write that topic";
+    /// A PUBACK for nothing, or out of order.
+    Ack = "E_ACK", "it acknowledged what was not the next message sent to it";
+    /// Wrong name, token or client id, or a revoked device.
+    Auth = "E_AUTH", "its name, token and client id do not belong together";
+    /// The connection cap is reached.
+    Busy = "E_BUSY", "too many connections are open";
+    /// The socket closed without a DISCONNECT, or does not take bytes any more.
+    Gone = "E_GONE", "its socket closed or does not read any more";
+    /// One and a half times the keep-alive passed in silence.
+    KeepAlive = "E_KEEP_ALIVE", "it was silent for longer than its keep-alive";
+    /// More waits for it than it may leave waiting.
+    Overflow = "E_OVERFLOW", "more messages wait for it than it may leave waiting";
+    /// Not MQTT 3.1.1, or not at this point.
+    Packet = "E_PACKET", "it sent a packet that is malformed or out of place";
+    /// QoS 2.
+    Qos = "E_QOS", "QoS 2 is not spoken here; use QoS 0 or 1";
+    /// The router died or is being replaced.
+    Router = "E_ROUTER", "the broker's router is being replaced; connect again";
+    /// A packet over the limit, or a bad length.
+    Size = "E_SIZE", "it sent a packet over the size limit or with a bad length";
+    /// The broker stops.
+    Stopped = "E_STOPPED", "the broker stops";
+    /// The same client connected again.
+    TakenOver = "E_TAKEN_OVER", "the same client connected again";
+    /// No complete CONNECT in time.
+    Timeout = "E_TIMEOUT", "no complete CONNECT came in time";
+    /// A topic that no topic of ours looks like.
+    Topic = "E_TOPIC", "that is no topic of this namespace";
+    /// Another MQTT version.
+    Version = "E_MQTT_VERSION", "only MQTT 3.1.1 is spoken here (mosquitto clients: -V 311)";
+}
+
+impl From<&Denied> for Code {
+    fn from(denied: &Denied) -> Self {
+        match denied {
+            Denied::Topic(_) => Self::Topic,
+            Denied::Rule => Self::Access,
+        }
+    }
+}
+
+impl Code {
+    /// Whether the orchestrator's session outlives the socket that was closed for this.
+    pub(crate) fn keeps_session(self) -> bool {
+        !matches!(
+            self,
+            Self::Overflow | Self::Router | Self::Stopped | Self::TakenOver
+        )
+    }
+
+    /// Whether the client did something that somebody should look at.
+    pub(crate) fn is_fault(self) -> bool {
+        !matches!(
+            self,
+            Self::Gone | Self::KeepAlive | Self::Stopped | Self::TakenOver | Self::Timeout
+        )
+    }
+}
+
+/// How often each code was the reason.
+#[derive(Debug)]
+pub(crate) struct CodeCounters(Vec<AtomicU64>);
+
+impl Default for CodeCounters {
+    fn default() -> Self {
+        Self(Code::ALL.iter().map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl CodeCounters {
+    pub(crate) fn add(&self, code: Code) {
+        if let Some(counter) = self.0.get(code as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that happened.
+    pub(crate) fn snapshot(&self) -> BTreeMap<&'static str, u64> {
+        let counts = self.0.iter().map(|counter| counter.load(Ordering::Relaxed));
+        let words = Code::ALL.iter().map(|code| code.word());
+        words.zip(counts).filter(|(_, count)| *count > 0).collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! What one client may take.
+
+use std::time::Duration;
+
+use hoist_protocol::topic::Topic;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish};
+
+use super::{
+    Client, PATIENCE, broker, broker_with, bystander, connect_of, count_of, device_connect,
+    service_connect, socket, still_works, topic, until,
+};
+use crate::Limits;
+
+#[tokio::test]
+async fn a_packet_over_the_limit_closes_its_sender_and_the_orchestrator_may_send_more() {
+    // bad-inputs row 9
+    let broker = broker().await;
+    let mut bystander = bystander(&broker).await;
+    let mut device = Client::connect(&broker, device_connect("d1")).await;
+    let publish = Publish::new(topic(Topic::Status, "d1"), QoS::AtMostOnce, vec![0; 20_000]);
+    device.connection.write(&Packet::Publish(publish));
+    device.closed().await;
+    assert_eq!(count_of(&broker, "E_SIZE"), 1);
+    still_works(&broker, &mut bystander).await;
+
+    let mut service = Client::connect(&broker, service_connect()).await;
+    bystander
+        .subscribe("hoist/view/fleet", QoS::AtMostOnce)
+        .await;
+    service
+        .publish("hoist/view/fleet", &[b' '; 500_000], false)
+        .await;
+    assert_eq!(bystander.receive().await.payload.len(), 500_000);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
+    let broker = broker_with(Limits {
+        queue: 50,
+        window: 10,
+        ..Limits::default()
+    })
+    .await;
+    let mut bystander = bystander(&broker).await;
+    let mut lazy = Client::alice(&broker).await;
+    lazy.subscribe("hoist/s/#", QoS::AtLeastOnce).await;
+    let mut device = Client::connect(&broker, device_connect("d1")).await;
+    for _ in 0..100 {
+        device
+            .publish(&topic(Topic::Status, "d1"), &[0; 1_000], true)
+            .await;
+    }
+    until("it is closed", || count_of(&broker, "E_OVERFLOW") == 1).await;
+    lazy.closed().await;
+    still_works(&broker, &mut bystander).await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_and_never_reads_is_closed() {
+    let broker = broker_with(Limits {
+        write: Duration::from_millis(200),
+        ..Limits::default()
+    })
+    .await;
+    let mut bystander = bystander(&broker).await;
+    let client = Client::connect(&broker, device_connect("d1")).await;
+    let mut stream = client.connection.into_stream();
+    // Pings by the megabyte: their answers fill every buffer on the way back.
+    let pings = [0xc0, 0].repeat(1 << 20);
+    let flood = async {
+        while tokio::io::AsyncWriteExt::write_all(&mut stream, &pings)
+            .await
+            .is_ok()
+        {}
+    };
+    tokio::time::timeout(PATIENCE, flood)
+        .await
+        .expect("it is never closed");
+    still_works(&broker, &mut bystander).await;
+}
+
+#[tokio::test]
+async fn above_the_connection_cap_only_the_orchestrator_comes_in() {
+    let broker = broker_with(Limits {
+        connections: 2,
+        ..Limits::default()
+    })
+    .await;
+    let mut bystander = bystander(&broker).await;
+    let device = Client::connect(&broker, device_connect("d1")).await;
+    let third = Client::connect(&broker, connect_of("", "bob", "bob-token")).await;
+    assert_eq!(third.code, ConnectReturnCode::ServiceUnavailable);
+    let service = Client::connect(&broker, service_connect()).await;
+    assert_eq!(service.code, ConnectReturnCode::Success);
+    assert_eq!(count_of(&broker, "E_BUSY"), 1);
+    drop((device, third, service));
+    until("places are free", || broker.stats().sessions == 2).await;
+    still_works(&broker, &mut bystander).await;
+}
+
+#[tokio::test]
+async fn a_storm_of_connects_is_paced_and_holds_no_session_up() {
+    // bad-inputs row 10
+    let broker = broker_with(Limits {
+        connects_per_second: 5,
+        ..Limits::default()
+    })
+    .await;
+    let mut service = Client::connect(&broker, service_connect()).await;
+    let since = tokio::time::Instant::now();
+    let mut storm = Vec::new();
+    for _ in 0..11 {
+        storm.push(socket(&broker).await);
+    }
+    let mut alice = Client::dial(&broker, connect_of("", "alice", "alice-token")).await;
+    service.hears_nothing().await;
+    assert!(since.elapsed() < Duration::from_secs(1), "a session waited");
+    assert!(matches!(alice.next().await, Some(Packet::ConnAck(_))));
+    assert!(
+        since.elapsed() >= Duration::from_secs(1),
+        "nobody was paced"
+    );
+}
+
+#[tokio::test]
+async fn a_probe_leaves_no_trace() {
+    let broker = broker().await;
+    broker.self_probe().await.unwrap();
+    assert_eq!(broker.stats(), crate::StatsSnapshot::default());
+}
