@@ -7,9 +7,24 @@ pub mod download;
 pub mod files;
 pub mod identity;
 pub mod inventory;
+pub mod journal;
 pub mod preflight;
 pub mod script;
 pub mod strict_toml;
 
 #[cfg(test)]
 mod hello_tests;
+
+mod act;
+mod cli;
+mod inbox;
+mod log;
+mod mqtt;
+mod ready;
+mod runner;
+mod state_dir;
+mod work;
+
+pub use cli::run_cli;
+pub use runner::{AgentError, run};
+pub use state_dir::StateDirError;

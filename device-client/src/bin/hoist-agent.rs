@@ -1,3 +1,5 @@
-//! Placeholder of the workspace skeleton.
+//! The device agent: installs what Hoist deploys to this device.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hoist_device_client::agent::run_cli(std::env::args().skip(1)).into()
+}

@@ -24,13 +24,13 @@ impl Machine {
         };
         let allow_downgrade = job.allow_downgrade;
         match job.stage {
-            Stage::Committing => self.finish_commit(out),
             Stage::Failing { cause, rollback } => self.end_failed(cause, rollback, out),
             Stage::Fetching
             | Stage::Waiting
             | Stage::Script { .. }
             | Stage::Rebooting { .. }
-            | Stage::RollingBack { .. } => out.push(Action::Download { allow_downgrade }),
+            | Stage::RollingBack { .. }
+            | Stage::Committing => out.push(Action::Download { allow_downgrade }),
         }
     }
 
@@ -53,7 +53,8 @@ impl Machine {
             Stage::RollingBack { .. } => {
                 self.rollback_done(ScriptExit::Interrupted, Vec::new(), now, out);
             }
-            Stage::Committing | Stage::Failing { .. } => {}
+            Stage::Committing => self.finish_commit(out),
+            Stage::Failing { .. } => {}
         }
     }
 

@@ -109,7 +109,7 @@ impl Machine {
         if untouched && (retry == Retry::Useless || late) {
             return self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
         }
-        if late {
+        if late && active.job.stage != Stage::Committing {
             // What the way back needs cannot be had: a person must look at this device.
             let lost = Cause::plain(Reason::RollbackFailed);
             return self.end_failed(lost, Rollback::Failed, out);

@@ -133,12 +133,11 @@ impl Machine {
     }
 
     /// Vetoes or allows new starts; a veto lifted takes effect with the next head.
-    pub fn set_starts(&mut self, starts: Starts, now: Now) -> Vec<Action> {
+    pub fn set_starts(&mut self, starts: Starts) -> Vec<Action> {
         let mut out = Vec::new();
         if self.starts != starts {
             self.starts = starts;
             self.ask_again(&mut out);
-            let _ = now;
         }
         out
     }

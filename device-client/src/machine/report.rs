@@ -1,6 +1,6 @@
 //! What the device says of its work (W5, W7), and the journal's record.
 
-use hoist_protocol::id::Seq;
+use hoist_protocol::id::{Seq, SessionCounter};
 use hoist_protocol::status::{DeviceStatus, Progress, Step};
 
 use super::action::{Action, InfoExtent};
@@ -96,12 +96,23 @@ impl Machine {
         }
     }
 
-    fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
+    /// The counter of a new session: a status number, so it rises across restarts (W8).
+    pub fn begin_session(&mut self) -> (SessionCounter, Vec<Action>) {
+        let mut out = Vec::new();
+        let session = SessionCounter(self.next_seq(&mut out).0);
+        (session, out)
+    }
+
+    fn next_seq(&mut self, out: &mut Vec<Action>) -> Seq {
         if self.seq.0 + 1 >= self.reserved.0 {
             self.persist(out);
         }
         self.seq = Seq(self.seq.0 + 1);
-        status.seq = self.seq;
+        self.seq
+    }
+
+    fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
+        status.seq = self.next_seq(out);
         self.last = Some(status.clone());
         out.push(Action::Publish(status));
     }

@@ -1,0 +1,277 @@
+//! What the broker says, verified before the machine hears of it. Whatever is not signed
+//! by who may say it is dropped here.
+
+use hoist_protocol::codec::encode;
+use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
+use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::ReleaseId;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::Topic;
+use tokio::time::Instant;
+
+use super::mqtt::{Carries, Incoming};
+use super::preflight::Downgrade;
+use super::runner::{Agent, Candidate};
+use super::state_dir::Kept;
+use super::work::check_release;
+use crate::machine::{Event, InfoExtent, Verdict};
+
+/// The pinned root document; later ones follow with rotation.
+const FIRST_ROOT: u32 = 1;
+
+impl Agent {
+    pub(super) async fn incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Connected => self.begin(),
+            Incoming::Message { topic, payload } => self.message(&topic, &payload).await,
+            Incoming::StatusAcknowledged { ended } => {
+                self.handle(Event::Acknowledged { ended }).await;
+                self.status_in_flight = false;
+                self.send_waiting_status();
+            }
+            Incoming::Refused => {
+                tracing::error!("the broker refuses a subscription this device needs");
+            }
+            Incoming::Lost { reason } => return self.disconnected(&reason).await,
+        }
+        if matches!(self.session, Some(ref session) if session.is_stuck()) {
+            self.disconnected("the connection takes nothing any more")
+                .await;
+        }
+    }
+
+    /// A new session: who we are, then what we need before anything else (W4, W7).
+    fn begin(&mut self) {
+        tracing::info!(session = self.counter.0, "connected");
+        self.connected = true;
+        self.publish_presence(PresenceState::Online);
+        if self.root.is_none() {
+            self.subscribe(&Topic::Root(FIRST_ROOT));
+        } else {
+            self.join();
+        }
+    }
+
+    fn join(&mut self) {
+        if self.own_status_wanted {
+            self.subscribe(&Topic::Status(self.config.device.clone()));
+        }
+        self.subscribe(&Topic::DeviceHead(self.config.device.clone()));
+        self.announce_at = Some(Instant::now() + super::runner::ANNOUNCE_AFTER);
+        let actions = self.machine.handle(Event::Connected, self.now());
+        debug_assert!(actions.is_empty(), "a new session waits for its head");
+    }
+
+    async fn message(&mut self, topic: &str, payload: &[u8]) {
+        // An empty payload only says that a retained message was removed.
+        if payload.is_empty() {
+            return;
+        }
+        let done = match self.topics.parse(topic) {
+            Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
+            Ok(Topic::DeviceHead(device)) if device == self.config.device => {
+                self.device_head(topic, payload).await
+            }
+            Ok(Topic::GroupHead(group)) if Some(&group) == self.group.as_ref() => {
+                self.group_head(topic, payload).await
+            }
+            Ok(Topic::Release(release)) => {
+                self.manifest(release, payload).await;
+                Ok(())
+            }
+            Ok(Topic::Status(device)) if device == self.config.device => {
+                self.own_status(topic, payload).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(topic, code = error.code(), %error, "message refused");
+        }
+    }
+
+    fn keys(&self, role: KeyRole) -> Vec<PublicKey> {
+        self.root
+            .iter()
+            .flat_map(|root| root.keys_of(role))
+            .collect()
+    }
+
+    fn root_document(&mut self, payload: &[u8]) -> Result<(), OpenError> {
+        if self.root.is_some() {
+            return Ok(());
+        }
+        let root = RootDocument::open_pinned(payload, &self.config.root_sha256)?;
+        if root.namespace != self.config.namespace {
+            tracing::error!("the pinned root document is for another namespace");
+            return Ok(());
+        }
+        if let Err(error) = self.dir.write(Kept::Root, payload) {
+            tracing::warn!(%error, "the root document cannot be kept");
+        }
+        self.root = Some(root);
+        self.unsubscribe(&Topic::Root(FIRST_ROOT));
+        self.join();
+        Ok(())
+    }
+
+    async fn device_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+        let keys = self.keys(KeyRole::Orchestrator);
+        let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
+        if std::mem::take(&mut self.own_status_wanted) {
+            self.unsubscribe(&Topic::Status(self.config.device.clone()));
+        }
+        self.announce_at = None;
+        self.time_floor_ms = self.time_floor_ms.max(head.generation.0);
+        self.head = payload.to_vec();
+        self.handle(Event::DeviceHead(head)).await;
+        Ok(())
+    }
+
+    async fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+        let keys = self.keys(KeyRole::Orchestrator);
+        let head = open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)?.message;
+        self.time_floor_ms = self.time_floor_ms.max(head.generation.0);
+        self.source = head
+            .source
+            .clone()
+            .or_else(|| self.config.artifacts.clone());
+        self.handle(Event::GroupHead(head)).await;
+        Ok(())
+    }
+
+    async fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
+        let Some(notice) = self.wanted.take_if(|notice| notice.release == release) else {
+            return;
+        };
+        self.unsubscribe(&Topic::Release(release));
+        let keys = self.keys(KeyRole::Release);
+        let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
+            Ok(opened) if ReleaseId::of(opened.body) == release => {
+                let downgrade = match notice.policy.allow_downgrade {
+                    true => Downgrade::Allowed,
+                    false => Downgrade::Refused,
+                };
+                let verdict =
+                    check_release(&self.config, &self.inventory, &opened.message, downgrade);
+                let sealed = payload.to_vec();
+                self.candidate = Some(Candidate {
+                    id: release,
+                    sealed,
+                    release: opened.message,
+                });
+                verdict
+            }
+            Ok(_) => Verdict::Refused(Reason::BadSignature),
+            Err(error) if error.code() == "E_VERSION" => Verdict::Refused(Reason::Unsupported),
+            Err(error) => {
+                tracing::error!(%release, code = error.code(), %error, "release manifest refused");
+                Verdict::Refused(Reason::BadSignature)
+            }
+        };
+        self.handle(Event::Manifest { release, verdict }).await;
+    }
+
+    async fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+        if !std::mem::take(&mut self.own_status_wanted) {
+            return Ok(());
+        }
+        self.unsubscribe(&Topic::Status(self.config.device.clone()));
+        let received = DeviceStatus::receive(payload)?;
+        let mut status = received.status.clone();
+        if received.verify(&self.key.public(), topic).is_err() {
+            status.outcomes.clear();
+        }
+        self.handle(Event::OwnStatus(status)).await;
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, topic: &Topic) {
+        let topic = self.topics.format(topic);
+        if let Some(session) = &mut self.session {
+            session.subscribe(&topic);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: &Topic) {
+        let topic = self.topics.format(topic);
+        if let Some(session) = &mut self.session {
+            session.unsubscribe(&topic);
+        }
+    }
+
+    fn publish(&mut self, topic: &Topic, payload: Vec<u8>, carries: Carries) {
+        let topic = self.topics.format(topic);
+        if let Some(session) = &mut self.session {
+            session.publish(&topic, payload, carries);
+        }
+    }
+
+    pub(super) fn publish_presence(&mut self, state: PresenceState) {
+        let presence = Presence {
+            state,
+            session: self.counter,
+        };
+        let topic = Topic::Presence(self.config.device.clone());
+        self.publish(&topic, encode(&presence), Carries::Other);
+    }
+
+    /// W7: never faster than the link drains; the newest waits, older ones are skipped.
+    pub(super) fn send_waiting_status(&mut self) {
+        if !self.connected || self.status_in_flight {
+            return;
+        }
+        let Some(status) = self.waiting_status.take() else {
+            return;
+        };
+        let topic = Topic::Status(self.config.device.clone());
+        let payload = status.seal(&self.key, &self.topics.format(&topic));
+        self.status_in_flight = true;
+        self.publish(
+            &topic,
+            payload,
+            Carries::Status {
+                ended: status.ended,
+            },
+        );
+    }
+
+    /// No head came: say who we are and what we last were told (W4).
+    pub(super) fn announce(&mut self) {
+        self.announce_at = None;
+        self.publish_info(InfoExtent::Full);
+    }
+
+    pub(super) fn publish_info(&mut self, extent: InfoExtent) {
+        let pinned = self.machine.own_head().and_then(|head| head.public_key);
+        let own = self.key.public();
+        let installed = self.inventory.installed.iter().map(|installed| Installed {
+            name: installed.name.clone(),
+            version: installed.version.clone(),
+            counter: installed.counter,
+        });
+        let full = extent == InfoExtent::Full;
+        let info = DeviceInfo {
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            device_type: self.config.device_type.clone(),
+            attributes: self.config.attributes.clone().into_iter().collect(),
+            inventory: installed.collect(),
+            floor: self.inventory.floor,
+            public_key: (pinned != Some(own)).then_some(own),
+            stored_head: (full && !self.head.is_empty()).then(|| self.head.clone()),
+        };
+        let payload = encode(&info);
+        if !self.connected || (!full && self.info.as_ref() == Some(&payload)) {
+            return;
+        }
+        self.info = Some(payload.clone());
+        self.publish(
+            &Topic::Info(self.config.device.clone()),
+            payload,
+            Carries::Other,
+        );
+    }
+}

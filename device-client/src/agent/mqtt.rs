@@ -1,0 +1,185 @@
+//! One connection to the broker: the only file that knows rumqttc. A connection is never
+//! revived: a reused event loop hands out old deliveries after the new CONNACK.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use rumqttc::{
+    AsyncClient, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS, SubscribeReasonCode,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::config::AgentConfig;
+
+/// Requests waiting for the poll task: a session's start needs fewer than ten.
+const REQUESTS_MAX: usize = 32;
+/// Deliveries waiting for the agent: it takes them at once, except while it syncs a file.
+const EVENTS_MAX: usize = 32;
+/// The largest message to a device is a release manifest; the broker allows 20 kB.
+const PACKET_BYTES_MAX: usize = 20_000;
+
+/// What comes from the broker.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// CONNACK.
+    Connected,
+    /// A message.
+    Message { topic: String, payload: Bytes },
+    /// A status with this `ended` was acknowledged.
+    StatusAcknowledged { ended: u32 },
+    /// A subscription was refused.
+    Refused,
+    /// The connection is over.
+    Lost { reason: String },
+}
+
+/// What a publish carries, as far as its acknowledgment matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// A status with this `ended`.
+    Status { ended: u32 },
+    /// Anything else.
+    Other,
+}
+
+/// The agent's side of a connection.
+pub(super) struct Session {
+    client: AsyncClient,
+    events: mpsc::Receiver<Raw>,
+    task: JoinHandle<()>,
+    /// Publishes not yet written, in order, and those waiting for their acknowledgment.
+    queued: VecDeque<Carries>,
+    in_flight: HashMap<u16, Carries>,
+    stuck: bool,
+}
+
+enum Raw {
+    Connected,
+    Message(String, Bytes),
+    Written(u16),
+    Acknowledged(u16),
+    Refused,
+    Lost(String),
+}
+
+impl Session {
+    /// Begins to connect; the will is fixed at CONNECT.
+    pub(super) fn connect(config: &AgentConfig, will_topic: String, will: Vec<u8>) -> Self {
+        let broker = &config.broker;
+        let mut options = MqttOptions::new(config.device.as_str(), &broker.host, broker.port);
+        options
+            .set_keep_alive(config.keep_alive)
+            .set_clean_session(true)
+            .set_credentials(config.device.as_str(), &config.token.0)
+            .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
+            .set_last_will(LastWill::new(will_topic, will, QoS::AtLeastOnce, true));
+        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
+        // Small messages must not wait for each other's acknowledgment.
+        event_loop.network_options.set_tcp_nodelay(true);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let task = tokio::spawn(poll(event_loop, sender));
+        Self {
+            client,
+            events,
+            task,
+            queued: VecDeque::new(),
+            in_flight: HashMap::new(),
+            stuck: false,
+        }
+    }
+
+    /// The next thing that concerns the agent. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Incoming {
+        loop {
+            match self.events.recv().await {
+                Some(Raw::Connected) => return Incoming::Connected,
+                Some(Raw::Message(topic, payload)) => return Incoming::Message { topic, payload },
+                Some(Raw::Refused) => return Incoming::Refused,
+                Some(Raw::Lost(reason)) => return Incoming::Lost { reason },
+                None => {
+                    return Incoming::Lost {
+                        reason: "the connection ended".into(),
+                    };
+                }
+                Some(Raw::Written(id)) => {
+                    let carries = self.queued.pop_front().unwrap_or(Carries::Other);
+                    self.in_flight.insert(id, carries);
+                }
+                Some(Raw::Acknowledged(id)) => {
+                    if let Some(Carries::Status { ended }) = self.in_flight.remove(&id) {
+                        return Incoming::StatusAcknowledged { ended };
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, topic: &str) {
+        self.stuck |= self.client.try_subscribe(topic, QoS::AtLeastOnce).is_err();
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: &str) {
+        self.stuck |= self.client.try_unsubscribe(topic).is_err();
+    }
+
+    /// Publishes, retained.
+    pub(super) fn publish(&mut self, topic: &str, payload: Vec<u8>, carries: Carries) {
+        match self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, true, payload)
+        {
+            Ok(()) => self.queued.push_back(carries),
+            Err(_) => self.stuck = true,
+        }
+    }
+
+    /// Whether something could not be said: the connection is as good as lost.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// Says goodbye after everything queued, and waits until it is written.
+    pub(super) async fn close(mut self) {
+        if self.client.try_disconnect().is_ok() {
+            while !matches!(self.next().await, Incoming::Lost { .. }) {}
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Owns the event loop until its connection ends: polling is not cancel-safe.
+async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
+    loop {
+        let event = match event_loop.poll().await {
+            Ok(rumqttc::Event::Incoming(packet)) => incoming(packet),
+            Ok(rumqttc::Event::Outgoing(Outgoing::Publish(id))) => Some(Raw::Written(id)),
+            Ok(rumqttc::Event::Outgoing(Outgoing::Disconnect)) => Some(Raw::Lost("closed".into())),
+            Ok(rumqttc::Event::Outgoing(_)) => None,
+            Err(error) => Some(Raw::Lost(error.to_string())),
+        };
+        let Some(event) = event else { continue };
+        let over = matches!(event, Raw::Lost(_));
+        if events.send(event).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+fn incoming(packet: Packet) -> Option<Raw> {
+    match packet {
+        Packet::ConnAck(_) => Some(Raw::Connected),
+        Packet::Publish(publish) => Some(Raw::Message(publish.topic, publish.payload)),
+        Packet::PubAck(ack) => Some(Raw::Acknowledged(ack.pkid)),
+        Packet::SubAck(ack) => ack
+            .return_codes
+            .contains(&SubscribeReasonCode::Failure)
+            .then_some(Raw::Refused),
+        _ => None,
+    }
+}

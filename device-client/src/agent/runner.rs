@@ -1,0 +1,403 @@
+//! The agent's event loop: it names what happened, lets the machine decide and does what
+//! the machine says, in that order. It decides nothing itself.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hoist_protocol::codec::{decode_prefix, encode};
+use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::envelope::PrivateKey;
+use hoist_protocol::head::{DeviceHead, Notice};
+use hoist_protocol::id::{GroupId, ReleaseId, SessionCounter, sha256};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::root::RootDocument;
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::{Topic, Topics};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::config::AgentConfig;
+use super::download::Artifact;
+use super::identity::{IdentityError, load_or_create_key};
+use super::inventory::{Inventory, InventoryError};
+use super::journal::{Found, JournalError, TwoSlots};
+use super::mqtt::{Incoming, Session};
+use super::ready;
+use super::state_dir::{Kept, StateDir, StateDirError};
+use super::work::{Teller, Told, plans};
+use crate::machine::{BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
+use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
+
+/// Words of tasks waiting for the loop; progress beyond is skipped.
+const TOLD_MAX: usize = 16;
+/// How often the `hold` file is looked at.
+const HOLD_CHECK: Duration = Duration::from_secs(5);
+/// How long the own head is awaited before the device announces itself (W4).
+pub(super) const ANNOUNCE_AFTER: Duration = Duration::from_secs(5);
+/// Reconnecting waits at most 2^5 seconds: a broker that comes back finds its fleet soon.
+const RECONNECT_DOUBLINGS_MAX: u32 = 5;
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why the agent stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// There is no device key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Journal or ring cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The inventory cannot be used.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// The boot id cannot be read.
+    #[error("cannot read the boot id from {}", path.display())]
+    BootId {
+        /// The configured file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The ready file cannot be written.
+    #[error("cannot write the ready file")]
+    Ready {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs an agent until `shutdown`. Many can run in one process.
+///
+/// # Errors
+/// [`AgentError`] when it cannot start; afterwards it goes on whatever happens.
+pub async fn run(
+    config: AgentConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), AgentError> {
+    let mut agent = Agent::open(config)?;
+    let ready = ready::write(agent.dir.path(), &agent.config)
+        .map_err(|source| AgentError::Ready { source })?;
+    tokio::select! {
+        () = agent.serve() => {}
+        () = shutdown => {}
+    }
+    drop(ready);
+    agent.stop_task();
+    agent.say_goodbye().await;
+    Ok(())
+}
+
+/// A manifest that was checked, until the machine starts it.
+pub(super) struct Candidate {
+    pub(super) id: ReleaseId,
+    pub(super) sealed: Vec<u8>,
+    pub(super) release: ReleaseManifest,
+}
+
+/// Everything around the machine.
+pub(super) struct Agent {
+    pub(super) config: AgentConfig,
+    pub(super) topics: Topics,
+    pub(super) dir: StateDir,
+    pub(super) key: PrivateKey,
+    pub(super) machine: Machine,
+    pub(super) journal: TwoSlots<Record>,
+    pub(super) outcomes: TwoSlots<Ring>,
+    pub(super) inventory: Inventory,
+    pub(super) root: Option<RootDocument>,
+    pub(super) session: Option<Session>,
+    pub(super) connected: bool,
+    pub(super) counter: SessionCounter,
+    pub(super) group: Option<GroupId>,
+    pub(super) source: Option<String>,
+    /// The last DeviceHead as received.
+    pub(super) head: Vec<u8>,
+    pub(super) wanted: Option<Notice>,
+    pub(super) candidate: Option<Candidate>,
+    pub(super) release: Option<Arc<ReleaseManifest>>,
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) own_status_wanted: bool,
+    pub(super) waiting_status: Option<DeviceStatus>,
+    pub(super) status_in_flight: bool,
+    pub(super) info: Option<Vec<u8>>,
+    pub(super) announce_at: Option<Instant>,
+    pub(super) time_floor_ms: u64,
+    task: Option<JoinHandle<()>>,
+    task_number: u64,
+    sender: mpsc::Sender<(u64, Told)>,
+    told: mpsc::Receiver<(u64, Told)>,
+    failures: u32,
+    connect_at: Instant,
+}
+
+/// What woke the loop.
+enum Woke {
+    Mqtt(Incoming),
+    Told(u64, Told),
+    Timer,
+    Connect,
+    Announce,
+    HoldCheck,
+}
+
+impl Agent {
+    fn open(config: AgentConfig) -> Result<Self, AgentError> {
+        let dir = StateDir::open(&config.state_dir)?;
+        let key = load_or_create_key(dir.path())?;
+        let (journal, record) = TwoSlots::open(dir.path(), "journal", RECORD_BYTES_MAX)?;
+        let (outcomes, ring) = TwoSlots::open(dir.path(), "outcomes", RING_BYTES_MAX)?;
+        let inventory = Inventory::load(dir.path())?;
+        let boot = std::fs::read(&config.boot_id_file).map_err(|source| AgentError::BootId {
+            path: config.boot_id_file.clone(),
+            source,
+        })?;
+        if record == Found::Lost || ring == Found::Lost {
+            tracing::error!(
+                code = "E_STATE",
+                "journal damaged; asking the broker for the last status"
+            );
+        }
+        let record = content(record);
+        let head = dir.read(Kept::Head).unwrap_or_default();
+        let root = dir
+            .read(Kept::Root)
+            .and_then(|sealed| RootDocument::open_pinned(&sealed, &config.root_sha256).ok());
+        let own_status_wanted = record.is_none();
+        let machine = Machine::new(Setup {
+            device: config.device.clone(),
+            boot: boot_id(&boot),
+            record,
+            ring: content(ring).unwrap_or_default(),
+            // Our own private file; it was verified before it was kept.
+            device_head: decode_prefix::<DeviceHead>(&head)
+                .ok()
+                .map(|(head, _)| head),
+        });
+        let release = dir.read(Kept::Release).and_then(|sealed| {
+            decode_prefix::<ReleaseManifest>(&sealed)
+                .ok()
+                .map(|(m, _)| m)
+        });
+        let (sender, told) = mpsc::channel(TOLD_MAX);
+        Ok(Self {
+            topics: Topics::new(config.namespace.clone()),
+            source: config.artifacts.clone(),
+            config,
+            dir,
+            key,
+            machine,
+            journal,
+            outcomes,
+            inventory,
+            root,
+            session: None,
+            connected: false,
+            counter: SessionCounter(0),
+            group: None,
+            head,
+            wanted: None,
+            candidate: None,
+            release: release.map(Arc::new),
+            artifacts: Vec::new(),
+            own_status_wanted,
+            waiting_status: None,
+            status_in_flight: false,
+            info: None,
+            announce_at: None,
+            time_floor_ms: 0,
+            task: None,
+            task_number: 0,
+            sender,
+            told,
+            failures: 0,
+            connect_at: Instant::now(),
+        })
+    }
+
+    async fn serve(&mut self) {
+        self.handle(Event::Started).await;
+        loop {
+            let woke = self.wait().await;
+            self.look_at_hold().await;
+            match woke {
+                Woke::Mqtt(incoming) => self.incoming(incoming).await,
+                Woke::Told(task, told) if task == self.task_number => self.told(told).await,
+                Woke::Told(..) | Woke::HoldCheck => {}
+                Woke::Timer => self.handle(Event::Timer).await,
+                Woke::Connect => self.connect().await,
+                Woke::Announce => self.announce(),
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Woke {
+        let timer = self.machine.next_timeout().map(|at| {
+            let wait = at.saturating_sub(self.now().unix_ms);
+            Instant::now() + Duration::from_millis(wait)
+        });
+        let connect = self.session.is_none().then_some(self.connect_at);
+        tokio::select! {
+            incoming = incoming(&mut self.session) => Woke::Mqtt(incoming),
+            Some((task, told)) = self.told.recv() => Woke::Told(task, told),
+            () = at(timer) => Woke::Timer,
+            () = at(connect) => Woke::Connect,
+            () = at(self.announce_at) => Woke::Announce,
+            () = sleep(HOLD_CHECK) => Woke::HoldCheck,
+        }
+    }
+
+    async fn look_at_hold(&mut self) {
+        let starts = if self.dir.is_held() {
+            Starts::Vetoed
+        } else {
+            Starts::Allowed
+        };
+        let actions = self.machine.set_starts(starts);
+        self.act(actions).await;
+    }
+
+    /// Lets the machine decide, and does what it says.
+    pub(super) async fn handle(&mut self, event: Event) {
+        let now = self.now();
+        let actions = self.machine.handle(event, now);
+        self.act(actions).await;
+    }
+
+    async fn told(&mut self, told: Told) {
+        let event = match told {
+            Told::Progress(percent) => Event::DownloadProgress(percent),
+            Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
+            Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
+            Told::Fetched { artifacts, verdict } => {
+                self.artifacts = artifacts;
+                Event::Downloaded {
+                    plans: plans(&self.artifacts),
+                    verdict,
+                }
+            }
+        };
+        self.handle(event).await;
+    }
+
+    async fn connect(&mut self) {
+        let (counter, actions) = self.machine.begin_session();
+        self.act(actions).await;
+        self.counter = counter;
+        let topic = self
+            .topics
+            .format(&Topic::Presence(self.config.device.clone()));
+        let will = Presence {
+            state: PresenceState::Offline,
+            session: counter,
+        };
+        self.session = Some(Session::connect(&self.config, topic, encode(&will)));
+    }
+
+    /// The connection is gone: nothing of it is used again, and a new one comes later.
+    pub(super) async fn disconnected(&mut self, reason: &str) {
+        self.failures = if self.connected {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.session = None;
+        self.connected = false;
+        self.group = None;
+        self.announce_at = None;
+        self.waiting_status = None;
+        self.status_in_flight = false;
+        let doublings = self.failures.min(RECONNECT_DOUBLINGS_MAX);
+        let wait = Duration::from_millis(backoff_ms(doublings, self.now().random));
+        tracing::warn!(reason, retry_ms = wait.as_millis(), "not connected");
+        self.connect_at = Instant::now() + wait;
+        self.handle(Event::Disconnected).await;
+    }
+
+    /// Starts a task in the place of the one before.
+    pub(super) fn start_task<F>(&mut self, work: impl FnOnce(Teller) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.stop_task();
+        let teller = Teller {
+            task: self.task_number,
+            sender: self.sender.clone(),
+        };
+        self.task = Some(tokio::spawn(work(teller)));
+    }
+
+    pub(super) fn stop_task(&mut self) {
+        self.task_number += 1;
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        if self.connected {
+            self.publish_presence(PresenceState::Offline);
+            if let Some(session) = self.session.take() {
+                // Without an answer the will says the same.
+                let _late = tokio::time::timeout(GOODBYE, session.close()).await;
+            }
+        }
+    }
+
+    /// Device time: never before the newest signed time seen (W2).
+    pub(super) fn now(&self) -> Now {
+        let clock = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let clock_ms = u64::try_from(clock.as_millis()).unwrap_or(u64::MAX);
+        let mut random = [0; 8];
+        // Only jitter depends on it.
+        let _fixed = getrandom::fill(&mut random);
+        Now {
+            unix_ms: clock_ms.max(self.time_floor_ms),
+            random: u64::from_le_bytes(random),
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop_task();
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn incoming(session: &mut Option<Session>) -> Incoming {
+    match session {
+        Some(session) => session.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn content<T>(found: Found<T>) -> Option<T> {
+    match found {
+        Found::Content(content) => Some(content),
+        Found::Nothing | Found::Lost => None,
+    }
+}
+
+fn boot_id(text: &[u8]) -> BootId {
+    let hash = sha256(text.trim_ascii());
+    let mut id = [0; 8];
+    id.copy_from_slice(&hash[..8]);
+    BootId(id)
+}
