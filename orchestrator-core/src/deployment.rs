@@ -129,7 +129,10 @@ fn template(
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
     let Some(text) = text else { return Ok(None) };
-    let why = || Rejection::new(Code::Time, format!("{text} is not a time")).field(field);
+    let why = || {
+        let shown: String = text.chars().take(40).collect();
+        Rejection::new(Code::Time, format!("{shown} is not a time")).field(field)
+    };
     parse_time(text).map(Some).ok_or_else(why)
 }
 

@@ -331,8 +331,7 @@ fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
 }
 
 fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
-    let unknown =
-        || Rejection::new(Code::Release, format!("release {text} not found")).field("release");
+    let unknown = || crate::release::unknown(text);
     let id = match text.parse::<ReleaseId>() {
         Ok(id) => id,
         Err(_) => match reader.read(&ReleaseNameKey(text.to_owned()))? {

@@ -11,6 +11,9 @@ use crate::reply::{Answer, release_added, release_text};
 use crate::row::{ReleaseNameRow, ReleaseRow};
 use crate::txn::Txn;
 
+/// Longest `name@version`: more of what was typed is not repeated to the user.
+const TEXT_CHARS_MAX: usize = 64 + 1 + 64;
+
 /// `release-add`: the same content again is the same answer, other content under a known
 /// `name@version` is refused.
 pub(crate) fn add(
@@ -56,8 +59,7 @@ pub(crate) fn add(
 
 /// Finds the release that a command names as `name@version` or by its id.
 pub(crate) fn named(txn: &Txn, text: &str) -> Result<(ReleaseId, ReleaseRow), Stop> {
-    let unknown =
-        || Rejection::new(Code::Release, format!("release {text} not found")).field("release");
+    let unknown = || unknown(text);
     let id = match text.parse::<ReleaseId>() {
         Ok(id) => id,
         Err(_) => {
@@ -68,4 +70,11 @@ pub(crate) fn named(txn: &Txn, text: &str) -> Result<(ReleaseId, ReleaseRow), St
     };
     let row = txn.read(&ReleaseKey(id))?.ok_or_else(unknown)?;
     Ok((id, row))
+}
+
+/// The refusal of a release that does not exist; what was typed is shown as far as a name
+/// and version can be long.
+pub(crate) fn unknown(text: &str) -> Rejection {
+    let shown: String = text.chars().take(TEXT_CHARS_MAX).collect();
+    Rejection::new(Code::Release, format!("release {shown} not found")).field("release")
 }

@@ -15,9 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::command::CompleteWhen;
 use crate::reply::{Answer, DeploymentState};
 
-/// Groups a moved device is remembered to have been in (S14); older ones are forgotten.
-pub const PAST_GROUPS_MAX: usize = 8;
-
 macro_rules! rows {
     ($($row:ident, $bytes:expr;)*) => {
         $(impl Message for $row {
@@ -34,7 +31,7 @@ rows! {
     MetaRow, 64;
     GroupRow, 4_096;
     DeviceRow, 32_768;
-    ReleaseRow, 16_384;
+    ReleaseRow, 24_576;
     ReleaseNameRow, 32;
     DeploymentRow, 8_192;
     RecordRow, 1_024;
@@ -74,7 +71,8 @@ pub struct GroupRow {
 pub struct DeviceRow {
     /// The group it obeys.
     pub group: GroupId,
-    /// Groups it left, oldest first, with the Unix ms of leaving (S14).
+    /// Groups it left, oldest first, with the Unix ms of leaving (S14); no verb of this
+    /// version moves devices.
     pub past: Vec<(GroupId, u64)>,
     /// Facts for selecting devices, sorted by name.
     pub labels: Vec<(String, String)>,

@@ -298,3 +298,44 @@ fn deployments_are_listed_by_group_in_pages() {
     );
     assert_eq!(ids(world.answer(&list(Some("2")))), (vec![3], None));
 }
+
+#[test]
+fn a_refusal_never_repeats_more_than_a_name_can_be_long() {
+    let mut world = World::with_devices(&[]);
+    let long = "é".repeat(8_000);
+    for deploy in [
+        deploy(&long),
+        Deploy {
+            start: Some(long.clone()),
+            ..deploy("fw@1.0.0")
+        },
+    ] {
+        let Answer::Refused(rejection) = world.order(Command::Deploy(deploy)) else {
+            panic!("accepted")
+        };
+        assert!(rejection.detail.len() < 400, "{}", rejection.detail.len());
+    }
+}
+
+#[test]
+fn the_largest_release_fits_in_its_row() {
+    // What can be added can be read again: sealed manifest, manifest and names.
+    let long = "x".repeat(64);
+    let text = |n: usize| format!("{n:02}{}", &long[2..]);
+    let artifacts: Vec<String> = (0..16).map(text).collect();
+    let artifacts: Vec<&str> = artifacts.iter().map(String::as_str).collect();
+    let mut world = World::with_devices(&[]);
+    let mut release = verified(&long, &long, &artifacts);
+    release.manifest.device_types = (0..16).map(text).collect();
+    release.manifest.attributes = (0..16).map(|n| (text(n), text(n))).collect();
+    release.sealed = vec![0; 8_192 + hoist_protocol::envelope::SEAL_BYTES];
+    let mut input = world.input(Command::ReleaseAdd(ReleaseAdd {
+        manifest: String::new(),
+    }));
+    input.release = Some(release);
+    assert!(matches!(world.send(input), Answer::ReleaseAdded(_)));
+    let show = Command::ReleaseShow(crate::command::ReleaseRef {
+        release: format!("{long}@{long}"),
+    });
+    assert!(matches!(world.answer(&show), ResultBody::Release(_)));
+}
