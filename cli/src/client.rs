@@ -268,11 +268,10 @@ fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
             .as_str()
             .filter(|text| !text.is_empty())
     };
-    let title = field("title").unwrap_or("the server refused without saying why");
-    let what = match field("detail") {
-        Some(detail) if detail != title => format!("{title}: {detail}"),
-        _ => title.to_owned(),
-    };
+    // The detail is a whole sentence; the title only names its kind.
+    let what = field("detail")
+        .or(field("title"))
+        .unwrap_or("the server refused without saying why");
     let failure = Failure::new(field("code").unwrap_or("E_REPLY"), what);
     Err(match field("hint") {
         Some(hint) => failure.help(hint),
@@ -287,12 +286,12 @@ mod tests {
     #[test]
     fn a_refusal_becomes_a_failure_with_its_hint() {
         let reply = br#"{"apiVersion":"hoist/v1","request":"r1","ok":false,"error":
-            {"code":"E_RELEASE","title":"release not found","detail":"app@1.2.0",
+            {"code":"E_RELEASE","title":"release not found","detail":"release app@1.2.0 not found",
              "hint":"did you mean app@1.1.0?"}}"#;
         let failure = read_reply("deploy", reply).unwrap_err();
         assert_eq!(
             failure.to_string(),
-            "error[E_RELEASE]: release not found: app@1.2.0\nhelp: did you mean app@1.1.0?"
+            "error[E_RELEASE]: release app@1.2.0 not found\nhelp: did you mean app@1.1.0?"
         );
         assert_eq!(failure.exit(), crate::exit::NOT_FOUND);
     }

@@ -195,6 +195,7 @@ fn text(value: Option<&Value>) -> String {
                 items.join(",")
             }
         }
+        Some(Value::Object(fields)) if fields.is_empty() => "-".to_owned(),
         Some(other) => other.to_string(),
     }
 }

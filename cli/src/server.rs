@@ -197,6 +197,11 @@ impl Server {
         self.data_dir.root()
     }
 
+    /// Bytes of MQTT that devices and broker have exchanged.
+    pub(crate) fn device_bytes(&self) -> u64 {
+        self.broker.stats().device_bytes
+    }
+
     /// Waits until a part ends by itself, and says why. Cancel-safe.
     pub(crate) async fn failed(&mut self) -> Failure {
         match self.parts.join_next().await {
@@ -207,8 +212,7 @@ impl Server {
     }
 
     /// Stops accepting, lets what was begun be committed, and ends within five seconds.
-    /// Returns the bytes of MQTT that devices and broker exchanged.
-    pub(crate) async fn stop(mut self) -> u64 {
+    pub(crate) async fn stop(mut self) {
         let deadline = Instant::now() + STOP_TIMEOUT;
         drop(self.announced.take());
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -218,9 +222,7 @@ impl Server {
             // A long download; its device resumes it.
             tracing::warn!("not everything ended in time");
         }
-        let device_bytes = self.broker.stats().device_bytes;
         let _ = tokio::time::timeout(BROKER_STOP_TIMEOUT, self.broker.stop()).await;
-        device_bytes
     }
 }
 

@@ -79,9 +79,8 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
         () = ends.requested() => Err(Failure::new("E_INTERRUPTED", "the demo was interrupted")),
     };
     stage.end();
-    let bytes = story.end().await;
-    let outcome = told?;
-    let mut report = Report::new(outcome, bytes / u64::from(demo.devices));
+    story.end().await;
+    let mut report = Report::new(told?);
     let deviations = report.deviations(&casting);
     report.ok = deviations.is_empty();
     if demo.json {

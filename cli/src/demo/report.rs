@@ -46,11 +46,12 @@ pub(super) struct Place {
 
 impl Report {
     /// Takes the server's own account at the end.
-    pub(super) fn new(outcome: Outcome, control_bytes_per_device: u64) -> Self {
+    pub(super) fn new(outcome: Outcome) -> Self {
         let Outcome {
             detail: shown,
             place,
             duration,
+            control_bytes,
         } = outcome;
         Self {
             api_version: API_VERSION,
@@ -66,7 +67,7 @@ impl Report {
             rolled_back: shown.rolled_back,
             failures: shown.failed_devices,
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            control_bytes_per_device,
+            control_bytes_per_device: control_bytes / u64::from(shown.view.counts.members.max(1)),
             mqtt: place.mqtt,
             http: place.http,
             data_dir: place.data_dir,
@@ -127,7 +128,7 @@ impl Report {
         } = self.counts;
         let mut text = format!(
             "\n{RELEASE} on {members} devices in {:.1} s: {successful} successful, {failed} failed and rolled back, \
-             {} tried again.\n{} bytes of MQTT per device, connection and update, both directions.\n",
+             {} tried again.\n{} bytes of MQTT per device for the update, both directions.\n",
             Duration::from_millis(self.duration_ms).as_secs_f64(),
             self.retried,
             self.control_bytes_per_device,
@@ -197,14 +198,12 @@ mod tests {
         };
         let detail: DeploymentDetail = serde_json::from_value(shown.clone()).unwrap();
         let duration = Duration::from_millis(3_100);
-        Report::new(
-            Outcome {
-                detail,
-                place,
-                duration,
-            },
-            640,
-        )
+        Report::new(Outcome {
+            detail,
+            place,
+            duration,
+            control_bytes: 640 * 25,
+        })
     }
 
     fn casting() -> Casting {

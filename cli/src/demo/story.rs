@@ -63,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) detail: DeploymentDetail,
     pub(super) place: Place,
     pub(super) duration: Duration,
+    /// Bytes of MQTT for the update, all devices, both directions.
+    pub(super) control_bytes: u64,
 }
 
 impl<'a> Story<'a> {
@@ -89,14 +91,13 @@ impl<'a> Story<'a> {
             })
     }
 
-    /// Ends agents, then the server; returns the bytes of MQTT of all devices.
-    pub(super) async fn end(mut self) -> u64 {
+    /// Ends agents, then the server.
+    pub(super) async fn end(mut self) {
         self.stop_agents.send_replace(true);
         while self.agents.join_next().await.is_some() {}
-        let Some(server) = self.server.take() else {
-            return 0;
-        };
-        server.stop().await
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
     }
 
     async fn play(&mut self, stage: &mut Stage) -> Result<Outcome, Failure> {
@@ -106,8 +107,10 @@ impl<'a> Story<'a> {
         self.add_release(&mut client, &file, stage).await?;
         self.add_devices(&mut client, &file, stage).await?;
         self.gather(&mut client, stage).await?;
+        let before = self.device_bytes();
         let deployment = deploy(&mut client, stage).await?;
         self.watch(&mut client, deployment, stage).await?;
+        let control_bytes = self.device_bytes() - before;
         let asked = DeploymentRef {
             deployment: deployment.0,
         };
@@ -122,7 +125,12 @@ impl<'a> Story<'a> {
                 data_dir: self.data_dir().root().display().to_string(),
             },
             duration: began.elapsed(),
+            control_bytes,
         })
+    }
+
+    fn device_bytes(&self) -> u64 {
+        self.server.as_ref().map_or(0, Server::device_bytes)
     }
 
     fn data_dir(&self) -> DataDir {

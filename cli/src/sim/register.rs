@@ -74,7 +74,7 @@ pub(super) async fn unregister(file: &ClientFile, devices: &[Registered]) -> Res
 }
 
 /// Sends one command per name over a few connections; answers in the order of the names.
-async fn each<B: serde::Serialize>(
+async fn each<B>(
     file: &ClientFile,
     patience: Patience,
     verb: Verb,
@@ -82,7 +82,7 @@ async fn each<B: serde::Serialize>(
     body: impl Fn(String) -> B + Clone + Send + Sync + 'static,
 ) -> Result<Vec<serde_json::Value>, Failure>
 where
-    B: Send + Sync + 'static,
+    B: serde::Serialize + Send + Sync + 'static,
 {
     let per_worker = names.len().div_ceil(WORKERS).max(1);
     let mut workers = JoinSet::new();
