@@ -65,7 +65,7 @@ impl Agent {
         }
     }
 
-    async fn cannot_write(&self, what: &str, error: &dyn std::error::Error) {
+    async fn cannot_write(&self, what: &str, error: &(dyn std::error::Error + Sync)) {
         let source = error.source().map(ToString::to_string);
         tracing::error!(what, %error, source, "cannot write; trying again");
         sleep(WRITE_AGAIN).await;

@@ -123,7 +123,7 @@ impl Machine {
             Event::DownloadProgress(percent) => self.progress(percent, now, out),
             Event::Downloaded { plans, verdict } => self.downloaded(plans, verdict, now, out),
             Event::DownloadFailed { reason, retry } => {
-                self.download_failed(reason, retry, now, out)
+                self.download_failed(reason, retry, now, out);
             }
             Event::ScriptDone { exit, output } => self.script_done(exit, output, now, out),
             Event::Acknowledged { ended } => self.acknowledged(ended),
