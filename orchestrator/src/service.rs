@@ -346,9 +346,12 @@ impl Service {
         }
         let now = self.clock.now();
         let decided = batch::commit(&*self.store, &*self.directory, &arrivals, now).await?;
+        let arrived = arrivals.len();
         for (arrival, effects) in arrivals.into_iter().zip(decided) {
             self.follow(arrival, effects, now).await?;
         }
+        let took_ms = timer::unix_ms().saturating_sub(now.unix_ms);
+        tracing::trace!(arrived, took_ms, "batch done");
         Ok(())
     }
 
