@@ -401,3 +401,7 @@ fn boot_id(text: &[u8]) -> BootId {
     id.copy_from_slice(&hash[..8]);
     BootId(id)
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;
