@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::super::bundle::read_release_dir;
+use super::super::bundle::{PackedRelease, read_release_dir};
 use super::super::config::{Broker, Token};
 use super::*;
 
@@ -109,32 +109,15 @@ fn root(key: &PrivateKey) -> RootDocument {
     }
 }
 
-#[tokio::test]
-async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signed() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = dir.path().join("state");
+/// Everything the orchestrator would have published.
+fn retained(
+    key: &PrivateKey,
+    packed: &PackedRelease,
+    device: &DeviceId,
+    source: String,
+) -> Retained {
     let topics = Topics::default();
-    let device: DeviceId = "dev-01".parse().unwrap();
     let group: GroupId = "eu".parse().unwrap();
-    let key = PrivateKey::from_seed(&[7; 32]);
-    let root = root(&key);
-
-    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hello");
-    let packed = read_release_dir(&hello).unwrap();
-    let artifact = &packed.artifacts[0];
-    let content = artifact.to_bytes().unwrap();
-    let files = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let source = format!("http://{}", files.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let (mut stream, _) = files.accept().await.unwrap();
-        let mut request = [0; 4096];
-        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
-        let length = content.len();
-        let start = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-        stream.write_all(start.as_bytes()).await.unwrap();
-        stream.write_all(&content).await.unwrap();
-    });
-
     let topic = |topic: Topic| topics.format(&topic);
     let device_topic = topic(Topic::DeviceHead(device.clone()));
     let group_topic = topic(Topic::GroupHead(group.clone()));
@@ -159,18 +142,54 @@ async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signe
         source: Some(source),
         ..GroupHead::default()
     };
-    let retained = Retained::from([
-        (topic(Topic::Root(1)), root.seal(std::slice::from_ref(&key))),
+    Retained::from([
+        (
+            topic(Topic::Root(1)),
+            root(key).seal(std::slice::from_ref(key)),
+        ),
         (
             device_topic.clone(),
-            seal(&key, Kind::DeviceHead, &device_topic, &own),
+            seal(key, Kind::DeviceHead, &device_topic, &own),
         ),
         (
             group_topic.clone(),
-            seal(&key, Kind::GroupHead, &group_topic, &head),
+            seal(key, Kind::GroupHead, &group_topic, &head),
         ),
-        (topic(Topic::Release(packed.id())), packed.sign(&key)),
-    ]);
+        (topic(Topic::Release(packed.id())), packed.sign(key)),
+    ])
+}
+
+/// Answers one request with the content.
+async fn serve_file(content: Vec<u8>) -> (String, tokio::task::JoinHandle<()>) {
+    let files = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = format!("http://{}", files.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = files.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+        let length = content.len();
+        let start = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(start.as_bytes()).await.unwrap();
+        stream.write_all(&content).await.unwrap();
+    });
+    (source, server)
+}
+
+#[tokio::test]
+async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let topics = Topics::default();
+    let device: DeviceId = "dev-01".parse().unwrap();
+    let key = PrivateKey::from_seed(&[7; 32]);
+    let root = root(&key);
+
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hello");
+    let packed = read_release_dir(&hello).unwrap();
+    let artifact = &packed.artifacts[0];
+    let content = artifact.to_bytes().unwrap();
+    let (source, server) = serve_file(content).await;
+    let retained = retained(&key, &packed, &device, source);
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -183,7 +202,7 @@ async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signe
     let agent = tokio::spawn(run(config(&device, port, root.pin(), &state), async {
         let _ = stopped.await;
     }));
-    let status_topic = topic(Topic::Status(device));
+    let status_topic = topics.format(&Topic::Status(device));
     let outcome = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             let publish = heard.recv().await.unwrap();
