@@ -9,6 +9,7 @@ use hoist_orchestrator_core::command::Verb;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -118,7 +119,7 @@ impl Client {
         };
         let until = Instant::now() + self.patience.answer;
         loop {
-            match self.ask(&reply, &command, until).await {
+            match self.exchange(&reply, &command, until).await {
                 Ok(Some(payload)) => return read_reply(verb, &payload),
                 Ok(None) => {
                     return Err(Failure::new("E_WAIT", format!("no answer to {verb} in time"))
@@ -129,8 +130,23 @@ impl Client {
         }
     }
 
+    /// Sends a command and reads its result.
+    ///
+    /// # Errors
+    /// As [`Client::command`], and `E_REPLY` for a result of another shape.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &mut self,
+        verb: Verb,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let result = self.command(verb, body).await?;
+        serde_json::from_value(result).map_err(|error| {
+            Failure::because("E_REPLY", format!("the answer to {}", verb.word()), &error)
+        })
+    }
+
     /// Asks on the current connection until answered or `until`.
-    async fn ask(
+    async fn exchange(
         &mut self,
         reply: &str,
         command: &Message,
@@ -255,6 +271,15 @@ fn request_id() -> Result<RequestId, Failure> {
         .encode(&random)
         .parse()
         .map_err(|error| Failure::because("E_NAME", "request id", &error))
+}
+
+/// Reads a view.
+///
+/// # Errors
+/// `E_REPLY`.
+pub(crate) fn read_view<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(payload)
+        .map_err(|error| Failure::because("E_REPLY", "a view of the server", &error))
 }
 
 fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {

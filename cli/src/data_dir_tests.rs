@@ -59,7 +59,10 @@ fn a_later_start_changes_nothing() {
     let client = fs::read(dir.client()).unwrap();
     fs::remove_file(dir.release_key()).unwrap();
     let second = open(&dir).unwrap();
-    assert_eq!(second.keys.root_sha256, first.keys.root_sha256);
+    assert_eq!(
+        second.keys.service.root_sha256,
+        first.keys.service.root_sha256
+    );
     assert_eq!(fs::read(dir.client()).unwrap(), client);
     assert!(!dir.release_key().exists(), "a key moved away stays away");
 }

@@ -8,18 +8,18 @@ use crate::exit;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Stable code, `E_…`.
-    pub code: String,
+    pub(crate) code: String,
     /// What failed and why, one sentence without a full stop.
-    pub what: String,
+    pub(crate) what: String,
     /// What to do.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Failure {
     /// A failure with a code and a sentence.
-    pub fn new(code: &str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, what: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             what: what.into(),
@@ -29,24 +29,24 @@ impl Failure {
 
     /// The same with what to do.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// A failure whose reason is a chain of errors.
-    pub fn because(code: &str, what: impl fmt::Display, cause: &dyn Error) -> Self {
+    pub(crate) fn because(code: &str, what: impl fmt::Display, cause: &dyn Error) -> Self {
         Self::new(code, format!("{what}: {}", chain(cause)))
     }
 
     /// The exit code of the program.
     #[must_use]
-    pub fn exit(&self) -> u8 {
+    pub(crate) fn exit(&self) -> u8 {
         exit::of_code(&self.code)
     }
 
     /// Writes it to standard error.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         eprintln!("{self}");
     }
 }

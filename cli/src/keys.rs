@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hoist_protocol::envelope::{OpenError, PrivateKey, PublicKey};
+use hoist_orchestrator::config;
+use hoist_protocol::envelope::{OpenError, PrivateKey};
 use hoist_protocol::id::{Generation, Namespace, sha256};
 use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
 
@@ -51,16 +52,10 @@ pub(crate) enum KeysError {
 
 /// What a server needs of its keys.
 pub(crate) struct Keys {
-    /// Signs heads.
-    pub(crate) orchestrator: PrivateKey,
+    /// The orchestrator's.
+    pub(crate) service: config::Keys,
     /// Device tokens are derived from it.
     pub(crate) token: [u8; SEED_BYTES],
-    /// The sealed root document, as devices get it.
-    pub(crate) root: Vec<u8>,
-    /// What devices pin.
-    pub(crate) root_sha256: [u8; 32],
-    /// Trusted to sign releases.
-    pub(crate) release: Vec<PublicKey>,
 }
 
 /// A random 32 byte secret.
@@ -159,11 +154,14 @@ impl Keys {
             return Err(KeysError::Root { path, source });
         }
         Ok(Self {
-            orchestrator,
             token: read_seed(&dir.join("token.key"))?,
-            root_sha256: document.pin(),
-            release: document.keys_of(KeyRole::Release).collect(),
-            root,
+            service: config::Keys {
+                orchestrator,
+                release: document.keys_of(KeyRole::Release).collect(),
+                root_number: document.number,
+                root_sha256: document.pin(),
+                root,
+            },
         })
     }
 }
@@ -188,8 +186,10 @@ mod tests {
         create(&keys, &namespace, Generation(7)).unwrap();
         let loaded = Keys::load(&keys, &namespace).unwrap();
         let release = read_signing_key(&keys.join("release.key")).unwrap();
-        assert_eq!(loaded.release, [release.public()]);
-        assert!(RootDocument::open_pinned(&loaded.root, &loaded.root_sha256).is_ok());
+        assert_eq!(loaded.service.release, [release.public()]);
+        assert!(
+            RootDocument::open_pinned(&loaded.service.root, &loaded.service.root_sha256).is_ok()
+        );
         assert!(!dir.path().join("keys.new").exists());
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
-use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
+use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::http::{self, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
@@ -34,8 +34,6 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
 const BROKER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a head with notices is valid (W2).
 const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The first root document.
-const ROOT_NUMBER: u32 = 1;
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -76,54 +74,27 @@ impl Server {
         let data_dir = DataDir::new(&config.data_dir);
         data_dir.create()?;
         let lock = Lock::take(data_dir.root())?;
-        let opened = data_dir.open(&config.namespace, now(), config.mqtt, config.http, |path| {
-            SledStore::open(path).map_err(|error| {
-                Failure::because("E_STORE", "the store cannot be used", &error)
-                    .help("restore a backup of the data directory; nothing was changed")
-            })
-        })?;
+        let Opened { keys, store, users } = open(&data_dir, &config)?;
         let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
             .map_err(|error| Failure::because("E_DATA_DIR", "artifacts", &error))?;
-        let listener = listen(config.http).await?;
-        let http_address = listener
-            .local_addr()
-            .map_err(|error| Failure::because("E_PORT", config.http, &error))?;
-        let Opened { keys, store, users } = opened;
+        let (listener, http) = listen(config.http).await?;
         let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
         let service_token = random_token()?;
-        let door = FrontDoorConfig {
-            listen: config.mqtt,
-            namespace: config.namespace.clone(),
-            limits: Limits::default(),
-        };
-        let broker = EmbeddedBroker::start(door, Arc::new(registry.credentials(&service_token)))
-            .await
-            .map_err(|error| broker_failure(&error))?;
+        let broker = start_broker(&config, &registry, &service_token).await?;
         let address = broker.local_addr();
         let orchestrator = OrchestratorConfig {
-            mqtt: MqttLogin {
-                host: address.ip().to_string(),
-                port: address.port(),
-                client_id: SERVICE_USER.to_owned(),
-                user: SERVICE_USER.to_owned(),
-                token: service_token,
-            },
+            mqtt: service_login(address, service_token),
             namespace: config.namespace,
-            keys: Keys {
-                orchestrator: keys.orchestrator,
-                release: keys.release,
-                root: keys.root,
-                root_number: ROOT_NUMBER,
-                root_sha256: keys.root_sha256,
-            },
+            keys: keys.service,
             artifacts: artifacts.clone(),
+            // Each device knows the address it was given; a head that names one costs bytes.
             source: None,
             grace: config.grace,
             settle: config.settle,
             head_validity: HEAD_VALIDITY,
         };
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
-        let (orchestrator, door) = Orchestrator::new(orchestrator, Arc::new(store), directory);
+        let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
         let stop = watch::Sender::new(false);
         let (ready, is_ready) = watch::channel(false);
         let state = HttpState {
@@ -134,7 +105,7 @@ impl Server {
         };
         let mut server = Self {
             mqtt: format!("mqtt://{address}"),
-            http: format!("http://{http_address}"),
+            http: format!("http://{http}"),
             data_dir,
             announced: None,
             broker,
@@ -243,19 +214,59 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
+/// Opens what the data directory holds.
+fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStore>>, Failure> {
+    let store = |path: &Path| {
+        SledStore::open(path).map(Arc::new).map_err(|error| {
+            Failure::because("E_STORE", "the store cannot be used", &error)
+                .help("restore a backup of the data directory; nothing was changed")
+        })
+    };
+    data_dir.open(&config.namespace, now(), config.mqtt, config.http, store)
+}
+
+/// Listens for HTTP, and says where.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bind = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind.await
+        .map_err(|error: std::io::Error| match error.kind() {
             std::io::ErrorKind::AddrInUse => port_taken("--http", address),
             _ => Failure::because("E_PORT", format!("cannot listen on {address}"), &error),
         })
 }
 
-fn broker_failure(error: &StartError) -> Failure {
-    match error {
-        StartError::PortTaken { address } => port_taken("--mqtt", *address),
-        StartError::Listen { .. } => Failure::because("E_PORT", "the broker cannot start", error),
+async fn start_broker(
+    config: &ServerConfig,
+    registry: &Arc<Registry>,
+    service_token: &str,
+) -> Result<EmbeddedBroker, Failure> {
+    let door = FrontDoorConfig {
+        listen: config.mqtt,
+        namespace: config.namespace.clone(),
+        limits: Limits::default(),
+    };
+    let credentials = Arc::new(registry.credentials(service_token));
+    EmbeddedBroker::start(door, credentials)
+        .await
+        .map_err(|error| match error {
+            StartError::PortTaken { address } => port_taken("--mqtt", address),
+            StartError::Listen { .. } => {
+                Failure::because("E_PORT", "the broker cannot start", &error)
+            }
+        })
+}
+
+fn service_login(broker: SocketAddr, token: String) -> MqttLogin {
+    MqttLogin {
+        host: broker.ip().to_string(),
+        port: broker.port(),
+        client_id: SERVICE_USER.to_owned(),
+        user: SERVICE_USER.to_owned(),
+        token,
     }
 }
 

@@ -14,17 +14,6 @@ use crate::args::{Global, Serve};
 use crate::failure::Failure;
 use crate::output::Format;
 
-/// The variables Hoist reads: a closed list.
-pub(crate) const VARIABLES: [&str; 7] = [
-    "HOIST_DATA_DIR",
-    "HOIST_CLIENT",
-    "HOIST_CONFIG",
-    "HOIST_BROKER",
-    "HOIST_TOKEN_FILE",
-    "HOIST_OUTPUT",
-    "HOIST_LOG",
-];
-
 /// Reads one variable; injected so that tests need no process environment.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
@@ -122,6 +111,9 @@ fn duration<'de, D: serde::Deserializer<'de>>(
         .map_err(serde::de::Error::custom)
 }
 
+/// The name of a variable and how its text is read.
+type Variable<T> = (&'static str, fn(String) -> Result<T, String>);
+
 /// Chooses the first source that has a value.
 struct Choice<'a> {
     variables: Variables<'a>,
@@ -132,7 +124,7 @@ impl Choice<'_> {
     fn of<T>(
         &self,
         flag: Option<(&'static str, T)>,
-        variable: Option<(&'static str, fn(String) -> Result<T, String>)>,
+        variable: Option<Variable<T>>,
         file: Option<T>,
     ) -> Result<Option<Setting<T>>, Failure> {
         if let Some((name, value)) = flag {

@@ -1,5 +1,16 @@
 use super::*;
 
+/// The variables Hoist reads: a closed list.
+const VARIABLES: [&str; 7] = [
+    "HOIST_DATA_DIR",
+    "HOIST_CLIENT",
+    "HOIST_CONFIG",
+    "HOIST_BROKER",
+    "HOIST_TOKEN_FILE",
+    "HOIST_OUTPUT",
+    "HOIST_LOG",
+];
+
 fn none(_: &str) -> Option<OsString> {
     None
 }

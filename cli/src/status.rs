@@ -12,7 +12,7 @@ use hoist_protocol::topic::{Topic, View};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Status;
-use crate::client::Client;
+use crate::client::{Client, read_view};
 use crate::context::{Context, print};
 use crate::deployment::SHAPE;
 use crate::exit;
@@ -79,8 +79,7 @@ async fn watch(
     client.watch(&topic).await?;
     loop {
         let (_, payload) = client.next_message().await?;
-        let view = serde_json::from_slice(&payload)
-            .map_err(|error| Failure::because("E_REPLY", format!("the view on {topic}"), &error))?;
+        let view = read_view(&payload)?;
         progress.show(&view);
         if is_final(&view) {
             progress.clear();

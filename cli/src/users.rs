@@ -185,7 +185,7 @@ impl Users {
                 loaded.users = users;
             }
             Err(failure) => {
-                tracing::error!(%failure, "users.toml is not usable, the last good one stays in effect")
+                tracing::error!(%failure, "users.toml is not usable, the last good one stays in effect");
             }
         }
     }

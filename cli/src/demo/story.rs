@@ -15,8 +15,6 @@ use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
 use hoist_protocol::status::Step;
 use hoist_protocol::topic::{Topic, View};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,7 +24,7 @@ use super::lanes::{Lane, Lanes};
 use super::line::Line;
 use super::report::Place;
 use super::stage::Stage;
-use crate::client::{Client, Patience};
+use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
 use crate::device::agent_toml;
@@ -114,7 +112,7 @@ impl<'a> Story<'a> {
         let asked = DeploymentRef {
             deployment: deployment.0,
         };
-        let detail = parse(client.command(Verb::DeploymentShow, &asked).await?)?;
+        let detail = client.ask(Verb::DeploymentShow, &asked).await?;
         client.close().await;
         self.check_disks()?;
         Ok(Outcome {
@@ -212,7 +210,7 @@ impl<'a> Story<'a> {
                 group: Some(GROUP.into()),
                 ..DeviceAdd::default()
             };
-            let added: DeviceAddResult = parse(client.command(Verb::DeviceAdd, &asked).await?)?;
+            let added: DeviceAddResult = client.ask(Verb::DeviceAdd, &asked).await?;
             let mut server = file.clone();
             if let (Some(network), true) = (&self.network, index == self.casting.unlucky) {
                 server.mqtt = format!("mqtt://{}", network.mqtt.address());
@@ -265,7 +263,7 @@ impl<'a> Story<'a> {
             if topic != view {
                 continue;
             }
-            let group: GroupView = parse_bytes(&payload)?;
+            let group: GroupView = read_view(&payload)?;
             if group.online as usize == self.casting.devices.len() {
                 break;
             }
@@ -299,7 +297,7 @@ impl<'a> Story<'a> {
         loop {
             let (topic, payload) = client.next_message().await?;
             if topic == view {
-                let view: DeploymentView = parse_bytes(&payload)?;
+                let view: DeploymentView = read_view(&payload)?;
                 stage.counts(view.counts);
                 if is_final(&view) {
                     return Ok(());
@@ -381,7 +379,7 @@ async fn deploy(client: &mut Client, stage: &Stage) -> Result<DeploymentId, Fail
         attempts: Some(ATTEMPTS),
         ..command::Deploy::default()
     };
-    let result: DeployResult = parse(client.command(Verb::Deploy, &body).await?)?;
+    let result: DeployResult = client.ask(Verb::Deploy, &body).await?;
     stage.say(&format!(
         "deployment {}: {RELEASE} to {} devices, one retained message",
         result.deployment, result.members
@@ -401,14 +399,4 @@ async fn open_line(url: &str) -> Result<Line, Failure> {
 
 fn disk(path: &Path, error: &std::io::Error) -> Failure {
     Failure::because("E_FILE", path.display(), error)
-}
-
-fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
-    serde_json::from_value(value)
-        .map_err(|error| Failure::because("E_REPLY", "an answer of the server", &error))
-}
-
-fn parse_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(payload)
-        .map_err(|error| Failure::because("E_REPLY", "a view of the server", &error))
 }

@@ -2,26 +2,24 @@
 //! and scripts. It says what is to be sent; the session sends it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hoist_device_client::machine::{
-    Action, BootId, Event, InfoExtent, Machine, Now, Retry, ScriptRun, Setup, Verdict,
-};
-use hoist_device_client::record::{Record, Ring};
+use hoist_device_client::machine::{BootId, Event, InfoExtent, Machine, Setup, Verdict};
+use hoist_device_client::record::Ring;
 use hoist_protocol::codec::encode;
-use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
+use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, ReleaseId, SessionCounter, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
-use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
+use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
 use super::Fleet;
-use super::model::{Luck, plans};
+use super::model::Luck;
 use crate::mqtt::Message;
 
 /// What is to be done on the connection.
@@ -33,7 +31,7 @@ pub(super) enum Send {
 }
 
 /// What an acknowledgment is for.
-enum Sent {
+pub(super) enum Sent {
     /// A status that accounted for this many outcomes.
     Status {
         ended: u32,
@@ -42,32 +40,32 @@ enum Sent {
 }
 
 /// A modelled download or script, and what it will end in.
-struct Doing {
-    until: Instant,
-    end: Event,
+pub(super) struct Doing {
+    pub(super) until: Instant,
+    pub(super) end: Event,
 }
 
 /// One device.
 pub(super) struct Device {
-    fleet: Arc<Fleet>,
-    id: DeviceId,
-    key: PrivateKey,
-    machine: Machine,
-    luck: Luck,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) id: DeviceId,
+    pub(super) key: PrivateKey,
+    pub(super) machine: Machine,
+    pub(super) luck: Luck,
     session: u64,
     /// Whether the own retained status may still tell where to go on (W5).
     fresh: bool,
-    arrived_head: Vec<u8>,
-    stored_head: Option<Vec<u8>>,
-    group: Option<String>,
-    wanted: Option<ReleaseId>,
-    release: Option<ReleaseManifest>,
-    installed: Vec<ReleaseManifest>,
-    last_info: Option<DeviceInfo>,
-    doing: Option<Doing>,
-    unacknowledged: VecDeque<Sent>,
-    waiting: Option<DeviceStatus>,
-    out: Vec<Send>,
+    pub(super) arrived_head: Vec<u8>,
+    pub(super) stored_head: Option<Vec<u8>>,
+    pub(super) group: Option<String>,
+    pub(super) wanted: Option<ReleaseId>,
+    pub(super) release: Option<ReleaseManifest>,
+    pub(super) installed: Vec<ReleaseManifest>,
+    pub(super) last_info: Option<DeviceInfo>,
+    pub(super) doing: Option<Doing>,
+    pub(super) unacknowledged: VecDeque<Sent>,
+    pub(super) waiting: Option<DeviceStatus>,
+    pub(super) out: Vec<Send>,
 }
 
 impl Device {
@@ -161,7 +159,7 @@ impl Device {
             state,
             session: SessionCounter(self.session),
         };
-        self.retained(Topic::Presence(self.id.clone()), encode(&presence))
+        self.retained(&Topic::Presence(self.id.clone()), encode(&presence))
     }
 
     /// A new session: birth, then the own head (W4).
@@ -173,11 +171,11 @@ impl Device {
         self.publish(birth, Sent::Other);
         self.tell(Event::Connected);
         if self.fresh {
-            self.subscribe(Topic::Status(self.id.clone()));
+            self.subscribe(&Topic::Status(self.id.clone()));
         }
-        self.subscribe(Topic::DeviceHead(self.id.clone()));
+        self.subscribe(&Topic::DeviceHead(self.id.clone()));
         if let Some(release) = self.wanted {
-            self.subscribe(Topic::Release(release));
+            self.subscribe(&Topic::Release(release));
         }
     }
 
@@ -269,203 +267,16 @@ impl Device {
         Verdict::Fits
     }
 
-    fn floor(&self) -> u64 {
+    pub(super) fn floor(&self) -> u64 {
         self.installed
             .iter()
             .map(|installed| installed.floor)
             .max()
             .unwrap_or(0)
     }
-
-    /// Tells the machine and does what it wants.
-    fn tell(&mut self, event: Event) {
-        let now = Now {
-            unix_ms: unix_ms(),
-            random: self.luck.random(),
-        };
-        for action in self.machine.handle(event, now) {
-            self.act(action);
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Persist(record) => self.persisted(&record),
-            Action::StoreOutcomes(ring) => self.ended(&ring),
-            Action::Subscribe(group) => self.follow(Topic::GroupHead(group)),
-            Action::KeepDeviceHead => self.stored_head = Some(self.arrived_head.clone()),
-            Action::FetchManifest(notice) => {
-                self.wanted = Some(notice.release);
-                self.subscribe(Topic::Release(notice.release));
-            }
-            Action::Download { .. } => self.download(),
-            Action::CancelDownload => self.doing = None,
-            Action::RunScript(run) => self.run_script(run),
-            Action::Publish(status) => self.publish_status(status),
-            Action::PublishInfo(extent) => self.publish_info(extent),
-            Action::CommitInventory => self.install(),
-            // Memory keeps everything, and no modelled release reboots.
-            Action::KeepRelease(_) | Action::Cleanup | Action::Reboot => {}
-        }
-    }
-
-    fn persisted(&self, record: &Record) {
-        if let Some(job) = &record.job {
-            let mut truth = self
-                .fleet
-                .truth
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            truth.started(job.deployment, &self.id);
-        }
-    }
-
-    fn ended(&self, ring: &Ring) {
-        if let Some(outcome) = ring.outcomes.last() {
-            let mut truth = self
-                .fleet
-                .truth
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            truth.ended(outcome.deployment, &self.id, &outcome.result);
-        }
-    }
-
-    fn download(&mut self) {
-        let (time, lost) = self.luck.download();
-        let artifacts = self
-            .release
-            .as_ref()
-            .map_or(0, |release| release.artifacts.len());
-        let end = match lost {
-            true => Event::DownloadFailed {
-                reason: Reason::DownloadFailed,
-                retry: Retry::Later,
-            },
-            false => Event::Downloaded {
-                plans: plans(artifacts),
-                verdict: Verdict::Fits,
-            },
-        };
-        self.doing = Some(Doing {
-            until: Instant::now() + time,
-            end,
-        });
-    }
-
-    fn run_script(&mut self, run: ScriptRun) {
-        if run.kind == ScriptKind::Install {
-            let mut truth = self
-                .fleet
-                .truth
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            truth.installed(run.deployment);
-        }
-        let fails = run.kind == ScriptKind::Verify && self.luck.is_doomed(run.deployment);
-        let end = Event::ScriptDone {
-            exit: ScriptExit::Code(u8::from(fails)),
-            output: if fails {
-                b"simulated failure".to_vec()
-            } else {
-                Vec::new()
-            },
-        };
-        self.doing = Some(Doing {
-            until: Instant::now() + self.luck.script(),
-            end,
-        });
-    }
-
-    fn install(&mut self) {
-        if let Some(release) = &self.release {
-            self.installed
-                .retain(|installed| installed.name != release.name);
-            self.installed.push(release.clone());
-            self.installed.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-    }
-
-    fn publish_status(&mut self, status: DeviceStatus) {
-        let unacknowledged = |sent: &Sent| matches!(sent, Sent::Status { .. });
-        if self.unacknowledged.iter().any(unacknowledged) {
-            self.waiting = Some(status);
-            return;
-        }
-        let topic = self.fleet.topics.format(&Topic::Status(self.id.clone()));
-        let payload = status.seal(&self.key, &topic);
-        let message = Message {
-            topic,
-            payload,
-            retain: true,
-        };
-        self.publish(
-            message,
-            Sent::Status {
-                ended: status.ended,
-            },
-        );
-    }
-
-    fn publish_info(&mut self, extent: InfoExtent) {
-        let known = self
-            .machine
-            .own_head()
-            .is_some_and(|head| head.public_key.is_some());
-        let installed = self.installed.iter().map(|release| Installed {
-            name: release.name.clone(),
-            version: release.version.clone(),
-            counter: release.counter,
-        });
-        let info = DeviceInfo {
-            agent: concat!("hoist-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
-            inventory: installed.collect(),
-            floor: self.floor(),
-            public_key: (!known).then(|| self.key.public()),
-            stored_head: match extent {
-                InfoExtent::Full => self.stored_head.clone(),
-                InfoExtent::IfChanged => None,
-            },
-            ..DeviceInfo::default()
-        };
-        if extent == InfoExtent::IfChanged && self.last_info.as_ref() == Some(&info) {
-            return;
-        }
-        let message = self.retained(Topic::Info(self.id.clone()), encode(&info));
-        self.last_info = Some(info);
-        self.publish(message, Sent::Other);
-    }
-
-    /// Subscribes to the one group, now and again (W2).
-    fn follow(&mut self, topic: Topic) {
-        let topic = self.fleet.topics.format(&topic);
-        if let Some(other) = self.group.take_if(|group| *group != topic) {
-            self.out.push(Send::Unsubscribe(other));
-        }
-        self.group = Some(topic.clone());
-        self.out.push(Send::Subscribe(topic));
-    }
-
-    fn subscribe(&mut self, topic: Topic) {
-        self.out
-            .push(Send::Subscribe(self.fleet.topics.format(&topic)));
-    }
-
-    fn publish(&mut self, message: Message, sent: Sent) {
-        self.unacknowledged.push_back(sent);
-        self.out.push(Send::Publish(message));
-    }
-
-    fn retained(&self, topic: Topic, payload: Vec<u8>) -> Message {
-        Message {
-            topic: self.fleet.topics.format(&topic),
-            payload,
-            retain: true,
-        }
-    }
 }
 
-fn unix_ms() -> u64 {
+pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,6 +2,7 @@
 //! machine over its own MQTT connection; only downloads, scripts and files are modelled.
 //! A rehearsal of a rollout, and a load generator.
 
+mod act;
 mod device;
 mod model;
 mod register;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, GroupRef, Verb};
-use hoist_orchestrator_core::reply::DeviceAddResult;
+use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceResult};
 use hoist_protocol::id::DeviceId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::args::Sim;
@@ -44,17 +46,17 @@ pub(super) async fn register(file: &ClientFile, sim: &Sim) -> Result<Vec<Registe
             ..DeviceAdd::default()
         }
     };
-    let added = each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add).await?;
+    let added: Vec<DeviceAddResult> =
+        each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add).await?;
     added
         .into_iter()
         .map(|added| {
-            let reply = |error: &dyn std::error::Error| {
-                Failure::because("E_REPLY", "the answer to device-add", error)
-            };
-            let added: DeviceAddResult =
-                serde_json::from_value(added).map_err(|error| reply(&error))?;
+            let device = added
+                .device
+                .parse()
+                .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
             Ok(Registered {
-                device: added.device.parse().map_err(|error| reply(&error))?,
+                device,
                 token: added.token,
                 root_sha256: added.root_sha256,
             })
@@ -69,20 +71,23 @@ pub(super) async fn unregister(file: &ClientFile, devices: &[Registered]) -> Res
         .map(|device| device.device.to_string())
         .collect();
     let remove = |device| DeviceRef { device };
-    each(file, Patience::PERSON, Verb::DeviceRemove, names, remove).await?;
+    let removed: Vec<DeviceResult> =
+        each(file, Patience::PERSON, Verb::DeviceRemove, names, remove).await?;
+    drop(removed);
     Ok(())
 }
 
 /// Sends one command per name over a few connections; answers in the order of the names.
-async fn each<B>(
+async fn each<T, B>(
     file: &ClientFile,
     patience: Patience,
     verb: Verb,
     names: Vec<String>,
     body: impl Fn(String) -> B + Clone + Send + Sync + 'static,
-) -> Result<Vec<serde_json::Value>, Failure>
+) -> Result<Vec<T>, Failure>
 where
-    B: serde::Serialize + Send + Sync + 'static,
+    T: DeserializeOwned + Send + 'static,
+    B: Serialize + Send + Sync + 'static,
 {
     let per_worker = names.len().div_ceil(WORKERS).max(1);
     let mut workers = JoinSet::new();
@@ -92,7 +97,7 @@ where
             let mut client = Client::connect(file, patience).await?;
             let mut answers = Vec::with_capacity(names.len());
             for name in names {
-                answers.push(client.command(verb, &body(name)).await?);
+                answers.push(client.ask(verb, &body(name)).await?);
             }
             client.close().await;
             Ok::<_, Failure>((index, answers))
