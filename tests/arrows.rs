@@ -1,6 +1,7 @@
 //! Crates are cut by effect: an arrow drawn by hand in a `Cargo.toml` fails here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
 
@@ -40,12 +41,29 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What must not be reachable from the pure crates.
 const IMPURE: &[&str] = &["tokio", "rumqttc", "rumqttd", "sled", "tracing"];
 
+/// The crate graph of this machine's platform: nothing else has been downloaded.
 fn metadata() -> Metadata {
+    let version = Command::new(env!("CARGO"))
+        .arg("-vV")
+        .output()
+        .unwrap()
+        .stdout;
+    let version = String::from_utf8(version).unwrap();
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap()
+        .to_owned();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     MetadataCommand::new()
         .manifest_path(manifest)
         .features(CargoOpt::AllFeatures)
-        .other_options(vec!["--offline".into(), "--locked".into()])
+        .other_options(vec![
+            "--offline".into(),
+            "--locked".into(),
+            "--filter-platform".into(),
+            host,
+        ])
         .exec()
         .unwrap()
 }

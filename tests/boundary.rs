@@ -107,7 +107,7 @@ fn every_raw_attack_leaves_the_victim_and_the_commands_alone() {
 
 #[test]
 fn a_device_reads_and_writes_only_what_is_its_own() {
-    // bad-inputs rows 2, 4, 7 and 8
+    // bad-inputs rows 2 and 7
     let server = Server::start();
     let login = device_login(&server, "mallory");
     let victim_login = device_login(&server, "victim");
@@ -119,7 +119,6 @@ fn a_device_reads_and_writes_only_what_is_its_own() {
         "#",
         "hoist/cmd/#",
         "$share/g/hoist/g/x",
-        "a/#/b",
     ] {
         assert!(!mallory.subscribe(filter), "{filter}");
     }

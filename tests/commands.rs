@@ -40,7 +40,7 @@ fn unknown_names_are_refused_by_name() {
         "E_DEPLOYMENT"
     );
     assert_eq!(refused("group-create", json!({"group": "a b#"})), "E_NAME");
-    assert_eq!(refused("dance", json!({})), "E_CMD");
+    assert_eq!(refused("dance", json!({})), "E_VERB");
     let list = client.command_ok("deployment-list", &json!({}));
     assert_eq!(list["items"], json!([]), "nothing was created");
 }
@@ -52,7 +52,7 @@ fn malformed_json_is_refused_with_the_path_of_the_field() {
     let client = server.client();
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     let bodies: [&[u8]; 7] = [
-        b"",
+        b" ",
         b"{",
         b"[]",
         br#"{"release":"a@1","group":"g","colour":"red"}"#,

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::harness::eventually;
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+use crate::harness::wire::Proxy;
 
 /// Where the scripts of artifact `name` run on `device`.
 fn work(server: &Server, device: &str, name: &str) -> PathBuf {
@@ -170,4 +172,125 @@ fn a_release_without_a_rollback_script_is_refused_before_it_is_signed() {
     );
     let list = server.client().command_ok("release-list", &json!({}));
     assert_eq!(list["items"], json!([]), "{list}");
+}
+
+#[test]
+fn what_has_started_finishes_without_the_network_and_is_reported_once() {
+    let server = Server::start();
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    let gate = server.scratch().join("gate");
+    let wait = format!(
+        "while [ ! -e {} ]; do sleep 0.02; done\nexit 9",
+        gate.display()
+    );
+    release.script("verify", &wait);
+    server.release(release.dir());
+    let config = server.add_device("dev-04", &[]);
+    let proxy = Proxy::start(server.mqtt());
+    let text = fs::read_to_string(&config)
+        .unwrap()
+        .replace(server.mqtt(), proxy.address());
+    fs::write(&config, text).unwrap();
+    let agent = server.agent(&config);
+    let body = json!({"release": "app@1.0.0", "group": "unassigned", "attempts": 1});
+    client.command_ok("deploy", &body);
+    client.wait_json("hoist/view/deployment/1", |view| {
+        view["steps"]["installing"] == json!(1)
+    });
+
+    proxy.cut();
+    fs::write(gate, "").unwrap();
+    let log = work(&server, "dev-04", "app").join("scripts.log");
+    eventually("the rollback without a network", || {
+        fs::read_to_string(&log)
+            .ok()
+            .filter(|log| log.contains("rollback"))
+    });
+    let view = client.last("hoist/view/deployment/1").unwrap();
+    let view: Value = serde_json::from_slice(&view).unwrap();
+    assert_eq!(
+        view["counts"]["failed"],
+        json!(0),
+        "nobody could know yet: {view}"
+    );
+    proxy.mend();
+    let view = client.wait_json("hoist/view/deployment/1", settled);
+    assert_eq!(view["counts"]["failed"], json!(1), "{view}");
+    assert_eq!(
+        view["failures"],
+        json!([{"reason": "script-failed", "count": 1}]),
+        "{view}"
+    );
+    drop(agent);
+}
+
+#[test]
+fn a_release_for_other_hardware_or_with_an_older_counter_runs_no_script() {
+    // bad-inputs rows 53 and 54
+    let server = Server::start();
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    let config = server.add_device("dev-05", &["--type", "sensor-a"]);
+    let _agent = server.agent(&config);
+    let deploy = |release: &Release, name: &str, number: u32| {
+        server.release(release.dir());
+        client.command_ok("deploy", &json!({"release": name, "group": "unassigned"}));
+        client.wait_json(&format!("hoist/view/deployment/{number}"), settled)
+    };
+    let foreign = Release::write(server.scratch(), "app", "1.0.0", 5, "content");
+    foreign.setting("device_types = [\"sensor-b\"]");
+    let view = deploy(&foreign, "app@1.0.0", 1);
+    assert_eq!(
+        view["failures"],
+        json!([{"reason": "incompatible", "count": 1}]),
+        "{view}"
+    );
+    assert!(!work(&server, "dev-05", "app").exists(), "no script ran");
+
+    let fitting = Release::write(server.scratch(), "app", "1.1.0", 5, "content");
+    fitting.setting("device_types = [\"sensor-a\"]");
+    let view = deploy(&fitting, "app@1.1.0", 2);
+    assert_eq!(view["counts"]["successful"], json!(1), "{view}");
+    let older = Release::write(server.scratch(), "app", "1.0.9", 4, "older");
+    let view = deploy(&older, "app@1.0.9", 3);
+    assert_eq!(
+        view["failures"],
+        json!([{"reason": "downgrade", "count": 1}]),
+        "{view}"
+    );
+    let content = work(&server, "dev-05", "app").join("content");
+    assert_eq!(fs::read_to_string(content).unwrap(), "content");
+}
+
+#[test]
+fn an_artifact_tampered_with_on_the_server_is_never_executed() {
+    // bad-inputs row 47
+    let server = Server::start();
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/#"));
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    let artifacts = fs::read_dir(server.data().join("artifacts")).unwrap();
+    let artifact = artifacts
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_file())
+        .unwrap();
+    let mut bytes = fs::read(&artifact).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&artifact, bytes).unwrap();
+    let config = server.add_device("dev-06", &[]);
+    let _agent = server.agent(&config);
+    let body = json!({"release": "app@1.0.0", "group": "unassigned", "timeoutSecs": 60});
+    client.command_ok("deploy", &body);
+    let view = client.wait_json("hoist/view/deployment/1", |view| {
+        settled(view) || view["steps"]["retrying"] == json!(1)
+    });
+    assert_eq!(view["counts"]["successful"], json!(0), "{view}");
+    assert!(
+        !work(&server, "dev-06", "app").join("scripts.log").exists(),
+        "no script ran"
+    );
 }

@@ -1,6 +1,7 @@
 //! The server refuses what it must not start on, and ends cleanly.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::process::{HOIST, run};
@@ -105,4 +106,29 @@ fn secrets_are_readable_by_their_owner_only_and_the_ready_file_goes_at_the_end()
     assert!(!server.data().join("run.json").exists());
     server.restart();
     server.hoist_ok(&["group", "list"]);
+}
+
+#[test]
+fn health_is_served_to_anybody_and_commands_by_http_need_a_token() {
+    let server = Server::start();
+    let ask = |head: &str, more: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.http()).unwrap();
+        let request =
+            format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("GET /livez", "", "").starts_with("HTTP/1.1 200"));
+    assert!(ask("GET /readyz", "", "").starts_with("HTTP/1.1 200"));
+    let post = "POST /api/v1/group-list";
+    assert!(ask(post, "Content-Length: 0\r\n", "").starts_with("HTTP/1.1 401"));
+    let login = format!(
+        "Content-Length: 2\r\nIdempotency-Key: h1\r\nAuthorization: Bearer {}\r\n",
+        server.admin().token
+    );
+    let answer = ask(post, &login, "{}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"unassigned\""), "{answer}");
 }

@@ -52,8 +52,6 @@ pub struct Message {
     pub topic: String,
     /// Its payload.
     pub payload: Vec<u8>,
-    /// Whether it was retained.
-    pub retain: bool,
 }
 
 #[derive(Default)]
@@ -104,11 +102,9 @@ impl Client {
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
                         let payload = publish.payload.to_vec();
                         state.last.insert(publish.topic.clone(), payload.clone());
-                        let retain = publish.retain;
                         state.messages.push(Message {
                             topic: publish.topic,
                             payload,
-                            retain,
                         });
                     }
                     Ok(_) => {}

@@ -269,7 +269,7 @@ impl Machine {
         self.report(out);
         out.push(Action::Cleanup);
         out.push(Action::PublishInfo(super::InfoExtent::IfChanged));
-        self.ask_again(out);
+        self.ask_if_something_waited(out);
     }
 
     /// Sets the timer of the next try.

@@ -134,6 +134,23 @@ impl Machine {
         }
     }
 
+    /// After work: what waited meanwhile may not be wanted any more. When nothing waited,
+    /// asking would only cost bytes.
+    pub(super) fn ask_if_something_waited(&mut self, out: &mut Vec<Action>) {
+        let waited = match (&self.link, &self.own) {
+            (
+                Link::Member(Member {
+                    head: Some(head), ..
+                }),
+                Some(own),
+            ) => choose(head, &self.device, own, &self.ring).is_some(),
+            _ => false,
+        };
+        if waited {
+            self.ask_again(out);
+        }
+    }
+
     /// Begins what is listed, admitted and due, if nothing is at work.
     fn consider(&mut self, now: Now, out: &mut Vec<Action>) {
         let (Work::Idle, Starts::Allowed, Some(own)) = (&self.work, self.starts, &self.own) else {
