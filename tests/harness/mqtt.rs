@@ -207,11 +207,11 @@ impl Client {
             .count();
         self.publish(&format!("hoist/cmd/{user}/{request}/{verb}"), body, false);
         self.wait("the reply", |seen| {
-            let replies = seen
+            let mut replies = seen
                 .messages
                 .iter()
                 .filter(|message| message.topic == reply);
-            serde_json::from_slice(&replies.skip(before).next()?.payload).ok()
+            serde_json::from_slice(&replies.nth(before)?.payload).ok()
         })
     }
 
