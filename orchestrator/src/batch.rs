@@ -17,6 +17,8 @@ use crate::store::{CommitError, Store, StoreError};
 
 /// Deliveries decided together: sled is at its best from 64 on and no better above.
 pub(crate) const BATCH_MAX: usize = 512;
+/// Conflicts in a row after which something is wrong: another writer never lasts so long.
+const CONFLICTS_MAX: u32 = 16;
 /// Pause before a batch is tried again on a store that fails (bad-inputs row 65).
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,11 +36,20 @@ pub(crate) async fn commit(
     arrivals: &[Arrival],
     now: Now,
 ) -> Result<Decided, ReadError> {
+    let mut conflicts = 0;
     loop {
         match attempt(store, directory, arrivals, now).await {
             Ok(decided) => return Ok(decided),
-            Err(Failed::Conflict) => {
+            Err(Failed::Conflict) if conflicts < CONFLICTS_MAX => {
+                conflicts += 1;
                 tracing::debug!(batch = arrivals.len(), "conflict, deciding again");
+            }
+            Err(Failed::Conflict) => {
+                tracing::error!(
+                    batch = arrivals.len(),
+                    "the store refuses the batch every time"
+                );
+                tokio::time::sleep(STORE_PAUSE).await;
             }
             Err(Failed::Store(error)) => {
                 tracing::error!(%error, "the store failed, nothing is acknowledged");

@@ -16,6 +16,7 @@ use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
 use hoist_orchestrator_core::key::MetaKey;
+use hoist_orchestrator_core::timer::Clock;
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::{RequestId, UserId};
 use hoist_protocol::topic::Topics;
@@ -360,7 +361,13 @@ impl Service {
         let now = self.clock.now();
         if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
             self.reconciler.review(now.unix_ms);
-            let mut due: Vec<Arrival> = timer::due(&*self.store, now)
+            // Devices that were cut off with us need time to report (S7).
+            let clocks: &[Clock] = if self.clock.has_run(self.config.settle) {
+                &[Clock::Unix, Clock::Attended]
+            } else {
+                &[Clock::Unix]
+            };
+            let mut due: Vec<Arrival> = timer::due(&*self.store, clocks, now)
                 .await?
                 .into_iter()
                 .map(|timer| Arrival::of(Content::Input(Input::TimerDue(timer))))

@@ -1,6 +1,6 @@
 //! The two clocks, and which timers are due by them. What a timer means is the core's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::key::Key;
@@ -51,6 +51,11 @@ impl AttendedClock {
         self.since.is_some()
     }
 
+    /// Whether it has run this long since it was started last.
+    pub(crate) fn has_run(&self, this_long: Duration) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= this_long)
+    }
+
     /// The time now, on both clocks.
     pub(crate) fn now(&self) -> Now {
         Now {
@@ -67,16 +72,21 @@ impl AttendedClock {
     }
 }
 
-/// Timers whose time has come, earliest first for each clock.
+/// Timers whose time has come by these clocks, earliest first for each.
 ///
 /// # Errors
 /// [`ReadError`].
-pub(crate) async fn due(store: &dyn Store, now: Now) -> Result<Vec<Timer>, ReadError> {
+pub(crate) async fn due(
+    store: &dyn Store,
+    clocks: &[Clock],
+    now: Now,
+) -> Result<Vec<Timer>, ReadError> {
     let mut due = Vec::new();
-    for (clock, now_ms) in [
-        (Clock::Unix, now.unix_ms),
-        (Clock::Attended, now.attended_ms),
-    ] {
+    for clock in clocks {
+        let now_ms = match clock {
+            Clock::Unix => now.unix_ms,
+            Clock::Attended => now.attended_ms,
+        };
         let page = store.scan(clock.prefix().0, None, DUE_MAX).await?;
         let timers = page
             .items

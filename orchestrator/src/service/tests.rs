@@ -313,6 +313,33 @@ async fn what_cannot_be_understood_is_acknowledged_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_removed_device_leaves_nothing_retained_but_a_lost_one_keeps_its_membership() {
+    let mut rig = Rig::start().await;
+    rig.done("r1", "device-add", &json!({"device": "d1"})).await;
+    let (_, head) = rig.published(0, "hoist/d/d1").await;
+    let from = rig.mark();
+    rig.done("r2", "device-remove", &json!({"device": "d1"}))
+        .await;
+    let device: DeviceId = "d1".parse().unwrap();
+    for topic in [
+        Topic::DeviceHead,
+        Topic::Status,
+        Topic::Presence,
+        Topic::Info,
+    ] {
+        let topic = Topics::default().format(&topic(device.clone()));
+        assert!(rig.published(from, &topic).await.1.is_empty(), "{topic}");
+    }
+    // The same head, found without a row: all that is left of a lost registry (W4).
+    let from = rig.mark();
+    rig.deliver("hoist/d/d1", &head, true).await;
+    rig.done("r3", "group-list", &json!({})).await;
+    let touched = |h: &Happened| matches!(h, Happened::Published(m) if m.topic == "hoist/d/d1");
+    assert!(!rig.log.all()[from..].iter().any(touched));
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_viewer_and_a_stranger_change_nothing() {
     // bad-inputs row 25
     let mut rig = Rig::start().await;
