@@ -98,6 +98,12 @@ impl DataDir {
         if first.is_some() && !self.keys().exists() {
             keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
         }
+        if first.is_some() && self.store().exists() && !self.store().join("FORMAT").exists() {
+            // A store gets its FORMAT last: this one was cut off before it held anything.
+            fs::remove_dir_all(self.store())
+                .map_err(PrivateFileError::io("remove", &self.store()))
+                .map_err(|error| self.unusable(error))?;
+        }
         let keys = Keys::load(&self.keys(), namespace).map_err(|error| self.unusable(error))?;
         let store = open_store(&self.store())?;
         if !self.users().exists() {

@@ -93,7 +93,10 @@ fn a_first_start_that_was_cut_off_is_completed() {
     );
     assert_eq!(code(cut_off), "E_STORE");
     assert!(dir.keys().exists() && !dir.store().exists());
+    fs::create_dir(dir.store()).unwrap();
+    fs::write(dir.store().join("db"), b"torn").unwrap();
     assert!(open(&dir).is_ok());
+    assert!(!dir.store().join("db").exists(), "half a store is no store");
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! `hoist deploy` and `hoist deployment …`
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hoist_orchestrator_core::command::{self, Abort, CompleteWhen, DeploymentRef, Limit, Verb};
 use serde_json::{Map, Value};
 
 use crate::args::{Deploy, Deployment};
-use crate::context::Context;
+use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{Shape, Show, column, wide};
+use crate::output::{self, Format, Shape, Show, column, wide};
 
 /// What a deployment looks like, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
@@ -36,16 +36,17 @@ pub(crate) const SHAPE: Shape = Shape {
 pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
     let dry_run = deploy.dry_run;
     let result = context.command(Verb::Deploy, &body(deploy)).await?;
-    let created = match &result {
-        // Several groups make one deployment each.
-        Value::Object(fields) if fields.contains_key("deployments") => fields["deployments"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default(),
-        _ => vec![result],
+    // Several groups make one deployment each.
+    let Some(created) = result["deployments"].as_array() else {
+        return context.print_change(&SHAPE, &result, &created_sentence(&result, dry_run));
     };
-    for item in &created {
-        context.print_change(&SHAPE, item, &created_sentence(item, dry_run))?;
+    match context.format() {
+        Format::Table | Format::Wide => {
+            for item in created {
+                print(&format!("{}\n", created_sentence(item, dry_run)))?;
+            }
+        }
+        format => print(&output::list(format, &SHAPE, created, SystemTime::now()))?,
     }
     Ok(exit::OK)
 }

@@ -134,10 +134,11 @@ pub(crate) fn one(format: Format, shape: &Shape, item: &Value) -> String {
             let mut rows = Vec::new();
             flatten("", item, &mut rows);
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-            lines(
-                rows.iter()
-                    .map(|(name, value)| format!("{name:width$}  {value}")),
-            )
+            let indent = format!("\n{:width$}  ", "");
+            lines(rows.iter().map(|(name, value)| {
+                let value = value.trim_end().replace('\n', &indent);
+                format!("{name:width$}  {value}")
+            }))
         }
         Format::Json => pretty(&versioned(item)),
         Format::Ndjson => lines([versioned(item).to_string()]),
@@ -186,7 +187,7 @@ fn text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => printable(text),
         Some(Value::Array(items)) => {
             let items: Vec<String> = items.iter().map(|item| text(Some(item))).collect();
             if items.is_empty() {
@@ -198,6 +199,18 @@ fn text(value: Option<&Value>) -> String {
         Some(Value::Object(fields)) if fields.is_empty() => "-".to_owned(),
         Some(other) => other.to_string(),
     }
+}
+
+/// Text that may come from a device: nothing in it commands the terminal.
+fn printable(text: &str) -> String {
+    let harmless = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(harmless).collect()
 }
 
 /// How long ago a time was, in its largest unit.

@@ -89,3 +89,14 @@ fn an_unknown_format_names_what_was_meant() {
     let error = "jsn".parse::<Format>().unwrap_err();
     assert!(error.contains("did you mean json?"), "{error}");
 }
+
+#[test]
+fn what_a_device_says_cannot_command_the_terminal() {
+    let item = json!({"device": "d", "output": "one\ntwo \u{1b}[2Jthree\n"});
+    assert_eq!(
+        one(Format::Table, &SHAPE, &item),
+        "device  d\noutput  one\n        two \u{fffd}[2Jthree\n"
+    );
+    let json = one(Format::Json, &SHAPE, &item);
+    assert!(json.contains("\\u001b"), "JSON escapes by itself: {json}");
+}
