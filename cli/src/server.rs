@@ -281,3 +281,7 @@ fn now() -> Generation {
     let millis = since.unwrap_or_default().as_millis();
     Generation(u64::try_from(millis).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Name of the release and of its one artifact.
-pub(super) const NAME: &str = "sensor-fw";
+pub(crate) const NAME: &str = "sensor-fw";
 /// `name@version` of what is rolled out.
-pub(super) const RELEASE: &str = "sensor-fw@1.1.0";
+pub(crate) const RELEASE: &str = "sensor-fw@1.1.0";
 /// The file the scripts replace, in the work folder of the artifact.
-pub(super) const FIRMWARE: &str = "firmware";
+pub(crate) const FIRMWARE: &str = "firmware";
 /// A sensor with this file in its work folder never answers.
 const BROKEN: &str = "sensor-broken";
 /// Big enough to be cut while it is fetched, small enough for a thousand devices.
@@ -43,7 +43,7 @@ fi"#,
 ];
 
 /// Writes the release directory.
-pub(super) fn write_release(dir: &Path) -> io::Result<()> {
+pub(crate) fn write_release(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir.join("payload"))?;
     fs::create_dir_all(dir.join("scripts"))?;
     fs::write(dir.join("artifact.toml"), ARTIFACT)?;
@@ -59,12 +59,12 @@ pub(super) fn write_release(dir: &Path) -> io::Result<()> {
 }
 
 /// The content of a device's firmware before the rollout.
-pub(super) fn old_firmware(device: &str) -> String {
+pub(crate) fn old_firmware(device: &str) -> String {
     format!("{NAME}@1.0.0 as {device} had it\n")
 }
 
 /// Puts the predecessor into a device's work folder; a broken sensor will fail `verify`.
-pub(super) fn preinstall(work: &Path, device: &str, sensor: Sensor) -> io::Result<()> {
+pub(crate) fn preinstall(work: &Path, device: &str, sensor: Sensor) -> io::Result<()> {
     fs::create_dir_all(work)?;
     fs::write(work.join(FIRMWARE), old_firmware(device))?;
     match sensor {
@@ -75,7 +75,7 @@ pub(super) fn preinstall(work: &Path, device: &str, sensor: Sensor) -> io::Resul
 
 /// Whether a device's sensor will answer after the update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sensor {
+pub(crate) enum Sensor {
     /// It will.
     Works,
     /// Never again.
