@@ -78,7 +78,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let context = Context::new(settings);
     match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "hoist", &mut std::io::stdout());
+            // Into memory first: a reader that leaves early is no failure.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hoist", &mut script);
+            context::print(&String::from_utf8_lossy(&script))?;
             Ok(exit::OK)
         }
         Command::Config(args::Config::Show { origin }) => context.show_settings(origin),

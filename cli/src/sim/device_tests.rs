@@ -1,0 +1,198 @@
+use std::sync::{Mutex, PoisonError};
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::head::{Notice, Policy};
+use hoist_protocol::id::{DeploymentId, Generation, GroupId, Round};
+use hoist_protocol::release::ArtifactRef;
+use hoist_protocol::topic::Topics;
+
+use super::*;
+use crate::sim::Trust;
+use crate::sim::model::Trouble;
+use crate::sim::truth::Truth;
+
+const SERVER_SEED: [u8; 32] = [1; 32];
+const RELEASE_SEED: [u8; 32] = [2; 32];
+
+fn fleet(fail: &str) -> Arc<Fleet> {
+    let public = |seed| PrivateKey::from_seed(&seed).public();
+    Arc::new(Fleet {
+        topics: Topics::default(),
+        trust: Trust {
+            orchestrator: vec![public(SERVER_SEED)],
+            release: vec![public(RELEASE_SEED)],
+        },
+        trouble: Trouble {
+            seed: 7,
+            loss: "0%".parse().unwrap(),
+            fail: fail.parse().unwrap(),
+            flap: None,
+        },
+        truth: Mutex::new(Truth::default()),
+    })
+}
+
+fn release() -> ReleaseManifest {
+    ReleaseManifest {
+        name: "app".parse().unwrap(),
+        version: "1.0.0".into(),
+        counter: 1,
+        floor: 0,
+        device_types: Vec::new(),
+        attributes: Vec::new(),
+        artifacts: vec![ArtifactRef {
+            size: 1,
+            hash: [3; 32],
+        }],
+    }
+}
+
+/// Delivers a sealed message as the server would.
+fn deliver<M: hoist_protocol::codec::Message>(
+    device: &mut Device,
+    key: [u8; 32],
+    kind: Kind,
+    topic: &Topic,
+    message: &M,
+) {
+    let text = Topics::default().format(topic);
+    let scope = if kind == Kind::Release { "" } else { &text };
+    let sealed = hoist_protocol::envelope::seal(&PrivateKey::from_seed(&key), kind, scope, message);
+    device.received(&text, &sealed);
+}
+
+/// A member of group `eu` to which deployment 1 is listed.
+fn asked(fleet: &Arc<Fleet>) -> Device {
+    let id: DeviceId = "sim-00001".parse().unwrap();
+    let group: GroupId = "eu".parse().unwrap();
+    let mut device = Device::new(Arc::clone(fleet), id.clone(), "token", 1);
+    device.will();
+    device.connected();
+    let own = DeviceHead {
+        generation: Generation(1),
+        group: group.clone(),
+        labels: Vec::new(),
+        roll_call: hoist_protocol::id::RollCall(0),
+        holds: Vec::new(),
+        public_key: None,
+    };
+    deliver(
+        &mut device,
+        SERVER_SEED,
+        Kind::DeviceHead,
+        &Topic::DeviceHead(id),
+        &own,
+    );
+    let head = GroupHead {
+        generation: Generation(unix_ms()),
+        notices: vec![Notice {
+            deployment: DeploymentId(1),
+            release: release().id(),
+            round: Round(0),
+            audience: Audience::EVERYONE,
+            policy: Policy {
+                attempts: 1,
+                ..Policy::default()
+            },
+        }],
+        ..GroupHead::default()
+    };
+    deliver(
+        &mut device,
+        SERVER_SEED,
+        Kind::GroupHead,
+        &Topic::GroupHead(group),
+        &head,
+    );
+    device
+}
+
+/// Lets modelled time pass until the device has ended, and acknowledges what it says.
+async fn run_to_the_end(fleet: &Arc<Fleet>, device: &mut Device) -> String {
+    let over = || {
+        let truth = fleet.truth.lock().unwrap_or_else(PoisonError::into_inner);
+        truth.is_over(DeploymentId(1))
+    };
+    while !over() {
+        let published = |send: &Send| matches!(send, Send::Publish(_));
+        for _ in device.take_sends().iter().filter(|send| published(send)) {
+            device.acknowledged();
+        }
+        if over() {
+            break;
+        }
+        tokio::time::sleep_until(device.wake().expect("something is to happen")).await;
+        device.woken();
+    }
+    let truth = fleet.truth.lock().unwrap_or_else(PoisonError::into_inner);
+    serde_json::to_string(&truth.account(1)).unwrap()
+}
+
+#[tokio::test]
+async fn a_device_takes_part_and_its_truth_says_how_it_ended() {
+    for (fail, counts) in [
+        ("0%", r#""counts":{"successful":1,"failed":0}"#),
+        ("100%", r#""counts":{"successful":0,"failed":1}"#),
+    ] {
+        let fleet = fleet(fail);
+        let mut device = asked(&fleet);
+        deliver(
+            &mut device,
+            RELEASE_SEED,
+            Kind::Release,
+            &Topic::Release(release().id()),
+            &release(),
+        );
+        let account = run_to_the_end(&fleet, &mut device).await;
+        assert!(account.contains(counts), "{account}");
+        assert!(
+            account.contains(r#""started":1"#) && account.contains(r#""installs":1"#),
+            "{account}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_the_release_key_did_not_sign_never_runs() {
+    // bad-inputs row 22
+    let fleet = fleet("0%");
+    let mut device = asked(&fleet);
+    deliver(
+        &mut device,
+        SERVER_SEED,
+        Kind::Release,
+        &Topic::Release(release().id()),
+        &release(),
+    );
+    let account = run_to_the_end(&fleet, &mut device).await;
+    assert!(
+        account.contains(r#""failed":1"#) && account.contains(r#""installs":0"#),
+        "{account}"
+    );
+}
+
+#[test]
+fn a_head_that_is_not_the_servers_is_ignored() {
+    // bad-inputs row 22
+    let fleet = fleet("0%");
+    let id: DeviceId = "sim-00001".parse().unwrap();
+    let mut device = Device::new(Arc::clone(&fleet), id.clone(), "token", 1);
+    device.connected();
+    device.take_sends();
+    let forged = DeviceHead {
+        generation: Generation(1),
+        group: "eu".parse().unwrap(),
+        labels: Vec::new(),
+        roll_call: hoist_protocol::id::RollCall(0),
+        holds: Vec::new(),
+        public_key: None,
+    };
+    deliver(
+        &mut device,
+        RELEASE_SEED,
+        Kind::DeviceHead,
+        &Topic::DeviceHead(id),
+        &forged,
+    );
+    assert_eq!(device.take_sends(), []);
+}
