@@ -1,6 +1,7 @@
 //! Every byte is paid for: an update's MQTT traffic, captured on the socket.
 
-use hoist_protocol::head::GroupHead;
+use hoist_protocol::codec::decode_prefix;
+use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topics;
 use serde_json::json;
@@ -48,6 +49,15 @@ fn is_group_head(packet: &Captured) -> bool {
         .is_some_and(|(topic, _)| topic.starts_with("hoist/g/"))
 }
 
+/// The last thing sent to a new device: its head with the key that it showed.
+fn pins_the_key(packet: &Captured) -> bool {
+    let Some((topic, payload)) = packet.publish() else {
+        return false;
+    };
+    topic.starts_with("hoist/d/")
+        && decode_prefix::<DeviceHead>(&payload).is_ok_and(|(head, _)| head.public_key.is_some())
+}
+
 /// Deploys once and returns what passed on the device's socket from its head on.
 fn deploy(
     server: &Server,
@@ -93,9 +103,13 @@ fn an_update_on_a_connected_device_stays_within_its_budget() {
         .replace(server.mqtt(), proxy.address());
     std::fs::write(&config, text).unwrap();
     let _agent = server.agent(&config);
-    eventually("the device to be idle and connected", || {
-        proxy.packets().iter().any(is_group_head).then_some(())
-    });
+    eventually(
+        "the device to be idle, connected and known by its key",
+        || {
+            let packets = proxy.packets();
+            (packets.iter().any(is_group_head) && packets.iter().any(pins_the_key)).then_some(())
+        },
+    );
 
     let packets = deploy(&server, &proxy, "app@1.0.0", 1, "successful");
     let total = update(&packets);
@@ -116,7 +130,7 @@ fn an_update_on_a_connected_device_stays_within_its_budget() {
     );
     for packet in packets.iter().filter(|packet| is_group_head(packet)) {
         let (_, payload) = packet.publish().unwrap();
-        let (head, _) = hoist_protocol::codec::decode_prefix::<GroupHead>(&payload).unwrap();
+        let (head, _) = decode_prefix::<GroupHead>(&payload).unwrap();
         assert_eq!(head.notices.len(), 1);
         assert!(
             packet.bytes.len() <= GROUP_HEAD,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_orchestrator_core::key::{CounterKey, DeploymentKey, RecordKey, RowKey};
+use hoist_orchestrator_core::key::{CounterKey, DeploymentKey, RecordKey};
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{CounterRow, RecordRow, RecordState};
 use hoist_orchestrator_core::timer::{Timer, TimerKind};
@@ -132,7 +132,7 @@ fn a_record_in_progress_has_its_timer(world: &World, _: &mut Memory) -> Result<(
                 due_ms,
                 kind: TimerKind::Device(id, device.clone()),
             };
-            if !world.server.rows.contains_key(&timer.key()) {
+            if world.server.row(&timer).is_none() {
                 return Err(format!("{device} in {id} has no timer at {due_ms}"));
             }
         }

@@ -2,18 +2,19 @@
 //! order of things: decide, commit, publish, acknowledge. Everything else it knows is lost
 //! with a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use hoist_orchestrator_core::command::{Abort, Command, Deploy, DeviceAdd, GroupRef, ReleaseAdd};
-use hoist_orchestrator_core::decide::decide;
 use hoist_orchestrator_core::desired;
 use hoist_orchestrator_core::effect::{Effect, Effects};
 use hoist_orchestrator_core::input::{
     CommandInput, Input, Now, SignatureEvidence, VerifiedRelease,
 };
-use hoist_orchestrator_core::key::{DeploymentKey, DeviceKey, GroupKey, Key, RowKey};
-use hoist_orchestrator_core::timer::{Clock, SETTLE_MS, Timer};
-use hoist_orchestrator_core::txn::{Stored, Txn, Undecided};
+use hoist_orchestrator_core::key::{DeploymentKey, DeviceKey, Prefix, RowKey};
+use hoist_orchestrator_core::memory::MemoryRows;
+use hoist_orchestrator_core::timer::Timer;
+use hoist_orchestrator_core::txn::{Txn, Undecided};
 use hoist_protocol::access::Role;
 use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
 use hoist_protocol::head::{DeviceHead, GroupHead};
@@ -42,7 +43,7 @@ pub enum Order {
 /// The server and its durable rows.
 pub struct Server {
     /// Survives crashes.
-    pub rows: BTreeMap<Key, Stored>,
+    pub rows: MemoryRows,
     /// Rises with every row written: what has not changed need not be checked again.
     pub version: u64,
     /// Whether it runs.
@@ -50,7 +51,6 @@ pub struct Server {
     topics: Topics,
     requests: u64,
     attended_ms: u64,
-    connected_at_ms: u64,
     dirty_groups: BTreeSet<GroupId>,
     dirty_devices: BTreeSet<DeviceId>,
 }
@@ -59,13 +59,12 @@ impl Server {
     /// A server on an empty store, not started.
     pub fn new() -> Self {
         Self {
-            rows: BTreeMap::new(),
+            rows: MemoryRows::default(),
             version: 0,
             up: false,
             topics: Topics::default(),
             requests: 0,
             attended_ms: 0,
-            connected_at_ms: 0,
             dirty_groups: BTreeSet::new(),
             dirty_devices: BTreeSet::new(),
         }
@@ -78,11 +77,10 @@ impl Server {
         for below in ["s/+/+", "p/+/+", "i/+/+"] {
             broker.subscribe(&Party::Server, &self.topics.filter(below));
         }
-        self.connected_at_ms = self.attended_ms;
         let effects = self.commit(&Input::Connected, unix_ms);
         self.apply(&effects);
-        self.dirty_groups = self.all(&GroupKey::parse_all);
-        self.dirty_devices = self.all(&DeviceKey::parse_all);
+        self.dirty_groups = self.all(&Prefix::Groups);
+        self.dirty_devices = self.all(&Prefix::Devices);
     }
 
     /// Loses everything that is not durable.
@@ -99,48 +97,22 @@ impl Server {
         }
     }
 
-    fn all<T: Ord>(&self, parse: &dyn Fn(&Key) -> Option<T>) -> BTreeSet<T> {
-        self.rows.keys().filter_map(parse).collect()
+    fn all<T: FromStr + Ord>(&self, prefix: &Prefix) -> BTreeSet<T> {
+        let keys = self.rows.scan(&prefix.bytes());
+        keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
+            .collect()
     }
 
     /// Decides one input against the durable rows and commits it.
     pub fn commit(&mut self, input: &Input, unix_ms: u64) -> Effects {
+        self.version += 1;
         let now = Now {
             unix_ms,
             attended_ms: self.attended_ms,
         };
-        let mut txn = Txn::default();
-        let effects = loop {
-            match decide(&mut txn, input, now) {
-                Ok(effects) => break effects,
-                Err(Undecided::Missing(keys)) => {
-                    for key in keys {
-                        assert!(!txn.has(&key), "asked for what was loaded: {key:?}");
-                        let row = self.rows.get(&key).cloned();
-                        txn.load(key, row);
-                    }
-                }
-                Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
-            }
-        };
-        for write in txn.writes() {
-            self.version += 1;
-            let found = self.rows.get(&write.key).map(|row| row.generation);
-            assert_eq!(
-                found, write.expected,
-                "the only writer conflicts with itself"
-            );
-            match write.bytes {
-                Some(bytes) => {
-                    let generation = found.unwrap_or(0) + 1;
-                    self.rows.insert(write.key, Stored { generation, bytes });
-                }
-                None => {
-                    self.rows.remove(&write.key);
-                }
-            }
-        }
-        effects
+        self.rows
+            .decide(input, now)
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
     }
 
     /// Notes what effects ask for.
@@ -222,13 +194,11 @@ impl Server {
 
     /// The timer that is due, if one is.
     pub fn due(&self, unix_ms: u64) -> Option<Timer> {
-        let settled = self.attended_ms >= self.connected_at_ms + SETTLE_MS;
-        let timers = self.rows.keys().filter_map(Timer::parse);
-        let mut due = timers.filter(|timer| match timer.kind.clock() {
-            Clock::Unix => timer.due_ms <= unix_ms,
-            Clock::Attended => settled && timer.due_ms <= self.attended_ms,
-        });
-        due.next()
+        let now = Now {
+            unix_ms,
+            attended_ms: self.attended_ms,
+        };
+        self.rows.due(now).into_iter().next()
     }
 
     /// Whether reconcile has something to look at.
@@ -261,12 +231,7 @@ impl Server {
         let (row, deployments) = loop {
             match desired::read_group(&txn, group) {
                 Ok(found) => break found?,
-                Err(Undecided::Missing(keys)) => {
-                    for key in keys {
-                        let row = self.rows.get(&key).cloned();
-                        txn.load(key, row);
-                    }
-                }
+                Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
                 Err(corrupt) => panic!("{corrupt:?}"),
             }
         };
@@ -307,8 +272,8 @@ impl Server {
 
     /// Heads that are not as desired, for the end of a run.
     pub fn undesired(&self, broker: &Broker, unix_ms: u64) -> Vec<String> {
-        let groups: BTreeSet<GroupId> = self.all(&GroupKey::parse_all);
-        let devices: BTreeSet<DeviceId> = self.all(&DeviceKey::parse_all);
+        let groups: BTreeSet<GroupId> = self.all(&Prefix::Groups);
+        let devices: BTreeSet<DeviceId> = self.all(&Prefix::Devices);
         let groups = groups
             .iter()
             .filter_map(|group| self.desired_group(group, broker, unix_ms));
@@ -320,14 +285,13 @@ impl Server {
 
     /// A durable row.
     pub fn row<K: RowKey>(&self, key: &K) -> Option<K::Row> {
-        let stored = self.rows.get(&key.key())?;
-        Some(decode(&stored.bytes).expect("a readable row"))
+        self.rows.read(key).expect("a readable row")
     }
 
     /// Every deployment there is.
     pub fn deployments(&self) -> Vec<DeploymentId> {
         let ids = (1..).map(DeploymentId);
-        ids.take_while(|id| self.rows.contains_key(&DeploymentKey(*id).key()))
+        ids.take_while(|id| self.row(&DeploymentKey(*id)).is_some())
             .collect()
     }
 }
@@ -361,32 +325,6 @@ fn verified_release(name: &str, version: &str) -> VerifiedRelease {
         sealed: encode(&manifest),
         artifacts: vec![manifest.name.clone()],
         manifest,
-    }
-}
-
-/// Reads ids back from keys of one kind.
-trait ParseAll {
-    type Id;
-    fn parse_all(key: &Key) -> Option<Self::Id>;
-}
-
-impl ParseAll for GroupKey {
-    type Id = GroupId;
-    fn parse_all(key: &Key) -> Option<GroupId> {
-        let text = std::str::from_utf8(key.0.get(1..)?).ok()?;
-        text.parse()
-            .ok()
-            .filter(|group: &GroupId| GroupKey(group.clone()).key() == *key)
-    }
-}
-
-impl ParseAll for DeviceKey {
-    type Id = DeviceId;
-    fn parse_all(key: &Key) -> Option<DeviceId> {
-        let text = std::str::from_utf8(key.0.get(1..)?).ok()?;
-        text.parse()
-            .ok()
-            .filter(|device: &DeviceId| DeviceKey(device.clone()).key() == *key)
     }
 }
 
