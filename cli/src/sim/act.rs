@@ -12,7 +12,7 @@ use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
-use super::device::{Device, Doing, Send, Sent, unix_ms};
+use super::device::{Device, Doing, Knowledge, Send, Sent, unix_ms};
 use super::model::plans;
 use crate::mqtt::Message;
 
@@ -60,15 +60,20 @@ impl Device {
         }
     }
 
-    fn ended(&self, ring: &Ring) {
-        if let Some(outcome) = ring.outcomes.last() {
+    /// Outcomes that are new in this run; those read back from the broker are not ours to
+    /// tell again.
+    fn ended(&mut self, ring: &Ring) {
+        if self.knowledge == Knowledge::Own {
             let mut truth = self
                 .fleet
                 .truth
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            truth.ended(outcome.deployment, &self.id, &outcome.result);
+            for outcome in ring.since(self.told_ended) {
+                truth.ended(outcome.deployment, &self.id, &outcome.result);
+            }
         }
+        self.told_ended = ring.ended;
     }
 
     fn download(&mut self) {

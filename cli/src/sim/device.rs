@@ -45,6 +45,15 @@ pub(super) struct Doing {
     pub(super) end: Event,
 }
 
+/// Where what a device knows of itself comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    /// Nothing yet: its own retained status may tell where an earlier run ended (W5).
+    Fresh,
+    /// This run.
+    Own,
+}
+
 /// One device.
 pub(super) struct Device {
     pub(super) fleet: Arc<Fleet>,
@@ -53,8 +62,9 @@ pub(super) struct Device {
     pub(super) machine: Machine,
     pub(super) luck: Luck,
     session: u64,
-    /// Whether the own retained status may still tell where to go on (W5).
-    fresh: bool,
+    pub(super) knowledge: Knowledge,
+    /// Outcomes that the truth knows of, counted like the ring's.
+    pub(super) told_ended: u32,
     pub(super) arrived_head: Vec<u8>,
     pub(super) stored_head: Option<Vec<u8>>,
     pub(super) group: Option<String>,
@@ -84,7 +94,8 @@ impl Device {
             key: PrivateKey::from_seed(&sha256(format!("hoist-sim {token}").as_bytes())),
             // Higher than in any run before: sessions are counted up (W8).
             session: unix_ms(),
-            fresh: true,
+            knowledge: Knowledge::Fresh,
+            told_ended: 0,
             arrived_head: Vec::new(),
             stored_head: None,
             group: None,
@@ -170,7 +181,7 @@ impl Device {
         let birth = self.presence(PresenceState::Online);
         self.publish(birth, Sent::Other);
         self.tell(Event::Connected);
-        if self.fresh {
+        if self.knowledge == Knowledge::Fresh {
             self.subscribe(&Topic::Status(self.id.clone()));
         }
         self.subscribe(&Topic::DeviceHead(self.id.clone()));
@@ -208,7 +219,7 @@ impl Device {
                 let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) else {
                     return false;
                 };
-                if std::mem::take(&mut self.fresh) {
+                if std::mem::replace(&mut self.knowledge, Knowledge::Own) == Knowledge::Fresh {
                     let own = self.fleet.topics.format(&Topic::Status(self.id.clone()));
                     self.out.push(Send::Unsubscribe(own));
                 }
@@ -225,7 +236,7 @@ impl Device {
             Ok(Topic::Release(release)) if self.wanted == Some(release) => {
                 self.manifest(release, payload);
             }
-            Ok(Topic::Status(_)) if self.fresh => {
+            Ok(Topic::Status(_)) if self.knowledge == Knowledge::Fresh => {
                 if let Ok(received) = DeviceStatus::receive(payload) {
                     self.tell(Event::OwnStatus(received.status));
                 }

@@ -196,3 +196,38 @@ fn a_head_that_is_not_the_servers_is_ignored() {
     );
     assert_eq!(device.take_sends(), []);
 }
+
+#[tokio::test]
+async fn what_an_earlier_run_reached_is_known_but_not_told_again() {
+    let first = fleet("0%");
+    let mut device = asked(&first);
+    deliver(
+        &mut device,
+        RELEASE_SEED,
+        Kind::Release,
+        &Topic::Release(release().id()),
+        &release(),
+    );
+    run_to_the_end(&first, &mut device).await;
+    let mut status = None;
+    for _ in 0..10 {
+        for send in device.take_sends() {
+            if let Send::Publish(message) = send {
+                device.acknowledged();
+                let ended = DeviceStatus::receive(&message.payload)
+                    .is_ok_and(|received| !received.status.outcomes.is_empty());
+                status = ended.then_some(message).or(status);
+            }
+        }
+    }
+    let status = status.expect("the outcome is published");
+
+    let second = fleet("0%");
+    let id: DeviceId = "sim-00001".parse().unwrap();
+    let mut device = Device::new(Arc::clone(&second), id, "token", 1);
+    device.connected();
+    device.received(&status.topic, &status.payload);
+    assert_eq!(device.machine.ring().ended, 1, "it knows");
+    let truth = second.truth.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(!truth.is_over(DeploymentId(1)), "this run did nothing");
+}
