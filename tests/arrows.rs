@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
+use serde_json::Value;
 
 /// Who may depend on whom, dev-dependencies aside.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -42,45 +42,70 @@ const ARROWS: &[(&str, &[&str])] = &[
 const IMPURE: &[&str] = &["tokio", "rumqttc", "rumqttd", "sled", "tracing"];
 
 /// The crate graph of this machine's platform: nothing else has been downloaded.
-fn metadata() -> Metadata {
-    let version = Command::new(env!("CARGO"))
-        .arg("-vV")
-        .output()
-        .unwrap()
-        .stdout;
-    let version = String::from_utf8(version).unwrap();
+fn metadata() -> Value {
+    let cargo = |args: &[&str]| {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let output = Command::new(env!("CARGO"))
+            .args(args)
+            .current_dir(manifest)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let version = cargo(&["-vV"]);
     let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
+        .unwrap();
+    let format = ["metadata", "--format-version", "1", "--all-features"];
+    let limits = ["--offline", "--locked", "--filter-platform", host];
+    serde_json::from_str(&cargo(&[&format[..], &limits].concat())).unwrap()
+}
+
+fn texts<'a>(list: &'a Value, field: &'a str) -> impl Iterator<Item = &'a str> {
+    list.as_array()
         .unwrap()
-        .to_owned();
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    MetadataCommand::new()
-        .manifest_path(manifest)
-        .features(CargoOpt::AllFeatures)
-        .other_options(vec![
-            "--offline".into(),
-            "--locked".into(),
-            "--filter-platform".into(),
-            host,
-        ])
-        .exec()
+        .iter()
+        .map(move |item| item[field].as_str().unwrap())
+}
+
+/// The packages of this workspace.
+fn members(metadata: &Value) -> BTreeSet<String> {
+    let ids: BTreeSet<&str> = metadata["workspace_members"]
+        .as_array()
         .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let own = packages.filter(|package| ids.contains(package["id"].as_str().unwrap()));
+    own.map(|package| package["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Dependencies of every package that are neither dev nor build dependencies.
-fn normal_dependencies(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
-    let name = |id| metadata[id].name.to_string();
-    let nodes = &metadata.resolve.as_ref().unwrap().nodes;
+fn normal_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeMap<&str, &str> = texts(&metadata["packages"], "id")
+        .zip(texts(&metadata["packages"], "name"))
+        .collect();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
     nodes
-        .iter()
         .map(|node| {
-            let normal = node.deps.iter().filter(|dep| {
-                dep.dep_kinds
-                    .iter()
-                    .any(|kind| kind.kind == DependencyKind::Normal)
+            let dependencies = node["deps"].as_array().unwrap().iter();
+            let normal = dependencies.filter(|dependency| {
+                let kinds = dependency["dep_kinds"].as_array().unwrap();
+                kinds.iter().any(|kind| kind["kind"].is_null())
             });
-            (name(&node.id), normal.map(|dep| name(&dep.pkg)).collect())
+            let name = |id: &Value| names[id.as_str().unwrap()].to_owned();
+            (
+                name(&node["id"]),
+                normal.map(|dependency| name(&dependency["pkg"])).collect(),
+            )
         })
         .collect()
 }
@@ -89,11 +114,7 @@ fn normal_dependencies(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>
 fn packages_depend_on_each_other_only_along_the_arrows() {
     let metadata = metadata();
     let dependencies = normal_dependencies(&metadata);
-    let members: BTreeSet<String> = metadata
-        .workspace_packages()
-        .iter()
-        .map(|package| package.name.to_string())
-        .collect();
+    let members = members(&metadata);
     let known: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(members, known, "a new package needs its row in ARROWS");
     for (package, allowed) in ARROWS {

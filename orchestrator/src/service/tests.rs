@@ -90,7 +90,7 @@ async fn a_conflict_is_decided_again() {
     rig.stop().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn while_the_store_fails_nothing_is_acknowledged_or_published() {
     // bad-inputs row 65
     let mut rig = Rig::start().await;
