@@ -1,18 +1,20 @@
 //! Uploads artifacts over HTTP: the only thing the command line does not do over MQTT.
 
 use std::io::{self, Write};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_device_client::agent::bundle::PackedArtifact;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{AUTHORIZATION, HOST};
+use hyper::header::{AUTHORIZATION, EXPECT, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
@@ -21,6 +23,9 @@ use crate::failure::Failure;
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Pieces waiting for the socket: an artifact is never in memory as a whole.
 const PIECES_MAX: usize = 4;
+/// How long a server may take to say that it wants the content (100 Continue); one that
+/// refuses has answered by then, and one behind an old proxy never says it.
+const WELCOME_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Uploads one artifact; one that is there already is no failure.
 ///
@@ -30,20 +35,25 @@ const PIECES_MAX: usize = 4;
 pub(crate) async fn upload(file: &ClientFile, artifact: &PackedArtifact) -> Result<(), Failure> {
     let (pieces, body) = body(artifact.reference.size);
     let artifact = artifact.clone();
-    let id = artifact.id();
+    let path = format!("/artifacts/{}", artifact.id());
+    let welcome = Arc::new(Notify::new());
+    let mut sent = pin!(send(file, &path, body, Arc::clone(&welcome)));
+    tokio::select! {
+        // There already, or refused: nothing needs to be sent.
+        answer = &mut sent => return answer?.judge(file),
+        () = welcome.notified() => {}
+        () = tokio::time::sleep(WELCOME_PATIENCE) => {}
+    }
     let reading = tokio::task::spawn_blocking(move || artifact.write_to(&mut Pieces(pieces)));
-    let sent = send(file, &format!("/artifacts/{id}"), body).await;
-    // An upload that ended early is explained by what could not be read, if anything.
-    match (reading.await, sent) {
-        (Ok(_), Ok(answer)) if answer.status.is_success() => Ok(()),
-        (Ok(Ok(())), Ok(answer)) => Err(answer.refusal(file)),
-        (Ok(Err(error)), Err(_)) if !is_broken_pipe(&error) => Err(Failure::because(
+    let answer = sent.await;
+    match reading.await {
+        // What could not be read explains why the upload broke off.
+        Ok(Err(error)) if !is_broken_pipe(&error) => Err(Failure::because(
             "E_FILE",
             "cannot read the release",
             &error,
         )),
-        (_, Ok(answer)) => Err(answer.refusal(file)),
-        (_, Err(failure)) => Err(failure),
+        _ => answer?.judge(file),
     }
 }
 
@@ -60,9 +70,10 @@ struct Answer {
 }
 
 impl Answer {
-    fn refusal(&self, file: &ClientFile) -> Failure {
+    fn judge(&self, file: &ClientFile) -> Result<(), Failure> {
         let user = &file.user;
-        match self.status {
+        Err(match self.status {
+            status if status.is_success() => return Ok(()),
             StatusCode::UNAUTHORIZED => Failure::new(
                 "E_AUTH",
                 format!("the server does not accept the token of {user}"),
@@ -72,15 +83,20 @@ impl Answer {
                 Failure::new("E_ROLE", format!("user {user} may not upload artifacts"))
                     .help("ask an admin for the role deployer")
             }
-            status => Failure::new(
-                "E_HTTP",
-                format!("the upload was refused with {status}: {}", self.text),
-            ),
-        }
+            status => {
+                let what = format!("the upload was refused with {status}: {}", self.text);
+                Failure::new("E_HTTP", what)
+            }
+        })
     }
 }
 
-async fn send(file: &ClientFile, path: &str, body: PieceBody) -> Result<Answer, Failure> {
+async fn send(
+    file: &ClientFile,
+    path: &str,
+    body: PieceBody,
+    welcome: Arc<Notify>,
+) -> Result<Answer, Failure> {
     let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
     let authority = authority.trim_end_matches('/');
     let unreachable = |why: String| {
@@ -94,13 +110,15 @@ async fn send(file: &ClientFile, path: &str, body: PieceBody) -> Result<Answer, 
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(failed)?;
     let driver = tokio::spawn(connection);
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::PUT)
         .uri(path)
         .header(HOST, authority)
+        .header(EXPECT, "100-continue")
         .header(AUTHORIZATION, format!("Bearer {}", file.token))
         .body(body)
         .map_err(|error| unreachable(error.to_string()))?;
+    hyper::ext::on_informational(&mut request, move |_| welcome.notify_one());
     let answer = sender.send_request(request).await.map_err(failed)?;
     let status = answer.status();
     let text = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
