@@ -6,6 +6,8 @@ use hoist_orchestrator_core::key::{CounterKey, DeploymentKey, RecordKey};
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{CounterRow, RecordRow, RecordState};
 use hoist_orchestrator_core::timer::{Timer, TimerKind};
+use hoist_protocol::codec::decode_prefix;
+use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Round, Shard};
 
 use super::server::generation_of;
@@ -200,6 +202,41 @@ fn the_retained_set_is_as_desired(world: &World, _: &mut Memory) -> Result<(), S
         Ok(())
     } else {
         Err(format!("not as desired: {wrong:?}"))
+    }
+}
+
+/// By the deployments' own state, not by the code that builds heads.
+fn heads_list_what_is_active_and_nothing_else(world: &World, _: &mut Memory) -> Result<(), String> {
+    let mut active: BTreeMap<String, BTreeSet<DeploymentId>> = BTreeMap::new();
+    for id in world.server.deployments() {
+        let Some(row) = world.server.row(&DeploymentKey(id)) else {
+            continue;
+        };
+        if row.state == DeploymentState::Active {
+            active
+                .entry(format!("hoist/g/{}", row.group))
+                .or_default()
+                .insert(id);
+        }
+    }
+    for (topic, payload) in world.broker.retained_matching("hoist/g/+") {
+        let head = decode_prefix::<GroupHead>(payload)
+            .map_err(|error| error.to_string())?
+            .0;
+        let listed: BTreeSet<_> = head
+            .notices
+            .iter()
+            .map(|notice| notice.deployment)
+            .collect();
+        let expected = active.remove(topic).unwrap_or_default();
+        if listed != expected {
+            return Err(format!("{topic} lists {listed:?}, active are {expected:?}"));
+        }
+    }
+    if active.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("without a head: {active:?}"))
     }
 }
 
