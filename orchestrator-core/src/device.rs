@@ -190,6 +190,13 @@ fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rej
     Ok(())
 }
 
+/// The refusal of a device that does not exist.
+pub(crate) fn unknown(device: &DeviceId) -> Rejection {
+    Rejection::new(Code::Device, format!("there is no device {device}"))
+        .field("device")
+        .wanted(device.as_str())
+}
+
 /// `device-remove`: its records stay with their deployments (S14).
 pub(crate) fn remove(
     txn: &mut Txn,
@@ -199,9 +206,7 @@ pub(crate) fn remove(
 ) -> Result<(Answer, Effects), Stop> {
     let device: DeviceId = parse_name("device", &command.device)?;
     let key = DeviceKey(device.clone());
-    let row = txn.read(&key)?.ok_or_else(|| {
-        Rejection::new(Code::Device, format!("there is no device {device}")).field("device")
-    })?;
+    let row = txn.read(&key)?.ok_or_else(|| unknown(&device))?;
     may_change(input, &row.group)?;
     let group_row = group::read(txn, &row.group)?.unwrap_or_default();
     mark_records(txn, &device, &group_row, true)?;

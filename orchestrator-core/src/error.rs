@@ -92,10 +92,12 @@ pub struct Rejection {
     pub code: Code,
     /// One sentence with the particulars.
     pub detail: String,
-    /// What to do, when more is known than [`Code::hint`]; "did you mean" goes here.
+    /// What to do, when more is known than [`Code::hint`].
     pub hint: Option<String>,
     /// The field of the command at fault.
     pub field: Option<String>,
+    /// The name that was not found: the adapter looks for one like it ("did you mean").
+    pub wanted: Option<String>,
 }
 
 impl Rejection {
@@ -107,7 +109,15 @@ impl Rejection {
             detail: detail.into(),
             hint: None,
             field: None,
+            wanted: None,
         }
+    }
+
+    /// Says which name was not found.
+    #[must_use]
+    pub fn wanted(mut self, name: impl Into<String>) -> Self {
+        self.wanted = Some(name.into());
+        self
     }
 
     /// Names the field of the command at fault.

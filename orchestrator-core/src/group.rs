@@ -20,12 +20,17 @@ pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undec
     Ok(row.or_else(|| (*group == GroupId::unassigned()).then(GroupRow::default)))
 }
 
+/// The refusal of a group that does not exist.
+pub(crate) fn unknown(group: &GroupId) -> Rejection {
+    Rejection::new(Code::Group, format!("there is no group {group}"))
+        .field("group")
+        .wanted(group.as_str())
+}
+
 /// Reads a group that a command names.
 pub(crate) fn named(txn: &Txn, text: &str) -> Result<(GroupId, GroupRow), Stop> {
     let group: GroupId = parse_name("group", text)?;
-    let row = read(txn, &group)?.ok_or_else(|| {
-        Rejection::new(Code::Group, format!("there is no group {group}")).field("group")
-    })?;
+    let row = read(txn, &group)?.ok_or_else(|| unknown(&group))?;
     Ok((group, row))
 }
 

@@ -185,9 +185,7 @@ fn group_wish(reader: &Reader, text: Option<&str>) -> Queried<Option<GroupId>> {
     };
     Ok(match reader.read(&GroupKey(group.clone()))? {
         Some(_) => Ok(Some(group)),
-        None => {
-            Err(Rejection::new(Code::Group, format!("there is no group {group}")).field("group"))
-        }
+        None => Err(crate::group::unknown(&group)),
     })
 }
 

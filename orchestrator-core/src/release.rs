@@ -76,5 +76,7 @@ pub(crate) fn named(txn: &Txn, text: &str) -> Result<(ReleaseId, ReleaseRow), St
 /// and version can be long.
 pub(crate) fn unknown(text: &str) -> Rejection {
     let shown: String = text.chars().take(TEXT_CHARS_MAX).collect();
-    Rejection::new(Code::Release, format!("release {shown} not found")).field("release")
+    Rejection::new(Code::Release, format!("release {shown} not found"))
+        .field("release")
+        .wanted(shown)
 }

@@ -14,6 +14,7 @@ mod rows;
 pub mod service;
 mod signer;
 pub mod store;
+mod suggest;
 mod timer;
 pub mod transport;
 mod view;

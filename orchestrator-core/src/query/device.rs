@@ -217,8 +217,7 @@ pub(super) fn device_show(reader: &Reader, text: &str) -> Queried<DeviceDetail> 
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let unknown =
-        || Rejection::new(Code::Device, format!("there is no device {device}")).field("device");
+    let unknown = || crate::device::unknown(&device);
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         return Ok(Err(unknown()));
     };

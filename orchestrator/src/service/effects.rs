@@ -17,6 +17,7 @@ use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Headless};
 use crate::query;
 use crate::reconcile::Subject;
+use crate::suggest::suggest;
 use crate::transport::Outgoing;
 
 impl Service {
@@ -97,9 +98,14 @@ impl Service {
         &mut self,
         user: UserId,
         request: RequestId,
-        outcome: Result<ResultBody, Rejection>,
+        mut outcome: Result<ResultBody, Rejection>,
         answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
     ) {
+        if let Err(rejection) = &mut outcome
+            && let Err(error) = suggest(&*self.store, rejection).await
+        {
+            tracing::warn!(%error, "no name can be suggested");
+        }
         let payload = json(&request, outcome);
         match answer_to.take() {
             // Whoever asked by HTTP and left can ask again under the same id.
