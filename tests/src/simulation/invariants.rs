@@ -51,6 +51,10 @@ pub const FINALLY: &[(&str, Check)] = &[
         the_retained_set_is_as_desired,
     ),
     (
+        "heads-list-what-is-active-and-nothing-else",
+        heads_list_what_is_active_and_nothing_else,
+    ),
+    (
         "every-started-device-ends-as-it-says",
         every_started_device_ends_as_it_says,
     ),
