@@ -225,7 +225,7 @@ impl Session {
         self.count_bytes();
         let socket = self.socket.take();
         let Closed::For(code) = *closed else { return };
-        if !keeps_session && self.persistent {
+        if !keeps_session && self.persistent && code != Code::Stopped {
             tracing::error!(reason = %code, "the orchestrator's session ended; what waited is gone");
         }
         let Some(socket) = socket else { return };
