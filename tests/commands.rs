@@ -41,8 +41,15 @@ fn unknown_names_are_refused_by_name() {
     );
     assert_eq!(refused("group-create", json!({"group": "a b#"})), "E_NAME");
     assert_eq!(refused("dance", json!({})), "E_VERB");
-    let meant = client.command("deploy", &json!({"release": "ap@1.0.0", "group": "unassigned"}));
-    assert_eq!(meant["error"]["hint"], json!("did you mean app@1.0.0?"), "{meant}");
+    let meant = client.command(
+        "deploy",
+        &json!({"release": "ap@1.0.0", "group": "unassigned"}),
+    );
+    assert_eq!(
+        meant["error"]["hint"],
+        json!("did you mean app@1.0.0?"),
+        "{meant}"
+    );
     let list = client.command_ok("deployment-list", &json!({}));
     assert_eq!(list["items"], json!([]), "nothing was created");
 }

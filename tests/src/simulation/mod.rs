@@ -4,5 +4,6 @@
 pub mod broker;
 pub mod device;
 pub mod invariants;
+pub mod program;
 pub mod server;
 pub mod world;

@@ -71,9 +71,9 @@ pub struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, devices: Option<usize>) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let count = rng.usize(1..=12);
+        let count = devices.unwrap_or_else(|| rng.usize(1..=12));
         Self {
             unix_ms: START_MS,
             broker: Broker::default(),
@@ -98,12 +98,13 @@ impl World {
         })
     }
 
-    /// Runs a seed to its end.
+    /// Runs a seed to its end, with so many devices or as many as the seed says; returns
+    /// the number of steps.
     ///
     /// # Errors
     /// The first [`Violation`].
-    pub fn run(seed: u64) -> Result<usize, Box<Violation>> {
-        let mut world = Self::new(seed);
+    pub fn run(seed: u64, devices: Option<usize>) -> Result<usize, Box<Violation>> {
+        let mut world = Self::new(seed, devices);
         let mut memory = Memory::default();
         world.server.start(&mut world.broker, world.unix_ms);
         for _ in 0..STEPS {
