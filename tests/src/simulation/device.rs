@@ -1,30 +1,42 @@
-//! A modelled device: follows the wire's rules (W2, W4–W8) without files, scripts or a
-//! network, and knows the truth about itself.
+//! A device of the model: the real update machine with a modelled disk, network, scripts
+//! and power, and the truth about what it did.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use fastrand::Rng;
-use hoist_protocol::codec::{decode, encode};
+use hoist_device_client::machine::{
+    Action, ArtifactPlan, BootId, Event, Machine, Now, Retry, ScriptPlan, ScriptRun, Setup, Verdict,
+};
+use hoist_device_client::record::{Record, Ring};
+use hoist_protocol::codec::{decode, decode_prefix, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
-use hoist_protocol::id::{
-    Attempt, DeploymentId, DeviceId, Generation, GroupId, RollCall, Round, Seq, SessionCounter,
-};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Round, SessionCounter};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, OUTCOMES_MAX, Outcome, Progress, Rollback, Step, Success,
-};
+use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptExit, ScriptKind};
 use hoist_protocol::topic::{Topic, Topics};
 
 use super::broker::{Broker, Message, Party};
 
-/// What a device is working on.
-#[derive(Clone, Debug)]
-struct Running {
-    notice: Notice,
-    attempt: u32,
-    step: Step,
+/// What survives a power cut.
+#[derive(Default)]
+struct Disk {
+    record: Option<Record>,
+    ring: Ring,
+    head: Option<DeviceHead>,
+}
+
+/// One run of an install script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Install {
+    /// In which round.
+    pub round: Round,
+    /// In which attempt.
+    pub attempt: u32,
+    /// Of which artifact.
+    pub artifact: u8,
 }
 
 /// A device and the truth about it.
@@ -35,21 +47,16 @@ pub struct Device {
     pub id: DeviceId,
     /// Whether it has a session.
     pub online: bool,
-    session: u64,
-    seq: u64,
-    ended: u32,
-    group: Option<GroupId>,
-    holds: BTreeSet<DeploymentId>,
+    machine: Machine,
+    disk: Disk,
+    boots: u8,
+    session: SessionCounter,
+    arrived: Option<DeviceHead>,
+    /// What the manifest, download or script asked for will come to.
+    doing: Option<Event>,
     generations: BTreeMap<String, Generation>,
-    /// The group's head as received in this connection.
-    head: Option<GroupHead>,
-    roll_calls: BTreeMap<String, RollCall>,
-    running: Option<Running>,
-    ring: VecDeque<Outcome>,
-    unacknowledged: usize,
-    answer_all: bool,
-    /// Every deployment it ever started, with how often it installed per (round, attempt).
-    pub started: BTreeMap<DeploymentId, Vec<(Round, Attempt)>>,
+    /// Every deployment it ever started, with every install script it ran.
+    pub started: BTreeMap<DeploymentId, Vec<Install>>,
     /// The last final result per deployment: round and success.
     pub finals: BTreeMap<DeploymentId, (Round, bool)>,
     /// Heads whose generation fell, which must not happen.
@@ -59,22 +66,19 @@ pub struct Device {
 impl Device {
     /// A device that was never switched on.
     pub fn new(number: usize) -> Self {
+        let id: DeviceId = format!("d{number:03}").parse().expect("a valid id");
+        let disk = Disk::default();
         Self {
             number,
-            id: format!("d{number:03}").parse().expect("a valid id"),
+            machine: machine(&id, &disk, 0),
+            id,
             online: false,
-            session: 0,
-            seq: 0,
-            ended: 0,
-            group: None,
-            holds: BTreeSet::new(),
+            disk,
+            boots: 0,
+            session: SessionCounter(0),
+            arrived: None,
+            doing: None,
             generations: BTreeMap::new(),
-            head: None,
-            roll_calls: BTreeMap::new(),
-            running: None,
-            ring: VecDeque::new(),
-            unacknowledged: 0,
-            answer_all: false,
             started: BTreeMap::new(),
             finals: BTreeMap::new(),
             fallen_generations: 0,
@@ -90,231 +94,293 @@ impl Device {
     }
 
     /// Its key: nothing is signed in the model, but it is pinned.
-    pub fn public_key(&self) -> PublicKey {
+    fn public_key(&self) -> PublicKey {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&(self.number as u64).to_le_bytes());
         PublicKey(key)
     }
 
-    /// Connects: birth, information, last status, its own head.
-    pub fn connect(&mut self, broker: &mut Broker) {
-        self.online = true;
-        self.session += 1;
-        self.head = None;
-        broker.connect(self.party());
-        self.publish_presence(broker, PresenceState::Online);
-        let info = DeviceInfo {
-            public_key: Some(self.public_key()),
-            ..DeviceInfo::default()
-        };
-        broker.publish(&self.topic(Topic::Info), encode(&info));
-        if self.seq > 0 {
-            self.report(broker);
+    /// Tells the machine and does what it wants; what comes of that is told afterwards.
+    fn tell(&mut self, event: Event, world: &mut Surroundings<'_>) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = Now {
+                unix_ms: world.unix_ms,
+                random: world.rng.u64(..),
+            };
+            for action in self.machine.handle(event, now) {
+                match action {
+                    Action::Publish(status) => events.extend(self.publish(&status, world)),
+                    Action::Reboot => return self.cut_power(world),
+                    action => self.act(action, world),
+                }
+            }
         }
-        broker.subscribe(&self.party(), &self.topic(Topic::DeviceHead));
     }
 
-    /// Loses its connection; the will speaks for it.
-    pub fn disconnect(&mut self, broker: &mut Broker) {
-        self.online = false;
-        self.head = None;
-        broker.disconnect(&self.party());
-        self.publish_presence(broker, PresenceState::Offline);
+    fn act(&mut self, action: Action, world: &mut Surroundings<'_>) {
+        match action {
+            Action::Persist(record) => self.persist(record),
+            Action::StoreOutcomes(ring) => self.store(ring),
+            Action::KeepDeviceHead => self.disk.head = self.arrived.clone(),
+            Action::Subscribe(group) => {
+                let topic = Topics::default().format(&Topic::GroupHead(group));
+                world.broker.subscribe(&self.party(), &topic);
+            }
+            Action::FetchManifest(notice) => {
+                let (release, verdict) = (notice.release, Verdict::Fits);
+                self.doing = Some(Event::Manifest { release, verdict });
+            }
+            Action::Download { .. } => self.doing = Some(download(world.rng)),
+            Action::CancelDownload => self.doing = None,
+            Action::RunScript(run) => self.run_script(run, world.rng),
+            Action::PublishInfo(_) => self.publish_info(world.broker),
+            // Told elsewhere, or of no consequence in the model.
+            Action::Publish(_)
+            | Action::Reboot
+            | Action::KeepRelease(_)
+            | Action::CommitInventory
+            | Action::Cleanup => {}
+        }
+    }
+
+    fn persist(&mut self, record: Record) {
+        if let Some(job) = &record.job {
+            self.started.entry(job.deployment).or_default();
+        }
+        self.disk.record = Some(record);
+    }
+
+    fn store(&mut self, ring: Ring) {
+        for outcome in &ring.outcomes {
+            let success = matches!(outcome.result, FinalResult::Successful(_));
+            self.finals
+                .insert(outcome.deployment, (outcome.round, success));
+        }
+        self.disk.ring = ring;
+    }
+
+    fn run_script(&mut self, run: ScriptRun, rng: &mut Rng) {
+        if run.kind == ScriptKind::Install {
+            let round = self.machine.job().map(|job| job.round).unwrap_or_default();
+            let install = Install {
+                round,
+                attempt: run.attempt,
+                artifact: run.artifact,
+            };
+            self.started
+                .entry(run.deployment)
+                .or_default()
+                .push(install);
+        }
+        let exit = match (run.kind, rng.u8(0..100)) {
+            (ScriptKind::Verify, 0..25) | (ScriptKind::Rollback, 0..10) => ScriptExit::Code(1),
+            (ScriptKind::Install, 0..5) => ScriptExit::Code(75),
+            (ScriptKind::Install, 5..10) => ScriptExit::Timeout,
+            _ => ScriptExit::Code(0),
+        };
+        self.doing = Some(Event::ScriptDone {
+            exit,
+            output: Vec::new(),
+        });
+    }
+
+    /// Publishes a status; what comes of it is an acknowledgment, or a broken connection.
+    fn publish(&mut self, status: &DeviceStatus, world: &mut Surroundings<'_>) -> Option<Event> {
+        if !self.online {
+            return None;
+        }
+        world
+            .broker
+            .publish(&self.topic(Topic::Status), encode(status));
+        if world.rng.u8(..) >= 5 {
+            return Some(Event::Acknowledged {
+                ended: status.ended,
+            });
+        }
+        self.leave(world);
+        Some(Event::Disconnected)
+    }
+
+    fn publish_info(&self, broker: &mut Broker) {
+        if self.online {
+            let known = self
+                .machine
+                .own_head()
+                .is_some_and(|head| head.public_key.is_some());
+            let public_key = (!known).then(|| self.public_key());
+            let info = DeviceInfo {
+                public_key,
+                ..DeviceInfo::default()
+            };
+            broker.publish(&self.topic(Topic::Info), encode(&info));
+        }
     }
 
     fn publish_presence(&self, broker: &mut Broker, state: PresenceState) {
         let presence = Presence {
             state,
-            session: SessionCounter(self.session),
+            session: self.session,
         };
         broker.publish(&self.topic(Topic::Presence), encode(&presence));
     }
 
+    /// Switches it on, or connects it again.
+    pub fn connect(&mut self, world: &mut Surroundings<'_>) {
+        if self.boots == 0 {
+            self.boot(world);
+        }
+        self.online = true;
+        let (session, actions) = self.machine.begin_session();
+        self.session = session;
+        for action in actions {
+            self.act(action, world);
+        }
+        world.broker.connect(self.party());
+        self.publish_presence(world.broker, PresenceState::Online);
+        self.tell(Event::Connected, world);
+        world
+            .broker
+            .subscribe(&self.party(), &self.topic(Topic::DeviceHead));
+    }
+
+    /// The connection is gone; the will speaks for it.
+    fn leave(&mut self, world: &mut Surroundings<'_>) {
+        self.online = false;
+        world.broker.disconnect(&self.party());
+        self.publish_presence(world.broker, PresenceState::Offline);
+    }
+
+    /// Loses its connection.
+    pub fn disconnect(&mut self, world: &mut Surroundings<'_>) {
+        self.leave(world);
+        self.tell(Event::Disconnected, world);
+    }
+
+    /// Loses power, and with it everything that is not on disk, and boots again.
+    pub fn cut_power(&mut self, world: &mut Surroundings<'_>) {
+        if self.online {
+            self.leave(world);
+        }
+        self.boot(world);
+    }
+
+    fn boot(&mut self, world: &mut Surroundings<'_>) {
+        self.boots = self.boots.wrapping_add(1).max(1);
+        self.doing = None;
+        self.arrived = None;
+        self.machine = machine(&self.id, &self.disk, self.boots);
+        self.tell(Event::Started, world);
+    }
+
     /// Takes a head.
-    pub fn receive(&mut self, message: &Message, broker: &mut Broker) {
+    pub fn receive(&mut self, message: &Message, world: &mut Surroundings<'_>) {
         match Topics::default().parse(&message.topic) {
-            Ok(Topic::DeviceHead(_)) => self.receive_device_head(message, broker),
-            Ok(Topic::GroupHead(group)) if Some(&group) == self.group.as_ref() => {
-                self.receive_group_head(message, broker);
+            Ok(Topic::DeviceHead(_)) => {
+                let Ok((head, _)) = decode_prefix::<DeviceHead>(&message.payload) else {
+                    return;
+                };
+                self.note(&message.topic, head.generation);
+                self.arrived = Some(head.clone());
+                self.tell(Event::DeviceHead(head), world);
+            }
+            Ok(Topic::GroupHead(group)) => {
+                let Ok((head, _)) = decode_prefix::<GroupHead>(&message.payload) else {
+                    return;
+                };
+                self.note(&message.topic, head.generation);
+                // The agent has left the topics of other groups.
+                if self
+                    .machine
+                    .own_head()
+                    .is_some_and(|own| own.group == group)
+                {
+                    self.tell(Event::GroupHead(head), world);
+                }
             }
             _ => {}
         }
     }
 
-    fn accept(&mut self, topic: &str, generation: Generation) -> bool {
+    fn note(&mut self, topic: &str, generation: Generation) {
         let known = self.generations.entry(topic.to_owned()).or_default();
-        if generation < *known {
-            self.fallen_generations += 1;
-            return false;
-        }
-        *known = generation;
-        true
+        self.fallen_generations += u32::from(generation < *known);
+        *known = generation.max(*known);
     }
 
-    fn called(&mut self, topic: &str, roll_call: RollCall) -> bool {
-        self.roll_calls
-            .insert(topic.to_owned(), roll_call)
-            .is_some_and(|old| old != roll_call)
+    /// What it works on, waits for or has yet to hear.
+    pub fn doing(&self) -> Option<String> {
+        let job = self.machine.job();
+        (job.is_some() || self.doing.is_some()).then(|| {
+            format!(
+                "{}: {job:?}, {:?}, due {:?}",
+                self.id,
+                self.doing,
+                self.machine.next_timeout()
+            )
+        })
     }
 
-    fn receive_device_head(&mut self, message: &Message, broker: &mut Broker) {
-        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<DeviceHead>(&message.payload)
-        else {
-            return;
-        };
-        if !self.accept(&message.topic, head.generation) {
-            return;
-        }
-        self.holds = head.holds.into_iter().collect();
-        if self.group.as_ref() != Some(&head.group) {
-            self.head = None;
-        }
-        self.group = Some(head.group.clone());
-        broker.subscribe(
-            &self.party(),
-            &Topics::default().format(&Topic::GroupHead(head.group)),
-        );
-        if self.called(&message.topic, head.roll_call) {
-            self.answer_all = true;
-            self.report(broker);
-        }
-    }
-
-    fn receive_group_head(&mut self, message: &Message, broker: &mut Broker) {
-        let Ok((head, _)) = hoist_protocol::codec::decode_prefix::<GroupHead>(&message.payload)
-        else {
-            return;
-        };
-        if !self.accept(&message.topic, head.generation) {
-            return;
-        }
-        let called = self.called(&message.topic, head.roll_call);
-        self.head = Some(head);
-        if called {
-            self.answer_all = true;
-            self.report(broker);
-        }
-    }
-
-    /// Whether it has something to do now.
-    pub fn is_busy(&self) -> bool {
-        self.running.is_some() || (self.online && self.next_notice().is_some())
-    }
-
-    /// What it would start: the lowest deployment listed that admits it (S11).
-    fn next_notice(&self) -> Option<&Notice> {
-        let notices = &self.head.as_ref()?.notices;
-        let open = notices.iter().filter(|notice| {
-            let deployment = notice.deployment;
-            let over = self.finals.get(&deployment);
-            let again = over.is_none_or(|(round, success)| !success && *round < notice.round);
-            again
-                && !self.holds.contains(&deployment)
-                && notice.audience.admits(deployment, &self.id)
-        });
-        open.min_by_key(|notice| notice.deployment)
-    }
-
-    /// Does one step of its work.
-    pub fn work(&mut self, rng: &mut Rng, broker: &mut Broker) {
-        let Some(mut running) = self.running.take() else {
-            if let Some(notice) = self.next_notice().cloned() {
-                self.started.entry(notice.deployment).or_default();
-                self.running = Some(Running {
-                    notice,
-                    attempt: 0,
-                    step: Step::Downloading(0),
-                });
-                self.report(broker);
+    /// Lets one thing come to its end, or its time come.
+    pub fn work(&mut self, world: &mut Surroundings<'_>) {
+        let due = self
+            .machine
+            .next_timeout()
+            .is_some_and(|at| at <= world.unix_ms);
+        if due {
+            self.tell(Event::Timer, world);
+        } else if let Some(event) = self.doing.take() {
+            // Only the manifest needs the connection.
+            if self.online || !matches!(event, Event::Manifest { .. }) {
+                self.tell(event, world);
             }
-            return;
-        };
-        let more_attempts = running.attempt < running.notice.policy.attempts;
-        running.step = match running.step {
-            Step::Downloading(percent) if percent < 50 => Step::Downloading(percent + 50),
-            Step::Downloading(_) => Step::Downloaded,
-            Step::Downloaded | Step::Retrying => {
-                running.attempt += 1;
-                let installed = self.started.entry(running.notice.deployment).or_default();
-                installed.push((running.notice.round, Attempt(running.attempt)));
-                Step::Installing
-            }
-            Step::Installing if rng.u8(..) < 40 => Step::Rebooting,
-            Step::Installing | Step::Rebooting if rng.u8(..) < 60 && more_attempts => {
-                Step::Retrying
-            }
-            Step::Installing | Step::Rebooting => {
-                let success = rng.u8(..) < 215;
-                self.end(&running, success);
-                self.report(broker);
-                return;
-            }
-        };
-        self.running = Some(running);
-        self.report(broker);
-    }
-
-    fn end(&mut self, running: &Running, success: bool) {
-        let Notice {
-            deployment, round, ..
-        } = running.notice;
-        let result = if success {
-            FinalResult::Successful(Success::Installed)
-        } else {
-            FinalResult::Failed(Failure {
-                reason: Reason::ScriptFailed,
-                artifact: Some(0),
-                script: None,
-                rollback: Rollback::Succeeded,
-                output: Vec::new(),
-            })
-        };
-        self.finals.insert(deployment, (round, success));
-        self.ring.push_back(Outcome {
-            deployment,
-            round,
-            attempt: Attempt(running.attempt),
-            result,
-        });
-        if self.ring.len() > OUTCOMES_MAX {
-            self.ring.pop_front();
         }
-        self.unacknowledged = (self.unacknowledged + 1).min(OUTCOMES_MAX);
-        self.ended += 1;
     }
+}
 
-    /// Publishes its status if it can; what is not acknowledged goes with the next one.
-    fn report(&mut self, broker: &mut Broker) {
-        if !self.online {
-            return;
-        }
-        self.seq += 1;
-        let count = if self.answer_all {
-            self.ring.len()
-        } else {
-            self.unacknowledged
+/// What a device can reach outside itself.
+pub struct Surroundings<'a> {
+    /// The broker.
+    pub broker: &'a mut Broker,
+    /// Chance.
+    pub rng: &'a mut Rng,
+    /// Device time.
+    pub unix_ms: u64,
+}
+
+fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
+    Machine::new(Setup {
+        device: id.clone(),
+        boot: BootId([boots; 8]),
+        record: disk.record.clone(),
+        ring: disk.ring.clone(),
+        device_head: disk.head.clone(),
+    })
+}
+
+/// What a download will come to: mostly one or two artifacts, some of which reboot.
+fn download(rng: &mut Rng) -> Event {
+    if rng.u8(0..100) < 15 {
+        return Event::DownloadFailed {
+            reason: Reason::DownloadFailed,
+            retry: Retry::Later,
         };
-        let outcomes = self
-            .ring
-            .iter()
-            .skip(self.ring.len() - count)
-            .cloned()
-            .collect();
-        let running = self.running.as_ref().map(|running| Progress {
-            deployment: running.notice.deployment,
-            round: running.notice.round,
-            attempt: Attempt(running.attempt),
-            step: running.step,
-        });
-        let status = DeviceStatus {
-            seq: Seq(self.seq),
-            ended: self.ended,
-            running,
-            outcomes,
-        };
-        broker.publish(&self.topic(Topic::Status), encode(&status));
-        self.unacknowledged = 0;
-        self.answer_all = false;
+    }
+    let script = |idempotent| {
+        Some(ScriptPlan {
+            attempts: 1,
+            idempotent,
+        })
+    };
+    let artifact = |rng: &mut Rng| ArtifactPlan {
+        scripts: [None, script(false), None, script(true), script(true)],
+        reboot: rng.u8(0..100) < 20,
+    };
+    let count = rng.usize(1..=2);
+    let plans: Vec<ArtifactPlan> = (0..count).map(|_| artifact(rng)).collect();
+    Event::Downloaded {
+        plans: Arc::from(plans),
+        verdict: Verdict::Fits,
     }
 }
 

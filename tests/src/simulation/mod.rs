@@ -1,5 +1,5 @@
-//! The simulated fleet: the real orchestrator core against modelled devices over a
-//! modelled broker and clock. A seed decides everything and replays everything.
+//! The simulated fleet: the real orchestrator core and the real device machines over a
+//! modelled broker, disk, power and clock. A seed decides and replays everything.
 
 pub mod broker;
 pub mod device;

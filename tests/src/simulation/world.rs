@@ -9,7 +9,7 @@ use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use super::broker::{Broker, Party};
-use super::device::Device;
+use super::device::{Device, Surroundings};
 use super::invariants::{ALWAYS, FINALLY, Memory};
 use super::server::{Order, Server};
 
@@ -63,6 +63,8 @@ pub struct World {
     pub unlisted: BTreeMap<DeploymentId, usize>,
     rng: Rng,
     step: usize,
+    /// Whether nothing crashes any more: the run is coming to rest.
+    calm: bool,
     /// What the invariants were checked on last.
     checked: (u64, u64, usize),
     orders: Vec<Order>,
@@ -85,6 +87,7 @@ impl World {
             connected_at: vec![0; count],
             rng,
             step: 0,
+            calm: false,
             checked: (0, 0, 0),
             log: Vec::new(),
         }
@@ -158,7 +161,8 @@ impl World {
             75..83 => self.switch_device(),
             83..94 => self.let_server_reconcile(),
             94..97 => self.pass_time(),
-            97..99 => self.switch_server(),
+            97 => self.switch_server(),
+            98 => self.cut_power(),
             _ => {
                 if self.rng.u8(..) < 40 {
                     self.restart_broker();
@@ -183,7 +187,7 @@ impl World {
 
     /// A crash between two effects: what was committed stays, nothing else does.
     fn crashes_now(&mut self) -> bool {
-        let crashes = self.rng.u8(..) < 5;
+        let crashes = !self.calm && self.rng.u8(..) < 5;
         if crashes {
             self.say("server crashes".into());
             self.server.crash();
@@ -224,14 +228,24 @@ impl World {
         };
         self.broker.acknowledge(&party, &message.topic);
         self.say(format!("d{number} gets {}", message.topic));
-        self.devices[number].receive(&message, &mut self.broker);
+        self.with_device(number, |device, world| device.receive(&message, world));
     }
 
     fn let_device_work(&mut self) {
         let number = self.any_device();
+        self.with_device(number, Device::work);
+    }
+
+    /// Lets a device act on the world, and notes what it starts.
+    fn with_device(&mut self, number: usize, act: impl FnOnce(&mut Device, &mut Surroundings<'_>)) {
         let device = &mut self.devices[number];
         let before: Vec<DeploymentId> = device.started.keys().copied().collect();
-        device.work(&mut self.rng, &mut self.broker);
+        let mut world = Surroundings {
+            broker: &mut self.broker,
+            rng: &mut self.rng,
+            unix_ms: self.unix_ms,
+        };
+        act(device, &mut world);
         let fresh = device
             .started
             .keys()
@@ -253,16 +267,22 @@ impl World {
         let number = self.any_device();
         if self.devices[number].online {
             self.say(format!("d{number} goes offline"));
-            self.devices[number].disconnect(&mut self.broker);
+            self.with_device(number, Device::disconnect);
         } else {
             self.connect(number);
         }
     }
 
+    fn cut_power(&mut self) {
+        let number = self.any_device();
+        self.say(format!("d{number} loses power"));
+        self.with_device(number, Device::cut_power);
+    }
+
     fn connect(&mut self, number: usize) {
         self.say(format!("d{number} connects"));
         self.connected_at[number] = self.step;
-        self.devices[number].connect(&mut self.broker);
+        self.with_device(number, Device::connect);
     }
 
     fn let_server_reconcile(&mut self) {
@@ -298,9 +318,9 @@ impl World {
     /// The broker restarts with nothing retained: everybody connects again.
     fn restart_broker(&mut self) {
         self.say("broker restarts empty".into());
-        for device in &mut self.devices {
-            if device.online {
-                device.disconnect(&mut self.broker);
+        for number in 0..self.devices.len() {
+            if self.devices[number].online {
+                self.with_device(number, Device::disconnect);
             }
         }
         self.broker.restart_empty();
@@ -332,8 +352,18 @@ impl World {
         }
     }
 
-    fn come_to_rest(&mut self, seed: u64, memory: &mut Memory) -> Result<(), Box<Violation>> {
-        self.say("everything comes up".into());
+    /// Why the world has not come to rest.
+    fn what_is_busy(&self) -> String {
+        let busy: Vec<_> = self.devices.iter().filter_map(Device::doing).collect();
+        let (quiet, dirty) = (self.broker.is_quiet(), self.server.is_dirty());
+        format!(
+            "devices {busy:?}, broker quiet {quiet}, server dirty {dirty}, orders {:?}",
+            self.orders
+        )
+    }
+
+    /// Nothing stays down for long in the end.
+    fn bring_up(&mut self) {
         if !self.server.up {
             self.server.start(&mut self.broker, self.unix_ms);
         }
@@ -342,25 +372,30 @@ impl World {
                 self.connect(number);
             }
         }
+    }
+
+    fn come_to_rest(&mut self, seed: u64, memory: &mut Memory) -> Result<(), Box<Violation>> {
+        self.say("everything comes up".into());
+        self.calm = true;
+        self.bring_up();
         for _ in 0..STEPS_TO_REST {
-            let busy = self.devices.iter().any(Device::is_busy);
+            let busy = self.devices.iter().any(|device| device.doing().is_some());
             if self.broker.is_quiet() && !self.server.is_dirty() && !busy && self.orders.is_empty()
             {
                 return Ok(());
             }
-            match self.rng.u8(0..5) {
-                0 => self.deliver_to_server(),
-                1 => self.deliver_to_device(),
-                2 => self.let_device_work(),
-                3 => self.let_server_reconcile(),
-                _ => self.give_order(),
+            match self.rng.u8(0..26) {
+                0..5 => self.deliver_to_server(),
+                5..10 => self.deliver_to_device(),
+                10..15 => self.let_device_work(),
+                15..20 => self.let_server_reconcile(),
+                20..25 => self.give_order(),
+                _ => self.pass_time(),
             }
-            if !self.server.up {
-                self.server.start(&mut self.broker, self.unix_ms);
-            }
+            self.bring_up();
             self.after_step(seed, memory)?;
         }
-        Err(self.violation(seed, "everything-comes-to-rest", "still busy".into()))
+        Err(self.violation(seed, "everything-comes-to-rest", self.what_is_busy()))
     }
 }
 
