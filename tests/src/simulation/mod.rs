@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod device;
 pub mod invariants;
+pub mod orders;
 pub mod program;
 pub mod server;
 pub mod world;

@@ -24,21 +24,7 @@ use hoist_protocol::topic::{Topic, Topics};
 
 use super::broker::{Broker, Message as Delivery, Party};
 use super::device::read_status;
-
-/// What an operator does in the model.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Creates a group.
-    Group(GroupId),
-    /// Registers a device.
-    Device(DeviceId, GroupId),
-    /// Adds a release with one artifact of this name.
-    Release(String, String),
-    /// Deploys a release to a group.
-    Deploy(String, GroupId),
-    /// Aborts a deployment.
-    Abort(DeploymentId),
-}
+use super::orders::Order;
 
 /// The server and its durable rows.
 pub struct Server {

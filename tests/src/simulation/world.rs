@@ -11,7 +11,8 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 use super::broker::{Broker, Party};
 use super::device::{Device, Surroundings};
 use super::invariants::{ALWAYS, FINALLY, Memory};
-use super::server::{Order, Server};
+use super::orders::{Order, orders};
+use super::server::Server;
 
 /// Steps of chance before everything comes up.
 const STEPS: usize = 400;
@@ -397,33 +398,4 @@ impl World {
         }
         Err(self.violation(seed, "everything-comes-to-rest", self.what_is_busy()))
     }
-}
-
-/// What operators will do, in this order: two groups, every device at some time, and a few
-/// deployments of which some are aborted.
-fn orders(rng: &mut Rng, devices: usize) -> Vec<Order> {
-    let groups: Vec<GroupId> = ["eu", "us"]
-        .map(|name| name.parse().expect("a valid id"))
-        .into();
-    let mut orders: Vec<Order> = groups.iter().cloned().map(Order::Group).collect();
-    let mut later = Vec::new();
-    for number in 0..devices {
-        let group = groups[rng.usize(0..groups.len())].clone();
-        later.push(Order::Device(Device::new(number).id, group));
-    }
-    let mut deployments = 0;
-    for name in ["app", "config", "model"].iter().take(rng.usize(1..=3)) {
-        orders.push(Order::Release((*name).to_owned(), "1.0.0".to_owned()));
-        let group = groups[rng.usize(0..groups.len())].clone();
-        later.push(Order::Deploy(format!("{name}@1.0.0"), group));
-        deployments += 1;
-    }
-    rng.shuffle(&mut later);
-    for id in 1..=deployments {
-        if rng.bool() {
-            later.push(Order::Abort(DeploymentId(id)));
-        }
-    }
-    orders.extend(later);
-    orders
 }
