@@ -1,7 +1,7 @@
 //! The two-slot files of the agent: journal and outcome ring. Slots are written in turn
 //! and synced, so a power cut tears at most the one that is not needed.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
@@ -56,9 +56,91 @@ pub enum Found<T> {
     Lost,
 }
 
+/// The few operations of a file system that slots need, so that the power can be cut
+/// between any two of them. What is not synced may be lost.
+pub trait SlotFiles {
+    /// A written file that is not synced yet.
+    type Written;
+
+    /// At most `bytes_max` + 1 bytes of a file; nothing if it does not exist.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn read(&self, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>>;
+
+    /// Whether the file exists.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Writes a file in the place of its old content.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<Self::Written>;
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn sync(&self, written: Self::Written) -> io::Result<()>;
+
+    /// Makes the entries of a folder durable.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The system's own files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemFiles;
+
+impl SlotFiles for SystemFiles {
+    type Written = File;
+
+    fn read(&self, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(no_follow())
+            .open(path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
+        };
+        let mut bytes = Vec::new();
+        // One byte too many makes the checksum fail.
+        file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<File> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(PRIVATE_FILE)
+            .custom_flags(no_follow())
+            .open(path)?;
+        file.write_all(bytes)?;
+        Ok(file)
+    }
+
+    fn sync(&self, written: File) -> io::Result<()> {
+        written.sync_all()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        sync_dir(path)
+    }
+}
+
 /// Two files, written alternately.
 #[derive(Debug)]
-pub struct TwoSlots<T> {
+pub struct TwoSlots<T, F = SystemFiles> {
+    files: F,
     paths: [PathBuf; 2],
     bytes_max: usize,
     sequence: u64,
@@ -68,7 +150,7 @@ pub struct TwoSlots<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
-    /// Opens `<dir>/<name>.0` and `.1`, whose slots have at most `bytes_max` bytes.
+    /// [`TwoSlots::open_in`] the system's files.
     ///
     /// # Errors
     /// [`JournalError`]; damage is not an error but [`Found::Lost`].
@@ -77,14 +159,31 @@ impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
         name: &str,
         bytes_max: usize,
     ) -> Result<(Self, Found<T>), JournalError> {
+        Self::open_in(SystemFiles, dir, name, bytes_max)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
+    /// Opens `<dir>/<name>.0` and `.1`, whose slots have at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`JournalError`]; damage is not an error but [`Found::Lost`].
+    pub fn open_in(
+        files: F,
+        dir: &Path,
+        name: &str,
+        bytes_max: usize,
+    ) -> Result<(Self, Found<T>), JournalError> {
         let paths = [0, 1].map(|slot| dir.join(format!("{name}.{slot}")));
         let mut newest: Option<(u64, T, usize)> = None;
         let mut damaged = 0;
         for (slot, path) in paths.iter().enumerate() {
-            let bytes = read(path, bytes_max).map_err(|source| JournalError::File {
-                path: path.clone(),
-                source,
-            })?;
+            let bytes = files
+                .read(path, bytes_max)
+                .map_err(|source| JournalError::File {
+                    path: path.clone(),
+                    source,
+                })?;
             match read_slot(&bytes) {
                 Ok((sequence, content)) => {
                     if newest.as_ref().is_none_or(|(best, ..)| sequence > *best) {
@@ -102,6 +201,7 @@ impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
             }
         }
         let mut slots = Self {
+            files,
             paths,
             bytes_max,
             sequence: 0,
@@ -135,7 +235,7 @@ impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
                 limit: self.bytes_max,
             });
         }
-        replace(path, &bytes).map_err(|source| JournalError::File {
+        replace(&self.files, path, &bytes).map_err(|source| JournalError::File {
             path: path.clone(),
             source,
         })?;
@@ -145,34 +245,12 @@ impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
     }
 }
 
-fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(no_follow())
-        .open(path);
-    let file = match opened {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened?,
-    };
-    let mut bytes = Vec::new();
-    // One byte too many makes the checksum fail.
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(PRIVATE_FILE)
-        .custom_flags(no_follow())
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+fn replace<F: SlotFiles>(files: &F, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let is_new = !files.exists(path);
+    let written = files.overwrite(path, bytes)?;
+    files.sync(written)?;
     match path.parent() {
-        Some(folder) if is_new => sync_dir(folder),
+        Some(folder) if is_new => files.sync_dir(folder),
         _ => Ok(()),
     }
 }
