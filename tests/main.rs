@@ -8,6 +8,7 @@ mod boundary;
 mod commands;
 mod demo;
 mod deploy;
+mod power_cut;
 mod readme;
 mod restart;
 mod serve;

@@ -1,4 +1,5 @@
 //! Hoist's proving programs and, in `main.rs`, its one integration test binary. This
 //! crate holds no product code.
 
+pub mod power_cut;
 pub mod simulation;
