@@ -19,3 +19,24 @@ fn a_journal_written_after_its_effect_is_seen() {
     explore(SCENARIOS[0], Order::EffectsFirst, false, &mut tally);
     assert!(tally.double_installs > 0, "{tally:?}");
 }
+
+#[test]
+fn an_outcome_that_was_not_written_is_seen_as_another_install() {
+    let mut tally = Tally::default();
+    explore(SCENARIOS[2], Order::OutcomesForgotten, false, &mut tally);
+    assert!(tally.double_installs > 0, "{tally:?}");
+}
+
+#[test]
+fn an_outcome_that_never_arrived_is_seen() {
+    let mut tally = Tally::default();
+    explore(SCENARIOS[2], Order::Unsent, false, &mut tally);
+    assert!(tally.lost_outcomes > 0, "{tally:?}");
+}
+
+#[test]
+fn a_device_that_never_wakes_is_seen() {
+    let mut tally = Tally::default();
+    explore(SCENARIOS[6], Order::TimersForgotten, false, &mut tally);
+    assert!(tally.stuck > 0, "{tally:?}");
+}

@@ -37,13 +37,19 @@ pub struct Scenario {
     pub fails: Option<(u8, u32)>,
 }
 
-/// In which order the device does what the machine says.
+/// How the device does what the machine says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// As it is said.
     AsSaid,
-    /// The mistake this program must see: effects first, then the journal.
+    /// A mistake this program must see: effects first, then the journal.
     EffectsFirst,
+    /// Another: final outcomes are not written.
+    OutcomesForgotten,
+    /// Another: what the broker never got is taken for acknowledged.
+    Unsent,
+    /// Another: a timer never wakes the device.
+    TimersForgotten,
 }
 
 /// What must never happen.
@@ -166,7 +172,7 @@ impl<'a> Rig<'a> {
                 self.act(actions);
             } else if !self.online {
                 self.connect();
-            } else if let Some(at) = self.machine.next_timeout() {
+            } else if let Some(at) = self.due() {
                 self.now_ms = self.now_ms.max(at);
                 self.events.push_back(Event::Timer);
             } else {
@@ -174,6 +180,11 @@ impl<'a> Rig<'a> {
             }
         }
         false
+    }
+
+    fn due(&self) -> Option<u64> {
+        let at = self.machine.next_timeout();
+        at.filter(|_| self.order != Order::TimersForgotten)
     }
 
     fn now(&self) -> Now {
@@ -198,8 +209,14 @@ impl<'a> Rig<'a> {
 
     /// Whether the power stayed on.
     fn act(&mut self, mut actions: Vec<Action>) -> bool {
-        if self.order == Order::EffectsFirst {
-            actions.sort_by_key(|action| matches!(action, Action::Persist(_)));
+        match self.order {
+            Order::EffectsFirst => {
+                actions.sort_by_key(|action| matches!(action, Action::Persist(_)));
+            }
+            Order::OutcomesForgotten => {
+                actions.retain(|action| !matches!(action, Action::StoreOutcomes(_)));
+            }
+            Order::AsSaid | Order::Unsent | Order::TimersForgotten => {}
         }
         for action in actions {
             self.one(action);
@@ -293,7 +310,7 @@ impl<'a> Rig<'a> {
     fn publish(&mut self, status: DeviceStatus) -> bool {
         if self.online {
             for outcome in &status.outcomes {
-                if !self.heard.contains(outcome) {
+                if self.order != Order::Unsent && !self.heard.contains(outcome) {
                     self.heard.push(outcome.clone());
                 }
             }
