@@ -5,4 +5,8 @@
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod machine;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod record;

@@ -15,6 +15,7 @@ pub mod device;
 pub mod envelope;
 pub mod head;
 pub mod id;
+pub mod mutant;
 pub mod reason;
 pub mod release;
 pub mod root;

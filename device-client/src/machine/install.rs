@@ -11,6 +11,7 @@ use super::action::{Action, BootReason, ScriptRun};
 use super::event::{Retry, Verdict};
 use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
 use super::{Machine, Now, backoff_ms};
+use crate::mutant::{Mutant, is_planted};
 
 /// Exit code of a script that wants to run later (S9).
 const EXIT_LATER: u8 = 75;
@@ -135,7 +136,9 @@ impl Machine {
                 Next::Script(kind) => {
                     if kind == ScriptKind::Install && !active.job.counted {
                         active.job.counted = true;
-                        active.job.attempt.0 += 1;
+                        if !is_planted(Mutant::AttemptNotCounted) {
+                            active.job.attempt.0 += 1;
+                        }
                     }
                     self.enter(Stage::Script { kind, run: 1 }, out);
                     let boot = match done {
