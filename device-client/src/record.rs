@@ -1,10 +1,9 @@
 //! What the device keeps across a power cut: the journal record (at most 128 bytes with
 //! sequence and checksum) and the ring of final outcomes. Bytes only, no files; the
-//! reader refuses what is torn, and a slot of a newer version is never taken for empty.
+//! reader refuses what is torn, and a slot of a newer format is never taken for empty.
 
 use hoist_protocol::id::{Generation, RollCall, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Job;
@@ -13,13 +12,29 @@ use crate::machine::Job;
 pub const RECORD_BYTES_MAX: usize = 128;
 /// Largest ring slot: eight outcomes with their output fit.
 pub const RING_BYTES_MAX: usize = 4_096;
-/// Version of both slot formats.
-const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
-/// Everything of the machine that must survive.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What a slot can hold. A format that was ever released is read for ever.
+pub trait Slot: Sized {
+    /// The newest format this agent knows.
+    const NEWEST: u8;
+
+    /// The format this content is to be written in.
+    fn format(&self) -> u8;
+
+    /// Its bytes in that format.
+    fn encode(&self) -> Vec<u8>;
+
+    /// Content of a known format, or `None` when the bytes are not one.
+    fn decode(format: u8, bytes: &[u8]) -> Option<Self>;
+}
+
+/// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
+    /// The format it is written in. While an update runs that an older agent began, it is
+    /// that agent's: the update may bring it back.
+    pub format: u8,
     /// Status numbers below this may have been used. Reserved in blocks, so that progress
     /// costs no flash write (W5).
     pub reserved: Seq,
@@ -31,8 +46,81 @@ pub struct Record {
     pub device_roll: RollCall,
     /// Last answered roll call of its group.
     pub group_roll: RollCall,
+    /// Device time when this was written, Unix ms: a device without a clock goes on from
+    /// here (W2).
+    pub time_ms: u64,
+    /// Whether what is kept can be relied on.
+    pub memory: Memory,
     /// The started deployment, if any.
     pub job: Option<Job>,
+}
+
+/// What a device remembers of its past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Memory {
+    /// Everything.
+    Whole,
+    /// Nothing yet, or it was wiped: the device's own retained status would tell (row 28).
+    New,
+    /// Journal or ring was damaged, and what was running then is not settled (row 60).
+    Lost,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            format: Self::NEWEST,
+            reserved: Seq::default(),
+            acked: 0,
+            generation: Generation::default(),
+            device_roll: RollCall::default(),
+            group_roll: RollCall::default(),
+            time_ms: 0,
+            memory: Memory::Whole,
+            job: None,
+        }
+    }
+}
+
+impl Slot for Record {
+    const NEWEST: u8 = 2;
+
+    fn format(&self) -> u8 {
+        self.format
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let rolls = (self.device_roll, self.group_roll);
+        let start = (self.reserved, self.acked, self.generation, rolls);
+        // These always encode.
+        match self.format {
+            1 => postcard::to_allocvec(&(start, &self.job)),
+            _ => postcard::to_allocvec(&(start, (self.time_ms, self.memory), &self.job)),
+        }
+        .unwrap_or_default()
+    }
+
+    fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
+        type Start = (Seq, u32, Generation, (RollCall, RollCall));
+        let (start, (time_ms, memory), job): (Start, _, _) = if format == 1 {
+            let (start, job) = postcard::from_bytes(bytes).ok()?;
+            (start, (0, Memory::Whole), job)
+        } else {
+            postcard::from_bytes(bytes).ok()?
+        };
+        let (reserved, acked, generation, (device_roll, group_roll)) = start;
+        Some(Self {
+            format,
+            reserved,
+            acked,
+            generation,
+            device_roll,
+            group_roll,
+            time_ms,
+            memory,
+            job,
+        })
+    }
 }
 
 /// The last final outcomes and how many there ever were (W5).
@@ -42,6 +130,23 @@ pub struct Ring {
     pub ended: u32,
     /// The newest of them, oldest first; at most [`OUTCOMES_MAX`].
     pub outcomes: Vec<Outcome>,
+}
+
+impl Slot for Ring {
+    const NEWEST: u8 = 1;
+
+    fn format(&self) -> u8 {
+        Self::NEWEST
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        // It always encodes.
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    fn decode(_format: u8, bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
 }
 
 impl Ring {
@@ -83,20 +188,19 @@ pub enum SlotError {
     #[error("the slot is torn or damaged")]
     Damaged,
     /// Written by a newer agent.
-    #[error("the slot is of format {version}, newer than this agent knows")]
+    #[error("the slot is of format {format}, newer than this agent knows")]
     Newer {
-        /// The version found.
-        version: u8,
+        /// The format found.
+        format: u8,
     },
 }
 
-/// Encodes one slot: version, sequence, content, checksum.
+/// Encodes one slot: format, sequence, content, checksum.
 #[must_use]
-pub fn write_slot<T: Serialize>(sequence: u64, content: &T) -> Vec<u8> {
-    let mut slot = vec![VERSION];
+pub fn write_slot<T: Slot>(sequence: u64, content: &T) -> Vec<u8> {
+    let mut slot = vec![content.format()];
     slot.extend_from_slice(&sequence.to_le_bytes());
-    // These structs always encode.
-    slot.extend(postcard::to_allocvec(content).unwrap_or_default());
+    slot.extend(content.encode());
     let hash = sha256(&slot);
     slot.extend_from_slice(&hash[..CHECKSUM_BYTES]);
     slot
@@ -106,8 +210,8 @@ pub fn write_slot<T: Serialize>(sequence: u64, content: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// [`SlotError`].
-pub fn read_slot<T: DeserializeOwned>(slot: &[u8]) -> Result<(u64, T), SlotError> {
-    let Some(&version) = slot.first() else {
+pub fn read_slot<T: Slot>(slot: &[u8]) -> Result<(u64, T), SlotError> {
+    let Some(&format) = slot.first() else {
         return Err(SlotError::Empty);
     };
     let end = slot
@@ -115,15 +219,19 @@ pub fn read_slot<T: DeserializeOwned>(slot: &[u8]) -> Result<(u64, T), SlotError
         .checked_sub(CHECKSUM_BYTES)
         .ok_or(SlotError::Damaged)?;
     let (body, checksum) = slot.split_at(end);
-    if sha256(body)[..CHECKSUM_BYTES] != *checksum {
+    if sha256(body)[..CHECKSUM_BYTES] != *checksum || format == 0 {
         return Err(SlotError::Damaged);
     }
-    if version != VERSION {
-        return Err(SlotError::Newer { version });
+    if format > T::NEWEST {
+        return Err(SlotError::Newer { format });
     }
     let (sequence, content) = body[1..]
         .split_first_chunk::<8>()
         .ok_or(SlotError::Damaged)?;
-    let content = postcard::from_bytes(content).map_err(|_| SlotError::Damaged)?;
+    let content = T::decode(format, content).ok_or(SlotError::Damaged)?;
     Ok((u64::from_le_bytes(*sequence), content))
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

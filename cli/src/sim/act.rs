@@ -45,7 +45,13 @@ impl Device {
             Action::PublishInfo(extent) => self.publish_info(extent),
             Action::CommitInventory => self.install(),
             // Memory keeps everything, and no modelled release reboots.
-            Action::KeepRelease(_) | Action::Cleanup | Action::Reboot => {}
+            Action::KeepRelease(_)
+            | Action::Cleanup
+            | Action::Reboot
+            | Action::Distrust
+            | Action::Reconnect
+            | Action::Warn(_)
+            | Action::Applied(_) => {}
         }
     }
 

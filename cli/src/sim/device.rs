@@ -87,7 +87,9 @@ impl Device {
             boot: BootId([0; 8]),
             record: None,
             ring: Ring::default(),
+            lost: false,
             device_head: None,
+            kept_release: None,
         });
         let mut device = Self {
             luck: Luck::new(fleet.trouble, member),

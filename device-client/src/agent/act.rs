@@ -1,131 +1,145 @@
-//! Does what the machine says. Writes are tried until they succeed: what comes after a
-//! write must not happen without it (row 58).
+//! Does what the machine says, in its order. A write that fails is tried again, and what
+//! comes after it waits: it must not happen without the write (row 58). Meanwhile the
+//! connection lives on.
 
 use std::time::Duration;
 
-use hoist_protocol::id::ReleaseId;
+use hoist_protocol::reason::Reason;
 use hoist_protocol::topic::Topic;
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::Instant;
 
-use super::inventory::InstalledArtifact;
 use super::preflight::Downgrade;
 use super::runner::Agent;
-use super::state_dir::Kept;
-use super::work::{FetchRelease, RunScript, fetch_release, run_script};
-use crate::machine::{Action, ScriptRun};
+use super::storage::StorageError;
+use super::work::{FetchRelease, RunScript, Told, fetch_release, run_script};
+use crate::machine::{Action, HeadRefusal, Retry, ScriptRun};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
+/// Actions that may wait for a write; the agent takes no more messages then. A machine
+/// that waits for its disk says little.
+pub(super) const TODO_MAX: usize = 256;
 
 impl Agent {
-    pub(super) async fn act(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Persist(record) => {
-                    while let Err(error) = self.journal.write(&record) {
-                        self.cannot_write("journal", &error).await;
-                    }
+    pub(super) fn act(&mut self, actions: Vec<Action>) {
+        self.todo.extend(actions);
+        if self.write_again_at.is_none() {
+            self.do_what_is_to_do();
+        }
+    }
+
+    /// Goes on with the write that failed.
+    pub(super) fn write_again(&mut self) {
+        self.write_again_at = None;
+        self.do_what_is_to_do();
+    }
+
+    fn do_what_is_to_do(&mut self) {
+        while let Some(action) = self.todo.pop_front() {
+            match self.storage.keep(&action) {
+                Ok(true) => self.was_kept(&action),
+                Ok(false) => self.effect(action),
+                Err(error) => {
+                    self.todo.push_front(action);
+                    self.write_again_at = Some(Instant::now() + WRITE_AGAIN);
+                    return cannot_write(&error);
                 }
-                Action::StoreOutcomes(ring) => {
-                    while let Err(error) = self.outcomes.write(&ring) {
-                        self.cannot_write("outcomes", &error).await;
-                    }
-                }
-                Action::Subscribe(group) => {
-                    if let Some(other) = self.group.take_if(|old| *old != group) {
-                        self.unsubscribe(&Topic::GroupHead(other));
-                    }
-                    self.subscribe(&Topic::GroupHead(group.clone()));
-                    self.group = Some(group);
-                }
-                Action::KeepDeviceHead => self.keep(Kept::Head, &self.head.clone()).await,
-                Action::FetchManifest(notice) => {
-                    tracing::info!(deployment = %notice.deployment, release = %notice.release, "deployment listed");
-                    let topic = Topic::Release(notice.release);
-                    self.wanted = Some(notice);
-                    self.subscribe(&topic);
-                }
-                Action::KeepRelease(id) => self.keep_release(id).await,
-                Action::Download { allow_downgrade } => self.download(allow_downgrade),
-                Action::CancelDownload => self.stop_task(),
-                Action::RunScript(run) => self.script(run),
-                Action::Publish(status) => {
-                    if let Some(running) = status.running {
-                        tracing::info!(deployment = %running.deployment, step = running.step.word(), attempt = running.attempt.0, "status");
-                    }
-                    self.waiting_status = Some(status);
-                    self.send_waiting_status();
-                }
-                Action::PublishInfo(extent) => self.publish_info(extent),
-                Action::Reboot => self.reboot(),
-                Action::CommitInventory => self.commit_inventory().await,
-                Action::Cleanup => self.cleanup(),
             }
         }
     }
 
-    async fn cannot_write(&self, what: &str, error: &(dyn std::error::Error + Sync)) {
-        let source = error.source().map(ToString::to_string);
-        tracing::error!(what, %error, source, "cannot write; trying again");
-        sleep(WRITE_AGAIN).await;
-    }
-
-    async fn keep(&mut self, kept: Kept, bytes: &[u8]) {
-        while let Err(error) = self.dir.write(kept, bytes) {
-            self.cannot_write("a kept message", &error).await;
+    fn was_kept(&self, action: &Action) {
+        if let (Action::CommitInventory, Some(release)) = (action, &self.storage.release) {
+            tracing::info!(release = %release.name, version = %release.version, "installed");
         }
     }
 
-    async fn keep_release(&mut self, id: ReleaseId) {
-        if let Some(candidate) = self.candidate.take_if(|candidate| candidate.id == id) {
-            self.keep(Kept::Release, &candidate.sealed).await;
-            self.release = Some(candidate.release.into());
+    fn effect(&mut self, action: Action) {
+        match action {
+            Action::Subscribe(group) => {
+                if let Some(other) = self.group.take_if(|old| *old != group) {
+                    self.unsubscribe(&Topic::GroupHead(other));
+                }
+                self.subscribe(&Topic::GroupHead(group.clone()));
+                self.group = Some(group);
+            }
+            Action::FetchManifest(notice) => {
+                tracing::info!(deployment = %notice.deployment, release = %notice.release, "deployment listed");
+                let topic = Topic::Release(notice.release);
+                self.wanted = Some(notice);
+                self.subscribe(&topic);
+            }
+            Action::Download { allow_downgrade } => self.download(allow_downgrade),
+            Action::CancelDownload => self.stop_task(),
+            Action::RunScript(run) => self.script(run),
+            Action::Publish(status) => {
+                if let Some(running) = status.running {
+                    tracing::info!(deployment = %running.deployment, step = running.step.word(), attempt = running.attempt.0, "status");
+                }
+                self.waiting_status = Some(status);
+                self.send_waiting_status();
+            }
+            Action::PublishInfo(extent) => self.publish_info(extent),
+            Action::Reboot => self.reboot(),
+            Action::Reconnect => self.disconnected("the session's number is not the newest"),
+            Action::Warn(refusal) => warn(refusal),
+            Action::Applied(result) => {
+                tracing::info!(?result, "what was begun without a server has ended");
+            }
+            // What is kept is done already.
+            Action::Persist(_)
+            | Action::StoreOutcomes(_)
+            | Action::KeepDeviceHead
+            | Action::KeepRelease(_)
+            | Action::CommitInventory
+            | Action::Distrust
+            | Action::Cleanup => {}
         }
     }
 
     fn download(&mut self, allow_downgrade: bool) {
-        let Some(release) = self.release.clone() else {
+        let Some(release) = self.storage.release.clone() else {
             tracing::error!(code = "E_STATE", "the started release's manifest is gone");
-            return;
+            let told = Told::NotFetched {
+                reason: Reason::StateLost,
+                retry: Retry::Useless,
+            };
+            return self.start_task(|teller| async move { teller.tell(told).await });
         };
-        let dir = |id: String| self.dir.download_dir(&id);
+        let artifacts = release.artifacts.iter();
         let work = FetchRelease {
-            dirs: release
-                .artifacts
-                .iter()
-                .map(|artifact| dir(artifact.id().to_string()))
+            files: self.storage.files.clone(),
+            dirs: artifacts
+                .map(|artifact| self.storage.download_dir(artifact.id()))
                 .collect(),
             release,
             source: self.source.clone(),
-            inventory: self.inventory.clone(),
-            downgrade: match allow_downgrade {
-                true => Downgrade::Allowed,
-                false => Downgrade::Refused,
-            },
+            inventory: self.storage.inventory.clone(),
+            downgrade: Downgrade::from(allow_downgrade),
         };
         self.start_task(|teller| fetch_release(work, teller));
     }
 
     fn script(&mut self, run: ScriptRun) {
-        let Some(artifact) = self.artifacts.get(usize::from(run.artifact)).cloned() else {
+        let artifact = self.storage.artifacts.get(usize::from(run.artifact));
+        let Some(artifact) = artifact.cloned() else {
             tracing::error!(artifact = run.artifact, "no such artifact");
             return;
         };
         let name = &artifact.manifest.name;
-        let old = self
-            .inventory
-            .find(name)
-            .map(|installed| installed.version.clone());
-        let release = self.release.as_ref();
+        let old = self.storage.inventory.find(name);
+        let release = self.storage.release.as_ref();
         let work = RunScript {
             run,
-            cwd: self.dir.work_dir(name.as_str()),
+            files: self.storage.files.clone(),
+            cwd: self.storage.work_dir(name.as_str()),
+            rollback: self.storage.rollback_path(artifact.manifest.id()),
             device: self.config.device.to_string(),
             release: release
                 .map(|r| format!("{}@{}", r.name, r.version))
                 .unwrap_or_default(),
-            old_version: old.unwrap_or_default(),
+            old_version: old.map(|old| old.version.clone()).unwrap_or_default(),
             artifact,
         };
         self.start_task(|teller| run_script(work, teller));
@@ -143,46 +157,25 @@ impl Agent {
             Err(error) => tracing::error!(%error, program, "cannot run reboot_command"),
         }
     }
+}
 
-    async fn commit_inventory(&mut self) {
-        let Some(release) = self.release.clone() else {
-            return;
-        };
-        let mut inventory = self.inventory.clone();
-        inventory.floor = inventory.floor.max(release.floor);
-        for artifact in &self.artifacts {
-            inventory.put(InstalledArtifact {
-                name: artifact.manifest.name.clone(),
-                version: artifact.manifest.version.clone(),
-                counter: release.counter,
-                artifact: artifact.manifest.id(),
-                provides: artifact.manifest.provides.clone(),
-                dir: artifact.dir.clone(),
-            });
-        }
-        while let Err(error) = inventory.store(self.dir.path()) {
-            self.cannot_write("inventory", &error).await;
-        }
-        self.inventory = inventory;
-        tracing::info!(release = %release.name, version = %release.version, "installed");
-    }
+fn cannot_write(error: &StorageError) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let code = error.code();
+    tracing::error!(code, %error, source, "cannot write; trying again");
+}
 
-    /// Downloads of what is installed and of what is started stay: the way back needs them.
-    fn cleanup(&mut self) {
-        let mut needed: Vec<String> = self
-            .inventory
-            .installed
-            .iter()
-            .map(|installed| installed.artifact.to_string())
-            .collect();
-        if self.machine.is_working() {
-            let started = self.release.iter().flat_map(|release| &release.artifacts);
-            needed.extend(started.map(|artifact| artifact.id().to_string()));
-        } else {
-            self.dir.remove(Kept::Release);
-            self.release = None;
-            self.artifacts.clear();
+fn warn(refusal: HeadRefusal) {
+    let code = refusal.code();
+    match refusal {
+        HeadRefusal::Stale => {
+            tracing::warn!(code, "the group's head has expired: nothing new starts");
         }
-        self.dir.clean_downloads(&needed);
+        HeadRefusal::Replayed => {
+            tracing::warn!(
+                code,
+                "an older head came back: it may be a replay by an attacker"
+            );
+        }
     }
 }

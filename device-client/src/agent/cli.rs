@@ -3,10 +3,12 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{AgentConfig, ConfigError};
+use super::files::SystemFiles;
 use super::inventory::Inventory;
 use super::journal::{Found, TwoSlots};
 use super::log::StderrLog;
@@ -101,11 +103,16 @@ fn fail(error: &dyn Error, code: u8) -> u8 {
 }
 
 fn status(config: &AgentConfig) -> u8 {
-    let inventory = match Inventory::load(&config.state_dir) {
+    let inventory = match Inventory::load(&SystemFiles, &config.state_dir) {
         Ok(inventory) => inventory,
         Err(error) => return fail(&error, ERROR),
     };
-    let ring = TwoSlots::<Ring>::open(&config.state_dir, "outcomes", RING_BYTES_MAX);
+    let ring = TwoSlots::<Ring>::open(
+        Arc::new(SystemFiles),
+        &config.state_dir,
+        "outcomes",
+        RING_BYTES_MAX,
+    );
     let ring = match ring {
         Ok((_, Found::Content(ring))) => ring,
         Ok((_, Found::Nothing | Found::Lost)) => Ring::default(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hoist_protocol::envelope::PrivateKey;
 
-use super::files::{PRIVATE_FILE, create_private_dir, no_follow, write_atomic};
+use super::files::{PRIVATE_FILE, SystemFiles, create_private_dir, no_follow, write_atomic};
 
 /// File name of the key's 32-byte seed in the state directory.
 pub const KEY_FILE: &str = "device.key";
@@ -85,9 +85,11 @@ fn create_key(path: &Path) -> Result<PrivateKey, IdentityError> {
     getrandom::fill(&mut seed).map_err(|error| IdentityError::Randomness {
         detail: error.to_string(),
     })?;
-    write_atomic(path, &seed, PRIVATE_FILE).map_err(|source| IdentityError::File {
-        path: path.to_path_buf(),
-        source,
+    write_atomic(&SystemFiles, path, &seed, PRIVATE_FILE).map_err(|source| {
+        IdentityError::File {
+            path: path.to_path_buf(),
+            source,
+        }
     })?;
     Ok(PrivateKey::from_seed(&seed))
 }
@@ -122,7 +124,13 @@ mod tests {
     #[test]
     fn a_damaged_key_is_refused_and_kept() {
         let dir = tempfile::tempdir().unwrap();
-        write_atomic(&dir.path().join(KEY_FILE), b"short", PRIVATE_FILE).unwrap();
+        write_atomic(
+            &SystemFiles,
+            &dir.path().join(KEY_FILE),
+            b"short",
+            PRIVATE_FILE,
+        )
+        .unwrap();
         assert!(matches!(
             load_or_create_key(dir.path()),
             Err(IdentityError::Malformed { .. })

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::mqtt::{Carries, Incoming};
 use super::preflight::Downgrade;
-use super::runner::{Agent, Candidate};
-use super::state_dir::Kept;
+use super::runner::Agent;
+use super::storage::Candidate;
 use super::work::check_release;
 use crate::machine::{Event, InfoExtent, Verdict};
 
@@ -24,23 +24,22 @@ use crate::machine::{Event, InfoExtent, Verdict};
 const FIRST_ROOT: u32 = 1;
 
 impl Agent {
-    pub(super) async fn incoming(&mut self, incoming: Incoming) {
+    pub(super) fn incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Connected => self.begin(),
-            Incoming::Message { topic, payload } => self.message(&topic, &payload).await,
+            Incoming::Message { topic, payload } => self.message(&topic, &payload),
             Incoming::StatusAcknowledged { ended } => {
-                self.handle(Event::Acknowledged { ended }).await;
+                self.handle(Event::Acknowledged { ended });
                 self.status_in_flight = false;
                 self.send_waiting_status();
             }
             Incoming::Refused => {
                 tracing::error!("the broker refuses a subscription this device needs");
             }
-            Incoming::Lost { reason } => return self.disconnected(&reason).await,
+            Incoming::Lost { reason } => return self.disconnected(&reason),
         }
         if matches!(self.session, Some(ref session) if session.is_stuck()) {
-            self.disconnected("the connection takes nothing any more")
-                .await;
+            self.disconnected("the connection takes nothing any more");
         }
     }
 
@@ -57,7 +56,7 @@ impl Agent {
     }
 
     fn join(&mut self) {
-        if self.own_status_wanted {
+        if self.machine.wants_own_status() {
             self.subscribe(&Topic::Status(self.config.device.clone()));
         }
         self.subscribe(&Topic::DeviceHead(self.config.device.clone()));
@@ -66,7 +65,7 @@ impl Agent {
         debug_assert!(actions.is_empty(), "a new session waits for its head");
     }
 
-    async fn message(&mut self, topic: &str, payload: &[u8]) {
+    fn message(&mut self, topic: &str, payload: &[u8]) {
         // An empty payload only says that a retained message was removed.
         if payload.is_empty() {
             return;
@@ -74,17 +73,17 @@ impl Agent {
         let done = match self.topics.parse(topic) {
             Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
             Ok(Topic::DeviceHead(device)) if device == self.config.device => {
-                self.device_head(topic, payload).await
+                self.device_head(topic, payload)
             }
             Ok(Topic::GroupHead(group)) if Some(&group) == self.group.as_ref() => {
-                self.group_head(topic, payload).await
+                self.group_head(topic, payload)
             }
             Ok(Topic::Release(release)) => {
-                self.manifest(release, payload).await;
+                self.manifest(release, payload);
                 Ok(())
             }
             Ok(Topic::Status(device)) if device == self.config.device => {
-                self.own_status(topic, payload).await
+                self.own_status(topic, payload)
             }
             _ => Ok(()),
         };
@@ -109,7 +108,7 @@ impl Agent {
             tracing::error!("the pinned root document is for another namespace");
             return Ok(());
         }
-        if let Err(error) = self.dir.write(Kept::Root, payload) {
+        if let Err(error) = self.storage.keep_root(payload) {
             tracing::warn!(%error, "the root document cannot be kept");
         }
         self.root = Some(root);
@@ -118,32 +117,32 @@ impl Agent {
         Ok(())
     }
 
-    async fn device_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+    fn device_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
-        if std::mem::take(&mut self.own_status_wanted) {
+        if self.machine.wants_own_status() {
             self.unsubscribe(&Topic::Status(self.config.device.clone()));
         }
         self.announce_at = None;
-        self.time_floor_ms = self.time_floor_ms.max(head.generation.0);
-        self.head = payload.to_vec();
-        self.handle(Event::DeviceHead(head)).await;
+        self.clock.signed(head.generation.0);
+        self.storage.head = payload.to_vec();
+        self.handle(Event::DeviceHead(head));
         Ok(())
     }
 
-    async fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+    fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)?.message;
-        self.time_floor_ms = self.time_floor_ms.max(head.generation.0);
+        self.clock.signed(head.generation.0);
         self.source = head
             .source
             .clone()
             .or_else(|| self.config.artifacts.clone());
-        self.handle(Event::GroupHead(head)).await;
+        self.handle(Event::GroupHead(head));
         Ok(())
     }
 
-    async fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
+    fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
         let Some(notice) = self.wanted.take_if(|notice| notice.release == release) else {
             return;
         };
@@ -151,16 +150,12 @@ impl Agent {
         let keys = self.keys(KeyRole::Release);
         let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
-                let downgrade = match notice.policy.allow_downgrade {
-                    true => Downgrade::Allowed,
-                    false => Downgrade::Refused,
-                };
-                let verdict =
-                    check_release(&self.config, &self.inventory, &opened.message, downgrade);
-                let sealed = payload.to_vec();
-                self.candidate = Some(Candidate {
+                let downgrade = Downgrade::from(notice.policy.allow_downgrade);
+                let inventory = &self.storage.inventory;
+                let verdict = check_release(&self.config, inventory, &opened.message, downgrade);
+                self.storage.candidate = Some(Candidate {
                     id: release,
-                    sealed,
+                    bytes: payload.to_vec(),
                     release: opened.message,
                 });
                 verdict
@@ -172,11 +167,11 @@ impl Agent {
                 Verdict::Refused(Reason::BadSignature)
             }
         };
-        self.handle(Event::Manifest { release, verdict }).await;
+        self.handle(Event::Manifest { release, verdict });
     }
 
-    async fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
-        if !std::mem::take(&mut self.own_status_wanted) {
+    fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+        if !self.machine.wants_own_status() {
             return Ok(());
         }
         self.unsubscribe(&Topic::Status(self.config.device.clone()));
@@ -185,7 +180,7 @@ impl Agent {
         if received.verify(&self.key.public(), topic).is_err() {
             status.outcomes.clear();
         }
-        self.handle(Event::OwnStatus(status)).await;
+        self.handle(Event::OwnStatus(status));
         Ok(())
     }
 
@@ -248,20 +243,25 @@ impl Agent {
     pub(super) fn publish_info(&mut self, extent: InfoExtent) {
         let pinned = self.machine.own_head().and_then(|head| head.public_key);
         let own = self.key.public();
-        let installed = self.inventory.installed.iter().map(|installed| Installed {
-            name: installed.name.clone(),
-            version: installed.version.clone(),
-            counter: installed.counter,
-        });
+        let installed = self
+            .storage
+            .inventory
+            .installed
+            .iter()
+            .map(|installed| Installed {
+                name: installed.name.clone(),
+                version: installed.version.clone(),
+                counter: installed.counter,
+            });
         let full = extent == InfoExtent::Full;
         let info = DeviceInfo {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             device_type: self.config.device_type.clone(),
             attributes: self.config.attributes.clone().into_iter().collect(),
             inventory: installed.collect(),
-            floor: self.inventory.floor,
+            floor: self.storage.inventory.floor,
             public_key: (pinned != Some(own)).then_some(own),
-            stored_head: (full && !self.head.is_empty()).then(|| self.head.clone()),
+            stored_head: (full && !self.storage.head.is_empty()).then(|| self.storage.head.clone()),
         };
         let payload = encode(&info);
         if !self.connected || (!full && self.info.as_ref() == Some(&payload)) {

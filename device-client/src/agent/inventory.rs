@@ -1,14 +1,13 @@
 //! What is installed and confirmed on this device: `inventory.toml`. Replaced as a whole,
 //! so a power cut leaves the old inventory or the new one.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::id::{ArtifactId, Name};
 use serde::{Deserialize, Serialize};
 
-use super::files::{PRIVATE_FILE, write_atomic};
+use super::files::{Files, PRIVATE_FILE, read_optional, write_atomic};
 use super::strict_toml::{TomlError, parse};
 
 /// File name in the state directory.
@@ -38,6 +37,19 @@ pub struct InstalledArtifact {
     pub provides: Vec<(String, String)>,
     /// Where its payload and scripts are kept; may be gone.
     pub dir: PathBuf,
+    /// Whether it is known to be whole.
+    pub condition: Condition,
+}
+
+/// Whether what is installed is known to be whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Installed and verified, and nothing has touched it since.
+    #[default]
+    Confirmed,
+    /// A failed way back, or a lost journal: it never counts as already there (S12).
+    InDoubt,
 }
 
 /// Why there is no inventory.
@@ -75,8 +87,17 @@ struct RawArtifact {
     id: String,
     provides: Vec<(String, String)>,
     dir: PathBuf,
+    // Only written when it says something: an agent that does not know it reads the rest.
+    #[serde(default, skip_serializing_if = "is_confirmed")]
+    condition: Condition,
 }
 
+fn is_confirmed(condition: &Condition) -> bool {
+    *condition == Condition::Confirmed
+}
+
+/// Far more than the largest inventory.
+const INVENTORY_BYTES_MAX: u64 = 256 * 1024;
 /// Version of the file's format.
 const FORMAT: u8 = 1;
 
@@ -87,6 +108,14 @@ impl Inventory {
         self.installed
             .iter()
             .find(|installed| installed.name == *name)
+    }
+
+    /// Whether this very artifact is installed, verified and untouched since (S12).
+    #[must_use]
+    pub fn has(&self, artifact: ArtifactId) -> bool {
+        self.installed.iter().any(|installed| {
+            installed.artifact == artifact && installed.condition == Condition::Confirmed
+        })
     }
 
     /// Puts an artifact in the place of the one of its name.
@@ -101,11 +130,11 @@ impl Inventory {
     ///
     /// # Errors
     /// [`InventoryError`]; a damaged file is never taken for an empty inventory.
-    pub fn load(state_dir: &Path) -> Result<Self, InventoryError> {
+    pub fn load(files: &dyn Files, state_dir: &Path) -> Result<Self, InventoryError> {
         let path = state_dir.join(INVENTORY_FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+        let text = match read_optional(files, &path, INVENTORY_BYTES_MAX) {
+            Ok(None) => return Ok(Self::default()),
+            Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(source) => return Err(InventoryError::File { path, source }),
         };
         let raw: RawInventory = parse(&path, &text)?;
@@ -138,6 +167,7 @@ impl Inventory {
                 artifact,
                 provides: raw.provides,
                 dir: raw.dir,
+                condition: raw.condition,
             });
         }
         Ok(inventory)
@@ -147,7 +177,7 @@ impl Inventory {
     ///
     /// # Errors
     /// [`InventoryError::File`]; the old inventory is then still there.
-    pub fn store(&self, state_dir: &Path) -> Result<(), InventoryError> {
+    pub fn store(&self, files: &dyn Files, state_dir: &Path) -> Result<(), InventoryError> {
         let path = state_dir.join(INVENTORY_FILE);
         let artifact = self.installed.iter().map(|installed| RawArtifact {
             name: installed.name.clone(),
@@ -156,6 +186,7 @@ impl Inventory {
             id: installed.artifact.to_string(),
             provides: installed.provides.clone(),
             dir: installed.dir.clone(),
+            condition: installed.condition,
         });
         let raw = RawInventory {
             format: FORMAT,
@@ -167,18 +198,23 @@ impl Inventory {
             source,
         };
         let text = toml::to_string(&raw).map_err(|error| failed(io::Error::other(error)))?;
-        write_atomic(&path, text.as_bytes(), PRIVATE_FILE).map_err(failed)
+        write_atomic(files, &path, text.as_bytes(), PRIVATE_FILE).map_err(failed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::files::SystemFiles;
+    use std::fs;
 
     #[test]
     fn an_inventory_is_read_back_as_stored_and_a_damaged_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Inventory::load(dir.path()).unwrap(), Inventory::default());
+        assert_eq!(
+            Inventory::load(&SystemFiles, dir.path()).unwrap(),
+            Inventory::default()
+        );
         let mut inventory = Inventory {
             floor: 3,
             installed: Vec::new(),
@@ -190,10 +226,14 @@ mod tests {
             artifact: ArtifactId([7; 16]),
             provides: vec![("app".into(), "1.0.0".into())],
             dir: "/state/download/x".into(),
+            condition: Condition::Confirmed,
         });
-        inventory.store(dir.path()).unwrap();
-        assert_eq!(Inventory::load(dir.path()).unwrap(), inventory);
+        inventory.store(&SystemFiles, dir.path()).unwrap();
+        assert_eq!(
+            Inventory::load(&SystemFiles, dir.path()).unwrap(),
+            inventory
+        );
         fs::write(dir.path().join(INVENTORY_FILE), "format = 1\nflor = 3\n").unwrap();
-        assert!(Inventory::load(dir.path()).is_err());
+        assert!(Inventory::load(&SystemFiles, dir.path()).is_err());
     }
 }

@@ -1,17 +1,13 @@
-//! The two-slot files of the agent: journal and outcome ring. Slots are written in turn
-//! and synced, so a power cut tears at most the one that is not needed.
+//! The two-slot files of the agent: journal and outcome ring. Slots are written in turn,
+//! in place, and synced, so a power cut tears at most the one that is not needed.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use super::files::{PRIVATE_FILE, no_follow, sync_dir};
-use crate::record::{SlotError, read_slot, write_slot};
+use super::files::{Files, PRIVATE_FILE, read_optional};
+use crate::record::{Slot, SlotError, read_slot, write_slot};
 
 /// Why a two-slot file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +22,12 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A newer agent wrote it: this one must not guess.
-    #[error("{} is of format {version}, newer than this agent: run the newer agent", path.display())]
+    #[error("{} is of format {format}, newer than this agent: run the newer agent", path.display())]
     Newer {
         /// The slot.
         path: PathBuf,
         /// Its format.
-        version: u8,
+        format: u8,
     },
     /// More than a slot may hold.
     #[error("{} would need {bytes} bytes, at most {limit} are allowed", path.display())]
@@ -56,120 +52,27 @@ pub enum Found<T> {
     Lost,
 }
 
-/// The few operations of a file system that slots need, so that the power can be cut
-/// between any two of them. What is not synced may be lost.
-pub trait SlotFiles {
-    /// A written file that is not synced yet.
-    type Written;
-
-    /// At most `bytes_max` + 1 bytes of a file; nothing if it does not exist.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    fn read(&self, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>>;
-
-    /// Whether the file exists.
-    fn exists(&self, path: &Path) -> bool;
-
-    /// Writes a file in the place of its old content.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<Self::Written>;
-
-    /// Makes what was written durable.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    fn sync(&self, written: Self::Written) -> io::Result<()>;
-
-    /// Makes the entries of a folder durable.
-    ///
-    /// # Errors
-    /// Whatever the file system says.
-    fn sync_dir(&self, path: &Path) -> io::Result<()>;
-}
-
-/// The system's own files.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemFiles;
-
-impl SlotFiles for SystemFiles {
-    type Written = File;
-
-    fn read(&self, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(no_follow())
-            .open(path);
-        let file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?,
-        };
-        let mut bytes = Vec::new();
-        // One byte too many makes the checksum fail.
-        file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        path.exists()
-    }
-
-    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<File> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(PRIVATE_FILE)
-            .custom_flags(no_follow())
-            .open(path)?;
-        file.write_all(bytes)?;
-        Ok(file)
-    }
-
-    fn sync(&self, written: File) -> io::Result<()> {
-        written.sync_all()
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        sync_dir(path)
-    }
-}
-
 /// Two files, written alternately.
 #[derive(Debug)]
-pub struct TwoSlots<T, F = SystemFiles> {
-    files: F,
+pub struct TwoSlots<T> {
+    files: Arc<dyn Files>,
     paths: [PathBuf; 2],
     bytes_max: usize,
     sequence: u64,
     /// Which slot the next write replaces.
     next: usize,
+    /// Slots whose entry in the folder is known to be durable.
+    entered: [bool; 2],
     content: PhantomData<T>,
 }
 
-impl<T: Serialize + DeserializeOwned> TwoSlots<T> {
-    /// [`TwoSlots::open_in`] the system's files.
-    ///
-    /// # Errors
-    /// [`JournalError`]; damage is not an error but [`Found::Lost`].
-    pub fn open(
-        dir: &Path,
-        name: &str,
-        bytes_max: usize,
-    ) -> Result<(Self, Found<T>), JournalError> {
-        Self::open_in(SystemFiles, dir, name, bytes_max)
-    }
-}
-
-impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
+impl<T: Slot> TwoSlots<T> {
     /// Opens `<dir>/<name>.0` and `.1`, whose slots have at most `bytes_max` bytes.
     ///
     /// # Errors
     /// [`JournalError`]; damage is not an error but [`Found::Lost`].
-    pub fn open_in(
-        files: F,
+    pub fn open(
+        files: Arc<dyn Files>,
         dir: &Path,
         name: &str,
         bytes_max: usize,
@@ -178,13 +81,13 @@ impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
         let mut newest: Option<(u64, T, usize)> = None;
         let mut damaged = 0;
         for (slot, path) in paths.iter().enumerate() {
-            let bytes = files
-                .read(path, bytes_max)
-                .map_err(|source| JournalError::File {
-                    path: path.clone(),
-                    source,
-                })?;
-            match read_slot(&bytes) {
+            // One byte too many makes the checksum fail.
+            let read = read_optional(files.as_ref(), path, bytes_max as u64 + 1);
+            let bytes = read.map_err(|source| JournalError::File {
+                path: path.clone(),
+                source,
+            })?;
+            match read_slot(&bytes.unwrap_or_default()) {
                 Ok((sequence, content)) => {
                     if newest.as_ref().is_none_or(|(best, ..)| sequence > *best) {
                         newest = Some((sequence, content, slot));
@@ -192,10 +95,10 @@ impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
                 }
                 Err(SlotError::Empty) => {}
                 Err(SlotError::Damaged) => damaged += 1,
-                Err(SlotError::Newer { version }) => {
+                Err(SlotError::Newer { format }) => {
                     return Err(JournalError::Newer {
                         path: path.clone(),
-                        version,
+                        format,
                     });
                 }
             }
@@ -206,6 +109,7 @@ impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
             bytes_max,
             sequence: 0,
             next: 0,
+            entered: [false; 2],
             content: PhantomData,
         };
         let found = match newest {
@@ -235,33 +139,51 @@ impl<T: Serialize + DeserializeOwned, F: SlotFiles> TwoSlots<T, F> {
                 limit: self.bytes_max,
             });
         }
-        replace(&self.files, path, &bytes).map_err(|source| JournalError::File {
+        let written = self.replace(path, &bytes);
+        written.map_err(|source| JournalError::File {
             path: path.clone(),
             source,
         })?;
+        self.entered[self.next] = true;
         self.sequence += 1;
         self.next = 1 - self.next;
         Ok(())
     }
-}
 
-fn replace<F: SlotFiles>(files: &F, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let is_new = !files.exists(path);
-    let written = files.overwrite(path, bytes)?;
-    files.sync(written)?;
-    match path.parent() {
-        Some(folder) if is_new => files.sync_dir(folder),
-        _ => Ok(()),
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.files.write_at(path, 0, bytes, PRIVATE_FILE)?;
+        self.files.sync(path)?;
+        match path.parent() {
+            Some(folder) if !self.entered[self.next] => self.files.sync_dir(folder),
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::files::SystemFiles;
     use std::fs;
 
+    impl Slot for u64 {
+        const NEWEST: u8 = 1;
+
+        fn format(&self) -> u8 {
+            1
+        }
+
+        fn encode(&self) -> Vec<u8> {
+            self.to_le_bytes().to_vec()
+        }
+
+        fn decode(_format: u8, bytes: &[u8]) -> Option<Self> {
+            Some(Self::from_le_bytes(bytes.try_into().ok()?))
+        }
+    }
+
     fn open(dir: &Path) -> (TwoSlots<u64>, Found<u64>) {
-        TwoSlots::open(dir, "journal", 64).unwrap()
+        TwoSlots::open(Arc::new(SystemFiles), dir, "journal", 64).unwrap()
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod journal;
 pub mod preflight;
 pub mod script;
+pub mod storage;
 pub mod strict_toml;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod hello_tests;
 
 mod act;
 mod cli;
+mod clock;
 mod inbox;
 mod log;
 mod mqtt;

@@ -63,6 +63,16 @@ pub enum Downgrade {
     Refused,
 }
 
+impl From<bool> for Downgrade {
+    fn from(allowed: bool) -> Self {
+        if allowed {
+            Self::Allowed
+        } else {
+            Self::Refused
+        }
+    }
+}
+
 /// The release's counter is not below the confirmed floor, and not below what is
 /// installed of the same names unless the notice allows it.
 ///

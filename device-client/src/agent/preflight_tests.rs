@@ -1,5 +1,5 @@
 use super::*;
-use crate::agent::inventory::InstalledArtifact;
+use crate::agent::inventory::{Condition, InstalledArtifact};
 use hoist_protocol::id::ArtifactId;
 
 fn release(counter: u64) -> ReleaseManifest {
@@ -43,6 +43,7 @@ fn inventory() -> Inventory {
         artifact: ArtifactId([0; 16]),
         provides: Vec::new(),
         dir: "/x".into(),
+        condition: Condition::Confirmed,
     });
     inventory
 }

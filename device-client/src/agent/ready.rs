@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::config::AgentConfig;
-use super::files::{PRIVATE_FILE, write_atomic};
+use super::files::{PRIVATE_FILE, SystemFiles, write_atomic};
 
 /// The ready file; removed when dropped.
 pub(super) struct Ready(PathBuf);
@@ -16,10 +16,21 @@ pub(super) fn write(state_dir: &Path, config: &AgentConfig) -> io::Result<Ready>
         "pid": std::process::id(),
         "device": config.device.as_str(),
     });
-    write_atomic(&path, format!("{content}\n").as_bytes(), PRIVATE_FILE)?;
+    write_atomic(
+        &SystemFiles,
+        &path,
+        format!("{content}\n").as_bytes(),
+        PRIVATE_FILE,
+    )?;
     // Not started by systemd is no error.
     let _alone = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(Ready(path))
+}
+
+/// Tells systemd's watchdog, if there is one, that the loop still turns.
+pub(super) fn still_alive() {
+    // Not started by systemd is no error.
+    let _alone = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
 }
 
 impl Drop for Ready {

@@ -1,17 +1,17 @@
 //! The agent's event loop: it names what happened, lets the machine decide and does what
 //! the machine says, in that order. It decides nothing itself.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use hoist_protocol::codec::{decode_prefix, encode};
+use hoist_protocol::codec::encode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::{DeviceHead, Notice};
-use hoist_protocol::id::{GroupId, ReleaseId, SessionCounter, sha256};
-use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{GroupId, SessionCounter, sha256};
 use hoist_protocol::root::RootDocument;
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::{Topic, Topics};
@@ -19,22 +19,25 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::act::TODO_MAX;
+use super::clock::DeviceClock;
 use super::config::AgentConfig;
-use super::download::Artifact;
+use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
-use super::inventory::{Inventory, InventoryError};
-use super::journal::{Found, JournalError, TwoSlots};
 use super::mqtt::{Incoming, Session};
 use super::ready;
-use super::state_dir::{Kept, StateDir, StateDirError};
+use super::state_dir::{StateDir, StateDirError};
+use super::storage::{Storage, StorageError};
 use super::work::{Teller, Told, plans};
-use crate::machine::{BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
-use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
+use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
 /// How often the `hold` file is looked at.
 const HOLD_CHECK: Duration = Duration::from_secs(5);
+/// How often device time is kept: a device without a clock loses at most this much when
+/// its power goes (W2).
+const SAVE_TIME: Duration = Duration::from_secs(3_600);
 /// How long the own head is awaited before the device announces itself (W4).
 pub(super) const ANNOUNCE_AFTER: Duration = Duration::from_secs(5);
 /// Reconnecting waits at most 2^5 seconds: a broker that comes back finds its fleet soon.
@@ -51,12 +54,9 @@ pub enum AgentError {
     /// There is no device key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// Journal or ring cannot be used.
+    /// What is kept there cannot be used.
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The inventory cannot be used.
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
+    Storage(#[from] StorageError),
     /// The boot id cannot be read.
     #[error("cannot read the boot id from {}", path.display())]
     BootId {
@@ -96,13 +96,6 @@ pub async fn run(
     Ok(())
 }
 
-/// A manifest that was checked, until the machine starts it.
-pub(super) struct Candidate {
-    pub(super) id: ReleaseId,
-    pub(super) sealed: Vec<u8>,
-    pub(super) release: ReleaseManifest,
-}
-
 /// Everything around the machine.
 pub(super) struct Agent {
     pub(super) config: AgentConfig,
@@ -110,27 +103,23 @@ pub(super) struct Agent {
     pub(super) dir: StateDir,
     pub(super) key: PrivateKey,
     pub(super) machine: Machine,
-    pub(super) journal: TwoSlots<Record>,
-    pub(super) outcomes: TwoSlots<Ring>,
-    pub(super) inventory: Inventory,
+    pub(super) storage: Storage,
+    pub(super) clock: DeviceClock,
     pub(super) root: Option<RootDocument>,
     pub(super) session: Option<Session>,
     pub(super) connected: bool,
     pub(super) counter: SessionCounter,
     pub(super) group: Option<GroupId>,
     pub(super) source: Option<String>,
-    /// The last DeviceHead as received.
-    pub(super) head: Vec<u8>,
     pub(super) wanted: Option<Notice>,
-    pub(super) candidate: Option<Candidate>,
-    pub(super) release: Option<Arc<ReleaseManifest>>,
-    pub(super) artifacts: Vec<Artifact>,
-    pub(super) own_status_wanted: bool,
+    /// What the machine said that is not done yet: a write of it failed.
+    pub(super) todo: VecDeque<Action>,
+    pub(super) write_again_at: Option<Instant>,
     pub(super) waiting_status: Option<DeviceStatus>,
     pub(super) status_in_flight: bool,
     pub(super) info: Option<Vec<u8>>,
     pub(super) announce_at: Option<Instant>,
-    pub(super) time_floor_ms: u64,
+    save_time_at: Instant,
     task: Option<JoinHandle<()>>,
     task_number: u64,
     sender: mpsc::Sender<(u64, Told)>,
@@ -146,6 +135,8 @@ enum Woke {
     Timer,
     Connect,
     Announce,
+    WriteAgain,
+    SaveTime,
     HoldCheck,
 }
 
@@ -153,39 +144,30 @@ impl Agent {
     fn open(config: AgentConfig) -> Result<Self, AgentError> {
         let dir = StateDir::open(&config.state_dir)?;
         let key = load_or_create_key(dir.path())?;
-        let (journal, record) = TwoSlots::open(dir.path(), "journal", RECORD_BYTES_MAX)?;
-        let (outcomes, ring) = TwoSlots::open(dir.path(), "outcomes", RING_BYTES_MAX)?;
-        let inventory = Inventory::load(dir.path())?;
+        let (storage, restored) = Storage::open(Arc::new(SystemFiles), dir.path())?;
         let boot = std::fs::read(&config.boot_id_file).map_err(|source| AgentError::BootId {
             path: config.boot_id_file.clone(),
             source,
         })?;
-        if record == Found::Lost || ring == Found::Lost {
+        if restored.lost {
             tracing::error!(
                 code = "E_STATE",
                 "journal damaged; asking the broker for the last status"
             );
         }
-        let record = content(record);
-        let head = dir.read(Kept::Head).unwrap_or_default();
-        let root = dir
-            .read(Kept::Root)
+        let root = storage
+            .root()
             .and_then(|sealed| RootDocument::open_pinned(&sealed, &config.root_sha256).ok());
-        let own_status_wanted = record.is_none();
+        let record = restored.record;
+        let clock = DeviceClock::new(record.as_ref().map_or(0, |record| record.time_ms));
         let machine = Machine::new(Setup {
             device: config.device.clone(),
             boot: boot_id(&boot),
             record,
-            ring: content(ring).unwrap_or_default(),
-            // Our own private file; it was verified before it was kept.
-            device_head: decode_prefix::<DeviceHead>(&head)
-                .ok()
-                .map(|(head, _)| head),
-        });
-        let release = dir.read(Kept::Release).and_then(|sealed| {
-            decode_prefix::<ReleaseManifest>(&sealed)
-                .ok()
-                .map(|(m, _)| m)
+            ring: restored.ring,
+            lost: restored.lost,
+            device_head: restored.device_head,
+            kept_release: restored.release,
         });
         let (sender, told) = mpsc::channel(TOLD_MAX);
         Ok(Self {
@@ -195,25 +177,21 @@ impl Agent {
             dir,
             key,
             machine,
-            journal,
-            outcomes,
-            inventory,
+            storage,
+            clock,
             root,
             session: None,
             connected: false,
             counter: SessionCounter(0),
             group: None,
-            head,
             wanted: None,
-            candidate: None,
-            release: release.map(Arc::new),
-            artifacts: Vec::new(),
-            own_status_wanted,
+            todo: VecDeque::new(),
+            write_again_at: None,
             waiting_status: None,
             status_in_flight: false,
             info: None,
             announce_at: None,
-            time_floor_ms: 0,
+            save_time_at: Instant::now() + SAVE_TIME,
             task: None,
             task_number: 0,
             sender,
@@ -224,18 +202,21 @@ impl Agent {
     }
 
     async fn serve(&mut self) {
-        self.handle(Event::Started).await;
+        self.handle(Event::Started);
         loop {
             let woke = self.wait().await;
-            self.look_at_hold().await;
+            self.look_at_hold();
             match woke {
-                Woke::Mqtt(incoming) => self.incoming(incoming).await,
-                Woke::Told(task, told) if task == self.task_number => self.told(told).await,
+                Woke::Mqtt(incoming) => self.incoming(incoming),
+                Woke::Told(task, told) if task == self.task_number => self.told(told),
                 Woke::Told(..) | Woke::HoldCheck => {}
-                Woke::Timer => self.handle(Event::Timer).await,
-                Woke::Connect => self.connect().await,
+                Woke::Timer => self.handle(Event::Timer),
+                Woke::Connect => self.connect(),
                 Woke::Announce => self.announce(),
+                Woke::WriteAgain => self.write_again(),
+                Woke::SaveTime => self.save_time(),
             }
+            ready::still_alive();
         }
     }
 
@@ -244,53 +225,64 @@ impl Agent {
             let wait = at.saturating_sub(self.now().unix_ms);
             Instant::now() + Duration::from_millis(wait)
         });
-        let connect = self.session.is_none().then_some(self.connect_at);
+        // A session's number must be durable, and nothing may wait without end.
+        let is_idle = self.session.is_none() && self.todo.is_empty();
+        let connect = is_idle.then_some(self.connect_at);
+        let may_hear = self.todo.len() < TODO_MAX;
         tokio::select! {
-            incoming = incoming(&mut self.session) => Woke::Mqtt(incoming),
+            incoming = incoming(&mut self.session), if may_hear => Woke::Mqtt(incoming),
             Some((task, told)) = self.told.recv() => Woke::Told(task, told),
             () = at(timer) => Woke::Timer,
             () = at(connect) => Woke::Connect,
             () = at(self.announce_at) => Woke::Announce,
+            () = at(self.write_again_at) => Woke::WriteAgain,
+            () = sleep_until(self.save_time_at) => Woke::SaveTime,
             () = sleep(HOLD_CHECK) => Woke::HoldCheck,
         }
     }
 
-    async fn look_at_hold(&mut self) {
+    fn look_at_hold(&mut self) {
         let starts = if self.dir.is_held() {
             Starts::Vetoed
         } else {
             Starts::Allowed
         };
         let actions = self.machine.set_starts(starts);
-        self.act(actions).await;
+        self.act(actions);
     }
 
     /// Lets the machine decide, and does what it says.
-    pub(super) async fn handle(&mut self, event: Event) {
+    pub(super) fn handle(&mut self, event: Event) {
         let now = self.now();
         let actions = self.machine.handle(event, now);
-        self.act(actions).await;
+        self.act(actions);
     }
 
-    async fn told(&mut self, told: Told) {
+    fn told(&mut self, told: Told) {
         let event = match told {
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
             Told::Fetched { artifacts, verdict } => {
-                self.artifacts = artifacts;
+                self.storage.artifacts = artifacts;
                 Event::Downloaded {
-                    plans: plans(&self.artifacts),
+                    plans: plans(&self.storage.artifacts),
                     verdict,
                 }
             }
         };
-        self.handle(event).await;
+        self.handle(event);
     }
 
-    async fn connect(&mut self) {
+    fn save_time(&mut self) {
+        self.save_time_at = Instant::now() + SAVE_TIME;
+        let actions = self.machine.save_time(self.now());
+        self.act(actions);
+    }
+
+    fn connect(&mut self) {
         let (counter, actions) = self.machine.begin_session();
-        self.act(actions).await;
+        self.act(actions);
         self.counter = counter;
         let topic = self
             .topics
@@ -303,7 +295,7 @@ impl Agent {
     }
 
     /// The connection is gone: nothing of it is used again, and a new one comes later.
-    pub(super) async fn disconnected(&mut self, reason: &str) {
+    pub(super) fn disconnected(&mut self, reason: &str) {
         self.failures = if self.connected {
             0
         } else {
@@ -319,7 +311,7 @@ impl Agent {
         let wait = Duration::from_millis(backoff_ms(doublings, self.now().random));
         tracing::warn!(reason, retry_ms = wait.as_millis(), "not connected");
         self.connect_at = Instant::now() + wait;
-        self.handle(Event::Disconnected).await;
+        self.handle(Event::Disconnected);
     }
 
     /// Starts a task in the place of the one before.
@@ -352,17 +344,12 @@ impl Agent {
         }
     }
 
-    /// Device time: never before the newest signed time seen (W2).
     pub(super) fn now(&self) -> Now {
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let clock_ms = u64::try_from(clock.as_millis()).unwrap_or(u64::MAX);
         let mut random = [0; 8];
         // Only jitter depends on it.
         let _fixed = getrandom::fill(&mut random);
         Now {
-            unix_ms: clock_ms.max(self.time_floor_ms),
+            unix_ms: self.clock.now_ms(),
             random: u64::from_le_bytes(random),
         }
     }
@@ -385,13 +372,6 @@ async fn incoming(session: &mut Option<Session>) -> Incoming {
     match session {
         Some(session) => session.next().await,
         None => std::future::pending().await,
-    }
-}
-
-fn content<T>(found: Found<T>) -> Option<T> {
-    match found {
-        Found::Content(content) => Some(content),
-        Found::Nothing | Found::Lost => None,
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use super::super::bundle::{PackedRelease, read_release_dir};
 use super::super::config::{Broker, Token};
 use super::*;
+use crate::agent::inventory::Inventory;
 
 type Retained = BTreeMap<String, Vec<u8>>;
 
@@ -223,7 +224,7 @@ async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signe
     );
     assert!(state.join("work/hello/greeting.txt").exists());
     assert!(
-        Inventory::load(&state)
+        Inventory::load(&SystemFiles, &state)
             .unwrap()
             .find(&"hello".parse().unwrap())
             .is_some()

@@ -1,14 +1,11 @@
-//! The agent's state directory: who owns it, and the small files the runner keeps there.
+//! Who owns the agent's state directory; what is in it is [`super::storage`]'s.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{PRIVATE_FILE, create_private_dir, no_follow, write_atomic};
-
-/// Far more than any of the kept messages.
-const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
+use super::files::{PRIVATE_FILE, create_private_dir, no_follow};
 
 /// The state directory while this agent owns it.
 #[derive(Debug)]
@@ -16,27 +13,6 @@ pub(super) struct StateDir {
     path: PathBuf,
     /// Held for as long as we run.
     _lock: File,
-}
-
-/// A message kept as received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// The pinned root document.
-    Root,
-    /// The device's own head.
-    Head,
-    /// The manifest of the started release.
-    Release,
-}
-
-impl Kept {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Root => "root.bin",
-            Self::Head => "head",
-            Self::Release => "release",
-        }
-    }
 }
 
 /// Why a state directory cannot be used.
@@ -69,10 +45,6 @@ impl StateDir {
             source,
         };
         create_private_dir(path).map_err(|error| failed(path, error))?;
-        for folder in ["download", "work"] {
-            let folder = path.join(folder);
-            create_private_dir(&folder).map_err(|error| failed(&folder, error))?;
-        }
         let lock_path = path.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -106,46 +78,8 @@ impl StateDir {
         &self.path
     }
 
+    /// Whether the `hold` file vetoes new starts.
     pub(super) fn is_held(&self) -> bool {
         self.path.join("hold").exists()
-    }
-
-    pub(super) fn read(&self, kept: Kept) -> Option<Vec<u8>> {
-        let file = File::open(self.path.join(kept.name())).ok()?;
-        let mut bytes = Vec::new();
-        file.take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
-    }
-
-    pub(super) fn write(&self, kept: Kept, bytes: &[u8]) -> io::Result<()> {
-        write_atomic(&self.path.join(kept.name()), bytes, PRIVATE_FILE)
-    }
-
-    pub(super) fn remove(&self, kept: Kept) {
-        // Absent is what we want; a leftover is replaced next time.
-        let _gone = fs::remove_file(self.path.join(kept.name()));
-    }
-
-    pub(super) fn download_dir(&self, artifact: &str) -> PathBuf {
-        self.path.join("download").join(artifact)
-    }
-
-    /// The working directory of an artifact's scripts; it stays from release to release.
-    pub(super) fn work_dir(&self, artifact: &str) -> PathBuf {
-        self.path.join("work").join(artifact)
-    }
-
-    /// Removes downloads that are not in `needed`.
-    pub(super) fn clean_downloads(&self, needed: &[String]) {
-        let Ok(entries) = fs::read_dir(self.path.join("download")) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if needed.iter().all(|needed| name != needed.as_str()) {
-                // Removed with the next release otherwise.
-                let _left = fs::remove_dir_all(entry.path());
-            }
-        }
     }
 }

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 
 use super::config::AgentConfig;
 use super::download::{self, Artifact, Fetch, Limits};
-use super::files::create_private_dir;
+use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
 use super::preflight::{self, Downgrade, Refusal};
 use super::script::{self, ScriptCall};
+use super::storage::prepare_install;
 use crate::machine::{ArtifactPlan, BootReason, Retry, ScriptPlan, ScriptRun, Verdict};
 
 /// After TERM, before KILL: enough to close files.
@@ -47,7 +48,7 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    async fn tell(&self, told: Told) {
+    pub(super) async fn tell(&self, told: Told) {
         // Nobody listens any more when the agent ends.
         let _unheard = self.sender.send((self.task, told)).await;
     }
@@ -61,19 +62,20 @@ pub(super) fn check_release(
     downgrade: Downgrade,
 ) -> Verdict {
     let attribute = |name: &str| config.attributes.get(name).map(String::as_str);
-    let has = |id| {
-        inventory
-            .installed
-            .iter()
-            .any(|installed| installed.artifact == id)
-    };
     let size = release.artifacts.iter().map(|artifact| artifact.size);
     let needed = size.fold(0, u64::saturating_add);
     let checked = preflight::compatible(&config.device_type, attribute, release)
         .and_then(|()| preflight::counters(release, &[], inventory, downgrade));
     match checked {
         Err(refusal) => refused(&refusal),
-        Ok(()) if release.artifacts.iter().all(|artifact| has(artifact.id())) => Verdict::Already,
+        Ok(())
+            if release
+                .artifacts
+                .iter()
+                .all(|artifact| inventory.has(artifact.id())) =>
+        {
+            Verdict::Already
+        }
         Ok(()) => match preflight::space(&config.state_dir, needed) {
             Ok(()) => Verdict::Fits,
             Err(refusal) => refused(&refusal),
@@ -124,6 +126,7 @@ pub(super) fn plans(artifacts: &[Artifact]) -> Arc<[ArtifactPlan]> {
 
 /// A release to fetch.
 pub(super) struct FetchRelease {
+    pub(super) files: Arc<dyn Files>,
     pub(super) release: Arc<ReleaseManifest>,
     pub(super) source: Option<String>,
     /// Folder of each artifact, in release order.
@@ -145,6 +148,7 @@ pub(super) async fn fetch_release(work: FetchRelease, teller: Teller) {
     let mut artifacts = Vec::new();
     for (reference, dir) in release.artifacts.iter().zip(&work.dirs) {
         let fetch = Fetch {
+            files: work.files.clone(),
             artifact: *reference,
             // Without any source only what is on disk can be used.
             source: work
@@ -187,6 +191,9 @@ pub(super) async fn fetch_release(work: FetchRelease, teller: Teller) {
 /// One script with what it gets to know.
 pub(super) struct RunScript {
     pub(super) run: ScriptRun,
+    pub(super) files: Arc<dyn Files>,
+    /// Where its rollback script is kept once it may be needed.
+    pub(super) rollback: PathBuf,
     pub(super) artifact: Artifact,
     pub(super) cwd: PathBuf,
     pub(super) device: String,
@@ -194,63 +201,52 @@ pub(super) struct RunScript {
     pub(super) old_version: String,
 }
 
-/// Runs a script; what it installs is hashed again just before (row 55).
+/// Runs a script, and says what came of it.
 pub(super) async fn run_script(work: RunScript, teller: Teller) {
     let kind = work.run.kind;
-    let (Some(program), Some(script)) = (
-        work.artifact.script_path(kind),
-        work.artifact.manifest.script(kind),
-    ) else {
-        let output = format!("there is no {} script", kind.word()).into_bytes();
-        return teller
-            .tell(Told::ScriptDone {
-                exit: ScriptExit::NotStarted,
-                output,
-            })
-            .await;
-    };
-    if let Err(error) = create_private_dir(&work.cwd) {
-        let output = format!("cannot create {}: {error}", work.cwd.display()).into_bytes();
-        return teller
-            .tell(Told::ScriptDone {
-                exit: ScriptExit::NotStarted,
-                output,
-            })
-            .await;
-    }
-    if matches!(kind, ScriptKind::PreInstall | ScriptKind::Install) {
-        let artifact = work.artifact.clone();
-        let verified = tokio::task::spawn_blocking(move || artifact.verify()).await;
-        let problem = match verified {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(problem) = problem {
-            let exit = ScriptExit::NotStarted;
-            return teller
-                .tell(Told::ScriptDone {
-                    exit,
-                    output: problem.into_bytes(),
-                })
-                .await;
+    let (exit, output) = match prepare(&work).await {
+        Err(problem) => (ScriptExit::NotStarted, problem.into_bytes()),
+        Ok(call) => {
+            let result = script::run(&call).await;
+            (result.exit, result.tail)
         }
+    };
+    tracing::info!(script = kind.word(), ?exit, "script ended");
+    teller.tell(Told::ScriptDone { exit, output }).await;
+}
+
+/// What has to be true before a script runs; the error is for people.
+async fn prepare(work: &RunScript) -> Result<ScriptCall, String> {
+    let kind = work.run.kind;
+    let script = work.artifact.manifest.script(kind);
+    let (Some(script), Some(mut program)) = (script, work.artifact.script_path(kind)) else {
+        return Err(format!("there is no {} script", kind.word()));
+    };
+    create_private_dir(&work.cwd)
+        .map_err(|error| format!("cannot create {}: {error}", work.cwd.display()))?;
+    match kind {
+        ScriptKind::PreInstall | ScriptKind::Install => {
+            let (files, artifact) = (work.files.clone(), work.artifact.clone());
+            let rollback = work.rollback.clone();
+            let ready = move || prepare_install(files.as_ref(), &artifact, &rollback);
+            let ready = tokio::task::spawn_blocking(ready).await;
+            ready
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())?;
+        }
+        // The artifact's own scripts cannot have touched this one.
+        ScriptKind::Rollback if work.files.exists(&work.rollback) => {
+            program.clone_from(&work.rollback);
+        }
+        ScriptKind::PostInstall | ScriptKind::Verify | ScriptKind::Rollback => {}
     }
-    let call = ScriptCall {
+    Ok(ScriptCall {
         program,
         timeout: Duration::from_secs(script.timeout_s.into()),
         grace: KILL_GRACE,
-        env: environment(&work),
-        cwd: work.cwd,
-    };
-    let result = script::run(&call).await;
-    tracing::info!(script = kind.word(), exit = ?result.exit, "script ended");
-    teller
-        .tell(Told::ScriptDone {
-            exit: result.exit,
-            output: result.tail,
-        })
-        .await;
+        env: environment(work),
+        cwd: work.cwd.clone(),
+    })
 }
 
 fn environment(work: &RunScript) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
-use hoist_protocol::status::{DeviceStatus, ScriptKind};
+use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
 
 use crate::record::{Record, Ring};
 
@@ -39,8 +39,37 @@ pub enum Action {
     Reboot,
     /// Write the kept release into the inventory.
     CommitInventory,
-    /// Remove what nothing needs any more.
+    /// What is installed of the kept release's artifacts may not be whole any more: it
+    /// never counts as already there again (S12).
+    Distrust,
+    /// What came of [`crate::machine::Event::Apply`]: nobody else is told.
+    Applied(FinalResult),
+    /// Remove what nothing needs any more; nothing is started.
     Cleanup,
+    /// Begin a new session: this one's number is not newer than earlier ones (W8).
+    Reconnect,
+    /// Tell people that a head was not obeyed.
+    Warn(HeadRefusal),
+}
+
+/// Why a head was not obeyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadRefusal {
+    /// It has expired: nothing new starts (row 42).
+    Stale,
+    /// A newer one was seen before: somebody may be replaying it (row 29).
+    Replayed,
+}
+
+impl HeadRefusal {
+    /// The stable code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Stale => "E_STALE",
+            Self::Replayed => "E_REPLAY",
+        }
+    }
 }
 
 /// One run of a script.

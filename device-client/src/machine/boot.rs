@@ -7,6 +7,7 @@ use super::action::{Action, BootReason};
 use super::install::Done;
 use super::state::{Active, Cause, Stage, Then, Work};
 use super::{Machine, Now};
+use crate::record::Memory;
 
 /// Runs of an idempotent script that power cuts may take: more is no accident.
 const CUT_RUNS_MAX: u8 = 5;
@@ -16,10 +17,18 @@ const REBOOTS_MAX: u8 = 3;
 impl Machine {
     /// Finishes what was started before the restart.
     pub(super) fn resume(&mut self, _now: Now, out: &mut Vec<Action>) {
+        // Who wanted it is at the device and can say so again.
+        let is_left = |job: &super::Job| job.is_local() && job.is_untouched();
+        if self.job().is_some_and(is_left) {
+            self.work = Work::Idle;
+        }
         // Numbers in use after a restart are never those of before.
         self.persist(out);
         let Some(job) = self.job() else {
-            out.push(Action::Cleanup);
+            // What may have been running when memory was lost is still needed.
+            if self.memory != Memory::Lost {
+                out.push(Action::Cleanup);
+            }
             return;
         };
         let allow_downgrade = job.allow_downgrade;
@@ -105,15 +114,14 @@ impl Machine {
             return;
         }
         active.wake = None;
-        match (active.job.stage, &active.plans) {
-            (Stage::Rebooting { .. }, Some(_)) => self.reboot_failed(now, out),
-            (_, Some(_)) => self.go_on(now, out),
-            (_, None) => {
-                let allow_downgrade = active.job.allow_downgrade;
-                self.report(out);
-                out.push(Action::Download { allow_downgrade });
-            }
+        if matches!(active.job.stage, Stage::Rebooting { .. }) && active.plans.is_some() {
+            return self.reboot_failed(now, out);
         }
+        // What is on disk proves itself again: a script may have touched it.
+        active.plans = None;
+        let allow_downgrade = active.job.allow_downgrade;
+        self.report(out);
+        out.push(Action::Download { allow_downgrade });
     }
 }
 

@@ -40,6 +40,15 @@ pub enum Event {
         /// What the check said.
         verdict: Verdict,
     },
+    /// Somebody at the device wants this release installed, without a server.
+    Apply {
+        /// Which.
+        release: ReleaseId,
+        /// What the check of its manifest said.
+        verdict: Verdict,
+        /// Whether its counter may be below the installed one.
+        allow_downgrade: bool,
+    },
     /// Percent of all artifacts fetched.
     DownloadProgress(u8),
     /// Every artifact is fetched and proven.

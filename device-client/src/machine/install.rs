@@ -12,6 +12,7 @@ use super::event::{Retry, Verdict};
 use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
 use super::{Machine, Now, backoff_ms};
 use crate::mutant::{Mutant, is_planted};
+use crate::record::{Record, Slot};
 
 /// Exit code of a script that wants to run later (S9).
 const EXIT_LATER: u8 = 75;
@@ -81,9 +82,7 @@ impl Machine {
         active.waits = 0;
         active.wake = None;
         active.plans = Some(plans);
-        let fresh = active.job.attempt.0 == 0
-            && active.job.failures == 0
-            && matches!(active.job.stage, Stage::Fetching | Stage::Waiting);
+        let fresh = active.job.failures == 0 && active.job.is_untouched();
         match verdict {
             Verdict::Refused(reason) if fresh => {
                 self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
@@ -105,10 +104,17 @@ impl Machine {
         let Some(active) = self.active_mut() else {
             return;
         };
-        let untouched = active.job.attempt.0 == 0;
         let late = now.unix_ms >= active.job.deadline_ms;
-        if untouched && (retry == Retry::Useless || late) {
-            return self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
+        let (begun, rolled_back) = (active.job.attempt.0 > 0, active.is_rolled_back());
+        if begun && reason == Reason::StateLost {
+            return self.end_failed(Cause::plain(reason), Rollback::Failed, out);
+        }
+        if (!begun || rolled_back) && (retry == Retry::Useless || late) {
+            let rollback = match begun {
+                true => Rollback::Succeeded,
+                false => Rollback::NotNeeded,
+            };
+            return self.end_failed(Cause::plain(reason), rollback, out);
         }
         if late && active.job.stage != Stage::Committing {
             // What the way back needs cannot be had: a person must look at this device.
@@ -134,6 +140,14 @@ impl Machine {
             };
             match next(plan, done) {
                 Next::Script(kind) => {
+                    let is_first = kind == ScriptKind::Install && active.job.attempt.0 == 0;
+                    if is_first && self.is_superseded() {
+                        let cause = Cause::plain(Reason::Superseded);
+                        return self.end_failed(cause, Rollback::NotNeeded, out);
+                    }
+                    let Some(active) = self.active_mut() else {
+                        return;
+                    };
                     if kind == ScriptKind::Install && !active.job.counted {
                         active.job.counted = true;
                         if !is_planted(Mutant::AttemptNotCounted) {
@@ -259,17 +273,27 @@ impl Machine {
     /// Writes the final outcome, forgets the job, and asks what else there is (W2).
     pub(super) fn end(&mut self, result: FinalResult, out: &mut Vec<Action>) {
         let Some(job) = self.job() else { return };
+        let is_local = job.is_local();
         let outcome = Outcome {
             deployment: job.deployment,
             round: job.round,
             attempt: job.attempt,
             result,
         };
-        self.ring.push(outcome);
+        if matches!(outcome.result, FinalResult::Successful(_)) {
+            // The update is confirmed: an older agent will not come back.
+            self.format = Record::NEWEST;
+        }
         self.work = Work::Idle;
-        out.push(Action::StoreOutcomes(self.ring.clone()));
-        self.persist(out);
-        self.report(out);
+        if is_local {
+            self.persist(out);
+            out.push(Action::Applied(outcome.result));
+        } else {
+            self.ring.push(outcome);
+            out.push(Action::StoreOutcomes(self.ring.clone()));
+            self.persist(out);
+            self.report(out);
+        }
         out.push(Action::Cleanup);
         out.push(Action::PublishInfo(super::InfoExtent::IfChanged));
         self.ask_if_something_waited(out);
@@ -285,6 +309,11 @@ impl Machine {
 }
 
 impl Active {
+    /// Whether nothing of the release is installed at the moment.
+    fn is_rolled_back(&self) -> bool {
+        self.job.artifact == 0 && self.job.stage == Stage::Waiting
+    }
+
     pub(super) fn cause(&self, reason: Reason, kind: ScriptKind, exit: ScriptExit) -> Cause {
         Cause {
             reason,

@@ -1,14 +1,14 @@
 //! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{Attempt, Generation, ReleaseId, RollCall, Seq};
+use hoist_protocol::id::{Generation, ReleaseId, RollCall};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Rollback, Success};
+use hoist_protocol::status::{FinalResult, Rollback, Success};
 
-use super::action::{Action, InfoExtent};
+use super::action::{Action, HeadRefusal, InfoExtent};
 use super::admit::{choose, is_valid, until_open_ms};
 use super::event::Verdict;
-use super::state::{Active, Cause, Job, Link, Member, Stage, Work};
+use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::{Machine, Now, Starts};
 
 impl Machine {
@@ -20,37 +20,13 @@ impl Machine {
         }
     }
 
-    /// W5: without a journal, numbers go on from what the broker still has.
-    pub(super) fn own_status(&mut self, status: &DeviceStatus, out: &mut Vec<Action>) {
-        if status.seq < self.seq || status.ended < self.ring.ended || self.job().is_some() {
-            return;
-        }
-        self.seq = Seq(status.seq.0.max(self.seq.0));
-        if status.ended > self.ring.ended {
-            self.ring.ended = status.ended;
-            self.ring.outcomes.clone_from(&status.outcomes);
-            self.acked = status.ended;
-        }
-        if let Some(running) = status.running {
-            let failure =
-                super::rollback::failure(Cause::plain(Reason::StateLost), Rollback::Failed);
-            self.ring.push(Outcome {
-                deployment: running.deployment,
-                round: running.round,
-                attempt: running.attempt,
-                result: FinalResult::Failed(failure),
-            });
-        }
-        out.push(Action::StoreOutcomes(self.ring.clone()));
-        self.persist(out);
-    }
-
     pub(super) fn device_head(&mut self, head: DeviceHead, now: Now, out: &mut Vec<Action>) {
         if self
             .own
             .as_ref()
             .is_some_and(|own| head.generation < own.generation)
         {
+            out.push(Action::Warn(HeadRefusal::Replayed));
             return;
         }
         let first = matches!(self.link, Link::Joining);
@@ -68,6 +44,7 @@ impl Machine {
         let group = head.group.clone();
         self.own = Some(head);
         if first {
+            self.own_status_is_over(out);
             self.report_again(out);
             out.push(Action::PublishInfo(InfoExtent::IfChanged));
         }
@@ -87,8 +64,8 @@ impl Machine {
     }
 
     pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
-        // A lower generation is a replay (row 29).
         if head.generation < self.generation {
+            out.push(Action::Warn(HeadRefusal::Replayed));
             return;
         }
         let Link::Member(member) = &mut self.link else {
@@ -98,6 +75,7 @@ impl Machine {
         self.generation = head.generation;
         member.head = Some(head);
         member.wake = None;
+        member.warned = false;
         if roll.0 != self.group_roll {
             self.group_roll = roll.0;
             self.persist(out);
@@ -106,6 +84,7 @@ impl Machine {
                 spread_ms => self.answer_ms = Some(now.unix_ms + now.random % spread_ms),
             }
         }
+        self.settle_what_was_lost(out);
         self.end_if_superseded(out);
         if let Work::Asking(wanted) = &self.work {
             let listed = match &self.link {
@@ -126,9 +105,8 @@ impl Machine {
     pub(super) fn ask_again(&mut self, out: &mut Vec<Action>) {
         if let (Link::Member(member), Some(own)) = (&mut self.link, &self.own) {
             *member = Member {
-                head: None,
-                wake: None,
                 waited: true,
+                ..Member::default()
             };
             out.push(Action::Subscribe(own.group.clone()));
         }
@@ -160,12 +138,15 @@ impl Machine {
             return;
         };
         let Some(head) = &member.head else { return };
-        if !is_valid(head, now.unix_ms) {
-            return;
-        }
         let Some(notice) = choose(head, &self.device, own, &self.ring) else {
             return;
         };
+        if !is_valid(head, now.unix_ms) {
+            if !std::mem::replace(&mut member.warned, true) {
+                out.push(Action::Warn(HeadRefusal::Stale));
+            }
+            return;
+        }
         let closed_ms = until_open_ms(&notice.policy.windows, now.unix_ms);
         let spread_ms = match u64::from(head.spread_s) * 1_000 {
             spread_ms if !member.waited && spread_ms > 0 => now.random % spread_ms,
@@ -194,19 +175,27 @@ impl Machine {
         if notice.release != release {
             return;
         }
-        let job = Job {
-            deployment: notice.deployment,
-            release,
-            round: notice.round,
-            attempts: notice.policy.attempts,
-            deadline_ms: now.unix_ms + u64::from(notice.policy.timeout_s) * 1_000,
-            allow_downgrade: notice.policy.allow_downgrade,
-            attempt: Attempt(0),
-            failures: 0,
-            counted: false,
-            artifact: 0,
-            stage: Stage::Fetching,
-        };
+        let job = Job::new(notice, now.unix_ms);
+        self.begin(job, verdict, out);
+    }
+
+    /// Somebody at the device starts something; a started deployment comes first.
+    pub(super) fn apply(
+        &mut self,
+        release: ReleaseId,
+        verdict: Verdict,
+        allow_downgrade: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if !self.is_working() {
+            let job = Job::local(release, allow_downgrade, now.unix_ms);
+            self.begin(job, verdict, out);
+        }
+    }
+
+    fn begin(&mut self, job: Job, verdict: Verdict, out: &mut Vec<Action>) {
+        let release = job.release;
         let allow_downgrade = job.allow_downgrade;
         self.work = Work::Active(Box::new(Active::new(job)));
         match verdict {
@@ -226,6 +215,14 @@ impl Machine {
     /// S11: while nothing is installed, a newer deployment in the place of this one ends
     /// it. Absent and replaced look alike to a device; ending early harms nothing then.
     fn end_if_superseded(&mut self, out: &mut Vec<Action>) {
+        if self.job().is_some_and(Job::is_untouched) && self.is_superseded() {
+            out.push(Action::CancelDownload);
+            self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);
+        }
+    }
+
+    /// Whether the head lists a newer deployment in the place of the running one.
+    pub(super) fn is_superseded(&self) -> bool {
         let (
             Work::Active(active),
             Link::Member(Member {
@@ -234,19 +231,15 @@ impl Machine {
             Some(own),
         ) = (&self.work, &self.link, &self.own)
         else {
-            return;
+            return false;
         };
-        let job = &active.job;
-        let begun = job.attempt.0 > 0 || !matches!(job.stage, Stage::Fetching | Stage::Waiting);
-        let listed = head
-            .notices
-            .iter()
-            .any(|notice| notice.deployment == job.deployment);
-        let newer = choose(head, &self.device, own, &self.ring)
-            .is_some_and(|notice| notice.deployment > job.deployment);
-        if !begun && !listed && newer {
-            out.push(Action::CancelDownload);
-            self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);
+        if active.job.is_local() {
+            return false;
         }
+        let running = active.job.deployment;
+        let mut notices = head.notices.iter();
+        !notices.any(|notice| notice.deployment == running)
+            && choose(head, &self.device, own, &self.ring)
+                .is_some_and(|notice| notice.deployment > running)
     }
 }

@@ -9,20 +9,21 @@ mod event;
 mod install;
 mod link;
 mod report;
+mod resync;
 mod retry;
 mod rollback;
 mod state;
 
-pub use action::{Action, BootReason, InfoExtent, ScriptRun};
+pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, Now, Retry, Verdict};
 pub use retry::backoff_ms;
 pub use state::{ArtifactPlan, BootId, Cause, Job, ScriptPlan, Stage, Then};
 
 use hoist_protocol::head::DeviceHead;
-use hoist_protocol::id::{DeviceId, Generation, RollCall, Seq};
+use hoist_protocol::id::{DeviceId, Generation, ReleaseId, RollCall, Seq};
 use hoist_protocol::status::DeviceStatus;
 
-use crate::record::{Record, Ring};
+use crate::record::{Memory, Record, Ring, Slot};
 use state::{Active, Link, Work};
 
 /// What a machine starts from.
@@ -36,8 +37,12 @@ pub struct Setup {
     pub record: Option<Record>,
     /// The outcome ring.
     pub ring: Ring,
+    /// Journal or ring was there and cannot be read (row 60).
+    pub lost: bool,
     /// The stored DeviceHead.
     pub device_head: Option<DeviceHead>,
+    /// The release that was kept to be finished.
+    pub kept_release: Option<ReleaseId>,
 }
 
 /// Whether the machine may start deployments (the agent's `hold` file).
@@ -62,6 +67,14 @@ pub struct Machine {
     generation: Generation,
     device_roll: RollCall,
     group_roll: RollCall,
+    /// The format the journal is written in.
+    format: u8,
+    /// What the device remembers of its past.
+    memory: Memory,
+    own_status_heard: bool,
+    kept_release: Option<ReleaseId>,
+    /// Device time of the last event.
+    now_ms: u64,
     own: Option<DeviceHead>,
     link: Link,
     work: Work,
@@ -75,6 +88,11 @@ impl Machine {
     /// A machine that continues from what was kept. Give it [`Event::Started`] first.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
+        let memory = match &setup.record {
+            _ if setup.lost => Memory::Lost,
+            Some(record) => record.memory,
+            None => Memory::New,
+        };
         let record = setup.record.unwrap_or_default();
         // The outcome is written before the journal forgets the job (S15).
         let ended =
@@ -83,9 +101,9 @@ impl Machine {
                     outcome.deployment == job.deployment && outcome.round >= job.round
                 })
             };
-        let work = match record.job {
-            Some(job) if !ended(&job) => Work::Active(Box::new(Active::new(job))),
-            _ => Work::Idle,
+        let (work, format) = match record.job {
+            Some(job) if !ended(&job) => (Work::Active(Box::new(Active::new(job))), record.format),
+            _ => (Work::Idle, Record::NEWEST),
         };
         Self {
             device: setup.device,
@@ -97,6 +115,11 @@ impl Machine {
             generation: record.generation,
             device_roll: record.device_roll,
             group_roll: record.group_roll,
+            format,
+            memory,
+            own_status_heard: false,
+            kept_release: setup.kept_release,
+            now_ms: record.time_ms,
             own: setup.device_head,
             link: Link::Offline,
             work,
@@ -112,6 +135,7 @@ impl Machine {
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let mut out = Vec::new();
         let out = &mut out;
+        self.now_ms = now.unix_ms;
         match event {
             Event::Started => self.resume(now, out),
             Event::Connected => self.link = Link::Joining,
@@ -120,6 +144,11 @@ impl Machine {
             Event::DeviceHead(head) => self.device_head(head, now, out),
             Event::GroupHead(head) => self.group_head(head, now, out),
             Event::Manifest { release, verdict } => self.manifest(release, verdict, now, out),
+            Event::Apply {
+                release,
+                verdict,
+                allow_downgrade,
+            } => self.apply(release, verdict, allow_downgrade, now, out),
             Event::DownloadProgress(percent) => self.progress(percent, now, out),
             Event::Downloaded { plans, verdict } => self.downloaded(plans, verdict, now, out),
             Event::DownloadFailed { reason, retry } => {
@@ -139,6 +168,15 @@ impl Machine {
             self.starts = starts;
             self.ask_again(&mut out);
         }
+        out
+    }
+
+    /// Keeps device time, for a device that has no clock (W2): hourly.
+    #[must_use = "the machine counts on its actions being done"]
+    pub fn save_time(&mut self, now: Now) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.now_ms = now.unix_ms;
+        self.persist(&mut out);
         out
     }
 

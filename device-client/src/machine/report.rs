@@ -20,11 +20,14 @@ impl Machine {
     pub(super) fn persist(&mut self, out: &mut Vec<Action>) {
         self.reserved = Seq(self.seq.0 + SEQ_BLOCK);
         out.push(Action::Persist(Record {
+            format: self.format,
             reserved: self.reserved,
             acked: self.acked,
             generation: self.generation,
             device_roll: self.device_roll,
             group_roll: self.group_roll,
+            time_ms: self.now_ms,
+            memory: self.memory,
             job: self.job().cloned(),
         }));
     }
@@ -89,8 +92,8 @@ impl Machine {
             seq: self.seq,
             ended: self.ring.ended,
             running: match &self.work {
-                Work::Active(active) => Some(active.progress()),
-                Work::Idle | Work::Asking(_) => None,
+                Work::Active(active) if !active.job.is_local() => Some(active.progress()),
+                Work::Active(_) | Work::Idle | Work::Asking(_) => None,
             },
             outcomes: self.ring.since(acked).to_vec(),
         }

@@ -168,6 +168,9 @@ impl Machine {
         if rollback != Rollback::NotNeeded {
             self.persist(out);
         }
+        if rollback == Rollback::Failed {
+            out.push(Action::Distrust);
+        }
         self.end(
             FinalResult::Failed(Failure {
                 output,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use hoist_protocol::head::{GroupHead, Notice};
+use hoist_protocol::admission::Audience;
+use hoist_protocol::head::{GroupHead, Notice, Policy};
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, ScriptFailure, ScriptKind};
@@ -38,6 +39,57 @@ pub struct Job {
     pub artifact: u8,
     /// How far it is.
     pub stage: Stage,
+}
+
+/// The deployment of what is installed without a server: no deployment has this number,
+/// and it is never reported.
+const LOCAL: DeploymentId = DeploymentId(0);
+
+impl Job {
+    /// A job at its beginning.
+    pub(super) fn new(notice: &Notice, now_ms: u64) -> Self {
+        let policy = &notice.policy;
+        Self {
+            deployment: notice.deployment,
+            release: notice.release,
+            round: notice.round,
+            attempts: policy.attempts,
+            deadline_ms: now_ms + u64::from(policy.timeout_s) * 1_000,
+            allow_downgrade: policy.allow_downgrade,
+            attempt: Attempt(0),
+            failures: 0,
+            counted: false,
+            artifact: 0,
+            stage: Stage::Fetching,
+        }
+    }
+
+    /// A job that no server knows of: one attempt, because a person is watching.
+    pub(super) fn local(release: ReleaseId, allow_downgrade: bool, now_ms: u64) -> Self {
+        let notice = Notice {
+            deployment: LOCAL,
+            release,
+            round: Round(0),
+            audience: Audience::EVERYONE,
+            policy: Policy {
+                attempts: 1,
+                allow_downgrade,
+                ..Policy::default()
+            },
+        };
+        Self::new(&notice, now_ms)
+    }
+
+    /// Whether no server knows of it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.deployment == LOCAL
+    }
+
+    /// Whether nothing of the release was ever run.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.attempt.0 == 0 && matches!(self.stage, Stage::Fetching | Stage::Waiting)
+    }
 }
 
 /// How far a [`Job`] is. Written before the effect it names.
@@ -153,6 +205,8 @@ pub(super) struct Member {
     pub(super) wake: Option<u64>,
     /// The head is the answer after a wait: a listed deployment starts without another.
     pub(super) waited: bool,
+    /// People were told that the head has expired.
+    pub(super) warned: bool,
 }
 
 /// What the device works on.

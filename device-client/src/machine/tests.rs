@@ -45,7 +45,9 @@ fn setup(record: Option<Record>, ring: Ring, own: Option<DeviceHead>, boot: u8) 
         boot: BootId([boot; 8]),
         record,
         ring,
+        lost: false,
         device_head: own,
+        kept_release: None,
     }
 }
 
@@ -227,6 +229,10 @@ impl World {
             | Action::KeepRelease(_)
             | Action::CancelDownload
             | Action::PublishInfo(_)
+            | Action::Distrust
+            | Action::Reconnect
+            | Action::Warn(_)
+            | Action::Applied(_)
             | Action::Cleanup => None,
         }
     }

@@ -93,7 +93,7 @@ pub fn explore(scenario: Scenario, order: Order, twice: bool, tally: &mut Tally)
         let story = run(scenario, order, &[first]);
         tally.add(scenario, &[first], &story);
         if twice {
-            for second in cuts(first.write + 1..story.writes) {
+            for second in cuts(first.operation + 1..story.writes) {
                 let both = [first, second];
                 tally.add(scenario, &both, &run(scenario, order, &both));
             }
@@ -102,7 +102,7 @@ pub fn explore(scenario: Scenario, order: Order, twice: bool, tally: &mut Tally)
 }
 
 fn cuts(writes: std::ops::Range<usize>) -> impl Iterator<Item = Cut> {
-    writes.flat_map(|write| Moment::ALL.map(|moment| Cut { write, moment }))
+    writes.flat_map(|operation| Moment::ALL.map(|moment| Cut { operation, moment }))
 }
 
 /// Runs the program; 1 when a case went wrong.

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 
+use hoist_device_client::agent::files::{Files, PRIVATE_FILE, write_atomic};
 use hoist_device_client::agent::journal::{Found, TwoSlots};
 use hoist_device_client::machine::{
     Action, ArtifactPlan, BootId, Event, Machine, Now, ScriptPlan, ScriptRun, Setup, Verdict,
@@ -21,6 +23,7 @@ pub use super::disk::{Cut, Moment};
 /// A device needs some 60 steps; one that needs this many goes round in circles.
 const STEPS_MAX: usize = 600;
 const START_MS: u64 = 1_000_000_000;
+const DIR: &str = "/state";
 
 /// What is deployed, and how its scripts end.
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +77,13 @@ pub struct Story {
     pub fault: Option<Fault>,
 }
 
-struct Rig<'a> {
+struct Rig {
     scenario: Scenario,
     order: Order,
-    disk: &'a Disk,
+    disk: Arc<Disk>,
     machine: Machine,
-    journal: TwoSlots<Record, &'a Disk>,
-    outcomes: TwoSlots<Ring, &'a Disk>,
-    journal_lost: bool,
+    journal: TwoSlots<Record>,
+    outcomes: TwoSlots<Ring>,
     boot: u8,
     now_ms: u64,
     events: VecDeque<Event>,
@@ -97,40 +99,41 @@ struct Rig<'a> {
 /// Runs a scenario with these cuts.
 #[must_use]
 pub fn run(scenario: Scenario, order: Order, cuts: &[Cut]) -> Story {
-    let disk = Disk::with(cuts);
-    let mut rig = Rig::new(scenario, order, &disk);
+    let disk = Arc::new(Disk::new(Path::new(DIR), cuts));
+    let mut rig = Rig::new(scenario, order, Arc::clone(&disk));
     let ended = rig.live();
     let fault = rig.judge(ended);
     Story {
         log: rig.log,
-        writes: disk.writes(),
+        writes: disk.operations(),
         fault,
     }
 }
 
-type Started<'a> = (
-    Machine,
-    TwoSlots<Record, &'a Disk>,
-    TwoSlots<Ring, &'a Disk>,
-    bool,
-);
+type Started = (Machine, TwoSlots<Record>, TwoSlots<Ring>);
 
-fn start(disk: &Disk, boot: u8) -> Started<'_> {
-    let dir = Path::new("state");
-    let (journal, record) =
-        TwoSlots::open_in(disk, dir, "journal", RECORD_BYTES_MAX).expect("a readable journal");
+fn start(disk: &Arc<Disk>, boot: u8) -> Started {
+    let files: Arc<dyn Files> = disk.clone();
+    let dir = Path::new(DIR);
+    let (journal, record) = TwoSlots::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)
+        .expect("a readable journal");
     let (outcomes, ring) =
-        TwoSlots::open_in(disk, dir, "outcomes", RING_BYTES_MAX).expect("a readable ring");
-    let (record, ring) = (content(record), content(ring));
-    let lost = record.is_none();
+        TwoSlots::open(files, dir, "outcomes", RING_BYTES_MAX).expect("a readable ring");
+    let lost = record == Found::Lost || ring == Found::Lost;
     let machine = Machine::new(Setup {
         device: "dev-01".parse().expect("a valid id"),
         boot: BootId([boot; 8]),
-        record,
-        ring: ring.unwrap_or_default(),
-        device_head: disk.get("head").and_then(|bytes| decode(&bytes).ok()),
+        record: content(record),
+        ring: content(ring).unwrap_or_default(),
+        lost,
+        device_head: get(disk, "head").and_then(|bytes| decode(&bytes).ok()),
+        kept_release: get(disk, "release").map(|_| ReleaseId([1; 16])),
     });
-    (machine, journal, outcomes, lost)
+    (machine, journal, outcomes)
+}
+
+fn get(disk: &Disk, name: &str) -> Option<Vec<u8>> {
+    disk.read(&Path::new(DIR).join(name), u64::MAX).ok()
 }
 
 fn content<T>(found: Found<T>) -> Option<T> {
@@ -140,9 +143,9 @@ fn content<T>(found: Found<T>) -> Option<T> {
     }
 }
 
-impl<'a> Rig<'a> {
-    fn new(scenario: Scenario, order: Order, disk: &'a Disk) -> Self {
-        let (machine, journal, outcomes, journal_lost) = start(disk, 1);
+impl Rig {
+    fn new(scenario: Scenario, order: Order, disk: Arc<Disk>) -> Self {
+        let (machine, journal, outcomes) = start(&disk, 1);
         Self {
             scenario,
             order,
@@ -150,7 +153,6 @@ impl<'a> Rig<'a> {
             machine,
             journal,
             outcomes,
-            journal_lost,
             boot: 1,
             now_ms: START_MS,
             events: VecDeque::from([Event::Started]),
@@ -201,7 +203,7 @@ impl<'a> Rig<'a> {
             return;
         }
         self.events.push_back(Event::Connected);
-        if let (true, Some(status)) = (self.journal_lost, self.retained.clone()) {
+        if let (true, Some(status)) = (self.machine.wants_own_status(), self.retained.clone()) {
             self.events.push_back(Event::OwnStatus(status));
         }
         self.events.push_back(Event::DeviceHead(own_head()));
@@ -233,13 +235,15 @@ impl<'a> Rig<'a> {
         let _off = match action {
             Action::Persist(record) => {
                 let stage = record.job.as_ref().map(|job| job.stage);
-                self.log
-                    .push(format!("write {}: journal {stage:?}", self.disk.writes()));
+                self.log.push(format!(
+                    "write {}: journal {stage:?}",
+                    self.disk.operations()
+                ));
                 self.journal.write(&record).is_ok()
             }
             Action::StoreOutcomes(ring) => {
                 self.log
-                    .push(format!("write {}: outcomes", self.disk.writes()));
+                    .push(format!("write {}: outcomes", self.disk.operations()));
                 self.outcomes.write(&ring).is_ok()
             }
             Action::KeepDeviceHead => self.keep("head", &encode(&own_head())),
@@ -251,7 +255,7 @@ impl<'a> Rig<'a> {
                 verdict: Verdict::Fits,
             }),
             // Without the release kept before, nothing can be fetched.
-            Action::Download { .. } if self.disk.get("release").is_some() => {
+            Action::Download { .. } if get(&self.disk, "release").is_some() => {
                 let plans = vec![self.plan(); usize::from(self.scenario.artifacts)];
                 self.tell(Event::Downloaded {
                     plans: plans.into(),
@@ -266,18 +270,28 @@ impl<'a> Rig<'a> {
             }
             Action::Cleanup => {
                 if !self.machine.is_working() {
-                    self.disk.remove("release");
+                    let _off = self.disk.remove(&Path::new(DIR).join("release"));
                 }
                 true
             }
-            Action::Download { .. } | Action::CancelDownload | Action::PublishInfo(_) => true,
+            Action::Reconnect => {
+                self.online = false;
+                self.tell(Event::Disconnected)
+            }
+            Action::Download { .. }
+            | Action::CancelDownload
+            | Action::PublishInfo(_)
+            | Action::Distrust
+            | Action::Warn(_)
+            | Action::Applied(_) => true,
         };
     }
 
     fn keep(&mut self, name: &str, bytes: &[u8]) -> bool {
         self.log
-            .push(format!("write {}: {name}", self.disk.writes()));
-        self.disk.write_atomic(name, bytes).is_ok()
+            .push(format!("write {}: {name}", self.disk.operations()));
+        let path = Path::new(DIR).join(name);
+        write_atomic(self.disk.as_ref(), &path, bytes, PRIVATE_FILE).is_ok()
     }
 
     fn tell(&mut self, event: Event) -> bool {
@@ -327,8 +341,7 @@ impl<'a> Rig<'a> {
         self.boot += 1;
         self.disk.switch_on();
         self.online = false;
-        (self.machine, self.journal, self.outcomes, self.journal_lost) =
-            start(self.disk, self.boot);
+        (self.machine, self.journal, self.outcomes) = start(&self.disk, self.boot);
         self.events = VecDeque::from([Event::Started]);
     }
 
@@ -366,7 +379,7 @@ impl<'a> Rig<'a> {
         let success = matches!(outcome.result, FinalResult::Successful(_));
         let all = (0..self.scenario.artifacts)
             .all(|artifact| self.installed.get(&artifact).copied().unwrap_or(false) == success);
-        if !all || success != self.disk.get("inventory").is_some() {
+        if !all || success != get(&self.disk, "inventory").is_some() {
             return lost(format!("{outcome:?} is not true: {:?}", self.installed));
         }
         None

@@ -140,6 +140,10 @@ impl Device {
             | Action::Reboot
             | Action::KeepRelease(_)
             | Action::CommitInventory
+            | Action::Distrust
+            | Action::Reconnect
+            | Action::Warn(_)
+            | Action::Applied(_)
             | Action::Cleanup => {}
         }
     }
@@ -354,7 +358,9 @@ fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
         boot: BootId([boots; 8]),
         record: disk.record.clone(),
         ring: disk.ring.clone(),
+        lost: false,
         device_head: disk.head.clone(),
+        kept_release: None,
     })
 }
 

@@ -6,12 +6,11 @@
 mod http;
 mod writer;
 
-pub use writer::ArtifactWriter;
+pub use writer::{ArtifactWriter, read_start};
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::reason::Reason;
@@ -19,11 +18,16 @@ use hoist_protocol::release::{ArtifactManifest, ArtifactRef};
 use hoist_protocol::status::ScriptKind;
 use sha2::{Digest, Sha256};
 
-use super::files::no_follow;
+use super::files::Files;
+
+/// Bytes of a file in memory while it is hashed.
+const HASHED_BYTES: u64 = 256 * 1024;
 
 /// One download.
 #[derive(Debug, Clone)]
 pub struct Fetch {
+    /// Where it is kept.
+    pub files: Arc<dyn Files>,
     /// What to fetch.
     pub artifact: ArtifactRef,
     /// Base URL: the artifact is at `<source>/<artifact-id>`.
@@ -82,14 +86,10 @@ impl Artifact {
     ///
     /// # Errors
     /// [`DownloadError`] with [`Reason::HashMismatch`] when anything is not as signed.
-    pub fn verify(&self) -> Result<(), DownloadError> {
+    pub fn verify(&self, files: &dyn Files) -> Result<(), DownloadError> {
         for (number, payload) in self.manifest.payloads.iter().enumerate() {
             let path = writer::payload_path(&self.dir, &self.manifest, number);
-            let file = OpenOptions::new()
-                .read(true)
-                .custom_flags(no_follow())
-                .open(&path);
-            let hash = file.and_then(|file| hash(file, payload.size));
+            let hash = hash(files, &path, payload.size);
             if hash.map_err(|error| DownloadError::storage(&path, &error))? != payload.hash {
                 return Err(DownloadError::hash(&payload.target));
             }
@@ -99,16 +99,19 @@ impl Artifact {
 }
 
 /// Hashes a file, and one byte more than expected so that a longer one differs.
-fn hash(file: File, size: u64) -> io::Result<[u8; 32]> {
-    let mut content = file.take(size.saturating_add(1));
+fn hash(files: &dyn Files, path: &Path, size: u64) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match content.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().into()),
-            count => hash.update(&buffer[..count]),
+    let mut offset = 0;
+    let end = size.saturating_add(1);
+    while offset < end {
+        let part = files.read_at(path, offset, HASHED_BYTES.min(end - offset))?;
+        if part.is_empty() {
+            break;
         }
+        hash.update(&part);
+        offset += part.len() as u64;
     }
+    Ok(hash.finalize().into())
 }
 
 /// Whether trying again can help.
@@ -150,7 +153,7 @@ impl DownloadError {
         }
     }
 
-    fn hash(what: &str) -> Self {
+    pub(super) fn hash(what: &str) -> Self {
         let detail = format!("{what} does not have the signed hash");
         Self::refused(Reason::HashMismatch, detail)
     }
@@ -163,7 +166,7 @@ impl DownloadError {
         }
     }
 
-    fn storage(path: &Path, error: &io::Error) -> Self {
+    pub(super) fn storage(path: &Path, error: &io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::NoSpace,
             _ => Reason::StorageFailed,
@@ -178,8 +181,8 @@ impl DownloadError {
 /// # Errors
 /// [`DownloadError`]. After a wrong hash everything is removed and fetched once more.
 pub async fn fetch(fetch: &Fetch, mut progress: impl FnMut(u8)) -> Result<Artifact, DownloadError> {
-    let (dir, reference) = (fetch.dir.clone(), fetch.artifact);
-    let mut writer = blocking(move || ArtifactWriter::open(&dir, reference)).await?;
+    let (files, dir, reference) = (fetch.files.clone(), fetch.dir.clone(), fetch.artifact);
+    let mut writer = blocking(move || ArtifactWriter::open(files, &dir, reference)).await?;
     let url = format!("{}/{}", fetch.source.trim_end_matches('/'), reference.id());
     if let Err(error) = http::receive(&url, fetch, &mut writer, &mut progress).await {
         if !is_wrong_content(error.reason) {
@@ -195,7 +198,7 @@ pub async fn fetch(fetch: &Fetch, mut progress: impl FnMut(u8)) -> Result<Artifa
         }
         again?;
     }
-    let dir = fetch.dir.clone();
+    let (files, dir) = (fetch.files.clone(), fetch.dir.clone());
     blocking(move || {
         let result = writer.finish();
         if result
@@ -203,7 +206,9 @@ pub async fn fetch(fetch: &Fetch, mut progress: impl FnMut(u8)) -> Result<Artifa
             .is_err_and(|error| is_wrong_content(error.reason))
         {
             // Something on disk changed under us: the next download begins at 0.
-            std::fs::remove_dir_all(&dir).map_err(|error| DownloadError::storage(&dir, &error))?;
+            files
+                .remove_dir(&dir)
+                .map_err(|error| DownloadError::storage(&dir, &error))?;
         }
         result
     })

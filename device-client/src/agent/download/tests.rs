@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::agent::bundle::{PackedRelease, read_release_dir};
+use crate::agent::files::SystemFiles;
 
 const CONTENT_BYTES: usize = 700_000;
 
@@ -93,6 +94,7 @@ fn partial(bytes: &[u8], offset: usize) -> Response<Full<Bytes>> {
 fn job(packed: &PackedRelease, source: &str, dir: &Path) -> Fetch {
     let second = Duration::from_secs(5);
     Fetch {
+        files: Arc::new(SystemFiles),
         artifact: packed.artifacts[0].reference,
         source: source.to_owned(),
         dir: dir.join("download"),
@@ -116,7 +118,7 @@ fn assert_installed(artifact: &Artifact) {
         fs::metadata(&install).unwrap().permissions().mode() & 0o777,
         0o700
     );
-    artifact.verify().unwrap();
+    artifact.verify(&SystemFiles).unwrap();
 }
 
 #[tokio::test]
@@ -313,7 +315,7 @@ async fn a_server_that_goes_silent_is_given_up_and_what_is_proven_stays() {
         (error.reason, error.retry),
         (Reason::DownloadFailed, Retry::Later)
     );
-    let writer = ArtifactWriter::open(&job.dir, job.artifact).unwrap();
+    let writer = ArtifactWriter::open(job.files.clone(), &job.dir, job.artifact).unwrap();
     assert!(writer.offset() > 256 * 1024);
 }
 
@@ -355,10 +357,13 @@ async fn a_file_swapped_after_the_download_is_noticed_before_it_is_used() {
         .unwrap();
     let install = artifact.script_path(ScriptKind::Install).unwrap();
     fs::write(&install, "#!/bin/sh\nevil\n").unwrap();
-    assert_eq!(artifact.verify().unwrap_err().reason, Reason::HashMismatch);
+    assert_eq!(
+        artifact.verify(&SystemFiles).unwrap_err().reason,
+        Reason::HashMismatch
+    );
     fs::remove_file(&install).unwrap();
     symlink("/bin/true", &install).unwrap();
-    assert!(artifact.verify().is_err());
+    assert!(artifact.verify(&SystemFiles).is_err());
 }
 
 #[tokio::test]

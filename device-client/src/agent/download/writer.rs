@@ -1,10 +1,9 @@
 //! Takes the bytes of an artifact file in order and puts proven content in place. Nothing
 //! counts as had before its hash is right, and nothing is written through a link.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hoist_protocol::bundle::{BundleError, IndexEntry, LENGTH_BYTES, Layout, segment_bytes};
 use hoist_protocol::codec::DecodeError;
@@ -14,10 +13,7 @@ use hoist_protocol::release::{ArtifactManifest, ArtifactRef, Payload, PayloadKin
 use hoist_protocol::status::ScriptKind;
 
 use super::{Artifact, DownloadError};
-use crate::agent::files::{
-    PRIVATE_DIR, PRIVATE_FILE, create_parents_below, create_private_dir, no_follow, sync_dir,
-    write_atomic,
-};
+use crate::agent::files::{Files, PRIVATE_DIR, PRIVATE_FILE, create_parents_below, write_atomic};
 
 /// Manifest and segment index, kept to resume by: the file's own first bytes.
 const START_FILE: &str = "start";
@@ -28,6 +24,7 @@ const INDEX_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
 /// An artifact file on its way to disk.
 pub struct ArtifactWriter {
+    files: Arc<dyn Files>,
     dir: PathBuf,
     reference: ArtifactRef,
     pending: Vec<u8>,
@@ -47,7 +44,6 @@ struct Segments {
     index: Vec<Vec<IndexEntry>>,
     payload: usize,
     segment: usize,
-    file: Option<File>,
 }
 
 impl ArtifactWriter {
@@ -55,9 +51,16 @@ impl ArtifactWriter {
     ///
     /// # Errors
     /// [`DownloadError`] when the file system refuses.
-    pub fn open(dir: &Path, reference: ArtifactRef) -> Result<Self, DownloadError> {
-        create_private_dir(dir).map_err(|error| DownloadError::storage(dir, &error))?;
+    pub fn open(
+        files: Arc<dyn Files>,
+        dir: &Path,
+        reference: ArtifactRef,
+    ) -> Result<Self, DownloadError> {
+        files
+            .create_dir(dir)
+            .map_err(|error| DownloadError::storage(dir, &error))?;
         let mut writer = Self {
+            files,
             dir: dir.to_path_buf(),
             reference,
             pending: Vec::new(),
@@ -66,7 +69,7 @@ impl ArtifactWriter {
         };
         if let Some((layout, index)) = writer.proven_start() {
             let mut segments = Segments::new(layout.manifest, index);
-            let proven = segments.skip_proven(dir);
+            let proven = segments.skip_proven(writer.files.as_ref(), dir);
             writer.received = layout.segments_offset + proven;
             writer.stage = Stage::Segments(Box::new(segments));
         }
@@ -117,8 +120,8 @@ impl ArtifactWriter {
                     manifest: segments.manifest,
                     dir: self.dir,
                 };
-                artifact.verify()?;
-                artifact.sync()?;
+                artifact.verify(self.files.as_ref())?;
+                artifact.sync(self.files.as_ref())?;
                 Ok(artifact)
             }
             _ => Err(DownloadError::length(self.received, self.reference.size)),
@@ -131,8 +134,8 @@ impl ArtifactWriter {
     /// [`DownloadError`] when the file system refuses.
     pub fn reset(&mut self) -> Result<(), DownloadError> {
         let storage = |error: io::Error| DownloadError::storage(&self.dir, &error);
-        fs::remove_dir_all(&self.dir).map_err(storage)?;
-        create_private_dir(&self.dir).map_err(storage)?;
+        self.files.remove_dir(&self.dir).map_err(storage)?;
+        self.files.create_dir(&self.dir).map_err(storage)?;
         self.pending.clear();
         self.stage = Stage::Length;
         self.received = 0;
@@ -173,15 +176,15 @@ impl ArtifactWriter {
                 let start = usize::try_from(layout.index_offset).unwrap_or(usize::MAX);
                 let index = layout.read_index(self.pending.get(start..).unwrap_or_default())?;
                 let path = self.dir.join(START_FILE);
-                write_atomic(&path, &self.pending, PRIVATE_FILE)
+                write_atomic(self.files.as_ref(), &path, &self.pending, PRIVATE_FILE)
                     .map_err(|error| DownloadError::storage(&path, &error))?;
-                let mut segments = Segments::new(layout.manifest.clone(), index);
-                segments.create_empty_files(&self.dir)?;
+                let segments = Segments::new(layout.manifest.clone(), index);
+                segments.create_empty_files(self.files.as_ref(), &self.dir)?;
                 self.pending.clear();
                 self.stage = Stage::Segments(Box::new(segments));
             }
             Stage::Segments(segments) => {
-                segments.write(&self.dir, &self.pending)?;
+                segments.write(self.files.as_ref(), &self.dir, &self.pending)?;
                 self.pending.clear();
             }
         }
@@ -189,13 +192,28 @@ impl ArtifactWriter {
     }
 
     fn proven_start(&self) -> Option<(Layout, Vec<Vec<IndexEntry>>)> {
-        let bytes = fs::read(self.dir.join(START_FILE)).ok()?;
+        let bytes = read_start_file(self.files.as_ref(), &self.dir)?;
         let layout = Layout::read_expected(&bytes, &self.reference).ok()?;
         check_bounds(&layout).ok()?;
         let start = usize::try_from(layout.index_offset).ok()?;
         let index = layout.read_index(bytes.get(start..)?).ok()?;
         Some((layout, index))
     }
+}
+
+fn read_start_file(files: &dyn Files, dir: &Path) -> Option<Vec<u8>> {
+    files.read(&dir.join(START_FILE), INDEX_BYTES_MAX).ok()
+}
+
+/// The manifest of an artifact that was fetched before, at least its start.
+#[must_use]
+pub fn read_start(
+    files: &dyn Files,
+    dir: &Path,
+    reference: &ArtifactRef,
+) -> Option<ArtifactManifest> {
+    let layout = Layout::read_expected(&read_start_file(files, dir)?, reference);
+    Some(layout.ok()?.manifest)
 }
 
 fn check_bounds(layout: &Layout) -> Result<(), DownloadError> {
@@ -216,7 +234,6 @@ impl Segments {
             index,
             payload: 0,
             segment: 0,
-            file: None,
         };
         segments.skip_empty_payloads();
         segments
@@ -243,50 +260,43 @@ impl Segments {
         {
             self.payload += 1;
             self.segment = 0;
-            self.file = None;
         }
     }
 
     /// Steps over what is on disk and has its hash; returns how many stored bytes.
-    fn skip_proven(&mut self, dir: &Path) -> u64 {
+    fn skip_proven(&mut self, files: &dyn Files, dir: &Path) -> u64 {
         let mut proven = 0;
-        let mut open: Option<(usize, File)> = None;
         while let Some(entry) = self.entry().copied() {
-            let bytes = segment_bytes(&self.manifest.payloads[self.payload], self.segment as u64);
-            if open
-                .as_ref()
-                .is_none_or(|(payload, _)| *payload != self.payload)
-            {
-                let path = payload_path(dir, &self.manifest, self.payload);
-                let file = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(no_follow())
-                    .open(path);
-                let Ok(file) = file else { break };
-                open = Some((self.payload, file));
-            }
-            let Some((_, file)) = &mut open else { break };
-            let mut content = Vec::new();
-            let read = file.take(bytes).read_to_end(&mut content);
-            if read.is_err() || sha256(&content) != entry.hash {
+            let payload = &self.manifest.payloads[self.payload];
+            let path = payload_path(dir, &self.manifest, self.payload);
+            let start = self.segment as u64 * u64::from(payload.segment_size);
+            let bytes = segment_bytes(payload, self.segment as u64);
+            let content = files.read_at(&path, start, bytes);
+            if content.is_ok_and(|content| sha256(&content) == entry.hash) {
+                proven += u64::from(entry.stored_bytes);
+                self.step();
+            } else {
                 break;
             }
-            proven += u64::from(entry.stored_bytes);
-            self.step();
         }
         proven
     }
 
-    fn create_empty_files(&mut self, dir: &Path) -> Result<(), DownloadError> {
+    fn create_empty_files(&self, files: &dyn Files, dir: &Path) -> Result<(), DownloadError> {
         for (number, list) in self.index.iter().enumerate() {
             if list.is_empty() {
-                open_payload(dir, &self.manifest, number)?;
+                write_payload(files, dir, &self.manifest, number, 0, &[])?;
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, dir: &Path, content: &[u8]) -> Result<(), DownloadError> {
+    fn write(
+        &mut self,
+        files: &dyn Files,
+        dir: &Path,
+        content: &[u8],
+    ) -> Result<(), DownloadError> {
         let proven = self
             .entry()
             .is_some_and(|entry| sha256(content) == entry.hash);
@@ -297,20 +307,10 @@ impl Segments {
                 self.segment
             )));
         }
-        let path = payload_path(dir, &self.manifest, self.payload);
-        let storage = |error: io::Error| DownloadError::storage(&path, &error);
-        if self.file.is_none() {
-            self.file = Some(open_payload(dir, &self.manifest, self.payload)?);
-        }
-        if let Some(file) = &mut self.file {
-            let start =
-                self.segment as u64 * u64::from(self.manifest.payloads[self.payload].segment_size);
-            file.seek(SeekFrom::Start(start)).map_err(storage)?;
-            file.write_all(content).map_err(storage)?;
-            // Whatever followed is not proven.
-            file.set_len(start + content.len() as u64)
-                .map_err(storage)?;
-        }
+        let segment_size = self.manifest.payloads[self.payload].segment_size;
+        // Whatever followed is not proven: the file ends with this segment.
+        let start = self.segment as u64 * u64::from(segment_size);
+        write_payload(files, dir, &self.manifest, self.payload, start, content)?;
         self.step();
         Ok(())
     }
@@ -335,37 +335,34 @@ fn relative_path(manifest: &ArtifactManifest, number: usize) -> PathBuf {
     }
 }
 
-fn open_payload(
+fn write_payload(
+    files: &dyn Files,
     dir: &Path,
     manifest: &ArtifactManifest,
     number: usize,
-) -> Result<File, DownloadError> {
+    start: u64,
+    content: &[u8],
+) -> Result<(), DownloadError> {
     let relative = relative_path(manifest, number);
     let path = dir.join(&relative);
     let mode = match manifest.payloads[number].kind {
         PayloadKind::File => PRIVATE_FILE,
         PayloadKind::Executable | PayloadKind::Script => PRIVATE_DIR,
     };
-    create_parents_below(dir, &relative)
-        .and_then(|()| {
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(mode)
-                .custom_flags(no_follow())
-                .open(&path)
-        })
+    create_parents_below(files, dir, &relative)
+        .and_then(|()| files.write_at(&path, start, content, mode))
         .map_err(|error| DownloadError::storage(&path, &error))
 }
 
 impl Artifact {
-    fn sync(&self) -> Result<(), DownloadError> {
+    fn sync(&self, files: &dyn Files) -> Result<(), DownloadError> {
         let mut folders = vec![self.dir.clone()];
+        // The entry of the artifact's own folder is as much needed as what is in it.
+        folders.extend(self.dir.parent().map(Path::to_path_buf));
         for number in 0..self.manifest.payloads.len() {
             let path = payload_path(&self.dir, &self.manifest, number);
-            File::open(&path)
-                .and_then(|file| file.sync_all())
+            files
+                .sync(&path)
                 .map_err(|error| DownloadError::storage(&path, &error))?;
             let above = path
                 .ancestors()
@@ -376,7 +373,9 @@ impl Artifact {
         folders.sort_unstable();
         folders.dedup();
         folders.iter().try_for_each(|folder| {
-            sync_dir(folder).map_err(|error| DownloadError::storage(folder, &error))
+            files
+                .sync_dir(folder)
+                .map_err(|error| DownloadError::storage(folder, &error))
         })
     }
 }

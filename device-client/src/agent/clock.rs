@@ -1,0 +1,127 @@
+//! Device time (W2): the system's clock if the kernel says that it is synchronized, else
+//! the highest signed time plus what has passed since. A device without a clock measures
+//! freshness in powered-on time only; a clock that is wrong cannot expire everything, nor
+//! keep anything alive.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rtime_clock::adjtime::{Timex, adjtimex};
+
+/// The kernel's word for a clock that nothing keeps right (`STA_UNSYNC`).
+const UNSYNCHRONIZED: i32 = 0x40;
+
+/// What the system's clock shows.
+#[derive(Debug, Clone, Copy)]
+struct SystemClock {
+    unix_ms: u64,
+    synchronized: bool,
+}
+
+impl SystemClock {
+    fn read() -> Self {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let mut timex = Timex::new();
+        // Where the kernel does not tell, the clock is not trusted.
+        let asked = adjtimex(&mut timex);
+        Self {
+            unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            synchronized: asked.is_ok() && timex.0.status & UNSYNCHRONIZED == 0,
+        }
+    }
+}
+
+/// The device's clock.
+#[derive(Debug)]
+pub(super) struct DeviceClock {
+    /// The highest time that was signed, or kept in the journal.
+    signed_ms: u64,
+    /// What this clock showed at `base`.
+    base_ms: u64,
+    base: Instant,
+}
+
+impl DeviceClock {
+    /// Goes on from the time in the journal.
+    pub(super) fn new(kept_ms: u64) -> Self {
+        Self {
+            signed_ms: kept_ms,
+            base_ms: kept_ms,
+            base: Instant::now(),
+        }
+    }
+
+    /// A signed message says that it is at least this late.
+    pub(super) fn signed(&mut self, unix_ms: u64) {
+        let now = Instant::now();
+        self.signed_ms = self.signed_ms.max(unix_ms);
+        self.base_ms = self.free_running(now).max(unix_ms);
+        self.base = now;
+    }
+
+    /// Now, in Unix ms.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.at(Instant::now(), SystemClock::read())
+    }
+
+    fn at(&self, now: Instant, system: SystemClock) -> u64 {
+        if system.synchronized {
+            system.unix_ms.max(self.signed_ms)
+        } else {
+            self.free_running(now)
+        }
+    }
+
+    fn free_running(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.base).as_millis();
+        self.base_ms
+            .saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const SIGNED: u64 = 1_790_000_000_000;
+    const DAY_MS: u64 = 86_400_000;
+
+    fn at(clock: &DeviceClock, later: Duration, unix_ms: u64, synchronized: bool) -> u64 {
+        let system = SystemClock {
+            unix_ms,
+            synchronized,
+        };
+        clock.at(clock.base + later, system)
+    }
+
+    #[test]
+    fn a_clock_that_nothing_keeps_right_is_not_believed() {
+        // bad-inputs row 40: 1970, and 2099
+        let mut clock = DeviceClock::new(0);
+        clock.signed(SIGNED);
+        for wrong in [0, 4_070_908_800_000] {
+            let now = at(&clock, Duration::from_secs(60), wrong, false);
+            assert_eq!(now, SIGNED + 60_000);
+        }
+    }
+
+    #[test]
+    fn a_synchronized_clock_is_believed_but_never_behind_what_was_signed() {
+        let mut clock = DeviceClock::new(0);
+        clock.signed(SIGNED);
+        let now = |unix_ms| at(&clock, Duration::ZERO, unix_ms, true);
+        assert_eq!(now(SIGNED + DAY_MS), SIGNED + DAY_MS);
+        assert_eq!(now(SIGNED - DAY_MS), SIGNED);
+    }
+
+    #[test]
+    fn time_goes_on_from_the_journal_and_never_back() {
+        let mut clock = DeviceClock::new(SIGNED);
+        clock.signed(SIGNED - DAY_MS);
+        assert!(at(&clock, Duration::ZERO, 0, false) >= SIGNED);
+        clock.signed(SIGNED + DAY_MS);
+        assert!(at(&clock, Duration::ZERO, 0, false) >= SIGNED + DAY_MS);
+    }
+}

@@ -1,0 +1,337 @@
+//! Everything the agent keeps across a power cut: journal, outcome ring, the messages it
+//! must obey or finish without the network, the inventory, and what the way back needs.
+//! Does those of the machine's actions that are about them, and nothing else.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hoist_protocol::codec::decode_prefix;
+use hoist_protocol::head::DeviceHead;
+use hoist_protocol::id::{ArtifactId, ReleaseId, sha256};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::ScriptKind;
+
+use super::download::{Artifact, DownloadError, read_start};
+use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic};
+use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
+use super::journal::{Found, JournalError, TwoSlots};
+use crate::machine::Action;
+use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
+
+/// Far more than any of the kept messages.
+const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
+/// The device's own head, as received.
+const HEAD_FILE: &str = "head";
+/// The manifest of the started release.
+const RELEASE_FILE: &str = "release";
+/// The pinned root document, as received.
+const ROOT_FILE: &str = "root.bin";
+
+/// Why something cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Journal or ring.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The inventory.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// Anything else.
+    #[error("cannot read or write {}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StorageError {
+    /// The stable code: `E_SPACE` when the disk is full, else `E_STORAGE` (row 58).
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        let source = match self {
+            Self::Journal(JournalError::File { source, .. })
+            | Self::Inventory(InventoryError::File { source, .. })
+            | Self::File { source, .. } => source,
+            Self::Journal(_) | Self::Inventory(_) => return "E_STORAGE",
+        };
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "E_SPACE",
+            _ => "E_STORAGE",
+        }
+    }
+
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::File { path, source }
+    }
+}
+
+/// A manifest that was checked, until the machine starts it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The release.
+    pub id: ReleaseId,
+    /// The manifest as received, in its envelope if it has one.
+    pub bytes: Vec<u8>,
+    /// The same, decoded.
+    pub release: ReleaseManifest,
+}
+
+/// What was found on disk.
+#[derive(Debug)]
+pub struct Restored {
+    /// The journal, if it was ever written.
+    pub record: Option<Record>,
+    /// The outcome ring.
+    pub ring: Ring,
+    /// Whether journal or ring were there and cannot be read (`E_STATE`, row 60).
+    pub lost: bool,
+    /// The device's own head.
+    pub device_head: Option<DeviceHead>,
+    /// The release that was kept to be finished.
+    pub release: Option<ReleaseId>,
+}
+
+/// The agent's state on disk.
+#[derive(Debug)]
+pub struct Storage {
+    /// The file system.
+    pub files: Arc<dyn Files>,
+    /// What is installed.
+    pub inventory: Inventory,
+    /// The last DeviceHead, as received.
+    pub head: Vec<u8>,
+    /// The manifest that may be started next.
+    pub candidate: Option<Candidate>,
+    /// The started release.
+    pub release: Option<Arc<ReleaseManifest>>,
+    /// Its artifacts, once they are fetched and proven.
+    pub artifacts: Vec<Artifact>,
+    dir: PathBuf,
+    journal: TwoSlots<Record>,
+    outcomes: TwoSlots<Ring>,
+}
+
+impl Storage {
+    /// Opens the state directory `dir`, which exists.
+    ///
+    /// # Errors
+    /// [`StorageError`]; damage to journal or ring is no error but [`Restored::lost`].
+    pub fn open(files: Arc<dyn Files>, dir: &Path) -> Result<(Self, Restored), StorageError> {
+        for folder in ["download", "work", "rollback"] {
+            let folder = dir.join(folder);
+            let made = files.create_dir(&folder);
+            made.map_err(StorageError::at(&folder))?;
+        }
+        let (journal, record) = TwoSlots::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)?;
+        let (outcomes, ring) = TwoSlots::open(files.clone(), dir, "outcomes", RING_BYTES_MAX)?;
+        let inventory = Inventory::load(files.as_ref(), dir)?;
+        let read = |name| {
+            let path = dir.join(name);
+            let bytes = read_optional(files.as_ref(), &path, MESSAGE_BYTES_MAX);
+            bytes.map_err(StorageError::at(&path))
+        };
+        let head = read(HEAD_FILE)?.unwrap_or_default();
+        // Our own private files; they were verified before they were kept.
+        let release = read(RELEASE_FILE)?.and_then(|bytes| {
+            let (release, _) = decode_prefix::<ReleaseManifest>(&bytes).ok()?;
+            Some(Arc::new(release))
+        });
+        let device_head = decode_prefix::<DeviceHead>(&head).ok();
+        let restored = Restored {
+            lost: record == Found::Lost || ring == Found::Lost,
+            record: content(record),
+            ring: content(ring).unwrap_or_default(),
+            device_head: device_head.map(|(head, _)| head),
+            release: release.as_ref().map(|release| release.id()),
+        };
+        let storage = Self {
+            files,
+            inventory,
+            head,
+            candidate: None,
+            release,
+            artifacts: Vec::new(),
+            dir: dir.to_path_buf(),
+            journal,
+            outcomes,
+        };
+        Ok((storage, restored))
+    }
+
+    /// Does an action that is about what is kept, durably, and says whether it was one.
+    ///
+    /// # Errors
+    /// [`StorageError`]; nothing after the action may be done before it succeeds.
+    pub fn keep(&mut self, action: &Action) -> Result<bool, StorageError> {
+        match action {
+            Action::Persist(record) => self.journal.write(record)?,
+            Action::StoreOutcomes(ring) => self.outcomes.write(ring)?,
+            Action::KeepDeviceHead => self.write(HEAD_FILE, &self.head)?,
+            Action::KeepRelease(id) => self.keep_release(*id)?,
+            Action::CommitInventory => self.commit_inventory()?,
+            Action::Distrust => self.distrust()?,
+            Action::Cleanup => self.clean_up(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Keeps the pinned root document.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn keep_root(&self, sealed: &[u8]) -> Result<(), StorageError> {
+        self.write(ROOT_FILE, sealed)
+    }
+
+    /// The pinned root document, as received.
+    #[must_use]
+    pub fn root(&self) -> Option<Vec<u8>> {
+        let path = self.dir.join(ROOT_FILE);
+        self.files.read(&path, MESSAGE_BYTES_MAX).ok()
+    }
+
+    /// Where an artifact is fetched to.
+    #[must_use]
+    pub fn download_dir(&self, artifact: ArtifactId) -> PathBuf {
+        self.dir.join("download").join(artifact.to_string())
+    }
+
+    /// The working directory of an artifact's scripts; it stays from release to release.
+    #[must_use]
+    pub fn work_dir(&self, artifact: &str) -> PathBuf {
+        self.dir.join("work").join(artifact)
+    }
+
+    /// Where the rollback script of an artifact is kept while it may be needed.
+    #[must_use]
+    pub fn rollback_path(&self, artifact: ArtifactId) -> PathBuf {
+        self.dir.join("rollback").join(artifact.to_string())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        let path = self.dir.join(name);
+        write_atomic(self.files.as_ref(), &path, bytes, PRIVATE_FILE)
+            .map_err(StorageError::at(&path))
+    }
+
+    fn keep_release(&mut self, id: ReleaseId) -> Result<(), StorageError> {
+        if let Some(candidate) = self.candidate.as_ref().filter(|kept| kept.id == id) {
+            self.write(RELEASE_FILE, &candidate.bytes)?;
+            self.release = Some(Arc::new(candidate.release.clone()));
+            self.artifacts.clear();
+            self.candidate = None;
+        }
+        Ok(())
+    }
+
+    fn commit_inventory(&mut self) -> Result<(), StorageError> {
+        let Some(release) = &self.release else {
+            return Ok(());
+        };
+        let mut inventory = self.inventory.clone();
+        inventory.floor = inventory.floor.max(release.floor);
+        for artifact in &self.artifacts {
+            inventory.put(InstalledArtifact {
+                name: artifact.manifest.name.clone(),
+                version: artifact.manifest.version.clone(),
+                counter: release.counter,
+                artifact: artifact.manifest.id(),
+                provides: artifact.manifest.provides.clone(),
+                dir: artifact.dir.clone(),
+                condition: Condition::Confirmed,
+            });
+        }
+        self.replace_inventory(inventory)
+    }
+
+    /// What the started release may have touched never counts as already there again.
+    fn distrust(&mut self) -> Result<(), StorageError> {
+        let Some(release) = self.release.clone() else {
+            return Ok(());
+        };
+        let mut inventory = self.inventory.clone();
+        for reference in &release.artifacts {
+            let dir = self.download_dir(reference.id());
+            let Some(manifest) = read_start(self.files.as_ref(), &dir, reference) else {
+                continue;
+            };
+            let touched = inventory
+                .installed
+                .iter_mut()
+                .filter(|installed| installed.name == manifest.name);
+            touched.for_each(|installed| installed.condition = Condition::InDoubt);
+        }
+        self.replace_inventory(inventory)
+    }
+
+    fn replace_inventory(&mut self, inventory: Inventory) -> Result<(), StorageError> {
+        if inventory != self.inventory {
+            inventory.store(self.files.as_ref(), &self.dir)?;
+            self.inventory = inventory;
+        }
+        Ok(())
+    }
+
+    /// Nothing is started: only what is installed is still needed. What cannot be removed
+    /// now is removed after the next deployment.
+    fn clean_up(&mut self) {
+        let files = self.files.as_ref();
+        let _left = files.remove(&self.dir.join(RELEASE_FILE));
+        self.release = None;
+        self.artifacts.clear();
+        let installed = |name: &str| {
+            let mut installed = self.inventory.installed.iter();
+            installed.any(|installed| installed.artifact.to_string() == name)
+        };
+        let downloads = self.dir.join("download");
+        for name in files.list(&downloads).unwrap_or_default() {
+            if !installed(&name) {
+                let _left = files.remove_dir(&downloads.join(name));
+            }
+        }
+        let rollbacks = self.dir.join("rollback");
+        for name in files.list(&rollbacks).unwrap_or_default() {
+            let _left = files.remove(&rollbacks.join(name));
+        }
+    }
+}
+
+/// Makes an artifact ready to be installed: everything is hashed again (row 55), and its
+/// rollback script is kept where its other scripts do not reach. Blocks.
+///
+/// # Errors
+/// [`DownloadError`] when something is not as signed or cannot be kept.
+pub fn prepare_install(
+    files: &dyn Files,
+    artifact: &Artifact,
+    rollback: &Path,
+) -> Result<(), DownloadError> {
+    artifact.verify(files)?;
+    let script = artifact.manifest.script(ScriptKind::Rollback);
+    let (Some(script), Some(path)) = (script, artifact.script_path(ScriptKind::Rollback)) else {
+        return Ok(());
+    };
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |error| DownloadError::storage(&path, &error)
+    };
+    let payload = &artifact.manifest.payloads[usize::from(script.payload)];
+    let content = files.read(&path, payload.size).map_err(failed(&path))?;
+    if sha256(&content) != payload.hash {
+        return Err(DownloadError::hash(&payload.target));
+    }
+    write_atomic(files, rollback, &content, PRIVATE_DIR).map_err(failed(rollback))
+}
+
+fn content<T>(found: Found<T>) -> Option<T> {
+    match found {
+        Found::Content(content) => Some(content),
+        Found::Nothing | Found::Lost => None,
+    }
+}

@@ -1,0 +1,121 @@
+//! A device that lost its memory asks before it does anything (W5, rows 28 and 60): its
+//! own retained status says where its numbers were and what was running; what it cannot
+//! know any more it reports as lost. It never installs again blindly.
+
+use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Rollback};
+
+use super::Machine;
+use super::action::Action;
+use super::rollback::failure;
+use super::state::{Cause, Link, Member};
+use crate::record::Memory;
+
+impl Machine {
+    /// Whether the device's own retained status must be read before anything else.
+    #[must_use]
+    pub fn wants_own_status(&self) -> bool {
+        self.memory != Memory::Whole
+    }
+
+    /// The device's own status, verified: outcomes without a signature are left out of it.
+    pub(super) fn own_status(&mut self, status: &DeviceStatus, out: &mut Vec<Action>) {
+        if self.memory == Memory::Whole {
+            return;
+        }
+        self.own_status_heard = true;
+        if status.ended > self.ring.ended {
+            self.ring.ended = status.ended;
+            self.ring.outcomes.clone_from(&status.outcomes);
+            self.acked = status.ended;
+        }
+        let running = status.running.filter(|running| {
+            let kept = self.job().map(|job| job.deployment);
+            kept != Some(running.deployment) && !self.is_over(running.deployment, running.round)
+        });
+        if let Some(running) = running {
+            self.say_lost(running.deployment, running.round, running.attempt);
+            out.push(Action::Distrust);
+        }
+        out.push(Action::StoreOutcomes(self.ring.clone()));
+        self.go_on_from(status.seq, out);
+        if self.memory == Memory::New {
+            self.remembers(out);
+        }
+    }
+
+    /// The own head came, and no status before it: there is none.
+    pub(super) fn own_status_is_over(&mut self, out: &mut Vec<Action>) {
+        match (self.memory, &self.own) {
+            (Memory::New, _) => self.remembers(out),
+            // Numbers are counted one by one: none was ever as high as a time.
+            (Memory::Lost, Some(own)) if !self.own_status_heard => {
+                self.go_on_from(Seq(own.generation.0), out);
+            }
+            (Memory::Lost | Memory::Whole, _) => {}
+        }
+    }
+
+    /// With the group's head it is known what may have been running: a release that was
+    /// kept and is listed.
+    pub(super) fn settle_what_was_lost(&mut self, out: &mut Vec<Action>) {
+        if self.memory != Memory::Lost {
+            return;
+        }
+        let listed = match &self.link {
+            Link::Member(Member {
+                head: Some(head), ..
+            }) => head
+                .notices
+                .iter()
+                .find(|notice| Some(notice.release) == self.kept_release)
+                .map(|notice| (notice.deployment, notice.round)),
+            _ => return,
+        };
+        if self.job().is_none() {
+            if let Some((deployment, round)) = listed
+                && !self.is_over(deployment, round)
+            {
+                self.say_lost(deployment, round, Attempt(0));
+                out.push(Action::Distrust);
+                out.push(Action::StoreOutcomes(self.ring.clone()));
+            }
+            out.push(Action::Cleanup);
+        }
+        self.remembers(out);
+        self.report(out);
+    }
+
+    fn remembers(&mut self, out: &mut Vec<Action>) {
+        self.memory = Memory::Whole;
+        self.kept_release = None;
+        self.persist(out);
+    }
+
+    fn is_over(&self, deployment: DeploymentId, round: Round) -> bool {
+        let mut outcomes = self.ring.outcomes.iter();
+        outcomes.any(|outcome| outcome.deployment == deployment && outcome.round >= round)
+    }
+
+    fn say_lost(&mut self, deployment: DeploymentId, round: Round, attempt: Attempt) {
+        let failure = failure(Cause::plain(Reason::StateLost), Rollback::Failed);
+        self.ring.push(Outcome {
+            deployment,
+            round,
+            attempt,
+            result: FinalResult::Failed(failure),
+        });
+    }
+
+    /// Numbers go on behind these. A session that began with a lower one would lose
+    /// against earlier ones, so another is begun.
+    fn go_on_from(&mut self, seq: Seq, out: &mut Vec<Action>) {
+        if seq <= self.seq {
+            return;
+        }
+        self.seq = seq;
+        self.persist(out);
+        out.push(Action::Reconnect);
+    }
+}
