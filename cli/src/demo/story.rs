@@ -240,7 +240,7 @@ impl<'a> Story<'a> {
             .map_err(|error| Failure::because("E_CONFIG", "an agent of the demo", &error))?;
         let mut stop = self.stop_agents.subscribe();
         self.agents.spawn(async move {
-            let device = config.device.clone();
+            let device = config.host.device.clone();
             let stopped = async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             };

@@ -9,11 +9,13 @@ use hoist_protocol::topic::Topic;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::apply::copy_release;
 use super::preflight::Downgrade;
 use super::runner::Agent;
+use super::show;
 use super::storage::StorageError;
 use super::work::{FetchRelease, RunScript, Told, fetch_release, run_script};
-use crate::machine::{Action, HeadRefusal, Retry, ScriptRun};
+use crate::machine::{Action, HeadRefusal, Job, Retry, ScriptRun};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
@@ -85,7 +87,12 @@ impl Agent {
             Action::Reconnect => self.disconnected("the session's number is not the newest"),
             Action::Warn(refusal) => warn(refusal),
             Action::Applied(result) => {
-                tracing::info!(?result, "what was begun without a server has ended");
+                let result_text = show::result(&result);
+                tracing::info!(
+                    result = result_text,
+                    "what was brought to the device has ended"
+                );
+                self.applied = Some(result);
             }
             // What is kept is done already.
             Action::Persist(_)
@@ -118,7 +125,11 @@ impl Agent {
             inventory: self.storage.inventory.clone(),
             downgrade: Downgrade::from(allow_downgrade),
         };
-        self.start_task(|teller| fetch_release(work, teller));
+        let is_local = self.machine.job().is_some_and(Job::is_local);
+        match self.local.clone().filter(|_| is_local) {
+            Some(local) => self.start_task(|teller| copy_release(work, local, teller)),
+            None => self.start_task(|teller| fetch_release(work, teller)),
+        }
     }
 
     fn script(&mut self, run: ScriptRun) {
@@ -135,7 +146,7 @@ impl Agent {
             files: self.storage.files.clone(),
             cwd: self.storage.work_dir(name.as_str()),
             rollback: self.storage.rollback_path(artifact.manifest.id()),
-            device: self.config.device.to_string(),
+            device: self.host.device.to_string(),
             release: release
                 .map(|r| format!("{}@{}", r.name, r.version))
                 .unwrap_or_default(),
@@ -146,7 +157,7 @@ impl Agent {
     }
 
     fn reboot(&self) {
-        let Some((program, arguments)) = self.config.reboot_command.split_first() else {
+        let Some((program, arguments)) = self.host.reboot_command.split_first() else {
             tracing::error!("reboot_command is empty");
             return;
         };

@@ -1,65 +1,95 @@
 //! The program `hoist-agent`: arguments, signals, exit codes. Parsed by hand: an argument
 //! library would be a sixth of the agent.
 
+use std::env;
 use std::error::Error;
+use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use hoist_protocol::status::{FinalResult, Rollback, Success};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::config::{AgentConfig, ConfigError};
-use super::files::SystemFiles;
-use super::inventory::Inventory;
-use super::journal::{Found, TwoSlots};
+use super::apply::{self, Applied};
+use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::log::StderrLog;
-use super::runner;
-use crate::record::{RING_BYTES_MAX, Ring};
+use super::{runner, show};
 
 const OK: u8 = 0;
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
+const FAILED: u8 = 3;
+const INTERRUPTED: u8 = 130;
+
+/// Names the configuration when `--config` does not.
+const CONFIG_VARIABLE: &str = "HOIST_CONFIG";
 
 const HELP: &str = "\
 hoist-agent: installs what Hoist deploys to this device
 
-  hoist-agent --config F                 run
-  hoist-agent status --config F          what is installed, and how the last deployments ended
-  hoist-agent check-config --config F    say whether the configuration is right
+  hoist-agent --config F                    run
+  hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
+  hoist-agent status [--config F]           what is installed, what runs, how the last deployments ended
+  hoist-agent check-config [--config F]     say whether the configuration is right
   hoist-agent --version | --help
 
-Exit codes: 0 ok, 1 error, 2 usage
+Without --config, HOIST_CONFIG names the configuration. `apply DIR` and `status` work
+without one: the device is then called local, its state is in ./local.state.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 the release failed and was rolled back, 130 interrupted
 ";
 
+#[derive(Debug, PartialEq, Eq)]
 enum Verb {
     Run,
+    Apply(PathBuf),
     Status,
     CheckConfig,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Parsed {
     Help,
     Version,
-    Do(Verb, PathBuf),
+    Do(Verb, Option<PathBuf>),
 }
 
 /// Runs the program with the arguments after its name; returns its exit code.
 pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
-    match parse(args) {
-        Err(problem) => {
-            eprintln!("error[E_USAGE]: {problem}\nhelp: see `hoist-agent --help`");
-            USAGE
+    let (verb, config) = match parse(args) {
+        Err(problem) => return usage(&problem),
+        Ok(Parsed::Help) => return print(HELP),
+        Ok(Parsed::Version) => {
+            return print(concat!("hoist-agent ", env!("CARGO_PKG_VERSION"), "\n"));
         }
-        Ok(Parsed::Help) => print(HELP),
-        Ok(Parsed::Version) => print(concat!("hoist-agent ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Parsed::Do(verb, path)) => match AgentConfig::load(&path) {
-            Err(error @ ConfigError::File { .. }) => fail(&error, ERROR),
-            Err(error) => fail(&error, USAGE),
-            Ok(config) => match verb {
-                Verb::CheckConfig => print("ok\n"),
-                Verb::Status => status(&config),
-                Verb::Run => run(config),
-            },
+        Ok(Parsed::Do(verb, config)) => (verb, config),
+    };
+    let named = config.or_else(|| env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
+    let config = match named.as_deref().map(AgentConfig::load).transpose() {
+        Ok(config) => config,
+        Err(error @ ConfigError::File { .. }) => return fail(error.code(), &error, ERROR),
+        Err(error) => return fail(error.code(), &error, USAGE),
+    };
+    match (verb, config) {
+        (Verb::Run, Some(config)) => run(config),
+        (Verb::CheckConfig, Some(_)) => print("ok\n"),
+        (Verb::Run | Verb::CheckConfig, None) => usage("no --config given"),
+        (Verb::Status, config) => match host_and_server(config) {
+            Ok((host, _)) => status(&host),
+            Err(error) => fail(error.code(), &error, ERROR),
         },
+        (Verb::Apply(path), config) => match host_and_server(config) {
+            Ok((host, server)) => apply(host, server, &path),
+            Err(error) => fail(error.code(), &error, ERROR),
+        },
+    }
+}
+
+fn host_and_server(
+    config: Option<AgentConfig>,
+) -> Result<(HostConfig, Option<ServerConfig>), ConfigError> {
+    match config {
+        Some(config) => Ok((config.host, Some(config.server))),
+        None => Ok((HostConfig::local()?, None)),
     }
 }
 
@@ -71,16 +101,27 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
             "--help" | "-h" => return Ok(Parsed::Help),
             "--version" | "-V" => return Ok(Parsed::Version),
             "--config" => config = Some(args.next().ok_or("--config needs a file")?.into()),
-            "status" => verb = Verb::Status,
-            "check-config" => verb = Verb::CheckConfig,
+            "status" if verb == Verb::Run => verb = Verb::Status,
+            "check-config" if verb == Verb::Run => verb = Verb::CheckConfig,
+            "apply" if verb == Verb::Run => {
+                let path = args.next().filter(|path| !path.starts_with('-'));
+                verb = Verb::Apply(
+                    path.ok_or("apply needs a .hoist file or a directory")?
+                        .into(),
+                );
+            }
             other => match other.strip_prefix("--config=") {
                 Some(path) => config = Some(path.into()),
                 None => return Err(format!("unknown argument {other:?}")),
             },
         }
     }
-    let config = config.ok_or("no --config given")?;
     Ok(Parsed::Do(verb, config))
+}
+
+fn usage(problem: &str) -> u8 {
+    eprintln!("error[E_USAGE]: {problem}\nhelp: see `hoist-agent --help`");
+    USAGE
 }
 
 fn print(text: &str) -> u8 {
@@ -91,84 +132,122 @@ fn print(text: &str) -> u8 {
     }
 }
 
-fn fail(error: &dyn Error, code: u8) -> u8 {
-    eprint!("error[E_AGENT]: {error}");
+fn fail(code: &str, error: &dyn Error, exit: u8) -> u8 {
+    eprint!("error[{code}]: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
         eprint!(": {cause}");
         source = cause.source();
     }
     eprintln!();
-    code
+    exit
 }
 
-fn status(config: &AgentConfig) -> u8 {
-    let inventory = match Inventory::load(&SystemFiles, &config.state_dir) {
-        Ok(inventory) => inventory,
-        Err(error) => return fail(&error, ERROR),
-    };
-    let ring = TwoSlots::<Ring>::open(
-        Arc::new(SystemFiles),
-        &config.state_dir,
-        "outcomes",
-        RING_BYTES_MAX,
-    );
-    let ring = match ring {
-        Ok((_, Found::Content(ring))) => ring,
-        Ok((_, Found::Nothing | Found::Lost)) => Ring::default(),
-        Err(error) => return fail(&error, ERROR),
-    };
-    let mut text = format!("device {}\n", config.device);
-    for installed in &inventory.installed {
-        text.push_str(&format!(
-            "installed {} {}\n",
-            installed.name, installed.version
-        ));
+fn status(host: &HostConfig) -> u8 {
+    match show::status(host) {
+        Ok(text) => print(&text),
+        Err(error) => fail(error.code(), &error, ERROR),
     }
-    for outcome in &ring.outcomes {
-        use hoist_protocol::status::FinalResult;
-        let result = match &outcome.result {
-            FinalResult::Successful(_) => "successful".to_owned(),
-            FinalResult::Failed(failure) => {
-                format!(
-                    "failed {} (rollback {})",
-                    failure.reason.word(),
-                    failure.rollback.word()
-                )
-            }
-        };
-        text.push_str(&format!("deployment {} {result}\n", outcome.deployment));
-    }
-    print(&text)
 }
 
 fn run(config: AgentConfig) -> u8 {
-    // Somebody else's subscriber stays when there is one.
-    let _installed = tracing::subscriber::set_global_default(StderrLog);
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error, ERROR),
-    };
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = match (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        ) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return fail(&error, ERROR),
-        };
-        let shutdown = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+    in_runtime(async {
+        let shutdown = match stop_signal() {
+            Ok(shutdown) => shutdown,
+            Err(error) => return fail("E_AGENT", &error, ERROR),
         };
         match runner::run(config, shutdown).await {
             Ok(()) => OK,
-            Err(error) => fail(&error, ERROR),
+            Err(error) => fail(error.code(), &error, ERROR),
         }
     })
+}
+
+fn apply(host: HostConfig, server: Option<ServerConfig>, path: &std::path::Path) -> u8 {
+    in_runtime(async {
+        let shutdown = match stop_signal() {
+            Ok(shutdown) => shutdown,
+            Err(error) => return fail("E_AGENT", &error, ERROR),
+        };
+        match apply::apply(host, server, path, shutdown).await {
+            Ok(applied) => say(&applied),
+            Err(error) => fail(error.code(), &error, ERROR),
+        }
+    })
+}
+
+fn say(applied: &Applied) -> u8 {
+    let Applied::Ended { release, result } = applied else {
+        eprintln!("interrupted: apply again, or start the agent, to finish or roll back");
+        return INTERRUPTED;
+    };
+    let name = format!("{}@{}", release.name, release.version);
+    match result {
+        FinalResult::Successful(Success::Installed) => print(&format!("{name} installed\n")),
+        FinalResult::Successful(Success::Already) => {
+            print(&format!("{name} was installed already\n"))
+        }
+        FinalResult::Failed(failure) => {
+            let code = failure.reason.code();
+            eprintln!("error[{code}]: {name} failed: {}", show::failure(failure));
+            match failure.rollback {
+                Rollback::NotNeeded | Rollback::Succeeded => FAILED,
+                Rollback::Failed => ERROR,
+            }
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = u8>) -> u8 {
+    // Somebody else's subscriber stays when there is one.
+    let _installed = tracing::subscriber::set_global_default(StderrLog);
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => fail("E_AGENT", &error, ERROR),
+    }
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Parsed, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn arguments_are_read_in_any_order_and_typos_are_refused() {
+        let config = Some(PathBuf::from("a.toml"));
+        for line in [
+            "apply x.hoist --config a.toml",
+            "--config=a.toml apply x.hoist",
+        ] {
+            let verb = Verb::Apply("x.hoist".into());
+            assert_eq!(parse_line(line), Ok(Parsed::Do(verb, config.clone())));
+        }
+        assert_eq!(parse_line("status"), Ok(Parsed::Do(Verb::Status, None)));
+        for line in [
+            "apply",
+            "apply --config a",
+            "status run",
+            "--conf a",
+            "apply a b",
+        ] {
+            assert!(parse_line(line).is_err(), "{line}");
+        }
+    }
 }

@@ -21,24 +21,25 @@ pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 pub const MQTT_PORT: u16 = 1883;
 /// A radio is woken this rarely; a death is noticed after 1.5 times this.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
+/// What a device without a configuration is called.
+const LOCAL_DEVICE: &str = "local";
 /// Far more than any configuration needs.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
 /// The agent's settings.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
+    /// The device it runs on.
+    pub host: HostConfig,
+    /// The server it obeys.
+    pub server: ServerConfig,
+}
+
+/// What the agent must know of its device.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
     /// This device.
     pub device: DeviceId,
-    /// First topic level.
-    pub namespace: Namespace,
-    /// The broker.
-    pub broker: Broker,
-    /// Its password there; the user name is the device id.
-    pub token: Token,
-    /// SHA-256 of the pinned root document.
-    pub root_sha256: [u8; 32],
-    /// Base URL of artifacts where a head names none.
-    pub artifacts: Option<String>,
     /// What kind of device this is; empty when it has none.
     pub device_type: String,
     /// Where everything is kept; `<device>.state` beside the configuration by default.
@@ -49,6 +50,21 @@ pub struct AgentConfig {
     pub reboot_command: Vec<String>,
     /// File whose content changes with every boot.
     pub boot_id_file: PathBuf,
+}
+
+/// What the agent must know of its server.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// First topic level.
+    pub namespace: Namespace,
+    /// The broker.
+    pub broker: Broker,
+    /// The device's password there; the user name is the device id.
+    pub token: Token,
+    /// SHA-256 of the pinned root document.
+    pub root_sha256: [u8; 32],
+    /// Base URL of artifacts where a head names none.
+    pub artifacts: Option<String>,
     /// Longest silence on the connection.
     pub keep_alive: Duration,
 }
@@ -93,6 +109,17 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl ConfigError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::Toml(_) => "E_CONFIG",
+            Self::Exposed { .. } => "E_EXPOSED",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -169,29 +196,73 @@ impl AgentConfig {
                 )
             })?,
         };
-        let state_dir = raw
-            .state_dir
-            .unwrap_or_else(|| PathBuf::from(format!("{}.state", raw.device)));
+        let state_dir = raw.state_dir.unwrap_or_else(|| state_dir_of(&raw.device));
         let state_dir =
             std::path::absolute(folder.join(state_dir)).map_err(|source| ConfigError::File {
                 path: path.to_path_buf(),
                 source,
             })?;
+        let reboot_command = raw.reboot_command.unwrap_or_else(reboot_command);
+        if reboot_command.is_empty() {
+            return Err(refuse(
+                "reboot_command",
+                "reboot_command is empty: name a program and its arguments".into(),
+            )
+            .into());
+        }
         Ok(Self {
-            device: raw.device,
-            namespace: raw.namespace.unwrap_or_default(),
-            broker,
-            token: Token(token),
-            root_sha256,
-            artifacts: raw.artifacts,
-            device_type: raw.device_type,
-            state_dir,
-            attributes: raw.attributes,
-            reboot_command: raw.reboot_command.unwrap_or_else(|| vec!["reboot".into()]),
-            boot_id_file: raw.boot_id_file.unwrap_or_else(|| BOOT_ID_FILE.into()),
-            keep_alive,
+            host: HostConfig {
+                device: raw.device,
+                device_type: raw.device_type,
+                state_dir,
+                attributes: raw.attributes,
+                reboot_command,
+                boot_id_file: raw.boot_id_file.unwrap_or_else(|| BOOT_ID_FILE.into()),
+            },
+            server: ServerConfig {
+                namespace: raw.namespace.unwrap_or_default(),
+                broker,
+                token: Token(token),
+                root_sha256,
+                artifacts: raw.artifacts,
+                keep_alive,
+            },
         })
     }
+}
+
+impl HostConfig {
+    /// A device without a configuration, which only its owner installs on: everything is
+    /// kept below the current folder.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] when there is no current folder.
+    pub fn local() -> Result<Self, ConfigError> {
+        let Ok(device) = LOCAL_DEVICE.parse() else {
+            unreachable!("the name is a valid id");
+        };
+        let state_dir = state_dir_of(&device);
+        let state_dir = std::path::absolute(&state_dir).map_err(|source| ConfigError::File {
+            path: state_dir,
+            source,
+        })?;
+        Ok(Self {
+            device,
+            device_type: String::new(),
+            state_dir,
+            attributes: BTreeMap::new(),
+            reboot_command: reboot_command(),
+            boot_id_file: BOOT_ID_FILE.into(),
+        })
+    }
+}
+
+fn state_dir_of(device: &DeviceId) -> PathBuf {
+    PathBuf::from(format!("{device}.state"))
+}
+
+fn reboot_command() -> Vec<String> {
+    vec!["reboot".into()]
 }
 
 /// What `hoist device add` knows of a new device.

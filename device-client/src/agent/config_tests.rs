@@ -31,15 +31,15 @@ fn a_rendered_configuration_loads_and_is_made_private() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let config = AgentConfig::load(&path).unwrap();
     assert_eq!(
-        config.broker,
+        config.server.broker,
         Broker {
             host: "127.0.0.1".into(),
             port: 1883
         }
     );
-    assert_eq!(config.root_sha256, [0xab; 32]);
-    assert_eq!(config.state_dir, dir.path().join("dev-01.state"));
-    assert_eq!(config.keep_alive, KEEP_ALIVE);
+    assert_eq!(config.server.root_sha256, [0xab; 32]);
+    assert_eq!(config.host.state_dir, dir.path().join("dev-01.state"));
+    assert_eq!(config.server.keep_alive, KEEP_ALIVE);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!format!("{config:?}").contains("secret"));
@@ -64,6 +64,10 @@ fn a_bad_unit_or_address_is_refused_with_its_line() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("agent.toml:3: broker"), "{error}");
+    let error = load(&format!("{}reboot_command = []\n", rendered()))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("agent.toml:7: reboot_command"), "{error}");
 }
 
 #[test]
@@ -78,5 +82,5 @@ fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
     let error = AgentConfig::load(&path).unwrap_err().to_string();
     assert!(error.contains("chmod 600"), "{error}");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(AgentConfig::load(&path).unwrap().token.0, "1.secret");
+    assert_eq!(AgentConfig::load(&path).unwrap().server.token.0, "1.secret");
 }

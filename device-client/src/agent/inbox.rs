@@ -57,9 +57,9 @@ impl Agent {
 
     fn join(&mut self) {
         if self.machine.wants_own_status() {
-            self.subscribe(&Topic::Status(self.config.device.clone()));
+            self.subscribe(&Topic::Status(self.host.device.clone()));
         }
-        self.subscribe(&Topic::DeviceHead(self.config.device.clone()));
+        self.subscribe(&Topic::DeviceHead(self.host.device.clone()));
         self.announce_at = Some(Instant::now() + super::runner::ANNOUNCE_AFTER);
         let actions = self.machine.handle(Event::Connected, self.now());
         debug_assert!(actions.is_empty(), "a new session waits for its head");
@@ -72,7 +72,7 @@ impl Agent {
         }
         let done = match self.topics.parse(topic) {
             Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
-            Ok(Topic::DeviceHead(device)) if device == self.config.device => {
+            Ok(Topic::DeviceHead(device)) if device == self.host.device => {
                 self.device_head(topic, payload)
             }
             Ok(Topic::GroupHead(group)) if Some(&group) == self.group.as_ref() => {
@@ -82,7 +82,7 @@ impl Agent {
                 self.manifest(release, payload);
                 Ok(())
             }
-            Ok(Topic::Status(device)) if device == self.config.device => {
+            Ok(Topic::Status(device)) if device == self.host.device => {
                 self.own_status(topic, payload)
             }
             _ => Ok(()),
@@ -103,8 +103,11 @@ impl Agent {
         if self.root.is_some() {
             return Ok(());
         }
-        let root = RootDocument::open_pinned(payload, &self.config.root_sha256)?;
-        if root.namespace != self.config.namespace {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let root = RootDocument::open_pinned(payload, &server.root_sha256)?;
+        if root.namespace != server.namespace {
             tracing::error!("the pinned root document is for another namespace");
             return Ok(());
         }
@@ -121,7 +124,7 @@ impl Agent {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
         if self.machine.wants_own_status() {
-            self.unsubscribe(&Topic::Status(self.config.device.clone()));
+            self.unsubscribe(&Topic::Status(self.host.device.clone()));
         }
         self.announce_at = None;
         self.clock.signed(head.generation.0);
@@ -137,7 +140,7 @@ impl Agent {
         self.source = head
             .source
             .clone()
-            .or_else(|| self.config.artifacts.clone());
+            .or_else(|| self.server.as_ref()?.artifacts.clone());
         self.handle(Event::GroupHead(head));
         Ok(())
     }
@@ -152,7 +155,7 @@ impl Agent {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
                 let downgrade = Downgrade::from(notice.policy.allow_downgrade);
                 let inventory = &self.storage.inventory;
-                let verdict = check_release(&self.config, inventory, &opened.message, downgrade);
+                let verdict = check_release(&self.host, inventory, &opened.message, downgrade);
                 self.storage.candidate = Some(Candidate {
                     id: release,
                     bytes: payload.to_vec(),
@@ -174,7 +177,7 @@ impl Agent {
         if !self.machine.wants_own_status() {
             return Ok(());
         }
-        self.unsubscribe(&Topic::Status(self.config.device.clone()));
+        self.unsubscribe(&Topic::Status(self.host.device.clone()));
         let received = DeviceStatus::receive(payload)?;
         let mut status = received.status.clone();
         if received.verify(&self.key.public(), topic).is_err() {
@@ -210,7 +213,7 @@ impl Agent {
             state,
             session: self.counter,
         };
-        let topic = Topic::Presence(self.config.device.clone());
+        let topic = Topic::Presence(self.host.device.clone());
         self.publish(&topic, encode(&presence), Carries::Other);
     }
 
@@ -222,7 +225,7 @@ impl Agent {
         let Some(status) = self.waiting_status.take() else {
             return;
         };
-        let topic = Topic::Status(self.config.device.clone());
+        let topic = Topic::Status(self.host.device.clone());
         let payload = status.seal(&self.key, &self.topics.format(&topic));
         self.status_in_flight = true;
         self.publish(
@@ -256,8 +259,8 @@ impl Agent {
         let full = extent == InfoExtent::Full;
         let info = DeviceInfo {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
-            device_type: self.config.device_type.clone(),
-            attributes: self.config.attributes.clone().into_iter().collect(),
+            device_type: self.host.device_type.clone(),
+            attributes: self.host.attributes.clone().into_iter().collect(),
             inventory: installed.collect(),
             floor: self.storage.inventory.floor,
             public_key: (pinned != Some(own)).then_some(own),
@@ -269,7 +272,7 @@ impl Agent {
         }
         self.info = Some(payload.clone());
         self.publish(
-            &Topic::Info(self.config.device.clone()),
+            &Topic::Info(self.host.device.clone()),
             payload,
             Carries::Other,
         );

@@ -17,6 +17,7 @@ pub mod strict_toml;
 mod hello_tests;
 
 mod act;
+mod apply;
 mod cli;
 mod clock;
 mod inbox;
@@ -24,9 +25,11 @@ mod log;
 mod mqtt;
 mod ready;
 mod runner;
+mod show;
 mod state_dir;
 mod work;
 
+pub use apply::ApplyError;
 pub use cli::run_cli;
 pub use runner::{AgentError, run};
 pub use state_dir::StateDirError;

@@ -4,13 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
+use hoist_protocol::id::DeviceId;
 use rumqttc::{
     AsyncClient, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::config::AgentConfig;
+use super::config::ServerConfig;
 
 /// Requests waiting for the poll task: a session's start needs fewer than ten.
 const REQUESTS_MAX: usize = 32;
@@ -65,13 +66,18 @@ enum Raw {
 
 impl Session {
     /// Begins to connect; the will is fixed at CONNECT.
-    pub(super) fn connect(config: &AgentConfig, will_topic: String, will: Vec<u8>) -> Self {
-        let broker = &config.broker;
-        let mut options = MqttOptions::new(config.device.as_str(), &broker.host, broker.port);
+    pub(super) fn connect(
+        device: &DeviceId,
+        server: &ServerConfig,
+        will_topic: String,
+        will: Vec<u8>,
+    ) -> Self {
+        let broker = &server.broker;
+        let mut options = MqttOptions::new(device.as_str(), &broker.host, broker.port);
         options
-            .set_keep_alive(config.keep_alive)
+            .set_keep_alive(server.keep_alive)
             .set_clean_session(true)
-            .set_credentials(config.device.as_str(), &config.token.0)
+            .set_credentials(device.as_str(), &server.token.0)
             .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
             .set_last_will(LastWill::new(will_topic, will, QoS::AtLeastOnce, true));
         let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);

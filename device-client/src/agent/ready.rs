@@ -3,18 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::config::AgentConfig;
+use super::config::HostConfig;
 use super::files::{PRIVATE_FILE, SystemFiles, write_atomic};
 
 /// The ready file; removed when dropped.
 pub(super) struct Ready(PathBuf);
 
-pub(super) fn write(state_dir: &Path, config: &AgentConfig) -> io::Result<Ready> {
+pub(super) fn write(state_dir: &Path, host: &HostConfig) -> io::Result<Ready> {
     let path = state_dir.join("run.json");
     let content = serde_json::json!({
         "apiVersion": "hoist/v1",
         "pid": std::process::id(),
-        "device": config.device.as_str(),
+        "device": host.device.as_str(),
     });
     write_atomic(
         &SystemFiles,

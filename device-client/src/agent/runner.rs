@@ -13,15 +13,16 @@ use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::{GroupId, SessionCounter, sha256};
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::status::{DeviceStatus, FinalResult};
 use hoist_protocol::topic::{Topic, Topics};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::act::TODO_MAX;
+use super::apply::LocalRelease;
 use super::clock::DeviceClock;
-use super::config::AgentConfig;
+use super::config::{AgentConfig, HostConfig, ServerConfig};
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
 use super::mqtt::{Incoming, Session};
@@ -75,6 +76,20 @@ pub enum AgentError {
     },
 }
 
+impl AgentError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::StateDir(StateDirError::Locked { .. }) => "E_LOCKED",
+            Self::StateDir(StateDirError::File { .. }) | Self::Ready { .. } => "E_STORAGE",
+            Self::Identity(_) => "E_KEY",
+            Self::Storage(error) => error.code(),
+            Self::BootId { .. } => "E_BOOT_ID",
+        }
+    }
+}
+
 /// Runs an agent until `shutdown`. Many can run in one process.
 ///
 /// # Errors
@@ -83,8 +98,8 @@ pub async fn run(
     config: AgentConfig,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
-    let mut agent = Agent::open(config)?;
-    let ready = ready::write(agent.dir.path(), &agent.config)
+    let mut agent = Agent::open(config.host, Some(config.server))?;
+    let ready = ready::write(agent.dir.path(), &agent.host)
         .map_err(|source| AgentError::Ready { source })?;
     tokio::select! {
         () = agent.serve() => {}
@@ -98,7 +113,9 @@ pub async fn run(
 
 /// Everything around the machine.
 pub(super) struct Agent {
-    pub(super) config: AgentConfig,
+    pub(super) host: HostConfig,
+    /// Absent while somebody installs without one.
+    pub(super) server: Option<ServerConfig>,
     pub(super) topics: Topics,
     pub(super) dir: StateDir,
     pub(super) key: PrivateKey,
@@ -115,6 +132,10 @@ pub(super) struct Agent {
     /// What the machine said that is not done yet: a write of it failed.
     pub(super) todo: VecDeque<Action>,
     pub(super) write_again_at: Option<Instant>,
+    /// The release that somebody brought to the device.
+    pub(super) local: Option<Arc<LocalRelease>>,
+    /// How such a release ended.
+    pub(super) applied: Option<FinalResult>,
     pub(super) waiting_status: Option<DeviceStatus>,
     pub(super) status_in_flight: bool,
     pub(super) info: Option<Vec<u8>>,
@@ -141,12 +162,12 @@ enum Woke {
 }
 
 impl Agent {
-    fn open(config: AgentConfig) -> Result<Self, AgentError> {
-        let dir = StateDir::open(&config.state_dir)?;
+    pub(super) fn open(host: HostConfig, server: Option<ServerConfig>) -> Result<Self, AgentError> {
+        let dir = StateDir::open(&host.state_dir)?;
         let key = load_or_create_key(dir.path())?;
         let (storage, restored) = Storage::open(Arc::new(SystemFiles), dir.path())?;
-        let boot = std::fs::read(&config.boot_id_file).map_err(|source| AgentError::BootId {
-            path: config.boot_id_file.clone(),
+        let boot = std::fs::read(&host.boot_id_file).map_err(|source| AgentError::BootId {
+            path: host.boot_id_file.clone(),
             source,
         })?;
         if restored.lost {
@@ -155,13 +176,14 @@ impl Agent {
                 "journal damaged; asking the broker for the last status"
             );
         }
-        let root = storage
-            .root()
-            .and_then(|sealed| RootDocument::open_pinned(&sealed, &config.root_sha256).ok());
+        let root = server.as_ref().and_then(|server| {
+            let sealed = storage.root()?;
+            RootDocument::open_pinned(&sealed, &server.root_sha256).ok()
+        });
         let record = restored.record;
         let clock = DeviceClock::new(record.as_ref().map_or(0, |record| record.time_ms));
         let machine = Machine::new(Setup {
-            device: config.device.clone(),
+            device: host.device.clone(),
             boot: boot_id(&boot),
             record,
             ring: restored.ring,
@@ -170,10 +192,12 @@ impl Agent {
             kept_release: restored.release,
         });
         let (sender, told) = mpsc::channel(TOLD_MAX);
+        let namespace = server.as_ref().map(|server| server.namespace.clone());
         Ok(Self {
-            topics: Topics::new(config.namespace.clone()),
-            source: config.artifacts.clone(),
-            config,
+            topics: Topics::new(namespace.unwrap_or_default()),
+            source: server.as_ref().and_then(|server| server.artifacts.clone()),
+            host,
+            server,
             dir,
             key,
             machine,
@@ -187,6 +211,8 @@ impl Agent {
             wanted: None,
             todo: VecDeque::new(),
             write_again_at: None,
+            local: None,
+            applied: None,
             waiting_status: None,
             status_in_flight: false,
             info: None,
@@ -204,19 +230,24 @@ impl Agent {
     async fn serve(&mut self) {
         self.handle(Event::Started);
         loop {
-            let woke = self.wait().await;
-            self.look_at_hold();
-            match woke {
-                Woke::Mqtt(incoming) => self.incoming(incoming),
-                Woke::Told(task, told) if task == self.task_number => self.told(told),
-                Woke::Told(..) | Woke::HoldCheck => {}
-                Woke::Timer => self.handle(Event::Timer),
-                Woke::Connect => self.connect(),
-                Woke::Announce => self.announce(),
-                Woke::WriteAgain => self.write_again(),
-                Woke::SaveTime => self.save_time(),
-            }
+            self.turn().await;
             ready::still_alive();
+        }
+    }
+
+    /// Waits for one thing to happen, and lets the machine decide about it.
+    pub(super) async fn turn(&mut self) {
+        let woke = self.wait().await;
+        self.look_at_hold();
+        match woke {
+            Woke::Mqtt(incoming) => self.incoming(incoming),
+            Woke::Told(task, told) if task == self.task_number => self.told(told),
+            Woke::Told(..) | Woke::HoldCheck => {}
+            Woke::Timer => self.handle(Event::Timer),
+            Woke::Connect => self.connect(),
+            Woke::Announce => self.announce(),
+            Woke::WriteAgain => self.write_again(),
+            Woke::SaveTime => self.save_time(),
         }
     }
 
@@ -226,8 +257,8 @@ impl Agent {
             Instant::now() + Duration::from_millis(wait)
         });
         // A session's number must be durable, and nothing may wait without end.
-        let is_idle = self.session.is_none() && self.todo.is_empty();
-        let connect = is_idle.then_some(self.connect_at);
+        let may_connect = self.server.is_some() && self.session.is_none() && self.todo.is_empty();
+        let connect = may_connect.then_some(self.connect_at);
         let may_hear = self.todo.len() < TODO_MAX;
         tokio::select! {
             incoming = incoming(&mut self.session), if may_hear => Woke::Mqtt(incoming),
@@ -242,10 +273,9 @@ impl Agent {
     }
 
     fn look_at_hold(&mut self) {
-        let starts = if self.dir.is_held() {
-            Starts::Vetoed
-        } else {
-            Starts::Allowed
+        let starts = match self.dir.held_by() {
+            Some(_) => Starts::Vetoed,
+            None => Starts::Allowed,
         };
         let actions = self.machine.set_starts(starts);
         self.act(actions);
@@ -281,17 +311,21 @@ impl Agent {
     }
 
     fn connect(&mut self) {
+        let Some(server) = self.server.clone() else {
+            return;
+        };
         let (counter, actions) = self.machine.begin_session();
         self.act(actions);
         self.counter = counter;
         let topic = self
             .topics
-            .format(&Topic::Presence(self.config.device.clone()));
+            .format(&Topic::Presence(self.host.device.clone()));
         let will = Presence {
             state: PresenceState::Offline,
             session: counter,
         };
-        self.session = Some(Session::connect(&self.config, topic, encode(&will)));
+        let device = &self.host.device;
+        self.session = Some(Session::connect(device, &server, topic, encode(&will)));
     }
 
     /// The connection is gone: nothing of it is used again, and a new one comes later.

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::super::bundle::{PackedRelease, read_release_dir};
-use super::super::config::{Broker, Token};
+use super::super::config::{Broker, HostConfig, ServerConfig, Token};
 use super::*;
 use crate::agent::inventory::Inventory;
 
@@ -73,21 +73,25 @@ async fn serve(mut stream: TcpStream, retained: Retained, heard: mpsc::Sender<Pu
 
 fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> AgentConfig {
     AgentConfig {
-        device: device.clone(),
-        namespace: hoist_protocol::id::Namespace::default(),
-        broker: Broker {
-            host: "127.0.0.1".into(),
-            port,
+        host: HostConfig {
+            device: device.clone(),
+            device_type: String::new(),
+            state_dir: state_dir.to_path_buf(),
+            attributes: BTreeMap::new(),
+            reboot_command: Vec::new(),
+            boot_id_file: super::super::config::BOOT_ID_FILE.into(),
         },
-        token: Token("secret".into()),
-        root_sha256: pin,
-        artifacts: None,
-        device_type: String::new(),
-        state_dir: state_dir.to_path_buf(),
-        attributes: BTreeMap::new(),
-        reboot_command: Vec::new(),
-        boot_id_file: super::super::config::BOOT_ID_FILE.into(),
-        keep_alive: Duration::from_secs(60),
+        server: ServerConfig {
+            namespace: hoist_protocol::id::Namespace::default(),
+            broker: Broker {
+                host: "127.0.0.1".into(),
+                port,
+            },
+            token: Token("secret".into()),
+            root_sha256: pin,
+            artifacts: None,
+            keep_alive: Duration::from_secs(60),
+        },
     }
 }
 

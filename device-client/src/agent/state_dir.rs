@@ -78,8 +78,9 @@ impl StateDir {
         &self.path
     }
 
-    /// Whether the `hold` file vetoes new starts.
-    pub(super) fn is_held(&self) -> bool {
-        self.path.join("hold").exists()
+    /// The `hold` file that vetoes new starts, if there is one.
+    pub(super) fn held_by(&self) -> Option<PathBuf> {
+        let path = self.path.join("hold");
+        path.exists().then_some(path)
     }
 }

@@ -56,7 +56,8 @@ impl StorageError {
             Self::Journal(JournalError::File { source, .. })
             | Self::Inventory(InventoryError::File { source, .. })
             | Self::File { source, .. } => source,
-            Self::Journal(_) | Self::Inventory(_) => return "E_STORAGE",
+            Self::Journal(JournalError::Newer { .. }) => return "E_VERSION",
+            Self::Journal(_) | Self::Inventory(_) => return "E_STATE",
         };
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "E_SPACE",

@@ -10,7 +10,7 @@ use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 use tokio::sync::mpsc;
 
-use super::config::AgentConfig;
+use super::config::HostConfig;
 use super::download::{self, Artifact, Fetch, Limits};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
@@ -56,15 +56,15 @@ impl Teller {
 
 /// What can be said of a release before anything of it is fetched.
 pub(super) fn check_release(
-    config: &AgentConfig,
+    host: &HostConfig,
     inventory: &Inventory,
     release: &ReleaseManifest,
     downgrade: Downgrade,
 ) -> Verdict {
-    let attribute = |name: &str| config.attributes.get(name).map(String::as_str);
+    let attribute = |name: &str| host.attributes.get(name).map(String::as_str);
     let size = release.artifacts.iter().map(|artifact| artifact.size);
     let needed = size.fold(0, u64::saturating_add);
-    let checked = preflight::compatible(&config.device_type, attribute, release)
+    let checked = preflight::compatible(&host.device_type, attribute, release)
         .and_then(|()| preflight::counters(release, &[], inventory, downgrade));
     match checked {
         Err(refusal) => refused(&refusal),
@@ -76,7 +76,7 @@ pub(super) fn check_release(
         {
             Verdict::Already
         }
-        Ok(()) => match preflight::space(&config.state_dir, needed) {
+        Ok(()) => match preflight::space(&host.state_dir, needed) {
             Ok(()) => Verdict::Fits,
             Err(refusal) => refused(&refusal),
         },
@@ -84,7 +84,7 @@ pub(super) fn check_release(
 }
 
 /// What the artifacts' own manifests add.
-fn check_artifacts(
+pub(super) fn check_artifacts(
     release: &ReleaseManifest,
     artifacts: &[Artifact],
     inventory: &Inventory,

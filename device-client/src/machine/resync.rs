@@ -26,9 +26,16 @@ impl Machine {
         }
         self.own_status_heard = true;
         if status.ended > self.ring.ended {
+            // What ended since the loss comes on top of what the ring had before it.
+            let since = std::mem::take(&mut self.ring).outcomes;
             self.ring.ended = status.ended;
             self.ring.outcomes.clone_from(&status.outcomes);
             self.acked = status.ended;
+            let fresh = |outcome: &Outcome| !status.outcomes.contains(outcome);
+            since
+                .into_iter()
+                .filter(fresh)
+                .for_each(|outcome| self.ring.push(outcome));
         }
         let running = status.running.filter(|running| {
             let kept = self.job().map(|job| job.deployment);

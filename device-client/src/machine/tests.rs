@@ -35,6 +35,11 @@ struct World {
     said: Vec<DeviceStatus>,
     subscribed: u32,
     committed: u32,
+    downloads: u32,
+    distrusted: u32,
+    reconnected: u32,
+    warned: Vec<HeadRefusal>,
+    applied: Vec<FinalResult>,
     /// Durable writes until the power goes.
     power: Option<u32>,
 }
@@ -111,6 +116,11 @@ impl World {
             said: Vec::new(),
             subscribed: 0,
             committed: 0,
+            downloads: 0,
+            distrusted: 0,
+            reconnected: 0,
+            warned: Vec::new(),
+            applied: Vec::new(),
             power: None,
         }
     }
@@ -187,7 +197,7 @@ impl World {
                     verdict: self.verdict,
                 })
             }
-            Action::Download { .. } => Some(match self.fetches_fail.pop() {
+            Action::Download { .. } => Some(match self.fetch() {
                 Some(retry) => Event::DownloadFailed {
                     reason: Reason::DownloadFailed,
                     retry,
@@ -225,16 +235,33 @@ impl World {
                 self.committed += 1;
                 None
             }
+            Action::Distrust => {
+                self.distrusted += 1;
+                None
+            }
+            Action::Reconnect => {
+                self.reconnected += 1;
+                Some(Event::Disconnected)
+            }
+            Action::Warn(refusal) => {
+                self.warned.push(refusal);
+                None
+            }
+            Action::Applied(result) => {
+                self.applied.push(result);
+                None
+            }
             Action::Reboot
             | Action::KeepRelease(_)
             | Action::CancelDownload
             | Action::PublishInfo(_)
-            | Action::Distrust
-            | Action::Reconnect
-            | Action::Warn(_)
-            | Action::Applied(_)
             | Action::Cleanup => None,
         }
+    }
+
+    fn fetch(&mut self) -> Option<Retry> {
+        self.downloads += 1;
+        self.fetches_fail.pop()
     }
 
     /// Lets time pass until the machine waits for nothing.
@@ -267,6 +294,8 @@ impl World {
 }
 
 const FAIL: ScriptExit = ScriptExit::Code(1);
+
+mod lost;
 
 #[test]
 fn a_listed_deployment_is_installed_in_order_and_reported_in_five_statuses() {
@@ -310,6 +339,7 @@ fn absence_is_abort_and_an_old_head_starts_nothing_w2() {
     world.wait();
     assert_eq!(world.ran, []);
     assert_eq!(world.ring.ended, 0);
+    assert_eq!(world.warned, [HeadRefusal::Replayed]);
 }
 
 #[test]
@@ -319,7 +349,10 @@ fn an_expired_head_starts_nothing_w2() {
         valid_for_s: 60,
         ..head(1, vec![notice(1)])
     };
-    assert_eq!(World::new(1).online(old).ran, []);
+    let mut world = World::new(1).online(old);
+    world.tell(Event::DeviceHead(own_head(2)));
+    assert_eq!(world.ran, []);
+    assert_eq!(world.warned, [HeadRefusal::Stale], "people are told once");
 }
 
 #[test]
@@ -586,4 +619,151 @@ fn a_power_cut_after_any_write_installs_once_per_attempt_and_loses_no_outcome() 
         }
     }
     assert_eq!(cases, 600);
+}
+
+#[test]
+fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
+    let later = [ScriptExit::Code(75)];
+    let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &later);
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(world.runs(ScriptKind::PreInstall), [0]);
+    // The head changes while pre-install runs again.
+    let now = Now {
+        unix_ms: world.now_ms + DAY_MS / 2,
+        random: 7,
+    };
+    world.now_ms = now.unix_ms;
+    let _fetching = world.machine.handle(Event::Timer, now);
+    let plans: Arc<[ArtifactPlan]> = world.plans.clone().into();
+    let verdict = Verdict::Fits;
+    let _running = world
+        .machine
+        .handle(Event::Downloaded { plans, verdict }, now);
+    let newer = head(2, vec![notice(2)]);
+    let _listed = world.machine.handle(Event::GroupHead(newer), now);
+    world.tell(Event::ScriptDone {
+        exit: ScriptExit::Code(0),
+        output: Vec::new(),
+    });
+    assert_eq!(world.ring.outcomes[0].deployment, DeploymentId(1));
+    assert_eq!(world.failed(), (Reason::Superseded, Rollback::NotNeeded));
+    assert!(world.runs(ScriptKind::Install).is_empty());
+}
+
+#[test]
+fn a_new_attempt_proves_what_is_on_disk_again() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.downloads, 2);
+}
+
+#[test]
+fn what_cannot_be_had_again_after_a_rollback_ends_it_as_rolled_back() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.fetches_fail = vec![Retry::Useless];
+    world.wait();
+    assert_eq!(
+        world.failed(),
+        (Reason::DownloadFailed, Rollback::Succeeded)
+    );
+}
+
+#[test]
+fn what_a_failed_rollback_leaves_is_in_doubt_s12() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]).fails(
+        0,
+        ScriptKind::Rollback,
+        &[FAIL; 3],
+    );
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(world.failed(), (Reason::RollbackFailed, Rollback::Failed));
+    assert_eq!(world.distrusted, 1);
+}
+
+/// An update of the agent itself may bring the older agent back, which must be able to
+/// read the journal until the update is confirmed.
+#[test]
+fn a_journal_keeps_the_format_it_was_begun_in_until_the_update_succeeds() {
+    for (verify, then) in [(&[][..], Record::NEWEST), (&[FAIL, FAIL][..], 1)] {
+        let mut world = World::new(1).fails(0, ScriptKind::Verify, verify);
+        world.fetches_fail = vec![Retry::Later];
+        world = world.online(head(1, vec![notice(1)]));
+        let mut record = world.record.take().unwrap();
+        record.format = 1;
+        world.record = Some(record);
+        world.restart();
+        world.tell(Event::Started);
+        assert!(world.machine.job().is_none() || world.record.as_ref().unwrap().format == 1);
+        world.wait();
+        let record = world.record.as_ref().unwrap();
+        assert_eq!((record.job.is_none(), record.format), (true, then));
+        // A fresh start with nothing begun is this agent's own.
+        world.restart();
+        world.tell(Event::Started);
+        assert_eq!(world.record.as_ref().unwrap().format, Record::NEWEST);
+    }
+}
+
+fn apply(verdict: Verdict) -> Event {
+    Event::Apply {
+        release: ReleaseId([9; 16]),
+        verdict,
+        allow_downgrade: false,
+    }
+}
+
+#[test]
+fn what_is_brought_to_the_device_is_installed_and_told_to_nobody_else() {
+    let mut world = World::new(1).online(head(1, Vec::new()));
+    let said = world.said.len();
+    world.tell(apply(Verdict::Fits));
+    assert_eq!(world.applied, [FinalResult::Successful(Success::Installed)]);
+    assert_eq!((world.committed, world.said.len()), (1, said));
+    assert_eq!(world.ring, Ring::default());
+    world.tell(apply(Verdict::Already));
+    world.tell(apply(Verdict::Refused(Reason::Incompatible)));
+    assert_eq!(world.applied[1], FinalResult::Successful(Success::Already));
+    assert!(matches!(&world.applied[2], FinalResult::Failed(failure)
+        if failure.reason == Reason::Incompatible && failure.rollback == Rollback::NotNeeded));
+}
+
+#[test]
+fn what_is_brought_to_the_device_has_one_attempt_and_never_a_successor() {
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
+    world = world.online(head(1, Vec::new()));
+    world.fetches_fail = vec![Retry::Later];
+    world.tell(apply(Verdict::Fits));
+    // A deployment that is listed meanwhile waits for its end.
+    world.tell(Event::GroupHead(head(2, vec![notice(1)])));
+    world.wait();
+    assert!(matches!(&world.applied[..], [FinalResult::Failed(failure)]
+        if failure.rollback == Rollback::Succeeded));
+    assert_eq!(world.runs(ScriptKind::Install), [0]);
+    world.tell(Event::GroupHead(head(2, vec![notice(1)])));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn what_is_brought_to_the_device_survives_a_power_cut_once_it_has_begun() {
+    let mut cases = 0;
+    for cut in 0..20 {
+        let mut world = World::new(1);
+        world.tell(Event::Started);
+        world.power = Some(cut);
+        world.tell(apply(Verdict::Fits));
+        let cut_off = world.power.take().is_none();
+        world.wait();
+        assert!(world.machine.job().is_none());
+        let installs = world.runs(ScriptKind::Install).len();
+        let rollbacks = world.runs(ScriptKind::Rollback).len();
+        // Cut off before anything ran: forgotten. Else installed, or rolled back.
+        let ended = world.committed as usize + rollbacks;
+        assert!(installs <= ended && ended <= 1, "cut {cut}");
+        assert!(world.applied.len() <= 1);
+        cases += u32::from(cut_off);
+    }
+    assert!(cases > 5, "{cases}");
 }

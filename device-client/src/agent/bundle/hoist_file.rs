@@ -64,6 +64,11 @@ impl HoistFile {
         })
     }
 
+    /// The error of a reading of this file.
+    pub(in crate::agent) fn failed(&self, source: std::io::Error) -> PackError {
+        PackError::file(&self.path)(source)
+    }
+
     /// The artifact at `index` of the manifest and its bytes as they are in the file,
     /// unproven.
     ///

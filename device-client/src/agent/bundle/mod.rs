@@ -93,6 +93,23 @@ pub enum PackError {
 }
 
 impl PackError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::NoRelease { .. } => "E_RELEASE",
+            Self::Toml(_) => "E_CONFIG",
+            Self::MissingScript { .. }
+            | Self::NotExecutable { .. }
+            | Self::UnknownScript { .. }
+            | Self::Invalid { .. } => "E_RELEASE_INVALID",
+            Self::BadPath { .. } | Self::NotAFile { .. } => "E_ARCHIVE",
+            Self::Changed { .. } => "E_HASH",
+            Self::Bundle(_) => "E_ARCHIVE",
+            Self::Signature(error) => error.code(),
+        }
+    }
+
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::File { path, source }

@@ -1,0 +1,294 @@
+//! `hoist-agent apply`: installs what somebody brought to the device, with the same
+//! machine, journal and scripts, and without a server. Nothing of it is ever reported but
+//! by the inventory.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hoist_protocol::codec::encode;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::DeploymentId;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::status::FinalResult;
+
+use super::bundle::{HoistFile, PackError, PackedRelease, read_release_dir};
+use super::config::{HostConfig, ServerConfig};
+use super::download::{Artifact, ArtifactWriter, DownloadError, Retry};
+use super::preflight::Downgrade;
+use super::runner::{Agent, AgentError};
+use super::storage::Candidate;
+use super::work::{FetchRelease, Teller, Told, check_artifacts, check_release};
+use crate::machine::Event;
+
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The agent's state cannot be used.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// It is not a release, or not one to be trusted.
+    #[error(transparent)]
+    Release(#[from] PackError),
+    /// There is no key to verify a `.hoist` file with.
+    #[error("{} must be signed by the release key, and this device has no root document that names it: give --config, and put root.bin beside the file or connect once", path.display())]
+    NoRoot {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A deployment has started and comes first (S11).
+    #[error("deployment {deployment} has started: run the agent until it has ended")]
+    Busy {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// The `hold` file vetoes new starts.
+    #[error("{} vetoes new starts: remove it first", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl ApplyError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Agent(error) => error.code(),
+            Self::Release(error) => error.code(),
+            Self::NoRoot { .. } => "E_ROOT",
+            Self::Busy { .. } => "E_BUSY",
+            Self::Held { .. } => "E_HELD",
+        }
+    }
+}
+
+/// How it went.
+#[derive(Debug)]
+pub(super) enum Applied {
+    /// The release ended so.
+    Ended {
+        release: ReleaseManifest,
+        result: FinalResult,
+    },
+    /// Stopped before its end; the journal knows how far it came.
+    Interrupted,
+}
+
+/// Installs the release at `path`: a directory is its owner's own word, a `.hoist` file
+/// must be signed by the release key of the pinned root.
+///
+/// # Errors
+/// [`ApplyError`] when nothing was begun.
+pub(super) async fn apply(
+    host: HostConfig,
+    server: Option<ServerConfig>,
+    path: &Path,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Applied, ApplyError> {
+    let mut agent = Agent::open(host, None)?;
+    if let Some(job) = agent.machine.job().filter(|job| !job.is_local()) {
+        let deployment = job.deployment;
+        return Err(ApplyError::Busy { deployment });
+    }
+    if let Some(path) = agent.dir.held_by() {
+        return Err(ApplyError::Held { path });
+    }
+    let keys = release_keys(&agent, server.as_ref(), path);
+    let local = LocalRelease::open(path, keys.as_deref())?;
+    let work = async {
+        agent.handle(Event::Started);
+        // What an earlier one left unfinished is finished or rolled back first.
+        agent.until_applied().await;
+        agent.bring(local);
+        agent.until_applied().await
+    };
+    tokio::pin!(shutdown);
+    tokio::select! {
+        ended = work => Ok(ended.unwrap_or(Applied::Interrupted)),
+        () = shutdown => Ok(Applied::Interrupted),
+    }
+}
+
+fn release_keys(
+    agent: &Agent,
+    server: Option<&ServerConfig>,
+    path: &Path,
+) -> Option<Vec<PublicKey>> {
+    let pin = server?.root_sha256;
+    // The pin is a hash: it does not matter who brought the document.
+    let beside = || std::fs::read(path.with_file_name("root.bin")).ok();
+    let open = |sealed: Vec<u8>| RootDocument::open_pinned(&sealed, &pin).ok();
+    let root = agent.storage.root().and_then(open);
+    let root = root.or_else(|| beside().and_then(open))?;
+    Some(root.keys_of(KeyRole::Release).collect())
+}
+
+impl Agent {
+    fn bring(&mut self, local: LocalRelease) {
+        let release = local.manifest().clone();
+        let id = release.id();
+        let inventory = &self.storage.inventory;
+        let verdict = check_release(&self.host, inventory, &release, Downgrade::Refused);
+        self.storage.candidate = Some(Candidate {
+            id,
+            bytes: local.kept_bytes(),
+            release,
+        });
+        self.local = Some(Arc::new(local));
+        self.handle(Event::Apply {
+            release: id,
+            verdict,
+            allow_downgrade: false,
+        });
+    }
+
+    /// Works until nothing is started any more; what ended last, if anything did.
+    async fn until_applied(&mut self) -> Option<Applied> {
+        while self.machine.is_working() || !self.todo.is_empty() {
+            self.turn().await;
+        }
+        let release = self.local.as_ref()?.manifest().clone();
+        let result = self.applied.take()?;
+        Some(Applied::Ended { release, result })
+    }
+}
+
+/// A release on this machine.
+pub(super) enum LocalRelease {
+    Directory(PackedRelease),
+    File(HoistFile),
+}
+
+impl LocalRelease {
+    fn open(path: &Path, keys: Option<&[PublicKey]>) -> Result<Self, ApplyError> {
+        if path.is_dir() {
+            return Ok(Self::Directory(read_release_dir(path)?));
+        }
+        let Some(keys) = keys else {
+            let path = path.to_path_buf();
+            return Err(ApplyError::NoRoot { path });
+        };
+        Ok(Self::File(HoistFile::open(path, keys)?))
+    }
+
+    fn manifest(&self) -> &ReleaseManifest {
+        match self {
+            Self::Directory(packed) => &packed.manifest,
+            Self::File(file) => &file.manifest,
+        }
+    }
+
+    /// What is kept to finish it: the manifest, in its envelope if it has one.
+    fn kept_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Directory(packed) => encode(&packed.manifest),
+            Self::File(file) => file.signed.clone(),
+        }
+    }
+
+    fn copy(&self, index: usize, writer: &mut ArtifactWriter) -> Result<(), DownloadError> {
+        let mut into = Into {
+            skip: writer.offset(),
+            writer,
+            error: None,
+        };
+        let copied = match self {
+            Self::Directory(packed) => packed.artifacts[index].write_to(&mut into),
+            Self::File(file) => file.artifact(index).and_then(|(_, mut content)| {
+                let copied = io::copy(&mut content, &mut into);
+                copied.map(drop).map_err(|source| file.failed(source))
+            }),
+        };
+        match (into.error, copied) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(unreadable(&error)),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+}
+
+fn unreadable(error: &PackError) -> DownloadError {
+    let source = std::error::Error::source(error);
+    let cause = source.map(|cause| format!(": {cause}")).unwrap_or_default();
+    DownloadError {
+        reason: match error {
+            PackError::Changed { .. } => Reason::HashMismatch,
+            _ => Reason::StorageFailed,
+        },
+        retry: Retry::Useless,
+        detail: format!("{error}{cause}"),
+    }
+}
+
+/// Gives a writer what it does not have yet.
+struct Into<'a> {
+    writer: &'a mut ArtifactWriter,
+    skip: u64,
+    error: Option<DownloadError>,
+}
+
+impl Write for Into<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let had = usize::try_from(self.skip).unwrap_or(usize::MAX);
+        let had = had.min(bytes.len());
+        self.skip -= had as u64;
+        match self.writer.push(&bytes[had..]) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => {
+                let said = io::Error::other(error.to_string());
+                self.error = Some(error);
+                Err(said)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Copies every artifact into its place, and proves it there.
+pub(super) async fn copy_release(work: FetchRelease, local: Arc<LocalRelease>, teller: Teller) {
+    let copied = tokio::task::spawn_blocking(move || {
+        let artifacts = copy_artifacts(&work, &local)?;
+        let verdict = check_artifacts(&work.release, &artifacts, &work.inventory, work.downgrade);
+        Ok((artifacts, verdict))
+    });
+    let told = match copied.await {
+        Ok(Ok((artifacts, verdict))) => Told::Fetched { artifacts, verdict },
+        Ok(Err(error)) => not_fetched(&error),
+        // Only when the program ends.
+        Err(_) => return,
+    };
+    teller.tell(told).await;
+}
+
+fn not_fetched(error: &DownloadError) -> Told {
+    tracing::error!(code = error.reason.code(), detail = %error.detail, "cannot copy the release");
+    Told::NotFetched {
+        reason: error.reason,
+        retry: crate::machine::Retry::Useless,
+    }
+}
+
+fn copy_artifacts(
+    work: &FetchRelease,
+    local: &LocalRelease,
+) -> Result<Vec<Artifact>, DownloadError> {
+    let artifacts = work.release.artifacts.iter().zip(&work.dirs);
+    artifacts
+        .enumerate()
+        .map(|(index, (reference, dir))| {
+            let mut writer = ArtifactWriter::open(work.files.clone(), dir, *reference)?;
+            if !writer.is_complete() {
+                local.copy(index, &mut writer)?;
+            }
+            writer.finish()
+        })
+        .collect()
+}
