@@ -3,6 +3,8 @@
 
 mod harness;
 
+mod agent_reboot;
+mod agent_rollback;
 mod arrows;
 mod boundary;
 mod commands;

@@ -1,7 +1,9 @@
 //! Real programs under test: servers, agents, operators and MQTT clients, each with its
 //! own folder and free ports. Waits are bounded and on conditions.
 
+pub mod device;
 pub mod mqtt;
+pub mod operator;
 pub mod process;
 pub mod release;
 pub mod server;

@@ -1,0 +1,101 @@
+//! A device under test: its `agent.toml`, its boot id, its reboot command, and the real
+//! agent process, which can be killed and booted at will.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::process::Process;
+use super::server::Server;
+
+/// A registered device whose agent is stopped at first.
+pub struct Device {
+    config: PathBuf,
+    boots: u32,
+    agent: Option<Process>,
+}
+
+impl Device {
+    /// Registers a device; `more` are arguments of `device add`.
+    pub fn add(server: &Server, id: &str, more: &[&str]) -> Self {
+        let config = server.add_device(id, more);
+        let device = Self {
+            config,
+            boots: 1,
+            agent: None,
+        };
+        let asked = device.beside("reboots");
+        device.setting(&format!(
+            "reboot_command = [\"sh\", \"-c\", \"echo reboot >> {}\"]",
+            asked.display()
+        ));
+        device.setting(&format!(
+            "boot_id_file = \"{}\"",
+            device.beside("boot").display()
+        ));
+        device.write_boot_id();
+        device
+    }
+
+    /// Adds a line to agent.toml.
+    pub fn setting(&self, line: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, format!("{text}{line}\n")).unwrap();
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.config.with_extension(what)
+    }
+
+    fn write_boot_id(&self) {
+        fs::write(self.beside("boot"), format!("boot {}\n", self.boots)).unwrap();
+    }
+
+    /// Its state directory.
+    pub fn state(&self) -> PathBuf {
+        self.beside("state")
+    }
+
+    /// A file in the work folder of one of its artifacts; empty when there is none.
+    pub fn content(&self, artifact: &str) -> String {
+        let file = self.work(artifact).join("content");
+        fs::read_to_string(file).unwrap_or_default()
+    }
+
+    /// Where the scripts of an artifact run.
+    pub fn work(&self, artifact: &str) -> PathBuf {
+        self.state().join("work").join(artifact)
+    }
+
+    /// Starts the agent.
+    pub fn start(&mut self, server: &Server) {
+        self.agent = Some(server.agent(&self.config));
+    }
+
+    /// `kill -9` of the agent, if it runs.
+    pub fn kill(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            assert_eq!(agent.ended(), None, "the agent never ends by itself");
+            agent.kill();
+        }
+    }
+
+    /// The power goes and comes: the agent starts again in the same boot.
+    pub fn restart(&mut self, server: &Server) {
+        self.kill();
+        self.start(server);
+    }
+
+    /// The device reboots: the agent starts again in another boot.
+    pub fn reboot(&mut self, server: &Server) {
+        self.kill();
+        self.boots += 1;
+        self.write_boot_id();
+        self.start(server);
+    }
+
+    /// How often its reboot command ran.
+    pub fn reboots_asked(&self) -> usize {
+        let asked = fs::read_to_string(self.beside("reboots")).unwrap_or_default();
+        asked.lines().count()
+    }
+}
