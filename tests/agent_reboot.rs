@@ -146,6 +146,28 @@ fn a_second_reboot_during_verify_rolls_the_attempt_back_and_the_next_one_succeed
     assert_eq!(record["attempt"], json!(2), "{record}");
 }
 
+#[test]
+fn a_verify_that_is_repeatable_goes_on_after_a_second_reboot_and_knows_of_the_update() {
+    let mut rig = Rig::new();
+    let begun = rig.server.scratch().join("begun");
+    rig.release(|release| {
+        release.setting("reboot = true");
+        release.setting("[scripts.verify]\nidempotent = true");
+        let hang_once = format!("[ -e {0} ] || {{ : > {0}; sleep 60; }}", begun.display());
+        release.script("verify", &hang_once);
+    });
+    let deployment = rig.deploy(&json!({"attempts": 1}));
+    rig.wait_asked(1);
+    rig.device.reboot(&rig.server);
+    rig.wait_said(&begun);
+    rig.device.reboot(&rig.server);
+
+    assert_one_outcome(&rig.operator.settled(deployment), "successful");
+    assert_eq!(rig.boots("verify"), ["update", "update"]);
+    assert_eq!(rig.device.reboots_asked(), 1);
+    assert_eq!(rig.boots("install").len(), 1);
+}
+
 /// Reboots the device in the middle of its first install, which waits for the file `go`.
 fn reboot_in_install(rig: &mut Rig, idempotent: bool) -> u64 {
     let begun = rig.server.scratch().join("begun");

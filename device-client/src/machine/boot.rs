@@ -3,7 +3,7 @@
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 
-use super::action::{Action, BootReason};
+use super::action::Action;
 use super::install::Done;
 use super::state::{Active, Cause, Stage, Then, Work};
 use super::{Machine, Now};
@@ -75,7 +75,7 @@ impl Machine {
         let plan = active.script(active.job.artifact, kind);
         if plan.is_some_and(|plan| plan.idempotent) && run < CUT_RUNS_MAX {
             self.enter(Stage::Script { kind, run: run + 1 }, out);
-            return self.run_script(kind, BootReason::Normal, out);
+            return self.run_script(kind, out);
         }
         let cause = active.cause(Reason::Interrupted, kind, ScriptExit::Interrupted);
         self.fail_pass(cause, now, out);

@@ -155,11 +155,7 @@ impl Machine {
                         }
                     }
                     self.enter(Stage::Script { kind, run: 1 }, out);
-                    let boot = match done {
-                        Done::Reboot => BootReason::Update,
-                        Done::Nothing | Done::Script(_) => BootReason::Normal,
-                    };
-                    return self.run_script(kind, boot, out);
+                    return self.run_script(kind, out);
                 }
                 Next::Reboot => return self.reboot(boot, 1, now, out),
                 Next::Artifact => {
@@ -184,7 +180,7 @@ impl Machine {
         out.push(Action::Reboot);
     }
 
-    pub(super) fn run_script(&self, kind: ScriptKind, boot: BootReason, out: &mut Vec<Action>) {
+    pub(super) fn run_script(&self, kind: ScriptKind, out: &mut Vec<Action>) {
         let Work::Active(active) = &self.work else {
             return;
         };
@@ -196,6 +192,15 @@ impl Machine {
         // A pre-install belongs to the attempt that its install will begin.
         let attempt = job.attempt.0 + u32::from(!job.counted && kind != ScriptKind::Rollback);
         let deployment = job.deployment;
+        // However often it runs: an artifact that reboots is verified after its reboot.
+        let plan = active
+            .plans
+            .as_ref()
+            .and_then(|plans| plans.get(usize::from(artifact)));
+        let boot = match plan {
+            Some(plan) if plan.reboot && kind == ScriptKind::Verify => BootReason::Update,
+            _ => BootReason::Normal,
+        };
         out.push(Action::RunScript(ScriptRun {
             artifact,
             kind,
@@ -246,7 +251,7 @@ impl Machine {
         let late = now.unix_ms >= active.job.deadline_ms;
         if !late && plan.is_some_and(|plan| run < plan.attempts) {
             self.enter(Stage::Script { kind, run: run + 1 }, out);
-            return self.run_script(kind, BootReason::Normal, out);
+            return self.run_script(kind, out);
         }
         active.output = output;
         let reason = match exit {

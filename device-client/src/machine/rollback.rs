@@ -7,7 +7,7 @@ use hoist_protocol::status::{
     Failure, FinalResult, Rollback, ScriptExit, ScriptFailure, ScriptKind,
 };
 
-use super::action::{Action, BootReason};
+use super::action::Action;
 use super::state::{Cause, Stage, Then};
 use super::{Machine, Now};
 
@@ -88,7 +88,7 @@ impl Machine {
             },
             out,
         );
-        self.run_script(ScriptKind::Rollback, BootReason::Normal, out);
+        self.run_script(ScriptKind::Rollback, out);
     }
 
     /// Everything from artifact `at` on is as it was.
