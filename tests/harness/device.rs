@@ -9,6 +9,7 @@ use super::server::Server;
 
 /// A registered device whose agent is stopped at first.
 pub struct Device {
+    id: String,
     config: PathBuf,
     boots: u32,
     agent: Option<Process>,
@@ -19,6 +20,7 @@ impl Device {
     pub fn add(server: &Server, id: &str, more: &[&str]) -> Self {
         let config = server.add_device(id, more);
         let device = Self {
+            id: id.to_owned(),
             config,
             boots: 1,
             agent: None,
@@ -42,12 +44,24 @@ impl Device {
         fs::write(&self.config, format!("{text}{line}\n")).unwrap();
     }
 
+    /// Replaces text in agent.toml.
+    pub fn replace_setting(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from} is in {text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+    }
+
     fn beside(&self, what: &str) -> PathBuf {
         self.config.with_extension(what)
     }
 
     fn write_boot_id(&self) {
         fs::write(self.beside("boot"), format!("boot {}\n", self.boots)).unwrap();
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Its state directory.

@@ -18,6 +18,11 @@ impl Operator {
         Self { client }
     }
 
+    /// Its client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Deploys a release to a group; `more` are further fields. Returns the deployment.
     pub fn deploy(&self, release: &str, group: &str, more: &Value) -> u64 {
         let mut body = json!({"release": release, "group": group});
