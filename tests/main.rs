@@ -6,6 +6,7 @@ mod harness;
 mod agent_orders;
 mod agent_reboot;
 mod agent_rollback;
+mod agent_scripts;
 mod arrows;
 mod boundary;
 mod commands;

@@ -112,4 +112,10 @@ impl Device {
         let asked = fs::read_to_string(self.beside("reboots")).unwrap_or_default();
         asked.lines().count()
     }
+
+    /// Whether the agent is alive.
+    pub fn is_alive(&mut self) -> bool {
+        let agent = self.agent.as_mut();
+        agent.is_some_and(|agent| agent.ended().is_none())
+    }
 }

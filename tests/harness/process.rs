@@ -100,3 +100,22 @@ pub fn installed(program: &str) -> bool {
     }
     found
 }
+
+/// The process whose id a script wrote into `file`, once it has.
+pub fn pid_in(file: &Path) -> String {
+    eventually("a script to say a process id", || {
+        let pid = std::fs::read_to_string(file).ok()?;
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    })
+}
+
+/// Whether a process runs; one that has ended and was not collected yet does not.
+pub fn is_running(pid: &str) -> bool {
+    Path::new("/proc").join(pid).join("exe").exists()
+}
+
+/// Ends a process that a script left behind on purpose.
+pub fn end(pid: &str) {
+    let ended = Command::new("kill").args(["-KILL", pid]).status().unwrap();
+    assert!(ended.success());
+}
