@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod agent_kill;
 mod agent_orders;
 mod agent_reboot;
 mod agent_rollback;

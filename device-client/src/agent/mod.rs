@@ -21,6 +21,7 @@ mod apply;
 mod cli;
 mod clock;
 mod inbox;
+mod leftover;
 mod log;
 mod mqtt;
 mod ready;

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{PRIVATE_FILE, create_private_dir, no_follow};
+use super::leftover;
 
 /// The state directory while this agent owns it.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub enum StateDirError {
 }
 
 impl StateDir {
-    /// Creates and locks the directory.
+    /// Creates and locks the directory, and ends the scripts of an agent that was killed.
     pub(super) fn open(path: &Path) -> Result<Self, StateDirError> {
         let failed = |path: &Path, source| StateDirError::File {
             path: path.to_path_buf(),
@@ -68,6 +69,7 @@ impl StateDir {
             .and_then(|()| lock.rewind())
             .and_then(|()| write!(lock, "{}", std::process::id()))
             .map_err(|error| failed(&lock_path, error))?;
+        leftover::end(path);
         Ok(Self {
             path: path.to_path_buf(),
             _lock: lock,

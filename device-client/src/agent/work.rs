@@ -22,6 +22,9 @@ use crate::machine::{ArtifactPlan, BootReason, Retry, ScriptPlan, ScriptRun, Ver
 /// After TERM, before KILL: enough to close files.
 const KILL_GRACE: Duration = Duration::from_secs(10);
 
+/// The variable that tells a script where its payloads are.
+pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
+
 /// What a task says.
 #[derive(Debug)]
 pub(super) enum Told {
@@ -264,7 +267,7 @@ fn environment(work: &RunScript) -> Vec<(String, String)> {
         ("HOIST_OLD_VERSION", work.old_version.clone()),
         ("HOIST_NEW_VERSION", manifest.version.clone()),
         (
-            "HOIST_PAYLOAD_DIR",
+            PAYLOAD_DIR,
             work.artifact.payload_dir().display().to_string(),
         ),
         ("HOIST_BOOT_REASON", boot.to_owned()),
