@@ -7,6 +7,7 @@ pub mod operator;
 pub mod process;
 pub mod release;
 pub mod server;
+pub mod slow;
 pub mod wire;
 
 use std::sync::mpsc;

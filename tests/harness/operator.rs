@@ -43,6 +43,15 @@ impl Operator {
         self.view(deployment, |view| view["settled"] == json!(true))
     }
 
+    /// Whether the last view of a deployment says that it is settled.
+    pub fn is_settled(&self, deployment: u64) -> bool {
+        let last = self
+            .client
+            .last(&format!("hoist/view/deployment/{deployment}"));
+        let view: Option<Value> = last.and_then(|view| serde_json::from_slice(&view).ok());
+        view.is_some_and(|view| view["settled"] == json!(true))
+    }
+
     /// Waits until a device says that it is at `step` of a deployment of its own.
     pub fn at_step(&self, deployment: u64, step: &str) -> Value {
         self.view(deployment, |view| view["steps"][step] == json!(1))
