@@ -3,11 +3,13 @@
 
 mod harness;
 
+mod agent_apply;
 mod agent_kill;
 mod agent_orders;
 mod agent_reboot;
 mod agent_rollback;
 mod agent_scripts;
+mod agent_update;
 mod arrows;
 mod boundary;
 mod commands;
