@@ -9,6 +9,7 @@ mod agent_orders;
 mod agent_reboot;
 mod agent_rollback;
 mod agent_scripts;
+mod agent_service;
 mod agent_update;
 mod arrows;
 mod boundary;
