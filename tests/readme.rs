@@ -109,6 +109,16 @@ fn the_commands_for_a_real_device_work_as_written() {
 }
 
 #[test]
+fn the_commands_without_a_server_work_as_written() {
+    let desk = Desk::new();
+    let commands = commands("A device without a server");
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    let output = desk.sh(&commands.join("\n"));
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("installed hello 1.0.0"));
+}
+
+#[test]
 fn the_commands_with_mosquitto_work_as_written() {
     if !installed("mosquitto_rr") || !installed("mosquitto_sub") {
         return;
