@@ -62,6 +62,7 @@ pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
         labels: device.labels.clone(),
         roll_call: device.roll_call,
         holds: device.holds.clone(),
+        rounds: Vec::new(),
         public_key: device.public_key,
     }
 }

@@ -15,8 +15,11 @@ use crate::id::{DeploymentId, Generation, GroupId, ReleaseId, RollCall, Round};
 pub const NOTICES_MAX: usize = 8;
 /// Most installation windows in a policy.
 pub const WINDOWS_MAX: usize = 7;
-/// Most holds in a device's head; only active deployments have holds.
+/// Most holds, and most rounds, in a device's head; only active deployments have any.
 pub const HOLDS_MAX: usize = NOTICES_MAX;
+/// A hold of this number holds every deployment, those to come included: no deployment
+/// has it.
+pub const HOLD_ALL: DeploymentId = DeploymentId(0);
 /// Most labels of a device.
 pub const LABELS_MAX: usize = 16;
 /// Longest label name or value, or artifact source, in bytes.
@@ -137,10 +140,31 @@ pub struct DeviceHead {
     pub labels: Vec<(String, String)>,
     /// Changes to ask this device to report everything (W6).
     pub roll_call: RollCall,
-    /// Deployments it must not start (S10), sorted; at most [`HOLDS_MAX`].
+    /// Deployments it must not start (S10), sorted, or [`HOLD_ALL`]; at most
+    /// [`HOLDS_MAX`].
     pub holds: Vec<DeploymentId>,
+    /// Rounds of this device above those of the notices (S13): it alone is to begin again
+    /// if it failed in a lower one. Sorted by deployment; at most [`HOLDS_MAX`].
+    pub rounds: Vec<(DeploymentId, Round)>,
     /// The device's key, once pinned; absent = the device sends it in its DeviceInfo.
     pub public_key: Option<PublicKey>,
+}
+
+impl DeviceHead {
+    /// Whether the device must not start this deployment.
+    #[must_use]
+    pub fn holds(&self, deployment: DeploymentId) -> bool {
+        self.holds.contains(&deployment) || self.holds.contains(&HOLD_ALL)
+    }
+
+    /// The round in which the device is to carry out a notice (S13).
+    #[must_use]
+    pub fn round(&self, notice: &Notice) -> Round {
+        let own = self.rounds.iter();
+        let own = own.filter(|(deployment, _)| *deployment == notice.deployment);
+        let own = own.map(|(_, round)| *round).max();
+        own.map_or(notice.round, |own| own.max(notice.round))
+    }
 }
 
 impl Message for DeviceHead {
@@ -160,6 +184,9 @@ impl Message for DeviceHead {
         }
         if self.holds.len() > HOLDS_MAX {
             return Err("more than 8 holds in a device head");
+        }
+        if self.rounds.len() > HOLDS_MAX {
+            return Err("more than 8 rounds in a device head");
         }
         Ok(())
     }

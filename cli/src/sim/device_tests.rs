@@ -74,6 +74,7 @@ fn asked(fleet: &Arc<Fleet>) -> Device {
         labels: Vec::new(),
         roll_call: hoist_protocol::id::RollCall(0),
         holds: Vec::new(),
+        rounds: Vec::new(),
         public_key: None,
     };
     deliver(
@@ -185,6 +186,7 @@ fn a_head_that_is_not_the_servers_is_ignored() {
         labels: Vec::new(),
         roll_call: hoist_protocol::id::RollCall(0),
         holds: Vec::new(),
+        rounds: Vec::new(),
         public_key: None,
     };
     deliver(

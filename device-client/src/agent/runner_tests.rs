@@ -132,6 +132,7 @@ fn retained(
         labels: Vec::new(),
         roll_call: RollCall(0),
         holds: Vec::new(),
+        rounds: Vec::new(),
         public_key: None,
     };
     let notice = Notice {

@@ -1,7 +1,7 @@
 //! Which listed deployment may start, and when (W2, W3, S10, S11, S13).
 
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice, WEEK_MINUTES, Window};
-use hoist_protocol::id::DeviceId;
+use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 use hoist_protocol::status::FinalResult;
 
 use crate::record::Ring;
@@ -14,9 +14,9 @@ pub(super) fn choose<'a>(
     ring: &Ring,
 ) -> Option<&'a Notice> {
     let open = |notice: &&Notice| {
-        !own.holds.contains(&notice.deployment)
+        !own.holds(notice.deployment)
             && notice.audience.admits(notice.deployment, device)
-            && !is_over(ring, notice)
+            && !is_over(ring, notice.deployment, own.round(notice))
     };
     head.notices
         .iter()
@@ -25,10 +25,10 @@ pub(super) fn choose<'a>(
 }
 
 /// A final outcome stands unless it is a failure of a lower round (S13).
-fn is_over(ring: &Ring, notice: &Notice) -> bool {
+fn is_over(ring: &Ring, deployment: DeploymentId, round: Round) -> bool {
     ring.outcomes.iter().any(|outcome| {
         let successful = matches!(outcome.result, FinalResult::Successful(_));
-        outcome.deployment == notice.deployment && (successful || outcome.round >= notice.round)
+        outcome.deployment == deployment && (successful || outcome.round >= round)
     })
 }
 

@@ -175,7 +175,9 @@ impl Machine {
         if notice.release != release {
             return;
         }
-        let job = Job::new(notice, now.unix_ms);
+        let own = self.own.as_ref();
+        let round = own.map_or(notice.round, |own| own.round(notice));
+        let job = Job::new(notice, round, now.unix_ms);
         self.begin(job, verdict, out);
     }
 

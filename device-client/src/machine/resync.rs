@@ -77,7 +77,11 @@ impl Machine {
                 .notices
                 .iter()
                 .find(|notice| Some(notice.release) == self.kept_release)
-                .map(|notice| (notice.deployment, notice.round)),
+                .map(|notice| {
+                    let own = self.own.as_ref();
+                    let round = own.map_or(notice.round, |own| own.round(notice));
+                    (notice.deployment, round)
+                }),
             _ => return,
         };
         if self.job().is_none() {

@@ -46,13 +46,13 @@ pub struct Job {
 const LOCAL: DeploymentId = DeploymentId(0);
 
 impl Job {
-    /// A job at its beginning.
-    pub(super) fn new(notice: &Notice, now_ms: u64) -> Self {
+    /// A job at its beginning, in the round that the device is to carry it out.
+    pub(super) fn new(notice: &Notice, round: Round, now_ms: u64) -> Self {
         let policy = &notice.policy;
         Self {
             deployment: notice.deployment,
             release: notice.release,
-            round: notice.round,
+            round,
             attempts: policy.attempts,
             deadline_ms: now_ms + u64::from(policy.timeout_s) * 1_000,
             allow_downgrade: policy.allow_downgrade,
@@ -77,7 +77,7 @@ impl Job {
                 ..Policy::default()
             },
         };
-        Self::new(&notice, now_ms)
+        Self::new(&notice, notice.round, now_ms)
     }
 
     /// Whether no server knows of it.

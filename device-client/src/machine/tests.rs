@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy};
+use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice, Policy};
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{
@@ -95,6 +95,7 @@ fn own_head(generation: u64) -> DeviceHead {
         labels: Vec::new(),
         roll_call: RollCall(0),
         holds: Vec::new(),
+        rounds: Vec::new(),
         public_key: None,
     }
 }
@@ -394,6 +395,41 @@ fn the_lowest_deployment_goes_first_and_a_held_one_never_s10_s11() {
         .map(|outcome| outcome.deployment.0)
         .collect();
     assert_eq!(ended, [2, 3]);
+}
+
+#[test]
+fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
+    let mut world = World::new(1);
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    let held = DeviceHead {
+        holds: vec![HOLD_ALL],
+        ..own_head(1)
+    };
+    world.tell(Event::DeviceHead(held));
+    world.tell(Event::GroupHead(head(1, vec![notice(1), notice(2)])));
+    assert_eq!(world.ring.ended, 0);
+    world.tell(Event::DeviceHead(own_head(2)));
+    assert_eq!(world.ring.ended, 1);
+}
+
+#[test]
+fn a_round_of_its_own_makes_one_device_begin_again_s13() {
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL, FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
+    let own = |generation, rounds| DeviceHead {
+        rounds,
+        ..own_head(generation)
+    };
+    world.tell(Event::DeviceHead(own(2, vec![(DeploymentId(2), Round(1))])));
+    assert_eq!(world.ring.ended, 1, "the round of another deployment");
+    world.tell(Event::DeviceHead(own(3, vec![(DeploymentId(1), Round(1))])));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));
+    world.tell(Event::DeviceHead(own(4, vec![(DeploymentId(1), Round(2))])));
+    assert_eq!(world.ring.ended, 2, "a success stands");
 }
 
 #[test]

@@ -119,6 +119,13 @@ fn a_group_head() -> impl Strategy<Value = GroupHead> {
 
 fn a_device_head() -> impl Strategy<Value = DeviceHead> {
     let holds = vec(any::<u32>().prop_map(DeploymentId), 0..=8);
+    let rounds = vec(
+        (
+            any::<u32>().prop_map(DeploymentId),
+            any::<u32>().prop_map(Round),
+        ),
+        0..=8,
+    );
     let public_key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
     (
         any::<u64>(),
@@ -126,15 +133,17 @@ fn a_device_head() -> impl Strategy<Value = DeviceHead> {
         pairs(),
         any::<u32>(),
         holds,
+        rounds,
         public_key,
     )
         .prop_map(
-            |(generation, group, labels, roll_call, holds, public_key)| DeviceHead {
+            |(generation, group, labels, roll_call, holds, rounds, public_key)| DeviceHead {
                 generation: Generation(generation),
                 group,
                 labels,
                 roll_call: RollCall(roll_call),
                 holds,
+                rounds,
                 public_key,
             },
         )

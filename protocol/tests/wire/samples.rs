@@ -93,6 +93,7 @@ pub(crate) fn device_head() -> DeviceHead {
         labels: vec![("site".into(), "hamburg".into())],
         roll_call: RollCall(2),
         holds: vec![DeploymentId(17), DeploymentId(18)],
+        rounds: vec![(DeploymentId(19), Round(3))],
         public_key: Some(key(DEVICE_SEED).public()),
     }
 }

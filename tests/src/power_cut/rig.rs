@@ -393,6 +393,7 @@ fn own_head() -> DeviceHead {
         labels: Vec::new(),
         roll_call: RollCall(0),
         holds: Vec::new(),
+        rounds: Vec::new(),
         public_key: None,
     }
 }
