@@ -86,7 +86,10 @@ verbs! {
     ReleaseAdd = "release-add", Deployer, Changes, ReleaseAdd;
     Deploy = "deploy", Deployer, Changes, Deploy;
     Abort = "abort", Deployer, Changes, Abort;
+    Retry = "retry", Deployer, Changes, Retry;
     DeviceAdd = "device-add", Admin, Changes, DeviceAdd;
+    DeviceMove = "device-move", Admin, Changes, DeviceMove;
+    DeviceHold = "device-hold", Admin, Changes, DeviceHold;
     DeviceRemove = "device-remove", Admin, Changes, DeviceRef;
     GroupCreate = "group-create", Admin, Changes, GroupRef;
     UserAdd = "user-add", Admin, Changes, UserAdd;
@@ -189,6 +192,20 @@ pub struct Abort {
     pub dry_run: bool,
 }
 
+/// `retry`: devices that failed begin again (S13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// Which deployment.
+    pub deployment: u32,
+    /// Only these; every failed device when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
 /// `release-add`; the artifacts have been uploaded before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -212,6 +229,31 @@ pub struct DeviceAdd {
     /// Facts for selecting devices.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// `device-move`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceMove {
+    /// The device's id.
+    pub device: String,
+    /// The group it is to obey.
+    pub group: String,
+}
+
+/// `device-hold`: a held device finishes what it has started and starts nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceHold {
+    /// The device's id.
+    pub device: String,
+    /// False lets it go again.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub held: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `group-create`

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hoist_protocol::id::{DeploymentId, Shard};
+use hoist_protocol::id::{DeploymentId, DeviceId, Round, Shard};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, Step};
 
@@ -22,6 +22,10 @@ pub struct Totals {
     pub successful: u32,
     /// Failed, by the reason's place in the wire's list.
     pub failed: BTreeMap<u8, u32>,
+    /// Failed ones by round.
+    pub failed_rounds: BTreeMap<Round, u32>,
+    /// Failed ones that are to begin again in a round of their own.
+    pub again: u32,
     /// Records that ever retried.
     pub retried: u32,
     /// Failed records that rolled back.
@@ -41,6 +45,10 @@ impl Totals {
         for (reason, count) in &row.failed {
             *self.failed.entry(*reason).or_default() += count;
         }
+        for (round, count) in &row.failed_rounds {
+            *self.failed_rounds.entry(*round).or_default() += count;
+        }
+        self.again += row.again;
         self.successful += row.successful;
         self.retried += row.retried;
         self.rolled_back += row.rolled_back;
@@ -48,11 +56,33 @@ impl Totals {
         self.outside_successful += row.outside_successful;
     }
 
+    /// Devices that have started: all with a record but those that could not (S10, S12).
+    #[must_use]
+    pub fn started(&self) -> u32 {
+        let unable = self.failed.get(&(Reason::Incompatible as u8));
+        let all = self.steps.iter().sum::<u32>() + self.successful + self.all_failed();
+        all.saturating_sub(unable.copied().unwrap_or(0))
+    }
+
+    /// Failed devices that are to begin again: those of rounds below this one, and those
+    /// with a round of their own (S13).
+    #[must_use]
+    pub fn to_begin_again(&self, round: Round) -> u32 {
+        let below = self.failed_rounds.range(..round).map(|(_, count)| count);
+        below.sum::<u32>() + self.again
+    }
+
+    /// Failed devices.
+    #[must_use]
+    pub fn all_failed(&self) -> u32 {
+        self.failed.values().sum()
+    }
+
     /// The counts beside this many members: Pending = members without a record (S5).
     #[must_use]
     pub fn counts(&self, members: u32) -> Counts {
         let in_progress = self.steps.iter().sum::<u32>();
-        let failed = self.failed.values().sum::<u32>();
+        let failed = self.all_failed();
         let inside = (in_progress + self.successful + failed).saturating_sub(self.outside);
         Counts {
             members,
@@ -62,6 +92,11 @@ impl Totals {
             failed,
         }
     }
+}
+
+/// The key of the counters that a device's record is in.
+pub(crate) fn key_of(deployment: DeploymentId, device: &DeviceId) -> Key {
+    CounterKey(deployment, Shard::of(device)).key()
 }
 
 /// The keys of every shard's counters.
@@ -96,6 +131,7 @@ pub(crate) fn put_record(
     }
     apply(&mut row, new, |count| *count += 1);
     row.failed.retain(|(_, count)| *count > 0);
+    row.failed_rounds.retain(|(_, count)| *count > 0);
     txn.put(&counter, &row);
     txn.put(key, new);
     Ok(())
@@ -104,6 +140,7 @@ pub(crate) fn put_record(
 /// Everything a record counts as.
 fn apply(row: &mut CounterRow, record: &RecordRow, change: impl Fn(&mut u32)) {
     match &record.state {
+        RecordState::InProgress(_) if record.lost => change(&mut row.steps[RETRYING]),
         RecordState::InProgress(step) => change(&mut row.steps[step_index(*step)]),
         RecordState::Successful(_) => {
             change(&mut row.successful);
@@ -112,12 +149,12 @@ fn apply(row: &mut CounterRow, record: &RecordRow, change: impl Fn(&mut u32)) {
             }
         }
         RecordState::Failed(failure) => {
-            change(failed(row, failure.reason));
+            apply_failed(row, record, failure.reason, &change);
             if failure.rollback == Rollback::Succeeded {
                 change(&mut row.rolled_back);
             }
         }
-        RecordState::TimedOut => change(failed(row, Reason::TimedOut)),
+        RecordState::TimedOut => apply_failed(row, record, Reason::TimedOut, &change),
     }
     if record.retried {
         change(&mut row.retried);
@@ -127,29 +164,44 @@ fn apply(row: &mut CounterRow, record: &RecordRow, change: impl Fn(&mut u32)) {
     }
 }
 
+/// A failed record to begin again in a round of its own counts there, not in its round.
+fn apply_failed(
+    row: &mut CounterRow,
+    record: &RecordRow,
+    reason: Reason,
+    change: impl Fn(&mut u32),
+) {
+    change(entry(&mut row.failed, reason as u8));
+    if record.again {
+        change(&mut row.again);
+    } else {
+        change(entry(&mut row.failed_rounds, record.round));
+    }
+}
+
+/// The place of a step without contact (S6).
+const RETRYING: usize = 4;
+
 fn step_index(step: Step) -> usize {
     match step {
         Step::Downloading(_) => 0,
         Step::Downloaded => 1,
         Step::Installing => 2,
         Step::Rebooting => 3,
-        Step::Retrying => 4,
+        Step::Retrying => RETRYING,
     }
 }
 
-fn failed(row: &mut CounterRow, reason: Reason) -> &mut u32 {
-    let place = reason as u8;
-    let index = match row
-        .failed
-        .binary_search_by_key(&place, |(reason, _)| *reason)
-    {
+/// The count under a key of a sorted list.
+fn entry<K: Ord + Copy>(counts: &mut Vec<(K, u32)>, key: K) -> &mut u32 {
+    let index = match counts.binary_search_by_key(&key, |(key, _)| *key) {
         Ok(index) => index,
         Err(index) => {
-            row.failed.insert(index, (place, 0));
+            counts.insert(index, (key, 0));
             index
         }
     };
-    &mut row.failed[index].1
+    &mut counts[index].1
 }
 
 /// Counts records afresh: what the stored counters must equal.

@@ -13,7 +13,7 @@ use crate::key::{
 };
 use crate::timer::TimerKind;
 use crate::txn::{Txn, Undecided};
-use crate::{deployment, device, group, presence, request, status};
+use crate::{contact, deployment, device, group, limit, presence, request, status};
 
 /// Why a command stops.
 #[derive(Debug)]
@@ -69,7 +69,9 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         Input::TimerDue(timer) => match &timer.kind {
             TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
             TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
-            TimerKind::Device(id, device) => status::timer_due(txn, timer, *id, device, now),
+            TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
+            TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
+            TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
             TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
         },
         Input::SeenDeployment(id) => {
@@ -78,6 +80,9 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             txn.put(&MetaKey, &meta);
             Ok(Vec::new())
         }
+        Input::LineFound(found) => limit::line_found(txn, found, now),
+        Input::BrokerForgot => presence::broker_forgot(txn),
+        Input::Doubt(group) => presence::doubt(txn, group),
         Input::Connected => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             meta.attended_ms = now.attended_ms;
@@ -110,9 +115,18 @@ pub fn hint(input: &Input) -> Vec<Key> {
             }
             keys
         }
-        Input::Presence { device, .. } | Input::Info { device, .. } => {
-            vec![DeviceKey(device.clone()).key()]
+        Input::Presence { device, .. } => {
+            vec![DeviceKey(device.clone()).key(), MetaKey.key()]
         }
+        Input::Info { device, .. } => vec![DeviceKey(device.clone()).key()],
+        Input::LineFound(found) => {
+            let devices = found.without.iter().cloned().map(DeviceKey);
+            let mut keys: Vec<Key> = devices.map(|device| device.key()).collect();
+            keys.push(DeploymentKey(found.seek.deployment).key());
+            keys.push(GroupKey(found.seek.group.clone()).key());
+            keys
+        }
+        Input::Doubt(group) => vec![GroupKey(group.clone()).key()],
         Input::Command(command) => vec![
             RequestKey(command.user.clone(), command.request.clone()).key(),
             MetaKey.key(),
@@ -120,7 +134,12 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::TimerDue(timer) => {
             let mut keys = vec![timer.key()];
             match &timer.kind {
-                TimerKind::Start(id) | TimerKind::Until(id) => keys.push(DeploymentKey(*id).key()),
+                TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
+                    keys.push(DeploymentKey(*id).key());
+                }
+                TimerKind::Contact(device) => {
+                    keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
+                }
                 TimerKind::Device(id, device) => keys.extend([
                     MetaKey.key(),
                     DeviceKey(device.clone()).key(),
@@ -142,7 +161,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
                 GroupCountKey(unassigned).key(),
             ]
         }
-        Input::SeenDeployment(_) | Input::Attended => vec![MetaKey.key()],
+        Input::SeenDeployment(_) | Input::Attended | Input::BrokerForgot => vec![MetaKey.key()],
         Input::StatusCleared { .. } | Input::Refused { .. } | Input::Disconnected => Vec::new(),
     }
 }

@@ -12,12 +12,13 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::limit;
 use crate::release;
 use crate::reply::{Answer, DeployResult, DeploymentState};
 use crate::request::may_change;
-use crate::row::{DeploymentRow, EndReason, GroupRow, TimerRow};
+use crate::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::time::parse_time;
-use crate::timer::{Timer, TimerKind};
+use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
 pub(crate) mod end;
@@ -78,12 +79,6 @@ fn template(
     now: Now,
 ) -> Result<DeploymentRow, Stop> {
     let limit = command.limit.clone().unwrap_or_default();
-    if limit.devices.is_some() {
-        let why = "a limit on the number of devices is not supported yet";
-        return Err(Rejection::new(Code::NotYet, why)
-            .field("limit.devices")
-            .into());
-    }
     let start_ms = time("start", command.start.as_deref())?.filter(|start| *start > now.unix_ms);
     let until_ms = time("limit.until", limit.until.as_deref())?;
     if until_ms.is_some_and(|until| until <= start_ms.unwrap_or(now.unix_ms)) {
@@ -97,10 +92,11 @@ fn template(
         ..standard
     };
     for (field, value) in [
-        ("attempts", policy.attempts),
-        ("timeoutSecs", policy.timeout_s),
+        ("attempts", Some(policy.attempts)),
+        ("timeoutSecs", Some(policy.timeout_s)),
+        ("limit.devices", limit.devices),
     ] {
-        if value == 0 {
+        if value == Some(0) {
             let why = format!("{field} is at least 1");
             return Err(Rejection::new(Code::Command, why).field(field).into());
         }
@@ -113,16 +109,20 @@ fn template(
         artifacts: release.artifacts,
         group: GroupId::unassigned(),
         round: Round(0),
+        last_round: Round(0),
         policy,
         spread_s: command.spread_secs.unwrap_or(0),
         start_ms,
         until_ms,
-        limit: None,
-        line: u32::MAX,
+        limit: limit.devices,
+        slots: 0,
+        line: 0,
+        seek_due_ms: None,
         complete_when: command.complete_when.unwrap_or_default(),
         state: DeploymentState::Scheduled,
         end: None,
         created_ms: now.unix_ms,
+        turn: 0,
         created_by: input.user.clone(),
     })
 }
@@ -151,14 +151,11 @@ fn create(
             .map(|id| DeploymentKey(*id).key())
             .chain([MetaKey.key(), GroupCountKey(group.clone()).key()]),
     )?;
-    let members = txn
-        .read(&GroupCountKey(group.clone()))?
-        .unwrap_or_default()
-        .members;
+    let count = txn.read(&GroupCountKey(group.clone()))?.unwrap_or_default();
     for id in there {
         let known = txn.read(&DeploymentKey(id))?;
         if let Some(known) = known.filter(|known| same_wish(known, &row)) {
-            return Ok((result(id, known.state, members), Vec::new()));
+            return Ok((result(id, known.state, count), Vec::new()));
         }
     }
     let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
@@ -167,6 +164,8 @@ fn create(
     // An id seen elsewhere may not be in Meta yet: never write over a deployment.
     txn.read(&DeploymentKey(id))?;
     txn.put(&MetaKey, &meta);
+    group_row.turn += 1;
+    row.turn = group_row.turn;
     let mut effects = vec![Effect::Event(Event::DeploymentCreated {
         deployment: id,
         release: row.release_text.clone(),
@@ -189,16 +188,16 @@ fn create(
     txn.put(&DeploymentKey(id), &row);
     txn.put(&GroupKey(group), &group_row);
     effects.push(Effect::ViewChanged(View::Deployment(id)));
-    Ok((result(id, row.state, members), effects))
+    Ok((result(id, row.state, count), effects))
 }
 
-fn result(deployment: DeploymentId, state: DeploymentState, members: u32) -> DeployResult {
+fn result(deployment: DeploymentId, state: DeploymentState, count: GroupCountRow) -> DeployResult {
     DeployResult {
         deployment,
         state,
-        members,
-        eligible: members,
-        excluded: 0,
+        members: count.members,
+        eligible: count.members.saturating_sub(count.held),
+        excluded: count.held,
     }
 }
 
@@ -210,20 +209,6 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
         && a.until_ms == b.until_ms
         && a.limit == b.limit
         && a.complete_when == b.complete_when
-}
-
-fn set_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
-    let timer = Timer { due_ms, kind };
-    txn.read(&timer)?;
-    txn.put(&timer, &TimerRow {});
-    Ok(())
-}
-
-fn clear_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
-    let timer = Timer { due_ms, kind };
-    txn.read(&timer)?;
-    txn.delete(&timer);
-    Ok(())
 }
 
 /// Lists a deployment: it supersedes every active one whose artifacts it covers, and is
@@ -257,6 +242,7 @@ fn activate(
         return Err(Rejection::new(Code::HeadFull, why).field("group").into());
     }
     row.state = DeploymentState::Active;
+    effects.extend(limit::open(txn, id, row, now)?);
     group_row.active.push(id);
     group_row.active.sort_unstable();
     group_row.scheduled.retain(|scheduled| *scheduled != id);
@@ -286,7 +272,8 @@ pub(crate) fn start_due(
         group_row
             .active
             .iter()
-            .map(|other| DeploymentKey(*other).key()),
+            .map(|other| DeploymentKey(*other).key())
+            .chain([GroupCountKey(row.group.clone()).key()]),
     )?;
     if blocked(txn, &row, &group_row)? {
         let ending = Ending {

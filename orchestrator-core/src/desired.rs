@@ -2,7 +2,7 @@
 //! and nothing else publishes a head. Equal rows give equal heads but for the generation.
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
+use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice};
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 
 use crate::key::{DeploymentKey, RowKey};
@@ -61,8 +61,12 @@ pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
         group: device.group.clone(),
         labels: device.labels.clone(),
         roll_call: device.roll_call,
-        holds: device.holds.clone(),
-        rounds: Vec::new(),
+        holds: if device.held {
+            vec![HOLD_ALL]
+        } else {
+            device.holds.clone()
+        },
+        rounds: device.rounds.clone(),
         public_key: device.public_key,
     }
 }

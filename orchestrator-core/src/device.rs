@@ -1,22 +1,24 @@
-//! Registered devices: adding, removing, what they say they are, and calling their roll.
+//! Registered devices: adding, moving, holding and removing them, what they say they are,
+//! and calling their roll.
 
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
 use hoist_protocol::id::{DeviceId, GroupId};
-use hoist_protocol::topic::View;
 
-use crate::command::{DeviceAdd, DeviceRef};
-use crate::counter;
+use crate::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRef};
+use crate::contact;
 use crate::decide::Stop;
-use crate::deployment::end::complete_when_all_successful;
+use crate::deployment::end::{Change, complete_if_due};
 use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, GroupCountKey, MemberKey, RecordKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RowKey};
+use crate::limit;
+use crate::membership;
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
-use crate::row::{DeviceRow, GroupRow, MemberRow, RecordRow};
+use crate::row::{DeviceRow, MemberRow};
 use crate::txn::{Txn, Undecided};
 
 /// Unverifiable outcomes call a device's roll at most this often, in attended ms: a device
@@ -116,7 +118,7 @@ pub(crate) fn add(
     let device: DeviceId = parse_name("device", &command.device)?;
     let unassigned = GroupId::unassigned();
     let group_text = command.group.as_deref().unwrap_or(unassigned.as_str());
-    let (group, group_row) = group::named(txn, group_text)?;
+    let (group, _) = group::named(txn, group_text)?;
     may_change(input, &group)?;
     let labels: Vec<(String, String)> = command.labels.clone().into_iter().collect();
     let device_type = command.device_type.clone().unwrap_or_default();
@@ -133,48 +135,19 @@ pub(crate) fn add(
             .field("device")
             .into());
     }
-    let row = DeviceRow {
+    let mut row = DeviceRow {
         labels,
         device_type,
-        ..DeviceRow::new(group.clone(), now.unix_ms)
+        ..DeviceRow::new(now.unix_ms)
     };
-    let count_key = GroupCountKey(group.clone());
-    let member_key = MemberKey(group.clone(), device.clone());
-    txn.read(&member_key)?;
-    let mut count = txn.read(&count_key)?.unwrap_or_default();
-    count.members += 1;
-    txn.put(&count_key, &count);
-    txn.put(&member_key, &MemberRow {});
+    let mut effects = membership::join(txn, &device, &mut row, &group)?;
     txn.put(&key, &row);
-    mark_records(txn, &device, &group_row, false)?;
-    let mut effects = membership_changed(txn, &device, &group)?;
     effects.push(Effect::Event(Event::DeviceAdded {
         device: device.clone(),
         group,
     }));
     let issue = row.issue;
     Ok((Answer::DeviceAdded { device, issue }, effects))
-}
-
-/// Marks the records of a device that joins or leaves a group, in its active deployments:
-/// Pending counts members without a record (S5).
-fn mark_records(
-    txn: &mut Txn,
-    device: &DeviceId,
-    group: &GroupRow,
-    outside: bool,
-) -> Result<(), Undecided> {
-    for id in &group.active {
-        let key = RecordKey(*id, device.clone());
-        if let Some(old) = txn.read(&key)? {
-            let record = RecordRow {
-                outside,
-                ..old.clone()
-            };
-            counter::put_record(txn, &key, Some(&old), &record)?;
-        }
-    }
-    Ok(())
 }
 
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {
@@ -197,6 +170,19 @@ pub(crate) fn unknown(device: &DeviceId) -> Rejection {
         .wanted(device.as_str())
 }
 
+/// A device that a command names, and that its user may change.
+pub(crate) fn named(
+    txn: &Txn,
+    input: &CommandInput,
+    text: &str,
+) -> Result<(DeviceId, DeviceRow), Stop> {
+    let device: DeviceId = parse_name("device", text)?;
+    let row = txn.read(&DeviceKey(device.clone()))?;
+    let row = row.ok_or_else(|| unknown(&device))?;
+    may_change(input, &row.group)?;
+    Ok((device, row))
+}
+
 /// `device-remove`: its records stay with their deployments (S14).
 pub(crate) fn remove(
     txn: &mut Txn,
@@ -204,39 +190,87 @@ pub(crate) fn remove(
     command: &DeviceRef,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
-    let device: DeviceId = parse_name("device", &command.device)?;
-    let key = DeviceKey(device.clone());
-    let row = txn.read(&key)?.ok_or_else(|| unknown(&device))?;
-    may_change(input, &row.group)?;
-    let group_row = group::read(txn, &row.group)?.unwrap_or_default();
-    mark_records(txn, &device, &group_row, true)?;
-    let count_key = GroupCountKey(row.group.clone());
-    let member_key = MemberKey(row.group.clone(), device.clone());
-    txn.read(&member_key)?;
-    let mut count = txn.read(&count_key)?.unwrap_or_default();
-    count.members = count.members.saturating_sub(1);
-    if row.online == Some(true) {
-        count.online = count.online.saturating_sub(1);
-    }
-    txn.put(&count_key, &count);
-    txn.delete(&member_key);
-    txn.delete(&key);
-    let mut effects = membership_changed(txn, &device, &row.group)?;
-    for id in group_row.active {
-        effects.extend(complete_when_all_successful(txn, id, now)?);
-    }
+    let (device, mut row) = named(txn, input, &command.device)?;
+    row.running = None;
+    let mut effects = contact::watch(txn, &device, &mut row, now)?;
+    effects.extend(leave(txn, &device, &mut row, now)?);
+    txn.delete(&DeviceKey(device.clone()));
     Ok((Answer::DeviceRemoved { device }, effects))
 }
 
-/// Everything that shows how many members a group has.
-fn membership_changed(txn: &Txn, device: &DeviceId, group: &GroupId) -> Result<Effects, Undecided> {
-    let row = group::read(txn, group)?.unwrap_or_default();
-    let mut effects = vec![
-        Effect::DeviceHeadChanged(device.clone()),
-        Effect::ViewChanged(View::Group(group.clone())),
-        Effect::ViewChanged(View::Fleet),
-    ];
-    let views = row.active.into_iter().map(View::Deployment);
-    effects.extend(views.map(Effect::ViewChanged));
+/// `device-move` (S14): what runs goes on, and from then on it obeys its new group.
+pub(crate) fn move_to(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &DeviceMove,
+    now: Now,
+) -> Result<(Answer, Effects), Stop> {
+    let (device, mut row) = named(txn, input, &command.device)?;
+    let (group, _) = group::named(txn, &command.group)?;
+    may_change(input, &group)?;
+    let mut effects = Vec::new();
+    if row.group != group {
+        effects.extend(leave(txn, &device, &mut row, now)?);
+        effects.extend(membership::join(txn, &device, &mut row, &group)?);
+        txn.put(&DeviceKey(device.clone()), &row);
+    }
+    Ok((Answer::DeviceMoved { device, group }, effects))
+}
+
+/// Leaves the group; what waits for all of its members may be complete then (S1).
+fn leave(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let group = group::read(txn, &row.group)?.unwrap_or_default();
+    let mut effects = membership::leave(txn, device, row)?;
+    for id in group.active {
+        effects.extend(complete_if_due(txn, id, Change::LEFT, now)?);
+    }
     Ok(effects)
+}
+
+/// `device-hold`: a held device finishes what it has started and starts nothing else.
+pub(crate) fn hold(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &DeviceHold,
+) -> Result<(Answer, Effects), Stop> {
+    let (device, mut row) = named(txn, input, &command.device)?;
+    let held = command.held;
+    let answer = Answer::DeviceHeld {
+        device: device.clone(),
+        held,
+    };
+    if row.held == held {
+        return Ok((answer, Vec::new()));
+    }
+    let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    let member_key = MemberKey(group.clone(), device.clone());
+    txn.want([
+        member_key.key(),
+        MetaKey.key(),
+        GroupCountKey(group.clone()).key(),
+    ])?;
+    // Whoever looks for a line must see it (S10).
+    group_row.turn += 1;
+    txn.put(&GroupKey(group.clone()), &group_row);
+    txn.put(&member_key, &MemberRow { held });
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut count = group::count(txn, &group, &meta)?;
+    count.held = if held {
+        count.held + 1
+    } else {
+        count.held.saturating_sub(1)
+    };
+    txn.put(&GroupCountKey(group.clone()), &count);
+    row.held = held;
+    if !held {
+        limit::admit_released(txn, &device, &mut row)?;
+    }
+    txn.put(&DeviceKey(device.clone()), &row);
+    Ok((answer, membership::changed(&device, &group, &group_row)))
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::command::Command;
 use crate::error::Code;
+use crate::limit::Seek;
 use crate::reply::Answer;
 
 /// The effects of one decision, in order.
@@ -53,6 +54,11 @@ pub enum Effect {
     GroupHeadChanged(GroupId),
     /// A device's head may have changed, or its device is gone.
     DeviceHeadChanged(DeviceId),
+    /// Read a device's retained status again: what it said may have been missed (S7).
+    ReadStatus(DeviceId),
+    /// Find a line among the members of a group, in the background, with a
+    /// [`crate::limit::Search`]; answered by [`crate::input::Input::LineFound`].
+    FindLine(Seek),
     /// A release's manifest is to be retained.
     PublishRelease(ReleaseId),
     /// An input was refused: count it.
@@ -95,18 +101,17 @@ pub enum Event {
         /// By whom, when a person did it.
         by: Option<UserId>,
     },
-    /// A device reached a final status, or was given one provisionally.
-    DeviceEnded {
+    /// A device failed, or counts as failed provisionally. Successes are in the views: an
+    /// event for each would cost a message per device.
+    DeviceFailed {
         /// In which deployment.
         deployment: DeploymentId,
         /// Which device.
         device: DeviceId,
         /// In which round.
         round: u32,
-        /// Successful or not.
-        ok: bool,
-        /// Why it failed, a kebab-case word.
-        reason: Option<String>,
+        /// Why, a kebab-case word.
+        reason: String,
         /// Whether the server inferred it (S7).
         provisional: bool,
     },
@@ -132,7 +137,7 @@ impl Event {
             Self::DeploymentCreated { .. } => "deployment-created",
             Self::DeploymentStarted { .. } => "deployment-started",
             Self::DeploymentEnded { .. } => "deployment-ended",
-            Self::DeviceEnded { .. } => "device-ended",
+            Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
         }

@@ -76,6 +76,7 @@ codes! {
     User = "E_USER", "user not found", "list the users with `hoist user list`";
     UserExists = "E_USER_EXISTS", "the user exists", "choose another name, or remove the user first";
     Internal = "E_INTERNAL", "the server could not do it", "look at the server's log";
+    NotFailed = "E_NOT_FAILED", "the device has nothing to try again", "list those that have with `hoist device list --status failed --deployment N`";
 }
 
 impl std::fmt::Display for Code {

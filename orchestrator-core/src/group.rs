@@ -8,16 +8,26 @@ use crate::decide::Stop;
 use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::input::Now;
-use crate::key::GroupKey;
+use crate::key::{GroupCountKey, GroupKey};
 use crate::reply::Answer;
 use crate::request::parse_name;
-use crate::row::GroupRow;
+use crate::row::{GroupCountRow, GroupRow, MetaRow};
 use crate::txn::{Txn, Undecided};
 
 /// Reads a group; `unassigned` exists before its row does.
 pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undecided> {
     let row = txn.read(&GroupKey(group.clone()))?;
     Ok(row.or_else(|| (*group == GroupId::unassigned()).then(GroupRow::default)))
+}
+
+/// Counts a group's members; who was online in an earlier run of the broker is not (W8).
+pub(crate) fn count(
+    txn: &Txn,
+    group: &GroupId,
+    meta: &MetaRow,
+) -> Result<GroupCountRow, Undecided> {
+    let count = txn.read(&GroupCountKey(group.clone()))?;
+    Ok(count.unwrap_or_default().in_run(meta.broker_run))
 }
 
 /// The refusal of a group that does not exist.

@@ -9,9 +9,10 @@ use hoist_protocol::status::DeviceStatus;
 
 use crate::command::Command;
 use crate::error::{Code, Rejection};
+use crate::limit::Found;
 use crate::timer::Timer;
 
-/// The two clocks of a decision.
+/// The two clocks of a decision, and the settings that go with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
     /// Unix time in milliseconds.
@@ -19,6 +20,29 @@ pub struct Now {
     /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
     /// The adapter persists it by [`Input::Attended`].
     pub attended_ms: u64,
+    /// How long silence is borne.
+    pub patience: Patience,
+}
+
+/// How long silence is borne before anything is concluded from it: settings, in attended
+/// ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a device may be out of contact, or take to answer, before it counts as
+    /// lost (S6, S7).
+    pub grace_ms: u64,
+    /// Nothing is concluded from silence this soon after (re)connecting: devices that
+    /// were cut off with us need time to report (S7).
+    pub settle_ms: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            grace_ms: 60_000,
+            settle_ms: 30_000,
+        }
+    }
 }
 
 /// What the signature of a status is worth.
@@ -74,8 +98,15 @@ pub enum Input {
     Command(Box<CommandInput>),
     /// A timer whose time has come, by the clock it is on.
     TimerDue(Timer),
+    /// The answer to [`crate::effect::Effect::FindLine`].
+    LineFound(Box<Found>),
     /// The highest deployment id seen in heads and statuses: ids are never used again.
     SeenDeployment(DeploymentId),
+    /// The broker knows nothing of our session: it restarted, or dropped it. What was known
+    /// of who is online is void (W8). Before anything of the new session.
+    BrokerForgot,
+    /// Asks every device of a group to report everything (W6): what it said may be lost.
+    Doubt(GroupId),
     /// The connection to the broker is up, subscriptions included.
     Connected,
     /// It is down.

@@ -5,7 +5,9 @@
 //! retained, [`query`] and [`view`] say what people may read. Rows that are not loaded
 //! are asked for as values, so the adapter alone decides when and how it reads.
 
+pub mod admission;
 pub mod command;
+pub mod contact;
 pub mod counter;
 pub mod decide;
 mod deployment;
@@ -16,12 +18,15 @@ pub mod error;
 mod group;
 pub mod input;
 pub mod key;
+pub mod limit;
+pub mod membership;
 pub mod memory;
-mod presence;
+pub mod presence;
 pub mod query;
 mod release;
 pub mod reply;
 mod request;
+mod retry;
 pub mod row;
 mod status;
 pub mod time;

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use hoist_protocol::codec::decode;
+
 use crate::decide::{decide, hint};
 use crate::effect::Effects;
 use crate::input::{Input, Now};
-use crate::key::{Key, RowKey};
+use crate::key::{GroupKey, Key, Prefix, RowKey};
+use crate::limit::{Search, Seek};
 use crate::query::{Need, Reader, ScanPage};
 use crate::timer::{Clock, Timer};
 use crate::txn::{Stored, Txn, Undecided};
@@ -61,6 +64,26 @@ impl MemoryRows {
                 None => self.rows.remove(&write.key),
             };
         }
+    }
+
+    /// Finds a line at once: the answer to [`crate::effect::Effect::FindLine`].
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`].
+    pub fn find_line(&self, seek: &Seek) -> Result<Input, Undecided> {
+        let group = self.read(&GroupKey(seek.group.clone()))?;
+        let mut search = Search::new(seek.clone(), group.unwrap_or_default().turn);
+        let prefix = Prefix::Members(seek.group.clone());
+        for (key, bytes) in self.scan(&prefix.bytes()) {
+            let row = decode(bytes).map_err(|source| Undecided::Corrupt {
+                key: key.clone(),
+                source,
+            })?;
+            if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
+                search.member(device, row);
+            }
+        }
+        Ok(Input::LineFound(Box::new(search.found())))
     }
 
     /// Reads one row.

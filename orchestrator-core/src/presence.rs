@@ -1,14 +1,40 @@
-//! Presence by session counter: a late death never beats a newer birth (W8).
+//! Presence by session counter: a late death never beats a newer birth, and what was heard
+//! before the broker forgot us is unknown (W8).
 
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::DeviceId;
 use hoist_protocol::topic::View;
 
+use crate::contact;
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
+use crate::group;
 use crate::input::Now;
-use crate::key::{DeviceKey, GroupCountKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
+
+/// Whether a device is known to be there, known not to be there, or unknown (`None`).
+#[must_use]
+pub fn known(row: &DeviceRow, meta: &MetaRow) -> Option<bool> {
+    let heard = row.presence.filter(|heard| heard.run == meta.broker_run)?;
+    Some(heard.online)
+}
+
+pub(crate) fn is_online(row: &DeviceRow, meta: &MetaRow) -> bool {
+    known(row, meta) == Some(true)
+}
+
+/// Whether a message says nothing new: of an older session, or of the same one what is
+/// known already. Within a session death is the last word: births are sent first. A run
+/// of the broker in which nothing was heard yet makes everything new.
+fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
+    let Some(before) = before else { return false };
+    let online = presence.state == PresenceState::Online;
+    let repeated = before.run == run || (online && !before.online);
+    presence.session < before.session
+        || (presence.session == before.session && repeated && (online || !before.online))
+}
 
 /// Takes a birth or a death in.
 pub(crate) fn merge(
@@ -24,24 +50,25 @@ pub(crate) fn merge(
             device: Some(device.clone()),
         }]);
     };
+    txn.want([MetaKey.key(), GroupCountKey(row.group.clone()).key()])?;
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
-    let known = row.online.is_some();
-    // Within a session death is the last word: births are sent first.
-    let stale = presence.session < row.session
-        || (known && presence.session == row.session && (online || row.online == Some(false)));
-    if stale {
+    if is_known(row.presence, presence, meta.broker_run) {
         return Ok(vec![Effect::Duplicate]);
     }
-    let count_key = GroupCountKey(row.group.clone());
-    let mut count = txn.read(&count_key)?.unwrap_or_default();
-    match (row.online == Some(true), online) {
+    let mut count = group::count(txn, &row.group, &meta)?;
+    match (is_online(&row, &meta), online) {
         (false, true) => count.online += 1,
         (true, false) => count.online = count.online.saturating_sub(1),
         _ => {}
     }
-    txn.put(&count_key, &count);
-    row.session = presence.session;
-    row.online = Some(online);
+    txn.put(&GroupCountKey(row.group.clone()), &count);
+    row.presence = Some(Heard {
+        online,
+        session: presence.session,
+        run: meta.broker_run,
+        since_ms: now.attended_ms,
+    });
     row.last_seen_ms = Some(now.unix_ms);
     let mut effects = vec![
         Effect::ViewChanged(View::Group(row.group.clone())),
@@ -50,6 +77,30 @@ pub(crate) fn merge(
     if online {
         effects.push(Effect::DeviceHeadChanged(device.clone()));
     }
+    effects.extend(contact::watch(txn, device, &mut row, now)?);
     txn.put(&key, &row);
     Ok(effects)
+}
+
+/// The broker has forgotten us, and with that who is connected (W8).
+pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
+    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    meta.broker_run = meta.broker_run.wrapping_add(1);
+    txn.put(&MetaKey, &meta);
+    Ok(vec![Effect::ViewChanged(View::Fleet)])
+}
+
+/// Asks every device of a group to report everything, when there is something to report
+/// about (W6).
+pub(crate) fn doubt(
+    txn: &mut Txn,
+    group: &hoist_protocol::id::GroupId,
+) -> Result<Effects, Undecided> {
+    let row = group::read(txn, group)?.filter(|row| !row.active.is_empty());
+    let Some(mut row) = row else {
+        return Ok(Vec::new());
+    };
+    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
+    txn.put(&GroupKey(group.clone()), &row);
+    Ok(vec![Effect::GroupHeadChanged(group.clone())])
 }

@@ -12,7 +12,7 @@ use crate::counter::Totals;
 use crate::error::{Code, Rejection};
 use crate::input::Now;
 use crate::key::{
-    DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, Prefix, RecordKey, ReleaseKey,
+    DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, RecordKey, ReleaseKey,
     ReleaseNameKey, RowKey,
 };
 use crate::reply::API_VERSION;
@@ -21,8 +21,8 @@ use crate::reply::{
     ResultBody, StatusWord,
 };
 use crate::row::{
-    CounterRow, DeploymentRow, DeviceRow, GroupRow, RecordRow, RecordState, ReleaseNameRow,
-    ReleaseRow,
+    CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
+    ReleaseNameRow, ReleaseRow,
 };
 use crate::time::format_time;
 use crate::txn::{Txn, Undecided};
@@ -149,8 +149,8 @@ pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBod
             let shown = deployment_show(reader, DeploymentId(show.deployment), now)?;
             Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
         }
-        Command::DeviceList(list) => Ok(device_list(reader, list)?.map(ResultBody::Devices)),
-        Command::DeviceShow(show) => Ok(device_show(reader, &show.device)?
+        Command::DeviceList(list) => Ok(device_list(reader, list, now)?.map(ResultBody::Devices)),
+        Command::DeviceShow(show) => Ok(device_show(reader, &show.device, now)?
             .map(|detail| ResultBody::DeviceDetail(Box::new(detail)))),
         Command::GroupList(page) => Ok(group_list(reader, page)?.map(ResultBody::Groups)),
         Command::ReleaseList(page) => Ok(release_list(reader, page)?.map(ResultBody::Releases)),
@@ -158,7 +158,10 @@ pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBod
         Command::ReleaseAdd(_)
         | Command::Deploy(_)
         | Command::Abort(_)
+        | Command::Retry(_)
         | Command::DeviceAdd(_)
+        | Command::DeviceMove(_)
+        | Command::DeviceHold(_)
         | Command::DeviceRemove(_)
         | Command::GroupCreate(_)
         | Command::UserAdd(_)
@@ -226,10 +229,16 @@ pub fn group_view(reader: &Reader, group: &GroupId, now: Now) -> Result<Option<G
     let Some(row) = reader.read(&GroupKey(group.clone()))? else {
         return Ok(None);
     };
-    let count = reader
-        .read(&GroupCountKey(group.clone()))?
-        .unwrap_or_default();
+    let count = group_count(reader, group)?;
     Ok(Some(GroupView::new(group, &row, count, now.unix_ms)))
+}
+
+/// A group's members, and who of them is known to be online (W8).
+fn group_count(reader: &Reader, group: &GroupId) -> Result<GroupCountRow, Need> {
+    reader.want([MetaKey.key(), GroupCountKey(group.clone()).key()])?;
+    let meta = reader.read(&MetaKey)?.unwrap_or_default();
+    let count = reader.read(&GroupCountKey(group.clone()))?;
+    Ok(count.unwrap_or_default().in_run(meta.broker_run))
 }
 
 /// `view/fleet`
@@ -250,7 +259,7 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
         let Some(Ok(id)) = Prefix::Groups.rest(key).map(|text| text.parse::<GroupId>()) else {
             continue;
         };
-        let count = reader.read(&GroupCountKey(id))?.unwrap_or_default();
+        let count = group_count(reader, &id)?;
         fleet.groups += 1;
         fleet.devices += count.members;
         fleet.online += count.online;

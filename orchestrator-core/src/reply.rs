@@ -117,6 +117,22 @@ pub enum Answer {
         /// Which group.
         group: GroupId,
     },
+    /// `retry`
+    Retried(RetryResult),
+    /// `device-move`
+    DeviceMoved {
+        /// Which device.
+        device: DeviceId,
+        /// Where it is now.
+        group: GroupId,
+    },
+    /// `device-hold`
+    DeviceHeld {
+        /// Which device.
+        device: DeviceId,
+        /// Whether it is held now.
+        held: bool,
+    },
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -162,6 +178,15 @@ impl Answer {
             Self::GroupCreated { group } => ResultBody::Group(GroupResult {
                 group: group.to_string(),
             }),
+            Self::Retried(result) => ResultBody::Retried(result),
+            Self::DeviceMoved { device, group } => ResultBody::DeviceMoved(DeviceMoveResult {
+                device: device.to_string(),
+                group: group.to_string(),
+            }),
+            Self::DeviceHeld { device, held } => ResultBody::DeviceHeld(DeviceHoldResult {
+                device: device.to_string(),
+                held,
+            }),
         })
     }
 }
@@ -176,10 +201,16 @@ pub enum ResultBody {
     DeployedSeveral(DeploySeveralResult),
     /// `abort`
     Aborted(AbortResult),
+    /// `retry`
+    Retried(RetryResult),
     /// `release-add`
     ReleaseAdded(ReleaseAddResult),
     /// `device-add`
     DeviceAdded(DeviceAddResult),
+    /// `device-move`
+    DeviceMoved(DeviceMoveResult),
+    /// `device-hold`
+    DeviceHeld(DeviceHoldResult),
     /// `device-remove`
     Device(DeviceResult),
     /// `group-create`
@@ -254,6 +285,35 @@ pub struct AbortResult {
     pub finishing: u32,
     /// Devices that had ended before.
     pub unaffected: u32,
+}
+
+/// `retry` (S13)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryResult {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// The round in which they begin again.
+    pub round: u32,
+    /// How many devices begin again.
+    pub devices: u32,
+}
+
+/// `device-move`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceMoveResult {
+    /// Which device.
+    pub device: String,
+    /// The group it obeys now.
+    pub group: String,
+}
+
+/// `device-hold`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceHoldResult {
+    /// Which device.
+    pub device: String,
+    /// Whether it is held now.
+    pub held: bool,
 }
 
 /// `release-add`

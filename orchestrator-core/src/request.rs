@@ -16,7 +16,7 @@ use crate::reply::Answer;
 use crate::row::{RequestRow, TimerRow};
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
-use crate::{deployment, device, group, release};
+use crate::{deployment, device, group, release, retry};
 
 /// How long an answer is remembered, in ms.
 pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
@@ -123,6 +123,7 @@ fn change(
     let dry = match command {
         Command::Deploy(deploy) => deploy.dry_run,
         Command::Abort(abort) => abort.dry_run,
+        Command::Retry(retry) => retry.dry_run,
         _ => false,
     };
     let (answer, mut effects) = match carry_out(txn, input, command, now) {
@@ -166,7 +167,10 @@ fn carry_out(
         Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
         Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
         Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
+        Command::Retry(again) => retry::retry(txn, input, again),
         Command::DeviceAdd(add) => device::add(txn, input, add, now),
+        Command::DeviceMove(to) => device::move_to(txn, input, to, now),
+        Command::DeviceHold(hold) => device::hold(txn, input, hold),
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),
         Command::GroupCreate(create) => group::create(txn, create, now),
         Command::DeploymentList(_)

@@ -42,6 +42,10 @@ rows! {
     TimerRow, 8;
 }
 
+/// Stays of a device that are remembered: statuses of deployments from before are only
+/// taken where there is a record (S14).
+pub const STAYS_MAX: usize = 8;
+
 /// Things that belong to no other row.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MetaRow {
@@ -51,6 +55,8 @@ pub struct MetaRow {
     pub attended_ms: u64,
     /// [`MetaRow::attended_ms`] when the connection came up last.
     pub connected_at_ms: u64,
+    /// Counts how often the broker forgot us: presence heard before is unknown (W8).
+    pub broker_run: u32,
 }
 
 /// A group.
@@ -62,6 +68,9 @@ pub struct GroupRow {
     pub active: Vec<DeploymentId>,
     /// Deployments with a start time to come.
     pub scheduled: Vec<DeploymentId>,
+    /// Counts what happens to the group: joins, leaves, deployments that begin and end. It
+    /// orders them where clocks cannot (S5, S14).
+    pub turn: u64,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
 }
@@ -71,9 +80,10 @@ pub struct GroupRow {
 pub struct DeviceRow {
     /// The group it obeys.
     pub group: GroupId,
-    /// Groups it left, oldest first, with the Unix ms of leaving (S14); no verb of this
-    /// version moves devices.
-    pub past: Vec<(GroupId, u64)>,
+    /// The group's turn at which it joined.
+    pub joined: u64,
+    /// Where it was before, oldest first (S14); at most [`STAYS_MAX`].
+    pub past: Vec<Stay>,
     /// Facts for selecting devices, sorted by name.
     pub labels: Vec<(String, String)>,
     /// Its type; empty when it has none.
@@ -82,8 +92,12 @@ pub struct DeviceRow {
     pub roll_call: RollCall,
     /// Attended ms at which its roll was called last, to ask at most once a minute.
     pub asked_ms: Option<u64>,
-    /// Deployments it must not start (S10).
+    /// Whether an operator holds it: it starts nothing.
+    pub held: bool,
+    /// Deployments of its group in which it has no slot (S10), sorted.
     pub holds: Vec<DeploymentId>,
+    /// Rounds of its own, above those of the deployments (S13), sorted.
+    pub rounds: Vec<(DeploymentId, Round)>,
     /// The pinned key.
     pub public_key: Option<PublicKey>,
     /// Another key it has shown since: `E_REENROL`.
@@ -92,12 +106,12 @@ pub struct DeviceRow {
     pub unverified: bool,
     /// The issue number its token is derived from.
     pub issue: u32,
-    /// Its newest MQTT session (W8).
-    pub session: SessionCounter,
-    /// Whether it is there; absent = never heard.
-    pub online: Option<bool>,
+    /// What is known of its presence; absent = never heard.
+    pub presence: Option<Heard>,
     /// Unix time it was heard of last, in ms.
     pub last_seen_ms: Option<u64>,
+    /// When lost contact is looked at, in attended ms.
+    pub contact_due_ms: Option<u64>,
     /// Its newest status.
     pub seq: Option<Seq>,
     /// What that status says it works on.
@@ -106,6 +120,8 @@ pub struct DeviceRow {
     pub ended: u32,
     /// Final outcomes recorded of it.
     pub recorded: u32,
+    /// How many were missing when it was last asked about them.
+    pub missed: u32,
     /// The newest deployment it has a record in.
     pub latest: Option<DeploymentId>,
     /// Version of its agent.
@@ -114,6 +130,30 @@ pub struct DeviceRow {
     pub inventory: Vec<Installed>,
     /// Unix time of registration, in ms.
     pub created_ms: u64,
+}
+
+/// What a birth or a last will said (W8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Whether the device is there.
+    pub online: bool,
+    /// The MQTT session it is about.
+    pub session: SessionCounter,
+    /// In which of the broker's runs ([`MetaRow::broker_run`]) it was heard.
+    pub run: u32,
+    /// When, in attended ms.
+    pub since_ms: u64,
+}
+
+/// A device's time in a group, in the group's turns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stay {
+    /// Where it was.
+    pub group: GroupId,
+    /// When it joined.
+    pub joined: u64,
+    /// When it left.
+    pub left: u64,
 }
 
 /// A release.
@@ -149,6 +189,8 @@ pub struct DeploymentRow {
     pub group: GroupId,
     /// Raised to retry failed devices (S13).
     pub round: Round,
+    /// The highest round given to any device.
+    pub last_round: Round,
     /// How devices carry it out.
     pub policy: Policy,
     /// Devices spread their starts over this many seconds.
@@ -159,8 +201,13 @@ pub struct DeploymentRow {
     pub until_ms: Option<u64>,
     /// Devices that may start at most (S10).
     pub limit: Option<u32>,
+    /// Slots given to devices, of a limited deployment; one given is never taken back, but
+    /// from a device that proved unable to start.
+    pub slots: u32,
     /// Hashes below it are admitted (W3).
     pub line: u32,
+    /// When the line, if it is being looked for, is asked for again: attended ms.
+    pub seek_due_ms: Option<u64>,
     /// When it completes by itself.
     pub complete_when: CompleteWhen,
     /// Where it is.
@@ -169,6 +216,8 @@ pub struct DeploymentRow {
     pub end: Option<End>,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
+    /// The group's turn of creation.
+    pub turn: u64,
     /// Who created it.
     pub created_by: UserId,
 }
@@ -186,6 +235,8 @@ pub struct End {
     pub at_ms: u64,
     /// Members at that moment.
     pub members: u32,
+    /// The group's turn of that moment.
+    pub turn: u64,
 }
 
 /// Why a deployment ended.
@@ -235,8 +286,12 @@ pub struct RecordRow {
     pub retried: bool,
     /// Whether it proved an inferred failure wrong (S7).
     pub late: bool,
-    /// Whether the device left the group during the deployment.
+    /// Whether the device is no member: not now, or not when the deployment ended (S5).
     pub outside: bool,
+    /// Whether contact has been lost while it is in progress (S6).
+    pub lost: bool,
+    /// Whether it is to begin again in a round of its own (S13).
+    pub again: bool,
     /// When its timeout is due, in attended ms; set exactly while it is in progress.
     pub due_ms: Option<u64>,
     /// Whether the device has been asked since that timeout passed (S7).
@@ -261,12 +316,17 @@ pub enum RecordState {
 /// The counters of one shard of a deployment; a view sums them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CounterRow {
-    /// In progress: downloading, downloaded, installing, rebooting, retrying.
+    /// In progress: downloading, downloaded, installing, rebooting, retrying; without
+    /// contact counts as retrying (S6).
     pub steps: [u32; 5],
     /// Successful.
     pub successful: u32,
     /// Failed, by the reason's place in the wire's list, sorted.
     pub failed: Vec<(u8, u32)>,
+    /// Failed ones by round, sorted: those of lower rounds are to begin again (S13).
+    pub failed_rounds: Vec<(Round, u32)>,
+    /// Failed ones that are to begin again in a round of their own.
+    pub again: u32,
     /// Records that ever retried.
     pub retried: u32,
     /// Failed records whose rollback ran and succeeded.
@@ -277,17 +337,37 @@ pub struct CounterRow {
     pub outside_successful: u32,
 }
 
-/// Membership; the key says everything.
+/// Membership, with what looking for a line must know of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct MemberRow {}
+pub struct MemberRow {
+    /// Whether an operator holds it.
+    pub held: bool,
+}
 
 /// How many devices a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupCountRow {
     /// Registered in it.
     pub members: u32,
-    /// Online among them.
+    /// Online among them, as heard in [`GroupCountRow::run`].
     pub online: u32,
+    /// The broker's run that `online` is of ([`MetaRow::broker_run`]).
+    pub run: u32,
+    /// Held by an operator among them.
+    pub held: u32,
+}
+
+impl GroupCountRow {
+    /// As counted in a run of the broker: who was online in another is unknown (W8).
+    #[must_use]
+    pub fn in_run(self, run: u32) -> Self {
+        let online = if self.run == run { self.online } else { 0 };
+        Self {
+            online,
+            run,
+            ..self
+        }
+    }
 }
 
 /// An executed request (S15 for people).
@@ -306,43 +386,37 @@ pub struct RequestRow {
 pub struct TimerRow {}
 
 impl DeviceRow {
-    /// A device just registered.
+    /// A device just registered, in no group yet.
     #[must_use]
-    pub fn new(group: GroupId, created_ms: u64) -> Self {
+    pub fn new(created_ms: u64) -> Self {
         Self {
-            group,
+            group: GroupId::unassigned(),
+            joined: 0,
             past: Vec::new(),
             labels: Vec::new(),
             device_type: String::new(),
             roll_call: RollCall(0),
             asked_ms: None,
+            held: false,
             holds: Vec::new(),
+            rounds: Vec::new(),
             public_key: None,
             offered_key: None,
             unverified: false,
             issue: 1,
-            session: SessionCounter(0),
-            online: None,
+            presence: None,
             last_seen_ms: None,
+            contact_due_ms: None,
             seq: None,
             running: None,
             ended: 0,
             recorded: 0,
+            missed: 0,
             latest: None,
             agent: String::new(),
             inventory: Vec::new(),
             created_ms,
         }
-    }
-
-    /// Whether it was in `group` at any time since `since_ms` (S14).
-    #[must_use]
-    pub fn was_in(&self, group: &GroupId, since_ms: u64) -> bool {
-        self.group == *group
-            || self
-                .past
-                .iter()
-                .any(|(past, left_ms)| past == group && *left_ms >= since_ms)
     }
 }
 

@@ -42,6 +42,8 @@ fn record(state: RecordState, due_ms: Option<u64>) -> RecordRow {
         retried: true,
         late: false,
         outside: false,
+        lost: false,
+        again: true,
         due_ms,
         asked: false,
         updated_ms: 5,
@@ -54,21 +56,25 @@ fn small_rows_keep_their_bytes() {
         last_deployment: DeploymentId(17),
         attended_ms: 300,
         connected_at_ms: 2,
+        broker_run: 4,
     };
-    golden(&meta, "0111ac0202");
+    golden(&meta, "0111ac020204");
     let row = GroupRow {
         roll_call: RollCall(3),
         active: vec![DeploymentId(17)],
         scheduled: vec![],
+        turn: 5,
         created_ms: 9,
     };
-    golden(&row, "010301110009");
+    golden(&row, "01030111000509");
     let count = GroupCountRow {
         members: 4,
         online: 1,
+        run: 2,
+        held: 3,
     };
-    golden(&count, "010401");
-    golden(&MemberRow {}, "01");
+    golden(&count, "0104010203");
+    golden(&MemberRow { held: true }, "0101");
     golden(&TimerRow {}, "01");
     let name = ReleaseNameRow {
         release: ReleaseId([7; 16]),
@@ -78,23 +84,28 @@ fn small_rows_keep_their_bytes() {
         steps: [1, 2, 3, 4, 5],
         successful: 6,
         failed: vec![(0, 7), (2, 8)],
+        failed_rounds: vec![(Round(0), 13)],
+        again: 2,
         retried: 9,
         rolled_back: 10,
         outside: 11,
         outside_successful: 12,
     };
-    golden(&counter, "010102030405060200070208090a0b0c");
+    golden(&counter, "01010203040506020007020801000d02090a0b0c");
 }
 
 #[test]
 fn records_keep_their_bytes() {
     let progress = RecordState::InProgress(Step::Downloading(50));
-    golden(&record(progress, Some(7)), "010102ac0200003201000001070005");
+    golden(
+        &record(progress, Some(7)),
+        "010102ac02000032010000000101070005",
+    );
     let success = RecordState::Successful(Success::Already);
-    golden(&record(success, None), "010102ac020101010000000005");
+    golden(&record(success, None), "010102ac0201010100000001000005");
     golden(
         &record(RecordState::TimedOut, None),
-        "010102ac0203010000000005",
+        "010102ac02030100000001000005",
     );
     let failure = Failure {
         reason: Reason::NoSpace,
@@ -105,7 +116,7 @@ fn records_keep_their_bytes() {
     };
     golden(
         &record(RecordState::Failed(failure), None),
-        "010102ac02020b0000000101010000000005",
+        "010102ac02020b00000001010100000001000005",
     );
 }
 
@@ -117,12 +128,15 @@ fn a_deployment_keeps_its_bytes() {
         artifacts: vec!["app".parse().unwrap()],
         group: group(),
         round: Round(0),
+        last_round: Round(1),
         policy: Policy::default(),
         spread_s: 1,
         start_ms: None,
         until_ms: Some(2),
         limit: None,
+        slots: 3,
         line: u32::MAX,
+        seek_due_ms: None,
         complete_when: CompleteWhen::AllSuccessful,
         state: DeploymentState::Aborted,
         end: Some(End {
@@ -131,15 +145,17 @@ fn a_deployment_keeps_its_bytes() {
             text: "x".into(),
             at_ms: 3,
             members: 4,
+            turn: 6,
         }),
         created_ms: 5,
+        turn: 2,
         created_by: "al".parse().unwrap(),
     };
     golden(
         &row,
         concat!(
-            "010707070707070707070707070707070704667740310103617070026575000380a305",
-            "00000100010200ffffffff0f010301000102616c017803040502616c"
+            "01070707070707070707070707070707070466774031010361707002657500010380a3",
+            "050000010001020003ffffffff0f00010301000102616c0178030406050202616c"
         ),
     );
 }

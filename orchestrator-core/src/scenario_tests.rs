@@ -6,6 +6,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::admission::Audience;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{
     Attempt, DeploymentId, DeviceId, Generation, Round, Seq, SessionCounter, sha256,
 };
@@ -17,27 +18,33 @@ use hoist_protocol::status::{
 };
 
 use crate::command::{
-    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceList, DeviceRef, GroupRef, Limit, Page,
-    ReleaseAdd,
+    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove, DeviceRef,
+    GroupRef, Limit, Page, ReleaseAdd, Retry,
 };
 use crate::counter::{Totals, recount};
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
-use crate::input::{CommandInput, Input, Now, SignatureEvidence, VerifiedRelease};
+use crate::input::{CommandInput, Input, Now, Patience, SignatureEvidence, VerifiedRelease};
 use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, Key, Prefix, RecordKey, RequestKey};
+use crate::limit::Seek;
 use crate::memory::MemoryRows;
 use crate::query;
-use crate::reply::{AbortResult, Answer, DeploymentState, ResultBody, StatusWord};
-use crate::row::{EndReason, RecordRow, RecordState};
-use crate::timer::{GRACE_MS, SETTLE_MS, TimerKind};
+use crate::reply::{AbortResult, Answer, DeploymentState, DeviceItem, ResultBody, StatusWord};
+use crate::row::{DeviceRow, EndReason, RecordRow, RecordState};
+use crate::timer::TimerKind;
 use crate::txn::{Txn, Undecided};
 use crate::view::{Counts, DeploymentView};
+
+const GRACE_MS: u64 = 70_000;
+const SETTLE_MS: u64 = 30_000;
 
 /// A server's core with two clocks, driven by a test.
 struct World {
     rows: MemoryRows,
     now: Now,
     requests: u32,
+    /// Lines that were asked for.
+    seeks: Vec<Seek>,
 }
 
 impl World {
@@ -46,11 +53,16 @@ impl World {
         let now = Now {
             unix_ms: 1_800_000_000_000,
             attended_ms: 0,
+            patience: Patience {
+                grace_ms: GRACE_MS,
+                settle_ms: SETTLE_MS,
+            },
         };
         let mut world = Self {
             rows: MemoryRows::default(),
             now,
             requests: 0,
+            seeks: Vec::new(),
         };
         world.tell(Input::Connected);
         world.pass(SETTLE_MS);
@@ -63,7 +75,22 @@ impl World {
     }
 
     fn tell(&mut self, input: impl std::borrow::Borrow<Input>) -> Effects {
-        self.rows.decide(input.borrow(), self.now).unwrap()
+        let effects = self.rows.decide(input.borrow(), self.now).unwrap();
+        for effect in &effects {
+            if let Effect::FindLine(seek) = effect {
+                self.seeks.push(seek.clone());
+            }
+        }
+        effects
+    }
+
+    /// Answers every question for a line, and those that the answers raise.
+    fn find_lines(&mut self) {
+        while !self.seeks.is_empty() {
+            let seek = self.seeks.remove(0);
+            let found = self.rows.find_line(&seek).unwrap();
+            self.tell(found);
+        }
     }
 
     fn pass(&mut self, ms: u64) {
@@ -170,9 +197,9 @@ impl World {
         self.rows.read(&key).unwrap().unwrap().roll_call.0
     }
 
-    fn listed(&self) -> Vec<DeploymentId> {
+    fn head(&self, group: &str) -> GroupHead {
         let mut txn = Txn::default();
-        let group = "eu".parse().unwrap();
+        let group = group.parse().unwrap();
         let (row, deployments) = loop {
             match crate::desired::read_group(&txn, &group) {
                 Ok(found) => break found.unwrap(),
@@ -180,10 +207,77 @@ impl World {
                 Err(other) => panic!("{other}"),
             }
         };
-        let head = crate::desired::group_head(&row, &deployments, Generation(1));
+        crate::desired::group_head(&row, &deployments, Generation(1))
+    }
+
+    fn listed(&self) -> Vec<DeploymentId> {
+        let head = self.head("eu");
         let everyone = |audience| audience == Audience::EVERYONE;
         assert!(head.notices.iter().all(|notice| everyone(notice.audience)));
         head.notices.iter().map(|n| n.deployment).collect()
+    }
+
+    fn device_row(&self, device: &str) -> DeviceRow {
+        let key = DeviceKey(device.parse().unwrap());
+        self.rows.read(&key).unwrap().unwrap()
+    }
+
+    fn device_head(&self, device: &str) -> DeviceHead {
+        crate::desired::device_head(&self.device_row(device), Generation(1))
+    }
+
+    /// Whether the heads of now let a device start what they list first.
+    fn may_start(&self, device: &str) -> bool {
+        let own = self.device_head(device);
+        let head = self.head(own.group.as_str());
+        let id = device.parse().unwrap();
+        let notice = head.notices.first();
+        notice.is_some_and(|notice| {
+            notice.audience.admits(notice.deployment, &id) && !own.holds(notice.deployment)
+        })
+    }
+
+    fn move_to(&mut self, device: &str, group: &str) -> Answer {
+        self.order(Command::DeviceMove(DeviceMove {
+            device: device.into(),
+            group: group.into(),
+        }))
+    }
+
+    fn hold(&mut self, device: &str, held: bool) -> Answer {
+        let device = device.into();
+        self.order(Command::DeviceHold(DeviceHold { device, held }))
+    }
+
+    fn retry(&mut self, id: DeploymentId, devices: Option<&[&str]>) -> Answer {
+        let names = |devices: &[&str]| devices.iter().map(|device| (*device).to_owned()).collect();
+        self.order(Command::Retry(Retry {
+            deployment: id.0,
+            devices: devices.map(names),
+            dry_run: false,
+        }))
+    }
+
+    fn heard(&mut self, device: &str, state: PresenceState, session: u64) {
+        self.tell(Input::Presence {
+            device: device.parse().unwrap(),
+            presence: Presence {
+                state,
+                session: SessionCounter(session),
+            },
+        });
+    }
+
+    fn item(&self, id: DeploymentId, device: &str) -> DeviceItem {
+        let list = DeviceList {
+            deployment: Some(id.0),
+            ..DeviceList::default()
+        };
+        let ResultBody::Devices(page) = self.answer(&Command::DeviceList(list)) else {
+            panic!("not a device list")
+        };
+        let mut items = page.items.into_iter();
+        items.find(|item| item.device == device).unwrap()
     }
 
     fn answer(&self, command: &Command) -> ResultBody {
@@ -283,5 +377,9 @@ fn rejects(effects: &[Effect], wanted: Code) -> bool {
 
 mod batches;
 mod commands;
+mod contact;
 mod deployments;
+mod limits;
+mod moves;
+mod rounds;
 mod statuses;

@@ -2,20 +2,23 @@
 //! reported final outcome stands for its round (S13) and is counted once (S15); what the
 //! device says of itself beats what was inferred (S7).
 
-use hoist_protocol::id::{DeploymentId, DeviceId, Round, Seq, Shard};
+use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress, Step};
 use hoist_protocol::topic::View;
 
-use crate::counter::put_record;
-use crate::deployment::end::complete_when_all_successful;
+use crate::admission::own_round;
+use crate::contact::{self, move_timer, timeout_ms};
+use crate::counter::{self, put_record};
+use crate::deployment::end::{Change, complete_if_due};
 use crate::device::{call_roll, unverified};
 use crate::effect::{Effect, Effects, Event};
 use crate::error::Code;
 use crate::input::{Now, SignatureEvidence};
-use crate::key::{CounterKey, DeploymentKey, DeviceKey, MetaKey, RecordKey, RowKey};
-use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState, TimerRow};
-use crate::timer::{GRACE_MS, SETTLE_MS, Timer, TimerKind};
+use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
+use crate::limit;
+use crate::membership::{is_counted, was_member_during};
+use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
 
 /// Takes a device's status in.
@@ -64,12 +67,14 @@ pub(crate) fn merge(
     row.seq = Some(status.seq);
     row.running = status.running.map(|running| running.deployment);
     row.ended = row.ended.max(status.ended);
+    row.missed = row.ended.saturating_sub(row.recorded);
     row.last_seen_ms = Some(now.unix_ms);
     row.unverified &= status.outcomes.is_empty();
+    effects.extend(contact::watch(txn, device, &mut row, now)?);
     txn.put(&DeviceKey(device.clone()), &row);
-    for id in touched {
+    for (id, change) in touched {
         effects.push(Effect::ViewChanged(View::Deployment(id)));
-        effects.extend(complete_when_all_successful(txn, id, now)?);
+        effects.extend(complete_if_due(txn, id, change, now)?);
     }
     Ok(effects)
 }
@@ -94,7 +99,7 @@ fn want_rows(
         [
             DeploymentKey(id).key(),
             RecordKey(id, device.clone()).key(),
-            CounterKey(id, Shard::of(device)).key(),
+            counter::key_of(id, device),
         ]
     }))
 }
@@ -106,7 +111,7 @@ struct Merge<'a> {
     now: Now,
     seq: Seq,
     effects: Effects,
-    touched: Vec<DeploymentId>,
+    touched: Vec<(DeploymentId, Change)>,
 }
 
 impl Merge<'_> {
@@ -118,9 +123,8 @@ impl Merge<'_> {
     ) -> Result<Option<(DeploymentRow, Option<RecordRow>)>, Undecided> {
         let deployment = self.txn.read(&DeploymentKey(id))?;
         let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
-        let belongs = |deployment: &DeploymentRow| {
-            record.is_some() || row.was_in(&deployment.group, deployment.created_ms)
-        };
+        let belongs =
+            |deployment: &DeploymentRow| record.is_some() || was_member_during(row, deployment);
         let Some(deployment) = deployment.filter(belongs) else {
             self.effects.push(rejected(Code::Deployment, self.device));
             return Ok(None);
@@ -151,25 +155,18 @@ impl Merge<'_> {
                 return Ok(());
             }
         }
-        let again = old.as_ref().filter(|old| old.round == outcome.round);
-        let record = RecordRow {
-            round: outcome.round,
-            attempt: outcome.attempt,
-            seq: self.seq,
-            state,
-            retried: old.as_ref().is_some_and(|old| old.retried) || outcome.attempt.0 > 1,
-            late: again.is_some_and(|old| old.late || old.state == RecordState::TimedOut),
-            outside: old
-                .as_ref()
-                .map_or(row.group != deployment.group, |old| old.outside),
-            due_ms: None,
-            asked: false,
-            updated_ms: self.now.unix_ms,
-        };
+        let heard = (outcome.round, outcome.attempt, state);
+        let record = self.record(row, (id, &deployment), old.as_ref(), heard);
         row.recorded = row.recorded.saturating_add(1);
         self.effects
-            .push(Effect::Event(ended(id, self.device, &record)));
-        self.write(row, id, old.as_ref(), &record)
+            .extend(ended(id, self.device, &record).map(Effect::Event));
+        self.write(row, id, old.as_ref(), &record)?;
+        // A slot that nothing can come of goes to the next device (S10).
+        if limit::gave_back(&record) && !old.as_ref().is_some_and(limit::gave_back) {
+            let given_back = limit::give_back(self.txn, id, self.device, row, self.now)?;
+            self.effects.extend(given_back);
+        }
+        Ok(())
     }
 
     fn progress(&mut self, row: &mut DeviceRow, progress: &Progress) -> Result<(), Undecided> {
@@ -186,31 +183,40 @@ impl Merge<'_> {
             self.effects.push(rejected(Code::Regress, self.device));
             return Ok(());
         }
-        // The device's own deadline comes first; ours is for those that fall silent.
-        let fresh_due = self.now.attended_ms
-            + u64::from(deployment.policy.timeout_s).saturating_mul(1000)
-            + GRACE_MS;
-        let due_ms = again
-            .filter(|old| !old.asked)
-            .and_then(|old| old.due_ms)
-            .unwrap_or(fresh_due);
-        let record = RecordRow {
-            round: progress.round,
-            attempt: progress.attempt,
+        let state = RecordState::InProgress(progress.step);
+        let heard = (progress.round, progress.attempt, state);
+        let record = self.record(row, (id, &deployment), old.as_ref(), heard);
+        self.write(row, id, old.as_ref(), &record)
+    }
+
+    /// The record that this status makes of the old one.
+    fn record(
+        &self,
+        row: &DeviceRow,
+        (id, deployment): (DeploymentId, &DeploymentRow),
+        old: Option<&RecordRow>,
+        (round, attempt, state): (Round, Attempt, RecordState),
+    ) -> RecordRow {
+        let same = old.filter(|old| old.round == round);
+        let waits = state == RecordState::InProgress(Step::Retrying);
+        // A device that was asked and answers gets its whole time again (S7).
+        let armed_ms = same.filter(|old| !old.asked).and_then(|old| old.due_ms);
+        let fresh_ms = || timeout_ms(deployment.policy.timeout_s, self.now);
+        let works = matches!(state, RecordState::InProgress(_));
+        RecordRow {
+            round,
+            attempt,
             seq: self.seq,
-            state: RecordState::InProgress(progress.step),
-            retried: old.as_ref().is_some_and(|old| old.retried)
-                || progress.step == Step::Retrying
-                || progress.attempt.0 > 1,
-            late: again.is_some_and(|old| old.late || old.state == RecordState::TimedOut),
-            outside: old
-                .as_ref()
-                .map_or(row.group != deployment.group, |old| old.outside),
-            due_ms: Some(due_ms),
+            state,
+            retried: old.is_some_and(|old| old.retried) || waits || attempt.0 > 1,
+            late: same.is_some_and(|old| old.late || old.state == RecordState::TimedOut),
+            outside: old.map_or_else(|| !is_counted(row, deployment), |old| old.outside),
+            lost: false,
+            again: own_round(row, id).is_some_and(|own| own > round),
+            due_ms: works.then(|| armed_ms.unwrap_or_else(fresh_ms)),
             asked: false,
             updated_ms: self.now.unix_ms,
-        };
-        self.write(row, id, old.as_ref(), &record)
+        }
     }
 
     fn write(
@@ -225,14 +231,18 @@ impl Merge<'_> {
         let old_due = old.and_then(|old| old.due_ms);
         move_timer(self.txn, id, self.device, old_due, new.due_ms)?;
         row.latest = row.latest.max(Some(id));
-        self.touched.push(id);
+        let change = Change {
+            started: old.is_none(),
+            ended: is_reported_final(&new.state),
+        };
+        self.touched.push((id, change));
         Ok(())
     }
 
     /// Whether the roll has to be called (W6): a record in progress that this status no
     /// longer mentions, or more outcomes reached than recorded (W5).
     fn leaves_doubt(&self, row: &DeviceRow, status: &DeviceStatus) -> Result<bool, Undecided> {
-        if status.ended > row.recorded && status.ended > row.ended {
+        if status.ended.saturating_sub(row.recorded) > row.missed {
             return Ok(true);
         }
         let running = status.running.map(|running| running.deployment);
@@ -248,84 +258,24 @@ fn is_reported_final(state: &RecordState) -> bool {
     matches!(state, RecordState::Successful(_) | RecordState::Failed(_))
 }
 
-fn ended(deployment: DeploymentId, device: &DeviceId, record: &RecordRow) -> Event {
+/// What to tell people when a record has ended: only failures, so that a rollout to many
+/// healthy devices costs no message each.
+pub(crate) fn ended(
+    deployment: DeploymentId,
+    device: &DeviceId,
+    record: &RecordRow,
+) -> Option<Event> {
     let Round(round) = record.round;
     let reason = match &record.state {
-        RecordState::Failed(failure) => Some(failure.reason),
-        RecordState::TimedOut => Some(Reason::TimedOut),
-        RecordState::Successful(_) | RecordState::InProgress(_) => None,
+        RecordState::Failed(failure) => failure.reason,
+        RecordState::TimedOut => Reason::TimedOut,
+        RecordState::Successful(_) | RecordState::InProgress(_) => return None,
     };
-    Event::DeviceEnded {
+    Some(Event::DeviceFailed {
         deployment,
         device: device.clone(),
         round,
-        ok: reason.is_none(),
-        reason: reason.map(|reason| reason.word().to_owned()),
+        reason: reason.word().to_owned(),
         provisional: record.state == RecordState::TimedOut,
-    }
-}
-
-fn move_timer(
-    txn: &mut Txn,
-    id: DeploymentId,
-    device: &DeviceId,
-    old: Option<u64>,
-    new: Option<u64>,
-) -> Result<(), Undecided> {
-    if old == new {
-        return Ok(());
-    }
-    let timer = |due_ms| Timer {
-        due_ms,
-        kind: TimerKind::Device(id, device.clone()),
-    };
-    txn.want(old.into_iter().chain(new).map(|due| timer(due).key()))?;
-    if let Some(old) = old {
-        txn.delete(&timer(old));
-    }
-    if let Some(new) = new {
-        txn.put(&timer(new), &TimerRow {});
-    }
-    Ok(())
-}
-
-/// A device's time is over: it is asked first, and only after `grace` without an answer is
-/// it Failed, provisionally (S7).
-pub(crate) fn timer_due(
-    txn: &mut Txn,
-    timer: &Timer,
-    id: DeploymentId,
-    device: &DeviceId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    txn.read(timer)?;
-    let key = RecordKey(id, device.clone());
-    let record = txn.read(&key)?;
-    let Some(old) = record.filter(|record| record.due_ms == Some(timer.due_ms)) else {
-        txn.delete(timer);
-        return Ok(Vec::new());
-    };
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
-    let settled_ms = meta.connected_at_ms.saturating_add(SETTLE_MS);
-    let mut new = old.clone();
-    let mut effects = Vec::new();
-    if now.attended_ms < settled_ms {
-        new.due_ms = Some(settled_ms);
-    } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
-        effects.push(call_roll(&mut row, device, now));
-        txn.put(&DeviceKey(device.clone()), &row);
-        new.asked = true;
-        new.due_ms = Some(now.attended_ms.saturating_add(GRACE_MS));
-    } else {
-        new.state = RecordState::TimedOut;
-        new.due_ms = None;
-        new.updated_ms = now.unix_ms;
-        effects.extend([
-            Effect::Event(ended(id, device, &new)),
-            Effect::ViewChanged(View::Deployment(id)),
-        ]);
-    }
-    put_record(txn, &key, Some(&old), &new)?;
-    move_timer(txn, id, device, old.due_ms, new.due_ms)?;
-    Ok(effects)
+    })
 }

@@ -6,12 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, RowKey, TIMER};
 use crate::row::TimerRow;
-
-/// How long a device may be silent before it counts as lost, in attended ms.
-pub const GRACE_MS: u64 = 60_000;
-/// No attended timer fires this long after a (re)connect, in attended ms: devices that
-/// were cut off with us need time to report.
-pub const SETTLE_MS: u64 = 30_000;
+use crate::txn::{Txn, Undecided};
 
 /// Which clock a timer is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +37,10 @@ pub enum TimerKind {
     Device(DeploymentId, DeviceId),
     /// An answer no longer needs to be remembered.
     Forget(UserId, RequestId),
+    /// Contact with a device that works on something has been lost for long (S6).
+    Contact(DeviceId),
+    /// The line of a limited deployment was asked for and is not found (S10).
+    Seek(DeploymentId),
 }
 
 impl TimerKind {
@@ -49,7 +48,7 @@ impl TimerKind {
     #[must_use]
     pub fn clock(&self) -> Clock {
         match self {
-            Self::Device(..) => Clock::Attended,
+            Self::Device(..) | Self::Contact(_) | Self::Seek(_) => Clock::Attended,
             Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
         }
     }
@@ -61,6 +60,23 @@ impl Clock {
     pub fn prefix(self) -> Key {
         Key(vec![TIMER, self as u8])
     }
+}
+
+/// Sets a timer.
+pub(crate) fn set_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
+    let timer = Timer { due_ms, kind };
+    // Loaded, so that one deleted before and set again finds its generation.
+    txn.read(&timer)?;
+    txn.put(&timer, &TimerRow {});
+    Ok(())
+}
+
+/// Clears a timer, if it is set.
+pub(crate) fn clear_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
+    let timer = Timer { due_ms, kind };
+    txn.read(&timer)?;
+    txn.delete(&timer);
+    Ok(())
 }
 
 impl RowKey for Timer {

@@ -27,6 +27,9 @@ pub struct DeploymentView {
     pub reason: Option<String>,
     /// Whether every member has a final status.
     pub settled: bool,
+    /// How far its device limit is, when it has one (S10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitCounts>,
     /// Devices by status.
     pub counts: Counts,
     /// Devices in progress by step.
@@ -55,6 +58,17 @@ pub struct Counts {
     pub failed: u32,
 }
 
+/// How far a device limit is (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LimitCounts {
+    /// Devices that may start at most.
+    pub devices: u32,
+    /// Those that were given a slot.
+    pub given: u32,
+    /// Those that have started.
+    pub started: u32,
+}
+
 /// Devices in progress by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,7 +81,7 @@ pub struct Steps {
     pub installing: u32,
     /// Waiting for the reboot.
     pub rebooting: u32,
-    /// Waiting to try again.
+    /// Waiting to try again, or out of contact for long (S6).
     pub retrying: u32,
 }
 
@@ -154,8 +168,13 @@ impl DeploymentView {
             reason: row.end.as_ref().map(|end| end.reason.word().to_owned()),
             // Once ended, Pending means "never started" and waits for nobody (S5).
             settled: row.state != DeploymentState::Scheduled
-                && (over || counts.pending == 0)
+                && (over || counts.pending + totals.to_begin_again(row.round) == 0)
                 && counts.in_progress == 0,
+            limit: row.limit.map(|devices| LimitCounts {
+                devices,
+                given: row.slots,
+                started: totals.started(),
+            }),
             counts,
             steps: Steps {
                 downloading,

@@ -27,11 +27,9 @@ pub struct OrchestratorConfig {
     /// Where devices fetch artifacts from, told in group heads; absent = each device's
     /// own setting (W1).
     pub source: Option<String>,
-    /// How long an answer of a silent device is waited for (S6, S7). The core's own 60 s
-    /// are in effect whatever this says, until its decisions take it as an input.
+    /// How long a device may be out of contact, or take to answer (S6, S7). Default 60 s.
     pub grace: Duration,
-    /// No device's timer fires this soon after connecting (S7). Default 30 s, which is also
-    /// the least.
+    /// Nothing is concluded from silence this soon after connecting (S7). Default 30 s.
     pub settle: Duration,
     /// How long a head with notices is valid (W2). Default 7 days.
     pub head_validity: Duration,

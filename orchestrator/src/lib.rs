@@ -6,6 +6,7 @@ mod batch;
 mod command;
 pub mod config;
 pub mod http;
+mod line;
 pub mod mqtt;
 mod query;
 mod reconcile;

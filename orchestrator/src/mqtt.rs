@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::transport::{
     Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
-    Receipt,
+    Receipt, Session,
 };
 
 /// Largest packet in either direction: the front door's limit for the service.
@@ -148,6 +148,14 @@ impl Connection for Link {
         sent.await.map_err(|_| Lost)
     }
 
+    /// Only a subscription brings what is retained. It ends at once: the wildcard ones go
+    /// on, and a broker delivers once or twice, as it likes.
+    async fn read(&self, topic: String) -> Result<(), Lost> {
+        let asked = self.client.subscribe(&topic, QoS::AtLeastOnce).await;
+        asked.map_err(|_| Lost)?;
+        self.client.unsubscribe(topic).await.map_err(|_| Lost)
+    }
+
     async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
         let mut delivered = Publish::new("", QoS::AtLeastOnce, Vec::new());
         delivered.pkid = packet;
@@ -188,7 +196,10 @@ impl Reader<'_> {
 
     fn packet(&mut self, packet: Packet) -> Result<(), Ended> {
         match packet {
-            Packet::ConnAck(_) => self.subscribe(),
+            Packet::ConnAck(ack) => self.subscribe(match ack.session_present {
+                true => Session::Resumed,
+                false => Session::Fresh,
+            }),
             Packet::SubAck(ack) => {
                 let granted =
                     |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
@@ -224,8 +235,8 @@ impl Reader<'_> {
     }
 
     /// Whatever the broker remembers of the session: subscribing again is always right.
-    fn subscribe(&mut self) -> Result<(), Ended> {
-        self.tell(Incoming::Connected(Arc::clone(&self.link)))?;
+    fn subscribe(&mut self, session: Session) -> Result<(), Ended> {
+        self.tell(Incoming::Connected(Arc::clone(&self.link), session))?;
         for filter in self.filters {
             // The request channel is new and far larger than the number of filters.
             self.client

@@ -48,17 +48,18 @@ pub(crate) struct Reconciler {
     connection: Option<Arc<dyn Connection>>,
 }
 
-/// Something of which one message is retained.
+/// Something of which one message is retained, in the order in which changes go out: what
+/// holds a device goes before what would let it start (S10).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Subject {
     /// The root document.
     Root,
     /// A release's manifest.
     Release(ReleaseId),
-    /// A group's head.
-    Group(GroupId),
     /// A device's head.
     Device(DeviceId),
+    /// A group's head.
+    Group(GroupId),
 }
 
 /// Whether only the orchestrator writes this topic.

@@ -15,12 +15,14 @@ use async_trait::async_trait;
 use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::key::MetaKey;
-use hoist_orchestrator_core::timer::Clock;
+use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::limit::Found;
+use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::{RequestId, UserId};
 use hoist_protocol::topic::Topics;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::arrival::{Arrival, Asked, Content};
@@ -33,7 +35,7 @@ use crate::release;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::timer::{self, AttendedClock};
-use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver};
+use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver, Session};
 use crate::view::Views;
 
 /// Commands by HTTP waiting for the loop; a client is told to come again beyond it.
@@ -160,6 +162,7 @@ impl Orchestrator {
                 () = &mut shutdown => break,
                 _ = tick.tick() => Work::Tick,
                 Some(knock) = door.recv() => Work::Knock(Box::new(knock)),
+                Some(found) = service.searches.join_next() => Work::Found(found),
                 count = incoming.recv_many(&mut news, BATCH_MAX) => {
                     if count == 0 {
                         return Err(ServiceError::Connection);
@@ -202,6 +205,7 @@ fn filters(topics: &Topics) -> Vec<String> {
 enum Work {
     News(Vec<Incoming>),
     Knock(Box<Knock>),
+    Found(Result<Result<Found, ReadError>, JoinError>),
     Tick,
 }
 
@@ -211,7 +215,11 @@ struct Service {
     directory: Arc<dyn Directory>,
     topics: Topics,
     connection: Option<Arc<dyn Connection>>,
+    /// Whether the broker knew us when this connection began.
+    session: Session,
     reconciler: Reconciler,
+    /// At most one for each limited deployment every ten seconds.
+    searches: JoinSet<Result<Found, ReadError>>,
     views: Views,
     clock: AttendedClock,
     ticks: u32,
@@ -233,13 +241,15 @@ impl Service {
         let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone()),
-            clock: AttendedClock::new(meta.map_or(0, |meta| meta.attended_ms)),
+            clock: AttendedClock::new(meta.map_or(0, |meta| meta.attended_ms), &config),
             config,
             store,
             directory,
             topics,
             connection: None,
+            session: Session::Fresh,
             reconciler,
+            searches: JoinSet::new(),
             ticks: 0,
             events: 0,
             ready,
@@ -256,6 +266,7 @@ impl Service {
                 arrival.answer_to = Some(knock.answer_to);
                 self.decide(vec![arrival]).await?;
             }
+            Work::Found(found) => self.found(found).await?,
             Work::Tick => self.tick().await?,
         }
         let now = self.clock.now();
@@ -270,10 +281,14 @@ impl Service {
         for one in news {
             match one {
                 Incoming::Delivery(delivery) => arrivals.push(self.arrival(delivery).await),
-                Incoming::Connected(connection) => {
+                Incoming::Connected(connection, session) => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = Some(Arc::clone(&connection));
                     self.reconciler.connected(connection);
+                    self.session = session;
+                    if session == Session::Fresh {
+                        self.decide_one(Input::BrokerForgot).await?;
+                    }
                 }
                 Incoming::Subscribed => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
@@ -284,9 +299,7 @@ impl Service {
                     self.connection = None;
                     self.reconciler.disconnected();
                     self.clock.stop();
-                    let input = Input::Disconnected;
-                    self.decide(vec![Arrival::of(Content::Input(input))])
-                        .await?;
+                    self.decide_one(Input::Disconnected).await?;
                 }
             }
         }
@@ -295,13 +308,27 @@ impl Service {
 
     async fn subscribed(&mut self) -> Result<(), ServiceError> {
         self.clock.start();
-        let input = Input::Connected;
-        self.decide(vec![Arrival::of(Content::Input(input))])
-            .await?;
+        self.decide_one(Input::Connected).await?;
+        if self.session == Session::Fresh {
+            self.doubt_all().await?;
+        }
         self.reconciler.subscribed().await?;
         self.views.all_changed().await?;
         tracing::info!("connected to the broker, all subscriptions granted");
         Ok(())
+    }
+
+    /// The broker lost what it retained: every group's roll is called (W6).
+    async fn doubt_all(&mut self) -> Result<(), ServiceError> {
+        let groups = rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await?;
+        let named = |(key, _): (Key, GroupRow)| Prefix::Groups.rest(&key)?.parse().ok();
+        let doubts = groups.into_iter().filter_map(named).map(Input::Doubt);
+        let arrivals = doubts.map(|input| Arrival::of(Content::Input(input)));
+        self.decide(arrivals.collect()).await
+    }
+
+    async fn decide_one(&mut self, input: Input) -> Result<(), ServiceError> {
+        self.decide(vec![Arrival::of(Content::Input(input))]).await
     }
 
     /// What a delivery asks to be decided. Our own topics are reconcile's.
@@ -361,13 +388,13 @@ impl Service {
         let now = self.clock.now();
         if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
             self.reconciler.review(now.unix_ms);
-            // Devices that were cut off with us need time to report (S7).
-            let clocks: &[Clock] = if self.clock.has_run(self.config.settle) {
-                &[Clock::Unix, Clock::Attended]
-            } else {
-                &[Clock::Unix]
-            };
-            let mut due: Vec<Arrival> = timer::due(&*self.store, clocks, now)
+            if let Some(jump_ms) = self.clock.jumped() {
+                tracing::warn!(
+                    jump_ms,
+                    "the system clock was set; device timeouts do not follow it"
+                );
+            }
+            let mut due: Vec<Arrival> = timer::due(&*self.store, now)
                 .await?
                 .into_iter()
                 .map(|timer| Arrival::of(Content::Input(Input::TimerDue(timer))))
@@ -381,6 +408,25 @@ impl Service {
             self.views.publish_due(&*connection, now).await?;
         }
         Ok(())
+    }
+
+    /// A search for a line has ended; one that failed is asked for again by its timer.
+    async fn found(
+        &mut self,
+        found: Result<Result<Found, ReadError>, JoinError>,
+    ) -> Result<(), ServiceError> {
+        match found {
+            Ok(Ok(found)) => self.decide_one(Input::LineFound(Box::new(found))).await,
+            Ok(Err(corrupt @ ReadError::Corrupt { .. })) => Err(corrupt.into()),
+            Ok(Err(ReadError::Store(error))) => {
+                tracing::warn!(%error, "the line of a deployment was not found");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a search for the line of a deployment died");
+                Ok(())
+            }
+        }
     }
 
     fn tell_ready(&self) {

@@ -2,22 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::input::{Now, Patience};
 use hoist_orchestrator_core::key::Key;
 use hoist_orchestrator_core::timer::{Clock, Timer};
 
+use crate::config::OrchestratorConfig;
 use crate::rows::ReadError;
 use crate::store::Store;
 
 /// Timers handled at once: the rest is still due a moment later.
 const DUE_MAX: usize = 256;
+/// A system clock that goes further astray at once has been set: people should know.
+const JUMP_MS: u64 = 60_000;
 
 /// Unix time in milliseconds.
 pub(crate) fn unix_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+    since.map_or(0, millis)
 }
 
 /// Time during which the orchestrator was connected, ever (S7): it stands still while
@@ -26,14 +27,22 @@ pub(crate) fn unix_ms() -> u64 {
 pub(crate) struct AttendedClock {
     before_ms: u64,
     since: Option<Instant>,
+    patience: Patience,
+    /// Unix time and the time since the start when both were read last.
+    read: Option<(u64, Instant)>,
 }
 
 impl AttendedClock {
     /// A clock that goes on from what was stored.
-    pub(crate) fn new(before_ms: u64) -> Self {
+    pub(crate) fn new(before_ms: u64, config: &OrchestratorConfig) -> Self {
         Self {
             before_ms,
             since: None,
+            patience: Patience {
+                grace_ms: millis(config.grace),
+                settle_ms: millis(config.settle),
+            },
+            read: None,
         }
     }
 
@@ -51,9 +60,14 @@ impl AttendedClock {
         self.since.is_some()
     }
 
-    /// Whether it has run this long since it was started last.
-    pub(crate) fn has_run(&self, this_long: Duration) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= this_long)
+    /// How far the system's clock has jumped since this was asked last, in ms, when it is
+    /// more than [`JUMP_MS`] (bad-inputs row 41).
+    pub(crate) fn jumped(&mut self) -> Option<u64> {
+        let (unix_ms, at) = (unix_ms(), Instant::now());
+        let (before_ms, before) = self.read.replace((unix_ms, at))?;
+        let expected_ms = before_ms.saturating_add(millis(at.duration_since(before)));
+        let jump_ms = unix_ms.abs_diff(expected_ms);
+        (jump_ms > JUMP_MS).then_some(jump_ms)
     }
 
     /// The time now, on both clocks.
@@ -61,28 +75,27 @@ impl AttendedClock {
         Now {
             unix_ms: unix_ms(),
             attended_ms: self.ms(),
+            patience: self.patience,
         }
     }
 
     fn ms(&self) -> u64 {
-        let elapsed = self.since.map_or(0, |since| {
-            u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-        });
-        self.before_ms.saturating_add(elapsed)
+        let elapsed_ms = self.since.map_or(0, |since| millis(since.elapsed()));
+        self.before_ms.saturating_add(elapsed_ms)
     }
 }
 
-/// Timers whose time has come by these clocks, earliest first for each.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Timers whose time has come, earliest first for each clock.
 ///
 /// # Errors
 /// [`ReadError`].
-pub(crate) async fn due(
-    store: &dyn Store,
-    clocks: &[Clock],
-    now: Now,
-) -> Result<Vec<Timer>, ReadError> {
+pub(crate) async fn due(store: &dyn Store, now: Now) -> Result<Vec<Timer>, ReadError> {
     let mut due = Vec::new();
-    for clock in clocks {
+    for clock in [Clock::Unix, Clock::Attended] {
         let now_ms = match clock {
             Clock::Unix => now.unix_ms,
             Clock::Attended => now.attended_ms,

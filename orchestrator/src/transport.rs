@@ -30,6 +30,12 @@ pub trait Connection: Send + Sync {
     /// # Errors
     /// [`Lost`]; the broker delivers it again.
     async fn acknowledge(&self, packet: u16) -> Result<(), Lost>;
+
+    /// Asks for what is retained on a topic: it comes as a delivery, if there is anything.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    async fn read(&self, topic: String) -> Result<(), Lost>;
 }
 
 /// A message to publish at QoS 1.
@@ -88,10 +94,19 @@ pub struct Receipt {
     pub packet: u16,
 }
 
+/// Whether the broker goes on with the session of the connection before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// It has kept what was for us.
+    Resumed,
+    /// It knows nothing of us: it restarted, or gave the session up.
+    Fresh,
+}
+
 /// What the connection tells the loop, in order.
 pub enum Incoming {
     /// A new connection; everything sent on the one before may be lost.
-    Connected(Arc<dyn Connection>),
+    Connected(Arc<dyn Connection>, Session),
     /// Every subscription of this connection is granted.
     Subscribed,
     /// A message.

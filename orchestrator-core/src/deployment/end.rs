@@ -4,7 +4,6 @@
 use hoist_protocol::id::{DeploymentId, UserId};
 use hoist_protocol::topic::View;
 
-use super::clear_timer;
 use crate::command::{Abort, CompleteWhen};
 use crate::counter;
 use crate::decide::Stop;
@@ -13,10 +12,11 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
+use crate::limit;
 use crate::reply::{AbortResult, Answer, DeploymentState};
 use crate::request::may_change;
 use crate::row::{DeploymentRow, End, EndReason, GroupRow};
-use crate::timer::{Timer, TimerKind};
+use crate::timer::{Timer, TimerKind, clear_timer};
 use crate::txn::{Txn, Undecided};
 
 /// Longest text an operator can leave with an abort, in bytes: it is in every list.
@@ -63,6 +63,8 @@ pub(super) fn finish(
     if let Some(until) = row.until_ms {
         clear_timer(txn, until, TimerKind::Until(id))?;
     }
+    limit::stop_seeking(txn, id, row)?;
+    group_row.turn += 1;
     let event = Event::DeploymentEnded {
         deployment: id,
         reason: ending.reason.word().to_owned(),
@@ -75,6 +77,7 @@ pub(super) fn finish(
         text: ending.text,
         at_ms: now.unix_ms,
         members,
+        turn: group_row.turn,
     });
     group_row.active.retain(|active| *active != id);
     group_row.scheduled.retain(|scheduled| *scheduled != id);
@@ -135,19 +138,40 @@ pub(crate) fn abort(
     Ok((Answer::Aborted(result), effects))
 }
 
-/// Completes a deployment whose members are all Successful, when it was asked to (S1).
-pub(crate) fn complete_when_all_successful(
+/// What has just changed in a deployment, to look only at what it can complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// A device has started: has a record that it had not.
+    pub(crate) started: bool,
+    /// A device has ended, or is no member any more.
+    pub(crate) ended: bool,
+}
+
+impl Change {
+    /// A member left.
+    pub(crate) const LEFT: Self = Self {
+        started: false,
+        ended: true,
+    };
+}
+
+/// Completes a deployment when as many devices have started as it is limited to (S10), or,
+/// if it was asked to, when every member is Successful (S1).
+pub(crate) fn complete_if_due(
     txn: &mut Txn,
     id: DeploymentId,
+    change: Change,
     now: Now,
 ) -> Result<Effects, Undecided> {
     let row = txn.read(&DeploymentKey(id))?;
-    let wanted = |row: &DeploymentRow| {
-        row.complete_when == CompleteWhen::AllSuccessful && row.state == DeploymentState::Active
-    };
-    let Some(mut row) = row.filter(wanted) else {
+    let Some(mut row) = row.filter(|row| row.state == DeploymentState::Active) else {
         return Ok(Vec::new());
     };
+    let limit = row.limit.filter(|_| change.started);
+    let all = change.ended && row.complete_when == CompleteWhen::AllSuccessful;
+    if limit.is_none() && !all {
+        return Ok(Vec::new());
+    }
     let mut keys: Vec<_> = counter::keys(id).collect();
     keys.extend([
         GroupCountKey(row.group.clone()).key(),
@@ -160,12 +184,22 @@ pub(crate) fn complete_when_all_successful(
         .members;
     let totals = counter::totals(txn, id)?;
     let successful = totals.successful.saturating_sub(totals.outside_successful);
-    if members == 0 || successful < members {
+    let reason = if limit.is_some_and(|limit| totals.started() >= limit) {
+        EndReason::DeviceLimit
+    } else if all && members > 0 && successful >= members {
+        EndReason::AllSuccessful
+    } else {
         return Ok(Vec::new());
-    }
+    };
     let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
-    let ending = Ending::itself(EndReason::AllSuccessful);
-    finish(txn, id, &mut row, &mut group_row, ending, now)
+    finish(
+        txn,
+        id,
+        &mut row,
+        &mut group_row,
+        Ending::itself(reason),
+        now,
+    )
 }
 
 /// A deployment's end time has come (S10).

@@ -6,7 +6,13 @@ use super::{
     Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit,
     StatusWord, format_time, group_wish, name,
 };
+use crate::admission::bar;
+use crate::contact::is_lost;
+use crate::input::Now;
+use crate::key::MetaKey;
+use crate::presence::known;
 use hoist_protocol::reason::Reason;
+use hoist_protocol::status::Step;
 
 /// Items of a page at most; bytes end it first when devices have long inventories.
 const ITEMS_MAX: u32 = 100;
@@ -54,7 +60,11 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
 }
 
 /// `device-list`
-pub(super) fn device_list(reader: &Reader, list: &DeviceList) -> Queried<ListResult<DeviceItem>> {
+pub(super) fn device_list(
+    reader: &Reader,
+    list: &DeviceList,
+    now: Now,
+) -> Queried<ListResult<DeviceItem>> {
     let wish = match wish(reader, list)? {
         Ok(wish) => wish,
         Err(rejection) => return Ok(Err(rejection)),
@@ -75,7 +85,7 @@ pub(super) fn device_list(reader: &Reader, list: &DeviceList) -> Queried<ListRes
             .collect();
         want_rows(reader, &wish, &devices)?;
         for device in devices {
-            let Some((item, _)) = item(reader, &device, wish.deployment)? else {
+            let Some((item, _)) = item(reader, &device, wish.deployment, now)? else {
                 continue;
             };
             let grouped = wish.group.as_ref().is_none_or(|g| g.as_str() == item.group);
@@ -102,7 +112,9 @@ pub(super) fn device_list(reader: &Reader, list: &DeviceList) -> Queried<ListRes
 }
 
 fn want_rows(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<(), Need> {
-    reader.want(devices.iter().map(|device| DeviceKey(device.clone()).key()))?;
+    let rows = devices.iter().map(|device| DeviceKey(device.clone()).key());
+    let deployment = wish.deployment.map(|id| DeploymentKey(id).key());
+    reader.want(rows.chain(deployment).chain([MetaKey.key()]))?;
     let mut keys: Vec<Key> = Vec::new();
     for device in devices {
         let latest = match wish.deployment {
@@ -131,6 +143,7 @@ fn item(
     reader: &Reader,
     device: &DeviceId,
     deployment: Option<DeploymentId>,
+    now: Now,
 ) -> Result<Option<(DeviceItem, Option<RecordRow>)>, Need> {
     let row = reader.read(&DeviceKey(device.clone()))?;
     let shown = deployment.or_else(|| row.as_ref().and_then(|row| row.latest));
@@ -153,8 +166,12 @@ fn item(
     item.deployment = shown;
     item.presence = "unknown".to_owned();
     if let Some(row) = row {
+        let meta = reader.read(&MetaKey)?.unwrap_or_default();
+        let waits = is_lost(&row, &meta, now) && waits_for(reader, device, &row, shown, &record)?;
+        item.retrying |= waits;
+        item.held = row.held;
         item.group = row.group.to_string();
-        item.presence = presence(row.online).to_owned();
+        item.presence = presence(known(&row, &meta)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);
         item.installed = row
             .inventory
@@ -163,6 +180,27 @@ fn item(
             .collect();
     }
     Ok(Some((item, record)))
+}
+
+/// Whether something of a device is waited for: it works, or it may start (S6).
+fn waits_for(
+    reader: &Reader,
+    device: &DeviceId,
+    row: &DeviceRow,
+    shown: Option<DeploymentId>,
+    record: &Option<RecordRow>,
+) -> Result<bool, Need> {
+    let Some(id) = shown else { return Ok(false) };
+    match record.as_ref().map(|record| &record.state) {
+        Some(RecordState::InProgress(step)) => Ok(*step != Step::Rebooting),
+        _ => {
+            let deployment = reader.read(&DeploymentKey(id))?;
+            let may_start = |deployment: DeploymentRow| {
+                bar(id, &deployment, device, row, record.as_ref()).is_none()
+            };
+            Ok(deployment.is_some_and(may_start))
+        }
+    }
 }
 
 fn presence(online: Option<bool>) -> &'static str {
@@ -184,6 +222,7 @@ pub(super) fn of_record(record: &RecordRow) -> DeviceItem {
     match &record.state {
         RecordState::InProgress(step) => {
             item.status = Some(StatusWord::InProgress);
+            item.retrying = record.lost || *step == Step::Retrying;
             item.step = Some(step.word().to_owned());
         }
         RecordState::Successful(_) => item.status = Some(StatusWord::Successful),
@@ -212,7 +251,7 @@ fn failed(item: &mut DeviceItem, failure: &Failure) {
 }
 
 /// `device-show`
-pub(super) fn device_show(reader: &Reader, text: &str) -> Queried<DeviceDetail> {
+pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<DeviceDetail> {
     let device: DeviceId = match name("device", text) {
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
@@ -221,7 +260,7 @@ pub(super) fn device_show(reader: &Reader, text: &str) -> Queried<DeviceDetail> 
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         return Ok(Err(unknown()));
     };
-    let Some((item, record)) = item(reader, &device, None)? else {
+    let Some((item, record)) = item(reader, &device, None, now)? else {
         return Ok(Err(unknown()));
     };
     let output = match record.map(|record| record.state) {

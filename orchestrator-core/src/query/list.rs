@@ -1,10 +1,9 @@
 //! Lists of deployments, groups and releases.
 
 use super::{
-    Code, DeploymentKey, DeploymentList, DeploymentView, GroupCountKey, GroupId, GroupItem,
-    ITEMS_BYTES_MAX, Key, ListResult, Now, Page, Prefix, Queried, Reader, Rejection, ReleaseId,
-    ReleaseItem, ReleaseKey, ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time,
-    group_wish, row,
+    Code, DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
+    ListResult, Now, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
+    ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
 };
 use crate::row::{DeploymentRow, GroupRow};
 use hoist_protocol::id::DeploymentId;
@@ -134,7 +133,7 @@ pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<Gro
             let Ok(id) = group.parse::<GroupId>() else {
                 return Ok(None);
             };
-            let count = reader.read(&GroupCountKey(id))?.unwrap_or_default();
+            let count = group_count(reader, &id)?;
             Ok(Some(GroupItem {
                 group,
                 members: count.members,

@@ -39,6 +39,11 @@ pub struct DeviceItem {
     pub status: Option<StatusWord>,
     /// The step, while in progress.
     pub step: Option<String>,
+    /// Whether it waits to try again, or is waited for: at work or expected to start, and
+    /// out of contact for long (S6).
+    pub retrying: bool,
+    /// Whether an operator holds it.
+    pub held: bool,
     /// Attempts begun.
     pub attempt: Option<u32>,
     /// Round.

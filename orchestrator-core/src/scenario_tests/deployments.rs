@@ -153,20 +153,6 @@ fn a_deployment_completes_at_its_end_time() {
 }
 
 #[test]
-fn a_limit_on_devices_is_refused_by_name_rather_than_guessed() {
-    let mut world = World::with_devices(&["d1"]);
-    let limited = Deploy {
-        limit: Some(Limit {
-            devices: Some(1),
-            until: None,
-        }),
-        ..deploy("fw@1.0.0")
-    };
-    let answer = world.order(Command::Deploy(limited));
-    assert_eq!(refusal(&answer), Some(Code::NotYet));
-}
-
-#[test]
 fn all_successful_completes_only_when_asked_to_and_true() {
     // S1
     let mut world = World::with_devices(&["d1", "d2"]);

@@ -331,7 +331,7 @@ proptest! {
             });
             prop_assert!(timed);
         }
-        let far = Now { unix_ms: 0, attended_ms: u64::MAX };
+        let far = Now { attended_ms: u64::MAX, ..Now::default() };
         let timers = world.rows.due(far);
         let devices = timers.iter().filter(|t| matches!(t.kind, TimerKind::Device(..)));
         prop_assert_eq!(devices.count(), in_progress);

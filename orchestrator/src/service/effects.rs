@@ -1,6 +1,8 @@
 //! What follows a durable decision: replies, events, views, and word to reconcile; then
 //! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
 
+use std::sync::Arc;
+
 use hoist_orchestrator_core::command::{Command, JSON_BYTES_MAX};
 use hoist_orchestrator_core::effect::{Effect, Effects, Event};
 use hoist_orchestrator_core::error::{Code, Rejection};
@@ -9,12 +11,13 @@ use hoist_orchestrator_core::reply::{
     API_VERSION, DeviceSecrets, ErrorBody, ListResult, Reply, ResultBody, UserResult,
 };
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{IdError, RequestId, UserId};
+use hoist_protocol::id::{DeviceId, IdError, RequestId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
 use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Headless};
+use crate::line;
 use crate::query;
 use crate::reconcile::Subject;
 use crate::suggest::suggest;
@@ -84,6 +87,11 @@ impl Service {
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::GroupHeadChanged(group) => self.reconciler.changed(Subject::Group(group)),
             Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
+            Effect::ReadStatus(device) => self.read_status(device).await,
+            Effect::FindLine(seek) => {
+                let store = Arc::clone(&self.store);
+                self.searches.spawn(line::find(store, seek));
+            }
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, device } => {
                 let device = device.as_ref().map(tracing::field::display);
@@ -92,6 +100,16 @@ impl Service {
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
+    }
+
+    /// What a device said last may have been missed: it comes as a delivery.
+    async fn read_status(&mut self, device: DeviceId) {
+        let topic = self.topics.format(&Topic::Status(device));
+        if let Some(connection) = &self.connection
+            && connection.read(topic).await.is_err()
+        {
+            self.connection = None;
+        }
     }
 
     async fn reply(

@@ -95,6 +95,7 @@ impl Server {
         let now = Now {
             unix_ms,
             attended_ms: self.attended_ms,
+            ..Now::default()
         };
         self.rows
             .decide(input, now)
@@ -183,6 +184,7 @@ impl Server {
         let now = Now {
             unix_ms,
             attended_ms: self.attended_ms,
+            ..Now::default()
         };
         self.rows.due(now).into_iter().next()
     }

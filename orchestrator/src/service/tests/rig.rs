@@ -30,7 +30,7 @@ use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, ServiceError};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, CommitError, Page, Store, StoreError, Versioned};
-use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt};
+use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,6 +41,7 @@ pub(super) enum Happened {
     Refused,
     Published(Outgoing),
     Acknowledged(u16),
+    Read(String),
 }
 
 /// Everything that happened, in order.
@@ -159,6 +160,11 @@ impl Connection for Link {
             self.news.send(Incoming::Delivery(echo)).await.unwrap();
         }
         self.log.add(Happened::Published(message));
+        Ok(())
+    }
+
+    async fn read(&self, topic: String) -> Result<(), Lost> {
+        self.log.add(Happened::Read(topic));
         Ok(())
     }
 
@@ -282,7 +288,7 @@ impl Rig {
     }
 
     pub(super) async fn connect(&self) {
-        let connected = Incoming::Connected(Arc::clone(&self.link));
+        let connected = Incoming::Connected(Arc::clone(&self.link), Session::Fresh);
         self.news.send(connected).await.unwrap();
         self.news.send(Incoming::Subscribed).await.unwrap();
     }

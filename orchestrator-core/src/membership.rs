@@ -1,0 +1,170 @@
+//! Who is in which group. A join and a leave are turns of the group, so that "was it a
+//! member then" has an answer whatever the clocks did (S5, S14). Members without a record
+//! are Pending: what a move must keep right is written here and nowhere else.
+
+use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::topic::View;
+
+use crate::counter;
+use crate::effect::{Effect, Effects};
+use crate::group;
+use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RecordKey, RowKey};
+use crate::limit;
+use crate::presence::is_online;
+use crate::row::{DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay};
+use crate::txn::{Txn, Undecided};
+
+/// Whether a device was a member of the deployment's group at any time during the
+/// deployment: then its statuses about it are taken (S14).
+#[must_use]
+pub fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
+    let overlaps = |stay: &Stay| stay.left > deployment.turn && stay.joined < end;
+    stays(device, &deployment.group).any(|stay| overlaps(&stay))
+}
+
+/// Whether a device is among the members that a deployment counts: those of now, or those
+/// of the moment at which it ended (S5).
+#[must_use]
+pub fn is_counted(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    match &deployment.end {
+        None => device.group == deployment.group,
+        Some(end) => stays(device, &deployment.group)
+            .any(|stay| stay.joined < end.turn && end.turn < stay.left),
+    }
+}
+
+fn stays<'a>(device: &'a DeviceRow, group: &'a GroupId) -> impl Iterator<Item = Stay> + 'a {
+    let now = Stay {
+        group: device.group.clone(),
+        joined: device.joined,
+        left: u64::MAX,
+    };
+    let all = device.past.iter().cloned().chain([now]);
+    all.filter(move |stay| stay.group == *group)
+}
+
+/// Makes a device a member: it may start what is listed, but for limited deployments whose
+/// slots are all given (S10).
+pub(crate) fn join(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    group: &GroupId,
+) -> Result<Effects, Undecided> {
+    let mut group_row = group::read(txn, group)?.unwrap_or_default();
+    want_rows(txn, device, group, &group_row)?;
+    group_row.turn += 1;
+    row.group = group.clone();
+    row.joined = group_row.turn;
+    count(txn, row, |count| *count += 1)?;
+    let member = MemberRow { held: row.held };
+    txn.put(&MemberKey(group.clone(), device.clone()), &member);
+    txn.put(&GroupKey(group.clone()), &group_row);
+    for id in &group_row.active {
+        let record = txn.read(&RecordKey(*id, device.clone()))?;
+        limit::admit_joiner(txn, *id, device, row, record.as_ref())?;
+    }
+    mark_records(txn, device, &group_row, false)?;
+    Ok(changed(device, group, &group_row))
+}
+
+/// Takes a device out of its group. What it has started it finishes (S14); what it has not
+/// started there it never starts, and a slot it was given stays given: it may have started
+/// without our knowing yet (S10).
+pub(crate) fn leave(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+) -> Result<Effects, Undecided> {
+    let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    want_rows(txn, device, &group, &group_row)?;
+    group_row.turn += 1;
+    count(txn, row, |count| *count = count.saturating_sub(1))?;
+    txn.delete(&MemberKey(group.clone(), device.clone()));
+    txn.put(&GroupKey(group.clone()), &group_row);
+    mark_records(txn, device, &group_row, true)?;
+    if row.past.len() == STAYS_MAX {
+        row.past.remove(0);
+    }
+    row.past.push(Stay {
+        group: group.clone(),
+        joined: row.joined,
+        left: group_row.turn,
+    });
+    row.holds.clear();
+    row.rounds.clear();
+    Ok(changed(device, &group, &group_row))
+}
+
+fn want_rows(
+    txn: &Txn,
+    device: &DeviceId,
+    group: &GroupId,
+    group_row: &GroupRow,
+) -> Result<(), Undecided> {
+    let mut keys = vec![
+        MetaKey.key(),
+        GroupCountKey(group.clone()).key(),
+        MemberKey(group.clone(), device.clone()).key(),
+    ];
+    for id in &group_row.active {
+        keys.push(DeploymentKey(*id).key());
+        keys.push(RecordKey(*id, device.clone()).key());
+        keys.push(counter::key_of(*id, device));
+    }
+    txn.want(keys)
+}
+
+/// Changes everything that a member of its kind is counted in.
+pub(crate) fn count(
+    txn: &mut Txn,
+    row: &DeviceRow,
+    change: impl Fn(&mut u32),
+) -> Result<(), Undecided> {
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut count = group::count(txn, &row.group, &meta)?;
+    change(&mut count.members);
+    if is_online(row, &meta) {
+        change(&mut count.online);
+    }
+    if row.held {
+        change(&mut count.held);
+    }
+    txn.put(&GroupCountKey(row.group.clone()), &count);
+    Ok(())
+}
+
+/// Says of a device's records in what its group has active whether it is a member.
+fn mark_records(
+    txn: &mut Txn,
+    device: &DeviceId,
+    group: &GroupRow,
+    outside: bool,
+) -> Result<(), Undecided> {
+    for id in &group.active {
+        let key = RecordKey(*id, device.clone());
+        if let Some(old) = txn.read(&key)? {
+            let record = RecordRow {
+                outside,
+                again: old.again && !outside,
+                ..old.clone()
+            };
+            counter::put_record(txn, &key, Some(&old), &record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything that shows who is in a group.
+pub(crate) fn changed(device: &DeviceId, group: &GroupId, row: &GroupRow) -> Effects {
+    let mut effects = vec![
+        Effect::DeviceHeadChanged(device.clone()),
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ];
+    let views = row.active.iter().copied().map(View::Deployment);
+    effects.extend(views.map(Effect::ViewChanged));
+    effects
+}

@@ -1,0 +1,48 @@
+//! Looks for the line of a limited deployment among all members of its group (S10), page
+//! by page and beside the loop: a million members take seconds. What a line is, and whether
+//! the one found still holds, is the core's.
+
+use std::sync::Arc;
+
+use hoist_orchestrator_core::key::{GroupKey, Key, Prefix};
+use hoist_orchestrator_core::limit::{Found, Search, Seek};
+use hoist_orchestrator_core::row::MemberRow;
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::codec::decode;
+
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+
+/// Members read at once: long enough to be quick, short enough to let others read.
+const PAGE: usize = 512;
+
+/// Finds a line.
+///
+/// # Errors
+/// [`ReadError`]; it is asked for again.
+pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, ReadError> {
+    let mut txn = Txn::default();
+    let key = GroupKey(seek.group.clone());
+    // Before the members: a change among them from now on is another turn.
+    let group = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
+    let prefix = Prefix::Members(seek.group.clone());
+    let mut search = Search::new(seek, group.unwrap_or_default().turn);
+    let mut after = None;
+    loop {
+        let page = store.scan(prefix.bytes().0, after.take(), PAGE).await?;
+        for (key, row) in &page.items {
+            let key = Key(key.clone());
+            let row: MemberRow = match decode(&row.value) {
+                Ok(row) => row,
+                Err(source) => return Err(ReadError::Corrupt { key, source }),
+            };
+            if let Some(Ok(device)) = prefix.rest(&key).map(|text| text.parse()) {
+                search.member(device, row);
+            }
+        }
+        match page.items.last() {
+            Some((key, _)) if page.more => after = Some(key.clone()),
+            _ => return Ok(search.found()),
+        }
+    }
+}
