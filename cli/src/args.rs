@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hoist_orchestrator_core::command::CompleteWhen;
 use hoist_protocol::access::Role;
 
 use crate::exit;
@@ -51,10 +52,10 @@ pub(crate) enum Command {
     Deploy(Deploy),
     /// Watch a deployment until it is settled or over
     Status(Status),
-    /// List, show and abort deployments
+    /// List, show, retry and abort deployments
     #[command(subcommand)]
     Deployment(Deployment),
-    /// Register and look at devices
+    /// Register, look at, move, hold and remove devices
     #[command(subcommand)]
     Device(Device),
     /// Create and list groups
@@ -163,20 +164,20 @@ pub(crate) struct Deploy {
     /// name@version or release id
     pub(crate) release: String,
     /// To which group; several make one deployment each
-    #[arg(long, required = true, value_delimiter = ',')]
+    #[arg(long, visible_alias = "groups", required = true, value_delimiter = ',')]
     pub(crate) group: Vec<String>,
     /// Start not before this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) start: Option<String>,
-    /// End after this many devices have started
-    #[arg(long, value_name = "N")]
-    pub(crate) limit_devices: Option<u32>,
+    /// Let this many devices start, and end when they have
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
     /// End at this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
-    /// End once every member is successful
-    #[arg(long)]
-    pub(crate) complete_when_all_successful: bool,
+    /// End only when aborted, or also once every member is successful [default: aborted]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) complete_when: Option<CompleteWhenArg>,
     /// Longest time from a device's start to its end [default: 24h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) device_timeout: Option<std::time::Duration>,
@@ -211,6 +212,22 @@ pub(crate) enum Deployment {
     Show {
         /// Its number
         deployment: u32,
+    },
+    /// Let devices that failed begin again
+    Retry {
+        /// Its number
+        deployment: u32,
+        /// Only these [default: every failed device]
+        #[arg(
+            long = "device",
+            visible_alias = "devices",
+            value_name = "ID",
+            value_delimiter = ','
+        )]
+        devices: Vec<String>,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Stop a deployment: who has not started never starts
     Abort {
@@ -264,6 +281,30 @@ pub(crate) enum Device {
         /// Its id
         device: String,
     },
+    /// Put a device into another group: what runs it finishes, then it obeys that group
+    Move {
+        /// Its id
+        device: String,
+        /// Where to
+        #[arg(long)]
+        group: String,
+    },
+    /// Keep a device from starting anything; what runs it finishes
+    Hold {
+        /// Its id
+        device: String,
+        /// Let it go again
+        #[arg(long)]
+        lift: bool,
+    },
+    /// Remove a device: its token is worth nothing from then on, its history stays
+    Remove {
+        /// Its id
+        device: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -302,6 +343,24 @@ pub(crate) enum Config {
         #[arg(long)]
         origin: bool,
     },
+}
+
+/// When a deployment ends by itself, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompleteWhenArg {
+    /// Never: later joiners get it until somebody aborts it
+    Aborted,
+    /// Once every member is successful
+    AllSuccessful,
+}
+
+impl From<CompleteWhenArg> for CompleteWhen {
+    fn from(when: CompleteWhenArg) -> Self {
+        match when {
+            CompleteWhenArg::Aborted => Self::Aborted,
+            CompleteWhenArg::AllSuccessful => Self::AllSuccessful,
+        }
+    }
 }
 
 /// A role as typed.
@@ -375,6 +434,9 @@ mod tests {
         for line in [
             "hoist",
             "hoist deploy a@1",
+            "hoist deploy a@1 --group eu --limit 0",
+            "hoist deploy a@1 --group eu --complete-when never",
+            "hoist device move d",
             "hoist sim --devices 0",
             "hoist sim --devices 5 --loss 101%",
             "hoist release create d --no-upload",

@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
-use hoist_orchestrator_core::command::{self, Abort, CompleteWhen, DeploymentRef, Limit, Verb};
+use hoist_orchestrator_core::command::{
+    self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
+};
 use serde_json::{Map, Value};
 
 use crate::args::{Deploy, Deployment};
@@ -73,7 +75,7 @@ fn body(deploy: Deploy) -> command::Deploy {
         Ok([group]) => (Some(group), None),
         Err(groups) => (None, Some(groups)),
     };
-    let limited = deploy.limit_devices.is_some() || deploy.until.is_some();
+    let limited = deploy.limit.is_some() || deploy.until.is_some();
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     command::Deploy {
         release: deploy.release,
@@ -81,12 +83,10 @@ fn body(deploy: Deploy) -> command::Deploy {
         groups,
         start: deploy.start,
         limit: limited.then_some(Limit {
-            devices: deploy.limit_devices,
+            devices: deploy.limit,
             until: deploy.until,
         }),
-        complete_when: deploy
-            .complete_when_all_successful
-            .then_some(CompleteWhen::AllSuccessful),
+        complete_when: deploy.complete_when.map(CompleteWhen::from),
         timeout_secs: deploy.device_timeout.map(seconds),
         attempts: deploy.attempts,
         spread_secs: deploy.spread.map(seconds),
@@ -107,6 +107,20 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
             let shown = context.command(Verb::DeploymentShow, &body).await?;
             context.print_one(&SHAPE, &shown)
         }
+        Deployment::Retry {
+            deployment,
+            devices,
+            dry_run,
+        } => {
+            let devices = (!devices.is_empty()).then_some(devices);
+            let body = Retry {
+                deployment,
+                devices,
+                dry_run,
+            };
+            let result = context.command(Verb::Retry, &body).await?;
+            context.print_change(&SHAPE, &result, &retry_sentence(&result, dry_run))
+        }
         Deployment::Abort {
             deployment,
             reason,
@@ -114,6 +128,19 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
             dry_run,
         } => abort(context, deployment, &reason, yes, dry_run).await,
     }
+}
+
+fn retry_sentence(result: &Value, dry_run: bool) -> String {
+    let count = result["devices"].as_u64().unwrap_or(0);
+    let begin = match (count, dry_run) {
+        (0, _) => return format!("deployment {}: nothing has failed", result["deployment"]),
+        (_, true) => "would begin",
+        (_, false) => "begin",
+    };
+    format!(
+        "deployment {}: {count} devices {begin} again, in round {}",
+        result["deployment"], result["round"]
+    )
 }
 
 async fn abort(
@@ -165,7 +192,7 @@ fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
 }
 
 /// Asks on the terminal; anything but a clear yes is a no.
-fn confirmed(question: &str) -> bool {
+pub(crate) fn confirmed(question: &str) -> bool {
     let mut answer = String::new();
     eprint!("{question}");
     let asked = std::io::stderr().flush();
@@ -196,10 +223,24 @@ mod tests {
         );
         assert_eq!(
             body_of(
-                "hoist deploy a@1 --group eu,us --limit-devices 5 --device-timeout 1h --dry-run"
+                "hoist deploy a@1 --groups eu,us --limit 5 --device-timeout 1h --complete-when all-successful --dry-run"
             ),
             json!({"release": "a@1", "groups": ["eu", "us"], "limit": {"devices": 5},
-                   "timeoutSecs": 3600, "dryRun": true})
+                   "completeWhen": "all-successful", "timeoutSecs": 3600, "dryRun": true})
+        );
+    }
+
+    #[test]
+    fn a_retry_says_who_begins_again() {
+        let result = json!({"deployment": 17, "round": 2, "devices": 3});
+        assert_eq!(
+            retry_sentence(&result, false),
+            "deployment 17: 3 devices begin again, in round 2"
+        );
+        let nothing = json!({"deployment": 17, "round": 2, "devices": 0});
+        assert_eq!(
+            retry_sentence(&nothing, false),
+            "deployment 17: nothing has failed"
         );
     }
 

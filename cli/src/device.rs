@@ -1,7 +1,9 @@
 //! `hoist device …`
 
+use std::io::IsTerminal;
+
 use hoist_device_client::agent::config::{NewAgent, render};
-use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, Verb};
+use hoist_orchestrator_core::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRef, Verb};
 use hoist_orchestrator_core::reply::DeviceAddResult;
 use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value};
@@ -9,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::args::Device;
 use crate::client_file::ClientFile;
 use crate::context::{Context, print};
+use crate::deployment::confirmed;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Format, Shape, Show, column, wide};
@@ -23,8 +26,10 @@ const SHAPE: Shape = Shape {
         column("DEPLOYMENT", "/deployment", Show::Plain),
         column("STATUS", "/status", Show::Plain),
         column("STEP", "/step", Show::Plain),
+        column("RETRYING", "/retrying", Show::Plain),
         column("REASON", "/reason", Show::Plain),
         column("ROLLBACK", "/rollback", Show::Plain),
+        wide("HELD", "/held", Show::Plain),
         wide("ATTEMPT", "/attempt", Show::Plain),
         wide("ROUND", "/round", Show::Plain),
         wide("PROVISIONAL", "/provisional", Show::Plain),
@@ -79,7 +84,43 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
                 .await?;
             context.print_one(&SHAPE, &shown)
         }
+        Device::Move { device, group } => {
+            let sentence = format!("{device} obeys {group} from now on; what runs it finishes");
+            let body = DeviceMove { device, group };
+            let moved = context.command(Verb::DeviceMove, &body).await?;
+            context.print_change(&SHAPE, &moved, &sentence)
+        }
+        Device::Hold { device, lift } => {
+            let sentence = match lift {
+                false => {
+                    format!("{device} starts nothing until `hoist device hold {device} --lift`")
+                }
+                true => format!("{device} may start what is deployed to its group"),
+            };
+            let held = !lift;
+            let body = DeviceHold { device, held };
+            let result = context.command(Verb::DeviceHold, &body).await?;
+            context.print_change(&SHAPE, &result, &sentence)
+        }
+        Device::Remove { device, yes } => remove(context, device, yes).await,
     }
+}
+
+/// Removes a device, once somebody has said yes.
+async fn remove(context: &Context, device: String, yes: bool) -> Result<u8, Failure> {
+    if !yes && !std::io::stdin().is_terminal() {
+        let why = format!("removing {device} needs a yes");
+        return Err(Failure::new("E_CONFIRM", why).help("repeat it with --yes"));
+    }
+    if !yes && !confirmed(&format!("remove {device} for good? [y/N] ")) {
+        eprintln!("nothing was changed");
+        return Ok(exit::ERROR);
+    }
+    let sentence = format!("{device} removed");
+    let removed = context
+        .command(Verb::DeviceRemove, &DeviceRef { device })
+        .await?;
+    context.print_change(&SHAPE, &removed, &sentence)
 }
 
 /// Registers a device; prints its agent.toml, which holds the token this once.

@@ -38,7 +38,9 @@ pub fn of_code(code: &str) -> u8 {
         "E_WAIT" => TIMED_OUT,
         "E_RELEASE" | "E_GROUP" | "E_DEVICE" | "E_DEPLOYMENT" | "E_USER" => NOT_FOUND,
         "E_CONFLICT" | "E_RELEASE_EXISTS" | "E_DEVICE_EXISTS" | "E_USER_EXISTS"
-        | "E_GROUP_IN_USE" | "E_HEAD_FULL" | "E_ENDED" | "E_REQUEST_REUSED" => CONFLICT,
+        | "E_GROUP_IN_USE" | "E_HEAD_FULL" | "E_ENDED" | "E_NOT_FAILED" | "E_REQUEST_REUSED" => {
+            CONFLICT
+        }
         "E_BROKER" => UNREACHABLE,
         _ => ERROR,
     }
