@@ -19,6 +19,7 @@ mod deploy;
 mod power_cut;
 mod readme;
 mod restart;
+mod rollout;
 mod serve;
 mod simulation;
 mod wire_budget;

@@ -16,6 +16,9 @@ pub struct Server {
     process: Process,
     mqtt: String,
     http: String,
+    more: Vec<String>,
+    /// Holds the settings file.
+    settings: Option<TempDir>,
 }
 
 impl Server {
@@ -43,7 +46,19 @@ impl Server {
             http: address("http"),
             dir,
             process,
+            more: more.iter().map(|arg| (*arg).to_owned()).collect(),
+            settings: None,
         }
+    }
+
+    /// Starts a server with these settings (TOML).
+    pub fn start_set(settings: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("settings.toml");
+        std::fs::write(&file, settings).unwrap();
+        let mut server = Self::start_with(&["--config", file.to_str().unwrap()]);
+        server.settings = Some(dir);
+        server
     }
 
     fn spawn(root: &Path, mqtt: &str, http: &str, more: &[&str]) -> (Process, PathBuf) {
@@ -82,7 +97,8 @@ impl Server {
     pub fn restart(&mut self) {
         let ready = self.data().join("run.json");
         let _ = std::fs::remove_file(ready);
-        let (process, _) = Self::spawn(self.dir.path(), &self.mqtt, &self.http, &[]);
+        let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
+        let (process, _) = Self::spawn(self.dir.path(), &self.mqtt, &self.http, &more);
         self.process = process;
         wait_ready(self.dir.path(), &mut self.process);
     }
