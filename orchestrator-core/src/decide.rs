@@ -107,7 +107,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::Status { device, status, .. } => {
             let running = status.running.iter().map(|running| running.deployment);
             let ended = status.outcomes.iter().map(|outcome| outcome.deployment);
-            let mut keys = vec![DeviceKey(device.clone()).key()];
+            let mut keys = vec![DeviceKey(device.clone()).key(), MetaKey.key()];
             for id in running.chain(ended) {
                 keys.push(DeploymentKey(id).key());
                 keys.push(RecordKey(id, device.clone()).key());

@@ -2,6 +2,7 @@
 //! is the promise: nothing is published or acknowledged before it is durable, and a crash
 //! anywhere delivers again what was not acknowledged.
 
+mod door;
 mod effects;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
@@ -19,16 +19,14 @@ use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
 use hoist_orchestrator_core::limit::Found;
 use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
-use hoist_protocol::id::{RequestId, UserId};
 use hoist_protocol::topic::Topics;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::arrival::{Arrival, Asked, Content};
 use crate::batch::{self, BATCH_MAX};
 use crate::config::{Directory, OrchestratorConfig};
-use crate::http::CommandDoor;
 use crate::mqtt;
 use crate::reconcile::Reconciler;
 use crate::release;
@@ -37,6 +35,9 @@ use crate::store::Store;
 use crate::timer::{self, AttendedClock};
 use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver, Session};
 use crate::view::Views;
+
+pub use door::Door;
+use door::Knock;
 
 /// Commands by HTTP waiting for the loop; a client is told to come again beyond it.
 const DOOR_MAX: usize = 64;
@@ -66,47 +67,6 @@ pub struct Orchestrator {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     door: mpsc::Receiver<Knock>,
-}
-
-/// A command that came by HTTP.
-struct Knock {
-    user: UserId,
-    request: RequestId,
-    verb: String,
-    body: Vec<u8>,
-    answer_to: oneshot::Sender<Vec<u8>>,
-}
-
-/// The way into the loop for commands by HTTP.
-#[derive(Clone)]
-pub struct Door {
-    knocks: mpsc::Sender<Knock>,
-}
-
-#[async_trait]
-impl CommandDoor for Door {
-    async fn command(
-        &self,
-        user: UserId,
-        request: String,
-        verb: String,
-        body: Vec<u8>,
-    ) -> Option<Vec<u8>> {
-        let request = match request.parse() {
-            Ok(request) => request,
-            Err(error) => return Some(effects::bad_request(&request, &error)),
-        };
-        let (answer_to, answer) = oneshot::channel();
-        let knock = Knock {
-            user,
-            request,
-            verb,
-            body,
-            answer_to,
-        };
-        self.knocks.send(knock).await.ok()?;
-        answer.await.ok()
-    }
 }
 
 impl Orchestrator {

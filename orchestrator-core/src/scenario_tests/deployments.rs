@@ -191,3 +191,70 @@ fn a_removed_device_leaves_the_counts_and_keeps_its_record() {
     let counts = world.view(id).counts;
     assert_eq!((counts.members, counts.pending), (2, 1));
 }
+
+#[test]
+fn one_command_to_several_groups_makes_one_deployment_each_or_none_at_all() {
+    let mut world = World::with_devices(&["d1"]);
+    for group in ["us", "jp"] {
+        let group = group.into();
+        world.order(Command::GroupCreate(GroupRef { group }));
+    }
+    let to = |groups: &[&str], release| Deploy {
+        group: None,
+        groups: Some(groups.iter().map(|group| (*group).to_owned()).collect()),
+        ..deploy(release)
+    };
+    let answer = world.order(Command::Deploy(to(&["eu", "us"], "fw@1.0.0")));
+    let Answer::Deployed { items, .. } = answer else {
+        panic!("not deployed: {answer:?}")
+    };
+    let made: Vec<(u32, u32)> = items
+        .iter()
+        .map(|item| (item.deployment.0, item.members))
+        .collect();
+    assert_eq!(made, [(1, 1), (2, 0)]);
+
+    // What one group refuses is created in none.
+    world.add_release("mix", "1.0.0", &["app", "extra"]);
+    world.add_release("part", "1.0.0", &["extra", "more"]);
+    world.deploy_as(Deploy {
+        group: Some("us".into()),
+        ..deploy("mix@1.0.0")
+    });
+    let answer = world.order(Command::Deploy(to(&["jp", "us"], "part@1.0.0")));
+    assert_eq!(refusal(&answer), Some(Code::Conflict));
+    assert_eq!(world.head("jp").notices, []);
+}
+
+#[test]
+fn a_scheduled_deployment_that_cannot_be_listed_at_its_start_says_so() {
+    // S2, S11
+    let mut world = World::with_devices(&["d1"]);
+    world.add_release("mix", "1.0.0", &["app", "extra"]);
+    world.add_release("part", "1.0.0", &["extra", "more"]);
+    let id = world.deploy_as(Deploy {
+        start: Some(crate::time::format_time(world.now.unix_ms + 60_000)),
+        ..deploy("part@1.0.0")
+    });
+    let other = world.deploy("mix@1.0.0");
+    world.pass(60_000);
+    world.fire_due();
+    assert_eq!(world.listed(), [other]);
+    let view = world.view(id);
+    assert_eq!(view.state, DeploymentState::Aborted);
+    assert_eq!(view.reason.as_deref(), Some("conflict"));
+}
+
+#[test]
+fn a_scheduled_deployment_can_be_aborted_before_its_time() {
+    // S2, S4
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy_as(Deploy {
+        start: Some(crate::time::format_time(world.now.unix_ms + 60_000)),
+        ..deploy("fw@1.0.0")
+    });
+    assert_eq!(world.abort(id).never_start, 1);
+    world.pass(60_000);
+    world.fire_due();
+    assert_eq!(world.listed(), []);
+}

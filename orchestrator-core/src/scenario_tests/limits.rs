@@ -97,6 +97,8 @@ fn whoever_joins_while_the_line_is_sought_is_counted_too() {
     }
     world.tell(stale);
     assert!(may_start(&world, &names).is_empty(), "that answer is void");
+    world.pass(500);
+    world.fire_due();
     world.find_lines();
     assert_eq!(may_start(&world, &names).len(), 5);
 }
@@ -239,12 +241,12 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn carry_out(world: &mut World, device: &mut Physical, name: &str, id: DeploymentId, act: Act) {
     let registered = world.rows.read(&DeviceKey(name.parse().unwrap())).unwrap();
-    let Some(row) = registered else {
+    if registered.is_none() {
         if matches!(act, Act::Add) {
             world.add_device(name);
         }
         return;
-    };
+    }
     let report = |device: &mut Physical, world: &mut World, status: fn(u64, _) -> _| {
         if device.started && device.over.is_none() {
             device.seq += 1;
@@ -283,9 +285,12 @@ fn carry_out(world: &mut World, device: &mut Physical, name: &str, id: Deploymen
                 device.over = Some(false);
             }
         }
-        Act::FindLines => world.find_lines(),
+        Act::FindLines => {
+            world.pass(500);
+            world.fire_due();
+            world.find_lines();
+        }
     }
-    drop(row);
 }
 
 fn pending_by_recount(world: &World, id: DeploymentId, names: &[String]) -> u32 {

@@ -1,0 +1,126 @@
+//! What is stored of a device.
+
+use hoist_protocol::device::Installed;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{DeploymentId, GroupId, RollCall, Round, Seq, SessionCounter};
+use serde::{Deserialize, Serialize};
+
+/// Stays of a device that are remembered: statuses of deployments from before are only
+/// taken where there is a record (S14).
+pub const STAYS_MAX: usize = 8;
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// The group it obeys.
+    pub group: GroupId,
+    /// The group's turn at which it joined.
+    pub joined: u64,
+    /// Where it was before, oldest first (S14); at most [`STAYS_MAX`].
+    pub past: Vec<Stay>,
+    /// Facts for selecting devices, sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// Its type; empty when it has none.
+    pub device_type: String,
+    /// Its roll call number (W6).
+    pub roll_call: RollCall,
+    /// Attended ms at which its roll was called last, to ask at most once a minute.
+    pub asked_ms: Option<u64>,
+    /// Whether an operator holds it: it starts nothing.
+    pub held: bool,
+    /// Deployments of its group in which it has no slot (S10), sorted.
+    pub holds: Vec<DeploymentId>,
+    /// Rounds of its own, above those of the deployments (S13), sorted.
+    pub rounds: Vec<(DeploymentId, Round)>,
+    /// The pinned key.
+    pub public_key: Option<PublicKey>,
+    /// Another key it has shown since: `E_REENROL`.
+    pub offered_key: Option<PublicKey>,
+    /// Whether outcomes arrived that could not be verified.
+    pub unverified: bool,
+    /// The issue number its token is derived from.
+    pub issue: u32,
+    /// What is known of its presence; absent = never heard.
+    pub presence: Option<Heard>,
+    /// Unix time it was heard of last, in ms.
+    pub last_seen_ms: Option<u64>,
+    /// When lost contact is looked at, in attended ms.
+    pub contact_due_ms: Option<u64>,
+    /// Its newest status.
+    pub seq: Option<Seq>,
+    /// What that status says it works on.
+    pub running: Option<DeploymentId>,
+    /// Final outcomes it says it reached (W5).
+    pub ended: u32,
+    /// Final outcomes recorded of it.
+    pub recorded: u32,
+    /// How many were missing when it was last asked about them.
+    pub missed: u32,
+    /// The newest deployment it has a record in.
+    pub latest: Option<DeploymentId>,
+    /// Version of its agent.
+    pub agent: String,
+    /// Installed artifacts.
+    pub inventory: Vec<Installed>,
+    /// Unix time of registration, in ms.
+    pub created_ms: u64,
+}
+
+/// What a birth or a last will said (W8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Whether the device is there.
+    pub online: bool,
+    /// The MQTT session it is about.
+    pub session: SessionCounter,
+    /// In which of the broker's runs ([`MetaRow::broker_run`]) it was heard.
+    pub run: u32,
+    /// When, in attended ms.
+    pub since_ms: u64,
+}
+
+/// A device's time in a group, in the group's turns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stay {
+    /// Where it was.
+    pub group: GroupId,
+    /// When it joined.
+    pub joined: u64,
+    /// When it left.
+    pub left: u64,
+}
+
+impl DeviceRow {
+    /// A device just registered, in no group yet.
+    #[must_use]
+    pub fn new(created_ms: u64) -> Self {
+        Self {
+            group: GroupId::unassigned(),
+            joined: 0,
+            past: Vec::new(),
+            labels: Vec::new(),
+            device_type: String::new(),
+            roll_call: RollCall(0),
+            asked_ms: None,
+            held: false,
+            holds: Vec::new(),
+            rounds: Vec::new(),
+            public_key: None,
+            offered_key: None,
+            unverified: false,
+            issue: 1,
+            presence: None,
+            last_seen_ms: None,
+            contact_due_ms: None,
+            seq: None,
+            running: None,
+            ended: 0,
+            recorded: 0,
+            missed: 0,
+            latest: None,
+            agent: String::new(),
+            inventory: Vec::new(),
+            created_ms,
+        }
+    }
+}
