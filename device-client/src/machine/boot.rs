@@ -102,7 +102,7 @@ impl Machine {
             let artifact = active.job.artifact;
             let reason = match active.plans {
                 Some(_) => Reason::TimedOut,
-                None => Reason::DownloadFailed,
+                None => active.trouble.unwrap_or(Reason::DownloadFailed),
             };
             out.push(Action::CancelDownload);
             return match (&active.plans, active.job.attempt.0) {

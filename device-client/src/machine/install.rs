@@ -81,10 +81,10 @@ impl Machine {
         active.percent = 100;
         active.waits = 0;
         active.wake = None;
+        active.trouble = None;
         active.plans = Some(plans);
-        let fresh = active.job.failures == 0 && active.job.is_untouched();
         match verdict {
-            Verdict::Refused(reason) if fresh => {
+            Verdict::Refused(reason) if active.job.may_be_refused() => {
                 self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
             }
             _ => {
@@ -121,6 +121,7 @@ impl Machine {
             let lost = Cause::plain(Reason::RollbackFailed);
             return self.end_failed(lost, Rollback::Failed, out);
         }
+        active.trouble = Some(reason);
         self.wait(now);
         self.report(out);
     }

@@ -86,6 +86,13 @@ impl Job {
         self.deployment == LOCAL
     }
 
+    /// Whether it may still be refused: nothing of it was run, and no pass has failed. After
+    /// that it is finished or rolled back, whatever a check says.
+    #[must_use]
+    pub fn may_be_refused(&self) -> bool {
+        self.failures == 0 && self.is_untouched()
+    }
+
     /// Whether nothing of the release was ever run.
     pub(super) fn is_untouched(&self) -> bool {
         self.attempt.0 == 0 && matches!(self.stage, Stage::Fetching | Stage::Waiting)
@@ -230,6 +237,8 @@ pub(super) struct Active {
     pub(super) wake: Option<u64>,
     /// Waits in a row, for the back-off.
     pub(super) waits: u32,
+    /// Why nothing could be fetched, the last time.
+    pub(super) trouble: Option<Reason>,
     /// Percent fetched.
     pub(super) percent: u8,
     /// Output of the script that failed.
@@ -243,6 +252,7 @@ impl Active {
             plans: None,
             wake: None,
             waits: 0,
+            trouble: None,
             percent: 0,
             output: Vec::new(),
         }

@@ -30,6 +30,7 @@ struct World {
     /// How the runs of a script of an artifact end, first to last; then with 0.
     exits: BTreeMap<(u8, ScriptKind), Vec<ScriptExit>>,
     fetches_fail: Vec<Retry>,
+    fetch_reason: Reason,
     /// Scripts in the order they began.
     ran: Vec<(u8, ScriptKind, u32)>,
     said: Vec<DeviceStatus>,
@@ -113,6 +114,7 @@ impl World {
             plans: vec![plan(&ScriptKind::ALL); artifacts],
             exits: BTreeMap::new(),
             fetches_fail: Vec::new(),
+            fetch_reason: Reason::DownloadFailed,
             ran: Vec::new(),
             said: Vec::new(),
             subscribed: 0,
@@ -198,19 +200,7 @@ impl World {
                     verdict: self.verdict,
                 })
             }
-            Action::Download { .. } => Some(match self.fetch() {
-                Some(retry) => Event::DownloadFailed {
-                    reason: Reason::DownloadFailed,
-                    retry,
-                },
-                None => {
-                    let plans: Arc<[ArtifactPlan]> = self.plans.clone().into();
-                    Event::Downloaded {
-                        plans,
-                        verdict: Verdict::Fits,
-                    }
-                }
-            }),
+            Action::Download { .. } => Some(self.fetch()),
             Action::RunScript(run) => {
                 self.ran.push((run.artifact, run.kind, run.attempt));
                 let exits = self.exits.entry((run.artifact, run.kind)).or_default();
@@ -260,9 +250,18 @@ impl World {
         }
     }
 
-    fn fetch(&mut self) -> Option<Retry> {
+    fn fetch(&mut self) -> Event {
         self.downloads += 1;
-        self.fetches_fail.pop()
+        match self.fetches_fail.pop() {
+            Some(retry) => Event::DownloadFailed {
+                reason: self.fetch_reason,
+                retry,
+            },
+            None => Event::Downloaded {
+                plans: self.plans.clone().into(),
+                verdict: Verdict::Fits,
+            },
+        }
     }
 
     /// Lets time pass until the machine waits for nothing.
@@ -512,6 +511,24 @@ fn a_network_that_never_comes_ends_with_the_deadline_s8() {
         world.failed(),
         (Reason::DownloadFailed, Rollback::NotNeeded)
     );
+}
+
+#[test]
+fn what_went_wrong_last_is_the_reason_when_the_deadline_passes_s8() {
+    // bad-inputs row 58
+    for reason in [
+        Reason::NoSpace,
+        Reason::StorageFailed,
+        Reason::LengthMismatch,
+    ] {
+        let mut world = World::new(1);
+        world.fetches_fail = vec![Retry::Later];
+        world.fetch_reason = reason;
+        world = world.online(head(1, vec![notice(1)]));
+        world.now_ms += u64::from(notice(1).policy.timeout_s) * 1_000;
+        world.tell(Event::Timer);
+        assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
+    }
 }
 
 #[test]
