@@ -85,6 +85,13 @@ impl Message for ReleaseManifest {
         if self.artifacts.is_empty() || self.artifacts.len() > ARTIFACTS_MAX {
             return Err("a release has 1 to 16 artifacts");
         }
+        let again = |(index, artifact): (usize, &ArtifactRef)| {
+            let before = &self.artifacts[..index];
+            before.iter().any(|other| other.hash == artifact.hash)
+        };
+        if self.artifacts.iter().enumerate().any(again) {
+            return Err("a release names an artifact twice");
+        }
         if self.device_types.len() > REQUIREMENTS_MAX || !self.device_types.iter().all(|t| text(t))
         {
             return Err("the release's device types are too many or too long");
@@ -221,32 +228,32 @@ impl Message for ArtifactManifest {
         {
             return Err("a payload with segments of no size");
         }
-        self.check_names()?;
+        if self.colliding_targets().is_some() {
+            return Err("two payloads with colliding paths");
+        }
         self.check_scripts()
     }
 }
 
 impl ArtifactManifest {
-    /// No two targets may be one file, also where case does not count, and none may be
-    /// the folder of another.
-    fn check_names(&self) -> Result<(), &'static str> {
-        let mut names: Vec<String> = self
-            .payloads
-            .iter()
-            .map(|payload| payload.target.to_lowercase())
-            .collect();
-        names.sort_unstable();
-        let collide = |a: &String, b: &String| {
-            a == b
-                || b.strip_prefix(a.as_str())
-                    .is_some_and(|rest| rest.starts_with('/'))
+    /// The first two payloads whose targets cannot both be files everywhere: they are the
+    /// same where case does not count, or one is the folder of the other (row 52).
+    #[must_use]
+    pub fn colliding_targets(&self) -> Option<(&str, &str)> {
+        let targets = self.payloads.iter().map(|payload| {
+            let target = payload.target.as_str();
+            (target, target.to_lowercase())
+        });
+        let targets: Vec<_> = targets.collect();
+        let is_in = |folder: &str, path: &str| {
+            let rest = path.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        for (index, name) in names.iter().enumerate() {
-            if names[index + 1..].iter().any(|other| collide(name, other)) {
-                return Err("two payloads with colliding paths");
-            }
-        }
-        Ok(())
+        targets.iter().enumerate().find_map(|(index, (one, a))| {
+            let later = targets[index + 1..].iter();
+            let mut colliding = later.filter(|(_, b)| is_in(a, b) || is_in(b, a));
+            colliding.next().map(|(other, _)| (*one, *other))
+        })
     }
 
     fn check_scripts(&self) -> Result<(), &'static str> {
@@ -277,7 +284,91 @@ impl ArtifactManifest {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
+
+    fn manifest(targets: &[&str]) -> ArtifactManifest {
+        let payload = |target: &&str| Payload {
+            kind: PayloadKind::Script,
+            target: (*target).into(),
+            size: 1,
+            hash: [0; 32],
+            segment_size: 1,
+            index_hash: [0; 32],
+        };
+        let script = |kind| Script {
+            kind,
+            payload: 0,
+            timeout_s: 1,
+            attempts: 1,
+            idempotent: false,
+        };
+        ArtifactManifest {
+            name: "app".parse().unwrap(),
+            version: "1".into(),
+            artifact_type: "files".into(),
+            provides: Vec::new(),
+            depends: Vec::new(),
+            payloads: targets.iter().map(payload).collect(),
+            scripts: [ScriptKind::Install, ScriptKind::Rollback]
+                .map(script)
+                .into(),
+            reboot: false,
+            disk_need: 0,
+        }
+    }
+
+    #[test]
+    fn targets_that_cannot_both_be_files_everywhere_are_refused() {
+        // bad-inputs row 52
+        for (one, other) in [
+            ("app", "app"),
+            ("App", "app"),
+            ("a", "a/b"),
+            ("a/b/c", "A/b"),
+            ("scripts/install", "scripts/Install"),
+        ] {
+            let manifest = manifest(&["scripts/x", one, "between", other]);
+            assert_eq!(manifest.colliding_targets(), Some((one, other)));
+            assert!(manifest.check().is_err(), "{one} {other}");
+        }
+        let fine = manifest(&["a", "ab", "a-b", "b/a", "b/b"]);
+        assert_eq!(fine.check(), Ok(()));
+    }
+
+    #[test]
+    fn more_payloads_than_a_device_can_hold_or_segments_of_no_size_are_refused() {
+        // bad-inputs row 51
+        let names: Vec<String> = (0..=PAYLOADS_MAX).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(manifest(&names[1..]).check().is_ok());
+        assert!(manifest(&names).check().is_err());
+        let mut endless = manifest(&["a"]);
+        endless.payloads[0].segment_size = 0;
+        assert!(endless.check().is_err());
+    }
+
+    #[test]
+    fn a_release_that_names_an_artifact_twice_is_refused() {
+        // bad-inputs row 52
+        let artifact = |hash| ArtifactRef {
+            size: 1,
+            hash: [hash; 32],
+        };
+        let mut release = ReleaseManifest {
+            name: "app".parse().unwrap(),
+            version: "1".into(),
+            counter: 0,
+            floor: 0,
+            device_types: Vec::new(),
+            attributes: Vec::new(),
+            artifacts: [artifact(1), artifact(2)].into(),
+        };
+        assert_eq!(release.check(), Ok(()));
+        release.artifacts[1] = artifact(1);
+        assert!(release.check().is_err());
+    }
 
     #[test]
     fn a_path_that_could_leave_the_payload_directory_is_refused() {

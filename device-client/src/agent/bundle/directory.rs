@@ -196,6 +196,13 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         reboot: raw.reboot,
         disk_need: u64::from(raw.disk_mib) * 1024 * 1024,
     };
+    if let Some((first, second)) = manifest.colliding_targets() {
+        return Err(PackError::Collision {
+            artifact: raw.name.to_string(),
+            first: first.to_owned(),
+            second: second.to_owned(),
+        });
+    }
     manifest
         .check()
         .map_err(|what| invalid(format!("artifact {}: {what}", raw.name)))?;

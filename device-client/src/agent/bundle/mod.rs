@@ -66,6 +66,18 @@ pub enum PackError {
         /// As written.
         target: String,
     },
+    /// Two payloads that cannot both be files everywhere (`E_ARCHIVE`, row 52).
+    #[error(
+        "payloads {first:?} and {second:?} of artifact {artifact} collide: they differ only in case, or one is the folder of the other"
+    )]
+    Collision {
+        /// The artifact.
+        artifact: String,
+        /// One target.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Something else than a regular file (`E_ARCHIVE`).
     #[error("{} is not a regular file: links, folders and devices are not packed", path.display())]
     NotAFile {
@@ -103,7 +115,7 @@ impl PackError {
             | Self::NotExecutable { .. }
             | Self::UnknownScript { .. }
             | Self::Invalid { .. } => "E_RELEASE_INVALID",
-            Self::BadPath { .. } | Self::NotAFile { .. } => "E_ARCHIVE",
+            Self::BadPath { .. } | Self::NotAFile { .. } | Self::Collision { .. } => "E_ARCHIVE",
             Self::Changed { .. } => "E_HASH",
             Self::Bundle(_) => "E_ARCHIVE",
             Self::Signature(error) => error.code(),

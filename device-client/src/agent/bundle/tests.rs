@@ -125,6 +125,37 @@ fn a_payload_outside_or_a_link_is_refused() {
 }
 
 #[test]
+fn payloads_that_collide_are_refused_by_name() {
+    // bad-inputs row 52
+    for (files, payload) in [
+        (
+            ["payload/App", "payload/app"],
+            ["payload/App", "payload/app"],
+        ),
+        (["payload/app", "app"], ["payload/app", "app"]),
+        (["payload/a", "a/b"], ["payload/a", "a/b"]),
+        (
+            ["payload/x", "payload/app.bin"],
+            ["payload/app.bin", "payload/app.bin"],
+        ),
+    ] {
+        let dir = single("");
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+        let [one, other] = payload;
+        let text = format!("name = \"app\"\nversion = \"1\"\npayload = [\"{one}\", \"{other}\"]\n");
+        fs::write(dir.path().join("artifact.toml"), text).unwrap();
+        let error = read_release_dir(dir.path()).unwrap_err();
+        assert!(matches!(error, PackError::Collision { .. }), "{error}");
+        let other = other.trim_start_matches("payload/");
+        assert!(error.to_string().contains(&format!("{other:?}")), "{error}");
+    }
+}
+
+#[test]
 fn several_artifacts_keep_their_order_and_fit_where_all_fit() {
     let dir = tempfile::tempdir().unwrap();
     artifact(
