@@ -226,7 +226,11 @@ impl Layout {
 }
 
 impl IndexEntry {
-    fn read(bytes: &[u8]) -> Result<Self, BundleError> {
+    /// Reads one entry, which is not proven by that: of an index, only the hashes are signed.
+    ///
+    /// # Errors
+    /// [`BundleError`] when it is truncated or its encoding is not known.
+    pub fn read(bytes: &[u8]) -> Result<Self, BundleError> {
         let truncated = || BundleError::Truncated {
             what: "segment index",
         };

@@ -10,11 +10,12 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::apply::copy_release;
+use super::fetch_release::{Checks, FetchRelease, fetch_release};
 use super::preflight::Downgrade;
 use super::runner::Agent;
 use super::show;
 use super::storage::StorageError;
-use super::work::{FetchRelease, RunScript, Told, fetch_release, run_script};
+use super::work::{RunScript, Told, run_script};
 use crate::machine::{Action, HeadRefusal, Job, Retry, ScriptRun};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
@@ -124,6 +125,10 @@ impl Agent {
             source: self.source.clone(),
             inventory: self.storage.inventory.clone(),
             downgrade: Downgrade::from(allow_downgrade),
+            checks: match self.machine.job() {
+                Some(job) if job.may_be_refused() => Checks::Due,
+                _ => Checks::Passed,
+            },
         };
         let is_local = self.machine.job().is_some_and(Job::is_local);
         match self.local.clone().filter(|_| is_local) {

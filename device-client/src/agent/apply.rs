@@ -18,10 +18,11 @@ use hoist_protocol::status::FinalResult;
 use super::bundle::{HoistFile, PackError, PackedRelease, read_release_dir};
 use super::config::{HostConfig, ServerConfig};
 use super::download::{Artifact, ArtifactWriter, DownloadError, Retry};
+use super::fetch_release::{FetchRelease, check};
 use super::preflight::Downgrade;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
-use super::work::{FetchRelease, Teller, Told, check_artifacts, check_release};
+use super::work::{Teller, Told, check_release};
 use crate::machine::Event;
 
 /// Why nothing was begun.
@@ -191,12 +192,22 @@ impl LocalRelease {
         }
     }
 
-    fn copy(&self, index: usize, writer: &mut ArtifactWriter) -> Result<(), DownloadError> {
+    /// Gives a writer what it lacks, of its start only or of everything.
+    fn copy(
+        &self,
+        index: usize,
+        extent: Extent,
+        writer: &mut ArtifactWriter,
+    ) -> Result<(), DownloadError> {
         let mut into = Into {
             skip: writer.offset(),
             writer,
+            extent,
             error: None,
         };
+        if into.has_enough() {
+            return Ok(());
+        }
         let copied = match self {
             Self::Directory(packed) => packed.artifacts[index].write_to(&mut into),
             Self::File(file) => file.artifact(index).and_then(|(_, mut content)| {
@@ -204,12 +215,19 @@ impl LocalRelease {
                 copied.map(drop).map_err(|source| file.failed(source))
             }),
         };
-        match (into.error, copied) {
+        match (into.error.take(), copied) {
             (Some(error), _) => Err(error),
-            (None, Err(error)) => Err(unreadable(&error)),
-            (None, Ok(())) => Ok(()),
+            (None, Err(error)) if !into.has_enough() => Err(unreadable(&error)),
+            (None, _) => Ok(()),
         }
     }
+}
+
+/// How much of an artifact is copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Start,
+    Everything,
 }
 
 fn unreadable(error: &PackError) -> DownloadError {
@@ -229,22 +247,36 @@ fn unreadable(error: &PackError) -> DownloadError {
 struct Into<'a> {
     writer: &'a mut ArtifactWriter,
     skip: u64,
+    extent: Extent,
     error: Option<DownloadError>,
+}
+
+impl Into<'_> {
+    fn has_enough(&self) -> bool {
+        match self.extent {
+            Extent::Start => self.writer.manifest().is_some(),
+            Extent::Everything => self.writer.is_complete(),
+        }
+    }
 }
 
 impl Write for Into<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.extent == Extent::Start && self.has_enough() {
+            return Err(io::Error::other("that is enough"));
+        }
         let had = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let had = had.min(bytes.len());
         self.skip -= had as u64;
-        match self.writer.push(&bytes[had..]) {
-            Ok(()) => Ok(bytes.len()),
-            Err(error) => {
-                let said = io::Error::other(error.to_string());
-                self.error = Some(error);
-                Err(said)
-            }
-        }
+        let pushed = match self.extent {
+            Extent::Start => self.writer.push_start(&bytes[had..]).map(drop),
+            Extent::Everything => self.writer.push(&bytes[had..]),
+        };
+        pushed.map(|()| bytes.len()).map_err(|error| {
+            let said = io::Error::other(error.to_string());
+            self.error = Some(error);
+            said
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -252,15 +284,12 @@ impl Write for Into<'_> {
     }
 }
 
-/// Copies every artifact into its place, and proves it there.
+/// Copies every artifact into its place, and proves it there: in the order that
+/// [`super::download`] describes.
 pub(super) async fn copy_release(work: FetchRelease, local: Arc<LocalRelease>, teller: Teller) {
-    let copied = tokio::task::spawn_blocking(move || {
-        let artifacts = copy_artifacts(&work, &local)?;
-        let verdict = check_artifacts(&work.release, &artifacts, &work.inventory, work.downgrade);
-        Ok((artifacts, verdict))
-    });
+    let copied = tokio::task::spawn_blocking(move || copy_artifacts(&work, &local));
     let told = match copied.await {
-        Ok(Ok((artifacts, verdict))) => Told::Fetched { artifacts, verdict },
+        Ok(Ok(artifacts)) => Told::Fetched { artifacts },
         Ok(Err(error)) => not_fetched(&error),
         // Only when the program ends.
         Err(_) => return,
@@ -280,15 +309,18 @@ fn copy_artifacts(
     work: &FetchRelease,
     local: &LocalRelease,
 ) -> Result<Vec<Artifact>, DownloadError> {
+    let mut writers = Vec::new();
     let artifacts = work.release.artifacts.iter().zip(&work.dirs);
-    artifacts
-        .enumerate()
-        .map(|(index, (reference, dir))| {
-            let mut writer = ArtifactWriter::open(work.files.clone(), dir, *reference)?;
-            if !writer.is_complete() {
-                local.copy(index, &mut writer)?;
-            }
-            writer.finish()
-        })
-        .collect()
+    for (index, (reference, dir)) in artifacts.enumerate() {
+        let mut writer = ArtifactWriter::open(work.files.clone(), dir, *reference)?;
+        local.copy(index, Extent::Start, &mut writer)?;
+        writers.push(writer);
+    }
+    check(work, &writers.iter().collect::<Vec<_>>())?;
+    let writers = writers.into_iter().enumerate();
+    let artifacts = writers.map(|(index, mut writer)| {
+        local.copy(index, Extent::Everything, &mut writer)?;
+        writer.finish()
+    });
+    artifacts.collect()
 }

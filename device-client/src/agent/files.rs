@@ -58,6 +58,12 @@ pub trait Files: Debug + Send + Sync {
 
     /// Names of the entries of a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// Bytes that we may still write where `path` is. Without end unless a file system
+    /// knows better.
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 }
 
 /// The system's own files.
@@ -139,6 +145,11 @@ impl Files for SystemFiles {
         entries
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect()
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 

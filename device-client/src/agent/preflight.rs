@@ -1,7 +1,5 @@
-//! What must be true before anything of a release is fetched or run. Pure, but for
-//! [`space`], which asks the file system.
-
-use std::path::Path;
+//! What must be true before content of a release is fetched or anything of it is run.
+//! Pure.
 
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
@@ -11,6 +9,8 @@ use super::inventory::Inventory;
 
 /// Bytes left free beside what a release needs: journals and logs go on being written.
 pub const RESERVE_BYTES: u64 = 1024 * 1024;
+/// A file takes up to one block more than its bytes.
+const BLOCK_BYTES: u64 = 4 * 1024;
 
 /// Why a release must not be installed here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -205,31 +205,49 @@ pub fn required_scripts(artifact: &ArtifactManifest) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Bytes an artifact needs: its payloads, and what its scripts declare.
-#[must_use]
-pub fn needed_bytes(artifact: &ArtifactManifest) -> u64 {
-    let payloads = artifact.payloads.iter().map(|payload| payload.size);
-    payloads.fold(artifact.disk_need, u64::saturating_add)
-}
-
-/// `needed` bytes and a reserve are free where `dir` is.
+/// No two artifacts of a release have one name: a device has one version of each.
 ///
 /// # Errors
-/// [`Reason::NoSpace`] (`E_SPACE`), or [`Reason::StorageFailed`] when nobody can tell.
-pub fn space(dir: &Path, needed: u64) -> Result<(), Refusal> {
-    let stat = rustix::fs::statvfs(dir).map_err(|error| Refusal {
-        reason: Reason::StorageFailed,
-        detail: format!(
-            "cannot ask for the free space of {}: {error}",
-            dir.display()
-        ),
-    })?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+/// [`Reason::BadRelease`].
+pub fn distinct_names(artifacts: &[ArtifactManifest]) -> Result<(), Refusal> {
+    for (index, artifact) in artifacts.iter().enumerate() {
+        if artifacts[..index]
+            .iter()
+            .any(|other| other.name == artifact.name)
+        {
+            let detail = format!("the release has two artifacts named {}", artifact.name);
+            return refuse(Reason::BadRelease, detail);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that installing an artifact takes beside what is on disk already: the `missing`
+/// bytes of its content, what its scripts declare for unpacking and for the way back, and
+/// the copy of its rollback script.
+#[must_use]
+pub fn needed_bytes(artifact: &ArtifactManifest, missing: u64) -> u64 {
+    let blocks = match missing {
+        0 => 0,
+        _ => artifact.payloads.len() as u64 * BLOCK_BYTES,
+    };
+    let script = artifact.script(ScriptKind::Rollback);
+    let script = script.and_then(|script| artifact.payloads.get(usize::from(script.payload)));
+    let copy = script.map_or(0, |script| script.size.saturating_add(BLOCK_BYTES));
+    [blocks, artifact.disk_need, copy]
+        .into_iter()
+        .fold(missing, u64::saturating_add)
+}
+
+/// `needed` bytes and a reserve are `free`.
+///
+/// # Errors
+/// [`Reason::NoSpace`] (`E_SPACE`).
+pub fn space(free: u64, needed: u64) -> Result<(), Refusal> {
     let wanted = needed.saturating_add(RESERVE_BYTES);
     if free < wanted {
         let detail = format!(
-            "{} has {free} bytes free, {wanted} are needed",
-            dir.display()
+            "{free} bytes are free where {wanted} are needed for payloads, scripts and the way back: free some, or deploy to this device later"
         );
         return refuse(Reason::NoSpace, detail);
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::agent::inventory::{Condition, InstalledArtifact};
 use hoist_protocol::id::ArtifactId;
+use hoist_protocol::release::{Payload, PayloadKind, Script};
 
 fn release(counter: u64) -> ReleaseManifest {
     ReleaseManifest {
@@ -103,12 +104,53 @@ fn an_artifact_without_a_way_back_is_refused() {
 }
 
 #[test]
-fn more_than_the_free_space_is_refused_before_anything_is_written() {
+fn two_artifacts_of_one_name_are_refused() {
+    // bad-inputs row 52
+    let (app, ui) = (artifact("app", &[]), artifact("ui", &[]));
+    assert!(distinct_names(&[app.clone(), ui.clone()]).is_ok());
+    let refusal = distinct_names(&[app.clone(), ui, app]).unwrap_err();
+    assert_eq!(refusal.reason, Reason::BadRelease);
+}
+
+#[test]
+fn what_is_needed_counts_missing_content_scripts_and_the_way_back() {
+    let payload = |kind, size| Payload {
+        kind,
+        target: "x".into(),
+        size,
+        hash: [0; 32],
+        segment_size: 1,
+        index_hash: [0; 32],
+    };
+    let mut artifact = artifact("app", &[]);
+    artifact.disk_need = 40 << 20;
+    artifact.payloads = vec![
+        payload(PayloadKind::File, 10 << 20),
+        payload(PayloadKind::Script, 5_000),
+    ];
+    artifact.scripts = vec![Script {
+        kind: ScriptKind::Rollback,
+        payload: 1,
+        timeout_s: 1,
+        attempts: 1,
+        idempotent: false,
+    }];
+    let way_back = (40 << 20) + 5_000 + 4_096;
+    assert_eq!(needed_bytes(&artifact, 0), way_back);
+    assert_eq!(needed_bytes(&artifact, 777), way_back + 777 + 2 * 4_096);
+    assert_eq!(needed_bytes(&artifact, u64::MAX), u64::MAX);
+}
+
+#[test]
+fn less_than_the_needed_space_is_refused_with_both_figures() {
     // bad-inputs row 58
-    let dir = tempfile::tempdir().unwrap();
-    assert!(space(dir.path(), 1).is_ok());
-    assert_eq!(
-        space(dir.path(), u64::MAX).unwrap_err().reason,
-        Reason::NoSpace
+    assert!(space(5 + RESERVE_BYTES, 5).is_ok());
+    let refusal = space(4 + RESERVE_BYTES, 5).unwrap_err();
+    assert_eq!(refusal.reason, Reason::NoSpace);
+    assert!(
+        refusal.detail.contains("1048580 bytes are free"),
+        "{refusal}"
     );
+    assert!(refusal.detail.contains("1048581 are needed"), "{refusal}");
+    assert!(space(u64::MAX - 1, u64::MAX).is_err());
 }

@@ -30,7 +30,7 @@ use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
+use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, Verdict, backoff_ms};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
@@ -293,11 +293,11 @@ impl Agent {
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
-            Told::Fetched { artifacts, verdict } => {
+            Told::Fetched { artifacts } => {
                 self.storage.artifacts = artifacts;
                 Event::Downloaded {
                     plans: plans(&self.storage.artifacts),
-                    verdict,
+                    verdict: Verdict::Fits,
                 }
             }
         };

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::reason::Reason;
-use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
+use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 use tokio::sync::mpsc;
 
 use super::config::HostConfig;
-use super::download::{self, Artifact, Fetch, Limits};
+use super::download::{Artifact, DownloadError, Retry as DownloadRetry};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
-use super::preflight::{self, Downgrade, Refusal};
+use super::preflight::{self, Downgrade};
 use super::script::{self, ScriptCall};
 use super::storage::prepare_install;
 use crate::machine::{ArtifactPlan, BootReason, Retry, ScriptPlan, ScriptRun, Verdict};
@@ -29,18 +29,9 @@ pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
 #[derive(Debug)]
 pub(super) enum Told {
     Progress(u8),
-    Fetched {
-        artifacts: Vec<Artifact>,
-        verdict: Verdict,
-    },
-    NotFetched {
-        reason: Reason,
-        retry: Retry,
-    },
-    ScriptDone {
-        exit: ScriptExit,
-        output: Vec<u8>,
-    },
+    Fetched { artifacts: Vec<Artifact> },
+    NotFetched { reason: Reason, retry: Retry },
+    ScriptDone { exit: ScriptExit, output: Vec<u8> },
 }
 
 /// Messages of a task, marked with its number: late words of a stopped task are ignored.
@@ -48,6 +39,19 @@ pub(super) enum Told {
 pub(super) struct Teller {
     pub(super) task: u64,
     pub(super) sender: mpsc::Sender<(u64, Told)>,
+}
+
+impl From<DownloadError> for Told {
+    fn from(error: DownloadError) -> Self {
+        let retry = match error.retry {
+            DownloadRetry::Later => Retry::Later,
+            DownloadRetry::Useless => Retry::Useless,
+        };
+        Self::NotFetched {
+            reason: error.reason,
+            retry,
+        }
+    }
 }
 
 impl Teller {
@@ -65,52 +69,17 @@ pub(super) fn check_release(
     downgrade: Downgrade,
 ) -> Verdict {
     let attribute = |name: &str| host.attributes.get(name).map(String::as_str);
-    let size = release.artifacts.iter().map(|artifact| artifact.size);
-    let needed = size.fold(0, u64::saturating_add);
     let checked = preflight::compatible(&host.device_type, attribute, release)
         .and_then(|()| preflight::counters(release, &[], inventory, downgrade));
+    let mut artifacts = release.artifacts.iter();
     match checked {
-        Err(refusal) => refused(&refusal),
-        Ok(())
-            if release
-                .artifacts
-                .iter()
-                .all(|artifact| inventory.has(artifact.id())) =>
-        {
-            Verdict::Already
+        Err(refusal) => {
+            tracing::warn!(code = refusal.reason.code(), detail = %refusal, "release refused");
+            Verdict::Refused(refusal.reason)
         }
-        Ok(()) => match preflight::space(&host.state_dir, needed) {
-            Ok(()) => Verdict::Fits,
-            Err(refusal) => refused(&refusal),
-        },
-    }
-}
-
-/// What the artifacts' own manifests add.
-pub(super) fn check_artifacts(
-    release: &ReleaseManifest,
-    artifacts: &[Artifact],
-    inventory: &Inventory,
-    downgrade: Downgrade,
-) -> Verdict {
-    let manifests: Vec<ArtifactManifest> = artifacts
-        .iter()
-        .map(|artifact| artifact.manifest.clone())
-        .collect();
-    let checked = manifests
-        .iter()
-        .try_for_each(preflight::required_scripts)
-        .and_then(|()| preflight::counters(release, &manifests, inventory, downgrade))
-        .and_then(|()| preflight::dependencies(&manifests, inventory));
-    match checked {
+        Ok(()) if artifacts.all(|artifact| inventory.has(artifact.id())) => Verdict::Already,
         Ok(()) => Verdict::Fits,
-        Err(refusal) => refused(&refusal),
     }
-}
-
-fn refused(refusal: &Refusal) -> Verdict {
-    tracing::warn!(code = refusal.reason.code(), detail = %refusal.detail, "release refused");
-    Verdict::Refused(refusal.reason)
 }
 
 /// What the machine must know of fetched artifacts.
@@ -125,70 +94,6 @@ pub(super) fn plans(artifacts: &[Artifact]) -> Arc<[ArtifactPlan]> {
         reboot: artifact.manifest.reboot,
     };
     artifacts.iter().map(plan).collect()
-}
-
-/// A release to fetch.
-pub(super) struct FetchRelease {
-    pub(super) files: Arc<dyn Files>,
-    pub(super) release: Arc<ReleaseManifest>,
-    pub(super) source: Option<String>,
-    /// Folder of each artifact, in release order.
-    pub(super) dirs: Vec<PathBuf>,
-    pub(super) inventory: Inventory,
-    pub(super) downgrade: Downgrade,
-}
-
-/// Fetches and proves every artifact; what is complete on disk needs no network.
-pub(super) async fn fetch_release(work: FetchRelease, teller: Teller) {
-    let release = &work.release;
-    let total = release
-        .artifacts
-        .iter()
-        .map(|artifact| artifact.size)
-        .sum::<u64>()
-        .max(1);
-    let mut before = 0;
-    let mut artifacts = Vec::new();
-    for (reference, dir) in release.artifacts.iter().zip(&work.dirs) {
-        let fetch = Fetch {
-            files: work.files.clone(),
-            artifact: *reference,
-            // Without any source only what is on disk can be used.
-            source: work
-                .source
-                .clone()
-                .unwrap_or_else(|| "http://127.0.0.1:0".into()),
-            dir: dir.clone(),
-            limits: Limits::default(),
-        };
-        let progress = |percent: u8| {
-            let bytes = before + reference.size / 100 * u64::from(percent);
-            let percent = u8::try_from(bytes.saturating_mul(100) / total).unwrap_or(100);
-            // Progress may be skipped when the agent is busy.
-            let _skipped = teller
-                .sender
-                .try_send((teller.task, Told::Progress(percent)));
-        };
-        match download::fetch(&fetch, progress).await {
-            Ok(artifact) => artifacts.push(artifact),
-            Err(error) => {
-                tracing::warn!(code = error.reason.code(), detail = %error.detail, "download failed");
-                let retry = match error.retry {
-                    download::Retry::Later => Retry::Later,
-                    download::Retry::Useless => Retry::Useless,
-                };
-                return teller
-                    .tell(Told::NotFetched {
-                        reason: error.reason,
-                        retry,
-                    })
-                    .await;
-            }
-        }
-        before += reference.size;
-    }
-    let verdict = check_artifacts(release, &artifacts, &work.inventory, work.downgrade);
-    teller.tell(Told::Fetched { artifacts, verdict }).await;
 }
 
 /// One script with what it gets to know.

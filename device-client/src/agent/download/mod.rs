@@ -1,27 +1,46 @@
-//! Fetches an artifact over HTTP/1.1 and proves it. Nothing is used before its hash is
-//! right; a partial download resumes by proof, never by trust in what a server says. No
-//! ETag is kept for that reason: a changed file fails its segment's hash and is fetched
-//! again from 0.
+//! Fetches the artifacts of a release over HTTP/1.1 and proves them. The order:
+//!
+//! 1. **Starts**: of every artifact length, manifest and segment index, by a range request
+//!    of a few KiB, continued as lengths become known ([`fetch_start`]). A start that is on
+//!    disk proves itself and needs no request.
+//! 2. **Checks**: what the manifests say (scripts, counters, dependencies), by `preflight`.
+//! 3. **Space**, by `preflight`: for the content still missing, for what the scripts
+//!    declare, for the rollback scripts' copies, and a reserve. What is proven on disk and
+//!    old payloads are in the free space's figure already.
+//! 4. **Content** ([`Started::fetch_content`]). Only now is content asked for or written;
+//!    what of it rode along in the first few KiB was held in memory.
+//! 5. **Proof**: every segment before it is written, every file again when all are there,
+//!    and once more just before scripts run ([`Artifact::verify`]).
+//!
+//! A download resumes by proof, never by trust in what a server or a file system says:
+//! segments on disk are hashed again, and what follows the last right one is fetched. So
+//! it does not matter whether a kill, a reset connection, a power cut that tore a file or
+//! a server that changed its file came between. No ETag is kept for that reason. Wrong
+//! bytes are fetched once more from 0 before they are final ([`DownloadError`]).
 
+mod artifact;
+mod error;
 mod http;
+mod segments;
+mod start;
 mod writer;
 
-pub use writer::{ArtifactWriter, read_start};
+pub use artifact::Artifact;
+pub use error::{DownloadError, Retry};
+pub use start::read_start;
+pub use writer::ArtifactWriter;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoist_protocol::reason::Reason;
-use hoist_protocol::release::{ArtifactManifest, ArtifactRef};
-use hoist_protocol::status::ScriptKind;
-use sha2::{Digest, Sha256};
+use hoist_protocol::release::ArtifactRef;
 
 use super::files::Files;
+use http::Answer;
 
-/// Bytes of a file in memory while it is hashed.
-const HASHED_BYTES: u64 = 256 * 1024;
+/// Asked for before any length is known: a manifest with a few payloads, and their index.
+const START_BYTES: usize = 4 * 1024;
 
 /// One download.
 #[derive(Debug, Clone)]
@@ -30,8 +49,9 @@ pub struct Fetch {
     pub files: Arc<dyn Files>,
     /// What to fetch.
     pub artifact: ArtifactRef,
-    /// Base URL: the artifact is at `<source>/<artifact-id>`.
-    pub source: String,
+    /// Base URL: the artifact is at `<source>/<artifact-id>`. Without one only what is on
+    /// disk can be used.
+    pub source: Option<String>,
     /// Its own folder, used by nobody else.
     pub dir: PathBuf,
     /// How long to wait for whom.
@@ -57,166 +77,179 @@ impl Default for Limits {
     }
 }
 
-/// A fetched and proven artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
-    /// Its manifest.
-    pub manifest: ArtifactManifest,
-    /// Its folder, with `payload/` and `scripts/`.
-    pub dir: PathBuf,
-}
-
-impl Artifact {
-    /// Where its payloads are: `HOIST_PAYLOAD_DIR`.
-    #[must_use]
-    pub fn payload_dir(&self) -> PathBuf {
-        self.dir.join("payload")
-    }
-
-    /// The file of a script, if the artifact has one of the kind.
-    #[must_use]
-    pub fn script_path(&self, kind: ScriptKind) -> Option<PathBuf> {
-        let script = self.manifest.script(kind)?;
-        let number = usize::from(script.payload);
-        (number < self.manifest.payloads.len())
-            .then(|| writer::payload_path(&self.dir, &self.manifest, number))
-    }
-
-    /// Hashes everything again, just before it is used (row 55). Blocks.
-    ///
-    /// # Errors
-    /// [`DownloadError`] with [`Reason::HashMismatch`] when anything is not as signed.
-    pub fn verify(&self, files: &dyn Files) -> Result<(), DownloadError> {
-        for (number, payload) in self.manifest.payloads.iter().enumerate() {
-            let path = writer::payload_path(&self.dir, &self.manifest, number);
-            let hash = hash(files, &path, payload.size);
-            if hash.map_err(|error| DownloadError::storage(&path, &error))? != payload.hash {
-                return Err(DownloadError::hash(&payload.target));
-            }
-        }
-        Ok(())
+impl Fetch {
+    fn url(&self) -> Result<String, DownloadError> {
+        let source = self.source.as_ref().ok_or_else(|| {
+            DownloadError::network(
+                "nothing says where artifacts are: set `artifacts` in agent.toml, or the server's source",
+            )
+        })?;
+        let source = source.trim_end_matches('/');
+        Ok(format!("{source}/{}", self.artifact.id()))
     }
 }
 
-/// Hashes a file, and one byte more than expected so that a longer one differs.
-fn hash(files: &dyn Files, path: &Path, size: u64) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut offset = 0;
-    let end = size.saturating_add(1);
-    while offset < end {
-        let part = files.read_at(path, offset, HASHED_BYTES.min(end - offset))?;
-        if part.is_empty() {
-            break;
-        }
-        hash.update(&part);
-        offset += part.len() as u64;
-    }
-    Ok(hash.finalize().into())
+/// An artifact whose start is proven and on disk; its content is still to come.
+pub struct Started {
+    fetch: Fetch,
+    writer: ArtifactWriter,
+    /// First bytes of the content, not proven.
+    ahead: Vec<u8>,
 }
 
-/// Whether trying again can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Yes: it uses time, not attempts (S9).
-    Later,
-    /// No (S8).
-    Useless,
-}
-
-/// Why an artifact was not fetched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct DownloadError {
-    /// For the outcome.
-    pub reason: Reason,
-    /// Whether trying again can help.
-    pub retry: Retry,
-    /// For people.
-    pub detail: String,
-}
-
-impl DownloadError {
-    fn network(detail: impl Into<String>) -> Self {
-        Self {
-            reason: Reason::DownloadFailed,
-            retry: Retry::Later,
-            detail: detail.into(),
-        }
-    }
-
-    fn length(had: u64, signed: u64) -> Self {
-        let detail = format!("the body ends after {had} of {signed} signed bytes");
-        Self {
-            reason: Reason::LengthMismatch,
-            retry: Retry::Later,
-            detail,
-        }
-    }
-
-    pub(super) fn hash(what: &str) -> Self {
-        let detail = format!("{what} does not have the signed hash");
-        Self::refused(Reason::HashMismatch, detail)
-    }
-
-    fn refused(reason: Reason, detail: String) -> Self {
-        Self {
-            reason,
-            retry: Retry::Useless,
-            detail,
-        }
-    }
-
-    pub(super) fn storage(path: &Path, error: &io::Error) -> Self {
-        let reason = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::NoSpace,
-            _ => Reason::StorageFailed,
-        };
-        Self::refused(reason, format!("cannot use {}: {error}", path.display()))
-    }
-}
-
-/// Fetches an artifact, or the rest of it. `progress` gets percent done whenever it
-/// rises. Dropping the future keeps what is proven.
+/// Fetches the start of an artifact, unless it is on disk. Dropping the future keeps what
+/// is proven.
 ///
 /// # Errors
 /// [`DownloadError`]. After a wrong hash everything is removed and fetched once more.
-pub async fn fetch(fetch: &Fetch, mut progress: impl FnMut(u8)) -> Result<Artifact, DownloadError> {
+pub async fn fetch_start(fetch: Fetch) -> Result<Started, DownloadError> {
     let (files, dir, reference) = (fetch.files.clone(), fetch.dir.clone(), fetch.artifact);
     let mut writer = blocking(move || ArtifactWriter::open(files, &dir, reference)).await?;
-    let url = format!("{}/{}", fetch.source.trim_end_matches('/'), reference.id());
-    if let Err(error) = http::receive(&url, fetch, &mut writer, &mut progress).await {
-        if !is_wrong_content(error.reason) {
-            return Err(error);
-        }
+    let mut received = receive_start(&fetch, &mut writer).await;
+    if is_wrong_content(&received) {
         writer.reset()?;
-        let again = http::receive(&url, fetch, &mut writer, &mut progress).await;
-        if again
-            .as_ref()
-            .is_err_and(|error| is_wrong_content(error.reason))
-        {
+        received = receive_start(&fetch, &mut writer).await;
+        if is_wrong_content(&received) {
             writer.reset()?;
         }
-        again?;
     }
-    let (files, dir) = (fetch.files.clone(), fetch.dir.clone());
-    blocking(move || {
-        let result = writer.finish();
-        if result
-            .as_ref()
-            .is_err_and(|error| is_wrong_content(error.reason))
-        {
-            // Something on disk changed under us: the next download begins at 0.
-            files
-                .remove_dir(&dir)
-                .map_err(|error| DownloadError::storage(&dir, &error))?;
+    Ok(Started {
+        fetch,
+        writer,
+        ahead: received?,
+    })
+}
+
+impl Started {
+    /// What is known and had of it; the manifest is.
+    #[must_use]
+    pub fn writer(&self) -> &ArtifactWriter {
+        &self.writer
+    }
+
+    /// Fetches the content, or the rest of it, and proves everything. `progress` gets the
+    /// bytes of the artifact file had so far. Dropping the future keeps what is proven.
+    ///
+    /// # Errors
+    /// [`DownloadError`]. After a wrong hash everything is removed and fetched once more.
+    pub async fn fetch_content(
+        self,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Artifact, DownloadError> {
+        let Self {
+            fetch,
+            mut writer,
+            ahead,
+        } = self;
+        let received = match writer.push(&ahead) {
+            Ok(()) => receive(&fetch, &mut writer, &mut progress).await,
+            wrong => wrong,
+        };
+        drop(ahead);
+        let finished = finish(writer, received).await;
+        if !is_wrong_content(&finished) {
+            return finished;
         }
-        result
+        let mut writer = begin_again(&fetch).await?;
+        let received = receive(&fetch, &mut writer, &mut progress).await;
+        let finished = finish(writer, received).await;
+        if is_wrong_content(&finished) {
+            begin_again(&fetch).await?;
+        }
+        finished
+    }
+}
+
+async fn finish(
+    writer: ArtifactWriter,
+    received: Result<(), DownloadError>,
+) -> Result<Artifact, DownloadError> {
+    received?;
+    blocking(move || writer.finish()).await
+}
+
+/// Forgets everything, also what something on the device has changed since.
+async fn begin_again(fetch: &Fetch) -> Result<ArtifactWriter, DownloadError> {
+    let (files, dir, reference) = (fetch.files.clone(), fetch.dir.clone(), fetch.artifact);
+    blocking(move || {
+        let removed = files.remove_dir(&dir);
+        removed.map_err(|error| DownloadError::storage(&dir, &error))?;
+        ArtifactWriter::open(files, &dir, reference)
     })
     .await
 }
 
-fn is_wrong_content(reason: Reason) -> bool {
-    reason == Reason::HashMismatch
+/// Fetches a whole artifact, or the rest of it.
+///
+/// # Errors
+/// As [`fetch_start`] and [`Started::fetch_content`].
+pub async fn fetch(fetch: Fetch, progress: impl FnMut(u64)) -> Result<Artifact, DownloadError> {
+    fetch_start(fetch).await?.fetch_content(progress).await
+}
+
+/// Returns what of the content came with the start.
+async fn receive_start(
+    fetch: &Fetch,
+    writer: &mut ArtifactWriter,
+) -> Result<Vec<u8>, DownloadError> {
+    let mut ahead = Vec::new();
+    let size = fetch.artifact.size;
+    while writer.manifest().is_none() {
+        let from = writer.offset();
+        let to = writer.start_end(START_BYTES as u64).min(size);
+        if from >= to {
+            return Err(writer::too_short(&fetch.artifact));
+        }
+        let mut answer = Answer::ask(&fetch.url()?, fetch.limits, from..to).await?;
+        while writer.manifest().is_none() || ahead.len() < START_BYTES {
+            let data = match answer.next().await {
+                Ok(Some(data)) => data,
+                Err(error) if writer.manifest().is_none() => return Err(error),
+                Ok(None) | Err(_) => break,
+            };
+            let rest = writer.push_start(&data);
+            let rest = rest.map_err(|error| answer.judge(error, size))?;
+            let room = START_BYTES - ahead.len();
+            ahead.extend_from_slice(&rest[..rest.len().min(room)]);
+        }
+        if writer.offset() == from {
+            return Err(DownloadError::length(from, size));
+        }
+    }
+    Ok(ahead)
+}
+
+/// Asks for what the writer lacks and gives it what comes.
+async fn receive(
+    fetch: &Fetch,
+    writer: &mut ArtifactWriter,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), DownloadError> {
+    if writer.is_complete() {
+        return Ok(());
+    }
+    let size = fetch.artifact.size;
+    let url = fetch.url()?;
+    let mut answer = Answer::ask(&url, fetch.limits, writer.offset()..size).await?;
+    if answer.file_bytes.is_some_and(|bytes| bytes > size) {
+        tracing::warn!(
+            url,
+            "the server has more bytes than were signed; stopping at the signed length"
+        );
+    }
+    while !writer.is_complete() {
+        let Some(data) = answer.next().await? else {
+            return Err(DownloadError::length(writer.offset(), size));
+        };
+        let pushed = writer.push(&data);
+        pushed.map_err(|error| answer.judge(error, size))?;
+        progress(writer.offset());
+    }
+    Ok(())
+}
+
+fn is_wrong_content<T>(result: &Result<T, DownloadError>) -> bool {
+    result.as_ref().is_err_and(DownloadError::is_wrong_content)
 }
 
 /// Hashing gigabytes must not stop the agent's keep-alive.
@@ -231,5 +264,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+#[cfg(test)]
+pub(super) mod test_server;
 #[cfg(test)]
 mod tests;

@@ -1,32 +1,26 @@
 //! Takes the bytes of an artifact file in order and puts proven content in place. Nothing
-//! counts as had before its hash is right, and nothing is written through a link.
+//! counts as had before its hash is right, and nothing is written through a link. Holds
+//! one segment in memory.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hoist_protocol::bundle::{BundleError, IndexEntry, LENGTH_BYTES, Layout, segment_bytes};
-use hoist_protocol::codec::DecodeError;
-use hoist_protocol::id::sha256;
+use hoist_protocol::bundle::{LENGTH_BYTES, Layout};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::release::{ArtifactManifest, ArtifactRef, Payload, PayloadKind};
-use hoist_protocol::status::ScriptKind;
+use hoist_protocol::release::{ArtifactManifest, ArtifactRef};
 
+use super::segments::Segments;
+use super::start::{self, IndexWriter, Progress};
 use super::{Artifact, DownloadError};
-use crate::agent::files::{Files, PRIVATE_DIR, PRIVATE_FILE, create_parents_below, write_atomic};
-
-/// Manifest and segment index, kept to resume by: the file's own first bytes.
-const START_FILE: &str = "start";
-/// A segment is held in memory until it is proven, so a release may not choose it larger.
-const SEGMENT_BYTES_MAX: u64 = 1024 * 1024;
-/// Bounds the index in memory: enough for 64 GiB of content in default segments.
-const INDEX_BYTES_MAX: u64 = 10 * 1024 * 1024;
+use crate::agent::files::Files;
 
 /// An artifact file on its way to disk.
 pub struct ArtifactWriter {
     files: Arc<dyn Files>,
     dir: PathBuf,
     reference: ArtifactRef,
+    /// Of the part at hand.
     pending: Vec<u8>,
     stage: Stage,
     received: u64,
@@ -35,19 +29,12 @@ pub struct ArtifactWriter {
 enum Stage {
     Length,
     Manifest { bytes: usize },
-    Index(Box<Layout>),
-    Segments(Box<Segments>),
-}
-
-struct Segments {
-    manifest: ArtifactManifest,
-    index: Vec<Vec<IndexEntry>>,
-    payload: usize,
-    segment: usize,
+    Index(IndexWriter),
+    Segments(Segments),
 }
 
 impl ArtifactWriter {
-    /// Continues what is in `dir`, as far as it proves itself, or begins.
+    /// Continues what is in `dir`, as far as it proves itself, or begins. Blocks.
     ///
     /// # Errors
     /// [`DownloadError`] when the file system refuses.
@@ -67,13 +54,33 @@ impl ArtifactWriter {
             stage: Stage::Length,
             received: 0,
         };
-        if let Some((layout, index)) = writer.proven_start() {
-            let mut segments = Segments::new(layout.manifest, index);
-            let proven = segments.skip_proven(writer.files.as_ref(), dir);
-            writer.received = layout.segments_offset + proven;
-            writer.stage = Stage::Segments(Box::new(segments));
+        match writer.skip_proven() {
+            // It changed while it was read: as good as not there.
+            Err(error) if error.is_wrong_content() => {}
+            result => result?,
         }
         Ok(writer)
+    }
+
+    /// The manifest, once the start is on disk and proven.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&ArtifactManifest> {
+        match &self.stage {
+            Stage::Segments(segments) => Some(segments.manifest()),
+            Stage::Length | Stage::Manifest { .. } | Stage::Index(_) => None,
+        }
+    }
+
+    /// Bytes of content had, and bytes still to come; known with the manifest.
+    #[must_use]
+    pub fn content_bytes(&self) -> (u64, u64) {
+        match &self.stage {
+            Stage::Segments(segments) => (
+                self.received.saturating_sub(segments.offset()),
+                self.reference.size.saturating_sub(self.received),
+            ),
+            Stage::Length | Stage::Manifest { .. } | Stage::Index(_) => (0, self.reference.size),
+        }
     }
 
     /// Where in the artifact file the next byte is expected.
@@ -88,27 +95,45 @@ impl ArtifactWriter {
         matches!(&self.stage, Stage::Segments(segments) if segments.is_done())
     }
 
+    /// Where a request for the start should end: with the start, as soon as the manifest
+    /// says where that is; before, some bytes on.
+    pub(super) fn start_end(&self, some_bytes: u64) -> u64 {
+        let some = self.received + some_bytes;
+        match &self.stage {
+            Stage::Length => some,
+            Stage::Manifest { bytes } => some.max((LENGTH_BYTES + bytes) as u64),
+            Stage::Index(index) => index.layout.segments_offset,
+            Stage::Segments(segments) => segments.offset(),
+        }
+    }
+
+    /// Takes the next bytes until the start is whole, and returns those that follow it:
+    /// no content is written.
+    ///
+    /// # Errors
+    /// As [`ArtifactWriter::push`].
+    pub fn push_start<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], DownloadError> {
+        self.finish_empty()?;
+        while !bytes.is_empty() && self.manifest().is_none() {
+            bytes = self.take(bytes)?;
+        }
+        Ok(bytes)
+    }
+
     /// Takes the next bytes; what follows the artifact's end is ignored (row 46).
     ///
     /// # Errors
-    /// [`DownloadError`]; everything had is removed when a hash is wrong (row 47).
+    /// [`DownloadError`]. After a wrong hash (row 47) the writer is good only for
+    /// [`ArtifactWriter::reset`]; what was proven before is still on disk.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DownloadError> {
         self.finish_empty()?;
         while !bytes.is_empty() && !self.is_complete() {
-            let wanted = self.wanted().saturating_sub(self.pending.len());
-            let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
-            self.pending.extend_from_slice(taken);
-            self.received += taken.len() as u64;
-            bytes = rest;
-            if taken.len() == wanted {
-                self.advance()?;
-                self.finish_empty()?;
-            }
+            bytes = self.take(bytes)?;
         }
         Ok(())
     }
 
-    /// Makes everything durable and hands it over.
+    /// Makes everything durable and hands it over. Blocks.
     ///
     /// # Errors
     /// [`DownloadError`], also when bytes are missing.
@@ -117,7 +142,7 @@ impl ArtifactWriter {
         match self.stage {
             Stage::Segments(segments) if segments.is_done() => {
                 let artifact = Artifact {
-                    manifest: segments.manifest,
+                    manifest: segments.into_manifest(),
                     dir: self.dir,
                 };
                 artifact.verify(self.files.as_ref())?;
@@ -128,7 +153,7 @@ impl ArtifactWriter {
         }
     }
 
-    /// Forgets everything had.
+    /// Forgets everything had, also on disk.
     ///
     /// # Errors
     /// [`DownloadError`] when the file system refuses.
@@ -142,15 +167,41 @@ impl ArtifactWriter {
         Ok(())
     }
 
-    fn wanted(&self) -> usize {
-        match &self.stage {
-            Stage::Length => LENGTH_BYTES,
-            Stage::Manifest { bytes } => *bytes + LENGTH_BYTES,
-            Stage::Index(layout) => usize::try_from(layout.segments_offset).unwrap_or(usize::MAX),
-            Stage::Segments(segments) => segments
-                .entry()
-                .map_or(0, |entry| entry.stored_bytes as usize),
+    fn skip_proven(&mut self) -> Result<(), DownloadError> {
+        let files = self.files.as_ref();
+        let Some(layout) = start::proven(files, &self.dir, &self.reference) else {
+            return Ok(());
+        };
+        let mut segments = Segments::new(files, &self.dir, layout)?;
+        let proven = segments.skip_proven(files, &self.dir)?;
+        segments.create_empty_files(files, &self.dir)?;
+        self.received = segments.offset() + proven;
+        self.stage = Stage::Segments(segments);
+        Ok(())
+    }
+
+    /// Takes bytes of the part at hand and returns those that follow it.
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], DownloadError> {
+        let wanted = self.wanted().saturating_sub(self.pending.len());
+        let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
+        self.pending.extend_from_slice(taken);
+        self.received += taken.len() as u64;
+        if taken.len() == wanted {
+            self.advance()?;
+            self.finish_empty()?;
         }
+        Ok(rest)
+    }
+
+    /// Bytes of the part at hand.
+    fn wanted(&self) -> usize {
+        let wanted = match &self.stage {
+            Stage::Length => LENGTH_BYTES as u64,
+            Stage::Manifest { bytes } => (LENGTH_BYTES + bytes) as u64,
+            Stage::Index(index) => index.wanted(),
+            Stage::Segments(segments) => segments.wanted(),
+        };
+        usize::try_from(wanted).unwrap_or(usize::MAX)
     }
 
     /// An index without entries is complete without a byte.
@@ -162,240 +213,41 @@ impl ArtifactWriter {
     }
 
     fn advance(&mut self) -> Result<(), DownloadError> {
+        let files = self.files.as_ref();
         match &mut self.stage {
             Stage::Length => {
                 let bytes = Layout::manifest_bytes(&self.pending)?;
+                if (LENGTH_BYTES + bytes) as u64 > self.reference.size {
+                    // The length is not signed, the size is (row 51).
+                    return Err(DownloadError::hash("the manifest's length"));
+                }
                 self.stage = Stage::Manifest { bytes };
             }
             Stage::Manifest { .. } => {
                 let layout = Layout::read_expected(&self.pending, &self.reference)?;
-                check_bounds(&layout)?;
-                self.stage = Stage::Index(Box::new(layout));
+                self.stage = Stage::Index(IndexWriter::new(layout)?);
             }
-            Stage::Index(layout) => {
-                let start = usize::try_from(layout.index_offset).unwrap_or(usize::MAX);
-                let index = layout.read_index(self.pending.get(start..).unwrap_or_default())?;
-                let path = self.dir.join(START_FILE);
-                write_atomic(self.files.as_ref(), &path, &self.pending, PRIVATE_FILE)
-                    .map_err(|error| DownloadError::storage(&path, &error))?;
-                let segments = Segments::new(layout.manifest.clone(), index);
-                segments.create_empty_files(self.files.as_ref(), &self.dir)?;
+            Stage::Index(index) => {
+                let progress = index.write(files, &self.dir, &self.pending)?;
                 self.pending.clear();
-                self.stage = Stage::Segments(Box::new(segments));
+                if progress == Progress::Whole {
+                    let layout = index.layout.clone();
+                    let segments = Segments::new(files, &self.dir, layout)?;
+                    segments.create_empty_files(files, &self.dir)?;
+                    self.stage = Stage::Segments(segments);
+                }
             }
             Stage::Segments(segments) => {
-                segments.write(self.files.as_ref(), &self.dir, &self.pending)?;
+                segments.write(files, &self.dir, &self.pending)?;
                 self.pending.clear();
             }
         }
         Ok(())
     }
-
-    fn proven_start(&self) -> Option<(Layout, Vec<Vec<IndexEntry>>)> {
-        let bytes = read_start_file(self.files.as_ref(), &self.dir)?;
-        let layout = Layout::read_expected(&bytes, &self.reference).ok()?;
-        check_bounds(&layout).ok()?;
-        let start = usize::try_from(layout.index_offset).ok()?;
-        let index = layout.read_index(bytes.get(start..)?).ok()?;
-        Some((layout, index))
-    }
 }
 
-fn read_start_file(files: &dyn Files, dir: &Path) -> Option<Vec<u8>> {
-    files.read(&dir.join(START_FILE), INDEX_BYTES_MAX).ok()
-}
-
-/// The manifest of an artifact that was fetched before, at least its start.
-#[must_use]
-pub fn read_start(
-    files: &dyn Files,
-    dir: &Path,
-    reference: &ArtifactRef,
-) -> Option<ArtifactManifest> {
-    let layout = Layout::read_expected(&read_start_file(files, dir)?, reference);
-    Some(layout.ok()?.manifest)
-}
-
-fn check_bounds(layout: &Layout) -> Result<(), DownloadError> {
-    let large = |payload: &Payload| u64::from(payload.segment_size) > SEGMENT_BYTES_MAX;
-    if layout.segments_offset > INDEX_BYTES_MAX || layout.manifest.payloads.iter().any(large) {
-        return Err(DownloadError::refused(
-            Reason::Unsupported,
-            "the artifact's segments or their index are larger than this device takes".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-impl Segments {
-    fn new(manifest: ArtifactManifest, index: Vec<Vec<IndexEntry>>) -> Self {
-        let mut segments = Self {
-            manifest,
-            index,
-            payload: 0,
-            segment: 0,
-        };
-        segments.skip_empty_payloads();
-        segments
-    }
-
-    fn is_done(&self) -> bool {
-        self.payload >= self.index.len()
-    }
-
-    fn entry(&self) -> Option<&IndexEntry> {
-        self.index.get(self.payload)?.get(self.segment)
-    }
-
-    fn step(&mut self) {
-        self.segment += 1;
-        self.skip_empty_payloads();
-    }
-
-    fn skip_empty_payloads(&mut self) {
-        while self
-            .index
-            .get(self.payload)
-            .is_some_and(|list| self.segment >= list.len())
-        {
-            self.payload += 1;
-            self.segment = 0;
-        }
-    }
-
-    /// Steps over what is on disk and has its hash; returns how many stored bytes.
-    fn skip_proven(&mut self, files: &dyn Files, dir: &Path) -> u64 {
-        let mut proven = 0;
-        while let Some(entry) = self.entry().copied() {
-            let payload = &self.manifest.payloads[self.payload];
-            let path = payload_path(dir, &self.manifest, self.payload);
-            let start = self.segment as u64 * u64::from(payload.segment_size);
-            let bytes = segment_bytes(payload, self.segment as u64);
-            let content = files.read_at(&path, start, bytes);
-            if content.is_ok_and(|content| sha256(&content) == entry.hash) {
-                proven += u64::from(entry.stored_bytes);
-                self.step();
-            } else {
-                break;
-            }
-        }
-        proven
-    }
-
-    fn create_empty_files(&self, files: &dyn Files, dir: &Path) -> Result<(), DownloadError> {
-        for (number, list) in self.index.iter().enumerate() {
-            if list.is_empty() {
-                write_payload(files, dir, &self.manifest, number, 0, &[])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write(
-        &mut self,
-        files: &dyn Files,
-        dir: &Path,
-        content: &[u8],
-    ) -> Result<(), DownloadError> {
-        let proven = self
-            .entry()
-            .is_some_and(|entry| sha256(content) == entry.hash);
-        if !proven {
-            let name = &self.manifest.payloads[self.payload].target;
-            return Err(DownloadError::hash(&format!(
-                "segment {} of {name}",
-                self.segment
-            )));
-        }
-        let segment_size = self.manifest.payloads[self.payload].segment_size;
-        // Whatever followed is not proven: the file ends with this segment.
-        let start = self.segment as u64 * u64::from(segment_size);
-        write_payload(files, dir, &self.manifest, self.payload, start, content)?;
-        self.step();
-        Ok(())
-    }
-}
-
-/// Where a payload is below an artifact's folder: `scripts/<kind>` for a script,
-/// `payload/<target>` for everything else.
-pub(super) fn payload_path(dir: &Path, manifest: &ArtifactManifest, number: usize) -> PathBuf {
-    dir.join(relative_path(manifest, number))
-}
-
-fn relative_path(manifest: &ArtifactManifest, number: usize) -> PathBuf {
-    let payload = &manifest.payloads[number];
-    let kind = manifest
-        .scripts
-        .iter()
-        .find(|script| usize::from(script.payload) == number);
-    match (payload.kind, kind.map(|script| script.kind)) {
-        (PayloadKind::Script, Some(kind)) => Path::new("scripts").join(ScriptKind::word(kind)),
-        (PayloadKind::Script, None) => Path::new("unused").join(number.to_string()),
-        _ => Path::new("payload").join(&payload.target),
-    }
-}
-
-fn write_payload(
-    files: &dyn Files,
-    dir: &Path,
-    manifest: &ArtifactManifest,
-    number: usize,
-    start: u64,
-    content: &[u8],
-) -> Result<(), DownloadError> {
-    let relative = relative_path(manifest, number);
-    let path = dir.join(&relative);
-    let mode = match manifest.payloads[number].kind {
-        PayloadKind::File => PRIVATE_FILE,
-        PayloadKind::Executable | PayloadKind::Script => PRIVATE_DIR,
-    };
-    create_parents_below(files, dir, &relative)
-        .and_then(|()| files.write_at(&path, start, content, mode))
-        .map_err(|error| DownloadError::storage(&path, &error))
-}
-
-impl Artifact {
-    fn sync(&self, files: &dyn Files) -> Result<(), DownloadError> {
-        let mut folders = vec![self.dir.clone()];
-        // The entry of the artifact's own folder is as much needed as what is in it.
-        folders.extend(self.dir.parent().map(Path::to_path_buf));
-        for number in 0..self.manifest.payloads.len() {
-            let path = payload_path(&self.dir, &self.manifest, number);
-            files
-                .sync(&path)
-                .map_err(|error| DownloadError::storage(&path, &error))?;
-            let above = path
-                .ancestors()
-                .skip(1)
-                .take_while(|folder| *folder != self.dir);
-            folders.extend(above.map(Path::to_path_buf));
-        }
-        folders.sort_unstable();
-        folders.dedup();
-        folders.iter().try_for_each(|folder| {
-            files
-                .sync_dir(folder)
-                .map_err(|error| DownloadError::storage(folder, &error))
-        })
-    }
-}
-
-impl From<BundleError> for DownloadError {
-    fn from(error: BundleError) -> Self {
-        let detail = error.to_string();
-        match error {
-            BundleError::Hash | BundleError::IndexHash | BundleError::Magic => Self::hash(&detail),
-            BundleError::Truncated { .. } | BundleError::Size { .. } => {
-                Self::refused(Reason::LengthMismatch, detail)
-            }
-            BundleError::Encoding { .. } => Self::refused(Reason::Unsupported, detail),
-            // Only a body that is not the signed one announces such a length.
-            BundleError::Manifest(DecodeError::TooLarge { .. }) => Self::hash(&detail),
-            BundleError::Manifest(DecodeError::Version { .. }) => {
-                Self::refused(Reason::Unsupported, detail)
-            }
-            // Signed, but with a path that leads outside, or malformed.
-            BundleError::Manifest(_) => Self::refused(Reason::BadArchive, detail),
-        }
-    }
+/// The signed sizes leave no room for what the file must have.
+pub(super) fn too_short(reference: &ArtifactRef) -> DownloadError {
+    let detail = format!("the artifact has only {} signed bytes", reference.size);
+    DownloadError::refused(Reason::LengthMismatch, detail)
 }
