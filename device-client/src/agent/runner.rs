@@ -293,6 +293,7 @@ impl Agent {
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
+            Told::ScriptRefused { reason, output } => Event::ScriptRefused { reason, output },
             Told::Fetched { artifacts } => {
                 self.storage.artifacts = artifacts;
                 Event::Downloaded {

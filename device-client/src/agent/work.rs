@@ -32,6 +32,7 @@ pub(super) enum Told {
     Fetched { artifacts: Vec<Artifact> },
     NotFetched { reason: Reason, retry: Retry },
     ScriptDone { exit: ScriptExit, output: Vec<u8> },
+    ScriptRefused { reason: Reason, output: Vec<u8> },
 }
 
 /// Messages of a task, marked with its number: late words of a stopped task are ignored.
@@ -112,35 +113,45 @@ pub(super) struct RunScript {
 /// Runs a script, and says what came of it.
 pub(super) async fn run_script(work: RunScript, teller: Teller) {
     let kind = work.run.kind;
-    let (exit, output) = match prepare(&work).await {
-        Err(problem) => (ScriptExit::NotStarted, problem.into_bytes()),
+    let told = match prepare(&work).await {
+        Err(error) => {
+            tracing::warn!(script = kind.word(), code = error.reason.code(), %error, "script not run");
+            Told::ScriptRefused {
+                reason: error.reason,
+                output: error.detail.into_bytes(),
+            }
+        }
         Ok(call) => {
             let result = script::run(&call).await;
-            (result.exit, result.tail)
+            tracing::info!(script = kind.word(), exit = ?result.exit, "script ended");
+            Told::ScriptDone {
+                exit: result.exit,
+                output: result.tail,
+            }
         }
     };
-    tracing::info!(script = kind.word(), ?exit, "script ended");
-    teller.tell(Told::ScriptDone { exit, output }).await;
+    teller.tell(told).await;
 }
 
-/// What has to be true before a script runs; the error is for people.
-async fn prepare(work: &RunScript) -> Result<ScriptCall, String> {
+/// What has to be true before a script runs.
+async fn prepare(work: &RunScript) -> Result<ScriptCall, DownloadError> {
     let kind = work.run.kind;
     let script = work.artifact.manifest.script(kind);
     let (Some(script), Some(mut program)) = (script, work.artifact.script_path(kind)) else {
-        return Err(format!("there is no {} script", kind.word()));
+        let detail = format!("there is no {} script", kind.word());
+        return Err(DownloadError::refused(Reason::BadRelease, detail));
     };
-    create_private_dir(&work.cwd)
-        .map_err(|error| format!("cannot create {}: {error}", work.cwd.display()))?;
+    create_private_dir(&work.cwd).map_err(|error| DownloadError::storage(&work.cwd, &error))?;
     match kind {
         ScriptKind::PreInstall | ScriptKind::Install => {
             let (files, artifact) = (work.files.clone(), work.artifact.clone());
             let rollback = work.rollback.clone();
             let ready = move || prepare_install(files.as_ref(), &artifact, &rollback);
             let ready = tokio::task::spawn_blocking(ready).await;
-            ready
-                .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string())?;
+            // It does not end only when the program does.
+            ready.map_err(|error| {
+                DownloadError::refused(Reason::StorageFailed, error.to_string())
+            })??;
         }
         // The artifact's own scripts cannot have touched this one.
         ScriptKind::Rollback if work.files.exists(&work.rollback) => {
@@ -180,3 +191,7 @@ fn environment(work: &RunScript) -> Vec<(String, String)> {
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()
 }
+
+#[cfg(test)]
+#[path = "work_tests.rs"]
+mod tests;

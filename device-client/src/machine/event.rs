@@ -72,6 +72,13 @@ pub enum Event {
         /// Tail of its output.
         output: Vec<u8>,
     },
+    /// The script asked for was not run: what it needs is not as it must be (row 55).
+    ScriptRefused {
+        /// Why.
+        reason: Reason,
+        /// For people, in the place of its output.
+        output: Vec<u8>,
+    },
     /// A status was acknowledged by the broker; it had this `ended`.
     Acknowledged {
         /// Outcomes the status accounted for.

@@ -236,6 +236,30 @@ impl Machine {
         }
     }
 
+    /// Another run in this pass would find the same; the next pass proves everything again.
+    pub(super) fn script_refused(
+        &mut self,
+        reason: Reason,
+        output: Vec<u8>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        match active.job.stage {
+            Stage::RollingBack { .. } => {
+                self.rollback_done(ScriptExit::NotStarted, output, now, out);
+            }
+            Stage::Script { kind, .. } => {
+                active.output = output;
+                let cause = active.cause(reason, kind, ScriptExit::NotStarted);
+                self.fail_pass(cause, now, out);
+            }
+            _ => {}
+        }
+    }
+
     fn script_failed(
         &mut self,
         kind: ScriptKind,

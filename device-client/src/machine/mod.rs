@@ -155,6 +155,9 @@ impl Machine {
                 self.download_failed(reason, retry, now, out);
             }
             Event::ScriptDone { exit, output } => self.script_done(exit, output, now, out),
+            Event::ScriptRefused { reason, output } => {
+                self.script_refused(reason, output, now, out);
+            }
             Event::Acknowledged { ended } => self.acknowledged(ended),
             Event::Timer => self.timer(now, out),
         }

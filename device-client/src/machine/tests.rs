@@ -29,6 +29,8 @@ struct World {
     plans: Vec<ArtifactPlan>,
     /// How the runs of a script of an artifact end, first to last; then with 0.
     exits: BTreeMap<(u8, ScriptKind), Vec<ScriptExit>>,
+    /// Runs of any script that are refused before they begin.
+    refused: u32,
     fetches_fail: Vec<Retry>,
     fetch_reason: Reason,
     /// Scripts in the order they began.
@@ -113,6 +115,7 @@ impl World {
             verdict: Verdict::Fits,
             plans: vec![plan(&ScriptKind::ALL); artifacts],
             exits: BTreeMap::new(),
+            refused: 0,
             fetches_fail: Vec::new(),
             fetch_reason: Reason::DownloadFailed,
             ran: Vec::new(),
@@ -201,19 +204,7 @@ impl World {
                 })
             }
             Action::Download { .. } => Some(self.fetch()),
-            Action::RunScript(run) => {
-                self.ran.push((run.artifact, run.kind, run.attempt));
-                let exits = self.exits.entry((run.artifact, run.kind)).or_default();
-                let exit = if exits.is_empty() {
-                    ScriptExit::Code(0)
-                } else {
-                    exits.remove(0)
-                };
-                Some(Event::ScriptDone {
-                    exit,
-                    output: b"said".to_vec(),
-                })
-            }
+            Action::RunScript(run) => Some(self.script(run)),
             Action::Subscribe(_) => {
                 self.subscribed += 1;
                 None
@@ -247,6 +238,27 @@ impl World {
             | Action::CancelDownload
             | Action::PublishInfo(_)
             | Action::Cleanup => None,
+        }
+    }
+
+    fn script(&mut self, run: ScriptRun) -> Event {
+        if self.refused > 0 {
+            self.refused -= 1;
+            return Event::ScriptRefused {
+                reason: Reason::HashMismatch,
+                output: b"swapped".to_vec(),
+            };
+        }
+        self.ran.push((run.artifact, run.kind, run.attempt));
+        let exits = self.exits.entry((run.artifact, run.kind)).or_default();
+        let exit = if exits.is_empty() {
+            ScriptExit::Code(0)
+        } else {
+            exits.remove(0)
+        };
+        Event::ScriptDone {
+            exit,
+            output: b"said".to_vec(),
         }
     }
 
@@ -529,6 +541,24 @@ fn what_went_wrong_last_is_the_reason_when_the_deadline_passes_s8() {
         world.tell(Event::Timer);
         assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
     }
+}
+
+#[test]
+fn what_is_not_as_signed_just_before_it_runs_is_proven_again_or_named_in_the_outcome() {
+    // bad-inputs row 55
+    let mut world = World::new(1);
+    world.refused = 1;
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.downloads, 2);
+
+    let mut world = World::new(1);
+    world.refused = u32::MAX;
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.failed(), (Reason::HashMismatch, Rollback::NotNeeded));
+    assert_eq!(world.ran, []);
 }
 
 #[test]
