@@ -32,8 +32,8 @@ pub trait Slot: Sized {
 /// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The format it is written in. While an update runs that an older agent began, it is
-    /// that agent's: the update may bring it back.
+    /// The format it is written in. When an older agent began a job, it is that agent's
+    /// until the next start without a job: its way back may bring that agent back.
     pub format: u8,
     /// Status numbers below this may have been used. Reserved in blocks, so that progress
     /// costs no flash write (W5).

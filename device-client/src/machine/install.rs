@@ -12,7 +12,6 @@ use super::event::{Retry, Verdict};
 use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
 use super::{Machine, Now, backoff_ms};
 use crate::mutant::{Mutant, is_planted};
-use crate::record::{Record, Slot};
 
 /// Exit code of a script that wants to run later (S9).
 const EXIT_LATER: u8 = 75;
@@ -310,10 +309,6 @@ impl Machine {
             attempt: job.attempt,
             result,
         };
-        if matches!(outcome.result, FinalResult::Successful(_)) {
-            // The update is confirmed: an older agent will not come back.
-            self.format = Record::NEWEST;
-        }
         self.work = Work::Idle;
         if is_local {
             self.persist(out);
