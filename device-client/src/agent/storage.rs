@@ -259,13 +259,15 @@ impl Storage {
         let mut inventory = self.inventory.clone();
         for reference in &release.artifacts {
             let dir = self.download_dir(reference.id());
-            let Some(manifest) = read_start(self.files.as_ref(), &dir, reference) else {
+            let manifest = read_start(self.files.as_ref(), &dir, reference);
+            if manifest.is_none() && !self.files.exists(&dir) {
                 continue;
-            };
-            let touched = inventory
-                .installed
-                .iter_mut()
-                .filter(|installed| installed.name == manifest.name);
+            }
+            // What cannot be read any more may have been any of them.
+            let touched = inventory.installed.iter_mut().filter(|installed| {
+                let manifest = manifest.as_ref();
+                manifest.is_none_or(|manifest| manifest.name == installed.name)
+            });
             touched.for_each(|installed| installed.condition = Condition::InDoubt);
         }
         self.replace_inventory(inventory)
@@ -336,3 +338,7 @@ fn content<T>(found: Found<T>) -> Option<T> {
         Found::Nothing | Found::Lost => None,
     }
 }
+
+#[cfg(test)]
+#[path = "storage_tests.rs"]
+mod tests;
