@@ -81,9 +81,8 @@ impl<T: Slot> TwoSlots<T> {
         let mut newest: Option<(u64, T, usize)> = None;
         let mut damaged = 0;
         for (slot, path) in paths.iter().enumerate() {
-            // One byte too many makes the checksum fail.
-            let read = read_optional(files.as_ref(), path, bytes_max as u64 + 1);
-            let bytes = read.map_err(|source| JournalError::File {
+            let bytes = read_durably(files.as_ref(), path, bytes_max);
+            let bytes = bytes.map_err(|source| JournalError::File {
                 path: path.clone(),
                 source,
             })?;
@@ -170,6 +169,16 @@ mod tests {
         const NEWEST: u8 = 1;
 
         fn format(&self) -> u8 {
+/// What a killed program wrote and did not sync is read back like anything else. It is
+/// built upon from now on, so it must not go with the power later.
+fn read_durably(files: &dyn Files, path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+    if files.exists(path) {
+        files.sync(path)?;
+    }
+    // One byte too many makes the checksum fail.
+    read_optional(files, path, bytes_max as u64 + 1)
+}
+
             1
         }
 

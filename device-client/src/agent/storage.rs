@@ -129,6 +129,8 @@ impl Storage {
             made.map_err(StorageError::at(&folder))?;
         }
         let (journal, record) = TwoSlots::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)?;
+        // Names that a killed program gave and did not sync must not go with the power later.
+        files.sync_dir(dir).map_err(StorageError::at(dir))?;
         let (outcomes, ring) = TwoSlots::open(files.clone(), dir, "outcomes", RING_BYTES_MAX)?;
         let inventory = Inventory::load(files.as_ref(), dir)?;
         let read = |name| {
