@@ -317,6 +317,10 @@ impl Agent {
         };
         let (counter, actions) = self.machine.begin_session();
         self.act(actions);
+        if !self.todo.is_empty() {
+            // The number is not durable: another session, with another, once it is.
+            return;
+        }
         self.counter = counter;
         let topic = self
             .topics
