@@ -84,7 +84,7 @@ fn the_new_agent_finishes_the_update_and_keeps_the_journal_readable_for_the_old_
     write_as_old(&state);
 
     fs::write(&boot, "two").unwrap();
-    let _new = start();
+    let mut new = start();
     let begun = gate.with_extension("begun");
     eventually("verify to run under the new agent", || {
         begun.exists().then_some(())
@@ -95,9 +95,14 @@ fn the_new_agent_finishes_the_update_and_keeps_the_journal_readable_for_the_old_
 
     fs::write(&gate, "").unwrap();
     assert_one_outcome(&operator.settled(deployment), "successful");
-    let record = eventually("the journal of the confirmed agent", || {
-        let (_, record) = journal(&state);
-        record.job.is_none().then_some(record)
+    eventually("the journal to forget the update", || {
+        journal(&state).1.job.is_none().then_some(())
     });
-    assert_eq!(record.format, Record::NEWEST);
+    // Only a start with nothing begun proves that the old agent will not come back.
+    assert_eq!(journal(&state).1.format, OLD);
+    new.kill();
+    let _confirmed = start();
+    eventually("the journal of the confirmed agent", || {
+        (journal(&state).1.format == Record::NEWEST).then_some(())
+    });
 }

@@ -151,82 +151,100 @@ impl AgentConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (text, mode) = read(path)?;
         let raw: RawConfig = parse(path, &text)?;
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let refuse = |key: &str, detail: String| TomlError {
-            path: path.to_path_buf(),
-            line: line_of_key(&text, key),
+        let source = Source {
+            path,
+            text: &text,
+            mode,
+        };
+        Ok(Self {
+            server: source.server(&raw)?,
+            host: source.host(raw)?,
+        })
+    }
+}
+
+/// The file that a configuration is read from.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+    mode: u32,
+}
+
+impl Source<'_> {
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("."))
+    }
+
+    fn refuse(&self, key: &str, detail: String) -> ConfigError {
+        ConfigError::Toml(TomlError {
+            path: self.path.to_path_buf(),
+            line: line_of_key(self.text, key),
             detail,
             hint: None,
-        };
-        let token = match (raw.token, raw.token_file) {
+        })
+    }
+
+    fn token(&self, raw: &RawConfig) -> Result<Token, ConfigError> {
+        match (&raw.token, &raw.token_file) {
             (Some(token), None) => {
-                make_private(path, mode)?;
-                token
+                make_private(self.path, self.mode)?;
+                Ok(Token(token.clone()))
             }
-            (None, Some(file)) => read_token(&folder.join(file))?,
-            (Some(_), Some(_)) => {
-                return Err(refuse(
-                    "token_file",
-                    "both token and token_file are set: keep one".into(),
-                )
-                .into());
-            }
-            (None, None) => {
-                return Err(refuse(
-                    "token",
-                    "neither token nor token_file is set: `hoist device add` prints one".into(),
-                )
-                .into());
-            }
-        };
+            (None, Some(file)) => Ok(Token(read_token(&self.folder().join(file))?)),
+            (Some(_), Some(_)) => Err(self.refuse(
+                "token_file",
+                "both token and token_file are set: keep one".into(),
+            )),
+            (None, None) => Err(self.refuse(
+                "token",
+                "neither token nor token_file is set: `hoist device add` prints one".into(),
+            )),
+        }
+    }
+
+    fn server(&self, raw: &RawConfig) -> Result<ServerConfig, ConfigError> {
         let broker = parse_broker(&raw.broker).ok_or_else(|| {
-            refuse(
-                "broker",
-                format!("broker is {:?}, expected mqtt://host:port", raw.broker),
-            )
+            let detail = format!("broker is {:?}, expected mqtt://host:port", raw.broker);
+            self.refuse("broker", detail)
         })?;
         let root_sha256 = parse_sha256(&raw.root_sha256)
-            .ok_or_else(|| refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
-        let keep_alive = match raw.keep_alive {
+            .ok_or_else(|| self.refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
+        let keep_alive = match &raw.keep_alive {
             None => KEEP_ALIVE,
-            Some(text) => parse_keep_alive(&text).ok_or_else(|| {
-                refuse(
-                    "keep_alive",
-                    format!("keep_alive is {text:?}, expected 5s to 18h, like \"10m\""),
-                )
+            Some(text) => parse_keep_alive(text).ok_or_else(|| {
+                let detail = format!("keep_alive is {text:?}, expected 5s to 18h, like \"10m\"");
+                self.refuse("keep_alive", detail)
             })?,
         };
+        Ok(ServerConfig {
+            namespace: raw.namespace.clone().unwrap_or_default(),
+            broker,
+            token: self.token(raw)?,
+            root_sha256,
+            artifacts: raw.artifacts.clone(),
+            keep_alive,
+        })
+    }
+
+    fn host(&self, raw: RawConfig) -> Result<HostConfig, ConfigError> {
         let state_dir = raw.state_dir.unwrap_or_else(|| state_dir_of(&raw.device));
-        let state_dir =
-            std::path::absolute(folder.join(state_dir)).map_err(|source| ConfigError::File {
-                path: path.to_path_buf(),
-                source,
-            })?;
+        let state_dir = std::path::absolute(self.folder().join(state_dir));
+        let state_dir = state_dir.map_err(|source| ConfigError::File {
+            path: self.path.to_path_buf(),
+            source,
+        })?;
         let reboot_command = raw.reboot_command.unwrap_or_else(reboot_command);
         if reboot_command.is_empty() {
-            return Err(refuse(
-                "reboot_command",
-                "reboot_command is empty: name a program and its arguments".into(),
-            )
-            .into());
+            let detail = "reboot_command is empty: name a program and its arguments";
+            return Err(self.refuse("reboot_command", detail.into()));
         }
-        Ok(Self {
-            host: HostConfig {
-                device: raw.device,
-                device_type: raw.device_type,
-                state_dir,
-                attributes: raw.attributes,
-                reboot_command,
-                boot_id_file: raw.boot_id_file.unwrap_or_else(|| BOOT_ID_FILE.into()),
-            },
-            server: ServerConfig {
-                namespace: raw.namespace.unwrap_or_default(),
-                broker,
-                token: Token(token),
-                root_sha256,
-                artifacts: raw.artifacts,
-                keep_alive,
-            },
+        Ok(HostConfig {
+            device: raw.device,
+            device_type: raw.device_type,
+            state_dir,
+            attributes: raw.attributes,
+            reboot_command,
+            boot_id_file: raw.boot_id_file.unwrap_or_else(|| BOOT_ID_FILE.into()),
         })
     }
 }

@@ -159,16 +159,6 @@ impl<T: Slot> TwoSlots<T> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agent::files::SystemFiles;
-    use std::fs;
-
-    impl Slot for u64 {
-        const NEWEST: u8 = 1;
-
-        fn format(&self) -> u8 {
 /// What a killed program wrote and did not sync is read back like anything else. It is
 /// built upon from now on, so it must not go with the power later.
 fn read_durably(files: &dyn Files, path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
@@ -179,6 +169,16 @@ fn read_durably(files: &dyn Files, path: &Path, bytes_max: usize) -> io::Result<
     read_optional(files, path, bytes_max as u64 + 1)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::files::SystemFiles;
+    use std::fs;
+
+    impl Slot for u64 {
+        const NEWEST: u8 = 1;
+
+        fn format(&self) -> u8 {
             1
         }
 

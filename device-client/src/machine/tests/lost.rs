@@ -101,7 +101,7 @@ fn a_lost_ring_is_read_back_and_the_started_deployment_is_finished() {
     let mut begun = World::new(1);
     begun.fetches_fail = vec![Retry::Later];
     begun = begun.online(head(1, vec![notice(3)]));
-    let mut world = lost(begun.record.clone(), Some(3));
+    let mut world = lost(begun.record, Some(3));
     let outcome = Outcome {
         deployment: DeploymentId(2),
         round: Round(0),
