@@ -784,6 +784,8 @@ fn a_journal_keeps_the_format_it_was_begun_in_until_a_start_with_nothing_begun()
         let record = world.record.as_ref().unwrap();
         assert_eq!((record.job.is_none(), record.format), (true, 1));
         // Not by another deployment either: after a way back we run and are not on disk.
+        world.tell(Event::Connected);
+        world.tell(Event::DeviceHead(own_head(2)));
         world.tell(Event::GroupHead(head(2, vec![notice(2)])));
         assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
         assert_eq!(world.record.as_ref().unwrap().format, 1);
