@@ -4,29 +4,22 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HOST, LOCATION, RANGE};
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::exchange::{Address, Response, get};
 use super::{DownloadError, Limits};
 use hoist_protocol::reason::Reason;
 
 /// More are a loop (row 48).
 const REDIRECTS_MAX: usize = 5;
-/// Bytes of a body held by the connection: hyper's own bound is 400 KiB.
-const BUFFER_BYTES_MAX: usize = 32 * 1024;
+const OK: u16 = 200;
+const PARTIAL: u16 = 206;
+const RANGE_NOT_SATISFIABLE: u16 = 416;
 
 /// An answer whose body is being read.
 pub(super) struct Answer {
-    uri: Uri,
-    body: Incoming,
-    /// Closes with the answer.
-    _connection: Connection,
+    address: Address,
+    response: Response,
     limits: Limits,
     /// Bytes before those asked for.
     skip: u64,
@@ -41,16 +34,14 @@ impl Answer {
         limits: Limits,
         range: Range<u64>,
     ) -> Result<Self, DownloadError> {
-        let (uri, response, connection) = follow(url, limits, &range).await?;
-        let (begins, file_bytes) = if response.status() == StatusCode::PARTIAL_CONTENT {
-            content_range(&response, &range)?
-        } else {
-            (0, declared_bytes(&response))
+        let (address, response) = follow(url, limits, &range).await?;
+        let (begins, file_bytes) = match response.status {
+            PARTIAL => content_range(&response, &range)?,
+            _ => (0, response.length),
         };
         Ok(Self {
-            uri,
-            body: response.into_body(),
-            _connection: connection,
+            address,
+            response,
             limits,
             // What is proven is not needed twice.
             skip: range.start - begins,
@@ -59,17 +50,15 @@ impl Answer {
     }
 
     /// The next bytes of the range, or none at the end of the body.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
-        let uri = &self.uri;
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, DownloadError> {
+        let address = &self.address;
         loop {
-            let frame = timeout(self.limits.idle, self.body.frame()).await;
-            let frame = frame
-                .map_err(|_| DownloadError::network(format!("{uri} sends nothing any more")))?;
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = frame
-                .map_err(|error| DownloadError::network(format!("{uri} broke off: {error}")))?;
-            let Ok(mut data) = frame.into_data() else {
-                continue;
+            let data = timeout(self.limits.idle, self.response.next())
+                .await
+                .map_err(|_| DownloadError::network(format!("{address} sends nothing any more")))?
+                .map_err(|error| DownloadError::network(format!("{address} broke off: {error}")))?;
+            let Some(mut data) = data else {
+                return Ok(None);
             };
             let skipped = data
                 .len()
@@ -86,25 +75,19 @@ impl Answer {
     /// artifact's length: it goes away with the portal.
     pub(super) fn judge(&self, error: DownloadError, signed_bytes: u64) -> DownloadError {
         if error.is_wrong_content() && self.file_bytes != Some(signed_bytes) {
-            let detail = format!("{} answers with something else: {error}", self.uri);
+            let detail = format!("{} answers with something else: {error}", self.address);
             return DownloadError::network(detail);
         }
         error
     }
 }
 
-fn declared_bytes(response: &Response<Incoming>) -> Option<u64> {
-    let length = response.headers().get(CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
 /// Where the answer begins, and the bytes of the whole file.
 fn content_range(
-    response: &Response<Incoming>,
+    response: &Response,
     asked: &Range<u64>,
 ) -> Result<(u64, Option<u64>), DownloadError> {
-    let header = response.headers().get(CONTENT_RANGE);
-    let header = header.and_then(|range| range.to_str().ok());
+    let header = response.content_range.as_deref();
     let parts = header
         .and_then(|range| range.strip_prefix("bytes "))
         .and_then(|range| range.split_once('/'));
@@ -120,32 +103,25 @@ fn content_range(
     }
 }
 
-/// Drives the connection; ends with the download.
-struct Connection(tokio::task::JoinHandle<()>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 async fn follow(
     url: &str,
     limits: Limits,
     range: &Range<u64>,
-) -> Result<(Uri, Response<Incoming>, Connection), DownloadError> {
-    let mut uri = parse(url)?;
+) -> Result<(Address, Response), DownloadError> {
+    let mut address = parse(url)?;
     for _ in 0..=REDIRECTS_MAX {
-        let answer = timeout(limits.answer, send(&uri, range)).await;
-        let (response, connection) =
-            answer.map_err(|_| DownloadError::network(format!("{uri} does not answer")))??;
-        match response.status() {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT => return Ok((uri, response, connection)),
-            StatusCode::RANGE_NOT_SATISFIABLE => {
+        let failed = |what: String| DownloadError::network(format!("{address} {what}"));
+        let response = timeout(limits.answer, get(&address, range))
+            .await
+            .map_err(|_| failed("does not answer".into()))?
+            .map_err(|error| failed(format!("cannot be reached: {error}")))?;
+        match response.status {
+            OK | PARTIAL => return Ok((address, response)),
+            RANGE_NOT_SATISFIABLE => {
                 return Err(DownloadError::length(range.start, range.end));
             }
-            status if status.is_redirection() => uri = redirected(&uri, &response)?,
-            status => return Err(DownloadError::network(format!("{uri} answers {status}"))),
+            300..400 => address = redirected(&address, &response)?,
+            status => return Err(failed(format!("answers {status}"))),
         }
     }
     Err(DownloadError::network(format!(
@@ -153,81 +129,29 @@ async fn follow(
     )))
 }
 
-fn parse(url: &str) -> Result<Uri, DownloadError> {
+fn parse(url: &str) -> Result<Address, DownloadError> {
     let refuse = |detail| DownloadError::refused(Reason::DownloadFailed, detail);
-    let uri: Uri = url
-        .parse()
-        .map_err(|error| refuse(format!("{url} is no address: {error}")))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(_)) => Ok(uri),
-        (Some("https"), _) => Err(refuse(format!(
+    let scheme = url.split("://").next().unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err(refuse(format!(
             "{url} needs https, which this version does not speak: use http, every byte is proven by hash"
-        ))),
-        _ => Err(refuse(format!("{url} is not an http address"))),
+        )));
     }
+    Address::parse(url).ok_or_else(|| refuse(format!("{url} is not an http address")))
 }
 
 /// Only the same host: elsewhere may be a portal that answers everything (row 48). Later
 /// may help, when the portal is gone.
-fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, DownloadError> {
-    let location = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|to| to.to_str().ok())
-        .unwrap_or_default();
-    let to = match (
-        location.starts_with('/') && !location.starts_with("//"),
-        from.authority(),
-    ) {
-        (true, Some(authority)) => format!("http://{authority}{location}"),
-        _ => location.to_owned(),
+fn redirected(from: &Address, response: &Response) -> Result<Address, DownloadError> {
+    let location = response.location.as_deref().unwrap_or_default();
+    let to = match location.starts_with('/') && !location.starts_with("//") {
+        true => format!("http://{}{location}", from.authority),
+        false => location.to_owned(),
     };
-    let refuse = || {
+    let same_host = |to: &Address| to.host() == from.host();
+    Address::parse(&to).filter(same_host).ok_or_else(|| {
         DownloadError::network(format!(
             "{from} redirects to {to:?}, which is not http on the same host"
         ))
-    };
-    let uri = parse(&to).map_err(|_| refuse())?;
-    if uri.host() == from.host() {
-        Ok(uri)
-    } else {
-        Err(refuse())
-    }
-}
-
-async fn send(
-    uri: &Uri,
-    range: &Range<u64>,
-) -> Result<(Response<Incoming>, Connection), DownloadError> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        DownloadError::network(format!("{what} {uri}: {error}"))
-    };
-    let host = uri.host().unwrap_or_default();
-    let address = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| failed("cannot reach", &error))?;
-    let (mut sender, driver) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-        .await
-        .map_err(|error| failed("cannot speak with", &error))?;
-    let connection = Connection(tokio::spawn(async move {
-        // Its failure is seen by whoever reads the body.
-        let _ended = driver.await;
-    }));
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let last = range.end.saturating_sub(1);
-    let mut request = Request::get(path).header(RANGE, format!("bytes={}-{last}", range.start));
-    if let Some(authority) = uri.authority() {
-        request = request.header(HOST, authority.as_str());
-    }
-    let request = request
-        .body(Empty::new())
-        .map_err(|error| failed("cannot ask", &error))?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| failed("no answer from", &error))?;
-    Ok((response, connection))
+    })
 }

@@ -20,6 +20,7 @@
 
 mod artifact;
 mod error;
+mod exchange;
 mod http;
 mod segments;
 mod start;
