@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use hoist_protocol::id::{DeviceId, Namespace};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::strict_toml::{TomlError, line_of_key, parse};
+use super::strict_toml::{self, Table, TomlError, line_of_key};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -122,8 +122,22 @@ impl ConfigError {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+const KEYS: [&str; 13] = [
+    "device",
+    "namespace",
+    "broker",
+    "token",
+    "token_file",
+    "root_sha256",
+    "artifacts",
+    "type",
+    "state_dir",
+    "attributes",
+    "reboot_command",
+    "boot_id_file",
+    "keep_alive",
+];
+
 struct RawConfig {
     device: DeviceId,
     namespace: Option<Namespace>,
@@ -132,14 +146,33 @@ struct RawConfig {
     token_file: Option<PathBuf>,
     root_sha256: String,
     artifacts: Option<String>,
-    #[serde(rename = "type", default)]
     device_type: String,
     state_dir: Option<PathBuf>,
-    #[serde(default)]
     attributes: BTreeMap<String, String>,
     reboot_command: Option<Vec<String>>,
     boot_id_file: Option<PathBuf>,
     keep_alive: Option<String>,
+}
+
+impl RawConfig {
+    fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
+        let device = table.parsed("device")?;
+        Ok(Self {
+            device: table.require("device", device)?,
+            namespace: table.parsed("namespace")?,
+            broker: table.required("broker")?,
+            token: table.string("token")?,
+            token_file: table.path("token_file")?,
+            root_sha256: table.required("root_sha256")?,
+            artifacts: table.string("artifacts")?,
+            device_type: table.string("type")?.unwrap_or_default(),
+            state_dir: table.path("state_dir")?,
+            attributes: table.pairs("attributes")?,
+            reboot_command: table.strings("reboot_command")?,
+            boot_id_file: table.path("boot_id_file")?,
+            keep_alive: table.string("keep_alive")?,
+        })
+    }
 }
 
 impl AgentConfig {
@@ -150,7 +183,7 @@ impl AgentConfig {
     /// [`ConfigError`], with file and line where it is about the text.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (text, mode) = read(path)?;
-        let raw: RawConfig = parse(path, &text)?;
+        let raw = strict_toml::read(path, &text, &KEYS, RawConfig::read)?;
         let source = Source {
             path,
             text: &text,

@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::id::{ArtifactId, Name};
-use serde::{Deserialize, Serialize};
 
 use super::files::{Files, PRIVATE_FILE, read_optional, write_atomic};
-use super::strict_toml::{TomlError, parse};
+use super::strict_toml::{self, Table, TomlError, quoted};
 
 /// File name in the state directory.
 pub const INVENTORY_FILE: &str = "inventory.toml";
@@ -42,8 +41,7 @@ pub struct InstalledArtifact {
 }
 
 /// Whether what is installed is known to be whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
     /// Installed and verified, and nothing has touched it since.
     #[default]
@@ -69,37 +67,21 @@ pub enum InventoryError {
     Toml(#[from] TomlError),
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawInventory {
-    format: u8,
-    floor: u64,
-    #[serde(default)]
-    artifact: Vec<RawArtifact>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawArtifact {
-    name: Name,
-    version: String,
-    counter: u64,
-    id: String,
-    provides: Vec<(String, String)>,
-    dir: PathBuf,
-    // Only written when it says something: an agent that does not know it reads the rest.
-    #[serde(default, skip_serializing_if = "is_confirmed")]
-    condition: Condition,
-}
-
-fn is_confirmed(condition: &Condition) -> bool {
-    *condition == Condition::Confirmed
-}
-
 /// Far more than the largest inventory.
 const INVENTORY_BYTES_MAX: u64 = 256 * 1024;
 /// Version of the file's format.
-const FORMAT: u8 = 1;
+const FORMAT: u64 = 1;
+const KEYS: [&str; 3] = ["format", "floor", "artifact"];
+const ARTIFACT_KEYS: [&str; 7] = [
+    "name",
+    "version",
+    "counter",
+    "id",
+    "provides",
+    "dir",
+    "condition",
+];
+const IN_DOUBT: &str = "in-doubt";
 
 impl Inventory {
     /// The installed artifact of a name.
@@ -137,40 +119,30 @@ impl Inventory {
             Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(source) => return Err(InventoryError::File { path, source }),
         };
-        let raw: RawInventory = parse(&path, &text)?;
         let refuse = |detail: String| TomlError {
             path: path.clone(),
             line: 1,
             detail,
             hint: None,
         };
-        if raw.format != FORMAT {
-            return Err(refuse(format!(
-                "format {} is not known, expected {FORMAT}",
-                raw.format
-            ))
-            .into());
-        }
-        let mut inventory = Self {
-            floor: raw.floor,
-            installed: Vec::new(),
+        let read = |table: &mut Table<'_>| {
+            let format = table.number("format", u64::MAX)?;
+            let format = table.require("format", format)?;
+            if format != FORMAT {
+                let detail = format!("format {format} is not known, expected {FORMAT}");
+                return Err(refuse(detail));
+            }
+            let floor = table.number("floor", u64::MAX)?;
+            let mut inventory = Self {
+                floor: table.require("floor", floor)?,
+                installed: Vec::new(),
+            };
+            for mut artifact in table.table_list("artifact", &ARTIFACT_KEYS)? {
+                inventory.put(InstalledArtifact::read(&mut artifact)?);
+            }
+            Ok(inventory)
         };
-        for raw in raw.artifact {
-            let artifact = raw
-                .id
-                .parse()
-                .map_err(|_| refuse(format!("{} is not an artifact id", raw.id)))?;
-            inventory.put(InstalledArtifact {
-                name: raw.name,
-                version: raw.version,
-                counter: raw.counter,
-                artifact,
-                provides: raw.provides,
-                dir: raw.dir,
-                condition: raw.condition,
-            });
-        }
-        Ok(inventory)
+        Ok(strict_toml::read(&path, &text, &KEYS, read)?)
     }
 
     /// Makes this the durable inventory of a state directory.
@@ -179,26 +151,57 @@ impl Inventory {
     /// [`InventoryError::File`]; the old inventory is then still there.
     pub fn store(&self, files: &dyn Files, state_dir: &Path) -> Result<(), InventoryError> {
         let path = state_dir.join(INVENTORY_FILE);
-        let artifact = self.installed.iter().map(|installed| RawArtifact {
-            name: installed.name.clone(),
-            version: installed.version.clone(),
-            counter: installed.counter,
-            id: installed.artifact.to_string(),
-            provides: installed.provides.clone(),
-            dir: installed.dir.clone(),
-            condition: installed.condition,
-        });
-        let raw = RawInventory {
-            format: FORMAT,
-            floor: self.floor,
-            artifact: artifact.collect(),
-        };
+        let mut text = format!("format = {FORMAT}\nfloor = {}\n", self.floor);
+        for installed in &self.installed {
+            text.push_str(&installed.write());
+        }
         let failed = |source| InventoryError::File {
             path: path.clone(),
             source,
         };
-        let text = toml::to_string(&raw).map_err(|error| failed(io::Error::other(error)))?;
         write_atomic(files, &path, text.as_bytes(), PRIVATE_FILE).map_err(failed)
+    }
+}
+
+impl InstalledArtifact {
+    fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
+        let (name, artifact) = (table.parsed("name")?, table.parsed("id")?);
+        let counter = table.number("counter", u64::MAX)?;
+        let condition = match table.string("condition")?.as_deref() {
+            None => Condition::Confirmed,
+            // Whatever it means, it is not that everything is well.
+            Some(_) => Condition::InDoubt,
+        };
+        Ok(Self {
+            name: table.require("name", name)?,
+            version: table.required("version")?,
+            counter: table.require("counter", counter)?,
+            artifact: table.require("id", artifact)?,
+            provides: table.pair_list("provides")?,
+            dir: table.required("dir")?.into(),
+            condition,
+        })
+    }
+
+    fn write(&self) -> String {
+        let pair =
+            |(name, version): &(String, String)| format!("[{}, {}]", quoted(name), quoted(version));
+        let provides: Vec<String> = self.provides.iter().map(pair).collect();
+        // Only written when it says something: an agent that does not know it reads the rest.
+        let condition = match self.condition {
+            Condition::Confirmed => String::new(),
+            Condition::InDoubt => format!("condition = {}\n", quoted(IN_DOUBT)),
+        };
+        format!(
+            "\n[[artifact]]\nname = {}\nversion = {}\ncounter = {}\nid = \"{}\"\n\
+             provides = [{}]\ndir = {}\n{condition}",
+            quoted(self.name.as_str()),
+            quoted(&self.version),
+            self.counter,
+            self.artifact,
+            provides.join(", "),
+            quoted(&self.dir.to_string_lossy()),
+        )
     }
 }
 
@@ -227,6 +230,15 @@ mod tests {
             provides: vec![("app".into(), "1.0.0".into())],
             dir: "/state/download/x".into(),
             condition: Condition::Confirmed,
+        });
+        inventory.put(InstalledArtifact {
+            name: "config".parse().unwrap(),
+            version: "\"2\" \\ beta".into(),
+            counter: u64::MAX,
+            artifact: ArtifactId([8; 16]),
+            provides: Vec::new(),
+            dir: "/state/with space/y".into(),
+            condition: Condition::InDoubt,
         });
         inventory.store(&SystemFiles, dir.path()).unwrap();
         assert_eq!(

@@ -13,63 +13,115 @@ use hoist_protocol::release::{
     ArtifactManifest, Payload, PayloadKind, ReleaseManifest, Script, is_safe_path,
 };
 use hoist_protocol::status::ScriptKind;
-use serde::Deserialize;
 
 use super::pack::hash_file;
 use super::{PackError, PackedArtifact, PackedRelease};
-use crate::agent::strict_toml::{TomlError, line_of_key, parse};
+use crate::agent::strict_toml::{Table, TomlError, line_of_key, read};
 
 /// How long a script may run when `artifact.toml` does not say.
 const SCRIPT_TIMEOUT_S: u32 = 600;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+const RELEASE_KEYS: [&str; 5] = ["name", "version", "counter", "floor", "artifacts"];
+const ARTIFACT_KEYS: [&str; 13] = [
+    "name",
+    "version",
+    "type",
+    "counter",
+    "floor",
+    "device_types",
+    "reboot",
+    "disk_mib",
+    "requires",
+    "depends",
+    "provides",
+    "payload",
+    "scripts",
+];
+const SCRIPT_KEYS: [&str; 3] = ["timeout", "attempts", "idempotent"];
+
 struct RawRelease {
     name: Name,
     version: String,
     counter: u64,
-    #[serde(default)]
     floor: u64,
     artifacts: Vec<Name>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+impl RawRelease {
+    fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
+        let name = table.parsed("name")?;
+        let counter = table.number("counter", u64::MAX)?;
+        let artifacts = table.parsed_list("artifacts")?;
+        Ok(Self {
+            name: table.require("name", name)?,
+            version: table.required("version")?,
+            counter: table.require("counter", counter)?,
+            floor: table.number("floor", u64::MAX)?.unwrap_or_default(),
+            artifacts: table.require("artifacts", artifacts)?,
+        })
+    }
+}
+
 struct RawArtifact {
     name: Name,
     version: String,
-    #[serde(rename = "type", default = "files")]
     artifact_type: String,
     counter: Option<u64>,
     floor: Option<u64>,
-    #[serde(default)]
     device_types: Vec<String>,
-    #[serde(default)]
     reboot: bool,
-    #[serde(default)]
-    disk_mib: u32,
-    #[serde(default)]
+    disk_mib: u64,
     requires: BTreeMap<String, String>,
-    #[serde(default)]
     depends: BTreeMap<String, String>,
-    #[serde(default)]
     provides: BTreeMap<String, String>,
     payload: Vec<String>,
-    #[serde(default)]
     scripts: BTreeMap<String, RawScript>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+impl RawArtifact {
+    fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
+        let name = table.parsed("name")?;
+        let payload = table.strings("payload")?;
+        let mut scripts = BTreeMap::new();
+        for (kind, mut script) in table.tables("scripts", &SCRIPT_KEYS)? {
+            scripts.insert(kind, RawScript::read(&mut script)?);
+        }
+        Ok(Self {
+            name: table.require("name", name)?,
+            version: table.required("version")?,
+            artifact_type: table.string("type")?.unwrap_or_else(|| "files".into()),
+            counter: table.number("counter", u64::MAX)?,
+            floor: table.number("floor", u64::MAX)?,
+            device_types: table.strings("device_types")?.unwrap_or_default(),
+            reboot: table.flag("reboot")?,
+            disk_mib: table
+                .number("disk_mib", u32::MAX.into())?
+                .unwrap_or_default(),
+            requires: table.pairs("requires")?,
+            depends: table.pairs("depends")?,
+            provides: table.pairs("provides")?,
+            payload: table.require("payload", payload)?,
+            scripts,
+        })
+    }
+}
+
+#[derive(Default)]
 struct RawScript {
     timeout: Option<String>,
     attempts: Option<u8>,
-    #[serde(default)]
     idempotent: bool,
 }
 
-fn files() -> String {
-    "files".to_owned()
+impl RawScript {
+    fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
+        let attempts = table.number("attempts", u8::MAX.into())?;
+        Ok(Self {
+            timeout: table.string("timeout")?,
+            attempts: attempts.and_then(|attempts| attempts.try_into().ok()),
+            idempotent: table.flag("idempotent")?,
+        })
+    }
 }
 
 /// Reads and hashes a release directory.
@@ -79,7 +131,10 @@ fn files() -> String {
 pub fn read_release_dir(dir: &Path) -> Result<PackedRelease, PackError> {
     let release_path = dir.join("release.toml");
     let packed = match read_optional(&release_path)? {
-        Some(text) => read_many(dir, &parse(&release_path, &text)?)?,
+        Some(text) => {
+            let release = read(&release_path, &text, &RELEASE_KEYS, RawRelease::read)?;
+            read_many(dir, &release)?
+        }
         None => read_single(dir)?,
     };
     packed.manifest.check().map_err(invalid)?;
@@ -194,7 +249,7 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         payloads: contents.payloads,
         scripts,
         reboot: raw.reboot,
-        disk_need: u64::from(raw.disk_mib) * 1024 * 1024,
+        disk_need: raw.disk_mib * 1024 * 1024,
     };
     if let Some((first, second)) = manifest.colliding_targets() {
         return Err(PackError::Collision {
@@ -315,7 +370,10 @@ impl Contents {
 fn read_artifact_toml(dir: &Path) -> Result<Option<(RawArtifact, String)>, PackError> {
     let path = dir.join("artifact.toml");
     match read_optional(&path)? {
-        Some(text) => Ok(Some((parse(&path, &text)?, text))),
+        Some(text) => {
+            let artifact = read(&path, &text, &ARTIFACT_KEYS, RawArtifact::read)?;
+            Ok(Some((artifact, text)))
+        }
         None => Ok(None),
     }
 }
