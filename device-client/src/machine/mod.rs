@@ -95,12 +95,14 @@ impl Machine {
         };
         let record = setup.record.unwrap_or_default();
         // The outcome is written before the journal forgets the job (S15).
-        let ended =
-            |job: &Job| {
-                setup.ring.outcomes.iter().any(|outcome| {
-                    outcome.deployment == job.deployment && outcome.round >= job.round
-                })
-            };
+        // Acknowledged outcomes were counted, also when the ring that had them is lost.
+        let mut ring = setup.ring;
+        ring.ended = ring.ended.max(record.acked);
+        let ended = |job: &Job| {
+            ring.outcomes.iter().any(|outcome| {
+                outcome.deployment == job.deployment && outcome.round >= job.round
+            })
+        };
         let (work, format) = match record.job {
             Some(job) if !ended(&job) => (Work::Active(Box::new(Active::new(job))), record.format),
             _ => (Work::Idle, Record::NEWEST),
@@ -108,7 +110,7 @@ impl Machine {
         Self {
             device: setup.device,
             boot: setup.boot,
-            ring: setup.ring,
+            ring,
             seq: record.reserved,
             reserved: record.reserved,
             acked: record.acked,

@@ -4,7 +4,7 @@
 
 use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Rollback};
+use hoist_protocol::status::{DeviceStatus, FinalResult, OUTCOMES_MAX, Outcome, Rollback};
 
 use super::Machine;
 use super::action::Action;
@@ -25,16 +25,18 @@ impl Machine {
             return;
         }
         self.own_status_heard = true;
-        if status.ended > self.ring.ended {
+        // What was said last was said without knowing this.
+        self.last = None;
+        if self.has_lost_outcomes(status) {
             // What ended since the loss comes on top of what the ring had before it.
-            let since = std::mem::take(&mut self.ring).outcomes;
+            let since = self.ring.since(self.acked).to_vec();
             self.ring.ended = status.ended;
             self.ring.outcomes.clone_from(&status.outcomes);
             self.acked = status.ended;
-            let fresh = |outcome: &Outcome| !status.outcomes.contains(outcome);
+            let fresh = |outcome: &Outcome| !self.is_over(outcome.deployment, outcome.round);
+            let since: Vec<_> = since.into_iter().filter(fresh).collect();
             since
                 .into_iter()
-                .filter(fresh)
                 .for_each(|outcome| self.ring.push(outcome));
         }
         let running = status.running.filter(|running| {
@@ -50,6 +52,15 @@ impl Machine {
         if self.memory == Memory::New {
             self.remembers(out);
         }
+    }
+
+    /// Whether the status accounts for outcomes that the ring does not have.
+    fn has_lost_outcomes(&self, status: &DeviceStatus) -> bool {
+        let counted = usize::try_from(self.ring.ended).unwrap_or(OUTCOMES_MAX);
+        let unknown = |outcome: &Outcome| !self.is_over(outcome.deployment, outcome.round);
+        status.ended > self.ring.ended
+            || self.ring.outcomes.len() < counted.min(OUTCOMES_MAX)
+            || status.outcomes.iter().any(unknown)
     }
 
     /// The own head came, and no status before it: there is none.

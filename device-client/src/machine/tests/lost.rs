@@ -157,3 +157,38 @@ fn a_lost_manifest_of_a_release_that_has_begun_needs_a_person() {
     assert_eq!(world.failed(), (Reason::StateLost, Rollback::Failed));
     assert_eq!(world.distrusted, 1);
 }
+
+#[test]
+fn what_ends_after_the_ring_was_lost_and_before_the_own_status_came_is_told() {
+    let mut begun = World::new(1);
+    begun.fetches_fail = vec![Retry::Later];
+    begun = begun.online(head(1, vec![notice(3)]));
+    for acked in [0, 1] {
+        let mut record = begun.record.clone().unwrap();
+        record.acked = acked;
+        let first = Outcome {
+            deployment: DeploymentId(2),
+            round: Round(0),
+            attempt: Attempt(1),
+            result: FinalResult::Successful(Success::Installed),
+        };
+        let own = DeviceStatus {
+            // Carried until it is acknowledged.
+            outcomes: if acked == 0 { vec![first] } else { Vec::new() },
+            ..status(900, 1, Some(3))
+        };
+        let mut world = lost(Some(record), Some(3));
+        world.wait();
+        assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+        connect(&mut world, Some(&own), &[3]);
+        let said = world.said.last().unwrap();
+        assert_eq!((said.ended, said.outcomes.len()), (2, 1), "{said:?}");
+        assert_eq!(said.outcomes[0].deployment, DeploymentId(3));
+        assert!(
+            world
+                .said
+                .iter()
+                .all(|said| said.ended > 0 && said.seq > Seq(900))
+        );
+    }
+}
