@@ -17,6 +17,7 @@ use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic
 use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
 use super::journal::{Found, JournalError, TwoSlots};
 use crate::machine::Action;
+use crate::mutant::{Mutant, is_planted};
 use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 
 /// Far more than any of the kept messages.
@@ -128,9 +129,9 @@ impl Storage {
             let made = files.create_dir(&folder);
             made.map_err(StorageError::at(&folder))?;
         }
-        let (journal, record) = TwoSlots::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)?;
         // Names that a killed program gave and did not sync must not go with the power later.
         files.sync_dir(dir).map_err(StorageError::at(dir))?;
+        let (journal, record) = TwoSlots::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)?;
         let (outcomes, ring) = TwoSlots::open(files.clone(), dir, "outcomes", RING_BYTES_MAX)?;
         let inventory = Inventory::load(files.as_ref(), dir)?;
         let read = |name| {
@@ -148,7 +149,9 @@ impl Storage {
         let restored = Restored {
             lost: record == Found::Lost || ring == Found::Lost,
             record: content(record),
-            ring: content(ring).unwrap_or_default(),
+            ring: content(ring)
+                .filter(|_| !is_planted(Mutant::RingNotReadBack))
+                .unwrap_or_default(),
             device_head: device_head.map(|(head, _)| head),
             release: release.as_ref().map(|release| release.id()),
         };
@@ -296,7 +299,7 @@ impl Storage {
         };
         let downloads = self.dir.join("download");
         for name in files.list(&downloads).unwrap_or_default() {
-            if !installed(&name) {
+            if !installed(&name) || is_planted(Mutant::OldPayloadRemoved) {
                 let _left = files.remove_dir(&downloads.join(name));
             }
         }
@@ -330,6 +333,9 @@ pub fn prepare_install(
     let content = files.read(&path, payload.size).map_err(failed(&path))?;
     if sha256(&content) != payload.hash {
         return Err(DownloadError::hash(&payload.target));
+    }
+    if is_planted(Mutant::WayBackNotKept) {
+        return Ok(());
     }
     write_atomic(files, rollback, &content, PRIVATE_DIR).map_err(failed(rollback))
 }

@@ -7,6 +7,7 @@ use super::action::Action;
 use super::install::Done;
 use super::state::{Active, Cause, Stage, Then, Work};
 use super::{Machine, Now};
+use crate::mutant::{Mutant, is_planted};
 use crate::record::Memory;
 
 /// Runs of an idempotent script that power cuts may take: more is no accident.
@@ -52,7 +53,9 @@ impl Machine {
         match active.job.stage {
             Stage::Fetching | Stage::Waiting => self.proceed(Done::Nothing, now, out),
             Stage::Script { kind, run } => self.cut_off(kind, run, now, out),
-            Stage::Rebooting { boot, .. } if boot != current => {
+            Stage::Rebooting { boot, .. }
+                if boot != current || is_planted(Mutant::BootIdIgnored) =>
+            {
                 self.proceed(Done::Reboot, now, out);
             }
             Stage::Rebooting { boot, asked } if asked < REBOOTS_MAX => {
@@ -73,7 +76,9 @@ impl Machine {
             return;
         };
         let plan = active.script(active.job.artifact, kind);
-        if plan.is_some_and(|plan| plan.idempotent) && run < CUT_RUNS_MAX {
+        let again =
+            |plan: super::ScriptPlan| plan.idempotent || is_planted(Mutant::CutOffRunsAgain);
+        if plan.is_some_and(again) && run < CUT_RUNS_MAX {
             self.enter(Stage::Script { kind, run: run + 1 }, out);
             return self.run_script(kind, out);
         }

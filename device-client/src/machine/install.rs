@@ -159,6 +159,9 @@ impl Machine {
                 }
                 Next::Reboot => return self.reboot(boot, 1, now, out),
                 Next::Artifact => {
+                    if is_planted(Mutant::InventoryTooEarly) {
+                        out.push(Action::CommitInventory);
+                    }
                     active.job.artifact += 1;
                     done = Done::Nothing;
                 }
@@ -315,6 +318,9 @@ impl Machine {
             out.push(Action::Applied(outcome.result));
         } else {
             self.ring.push(outcome);
+            if is_planted(Mutant::OutcomeAfterJournal) {
+                self.persist(out);
+            }
             out.push(Action::StoreOutcomes(self.ring.clone()));
             self.persist(out);
             self.report(out);

@@ -10,6 +10,7 @@ use super::admit::{choose, is_valid, until_open_ms};
 use super::event::Verdict;
 use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::{Machine, Now, Starts};
+use crate::mutant::{Mutant, is_planted};
 
 impl Machine {
     pub(super) fn disconnected(&mut self) {
@@ -202,6 +203,9 @@ impl Machine {
         self.work = Work::Active(Box::new(Active::new(job)));
         match verdict {
             Verdict::Fits => {
+                if is_planted(Mutant::ReleaseKeptTooLate) {
+                    self.persist(out);
+                }
                 out.push(Action::KeepRelease(release));
                 self.persist(out);
                 self.report(out);

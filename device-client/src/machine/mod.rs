@@ -23,6 +23,7 @@ use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, RollCall, Seq};
 use hoist_protocol::status::DeviceStatus;
 
+use crate::mutant::{Mutant, is_planted};
 use crate::record::{Memory, Record, Ring, Slot};
 use state::{Active, Link, Work};
 
@@ -94,17 +95,25 @@ impl Machine {
             None => Memory::New,
         };
         let record = setup.record.unwrap_or_default();
-        // The outcome is written before the journal forgets the job (S15).
         // Acknowledged outcomes were counted, also when the ring that had them is lost.
         let mut ring = setup.ring;
         ring.ended = ring.ended.max(record.acked);
+        // The outcome is written before the journal forgets the job (S15).
         let ended = |job: &Job| {
-            ring.outcomes.iter().any(|outcome| {
-                outcome.deployment == job.deployment && outcome.round >= job.round
-            })
+            let mut outcomes = ring.outcomes.iter();
+            !is_planted(Mutant::EndForgotten)
+                && outcomes.any(|outcome| {
+                    outcome.deployment == job.deployment && outcome.round >= job.round
+                })
         };
         let (work, format) = match record.job {
-            Some(job) if !ended(&job) => (Work::Active(Box::new(Active::new(job))), record.format),
+            Some(job) if !ended(&job) => {
+                let format = match is_planted(Mutant::FormatNotKept) {
+                    true => Record::NEWEST,
+                    false => record.format,
+                };
+                (Work::Active(Box::new(Active::new(job))), format)
+            }
             _ => (Work::Idle, Record::NEWEST),
         };
         Self {
@@ -162,6 +171,9 @@ impl Machine {
             }
             Event::Acknowledged { ended } => self.acknowledged(ended),
             Event::Timer => self.timer(now, out),
+        }
+        if is_planted(Mutant::JournalAfterEffect) {
+            out.sort_by_key(|action| matches!(action, Action::Persist(_)));
         }
         std::mem::take(out)
     }

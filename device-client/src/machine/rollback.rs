@@ -10,6 +10,7 @@ use hoist_protocol::status::{
 use super::action::Action;
 use super::state::{Cause, Stage, Then};
 use super::{Machine, Now};
+use crate::mutant::{Mutant, is_planted};
 
 /// Runs of one rollback script (S9): loud and final after that, no loop.
 const ROLLBACK_RUNS_MAX: u8 = 3;
@@ -64,7 +65,7 @@ impl Machine {
             Stage::Rebooting { .. } => true,
             _ => false,
         };
-        if touched {
+        if touched && !is_planted(Mutant::RollbackSkipsFailing) {
             self.roll_back(at, 1, cause, then, out);
         } else {
             self.rolled_back(at, cause, then, now, out);
@@ -108,8 +109,10 @@ impl Machine {
                 self.enter(Stage::Waiting, out);
                 self.wait(now);
             }
-            (Then::GiveUp, Some(earlier)) => self.roll_back(earlier, 1, cause, then, out),
-            (Then::GiveUp, None) => {
+            (Then::GiveUp, Some(earlier)) if !is_planted(Mutant::RollbackSkipsEarlier) => {
+                self.roll_back(earlier, 1, cause, then, out);
+            }
+            (Then::GiveUp, _) => {
                 let begun = self.job().is_some_and(|job| job.attempt.0 > 0);
                 let rollback = if begun {
                     Rollback::Succeeded
@@ -144,7 +147,8 @@ impl Machine {
             return self.rolled_back(at, cause, then, now, out);
         }
         if run < ROLLBACK_RUNS_MAX {
-            return self.roll_back(at, run + 1, cause, then, out);
+            let counted = u8::from(!is_planted(Mutant::RollbackWithoutEnd));
+            return self.roll_back(at, run + counted, cause, then, out);
         }
         active.output = output;
         let kind = ScriptKind::Rollback;
@@ -168,7 +172,7 @@ impl Machine {
         if rollback != Rollback::NotNeeded {
             self.persist(out);
         }
-        if rollback == Rollback::Failed {
+        if rollback == Rollback::Failed && !is_planted(Mutant::DistrustForgotten) {
             out.push(Action::Distrust);
         }
         self.end(

@@ -1,39 +1,37 @@
-//! A disk in memory that keeps only what was synced, and that fails at any operation that
-//! changes it: by a power cut, or by an error that lasts as long as a test says.
+//! A disk in memory that keeps only what was synced. While it forks, every operation that
+//! changes it leaves behind the disks that a power cut in it could have made.
 
-use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoist_device_client::agent::files::Files;
 
-/// Where in an operation the power goes, and what becomes of what was not synced: the two
-/// extremes, because a real disk may have written any of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// Nothing of it is done, and what was not synced is lost.
-    Before,
-    /// Half of a write is done, nothing of any other operation; nothing else is lost.
-    Torn,
-    /// It is done, and lost with everything else that was not synced.
-    Unsynced,
-    /// It is done, and nothing is lost.
-    After,
+use super::content::Content;
+use super::cut::{Cut, Moment};
+use super::tree::Entry;
+use super::trouble::{Touch, Trouble};
+
+/// What a cut leaves behind.
+#[derive(Debug)]
+pub struct Fork {
+    /// Where.
+    pub cut: Cut,
+    /// The disk after it.
+    pub disk: Disk,
 }
 
-impl Moment {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Before, Self::Torn, Self::Unsynced, Self::After];
-}
-
-/// A power cut at a changing operation, counted from 0 since the device was new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// Which operation.
-    pub operation: usize,
-    /// Where in it.
-    pub moment: Moment,
+/// Which cuts a disk leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Forking {
+    /// None.
+    #[default]
+    Off,
+    /// Cuts of power and program.
+    Cuts,
+    /// Those that damage what was synced, too.
+    Damage,
 }
 
 /// The disk.
@@ -42,37 +40,28 @@ pub struct Disk(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    cuts: Vec<Cut>,
+    forking: Forking,
+    forks: Vec<Fork>,
     operations: usize,
-    off: bool,
-    inodes: Vec<Inode>,
-    /// The tree as programs see it, and as it is after a power cut.
-    seen: Tree,
-    durable: Tree,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Inode {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-}
-
-type Tree = BTreeMap<PathBuf, Entry>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    File(usize),
-    Folder,
+    touches: usize,
+    trouble: Option<Trouble>,
+    content: Content,
+    lies: bool,
 }
 
 impl Disk {
-    /// A disk with the empty folder `root`, and these cuts to come.
-    pub fn new(root: &Path, cuts: &[Cut]) -> Self {
-        let tree = Tree::from([(root.to_path_buf(), Entry::Folder)]);
+    /// A disk with the empty folder `root`.
+    pub fn new(root: &Path) -> Self {
+        let mut content = Content::default();
+        content.seen.insert(root, Entry::Folder(0));
+        content.durable = content.seen.clone();
+        Self::of(content, 0)
+    }
+
+    fn of(content: Content, operations: usize) -> Self {
         Self(Mutex::new(State {
-            cuts: cuts.to_vec(),
-            seen: tree.clone(),
-            durable: tree,
+            content,
+            operations,
             ..State::default()
         }))
     }
@@ -86,112 +75,178 @@ impl Disk {
         self.state().operations
     }
 
-    /// Whether the power is off.
-    pub fn is_off(&self) -> bool {
-        self.state().off
+    /// Operations begun so far, reads included.
+    pub fn touches(&self) -> usize {
+        self.state().touches
     }
 
-    /// Switches it on again.
-    pub fn switch_on(&self) {
-        self.state().off = false;
+    /// Begins or stops to leave cuts behind.
+    pub fn set_forking(&self, forking: Forking) {
+        self.state().forking = forking;
     }
 
-    /// Does a changing operation, or lets the power go in it. `half` is what of it can be
-    /// done halfway.
+    /// From now on a sync does nothing and says that it did.
+    pub fn lie(&self) {
+        self.state().lies = true;
+    }
+
+    /// Lets operations fail.
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.state().trouble = trouble;
+    }
+
+    /// Whether operations fail, or will.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.state().trouble
+    }
+
+    /// What the cuts since the last call would have left.
+    pub fn take_forks(&self) -> Vec<Fork> {
+        std::mem::take(&mut self.state().forks)
+    }
+
+    /// A moment outside of the disk in which the power may go.
+    pub fn moment(&self) {
+        let mut state = self.state();
+        let operation = state.operations;
+        state.operations += 1;
+        if state.forking != Forking::Off {
+            let content = state.content.clone();
+            for moment in [Moment::Before, Moment::After, Moment::Killed] {
+                state.fork(operation, moment, &content);
+            }
+            state.damage(operation, &content);
+        }
+    }
+
+    /// Makes everything durable: the system goes down in order.
+    pub fn sync_everything(&self) {
+        self.state().content.keep_everything();
+    }
+
+    /// The power goes, and what was not synced with it.
+    pub fn lose_what_is_not_synced(&self) {
+        self.state().content.lose();
+    }
+
+    /// A file as programs see it, without any trouble.
+    pub fn peek(&self, path: &Path) -> Option<Arc<Vec<u8>>> {
+        let state = self.state();
+        let inode = state.content.file(path).ok()?;
+        Some(state.content.inodes[inode].seen.clone())
+    }
+
+    /// A copy without any trouble.
+    pub fn copy(&self) -> Self {
+        Self::of(self.state().content.clone(), 0)
+    }
+
+    /// A copy that has only what a power cut now would leave.
+    pub fn durable_copy(&self) -> Self {
+        let copy = self.copy();
+        copy.lose_what_is_not_synced();
+        copy
+    }
+
+    /// Hashes everything that what follows depends on.
+    pub fn fingerprint(&self, into: &mut impl Hasher) {
+        let state = self.state();
+        let content = &state.content;
+        for tree in [&content.seen, &content.durable] {
+            for (path, entry) in tree.iter() {
+                path.hash(into);
+                match entry {
+                    Entry::Folder(_) => 0.hash(into),
+                    Entry::File(inode) => {
+                        let inode = &content.inodes[inode];
+                        (&inode.seen, &inode.durable, inode.dirty).hash(into);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does a changing operation. `half` is what of it can be done halfway.
     fn change<T>(
         &self,
-        half: impl FnOnce(&mut State),
-        whole: impl FnOnce(&mut State) -> io::Result<T>,
+        touch: Touch,
+        half: impl Fn(&mut Content),
+        whole: impl FnOnce(&mut Content) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut state = self.state();
-        if state.off {
-            return Err(no_power());
+        let failure = state.touch(touch);
+        if let Some(error) = failure {
+            if touch == Touch::Write && error.kind() == io::ErrorKind::StorageFull {
+                half(&mut state.content);
+            }
+            return Err(error);
         }
         let operation = state.operations;
         state.operations += 1;
-        let mut cuts = state.cuts.iter();
-        let Some(cut) = cuts.find(|cut| cut.operation == operation).copied() else {
-            return whole(&mut state);
-        };
-        match cut.moment {
-            Moment::Before => {}
-            Moment::Torn => half(&mut state),
-            Moment::Unsynced | Moment::After => drop(whole(&mut state)),
+        if state.forking == Forking::Off {
+            return whole(&mut state.content);
         }
-        match cut.moment {
-            Moment::Before | Moment::Unsynced => state.lose_what_is_not_synced(),
-            Moment::Torn | Moment::After => state.sync_everything(),
+        let before = state.content.clone();
+        let result = whole(&mut state.content);
+        let after = state.content.clone();
+        let mut torn = before.clone();
+        half(&mut torn);
+        state.fork(operation, Moment::Before, &before);
+        state.fork(operation, Moment::Torn, &torn);
+        for moment in [
+            Moment::Hollow,
+            Moment::Unsynced,
+            Moment::After,
+            Moment::Killed,
+        ] {
+            state.fork(operation, moment, &after);
         }
-        state.off = true;
-        Err(no_power())
+        state.damage(operation, &after);
+        result
     }
 }
 
 impl State {
-    fn lose_what_is_not_synced(&mut self) {
-        self.seen = self.durable.clone();
-        for inode in &mut self.inodes {
-            inode.seen = inode.durable.clone();
-        }
+    fn touch(&mut self, touch: Touch) -> Option<io::Error> {
+        let number = self.touches;
+        self.touches += 1;
+        self.trouble.as_mut()?.meets(number, touch)
     }
 
-    fn sync_everything(&mut self) {
-        self.durable = self.seen.clone();
-        for inode in &mut self.inodes {
-            inode.durable = inode.seen.clone();
-        }
-    }
-
-    fn file(&self, path: &Path) -> io::Result<usize> {
-        match self.seen.get(path) {
-            Some(Entry::File(inode)) => Ok(*inode),
-            Some(Entry::Folder) => Err(io::ErrorKind::IsADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn require_parent(&self, path: &Path) -> io::Result<()> {
-        let parent = path.parent().and_then(|parent| self.seen.get(parent));
-        match parent {
-            Some(Entry::Folder) => Ok(()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn write(&mut self, path: &Path, offset: u64, content: &[u8], ends: bool) -> io::Result<()> {
-        self.require_parent(path)?;
-        let inode = match self.seen.get(path) {
-            Some(Entry::Folder) => return Err(io::ErrorKind::IsADirectory.into()),
-            Some(Entry::File(inode)) => *inode,
-            None => {
-                self.inodes.push(Inode::default());
-                let inode = self.inodes.len() - 1;
-                self.seen.insert(path.to_path_buf(), Entry::File(inode));
-                inode
+    fn fork(&mut self, operation: usize, moment: Moment, content: &Content) {
+        let mut content = content.clone();
+        match moment {
+            Moment::Before | Moment::Unsynced => content.lose(),
+            Moment::Hollow => content.lose_content(),
+            Moment::Torn | Moment::After | Moment::JournalFlipped | Moment::RingFlipped => {
+                content.keep_everything();
             }
-        };
-        let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let end = offset + content.len();
-        let bytes = &mut self.inodes[inode].seen;
-        if bytes.len() < end {
-            bytes.resize(end, 0);
+            Moment::Killed => {}
         }
-        bytes[offset..end].copy_from_slice(content);
-        if ends {
-            bytes.truncate(end);
+        if let Some(name) = moment.damages() {
+            content.flip(name, operation);
         }
-        Ok(())
+        let disk = Disk::of(content, self.operations);
+        disk.state().lies = self.lies;
+        let cut = Cut { operation, moment };
+        self.forks.push(Fork { cut, disk });
     }
-}
 
-fn is_in(folder: &Path, path: &Path) -> bool {
-    path.parent() == Some(folder)
+    fn damage(&mut self, operation: usize, content: &Content) {
+        if self.forking == Forking::Damage {
+            self.fork(operation, Moment::JournalFlipped, content);
+            self.fork(operation, Moment::RingFlipped, content);
+        }
+    }
 }
 
 impl Files for Disk {
     fn read_at(&self, path: &Path, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let state = self.state();
-        let bytes = &state.inodes[state.file(path)?].seen;
+        let mut state = self.state();
+        if let Some(error) = state.touch(Touch::Read) {
+            return Err(error);
+        }
+        let bytes = &state.content.inodes[state.content.file(path)?].seen;
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = bytes.get(offset..).unwrap_or_default();
         let count = usize::try_from(bytes_max).unwrap_or(usize::MAX);
@@ -199,82 +254,86 @@ impl Files for Disk {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.state().seen.contains_key(path)
+        self.state().content.seen.get(path).is_some()
     }
 
     fn write_at(&self, path: &Path, offset: u64, content: &[u8], _mode: u32) -> io::Result<()> {
         self.change(
-            |state| drop(state.write(path, offset, &content[..content.len() / 2], false)),
-            |state| state.write(path, offset, content, true),
+            Touch::Write,
+            |disk| drop(disk.write(path, offset, &content[..content.len() / 2], false)),
+            |disk| disk.write(path, offset, content, true),
         )
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
-        self.change(
+        let lies = self.state().lies;
+        let touch = self.state().content.touch_of_sync(path);
+        let done = self.change(
+            touch,
             |_| (),
-            |state| {
-                let inode = state.file(path)?;
-                let inode = &mut state.inodes[inode];
-                inode.durable = inode.seen.clone();
+            |disk| {
+                let inode = disk.file(path)?;
+                let inode = &mut disk.inodes[inode];
+                if inode.dirty && !lies {
+                    inode.durable = inode.seen.clone();
+                    inode.dirty = false;
+                }
                 Ok(())
             },
-        )
+        );
+        let mut state = self.state();
+        if let (Err(_), Ok(inode)) = (&done, state.content.file(path)) {
+            state.content.inodes[inode].dirty = false;
+        }
+        done
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let touch = self.state().content.touch_of_sync_dir(path);
         self.change(
+            touch,
             |_| (),
-            |state| {
-                state.durable.retain(|entry, _| !is_in(path, entry));
-                let entries = state.seen.iter().filter(|(entry, _)| is_in(path, entry));
-                let entries: Vec<_> = entries
-                    .map(|(path, entry)| (path.clone(), *entry))
-                    .collect();
-                state.durable.extend(entries);
+            |disk| {
+                disk.durable.take_folder(path, &disk.seen);
                 Ok(())
             },
         )
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        if self.state().seen.get(path) == Some(&Entry::Folder) {
+        if matches!(self.state().content.seen.get(path), Some(Entry::Folder(_))) {
             return Ok(());
         }
         self.change(
+            Touch::Create,
             |_| (),
-            |state| {
-                state.require_parent(path)?;
-                match state.seen.insert(path.to_path_buf(), Entry::Folder) {
-                    None => Ok(()),
-                    Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+            |disk| {
+                disk.require_parent(path)?;
+                if disk.seen.get(path).is_some() {
+                    return Err(io::ErrorKind::NotADirectory.into());
                 }
+                disk.folders += 1;
+                disk.seen.insert(path, Entry::Folder(disk.folders));
+                Ok(())
             },
         )
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change(
+            Touch::Create,
             |_| (),
-            |state| {
-                let inode = state.file(from)?;
-                state.seen.remove(from);
-                state.seen.insert(to.to_path_buf(), Entry::File(inode));
+            |disk| {
+                let inode = disk.file(from)?;
+                disk.seen.remove(from);
+                disk.seen.insert(to, Entry::File(inode));
                 Ok(())
             },
         )
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        if !self.exists(path) {
-            return Ok(());
-        }
-        self.change(
-            |_| (),
-            |state| {
-                state.seen.remove(path);
-                Ok(())
-            },
-        )
+        self.remove_dir(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -282,24 +341,20 @@ impl Files for Disk {
             return Ok(());
         }
         self.change(
-            |_| (),
-            |state| {
-                state.seen.retain(|entry, _| !entry.starts_with(path));
+            Touch::Remove,
+            |disk| disk.seen.remove_half_below(path),
+            |disk| {
+                disk.seen.remove_below(path);
                 Ok(())
             },
         )
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let state = self.state();
-        let entries = state.seen.keys().filter(|entry| is_in(path, entry));
-        let names = entries.filter_map(|entry| entry.file_name());
-        Ok(names
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect())
+        let mut state = self.state();
+        if let Some(error) = state.touch(Touch::Read) {
+            return Err(error);
+        }
+        Ok(state.content.seen.names_in(path))
     }
-}
-
-fn no_power() -> io::Error {
-    io::Error::other("the power is off")
 }

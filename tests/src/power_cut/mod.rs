@@ -1,6 +1,21 @@
-//! The power goes at every durable write of a device, and once more while it recovers:
-//! the real machine and the real slots on a disk that keeps only what was synced.
+//! The power of a device goes at every moment that matters, and once more while it
+//! recovers; its disk refuses at every operation. The real machine, storage and download
+//! writer on a disk in memory that keeps only what was synced.
 
+mod broker;
+mod content;
+mod cut;
+mod device;
 mod disk;
+pub mod explore;
+mod fault;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+mod package;
 pub mod program;
-pub mod rig;
+pub mod scenario;
+mod software;
+pub mod stories;
+mod tree;
+mod trouble;
+mod world;

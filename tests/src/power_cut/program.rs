@@ -1,138 +1,162 @@
-//! The program around the rig: every scenario, every write, every moment, and every
-//! second cut after it.
+//! The program around the stories: every scenario, one line of JSON or a table, and for
+//! what is broken the story and the command that tells it again.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
-use super::rig::{Cut, Fault, Moment, Order, Scenario, Story, run};
+use super::explore::{Depth, Tally, cuts, replay, troubles};
+use super::fault::Fault;
+use super::scenario::Scenario;
+use super::stories::scenarios;
+use super::trouble::Lasts;
 
-/// What is deployed.
-pub const SCENARIOS: [Scenario; 7] = [
-    scenario("one artifact", 1, false, false, None),
-    scenario("one artifact, idempotent", 1, false, true, None),
-    scenario(
-        "two artifacts, the second fails",
-        2,
-        false,
-        false,
-        Some((1, u32::MAX)),
-    ),
-    scenario(
-        "two artifacts, the second fails, idempotent",
-        2,
-        false,
-        true,
-        Some((1, u32::MAX)),
-    ),
-    scenario("reboot", 1, true, false, None),
-    scenario("reboot, then failing", 1, true, false, Some((0, u32::MAX))),
-    scenario("retry, then success", 1, false, false, Some((0, 1))),
-];
-
-const fn scenario(
-    name: &'static str,
-    artifacts: u8,
-    reboot: bool,
-    idempotent: bool,
-    fails: Option<(u8, u32)>,
-) -> Scenario {
-    Scenario {
-        name,
-        artifacts,
-        reboot,
-        idempotent,
-        fails,
-    }
-}
-
-/// Cuts the power of a device at every durable write, and again while it recovers
+/// Cuts the power of a device wherever it hurts, and again while it recovers, and lets its
+/// disk refuse at every operation
 #[derive(Parser)]
 struct Args {
     /// One line of JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Only this scenario
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Only single cuts
+    #[arg(long)]
+    once: bool,
+    /// One case again, with its story: `scenario:op:moment[:op:moment]`
+    #[arg(long, value_name = "CASE")]
+    replay: Option<String>,
+    /// Plants every mistake that is known and says which are seen
+    #[arg(long)]
+    mutants: bool,
 }
 
-/// What all cases came to.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Runs.
-    pub cases: u64,
-    /// Installs that ran twice in an attempt.
-    pub double_installs: u64,
-    /// Devices without an end.
-    pub stuck: u64,
-    /// Outcomes that were lost, doubled or untrue.
-    pub lost_outcomes: u64,
-    /// The first bad case, for people.
-    pub first: Option<String>,
-}
-
-impl Tally {
-    fn add(&mut self, scenario: Scenario, cuts: &[Cut], story: &Story) {
-        self.cases += 1;
-        let Some(fault) = &story.fault else { return };
-        match fault {
-            Fault::DoubleInstall => self.double_installs += 1,
-            Fault::Stuck => self.stuck += 1,
-            Fault::LostOutcome(_) => self.lost_outcomes += 1,
-        }
-        self.first.get_or_insert_with(|| {
-            let log = story.log.join("\n");
-            format!("{log}\n{}, cut at {cuts:?}: {fault:?}", scenario.name)
-        });
-    }
-}
-
-/// Runs a scenario with every first cut, and every second one if `twice`.
-pub fn explore(scenario: Scenario, order: Order, twice: bool, tally: &mut Tally) {
-    let story = run(scenario, order, &[]);
-    tally.add(scenario, &[], &story);
-    for first in cuts(0..story.writes) {
-        let story = run(scenario, order, &[first]);
-        tally.add(scenario, &[first], &story);
-        if twice {
-            for second in cuts(first.operation + 1..story.writes) {
-                let both = [first, second];
-                tally.add(scenario, &both, &run(scenario, order, &both));
-            }
-        }
-    }
-}
-
-fn cuts(writes: std::ops::Range<usize>) -> impl Iterator<Item = Cut> {
-    writes.flat_map(|operation| Moment::ALL.map(|moment| Cut { operation, moment }))
+/// What a scenario came to.
+struct Row {
+    name: &'static str,
+    cuts: Tally,
+    errors: Tally,
+    seconds: f64,
 }
 
 /// Runs the program; 1 when a case went wrong.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let mut tally = Tally::default();
-    for scenario in SCENARIOS {
-        explore(scenario, Order::AsSaid, true, &mut tally);
+    if let Some(case) = &args.replay {
+        return replayed(case);
     }
-    if let Some(first) = &tally.first {
-        eprintln!("{first}");
+    if args.mutants {
+        return mutants(args.json);
     }
-    let Tally {
-        cases,
-        double_installs,
-        stuck,
-        lost_outcomes,
-        ..
-    } = tally;
+    let mut rows = Vec::new();
+    for scenario in chosen(&args) {
+        let row = row(&scenario, &args);
+        if !args.json {
+            println!("{}", row.line());
+        }
+        rows.push(row);
+    }
+    let mut all = Tally::default();
+    let mut errors = 0;
+    for row in &rows {
+        errors += row.errors.cases;
+        all.add(row.cuts.clone());
+        all.add(row.errors.clone());
+    }
     if args.json {
-        let line = serde_json::json!({
-            "cases": cases, "doubleInstalls": double_installs, "stuck": stuck,
-            "lostOutcomes": lost_outcomes,
-        });
-        println!("{line}");
+        println!("{}", json(&all, errors, rows.len()));
     } else {
-        println!(
-            "{cases} cases, {double_installs} double installs, {stuck} stuck, \
-             {lost_outcomes} lost outcomes"
-        );
+        println!("{} cases, {} bad", all.cases, all.bad());
     }
-    ExitCode::from(u8::from(tally.first.is_some()))
+    all.firsts().into_iter().for_each(show);
+    ExitCode::from(u8::from(all.bad() > 0))
+}
+
+fn chosen(args: &Args) -> Vec<Scenario> {
+    let wanted = |scenario: &Scenario| {
+        let name = args.scenario.as_deref();
+        name.is_none_or(|name| name == scenario.name)
+    };
+    scenarios().into_iter().filter(wanted).collect()
+}
+
+fn row(scenario: &Scenario, args: &Args) -> Row {
+    let start = Instant::now();
+    let depth = if args.once { Depth::Once } else { Depth::Twice };
+    let lasts: Vec<_> = Lasts::ALL.iter().map(|(lasts, _)| *lasts).collect();
+    Row {
+        name: scenario.name,
+        cuts: cuts(scenario, depth, u64::MAX),
+        errors: troubles(scenario, &lasts, u64::MAX),
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let Self {
+            name,
+            cuts,
+            errors,
+            seconds,
+        } = self;
+        let bad = cuts.faults.iter().chain(&errors.faults);
+        let bad: Vec<_> = bad
+            .map(|(name, bad)| format!("{} {name}", bad.cases))
+            .collect();
+        let bad = match bad.is_empty() {
+            true => "fine".to_owned(),
+            false => bad.join(", "),
+        };
+        format!(
+            "{name:<24} {:>8} cuts {:>8} lived {:>6} errors {seconds:>6.1} s  {bad}",
+            cuts.cases, cuts.stories, errors.cases
+        )
+    }
+}
+
+fn json(all: &Tally, errors: u64, scenarios: usize) -> serde_json::Value {
+    let mut line = serde_json::json!({
+        "cases": all.cases, "stories": all.stories, "errors": errors, "scenarios": scenarios,
+    });
+    for name in Fault::NAMES {
+        line[name] = all.count(name).into();
+    }
+    line
+}
+
+/// A bad case: `fault`, a new line, and what `--replay` takes.
+fn show(first: &str) {
+    let case = first.lines().last().unwrap_or_default();
+    if let Ok((log, _)) = replay(case) {
+        log.iter().for_each(|line| eprintln!("{line}"));
+    }
+    eprintln!("{first}");
+    eprintln!("again: cargo run --release -p hoist-tests --bin power_cut -- --replay {case}");
+}
+
+fn replayed(case: &str) -> ExitCode {
+    match replay(case) {
+        Ok((log, fault)) => {
+            log.iter().for_each(|line| println!("{line}"));
+            ExitCode::from(u8::from(fault.is_some()))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(feature = "mutants")]
+fn mutants(json: bool) -> ExitCode {
+    super::mutants::main(json)
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutants(_json: bool) -> ExitCode {
+    eprintln!("error: mistakes can be planted only with `--features mutants`");
+    ExitCode::from(2)
 }

@@ -1,0 +1,176 @@
+//! Fetches as the agent does, from a server that is a slice of bytes: the real writer
+//! proves and keeps what comes.
+
+use std::sync::Arc;
+
+use hoist_device_client::agent::download::{self, Artifact, ArtifactWriter, DownloadError};
+use hoist_device_client::agent::files::Files;
+use hoist_device_client::agent::inventory::Inventory;
+use hoist_device_client::agent::preflight::{self, Downgrade, Refusal};
+use hoist_device_client::machine::{ArtifactPlan, Event, Retry, ScriptPlan, Verdict};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
+use hoist_protocol::status::ScriptKind;
+
+use super::{Device, collect};
+use crate::power_cut::fault::Fault;
+
+/// Less than a segment, so that none comes in one piece.
+const CHUNK_BYTES: usize = 50;
+
+impl Device<'_, '_> {
+    pub(super) fn download(&mut self, allow_downgrade: bool) {
+        self.told.clear();
+        let Some(release) = self.storage.release.clone() else {
+            self.told.push_back(Event::DownloadFailed {
+                reason: Reason::StateLost,
+                retry: Retry::Useless,
+            });
+            return;
+        };
+        let mut artifacts = Vec::new();
+        for reference in &release.artifacts {
+            match self.fetch(*reference) {
+                Ok(artifact) => artifacts.push(artifact),
+                Err(error) => {
+                    self.world.note(|| format!("download failed: {error}"));
+                    let retry = match error.retry {
+                        download::Retry::Later => Retry::Later,
+                        download::Retry::Useless => Retry::Useless,
+                    };
+                    self.told.push_back(Event::DownloadFailed {
+                        reason: error.reason,
+                        retry,
+                    });
+                    return;
+                }
+            }
+        }
+        let downgrade = Downgrade::from(allow_downgrade);
+        let verdict = check_artifacts(&release, &artifacts, &self.storage.inventory, downgrade);
+        let plans: Arc<[ArtifactPlan]> = artifacts.iter().map(plan).collect();
+        self.storage.artifacts = artifacts;
+        self.told.push_back(Event::DownloadProgress(50));
+        self.told.push_back(Event::Downloaded { plans, verdict });
+    }
+
+    /// What the agent's own `fetch` does around its writer.
+    fn fetch(&mut self, reference: ArtifactRef) -> Result<Artifact, DownloadError> {
+        let dir = self.storage.download_dir(reference.id());
+        let files: Arc<dyn Files> = self.world.disk.clone();
+        let opened = ArtifactWriter::open(files.clone(), &dir, reference);
+        collect(self.world, self.forks);
+        let mut writer = opened?;
+        if !writer.is_complete() {
+            self.need_network(&writer);
+            if let Err(error) = self.receive(&mut writer, reference) {
+                if error.reason != Reason::HashMismatch {
+                    return Err(error);
+                }
+                writer.reset()?;
+                self.receive(&mut writer, reference)?;
+            }
+        }
+        let result = writer.finish();
+        if result
+            .as_ref()
+            .is_err_and(|error| error.reason == Reason::HashMismatch)
+            && let Err(error) = files.remove_dir(&dir)
+        {
+            self.world
+                .note(|| format!("cannot remove {dir:?}: {error}"));
+        }
+        collect(self.world, self.forks);
+        result
+    }
+
+    /// What was begun is finished without the network.
+    fn need_network(&mut self, writer: &ArtifactWriter) {
+        let begun = self.machine.job().is_some_and(|job| job.attempt.0 > 0);
+        if begun && self.world.disk.trouble().is_none() {
+            let what = format!("bytes from {} on must be fetched again", writer.offset());
+            self.world.blame(Fault::WayBackLost(what));
+        }
+    }
+
+    fn receive(
+        &mut self,
+        writer: &mut ArtifactWriter,
+        reference: ArtifactRef,
+    ) -> Result<(), DownloadError> {
+        let packages = self.world.scenario.packages.iter();
+        let mut artifacts = packages.flat_map(|package| &package.artifacts);
+        let artifact = artifacts.find(|artifact| artifact.reference == reference);
+        let Some(artifact) = artifact.cloned() else {
+            return Ok(());
+        };
+        let offset = usize::try_from(writer.offset()).unwrap_or(usize::MAX);
+        let mut rest = artifact.bytes.get(offset..).unwrap_or_default();
+        let luck = &mut self.world.broker.luck;
+        let breaks_off = luck.downloads_cut > 0;
+        if breaks_off {
+            luck.downloads_cut -= 1;
+            rest = &rest[..rest.len() / 2];
+        }
+        // One byte even for what is complete but for its empty end.
+        let pushed = rest
+            .chunks(CHUNK_BYTES)
+            .try_for_each(|chunk| writer.push(chunk));
+        collect(self.world, self.forks);
+        pushed?;
+        match breaks_off {
+            true => Err(DownloadError {
+                reason: Reason::DownloadFailed,
+                retry: download::Retry::Later,
+                detail: "the server is gone".into(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What can be said of a release before anything of it is fetched.
+pub(super) fn check_release(
+    release: &ReleaseManifest,
+    inventory: &Inventory,
+    allow_downgrade: bool,
+) -> Verdict {
+    let downgrade = Downgrade::from(allow_downgrade);
+    let is_there = |artifact: &ArtifactRef| inventory.has(artifact.id());
+    match preflight::counters(release, &[], inventory, downgrade) {
+        Err(refusal) => Verdict::Refused(refusal.reason),
+        Ok(()) if release.artifacts.iter().all(is_there) => Verdict::Already,
+        Ok(()) => Verdict::Fits,
+    }
+}
+
+fn check_artifacts(
+    release: &ReleaseManifest,
+    artifacts: &[Artifact],
+    inventory: &Inventory,
+    downgrade: Downgrade,
+) -> Verdict {
+    let manifests: Vec<ArtifactManifest> = artifacts
+        .iter()
+        .map(|artifact| artifact.manifest.clone())
+        .collect();
+    let checked: Result<(), Refusal> =
+        preflight::counters(release, &manifests, inventory, downgrade)
+            .and_then(|()| preflight::dependencies(&manifests, inventory));
+    match checked {
+        Ok(()) => Verdict::Fits,
+        Err(refusal) => Verdict::Refused(refusal.reason),
+    }
+}
+
+fn plan(artifact: &Artifact) -> ArtifactPlan {
+    ArtifactPlan {
+        scripts: ScriptKind::ALL.map(|kind| {
+            artifact.manifest.script(kind).map(|script| ScriptPlan {
+                attempts: script.attempts,
+                idempotent: script.idempotent,
+            })
+        }),
+        reboot: artifact.manifest.reboot,
+    }
+}

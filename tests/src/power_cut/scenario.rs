@@ -1,0 +1,208 @@
+//! What happens to a device beside the cuts: what it is told to install, and how scripts,
+//! reboots, downloads and messages fare.
+
+use std::ops::Range;
+
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Rollback, ScriptKind};
+
+use super::package::{Package, Part};
+pub use super::trouble::Lasts;
+
+/// One story, as it goes without cuts.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// Releases.
+    pub packages: Vec<Package>,
+    /// What is to be installed, one after another.
+    pub orders: Vec<Order>,
+    /// Scripts that do not end with 0.
+    pub exits: Vec<Exits>,
+    /// What comes of a reboot that is asked for.
+    pub reboots: Reboots,
+    /// What goes wrong on the network.
+    pub luck: Luck,
+    /// What the device came with.
+    pub came_with: Vec<(&'static str, u8)>,
+    /// Whether a cut may damage what was synced.
+    pub damage: bool,
+    /// What is wrong with the device itself: what must be seen.
+    pub flaw: Option<Flaw>,
+}
+
+/// One deployment in one round, or something a person at the device wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// Deployment and round; `None` for a person's.
+    pub notice: Option<(u32, u32)>,
+    /// Which of the packages.
+    pub package: usize,
+    /// Attempts.
+    pub attempts: u32,
+    /// How it ends without cuts.
+    pub expect: Expect,
+}
+
+/// How an order ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Installed now.
+    Installed,
+    /// It was there.
+    Already,
+    /// Not.
+    Failed(Reason, Rollback),
+}
+
+/// Runs of a script that end otherwise, counted from 0 in an order.
+#[derive(Debug, Clone)]
+pub struct Exits {
+    /// In which order.
+    pub order: usize,
+    /// Of which artifact.
+    pub artifact: u8,
+    /// Which script.
+    pub kind: ScriptKind,
+    /// Which runs.
+    pub runs: Range<u32>,
+    /// How they end.
+    pub exit: u8,
+}
+
+/// What comes of a reboot that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reboots {
+    /// It comes.
+    Come,
+    /// It comes, and another right after it.
+    ComeTwice,
+    /// It never comes.
+    NeverCome,
+}
+
+/// What still goes wrong on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Luck {
+    /// Statuses with outcomes that never arrive.
+    pub statuses_lost: u32,
+    /// Statuses with outcomes whose acknowledgment never arrives.
+    pub acks_lost: u32,
+    /// Downloads that break off in the middle.
+    pub downloads_cut: u32,
+    /// Outcomes are acknowledged and not heard: a [`Flaw`].
+    pub swallows: bool,
+}
+
+/// What no real device or broker may do, and this program must see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// A sync does nothing.
+    LyingDisk,
+    /// Acknowledged statuses are not heard.
+    SwallowedOutcomes,
+    /// Timers never wake the device.
+    DeafTimers,
+    /// Rollback scripts do nothing and say that they did.
+    EmptyRollback,
+}
+
+/// The artifact that is the agent itself; before version 2 it knows only format 1.
+pub const AGENT_NAME: &str = "agent";
+
+/// A story of one deployment.
+pub fn one(name: &'static str, parts: &[Part], expect: Expect) -> Scenario {
+    Scenario {
+        name,
+        packages: vec![Package::new(1, parts)],
+        orders: vec![Order {
+            notice: Some((1, 0)),
+            package: 0,
+            attempts: 3,
+            expect,
+        }],
+        exits: Vec::new(),
+        reboots: Reboots::Come,
+        luck: Luck::default(),
+        came_with: Vec::new(),
+        damage: false,
+        flaw: None,
+    }
+}
+
+impl Scenario {
+    /// A further deployment.
+    pub fn then(mut self, counter: u64, parts: &[Part], expect: Expect) -> Self {
+        self.packages.push(Package::new(counter, parts));
+        let number = u32::try_from(self.orders.len() + 1).unwrap_or(u32::MAX);
+        self.orders.push(Order {
+            notice: Some((number, 0)),
+            package: self.packages.len() - 1,
+            attempts: 3,
+            expect,
+        });
+        self
+    }
+
+    /// The last deployment again, in a higher round.
+    pub fn retried(mut self, expect: Expect) -> Self {
+        if let Some(last) = self.orders.last().copied() {
+            self.orders.push(Order {
+                notice: last
+                    .notice
+                    .map(|(deployment, round)| (deployment, round + 1)),
+                expect,
+                ..last
+            });
+        }
+        self
+    }
+
+    /// The last order is a person's at the device.
+    pub fn by_hand(mut self) -> Self {
+        if let Some(last) = self.orders.last_mut() {
+            last.notice = None;
+            last.attempts = 1;
+        }
+        self
+    }
+
+    /// Runs of a script of the last order end otherwise.
+    pub fn exit(mut self, artifact: u8, kind: ScriptKind, runs: Range<u32>, exit: u8) -> Self {
+        self.exits.push(Exits {
+            order: self.orders.len() - 1,
+            artifact,
+            kind,
+            runs,
+            exit,
+        });
+        self
+    }
+
+    /// What comes of reboots.
+    pub fn reboots(self, reboots: Reboots) -> Self {
+        Self { reboots, ..self }
+    }
+
+    /// What goes wrong on the network.
+    pub fn luck(self, luck: Luck) -> Self {
+        Self { luck, ..self }
+    }
+
+    /// Cuts may damage what was synced.
+    pub fn damage(self) -> Self {
+        Self {
+            damage: true,
+            ..self
+        }
+    }
+
+    /// What the device came with.
+    pub fn came_with(self, parts: &[(&'static str, u8)]) -> Self {
+        Self {
+            came_with: parts.to_vec(),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Every story: what a device is told, and what goes wrong beside the cuts.
+
+use std::ops::Range;
+
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Rollback, ScriptKind};
+
+use super::package::{Part, Reboot};
+use super::scenario::{AGENT_NAME, Expect, Luck, Reboots, Scenario, one};
+
+const ALL: &[ScriptKind] = &[
+    ScriptKind::PreInstall,
+    ScriptKind::PostInstall,
+    ScriptKind::Verify,
+];
+const VERIFY: &[ScriptKind] = &[ScriptKind::Verify];
+const ALWAYS: Range<u32> = 0..u32::MAX;
+
+const APP: Part = Part {
+    name: "app",
+    version: 1,
+    scripts: VERIFY,
+    idempotent: false,
+    runs: 1,
+    reboot: Reboot::None,
+    depends: None,
+};
+const CONFIG: Part = Part {
+    name: "config",
+    ..APP
+};
+const SYSTEM: Part = Part {
+    name: "system",
+    reboot: Reboot::Switches,
+    ..APP
+};
+const AGENT: Part = Part {
+    name: AGENT_NAME,
+    version: 2,
+    reboot: Reboot::Restarts,
+    ..APP
+};
+
+const fn version(part: Part, version: u8) -> Part {
+    Part { version, ..part }
+}
+
+const FAILED: Expect = Expect::Failed(Reason::ScriptFailed, Rollback::Succeeded);
+const NO_WAY_BACK: Expect = Expect::Failed(Reason::RollbackFailed, Rollback::Failed);
+
+/// Every story.
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all = installs();
+    all.extend(ways_back());
+    all.extend(reboots());
+    all.extend(sequences());
+    all.extend(memories());
+    all
+}
+
+/// The story of a name.
+pub fn find(name: &str) -> Option<Scenario> {
+    scenarios().into_iter().find(|story| story.name == name)
+}
+
+fn installs() -> Vec<Scenario> {
+    let every = Part {
+        scripts: ALL,
+        ..APP
+    };
+    let idempotent = Part {
+        idempotent: true,
+        runs: 2,
+        ..every
+    };
+    let bare = Part {
+        scripts: &[],
+        ..APP
+    };
+    let later = ScriptKind::PreInstall;
+    let needy = Part {
+        depends: Some("missing"),
+        ..APP
+    };
+    let no = Expect::Failed(Reason::MissingDependency, Rollback::NotNeeded);
+    let luck = Luck {
+        downloads_cut: 2,
+        ..Luck::default()
+    };
+    vec![
+        one("one-artifact", &[every], Expect::Installed),
+        one("idempotent", &[idempotent], Expect::Installed).exit(0, ScriptKind::Install, 0..1, 1),
+        one("no-verify", &[bare], Expect::Installed),
+        one("later", &[every], Expect::Installed)
+            .exit(0, later, 0..1, 75)
+            .exit(0, ScriptKind::Install, 0..1, 75),
+        one("refused", &[needy], no),
+        one("broken-download", &[APP], Expect::Installed).luck(luck),
+        one("by-hand", &[APP], Expect::Installed).by_hand(),
+        one("by-hand-failing", &[APP], FAILED)
+            .by_hand()
+            .exit(0, ScriptKind::Verify, ALWAYS, 1)
+            .then(2, &[version(APP, 2)], Expect::Installed),
+    ]
+}
+
+fn ways_back() -> Vec<Scenario> {
+    let verify = ScriptKind::Verify;
+    let rollback = ScriptKind::Rollback;
+    vec![
+        one("second-artifact-fails", &[APP, CONFIG], FAILED).exit(1, verify, ALWAYS, 1),
+        one("retry-then-success", &[APP], Expect::Installed).exit(0, verify, 0..1, 1),
+        one("rollback-fails-once", &[APP], FAILED)
+            .exit(0, verify, ALWAYS, 1)
+            .exit(0, rollback, 0..1, 1),
+        one("rollback-fails", &[APP], Expect::Installed)
+            .then(2, &[version(APP, 2)], NO_WAY_BACK)
+            .exit(0, verify, ALWAYS, 1)
+            .exit(0, rollback, ALWAYS, 1),
+    ]
+}
+
+fn reboots() -> Vec<Scenario> {
+    let verify = ScriptKind::Verify;
+    let blind = Part {
+        scripts: &[],
+        ..SYSTEM
+    };
+    let never = Expect::Failed(Reason::RebootFailed, Rollback::Succeeded);
+    vec![
+        one("reboot", &[SYSTEM], Expect::Installed),
+        one("reboot-twice", &[blind], Expect::Installed).reboots(Reboots::ComeTwice),
+        one("reboot-then-failing", &[SYSTEM], FAILED).exit(0, verify, ALWAYS, 1),
+        one("reboot-that-never-comes", &[blind], never).reboots(Reboots::NeverCome),
+        one("agent-update", &[AGENT], Expect::Installed).came_with(&[(AGENT_NAME, 1)]),
+        one("agent-update-failing", &[AGENT], FAILED)
+            .came_with(&[(AGENT_NAME, 1)])
+            .exit(0, verify, ALWAYS, 1)
+            .then(2, &[APP], Expect::Installed),
+    ]
+}
+
+fn sequences() -> Vec<Scenario> {
+    let verify = ScriptKind::Verify;
+    let newer = version(APP, 2);
+    let acks = Luck {
+        acks_lost: 2,
+        ..Luck::default()
+    };
+    let statuses = Luck {
+        statuses_lost: 2,
+        ..Luck::default()
+    };
+    vec![
+        one("two-deployments", &[APP], Expect::Installed).then(
+            2,
+            &[newer, CONFIG],
+            Expect::Installed,
+        ),
+        one("update-fails", &[APP], Expect::Installed)
+            .then(2, &[newer], FAILED)
+            .exit(0, verify, ALWAYS, 1),
+        one("already", &[APP], Expect::Installed).then(1, &[APP], Expect::Already),
+        one("failed-then-retried", &[APP], FAILED)
+            .exit(0, verify, ALWAYS, 1)
+            .retried(Expect::Installed),
+        one("lost-acknowledgments", &[APP], FAILED)
+            .exit(0, verify, ALWAYS, 1)
+            .luck(acks),
+        one("lost-statuses", &[APP], Expect::Installed)
+            .then(2, &[newer], Expect::Installed)
+            .luck(statuses),
+    ]
+}
+
+fn memories() -> Vec<Scenario> {
+    let verify = ScriptKind::Verify;
+    vec![
+        one("memory-lost", &[APP], Expect::Installed)
+            .then(2, &[version(APP, 2)], Expect::Installed)
+            .damage(),
+        one("memory-lost-failing", &[APP, CONFIG], FAILED)
+            .exit(1, verify, ALWAYS, 1)
+            .then(2, &[version(APP, 2)], Expect::Installed)
+            .damage(),
+    ]
+}

@@ -1,0 +1,290 @@
+//! A device without power, and everything around it: what a story goes on from.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use hoist_device_client::agent::inventory::{Condition, Inventory};
+use hoist_device_client::record::{Ring, Slot};
+use hoist_protocol::admission::Audience;
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy};
+use hoist_protocol::id::{DeploymentId, Generation, RollCall, Round};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{FinalResult, Rollback};
+
+use super::broker::Broker;
+use super::disk::Disk;
+use super::fault::Fault;
+use super::package::Package;
+use super::scenario::{AGENT_NAME, Expect, Flaw, Order, Scenario};
+use super::software::{Software, State};
+
+/// The state directory.
+pub const DIR: &str = "/state";
+const START_MS: u64 = 1_000_000_000;
+
+/// Everything but the running program.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// What is to happen.
+    pub scenario: Arc<Scenario>,
+    /// The device's disk.
+    pub disk: Arc<Disk>,
+    /// What its scripts did.
+    pub software: Software,
+    /// What was heard of it.
+    pub broker: Broker,
+    /// Which order is given.
+    pub order: usize,
+    /// How often the person of the order asked.
+    pub asks: u32,
+    /// What the person was told.
+    pub answer: Option<FinalResult>,
+    /// Time, Unix ms.
+    pub now_ms: u64,
+    /// The running boot, and the boot that the software knows of.
+    pub boot: u64,
+    pub known_boot: u64,
+    /// What must be read back, encoded.
+    pub journal: Kept<Option<Vec<u8>>>,
+    pub ring: Kept<Vec<u8>>,
+    /// Whether a cut damaged what was synced.
+    pub damaged: bool,
+    /// When somebody began to look after a disk that refuses.
+    pub trouble_since_ms: Option<u64>,
+    /// How every order ended.
+    pub results: Vec<FinalResult>,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+    /// What happened, for people; only when somebody reads it.
+    pub log: Option<Vec<String>>,
+}
+
+/// What was written last, and what may have been written since.
+#[derive(Debug, Clone)]
+pub struct Kept<T>(Vec<T>);
+
+impl<T: PartialEq> Kept<T> {
+    /// Begins to write something.
+    pub fn begin(&mut self, content: T) {
+        self.0.retain(|other| *other != content);
+        self.0.push(content);
+    }
+
+    /// What was begun last is said to be durable.
+    pub fn is_durable(&mut self) {
+        self.0.drain(..self.0.len().saturating_sub(1));
+    }
+
+    /// Whether this may be read back.
+    pub fn may_be(&self, content: &T) -> bool {
+        self.0.contains(content)
+    }
+}
+
+impl World {
+    /// A new device.
+    pub fn new(scenario: Arc<Scenario>) -> Self {
+        let disk = Disk::new(Path::new(DIR));
+        if scenario.flaw == Some(Flaw::LyingDisk) {
+            disk.lie();
+        }
+        let mut luck = scenario.luck;
+        luck.swallows = scenario.flaw == Some(Flaw::SwallowedOutcomes);
+        Self {
+            disk: Arc::new(disk),
+            software: Software::with(&scenario.came_with),
+            broker: Broker::new(luck),
+            order: 0,
+            asks: 0,
+            answer: None,
+            now_ms: START_MS,
+            boot: 1,
+            known_boot: 1,
+            journal: Kept(vec![None]),
+            ring: Kept(vec![Ring::default().encode()]),
+            damaged: false,
+            trouble_since_ms: None,
+            results: Vec::new(),
+            fault: None,
+            log: None,
+            scenario,
+        }
+    }
+
+    /// Writes down what happened, if somebody reads it.
+    pub fn note(&mut self, what: impl FnOnce() -> String) {
+        let operations = self.disk.operations();
+        let now_ms = self.now_ms - START_MS;
+        if let Some(log) = &mut self.log {
+            log.push(format!("{operations:>4} {now_ms:>8} ms  {}", what()));
+        }
+    }
+
+    /// Keeps the first fault.
+    pub fn blame(&mut self, fault: Fault) {
+        self.note(|| format!("FAULT {fault}"));
+        self.fault.get_or_insert(fault);
+    }
+
+    /// The order at hand.
+    pub fn order(&self) -> Option<Order> {
+        self.scenario.orders.get(self.order).copied()
+    }
+
+    /// What the order at hand installs.
+    pub fn package(&self) -> Option<&Package> {
+        self.scenario.packages.get(self.order()?.package)
+    }
+
+    /// The outcome of the order at hand, once it is known outside of the device.
+    pub fn result(&self) -> Option<FinalResult> {
+        match self.order()?.notice {
+            None => self.answer.clone(),
+            Some(key) => self
+                .broker
+                .outcome(key)
+                .map(|outcome| outcome.result.clone()),
+        }
+    }
+
+    /// The next order is given.
+    pub fn next_order(&mut self) {
+        self.results.extend(self.result());
+        self.order += 1;
+        self.answer = None;
+        self.software.begin_order();
+        self.note(|| "the next order is given".to_owned());
+    }
+
+    /// Whether the running agent is one that knows only format 1.
+    pub fn agent_is_old(&self) -> bool {
+        let came_with = &self.scenario.came_with;
+        let updates_itself = came_with.iter().any(|(name, _)| *name == AGENT_NAME);
+        updates_itself && self.software.now(AGENT_NAME) != State::Version(2)
+    }
+
+    /// The head of the device.
+    pub fn own_head(&self) -> DeviceHead {
+        DeviceHead {
+            generation: Generation(START_MS),
+            group: "eu".parse().expect("a valid group"),
+            labels: Vec::new(),
+            roll_call: RollCall(0),
+            holds: Vec::new(),
+            public_key: None,
+        }
+    }
+
+    /// The head of its group.
+    pub fn head(&self) -> GroupHead {
+        let notice = self.order().and_then(|order| {
+            let (deployment, round) = order.notice?;
+            Some(Notice {
+                deployment: DeploymentId(deployment),
+                release: self.scenario.packages[order.package].id(),
+                round: Round(round),
+                audience: Audience::EVERYONE,
+                policy: Policy {
+                    attempts: order.attempts,
+                    ..Policy::default()
+                },
+            })
+        });
+        GroupHead {
+            generation: Generation(START_MS + self.order as u64),
+            notices: notice.into_iter().collect(),
+            ..GroupHead::default()
+        }
+    }
+
+    /// Whether a result says what is.
+    ///
+    /// # Errors
+    /// What it says otherwise.
+    pub fn judge(&self, result: &FinalResult, inventory: &Inventory) -> Result<(), Fault> {
+        let untrue = |why: &str| {
+            let what = format!("{result:?} is not true: {why}; {:?}", self.software);
+            Err(Fault::LostOutcome(what))
+        };
+        self.judge_inventory(inventory)?;
+        let Some(package) = self.package() else {
+            return untrue("nothing was ordered");
+        };
+        match result {
+            FinalResult::Successful(_) => {
+                let mut parts = package.parts.iter();
+                if !parts.all(|part| self.software.is_installed(part)) {
+                    return untrue("not everything is installed");
+                }
+                // A device that lost its memory may doubt what is true.
+                let mut artifacts = package.artifacts.iter();
+                if !self.damaged
+                    && !artifacts.all(|artifact| inventory.has(artifact.reference.id()))
+                {
+                    return untrue("it is not in the inventory");
+                }
+            }
+            FinalResult::Failed(failure) => {
+                if failure.reason == Reason::StateLost {
+                    return match self.damaged {
+                        true => Ok(()),
+                        false => untrue("nothing was damaged"),
+                    };
+                }
+                if failure.rollback != Rollback::Failed && !self.software.is_as_before() {
+                    return untrue("not everything is as before");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the inventory calls confirmed is installed.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn judge_inventory(&self, inventory: &Inventory) -> Result<(), Fault> {
+        for installed in &inventory.installed {
+            let now = self.software.now(installed.name.as_str());
+            let said = installed
+                .version
+                .parse()
+                .map_or(State::Broken, State::Version);
+            if installed.condition == Condition::Confirmed && now != said {
+                let what = format!("{} is {now:?}, confirmed as {said:?}", installed.name);
+                return Err(Fault::LostOutcome(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a story without cuts went as it should.
+    pub fn went_as_expected(&self) -> bool {
+        let results = self.results.iter().map(expectation);
+        let expected = self.scenario.orders.iter().map(|order| order.expect);
+        results.eq(expected)
+    }
+
+    /// What everything that follows depends on, with this disk.
+    pub fn fingerprint(&self, disk: &Disk, boot: u64, damaged: bool) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let into = &mut hasher;
+        disk.fingerprint(into);
+        self.software.hash(into);
+        self.broker.fingerprint(into);
+        (self.order, self.asks, self.answer.is_some()).hash(into);
+        (self.now_ms, boot, self.known_boot, damaged).hash(into);
+        (&self.journal.0, &self.ring.0).hash(into);
+        hasher.finish()
+    }
+}
+
+fn expectation(result: &FinalResult) -> Expect {
+    use hoist_protocol::status::Success;
+    match result {
+        FinalResult::Successful(Success::Installed) => Expect::Installed,
+        FinalResult::Successful(Success::Already) => Expect::Already,
+        FinalResult::Failed(failure) => Expect::Failed(failure.reason, failure.rollback),
+    }
+}
