@@ -48,6 +48,8 @@ impl Machine {
             out.push(Action::Distrust);
         }
         out.push(Action::StoreOutcomes(self.ring.clone()));
+        // Else the next start would count what the broker has as ended since the loss.
+        self.persist(out);
         self.go_on_from(status.seq, out);
         if self.memory == Memory::New {
             self.remembers(out);
