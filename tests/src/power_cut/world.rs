@@ -172,6 +172,7 @@ impl World {
             labels: Vec::new(),
             roll_call: RollCall(0),
             holds: Vec::new(),
+            rounds: Vec::new(),
             public_key: None,
         }
     }
