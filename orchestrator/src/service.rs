@@ -351,7 +351,7 @@ impl Service {
             if let Some(jump_ms) = self.clock.jumped() {
                 tracing::warn!(
                     jump_ms,
-                    "the system clock was set; device timeouts do not follow it"
+                    "the system clock jumped; device timeouts do not follow it"
                 );
             }
             let mut due: Vec<Arrival> = timer::due(&*self.store, now)
