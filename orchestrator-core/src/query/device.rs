@@ -6,7 +6,7 @@ use super::{
     Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit,
     StatusWord, format_time, group_wish, name,
 };
-use crate::admission::bar;
+use crate::admission::{Case, bar};
 use crate::contact::is_lost;
 use crate::input::Now;
 use crate::key::MetaKey;
@@ -196,7 +196,14 @@ fn waits_for(
         _ => {
             let deployment = reader.read(&DeploymentKey(id))?;
             let may_start = |deployment: DeploymentRow| {
-                bar(id, &deployment, device, row, record.as_ref()).is_none()
+                let case = Case {
+                    id,
+                    deployment: &deployment,
+                    device,
+                    row,
+                    record: record.as_ref(),
+                };
+                bar(&case).is_none()
             };
             Ok(deployment.is_some_and(may_start))
         }

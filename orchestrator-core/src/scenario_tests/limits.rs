@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::admission::{Bar, bar};
+use crate::admission::{Bar, Case, bar};
 
 fn limited(devices: u32) -> Deploy {
     Deploy {
@@ -80,7 +80,13 @@ fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_head() 
     let row = world.rows.read(&DeploymentKey(id)).unwrap().unwrap();
     let why = |device: &str| {
         let row_of = world.device_row(device);
-        bar(id, &row, &device.parse().unwrap(), &row_of, None)
+        bar(&Case {
+            id,
+            deployment: &row,
+            device: &device.parse().unwrap(),
+            row: &row_of,
+            record: None,
+        })
     };
     assert_eq!((why("d10"), why("d11")), (None, Some(Bar::NoSlot)));
 }
