@@ -50,12 +50,14 @@ pub(crate) enum Command {
     Release(Release),
     /// Send a release to a group
     Deploy(Deploy),
+    /// Say what deploying a release would do: whom it reaches, leaves out, and supersedes
+    Plan(Plan),
     /// Watch a deployment until it is settled or over
     Status(Status),
     /// List, show, retry and abort deployments
     #[command(subcommand)]
     Deployment(Deployment),
-    /// Register, look at, move, hold and remove devices
+    /// Register, look at, move, hold and remove devices, and ask why one does not start
     #[command(subcommand)]
     Device(Device),
     /// Create and list groups
@@ -161,6 +163,15 @@ pub(crate) enum Release {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) wish: Plan,
+    /// Say what would happen and change nothing, as `hoist plan` does
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Plan {
     /// name@version or release id
     pub(crate) release: String,
     /// To which group; several make one deployment each
@@ -187,9 +198,6 @@ pub(crate) struct Deploy {
     /// Spread starts over this time
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) spread: Option<std::time::Duration>,
-    /// Say what would happen and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -281,6 +289,14 @@ pub(crate) enum Device {
         /// Its id
         device: String,
     },
+    /// Say why a device does or does not carry out a deployment, and what happens next
+    Why {
+        /// Its id
+        device: String,
+        /// Only this deployment, also one that is over [default: all that concern it]
+        #[arg(long, value_name = "NUMBER")]
+        deployment: Option<u32>,
+    },
     /// Put a device into another group: what runs it finishes, then it obeys that group
     Move {
         /// Its id
@@ -288,6 +304,9 @@ pub(crate) enum Device {
         /// Where to
         #[arg(long)]
         group: String,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Keep a device from starting anything; what runs it finishes
     Hold {
@@ -296,6 +315,9 @@ pub(crate) enum Device {
         /// Let it go again
         #[arg(long)]
         lift: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove a device: its token is worth nothing from then on, its history stays
     Remove {
@@ -304,6 +326,9 @@ pub(crate) enum Device {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

@@ -8,11 +8,12 @@ use hoist_orchestrator_core::command::{
 };
 use serde_json::{Map, Value};
 
-use crate::args::{Deploy, Deployment};
+use crate::args::{Deploy, Deployment, Plan};
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column, wide};
+use crate::why;
 
 /// What a deployment looks like, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
@@ -37,15 +38,19 @@ pub(crate) const SHAPE: Shape = Shape {
 /// `hoist deploy`
 pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
     let dry_run = deploy.dry_run;
-    let result = context.command(Verb::Deploy, &body(deploy)).await?;
+    let command = body(deploy.wish, dry_run);
+    let result = context.command(Verb::Deploy, &command).await?;
+    if dry_run {
+        return why::print_plans(context, result);
+    }
     // Several groups make one deployment each.
     let Some(created) = result["deployments"].as_array() else {
-        return context.print_change(&SHAPE, &result, &created_sentence(&result, dry_run));
+        return context.print_change(&SHAPE, &result, &created_sentence(&result));
     };
     match context.format() {
         Format::Table | Format::Wide => {
             for item in created {
-                print(&format!("{}\n", created_sentence(item, dry_run)))?;
+                print(&format!("{}\n", created_sentence(item)))?;
             }
         }
         format => print(&output::list(format, &SHAPE, created, SystemTime::now()))?,
@@ -53,7 +58,7 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
     Ok(exit::OK)
 }
 
-fn created_sentence(item: &Value, dry_run: bool) -> String {
+fn created_sentence(item: &Value) -> String {
     let count = |name: &str| item[name].as_u64().unwrap_or(0);
     let (members, excluded) = (count("members"), count("excluded"));
     let fit = match excluded {
@@ -61,36 +66,34 @@ fn created_sentence(item: &Value, dry_run: bool) -> String {
         _ => format!(", {} eligible, {excluded} excluded", count("eligible")),
     };
     let state = item["state"].as_str().unwrap_or("active");
-    match dry_run {
-        true => format!("would deploy to {members} members{fit}; nothing was changed"),
-        false => format!(
-            "deployment {} {state}: {members} members{fit}",
-            item["deployment"]
-        ),
-    }
+    format!(
+        "deployment {} {state}: {members} members{fit}",
+        item["deployment"]
+    )
 }
 
-fn body(deploy: Deploy) -> command::Deploy {
-    let (group, groups) = match <[String; 1]>::try_from(deploy.group) {
+/// The command that a command line asks for.
+pub(crate) fn body(wish: Plan, dry_run: bool) -> command::Deploy {
+    let (group, groups) = match <[String; 1]>::try_from(wish.group) {
         Ok([group]) => (Some(group), None),
         Err(groups) => (None, Some(groups)),
     };
-    let limited = deploy.limit.is_some() || deploy.until.is_some();
+    let limited = wish.limit.is_some() || wish.until.is_some();
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     command::Deploy {
-        release: deploy.release,
+        release: wish.release,
         group,
         groups,
-        start: deploy.start,
+        start: wish.start,
         limit: limited.then_some(Limit {
-            devices: deploy.limit,
-            until: deploy.until,
+            devices: wish.limit,
+            until: wish.until,
         }),
-        complete_when: deploy.complete_when.map(CompleteWhen::from),
-        timeout_secs: deploy.device_timeout.map(seconds),
-        attempts: deploy.attempts,
-        spread_secs: deploy.spread.map(seconds),
-        dry_run: deploy.dry_run,
+        complete_when: wish.complete_when.map(CompleteWhen::from),
+        timeout_secs: wish.device_timeout.map(seconds),
+        attempts: wish.attempts,
+        spread_secs: wish.spread.map(seconds),
+        dry_run,
     }
 }
 
@@ -210,7 +213,10 @@ mod tests {
 
     fn body_of(line: &str) -> Value {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Deploy(deploy) => serde_json::to_value(body(deploy)).unwrap(),
+            Command::Deploy(deploy) => {
+                let body = body(deploy.wish, deploy.dry_run);
+                serde_json::to_value(body).unwrap()
+            }
             _ => unreachable!(),
         }
     }

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use hoist_device_client::agent::config::{NewAgent, render};
-use hoist_orchestrator_core::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRef, Verb};
+use hoist_orchestrator_core::command::{
+    DeviceAdd, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
+};
 use hoist_orchestrator_core::reply::DeviceAddResult;
 use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value};
@@ -15,6 +17,7 @@ use crate::deployment::confirmed;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Format, Shape, Show, column, wide};
+use crate::why;
 
 const SHAPE: Shape = Shape {
     name: "device",
@@ -84,30 +87,63 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
                 .await?;
             context.print_one(&SHAPE, &shown)
         }
-        Device::Move { device, group } => {
-            let sentence = format!("{device} obeys {group} from now on; what runs it finishes");
-            let body = DeviceMove { device, group };
+        Device::Why { device, deployment } => why::device(context, device, deployment).await,
+        Device::Move {
+            device,
+            group,
+            dry_run,
+        } => {
+            let sentence = match dry_run {
+                false => format!("{device} obeys {group} from now on; what runs it finishes"),
+                true => format!("{device} would obey {group}; nothing was changed"),
+            };
+            let body = DeviceMove {
+                device,
+                group,
+                dry_run,
+            };
             let moved = context.command(Verb::DeviceMove, &body).await?;
             context.print_change(&SHAPE, &moved, &sentence)
         }
-        Device::Hold { device, lift } => {
-            let sentence = match lift {
+        Device::Hold {
+            device,
+            lift,
+            dry_run,
+        } => {
+            let mut sentence = match lift {
                 false => {
                     format!("{device} starts nothing until `hoist device hold {device} --lift`")
                 }
                 true => format!("{device} may start what is deployed to its group"),
             };
+            if dry_run {
+                sentence = format!("would be so, nothing was changed: {sentence}");
+            }
             let held = !lift;
-            let body = DeviceHold { device, held };
+            let body = DeviceHold {
+                device,
+                held,
+                dry_run,
+            };
             let result = context.command(Verb::DeviceHold, &body).await?;
             context.print_change(&SHAPE, &result, &sentence)
         }
-        Device::Remove { device, yes } => remove(context, device, yes).await,
+        Device::Remove {
+            device,
+            yes,
+            dry_run,
+        } => remove(context, device, yes, dry_run).await,
     }
 }
 
 /// Removes a device, once somebody has said yes.
-async fn remove(context: &Context, device: String, yes: bool) -> Result<u8, Failure> {
+async fn remove(
+    context: &Context,
+    device: String,
+    yes: bool,
+    dry_run: bool,
+) -> Result<u8, Failure> {
+    let yes = yes || dry_run;
     if !yes && !std::io::stdin().is_terminal() {
         let why = format!("removing {device} needs a yes");
         return Err(Failure::new("E_CONFIRM", why).help("repeat it with --yes"));
@@ -116,10 +152,12 @@ async fn remove(context: &Context, device: String, yes: bool) -> Result<u8, Fail
         eprintln!("nothing was changed");
         return Ok(exit::ERROR);
     }
-    let sentence = format!("{device} removed");
-    let removed = context
-        .command(Verb::DeviceRemove, &DeviceRef { device })
-        .await?;
+    let sentence = match dry_run {
+        false => format!("{device} removed"),
+        true => format!("{device} would be removed; nothing was changed"),
+    };
+    let body = DeviceRemove { device, dry_run };
+    let removed = context.command(Verb::DeviceRemove, &body).await?;
     context.print_change(&SHAPE, &removed, &sentence)
 }
 

@@ -33,6 +33,7 @@ mod status;
 mod upload;
 mod user;
 mod users;
+mod why;
 
 use std::ffi::OsString;
 
@@ -93,6 +94,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Release(command) => release::run(context, command).await,
         Command::Deploy(deploy) => deployment::deploy(context, deploy).await,
+        Command::Plan(wish) => why::plan(context, wish).await,
         Command::Status(status) => status::status(context, &status).await,
         Command::Deployment(command) => deployment::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,

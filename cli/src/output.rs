@@ -202,7 +202,7 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// Text that may come from a device: nothing in it commands the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let harmless = |c: char| {
         if c.is_control() && c != '\n' {
             '\u{fffd}'

@@ -59,6 +59,20 @@ macro_rules! verbs {
                 match self { $(Self::$name(_) => Verb::$name,)* }
             }
 
+            /// Whether it is only to say what would happen.
+            #[must_use]
+            pub fn is_dry(&self) -> bool {
+                match self {
+                    Self::Deploy(deploy) => deploy.dry_run,
+                    Self::Abort(abort) => abort.dry_run,
+                    Self::Retry(retry) => retry.dry_run,
+                    Self::DeviceMove(to) => to.dry_run,
+                    Self::DeviceHold(hold) => hold.dry_run,
+                    Self::DeviceRemove(remove) => remove.dry_run,
+                    _ => false,
+                }
+            }
+
             /// Reads the body of a command of this verb.
             ///
             /// # Errors
@@ -80,9 +94,11 @@ verbs! {
     DeploymentShow = "deployment-show", Viewer, Reads, DeploymentRef;
     DeviceList = "device-list", Viewer, Reads, DeviceList;
     DeviceShow = "device-show", Viewer, Reads, DeviceRef;
+    DeviceWhy = "device-why", Viewer, Reads, DeviceWhy;
     GroupList = "group-list", Viewer, Reads, Page;
     ReleaseList = "release-list", Viewer, Reads, Page;
     ReleaseShow = "release-show", Viewer, Reads, ReleaseRef;
+    Plan = "plan", Viewer, Reads, Deploy;
     ReleaseAdd = "release-add", Deployer, Changes, ReleaseAdd;
     Deploy = "deploy", Deployer, Changes, Deploy;
     Abort = "abort", Deployer, Changes, Abort;
@@ -90,7 +106,7 @@ verbs! {
     DeviceAdd = "device-add", Admin, Changes, DeviceAdd;
     DeviceMove = "device-move", Admin, Changes, DeviceMove;
     DeviceHold = "device-hold", Admin, Changes, DeviceHold;
-    DeviceRemove = "device-remove", Admin, Changes, DeviceRef;
+    DeviceRemove = "device-remove", Admin, Changes, DeviceRemove;
     GroupCreate = "group-create", Admin, Changes, GroupRef;
     UserAdd = "user-add", Admin, Changes, UserAdd;
     UserList = "user-list", Admin, Reads, Page;
@@ -120,7 +136,8 @@ impl FromStr for Verb {
     }
 }
 
-/// `deploy`: one release to one group, or to several, one deployment each.
+/// `deploy`: one release to one group, or to several, one deployment each. Also `plan`,
+/// which only says what that would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deploy {
@@ -239,6 +256,9 @@ pub struct DeviceMove {
     pub device: String,
     /// The group it is to obey.
     pub group: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `device-hold`: a held device finishes what it has started and starts nothing else.
@@ -250,6 +270,9 @@ pub struct DeviceHold {
     /// False lets it go again.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub held: bool,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 fn yes() -> bool {
@@ -264,12 +287,34 @@ pub struct GroupRef {
     pub group: String,
 }
 
-/// `device-show`, `device-remove`
+/// `device-remove`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceRemove {
+    /// The device's id.
+    pub device: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// `device-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceRef {
     /// The device's id.
     pub device: String,
+}
+
+/// `device-why`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceWhy {
+    /// The device's id.
+    pub device: String,
+    /// Only this deployment, also one that is over; all that concern the device when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<u32>,
 }
 
 /// `deployment-show`

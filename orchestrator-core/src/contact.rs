@@ -41,7 +41,8 @@ fn is_settled(meta: &MetaRow, now: Now) -> bool {
     settled_ms(meta, now) <= now.attended_ms
 }
 
-fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
+/// Until when nothing is concluded from silence, in attended ms.
+pub(crate) fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
     meta.connected_at_ms.saturating_add(now.patience.settle_ms)
 }
 

@@ -2,7 +2,7 @@
 //! costs a few rows, however many devices the group has (S5).
 
 use hoist_protocol::head::{NOTICES_MAX, Policy};
-use hoist_protocol::id::{DeploymentId, GroupId, Round};
+use hoist_protocol::id::{DeploymentId, GroupId, Round, UserId};
 use hoist_protocol::topic::View;
 
 use crate::command::Deploy;
@@ -14,7 +14,7 @@ use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::limit;
 use crate::release;
-use crate::reply::{Answer, DeployResult, DeploymentState};
+use crate::reply::{Answer, DeployResult, DeploymentState, Plan, PlanResult};
 use crate::request::may_change;
 use crate::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::time::parse_time;
@@ -22,6 +22,7 @@ use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
 pub(crate) mod end;
+pub(crate) mod plan;
 
 use end::{Ending, finish};
 
@@ -37,6 +38,34 @@ pub(crate) fn deploy(
     command: &Deploy,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
+    let (groups, several) = groups(txn, command)?;
+    for group in &groups {
+        may_change(input, group)?;
+    }
+    if command.dry_run {
+        // Refused as a whole, as it would be.
+        let plans = plan::plan(txn, &input.user, command, now)?.into_iter();
+        let plans = plans.map(|(plan, refusal)| refusal.map_or(Ok(plan), Err));
+        let plans: Result<Vec<Plan>, Rejection> = plans.collect();
+        return Ok((Answer::Planned(PlanResult { plans: plans? }), Vec::new()));
+    }
+    let template = template(txn, &input.user, command, now)?;
+    let mut items = Vec::new();
+    let mut effects = Vec::new();
+    for group in groups {
+        let row = DeploymentRow {
+            group,
+            ..template.clone()
+        };
+        let (item, more) = create(txn, row, now)?;
+        effects.extend(more);
+        items.push(item);
+    }
+    Ok((Answer::Deployed { items, several }, effects))
+}
+
+/// The groups a command names, and whether it names several.
+fn groups(txn: &Txn, command: &Deploy) -> Result<(Vec<GroupId>, bool), Stop> {
     let (several, names) = match (&command.group, &command.groups) {
         (Some(group), None) => (false, std::slice::from_ref(group)),
         (None, Some(groups)) if !groups.is_empty() && groups.len() <= GROUPS_MAX => {
@@ -47,37 +76,13 @@ pub(crate) fn deploy(
             return Err(Rejection::new(Code::Command, why).field("group").into());
         }
     };
-    let template = template(txn, input, command, now)?;
-    let mut items = Vec::new();
-    let mut effects = Vec::new();
-    for name in names {
-        let (group, group_row) = group::named(txn, name)?;
-        may_change(input, &group)?;
-        let row = DeploymentRow {
-            group,
-            ..template.clone()
-        };
-        let (item, more) = create(txn, row, group_row, now)?;
-        effects.extend(more);
-        items.push(if command.dry_run {
-            DeployResult {
-                deployment: DeploymentId(0),
-                ..item
-            }
-        } else {
-            item
-        });
-    }
-    Ok((Answer::Deployed { items, several }, effects))
+    let named = names.iter().map(|name| Ok(group::named(txn, name)?.0));
+    let groups: Result<Vec<GroupId>, Stop> = named.collect();
+    Ok((groups?, several))
 }
 
 /// The deployment a command describes, its group aside.
-fn template(
-    txn: &Txn,
-    input: &CommandInput,
-    command: &Deploy,
-    now: Now,
-) -> Result<DeploymentRow, Stop> {
+fn template(txn: &Txn, user: &UserId, command: &Deploy, now: Now) -> Result<DeploymentRow, Stop> {
     let limit = command.limit.clone().unwrap_or_default();
     let start_ms = time("start", command.start.as_deref())?.filter(|start| *start > now.unix_ms);
     let until_ms = time("limit.until", limit.until.as_deref())?;
@@ -123,7 +128,7 @@ fn template(
         end: None,
         created_ms: now.unix_ms,
         turn: 0,
-        created_by: input.user.clone(),
+        created_by: user.clone(),
     })
 }
 
@@ -140,10 +145,10 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
 fn create(
     txn: &mut Txn,
     mut row: DeploymentRow,
-    mut group_row: GroupRow,
     now: Now,
 ) -> Result<(DeployResult, Effects), Stop> {
     let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
     txn.want(
         there
@@ -155,7 +160,7 @@ fn create(
     for id in there {
         let known = txn.read(&DeploymentKey(id))?;
         if let Some(known) = known.filter(|known| same_wish(known, &row)) {
-            return Ok((result(id, known.state, count), Vec::new()));
+            return Ok((result(id, &known, count), Vec::new()));
         }
     }
     let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
@@ -180,7 +185,11 @@ fn create(
         group_row.scheduled.push(id);
         set_timer(txn, start, TimerKind::Start(id))?;
     } else {
-        effects.extend(activate(txn, id, &mut row, &mut group_row, now)?);
+        let beside = Beside::read(txn, &row, &group_row)?;
+        if let Some(refusal) = beside.refusal(&row) {
+            return Err(refusal.into());
+        }
+        effects.extend(activate(txn, id, &mut row, &mut group_row, beside, now)?);
     }
     if let Some(until) = row.until_ms {
         set_timer(txn, until, TimerKind::Until(id))?;
@@ -188,16 +197,17 @@ fn create(
     txn.put(&DeploymentKey(id), &row);
     txn.put(&GroupKey(group), &group_row);
     effects.push(Effect::ViewChanged(View::Deployment(id)));
-    Ok((result(id, row.state, count), effects))
+    Ok((result(id, &row, count), effects))
 }
 
-fn result(deployment: DeploymentId, state: DeploymentState, count: GroupCountRow) -> DeployResult {
+fn result(deployment: DeploymentId, row: &DeploymentRow, count: GroupCountRow) -> DeployResult {
+    let reach = limit::reach(row, count);
     DeployResult {
         deployment,
-        state,
+        state: row.state,
         members: count.members,
-        eligible: count.members.saturating_sub(count.held),
-        excluded: count.held,
+        eligible: reach.eligible,
+        excluded: count.members.saturating_sub(reach.eligible),
     }
 }
 
@@ -211,35 +221,71 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
         && a.complete_when == b.complete_when
 }
 
-/// Lists a deployment: it supersedes every active one whose artifacts it covers, and is
-/// refused beside one it overlaps with otherwise (S11).
+/// The active deployments of a group beside one that is to be listed (S11).
+struct Beside {
+    /// Those whose artifacts it covers: it takes their place.
+    covered: Vec<(DeploymentId, DeploymentRow)>,
+    /// Those it shares some artifacts with: it cannot be listed beside them.
+    overlapping: Vec<(DeploymentId, DeploymentRow)>,
+    /// The others.
+    apart: Vec<(DeploymentId, DeploymentRow)>,
+}
+
+impl Beside {
+    fn read(txn: &Txn, row: &DeploymentRow, group_row: &GroupRow) -> Result<Self, Undecided> {
+        let active = group_row.active.iter().copied().map(DeploymentKey);
+        txn.want(active.map(|key| key.key()))?;
+        let mut beside = Self {
+            covered: Vec::new(),
+            overlapping: Vec::new(),
+            apart: Vec::new(),
+        };
+        for id in &group_row.active {
+            let Some(other) = txn.read(&DeploymentKey(*id))? else {
+                continue;
+            };
+            let shared = |name| row.artifacts.contains(name);
+            let kind = if other.artifacts.iter().all(shared) {
+                &mut beside.covered
+            } else if other.artifacts.iter().any(shared) {
+                &mut beside.overlapping
+            } else {
+                &mut beside.apart
+            };
+            kind.push((*id, other));
+        }
+        Ok(beside)
+    }
+
+    /// Why the deployment cannot be listed, if it cannot.
+    fn refusal(&self, row: &DeploymentRow) -> Option<Rejection> {
+        if let Some((other, old)) = self.overlapping.first() {
+            let why = format!(
+                "deployment {other} of {} is active with some of the same artifacts",
+                old.release_text
+            );
+            return Some(Rejection::new(Code::Conflict, why).field("release"));
+        }
+        (self.apart.len() >= NOTICES_MAX).then(|| {
+            let why = format!("group {} has {NOTICES_MAX} active deployments", row.group);
+            Rejection::new(Code::HeadFull, why).field("group")
+        })
+    }
+}
+
+/// Lists a deployment that nothing refuses; it supersedes what it covers (S11).
 fn activate(
     txn: &mut Txn,
     id: DeploymentId,
     row: &mut DeploymentRow,
     group_row: &mut GroupRow,
+    beside: Beside,
     now: Now,
-) -> Result<Effects, Stop> {
+) -> Result<Effects, Undecided> {
     let mut effects = Vec::new();
-    for other in group_row.active.clone() {
-        let Some(mut old) = txn.read(&DeploymentKey(other))? else {
-            continue;
-        };
-        let shared = |name| row.artifacts.contains(name);
-        if old.artifacts.iter().all(shared) {
-            let end = Ending::itself(EndReason::Superseded);
-            effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
-        } else if old.artifacts.iter().any(shared) {
-            let why = format!(
-                "deployment {other} of {} is active with some of the same artifacts",
-                old.release_text
-            );
-            return Err(Rejection::new(Code::Conflict, why).field("release").into());
-        }
-    }
-    if group_row.active.len() >= NOTICES_MAX {
-        let why = format!("group {} has {NOTICES_MAX} active deployments", row.group);
-        return Err(Rejection::new(Code::HeadFull, why).field("group").into());
+    for (other, mut old) in beside.covered {
+        let end = Ending::itself(EndReason::Superseded);
+        effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
     }
     row.state = DeploymentState::Active;
     effects.extend(limit::open(txn, id, row, now)?);
@@ -275,19 +321,15 @@ pub(crate) fn start_due(
             .map(|other| DeploymentKey(*other).key())
             .chain([GroupCountKey(row.group.clone()).key()]),
     )?;
-    if blocked(txn, &row, &group_row)? {
+    let beside = Beside::read(txn, &row, &group_row)?;
+    if beside.refusal(&row).is_some() {
         let ending = Ending {
             state: DeploymentState::Aborted,
             ..Ending::itself(EndReason::Conflict)
         };
         return finish(txn, id, &mut row, &mut group_row, ending, now);
     }
-    let mut effects = match activate(txn, id, &mut row, &mut group_row, now) {
-        Ok(effects) => effects,
-        Err(Stop::Undecided(undecided)) => return Err(undecided),
-        // Excluded by `blocked` above.
-        Err(Stop::Rejected(_)) => return Ok(Vec::new()),
-    };
+    let mut effects = activate(txn, id, &mut row, &mut group_row, beside, now)?;
     txn.put(&DeploymentKey(id), &row);
     txn.put(&GroupKey(row.group.clone()), &group_row);
     effects.extend([
@@ -295,22 +337,4 @@ pub(crate) fn start_due(
         Effect::ViewChanged(View::Deployment(id)),
     ]);
     Ok(effects)
-}
-
-/// Whether a deployment could not be listed beside those that are (S11).
-fn blocked(txn: &Txn, row: &DeploymentRow, group_row: &GroupRow) -> Result<bool, Undecided> {
-    let mut stay = 0;
-    for other in &group_row.active {
-        let Some(old) = txn.read(&DeploymentKey(*other))? else {
-            continue;
-        };
-        let shared = |name| row.artifacts.contains(name);
-        if !old.artifacts.iter().all(shared) {
-            if old.artifacts.iter().any(shared) {
-                return Ok(true);
-            }
-            stay += 1;
-        }
-    }
-    Ok(stay >= NOTICES_MAX)
 }

@@ -5,7 +5,7 @@ use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use crate::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRef};
+use crate::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRemove};
 use crate::contact;
 use crate::decide::Stop;
 use crate::deployment::end::{Change, complete_if_due};
@@ -187,7 +187,7 @@ pub(crate) fn named(
 pub(crate) fn remove(
     txn: &mut Txn,
     input: &CommandInput,
-    command: &DeviceRef,
+    command: &DeviceRemove,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let (device, mut row) = named(txn, input, &command.device)?;

@@ -15,6 +15,7 @@ pub mod desired;
 mod device;
 pub mod effect;
 pub mod error;
+pub mod explain;
 mod group;
 pub mod input;
 pub mod key;

@@ -13,8 +13,8 @@ use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::input::Now;
 use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, RowKey};
-use crate::reply::DeploymentState;
-use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
+use crate::reply::{DeploymentState, LineWord};
+use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, RecordRow, RecordState};
 use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
@@ -40,18 +40,43 @@ pub(crate) fn open(
     let count = txn
         .read(&GroupCountKey(row.group.clone()))?
         .unwrap_or_default();
-    match row.limit {
-        None => row.line = u32::MAX,
-        Some(limit) if count.members <= limit && count.held == 0 => {
+    match reach(row, count).line {
+        LineWord::Everyone => {
             row.line = u32::MAX;
-            row.slots = count.members;
+            row.slots = row.limit.map_or(0, |_| count.members);
+            Ok(Vec::new())
         }
-        Some(_) => {
+        LineWord::Sought => {
             row.line = 0;
-            return seek(txn, id, row, now);
+            seek(txn, id, row, now)
         }
     }
-    Ok(Vec::new())
+}
+
+/// How far a deployment reaches when it is listed (S10).
+pub(crate) struct Reach {
+    /// Members that start.
+    pub(crate) eligible: u32,
+    /// Members left out because of the limit alone.
+    pub(crate) beyond: u32,
+    /// Who is admitted at first.
+    pub(crate) line: LineWord,
+}
+
+/// How far a deployment reaches in a group of so many.
+pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
+    let free = count.members.saturating_sub(count.held);
+    let eligible = row.limit.map_or(free, |limit| limit.min(free));
+    let fits = |limit| count.members <= limit && count.held == 0;
+    Reach {
+        eligible,
+        beyond: free - eligible,
+        line: if row.limit.is_none_or(fits) {
+            LineWord::Everyone
+        } else {
+            LineWord::Sought
+        },
+    }
 }
 
 /// Asks for a line that gives the slots left. Does not write the row.

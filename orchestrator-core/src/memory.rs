@@ -7,6 +7,7 @@ use hoist_protocol::codec::decode;
 
 use crate::decide::{decide, hint};
 use crate::effect::Effects;
+use crate::explain::HeadsOut;
 use crate::input::{Input, Now};
 use crate::key::{GroupKey, Key, Prefix, RowKey};
 use crate::limit::{Search, Seek};
@@ -144,6 +145,8 @@ impl MemoryRows {
                         .collect();
                     reader.page(scan, rows);
                 }
+                // Whoever has only rows has published what they desire.
+                Err(Need::Heads(..)) => reader.heads(HeadsOut::HELD),
             }
         }
     }

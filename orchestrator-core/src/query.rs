@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hoist_protocol::codec::{Message, decode};
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId, UserId};
 use hoist_protocol::status::{Failure, ScriptExit};
 
 use crate::command::{Command, DeploymentList, DeviceList, Page};
 use crate::counter::Totals;
 use crate::error::{Code, Rejection};
+use crate::explain::HeadsOut;
 use crate::input::Now;
 use crate::key::{
     DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, RecordKey, ReleaseKey,
@@ -30,9 +31,14 @@ use crate::view::{DeploymentView, FleetView, GroupView};
 
 mod device;
 mod list;
+mod plan;
+mod why;
 
+pub(crate) use device::of_record;
 use device::{device_list, device_show};
 use list::{deployment_list, group_list, release_item, release_list};
+use plan::plan;
+use why::device_why;
 
 /// Rows one scan asks for.
 const SCAN_ROWS: usize = 100;
@@ -62,6 +68,8 @@ pub enum Need {
     Rows(Undecided),
     /// A part of a range.
     Scan(Scan),
+    /// What is known to be at the broker of the heads of this group and this device.
+    Heads(GroupId, DeviceId),
 }
 
 impl From<Undecided> for Need {
@@ -75,6 +83,7 @@ impl From<Undecided> for Need {
 pub struct Reader {
     rows: Txn,
     pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
+    heads: Option<HeadsOut>,
 }
 
 impl Reader {
@@ -87,6 +96,17 @@ impl Reader {
     pub fn page(&mut self, scan: Scan, rows: ScanPage) {
         let pages = self.pages.entry(scan.prefix.bytes()).or_default();
         pages.insert(scan.after, rows);
+    }
+
+    /// Says what is known to be at the broker of the heads that were asked for.
+    pub fn heads(&mut self, heads: HeadsOut) {
+        self.heads = Some(heads);
+    }
+
+    /// A query asks for the heads of one device at most.
+    fn heads_out(&self, group: &GroupId, device: &DeviceId) -> Result<HeadsOut, Need> {
+        let ask = || Need::Heads(group.clone(), device.clone());
+        self.heads.ok_or_else(ask)
     }
 
     fn scan(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<&ScanPage, Need> {
@@ -136,11 +156,11 @@ fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
 /// What a query ends in, or what it lacks.
 pub type Queried<T> = Result<Result<T, Rejection>, Need>;
 
-/// Answers a command that reads.
+/// Answers a command that reads, to the user who sent it.
 ///
 /// # Errors
 /// [`Need`]: answer it and ask again.
-pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBody> {
+pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Queried<ResultBody> {
     match command {
         Command::DeploymentList(list) => {
             Ok(deployment_list(reader, list, now)?.map(ResultBody::Deployments))
@@ -152,6 +172,10 @@ pub fn answer(reader: &Reader, command: &Command, now: Now) -> Queried<ResultBod
         Command::DeviceList(list) => Ok(device_list(reader, list, now)?.map(ResultBody::Devices)),
         Command::DeviceShow(show) => Ok(device_show(reader, &show.device, now)?
             .map(|detail| ResultBody::DeviceDetail(Box::new(detail)))),
+        Command::DeviceWhy(wish) => {
+            Ok(device_why(reader, wish, now)?.map(|why| ResultBody::DeviceWhy(Box::new(why))))
+        }
+        Command::Plan(deploy) => Ok(plan(reader, user, deploy, now)?.map(ResultBody::Planned)),
         Command::GroupList(page) => Ok(group_list(reader, page)?.map(ResultBody::Groups)),
         Command::ReleaseList(page) => Ok(release_list(reader, page)?.map(ResultBody::Releases)),
         Command::ReleaseShow(show) => release_show(reader, &show.release),

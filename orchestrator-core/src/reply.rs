@@ -8,10 +8,15 @@ use crate::error::Rejection;
 use crate::view::DeploymentView;
 
 mod item;
+mod why;
 
 pub use item::{
     DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ReleaseItem, StatusWord,
     UserItem,
+};
+pub use why::{
+    DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan, PlanResult,
+    RuleItem, RuleWord, Why,
 };
 
 /// The `apiVersion` of every JSON document.
@@ -133,6 +138,8 @@ pub enum Answer {
         /// Whether it is held now.
         held: bool,
     },
+    /// `deploy` with `dryRun`; never stored.
+    Planned(PlanResult),
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -187,6 +194,7 @@ impl Answer {
                 device: device.to_string(),
                 held,
             }),
+            Self::Planned(result) => ResultBody::Planned(result),
         })
     }
 }
@@ -223,6 +231,10 @@ pub enum ResultBody {
     Devices(ListResult<DeviceItem>),
     /// `device-show`
     DeviceDetail(Box<DeviceDetail>),
+    /// `device-why`
+    DeviceWhy(Box<DeviceWhy>),
+    /// `plan`, and `deploy` with `dryRun`
+    Planned(PlanResult),
     /// `group-list`
     Groups(ListResult<GroupItem>),
     /// `release-list`

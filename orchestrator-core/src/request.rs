@@ -120,12 +120,6 @@ fn change(
         let why = format!("request {} was another command before", input.request);
         return Ok(refused(input, Rejection::new(Code::RequestReused, why)));
     }
-    let dry = match command {
-        Command::Deploy(deploy) => deploy.dry_run,
-        Command::Abort(abort) => abort.dry_run,
-        Command::Retry(retry) => retry.dry_run,
-        _ => false,
-    };
     let (answer, mut effects) = match carry_out(txn, input, command, now) {
         Ok(done) => done,
         Err(Stop::Undecided(undecided)) => return Err(undecided),
@@ -136,7 +130,7 @@ fn change(
             (Answer::Refused(rejection), counted)
         }
     };
-    if dry {
+    if command.is_dry() {
         txn.take_back();
         return Ok(vec![reply(input, answer)]);
     }
@@ -177,6 +171,8 @@ fn carry_out(
         | Command::DeploymentShow(_)
         | Command::DeviceList(_)
         | Command::DeviceShow(_)
+        | Command::DeviceWhy(_)
+        | Command::Plan(_)
         | Command::GroupList(_)
         | Command::ReleaseList(_)
         | Command::ReleaseShow(_)

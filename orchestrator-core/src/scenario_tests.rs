@@ -8,7 +8,7 @@ use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{
-    Attempt, DeploymentId, DeviceId, Generation, Round, Seq, SessionCounter, sha256,
+    Attempt, DeploymentId, DeviceId, Generation, Round, Seq, SessionCounter, UserId, sha256,
 };
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
@@ -18,8 +18,8 @@ use hoist_protocol::status::{
 };
 
 use crate::command::{
-    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove, DeviceRef,
-    GroupRef, Limit, Page, ReleaseAdd, Retry,
+    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove,
+    DeviceRemove, GroupRef, Limit, Page, ReleaseAdd, Retry,
 };
 use crate::counter::{Totals, recount};
 use crate::effect::{Effect, Effects};
@@ -108,7 +108,7 @@ impl World {
     fn input(&mut self, command: Command) -> CommandInput {
         self.requests += 1;
         CommandInput {
-            user: "alice".parse().unwrap(),
+            user: alice(),
             role: Some(Role::Admin),
             groups: Vec::new(),
             request: format!("r{}", self.requests).parse().unwrap(),
@@ -241,12 +241,24 @@ impl World {
         self.order(Command::DeviceMove(DeviceMove {
             device: device.into(),
             group: group.into(),
+            dry_run: false,
         }))
     }
 
     fn hold(&mut self, device: &str, held: bool) -> Answer {
         let device = device.into();
-        self.order(Command::DeviceHold(DeviceHold { device, held }))
+        self.order(Command::DeviceHold(DeviceHold {
+            device,
+            held,
+            dry_run: false,
+        }))
+    }
+
+    fn remove(&mut self, device: &str) -> Answer {
+        self.order(Command::DeviceRemove(DeviceRemove {
+            device: device.into(),
+            dry_run: false,
+        }))
     }
 
     fn retry(&mut self, id: DeploymentId, devices: Option<&[&str]>) -> Answer {
@@ -283,9 +295,13 @@ impl World {
     fn answer(&self, command: &Command) -> ResultBody {
         let answer = self
             .rows
-            .query(|reader| query::answer(reader, command, self.now));
+            .query(|reader| query::answer(reader, &alice(), command, self.now));
         answer.unwrap().unwrap()
     }
+}
+
+fn alice() -> UserId {
+    "alice".parse().unwrap()
 }
 
 fn verified(name: &str, version: &str, artifacts: &[&str]) -> VerifiedRelease {
@@ -381,5 +397,7 @@ mod contact;
 mod deployments;
 mod limits;
 mod moves;
+mod plans;
 mod rounds;
 mod statuses;
+mod why;

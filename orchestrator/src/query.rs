@@ -3,11 +3,13 @@
 
 use hoist_orchestrator_core::command::{Command, Page};
 use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::explain::HeadsOut;
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::key::Key;
 use hoist_orchestrator_core::query::{self, Need, Reader, Scan};
 use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
 use hoist_orchestrator_core::txn::Undecided;
+use hoist_protocol::id::{DeviceId, GroupId, UserId};
 
 use crate::rows::{self, ReadError};
 use crate::store::Store;
@@ -15,19 +17,28 @@ use crate::store::Store;
 /// Users in one page of `user-list`.
 const USERS_MAX: usize = 100;
 
-/// Answers a command that reads.
+/// Answers a command that reads, to the user who sent it; `heads` says what is known to be
+/// at the broker of a group's and a device's head.
 ///
 /// # Errors
 /// [`ReadError`]; what is refused is the inner error.
 pub(crate) async fn answer(
     store: &dyn Store,
-    command: &Command,
+    heads: impl Fn(&GroupId, &DeviceId) -> HeadsOut,
+    (user, command): (&UserId, &Command),
     now: Now,
 ) -> Result<Result<ResultBody, Rejection>, ReadError> {
-    read(store, |reader| query::answer(reader, command, now)).await
+    let mut reader = Reader::default();
+    loop {
+        match query::answer(&reader, user, command, now) {
+            Ok(answer) => return Ok(answer),
+            Err(Need::Heads(group, device)) => reader.heads(heads(&group, &device)),
+            Err(need) => load(store, &mut reader, need).await?,
+        }
+    }
 }
 
-/// Runs a query until it lacks nothing.
+/// Runs a query of rows alone until it lacks nothing.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -39,15 +50,24 @@ pub(crate) async fn read<T>(
     loop {
         match query(&reader) {
             Ok(found) => return Ok(found),
-            Err(Need::Rows(Undecided::Missing(keys))) => {
-                rows::load(store, reader.rows_mut(), keys).await?;
-            }
-            Err(Need::Rows(Undecided::Corrupt { key, source })) => {
-                return Err(ReadError::Corrupt { key, source });
-            }
-            Err(Need::Scan(scan)) => page(store, &mut reader, scan).await?,
+            Err(need) => load(store, &mut reader, need).await?,
         }
     }
+}
+
+async fn load(store: &dyn Store, reader: &mut Reader, need: Need) -> Result<(), ReadError> {
+    match need {
+        Need::Rows(Undecided::Missing(keys)) => {
+            rows::load(store, reader.rows_mut(), keys).await?;
+        }
+        Need::Rows(Undecided::Corrupt { key, source }) => {
+            return Err(ReadError::Corrupt { key, source });
+        }
+        Need::Scan(scan) => page(store, reader, scan).await?,
+        // Whoever only reads rows knows nothing better than what they desire.
+        Need::Heads(..) => reader.heads(HeadsOut::HELD),
+    }
+    Ok(())
 }
 
 async fn page(store: &dyn Store, reader: &mut Reader, scan: Scan) -> Result<(), ReadError> {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::desired;
+use hoist_orchestrator_core::explain::{HeadsOut, Out};
 use hoist_orchestrator_core::key::{DeviceKey, Prefix, ReleaseKey};
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow};
@@ -202,6 +203,21 @@ impl Reconciler {
     pub(crate) fn is_quiet(&self) -> bool {
         let shared = |subject: &Subject| !matches!(subject, Subject::Device(_));
         !self.dirty.keys().any(shared) && self.ledger.all_held(shared)
+    }
+
+    /// What is known to be at the broker of what a device is to read.
+    pub(crate) fn heads_out(&self, group: &GroupId, device: &DeviceId) -> HeadsOut {
+        let out = |subject: &Subject, held: bool| match held && !self.dirty.contains_key(subject) {
+            true => Out::Held,
+            false => Out::OnItsWay,
+        };
+        let group = Subject::Group(group.clone());
+        let device = Subject::Device(device.clone());
+        HeadsOut {
+            group: out(&group, self.ledger.is_held(&group)),
+            // Not known to be out, it is published when the device connects.
+            device: out(&device, !self.ledger.is_on_its_way(&device)),
+        }
     }
 
     fn mark(&mut self, subject: Subject, cause: Cause) {

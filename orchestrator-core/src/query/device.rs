@@ -210,7 +210,7 @@ fn waits_for(
     }
 }
 
-fn presence(online: Option<bool>) -> &'static str {
+pub(super) fn presence(online: Option<bool>) -> &'static str {
     match online {
         Some(true) => "online",
         Some(false) => "offline",
@@ -219,7 +219,7 @@ fn presence(online: Option<bool>) -> &'static str {
 }
 
 /// What a record says.
-pub(super) fn of_record(record: &RecordRow) -> DeviceItem {
+pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
     let mut item = DeviceItem {
         attempt: Some(record.attempt.0),
         round: Some(record.round.0),

@@ -74,7 +74,7 @@ fn a_dry_run_changes_nothing() {
         ..deploy("fw@1.0.0")
     };
     let answer = world.order(Command::Deploy(dry));
-    assert!(matches!(&answer, Answer::Deployed { items, .. } if items[0].members == 1));
+    assert!(matches!(&answer, Answer::Planned(planned) if planned.plans[0].members == 1));
     let everything = Key(vec![]);
     assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
     let refused = Deploy {
@@ -83,6 +83,25 @@ fn a_dry_run_changes_nothing() {
     };
     let answer = world.order(Command::Deploy(refused));
     assert_eq!(refusal(&answer), Some(Code::Release));
+    let device: String = "d1".into();
+    for dry in [
+        Command::DeviceMove(DeviceMove {
+            device: device.clone(),
+            group: "unassigned".into(),
+            dry_run: true,
+        }),
+        Command::DeviceHold(DeviceHold {
+            device: device.clone(),
+            held: true,
+            dry_run: true,
+        }),
+        Command::DeviceRemove(DeviceRemove {
+            device,
+            dry_run: true,
+        }),
+    ] {
+        assert_eq!(refusal(&world.order(dry)), None);
+    }
     assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
 }
 
@@ -264,9 +283,10 @@ fn lists_of_an_unknown_group_are_refused() {
         group: Some("us".into()),
         ..DeviceList::default()
     };
+    let command = Command::DeviceList(list);
     let answer = world
         .rows
-        .query(|reader| query::answer(reader, &Command::DeviceList(list.clone()), world.now));
+        .query(|reader| query::answer(reader, &alice(), &command, world.now));
     assert_eq!(answer.unwrap().unwrap_err().code, Code::Group);
 }
 

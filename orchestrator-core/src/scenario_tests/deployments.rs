@@ -181,9 +181,7 @@ fn a_removed_device_leaves_the_counts_and_keeps_its_record() {
     let mut world = World::with_devices(&["d1", "d2"]);
     let id = world.deploy("fw@1.0.0");
     world.say("d1", done(1, id));
-    world.order(Command::DeviceRemove(DeviceRef {
-        device: "d1".into(),
-    }));
+    world.remove("d1");
     let counts = world.view(id).counts;
     assert_eq!((counts.members, counts.pending), (1, 1));
     assert!(world.record(id, "d1").is_some());

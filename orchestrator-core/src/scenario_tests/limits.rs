@@ -264,10 +264,7 @@ fn carry_out(world: &mut World, device: &mut Physical, name: &str, id: Deploymen
     };
     match act {
         Act::Add => {}
-        Act::Remove => {
-            let device = name.into();
-            world.order(Command::DeviceRemove(DeviceRef { device }));
-        }
+        Act::Remove => drop(world.remove(name)),
         Act::MoveAway => drop(world.move_to(name, "us")),
         Act::MoveBack => drop(world.move_to(name, "eu")),
         Act::Hold => drop(world.hold(name, true)),

@@ -139,9 +139,7 @@ fn a_removed_device_in_progress_leaves_no_record_in_progress_for_ever() {
     let mut world = two_groups(&["d1", "d2"]);
     let id = world.deploy("fw@1.0.0");
     world.say("d1", working(1, id, Step::Installing));
-    world.order(Command::DeviceRemove(DeviceRef {
-        device: "d1".into(),
-    }));
+    world.remove("d1");
     world.pass(86_400_000 + GRACE_MS);
     world.fire_due();
     assert_eq!(world.record(id, "d1").unwrap().state, RecordState::TimedOut);
@@ -170,8 +168,7 @@ proptest! {
                 4 => drop(world.say(name, done(seq, id))),
                 5 => drop(world.say(name, failed(seq, id))),
                 6 => {
-                    let device = name.into();
-                    drop(world.order(Command::DeviceRemove(DeviceRef { device })));
+                    drop(world.remove(name));
                     seqs[number] = 0;
                 }
                 7 => drop(world.add_device(name)),

@@ -78,6 +78,18 @@ impl Ledger {
         entry.is_some_and(|entry| entry.broker != Broker::Unknown)
     }
 
+    /// Whether the broker was seen to hold our message.
+    pub(super) fn is_held(&self, subject: &Subject) -> bool {
+        let entry = self.entries.get(subject);
+        entry.is_some_and(|entry| entry.broker == Broker::Holds)
+    }
+
+    /// Whether our message was sent and not yet seen back.
+    pub(super) fn is_on_its_way(&self, subject: &Subject) -> bool {
+        let entry = self.entries.get(subject);
+        entry.is_some_and(|entry| matches!(entry.broker, Broker::Sent(_)))
+    }
+
     /// Whether anything was sent or seen.
     pub(super) fn knows(&self, subject: &Subject) -> bool {
         self.entries.contains_key(subject)

@@ -72,7 +72,10 @@ impl Service {
                 request,
                 command,
             } => {
-                let outcome = query::answer(&*self.store, &command, now).await?;
+                let reconciler = &self.reconciler;
+                let heads = |group: &_, device: &_| reconciler.heads_out(group, device);
+                let asked = (&user, &command);
+                let outcome = query::answer(&*self.store, heads, asked, now).await?;
                 self.reply(user, request, outcome, answer_to).await;
             }
             Effect::ManageUser {

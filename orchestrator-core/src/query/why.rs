@@ -1,0 +1,180 @@
+//! Why a device does or does not carry something out: the rows that [`crate::explain`]
+//! looks at.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+
+use super::device::presence;
+use super::{
+    Code, DeploymentKey, DeploymentRow, DeviceKey, DeviceRow, GroupKey, GroupRow, ITEMS_BYTES_MAX,
+    MetaKey, Need, Now, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey,
+    format_time, name,
+};
+use crate::admission::{Case, bar};
+use crate::command::DeviceWhy as Wish;
+use crate::explain::{self, Around, explain};
+use crate::presence::known;
+use crate::reply::{DeviceWhy, Explanation, RuleItem};
+use crate::row::MetaRow;
+
+/// How far back the newest ended deployment of the device's group is looked for.
+const RECENT: u32 = 32;
+
+/// The rows of one deployment and of the device in it.
+type Rows = (DeploymentRow, Option<RecordRow>);
+
+/// `device-why`
+pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<DeviceWhy> {
+    let device: DeviceId = match name("device", &wish.device) {
+        Ok(device) => device,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    reader.want([DeviceKey(device.clone()).key(), MetaKey.key()])?;
+    let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
+        return Ok(Err(crate::device::unknown(&device)
+            .hint(format!("register it with `hoist device add {device}`"))));
+    };
+    let meta = reader.read(&MetaKey)?.unwrap_or_default();
+    let group = group_row(reader, &row.group)?;
+    let wanted = match wish.deployment.map(DeploymentId) {
+        Some(id) => vec![id],
+        None => concerned(reader, &row, &group, &meta)?,
+    };
+    let all = wanted.iter().chain(&group.active).chain(&row.running);
+    let rows = read_rows(reader, &device, all.copied().collect())?;
+    if let Some(id) = wish.deployment.map(DeploymentId)
+        && !rows.contains_key(&id)
+    {
+        let why = format!("there is no deployment {id}");
+        return Ok(Err(
+            Rejection::new(Code::Deployment, why).field("deployment")
+        ));
+    }
+    let case = |id: DeploymentId| {
+        let (deployment, record) = rows.get(&id)?;
+        Some(Case {
+            id,
+            deployment,
+            device: &device,
+            row: &row,
+            record: record.as_ref(),
+        })
+    };
+    let at_work = |id: &DeploymentId| {
+        let record = rows.get(id).and_then(|(_, record)| record.as_ref());
+        record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_)))
+    };
+    let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
+    let around = Around {
+        works_on: row.running.filter(at_work),
+        first: group.active.iter().filter(may_start).min().copied(),
+        heads: reader.heads_out(&row.group, &device)?,
+    };
+    let cases = wanted.iter().filter_map(|id| case(*id));
+    let (deployments, omitted) = fitting(cases.map(|case| explain(case, around, &meta, now)));
+    Ok(Ok(DeviceWhy {
+        device: device.to_string(),
+        group: row.group.to_string(),
+        presence: presence(known(&row, &meta)).to_owned(),
+        last_seen: row.last_seen_ms.map(format_time),
+        held: row.held,
+        nothing: deployments
+            .is_empty()
+            .then(|| explain::nothing(device.as_str(), &row)),
+        deployments,
+        omitted,
+    }))
+}
+
+/// The deployments that concern a device: what is listed or scheduled for its group, then
+/// what it works or worked on, what it has left behind, and what its group had last.
+fn concerned(
+    reader: &Reader,
+    row: &DeviceRow,
+    group: &GroupRow,
+    meta: &MetaRow,
+) -> Result<Vec<DeploymentId>, Need> {
+    let mut ids = [&group.active[..], &group.scheduled[..]].concat();
+    ids.extend(row.running.into_iter().chain(row.latest));
+    for stay in row.past.iter().rev() {
+        ids.extend(group_row(reader, &stay.group)?.active);
+    }
+    let last = meta.last_deployment.0;
+    let recent = (last.saturating_sub(RECENT)..=last).rev().map(DeploymentId);
+    reader.want(recent.clone().map(|id| DeploymentKey(id).key()))?;
+    for id in recent {
+        let deployment = reader.read(&DeploymentKey(id))?;
+        if deployment.is_some_and(|it| it.group == row.group && it.end.is_some()) {
+            ids.push(id);
+            break;
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    ids.retain(|id| seen.insert(*id));
+    Ok(ids)
+}
+
+fn group_row(reader: &Reader, group: &GroupId) -> Result<GroupRow, Need> {
+    Ok(reader.read(&GroupKey(group.clone()))?.unwrap_or_default())
+}
+
+fn read_rows(
+    reader: &Reader,
+    device: &DeviceId,
+    ids: Vec<DeploymentId>,
+) -> Result<BTreeMap<DeploymentId, Rows>, Need> {
+    reader.want(ids.iter().flat_map(|id| {
+        [
+            DeploymentKey(*id).key(),
+            RecordKey(*id, device.clone()).key(),
+        ]
+    }))?;
+    let mut rows = BTreeMap::new();
+    for id in ids {
+        if let Some(deployment) = reader.read(&DeploymentKey(id))? {
+            let record = reader.read(&RecordKey(id, device.clone()))?;
+            rows.insert(id, (deployment, record));
+        }
+    }
+    Ok(rows)
+}
+
+/// As many as fit into a reply, and how many do not. One always does.
+fn fitting(all: impl Iterator<Item = Explanation>) -> (Vec<Explanation>, u32) {
+    let mut fitting = Vec::new();
+    let (mut bytes, mut omitted) = (0, 0);
+    for explanation in all {
+        bytes += bytes_at_most(&explanation);
+        if bytes > ITEMS_BYTES_MAX && !fitting.is_empty() {
+            omitted += 1;
+        } else {
+            fitting.push(explanation);
+        }
+    }
+    (fitting, omitted)
+}
+
+/// An upper bound of an explanation's JSON.
+fn bytes_at_most(explanation: &Explanation) -> usize {
+    let Explanation {
+        release,
+        group,
+        says,
+        next,
+        rules,
+        ..
+    } = explanation;
+    let rule = |rule: &RuleItem| 80 + rule.says.as_deref().map_or(0, json_bytes);
+    let texts = [release, group, says, next].map(|text| json_bytes(text));
+    500 + texts.iter().sum::<usize>() + rules.iter().map(rule).sum::<usize>()
+}
+
+fn json_bytes(text: &str) -> usize {
+    let bytes = |c: char| match c {
+        '"' | '\\' => 2,
+        c if c.is_control() => 6,
+        c => c.len_utf8(),
+    };
+    text.chars().map(bytes).sum()
+}

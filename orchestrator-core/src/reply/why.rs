@@ -1,0 +1,244 @@
+//! What `device-why` and `plan` answer. Words are for programs, sentences for people.
+
+use hoist_protocol::id::DeploymentId;
+use serde::{Deserialize, Serialize};
+
+use super::{DeploymentState, ErrorBody, StatusWord};
+use crate::command::CompleteWhen;
+
+/// Why something is as it is: one closed list of kebab-case words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Nothing keeps the device from starting.
+    Starts,
+    /// It is at work.
+    InProgress,
+    /// It says that it waits to try again (S6).
+    Retrying,
+    /// It is at work, and out of contact for long (S6).
+    ContactLost,
+    /// Its time is over and it was asked (S7).
+    Asked,
+    /// It has ended well.
+    Successful,
+    /// Everything was there before (S12).
+    AlreadyThere,
+    /// It has failed, as it reported (S8).
+    Failed,
+    /// It says that the release does not fit it (S12).
+    Incompatible,
+    /// It counts as failed: it was asked and did not answer (S7).
+    TimedOut,
+    /// It obeys another group (S14).
+    OtherGroup,
+    /// It is in no group yet.
+    Unassigned,
+    /// Nothing is deployed to its group.
+    NoDeployment,
+    /// The start time has not come (S2).
+    Scheduled,
+    /// The deployment has completed by itself (S3).
+    Completed,
+    /// A newer deployment took its place (S11).
+    Superseded,
+    /// The deployment was aborted (S4).
+    Aborted,
+    /// An operator holds the device.
+    Held,
+    /// Every slot of the limit is given to another device (S10).
+    NoSlot,
+    /// The line of the limit is still being drawn (S10).
+    LineSought,
+    /// Its place in the order is above the line of the limit (S10).
+    AboveLine,
+    /// The device carries out another deployment first (S11).
+    AnotherFirst,
+    /// What the device is to read is not known to be at the broker.
+    NotPublished,
+    /// It is not connected (S6).
+    Offline,
+    /// Nothing was heard of it since the broker started (W8).
+    PresenceUnknown,
+    /// It shows another key than the pinned one (`E_REENROL`).
+    KeyNotApproved,
+}
+
+/// Something that must hold: a rule of admission, or what a device then still waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RuleWord {
+    /// What the heads state.
+    Admission(crate::admission::Rule),
+    /// What is left to wait for.
+    Waiting(crate::explain::Wait),
+}
+
+/// How one rule came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleItem {
+    /// Which.
+    pub rule: RuleWord,
+    /// Whether it holds.
+    pub pass: bool,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+    /// The same as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
+}
+
+/// One device and one deployment: what decided, and what happens next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// `name@version`.
+    pub release: String,
+    /// To whom.
+    pub group: String,
+    /// Where it is.
+    pub state: DeploymentState,
+    /// The device's status in it; null when it is none of its devices.
+    pub status: Option<StatusWord>,
+    /// The step, while in progress.
+    pub step: Option<String>,
+    /// Attempts begun.
+    pub attempt: Option<u32>,
+    /// Round.
+    pub round: Option<u32>,
+    /// Why it failed: a reason's word.
+    pub reason: Option<String>,
+    /// When its record changed last, RFC 3339.
+    pub since: Option<String>,
+    /// What decided.
+    pub why: Why,
+    /// The rule that decided; null when every one holds.
+    pub rule: Option<RuleWord>,
+    /// What decided, as a sentence.
+    pub says: String,
+    /// What happens next, as a sentence.
+    pub next: String,
+    /// When, RFC 3339, where there is a time.
+    pub at: Option<String>,
+    /// Every rule, in the order in which they are looked at.
+    pub rules: Vec<RuleItem>,
+}
+
+/// `device-why`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceWhy {
+    /// Which device.
+    pub device: String,
+    /// The group it obeys.
+    pub group: String,
+    /// `online`, `offline` or `unknown`.
+    pub presence: String,
+    /// When it was last heard of, RFC 3339.
+    pub last_seen: Option<String>,
+    /// Whether an operator holds it.
+    pub held: bool,
+    /// Why there is nothing to explain, when there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing: Option<Nothing>,
+    /// What concerns it: listed and scheduled ones of its group first, then its newest and
+    /// what it might have got.
+    pub deployments: Vec<Explanation>,
+    /// Explanations left out because the reply would grow too large: ask for them by number.
+    pub omitted: u32,
+}
+
+/// Why no deployment concerns a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nothing {
+    /// Why.
+    pub why: Why,
+    /// The same as a sentence.
+    pub says: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// How many devices one rule leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// Why.
+    pub why: Why,
+    /// How many.
+    pub count: u32,
+}
+
+/// Another deployment of the group, as a plan names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherDeployment {
+    /// Which.
+    pub deployment: DeploymentId,
+    /// Its `name@version`.
+    pub release: String,
+}
+
+/// What `deploy` would do to one group. What changes until then changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// `name@version`.
+    pub release: String,
+    /// Its id in hex.
+    pub id: String,
+    /// To whom.
+    pub group: String,
+    /// The equal deployment that is there already: nothing new would be created.
+    pub existing: Option<DeploymentId>,
+    /// Where it would be: scheduled or active.
+    pub state: DeploymentState,
+    /// Devices in the group now.
+    pub members: u32,
+    /// Those that would start.
+    pub eligible: u32,
+    /// Those that would not, by what leaves them out.
+    pub excluded: Vec<Excluded>,
+    /// Active deployments that it would end (S11).
+    pub supersedes: Vec<OtherDeployment>,
+    /// Active deployments that it cannot stand beside (S11).
+    pub conflicts: Vec<OtherDeployment>,
+    /// Active deployments that devices carry out first (S11).
+    pub after: Vec<OtherDeployment>,
+    /// Devices that may start at most (S10).
+    pub limit: Option<u32>,
+    /// Who is admitted when it is listed: `everyone`, or `sought` among the members.
+    pub line: LineWord,
+    /// When it starts, RFC 3339; null is at once.
+    pub start: Option<String>,
+    /// When it ends by itself, RFC 3339.
+    pub until: Option<String>,
+    /// What else completes it.
+    pub complete_when: CompleteWhen,
+    /// Seconds a device has.
+    pub timeout_secs: u32,
+    /// Attempts a device has.
+    pub attempts: u32,
+    /// Devices spread their starts over this many seconds.
+    pub spread_secs: u32,
+    /// Why `deploy` would refuse it.
+    pub refused: Option<ErrorBody>,
+}
+
+/// Who a deployment admits when it is listed (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LineWord {
+    /// Every member, and who joins later while there are slots.
+    Everyone,
+    /// Nobody, until the line below which as many as the limit start is found.
+    Sought,
+}
+
+/// `plan`, and `deploy` with `dryRun`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanResult {
+    /// One per group, in the order asked for.
+    pub plans: Vec<Plan>,
+}

@@ -1,0 +1,109 @@
+use super::*;
+use crate::reply::{Excluded, LineWord, Plan, Why};
+
+fn plan_of(world: &World, deploy: Deploy) -> Plan {
+    match world.answer(&Command::Plan(deploy)) {
+        ResultBody::Planned(mut planned) => planned.plans.remove(0),
+        other => panic!("not a plan: {other:?}"),
+    }
+}
+
+fn limited(devices: u32) -> Deploy {
+    Deploy {
+        limit: Some(Limit {
+            devices: Some(devices),
+            until: None,
+        }),
+        ..deploy("fw@1.0.0")
+    }
+}
+
+#[test]
+fn a_plan_says_what_deploy_does_and_changes_nothing() {
+    let names: Vec<String> = (0..10).map(|n| format!("d{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with_devices(&names);
+    world.hold("d3", true);
+    let before = world.rows.clone();
+    let plan = plan_of(&world, limited(4));
+    let everything = Key(vec![]);
+    assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
+    assert_eq!(
+        (plan.members, plan.eligible, plan.line),
+        (10, 4, LineWord::Sought)
+    );
+    let excluded = |why, count| Excluded { why, count };
+    assert_eq!(
+        plan.excluded,
+        [excluded(Why::Held, 1), excluded(Why::AboveLine, 5)]
+    );
+    // And so it comes.
+    let answer = world.order(Command::Deploy(limited(4)));
+    let Answer::Deployed { items, .. } = answer else {
+        panic!("not deployed: {answer:?}")
+    };
+    assert_eq!((items[0].eligible, items[0].excluded), (4, 6));
+    world.find_lines();
+    let start = names.iter().filter(|name| world.may_start(name)).count();
+    assert_eq!(start, 4);
+    assert_eq!(
+        plan_of(&world, limited(4)).existing,
+        Some(items[0].deployment)
+    );
+}
+
+#[test]
+fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
+    // S11
+    let mut world = World::with_devices(&["d1"]);
+    world.add_release("other", "1", &["thing"]);
+    world.add_release("both", "1", &["app", "more"]);
+    world.add_release("part", "1", &["more", "less"]);
+    let first = world.deploy("fw@1.0.0");
+    let other = world.deploy("other@1");
+    let ids = |others: &[crate::reply::OtherDeployment]| -> Vec<DeploymentId> {
+        others.iter().map(|it| it.deployment).collect()
+    };
+    let plan = plan_of(&world, deploy("both@1"));
+    assert_eq!(ids(&plan.supersedes), [first]);
+    assert_eq!(ids(&plan.after), [other]);
+    assert_eq!(plan.refused, None);
+    let both = world.deploy("both@1");
+    assert_eq!(world.view(first).reason.as_deref(), Some("superseded"));
+
+    let plan = plan_of(&world, deploy("part@1"));
+    assert_eq!(ids(&plan.conflicts), [both]);
+    assert_eq!(plan.refused.unwrap().code, "E_CONFLICT");
+    // A dry run is refused as the command would be.
+    let dry = Deploy {
+        dry_run: true,
+        ..deploy("part@1")
+    };
+    let answer = world.order(Command::Deploy(dry));
+    assert_eq!(refusal(&answer), Some(Code::Conflict));
+}
+
+#[test]
+fn a_plan_of_several_groups_and_of_a_later_time() {
+    let mut world = World::with_devices(&["d1"]);
+    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let several = Deploy {
+        group: None,
+        groups: Some(vec!["eu".into(), "us".into()]),
+        start: Some(start.clone()),
+        ..deploy("fw@1.0.0")
+    };
+    let ResultBody::Planned(planned) = world.answer(&Command::Plan(several)) else {
+        panic!("not a plan")
+    };
+    let members: Vec<(&str, u32)> = planned
+        .plans
+        .iter()
+        .map(|plan| (plan.group.as_str(), plan.members))
+        .collect();
+    assert_eq!(members, [("eu", 1), ("us", 0)]);
+    let plan = &planned.plans[0];
+    assert_eq!(plan.state, DeploymentState::Scheduled);
+    assert_eq!(plan.start, Some(start));
+}
