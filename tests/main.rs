@@ -22,4 +22,5 @@ mod restart;
 mod rollout;
 mod serve;
 mod simulation;
+mod why;
 mod wire_budget;
