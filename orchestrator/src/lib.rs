@@ -9,7 +9,7 @@ pub mod http;
 mod line;
 pub mod mqtt;
 mod query;
-mod reconcile;
+pub mod reconcile;
 mod release;
 mod rows;
 pub mod service;

@@ -3,9 +3,9 @@
 //! overwritten, it compares what is desired with what is known to be out, and publishes
 //! the difference. It never decides anything.
 
+mod difference;
 mod ledger;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::desired;
@@ -16,7 +16,7 @@ use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow};
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 use hoist_protocol::topic::{Topic, Topics};
 
 use crate::config::{Keys, OrchestratorConfig};
@@ -24,16 +24,8 @@ use crate::rows::{self, ReadError};
 use crate::signer::Signer;
 use crate::store::Store;
 use crate::transport::{Connection, Delivery, Outgoing};
-use ledger::{Ledger, Publish, Seen};
 
-/// Why a subject is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
-    /// What is retained differs from what is known to be out.
-    Seen,
-    /// Its rows changed.
-    Changed,
-}
+pub use difference::{Cause, Difference, Publish, Subject, Unknown};
 
 /// Publishes the difference between desired and out.
 pub(crate) struct Reconciler {
@@ -44,23 +36,8 @@ pub(crate) struct Reconciler {
     source: Option<String>,
     /// How long a head with notices is valid, in seconds (W2).
     validity_s: u32,
-    ledger: Ledger,
-    dirty: BTreeMap<Subject, Cause>,
+    difference: Difference,
     connection: Option<Arc<dyn Connection>>,
-}
-
-/// Something of which one message is retained, in the order in which changes go out: what
-/// holds a device goes before what would let it start (S10).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    /// The root document.
-    Root,
-    /// A release's manifest.
-    Release(ReleaseId),
-    /// A device's head.
-    Device(DeviceId),
-    /// A group's head.
-    Group(GroupId),
 }
 
 /// Whether only the orchestrator writes this topic.
@@ -82,8 +59,7 @@ impl Reconciler {
             keys,
             source: config.source.clone(),
             validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
-            ledger: Ledger::default(),
-            dirty: BTreeMap::new(),
+            difference: Difference::default(),
             connection: None,
         }
     }
@@ -91,26 +67,23 @@ impl Reconciler {
     /// A new connection: the broker may have lost everything.
     pub(crate) fn connected(&mut self, connection: Arc<dyn Connection>) {
         self.connection = Some(connection);
-        self.ledger.forget_broker(|_| true);
+        self.difference.connected();
     }
 
     /// Everything can be seen now: root, manifests of active deployments and heads of
     /// groups go out again; heads of devices when something shows that they are needed.
     pub(crate) async fn subscribed(&mut self) -> Result<(), ReadError> {
-        self.ledger
-            .forget_broker(|subject| !matches!(subject, Subject::Device(_)));
-        self.mark(Subject::Root, Cause::Changed);
+        let mut shared = vec![Subject::Root];
         for (key, _) in rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await? {
             let group = Prefix::Groups.rest(&key).and_then(|text| text.parse().ok());
-            if let Some(group) = group {
-                self.mark(Subject::Group(group), Cause::Changed);
-            }
+            shared.extend(group.map(Subject::Group));
         }
         for (_, row) in rows::all::<DeploymentRow>(&*self.store, &Prefix::Deployments).await? {
             if row.state == DeploymentState::Active {
-                self.mark(Subject::Release(row.release), Cause::Changed);
+                shared.push(Subject::Release(row.release));
             }
         }
+        self.difference.subscribed(shared);
         Ok(())
     }
 
@@ -121,23 +94,17 @@ impl Reconciler {
 
     /// Rows of this subject changed.
     pub(crate) fn changed(&mut self, subject: Subject) {
-        self.mark(subject, Cause::Changed);
+        self.difference.mark(subject, Cause::Changed);
     }
 
-    /// A device connected: its head is published unless it is known to be out.
+    /// A device connected.
     pub(crate) fn born(&mut self, device: DeviceId) {
-        let subject = Subject::Device(device);
-        if !self.ledger.is_out(&subject) {
-            self.mark(subject, Cause::Seen);
-        }
+        self.difference.born(device);
     }
 
-    /// A device shows its key because it has no head that names it: whatever is thought
-    /// to be out did not reach it.
+    /// A device shows that it has no head that names it.
     pub(crate) fn asked(&mut self, device: DeviceId) {
-        let subject = Subject::Device(device);
-        self.ledger.forget_broker(|other| *other == subject);
-        self.mark(subject, Cause::Seen);
+        self.difference.asked(device);
     }
 
     /// A message on one of our own topics. Returns the highest deployment named in a head
@@ -160,10 +127,7 @@ impl Reconciler {
             Topic::Root(number) if *number == self.keys.root_number => (Subject::Root, None, None),
             _ => return None,
         };
-        match self.ledger.seen(&subject, &delivery.payload, signed) {
-            Seen::AsDesired => {}
-            Seen::Different => self.mark(subject, Cause::Seen),
-        }
+        self.difference.seen(subject, &delivery.payload, signed);
         named
     }
 
@@ -172,17 +136,17 @@ impl Reconciler {
         let Some(connection) = self.connection.clone() else {
             return Ok(());
         };
-        while let Some((subject, cause)) = self.dirty.pop_first() {
+        while let Some((subject, cause)) = self.difference.pop() {
             let messages = match self.due(&subject, cause, now_ms).await {
                 Ok(messages) => messages,
                 Err(error) => {
-                    self.mark(subject, cause);
+                    self.difference.mark(subject, cause);
                     return Err(error);
                 }
             };
             for message in messages {
                 if connection.publish(message).await.is_err() {
-                    self.mark(subject.clone(), cause);
+                    self.difference.mark(subject.clone(), cause);
                     self.connection = None;
                     return Ok(());
                 }
@@ -194,35 +158,25 @@ impl Reconciler {
     /// Looks again at what was sent long ago and never seen back, and signs again what is
     /// past half of its validity (W2).
     pub(crate) fn review(&mut self, now_ms: u64) {
-        for subject in self.ledger.overdue(now_ms) {
-            self.mark(subject, Cause::Seen);
-        }
+        self.difference.review(now_ms);
     }
 
     /// Whether the root document and every group head were seen back from the broker.
     pub(crate) fn is_quiet(&self) -> bool {
-        let shared = |subject: &Subject| !matches!(subject, Subject::Device(_));
-        !self.dirty.keys().any(shared) && self.ledger.all_held(shared)
+        self.difference
+            .is_quiet(|subject| !matches!(subject, Subject::Device(_)))
     }
 
     /// What is known to be at the broker of what a device is to read.
     pub(crate) fn heads_out(&self, group: &GroupId, device: &DeviceId) -> HeadsOut {
-        let out = |subject: &Subject, held: bool| match held && !self.dirty.contains_key(subject) {
-            true => Out::Held,
-            false => Out::OnItsWay,
-        };
+        let out = |held: bool| if held { Out::Held } else { Out::OnItsWay };
         let group = Subject::Group(group.clone());
         let device = Subject::Device(device.clone());
         HeadsOut {
-            group: out(&group, self.ledger.is_held(&group)),
+            group: out(self.difference.is_held(&group)),
             // Not known to be out, it is published when the device connects.
-            device: out(&device, !self.ledger.is_on_its_way(&device)),
+            device: out(!self.difference.is_on_its_way(&device)),
         }
-    }
-
-    fn mark(&mut self, subject: Subject, cause: Cause) {
-        let marked = self.dirty.entry(subject).or_insert(cause);
-        *marked = cause.max(*marked);
     }
 
     /// The message of ours in a delivery, when our signature on it holds.
@@ -256,10 +210,7 @@ impl Reconciler {
                 let row = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
                 Ok(match row {
                     Some(row) => self.fixed(subject, &Topic::Release(*id), row.sealed, now_ms),
-                    None => {
-                        self.ledger.forget(subject);
-                        Vec::new()
-                    }
+                    None => self.unknown(subject, &Topic::Release(*id), cause),
                 })
             }
             Subject::Group(group) => {
@@ -298,7 +249,7 @@ impl Reconciler {
         };
         let valid_ms = u64::from(at(Generation(0)).valid_for_s) * 1000;
         let seal = |generation| self.signer.group_head(group, &at(generation));
-        let publish = self.ledger.head(&subject, seal, valid_ms, now_ms);
+        let publish = self.difference.publish(&subject, seal, valid_ms, now_ms);
         if let Some(Publish { generation, .. }) = &publish {
             let notices = deployments.len();
             tracing::debug!(group = %group, generation = generation.0, notices, "group head out");
@@ -312,7 +263,7 @@ impl Reconciler {
             let head = desired::device_head(row, generation);
             self.signer.device_head(device, &head)
         };
-        let publish = self.ledger.head(&subject, seal, 0, now_ms);
+        let publish = self.difference.publish(&subject, seal, 0, now_ms);
         publish.map(|publish| publish.message).into_iter().collect()
     }
 
@@ -325,29 +276,27 @@ impl Reconciler {
         now_ms: u64,
     ) -> Vec<Outgoing> {
         let message = Outgoing::retained(self.topics.format(topic), payload);
-        let publish = self.ledger.head(subject, |_| message.clone(), 0, now_ms);
+        let publish = self
+            .difference
+            .publish(subject, |_| message.clone(), 0, now_ms);
         publish.map(|publish| publish.message).into_iter().collect()
     }
 
-    /// A head without rows: cleared when its rows were deleted or it is not ours. One that
-    /// we signed is left alone: it is a device's membership and may be all that is left of
-    /// a lost registry (W4).
+    /// A message without rows.
     fn unknown(&mut self, subject: &Subject, topic: &Topic, cause: Cause) -> Vec<Outgoing> {
-        if cause == Cause::Seen && !self.ledger.knows(subject) {
-            return Vec::new();
+        let clear = |topic: &Topic| Outgoing::retained(self.topics.format(topic), Vec::new());
+        match (self.difference.unknown(subject, cause), subject) {
+            (Unknown::NotOurs, _) => Vec::new(),
+            (Unknown::Kept, _) => {
+                tracing::warn!(%topic, "a head of ours is retained for something not in the store");
+                Vec::new()
+            }
+            (Unknown::ClearReports, Subject::Device(device)) => {
+                let reports = [Topic::Status, Topic::Presence, Topic::Info];
+                let reports = reports.iter().map(|report| clear(&report(device.clone())));
+                [clear(topic)].into_iter().chain(reports).collect()
+            }
+            (Unknown::Clear | Unknown::ClearReports, _) => vec![clear(topic)],
         }
-        if cause == Cause::Seen && self.ledger.has_signed(subject) {
-            tracing::warn!(%topic, "a head of ours is retained for something not in the store");
-            return Vec::new();
-        }
-        self.ledger.forget(subject);
-        let mut cleared = vec![Outgoing::retained(self.topics.format(topic), Vec::new())];
-        if let (Subject::Device(device), Cause::Changed) = (subject, cause) {
-            let reports = [Topic::Status, Topic::Presence, Topic::Info];
-            cleared.extend(reports.iter().map(|report| {
-                Outgoing::retained(self.topics.format(&report(device.clone())), Vec::new())
-            }));
-        }
-        cleared
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use hoist_orchestrator_core::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
-use super::Subject;
+use super::difference::Subject;
 use crate::transport::Outgoing;
 
 /// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
@@ -25,7 +25,7 @@ enum Broker {
     Holds,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     /// Highest generation sent, or seen with our signature.
     generation: Option<Generation>,
@@ -46,13 +46,15 @@ pub(super) enum Seen {
 }
 
 /// A message to publish.
-pub(super) struct Publish {
-    pub(super) generation: Generation,
-    pub(super) message: Outgoing,
+pub struct Publish {
+    /// Of what it says.
+    pub generation: Generation,
+    /// The message.
+    pub message: Outgoing,
 }
 
 /// Everything known to be out. A few dozen bytes for each device.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Ledger {
     entries: HashMap<Subject, Entry>,
 }
