@@ -25,7 +25,7 @@ use crate::signer::Signer;
 use crate::store::Store;
 use crate::transport::{Connection, Delivery, Outgoing};
 
-pub use difference::{Cause, Difference, Publish, Subject, Unknown};
+pub use difference::{Cause, Difference, Known, Publish, Subject, Unknown};
 
 /// Publishes the difference between desired and out.
 pub(crate) struct Reconciler {

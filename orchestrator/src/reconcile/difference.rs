@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 
-pub use super::ledger::Publish;
+pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
 use crate::transport::Outgoing;
 
@@ -119,10 +119,18 @@ impl Difference {
         self.marked.keys()
     }
 
-    /// Whether nothing is to be looked at among these, and the broker was seen to hold all
-    /// that was sent of them.
+    /// Everything known to be out, sorted by subject.
+    #[must_use]
+    pub fn known(&self) -> Vec<Known> {
+        let mut known: Vec<Known> = self.ledger.known().collect();
+        known.sort_by(|a, b| a.subject.cmp(&b.subject));
+        known
+    }
+
+    /// Whether nothing is to be looked at among these, and all that was sent of them was
+    /// seen back from the broker.
     pub fn is_quiet(&self, these: impl Fn(&Subject) -> bool) -> bool {
-        !self.marked.keys().any(&these) && self.ledger.all_held(these)
+        !self.marked.keys().any(&these) && self.ledger.all_seen(these)
     }
 
     /// Whether what is desired of a subject was seen to be at the broker.

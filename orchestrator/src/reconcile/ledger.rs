@@ -32,6 +32,9 @@ struct Entry {
     /// Hash of our message at that generation.
     digest: Option<Digest>,
     broker: Broker,
+    /// Whether it was sent by this run of the program. What was only seen may be an old
+    /// message on its way, with a newer one behind it.
+    sent: bool,
     /// Unix ms at which it is signed again; none for what does not expire.
     renew_ms: Option<u64>,
 }
@@ -43,6 +46,19 @@ pub(super) enum Seen {
     AsDesired,
     /// Somebody overwrote it, or nothing is known of it: look at the rows.
     Different,
+}
+
+/// What is known of a subject's message, for whoever compares two states.
+#[derive(Debug)]
+pub struct Known {
+    /// Which subject.
+    pub subject: Subject,
+    /// Highest generation sent or seen.
+    pub generation: Option<Generation>,
+    /// Hash of our message at that generation.
+    pub digest: Option<[u8; 32]>,
+    /// Where it is, in debug text.
+    pub held: String,
 }
 
 /// A message to publish.
@@ -60,11 +76,13 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The broker may have lost these.
+    /// The broker may have lost these. What was never sent from here is not sent again as
+    /// it is: its generation could be one that has been passed.
     pub(super) fn forget_broker(&mut self, these: impl Fn(&Subject) -> bool) {
         for (subject, entry) in &mut self.entries {
             if these(subject) {
                 entry.broker = Broker::Unknown;
+                entry.digest = entry.digest.filter(|_| entry.sent);
             }
         }
     }
@@ -103,10 +121,21 @@ impl Ledger {
         entry.is_some_and(|entry| entry.generation.is_some())
     }
 
-    /// Whether the broker was seen to hold every message of these subjects.
-    pub(super) fn all_held(&self, these: impl Fn(&Subject) -> bool) -> bool {
+    /// Whether all that was sent of these subjects was seen back. What the broker may have
+    /// lost is not waited for: it is sent when it is wanted.
+    pub(super) fn all_seen(&self, these: impl Fn(&Subject) -> bool) -> bool {
         let mut entries = self.entries.iter().filter(|(subject, _)| these(subject));
-        entries.all(|(_, entry)| entry.broker == Broker::Holds)
+        entries.all(|(_, entry)| !matches!(entry.broker, Broker::Sent(_)))
+    }
+
+    /// Everything known, in no order.
+    pub(super) fn known(&self) -> impl Iterator<Item = Known> {
+        self.entries.iter().map(|(subject, entry)| Known {
+            subject: subject.clone(),
+            generation: entry.generation,
+            digest: entry.digest,
+            held: format!("{:?} {}", entry.broker, entry.sent),
+        })
     }
 
     /// Subjects sent too long ago to be still on their way, or due to be signed again.
@@ -135,6 +164,7 @@ impl Ledger {
             generation: None,
             digest: None,
             broker: Broker::Unknown,
+            sent: false,
             renew_ms: None,
         });
         if entry.digest == Some(digest) {
@@ -146,12 +176,14 @@ impl Ledger {
             entry.generation = signed;
             entry.digest = Some(digest);
             entry.broker = Broker::Holds;
+            entry.sent = false;
             return Seen::Different;
         }
         if signed.is_some() && matches!(entry.broker, Broker::Sent(_)) {
             return Seen::AsDesired;
         }
         entry.broker = Broker::Unknown;
+        entry.digest = entry.digest.filter(|_| entry.sent);
         Seen::Different
     }
 
@@ -196,6 +228,7 @@ impl Ledger {
             generation: Some(generation),
             digest: Some(sha256(&message.payload)),
             broker: Broker::Sent(now_ms),
+            sent: true,
             renew_ms: renew_ms(generation),
         };
         self.entries.insert(subject.clone(), entry);
@@ -227,13 +260,13 @@ mod tests {
         let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
         assert_eq!(first.generation, Generation(100));
         assert!(ledger.head(&group(), content("a"), 0, 101).is_none());
-        assert!(!ledger.all_held(|_| true));
+        assert!(!ledger.all_seen(|_| true));
         let payload = &first.message.payload;
         assert_eq!(
             ledger.seen(&group(), payload, Some(Generation(100))),
             Seen::AsDesired
         );
-        assert!(ledger.all_held(|_| true));
+        assert!(ledger.all_seen(|_| true));
         let second = ledger.head(&group(), content("b"), 0, 50).unwrap();
         assert_eq!(
             second.generation,
@@ -278,6 +311,19 @@ mod tests {
         assert!(ledger.head(&group(), content("a"), 0, 100).is_none());
         let changed = ledger.head(&group(), content("b"), 0, 100).unwrap();
         assert_eq!(changed.generation, Generation(501));
+    }
+
+    #[test]
+    fn an_old_head_still_on_its_way_after_a_restart_is_not_published_again() {
+        let mut ledger = Ledger::default();
+        let old = content("a")(Generation(500));
+        ledger.seen(&group(), &old.payload, Some(Generation(500)));
+        ledger.forget_broker(|_| true);
+        let fresh = ledger.head(&group(), content("a"), 0, 900).unwrap();
+        assert_eq!(fresh.generation, Generation(900), "650 may be out there");
+        ledger.forget_broker(|_| true);
+        let again = ledger.head(&group(), content("a"), 0, 950).unwrap();
+        assert_eq!(again.generation, Generation(900), "our own is the newest");
     }
 
     #[test]
