@@ -44,6 +44,12 @@ impl Machine {
         }
         let group = head.group.clone();
         self.own = Some(head);
+        // Not started: a hold that comes meanwhile counts.
+        if let (Work::Asking(wanted), Some(own)) = (&self.work, &self.own)
+            && own.holds(wanted.deployment)
+        {
+            self.work = Work::Idle;
+        }
         if first {
             self.own_status_is_over(out);
             self.report_again(out);
