@@ -53,4 +53,24 @@ hoist_protocol::mutants! {
     CutOffRunsAgain = "cut-off-runs-again";
     /// An unfinished update of an older agent goes on in the newest format.
     FormatNotKept = "format-not-kept";
+    /// A head older than one seen before is obeyed (W2).
+    ReplayObeyed = "replay-obeyed";
+    /// A head past its validity is obeyed (W2).
+    StaleObeyed = "stale-obeyed";
+    /// A hold in the device's head is not looked at (S10).
+    HoldForgotten = "hold-forgotten";
+    /// The line is not looked at: everybody is admitted (W3).
+    LineForgotten = "line-forgotten";
+    /// What has ended begins again (S13).
+    EndedBeginsAgain = "ended-begins-again";
+    /// The number of outcomes does not rise (W5).
+    EndedNotCounted = "ended-not-counted";
+    /// Status numbers begin again after a restart (W5).
+    NumbersReused = "numbers-reused";
+    /// A superseded deployment ends also when something is installed (S11).
+    SupersededLate = "superseded-late";
+    /// A roll call is not answered (W6).
+    RollCallUnheard = "roll-call-unheard";
+    /// The answer to a roll call leaves out what was acknowledged (W5).
+    RollCallShort = "roll-call-short";
 }

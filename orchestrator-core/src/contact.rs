@@ -12,6 +12,7 @@ use crate::device::call_roll;
 use crate::effect::{Effect, Effects};
 use crate::input::Now;
 use crate::key::{DeviceKey, MetaKey, RecordKey, RowKey};
+use crate::mutant::{Mutant, is_planted};
 use crate::presence;
 use crate::row::{DeviceRow, MetaRow, RecordRow, RecordState};
 use crate::status::ended;
@@ -159,7 +160,7 @@ pub(crate) fn move_timer(
     old: Option<u64>,
     new: Option<u64>,
 ) -> Result<(), Undecided> {
-    if old == new {
+    if old == new || is_planted(Mutant::TimerLeft) {
         return Ok(());
     }
     let kind = || TimerKind::Device(id, device.clone());
@@ -192,14 +193,22 @@ pub(crate) fn timeout_due(
     let mut effects = Vec::new();
     if !is_settled(&meta, now) {
         new.due_ms = Some(settled_ms(&meta, now));
-    } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
+    } else if let Some(mut row) = txn
+        .read(&DeviceKey(device.clone()))?
+        .filter(|_| !old.asked && !is_planted(Mutant::TimeoutUnasked))
+    {
         effects.extend([
             Effect::ReadStatus(device.clone()),
             call_roll(&mut row, device, now),
         ]);
         txn.put(&DeviceKey(device.clone()), &row);
         new.asked = true;
-        new.due_ms = Some(now.attended_ms.saturating_add(now.patience.grace_ms));
+        let grace_ms = if is_planted(Mutant::GraceSkipped) {
+            0
+        } else {
+            now.patience.grace_ms
+        };
+        new.due_ms = Some(now.attended_ms.saturating_add(grace_ms));
     } else {
         new.state = RecordState::TimedOut;
         new.lost = false;

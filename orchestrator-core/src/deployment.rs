@@ -13,6 +13,7 @@ use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::limit;
+use crate::mutant::{Mutant, is_planted};
 use crate::release;
 use crate::reply::{Answer, DeployResult, DeploymentState, Plan, PlanResult};
 use crate::request::may_change;
@@ -177,7 +178,7 @@ fn create(
         group: group.clone(),
         by: row.created_by.clone(),
     })];
-    if let Some(start) = row.start_ms {
+    if let Some(start) = row.start_ms.filter(|_| !is_planted(Mutant::StartIgnored)) {
         if group_row.scheduled.len() >= SCHEDULED_MAX {
             let why = format!("group {group} has {SCHEDULED_MAX} scheduled deployments");
             return Err(Rejection::new(Code::HeadFull, why).field("group").into());
@@ -259,7 +260,8 @@ impl Beside {
 
     /// Why the deployment cannot be listed, if it cannot.
     fn refusal(&self, row: &DeploymentRow) -> Option<Rejection> {
-        if let Some((other, old)) = self.overlapping.first() {
+        let overlapping = self.overlapping.first();
+        if let Some((other, old)) = overlapping.filter(|_| !is_planted(Mutant::OverlapAccepted)) {
             let why = format!(
                 "deployment {other} of {} is active with some of the same artifacts",
                 old.release_text
@@ -284,6 +286,9 @@ fn activate(
 ) -> Result<Effects, Undecided> {
     let mut effects = Vec::new();
     for (other, mut old) in beside.covered {
+        if is_planted(Mutant::CoveredKept) {
+            continue;
+        }
         let end = Ending::itself(EndReason::Superseded);
         effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
     }

@@ -16,6 +16,7 @@ use crate::input::{CommandInput, Now};
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RowKey};
 use crate::limit;
 use crate::membership;
+use crate::mutant::{Mutant, is_planted};
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
 use crate::row::{DeviceRow, MemberRow};
@@ -27,7 +28,9 @@ const ASK_PAUSE_MS: u64 = 60_000;
 
 /// Calls the roll of one device (W6); reconcile publishes its head.
 pub(crate) fn call_roll(row: &mut DeviceRow, device: &DeviceId, now: Now) -> Effect {
-    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
+    if !is_planted(Mutant::RollCallSilent) {
+        row.roll_call.0 = row.roll_call.0.wrapping_add(1);
+    }
     row.asked_ms = Some(now.attended_ms);
     Effect::DeviceHeadChanged(device.clone())
 }
@@ -71,7 +74,7 @@ pub(crate) fn merge_info(
     let mut effects = Vec::new();
     match (row.public_key, info.public_key) {
         (None, Some(shown)) => {
-            row.public_key = Some(shown);
+            row.public_key = Some(shown).filter(|_| !is_planted(Mutant::KeyNotPinned));
             effects.push(if std::mem::take(&mut row.unverified) {
                 call_roll(&mut row, device, now)
             } else {

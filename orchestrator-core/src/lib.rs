@@ -22,6 +22,10 @@ pub mod key;
 pub mod limit;
 pub mod membership;
 pub mod memory;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod presence;
 pub mod query;
 mod release;

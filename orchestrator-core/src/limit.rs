@@ -13,6 +13,7 @@ use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::input::Now;
 use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, RowKey};
+use crate::mutant::{Mutant, is_planted};
 use crate::reply::{DeploymentState, LineWord};
 use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, RecordRow, RecordState};
 use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
@@ -226,7 +227,9 @@ pub(crate) fn admit_joiner(
             let active = group::read(txn, &deployment.group)?
                 .unwrap_or_default()
                 .active;
-            hold(row, id, &active);
+            if !is_planted(Mutant::JoinerAdmitted) {
+                hold(row, id, &active);
+            }
         }
     }
     Ok(())

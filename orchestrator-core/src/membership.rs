@@ -10,6 +10,7 @@ use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RecordKey, RowKey};
 use crate::limit;
+use crate::mutant::{Mutant, is_planted};
 use crate::presence::is_online;
 use crate::row::{DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay};
 use crate::txn::{Txn, Undecided};
@@ -81,12 +82,16 @@ pub(crate) fn leave(
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     want_rows(txn, device, &group, &group_row)?;
     group_row.turn += 1;
-    count(txn, row, |count| *count = count.saturating_sub(1))?;
+    let gone = u32::from(!is_planted(Mutant::LeaverCounted));
+    count(txn, row, |count| *count = count.saturating_sub(gone))?;
     txn.delete(&MemberKey(group.clone(), device.clone()));
     txn.put(&GroupKey(group.clone()), &group_row);
-    mark_records(txn, device, &group_row, true)?;
+    mark_records(txn, device, &group_row, !is_planted(Mutant::LeaverInside))?;
     if row.past.len() == STAYS_MAX {
         row.past.remove(0);
+    }
+    if is_planted(Mutant::StayForgotten) {
+        return Ok(changed(device, &group, &group_row));
     }
     row.past.push(Stay {
         group: group.clone(),

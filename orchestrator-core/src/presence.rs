@@ -11,6 +11,7 @@ use crate::error::Code;
 use crate::group;
 use crate::input::Now;
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
 
@@ -32,7 +33,7 @@ fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
     let Some(before) = before else { return false };
     let online = presence.state == PresenceState::Online;
     let repeated = before.run == run || (online && !before.online);
-    presence.session < before.session
+    (presence.session < before.session && !is_planted(Mutant::LateDeathBelieved))
         || (presence.session == before.session && repeated && (online || !before.online))
 }
 

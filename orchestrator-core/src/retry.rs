@@ -13,6 +13,7 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::CommandInput;
 use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
+use crate::mutant::{Mutant, is_planted};
 use crate::reply::{Answer, DeploymentState, RetryResult};
 use crate::request::{may_change, parse_name};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
@@ -64,7 +65,11 @@ fn all(
     if failed == 0 {
         return Ok((0, Vec::new()));
     }
-    row.round = round;
+    row.round = if is_planted(Mutant::RoundNotRaised) {
+        row.round
+    } else {
+        round
+    };
     Ok((failed, vec![Effect::GroupHeadChanged(row.group.clone())]))
 }
 

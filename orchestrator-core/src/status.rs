@@ -18,6 +18,7 @@ use crate::input::{Now, SignatureEvidence};
 use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, was_member_during};
+use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
 
@@ -34,10 +35,12 @@ pub(crate) fn merge(
         return Ok(vec![rejected(Code::Unknown, device)]);
     };
     // bad-inputs rows 26 and 27; also each session's repetition of the last status (W7).
-    if row.seq.is_some_and(|known| status.seq <= known) {
+    let repeated = row.seq.is_some_and(|known| status.seq <= known);
+    if repeated && !is_planted(Mutant::RepeatTaken) {
         return Ok(vec![Effect::Duplicate]);
     }
-    if !status.outcomes.is_empty() && evidence != SignatureEvidence::Valid {
+    let proven = evidence == SignatureEvidence::Valid || is_planted(Mutant::UnsignedAccepted);
+    if !status.outcomes.is_empty() && !proven {
         return Ok(unverified(txn, device, row, now));
     }
     want_rows(txn, device, &row, status)?;
@@ -178,7 +181,7 @@ impl Merge<'_> {
         let behind = old.as_ref().is_some_and(|old| progress.round < old.round)
             || again
                 .is_some_and(|old| is_reported_final(&old.state) || progress.attempt < old.attempt);
-        if behind {
+        if behind && !is_planted(Mutant::RegressAccepted) {
             // bad-inputs row 33
             self.effects.push(rejected(Code::Regress, self.device));
             return Ok(());
@@ -242,7 +245,8 @@ impl Merge<'_> {
     /// Whether the roll has to be called (W6): a record in progress that this status no
     /// longer mentions, or more outcomes reached than recorded (W5).
     fn leaves_doubt(&self, row: &DeviceRow, status: &DeviceStatus) -> Result<bool, Undecided> {
-        if status.ended.saturating_sub(row.recorded) > row.missed {
+        let missed = status.ended.saturating_sub(row.recorded);
+        if missed > row.missed && !is_planted(Mutant::EndedIgnored) {
             return Ok(true);
         }
         let running = status.running.map(|running| running.deployment);

@@ -8,6 +8,10 @@ pub mod config;
 pub mod http;
 mod line;
 pub mod mqtt;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 mod query;
 pub mod reconcile;
 mod release;

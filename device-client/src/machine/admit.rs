@@ -4,6 +4,7 @@ use hoist_protocol::head::{DeviceHead, GroupHead, Notice, WEEK_MINUTES, Window};
 use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 use hoist_protocol::status::FinalResult;
 
+use crate::mutant::{Mutant, is_planted};
 use crate::record::Ring;
 
 /// The notice to start: lowest deployment first among those that admit this device.
@@ -14,9 +15,11 @@ pub(super) fn choose<'a>(
     ring: &Ring,
 ) -> Option<&'a Notice> {
     let open = |notice: &&Notice| {
-        !own.holds(notice.deployment)
-            && notice.audience.admits(notice.deployment, device)
-            && !is_over(ring, notice.deployment, own.round(notice))
+        (!own.holds(notice.deployment) || is_planted(Mutant::HoldForgotten))
+            && (notice.audience.admits(notice.deployment, device)
+                || is_planted(Mutant::LineForgotten))
+            && (!is_over(ring, notice.deployment, own.round(notice))
+                || is_planted(Mutant::EndedBeginsAgain))
     };
     head.notices
         .iter()

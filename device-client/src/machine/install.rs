@@ -317,10 +317,10 @@ impl Machine {
             self.persist(out);
             out.push(Action::Applied(outcome.result));
         } else {
-            self.ring.push(outcome);
             if is_planted(Mutant::OutcomeAfterJournal) {
                 self.persist(out);
             }
+            self.ring.push(outcome);
             out.push(Action::StoreOutcomes(self.ring.clone()));
             self.persist(out);
             self.report(out);

@@ -37,7 +37,7 @@ impl Machine {
             self.generation = Generation::default();
             self.group_roll = RollCall::default();
         }
-        let asked = head.roll_call != self.device_roll;
+        let asked = head.roll_call != self.device_roll && !is_planted(Mutant::RollCallUnheard);
         self.device_roll = head.roll_call;
         if self.own.as_ref() != Some(&head) {
             out.push(Action::KeepDeviceHead);
@@ -71,7 +71,7 @@ impl Machine {
     }
 
     pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
-        if head.generation < self.generation {
+        if head.generation < self.generation && !is_planted(Mutant::ReplayObeyed) {
             out.push(Action::Warn(HeadRefusal::Replayed));
             return;
         }
@@ -148,7 +148,7 @@ impl Machine {
         let Some(notice) = choose(head, &self.device, own, &self.ring) else {
             return;
         };
-        if !is_valid(head, now.unix_ms) {
+        if !is_valid(head, now.unix_ms) && !is_planted(Mutant::StaleObeyed) {
             if !std::mem::replace(&mut member.warned, true) {
                 out.push(Action::Warn(HeadRefusal::Stale));
             }
@@ -227,7 +227,8 @@ impl Machine {
     /// S11: while nothing is installed, a newer deployment in the place of this one ends
     /// it. Absent and replaced look alike to a device; ending early harms nothing then.
     fn end_if_superseded(&mut self, out: &mut Vec<Action>) {
-        if self.job().is_some_and(Job::is_untouched) && self.is_superseded() {
+        let may_end = |job: &Job| job.is_untouched() || is_planted(Mutant::SupersededLate);
+        if self.job().is_some_and(may_end) && self.is_superseded() {
             out.push(Action::CancelDownload);
             self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);
         }

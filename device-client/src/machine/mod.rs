@@ -120,7 +120,10 @@ impl Machine {
             device: setup.device,
             boot: setup.boot,
             ring,
-            seq: record.reserved,
+            seq: match is_planted(Mutant::NumbersReused) {
+                true => Seq::default(),
+                false => record.reserved,
+            },
             reserved: record.reserved,
             acked: record.acked,
             generation: record.generation,

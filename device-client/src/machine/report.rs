@@ -56,7 +56,12 @@ impl Machine {
 
     /// W6: everything, under a new number.
     pub(super) fn answer_roll_call(&mut self, out: &mut Vec<Action>) {
-        let status = self.status(0);
+        let acked = if is_planted(Mutant::RollCallShort) {
+            self.acked
+        } else {
+            0
+        };
+        let status = self.status(acked);
         self.publish(status, out);
         out.push(Action::PublishInfo(InfoExtent::Full));
     }

@@ -13,6 +13,7 @@ use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
 use crate::limit;
+use crate::mutant::{Mutant, is_planted};
 use crate::reply::{AbortResult, Answer, DeploymentState};
 use crate::request::may_change;
 use crate::row::{DeploymentRow, End, EndReason, GroupRow};
@@ -83,6 +84,9 @@ pub(super) fn finish(
     group_row.scheduled.retain(|scheduled| *scheduled != id);
     txn.put(&DeploymentKey(id), row);
     txn.put(&GroupKey(row.group.clone()), group_row);
+    if is_planted(Mutant::EndNotPublished) {
+        return Ok(vec![Effect::Event(event)]);
+    }
     Ok(vec![
         Effect::Event(event),
         Effect::GroupHeadChanged(row.group.clone()),
@@ -184,9 +188,14 @@ pub(crate) fn complete_if_due(
         .members;
     let totals = counter::totals(txn, id)?;
     let successful = totals.successful.saturating_sub(totals.outside_successful);
-    let reason = if limit.is_some_and(|limit| totals.started() >= limit) {
+    let started = match is_planted(Mutant::SlotsCountAsStarts) {
+        true => row.slots,
+        false => totals.started(),
+    };
+    let reason = if limit.is_some_and(|limit| started >= limit) {
         EndReason::DeviceLimit
-    } else if all && members > 0 && successful >= members {
+    } else if all && members > 0 && successful >= members && !is_planted(Mutant::SuccessNotCounted)
+    {
         EndReason::AllSuccessful
     } else {
         return Ok(Vec::new());
@@ -211,7 +220,8 @@ pub(crate) fn until_due(
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
     let row = txn.read(&DeploymentKey(id))?;
-    let Some(mut row) = row.filter(|row| row.end.is_none()) else {
+    let lasts = |row: &DeploymentRow| row.end.is_none() && !is_planted(Mutant::UntilIgnored);
+    let Some(mut row) = row.filter(lasts) else {
         return Ok(Vec::new());
     };
     let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();

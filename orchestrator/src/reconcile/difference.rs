@@ -8,6 +8,7 @@ use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 
 pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
+use crate::mutant::{Mutant, is_planted};
 use crate::transport::Outgoing;
 
 /// Something of which one message is retained, in the order in which changes go out: what
@@ -65,7 +66,8 @@ impl Difference {
     pub fn subscribed(&mut self, shared: impl IntoIterator<Item = Subject>) {
         self.ledger
             .forget_broker(|subject| !matches!(subject, Subject::Device(_)));
-        for subject in shared {
+        let shared = shared.into_iter();
+        for subject in shared.filter(|_| !is_planted(Mutant::ConnectionTrusted)) {
             self.mark(subject, Cause::Changed);
         }
     }
@@ -170,6 +172,7 @@ impl Difference {
         }
         self.ledger.forget(subject);
         match (subject, cause) {
+            _ if is_planted(Mutant::RemovedKept) => Unknown::NotOurs,
             (Subject::Device(_), Cause::Changed) => Unknown::ClearReports,
             _ => Unknown::Clear,
         }

@@ -7,6 +7,7 @@ use hoist_orchestrator_core::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
 use super::difference::Subject;
+use crate::mutant::{Mutant, is_planted};
 use crate::transport::Outgoing;
 
 /// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
@@ -82,7 +83,9 @@ impl Ledger {
         for (subject, entry) in &mut self.entries {
             if these(subject) {
                 entry.broker = Broker::Unknown;
-                entry.digest = entry.digest.filter(|_| entry.sent);
+                entry.digest = entry
+                    .digest
+                    .filter(|_| entry.sent || is_planted(Mutant::OldHeadRepeated));
             }
         }
     }
@@ -182,6 +185,9 @@ impl Ledger {
         if signed.is_some() && matches!(entry.broker, Broker::Sent(_)) {
             return Seen::AsDesired;
         }
+        if is_planted(Mutant::OverwrittenLeft) {
+            return Seen::AsDesired;
+        }
         entry.broker = Broker::Unknown;
         entry.digest = entry.digest.filter(|_| entry.sent);
         Seen::Different
@@ -222,7 +228,8 @@ impl Ledger {
                 });
             }
         }
-        let generation = next_generation(known, now_ms);
+        let kept = known.filter(|_| is_planted(Mutant::GenerationKept));
+        let generation = kept.unwrap_or_else(|| next_generation(known, now_ms));
         let message = seal(generation);
         let entry = Entry {
             generation: Some(generation),
