@@ -1,144 +1,282 @@
-//! The modelled broker: retained messages, order per topic only, QoS 1 duplicates, and
-//! sessions that lose what was on its way when they end.
+//! The modelled broker: retained messages, order inside a topic only, QoS 1 duplicates,
+//! sessions of devices that lose what was on its way, the server's session that does not,
+//! last wills that come late, retained messages that get lost and old ones that come back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use fastrand::Rng;
-use hoist_protocol::topic::matches;
+use super::line::Line;
 
-/// A client of the modelled broker.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Party {
-    /// The orchestrator; its session is persistent.
-    Server,
-    /// A device, by its number.
-    Device(usize),
+/// A message's content, shared by everybody it is on its way to.
+pub type Payload = Arc<[u8]>;
+
+/// Old heads of a line that an attacker or a restored backup may bring back.
+const PAST_MAX: usize = 4;
+
+/// What is on its way to one client: a queue for each topic.
+#[derive(Clone, Default)]
+pub struct Inbox {
+    /// Lines with something in their queue.
+    lines: Vec<Line>,
+    queues: BTreeMap<Line, VecDeque<Payload>>,
 }
 
-/// A message on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its topic.
-    pub topic: String,
-    /// Its payload.
-    pub payload: Vec<u8>,
+impl Inbox {
+    fn push(&mut self, line: Line, payload: Payload) {
+        let queue = self.queues.entry(line).or_default();
+        if queue.is_empty() {
+            self.lines.push(line);
+        }
+        queue.push_back(payload);
+    }
+
+    /// The lines that wait, in no particular but always the same order.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The oldest message on a line.
+    pub fn front(&self, line: Line) -> Option<&Payload> {
+        self.queues.get(&line)?.front()
+    }
+
+    /// Takes the oldest message of a line away.
+    pub fn pop(&mut self, line: Line) -> Option<Payload> {
+        let queue = self.queues.get_mut(&line)?;
+        let front = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&line);
+            self.lines.retain(|other| *other != line);
+        }
+        front
+    }
+
+    /// Every message by line, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = (Line, &Payload)> {
+        let queues = self.queues.iter();
+        queues.flat_map(|(line, queue)| queue.iter().map(|payload| (*line, payload)))
+    }
 }
 
-#[derive(Default)]
-struct Session {
-    filters: Vec<String>,
-    /// One queue per topic: order is kept inside a topic only.
-    queues: BTreeMap<String, VecDeque<Vec<u8>>>,
+/// A device's session.
+#[derive(Clone, Default)]
+pub struct Session {
+    own: bool,
+    group: Option<u8>,
+    release: Option<u8>,
+    will: Option<Payload>,
+    /// What is on its way to it.
+    pub inbox: Inbox,
+}
+
+impl Session {
+    /// Whether it follows the device's own head, and which group's and release's.
+    pub fn follows(&self) -> (bool, Option<u8>, Option<u8>) {
+        (self.own, self.group, self.release)
+    }
 }
 
 /// Retained messages and sessions.
-#[derive(Default)]
+#[derive(Clone)]
 pub struct Broker {
-    /// Rises with every publish.
-    pub version: u64,
-    retained: BTreeMap<String, Vec<u8>>,
-    sessions: BTreeMap<Party, Session>,
+    retained: BTreeMap<Line, Payload>,
+    devices: Vec<Option<Session>>,
+    /// The server's session; it outlives the connection.
+    pub server: Option<Inbox>,
+    wills: Vec<(u16, Payload)>,
+    past: Option<BTreeMap<Line, Vec<Payload>>>,
 }
 
 impl Broker {
-    /// Opens a session without subscriptions, unless there is one.
-    pub fn connect(&mut self, party: Party) {
-        self.sessions.entry(party).or_default();
+    /// A broker with nothing. `remembers` = old heads may come back.
+    pub fn new(remembers: bool) -> Self {
+        Self {
+            retained: BTreeMap::new(),
+            devices: Vec::new(),
+            server: None,
+            wills: Vec::new(),
+            past: remembers.then(BTreeMap::new),
+        }
     }
 
-    /// Ends a session; what was on its way to it is lost.
-    pub fn disconnect(&mut self, party: &Party) {
-        self.sessions.remove(party);
+    /// A device's session, if it has one.
+    pub fn session(&self, device: u16) -> Option<&Session> {
+        self.devices.get(usize::from(device))?.as_ref()
     }
 
-    /// Subscribes, and delivers what is retained.
-    pub fn subscribe(&mut self, party: &Party, filter: &str) {
-        let Some(session) = self.sessions.get_mut(party) else {
+    fn session_mut(&mut self, device: u16) -> Option<&mut Session> {
+        self.devices.get_mut(usize::from(device))?.as_mut()
+    }
+
+    /// Opens a device's session with its will.
+    pub fn connect(&mut self, device: u16, will: Payload) {
+        let place = usize::from(device);
+        if self.devices.len() <= place {
+            self.devices.resize(place + 1, None);
+        }
+        self.devices[place] = Some(Session {
+            will: Some(will),
+            ..Session::default()
+        });
+    }
+
+    /// Ends a device's session; its will is published some time later.
+    pub fn disconnect(&mut self, device: u16) {
+        let session = self.devices.get_mut(usize::from(device));
+        if let Some(will) = session.and_then(Option::take).and_then(|s| s.will) {
+            self.wills.push((device, will));
+        }
+    }
+
+    /// Wills that are still to be published.
+    pub fn wills(&self) -> &[(u16, Payload)] {
+        &self.wills
+    }
+
+    /// Publishes one of [`Broker::wills`].
+    pub fn publish_will(&mut self, place: usize) -> Option<Line> {
+        if place >= self.wills.len() {
+            return None;
+        }
+        let (device, will) = self.wills.remove(place);
+        self.publish(Line::Presence(device), &will);
+        Some(Line::Presence(device))
+    }
+
+    /// Opens the server's session, or goes on with it, and delivers what is retained, of
+    /// which a broker may leave some out.
+    pub fn subscribe_server(&mut self, mut leaves_out: impl FnMut(Line) -> bool) {
+        let inbox = self.server.get_or_insert_default();
+        for (line, payload) in &self.retained {
+            if !leaves_out(*line) {
+                inbox.push(*line, Arc::clone(payload));
+            }
+        }
+    }
+
+    /// Subscribes a device to a line (in the place of another of its kind), and delivers
+    /// what is retained.
+    pub fn subscribe(&mut self, device: u16, line: Line) {
+        let payload = self.retained.get(&line).map(Arc::clone);
+        let Some(session) = self.session_mut(device) else {
             return;
         };
-        if !session.filters.iter().any(|known| known == filter) {
-            session.filters.push(filter.to_owned());
-        }
-        for (topic, payload) in &self.retained {
-            if matches(filter, topic) {
-                session
-                    .queues
-                    .entry(topic.clone())
-                    .or_default()
-                    .push_back(payload.clone());
+        match line {
+            Line::Group(place) => {
+                if let Some(left) = session.group.replace(place).filter(|left| *left != place) {
+                    while session.inbox.pop(Line::Group(left)).is_some() {}
+                }
             }
+            Line::Release(place) => session.release = Some(place),
+            Line::Device(_) => session.own = true,
+            Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
+        }
+        if let Some(payload) = payload {
+            session.inbox.push(line, payload);
         }
     }
 
-    /// Publishes a retained message; an empty one clears the topic.
-    pub fn publish(&mut self, topic: &str, payload: Vec<u8>) {
-        self.version += 1;
-        for session in self.sessions.values_mut() {
-            if session.filters.iter().any(|filter| matches(filter, topic)) {
-                session
-                    .queues
-                    .entry(topic.to_owned())
-                    .or_default()
-                    .push_back(payload.clone());
-            }
+    /// Delivers to the server what is retained on a line.
+    pub fn read(&mut self, line: Line) {
+        if let (Some(inbox), Some(payload)) = (&mut self.server, self.retained.get(&line)) {
+            inbox.push(line, Arc::clone(payload));
         }
-        if payload.is_empty() {
-            self.retained.remove(topic);
+    }
+
+    /// Publishes a retained message; an empty one clears the line.
+    pub fn publish(&mut self, line: Line, payload: &Payload) {
+        if let Some(inbox) = &mut self.server {
+            inbox.push(line, Arc::clone(payload));
+        }
+        match line {
+            Line::Device(number) => {
+                if let Some(session) = self.session_mut(number).filter(|session| session.own) {
+                    session.inbox.push(line, Arc::clone(payload));
+                }
+            }
+            Line::Group(_) | Line::Release(_) => {
+                let follows = |session: &Session| match line {
+                    Line::Group(place) => session.group == Some(place),
+                    Line::Release(place) => session.release == Some(place),
+                    _ => false,
+                };
+                let sessions = self.devices.iter_mut().flatten();
+                for session in sessions.filter(|session| follows(session)) {
+                    session.inbox.push(line, Arc::clone(payload));
+                }
+            }
+            Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
+        }
+        let before = if payload.is_empty() {
+            self.retained.remove(&line)
         } else {
-            self.retained.insert(topic.to_owned(), payload);
+            self.retained.insert(line, Arc::clone(payload))
+        };
+        if let (Some(past), Some(before), true) = (&mut self.past, before, line.is_own()) {
+            let past = past.entry(line).or_default();
+            if past.len() == PAST_MAX {
+                past.remove(0);
+            }
+            past.push(before);
         }
     }
 
-    /// A message waiting for a party, from a topic chosen by chance. It stays until
-    /// [`Broker::acknowledge`]: taking it twice is the duplicate of QoS 1.
-    pub fn peek(&self, party: &Party, rng: &mut Rng) -> Option<Message> {
-        let queues = &self.sessions.get(party)?.queues;
-        let waiting: Vec<_> = queues
-            .iter()
-            .filter(|(_, queue)| !queue.is_empty())
-            .collect();
-        let (topic, queue) = waiting.get(rng.usize(0..waiting.len().max(1)))?;
-        Some(Message {
-            topic: (*topic).clone(),
-            payload: queue.front()?.clone(),
-        })
+    /// Heads that were retained once, by line.
+    pub fn past(&self) -> impl Iterator<Item = (Line, &[Payload])> {
+        let past = self.past.iter().flatten();
+        past.map(|(line, payloads)| (*line, payloads.as_slice()))
     }
 
-    /// Takes the front message of a topic away from a party's queue.
-    pub fn acknowledge(&mut self, party: &Party, topic: &str) {
-        if let Some(session) = self.sessions.get_mut(party)
-            && let Some(queue) = session.queues.get_mut(topic)
-        {
-            queue.pop_front();
+    /// Brings an old head back as if it had been published.
+    pub fn replay(&mut self, line: Line, place: usize) {
+        let old = self.past.as_ref().and_then(|past| past.get(&line));
+        if let Some(old) = old.and_then(|old| old.get(place)).map(Arc::clone) {
+            self.publish(line, &old);
         }
     }
 
-    /// Whether nothing is on its way to anybody.
+    /// Loses one retained message without telling anybody. While a copy is on its way the
+    /// server would take that for the retained one.
+    pub fn lose(&mut self, line: Line) {
+        let inbox = self.server.as_ref();
+        if inbox.is_none_or(|inbox| inbox.front(line).is_none()) {
+            self.retained.remove(&line);
+        }
+    }
+
+    /// Takes the oldest message on a line to a device.
+    pub fn pop(&mut self, device: u16, line: Line) -> Option<Payload> {
+        self.session_mut(device)?.inbox.pop(line)
+    }
+
+    /// Whether nothing is on its way to anybody and no will is due.
     pub fn is_quiet(&self) -> bool {
-        self.sessions
-            .values()
-            .all(|session| session.queues.values().all(VecDeque::is_empty))
+        let sessions = self.devices.iter().flatten();
+        self.wills.is_empty()
+            && self
+                .server
+                .as_ref()
+                .is_none_or(|inbox| inbox.lines.is_empty())
+            && sessions
+                .map(|session| &session.inbox)
+                .all(|inbox| inbox.lines.is_empty())
     }
 
-    /// What is retained on a topic.
-    pub fn retained(&self, topic: &str) -> Option<&[u8]> {
-        self.retained.get(topic).map(Vec::as_slice)
+    /// What is retained on a line.
+    pub fn retained(&self, line: Line) -> Option<&Payload> {
+        self.retained.get(&line)
     }
 
-    /// Every retained topic that a filter matches.
-    pub fn retained_matching(&self, filter: &str) -> Vec<(&str, &[u8])> {
-        let matching = self
-            .retained
-            .iter()
-            .filter(|(topic, _)| matches(filter, topic));
-        matching
-            .map(|(topic, payload)| (topic.as_str(), payload.as_slice()))
-            .collect()
+    /// Everything retained.
+    pub fn all_retained(&self) -> impl Iterator<Item = (Line, &Payload)> {
+        self.retained.iter().map(|(line, payload)| (*line, payload))
     }
 
-    /// Restarts with nothing: every retained message and session is gone.
-    pub fn restart_empty(&mut self) {
-        self.retained.clear();
-        self.sessions.clear();
+    /// Restarts: sessions and wills are gone, and what it does not keep.
+    pub fn restart(&mut self, mut keeps: impl FnMut(Line) -> bool) {
+        self.retained.retain(|line, _| keeps(*line));
+        self.devices.clear();
+        self.wills.clear();
+        self.server = None;
     }
 }

@@ -1,345 +1,97 @@
 //! A device of the model: the real update machine with a modelled disk, network, scripts
-//! and power, and the truth about what it did.
+//! and power. What it really did is in its [`Truth`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fastrand::Rng;
 use hoist_device_client::machine::{
-    Action, ArtifactPlan, BootId, Event, Machine, Now, Retry, ScriptPlan, ScriptRun, Setup, Verdict,
+    BootId, Event, InfoExtent, Machine, Retry, ScriptRun, Setup, Starts, Verdict,
 };
 use hoist_device_client::record::{Record, Ring};
-use hoist_protocol::codec::{decode, decode_prefix, encode};
-use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::codec::{decode_prefix, encode};
+use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Round, SessionCounter};
+use hoist_protocol::id::{DeviceId, Name, ReleaseId, SessionCounter};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptExit, ScriptKind};
-use hoist_protocol::topic::{Topic, Topics};
+use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
 
-use super::broker::{Broker, Message, Party};
+use super::broker::{Broker, Payload};
+use super::catalog::Catalog;
+use super::dice::Dice;
+use super::line::{Line, device_id, group_id};
+use super::truth::Truth;
+
+mod act;
 
 /// What survives a power cut.
-#[derive(Default)]
-struct Disk {
-    record: Option<Record>,
-    ring: Ring,
-    head: Option<DeviceHead>,
+#[derive(Clone, Default)]
+pub(super) struct Disk {
+    pub(super) record: Option<Record>,
+    pub(super) ring: Ring,
+    pub(super) head: Option<DeviceHead>,
+    pub(super) release: Option<ReleaseId>,
+    /// Hash of what is installed under each artifact's name.
+    pub(super) inventory: BTreeMap<Name, [u8; 32]>,
 }
 
-/// One run of an install script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Install {
-    /// In which round.
-    pub round: Round,
-    /// In which attempt.
-    pub attempt: u32,
-    /// Of which artifact.
-    pub artifact: u8,
+/// What was asked of the device and takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// Fetching the kept release.
+    Download,
+    /// Running a script.
+    Script(ScriptRun),
+}
+
+/// How what a device does can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Well.
+    Done,
+    /// Badly.
+    Fails,
+    /// A script asks for another time.
+    Later,
+    /// A script takes too long.
+    TimesOut,
 }
 
 /// A device and the truth about it.
+#[derive(Clone)]
 pub struct Device {
     /// Its number in the world.
-    pub number: usize,
+    pub number: u16,
     /// Its id.
     pub id: DeviceId,
+    /// Whether it is of the type [`SPECIAL`].
+    pub special: bool,
     /// Whether it has a session.
     pub online: bool,
-    machine: Machine,
-    disk: Disk,
-    boots: u8,
-    session: SessionCounter,
-    arrived: Option<DeviceHead>,
-    /// What the manifest, download or script asked for will come to.
-    doing: Option<Event>,
-    generations: BTreeMap<String, Generation>,
-    /// Every deployment it ever started, with every install script it ran.
-    pub started: BTreeMap<DeploymentId, Vec<Install>>,
-    /// The last final result per deployment: round and success.
-    pub finals: BTreeMap<DeploymentId, (Round, bool)>,
-    /// Heads whose generation fell, which must not happen.
-    pub fallen_generations: u32,
-}
-
-impl Device {
-    /// A device that was never switched on.
-    pub fn new(number: usize) -> Self {
-        let id: DeviceId = format!("d{number:03}").parse().expect("a valid id");
-        let disk = Disk::default();
-        Self {
-            number,
-            machine: machine(&id, &disk, 0),
-            id,
-            online: false,
-            disk,
-            boots: 0,
-            session: SessionCounter(0),
-            arrived: None,
-            doing: None,
-            generations: BTreeMap::new(),
-            started: BTreeMap::new(),
-            finals: BTreeMap::new(),
-            fallen_generations: 0,
-        }
-    }
-
-    fn party(&self) -> Party {
-        Party::Device(self.number)
-    }
-
-    fn topic(&self, of: fn(DeviceId) -> Topic) -> String {
-        Topics::default().format(&of(self.id.clone()))
-    }
-
-    /// Its key: nothing is signed in the model, but it is pinned.
-    fn public_key(&self) -> PublicKey {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&(self.number as u64).to_le_bytes());
-        PublicKey(key)
-    }
-
-    /// Tells the machine and does what it wants; what comes of that is told afterwards.
-    fn tell(&mut self, event: Event, world: &mut Surroundings<'_>) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let now = Now {
-                unix_ms: world.unix_ms,
-                random: world.rng.u64(..),
-            };
-            for action in self.machine.handle(event, now) {
-                match action {
-                    Action::Publish(status) => events.extend(self.publish(&status, world)),
-                    Action::Reboot => return self.cut_power(world),
-                    action => self.act(action, world),
-                }
-            }
-        }
-    }
-
-    fn act(&mut self, action: Action, world: &mut Surroundings<'_>) {
-        match action {
-            Action::Persist(record) => self.persist(record),
-            Action::StoreOutcomes(ring) => self.store(ring),
-            Action::KeepDeviceHead => self.disk.head = self.arrived.clone(),
-            Action::Subscribe(group) => {
-                let topic = Topics::default().format(&Topic::GroupHead(group));
-                world.broker.subscribe(&self.party(), &topic);
-            }
-            Action::FetchManifest(notice) => {
-                let (release, verdict) = (notice.release, Verdict::Fits);
-                self.doing = Some(Event::Manifest { release, verdict });
-            }
-            Action::Download { .. } => self.doing = Some(download(world.rng)),
-            Action::CancelDownload => self.doing = None,
-            Action::RunScript(run) => self.run_script(run, world.rng),
-            Action::PublishInfo(_) => self.publish_info(world.broker),
-            // Told elsewhere, or of no consequence in the model.
-            Action::Publish(_)
-            | Action::Reboot
-            | Action::KeepRelease(_)
-            | Action::CommitInventory
-            | Action::Distrust
-            | Action::Reconnect
-            | Action::Warn(_)
-            | Action::Applied(_)
-            | Action::Cleanup => {}
-        }
-    }
-
-    fn persist(&mut self, record: Record) {
-        if let Some(job) = &record.job {
-            self.started.entry(job.deployment).or_default();
-        }
-        self.disk.record = Some(record);
-    }
-
-    fn store(&mut self, ring: Ring) {
-        for outcome in &ring.outcomes {
-            let success = matches!(outcome.result, FinalResult::Successful(_));
-            self.finals
-                .insert(outcome.deployment, (outcome.round, success));
-        }
-        self.disk.ring = ring;
-    }
-
-    fn run_script(&mut self, run: ScriptRun, rng: &mut Rng) {
-        if run.kind == ScriptKind::Install {
-            let round = self.machine.job().map(|job| job.round).unwrap_or_default();
-            let install = Install {
-                round,
-                attempt: run.attempt,
-                artifact: run.artifact,
-            };
-            self.started
-                .entry(run.deployment)
-                .or_default()
-                .push(install);
-        }
-        let exit = match (run.kind, rng.u8(0..100)) {
-            (ScriptKind::Verify, 0..25) | (ScriptKind::Rollback, 0..10) => ScriptExit::Code(1),
-            (ScriptKind::Install, 0..5) => ScriptExit::Code(75),
-            (ScriptKind::Install, 5..10) => ScriptExit::Timeout,
-            _ => ScriptExit::Code(0),
-        };
-        self.doing = Some(Event::ScriptDone {
-            exit,
-            output: Vec::new(),
-        });
-    }
-
-    /// Publishes a status; what comes of it is an acknowledgment, or a broken connection.
-    fn publish(&mut self, status: &DeviceStatus, world: &mut Surroundings<'_>) -> Option<Event> {
-        if !self.online {
-            return None;
-        }
-        world
-            .broker
-            .publish(&self.topic(Topic::Status), encode(status));
-        if world.rng.u8(..) >= 5 {
-            return Some(Event::Acknowledged {
-                ended: status.ended,
-            });
-        }
-        self.leave(world);
-        Some(Event::Disconnected)
-    }
-
-    fn publish_info(&self, broker: &mut Broker) {
-        if self.online {
-            let known = self
-                .machine
-                .own_head()
-                .is_some_and(|head| head.public_key.is_some());
-            let public_key = (!known).then(|| self.public_key());
-            let info = DeviceInfo {
-                public_key,
-                ..DeviceInfo::default()
-            };
-            broker.publish(&self.topic(Topic::Info), encode(&info));
-        }
-    }
-
-    fn publish_presence(&self, broker: &mut Broker, state: PresenceState) {
-        let presence = Presence {
-            state,
-            session: self.session,
-        };
-        broker.publish(&self.topic(Topic::Presence), encode(&presence));
-    }
-
-    /// Switches it on, or connects it again.
-    pub fn connect(&mut self, world: &mut Surroundings<'_>) {
-        if self.boots == 0 {
-            self.boot(world);
-        }
-        self.online = true;
-        let (session, actions) = self.machine.begin_session();
-        self.session = session;
-        for action in actions {
-            self.act(action, world);
-        }
-        world.broker.connect(self.party());
-        self.publish_presence(world.broker, PresenceState::Online);
-        self.tell(Event::Connected, world);
-        world
-            .broker
-            .subscribe(&self.party(), &self.topic(Topic::DeviceHead));
-    }
-
-    /// The connection is gone; the will speaks for it.
-    fn leave(&mut self, world: &mut Surroundings<'_>) {
-        self.online = false;
-        world.broker.disconnect(&self.party());
-        self.publish_presence(world.broker, PresenceState::Offline);
-    }
-
-    /// Loses its connection.
-    pub fn disconnect(&mut self, world: &mut Surroundings<'_>) {
-        self.leave(world);
-        self.tell(Event::Disconnected, world);
-    }
-
-    /// Loses power, and with it everything that is not on disk, and boots again.
-    pub fn cut_power(&mut self, world: &mut Surroundings<'_>) {
-        if self.online {
-            self.leave(world);
-        }
-        self.boot(world);
-    }
-
-    fn boot(&mut self, world: &mut Surroundings<'_>) {
-        self.boots = self.boots.wrapping_add(1).max(1);
-        self.doing = None;
-        self.arrived = None;
-        self.machine = machine(&self.id, &self.disk, self.boots);
-        self.tell(Event::Started, world);
-    }
-
-    /// Takes a head.
-    pub fn receive(&mut self, message: &Message, world: &mut Surroundings<'_>) {
-        match Topics::default().parse(&message.topic) {
-            Ok(Topic::DeviceHead(_)) => {
-                let Ok((head, _)) = decode_prefix::<DeviceHead>(&message.payload) else {
-                    return;
-                };
-                self.note(&message.topic, head.generation);
-                self.arrived = Some(head.clone());
-                self.tell(Event::DeviceHead(head), world);
-            }
-            Ok(Topic::GroupHead(group)) => {
-                let Ok((head, _)) = decode_prefix::<GroupHead>(&message.payload) else {
-                    return;
-                };
-                self.note(&message.topic, head.generation);
-                // The agent has left the topics of other groups.
-                if self
-                    .machine
-                    .own_head()
-                    .is_some_and(|own| own.group == group)
-                {
-                    self.tell(Event::GroupHead(head), world);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn note(&mut self, topic: &str, generation: Generation) {
-        let known = self.generations.entry(topic.to_owned()).or_default();
-        self.fallen_generations += u32::from(generation < *known);
-        *known = generation.max(*known);
-    }
-
-    /// What it works on, waits for or has yet to hear.
-    pub fn doing(&self) -> Option<String> {
-        let job = self.machine.job();
-        (job.is_some() || self.doing.is_some()).then(|| {
-            format!(
-                "{}: {job:?}, {:?}, due {:?}",
-                self.id,
-                self.doing,
-                self.machine.next_timeout()
-            )
-        })
-    }
-
-    /// Lets one thing come to its end, or its time come.
-    pub fn work(&mut self, world: &mut Surroundings<'_>) {
-        let due = self
-            .machine
-            .next_timeout()
-            .is_some_and(|at| at <= world.unix_ms);
-        if due {
-            self.tell(Event::Timer, world);
-        } else if let Some(event) = self.doing.take() {
-            // Only the manifest needs the connection.
-            if self.online || !matches!(event, Event::Manifest { .. }) {
-                self.tell(event, world);
-            }
-        }
-    }
+    /// How far its clock is ahead, ms.
+    pub ahead_ms: u64,
+    /// Writes after which the power goes.
+    pub fuse: Option<u8>,
+    /// What it really did.
+    pub truth: Truth,
+    pub(super) machine: Machine,
+    pub(super) disk: Disk,
+    pub(super) boots: u8,
+    pub(super) session: SessionCounter,
+    pub(super) doing: Option<Doing>,
+    /// The status on its way to the broker has this `ended`.
+    pub(super) in_flight: Option<u32>,
+    pub(super) waiting: Option<DeviceStatus>,
+    /// Highest `ended` acknowledged.
+    pub(super) acked: u32,
+    /// Whether it will still say that no head came in this connection.
+    pub(super) announces: bool,
+    wanted: Option<ReleaseId>,
+    reconnects: bool,
+    info: Option<Payload>,
+    /// The newest signed time, and when it was heard in true time.
+    floor: (u64, u64),
+    vetoes: bool,
 }
 
 /// What a device can reach outside itself.
@@ -347,9 +99,307 @@ pub struct Surroundings<'a> {
     /// The broker.
     pub broker: &'a mut Broker,
     /// Chance.
-    pub rng: &'a mut Rng,
-    /// Device time.
+    pub dice: &'a mut Dice,
+    /// What can be installed.
+    pub catalog: &'a Catalog,
+    /// True time, Unix ms.
     pub unix_ms: u64,
+}
+
+impl Device {
+    /// A device that was never switched on.
+    pub fn new(number: u16, special: bool) -> Self {
+        let id = device_id(number);
+        let disk = Disk::default();
+        Self {
+            number,
+            machine: machine(&id, &disk, 0),
+            id,
+            special,
+            online: false,
+            ahead_ms: 0,
+            fuse: None,
+            truth: Truth::default(),
+            disk,
+            boots: 0,
+            session: SessionCounter(0),
+            doing: None,
+            in_flight: None,
+            waiting: None,
+            acked: 0,
+            announces: false,
+            wanted: None,
+            reconnects: false,
+            info: None,
+            floor: (0, 0),
+            vetoes: false,
+        }
+    }
+
+    /// Its key: nothing is signed in the model, but the key is pinned, and a status with
+    /// outcomes shows it.
+    pub fn public_key(&self) -> PublicKey {
+        let mut key = [7; 32];
+        key[..2].copy_from_slice(&self.number.to_le_bytes());
+        PublicKey(key)
+    }
+
+    /// The head it obeys.
+    pub fn own_head(&self) -> Option<&DeviceHead> {
+        self.machine.own_head()
+    }
+
+    /// What takes time on it.
+    pub fn doing(&self) -> Option<Doing> {
+        self.doing
+    }
+
+    /// Whether a started deployment is not ended.
+    pub fn is_working(&self) -> bool {
+        self.machine.is_working()
+    }
+
+    /// Whether a status waits for its acknowledgment.
+    pub fn awaits_ack(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Whether that status carries an outcome which none before it did.
+    pub fn awaits_new_ack(&self) -> bool {
+        self.in_flight.is_some_and(|ended| ended > self.acked)
+    }
+
+    /// Whether it will still say that no head came.
+    pub fn may_announce(&self) -> bool {
+        self.announces
+    }
+
+    /// Whether it may start nothing (the agent's `hold` file).
+    pub fn vetoes(&self) -> bool {
+        self.vetoes
+    }
+
+    /// When its machine wants to be woken, by its own clock.
+    pub fn next_timeout(&self) -> Option<u64> {
+        self.machine.next_timeout()
+    }
+
+    /// Device time: the clock, but never before the newest signed time and what passed
+    /// since (W2).
+    pub fn clock_ms(&self, unix_ms: u64) -> u64 {
+        let (signed_ms, at_ms) = self.floor;
+        (unix_ms + self.ahead_ms).max(signed_ms + unix_ms.saturating_sub(at_ms))
+    }
+
+    fn learn_time(&mut self, signed_ms: u64, unix_ms: u64) {
+        if signed_ms > self.clock_ms(unix_ms) {
+            self.floor = (signed_ms, unix_ms);
+        }
+    }
+
+    fn presence(&self, state: PresenceState) -> Payload {
+        let session = self.session;
+        encode(&Presence { state, session }).into()
+    }
+
+    /// Switches it on, or connects it again.
+    pub fn connect(&mut self, world: &mut Surroundings<'_>) {
+        if self.boots == 0 {
+            self.boot(world);
+        }
+        let (session, actions) = self.machine.begin_session();
+        self.session = session;
+        self.act(actions, world);
+        self.online = true;
+        world
+            .broker
+            .connect(self.number, self.presence(PresenceState::Offline));
+        let birth = self.presence(PresenceState::Online);
+        world.broker.publish(Line::Presence(self.number), &birth);
+        self.announces = true;
+        self.truth.connected();
+        if self.machine.wants_own_status() {
+            world
+                .broker
+                .subscribe(self.number, Line::Status(self.number));
+        }
+        world
+            .broker
+            .subscribe(self.number, Line::Device(self.number));
+        self.tell(Event::Connected, world);
+    }
+
+    /// The connection is gone; the will speaks for it, some time.
+    fn leave(&mut self, broker: &mut Broker) {
+        self.online = false;
+        self.in_flight = None;
+        self.waiting = None;
+        self.announces = false;
+        broker.disconnect(self.number);
+    }
+
+    /// Loses its connection.
+    pub fn disconnect(&mut self, world: &mut Surroundings<'_>) {
+        self.leave(world.broker);
+        self.tell(Event::Disconnected, world);
+    }
+
+    /// Loses power, and with it everything that is not on disk, and boots again.
+    pub fn cut_power(&mut self, world: &mut Surroundings<'_>) {
+        if self.online {
+            self.leave(world.broker);
+        }
+        self.boot(world);
+    }
+
+    fn boot(&mut self, world: &mut Surroundings<'_>) {
+        self.boots = self.boots.wrapping_add(1).max(1);
+        self.doing = None;
+        self.wanted = None;
+        self.info = None;
+        self.floor = (0, world.unix_ms);
+        self.fuse = None;
+        self.reconnects = false;
+        self.vetoes = false;
+        self.machine = machine(&self.id, &self.disk, self.boots);
+        self.tell(Event::Started, world);
+    }
+
+    /// Takes a message.
+    pub fn receive(&mut self, line: Line, payload: &[u8], world: &mut Surroundings<'_>) {
+        match line {
+            Line::Device(_) => {
+                let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) else {
+                    return;
+                };
+                self.announces = false;
+                self.learn_time(head.generation.0, world.unix_ms);
+                self.tell(Event::DeviceHead(head), world);
+            }
+            Line::Group(place) => {
+                let Ok((head, _)) = decode_prefix::<GroupHead>(payload) else {
+                    return;
+                };
+                // The agent hears only its own group.
+                let group = group_id(place);
+                if self
+                    .machine
+                    .own_head()
+                    .is_some_and(|own| own.group == group)
+                {
+                    self.learn_time(head.generation.0, world.unix_ms);
+                    self.truth.heard(place, &head);
+                    self.tell(Event::GroupHead(head), world);
+                }
+            }
+            Line::Release(place) => {
+                let release = world.catalog.at(place).id;
+                if self.wanted.take_if(|wanted| *wanted == release).is_some() {
+                    let verdict = self.check(release, world.catalog);
+                    self.tell(Event::Manifest { release, verdict }, world);
+                }
+            }
+            Line::Status(_) if self.machine.wants_own_status() => {
+                if let Ok((mut status, proof)) = decode_prefix::<DeviceStatus>(payload) {
+                    if proof != self.public_key().0 {
+                        status.outcomes.clear();
+                    }
+                    self.tell(Event::OwnStatus(status), world);
+                }
+            }
+            Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
+        }
+    }
+
+    /// What the agent's check of a release says.
+    fn check(&self, id: ReleaseId, catalog: &Catalog) -> Verdict {
+        let Some(place) = catalog.place(id) else {
+            return Verdict::Refused(Reason::BadSignature);
+        };
+        let release = catalog.at(place);
+        let references = &release.verified.manifest.artifacts;
+        let mut artifacts = release.verified.artifacts.iter().zip(references);
+        if artifacts.all(|(name, there)| self.disk.inventory.get(name) == Some(&there.hash)) {
+            Verdict::Already
+        } else if release.is_special() && !self.special {
+            Verdict::Refused(Reason::Incompatible)
+        } else {
+            Verdict::Fits
+        }
+    }
+
+    /// Lets what it does come to an end.
+    pub fn finish(&mut self, end: End, world: &mut Surroundings<'_>) {
+        if let (Some(Doing::Script(run)), End::Done) = (self.doing, end)
+            && run.kind == ScriptKind::Rollback
+        {
+            self.truth.rolled_back(run.artifact);
+        }
+        let event = match (self.doing.take(), end) {
+            (None, _) => return,
+            (Some(Doing::Download), End::Done) => {
+                let place = self.disk.release.and_then(|id| world.catalog.place(id));
+                let Some(place) = place else { return };
+                Event::Downloaded {
+                    plans: Arc::clone(&world.catalog.at(place).plans),
+                    verdict: Verdict::Fits,
+                }
+            }
+            (Some(Doing::Download), _) => Event::DownloadFailed {
+                reason: Reason::DownloadFailed,
+                retry: Retry::Later,
+            },
+            (Some(Doing::Script(_)), end) => Event::ScriptDone {
+                exit: match end {
+                    End::Done => ScriptExit::Code(0),
+                    End::Fails => ScriptExit::Code(1),
+                    End::Later => ScriptExit::Code(75),
+                    End::TimesOut => ScriptExit::Timeout,
+                },
+                output: Vec::new(),
+            },
+        };
+        self.tell(event, world);
+    }
+
+    /// Whether its machine's time has come.
+    pub fn is_due(&self, unix_ms: u64) -> bool {
+        let now_ms = self.clock_ms(unix_ms);
+        self.next_timeout().is_some_and(|at| at <= now_ms)
+    }
+
+    /// Wakes the machine.
+    pub fn wake(&mut self, world: &mut Surroundings<'_>) {
+        self.tell(Event::Timer, world);
+    }
+
+    /// The broker acknowledges the status on its way.
+    pub fn acknowledge(&mut self, world: &mut Surroundings<'_>) {
+        if let Some(ended) = self.in_flight.take() {
+            self.acked = self.acked.max(ended);
+            self.tell(Event::Acknowledged { ended }, world);
+            self.send_waiting(world);
+        }
+    }
+
+    /// No head came for a while: it says who it is.
+    pub fn announce(&mut self, world: &mut Surroundings<'_>) {
+        if std::mem::take(&mut self.announces) {
+            self.publish_info(InfoExtent::Full, world.broker);
+        }
+    }
+
+    /// Vetoes new starts, or allows them again.
+    pub fn veto(&mut self, vetoes: bool, world: &mut Surroundings<'_>) {
+        self.vetoes = vetoes;
+        let starts = if vetoes {
+            Starts::Vetoed
+        } else {
+            Starts::Allowed
+        };
+        let actions = self.machine.set_starts(starts);
+        self.act(actions, world);
+    }
 }
 
 fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
@@ -360,37 +410,6 @@ fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
         ring: disk.ring.clone(),
         lost: false,
         device_head: disk.head.clone(),
-        kept_release: None,
+        kept_release: disk.release,
     })
-}
-
-/// What a download will come to: mostly one or two artifacts, some of which reboot.
-fn download(rng: &mut Rng) -> Event {
-    if rng.u8(0..100) < 15 {
-        return Event::DownloadFailed {
-            reason: Reason::DownloadFailed,
-            retry: Retry::Later,
-        };
-    }
-    let script = |idempotent| {
-        Some(ScriptPlan {
-            attempts: 1,
-            idempotent,
-        })
-    };
-    let artifact = |rng: &mut Rng| ArtifactPlan {
-        scripts: [None, script(false), None, script(true), script(true)],
-        reboot: rng.u8(0..100) < 20,
-    };
-    let count = rng.usize(1..=2);
-    let plans: Vec<ArtifactPlan> = (0..count).map(|_| artifact(rng)).collect();
-    Event::Downloaded {
-        plans: Arc::from(plans),
-        verdict: Verdict::Fits,
-    }
-}
-
-/// A status as the modelled server's adapter reads it.
-pub fn read_status(payload: &[u8]) -> Option<DeviceStatus> {
-    decode(payload).ok()
 }

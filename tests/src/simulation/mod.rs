@@ -2,9 +2,25 @@
 //! modelled broker, disk, power and clock. A seed decides and replays everything.
 
 pub mod broker;
+pub mod canon;
+pub mod catalog;
+pub mod choice;
 pub mod device;
+pub mod dice;
+pub mod exhaustive;
+pub mod generate;
 pub mod invariants;
-pub mod orders;
+pub mod line;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+pub mod order;
 pub mod program;
+pub mod run;
+pub mod scenario;
 pub mod server;
+pub mod truth;
 pub mod world;

@@ -1,5 +1,6 @@
-//! The program around the simulation: many seeds on every core, one line of JSON, and for
-//! a broken invariant everything that is needed to see it again.
+//! The program around the simulation: many seeds on every core, the small world explored,
+//! or every planted mistake; one line of JSON, and for a broken invariant everything that is
+//! needed to see it again.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,11 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use super::world::{Violation, World};
+use super::exhaustive::{self, Bounds};
+use super::run::{Log, Violation, run as run_seed};
+
+/// Lines of a log shown for a broken invariant; `--log` shows all.
+const LOG_SHOWN: usize = 60;
 
 /// Runs the real orchestrator core against simulated fleets
 #[derive(Parser)]
@@ -20,48 +25,90 @@ struct Args {
     first_seed: u64,
     /// Devices in each fleet; 1 to 12, by seed, when absent
     #[arg(long)]
-    devices: Option<usize>,
+    devices: Option<u16>,
     /// One line of JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Everything that happens, on standard error
+    #[arg(long)]
+    log: bool,
+    /// Explores small worlds to their ends instead
+    #[arg(long, conflicts_with_all = ["mutants", "log"])]
+    exhaustive: bool,
+    /// States of one world after which the exploration gives up
+    #[arg(long, default_value_t = 5_000_000)]
+    states: usize,
+    /// Plants one mistake after the other, each of which some seed must see
+    #[arg(long, conflicts_with = "log")]
+    mutants: bool,
 }
 
-/// What all seeds came to.
-struct Tally {
-    steps: u64,
-    violations: Vec<Violation>,
-    seconds: f64,
+/// What many seeds came to.
+pub struct Tally {
+    /// Steps of all of them.
+    pub steps: u64,
+    /// What was broken; empty but for the first few.
+    pub violations: Vec<Violation>,
+    /// How long it took.
+    pub seconds: f64,
 }
 
-/// Runs the program; 1 when an invariant was broken.
+/// Runs the program; 1 when an invariant was broken, or a mistake was not seen.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let tally = run(&args);
+    if args.exhaustive {
+        explore(&args)
+    } else if args.mutants {
+        mutants(&args)
+    } else if args.log {
+        tell(&args)
+    } else {
+        seeds(&args)
+    }
+}
+
+fn seeds(args: &Args) -> ExitCode {
+    let tally = run(args.first_seed, args.seeds, args.devices);
     let (violations, per_second) = (tally.violations.len(), args.seeds as f64 / tally.seconds);
     for violation in &tally.violations {
         print_violation(violation, args.devices);
     }
+    let (seeds, steps) = (args.seeds, tally.steps);
     if args.json {
         let line = serde_json::json!({
-            "seeds": args.seeds, "steps": tally.steps, "violations": violations,
+            "seeds": seeds, "steps": steps, "violations": violations,
             "seedsPerSecond": per_second.round(),
         });
         println!("{line}");
     } else {
-        let steps = tally.steps;
-        println!(
-            "{} seeds, {steps} steps, {violations} violations, {per_second:.0} seeds/s",
-            args.seeds
-        );
+        println!("{seeds} seeds, {steps} steps, {violations} violations, {per_second:.0} seeds/s");
     }
     ExitCode::from(u8::from(violations > 0))
 }
 
-/// Runs every seed, shared out among the cores; stops early after the first violation.
-fn run(args: &Args) -> Tally {
+/// Tells everything that happens in each seed, one after the other.
+fn tell(args: &Args) -> ExitCode {
+    for seed in args.first_seed..args.first_seed + args.seeds {
+        match run_seed(seed, args.devices, Log::Kept) {
+            Ok(story) => eprintln!("{}\nseed {seed}: no violation", story.log.join("\n")),
+            Err(violation) => {
+                let (log, broken) = (violation.log.join("\n"), &violation.broken);
+                eprintln!(
+                    "{log}\nseed {seed} breaks {}: {}",
+                    broken.invariant, broken.what
+                );
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs seeds, shared out among the cores; stops early after the first violation.
+pub fn run(first_seed: u64, seeds: u64, devices: Option<u16>) -> Tally {
     let start = Instant::now();
-    let end = args.first_seed + args.seeds;
-    let next = AtomicU64::new(args.first_seed);
+    let end = first_seed + seeds;
+    let next = AtomicU64::new(first_seed);
     let work = || {
         let (mut steps, mut violations) = (0, Vec::new());
         loop {
@@ -69,8 +116,8 @@ fn run(args: &Args) -> Tally {
             if seed >= end {
                 return (steps, violations);
             }
-            match World::run(seed, args.devices) {
-                Ok(more) => steps += more as u64,
+            match run_seed(seed, devices, Log::Dropped) {
+                Ok(story) => steps += u64::from(story.steps),
                 Err(violation) => {
                     violations.push(*violation);
                     next.store(end, Ordering::Relaxed);
@@ -92,23 +139,123 @@ fn run(args: &Args) -> Tally {
             tally.violations.extend(violations);
         }
     });
+    tally.violations.sort_by_key(|violation| violation.seed);
     tally.seconds = start.elapsed().as_secs_f64().max(1e-9);
     tally
 }
 
-fn print_violation(violation: &Violation, devices: Option<usize>) {
+/// Runs the seed once more, to tell what happened.
+fn print_violation(violation: &Violation, devices: Option<u16>) {
     let Violation {
-        invariant,
-        what,
-        seed,
-        step,
-        log,
+        broken, seed, step, ..
     } = violation;
-    let devices = devices.map_or(String::new(), |devices| format!(" --devices {devices}"));
-    eprintln!("{}", log.join("\n"));
+    let with = devices.map_or(String::new(), |devices| format!(" --devices {devices}"));
+    if let Err(again) = run_seed(*seed, devices, Log::Kept) {
+        let from = again.log.len().saturating_sub(LOG_SHOWN);
+        eprintln!("{}", again.log[from..].join("\n"));
+    }
+    let (invariant, what) = (broken.invariant, &broken.what);
     eprintln!("invariant {invariant} is broken by seed {seed} at step {step}: {what}");
     eprintln!(
         "see it again: cargo run --release -p hoist-tests --bin simulate -- \
-         --first-seed {seed} --seeds 1{devices}"
+         --first-seed {seed} --seeds 1{with} --log"
     );
+}
+
+fn explore(args: &Args) -> ExitCode {
+    let start = Instant::now();
+    let (mut states, mut ends, mut violations, mut complete) = (0, 0, 0, true);
+    for world in exhaustive::WORLDS {
+        let states_max = args.states;
+        let bounds = Bounds {
+            states_max,
+            ..world
+        };
+        let explored = exhaustive::explore(bounds);
+        let seconds = start.elapsed().as_secs();
+        let (left, count) = (bounds.left, explored.states);
+        eprintln!(
+            "{left:?}: {count} states, depth {}, {seconds} s",
+            explored.depth
+        );
+        if let Some((broken, way)) = &explored.broken {
+            violations += 1;
+            eprintln!("{}", exhaustive::tell(bounds, way).join("\n"));
+            eprintln!("invariant {} is broken: {}", broken.invariant, broken.what);
+            eprintln!("the way to it: {way:?}");
+        }
+        states += explored.states;
+        ends += explored.ends;
+        complete &= explored.complete;
+    }
+    let seconds = start.elapsed().as_secs();
+    if args.json {
+        let line = serde_json::json!({
+            "states": states, "violations": violations, "complete": complete,
+            "ends": ends, "seconds": seconds,
+        });
+        println!("{line}");
+    } else {
+        let word = if complete {
+            "all of them"
+        } else {
+            "not all of them"
+        };
+        println!("{states} states, {word}, {violations} violations, {seconds} s");
+    }
+    ExitCode::from(u8::from(violations > 0 || !complete))
+}
+
+/// Plants every mistake in turn. A mistake is planted in the whole process, so they follow
+/// each other.
+#[cfg(feature = "mutants")]
+fn mutants(args: &Args) -> ExitCode {
+    let mut survivors = Vec::new();
+    let mut planted = 0;
+    for mistake in super::mutants::all() {
+        planted += 1;
+        mistake.plant();
+        let tally = run(args.first_seed, super::mutants::SEEDS_MAX, args.devices);
+        let name = mistake.name();
+        match tally.violations.first() {
+            Some(Violation { broken, seed, .. }) => eprintln!(
+                "{name}: seen by seed {seed} as {} ({:.1} s)",
+                broken.invariant, tally.seconds
+            ),
+            None => {
+                eprintln!("{name}: not seen ({:.1} s)", tally.seconds);
+                survivors.push(name);
+            }
+        }
+        super::mutants::plant_none();
+    }
+    let killed = planted - survivors.len();
+    if args.json {
+        let line = serde_json::json!({
+            "mutants": planted, "killed": killed, "survivors": survivors,
+        });
+        println!("{line}");
+    } else {
+        println!("{planted} mistakes, {killed} seen, not seen: {survivors:?}");
+    }
+    ExitCode::from(u8::from(!survivors.is_empty()))
+}
+
+/// Mistakes are compiled in only for this purpose: builds the program again with them.
+#[cfg(not(feature = "mutants"))]
+fn mutants(_args: &Args) -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = "run --quiet --release -p hoist-tests --features mutants --bin simulate --";
+    let status = std::process::Command::new(cargo)
+        .args(build.split_whitespace())
+        .args(std::env::args_os().skip(1))
+        .status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot build the program with its mistakes: cargo {build}: {error}");
+            ExitCode::from(2)
+        }
+    }
 }

@@ -1,274 +1,433 @@
-//! The server of the model: the real core on rows that survive a crash, and the adapter's
-//! order of things: decide, commit, publish, acknowledge. Everything else it knows is lost
-//! with a crash.
+//! The server of the model: the real core and the real difference of reconcile on rows
+//! that survive a crash, in the adapter's order: decide, commit, publish, acknowledge.
+//! Everything else it knows is lost with a crash, which can come between any two of these.
 
-use std::collections::BTreeSet;
-use std::str::FromStr;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use hoist_orchestrator_core::command::{Abort, Command, Deploy, DeviceAdd, GroupRef, ReleaseAdd};
-use hoist_orchestrator_core::desired;
+use hoist_orchestrator::reconcile::{Cause, Difference, Subject};
+use hoist_orchestrator_core::decide::{decide, hint};
 use hoist_orchestrator_core::effect::{Effect, Effects};
-use hoist_orchestrator_core::input::{
-    CommandInput, Input, Now, SignatureEvidence, VerifiedRelease,
-};
-use hoist_orchestrator_core::key::{DeploymentKey, DeviceKey, Prefix, RowKey};
+use hoist_orchestrator_core::input::{Input, Now};
+use hoist_orchestrator_core::key::{DeploymentKey, Key, MetaKey, Prefix, RowKey};
+use hoist_orchestrator_core::limit::Seek;
 use hoist_orchestrator_core::memory::MemoryRows;
-use hoist_orchestrator_core::timer::Timer;
-use hoist_orchestrator_core::txn::{Txn, Undecided};
-use hoist_protocol::access::Role;
-use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
-use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, sha256};
-use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
-use hoist_protocol::topic::{Topic, Topics};
+use hoist_orchestrator_core::reply::{Answer, DeploymentState};
+use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
+use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, RequestId};
 
-use super::broker::{Broker, Message as Delivery, Party};
-use super::device::read_status;
-use super::orders::Order;
+use super::broker::Broker;
+use super::catalog::Catalog;
+use super::line::{Line, device_number};
+use super::mutant::{Mutant, is_planted};
+
+mod arrival;
+mod publish;
+
+use arrival::headless;
+
+/// Timers handled at once, as the adapter does.
+const DUE_MAX: usize = 16;
+
+/// What becomes of one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// Everything is done.
+    Whole,
+    /// The acknowledgments get lost: everything is delivered again.
+    Repeats,
+    /// A crash before the commit.
+    CrashBefore,
+    /// A crash after the commit and so many effects.
+    CrashAfter(u8),
+}
+
+/// Something that was decided: what the invariants have to look at.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The rows written.
+    pub writes: Vec<Write>,
+    /// When, on both clocks of the server.
+    pub now: Now,
+}
 
 /// The server and its durable rows.
+#[derive(Clone)]
 pub struct Server {
     /// Survives crashes.
-    pub rows: MemoryRows,
-    /// Rises with every row written: what has not changed need not be checked again.
-    pub version: u64,
+    pub rows: Arc<MemoryRows>,
     /// Whether it runs.
     pub up: bool,
-    topics: Topics,
-    requests: u64,
-    attended_ms: u64,
-    dirty_groups: BTreeSet<GroupId>,
-    dirty_devices: BTreeSet<DeviceId>,
+    /// Whether it has its connection.
+    pub connected: bool,
+    /// How far its clock is ahead, ms.
+    pub ahead_ms: u64,
+    /// Requests it answered, where an operator can see it.
+    pub answers: VecDeque<(RequestId, Answer)>,
+    /// What was committed since the invariants looked last.
+    pub committed: Vec<Committed>,
+    pub(super) difference: Difference,
+    pub(super) attended_ms: u64,
+    /// Devices whose retained status it wants to read again.
+    pub reads: Vec<u16>,
+    /// Lines it has yet to look for, and those it found.
+    pub(super) seeks: VecDeque<Seek>,
+    pub(super) found: VecDeque<Input>,
 }
 
 impl Server {
     /// A server on an empty store, not started.
     pub fn new() -> Self {
         Self {
-            rows: MemoryRows::default(),
-            version: 0,
+            rows: Arc::default(),
             up: false,
-            topics: Topics::default(),
-            requests: 0,
+            connected: false,
+            ahead_ms: 0,
+            answers: VecDeque::new(),
+            committed: Vec::new(),
+            difference: Difference::default(),
             attended_ms: 0,
-            dirty_groups: BTreeSet::new(),
-            dirty_devices: BTreeSet::new(),
+            reads: Vec::new(),
+            seeks: VecDeque::new(),
+            found: VecDeque::new(),
         }
     }
 
-    /// Starts or restarts: connects, subscribes, and looks at everything again.
-    pub fn start(&mut self, broker: &mut Broker, unix_ms: u64) {
-        self.up = true;
-        broker.connect(Party::Server);
-        for below in ["s/+/+", "p/+/+", "i/+/+"] {
-            broker.subscribe(&Party::Server, &self.topics.filter(below));
+    /// Both clocks.
+    pub fn now(&self, unix_ms: u64) -> Now {
+        Now {
+            unix_ms: unix_ms + self.ahead_ms,
+            attended_ms: self.attended_ms,
+            ..Now::default()
         }
-        let effects = self.commit(&Input::Connected, unix_ms);
-        self.apply(&effects);
-        self.dirty_groups = self.all(&Prefix::Groups);
-        self.dirty_devices = self.all(&Prefix::Devices);
+    }
+
+    /// Starts the program; it is not connected yet.
+    pub fn start(&mut self) {
+        self.up = true;
+        let meta = self.row(&MetaKey).unwrap_or_default();
+        self.attended_ms = meta.attended_ms;
+    }
+
+    /// Connects and subscribes; a broker may leave some retained messages out.
+    pub fn connect(
+        &mut self,
+        broker: &mut Broker,
+        leaves_out: impl FnMut(Line) -> bool,
+        unix_ms: u64,
+    ) {
+        let fresh = broker.server.is_none();
+        self.connected = true;
+        self.difference.connected();
+        if fresh {
+            self.decide_all(&[Input::BrokerForgot], unix_ms);
+        }
+        broker.subscribe_server(leaves_out);
+        self.decide_all(&[Input::Connected], unix_ms);
+        if fresh {
+            let doubts: Vec<Input> = self.groups().map(Input::Doubt).collect();
+            self.decide_all(&doubts, unix_ms);
+        }
+        let mut shared: Vec<Subject> = self.all(&Prefix::Groups).map(Subject::Group).collect();
+        let active = self
+            .deployments()
+            .filter_map(|id| self.row(&DeploymentKey(id)));
+        let active = active.filter(|row| row.state == DeploymentState::Active);
+        shared.extend(active.map(|row| Subject::Release(row.release)));
+        self.difference.subscribed(shared);
+    }
+
+    fn decide_all(&mut self, inputs: &[Input], unix_ms: u64) {
+        let effects = self.commit(inputs, unix_ms);
+        self.carry_out(effects.into_iter().flatten());
+    }
+
+    /// Loses its connection.
+    pub fn disconnect(&mut self, unix_ms: u64) {
+        self.connected = false;
+        self.commit(&[Input::Disconnected], unix_ms);
     }
 
     /// Loses everything that is not durable.
     pub fn crash(&mut self) {
         self.up = false;
-        self.dirty_groups.clear();
-        self.dirty_devices.clear();
+        self.connected = false;
+        self.difference = Difference::default();
+        self.answers.clear();
+        self.reads.clear();
+        self.seeks.clear();
+        self.found.clear();
     }
 
     /// Lets attended time pass.
     pub fn advance(&mut self, ms: u64) {
-        if self.up {
+        if self.connected || is_planted(Mutant::AbsenceAttended) {
             self.attended_ms += ms;
         }
     }
 
-    fn all<T: FromStr + Ord>(&self, prefix: &Prefix) -> BTreeSet<T> {
+    fn all<T: std::str::FromStr>(&self, prefix: &Prefix) -> impl Iterator<Item = T> {
         let keys = self.rows.scan(&prefix.bytes());
         keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
-            .collect()
     }
 
-    /// Decides one input against the durable rows and commits it.
-    pub fn commit(&mut self, input: &Input, unix_ms: u64) -> Effects {
-        self.version += 1;
-        let now = Now {
-            unix_ms,
-            attended_ms: self.attended_ms,
-            ..Now::default()
-        };
-        self.rows
-            .decide(input, now)
-            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    /// Decides inputs as one batch and commits it.
+    fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
+        let mut txn = Txn::default();
+        let now = self.now(unix_ms);
+        let one = |input: &Input| self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let effects: Vec<Effects> = inputs.iter().map(one).collect();
+        self.store(&mut txn, now);
+        effects
     }
 
-    /// Notes what effects ask for.
-    pub fn apply(&mut self, effects: &[Effect]) {
-        for effect in effects {
-            match effect {
-                Effect::GroupHeadChanged(group) => {
-                    self.dirty_groups.insert(group.clone());
-                }
-                Effect::DeviceHeadChanged(device) => {
-                    self.dirty_devices.insert(device.clone());
-                }
-                _ => {}
+    /// Makes a batch durable, with the time attended so far as the adapter does (S7).
+    fn store(&mut self, txn: &mut Txn, now: Now) {
+        if txn.writes().is_empty() {
+            return;
+        }
+        // The meta row only; it has no effects.
+        let _none = self.resolve(txn, |txn| decide(txn, &Input::Attended, now));
+        let writes = txn.writes();
+        Arc::make_mut(&mut self.rows).commit(txn);
+        self.committed.push(Committed { writes, now });
+    }
+
+    fn resolve<T>(
+        &self,
+        txn: &mut Txn,
+        mut read: impl FnMut(&mut Txn) -> Result<T, Undecided>,
+    ) -> T {
+        loop {
+            match read(txn) {
+                Ok(done) => return done,
+                Err(Undecided::Missing(keys)) => self.rows.load(txn, keys),
+                Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
             }
         }
     }
 
-    /// Reads a delivery as the adapter does, or `None` when it means nothing.
-    pub fn read(&self, delivery: &Delivery) -> Option<Input> {
-        Some(match self.topics.parse(&delivery.topic).ok()? {
-            Topic::Status(device) if delivery.payload.is_empty() => Input::StatusCleared { device },
-            Topic::Status(device) => Input::Status {
-                device,
-                status: read_status(&delivery.payload)?,
-                evidence: SignatureEvidence::Valid,
-            },
-            Topic::Presence(device) => Input::Presence {
-                device,
-                presence: decode(&delivery.payload).ok()?,
-            },
-            Topic::Info(device) => Input::Info {
-                device,
-                info: Box::new(decode(&delivery.payload).ok()?),
-            },
-            _ => return None,
-        })
-    }
-
-    /// The input of an operator's order.
-    pub fn order(&mut self, order: &Order) -> Input {
-        self.requests += 1;
-        let mut release = None;
-        let command = match order {
-            Order::Group(group) => Command::GroupCreate(GroupRef {
-                group: group.to_string(),
-            }),
-            Order::Device(device, group) => Command::DeviceAdd(DeviceAdd {
-                device: device.to_string(),
-                group: Some(group.to_string()),
-                ..DeviceAdd::default()
-            }),
-            Order::Release(name, version) => {
-                release = Some(verified_release(name, version));
-                Command::ReleaseAdd(ReleaseAdd {
-                    manifest: String::new(),
-                })
+    /// Takes the oldest message of each of these lines as one batch.
+    pub fn serve(
+        &mut self,
+        broker: &mut Broker,
+        lines: &[Line],
+        fate: Fate,
+        unix_ms: u64,
+    ) -> Vec<Input> {
+        let now = self.now(unix_ms);
+        let mut txn = Txn::default();
+        let mut inputs = Vec::new();
+        let mut effects = Vec::new();
+        for line in lines {
+            let inbox = broker.server.as_ref();
+            let Some(payload) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
+                continue;
+            };
+            let one = |txn: &mut Txn| {
+                let input = self.arrival(txn, *line, &payload)?;
+                let effects = match &input {
+                    Some(input) => {
+                        self.rows.load(txn, missing(txn, hint(input)));
+                        decide(txn, input, now)?
+                    }
+                    None => Effects::new(),
+                };
+                Ok((input, effects))
+            };
+            let (input, more) = self.resolve(&mut txn, one);
+            self.note(*line, &payload);
+            effects.extend(more.into_iter().map(Step::Effect));
+            effects.extend(headless(input.as_ref()));
+            inputs.extend(input);
+        }
+        self.finish(broker, txn, effects, fate, now, |broker| {
+            for line in lines {
+                if let Some(inbox) = &mut broker.server {
+                    inbox.pop(*line);
+                }
             }
-            Order::Deploy(release, group) => Command::Deploy(Deploy {
-                release: release.clone(),
-                group: Some(group.to_string()),
-                ..Deploy::default()
-            }),
-            Order::Abort(id) => Command::Abort(Abort {
-                deployment: id.0,
-                reason: None,
-                dry_run: false,
-            }),
-        };
-        Input::Command(Box::new(CommandInput {
-            user: "operator".parse().expect("a valid id"),
-            role: Some(Role::Admin),
-            groups: Vec::new(),
-            request: format!("r{}", self.requests).parse().expect("a valid id"),
-            body_hash: sha256(format!("{order:?}").as_bytes()),
-            command: Ok(command),
-            release,
-        }))
+        });
+        inputs
     }
 
-    /// The timer that is due, if one is.
-    pub fn due(&self, unix_ms: u64) -> Option<Timer> {
-        let now = Now {
-            unix_ms,
-            attended_ms: self.attended_ms,
-            ..Now::default()
+    /// Commits and carries out, or crashes on the way.
+    fn finish(
+        &mut self,
+        broker: &mut Broker,
+        mut txn: Txn,
+        steps: Vec<Step>,
+        fate: Fate,
+        now: Now,
+        acknowledge: impl FnOnce(&mut Broker),
+    ) {
+        if fate == Fate::CrashBefore {
+            return self.crash_before(broker, &txn, steps, now, acknowledge);
+        }
+        self.store(&mut txn, now);
+        let done = match fate {
+            Fate::CrashAfter(count) => usize::from(count),
+            _ => steps.len(),
         };
-        self.rows.due(now).into_iter().next()
+        for step in steps.into_iter().take(done) {
+            match step {
+                Step::Effect(effect) => self.carry_out([effect]),
+                Step::Born(device) => self.difference.born(device),
+                Step::Asked(device) => self.difference.asked(device),
+            }
+        }
+        match fate {
+            Fate::CrashAfter(_) => self.crash(),
+            Fate::Repeats => {}
+            Fate::Whole | Fate::CrashBefore => acknowledge(broker),
+        }
+    }
+
+    /// Nothing has happened yet, unless a mistake is planted.
+    fn crash_before(
+        &mut self,
+        broker: &mut Broker,
+        txn: &Txn,
+        steps: Vec<Step>,
+        now: Now,
+        acknowledge: impl FnOnce(&mut Broker),
+    ) {
+        if is_planted(Mutant::AcknowledgedBeforeCommit) {
+            acknowledge(broker);
+        }
+        if is_planted(Mutant::PublishedBeforeCommit) {
+            let durable = Arc::clone(&self.rows);
+            Arc::make_mut(&mut self.rows).commit(txn);
+            for step in steps {
+                if let Step::Effect(effect) = step {
+                    self.carry_out([effect]);
+                }
+            }
+            while let Some((subject, cause)) = self.difference.pop() {
+                let heads = Catalog::default();
+                for (line, payload) in self.due_for(&subject, cause, &heads, now.unix_ms) {
+                    broker.publish(line, &payload);
+                }
+            }
+            self.rows = durable;
+        }
+        self.crash();
+    }
+
+    /// Decides an operator's command.
+    pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
+        let now = self.now(unix_ms);
+        let mut txn = Txn::default();
+        self.rows.load(&mut txn, hint(input));
+        let effects = self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let steps = effects.into_iter().map(Step::Effect).collect();
+        self.finish(broker, txn, steps, fate, now, |_| {});
+    }
+
+    fn carry_out(&mut self, effects: impl IntoIterator<Item = Effect>) {
+        for effect in effects {
+            let subject = match effect {
+                Effect::GroupHeadChanged(group) => Subject::Group(group),
+                Effect::DeviceHeadChanged(device) => Subject::Device(device),
+                Effect::PublishRelease(release) => Subject::Release(release),
+                Effect::Reply {
+                    request, answer, ..
+                } => {
+                    self.answers.push_back((request, answer));
+                    continue;
+                }
+                Effect::ReadStatus(device) => {
+                    self.reads.extend(device_number(&device));
+                    continue;
+                }
+                Effect::FindLine(seek) => {
+                    self.seeks.push_back(seek);
+                    continue;
+                }
+                Effect::Query { .. }
+                | Effect::ManageUser { .. }
+                | Effect::Event(_)
+                | Effect::ViewChanged(_)
+                | Effect::Rejected { .. }
+                | Effect::Duplicate => continue,
+            };
+            self.difference.mark(subject, Cause::Changed);
+        }
+    }
+
+    /// Looks for the oldest line that is sought: in the background, so that rows may change
+    /// before it is drawn.
+    pub fn search(&mut self) {
+        if let Some(seek) = self.seeks.pop_front() {
+            let found = self.rows.find_line(&seek);
+            self.found.push_back(found.expect("readable rows"));
+        }
+    }
+
+    /// Draws the oldest line that was found.
+    pub fn draw_line(&mut self, unix_ms: u64) {
+        if let Some(found) = self.found.pop_front() {
+            self.decide_all(&[found], unix_ms);
+        }
+    }
+
+    /// Whether a line is sought, and whether one was found.
+    pub fn lines(&self) -> (bool, bool) {
+        (!self.seeks.is_empty(), !self.found.is_empty())
+    }
+
+    /// Timers that are due now, as the adapter looks for them: only while connected.
+    pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
+        let now = self.now(unix_ms);
+        let clocks = [
+            (Clock::Unix, now.unix_ms),
+            (Clock::Attended, now.attended_ms),
+        ];
+        let due = |(clock, now_ms): (Clock, u64)| {
+            let timers = self.timers(clock);
+            timers
+                .take_while(move |timer| timer.due_ms <= now_ms)
+                .take(DUE_MAX)
+        };
+        clocks.into_iter().flat_map(due).collect()
+    }
+
+    fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
+        let keys = self.rows.scan(&clock.prefix());
+        keys.filter_map(|(key, _)| Timer::parse(key))
+    }
+
+    /// Milliseconds until something is due, answers to be forgotten aside.
+    pub fn next_due_ms(&self, unix_ms: u64) -> Option<u64> {
+        let now = self.now(unix_ms);
+        let forgets = |timer: &Timer| matches!(timer.kind, TimerKind::Forget(..));
+        let unix = self.timers(Clock::Unix).find(|timer| !forgets(timer));
+        let unix = unix.map(|timer| timer.due_ms.saturating_sub(now.unix_ms));
+        let attended = self.timers(Clock::Attended).next();
+        let attended = attended.map(|timer| timer.due_ms.saturating_sub(now.attended_ms));
+        unix.into_iter().chain(attended).min()
+    }
+
+    /// Lets a timer's time have come.
+    pub fn fire(&mut self, timers: &[Timer], unix_ms: u64) {
+        let inputs: Vec<Input> = timers.iter().cloned().map(Input::TimerDue).collect();
+        self.decide_all(&inputs, unix_ms);
+    }
+
+    /// Looks at what was sent long ago and never seen back.
+    pub fn review(&mut self, unix_ms: u64) {
+        self.difference.review(unix_ms + self.ahead_ms);
+    }
+
+    /// Whether reconcile has nothing to do and saw everything it published.
+    pub fn is_quiet(&self) -> bool {
+        self.difference.is_quiet(|_| true)
     }
 
     /// Whether reconcile has something to look at.
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty_groups.is_empty() || !self.dirty_devices.is_empty()
-    }
-
-    /// Publishes one head that differs from what is retained.
-    pub fn reconcile(&mut self, broker: &mut Broker, unix_ms: u64) {
-        if let Some(group) = self.dirty_groups.pop_first() {
-            if let Some((topic, payload)) = self.desired_group(&group, broker, unix_ms) {
-                broker.publish(&topic, payload);
-            }
-        } else if let Some(device) = self.dirty_devices.pop_first()
-            && let Some((topic, payload)) = self.desired_device(&device, broker, unix_ms)
-        {
-            broker.publish(&topic, payload);
-        }
-    }
-
-    /// The head of a group when it is not what is retained.
-    fn desired_group(
-        &self,
-        group: &GroupId,
-        broker: &Broker,
-        unix_ms: u64,
-    ) -> Option<(String, Vec<u8>)> {
-        let topic = self.topics.format(&Topic::GroupHead(group.clone()));
-        let mut txn = Txn::default();
-        let (row, deployments) = loop {
-            match desired::read_group(&txn, group) {
-                Ok(found) => break found?,
-                Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
-                Err(corrupt) => panic!("{corrupt:?}"),
-            }
-        };
-        let retained: Option<GroupHead> = retained(broker, &topic);
-        let same = |generation| desired::group_head(&row, &deployments, generation);
-        if retained
-            .as_ref()
-            .is_some_and(|head| *head == same(head.generation))
-        {
-            return None;
-        }
-        let previous = retained.map(|head| head.generation);
-        let generation = desired::next_generation(previous, unix_ms);
-        Some((topic, encode(&same(generation))))
-    }
-
-    /// The head of a device when it is not what is retained.
-    fn desired_device(
-        &self,
-        device: &DeviceId,
-        broker: &Broker,
-        unix_ms: u64,
-    ) -> Option<(String, Vec<u8>)> {
-        let topic = self.topics.format(&Topic::DeviceHead(device.clone()));
-        let row = self.row(&DeviceKey(device.clone()))?;
-        let retained: Option<DeviceHead> = retained(broker, &topic);
-        let same = |generation| desired::device_head(&row, generation);
-        if retained
-            .as_ref()
-            .is_some_and(|head| *head == same(head.generation))
-        {
-            return None;
-        }
-        let previous = retained.map(|head| head.generation);
-        let generation = desired::next_generation(previous, unix_ms);
-        Some((topic, encode(&same(generation))))
-    }
-
-    /// Heads that are not as desired, for the end of a run.
-    pub fn undesired(&self, broker: &Broker, unix_ms: u64) -> Vec<String> {
-        let groups: BTreeSet<GroupId> = self.all(&Prefix::Groups);
-        let devices: BTreeSet<DeviceId> = self.all(&Prefix::Devices);
-        let groups = groups
-            .iter()
-            .filter_map(|group| self.desired_group(group, broker, unix_ms));
-        let devices = devices
-            .iter()
-            .filter_map(|device| self.desired_device(device, broker, unix_ms));
-        groups.chain(devices).map(|(topic, _)| topic).collect()
+    pub fn is_marked(&self) -> bool {
+        self.difference.marked().next().is_some()
     }
 
     /// A durable row.
@@ -277,10 +436,22 @@ impl Server {
     }
 
     /// Every deployment there is.
-    pub fn deployments(&self) -> Vec<DeploymentId> {
-        let ids = (1..).map(DeploymentId);
-        ids.take_while(|id| self.row(&DeploymentKey(*id)).is_some())
-            .collect()
+    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
+        let keys = self.rows.scan(&Prefix::Deployments.bytes());
+        keys.filter_map(|(key, _)| {
+            let bytes = key.0.get(1..)?.try_into().ok()?;
+            Some(DeploymentId(u32::from_be_bytes(bytes)))
+        })
+    }
+
+    /// Every registered device.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> {
+        self.all(&Prefix::Devices)
+    }
+
+    /// Every group.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.all(&Prefix::Groups)
     }
 }
 
@@ -290,41 +461,13 @@ impl Default for Server {
     }
 }
 
-fn retained<M: Message>(broker: &Broker, topic: &str) -> Option<M> {
-    decode_prefix(broker.retained(topic)?)
-        .ok()
-        .map(|(head, _)| head)
+/// What follows a commit.
+enum Step {
+    Effect(Effect),
+    Born(DeviceId),
+    Asked(DeviceId),
 }
 
-fn verified_release(name: &str, version: &str) -> VerifiedRelease {
-    let manifest = ReleaseManifest {
-        name: name.parse().expect("a valid name"),
-        version: version.to_owned(),
-        counter: 1,
-        floor: 0,
-        device_types: Vec::new(),
-        attributes: Vec::new(),
-        artifacts: vec![ArtifactRef {
-            size: 1,
-            hash: sha256(format!("{name}{version}").as_bytes()),
-        }],
-    };
-    VerifiedRelease {
-        sealed: encode(&manifest),
-        artifacts: vec![manifest.name.clone()],
-        manifest,
-    }
-}
-
-/// What a generation of a retained head is, for the invariant that it never falls.
-pub fn generation_of(topic: &str, payload: &[u8]) -> Option<Generation> {
-    match Topics::default().parse(topic).ok()? {
-        Topic::GroupHead(_) => decode_prefix::<GroupHead>(payload)
-            .ok()
-            .map(|(h, _)| h.generation),
-        Topic::DeviceHead(_) => decode_prefix::<DeviceHead>(payload)
-            .ok()
-            .map(|(h, _)| h.generation),
-        _ => None,
-    }
+fn missing(txn: &Txn, keys: Vec<Key>) -> Vec<Key> {
+    keys.into_iter().filter(|key| !txn.has(key)).collect()
 }

@@ -1,401 +1,453 @@
-//! One simulated run: a seed chooses what happens next, invariants are checked after every
-//! step, and at the end everything comes up and must come to rest.
+//! One modelled world: a server, a broker, devices, operators and time. [`World::apply`]
+//! lets one thing happen and checks every invariant on what it touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use fastrand::Rng;
-use hoist_orchestrator_core::key::{DeploymentKey, DeviceKey};
-use hoist_orchestrator_core::reply::DeploymentState;
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use hoist_orchestrator_core::reply::Answer;
+use hoist_protocol::codec::encode;
+use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
+use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Success};
 
-use super::broker::{Broker, Party};
+use super::broker::{Broker, Payload};
+use super::catalog::Catalog;
+use super::choice::Choice;
 use super::device::{Device, Surroundings};
-use super::invariants::{ALWAYS, FINALLY, Memory};
-use super::orders::{Order, orders};
-use super::server::Server;
+use super::dice::Dice;
+use super::invariants::{Broken, Watch};
+use super::line::{Line, device_number};
+use super::order::Order;
+use super::server::{Committed, Fate, Server};
+use super::truth::Deed;
 
-/// Steps of chance before everything comes up.
-const STEPS: usize = 400;
-/// Steps in which everything must come to rest.
-const STEPS_TO_REST: usize = 20_000;
-/// What a step takes, in ms: heads of one run have rising issue times.
-const STEP_MS: u64 = 5;
-/// Unix time at the start, in ms.
-const START_MS: u64 = 1_700_000_000_000;
+/// Unix time at the start, in ms: a whole hour.
+pub const START_MS: u64 = 1_700_002_800_000;
+/// What a step takes, ms.
+const STEP_MS: u64 = 1;
+/// Longest time in one step of waiting, in which no timer may be overrun, ms.
+const ECHO_MS: u64 = 10_000;
 
-/// A device began a deployment.
-pub struct Start {
-    /// Which device.
-    pub device: DeviceId,
-    /// What it began.
-    pub deployment: DeploymentId,
-    /// The step at which the connection it used began.
-    pub connected_at: usize,
-}
-
-/// A broken invariant and how to see it again.
-#[derive(Debug)]
-pub struct Violation {
-    /// Its name.
-    pub invariant: &'static str,
-    /// What is wrong.
-    pub what: String,
-    /// The seed.
-    pub seed: u64,
-    /// The step after which it showed.
-    pub step: usize,
-    /// The last things that happened.
-    pub log: Vec<String>,
-}
-
-/// Everything there is in one run.
+/// Everything there is.
+#[derive(Clone)]
 pub struct World {
-    /// Time that passes for everybody, Unix ms.
+    /// True time, Unix ms.
     pub unix_ms: u64,
+    /// Things that happened.
+    pub step: u32,
     /// The broker.
     pub broker: Broker,
     /// The server.
     pub server: Server,
-    /// The devices, registered or not yet.
-    pub devices: Vec<Device>,
-    /// Every start of a deployment on a device.
-    pub starts: Vec<Start>,
-    /// The step after which an aborted deployment is in no retained head.
-    pub unlisted: BTreeMap<DeploymentId, usize>,
-    rng: Rng,
-    step: usize,
-    /// Whether nothing crashes any more: the run is coming to rest.
-    calm: bool,
-    /// What the invariants were checked on last.
-    checked: (u64, u64, usize),
-    orders: Vec<Order>,
-    connected_at: Vec<usize>,
-    log: Vec<String>,
+    /// The devices, registered or not yet; the first is `d1`.
+    pub devices: Vec<Arc<Device>>,
+    /// What can be installed.
+    pub catalog: Arc<Catalog>,
+    /// What operators still want.
+    pub orders: VecDeque<Order>,
+    /// Answers to operators, for those who want to read them.
+    pub answers: Option<Vec<(u32, Answer)>>,
+    /// Whether nothing is lost or forged without anybody being told.
+    pub honest: bool,
+    /// Chance.
+    pub dice: Dice,
+    /// What the invariants remember.
+    pub watch: Arc<Watch>,
+    /// True time the server was connected, ms.
+    pub attended_ms: u64,
+    /// What happened, where somebody wants to read it.
+    pub log: Option<Vec<String>>,
+    /// Devices whose retained presence is a death: later than their birth, if they are online.
+    pub misled: BTreeSet<u16>,
+    /// Devices that were removed: their tokens are worth nothing until they are added again.
+    pub revoked: BTreeSet<u16>,
+    /// Devices that were ever removed: their history is gone with them.
+    pub removed: BTreeSet<u16>,
+    /// Whether the server ever crashed.
+    pub crashed: bool,
+    deeds: Vec<(u16, Deed)>,
+    /// Deployments of which everything failed is tried again, and the round of that.
+    retried: Vec<(DeploymentId, Round)>,
 }
 
 impl World {
-    fn new(seed: u64, devices: Option<usize>) -> Self {
-        let mut rng = Rng::with_seed(seed);
-        let count = devices.unwrap_or_else(|| rng.usize(1..=12));
+    /// A world in which nothing has happened.
+    pub fn new(devices: u16, catalog: Catalog, dice: Dice) -> Self {
         Self {
             unix_ms: START_MS,
-            broker: Broker::default(),
-            server: Server::new(),
-            devices: (0..count).map(Device::new).collect(),
-            starts: Vec::new(),
-            unlisted: BTreeMap::new(),
-            orders: orders(&mut rng, count),
-            connected_at: vec![0; count],
-            rng,
             step: 0,
-            calm: false,
-            checked: (0, 0, 0),
-            log: Vec::new(),
+            broker: Broker::new(matches!(dice, Dice::Seeded(_))),
+            server: Server::new(),
+            devices: (1..=devices)
+                .map(|number| Arc::new(Device::new(number, false)))
+                .collect(),
+            catalog: Arc::new(catalog),
+            orders: VecDeque::new(),
+            answers: None,
+            honest: true,
+            dice,
+            watch: Arc::default(),
+            attended_ms: 0,
+            log: None,
+            misled: BTreeSet::new(),
+            revoked: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            crashed: false,
+            deeds: Vec::new(),
+            retried: Vec::new(),
         }
     }
 
-    /// Registered devices of a group.
-    pub fn members(&self, group: &GroupId) -> impl Iterator<Item = &Device> {
-        self.devices.iter().filter(move |device| {
-            let row = self.server.row(&DeviceKey(device.id.clone()));
-            row.is_some_and(|row| row.group == *group)
-        })
+    /// A device by its number.
+    pub fn device(&self, number: u16) -> &Device {
+        &self.devices[usize::from(number) - 1]
     }
 
-    /// Runs a seed to its end, with so many devices or as many as the seed says; returns
-    /// the number of steps.
+    /// Adds a command to those that operators want.
+    pub fn want(&mut self, number: u32, text: impl Into<String>) {
+        self.orders.push_back(Order::new(number, text));
+    }
+
+    fn say(&mut self, what: impl FnOnce() -> String) {
+        let (step, ms) = (self.step, self.unix_ms - START_MS);
+        if let Some(log) = &mut self.log {
+            log.push(format!(
+                "{step:5} {:>10.3} s  {}",
+                ms as f64 / 1000.0,
+                what()
+            ));
+        }
+    }
+
+    /// Lets one thing happen; what cannot happen now changes nothing but time.
     ///
     /// # Errors
-    /// The first [`Violation`].
-    pub fn run(seed: u64, devices: Option<usize>) -> Result<usize, Box<Violation>> {
-        let mut world = Self::new(seed, devices);
-        let mut memory = Memory::default();
-        world.server.start(&mut world.broker, world.unix_ms);
-        for _ in 0..STEPS {
-            world.happen();
-            world.after_step(seed, &mut memory)?;
+    /// The first invariant that is broken by it.
+    pub fn apply(&mut self, choice: Choice) -> Result<(), Broken> {
+        self.step += 1;
+        self.pass(STEP_MS);
+        match choice {
+            Choice::Order(fate) => self.obey(fate),
+            Choice::Serve(line, fate) => self.serve(&[line], fate),
+            Choice::Batch(count, fate) => self.batch(count, fate),
+            Choice::Reconcile if self.server.connected => {
+                let (server, broker) = (&mut self.server, &mut self.broker);
+                let lines = server.reconcile(broker, &self.catalog, self.unix_ms);
+                for line in lines {
+                    self.say(|| format!("server publishes {line}"));
+                    let watch = Arc::make_mut(&mut self.watch);
+                    watch.published(line, self.broker.retained(line))?;
+                }
+            }
+            Choice::Review => self.server.review(self.unix_ms),
+            Choice::Timers => self.fire(),
+            Choice::Search => self.server.search(),
+            Choice::DrawLine => self.server.draw_line(self.unix_ms),
+            Choice::ServerCrash
+            | Choice::ServerStart
+            | Choice::ServerCut
+            | Choice::ServerConnect(_)
+            | Choice::ServerClock(_) => self.server_link(choice),
+            Choice::Will(_)
+            | Choice::BrokerRestart(_)
+            | Choice::LoseRetained(_)
+            | Choice::LoseToServer(_)
+            | Choice::LoseToDevice(..)
+            | Choice::Replay(..)
+            | Choice::Spoil(_)
+            | Choice::Forge(_) => self.broker_fault(choice),
+            Choice::Wait(ms) => {
+                self.say(|| format!("{:.3} s pass", ms as f64 / 1000.0));
+                self.pass(ms);
+            }
+            Choice::Reconcile => {}
+            Choice::Hear(number, _)
+            | Choice::Finish(number, _)
+            | Choice::Wake(number)
+            | Choice::Acknowledge(number)
+            | Choice::Announce(number)
+            | Choice::Connect(number)
+            | Choice::Cut(number)
+            | Choice::PowerCut(number)
+            | Choice::Fuse(number, _)
+            | Choice::Veto(number, _)
+            | Choice::DeviceClock(number, _) => self.device_does(number, choice),
         }
-        world.come_to_rest(seed, &mut memory)?;
-        for (name, check) in FINALLY {
-            check(&world, &mut memory).map_err(|what| world.violation(seed, name, what))?;
-        }
-        Ok(world.step)
+        self.check()
     }
 
-    fn after_step(&mut self, seed: u64, memory: &mut Memory) -> Result<(), Box<Violation>> {
-        self.step += 1;
-        self.unix_ms += STEP_MS;
-        self.server.advance(STEP_MS);
-        let checked = (self.server.version, self.broker.version, self.starts.len());
-        if std::mem::replace(&mut self.checked, checked) == checked {
-            return Ok(());
+    /// Hands what happened to the invariants.
+    fn check(&mut self) -> Result<(), Broken> {
+        for number in std::mem::take(&mut self.server.reads) {
+            self.broker.read(Line::Status(number));
         }
-        self.note_unlisted();
-        for (name, check) in ALWAYS {
-            check(self, memory).map_err(|what| self.violation(seed, name, what))?;
+        self.crashed |= !self.server.up;
+        for committed in std::mem::take(&mut self.server.committed) {
+            self.revoke(&committed);
+            Arc::make_mut(&mut self.watch).committed(
+                &committed,
+                self.attended_ms,
+                &self.devices,
+                &self.server,
+            )?;
+        }
+        for (id, round) in std::mem::take(&mut self.retried) {
+            self.watch.retried(id, round)?;
+        }
+        for (number, deed) in std::mem::take(&mut self.deeds) {
+            let device = &self.devices[usize::from(number) - 1];
+            Arc::make_mut(&mut self.watch).did(device, deed, self.unix_ms)?;
         }
         Ok(())
     }
 
-    fn violation(&self, seed: u64, invariant: &'static str, what: String) -> Box<Violation> {
-        let log = self.log[self.log.len().saturating_sub(40)..].to_vec();
-        Box::new(Violation {
-            invariant,
-            what,
-            seed,
-            step: self.step,
-            log,
-        })
+    /// Whom the front door turns away, from the rows that say who is registered.
+    fn revoke(&mut self, committed: &Committed) {
+        for write in &committed.writes {
+            let Some((3, name)) = write.key.0.split_first() else {
+                continue;
+            };
+            let name = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| name.parse().ok());
+            let Some(number) = name.and_then(|name| self.number_of(&name)) else {
+                continue;
+            };
+            if write.bytes.is_some() {
+                self.revoked.remove(&number);
+            } else {
+                self.revoked.insert(number);
+                self.removed.insert(number);
+                self.device_does(number, Choice::Cut(number));
+            }
+        }
     }
 
-    fn say(&mut self, what: String) {
-        self.log.push(format!("{:5} {what}", self.step));
+    fn pass(&mut self, ms: u64) {
+        self.unix_ms += ms;
+        self.server.advance(ms);
+        if self.server.connected {
+            self.attended_ms += ms;
+        }
     }
 
-    /// Lets one thing happen.
-    fn happen(&mut self) {
-        match self.rng.u8(0..100) {
-            0..6 => self.give_order(),
-            6..30 => self.deliver_to_server(),
-            30..55 => self.deliver_to_device(),
-            55..75 => self.let_device_work(),
-            75..83 => self.switch_device(),
-            83..94 => self.let_server_reconcile(),
-            94..97 => self.pass_time(),
-            97 => self.switch_server(),
-            98 => self.cut_power(),
-            _ => {
-                if self.rng.u8(..) < 40 {
-                    self.restart_broker();
+    fn obey(&mut self, fate: Fate) {
+        let now_ms = self.server.now(self.unix_ms).unix_ms;
+        let Some(order) = self.orders.front_mut().filter(|_| self.server.connected) else {
+            return;
+        };
+        let number = order.number;
+        let text = order.text.clone();
+        let input = match order.input(&self.catalog, now_ms) {
+            Ok(input) => input,
+            Err(error) => panic!("{text}: {error}"),
+        };
+        self.server
+            .obey(&mut self.broker, &input, fate, self.unix_ms);
+        self.say(|| format!("hoist {text}{}", told(fate)));
+        if fate == Fate::Repeats {
+            self.server.answers.clear();
+        }
+        for (request, answer) in std::mem::take(&mut self.server.answers) {
+            if request.as_str() == format!("r{number}") {
+                self.say(|| format!("    answered {answer:?}"));
+                let named = text.split_whitespace().count() > 2;
+                if let (Answer::Retried(result), false) = (&answer, named)
+                    && result.devices > 0
+                {
+                    self.retried.push((result.deployment, Round(result.round)));
+                }
+                self.orders.pop_front();
+                if let Some(answers) = &mut self.answers {
+                    answers.push((number, answer));
                 }
             }
         }
     }
 
-    fn give_order(&mut self) {
-        if !self.server.up || self.orders.is_empty() {
-            return;
-        }
-        let order = self.orders.remove(0);
-        self.say(format!("order {order:?}"));
-        let input = self.server.order(&order);
-        let effects = self.server.commit(&input, self.unix_ms);
-        if self.crashes_now() {
-            return;
-        }
-        self.server.apply(&effects);
+    fn batch(&mut self, count: u8, fate: Fate) {
+        let inbox = self.broker.server.as_ref();
+        let lines = inbox
+            .map(|inbox| inbox.lines().to_vec())
+            .unwrap_or_default();
+        let start = self.dice.below(lines.len());
+        let lines: Vec<Line> = lines
+            .into_iter()
+            .skip(start)
+            .take(usize::from(count))
+            .collect();
+        self.serve(&lines, fate);
     }
 
-    /// A crash between two effects: what was committed stays, nothing else does.
-    fn crashes_now(&mut self) -> bool {
-        let crashes = !self.calm && self.rng.u8(..) < 5;
-        if crashes {
-            self.say("server crashes".into());
-            self.server.crash();
+    fn serve(&mut self, lines: &[Line], fate: Fate) {
+        if !self.server.connected || lines.is_empty() {
+            return;
         }
-        crashes
+        let inputs = self
+            .server
+            .serve(&mut self.broker, lines, fate, self.unix_ms);
+        if self.log.is_some() {
+            let inputs: Vec<String> = inputs.iter().map(|input| format!("{input:?}")).collect();
+            let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
+            let what = format!("server takes {}{}", lines.join(" "), told(fate));
+            self.say(|| format!("{what}: {}", inputs.join("; ")));
+        }
     }
 
-    fn deliver_to_server(&mut self) {
-        if !self.server.up {
+    fn fire(&mut self) {
+        let due = self.server.due(self.unix_ms);
+        if !self.server.connected || due.is_empty() {
             return;
         }
-        let Some(delivery) = self.broker.peek(&Party::Server, &mut self.rng) else {
-            return;
-        };
-        if let Some(input) = self.server.read(&delivery) {
-            self.say(format!("server takes {input:?}"));
-            let effects = self.server.commit(&input, self.unix_ms);
-            if self.crashes_now() {
-                return;
+        self.say(|| format!("timers {due:?}"));
+        self.server.fire(&due, self.unix_ms);
+    }
+
+    fn server_link(&mut self, choice: Choice) {
+        let up = self.server.up;
+        match choice {
+            Choice::ServerCrash if up => self.server.crash(),
+            Choice::ServerStart if !up => self.server.start(),
+            Choice::ServerCut if self.server.connected => self.server.disconnect(self.unix_ms),
+            Choice::ServerConnect(leaves_out) if up && !self.server.connected => {
+                let dice = &mut self.dice;
+                let leaves_out = |_| dice.chance(leaves_out);
+                self.server
+                    .connect(&mut self.broker, leaves_out, self.unix_ms);
             }
-            self.server.apply(&effects);
+            Choice::ServerClock(ahead_ms) => self.server.ahead_ms = ahead_ms,
+            _ => return,
         }
-        // Without an acknowledgment it comes again.
-        if self.rng.u8(..) >= 20 {
-            self.broker.acknowledge(&Party::Server, &delivery.topic);
-        }
+        self.say(|| format!("{choice:?}"));
     }
 
-    fn any_device(&mut self) -> usize {
-        self.rng.usize(0..self.devices.len())
+    fn broker_fault(&mut self, choice: Choice) {
+        match choice {
+            Choice::Will(place) => {
+                let published = self.broker.publish_will(usize::from(place));
+                if let Some(Line::Presence(number)) = published {
+                    self.misled.insert(number);
+                }
+            }
+            Choice::BrokerRestart(keeps) => {
+                for number in 1..=self.devices.len() {
+                    let number = u16::try_from(number).unwrap_or(u16::MAX);
+                    if self.device(number).online {
+                        self.device_does(number, Choice::Cut(number));
+                    }
+                }
+                let dice = &mut self.dice;
+                self.broker.restart(|_| dice.chance(keeps));
+                if self.server.connected {
+                    self.server.disconnect(self.unix_ms);
+                }
+            }
+            Choice::LoseRetained(line) => self.broker.lose(line),
+            Choice::LoseToServer(line) => {
+                if let Some(inbox) = &mut self.broker.server {
+                    inbox.pop(line);
+                }
+            }
+            Choice::LoseToDevice(number, line) => {
+                self.broker.pop(number, line);
+            }
+            Choice::Replay(line, place) => self.broker.replay(line, usize::from(place)),
+            Choice::Spoil(line) => self.broker.publish(line, &Payload::from(*b"no message")),
+            Choice::Forge(number) => self.forge(number),
+            _ => return,
+        }
+        self.say(|| format!("{choice:?}"));
     }
 
-    fn deliver_to_device(&mut self) {
-        let number = self.any_device();
-        let party = Party::Device(number);
-        let Some(message) = self.broker.peek(&party, &mut self.rng) else {
-            return;
+    /// A status with a success that the device did not sign.
+    fn forge(&mut self, number: u16) {
+        let device = self.device(number);
+        let heads = device.truth.head.iter().flat_map(|head| &head.notices);
+        let Some(notice) = heads.last() else { return };
+        let status = DeviceStatus {
+            seq: Seq(1 << 40),
+            ended: 1,
+            running: None,
+            outcomes: vec![Outcome {
+                deployment: notice.deployment,
+                round: Round(notice.round.0),
+                attempt: Attempt(1),
+                result: FinalResult::Successful(Success::Installed),
+            }],
         };
-        self.broker.acknowledge(&party, &message.topic);
-        self.say(format!("d{number} gets {}", message.topic));
-        self.with_device(number, |device, world| device.receive(&message, world));
+        let mut payload = encode(&status);
+        if self.dice.chance(128) {
+            payload.extend([9; 32]);
+        }
+        self.broker.publish(Line::Status(number), &payload.into());
     }
 
-    fn let_device_work(&mut self) {
-        let number = self.any_device();
-        self.with_device(number, Device::work);
-    }
-
-    /// Lets a device act on the world, and notes what it starts.
-    fn with_device(&mut self, number: usize, act: impl FnOnce(&mut Device, &mut Surroundings<'_>)) {
-        let device = &mut self.devices[number];
-        let before: Vec<DeploymentId> = device.started.keys().copied().collect();
+    fn device_does(&mut self, number: u16, choice: Choice) {
+        let place = usize::from(number) - 1;
+        if let Choice::Connect(_) = choice {
+            self.misled.remove(&number);
+            let over = self.watch.over();
+            Arc::make_mut(&mut self.devices[place]).truth.over = over;
+        }
+        let payload = match choice {
+            Choice::Hear(_, line) => match self.broker.pop(number, line) {
+                Some(payload) => Some(payload),
+                None => return,
+            },
+            _ => None,
+        };
+        let revoked = self.revoked.contains(&number);
+        let device = Arc::make_mut(&mut self.devices[place]);
         let mut world = Surroundings {
             broker: &mut self.broker,
-            rng: &mut self.rng,
+            dice: &mut self.dice,
+            catalog: &self.catalog,
             unix_ms: self.unix_ms,
         };
-        act(device, &mut world);
-        let fresh = device
-            .started
-            .keys()
-            .find(|id| !before.contains(id))
-            .copied();
-        if let Some(deployment) = fresh {
-            let device = device.id.clone();
-            self.say(format!("{device} starts {deployment}"));
-            let connected_at = self.connected_at[number];
-            self.starts.push(Start {
-                device,
-                deployment,
-                connected_at,
-            });
+        match choice {
+            Choice::Hear(_, line) => device.receive(line, &payload.unwrap_or_default(), &mut world),
+            Choice::Finish(_, end) => device.finish(end, &mut world),
+            Choice::Wake(_) if device.is_due(world.unix_ms) => device.wake(&mut world),
+            Choice::Acknowledge(_) => device.acknowledge(&mut world),
+            Choice::Announce(_) => device.announce(&mut world),
+            Choice::Connect(_) if !device.online && !revoked => device.connect(&mut world),
+            Choice::Cut(_) if device.online => device.disconnect(&mut world),
+            Choice::PowerCut(_) => device.cut_power(&mut world),
+            Choice::Fuse(_, writes) => device.fuse = Some(writes),
+            Choice::Veto(_, vetoes) => device.veto(vetoes, &mut world),
+            Choice::DeviceClock(_, ahead_ms) => device.ahead_ms = ahead_ms,
+            _ => return,
+        }
+        let deeds = device.truth.take_deeds();
+        self.say(|| format!("{choice:?}"));
+        for deed in deeds {
+            self.say(|| format!("    d{number}: {deed:?}"));
+            self.deeds.push((number, deed));
         }
     }
 
-    fn switch_device(&mut self) {
-        let number = self.any_device();
-        if self.devices[number].online {
-            self.say(format!("d{number} goes offline"));
-            self.with_device(number, Device::disconnect);
-        } else {
-            self.connect(number);
-        }
+    /// Milliseconds until something wants to happen by itself, if anything does.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        let device = |device: &Arc<Device>| {
+            let at = device.next_timeout()?;
+            Some(at.saturating_sub(device.clock_ms(self.unix_ms)))
+        };
+        let devices = self.devices.iter().filter_map(device);
+        let server = self.server.next_due_ms(self.unix_ms);
+        let echo = (!self.server.is_quiet()).then_some(ECHO_MS);
+        devices.chain(server).chain(echo).min()
     }
 
-    fn cut_power(&mut self) {
-        let number = self.any_device();
-        self.say(format!("d{number} loses power"));
-        self.with_device(number, Device::cut_power);
+    /// The number of a registered device, if the model knows it.
+    pub fn number_of(&self, device: &hoist_protocol::id::DeviceId) -> Option<u16> {
+        device_number(device).filter(|number| usize::from(*number) <= self.devices.len())
     }
+}
 
-    fn connect(&mut self, number: usize) {
-        self.say(format!("d{number} connects"));
-        self.connected_at[number] = self.step;
-        self.with_device(number, Device::connect);
-    }
-
-    fn let_server_reconcile(&mut self) {
-        if self.server.up {
-            self.server.reconcile(&mut self.broker, self.unix_ms);
-        }
-    }
-
-    fn pass_time(&mut self) {
-        let ms = self.rng.u64(1..120_000);
-        self.unix_ms += ms;
-        self.server.advance(ms);
-        if self.server.up
-            && let Some(timer) = self.server.due(self.unix_ms)
-        {
-            self.say(format!("timer {timer:?}"));
-            let input = hoist_orchestrator_core::input::Input::TimerDue(timer);
-            let effects = self.server.commit(&input, self.unix_ms);
-            self.server.apply(&effects);
-        }
-    }
-
-    fn switch_server(&mut self) {
-        if self.server.up {
-            self.say("server crashes".into());
-            self.server.crash();
-        } else {
-            self.say("server starts".into());
-            self.server.start(&mut self.broker, self.unix_ms);
-        }
-    }
-
-    /// The broker restarts with nothing retained: everybody connects again.
-    fn restart_broker(&mut self) {
-        self.say("broker restarts empty".into());
-        for number in 0..self.devices.len() {
-            if self.devices[number].online {
-                self.with_device(number, Device::disconnect);
-            }
-        }
-        self.broker.restart_empty();
-        if self.server.up {
-            self.server.crash();
-            self.server.start(&mut self.broker, self.unix_ms);
-        }
-    }
-
-    /// Notes when an aborted deployment has left the last head that listed it.
-    fn note_unlisted(&mut self) {
-        for id in self.server.deployments() {
-            if self.unlisted.contains_key(&id) {
-                continue;
-            }
-            let Some(row) = self.server.row(&DeploymentKey(id)) else {
-                continue;
-            };
-            let topic = format!("hoist/g/{}", row.group);
-            let listed = self.broker.retained(&topic).is_some_and(|payload| {
-                let head = hoist_protocol::codec::decode_prefix::<hoist_protocol::head::GroupHead>(
-                    payload,
-                );
-                head.is_ok_and(|(head, _)| head.notices.iter().any(|n| n.deployment == id))
-            });
-            if row.state == DeploymentState::Aborted && !listed {
-                self.unlisted.insert(id, self.step);
-            }
-        }
-    }
-
-    /// Why the world has not come to rest.
-    fn what_is_busy(&self) -> String {
-        let busy: Vec<_> = self.devices.iter().filter_map(Device::doing).collect();
-        let (quiet, dirty) = (self.broker.is_quiet(), self.server.is_dirty());
-        format!(
-            "devices {busy:?}, broker quiet {quiet}, server dirty {dirty}, orders {:?}",
-            self.orders
-        )
-    }
-
-    /// Nothing stays down for long in the end.
-    fn bring_up(&mut self) {
-        if !self.server.up {
-            self.server.start(&mut self.broker, self.unix_ms);
-        }
-        for number in 0..self.devices.len() {
-            if !self.devices[number].online {
-                self.connect(number);
-            }
-        }
-    }
-
-    fn come_to_rest(&mut self, seed: u64, memory: &mut Memory) -> Result<(), Box<Violation>> {
-        self.say("everything comes up".into());
-        self.calm = true;
-        self.bring_up();
-        for _ in 0..STEPS_TO_REST {
-            let busy = self.devices.iter().any(|device| device.doing().is_some());
-            if self.broker.is_quiet() && !self.server.is_dirty() && !busy && self.orders.is_empty()
-            {
-                return Ok(());
-            }
-            match self.rng.u8(0..26) {
-                0..5 => self.deliver_to_server(),
-                5..10 => self.deliver_to_device(),
-                10..15 => self.let_device_work(),
-                15..20 => self.let_server_reconcile(),
-                20..25 => self.give_order(),
-                _ => self.pass_time(),
-            }
-            self.bring_up();
-            self.after_step(seed, memory)?;
-        }
-        Err(self.violation(seed, "everything-comes-to-rest", self.what_is_busy()))
+fn told(fate: Fate) -> String {
+    match fate {
+        Fate::Whole => String::new(),
+        Fate::Repeats => ", unacknowledged".to_owned(),
+        Fate::CrashBefore => ", crash before the commit".to_owned(),
+        Fate::CrashAfter(effects) => format!(", crash {effects} effects after the commit"),
     }
 }

@@ -1,0 +1,149 @@
+//! Everything that can happen next: chosen by chance in random runs, all of it where a
+//! small world is explored.
+
+use super::device::{Doing, End};
+use super::line::Line;
+use super::server::Fate;
+use super::world::World;
+
+/// One thing that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Choice {
+    /// The next command reaches the server, perhaps again.
+    Order(Fate),
+    /// The server takes the oldest message of a line.
+    Serve(Line, Fate),
+    /// The server takes a message of so many lines as one batch.
+    Batch(u8, Fate),
+    /// The server publishes what one subject needs.
+    Reconcile,
+    /// The server looks for what it never saw back.
+    Review,
+    /// The server handles timers that are due.
+    Timers,
+    /// The server looks for a line among the members of a group.
+    Search,
+    /// The server draws a line that it found.
+    DrawLine,
+    /// The server's program ends.
+    ServerCrash,
+    /// It starts again.
+    ServerStart,
+    /// The server loses its connection.
+    ServerCut,
+    /// It connects; retained messages are left out so many times in 256.
+    ServerConnect(u8),
+    /// A device takes a message.
+    Hear(u16, Line),
+    /// What a device does comes to its end.
+    Finish(u16, End),
+    /// A device's time has come.
+    Wake(u16),
+    /// A device's status is acknowledged.
+    Acknowledge(u16),
+    /// A device says that it got no head.
+    Announce(u16),
+    /// A device connects.
+    Connect(u16),
+    /// A device loses its connection.
+    Cut(u16),
+    /// A device loses power.
+    PowerCut(u16),
+    /// A device will lose power at the write after so many.
+    Fuse(u16, u8),
+    /// A device's owner vetoes new starts, or no longer does.
+    Veto(u16, bool),
+    /// A last will is published at last.
+    Will(u8),
+    /// The broker restarts and keeps a retained message so many times in 256.
+    BrokerRestart(u8),
+    /// The broker loses a retained message.
+    LoseRetained(Line),
+    /// A message on its way to the server gets lost.
+    LoseToServer(Line),
+    /// A message on its way to a device gets lost.
+    LoseToDevice(u16, Line),
+    /// An old head comes back.
+    Replay(Line, u8),
+    /// Somebody writes what is no message of ours.
+    Spoil(Line),
+    /// Somebody claims a success for a device, without its signature.
+    Forge(u16),
+    /// Time passes, ms.
+    Wait(u64),
+    /// The server's clock is set, ms ahead of true time.
+    ServerClock(u64),
+    /// A device's clock is set, ms ahead of true time.
+    DeviceClock(u16, u64),
+}
+
+impl World {
+    /// What a device can do next without an accident, added to `choices`.
+    pub fn device_choices(&self, number: u16, choices: &mut Vec<Choice>) {
+        let device = self.device(number);
+        if !device.online && !self.revoked.contains(&number) {
+            choices.push(Choice::Connect(number));
+        }
+        let mut head_waits = false;
+        if let Some(session) = self.broker.session(number) {
+            for line in session.inbox.lines() {
+                head_waits |= *line == Line::Device(number);
+                choices.push(Choice::Hear(number, *line));
+            }
+        }
+        if device.doing().is_some() {
+            choices.push(Choice::Finish(number, End::Done));
+        }
+        if device.is_due(self.unix_ms) {
+            choices.push(Choice::Wake(number));
+        }
+        if device.awaits_ack() {
+            choices.push(Choice::Acknowledge(number));
+        }
+        if device.may_announce() && !head_waits {
+            choices.push(Choice::Announce(number));
+        }
+        if device.vetoes() {
+            choices.push(Choice::Veto(number, false));
+        }
+    }
+
+    /// What the server, the broker and operators can do next without an accident.
+    pub fn central_choices(&self, choices: &mut Vec<Choice>) {
+        if !self.server.up {
+            choices.push(Choice::ServerStart);
+        } else if !self.server.connected {
+            choices.push(Choice::ServerConnect(0));
+        } else {
+            let lines = self.broker.server.iter().flat_map(|inbox| inbox.lines());
+            choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
+            if self.server.is_marked() {
+                choices.push(Choice::Reconcile);
+            }
+            if !self.server.due(self.unix_ms).is_empty() {
+                choices.push(Choice::Timers);
+            }
+            let (sought, found) = self.server.lines();
+            if sought {
+                choices.push(Choice::Search);
+            }
+            if found {
+                choices.push(Choice::DrawLine);
+            }
+            if !self.orders.is_empty() {
+                choices.push(Choice::Order(Fate::Whole));
+            }
+        }
+        if !self.broker.wills().is_empty() {
+            choices.push(Choice::Will(0));
+        }
+    }
+
+    /// Every way in which what a device does can end.
+    pub fn ends(doing: Doing) -> &'static [End] {
+        match doing {
+            Doing::Download => &[End::Done, End::Fails],
+            Doing::Script(_) => &[End::Done, End::Fails, End::Later, End::TimesOut],
+        }
+    }
+}

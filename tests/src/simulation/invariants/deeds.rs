@@ -1,0 +1,121 @@
+//! What devices may do: S4, S10, S11, S13, W2, and once per attempt.
+
+use hoist_protocol::id::{DeploymentId, Round};
+
+use super::super::device::Device;
+use super::super::truth::{Deed, Ending};
+use super::{Broken, Watch, hold};
+
+pub(super) fn check(
+    watch: &mut Watch,
+    device: &Device,
+    deed: Deed,
+    unix_ms: u64,
+) -> Result<(), Broken> {
+    match deed {
+        Deed::Started(id, round) => {
+            started(watch, device, id, round, unix_ms)?;
+            took_part(watch, device, id)
+        }
+        Deed::Installed { install, again } => {
+            hold(!again, "an-install-runs-once-per-attempt", || {
+                format!("{} runs {install:?} again", device.id)
+            })
+        }
+        Deed::Ended {
+            deployment: id,
+            round,
+            ending,
+            left,
+            unable,
+        } => {
+            watch.working.remove(&device.number);
+            let before = watch.ends.insert((device.number, id, round.0), ending);
+            hold(before.is_none(), "a-round-ends-once", || {
+                format!("{} ended {id} as {before:?}, then as {ending:?}", device.id)
+            })?;
+            hold(left == 0, "what-failed-is-rolled-back", || {
+                format!(
+                    "{} ended {id} with {left} artifacts half installed",
+                    device.id
+                )
+            })?;
+            match unable {
+                true => Ok(()),
+                false => took_part(watch, device, id),
+            }
+        }
+    }
+}
+
+fn started(
+    watch: &mut Watch,
+    device: &Device,
+    id: DeploymentId,
+    round: Round,
+    unix_ms: u64,
+) -> Result<(), Broken> {
+    let name = &device.id;
+    hold(
+        !device.truth.over.contains(&id),
+        "an-aborted-deployment-starts-nobody",
+        || format!("{name} started {id}, which was aborted before it connected"),
+    )?;
+    let head = device.truth.head.as_ref();
+    let notices = head.iter().flat_map(|head| &head.notices);
+    let notice = notices.into_iter().find(|notice| notice.deployment == id);
+    let listed = notice.is_some_and(|notice| {
+        let own = device
+            .own_head()
+            .map_or(notice.round, |own| own.round(notice));
+        own == round && notice.audience.admits(id, &device.id)
+    });
+    hold(listed, "a-device-starts-what-its-head-lists", || {
+        format!(
+            "{name} started {id} in round {}, its head says {head:?}",
+            round.0
+        )
+    })?;
+    let valid = head.is_some_and(|head| {
+        let lifetime_ms = u64::from(head.valid_for_s) * 1000;
+        device.clock_ms(unix_ms) <= head.generation.0 + lifetime_ms
+    });
+    hold(valid, "a-device-starts-what-its-head-lists", || {
+        format!("{name} started {id} by a head that is too old")
+    })?;
+    let held = device.own_head().is_some_and(|own| own.holds(id));
+    hold(!held, "a-held-device-does-not-start", || {
+        format!("{name} started {id}")
+    })?;
+    let before = watch.working.insert(device.number, id);
+    hold(before.is_none(), "one-deployment-at-a-time", || {
+        format!("{name} started {id} while it worked on {before:?}")
+    })?;
+    let earlier = device
+        .truth
+        .ends
+        .iter()
+        .filter(|((other, _), _)| *other == id);
+    let mut over =
+        earlier.filter(|((_, ended), ending)| **ending == Ending::Successful || *ended >= round);
+    let over = over.next();
+    hold(over.is_none(), "what-is-over-is-not-begun-again", || {
+        format!("{name} started {id} in round {}, but {over:?}", round.0)
+    })
+}
+
+/// Counts a device against its deployment's limit (S10).
+fn took_part(watch: &mut Watch, device: &Device, id: DeploymentId) -> Result<(), Broken> {
+    let row = watch.mirror.deployments.get(&id);
+    if row.is_some_and(|row| row.end.is_some()) {
+        // Its head is on the way out: who joins in that moment may still hear it.
+        return Ok(());
+    }
+    let limit = row.and_then(|row| row.limit);
+    let starters = watch.starters.entry(id).or_default();
+    starters.insert(device.number);
+    let within = limit.is_none_or(|limit| starters.len() <= limit as usize);
+    hold(within, "limits-are-exact", || {
+        format!("{starters:?} started {id}, whose limit is {limit:?}")
+    })
+}

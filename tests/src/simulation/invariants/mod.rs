@@ -1,0 +1,171 @@
+//! What must be true after every step, by name, and what must come true in the end.
+//!
+//! After a step only what it touched is looked at: the rows it wrote, the head it
+//! published, what a device did. [`finally`] counts everything afresh.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_protocol::codec::decode_prefix;
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{DeploymentId, Generation, Round};
+
+use super::broker::Payload;
+use super::device::Device;
+use super::line::Line;
+use super::server::{Committed, Server};
+use super::truth::{Deed, Ending};
+
+mod deeds;
+pub mod finally;
+mod rows;
+
+use rows::Mirror;
+
+/// What must hold after every step.
+pub const ALWAYS: &[&str] = &[
+    "generations-never-fall",
+    "counters-equal-a-recount",
+    "a-record-in-progress-has-its-timer",
+    "a-final-outcome-never-regresses",
+    "a-recorded-outcome-is-the-devices-own",
+    "a-timeout-is-decided-after-asking",
+    "an-ended-deployment-stays-ended",
+    "active-deployments-share-no-artifact",
+    "a-record-belongs-to-a-member",
+    "an-aborted-deployment-starts-nobody",
+    "a-device-starts-what-its-head-lists",
+    "a-held-device-does-not-start",
+    "one-deployment-at-a-time",
+    "what-is-over-is-not-begun-again",
+    "an-install-runs-once-per-attempt",
+    "a-round-ends-once",
+    "a-late-death-beats-no-birth",
+    "what-failed-is-rolled-back",
+    "a-deployment-is-listed-in-its-time",
+    "a-status-number-never-falls",
+    "limits-are-exact",
+    "a-retry-raises-the-round",
+];
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Builds a [`Broken`] unless the condition holds.
+///
+/// # Errors
+/// That.
+pub fn hold(
+    holds: bool,
+    invariant: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<(), Broken> {
+    if holds {
+        return Ok(());
+    }
+    let what = what();
+    Err(Broken { invariant, what })
+}
+
+/// What earlier steps have shown, to compare with.
+#[derive(Clone, Default)]
+pub struct Watch {
+    mirror: Mirror,
+    /// Highest generation the server published on each line.
+    published: BTreeMap<Line, Generation>,
+    /// What each group's newest published head lists.
+    listed: BTreeMap<Line, BTreeSet<DeploymentId>>,
+    /// Devices that started something in a deployment.
+    starters: BTreeMap<DeploymentId, BTreeSet<u16>>,
+    /// What each device works on.
+    working: BTreeMap<u16, DeploymentId>,
+    ends: BTreeMap<(u16, DeploymentId, u32), Ending>,
+}
+
+impl Watch {
+    /// Deployments that have ended and are in no published head.
+    pub fn over(&self) -> BTreeSet<DeploymentId> {
+        let ended = self.mirror.deployments.iter().filter(|(id, row)| {
+            let group = Line::group(&row.group);
+            let listed = group.and_then(|line| self.listed.get(&line));
+            row.state == DeploymentState::Aborted && !listed.is_some_and(|ids| ids.contains(id))
+        });
+        ended.map(|(id, _)| *id).collect()
+    }
+
+    /// The server committed rows; it was connected for so much true time, ms.
+    ///
+    /// # Errors
+    /// What is broken by it.
+    pub fn committed(
+        &mut self,
+        committed: &Committed,
+        attended_ms: u64,
+        devices: &[Arc<Device>],
+        server: &Server,
+    ) -> Result<(), Broken> {
+        self.mirror.apply(committed, attended_ms, devices, server)
+    }
+
+    /// The server published a line.
+    ///
+    /// # Errors
+    /// What is broken by it.
+    pub fn published(&mut self, line: Line, payload: Option<&Payload>) -> Result<(), Broken> {
+        let Some(payload) = payload else {
+            // Cleared: a device or group that comes again begins afresh.
+            self.published.remove(&line);
+            return Ok(());
+        };
+        let generation = match line {
+            Line::Group(_) => decode_prefix::<GroupHead>(payload).ok().map(|(head, _)| {
+                let ids = head
+                    .notices
+                    .iter()
+                    .map(|notice| notice.deployment)
+                    .collect();
+                self.listed.insert(line, ids);
+                head.generation
+            }),
+            Line::Device(_) => decode_prefix::<DeviceHead>(payload)
+                .ok()
+                .map(|(head, _)| head.generation),
+            _ => None,
+        };
+        let Some(generation) = generation else {
+            return Ok(());
+        };
+        let before = self.published.insert(line, generation);
+        hold(
+            before.is_none_or(|before| generation >= before),
+            "generations-never-fall",
+            || format!("{line} fell from {before:?} to {generation:?}"),
+        )
+    }
+
+    /// Everything that failed in a deployment was told to begin again in this round (S13).
+    ///
+    /// # Errors
+    /// That its head will not say so.
+    pub fn retried(&self, id: DeploymentId, round: Round) -> Result<(), Broken> {
+        let raised = self.mirror.deployments.get(&id).map(|row| row.round);
+        hold(raised >= Some(round), "a-retry-raises-the-round", || {
+            format!("{id} is in {raised:?} and was told {round:?}")
+        })
+    }
+
+    /// A device did something.
+    ///
+    /// # Errors
+    /// What is broken by it.
+    pub fn did(&mut self, device: &Device, deed: Deed, unix_ms: u64) -> Result<(), Broken> {
+        deeds::check(self, device, deed, unix_ms)
+    }
+}

@@ -1,0 +1,392 @@
+//! What the server's rows must say, looked at as they are written: a mirror of them is kept
+//! with its own running counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hoist_orchestrator_core::input::Patience;
+use hoist_orchestrator_core::key::GroupKey;
+use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::row::{CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState};
+use hoist_orchestrator_core::timer::{Timer, TimerKind};
+use hoist_orchestrator_core::txn::Write;
+use hoist_protocol::codec::{Message, decode};
+use hoist_protocol::id::{DeploymentId, RollCall, Shard};
+
+use super::super::device::Device;
+use super::super::line::device_number;
+use super::super::server::{Committed, Server};
+use super::super::truth::Ending;
+use super::{Broken, hold};
+
+/// What records of one shard count as, added up here and not by the core.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Tally {
+    in_progress: i64,
+    successful: i64,
+    failed: i64,
+    outside: i64,
+}
+
+impl Tally {
+    fn count(&mut self, record: &RecordRow, by: i64) {
+        match record.state {
+            RecordState::InProgress(_) => self.in_progress += by,
+            RecordState::Successful(_) => self.successful += by,
+            RecordState::Failed(_) | RecordState::TimedOut => self.failed += by,
+        }
+        self.outside += if record.outside { by } else { 0 };
+    }
+
+    fn of(row: &CounterRow) -> Self {
+        Self {
+            in_progress: row.steps.iter().map(|count| i64::from(*count)).sum(),
+            successful: i64::from(row.successful),
+            failed: row.failed.iter().map(|(_, count)| i64::from(*count)).sum(),
+            outside: i64::from(row.outside),
+        }
+    }
+}
+
+/// The last word of a record and when its time began, in true attended ms.
+#[derive(Clone)]
+struct Known {
+    row: RecordRow,
+    armed_ms: u64,
+    /// When it was asked, if it was.
+    asked_ms: Option<u64>,
+}
+
+/// A mirror of the rows that invariants are about.
+#[derive(Clone, Default)]
+pub(super) struct Mirror {
+    pub(super) deployments: BTreeMap<DeploymentId, DeploymentRow>,
+    records: BTreeMap<(DeploymentId, u16), Known>,
+    counters: BTreeMap<(DeploymentId, u8), Tally>,
+    tallies: BTreeMap<(DeploymentId, u8), Tally>,
+    /// Roll call of each device and when it was called last, in true attended ms.
+    calls: BTreeMap<u16, (RollCall, u64)>,
+    /// The session that was heard of last, by device.
+    sessions: BTreeMap<u16, Option<u64>>,
+}
+
+fn row<M: Message>(write: &Write) -> Result<Option<M>, Broken> {
+    let decoded = write.bytes.as_deref().map(decode).transpose();
+    decoded.map_err(|error| Broken {
+        invariant: "a-row-can-be-read",
+        what: format!("{:?}: {error}", write.key),
+    })
+}
+
+fn deployment(bytes: &[u8]) -> DeploymentId {
+    let number = bytes.first_chunk::<4>().copied().unwrap_or_default();
+    DeploymentId(u32::from_be_bytes(number))
+}
+
+impl Mirror {
+    pub(super) fn apply(
+        &mut self,
+        committed: &Committed,
+        attended_ms: u64,
+        devices: &[Arc<Device>],
+        server: &Server,
+    ) -> Result<(), Broken> {
+        let mut touched = BTreeSet::new();
+        let mut records = Vec::new();
+        for write in &committed.writes {
+            let (prefix, rest) = write.key.0.split_first().unwrap_or((&0, &[]));
+            match prefix {
+                2 => self.group(write, server)?,
+                3 => self.device(write, rest, attended_ms)?,
+                6 => self.deployment(deployment(rest), row(write)?, committed.now.unix_ms)?,
+                7 => {
+                    records.push((write, deployment(rest), rest));
+                }
+                8 => {
+                    let key = (deployment(rest), rest.last().copied().unwrap_or_default());
+                    let counter = row::<CounterRow>(write)?.unwrap_or_default();
+                    self.counters.insert(key, Tally::of(&counter));
+                    touched.insert(key);
+                }
+                _ => {}
+            }
+        }
+        // After the devices of the same batch: a roll call comes with them.
+        for (write, id, rest) in records {
+            let Some(number) = device_of(rest.get(4..)) else {
+                continue;
+            };
+            let record = row::<RecordRow>(write)?;
+            let truth = usize::from(number)
+                .checked_sub(1)
+                .and_then(|place| devices.get(place));
+            if let (Some(record), Some(device)) = (&record, truth) {
+                self.record(id, device, record, attended_ms, server)?;
+            }
+            touched.insert(self.keep(id, number, record, attended_ms));
+        }
+        for (id, shard) in touched {
+            let counted = self.counters.get(&(id, shard)).copied().unwrap_or_default();
+            let recount = self.tallies.get(&(id, shard)).copied().unwrap_or_default();
+            hold(counted == recount, "counters-equal-a-recount", || {
+                format!("{id} shard {shard}: counted {counted:?}, there are {recount:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts a record into the mirror and its running counts.
+    fn keep(
+        &mut self,
+        id: DeploymentId,
+        number: u16,
+        record: Option<RecordRow>,
+        attended_ms: u64,
+    ) -> (DeploymentId, u8) {
+        let device = super::super::line::device_id(number);
+        let key = (id, Shard::of(&device).0);
+        let tally = self.tallies.entry(key).or_default();
+        let old = self.records.remove(&(id, number));
+        if let Some(old) = &old {
+            tally.count(&old.row, -1);
+        }
+        if let Some(row) = record {
+            tally.count(&row, 1);
+            let again = old.filter(|old| {
+                old.row.round == row.round
+                    && matches!(old.row.state, RecordState::InProgress(_))
+                    // Whoever answers begins a new wait.
+                    && (row.asked || !old.row.asked)
+            });
+            let armed_ms = again.as_ref().map_or(attended_ms, |old| old.armed_ms);
+            let called_ms = self.calls.get(&number).map(|(_, at_ms)| *at_ms);
+            let before_ms = again.and_then(|old| old.asked_ms);
+            let asked_ms = before_ms.or(called_ms).filter(|_| row.asked);
+            let known = Known {
+                row,
+                armed_ms,
+                asked_ms,
+            };
+            self.records.insert((id, number), known);
+        }
+        key
+    }
+
+    fn record(
+        &self,
+        id: DeploymentId,
+        device: &Device,
+        new: &RecordRow,
+        attended_ms: u64,
+        server: &Server,
+    ) -> Result<(), Broken> {
+        let name = &device.id;
+        let ending = match &new.state {
+            RecordState::Successful(_) => Some(Ending::Successful),
+            RecordState::Failed(_) => Some(Ending::Failed),
+            RecordState::InProgress(_) | RecordState::TimedOut => None,
+        };
+        if let Some(ending) = ending {
+            let own = device.truth.ends.get(&(id, new.round));
+            hold(
+                own == Some(&ending),
+                "a-recorded-outcome-is-the-devices-own",
+                || format!("{name} in {id}: recorded {ending:?}, its own is {own:?}"),
+            )?;
+        }
+        let in_progress = matches!(new.state, RecordState::InProgress(_));
+        let timer = new.due_ms.map(|due_ms| Timer {
+            due_ms,
+            kind: TimerKind::Device(id, device.id.clone()),
+        });
+        let armed = timer.is_some_and(|timer| server.row(&timer).is_some());
+        hold(
+            armed == in_progress,
+            "a-record-in-progress-has-its-timer",
+            || format!("{name} in {id}: {new:?}"),
+        )?;
+        hold(
+            self.deployments.contains_key(&id),
+            "a-record-belongs-to-a-member",
+            || format!("{name} has a record in {id}, which does not exist"),
+        )?;
+        let Some(old) = self.records.get(&(id, device.number)) else {
+            return hold(
+                new.state != RecordState::TimedOut,
+                "a-timeout-is-decided-after-asking",
+                || format!("{name} timed out in {id}, which it never began"),
+            );
+        };
+        let stays = match &old.row.state {
+            RecordState::Successful(_) => {
+                new.round == old.row.round && ending == Some(Ending::Successful)
+            }
+            RecordState::Failed(_) => {
+                new.round > old.row.round
+                    || (new.round == old.row.round && ending == Some(Ending::Failed))
+            }
+            RecordState::InProgress(_) | RecordState::TimedOut => new.round >= old.row.round,
+        };
+        hold(
+            new.seq >= old.row.seq,
+            "a-status-number-never-falls",
+            || format!("{name} in {id} was {:?} and is {:?}", old.row, new),
+        )?;
+        hold(stays, "a-final-outcome-never-regresses", || {
+            format!("{name} in {id} was {:?} and is {:?}", old.row, new)
+        })?;
+        if new.state == RecordState::TimedOut && old.row.state != RecordState::TimedOut {
+            self.timed_out(id, device, old, attended_ms)?;
+        }
+        Ok(())
+    }
+
+    /// S7: its time was over by the true time the server was connected, and it was asked.
+    fn timed_out(
+        &self,
+        id: DeploymentId,
+        device: &Device,
+        old: &Known,
+        attended_ms: u64,
+    ) -> Result<(), Broken> {
+        let timeout_s = self
+            .deployments
+            .get(&id)
+            .map_or(0, |row| row.policy.timeout_s);
+        let had_ms = attended_ms - old.armed_ms;
+        let grace_ms = Patience::default().grace_ms;
+        // A removed device cannot be asked any more.
+        let gone = !self.calls.contains_key(&device.number);
+        let called = old.asked_ms;
+        let asked = gone
+            || called.is_some_and(|at_ms| at_ms >= old.armed_ms && attended_ms - at_ms >= grace_ms);
+        let name = "a-timeout-is-decided-after-asking";
+        hold(had_ms >= u64::from(timeout_s) * 1000 && asked, name, || {
+            format!(
+                "{} in {id} had {had_ms} ms of {timeout_s} s, was called at {called:?} of {attended_ms}",
+                device.id
+            )
+        })
+    }
+
+    fn device(&mut self, write: &Write, rest: &[u8], attended_ms: u64) -> Result<(), Broken> {
+        let Some(number) = device_of(Some(rest)) else {
+            return Ok(());
+        };
+        match row::<DeviceRow>(write)? {
+            None => {
+                self.calls.remove(&number);
+                self.sessions.remove(&number);
+            }
+            Some(row) => {
+                let session = row.presence.map(|heard| heard.session.0);
+                let before = self.sessions.insert(number, session);
+                hold(
+                    before.is_none_or(|before| session >= before),
+                    "a-late-death-beats-no-birth",
+                    || format!("d{number} was in session {before:?} and is in {session:?}"),
+                )?;
+                let known = self.calls.entry(number).or_insert((row.roll_call, 0));
+                if known.0 != row.roll_call {
+                    *known = (row.roll_call, attended_ms);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deployment(
+        &mut self,
+        id: DeploymentId,
+        row: Option<DeploymentRow>,
+        now_ms: u64,
+    ) -> Result<(), Broken> {
+        let Some(row) = row else {
+            self.deployments.remove(&id);
+            return Ok(());
+        };
+        let begins = self
+            .deployments
+            .get(&id)
+            .is_none_or(|old| old.state != row.state)
+            && row.state == DeploymentState::Active;
+        let in_time = row.start_ms.is_none_or(|start_ms| start_ms <= now_ms);
+        hold(
+            !begins || in_time,
+            "a-deployment-is-listed-in-its-time",
+            || format!("{id} is listed at {now_ms}: {row:?}"),
+        )?;
+        if let Some(old) = self.deployments.get(&id) {
+            let ended = old.end.is_some();
+            let same = row.state == old.state && row.end == old.end;
+            hold(
+                (!ended || same) && row.round >= old.round,
+                "an-ended-deployment-stays-ended",
+                || format!("{id} was {old:?} and is {row:?}"),
+            )?;
+        }
+        self.deployments.insert(id, row);
+        Ok(())
+    }
+
+    /// S11: what is active beside each other shares no artifact; at most 8.
+    fn group(&self, write: &Write, server: &Server) -> Result<(), Broken> {
+        let text = write
+            .key
+            .0
+            .get(1..)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(group) = text.and_then(|text| text.parse().ok()) else {
+            return Ok(());
+        };
+        let Some(row) = server.row(&GroupKey(group)) else {
+            return Ok(());
+        };
+        let mut names = BTreeSet::new();
+        for id in &row.active {
+            let deployment = server.row(&hoist_orchestrator_core::key::DeploymentKey(*id));
+            let Some(deployment) = deployment else {
+                continue;
+            };
+            let active = deployment.state == DeploymentState::Active;
+            let fresh = deployment
+                .artifacts
+                .iter()
+                .all(|name| names.insert(name.clone()));
+            hold(
+                active && fresh,
+                "active-deployments-share-no-artifact",
+                || format!("{id} is listed among {:?}", row.active),
+            )?;
+        }
+        hold(
+            row.active.len() <= 8,
+            "active-deployments-share-no-artifact",
+            || format!("{} are active", row.active.len()),
+        )
+    }
+}
+
+fn device_of(bytes: Option<&[u8]>) -> Option<u16> {
+    let text = std::str::from_utf8(bytes?).ok()?;
+    device_number(&text.parse().ok()?)
+}
+
+/// Keys of this mirror follow the core's; a changed prefix must not go unseen.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoist_orchestrator_core::key::{CounterKey, DeploymentKey, DeviceKey, RecordKey, RowKey};
+
+    #[test]
+    fn the_mirror_reads_the_cores_keys() {
+        let device: hoist_protocol::id::DeviceId = "d7".parse().unwrap();
+        let id = DeploymentId(258);
+        assert_eq!(GroupKey("eu".parse().unwrap()).key().0, b"\x02eu");
+        assert_eq!(DeviceKey(device.clone()).key().0, b"\x03d7");
+        assert_eq!(DeploymentKey(id).key().0, b"\x06\0\0\x01\x02");
+        assert_eq!(RecordKey(id, device).key().0, b"\x07\0\0\x01\x02d7");
+        assert_eq!(CounterKey(id, Shard(9)).key().0, b"\x08\0\0\x01\x02\x09");
+        assert_eq!(deployment(b"\0\0\x01\x02d7"), id);
+    }
+}

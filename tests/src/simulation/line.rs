@@ -1,0 +1,66 @@
+//! The retained topics of the model, as small values: `docs/wire.md` has their text.
+
+use std::fmt;
+
+use hoist_protocol::id::{DeviceId, GroupId};
+
+/// Groups that a model knows; the first always exists.
+pub const GROUPS: [&str; 3] = ["unassigned", "eu", "us"];
+
+/// One retained topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Line {
+    /// A group's head.
+    Group(u8),
+    /// A device's head.
+    Device(u16),
+    /// A release's manifest, by its place in the catalog.
+    Release(u8),
+    /// A device's status.
+    Status(u16),
+    /// A device's presence.
+    Presence(u16),
+    /// A device's info.
+    Info(u16),
+}
+
+impl Line {
+    /// The line of a group's head, if the model knows the group.
+    pub fn group(group: &GroupId) -> Option<Self> {
+        let place = GROUPS.iter().position(|name| *name == group.as_str())?;
+        u8::try_from(place).ok().map(Self::Group)
+    }
+
+    /// Whether only the server writes it.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Group(_) | Self::Device(_) | Self::Release(_))
+    }
+}
+
+/// The group with this place in [`GROUPS`].
+pub fn group_id(place: u8) -> GroupId {
+    GROUPS[usize::from(place)].parse().expect("a valid id")
+}
+
+/// The id of a device by its number: `d1`, `d2`, …
+pub fn device_id(number: u16) -> DeviceId {
+    format!("d{number}").parse().expect("a valid id")
+}
+
+/// The number of a device by its id.
+pub fn device_number(device: &DeviceId) -> Option<u16> {
+    device.as_str().strip_prefix('d')?.parse().ok()
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(place) => write!(f, "g/{}", GROUPS[usize::from(*place)]),
+            Self::Device(number) => write!(f, "d/d{number}"),
+            Self::Release(place) => write!(f, "r/{place}"),
+            Self::Status(number) => write!(f, "s/d{number}"),
+            Self::Presence(number) => write!(f, "p/d{number}"),
+            Self::Info(number) => write!(f, "i/d{number}"),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What operators do in the model, in the words of the command line, so that a log and a
+//! scenario file read alike.
+
+use hoist_orchestrator_core::command::{
+    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRef, GroupRef,
+    Limit, ReleaseAdd, Retry,
+};
+use hoist_orchestrator_core::input::{CommandInput, Input, VerifiedRelease};
+use hoist_orchestrator_core::time::format_time;
+use hoist_protocol::access::Role;
+use hoist_protocol::id::sha256;
+
+use super::catalog::Catalog;
+
+/// A command that an operator repeats under one request id until it is answered.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// As on the command line, without the program's name.
+    pub text: String,
+    /// Its place among the orders, which makes its request id.
+    pub number: u32,
+    given: Option<Box<CommandInput>>,
+}
+
+impl Order {
+    /// An order that was not given yet.
+    pub fn new(number: u32, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            number,
+            given: None,
+        }
+    }
+
+    /// The input it is: the same every time, times aside which count from the first.
+    ///
+    /// # Errors
+    /// What cannot be understood.
+    pub fn input(&mut self, catalog: &Catalog, now_ms: u64) -> Result<Input, String> {
+        if self.given.is_none() {
+            let (command, release) = parse(&self.text, catalog, now_ms)?;
+            self.given = Some(Box::new(CommandInput {
+                user: "operator".parse().expect("a valid id"),
+                role: Some(Role::Admin),
+                groups: Vec::new(),
+                request: format!("r{}", self.number).parse().expect("a valid id"),
+                body_hash: sha256(self.text.as_bytes()),
+                command: Ok(command),
+                release,
+            }));
+        }
+        let given = self.given.clone().ok_or("an order without content")?;
+        Ok(Input::Command(given))
+    }
+}
+
+/// A command's words: those in order, and those behind flags.
+struct Words<'a> {
+    plain: Vec<&'a str>,
+    flags: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    fn of(text: &'a str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let (mut plain, mut flags) = (Vec::new(), Vec::new());
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--") {
+                Some(flag @ ("dry-run" | "lift")) => flags.push((flag, "")),
+                Some(flag) => {
+                    let value = words
+                        .next()
+                        .ok_or_else(|| format!("--{flag} needs a value"))?;
+                    flags.push((flag, value));
+                }
+                None => plain.push(word),
+            }
+        }
+        Ok(Self { plain, flags })
+    }
+
+    fn take(&mut self, flag: &str) -> Option<&'a str> {
+        let place = self.flags.iter().position(|(name, _)| *name == flag)?;
+        Some(self.flags.remove(place).1)
+    }
+
+    fn number(&mut self, flag: &str) -> Result<Option<u32>, String> {
+        self.take(flag).map(number).transpose()
+    }
+
+    fn seconds(&mut self, flag: &str) -> Result<Option<u32>, String> {
+        let Some(text) = self.take(flag) else {
+            return Ok(None);
+        };
+        let seconds = duration_ms(text)? / 1000;
+        u32::try_from(seconds)
+            .map(Some)
+            .map_err(|error| error.to_string())
+    }
+
+    fn time(&mut self, flag: &str, now_ms: u64) -> Result<Option<String>, String> {
+        let Some(text) = self.take(flag) else {
+            return Ok(None);
+        };
+        let later = text
+            .strip_prefix('+')
+            .ok_or_else(|| format!("{text}: only +10m here"))?;
+        Ok(Some(format_time(now_ms + duration_ms(later)?)))
+    }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|error| format!("{text}: {error}"))
+}
+
+/// `500ms`, `30s`, `10m`, `2h`, `1d` in ms.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn duration_ms(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text} is no duration"))?;
+    let unit = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        unit => return Err(format!("{text}: no unit is called {unit:?}")),
+    };
+    Ok(count * unit)
+}
+
+type Parsed = (Command, Option<VerifiedRelease>);
+
+fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
+    let mut words = Words::of(text)?;
+    let mut release = None;
+    let command = match words.plain.as_slice() {
+        ["group", "create", group] => Command::GroupCreate(GroupRef {
+            group: (*group).to_owned(),
+        }),
+        ["device", "add", device] => Command::DeviceAdd(DeviceAdd {
+            device: (*device).to_owned(),
+            group: words.take("group").map(str::to_owned),
+            device_type: words.take("type").map(str::to_owned),
+            ..DeviceAdd::default()
+        }),
+        ["device", "remove", device] => Command::DeviceRemove(DeviceRef {
+            device: (*device).to_owned(),
+        }),
+        ["release", "add", name] => {
+            let known = catalog
+                .releases
+                .iter()
+                .find(|release| release.text == *name);
+            let known = known.ok_or_else(|| format!("nobody made the release {name}"))?;
+            release = Some(known.verified.clone());
+            Command::ReleaseAdd(ReleaseAdd {
+                manifest: String::new(),
+            })
+        }
+        ["deploy", name] => deploy(name, &mut words, now_ms)?,
+        ["device", "move", device, group] => Command::DeviceMove(DeviceMove {
+            device: (*device).to_owned(),
+            group: (*group).to_owned(),
+        }),
+        ["device", "hold", device] => Command::DeviceHold(DeviceHold {
+            device: (*device).to_owned(),
+            held: words.take("lift").is_none(),
+        }),
+        ["retry", id, devices @ ..] => Command::Retry(Retry {
+            deployment: number(id)?,
+            devices: (!devices.is_empty())
+                .then(|| devices.iter().map(|device| (*device).to_owned()).collect()),
+            dry_run: words.take("dry-run").is_some(),
+        }),
+        ["abort", id] => Command::Abort(Abort {
+            deployment: number(id)?,
+            reason: None,
+            dry_run: words.take("dry-run").is_some(),
+        }),
+        _ => return Err(format!("no command is called {text:?}")),
+    };
+    match words.flags.first() {
+        Some((flag, _)) => Err(format!("--{flag} means nothing here")),
+        None => Ok((command, release)),
+    }
+}
+
+fn deploy(name: &str, words: &mut Words<'_>, now_ms: u64) -> Result<Command, String> {
+    let group = words.take("group").unwrap_or_default();
+    let several = group.contains(',');
+    let limit = Limit {
+        devices: words.number("limit")?,
+        until: words.time("until", now_ms)?,
+    };
+    let complete_when = match words.take("complete-when") {
+        Some("all-successful") => Some(CompleteWhen::AllSuccessful),
+        Some("aborted") => Some(CompleteWhen::Aborted),
+        Some(other) => return Err(format!("--complete-when {other} is unknown")),
+        None => None,
+    };
+    Ok(Command::Deploy(Deploy {
+        release: name.to_owned(),
+        group: (!several).then(|| group.to_owned()),
+        groups: several.then(|| group.split(',').map(str::to_owned).collect()),
+        start: words.time("start", now_ms)?,
+        limit: (limit != Limit::default()).then_some(limit),
+        complete_when,
+        timeout_secs: words.seconds("timeout")?,
+        attempts: words.number("attempts")?,
+        spread_secs: words.seconds("spread")?,
+        dry_run: words.take("dry-run").is_some(),
+    }))
+}

@@ -1,0 +1,109 @@
+//! Reading what arrives, as the adapter does.
+
+use hoist_orchestrator::reconcile::Subject;
+use hoist_orchestrator_core::input::{Input, SignatureEvidence};
+use hoist_orchestrator_core::key::DeviceKey;
+use hoist_orchestrator_core::txn::{Txn, Undecided};
+use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
+use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{Generation, ReleaseId};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::DeviceStatus;
+
+use super::super::broker::Payload;
+use super::super::line::{Line, device_id, group_id};
+use super::{Server, Step};
+
+impl Server {
+    /// Reads a delivery as the adapter does, or `None` when it decides nothing.
+    pub(super) fn arrival(
+        &self,
+        txn: &Txn,
+        line: Line,
+        payload: &[u8],
+    ) -> Result<Option<Input>, Undecided> {
+        Ok(match line {
+            Line::Group(_) => {
+                let head = decode_prefix::<GroupHead>(payload).ok();
+                let named = head.and_then(|(head, _)| {
+                    head.notices.iter().map(|notice| notice.deployment).max()
+                });
+                named.map(Input::SeenDeployment)
+            }
+            Line::Device(_) | Line::Release(_) => None,
+            Line::Status(number) if payload.is_empty() => Some(Input::StatusCleared {
+                device: device_id(number),
+            }),
+            Line::Status(number) => {
+                let Ok((status, proof)) = decode_prefix::<DeviceStatus>(payload) else {
+                    return Ok(None);
+                };
+                let device = device_id(number);
+                let row = txn.read(&DeviceKey(device.clone()))?;
+                let key = row.and_then(|row| row.public_key);
+                let evidence = match (status.outcomes.is_empty(), proof.is_empty()) {
+                    (true, _) => SignatureEvidence::Valid,
+                    (false, true) => SignatureEvidence::Absent,
+                    (false, false) if key.is_some_and(|key| key.0 == proof) => {
+                        SignatureEvidence::Valid
+                    }
+                    (false, false) => SignatureEvidence::Invalid,
+                };
+                Some(Input::Status {
+                    device,
+                    status,
+                    evidence,
+                })
+            }
+            Line::Presence(number) => decode::<Presence>(payload).ok().map(|presence| {
+                let device = device_id(number);
+                Input::Presence { device, presence }
+            }),
+            Line::Info(number) => decode::<DeviceInfo>(payload).ok().map(|info| Input::Info {
+                device: device_id(number),
+                info: Box::new(info),
+            }),
+        })
+    }
+
+    /// Tells reconcile what lies on one of its own lines.
+    pub(super) fn note(&mut self, line: Line, payload: &Payload) {
+        let (subject, signed) = match line {
+            Line::Group(place) => (
+                Subject::Group(group_id(place)),
+                generation::<GroupHead>(payload, |head| head.generation),
+            ),
+            Line::Device(number) => (
+                Subject::Device(device_id(number)),
+                generation::<DeviceHead>(payload, |head| head.generation),
+            ),
+            Line::Release(_) => {
+                let Ok(release) = decode::<ReleaseManifest>(payload) else {
+                    return;
+                };
+                let id = ReleaseId::of(&encode(&release));
+                (Subject::Release(id), None)
+            }
+            Line::Status(_) | Line::Presence(_) | Line::Info(_) => return,
+        };
+        self.difference.seen(subject, payload, signed);
+    }
+}
+
+/// What an arrival says beside its decision: a device may need its head (W4).
+pub(super) fn headless(input: Option<&Input>) -> Option<Step> {
+    match input? {
+        Input::Presence { device, presence } if presence.state == PresenceState::Online => {
+            Some(Step::Born(device.clone()))
+        }
+        Input::Info { device, info } if info.public_key.is_some() => {
+            Some(Step::Asked(device.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn generation<M: Message>(payload: &[u8], of: fn(M) -> Generation) -> Option<Generation> {
+    decode_prefix::<M>(payload).ok().map(|(head, _)| of(head))
+}

@@ -1,0 +1,168 @@
+//! What a device really did: what the server must come to say, whatever gets lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hoist_device_client::machine::{Job, ScriptRun};
+use hoist_device_client::record::Ring;
+use hoist_protocol::head::GroupHead;
+use hoist_protocol::id::{DeploymentId, Generation, Round};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{FinalResult, Rollback};
+
+/// One run of an install script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Install {
+    /// In which deployment.
+    pub deployment: DeploymentId,
+    /// In which round.
+    pub round: Round,
+    /// In which attempt.
+    pub attempt: u32,
+    /// Of which artifact.
+    pub artifact: u8,
+}
+
+/// Something a device did that invariants want to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It started a deployment's round.
+    Started(DeploymentId, Round),
+    /// It ran an install script; `again` = a second time in one attempt.
+    Installed {
+        /// Which run.
+        install: Install,
+        /// Whether it had run before.
+        again: bool,
+    },
+    /// It ended a deployment's round.
+    Ended {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// Which round of it.
+        round: Round,
+        /// How.
+        ending: Ending,
+        /// Artifacts that are neither installed nor rolled back, nor reported as such.
+        left: usize,
+        /// Whether it could not begin: it is not compatible (S12).
+        unable: bool,
+    },
+}
+
+/// A final outcome without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// It is installed.
+    Successful,
+    /// It is not.
+    Failed,
+}
+
+impl Ending {
+    /// Of a result.
+    pub fn of(result: &FinalResult) -> Self {
+        match result {
+            FinalResult::Successful(_) => Self::Successful,
+            FinalResult::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// Everything a device did.
+#[derive(Clone, Default)]
+pub struct Truth {
+    /// What it started.
+    pub starts: BTreeSet<(DeploymentId, Round)>,
+    /// How rounds ended.
+    pub ends: BTreeMap<(DeploymentId, Round), Ending>,
+    /// Deployments that it used a slot of.
+    pub took_part: BTreeSet<DeploymentId>,
+    /// Install scripts it ran.
+    pub installs: BTreeSet<Install>,
+    /// The newest group head of this connection that is no replay.
+    pub head: Option<GroupHead>,
+    /// Deployments that had ended and left the heads before this connection began.
+    pub over: BTreeSet<DeploymentId>,
+    /// Artifacts whose install was begun and neither confirmed nor rolled back.
+    begun: BTreeSet<u8>,
+    /// Highest generation heard, by group.
+    highest: BTreeMap<u8, Generation>,
+    deeds: Vec<Deed>,
+}
+
+impl Truth {
+    /// Takes what happened since the last call.
+    pub fn take_deeds(&mut self) -> Vec<Deed> {
+        std::mem::take(&mut self.deeds)
+    }
+
+    /// The last round it ended in a deployment.
+    pub fn last_end(&self, id: DeploymentId) -> Option<(Round, Ending)> {
+        let all = (id, Round(0))..=(id, Round(u32::MAX));
+        let last = self.ends.range(all).next_back();
+        last.map(|((_, round), ending)| (*round, *ending))
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.head = None;
+    }
+
+    pub(super) fn heard(&mut self, group: u8, head: &GroupHead) {
+        let highest = self.highest.entry(group).or_default();
+        if head.generation >= *highest {
+            *highest = head.generation;
+            self.head = Some(head.clone());
+        }
+    }
+
+    pub(super) fn started(&mut self, job: &Job) {
+        let start = (job.deployment, job.round);
+        if self.starts.insert(start) {
+            self.took_part.insert(job.deployment);
+            self.deeds.push(Deed::Started(start.0, start.1));
+        }
+    }
+
+    pub(super) fn ended(&mut self, ring: &Ring) {
+        for outcome in &ring.outcomes {
+            let (deployment, round) = (outcome.deployment, outcome.round);
+            let ending = Ending::of(&outcome.result);
+            if self.ends.insert((deployment, round), ending) == Some(ending) {
+                continue;
+            }
+            let begun = std::mem::take(&mut self.begun).len();
+            let left = match &outcome.result {
+                FinalResult::Failed(failure) if failure.rollback != Rollback::Failed => begun,
+                FinalResult::Failed(_) | FinalResult::Successful(_) => 0,
+            };
+            let unable = matches!(&outcome.result,
+                FinalResult::Failed(failure) if failure.reason == Reason::Incompatible);
+            if !unable {
+                self.took_part.insert(deployment);
+            }
+            self.deeds.push(Deed::Ended {
+                deployment,
+                round,
+                ending,
+                left,
+                unable,
+            });
+        }
+    }
+
+    pub(super) fn rolled_back(&mut self, artifact: u8) {
+        self.begun.remove(&artifact);
+    }
+
+    pub(super) fn installs(&mut self, run: &ScriptRun, job: Option<&Job>) {
+        let install = Install {
+            deployment: run.deployment,
+            round: job.map(|job| job.round).unwrap_or_default(),
+            attempt: run.attempt,
+            artifact: run.artifact,
+        };
+        let again = !self.installs.insert(install);
+        self.begun.insert(run.artifact);
+        self.deeds.push(Deed::Installed { install, again });
+    }
+}
