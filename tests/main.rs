@@ -20,6 +20,7 @@ mod power_cut;
 mod readme;
 mod restart;
 mod rollout;
+mod scenario;
 mod serve;
 mod simulation;
 mod why;
