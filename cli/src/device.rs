@@ -50,17 +50,13 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             group,
             labels,
         } => {
-            let labels = labels.into_iter().collect();
-            add(
-                context,
-                &DeviceAdd {
-                    device,
-                    device_type,
-                    group,
-                    labels,
-                },
-            )
-            .await
+            let body = DeviceAdd {
+                device,
+                device_type,
+                group,
+                labels: labels.into_iter().collect(),
+            };
+            add(context, &body).await
         }
         Device::List {
             group,
@@ -68,18 +64,17 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             deployment,
             limit,
         } => {
-            let mut filter = Map::new();
             let given = [
                 ("group", group.map(Value::from)),
                 ("status", status.map(Value::from)),
                 ("deployment", deployment.map(Value::from)),
             ];
-            for (name, value) in given {
-                filter.extend(value.map(|value| (name.to_owned(), value)));
-            }
-            context
-                .print_list(Verb::DeviceList, filter, limit, &SHAPE)
-                .await
+            let given = given.into_iter();
+            let filter: Map<String, Value> = given
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect();
+            let verb = Verb::DeviceList;
+            context.print_list(verb, filter, limit, &SHAPE).await
         }
         Device::Show { device } => {
             let shown = context
@@ -93,40 +88,24 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             group,
             dry_run,
         } => {
-            let sentence = match dry_run {
-                false => format!("{device} obeys {group} from now on; what runs it finishes"),
-                true => format!("{device} would obey {group}; nothing was changed"),
-            };
             let body = DeviceMove {
                 device,
                 group,
                 dry_run,
             };
-            let moved = context.command(Verb::DeviceMove, &body).await?;
-            context.print_change(&SHAPE, &moved, &sentence)
+            move_to(context, &body).await
         }
         Device::Hold {
             device,
             lift,
             dry_run,
         } => {
-            let mut sentence = match lift {
-                false => {
-                    format!("{device} starts nothing until `hoist device hold {device} --lift`")
-                }
-                true => format!("{device} may start what is deployed to its group"),
-            };
-            if dry_run {
-                sentence = format!("would be so, nothing was changed: {sentence}");
-            }
-            let held = !lift;
             let body = DeviceHold {
                 device,
-                held,
+                held: !lift,
                 dry_run,
             };
-            let result = context.command(Verb::DeviceHold, &body).await?;
-            context.print_change(&SHAPE, &result, &sentence)
+            hold(context, &body).await
         }
         Device::Remove {
             device,
@@ -134,6 +113,30 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             dry_run,
         } => remove(context, device, yes, dry_run).await,
     }
+}
+
+async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {
+    let DeviceMove { device, group, .. } = body;
+    let sentence = match body.dry_run {
+        false => format!("{device} obeys {group} from now on; what runs it finishes"),
+        true => format!("{device} would obey {group}; nothing was changed"),
+    };
+    let moved = context.command(Verb::DeviceMove, body).await?;
+    context.print_change(&SHAPE, &moved, &sentence)
+}
+
+async fn hold(context: &Context, body: &DeviceHold) -> Result<u8, Failure> {
+    let device = &body.device;
+    let sentence = match (body.held, body.dry_run) {
+        (true, false) => {
+            format!("{device} starts nothing until `hoist device hold {device} --lift`")
+        }
+        (false, false) => format!("{device} may start what is deployed to its group"),
+        (true, true) => format!("{device} would start nothing; nothing was changed"),
+        (false, true) => format!("{device} would be let go; nothing was changed"),
+    };
+    let result = context.command(Verb::DeviceHold, body).await?;
+    context.print_change(&SHAPE, &result, &sentence)
 }
 
 /// Removes a device, once somebody has said yes.

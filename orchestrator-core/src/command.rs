@@ -59,20 +59,6 @@ macro_rules! verbs {
                 match self { $(Self::$name(_) => Verb::$name,)* }
             }
 
-            /// Whether it is only to say what would happen.
-            #[must_use]
-            pub fn is_dry(&self) -> bool {
-                match self {
-                    Self::Deploy(deploy) => deploy.dry_run,
-                    Self::Abort(abort) => abort.dry_run,
-                    Self::Retry(retry) => retry.dry_run,
-                    Self::DeviceMove(to) => to.dry_run,
-                    Self::DeviceHold(hold) => hold.dry_run,
-                    Self::DeviceRemove(remove) => remove.dry_run,
-                    _ => false,
-                }
-            }
-
             /// Reads the body of a command of this verb.
             ///
             /// # Errors
@@ -111,6 +97,22 @@ verbs! {
     UserAdd = "user-add", Admin, Changes, UserAdd;
     UserList = "user-list", Admin, Reads, Page;
     UserRemove = "user-remove", Admin, Changes, UserRef;
+}
+
+impl Command {
+    /// Whether it is only to say what would happen.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        match self {
+            Self::Deploy(deploy) => deploy.dry_run,
+            Self::Abort(abort) => abort.dry_run,
+            Self::Retry(retry) => retry.dry_run,
+            Self::DeviceMove(to) => to.dry_run,
+            Self::DeviceHold(hold) => hold.dry_run,
+            Self::DeviceRemove(remove) => remove.dry_run,
+            _ => false,
+        }
+    }
 }
 
 /// Whether a verb changes state.
