@@ -64,15 +64,11 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             deployment,
             limit,
         } => {
-            let given = [
+            let filter = given([
                 ("group", group.map(Value::from)),
                 ("status", status.map(Value::from)),
                 ("deployment", deployment.map(Value::from)),
-            ];
-            let given = given.into_iter();
-            let filter: Map<String, Value> = given
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect();
+            ]);
             let verb = Verb::DeviceList;
             context.print_list(verb, filter, limit, &SHAPE).await
         }
@@ -113,6 +109,14 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             dry_run,
         } => remove(context, device, yes, dry_run).await,
     }
+}
+
+/// The fields that were given.
+fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
+    let fields = fields.into_iter();
+    fields
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {

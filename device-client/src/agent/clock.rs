@@ -35,9 +35,8 @@ impl SystemClock {
 /// The device's clock.
 #[derive(Debug)]
 pub(super) struct DeviceClock {
-    /// The highest time that was signed, or kept in the journal.
-    signed_ms: u64,
-    /// What this clock showed at `base`.
+    /// The highest time that was signed, or kept in the journal, and what had passed since
+    /// it, at `base`.
     base_ms: u64,
     base: Instant,
 }
@@ -46,7 +45,6 @@ impl DeviceClock {
     /// Goes on from the time in the journal.
     pub(super) fn new(kept_ms: u64) -> Self {
         Self {
-            signed_ms: kept_ms,
             base_ms: kept_ms,
             base: Instant::now(),
         }
@@ -55,7 +53,6 @@ impl DeviceClock {
     /// A signed message says that it is at least this late.
     pub(super) fn signed(&mut self, unix_ms: u64) {
         let now = Instant::now();
-        self.signed_ms = self.signed_ms.max(unix_ms);
         self.base_ms = self.free_running(now).max(unix_ms);
         self.base = now;
     }
@@ -66,10 +63,12 @@ impl DeviceClock {
     }
 
     fn at(&self, now: Instant, system: SystemClock) -> u64 {
+        // Behind what was signed, time must still pass: waits count on it.
+        let least = self.free_running(now);
         if system.synchronized {
-            system.unix_ms.max(self.signed_ms)
+            system.unix_ms.max(least)
         } else {
-            self.free_running(now)
+            least
         }
     }
 
@@ -111,9 +110,14 @@ mod tests {
     fn a_synchronized_clock_is_believed_but_never_behind_what_was_signed() {
         let mut clock = DeviceClock::new(0);
         clock.signed(SIGNED);
-        let now = |unix_ms| at(&clock, Duration::ZERO, unix_ms, true);
-        assert_eq!(now(SIGNED + DAY_MS), SIGNED + DAY_MS);
-        assert_eq!(now(SIGNED - DAY_MS), SIGNED);
+        let now = |later, unix_ms| at(&clock, Duration::from_secs(later), unix_ms, true);
+        assert_eq!(now(0, SIGNED + DAY_MS), SIGNED + DAY_MS);
+        assert_eq!(now(0, SIGNED - DAY_MS), SIGNED);
+        assert_eq!(
+            now(60, SIGNED - DAY_MS),
+            SIGNED + 60_000,
+            "it never stands still"
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::status::DeviceStatus;
 
 use super::broker::Payload;
+use super::device::Device;
 use super::line::{Line, device_number};
 use super::world::World;
 
@@ -182,42 +183,46 @@ fn visit(world: &World, text: &mut Text) {
         message(Line::Presence(*device), will, text);
     }
     for device in &world.devices {
-        let number = device.number;
-        if let Some(session) = world.broker.session(number) {
-            text.put(number, session.follows());
-            for (line, payload) in session.inbox.all() {
-                message(line, payload, text);
-            }
-        }
-        text.put(number, &device.machine);
-        text.put(
-            number,
-            (&device.disk.record, &device.disk.ring, &device.disk.head),
-        );
-        text.put(
-            number,
-            (
-                device.online,
-                device.doing,
-                device.in_flight,
-                &device.waiting,
-            ),
-        );
-        text.put(
-            number,
-            (
-                device.session,
-                device.boots,
-                device.announces,
-                &device.truth.ends,
-            ),
-        );
-        text.put(
-            number,
-            (&device.truth.starts, &device.truth.over, &device.truth.head),
-        );
-        text.put(number, (&device.truth.installs, &device.disk.inventory));
+        visit_device(world, device, text);
     }
+}
+
+fn visit_device(world: &World, device: &Device, text: &mut Text) {
+    let number = device.number;
+    if let Some(session) = world.broker.session(number) {
+        text.put(number, session.follows());
+        for (line, payload) in session.inbox.all() {
+            message(line, payload, text);
+        }
+    }
+    text.put(number, &device.machine);
+    text.put(
+        number,
+        (&device.disk.record, &device.disk.ring, &device.disk.head),
+    );
+    text.put(
+        number,
+        (
+            device.online,
+            device.doing,
+            device.in_flight,
+            &device.waiting,
+        ),
+    );
+    text.put(
+        number,
+        (
+            device.session,
+            device.boots,
+            device.announces,
+            &device.truth.ends,
+        ),
+    );
+    text.put(
+        number,
+        (&device.truth.starts, &device.truth.over, &device.truth.head),
+    );
+    text.put(number, (&device.truth.installs, &device.disk.inventory));
 }
 
 fn message(line: Line, payload: &[u8], text: &mut Text) {

@@ -2,8 +2,8 @@
 //! scenario file read alike.
 
 use hoist_orchestrator_core::command::{
-    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRef, GroupRef,
-    Limit, ReleaseAdd, Retry,
+    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRemove,
+    GroupRef, Limit, ReleaseAdd, Retry,
 };
 use hoist_orchestrator_core::input::{CommandInput, Input, VerifiedRelease};
 use hoist_orchestrator_core::time::format_time;
@@ -148,8 +148,9 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             device_type: words.take("type").map(str::to_owned),
             ..DeviceAdd::default()
         }),
-        ["device", "remove", device] => Command::DeviceRemove(DeviceRef {
+        ["device", "remove", device] => Command::DeviceRemove(DeviceRemove {
             device: (*device).to_owned(),
+            dry_run: false,
         }),
         ["release", "add", name] => {
             let known = catalog
@@ -166,10 +167,12 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
         ["device", "move", device, group] => Command::DeviceMove(DeviceMove {
             device: (*device).to_owned(),
             group: (*group).to_owned(),
+            dry_run: false,
         }),
         ["device", "hold", device] => Command::DeviceHold(DeviceHold {
             device: (*device).to_owned(),
             held: words.take("lift").is_none(),
+            dry_run: false,
         }),
         ["retry", id, devices @ ..] => Command::Retry(Retry {
             deployment: number(id)?,

@@ -24,6 +24,7 @@ use hoist_orchestrator_core::reply::{
     Answer, DeviceItem, DeviceSecrets, ErrorBody, ResultBody, StatusWord,
 };
 use hoist_orchestrator_core::view::DeploymentView;
+use hoist_protocol::id::UserId;
 use hoist_protocol::status::ScriptKind;
 
 use super::catalog::{Catalog, Release, plan};
@@ -280,7 +281,8 @@ impl Play {
 
     fn query(&self, command: &Command) -> Result<ResultBody, String> {
         let now = self.world.server.now(self.world.unix_ms);
-        let read = |reader: &Reader| query::answer(reader, command, now);
+        let user: UserId = "operator".parse().expect("a valid user");
+        let read = |reader: &Reader| query::answer(reader, &user, command, now);
         let answered = self.world.server.rows.query(read);
         let answered = answered.map_err(|error| error.to_string())?;
         answered.map_err(|rejection| rejection.detail)
