@@ -115,7 +115,7 @@ fn those_above_the_line_of_a_limit_are_told_so_and_a_plan_says_it_before() {
     server.hoist_ok(&[&["deploy"], &wish[..]].concat());
     let drawn = |device: &&str| why(&server, device, &[])["why"] != json!("line-sought");
     eventually("the line", || {
-        devices.iter().all(|it| drawn(it)).then_some(())
+        devices.iter().all(&drawn).then_some(())
     });
     let above = |device: &&&str| why(&server, device, &[])["why"] == json!("above-line");
     assert_eq!(devices.iter().filter(above).count(), 2);
