@@ -114,9 +114,7 @@ fn those_above_the_line_of_a_limit_are_told_so_and_a_plan_says_it_before() {
 
     server.hoist_ok(&[&["deploy"], &wish[..]].concat());
     let drawn = |device: &&str| why(&server, device, &[])["why"] != json!("line-sought");
-    eventually("the line", || {
-        devices.iter().all(&drawn).then_some(())
-    });
+    eventually("the line", || devices.iter().all(&drawn).then_some(()));
     let above = |device: &&&str| why(&server, device, &[])["why"] == json!("above-line");
     assert_eq!(devices.iter().filter(above).count(), 2);
     let above = *devices.iter().find(above).unwrap();

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use hoist_device_client::mutant::{Mutant, plant};
 
+use crate::device_mutants::shows_on_one_device;
+
 use super::explore::{Depth, Tally, cuts, replay, troubles};
 use super::scenario::Scenario;
 use super::stories::scenarios;
@@ -15,7 +17,9 @@ pub fn main(json: bool) -> ExitCode {
     // What panics because of a mistake is seen; people need not read it.
     std::panic::set_hook(Box::new(|_| {}));
     let mut survivors = Vec::new();
-    for mutant in Mutant::ALL {
+    let of_one_device = Mutant::ALL.iter().copied();
+    let all: Vec<Mutant> = of_one_device.filter(|m| shows_on_one_device(*m)).collect();
+    for mutant in &all {
         let first = seen(*mutant);
         if !json {
             let line = first.as_deref().unwrap_or("SURVIVES").replace('\n', " ");
@@ -26,7 +30,7 @@ pub fn main(json: bool) -> ExitCode {
             survivors.push(mutant.word());
         }
     }
-    let (planted, survived) = (Mutant::ALL.len(), survivors.len());
+    let (planted, survived) = (all.len(), survivors.len());
     if json {
         let line = serde_json::json!({
             "mutants": planted, "killed": planted - survived, "survivors": survivors,

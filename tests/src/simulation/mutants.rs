@@ -6,6 +6,7 @@ use hoist_orchestrator::mutant as server;
 use hoist_orchestrator_core::mutant as core;
 
 use super::mutant as model;
+use crate::device_mutants::shows_on_one_device;
 
 /// Seeds within which each must be seen.
 pub const SEEDS_MAX: u64 = 20_000;
@@ -27,7 +28,10 @@ pub enum Mistake {
 pub fn all() -> impl Iterator<Item = Mistake> {
     let core = core::Mutant::ALL.iter().copied().map(Mistake::Core);
     let server = server::Mutant::ALL.iter().copied().map(Mistake::Server);
-    let device = device::Mutant::ALL.iter().copied().map(Mistake::Device);
+    let device = device::Mutant::ALL.iter().copied();
+    let device = device
+        .filter(|mutant| !shows_on_one_device(*mutant))
+        .map(Mistake::Device);
     let model = model::Mutant::ALL.iter().copied().map(Mistake::Model);
     core.chain(server).chain(device).chain(model)
 }
