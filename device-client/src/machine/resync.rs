@@ -28,16 +28,14 @@ impl Machine {
         // What was said last was said without knowing this.
         self.last = None;
         if self.has_lost_outcomes(status) {
-            // What ended since the loss comes on top of what the ring had before it.
+            // What ended since the loss comes on top of what was acknowledged before it.
             let since = self.ring.since(self.acked).to_vec();
+            let kept = self.ring.outcomes.len() - since.len();
+            self.ring.outcomes.truncate(kept);
+            self.add_what_is_not_over(&status.outcomes);
             self.ring.ended = status.ended;
-            self.ring.outcomes.clone_from(&status.outcomes);
             self.acked = status.ended;
-            let fresh = |outcome: &Outcome| !self.is_over(outcome.deployment, outcome.round);
-            let since: Vec<_> = since.into_iter().filter(fresh).collect();
-            since
-                .into_iter()
-                .for_each(|outcome| self.ring.push(outcome));
+            self.add_what_is_not_over(&since);
         }
         let running = status.running.filter(|running| {
             let kept = self.job().map(|job| job.deployment);
@@ -53,6 +51,14 @@ impl Machine {
         self.go_on_from(status.seq, out);
         if self.memory == Memory::New {
             self.remembers(out);
+        }
+    }
+
+    fn add_what_is_not_over(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            if !self.is_over(outcome.deployment, outcome.round) {
+                self.ring.push(outcome.clone());
+            }
         }
     }
 

@@ -192,3 +192,31 @@ fn what_ends_after_the_ring_was_lost_and_before_the_own_status_came_is_told() {
         );
     }
 }
+
+#[test]
+fn an_outcome_that_was_read_back_is_kept_when_the_power_goes_before_it_is_settled() {
+    // bad-inputs rows 59 and 60
+    let mut world = lost(None, Some(3));
+    let outcome = Outcome {
+        deployment: DeploymentId(3),
+        round: Round(0),
+        attempt: Attempt(1),
+        result: FinalResult::Successful(Success::Installed),
+    };
+    let own = DeviceStatus {
+        outcomes: vec![outcome.clone()],
+        ..status(12, 2, None)
+    };
+    world.tell(Event::Connected);
+    world.tell(Event::OwnStatus(own));
+    // What it says next carries no outcome, and is all that the broker has after the cut.
+    let record = world.record.clone();
+    world.machine = Machine::new(Setup {
+        kept_release: Some(ReleaseId([3; 16])),
+        ..setup(record, world.ring.clone(), world.own.clone(), 2)
+    });
+    world.tell(Event::Started);
+    connect(&mut world, Some(&status(77, 2, None)), &[3]);
+    assert_eq!(world.ring.outcomes, [outcome]);
+    assert_eq!((world.ring.ended, world.ran.len()), (2, 0));
+}
