@@ -39,7 +39,7 @@ fn a_seed_replays_to_the_letter() {
 #[test]
 fn a_small_world_is_explored_to_its_end() {
     let left = Left {
-        server: 1,
+        server: 0,
         broker: 0,
         device: [0, 0],
         message: 0,
