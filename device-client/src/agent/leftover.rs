@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpgid, getpgrp, getsid, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::work::PAYLOAD_DIR;
 
@@ -51,11 +51,13 @@ fn groups(state_dir: &Path) -> BTreeSet<i32> {
             .split(|byte| *byte == 0)
             .any(|variable| variable.starts_with(&marker))
     };
+    let own = Place::of("self").map_or(0, |own| own.group);
     let group = |pid: i32| {
-        let pid = Pid::from_raw(pid)?;
-        let (group, session) = (getpgid(Some(pid)).ok()?, getsid(Some(pid)).ok()?);
+        let place = Place::of(&pid.to_string())?;
         // An agent that a script started belongs to that script's group.
-        (group != session && group != getpgrp()).then_some(group.as_raw_pid())
+        let others = [0, own, place.session];
+        let is_leftover = !others.contains(&place.group);
+        is_leftover.then_some(place.group)
     };
     fs::read_dir("/proc")
         .into_iter()
@@ -65,4 +67,66 @@ fn groups(state_dir: &Path) -> BTreeSet<i32> {
         .filter(is_ours)
         .filter_map(group)
         .collect()
+}
+
+/// Where a process belongs. An id is 0 when its leader lives outside this PID namespace, as
+/// the session of everything in a container may; a group 0 can neither be told from another
+/// nor signalled, so it is nobody's.
+#[derive(Debug, PartialEq)]
+struct Place {
+    group: i32,
+    session: i32,
+}
+
+impl Place {
+    /// Of the process `pid`, a number or `self`; none when it is gone.
+    fn of(pid: &str) -> Option<Place> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Place::parse(&String::from_utf8_lossy(&stat))
+    }
+
+    /// Reads `/proc/PID/stat`: `pid (name) state parent group session …` (proc(5)). The name
+    /// may hold anything, parentheses and spaces too.
+    fn parse(stat: &str) -> Option<Place> {
+        let (_, behind_name) = stat.rsplit_once(')')?;
+        let mut fields = behind_name.split_ascii_whitespace().skip(2);
+        let group = fields.next()?.parse().ok()?;
+        let session = fields.next()?.parse().ok()?;
+        Some(Place { group, session })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_and_session_of_a_process_are_read_whatever_it_is_called() {
+        let place = |stat| Place::parse(stat).unwrap();
+        assert_eq!(
+            place("41 (sh) S 40 41 7 0 -1 4194304"),
+            Place {
+                group: 41,
+                session: 7
+            }
+        );
+        assert_eq!(
+            place("41 (a) S 1 2) (3) R 40 0 0 0 -1"),
+            Place {
+                group: 0,
+                session: 0
+            }
+        );
+        assert_eq!(Place::parse("41 (sh) S 40"), None);
+        assert_eq!(Place::parse(""), None);
+    }
+
+    #[test]
+    fn this_very_process_has_a_place() {
+        assert_eq!(
+            Place::of("self"),
+            Place::of(&std::process::id().to_string())
+        );
+        assert!(Place::of("self").is_some());
+    }
 }
