@@ -1,0 +1,94 @@
+//! What is retained, against the rows that say what ought to be.
+
+use std::collections::BTreeSet;
+
+use hoist_orchestrator_core::desired;
+use hoist_orchestrator_core::key::GroupKey;
+use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_protocol::codec::{Message, decode_prefix};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+
+use super::{deployments, devices, same};
+use crate::simulation::line::{Line, device_number};
+use crate::simulation::world::World;
+
+pub(super) fn the_retained_set_is_as_desired(world: &World) -> Result<(), String> {
+    let mut known = BTreeSet::new();
+    for group in world.server.groups() {
+        let Some(line) = Line::group(&group) else {
+            continue;
+        };
+        known.insert(line);
+        let retained = head::<GroupHead>(world, line)?;
+        let desired = world
+            .server
+            .group(&group)
+            .map(|head| head(retained.generation));
+        same(line, &Some(retained), &desired)?;
+    }
+    for (device, row) in devices(world) {
+        let Some(line) = device_number(&device).map(Line::Device) else {
+            continue;
+        };
+        known.insert(line);
+        let retained = head::<DeviceHead>(world, line)?;
+        same(
+            line,
+            &retained,
+            &desired::device_head(&row, retained.generation),
+        )?;
+    }
+    for (_, row) in deployments(world).filter(|(_, row)| row.state == DeploymentState::Active) {
+        let Some(place) = world.catalog.place(row.release) else {
+            continue;
+        };
+        let retained = world.broker.retained(Line::Release(place));
+        let sealed = &world.catalog.at(place).verified.sealed;
+        if retained.is_none_or(|payload| **payload != **sealed) {
+            return Err(format!(
+                "the manifest of {} is not retained",
+                row.release_text
+            ));
+        }
+    }
+    // A crash may come before the head of a removed device is cleared; it is left alone then.
+    let kept = |line: &Line| matches!(line, Line::Device(_)) && world.crashed;
+    let mut heads = world
+        .broker
+        .all_retained()
+        .map(|(line, _)| line)
+        .filter(|line| !kept(line));
+    let heads = heads
+        .find(|line| matches!(line, Line::Group(_) | Line::Device(_)) && !known.contains(line));
+    match heads {
+        Some(line) => Err(format!("{line} is retained for nothing")),
+        None => Ok(()),
+    }
+}
+
+fn head<M: Message>(world: &World, line: Line) -> Result<M, String> {
+    let payload = world
+        .broker
+        .retained(line)
+        .ok_or_else(|| format!("no {line}"))?;
+    let (head, _) = decode_prefix(payload).map_err(|error| format!("{line}: {error}"))?;
+    Ok(head)
+}
+
+/// By the deployments' own state, not by the code that builds heads.
+pub(super) fn heads_list_what_is_active(world: &World) -> Result<(), String> {
+    for group in world.server.groups() {
+        let Some(line) = Line::group(&group) else {
+            continue;
+        };
+        let listed = head::<GroupHead>(world, line)?.notices;
+        let listed: BTreeSet<_> = listed.into_iter().map(|notice| notice.deployment).collect();
+        let active = deployments(world)
+            .filter(|(_, row)| row.group == group && row.state == DeploymentState::Active);
+        let active: BTreeSet<_> = active.map(|(id, _)| id).collect();
+        same(line, &listed, &active)?;
+        let row = world.server.row(&GroupKey(group)).unwrap_or_default();
+        same(line, &row.active.iter().copied().collect(), &active)?;
+    }
+    Ok(())
+}
