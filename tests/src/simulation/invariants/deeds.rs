@@ -29,8 +29,9 @@ pub(super) fn check(
             left,
             unable,
         } => {
-            watch.working.remove(&device.number);
-            let before = watch.ends.insert((device.number, id, round.0), ending);
+            let past = watch.past(device.number);
+            past.working = None;
+            let before = past.ends.insert((id, round), ending);
             hold(before.is_none(), "a-round-ends-once", || {
                 format!("{} ended {id} as {before:?}, then as {ending:?}", device.id)
             })?;
@@ -87,7 +88,7 @@ fn started(
     hold(!held, "a-held-device-does-not-start", || {
         format!("{name} started {id}")
     })?;
-    let before = watch.working.insert(device.number, id);
+    let before = watch.past(device.number).working.replace(id);
     hold(before.is_none(), "one-deployment-at-a-time", || {
         format!("{name} started {id} while it worked on {before:?}")
     })?;
@@ -106,16 +107,17 @@ fn started(
 
 /// Counts a device against its deployment's limit (S10).
 fn took_part(watch: &mut Watch, device: &Device, id: DeploymentId) -> Result<(), Broken> {
-    let row = watch.mirror.deployments.get(&id);
+    let row = watch.rows.mirror.deployments.get(&id);
     if row.is_some_and(|row| row.end.is_some()) {
         // Its head is on the way out: who joins in that moment may still hear it.
         return Ok(());
     }
     let limit = row.and_then(|row| row.limit);
-    let starters = watch.starters.entry(id).or_default();
-    starters.insert(device.number);
-    let within = limit.is_none_or(|limit| starters.len() <= limit as usize);
-    hold(within, "limits-are-exact", || {
-        format!("{starters:?} started {id}, whose limit is {limit:?}")
+    watch.past(device.number).started.insert(id);
+    let Some(limit) = limit else { return Ok(()) };
+    let starters = watch.pasts.iter().filter(|past| past.started.contains(&id));
+    let starters = starters.count();
+    hold(starters <= limit as usize, "limits-are-exact", || {
+        format!("{starters} devices started {id}, whose limit is {limit}")
     })
 }

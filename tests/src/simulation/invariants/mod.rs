@@ -74,30 +74,41 @@ pub fn hold(
     Err(Broken { invariant, what })
 }
 
-/// What earlier steps have shown, to compare with.
-#[derive(Clone, Default)]
+/// What earlier steps have shown, to compare with: of the server, and of each device, so
+/// that a world that is explored shares what a step does not touch.
+#[derive(Clone)]
 pub struct Watch {
+    pub(super) rows: Arc<Rows>,
+    pub(super) pasts: Vec<Arc<Past>>,
+}
+
+/// What the server wrote and published.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
     mirror: Mirror,
     /// Highest generation the server published on each line.
     published: BTreeMap<Line, Generation>,
     /// What each group's newest published head lists.
     listed: BTreeMap<Line, BTreeSet<DeploymentId>>,
-    /// Devices that started something in a deployment.
-    starters: BTreeMap<DeploymentId, BTreeSet<u16>>,
-    /// What each device works on.
-    working: BTreeMap<u16, DeploymentId>,
-    ends: BTreeMap<(u16, DeploymentId, u32), Ending>,
+}
+
+/// What a device did.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// Deployments in which it started something.
+    started: BTreeSet<DeploymentId>,
+    /// What it works on.
+    working: Option<DeploymentId>,
+    ends: BTreeMap<(DeploymentId, Round), Ending>,
 }
 
 impl Watch {
-    /// Deployments that have ended and are in no published head.
-    pub fn over(&self) -> BTreeSet<DeploymentId> {
-        let ended = self.mirror.deployments.iter().filter(|(id, row)| {
-            let group = Line::group(&row.group);
-            let listed = group.and_then(|line| self.listed.get(&line));
-            row.state == DeploymentState::Aborted && !listed.is_some_and(|ids| ids.contains(id))
-        });
-        ended.map(|(id, _)| *id).collect()
+    /// Of a world with so many devices in which nothing has happened.
+    pub fn new(devices: u16) -> Self {
+        Self {
+            rows: Arc::default(),
+            pasts: (0..devices).map(|_| Arc::default()).collect(),
+        }
     }
 
     /// The server committed rows; it was connected for so much true time, ms.
@@ -108,10 +119,34 @@ impl Watch {
         &mut self,
         committed: &Committed,
         attended_ms: u64,
-        devices: &[Arc<Device>],
         server: &Server,
     ) -> Result<(), Broken> {
-        self.mirror.apply(committed, attended_ms, devices, server)
+        let mirror = &mut Arc::make_mut(&mut self.rows).mirror;
+        mirror.apply(committed, attended_ms, &self.pasts, server)
+    }
+
+    /// A device did something.
+    ///
+    /// # Errors
+    /// What is broken by it.
+    pub fn did(&mut self, device: &Device, deed: Deed, unix_ms: u64) -> Result<(), Broken> {
+        deeds::check(self, device, deed, unix_ms)
+    }
+
+    fn past(&mut self, number: u16) -> &mut Past {
+        Arc::make_mut(&mut self.pasts[usize::from(number) - 1])
+    }
+}
+
+impl Rows {
+    /// Deployments that have ended and are in no published head.
+    pub fn over(&self) -> BTreeSet<DeploymentId> {
+        let ended = self.mirror.deployments.iter().filter(|(id, row)| {
+            let group = Line::group(&row.group);
+            let listed = group.and_then(|line| self.listed.get(&line));
+            row.state == DeploymentState::Aborted && !listed.is_some_and(|ids| ids.contains(id))
+        });
+        ended.map(|(id, _)| *id).collect()
     }
 
     /// The server published a line.
@@ -159,13 +194,5 @@ impl Watch {
         hold(raised >= Some(round), "a-retry-raises-the-round", || {
             format!("{id} is in {raised:?} and was told {round:?}")
         })
-    }
-
-    /// A device did something.
-    ///
-    /// # Errors
-    /// What is broken by it.
-    pub fn did(&mut self, device: &Device, deed: Deed, unix_ms: u64) -> Result<(), Broken> {
-        deeds::check(self, device, deed, unix_ms)
     }
 }

@@ -13,11 +13,10 @@ use hoist_orchestrator_core::txn::Write;
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, RollCall, Shard};
 
-use super::super::device::Device;
-use super::super::line::device_number;
+use super::super::line::{device_id, device_number};
 use super::super::server::{Committed, Server};
 use super::super::truth::Ending;
-use super::{Broken, hold};
+use super::{Broken, Past, hold};
 
 /// What records of one shard count as, added up here and not by the core.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -49,7 +48,7 @@ impl Tally {
 }
 
 /// The last word of a record and when its time began, in true attended ms.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Known {
     row: RecordRow,
     armed_ms: u64,
@@ -58,7 +57,7 @@ struct Known {
 }
 
 /// A mirror of the rows that invariants are about.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Mirror {
     pub(super) deployments: BTreeMap<DeploymentId, DeploymentRow>,
     records: BTreeMap<(DeploymentId, u16), Known>,
@@ -88,7 +87,7 @@ impl Mirror {
         &mut self,
         committed: &Committed,
         attended_ms: u64,
-        devices: &[Arc<Device>],
+        pasts: &[Arc<Past>],
         server: &Server,
     ) -> Result<(), Broken> {
         let mut touched = BTreeSet::new();
@@ -117,11 +116,11 @@ impl Mirror {
                 continue;
             };
             let record = row::<RecordRow>(write)?;
-            let truth = usize::from(number)
+            let past = usize::from(number)
                 .checked_sub(1)
-                .and_then(|place| devices.get(place));
-            if let (Some(record), Some(device)) = (&record, truth) {
-                self.record(id, device, record, attended_ms, server)?;
+                .and_then(|place| pasts.get(place));
+            if let (Some(record), Some(past)) = (&record, past) {
+                self.record((id, number), past, record, attended_ms, server)?;
             }
             touched.insert(self.keep(id, number, record, attended_ms));
         }
@@ -143,7 +142,7 @@ impl Mirror {
         record: Option<RecordRow>,
         attended_ms: u64,
     ) -> (DeploymentId, u8) {
-        let device = super::super::line::device_id(number);
+        let device = device_id(number);
         let key = (id, Shard::of(&device).0);
         let tally = self.tallies.entry(key).or_default();
         let old = self.records.remove(&(id, number));
@@ -174,20 +173,20 @@ impl Mirror {
 
     fn record(
         &self,
-        id: DeploymentId,
-        device: &Device,
+        (id, number): (DeploymentId, u16),
+        past: &Past,
         new: &RecordRow,
         attended_ms: u64,
         server: &Server,
     ) -> Result<(), Broken> {
-        let name = &device.id;
+        let name = device_id(number);
         let ending = match &new.state {
             RecordState::Successful(_) => Some(Ending::Successful),
             RecordState::Failed(_) => Some(Ending::Failed),
             RecordState::InProgress(_) | RecordState::TimedOut => None,
         };
         if let Some(ending) = ending {
-            let own = device.truth.ends.get(&(id, new.round));
+            let own = past.ends.get(&(id, new.round));
             hold(
                 own == Some(&ending),
                 "a-recorded-outcome-is-the-devices-own",
@@ -197,7 +196,7 @@ impl Mirror {
         let in_progress = matches!(new.state, RecordState::InProgress(_));
         let timer = new.due_ms.map(|due_ms| Timer {
             due_ms,
-            kind: TimerKind::Device(id, device.id.clone()),
+            kind: TimerKind::Device(id, name.clone()),
         });
         let armed = timer.is_some_and(|timer| server.row(&timer).is_some());
         hold(
@@ -210,7 +209,7 @@ impl Mirror {
             "a-record-belongs-to-a-member",
             || format!("{name} has a record in {id}, which does not exist"),
         )?;
-        let Some(old) = self.records.get(&(id, device.number)) else {
+        let Some(old) = self.records.get(&(id, number)) else {
             return hold(
                 new.state != RecordState::TimedOut,
                 "a-timeout-is-decided-after-asking",
@@ -236,7 +235,7 @@ impl Mirror {
             format!("{name} in {id} was {:?} and is {:?}", old.row, new)
         })?;
         if new.state == RecordState::TimedOut && old.row.state != RecordState::TimedOut {
-            self.timed_out(id, device, old, attended_ms)?;
+            self.timed_out(id, number, old, attended_ms)?;
         }
         Ok(())
     }
@@ -245,7 +244,7 @@ impl Mirror {
     fn timed_out(
         &self,
         id: DeploymentId,
-        device: &Device,
+        number: u16,
         old: &Known,
         attended_ms: u64,
     ) -> Result<(), Broken> {
@@ -256,15 +255,14 @@ impl Mirror {
         let had_ms = attended_ms - old.armed_ms;
         let grace_ms = Patience::default().grace_ms;
         // A removed device cannot be asked any more.
-        let gone = !self.calls.contains_key(&device.number);
+        let gone = !self.calls.contains_key(&number);
         let called = old.asked_ms;
         let asked = gone
             || called.is_some_and(|at_ms| at_ms >= old.armed_ms && attended_ms - at_ms >= grace_ms);
         let name = "a-timeout-is-decided-after-asking";
         hold(had_ms >= u64::from(timeout_s) * 1000 && asked, name, || {
             format!(
-                "{} in {id} had {had_ms} ms of {timeout_s} s, was called at {called:?} of {attended_ms}",
-                device.id
+                "d{number} in {id} had {had_ms} ms of {timeout_s} s, was called at {called:?} of {attended_ms}"
             )
         })
     }

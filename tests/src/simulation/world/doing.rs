@@ -1,0 +1,314 @@
+//! Letting one thing happen, as the party that it happens to does it.
+
+use std::sync::Arc;
+
+use hoist_orchestrator_core::reply::Answer;
+use hoist_protocol::codec::encode;
+use hoist_protocol::id::{Attempt, Round, Seq};
+use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Success};
+
+use super::super::broker::Payload;
+use super::super::choice::Choice;
+use super::super::device::Surroundings;
+use super::super::line::Line;
+use super::super::server::{Committed, Fate};
+use super::World;
+
+impl World {
+    /// Lets one thing happen, without looking at what it broke.
+    pub fn act(&mut self, choice: Choice) {
+        self.step += 1;
+        self.pass(self.step_ms);
+        match choice {
+            Choice::Order(fate) => self.obey(fate),
+            Choice::Serve(line, fate) => self.serve(&[line], fate),
+            Choice::Batch(count, fate) => self.batch(count, fate),
+            Choice::Reconcile => self.reconcile(),
+            Choice::Review => self.server.review(self.unix_ms),
+            Choice::Timers => self.fire(),
+            Choice::Search => self.server.search(),
+            Choice::DrawLine => self.server.draw_line(self.unix_ms),
+            Choice::ServerCrash
+            | Choice::ServerStart
+            | Choice::ServerCut
+            | Choice::ServerConnect(_)
+            | Choice::ServerClock(_) => self.server_link(choice),
+            Choice::Will(_)
+            | Choice::BrokerRestart(_)
+            | Choice::LoseRetained(_)
+            | Choice::LoseToServer(_)
+            | Choice::LoseToDevice(..)
+            | Choice::Replay(..)
+            | Choice::Spoil(_)
+            | Choice::Forge(_) => self.broker_fault(choice),
+            Choice::Wait(ms) => {
+                self.say(|| format!("{:.3} s pass", ms as f64 / 1000.0));
+                self.pass(ms);
+            }
+            Choice::Hear(number, _)
+            | Choice::Finish(number, _)
+            | Choice::Wake(number)
+            | Choice::Acknowledge(number)
+            | Choice::Announce(number)
+            | Choice::Connect(number)
+            | Choice::Cut(number)
+            | Choice::PowerCut(number)
+            | Choice::Fuse(number, _)
+            | Choice::Veto(number, _)
+            | Choice::DeviceClock(number, _) => self.device_does(number, choice),
+        }
+        self.follow_up();
+    }
+
+    /// What follows at once from what the server did.
+    fn follow_up(&mut self) {
+        for number in std::mem::take(&mut self.server.reads) {
+            self.broker.read(Line::Status(number));
+        }
+        self.crashed |= !self.server.up;
+        for committed in std::mem::take(&mut self.server.committed) {
+            self.revoke(&committed);
+            self.told.committed.push(committed);
+        }
+    }
+
+    fn reconcile(&mut self) {
+        if !self.server.connected {
+            return;
+        }
+        let (server, broker) = (&mut self.server, &mut self.broker);
+        for line in server.reconcile(broker, &self.catalog, self.unix_ms) {
+            self.say(|| format!("server publishes {line}"));
+            let payload = self.broker.retained(line).cloned();
+            self.told.published.push((line, payload));
+        }
+    }
+
+    /// Whom the front door turns away, from the rows that say who is registered.
+    fn revoke(&mut self, committed: &Committed) {
+        for write in &committed.writes {
+            let Some((3, name)) = write.key.0.split_first() else {
+                continue;
+            };
+            let name = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| name.parse().ok());
+            let Some(number) = name.and_then(|name| self.number_of(&name)) else {
+                continue;
+            };
+            if write.bytes.is_some() {
+                self.revoked.remove(&number);
+            } else {
+                self.revoked.insert(number);
+                self.removed.insert(number);
+                self.device_does(number, Choice::Cut(number));
+            }
+        }
+    }
+
+    fn obey(&mut self, fate: Fate) {
+        let now_ms = self.server.now(self.unix_ms).unix_ms;
+        let Some(order) = self.orders.front_mut().filter(|_| self.server.connected) else {
+            return;
+        };
+        let number = order.number;
+        let text = order.text.clone();
+        let input = match order.input(&self.catalog, now_ms) {
+            Ok(input) => input,
+            Err(error) => panic!("{text}: {error}"),
+        };
+        self.server
+            .obey(&mut self.broker, &input, fate, self.unix_ms);
+        self.say(|| format!("hoist {text}{}", told(fate)));
+        if fate == Fate::Repeats {
+            self.server.answers.clear();
+        }
+        for (request, answer) in std::mem::take(&mut self.server.answers) {
+            if request.as_str() == format!("r{number}") {
+                self.say(|| format!("    answered {answer:?}"));
+                let named = text.split_whitespace().count() > 2;
+                if let (Answer::Retried(result), false) = (&answer, named)
+                    && result.devices > 0
+                {
+                    self.told
+                        .retried
+                        .push((result.deployment, Round(result.round)));
+                }
+                self.orders.pop_front();
+                if let Some(answers) = &mut self.answers {
+                    answers.push((number, answer));
+                }
+            }
+        }
+    }
+
+    fn batch(&mut self, count: u8, fate: Fate) {
+        let inbox = self.broker.server.as_ref();
+        let lines = inbox
+            .map(|inbox| inbox.lines().to_vec())
+            .unwrap_or_default();
+        let start = self.dice.below(lines.len());
+        let lines: Vec<Line> = lines
+            .into_iter()
+            .skip(start)
+            .take(usize::from(count))
+            .collect();
+        self.serve(&lines, fate);
+    }
+
+    fn serve(&mut self, lines: &[Line], fate: Fate) {
+        if !self.server.connected || lines.is_empty() {
+            return;
+        }
+        let inputs = self
+            .server
+            .serve(&mut self.broker, lines, fate, self.unix_ms);
+        if self.log.is_some() {
+            let inputs: Vec<String> = inputs.iter().map(|input| format!("{input:?}")).collect();
+            let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
+            let what = format!("server takes {}{}", lines.join(" "), told(fate));
+            self.say(|| format!("{what}: {}", inputs.join("; ")));
+        }
+    }
+
+    fn fire(&mut self) {
+        let due = self.server.due(self.unix_ms);
+        if !self.server.connected || due.is_empty() {
+            return;
+        }
+        self.say(|| format!("timers {due:?}"));
+        self.server.fire(&due, self.unix_ms);
+    }
+
+    fn server_link(&mut self, choice: Choice) {
+        let up = self.server.up;
+        match choice {
+            Choice::ServerCrash if up => self.server.crash(),
+            Choice::ServerStart if !up => self.server.start(),
+            Choice::ServerCut if self.server.connected => self.server.disconnect(self.unix_ms),
+            Choice::ServerConnect(leaves_out) if up && !self.server.connected => {
+                let dice = &mut self.dice;
+                let leaves_out = |_| dice.chance(leaves_out);
+                self.server
+                    .connect(&mut self.broker, leaves_out, self.unix_ms);
+            }
+            Choice::ServerClock(ahead_ms) => self.server.ahead_ms = ahead_ms,
+            _ => return,
+        }
+        self.say(|| format!("{choice:?}"));
+    }
+
+    fn broker_fault(&mut self, choice: Choice) {
+        match choice {
+            Choice::Will(place) => {
+                let published = self.broker.publish_will(usize::from(place));
+                if let Some(Line::Presence(number)) = published {
+                    self.misled.insert(number);
+                }
+            }
+            Choice::BrokerRestart(keeps) => {
+                for number in 1..=self.devices.len() {
+                    let number = u16::try_from(number).unwrap_or(u16::MAX);
+                    if self.device(number).online {
+                        self.device_does(number, Choice::Cut(number));
+                    }
+                }
+                let dice = &mut self.dice;
+                self.broker.restart(|_| dice.chance(keeps));
+                if self.server.connected {
+                    self.server.disconnect(self.unix_ms);
+                }
+            }
+            Choice::LoseRetained(line) => self.broker.lose(line),
+            Choice::LoseToServer(line) => {
+                if let Some(inbox) = &mut self.broker.server {
+                    inbox.pop(line);
+                }
+            }
+            Choice::LoseToDevice(number, line) => {
+                self.broker.pop(number, line);
+            }
+            Choice::Replay(line, place) => self.broker.replay(line, usize::from(place)),
+            Choice::Spoil(line) => self.broker.publish(line, &Payload::from(*b"no message")),
+            Choice::Forge(number) => self.forge(number),
+            _ => return,
+        }
+        self.say(|| format!("{choice:?}"));
+    }
+
+    /// A status with a success that the device did not sign.
+    fn forge(&mut self, number: u16) {
+        let device = self.device(number);
+        let heads = device.truth.head.iter().flat_map(|head| &head.notices);
+        let Some(notice) = heads.last() else { return };
+        let status = DeviceStatus {
+            seq: Seq(1 << 40),
+            ended: 1,
+            running: None,
+            outcomes: vec![Outcome {
+                deployment: notice.deployment,
+                round: Round(notice.round.0),
+                attempt: Attempt(1),
+                result: FinalResult::Successful(Success::Installed),
+            }],
+        };
+        let mut payload = encode(&status);
+        if self.dice.chance(128) {
+            payload.extend([9; 32]);
+        }
+        self.broker.publish(Line::Status(number), &payload.into());
+    }
+
+    fn device_does(&mut self, number: u16, choice: Choice) {
+        let place = usize::from(number) - 1;
+        if let Choice::Connect(_) = choice {
+            self.misled.remove(&number);
+            let over = self.watch.rows.over();
+            Arc::make_mut(&mut self.devices[place]).truth.over = over;
+        }
+        let payload = match choice {
+            Choice::Hear(_, line) => match self.broker.pop(number, line) {
+                Some(payload) => Some(payload),
+                None => return,
+            },
+            _ => None,
+        };
+        let revoked = self.revoked.contains(&number);
+        let device = Arc::make_mut(&mut self.devices[place]);
+        let mut world = Surroundings {
+            broker: &mut self.broker,
+            dice: &mut self.dice,
+            catalog: &self.catalog,
+            unix_ms: self.unix_ms,
+        };
+        match choice {
+            Choice::Hear(_, line) => device.receive(line, &payload.unwrap_or_default(), &mut world),
+            Choice::Finish(_, end) => device.finish(end, &mut world),
+            Choice::Wake(_) if device.is_due(world.unix_ms) => device.wake(&mut world),
+            Choice::Acknowledge(_) => device.acknowledge(&mut world),
+            Choice::Announce(_) => device.announce(&mut world),
+            Choice::Connect(_) if !device.online && !revoked => device.connect(&mut world),
+            Choice::Cut(_) if device.online => device.disconnect(&mut world),
+            Choice::PowerCut(_) => device.cut_power(&mut world),
+            Choice::Fuse(_, writes) => device.fuse = Some(writes),
+            Choice::Veto(_, vetoes) => device.veto(vetoes, &mut world),
+            Choice::DeviceClock(_, ahead_ms) => device.ahead_ms = ahead_ms,
+            _ => return,
+        }
+        let deeds = device.truth.take_deeds();
+        self.say(|| format!("{choice:?}"));
+        for deed in deeds {
+            self.say(|| format!("    d{number}: {deed:?}"));
+            self.told.deeds.push((number, deed));
+        }
+    }
+}
+
+fn told(fate: Fate) -> String {
+    match fate {
+        Fate::Whole => String::new(),
+        Fate::Repeats => ", unacknowledged".to_owned(),
+        Fate::CrashBefore => ", crash before the commit".to_owned(),
+        Fate::CrashAfter(effects) => format!(", crash {effects} effects after the commit"),
+    }
+}
