@@ -1,0 +1,116 @@
+//! `hoist deploy`, `plan`, `status` and `deployment …`
+
+use clap::{Args, Subcommand, ValueEnum};
+use hoist_orchestrator_core::command::CompleteWhen;
+
+use crate::rate::parse_duration;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) wish: Plan,
+    /// Say what would happen and change nothing, as `hoist plan` does
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Plan {
+    /// name@version or release id
+    pub(crate) release: String,
+    /// To which group; several make one deployment each
+    #[arg(long, visible_alias = "groups", required = true, value_delimiter = ',')]
+    pub(crate) group: Vec<String>,
+    /// Start not before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<String>,
+    /// Let this many devices start, and end when they have
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// End at this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// End only when aborted, or also once every member is successful [default: aborted]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) complete_when: Option<CompleteWhenArg>,
+    /// Longest time from a device's start to its end [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) device_timeout: Option<std::time::Duration>,
+    /// Attempts of a device before it fails [default: 3]
+    #[arg(long)]
+    pub(crate) attempts: Option<u32>,
+    /// Spread starts over this time
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) spread: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Status {
+    /// Number of the deployment
+    pub(crate) deployment: u32,
+    /// Longest wait, then exit 5
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// false prints once and returns
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deployment {
+    /// List deployments, newest last
+    List,
+    /// Show one deployment
+    Show {
+        /// Its number
+        deployment: u32,
+    },
+    /// Let devices that failed begin again
+    Retry {
+        /// Its number
+        deployment: u32,
+        /// Only these [default: every failed device]
+        #[arg(
+            long = "device",
+            visible_alias = "devices",
+            value_name = "ID",
+            value_delimiter = ','
+        )]
+        devices: Vec<String>,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop a deployment: who has not started never starts
+    Abort {
+        /// Its number
+        deployment: u32,
+        /// Why, for those who ask later
+        #[arg(long, default_value = "aborted by operator")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// When a deployment ends by itself, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompleteWhenArg {
+    /// Never: later joiners get it until somebody aborts it
+    Aborted,
+    /// Once every member is successful
+    AllSuccessful,
+}
+
+impl From<CompleteWhenArg> for CompleteWhen {
+    fn from(when: CompleteWhenArg) -> Self {
+        match when {
+            CompleteWhenArg::Aborted => Self::Aborted,
+            CompleteWhenArg::AllSuccessful => Self::AllSuccessful,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `hoist device …` and `hoist group …`
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Register a device and print its agent.toml
+    Add {
+        /// Its id: 1-64 of A-Z a-z 0-9 _ -
+        device: String,
+        /// Its type, matched against a release's device types
+        #[arg(long = "type", value_name = "TYPE")]
+        device_type: Option<String>,
+        /// Its group [default: unassigned]
+        #[arg(long)]
+        group: Option<String>,
+        /// name=value, repeatable
+        #[arg(long = "label", value_name = "NAME=VALUE", value_parser = parse_label)]
+        labels: Vec<(String, String)>,
+    },
+    /// List devices
+    List {
+        /// Only this group
+        #[arg(long)]
+        group: Option<String>,
+        /// Only with this status: pending, inProgress, successful or failed
+        #[arg(long)]
+        status: Option<String>,
+        /// Their status in this deployment
+        #[arg(long)]
+        deployment: Option<u32>,
+        /// At most this many [default: all]
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Show one device
+    Show {
+        /// Its id
+        device: String,
+    },
+    /// Say why a device does or does not carry out a deployment, and what happens next
+    Why {
+        /// Its id
+        device: String,
+        /// Only this deployment, also one that is over [default: all that concern it]
+        #[arg(long, value_name = "NUMBER")]
+        deployment: Option<u32>,
+    },
+    /// Put a device into another group: what runs it finishes, then it obeys that group
+    Move {
+        /// Its id
+        device: String,
+        /// Where to
+        #[arg(long)]
+        group: String,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Keep a device from starting anything; what runs it finishes
+    Hold {
+        /// Its id
+        device: String,
+        /// Let it go again
+        #[arg(long)]
+        lift: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove a device: its token is worth nothing from then on, its history stays
+    Remove {
+        /// Its id
+        device: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Group {
+    /// Create a group
+    Create {
+        /// Its name: 1-64 of A-Z a-z 0-9 _ -
+        group: String,
+    },
+    /// List groups
+    List,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is name=value".to_owned()),
+    }
+}

@@ -1,0 +1,42 @@
+//! `hoist user …`
+
+use clap::{Subcommand, ValueEnum};
+use hoist_protocol::access::Role;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Create a user and print a client.toml with the token, once
+    Add {
+        /// Name: 1-64 of A-Z a-z 0-9 _ -
+        user: String,
+        /// What the user may do
+        #[arg(long)]
+        role: RoleArg,
+        /// Only these groups [default: all]
+        #[arg(long, value_delimiter = ',')]
+        groups: Vec<String>,
+    },
+    /// List users
+    List,
+}
+
+/// A role as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Reads everything
+    Viewer,
+    /// Also adds releases and deploys
+    Deployer,
+    /// Also manages devices, groups and users
+    Admin,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Viewer => Self::Viewer,
+            RoleArg::Deployer => Self::Deployer,
+            RoleArg::Admin => Self::Admin,
+        }
+    }
+}
