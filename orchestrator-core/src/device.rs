@@ -101,6 +101,8 @@ pub(crate) fn merge_info(
         }
         _ => {}
     }
+    // Whoever speaks has the pinned key: another one is not on offer (any more).
+    row.offered_key = None;
     row.agent.clone_from(&info.agent);
     row.inventory.clone_from(&info.inventory);
     if !info.device_type.is_empty() {

@@ -245,6 +245,44 @@ fn the_first_key_is_pinned_and_another_is_refused() {
 }
 
 #[test]
+fn a_key_on_offer_is_forgotten_once_the_device_of_the_pinned_one_speaks() {
+    // W4: a device shows its key only while its head has another or none.
+    let mut world = World::with_devices(&["d1"]);
+    let show = |world: &mut World, key: Option<u8>| {
+        world.tell(Input::Info {
+            device: "d1".parse().unwrap(),
+            info: Box::new(DeviceInfo {
+                public_key: key.map(|key| PublicKey([key; 32])),
+                ..DeviceInfo::default()
+            }),
+        })
+    };
+    let offered = |world: &World| world.device_row("d1").offered_key;
+    let told = |effects: &[Effect]| {
+        let changed = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Event(crate::effect::Event::DeviceKeyChanged { .. })
+            )
+        };
+        effects.iter().any(changed)
+    };
+    show(&mut world, Some(1));
+    for withdrawn in [Some(1), None] {
+        assert!(told(&show(&mut world, Some(2))));
+        assert_eq!(offered(&world), Some(PublicKey([2; 32])));
+        assert!(!told(&show(&mut world, Some(2))), "told once");
+        show(&mut world, withdrawn);
+        assert_eq!(offered(&world), None, "withdrawn by {withdrawn:?}");
+    }
+    assert_eq!(
+        world.device_row("d1").public_key,
+        Some(PublicKey([1; 32])),
+        "it stays pinned"
+    );
+}
+
+#[test]
 fn a_decision_that_misses_rows_writes_nothing() {
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
