@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use hoist_device_client::machine::{Action, Event, InfoExtent, Now, Retry, ScriptRun, Verdict};
+use hoist_device_client::machine::{Action, Event, InfoExtent, Now, Retry, ScriptRun};
 use hoist_device_client::record::{Record, Ring};
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Installed};
@@ -95,7 +95,6 @@ impl Device {
             },
             false => Event::Downloaded {
                 plans: plans(artifacts),
-                verdict: Verdict::Fits,
             },
         };
         self.doing = Some(Doing {

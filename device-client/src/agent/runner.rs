@@ -30,7 +30,7 @@ use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, Verdict, backoff_ms};
+use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
@@ -298,7 +298,6 @@ impl Agent {
                 self.storage.artifacts = artifacts;
                 Event::Downloaded {
                     plans: plans(&self.storage.artifacts),
-                    verdict: Verdict::Fits,
                 }
             }
         };

@@ -51,12 +51,10 @@ pub enum Event {
     },
     /// Percent of all artifacts fetched.
     DownloadProgress(u8),
-    /// Every artifact is fetched and proven.
+    /// Every artifact is fetched, proven, and fits by its own manifest.
     Downloaded {
         /// In install order.
         plans: Arc<[ArtifactPlan]>,
-        /// What the check of the artifacts' own manifests said.
-        verdict: Verdict,
     },
     /// An artifact could not be fetched.
     DownloadFailed {

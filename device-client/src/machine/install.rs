@@ -8,7 +8,7 @@ use hoist_protocol::status::{FinalResult, Outcome};
 use hoist_protocol::status::{Rollback, ScriptExit, ScriptFailure, ScriptKind, Success};
 
 use super::action::{Action, BootReason, ScriptRun};
-use super::event::{Retry, Verdict};
+use super::event::Retry;
 use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
 use super::{Machine, Now, backoff_ms};
 use crate::mutant::{Mutant, is_planted};
@@ -70,7 +70,6 @@ impl Machine {
     pub(super) fn downloaded(
         &mut self,
         plans: Arc<[ArtifactPlan]>,
-        verdict: Verdict,
         now: Now,
         out: &mut Vec<Action>,
     ) {
@@ -82,15 +81,8 @@ impl Machine {
         active.wake = None;
         active.trouble = None;
         active.plans = Some(plans);
-        match verdict {
-            Verdict::Refused(reason) if active.job.may_be_refused() => {
-                self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
-            }
-            _ => {
-                self.report(out);
-                self.go_on(now, out);
-            }
-        }
+        self.report(out);
+        self.go_on(now, out);
     }
 
     pub(super) fn download_failed(
@@ -213,9 +205,10 @@ impl Machine {
         }));
     }
 
-    pub(super) fn script_done(
+    /// A script ran and exited, or was refused for a reason.
+    pub(super) fn script_ended(
         &mut self,
-        exit: ScriptExit,
+        ended: Result<ScriptExit, Reason>,
         output: Vec<u8>,
         now: Now,
         out: &mut Vec<Action>,
@@ -223,9 +216,18 @@ impl Machine {
         let Some(active) = self.active_mut() else {
             return;
         };
-        match active.job.stage {
-            Stage::RollingBack { .. } => self.rollback_done(exit, output, now, out),
-            Stage::Script { kind, run } => match exit {
+        match (active.job.stage, ended) {
+            (Stage::RollingBack { .. }, _) => {
+                let exit = ended.unwrap_or(ScriptExit::NotStarted);
+                self.rollback_done(exit, output, now, out);
+            }
+            // Another run in this pass would find the same; the next one proves it all again.
+            (Stage::Script { kind, .. }, Err(reason)) => {
+                active.output = output;
+                let cause = active.cause(reason, kind, ScriptExit::NotStarted);
+                self.fail_pass(cause, now, out);
+            }
+            (Stage::Script { kind, run }, Ok(exit)) => match exit {
                 ScriptExit::Code(0) => self.proceed(Done::Script(kind), now, out),
                 ScriptExit::Code(EXIT_LATER) => {
                     active.output = output;
@@ -234,30 +236,6 @@ impl Machine {
                 }
                 _ => self.script_failed(kind, run, exit, output, now, out),
             },
-            _ => {}
-        }
-    }
-
-    /// Another run in this pass would find the same; the next pass proves everything again.
-    pub(super) fn script_refused(
-        &mut self,
-        reason: Reason,
-        output: Vec<u8>,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(active) = self.active_mut() else {
-            return;
-        };
-        match active.job.stage {
-            Stage::RollingBack { .. } => {
-                self.rollback_done(ScriptExit::NotStarted, output, now, out);
-            }
-            Stage::Script { kind, .. } => {
-                active.output = output;
-                let cause = active.cause(reason, kind, ScriptExit::NotStarted);
-                self.fail_pass(cause, now, out);
-            }
             _ => {}
         }
     }

@@ -164,13 +164,13 @@ impl Machine {
                 allow_downgrade,
             } => self.apply(release, verdict, allow_downgrade, now, out),
             Event::DownloadProgress(percent) => self.progress(percent, now, out),
-            Event::Downloaded { plans, verdict } => self.downloaded(plans, verdict, now, out),
+            Event::Downloaded { plans } => self.downloaded(plans, now, out),
             Event::DownloadFailed { reason, retry } => {
                 self.download_failed(reason, retry, now, out);
             }
-            Event::ScriptDone { exit, output } => self.script_done(exit, output, now, out),
+            Event::ScriptDone { exit, output } => self.script_ended(Ok(exit), output, now, out),
             Event::ScriptRefused { reason, output } => {
-                self.script_refused(reason, output, now, out);
+                self.script_ended(Err(reason), output, now, out);
             }
             Event::Acknowledged { ended } => self.acknowledged(ended),
             Event::Timer => self.timer(now, out),

@@ -271,7 +271,6 @@ impl World {
             },
             None => Event::Downloaded {
                 plans: self.plans.clone().into(),
-                verdict: Verdict::Fits,
             },
         }
     }
@@ -718,10 +717,7 @@ fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
     world.now_ms = now.unix_ms;
     let _fetching = world.machine.handle(Event::Timer, now);
     let plans: Arc<[ArtifactPlan]> = world.plans.clone().into();
-    let verdict = Verdict::Fits;
-    let _running = world
-        .machine
-        .handle(Event::Downloaded { plans, verdict }, now);
+    let _running = world.machine.handle(Event::Downloaded { plans }, now);
     let newer = head(2, vec![notice(2)]);
     let _listed = world.machine.handle(Event::GroupHead(newer), now);
     world.tell(Event::ScriptDone {

@@ -342,7 +342,6 @@ impl Device {
                 let Some(place) = place else { return };
                 Event::Downloaded {
                     plans: Arc::clone(&world.catalog.at(place).plans),
-                    verdict: Verdict::Fits,
                 }
             }
             (Some(Doing::Download), _) => Event::DownloadFailed {

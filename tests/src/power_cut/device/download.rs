@@ -7,7 +7,7 @@ use hoist_device_client::agent::download::{self, Artifact, ArtifactWriter, Downl
 use hoist_device_client::agent::files::Files;
 use hoist_device_client::agent::inventory::Inventory;
 use hoist_device_client::agent::preflight::{self, Downgrade, Refusal};
-use hoist_device_client::machine::{ArtifactPlan, Event, Retry, ScriptPlan, Verdict};
+use hoist_device_client::machine::{ArtifactPlan, Event, Job, Retry, ScriptPlan, Verdict};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::ScriptKind;
@@ -47,11 +47,19 @@ impl Device<'_, '_> {
             }
         }
         let downgrade = Downgrade::from(allow_downgrade);
-        let verdict = check_artifacts(&release, &artifacts, &self.storage.inventory, downgrade);
+        let due = self.machine.job().is_some_and(Job::may_be_refused);
+        let inventory = &self.storage.inventory;
+        if due && let Err(refusal) = check_artifacts(&release, &artifacts, inventory, downgrade) {
+            self.told.push_back(Event::DownloadFailed {
+                reason: refusal.reason,
+                retry: Retry::Useless,
+            });
+            return;
+        }
         let plans: Arc<[ArtifactPlan]> = artifacts.iter().map(plan).collect();
         self.storage.artifacts = artifacts;
         self.told.push_back(Event::DownloadProgress(50));
-        self.told.push_back(Event::Downloaded { plans, verdict });
+        self.told.push_back(Event::Downloaded { plans });
     }
 
     /// What the agent's own `fetch` does around its writer.
@@ -149,18 +157,13 @@ fn check_artifacts(
     artifacts: &[Artifact],
     inventory: &Inventory,
     downgrade: Downgrade,
-) -> Verdict {
+) -> Result<(), Refusal> {
     let manifests: Vec<ArtifactManifest> = artifacts
         .iter()
         .map(|artifact| artifact.manifest.clone())
         .collect();
-    let checked: Result<(), Refusal> =
-        preflight::counters(release, &manifests, inventory, downgrade)
-            .and_then(|()| preflight::dependencies(&manifests, inventory));
-    match checked {
-        Ok(()) => Verdict::Fits,
-        Err(refusal) => Verdict::Refused(refusal.reason),
-    }
+    preflight::counters(release, &manifests, inventory, downgrade)
+        .and_then(|()| preflight::dependencies(&manifests, inventory))
 }
 
 fn plan(artifact: &Artifact) -> ArtifactPlan {
