@@ -1,0 +1,150 @@
+//! Failing, trying again, and the way back (S8, S9).
+
+use super::*;
+
+#[test]
+fn a_final_failure_rolls_back_the_failing_artifact_and_then_the_earlier_ones_s8() {
+    let mut world = World::new(2).fails(1, ScriptKind::Verify, &[FAIL, FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(
+        world.runs(ScriptKind::Install),
+        [0, 1, 1],
+        "the first one stays between attempts"
+    );
+    assert_eq!(world.runs(ScriptKind::Rollback), [1, 1, 0]);
+    assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
+    assert_eq!(world.committed, 0);
+    let steps = world
+        .said
+        .iter()
+        .filter_map(|said| said.running.map(|running| running.step));
+    assert!(steps.clone().any(|step| step == Step::Retrying));
+}
+
+#[test]
+fn a_rollback_script_runs_three_times_at_most_s9() {
+    // bad-inputs row 57
+    let mut world = World::new(2).fails(1, ScriptKind::Install, &[FAIL]).fails(
+        1,
+        ScriptKind::Rollback,
+        &[FAIL; 9],
+    );
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.runs(ScriptKind::Rollback), [1, 1, 1]);
+    assert_eq!(world.failed(), (Reason::RollbackFailed, Rollback::Failed));
+}
+
+#[test]
+fn later_and_network_errors_use_time_and_no_attempts_s9() {
+    let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &[ScriptExit::Code(75); 5]);
+    world.fetches_fail = vec![Retry::Later; 5];
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.ring.outcomes[0].attempt.0, 1);
+}
+
+#[test]
+fn a_network_that_never_comes_ends_with_the_deadline_s8() {
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Later; 2_000];
+    world = world.online(head(1, vec![notice(1)]));
+    for _ in 0..2_000 {
+        let Some(at) = world.machine.next_timeout() else {
+            break;
+        };
+        world.now_ms = at.max(world.now_ms + 60_000);
+        world.tell(Event::Timer);
+    }
+    assert_eq!(
+        world.failed(),
+        (Reason::DownloadFailed, Rollback::NotNeeded)
+    );
+}
+
+#[test]
+fn what_went_wrong_last_is_the_reason_when_the_deadline_passes_s8() {
+    // bad-inputs row 58
+    for reason in [
+        Reason::NoSpace,
+        Reason::StorageFailed,
+        Reason::LengthMismatch,
+    ] {
+        let mut world = World::new(1);
+        world.fetches_fail = vec![Retry::Later];
+        world.fetch_reason = reason;
+        world = world.online(head(1, vec![notice(1)]));
+        world.now_ms += u64::from(notice(1).policy.timeout_s) * 1_000;
+        world.tell(Event::Timer);
+        assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
+    }
+}
+
+#[test]
+fn what_is_not_as_signed_just_before_it_runs_is_proven_again_or_named_in_the_outcome() {
+    // bad-inputs row 55
+    let mut world = World::new(1);
+    world.refused = 1;
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.downloads, 2);
+
+    let mut world = World::new(1);
+    world.refused = u32::MAX;
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.failed(), (Reason::HashMismatch, Rollback::NotNeeded));
+    assert_eq!(world.ran, []);
+}
+
+#[test]
+fn what_is_there_already_succeeds_and_what_does_not_fit_fails_without_a_script_s12() {
+    // bad-inputs rows 53 and 54
+    let mut world = World::new(1);
+    world.verdict = Verdict::Already;
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Already));
+    for reason in [Reason::Incompatible, Reason::Downgrade] {
+        let mut world = World::new(1);
+        world.verdict = Verdict::Refused(reason);
+        world = world.online(head(1, vec![notice(1)]));
+        assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
+        assert_eq!(world.ran, []);
+    }
+}
+
+#[test]
+fn a_new_attempt_proves_what_is_on_disk_again() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.downloads, 2);
+}
+
+#[test]
+fn what_cannot_be_had_again_after_a_rollback_ends_it_as_rolled_back() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.fetches_fail = vec![Retry::Useless];
+    world.wait();
+    assert_eq!(
+        world.failed(),
+        (Reason::DownloadFailed, Rollback::Succeeded)
+    );
+}
+
+#[test]
+fn what_a_failed_rollback_leaves_is_in_doubt_s12() {
+    let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]).fails(
+        0,
+        ScriptKind::Rollback,
+        &[FAIL; 3],
+    );
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(world.failed(), (Reason::RollbackFailed, Rollback::Failed));
+    assert_eq!(world.distrusted, 1);
+}

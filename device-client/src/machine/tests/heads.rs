@@ -1,0 +1,172 @@
+//! What the heads let start, and when (W2, W3, S10, S11, S13).
+
+use super::*;
+
+#[test]
+fn absence_is_abort_and_an_old_head_starts_nothing_w2() {
+    // bad-inputs row 29
+    let mut world = World::new(1).online(head(5, Vec::new()));
+    world.tell(Event::GroupHead(head(4, vec![notice(1)])));
+    world.wait();
+    assert_eq!(world.ran, []);
+    assert_eq!(world.ring.ended, 0);
+    assert_eq!(world.warned, [HeadRefusal::Replayed]);
+}
+
+#[test]
+fn an_expired_head_starts_nothing_w2() {
+    // bad-inputs row 42
+    let old = GroupHead {
+        valid_for_s: 60,
+        ..head(1, vec![notice(1)])
+    };
+    let mut world = World::new(1).online(old);
+    world.tell(Event::DeviceHead(own_head(2)));
+    assert_eq!(world.ran, []);
+    assert_eq!(world.warned, [HeadRefusal::Stale], "people are told once");
+}
+
+#[test]
+fn a_device_that_waited_asks_again_before_it_starts_w2() {
+    let spread = GroupHead {
+        spread_s: 60,
+        ..head(1, vec![notice(1)])
+    };
+    let mut world = World::new(1).online(spread);
+    assert_eq!((world.subscribed, world.ran.len()), (1, 0));
+    world.wait();
+    assert_eq!(
+        (world.subscribed, world.ran.len()),
+        (2, 0),
+        "asked, and not started yet"
+    );
+    world.tell(Event::GroupHead(head(2, Vec::new())));
+    world.wait();
+    assert_eq!(world.ran, [], "aborted meanwhile");
+}
+
+#[test]
+fn the_lowest_deployment_goes_first_and_a_held_one_never_s10_s11() {
+    let mut world = World::new(1);
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    let held = DeviceHead {
+        holds: vec![DeploymentId(1)],
+        ..own_head(1)
+    };
+    world.tell(Event::DeviceHead(held));
+    let listed = head(1, vec![notice(3), notice(1), notice(2)]);
+    world.tell(Event::GroupHead(listed.clone()));
+    world.tell(Event::GroupHead(listed));
+    let ended: Vec<_> = world
+        .ring
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.deployment.0)
+        .collect();
+    assert_eq!(ended, [2, 3]);
+}
+
+#[test]
+fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
+    let mut world = World::new(1);
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    let held = DeviceHead {
+        holds: vec![HOLD_ALL],
+        ..own_head(1)
+    };
+    world.tell(Event::DeviceHead(held));
+    world.tell(Event::GroupHead(head(1, vec![notice(1), notice(2)])));
+    assert_eq!(world.ring.ended, 0);
+    world.tell(Event::DeviceHead(own_head(2)));
+    assert_eq!(world.ring.ended, 1);
+}
+
+#[test]
+fn a_round_of_its_own_makes_one_device_begin_again_s13() {
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL, FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
+    let own = |generation, rounds| DeviceHead {
+        rounds,
+        ..own_head(generation)
+    };
+    world.tell(Event::DeviceHead(own(2, vec![(DeploymentId(2), Round(1))])));
+    assert_eq!(world.ring.ended, 1, "the round of another deployment");
+    world.tell(Event::DeviceHead(own(3, vec![(DeploymentId(1), Round(1))])));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));
+    world.tell(Event::DeviceHead(own(4, vec![(DeploymentId(1), Round(2))])));
+    assert_eq!(world.ring.ended, 2, "a success stands");
+}
+
+#[test]
+fn a_higher_round_begins_again_only_after_a_failure_s13() {
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL, FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
+    let again = Notice {
+        round: Round(1),
+        ..notice(1)
+    };
+    world.tell(Event::GroupHead(head(2, vec![again])));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    let third = Notice {
+        round: Round(2),
+        ..notice(1)
+    };
+    world.tell(Event::GroupHead(head(3, vec![third])));
+    assert_eq!(world.ring.ended, 2);
+}
+
+#[test]
+fn a_newer_deployment_replaces_one_that_has_installed_nothing_s11() {
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Later];
+    world = world.online(head(1, vec![notice(1)]));
+    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    assert_eq!(world.failed().0, Reason::Superseded);
+    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
+    let later = [ScriptExit::Code(75)];
+    let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &later);
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(world.runs(ScriptKind::PreInstall), [0]);
+    // The head changes while pre-install runs again.
+    let now = Now {
+        unix_ms: world.now_ms + DAY_MS / 2,
+        random: 7,
+    };
+    world.now_ms = now.unix_ms;
+    let _fetching = world.machine.handle(Event::Timer, now);
+    let plans: Arc<[ArtifactPlan]> = world.plans.clone().into();
+    let _running = world.machine.handle(Event::Downloaded { plans }, now);
+    let newer = head(2, vec![notice(2)]);
+    let _listed = world.machine.handle(Event::GroupHead(newer), now);
+    world.tell(Event::ScriptDone {
+        exit: ScriptExit::Code(0),
+        output: Vec::new(),
+    });
+    assert_eq!(world.ring.outcomes[0].deployment, DeploymentId(1));
+    assert_eq!(world.failed(), (Reason::Superseded, Rollback::NotNeeded));
+    assert!(world.runs(ScriptKind::Install).is_empty());
+}
+
+#[test]
+fn a_started_deployment_is_finished_whatever_the_head_says_s4() {
+    // bad-inputs row 37
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Later];
+    world = world.online(head(1, vec![notice(1)]));
+    world.tell(Event::GroupHead(head(2, Vec::new())));
+    world.tell(Event::Disconnected);
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
