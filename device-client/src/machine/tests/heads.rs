@@ -170,3 +170,44 @@ fn a_started_deployment_is_finished_whatever_the_head_says_s4() {
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
+
+#[test]
+fn a_hold_that_comes_before_the_start_is_heeded_until_it_is_lifted_s10() {
+    let held = |generation| DeviceHead {
+        holds: vec![DeploymentId(1)],
+        ..own_head(generation)
+    };
+    let spread = |generation| GroupHead {
+        spread_s: 60,
+        ..head(generation, vec![notice(1)])
+    };
+    // While the device waits for its turn.
+    let mut waits = World::new(1).online(spread(1));
+    assert!(waits.machine.next_timeout().is_some());
+    waits.tell(Event::DeviceHead(held(2)));
+    // While it fetches the manifest.
+    let mut asks = World::new(1).online(head(1, Vec::new()));
+    let now = Now {
+        unix_ms: asks.now_ms,
+        random: 7,
+    };
+    let listed = Event::GroupHead(head(2, vec![notice(1)]));
+    let asked = asks.machine.handle(listed, now);
+    assert_eq!(asked, [Action::FetchManifest(notice(1))]);
+    asks.tell(Event::DeviceHead(held(2)));
+    asks.tell(Event::Manifest {
+        release: notice(1).release,
+        verdict: Verdict::Fits,
+    });
+    for mut world in [waits, asks] {
+        world.wait();
+        world.tell(Event::GroupHead(spread(3)));
+        world.wait();
+        assert_eq!((&world.ran[..], world.ring.ended), (&[][..], 0));
+        assert_eq!(world.said.iter().find(|said| said.running.is_some()), None);
+        world.tell(Event::DeviceHead(own_head(3)));
+        world.wait();
+        world.tell(Event::GroupHead(spread(3)));
+        assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    }
+}
