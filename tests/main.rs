@@ -16,6 +16,7 @@ mod boundary;
 mod commands;
 mod demo;
 mod deploy;
+mod dry_run;
 mod power_cut;
 mod readme;
 mod restart;

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Create and list groups
     #[command(subcommand)]
     Group(Group),
-    /// Create and list people and programs with a token
+    /// Create, list and remove people and programs with a token
     #[command(subcommand)]
     User(User),
     /// Show the settings in effect
@@ -159,6 +159,9 @@ pub(crate) enum Release {
         /// Key that signs [default: keys/release.key of the data directory]
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// Pack and sign, say what would happen, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List releases
     List,

@@ -194,8 +194,24 @@ fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
     )
 }
 
+/// Asks whether something may be removed; says so when not.
+///
+/// # Errors
+/// `E_CONFIRM` where there is nobody to ask.
+pub(crate) fn may_remove(what: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = format!("removing {what} needs a yes");
+        return Err(Failure::new("E_CONFIRM", why).help("repeat it with --yes"));
+    }
+    let yes = confirmed(&format!("remove {what} for good? [y/N] "));
+    if !yes {
+        eprintln!("nothing was changed");
+    }
+    Ok(yes)
+}
+
 /// Asks on the terminal; anything but a clear yes is a no.
-pub(crate) fn confirmed(question: &str) -> bool {
+fn confirmed(question: &str) -> bool {
     let mut answer = String::new();
     eprint!("{question}");
     let asked = std::io::stderr().flush();

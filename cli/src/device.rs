@@ -1,7 +1,5 @@
 //! `hoist device …`
 
-use std::io::IsTerminal;
-
 use hoist_device_client::agent::config::{NewAgent, render};
 use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
@@ -13,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::args::Device;
 use crate::client_file::ClientFile;
 use crate::context::{Context, print};
-use crate::deployment::confirmed;
+use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Format, Shape, Show, column, wide};
@@ -49,12 +47,14 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             device_type,
             group,
             labels,
+            dry_run,
         } => {
             let body = DeviceAdd {
                 device,
                 device_type,
                 group,
                 labels: labels.into_iter().collect(),
+                dry_run,
             };
             add(context, &body).await
         }
@@ -150,13 +150,7 @@ async fn remove(
     yes: bool,
     dry_run: bool,
 ) -> Result<u8, Failure> {
-    let yes = yes || dry_run;
-    if !yes && !std::io::stdin().is_terminal() {
-        let why = format!("removing {device} needs a yes");
-        return Err(Failure::new("E_CONFIRM", why).help("repeat it with --yes"));
-    }
-    if !yes && !confirmed(&format!("remove {device} for good? [y/N] ")) {
-        eprintln!("nothing was changed");
+    if !yes && !dry_run && !may_remove(&device)? {
         return Ok(exit::ERROR);
     }
     let sentence = match dry_run {
@@ -171,6 +165,11 @@ async fn remove(
 /// Registers a device; prints its agent.toml, which holds the token this once.
 async fn add(context: &Context, body: &DeviceAdd) -> Result<u8, Failure> {
     let added = context.command(Verb::DeviceAdd, body).await?;
+    if body.dry_run {
+        let (device, group) = (&body.device, added["group"].as_str().unwrap_or("?"));
+        let sentence = format!("{device} would be in group {group}; nothing was changed");
+        return context.print_change(&SHAPE, &added, &sentence);
+    }
     if !matches!(context.format(), Format::Table | Format::Wide) {
         return context.print_one(&SHAPE, &added);
     }

@@ -21,11 +21,13 @@ const SHAPE: Shape = Shape {
 /// Runs one of the group commands.
 pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure> {
     match command {
-        Group::Create { group } => {
-            let sentence = format!("group {group} created");
-            let created = context
-                .command(Verb::GroupCreate, &GroupRef { group })
-                .await?;
+        Group::Create { group, dry_run } => {
+            let sentence = match dry_run {
+                false => format!("group {group} created"),
+                true => format!("group {group} would be created; nothing was changed"),
+            };
+            let body = GroupRef { group, dry_run };
+            let created = context.command(Verb::GroupCreate, &body).await?;
             context.print_change(&SHAPE, &created, &sentence)
         }
         Group::List => {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights};
 use hoist_orchestrator::http::Bearers;
-use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
-use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
+use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
 
-use crate::users::{User, Users, UsersError, decode_hash};
+use crate::users::{Extent, User, Users, UsersError, decode_hash};
 
 /// The people and devices of one server.
 pub(crate) struct Registry {
@@ -83,13 +83,14 @@ impl Directory for Registry {
     }
 
     fn add_user(&self, user: &UserAdd) -> Result<(), Rejection> {
-        self.users
-            .add(parse(user)?)
-            .map_err(|error| rejection(&error))
+        let added = self.users.add(parse(user)?, extent(user.dry_run));
+        added.map_err(|error| rejection(&error))
     }
 
-    fn remove_user(&self, user: &UserId) -> Result<(), Rejection> {
-        self.users.remove(user).map_err(|error| rejection(&error))
+    fn remove_user(&self, user: &UserRef) -> Result<(), Rejection> {
+        let name: UserId = user.user.parse().map_err(|error| name("user", &error))?;
+        let removed = self.users.remove(&name, extent(user.dry_run));
+        removed.map_err(|error| rejection(&error))
     }
 
     fn list_users(&self) -> Vec<UserItem> {
@@ -102,10 +103,19 @@ impl Directory for Registry {
     }
 }
 
+fn extent(dry_run: bool) -> Extent {
+    if dry_run {
+        Extent::Check
+    } else {
+        Extent::Write
+    }
+}
+
+fn name(field: &str, error: &IdError) -> Rejection {
+    Rejection::new(Code::Name, error.to_string()).field(field)
+}
+
 fn parse(user: &UserAdd) -> Result<User, Rejection> {
-    let name = |field: &str, error: &dyn std::error::Error| {
-        Rejection::new(Code::Name, error.to_string()).field(field)
-    };
     if user.user == SERVICE_USER {
         return Err(Rejection::new(
             Code::UserExists,
@@ -154,12 +164,20 @@ mod tests {
         (dir, Registry::new(Namespace::default(), [7; 32], users))
     }
 
+    fn named(user: &str) -> UserRef {
+        UserRef {
+            user: user.into(),
+            dry_run: false,
+        }
+    }
+
     fn asked(user: &str, hash: &str) -> UserAdd {
         UserAdd {
             user: user.into(),
             role: Role::Viewer,
             groups: Vec::new(),
             token_sha256: hash.into(),
+            dry_run: false,
         }
     }
 
@@ -168,15 +186,35 @@ mod tests {
         let (_dir, registry) = registry();
         let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
         registry.add_user(&asked("vera", &hash)).unwrap();
-        let vera: UserId = "vera".parse().unwrap();
-        assert_eq!(
-            registry.user_of("token"),
-            Some((vera.clone(), Role::Viewer))
-        );
+        let vera = "vera".parse().unwrap();
+        assert_eq!(registry.user_of("token"), Some((vera, Role::Viewer)));
         assert_eq!(registry.list_users().len(), 2);
-        registry.remove_user(&vera).unwrap();
+        registry.remove_user(&named("vera")).unwrap();
         assert_eq!(registry.user_of("token"), None);
-        assert_eq!(registry.remove_user(&vera).unwrap_err().code, Code::User);
+        let again = registry.remove_user(&named("vera"));
+        assert_eq!(again.unwrap_err().code, Code::User);
+    }
+
+    #[test]
+    fn a_dry_run_changes_no_user_and_refuses_what_would_be_refused() {
+        let (_dir, registry) = registry();
+        let dry = |user: &str| UserAdd {
+            dry_run: true,
+            ..asked(user, &"00".repeat(32))
+        };
+        registry.add_user(&dry("vera")).unwrap();
+        let taken = registry.add_user(&dry("admin")).unwrap_err();
+        assert_eq!(taken.code, Code::UserExists);
+        let gone = |user: &str| UserRef {
+            dry_run: true,
+            ..named(user)
+        };
+        registry.remove_user(&gone("admin")).unwrap();
+        let code = |user: &str| registry.remove_user(&gone(user)).unwrap_err().code;
+        assert_eq!(code("vera"), Code::User);
+        assert_eq!(code("a b"), Code::Name);
+        let users: Vec<String> = registry.list_users().into_iter().map(|u| u.user).collect();
+        assert_eq!(users, ["admin"]);
     }
 
     #[test]

@@ -48,10 +48,14 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
             out,
             no_upload,
             key,
+            dry_run,
         } => {
             let key =
                 key.unwrap_or_else(|| DataDir::new(&context.settings.data_dir.value).release_key());
             let release = SignedRelease::pack(dir, &read_key(&key)?).await?;
+            if dry_run {
+                return release.dry_run(context, no_upload).await;
+            }
             if let Some(out) = out {
                 release.write(out).await?;
             }
@@ -126,6 +130,55 @@ impl SignedRelease {
         self.packed.id().to_string()
     }
 
+    /// Says whether it would be taken; nothing is written or uploaded.
+    async fn dry_run(&self, context: &Context, no_upload: bool) -> Result<u8, Failure> {
+        if !no_upload {
+            let mut client = context.client().await?;
+            let checked = self.check(&mut client).await;
+            client.close().await;
+            checked?;
+        }
+        let item = json!({"release": self.name(), "id": self.id()});
+        let would = if no_upload { "packed" } else { "added" };
+        let sentence = format!(
+            "{}  {}  would be {would}; nothing was changed",
+            self.name(),
+            self.id()
+        );
+        context.print_change(&SHAPE, &item, &sentence)
+    }
+
+    /// Asks the server whether it would take this release.
+    async fn check(&self, client: &mut Client) -> Result<(), Failure> {
+        let refused = match client.command(Verb::ReleaseAdd, &self.body(true)).await {
+            Ok(_) => return Ok(()),
+            Err(refused) => refused,
+        };
+        // What is not uploaded yet is so far only known here: the rest is checked by name.
+        if refused.code != "E_ARTIFACT" {
+            return Err(refused);
+        }
+        let release = self.name();
+        match client
+            .command(Verb::ReleaseShow, &ReleaseRef { release })
+            .await
+        {
+            Ok(known) if known["id"] == *self.id() => Ok(()),
+            Ok(known) => {
+                let other = known["id"].as_str().unwrap_or("?");
+                let why = format!("{} is already release {other}", self.name());
+                Err(Failure::new("E_RELEASE_EXISTS", why))
+            }
+            Err(unknown) if unknown.code == "E_RELEASE" => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn body(&self, dry_run: bool) -> ReleaseAdd {
+        let manifest = data_encoding::BASE64.encode(&self.manifest);
+        ReleaseAdd { manifest, dry_run }
+    }
+
     /// Writes the `.hoist` file.
     async fn write(&self, out: PathBuf) -> Result<(), Failure> {
         let (packed, manifest) = (Arc::clone(&self.packed), self.manifest.clone());
@@ -156,10 +209,7 @@ impl SignedRelease {
         for artifact in &self.packed.artifacts {
             upload(file, artifact).await?;
         }
-        let manifest = data_encoding::BASE64.encode(&self.manifest);
-        client
-            .command(Verb::ReleaseAdd, &ReleaseAdd { manifest })
-            .await
+        client.command(Verb::ReleaseAdd, &self.body(false)).await
     }
 }
 

@@ -45,7 +45,10 @@ async fn groups(client: &mut Client) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_a_restart_on_other_ports() {
     let (dir, server, mut client, _) = started().await;
-    let group = GroupRef { group: "eu".into() };
+    let group = GroupRef {
+        group: "eu".into(),
+        dry_run: false,
+    };
     client.command(Verb::GroupCreate, &group).await.unwrap();
     let ready = server.data_dir().join("run.json");
     assert!(ready.exists());
@@ -105,12 +108,16 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
         role: Role::Viewer,
         groups: Vec::new(),
         token_sha256: data_encoding::HEXLOWER.encode(&sha256(b"a token")),
+        dry_run: false,
     };
     client.command(Verb::UserAdd, &vera).await.unwrap();
     let mut viewer = Client::connect(file.clone(), Patience::PERSON)
         .await
         .unwrap();
-    let group = GroupRef { group: "eu".into() };
+    let group = GroupRef {
+        group: "eu".into(),
+        dry_run: false,
+    };
     let refused = viewer.command(Verb::GroupCreate, &group).await.unwrap_err();
     assert_eq!(
         (refused.code.as_str(), refused.exit()),

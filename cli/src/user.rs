@@ -1,14 +1,14 @@
 //! `hoist user …`: the token is made here and shown once; the server only ever gets its
 //! hash.
 
-use hoist_orchestrator_core::command::{UserAdd, Verb};
-use hoist_protocol::access::Role;
+use hoist_orchestrator_core::command::{UserAdd, UserRef, Verb};
 use hoist_protocol::id::{UserId, sha256};
 use serde_json::Map;
 
 use crate::args::User;
 use crate::client_file::ClientFile;
 use crate::context::{Context, print};
+use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::keys;
@@ -26,32 +26,54 @@ const SHAPE: Shape = Shape {
 /// Runs one of the user commands.
 pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure> {
     match command {
-        User::Add { user, role, groups } => add(context, &user, role.into(), groups).await,
+        User::Add {
+            user,
+            role,
+            groups,
+            dry_run,
+        } => {
+            let body = UserAdd {
+                user,
+                role: role.into(),
+                groups,
+                token_sha256: String::new(),
+                dry_run,
+            };
+            add(context, body).await
+        }
         User::List => {
             context
                 .print_list(Verb::UserList, Map::new(), None, &SHAPE)
                 .await
         }
+        User::Remove { user, yes, dry_run } => {
+            if !yes && !dry_run && !may_remove(&user)? {
+                return Ok(exit::ERROR);
+            }
+            let sentence = match dry_run {
+                false => format!("user {user} removed"),
+                true => format!("user {user} would be removed; nothing was changed"),
+            };
+            let body = UserRef { user, dry_run };
+            let removed = context.command(Verb::UserRemove, &body).await?;
+            context.print_change(&SHAPE, &removed, &sentence)
+        }
     }
 }
 
-async fn add(
-    context: &Context,
-    user: &str,
-    role: Role,
-    groups: Vec<String>,
-) -> Result<u8, Failure> {
-    let user: UserId = user
+/// Adds a user with a new token; of a dry run nobody gets to see it.
+async fn add(context: &Context, mut body: UserAdd) -> Result<u8, Failure> {
+    let user: UserId = body
+        .user
         .parse()
-        .map_err(|error| Failure::because("E_NAME", format!("user {user:?}"), &error))?;
+        .map_err(|error| Failure::because("E_NAME", format!("user {:?}", body.user), &error))?;
     let token = random_token()?;
-    let body = UserAdd {
-        user: user.to_string(),
-        role,
-        groups,
-        token_sha256: data_encoding::HEXLOWER.encode(&sha256(token.as_bytes())),
-    };
-    context.command(Verb::UserAdd, &body).await?;
+    body.token_sha256 = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
+    let added = context.command(Verb::UserAdd, &body).await?;
+    if body.dry_run {
+        let sentence = format!("user {user} would be added; nothing was changed");
+        return context.print_change(&SHAPE, &added, &sentence);
+    }
     let file = ClientFile {
         user,
         token,

@@ -71,6 +71,15 @@ struct Loaded {
     users: BTreeMap<UserId, User>,
 }
 
+/// How far a change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// It is only checked.
+    Check,
+    /// It is made.
+    Write,
+}
+
 /// The users of one data directory.
 #[derive(Debug)]
 pub(crate) struct Users {
@@ -131,12 +140,13 @@ impl Users {
     }
 
     /// Adds a user. Adding the very same one again changes nothing.
-    pub(crate) fn add(&self, user: User) -> Result<(), UsersError> {
+    pub(crate) fn add(&self, user: User, extent: Extent) -> Result<(), UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
         match loaded.users.get(&user.name) {
             Some(existing) if *existing == user => return Ok(()),
             Some(_) => return Err(UsersError::Exists { name: user.name }),
+            None if extent == Extent::Check => return Ok(()),
             None => {}
         }
         let all = loaded
@@ -152,11 +162,14 @@ impl Users {
     }
 
     /// Removes a user.
-    pub(crate) fn remove(&self, name: &UserId) -> Result<(), UsersError> {
+    pub(crate) fn remove(&self, name: &UserId, extent: Extent) -> Result<(), UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
         if !loaded.users.contains_key(name) {
             return Err(UsersError::Unknown { name: name.clone() });
+        }
+        if extent == Extent::Check {
+            return Ok(());
         }
         let others = loaded.users.values().filter(|user| user.name != *name);
         write(&self.path, others.cloned().collect())?;
@@ -240,7 +253,7 @@ mod tests {
     #[test]
     fn a_user_added_is_there_after_a_restart() {
         let (dir, users) = opened();
-        users.add(user("vera", 2)).unwrap();
+        users.add(user("vera", 2), Extent::Write).unwrap();
         let again = Users::open(&dir.path().join("users.toml")).unwrap();
         assert_eq!(again.find(&"vera".parse().unwrap()), Some(user("vera", 2)));
         assert_eq!(again.list().len(), 2);
@@ -249,10 +262,10 @@ mod tests {
     #[test]
     fn a_name_is_given_once_but_the_same_user_may_be_added_again() {
         let (_dir, users) = opened();
-        users.add(user("vera", 2)).unwrap();
-        users.add(user("vera", 2)).unwrap();
+        users.add(user("vera", 2), Extent::Write).unwrap();
+        users.add(user("vera", 2), Extent::Write).unwrap();
         assert!(matches!(
-            users.add(user("vera", 3)),
+            users.add(user("vera", 3), Extent::Write),
             Err(UsersError::Exists { .. })
         ));
     }

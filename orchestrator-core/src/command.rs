@@ -114,7 +114,21 @@ impl Command {
             Self::DeviceMove(to) => to.dry_run,
             Self::DeviceHold(hold) => hold.dry_run,
             Self::DeviceRemove(remove) => remove.dry_run,
-            _ => false,
+            Self::DeviceAdd(add) => add.dry_run,
+            Self::ReleaseAdd(add) => add.dry_run,
+            Self::GroupCreate(create) => create.dry_run,
+            Self::UserAdd(add) => add.dry_run,
+            Self::UserRemove(remove) => remove.dry_run,
+            Self::DeploymentList(_)
+            | Self::DeploymentShow(_)
+            | Self::DeviceList(_)
+            | Self::DeviceShow(_)
+            | Self::DeviceWhy(_)
+            | Self::GroupList(_)
+            | Self::ReleaseList(_)
+            | Self::ReleaseShow(_)
+            | Self::Plan(_)
+            | Self::UserList(_) => false,
         }
     }
 }
@@ -235,6 +249,9 @@ pub struct Retry {
 pub struct ReleaseAdd {
     /// The signed release manifest in base64.
     pub manifest: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `device-add`
@@ -252,6 +269,9 @@ pub struct DeviceAdd {
     /// Facts for selecting devices.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `device-move`
@@ -291,6 +311,9 @@ fn yes() -> bool {
 pub struct GroupRef {
     /// The group's id.
     pub group: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `device-remove`
@@ -317,6 +340,9 @@ pub struct UserAdd {
     pub groups: Vec<String>,
     /// SHA-256 of the token in hex; the token never travels.
     pub token_sha256: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `user-remove`; carried out by the adapter that keeps the users.
@@ -325,4 +351,7 @@ pub struct UserAdd {
 pub struct UserRef {
     /// The user's name.
     pub user: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }

@@ -132,8 +132,8 @@ pub(crate) fn add(
     if let Some(known) = txn.read(&key)? {
         let same_type = device_type.is_empty() || known.device_type == device_type;
         if known.group == group && known.labels == labels && same_type {
-            let issue = known.issue;
-            return Ok((Answer::DeviceAdded { device, issue }, Vec::new()));
+            let answer = added(command, device, group, known.issue);
+            return Ok((answer, Vec::new()));
         }
         let why = format!("{device} is registered in group {}", known.group);
         return Err(Rejection::new(Code::DeviceExists, why)
@@ -149,10 +149,18 @@ pub(crate) fn add(
     txn.put(&key, &row);
     effects.push(Effect::Event(Event::DeviceAdded {
         device: device.clone(),
-        group,
+        group: group.clone(),
     }));
-    let issue = row.issue;
-    Ok((Answer::DeviceAdded { device, issue }, effects))
+    Ok((added(command, device, group, row.issue), effects))
+}
+
+/// A dry run gives nothing that a token could be made of.
+fn added(command: &DeviceAdd, device: DeviceId, group: GroupId, issue: u32) -> Answer {
+    if command.dry_run {
+        Answer::DevicePlanned { device, group }
+    } else {
+        Answer::DeviceAdded { device, issue }
+    }
 }
 
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {

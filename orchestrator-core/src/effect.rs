@@ -36,8 +36,8 @@ pub enum Effect {
         /// One of the verbs that read.
         command: Command,
     },
-    /// Carry out `user-add` or `user-remove`, which the core keeps no rows for; the role
-    /// has been checked.
+    /// Carry out `user-add`, `user-remove` or `user-list`, which the core keeps no rows for,
+    /// dry runs included; the role has been checked.
     ManageUser {
         /// Who asked.
         user: UserId,

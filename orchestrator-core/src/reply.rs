@@ -140,6 +140,13 @@ pub enum Answer {
     },
     /// `deploy` with `dryRun`; never stored.
     Planned(PlanResult),
+    /// `device-add` with `dryRun`, which gives no token out; never stored.
+    DevicePlanned {
+        /// Which device.
+        device: DeviceId,
+        /// Where it would be.
+        group: GroupId,
+    },
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -186,10 +193,12 @@ impl Answer {
                 group: group.to_string(),
             }),
             Self::Retried(result) => ResultBody::Retried(result),
-            Self::DeviceMoved { device, group } => ResultBody::DeviceMoved(DeviceMoveResult {
-                device: device.to_string(),
-                group: group.to_string(),
-            }),
+            Self::DeviceMoved { device, group } | Self::DevicePlanned { device, group } => {
+                ResultBody::DeviceInGroup(DeviceInGroupResult {
+                    device: device.to_string(),
+                    group: group.to_string(),
+                })
+            }
             Self::DeviceHeld { device, held } => ResultBody::DeviceHeld(DeviceHoldResult {
                 device: device.to_string(),
                 held,
@@ -215,8 +224,8 @@ pub enum ResultBody {
     ReleaseAdded(ReleaseAddResult),
     /// `device-add`
     DeviceAdded(DeviceAddResult),
-    /// `device-move`
-    DeviceMoved(DeviceMoveResult),
+    /// `device-move`, and `device-add` with `dryRun`.
+    DeviceInGroup(DeviceInGroupResult),
     /// `device-hold`
     DeviceHeld(DeviceHoldResult),
     /// `device-remove`
@@ -310,12 +319,12 @@ pub struct RetryResult {
     pub devices: u32,
 }
 
-/// `device-move`
+/// `device-move`, and `device-add` with `dryRun`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceMoveResult {
+pub struct DeviceInGroupResult {
     /// Which device.
     pub device: String,
-    /// The group it obeys now.
+    /// The group it obeys now, or would obey.
     pub group: String,
 }
 

@@ -66,7 +66,7 @@ impl World {
         };
         world.tell(Input::Connected);
         world.pass(SETTLE_MS);
-        world.order(Command::GroupCreate(GroupRef { group: "eu".into() }));
+        world.create_group("eu");
         world.add_release("fw", "1.0.0", &["app"]);
         for device in devices {
             world.add_device(device);
@@ -135,9 +135,17 @@ impl World {
     fn add_release(&mut self, name: &str, version: &str, artifacts: &[&str]) -> Answer {
         let mut input = self.input(Command::ReleaseAdd(ReleaseAdd {
             manifest: format!("{name}@{version}:{artifacts:?}"),
+            dry_run: false,
         }));
         input.release = Some(verified(name, version, artifacts));
         self.send(input)
+    }
+
+    fn create_group(&mut self, group: &str) -> Answer {
+        self.order(Command::GroupCreate(GroupRef {
+            group: group.into(),
+            dry_run: false,
+        }))
     }
 
     fn add_device(&mut self, device: &str) -> Answer {
@@ -395,6 +403,7 @@ mod batches;
 mod commands;
 mod contact;
 mod deployments;
+mod dry_runs;
 mod limits;
 mod moves;
 mod plans;

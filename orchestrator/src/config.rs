@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::Rejection;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
@@ -67,17 +67,17 @@ pub trait Directory: Send + Sync {
     /// The token of a device, computed from its issue number; never stored or logged.
     fn device_token(&self, device: &DeviceId, issue: u32) -> String;
 
-    /// Adds a user; the very same one again is fine.
+    /// Adds a user; the very same one again is fine. A dry run only says whether it can.
     ///
     /// # Errors
     /// `E_USER_EXISTS`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
     fn add_user(&self, user: &UserAdd) -> Result<(), Rejection>;
 
-    /// Removes a user.
+    /// Removes a user. A dry run only says whether it can.
     ///
     /// # Errors
-    /// `E_USER` or `E_INTERNAL`.
-    fn remove_user(&self, user: &UserId) -> Result<(), Rejection>;
+    /// `E_USER`, `E_NAME` or `E_INTERNAL`.
+    fn remove_user(&self, user: &UserRef) -> Result<(), Rejection>;
 
     /// All users by name.
     fn list_users(&self) -> Vec<UserItem>;

@@ -17,6 +17,9 @@ pub(crate) enum Device {
         /// name=value, repeatable
         #[arg(long = "label", value_name = "NAME=VALUE", value_parser = parse_label)]
         labels: Vec<(String, String)>,
+        /// Say what would happen and change nothing: no token is made
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List devices
     List {
@@ -87,6 +90,9 @@ pub(crate) enum Group {
     Create {
         /// Its name: 1-64 of A-Z a-z 0-9 _ -
         group: String,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List groups
     List,

@@ -15,9 +15,23 @@ pub(crate) enum User {
         /// Only these groups [default: all]
         #[arg(long, value_delimiter = ',')]
         groups: Vec<String>,
+        /// Say what would happen and change nothing: no token is made
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List users
     List,
+    /// Remove a user: its token is worth nothing from then on
+    Remove {
+        /// Its name
+        user: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// A role as typed.

@@ -201,6 +201,7 @@ impl<'a> Story<'a> {
                 Verb::GroupCreate,
                 &GroupRef {
                     group: GROUP.into(),
+                    dry_run: false,
                 },
             )
             .await?;

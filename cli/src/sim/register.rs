@@ -31,6 +31,7 @@ pub(super) async fn register(file: &ClientFile, sim: &Sim) -> Result<Vec<Registe
     let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
     let group = GroupRef {
         group: sim.group.clone(),
+        dry_run: false,
     };
     client.command(Verb::GroupCreate, &group).await?;
     client.close().await;

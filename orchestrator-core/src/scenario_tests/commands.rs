@@ -58,51 +58,9 @@ fn names_outside_the_alphabet_are_refused() {
     let mut world = World::with_devices(&[]);
     let long = "x".repeat(1_000_000);
     for group in ["a b", "#", "", long.as_str()] {
-        let answer = world.order(Command::GroupCreate(GroupRef {
-            group: group.into(),
-        }));
+        let answer = world.create_group(group);
         assert_eq!(refusal(&answer), Some(Code::Name));
     }
-}
-
-#[test]
-fn a_dry_run_changes_nothing() {
-    let mut world = World::with_devices(&["d1"]);
-    let before = world.rows.clone();
-    let dry = Deploy {
-        dry_run: true,
-        ..deploy("fw@1.0.0")
-    };
-    let answer = world.order(Command::Deploy(dry));
-    assert!(matches!(&answer, Answer::Planned(planned) if planned.plans[0].members == 1));
-    let everything = Key(vec![]);
-    assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
-    let refused = Deploy {
-        dry_run: true,
-        ..deploy("none@1")
-    };
-    let answer = world.order(Command::Deploy(refused));
-    assert_eq!(refusal(&answer), Some(Code::Release));
-    let device: String = "d1".into();
-    for dry in [
-        Command::DeviceMove(DeviceMove {
-            device: device.clone(),
-            group: "unassigned".into(),
-            dry_run: true,
-        }),
-        Command::DeviceHold(DeviceHold {
-            device: device.clone(),
-            held: true,
-            dry_run: true,
-        }),
-        Command::DeviceRemove(DeviceRemove {
-            device,
-            dry_run: true,
-        }),
-    ] {
-        assert_eq!(refusal(&world.order(dry)), None);
-    }
-    assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
 }
 
 #[test]
@@ -351,6 +309,7 @@ fn the_largest_release_fits_in_its_row() {
     release.sealed = vec![0; 8_192 + hoist_protocol::envelope::SEAL_BYTES];
     let mut input = world.input(Command::ReleaseAdd(ReleaseAdd {
         manifest: String::new(),
+        dry_run: false,
     }));
     input.release = Some(release);
     assert!(matches!(world.send(input), Answer::ReleaseAdded(_)));

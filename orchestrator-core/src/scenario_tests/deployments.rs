@@ -194,8 +194,7 @@ fn a_removed_device_leaves_the_counts_and_keeps_its_record() {
 fn one_command_to_several_groups_makes_one_deployment_each_or_none_at_all() {
     let mut world = World::with_devices(&["d1"]);
     for group in ["us", "jp"] {
-        let group = group.into();
-        world.order(Command::GroupCreate(GroupRef { group }));
+        world.create_group(group);
     }
     let to = |groups: &[&str], release| Deploy {
         group: None,

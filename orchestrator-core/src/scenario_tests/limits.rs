@@ -317,7 +317,7 @@ proptest! {
         let there = usize::try_from(there).unwrap();
         let devices: Vec<&str> = names[..there].iter().map(String::as_str).collect();
         let mut world = World::with_devices(&devices);
-        world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+        world.create_group("us");
         let id = world.deploy_as(limited(limit));
         let mut physical: Vec<Physical> = names.iter().map(|_| Physical::default()).collect();
         for (number, act) in acts {

@@ -4,7 +4,7 @@ use super::*;
 
 fn two_groups(devices: &[&str]) -> World {
     let mut world = World::with_devices(devices);
-    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    world.create_group("us");
     world
 }
 

@@ -86,7 +86,7 @@ fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
 #[test]
 fn a_plan_of_several_groups_and_of_a_later_time() {
     let mut world = World::with_devices(&["d1"]);
-    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    world.create_group("us");
     let start = crate::time::format_time(world.now.unix_ms + 60_000);
     let several = Deploy {
         group: None,

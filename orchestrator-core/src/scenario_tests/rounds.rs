@@ -70,7 +70,7 @@ fn a_retry_of_named_devices_is_in_their_heads_and_in_no_other() {
 #[test]
 fn only_what_failed_in_an_active_deployment_of_its_group_can_be_tried_again() {
     let mut world = World::with_devices(&["d1", "d2", "d3"]);
-    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    world.create_group("us");
     let id = world.deploy("fw@1.0.0");
     assert_eq!(
         retried(&world.retry(id, None)),
@@ -139,7 +139,7 @@ fn a_provisional_failure_is_tried_again_too_and_its_late_word_counts_once() {
 #[test]
 fn a_move_ends_a_retry_of_its_own() {
     let mut world = World::with_devices(&["d1", "d2"]);
-    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    world.create_group("us");
     let id = world.deploy("fw@1.0.0");
     world.say("d1", failed(1, id));
     world.say("d2", done(1, id));

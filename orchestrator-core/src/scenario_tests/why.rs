@@ -44,7 +44,7 @@ fn deployed(devices: &[&str]) -> (World, DeploymentId) {
     for device in devices {
         world.heard(device, Online, 1);
     }
-    world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+    world.create_group("us");
     let id = world.deploy("fw@1.0.0");
     (world, id)
 }

@@ -146,11 +146,8 @@ impl Service {
                 Ok(ResultBody::User(UserResult { user }))
             }
             Command::UserRemove(remove) => {
-                let user: UserId = remove.user.parse().map_err(|error: IdError| {
-                    Rejection::new(Code::Name, error.to_string()).field("user")
-                })?;
-                self.directory.remove_user(&user)?;
-                let user = user.to_string();
+                self.directory.remove_user(remove)?;
+                let user = remove.user.clone();
                 Ok(ResultBody::User(UserResult { user }))
             }
             Command::UserList(page) => query::users(self.directory.list_users(), page)

@@ -141,6 +141,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
     let command = match words.plain.as_slice() {
         ["group", "create", group] => Command::GroupCreate(GroupRef {
             group: (*group).to_owned(),
+            dry_run: false,
         }),
         ["device", "add", device] => Command::DeviceAdd(DeviceAdd {
             device: (*device).to_owned(),
@@ -161,6 +162,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             release = Some(known.verified.clone());
             Command::ReleaseAdd(ReleaseAdd {
                 manifest: String::new(),
+                dry_run: false,
             })
         }
         ["deploy", name] => deploy(name, &mut words, now_ms)?,

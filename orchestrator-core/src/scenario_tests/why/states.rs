@@ -126,7 +126,7 @@ proptest! {
     ) {
         let names = ["d1", "d2", "d3", "d4"];
         let mut world = World::with_devices(&names);
-        world.order(Command::GroupCreate(GroupRef { group: "us".into() }));
+        world.create_group("us");
         world.add_release("other", "1", &["thing"]);
         for (seq, (number, id, act)) in acts.into_iter().enumerate() {
             let seq = u64::try_from(seq).unwrap() + 1;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hoist_orchestrator_core::command::UserAdd;
+use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::Rejection;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
@@ -195,7 +195,7 @@ impl Directory for People {
         Ok(())
     }
 
-    fn remove_user(&self, _: &UserId) -> Result<(), Rejection> {
+    fn remove_user(&self, _: &UserRef) -> Result<(), Rejection> {
         Ok(())
     }
 

@@ -1,0 +1,113 @@
+use super::*;
+use crate::command::{Verb, VerbEffect};
+
+/// Every changing command as a dry run.
+fn dry_runs() -> Vec<Command> {
+    let read = |verb: &Verb| {
+        let body = match verb {
+            Verb::ReleaseAdd => r#"{"manifest":"","dryRun":true}"#,
+            Verb::Deploy => r#"{"release":"fw@1.0.0","group":"eu","dryRun":true}"#,
+            Verb::Abort | Verb::Retry => r#"{"deployment":1,"dryRun":true}"#,
+            Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
+            Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
+            Verb::DeviceHold | Verb::DeviceRemove => r#"{"device":"d1","dryRun":true}"#,
+            Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,
+            Verb::UserAdd => r#"{"user":"bob","role":"viewer","tokenSha256":"00","dryRun":true}"#,
+            Verb::UserRemove => r#"{"user":"bob","dryRun":true}"#,
+            other => panic!("{other:?} has no dry run"),
+        };
+        let mut body = serde_json::Deserializer::from_str(body);
+        Command::deserialize(*verb, &mut body).unwrap()
+    };
+    let changing = Verb::ALL
+        .iter()
+        .filter(|verb| verb.effect() == VerbEffect::Changes);
+    changing.map(read).collect()
+}
+
+#[test]
+fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", failed(1, id));
+    world.add_release("new", "1", &["app"]);
+    let everything = Key(vec![]);
+    let before = world.rows.clone();
+    for command in dry_runs() {
+        assert!(command.is_dry(), "{command:?}");
+        let release = matches!(command, Command::ReleaseAdd(_));
+        let mut input = world.input(command.clone());
+        input.release = release.then(|| verified("newer", "1", &["app"]));
+        let effects = world.tell(Input::Command(Box::new(input)));
+        match &effects[..] {
+            [Effect::Reply { answer, .. }] => assert_eq!(refusal(answer), None, "{command:?}"),
+            // Users are the adapter's, which finds the wish in the command.
+            [Effect::ManageUser { command, .. }] => assert!(command.is_dry()),
+            more => panic!("{command:?} does {more:?}"),
+        }
+        assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
+    }
+}
+
+#[test]
+fn a_dry_run_is_refused_where_the_command_would_be() {
+    let mut world = World::with_devices(&["d1"]);
+    let device_add = |device: &str, group: &str| {
+        Command::DeviceAdd(DeviceAdd {
+            device: device.into(),
+            group: Some(group.into()),
+            dry_run: true,
+            ..DeviceAdd::default()
+        })
+    };
+    let create = |group: &str| {
+        Command::GroupCreate(GroupRef {
+            group: group.into(),
+            dry_run: true,
+        })
+    };
+    let deploy = Deploy {
+        dry_run: true,
+        ..deploy("none@1")
+    };
+    for (command, code) in [
+        (Command::Deploy(deploy), Code::Release),
+        (device_add("a b", "eu"), Code::Name),
+        (device_add("d9", "nowhere"), Code::Group),
+        (device_add("d1", "unassigned"), Code::DeviceExists),
+        (create("#"), Code::Name),
+    ] {
+        let answer = world.order(command.clone());
+        assert_eq!(refusal(&answer), Some(code), "{command:?}");
+    }
+    let release_add = |world: &mut World, release| {
+        let mut input = world.input(Command::ReleaseAdd(ReleaseAdd {
+            manifest: String::new(),
+            dry_run: true,
+        }));
+        input.release = release;
+        refusal(&world.send(input))
+    };
+    let other = verified("fw", "1.0.0", &["other"]);
+    assert_eq!(
+        release_add(&mut world, Some(other)),
+        Some(Code::ReleaseExists)
+    );
+    assert_eq!(release_add(&mut world, None), Some(Code::ReleaseInvalid));
+}
+
+#[test]
+fn a_device_that_would_be_added_gets_no_token() {
+    let mut world = World::with_devices(&["d1"]);
+    for device in ["d1", "d2"] {
+        let answer = world.order(Command::DeviceAdd(DeviceAdd {
+            device: device.into(),
+            group: Some("eu".into()),
+            dry_run: true,
+            ..DeviceAdd::default()
+        }));
+        let body = answer.into_body(|_: &DeviceId, _| panic!("a token is given out"));
+        let body = serde_json::to_value(body.unwrap()).unwrap();
+        assert_eq!(body, serde_json::json!({"device": device, "group": "eu"}));
+    }
+}
