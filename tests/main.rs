@@ -11,6 +11,7 @@ mod agent_rollback;
 mod agent_scripts;
 mod agent_service;
 mod agent_update;
+mod agent_waits;
 mod arrows;
 mod boundary;
 mod commands;

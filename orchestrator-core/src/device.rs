@@ -113,7 +113,8 @@ pub(crate) fn merge_info(
     Ok(effects)
 }
 
-/// `device-add`; the same device again is the same answer.
+/// `device-add`; the same device again is the same answer. What a device that was not heard
+/// yet has retained is read: it may be waiting to be registered, and speaks only once.
 pub(crate) fn add(
     txn: &mut Txn,
     input: &CommandInput,
@@ -132,8 +133,10 @@ pub(crate) fn add(
     if let Some(known) = txn.read(&key)? {
         let same_type = device_type.is_empty() || known.device_type == device_type;
         if known.group == group && known.labels == labels && same_type {
+            let unheard = known.last_seen_ms.is_none();
+            let read = unheard.then(|| Effect::ReadReports(device.clone()));
             let answer = added(command, device, group, known.issue);
-            return Ok((answer, Vec::new()));
+            return Ok((answer, read.into_iter().collect()));
         }
         let why = format!("{device} is registered in group {}", known.group);
         return Err(Rejection::new(Code::DeviceExists, why)
@@ -147,6 +150,7 @@ pub(crate) fn add(
     };
     let mut effects = membership::join(txn, &device, &mut row, &group)?;
     txn.put(&key, &row);
+    effects.push(Effect::ReadReports(device.clone()));
     effects.push(Effect::Event(Event::DeviceAdded {
         device: device.clone(),
         group: group.clone(),

@@ -56,6 +56,9 @@ pub enum Effect {
     DeviceHeadChanged(DeviceId),
     /// Read a device's retained status again: what it said may have been missed (S7).
     ReadStatus(DeviceId),
+    /// Read everything a device has retained, first what it is: what it said before it was
+    /// registered was refused.
+    ReadReports(DeviceId),
     /// Find a line among the members of a group, in the background, with a
     /// [`crate::limit::Search`]; answered by [`crate::input::Input::LineFound`].
     FindLine(Seek),

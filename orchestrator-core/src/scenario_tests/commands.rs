@@ -78,6 +78,24 @@ fn a_device_added_twice_is_the_same_device() {
 }
 
 #[test]
+fn a_device_that_was_not_heard_yet_is_read_when_it_is_added() {
+    let mut world = World::with_devices(&[]);
+    let add = |world: &mut World| {
+        let add = DeviceAdd {
+            device: "d1".into(),
+            ..DeviceAdd::default()
+        };
+        let input = world.input(Command::DeviceAdd(add));
+        world.tell(Input::Command(Box::new(input)))
+    };
+    let read = Effect::ReadReports("d1".parse().unwrap());
+    assert!(add(&mut world).contains(&read));
+    assert!(add(&mut world).contains(&read), "asked for once more");
+    world.heard("d1", PresenceState::Online, 1);
+    assert!(!add(&mut world).contains(&read));
+}
+
+#[test]
 fn device_lists_page_through_everything_under_sixteen_kilobytes() {
     let names: Vec<String> = (0..250).map(|n| format!("device-{n:03}")).collect();
     let devices: Vec<&str> = names.iter().map(String::as_str).collect();

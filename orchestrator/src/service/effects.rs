@@ -11,7 +11,7 @@ use hoist_orchestrator_core::reply::{
     API_VERSION, DeviceSecrets, ErrorBody, ListResult, Reply, ResultBody, UserResult,
 };
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{DeviceId, IdError, RequestId, UserId};
+use hoist_protocol::id::{IdError, RequestId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -90,7 +90,13 @@ impl Service {
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::GroupHeadChanged(group) => self.reconciler.changed(Subject::Group(group)),
             Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
-            Effect::ReadStatus(device) => self.read_status(device).await,
+            Effect::ReadStatus(device) => self.read([Topic::Status(device)]).await,
+            Effect::ReadReports(device) => {
+                // Its key comes before what it has signed with it.
+                let reports = [Topic::Info, Topic::Presence, Topic::Status];
+                self.read(reports.map(|report| report(device.clone())))
+                    .await;
+            }
             Effect::FindLine(seek) => {
                 let store = Arc::clone(&self.store);
                 self.searches.spawn(line::find(store, seek));
@@ -105,13 +111,15 @@ impl Service {
         Ok(())
     }
 
-    /// What a device said last may have been missed: it comes as a delivery.
-    async fn read_status(&mut self, device: DeviceId) {
-        let topic = self.topics.format(&Topic::Status(device));
-        if let Some(connection) = &self.connection
-            && connection.read(topic).await.is_err()
-        {
-            self.connection = None;
+    /// What is retained comes as deliveries; without a connection the next one brings it.
+    async fn read(&mut self, topics: impl IntoIterator<Item = Topic>) {
+        for topic in topics {
+            let topic = self.topics.format(&topic);
+            if let Some(connection) = &self.connection
+                && connection.read(topic).await.is_err()
+            {
+                self.connection = None;
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod dry_run;
 mod rig;
 mod rollout;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -69,8 +69,8 @@ pub struct Server {
     pub committed: Vec<Committed>,
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
-    /// Devices whose retained status it wants to read again.
-    pub reads: Vec<u16>,
+    /// Lines it wants to read again.
+    pub reads: Vec<Line>,
     /// Lines it has yet to look for, and those it found.
     pub(super) seeks: VecDeque<Seek>,
     pub(super) found: VecDeque<Input>,
@@ -338,7 +338,14 @@ impl Server {
                     continue;
                 }
                 Effect::ReadStatus(device) => {
-                    self.reads.extend(device_number(&device));
+                    self.reads.extend(device_number(&device).map(Line::Status));
+                    continue;
+                }
+                Effect::ReadReports(device) => {
+                    let reports = [Line::Info, Line::Presence, Line::Status];
+                    let number = device_number(&device).into_iter();
+                    self.reads
+                        .extend(number.flat_map(|n| reports.map(|report| report(n))));
                     continue;
                 }
                 Effect::FindLine(seek) => {

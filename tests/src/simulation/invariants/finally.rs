@@ -109,17 +109,14 @@ fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
         let Some(number) = world.number_of(&device) else {
             continue;
         };
-        // A death that came late hides the birth from whoever registers the device later,
-        // and who was born before it was registered is not known yet.
-        let hidden = world.misled.contains(&number) && world.device(number).online;
-        if hidden || known(&row, &meta).is_none() {
+        // A death that came late hides the birth from whoever registers the device later.
+        let online = world.device(number).online;
+        if world.misled.contains(&number) && online {
             continue;
         }
-        same(
-            format_args!("presence of {device}"),
-            &known(&row, &meta),
-            &Some(world.device(number).online),
-        )?;
+        // Of a device that was never switched on nothing is known.
+        let known = known(&row, &meta) == Some(true);
+        same(format_args!("presence of {device}"), &known, &online)?;
     }
     Ok(())
 }
@@ -156,8 +153,6 @@ pub fn essence(world: &World) -> Vec<String> {
             Line::Device(_) => decode_prefix::<DeviceHead>(payload).map(|(mut head, _)| {
                 head.generation = hoist_protocol::id::Generation(0);
                 head.roll_call = hoist_protocol::id::RollCall(0);
-                // A key shown before its device was registered is read only after a restart.
-                head.public_key = None;
                 encode(&head)
             }),
             _ => continue,

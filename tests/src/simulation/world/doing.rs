@@ -62,8 +62,8 @@ impl World {
 
     /// What follows at once from what the server did.
     fn follow_up(&mut self) {
-        for number in std::mem::take(&mut self.server.reads) {
-            self.broker.read(Line::Status(number));
+        for line in std::mem::take(&mut self.server.reads) {
+            self.broker.read(line);
         }
         self.crashed |= !self.server.up;
         for committed in std::mem::take(&mut self.server.committed) {
