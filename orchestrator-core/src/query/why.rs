@@ -18,7 +18,12 @@ use crate::presence::known;
 use crate::reply::{DeviceWhy, Explanation, RuleItem};
 use crate::row::MetaRow;
 
-/// How far back the newest ended deployment of the device's group is looked for.
+mod removed;
+
+use removed::removed;
+
+/// How far back the newest ended deployment of the device's group is looked for, or any in
+/// which a removed device has a record.
 const RECENT: u32 = 32;
 
 /// The rows of one deployment and of the device in it.
@@ -31,11 +36,14 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         Err(rejection) => return Ok(Err(rejection)),
     };
     reader.want([DeviceKey(device.clone()).key(), MetaKey.key()])?;
-    let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
-        return Ok(Err(crate::device::unknown(&device)
-            .hint(format!("register it with `hoist device add {device}`"))));
-    };
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
+    let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
+        let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
+        return Ok(gone.ok_or_else(|| {
+            let hint = format!("register it with `hoist device add {device}`");
+            crate::device::unknown(&device).hint(hint)
+        }));
+    };
     let group = group_row(reader, &row.group)?;
     let wanted = match wish.deployment.map(DeploymentId) {
         Some(id) => vec![id],
@@ -100,10 +108,8 @@ fn concerned(
     for stay in row.past.iter().rev() {
         ids.extend(group_row(reader, &stay.group)?.active);
     }
-    let last = meta.last_deployment.0;
-    let recent = (last.saturating_sub(RECENT)..=last).rev().map(DeploymentId);
-    reader.want(recent.clone().map(|id| DeploymentKey(id).key()))?;
-    for id in recent {
+    reader.want(recent(meta).map(|id| DeploymentKey(id).key()))?;
+    for id in recent(meta) {
         let deployment = reader.read(&DeploymentKey(id))?;
         if deployment.is_some_and(|it| it.group == row.group && it.end.is_some()) {
             ids.push(id);
@@ -113,6 +119,13 @@ fn concerned(
     let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(*id));
     Ok(ids)
+}
+
+/// The newest deployments, newest first.
+fn recent(meta: &MetaRow) -> impl Iterator<Item = DeploymentId> + use<> {
+    let last = meta.last_deployment.0;
+    let from = last.saturating_sub(RECENT).max(1);
+    (from..=last).rev().map(DeploymentId)
 }
 
 fn group_row(reader: &Reader, group: &GroupId) -> Result<GroupRow, Need> {

@@ -62,6 +62,8 @@ pub enum Why {
     PresenceUnknown,
     /// It shows another key than the pinned one (`E_REENROL`).
     KeyNotApproved,
+    /// It was registered once and is no more; its records stay (S14).
+    Removed,
 }
 
 /// Something that must hold: a rule of admission, or what a device then still waits for.
@@ -133,11 +135,11 @@ pub struct Explanation {
 pub struct DeviceWhy {
     /// Which device.
     pub device: String,
-    /// The group it obeys.
+    /// The group it obeys; of a removed device, the one it obeyed.
     pub group: String,
     /// `online`, `offline` or `unknown`.
     pub presence: String,
-    /// When it was last heard of, RFC 3339.
+    /// When it was last heard of, RFC 3339; of a removed device, as its record says.
     pub last_seen: Option<String>,
     /// Whether an operator holds it.
     pub held: bool,

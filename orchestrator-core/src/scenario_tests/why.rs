@@ -7,6 +7,7 @@ use crate::reply::{DeviceWhy, Explanation, RuleWord, Why};
 use crate::time::format_time;
 use PresenceState::{Offline, Online};
 
+mod removed;
 mod states;
 
 impl World {
