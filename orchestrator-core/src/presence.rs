@@ -51,7 +51,6 @@ pub(crate) fn merge(
             device: Some(device.clone()),
         }]);
     };
-    txn.want([MetaKey.key(), GroupCountKey(row.group.clone()).key()])?;
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
     if is_known(row.presence, presence, meta.broker_run) {

@@ -84,7 +84,7 @@ impl Difference {
     /// to be out did not reach it.
     pub fn asked(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        self.ledger.forget_broker(|other| *other == subject);
+        self.ledger.forget_broker_of(&subject);
         self.mark(subject, Cause::Seen);
     }
 
