@@ -120,7 +120,7 @@ impl World {
             if self.server.is_marked() {
                 choices.push(Choice::Reconcile);
             }
-            if !self.server.due(self.unix_ms).is_empty() {
+            if self.server.is_due(self.unix_ms) {
                 choices.push(Choice::Timers);
             }
             let (sought, found) = self.server.lines();

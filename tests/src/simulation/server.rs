@@ -176,21 +176,25 @@ impl Server {
     fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
         let mut txn = Txn::default();
         let now = self.now(unix_ms);
-        let one = |input: &Input| self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let one = |input: &Input| self.decide(&mut txn, input, now);
         let effects: Vec<Effects> = inputs.iter().map(one).collect();
         self.store(&mut txn, now);
         effects
     }
 
+    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Effects {
+        self.rows.load(txn, missing(txn, hint(input)));
+        self.resolve(txn, |txn| decide(txn, input, now))
+    }
+
     /// Makes a batch durable, with the time attended so far as the adapter does (S7).
     fn store(&mut self, txn: &mut Txn, now: Now) {
-        if txn.writes().is_empty() {
+        if txn.is_unchanged() {
             return;
         }
         // The meta row only; it has no effects.
-        let _none = self.resolve(txn, |txn| decide(txn, &Input::Attended, now));
-        let writes = txn.writes();
-        Arc::make_mut(&mut self.rows).commit(txn);
+        let _none = self.decide(txn, &Input::Attended, now);
+        let writes = Arc::make_mut(&mut self.rows).commit(txn);
         self.committed.push(Committed { writes, now });
     }
 
@@ -225,22 +229,14 @@ impl Server {
             let Some(payload) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
                 continue;
             };
-            let one = |txn: &mut Txn| {
-                let input = self.arrival(txn, *line, &payload)?;
-                let effects = match &input {
-                    Some(input) => {
-                        self.rows.load(txn, missing(txn, hint(input)));
-                        decide(txn, input, now)?
-                    }
-                    None => Effects::new(),
-                };
-                Ok((input, effects))
-            };
-            let (input, more) = self.resolve(&mut txn, one);
+            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &payload));
             self.note(*line, &payload);
-            effects.extend(more.into_iter().map(Step::Effect));
-            effects.extend(headless(input.as_ref()));
-            inputs.extend(input);
+            if let Some(input) = input {
+                let more = self.decide(&mut txn, &input, now);
+                effects.extend(more.into_iter().map(Step::Effect));
+                effects.extend(headless(&input));
+                inputs.push(input);
+            }
         }
         self.finish(broker, txn, effects, fate, now, |broker| {
             for line in lines {
@@ -319,8 +315,7 @@ impl Server {
     pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
         let now = self.now(unix_ms);
         let mut txn = Txn::default();
-        self.rows.load(&mut txn, hint(input));
-        let effects = self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let effects = self.decide(&mut txn, input, now);
         let steps = effects.into_iter().map(Step::Effect).collect();
         self.finish(broker, txn, steps, fate, now, |_| {});
     }
@@ -386,18 +381,12 @@ impl Server {
 
     /// Timers that are due now, as the adapter looks for them: only while connected.
     pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
-        let now = self.now(unix_ms);
-        let clocks = [
-            (Clock::Unix, now.unix_ms),
-            (Clock::Attended, now.attended_ms),
-        ];
-        let due = |(clock, now_ms): (Clock, u64)| {
-            let timers = self.timers(clock);
-            timers
-                .take_while(move |timer| timer.due_ms <= now_ms)
-                .take(DUE_MAX)
-        };
-        clocks.into_iter().flat_map(due).collect()
+        self.rows.due(self.now(unix_ms), DUE_MAX)
+    }
+
+    /// Whether any timer is due now.
+    pub fn is_due(&self, unix_ms: u64) -> bool {
+        self.rows.is_due(self.now(unix_ms))
     }
 
     fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
