@@ -120,14 +120,9 @@ impl MemoryRows {
             let keys = self.rows.range(keys).map(|(key, _)| key);
             keys.filter_map(Timer::parse).take(at_most)
         };
-        due_ranges(now).into_iter().flat_map(due).collect()
-    }
-
-    /// Whether any timer is due by `now`.
-    #[must_use]
-    pub fn is_due(&self, now: Now) -> bool {
-        let any = |keys: Range<Key>| self.rows.range(keys).next().is_some();
-        due_ranges(now).into_iter().any(any)
+        let unix = due(Clock::Unix.due(now.unix_ms));
+        unix.chain(due(Clock::Attended.due(now.attended_ms)))
+            .collect()
     }
 
     /// Answers what a [`Reader`] needs until `read` has everything.
@@ -159,11 +154,4 @@ impl MemoryRows {
             }
         }
     }
-}
-
-fn due_ranges(now: Now) -> [Range<Key>; 2] {
-    [
-        Clock::Unix.due(now.unix_ms),
-        Clock::Attended.due(now.attended_ms),
-    ]
 }

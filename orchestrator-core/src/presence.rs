@@ -10,7 +10,7 @@ use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
 use crate::input::Now;
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
