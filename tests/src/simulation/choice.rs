@@ -115,8 +115,10 @@ impl World {
         } else if !self.server.connected {
             choices.push(Choice::ServerConnect(0));
         } else {
-            let lines = self.broker.server.iter().flat_map(|inbox| inbox.lines());
-            choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
+            if let Some(inbox) = &self.broker.server {
+                let lines = inbox.lines().iter();
+                choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
+            }
             if self.server.is_marked() {
                 choices.push(Choice::Reconcile);
             }

@@ -69,6 +69,8 @@ pub struct Server {
     pub committed: Vec<Committed>,
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
+    /// When the first timer of each clock is due, in its ms: it is asked for at every step.
+    first_due_ms: [Option<u64>; 2],
     /// Lines it wants to read again.
     pub reads: Vec<Line>,
     /// Lines it has yet to look for, and those it found.
@@ -88,6 +90,7 @@ impl Server {
             committed: Vec::new(),
             difference: Difference::default(),
             attended_ms: 0,
+            first_due_ms: [None; 2],
             reads: Vec::new(),
             seeks: VecDeque::new(),
             found: VecDeque::new(),
@@ -195,6 +198,13 @@ impl Server {
         // The meta row only; it has no effects.
         let _none = self.decide(txn, &Input::Attended, now);
         let writes = Arc::make_mut(&mut self.rows).commit(txn);
+        if writes
+            .iter()
+            .any(|write| Timer::parse(&write.key).is_some())
+        {
+            let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
+            self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
+        }
         self.committed.push(Committed { writes, now });
     }
 
@@ -386,7 +396,9 @@ impl Server {
 
     /// Whether any timer is due now.
     pub fn is_due(&self, unix_ms: u64) -> bool {
-        self.rows.is_due(self.now(unix_ms))
+        let [unix, attended] = self.first_due_ms;
+        unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
+            || attended.is_some_and(|at| at <= self.attended_ms)
     }
 
     fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
