@@ -126,10 +126,17 @@ impl Agent {
         if self.machine.wants_own_status() {
             self.unsubscribe(&Topic::Status(self.host.device.clone()));
         }
-        self.announce_at = None;
         self.clock.signed(head.generation.0);
-        self.storage.head = payload.to_vec();
+        let generation = head.generation;
+        let before = std::mem::replace(&mut self.storage.head, payload.to_vec());
         self.handle(Event::DeviceHead(head));
+        let own = self.machine.own_head();
+        if own.is_some_and(|own| own.generation == generation) {
+            self.announce_at = None;
+        } else {
+            // An older one was brought back: the server has to hear that we know better.
+            self.storage.head = before;
+        }
         Ok(())
     }
 

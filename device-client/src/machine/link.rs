@@ -43,7 +43,7 @@ impl Machine {
             out.push(Action::KeepDeviceHead);
         }
         let group = head.group.clone();
-        self.own = Some(head);
+        let before = self.own.replace(head);
         // Not started: a hold that comes meanwhile counts.
         if let (Work::Asking(wanted), Some(own)) = (&self.work, &self.own)
             && own.holds(wanted.deployment)
@@ -65,9 +65,23 @@ impl Machine {
                 self.work = Work::Idle;
             }
             out.push(Action::Subscribe(group));
+        } else if before.is_some_and(|before| self.may_start_more_than(&before)) {
+            // What it was kept from may be over by now: the newest group head says it.
+            self.ask_again(out);
         } else {
             self.consider(now, out);
         }
+    }
+
+    /// Whether its own head lets it start what the one before did not.
+    fn may_start_more_than(&self, before: &DeviceHead) -> bool {
+        let (Work::Idle, Link::Member(member), Some(own)) = (&self.work, &self.link, &self.own)
+        else {
+            return false;
+        };
+        let chosen = |own| choose(member.head.as_ref()?, &self.device, own, &self.ring);
+        let now = chosen(own);
+        now.is_some() && now != chosen(before)
     }
 
     pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
