@@ -199,7 +199,7 @@ pub(crate) fn timeout_due(
     {
         effects.extend([
             Effect::ReadStatus(device.clone()),
-            call_roll(&mut row, device, now),
+            call_roll(txn, &mut row, device, now)?,
         ]);
         txn.put(&DeviceKey(device.clone()), &row);
         new.asked = true;

@@ -2,18 +2,22 @@
 //! rows to load first. Deciding the same input again changes nothing, so deliveries may
 //! repeat.
 
-use hoist_protocol::id::Shard;
+use hoist_protocol::id::{Generation, Shard};
 
 use crate::effect::{Effect, Effects};
 use crate::error::Rejection;
 use crate::input::{Input, Now};
 use crate::key::{
-    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, RecordKey,
-    RequestKey, RowKey,
+    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, OutboxKey,
+    RecordKey, RequestKey, RowKey,
 };
 use crate::timer::TimerKind;
 use crate::txn::{Txn, Undecided};
-use crate::{contact, deployment, device, group, limit, presence, request, status};
+use crate::{contact, deployment, device, group, limit, outbox, presence, request, status};
+
+/// Generations reserved at once, which are ms: one write a minute at most, and the next run
+/// of the server is at most so far ahead of its clock.
+const GENERATIONS_MS: u64 = 60_000;
 
 /// Why a command stops.
 #[derive(Debug)]
@@ -90,6 +94,15 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             txn.put(&MetaKey, &meta);
             group::ensure_unassigned(txn, now)
         }
+        Input::HeadOut { device, change } => outbox::head_out(txn, device, *change),
+        Input::ReserveGenerations(above) => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            let from_ms = meta.generations_ms.max(above.0).max(now.unix_ms);
+            meta.generations_ms = from_ms.saturating_add(GENERATIONS_MS);
+            txn.put(&MetaKey, &meta);
+            let reserved = Generation(meta.generations_ms);
+            Ok(vec![Effect::GenerationsReserved(reserved)])
+        }
         Input::Attended => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             meta.attended_ms = meta.attended_ms.max(now.attended_ms);
@@ -127,7 +140,10 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys
         }
         Input::Doubt(group) => vec![GroupKey(group.clone()).key()],
-        Input::Command(command) => request::hint(command),
+        Input::Command(command) => vec![
+            RequestKey(command.user.clone(), command.request.clone()).key(),
+            MetaKey.key(),
+        ],
         Input::TimerDue(timer) => {
             let mut keys = vec![timer.key()];
             match &timer.kind {
@@ -158,7 +174,11 @@ pub fn hint(input: &Input) -> Vec<Key> {
                 GroupCountKey(unassigned).key(),
             ]
         }
-        Input::SeenDeployment(_) | Input::Attended | Input::BrokerForgot => vec![MetaKey.key()],
+        Input::HeadOut { device, .. } => vec![OutboxKey(device.clone()).key()],
+        Input::SeenDeployment(_)
+        | Input::Attended
+        | Input::ReserveGenerations(_)
+        | Input::BrokerForgot => vec![MetaKey.key()],
         Input::StatusCleared { .. } | Input::Refused { .. } | Input::Disconnected => Vec::new(),
     }
 }

@@ -293,7 +293,7 @@ fn activate(
         effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
     }
     row.state = DeploymentState::Active;
-    effects.extend(limit::open(txn, id, row, now)?);
+    effects.extend(limit::open(txn, id, row, group_row.leaving, now)?);
     group_row.active.push(id);
     group_row.active.sort_unstable();
     group_row.scheduled.retain(|scheduled| *scheduled != id);

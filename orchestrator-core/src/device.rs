@@ -13,13 +13,14 @@ use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RowKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey};
 use crate::limit;
 use crate::membership;
 use crate::mutant::{Mutant, is_planted};
+use crate::outbox::{self, Means};
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
-use crate::row::{DeviceRow, MemberRow};
+use crate::row::DeviceRow;
 use crate::txn::{Txn, Undecided};
 
 /// Unverifiable outcomes call a device's roll at most this often, in attended ms: a device
@@ -27,12 +28,17 @@ use crate::txn::{Txn, Undecided};
 const ASK_PAUSE_MS: u64 = 60_000;
 
 /// Calls the roll of one device (W6); reconcile publishes its head.
-pub(crate) fn call_roll(row: &mut DeviceRow, device: &DeviceId, now: Now) -> Effect {
+pub(crate) fn call_roll(
+    txn: &mut Txn,
+    row: &mut DeviceRow,
+    device: &DeviceId,
+    now: Now,
+) -> Result<Effect, Undecided> {
     if !is_planted(Mutant::RollCallSilent) {
         row.roll_call.0 = row.roll_call.0.wrapping_add(1);
     }
     row.asked_ms = Some(now.attended_ms);
-    Effect::DeviceHeadChanged(device.clone())
+    outbox::changed(txn, device, Means::Restricts)
 }
 
 /// Outcomes that do not verify are no outcomes; the device is asked again, not too often.
@@ -41,7 +47,7 @@ pub(crate) fn unverified(
     device: &DeviceId,
     mut row: DeviceRow,
     now: Now,
-) -> Effects {
+) -> Result<Effects, Undecided> {
     let mut effects = vec![Effect::Rejected {
         code: Code::Signature,
         device: Some(device.clone()),
@@ -51,10 +57,10 @@ pub(crate) fn unverified(
         .asked_ms
         .is_none_or(|asked| asked.saturating_add(ASK_PAUSE_MS) <= now.attended_ms);
     if again {
-        effects.push(call_roll(&mut row, device, now));
+        effects.push(call_roll(txn, &mut row, device, now)?);
     }
     txn.put(&DeviceKey(device.clone()), &row);
-    effects
+    Ok(effects)
 }
 
 /// Takes a device's info in; the first key it shows is pinned, another is refused.
@@ -76,9 +82,9 @@ pub(crate) fn merge_info(
         (None, Some(shown)) => {
             row.public_key = Some(shown).filter(|_| !is_planted(Mutant::KeyNotPinned));
             effects.push(if std::mem::take(&mut row.unverified) {
-                call_roll(&mut row, device, now)
+                call_roll(txn, &mut row, device, now)?
             } else {
-                Effect::DeviceHeadChanged(device.clone())
+                outbox::changed(txn, device, Means::Restricts)?
             });
         }
         (Some(pinned), Some(shown)) if pinned != shown => {
@@ -266,16 +272,15 @@ pub(crate) fn hold(
     }
     let group = row.group.clone();
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
-    let member_key = MemberKey(group.clone(), device.clone());
     txn.want([
-        member_key.key(),
+        MemberKey(group.clone(), device.clone()).key(),
+        OutboxKey(device.clone()).key(),
         MetaKey.key(),
         GroupCountKey(group.clone()).key(),
     ])?;
     // Whoever looks for a line must see it (S10).
     group_row.turn += 1;
     txn.put(&GroupKey(group.clone()), &group_row);
-    txn.put(&member_key, &MemberRow { held });
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let mut count = group::count(txn, &group, &meta)?;
     count.held = if held {
@@ -288,6 +293,13 @@ pub(crate) fn hold(
     if !held {
         limit::admit_released(txn, &device, &mut row)?;
     }
+    membership::put_member(txn, &device, &row)?;
     txn.put(&DeviceKey(device.clone()), &row);
-    Ok((answer, membership::changed(&device, &group, &group_row)))
+    let means = match held {
+        true => Means::Restricts,
+        false => Means::Permits,
+    };
+    let mut effects = vec![outbox::changed(txn, &device, means)?];
+    effects.extend(membership::shown(&group, &group_row));
+    Ok((answer, effects))
 }

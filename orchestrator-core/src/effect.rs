@@ -2,7 +2,9 @@
 //! them: an effect only says which head may have changed, and reconcile publishes what
 //! [`crate::desired`] says.
 
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, UserId};
+use hoist_protocol::id::{
+    DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, UserId,
+};
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
@@ -62,6 +64,8 @@ pub enum Effect {
     /// Find a line among the members of a group, in the background, with a
     /// [`crate::limit::Search`]; answered by [`crate::input::Input::LineFound`].
     FindLine(Seek),
+    /// Heads may be signed with generations up to this one.
+    GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
     PublishRelease(ReleaseId),
     /// An input was refused: count it.

@@ -3,7 +3,7 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, RequestId, UserId};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Name, RequestId, UserId};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
 
@@ -113,6 +113,17 @@ pub enum Input {
     Disconnected,
     /// Persists [`Now::attended_ms`]; once per batch is enough.
     Attended,
+    /// Persists that heads may be signed with generations above this one; answered by
+    /// [`crate::effect::Effect::GenerationsReserved`].
+    ReserveGenerations(Generation),
+    /// The broker was seen to hold a device's head, or to hold none for a device that was
+    /// removed.
+    HeadOut {
+        /// Whose.
+        device: DeviceId,
+        /// As of which change ([`crate::row::OutboxRow::change`]).
+        change: u32,
+    },
 }
 
 /// A command with what the adapter knows about its sender and content.

@@ -50,6 +50,9 @@ pub struct MemberKey(pub GroupId, pub DeviceId);
 /// How many members a group has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupCountKey(pub GroupId);
+/// A device whose head is not known to be out as it is desired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxKey(pub DeviceId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -98,6 +101,7 @@ keys! {
     MemberKey => MemberRow, |key| text(9, &[key.0.as_str(), key.1.as_str()]);
     RequestKey => RequestRow, |key| text(10, &[key.0.as_str(), key.1.as_str()]);
     GroupCountKey => GroupCountRow, |key| text(12, &[key.0.as_str()]);
+    OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.
@@ -117,6 +121,8 @@ pub enum Prefix {
     Counters(DeploymentId),
     /// The members of a group, by device.
     Members(GroupId),
+    /// Every device whose head is not known to be out.
+    Outbox,
 }
 
 impl Prefix {
@@ -131,6 +137,7 @@ impl Prefix {
             Self::Records(id) => number(7, *id, &[]),
             Self::Counters(id) => number(8, *id, &[]),
             Self::Members(group) => text(9, &[group.as_str(), ""]),
+            Self::Outbox => Key(vec![13]),
         }
     }
 

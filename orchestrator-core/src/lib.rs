@@ -13,6 +13,7 @@ pub mod decide;
 mod deployment;
 pub mod desired;
 mod device;
+mod doubt;
 pub mod effect;
 pub mod error;
 pub mod explain;
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+mod outbox;
 pub mod presence;
 pub mod query;
 mod release;

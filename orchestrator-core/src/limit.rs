@@ -12,10 +12,12 @@ use hoist_protocol::topic::View;
 use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::input::Now;
-use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RowKey};
+use crate::membership::put_member;
 use crate::mutant::{Mutant, is_planted};
+use crate::outbox::{self, Means};
 use crate::reply::{DeploymentState, LineWord};
-use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, RecordRow, RecordState};
+use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState};
 use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
@@ -28,26 +30,28 @@ pub use search::{Found, Search, Seek};
 const SEEK_AGAIN_MS: u64 = 10_000;
 /// A line that is void when it is found is asked for again after this time, in attended ms:
 /// a group that many devices join meanwhile is not read without a pause.
-const SEEK_PAUSE_MS: u64 = 500;
+pub(crate) const SEEK_PAUSE_MS: u64 = 500;
 
 /// Gives the slots of a deployment that is being listed. Without a limit, or with no more
 /// members than slots, everyone is admitted; else nobody is until the line is found.
+/// `leaving` = devices that left the group and may not have heard it.
 pub(crate) fn open(
     txn: &mut Txn,
     id: DeploymentId,
     row: &mut DeploymentRow,
+    leaving: u32,
     now: Now,
 ) -> Result<Effects, Undecided> {
     let count = txn
         .read(&GroupCountKey(row.group.clone()))?
         .unwrap_or_default();
     match reach(row, count).line {
-        LineWord::Everyone => {
+        LineWord::Everyone if row.limit.is_none() || leaving == 0 => {
             row.line = u32::MAX;
             row.slots = row.limit.map_or(0, |_| count.members);
             Ok(Vec::new())
         }
-        LineWord::Sought => {
+        LineWord::Everyone | LineWord::Sought => {
             row.line = 0;
             seek(txn, id, row, now)
         }
@@ -145,7 +149,9 @@ pub(crate) fn seek_due(
     Ok(effects)
 }
 
-/// Draws the line, unless the members or the slots have changed since they were read.
+/// Draws the line, unless the members or the slots have changed since they were read. Before
+/// that, those under it that must not start are told, and only when the broker was seen to
+/// hold that is it drawn: who reads the line has read that it has no slot.
 pub(crate) fn line_found(txn: &mut Txn, found: &Found, now: Now) -> Result<Effects, Undecided> {
     let id = found.seek.deployment;
     let row = txn.read(&DeploymentKey(id))?;
@@ -158,45 +164,87 @@ pub(crate) fn line_found(txn: &mut Txn, found: &Found, now: Now) -> Result<Effec
         && found.seek.above == row.line
         && found.seek.count == left
         && row.state == DeploymentState::Active;
-    if !stands {
-        seek_after(
-            txn,
-            id,
-            &mut row,
-            now.attended_ms.saturating_add(SEEK_PAUSE_MS),
-        )?;
+    let (told, effects) = match stands {
+        true => tell_without(txn, found, &group_row)?,
+        false => (false, Vec::new()),
+    };
+    if !told || group_row.leaving > 0 {
+        let due_ms = now.attended_ms.saturating_add(SEEK_PAUSE_MS);
+        seek_after(txn, id, &mut row, due_ms)?;
         txn.put(&DeploymentKey(id), &row);
-        return Ok(Vec::new());
-    }
-    let keys = found.without.iter().cloned().map(DeviceKey);
-    txn.want(keys.map(|key| key.key()))?;
-    let mut effects = Vec::new();
-    for device in &found.without {
-        let key = DeviceKey(device.clone());
-        if let Some(mut device_row) = txn.read(&key)? {
-            hold(&mut device_row, id, &group_row.active);
-            txn.put(&key, &device_row);
-            effects.push(Effect::DeviceHeadChanged(device.clone()));
-        }
+        return Ok(effects);
     }
     stop_seeking(txn, id, &mut row)?;
     row.line = found.line;
     row.slots += found.given;
     txn.put(&DeploymentKey(id), &row);
-    effects.extend([
+    Ok(vec![
         Effect::GroupHeadChanged(row.group.clone()),
         Effect::ViewChanged(View::Deployment(id)),
-    ]);
-    Ok(effects)
+    ])
 }
 
-/// Says that a device has no slot; holds of what ended make room.
-fn hold(row: &mut DeviceRow, id: DeploymentId, active: &[DeploymentId]) {
-    row.holds
-        .retain(|hold| active.contains(hold) && *hold != id);
-    row.holds.push(id);
-    row.holds.sort_unstable();
+/// Tells those under a line that have no slot. Whether all of them are known to be told.
+fn tell_without(
+    txn: &mut Txn,
+    found: &Found,
+    group_row: &GroupRow,
+) -> Result<(bool, Effects), Undecided> {
+    txn.want(found.without.iter().flat_map(|device| {
+        let member = MemberKey(found.seek.group.clone(), device.clone());
+        let device = device.clone();
+        [
+            DeviceKey(device.clone()).key(),
+            OutboxKey(device).key(),
+            member.key(),
+        ]
+    }))?;
+    let (mut told, mut effects) = (true, Vec::new());
+    for device in &found.without {
+        let key = DeviceKey(device.clone());
+        let Some(mut row) = txn.read(&key)? else {
+            continue;
+        };
+        if row.holds.contains(&found.seek.deployment) {
+            told &= txn.read(&OutboxKey(device.clone()))?.is_none();
+            continue;
+        }
+        told = false;
+        let id = found.seek.deployment;
+        effects.push(hold(txn, device, &mut row, id, &group_row.active)?);
+        txn.put(&key, &row);
+    }
+    Ok((told, effects))
+}
+
+/// Says in a member's head that it has no slot. Holds of what ended go, and with them the
+/// word that it must not start what its group's head may still list.
+fn hold(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    id: DeploymentId,
+    active: &[DeploymentId],
+) -> Result<Effect, Undecided> {
+    let means = match hold_in(row, id, active) {
+        0 => Means::Restricts,
+        _ => Means::Permits,
+    };
+    put_member(txn, device, row)?;
+    outbox::changed(txn, device, means)
+}
+
+/// Puts a hold into a device's row; returns how many of ended deployments made room.
+fn hold_in(row: &mut DeviceRow, id: DeploymentId, active: &[DeploymentId]) -> usize {
+    let before = row.holds.len();
+    row.holds.retain(|hold| active.contains(hold));
+    let gone = before - row.holds.len();
+    if !row.holds.contains(&id) {
+        row.holds.push(id);
+        row.holds.sort_unstable();
+    }
     debug_assert!(row.holds.len() <= HOLDS_MAX);
+    gone
 }
 
 /// A device joins under the line: it takes a slot, or is held in the very head that makes
@@ -228,14 +276,15 @@ pub(crate) fn admit_joiner(
                 .unwrap_or_default()
                 .active;
             if !is_planted(Mutant::JoinerAdmitted) {
-                hold(row, id, &active);
+                hold_in(row, id, &active);
             }
         }
     }
     Ok(())
 }
 
-/// A device that was let go takes the slots that are left.
+/// A device that was let go takes the slots that are left; while a line is sought, what lies
+/// above the last one is for the search.
 pub(crate) fn admit_released(
     txn: &mut Txn,
     device: &DeviceId,
@@ -250,8 +299,11 @@ pub(crate) fn admit_released(
         let left = deployment
             .limit
             .is_some_and(|limit| deployment.slots < limit);
-        // While a line is sought, its slots are spoken for.
-        if left && deployment.seek_due_ms.is_none() && record.is_none() {
+        if deployment.seek_due_ms.is_some() {
+            if !Audience::Below(deployment.line).admits(id, device) {
+                row.holds.retain(|hold| *hold != id);
+            }
+        } else if left && record.is_none() {
             deployment.slots += 1;
             row.holds.retain(|hold| *hold != id);
             txn.put(&DeploymentKey(id), &deployment);
@@ -285,8 +337,7 @@ pub(crate) fn give_back(
     let mut effects = Vec::new();
     if row.group == deployment.group {
         let active = group::read(txn, &row.group)?.unwrap_or_default().active;
-        hold(row, id, &active);
-        effects.push(Effect::DeviceHeadChanged(device.clone()));
+        effects.push(hold(txn, device, row, id, &active)?);
     }
     deployment.slots = deployment.slots.saturating_sub(1);
     effects.extend(seek(txn, id, &mut deployment, now)?);

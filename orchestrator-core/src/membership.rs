@@ -8,20 +8,31 @@ use hoist_protocol::topic::View;
 use crate::counter;
 use crate::effect::{Effect, Effects};
 use crate::group;
-use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RecordKey, RowKey};
+use crate::key::{
+    DeploymentKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
+};
 use crate::limit;
 use crate::mutant::{Mutant, is_planted};
+use crate::outbox::{self, Means};
 use crate::presence::is_online;
 use crate::row::{DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay};
 use crate::txn::{Txn, Undecided};
 
 /// Whether a device was a member of the deployment's group at any time during the
-/// deployment: then its statuses about it are taken (S14).
-#[must_use]
-pub fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+/// deployment.
+pub(crate) fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
     let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
     let overlaps = |stay: &Stay| stay.left > deployment.turn && stay.joined < end;
     stays(device, &deployment.group).any(|stay| overlaps(&stay))
+}
+
+/// Whether a device may have obeyed a deployment's group before the deployment ended: then
+/// its statuses about it are taken (S14). One that left before the deployment began counts
+/// too, because it obeys the group until it hears that it left.
+#[must_use]
+pub fn may_have_obeyed(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
+    stays(device, &deployment.group).any(|stay| stay.joined < end)
 }
 
 /// Whether a device is among the members that a deployment counts: those of now, or those
@@ -59,15 +70,33 @@ pub(crate) fn join(
     row.group = group.clone();
     row.joined = group_row.turn;
     count(txn, row, |count| *count += 1)?;
-    let member = MemberRow { held: row.held };
-    txn.put(&MemberKey(group.clone(), device.clone()), &member);
+    outbox::came_back(txn, device, group, &mut group_row)?;
     txn.put(&GroupKey(group.clone()), &group_row);
     for id in &group_row.active {
         let record = txn.read(&RecordKey(*id, device.clone()))?;
         limit::admit_joiner(txn, *id, device, row, record.as_ref())?;
     }
+    put_member(txn, device, row)?;
     mark_records(txn, device, &group_row, false)?;
-    Ok(changed(device, group, &group_row))
+    let mut effects = vec![outbox::changed(txn, device, Means::Permits)?];
+    effects.extend(shown(group, &group_row));
+    Ok(effects)
+}
+
+/// Writes what looking for a line has to know of a member; the device's row says it.
+pub(crate) fn put_member(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<(), Undecided> {
+    let key = MemberKey(row.group.clone(), device.clone());
+    txn.read(&key)?;
+    let member = MemberRow {
+        held: row.held,
+        holds: row.holds.clone(),
+    };
+    txn.put(&key, &member);
+    Ok(())
 }
 
 /// Takes a device out of its group. What it has started it finishes (S14); what it has not
@@ -85,13 +114,17 @@ pub(crate) fn leave(
     let gone = u32::from(!is_planted(Mutant::LeaverCounted));
     count(txn, row, |count| *count = count.saturating_sub(gone))?;
     txn.delete(&MemberKey(group.clone(), device.clone()));
+    outbox::left(txn, device, &group, &mut group_row)?;
     txn.put(&GroupKey(group.clone()), &group_row);
     mark_records(txn, device, &group_row, !is_planted(Mutant::LeaverInside))?;
     if row.past.len() == STAYS_MAX {
         row.past.remove(0);
     }
+    let change = outbox::changed(txn, device, Means::Restricts)?;
+    let mut effects = vec![change];
+    effects.extend(shown(&group, &group_row));
     if is_planted(Mutant::StayForgotten) {
-        return Ok(changed(device, &group, &group_row));
+        return Ok(effects);
     }
     row.past.push(Stay {
         group: group.clone(),
@@ -100,7 +133,7 @@ pub(crate) fn leave(
     });
     row.holds.clear();
     row.rounds.clear();
-    Ok(changed(device, &group, &group_row))
+    Ok(effects)
 }
 
 fn want_rows(
@@ -113,6 +146,7 @@ fn want_rows(
         MetaKey.key(),
         GroupCountKey(group.clone()).key(),
         MemberKey(group.clone(), device.clone()).key(),
+        OutboxKey(device.clone()).key(),
     ];
     for id in &group_row.active {
         keys.push(DeploymentKey(*id).key());
@@ -162,10 +196,9 @@ fn mark_records(
     Ok(())
 }
 
-/// Everything that shows who is in a group.
-pub(crate) fn changed(device: &DeviceId, group: &GroupId, row: &GroupRow) -> Effects {
+/// Everything that shows people who is in a group.
+pub(crate) fn shown(group: &GroupId, row: &GroupRow) -> Effects {
     let mut effects = vec![
-        Effect::DeviceHeadChanged(device.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
     ];

@@ -2,7 +2,6 @@
 //! simulator. It commits after every decision, as a batch of one.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use hoist_protocol::codec::decode;
 
@@ -14,7 +13,7 @@ use crate::key::{GroupKey, Key, Prefix, RowKey};
 use crate::limit::{Search, Seek};
 use crate::query::{Need, Reader, ScanPage};
 use crate::timer::{Clock, Timer};
-use crate::txn::{Stored, Txn, Undecided, Write};
+use crate::txn::{Stored, Txn, Undecided};
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
 const ROUNDS_MAX: usize = 64;
@@ -56,20 +55,16 @@ impl MemoryRows {
         }
     }
 
-    /// Commits a transaction's writes, which it returns; the caller has loaded from this
-    /// store.
-    pub fn commit(&mut self, txn: &Txn) -> Vec<Write> {
-        let writes = txn.writes();
-        for write in &writes {
+    /// Commits a transaction's writes; the caller has loaded from this store.
+    pub fn commit(&mut self, txn: &Txn) {
+        for write in txn.writes() {
             self.generation += 1;
             let generation = self.generation;
-            let stored = write.bytes.clone();
-            match stored.map(|bytes| Stored { generation, bytes }) {
-                Some(stored) => self.rows.insert(write.key.clone(), stored),
+            match write.bytes {
+                Some(bytes) => self.rows.insert(write.key, Stored { generation, bytes }),
                 None => self.rows.remove(&write.key),
             };
         }
-        writes
     }
 
     /// Finds a line at once: the answer to [`crate::effect::Effect::FindLine`].
@@ -86,7 +81,7 @@ impl MemoryRows {
                 source,
             })?;
             if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
-                search.member(device, row);
+                search.member(device, &row);
             }
         }
         Ok(Input::LineFound(Box::new(search.found())))
@@ -97,10 +92,9 @@ impl MemoryRows {
     /// # Errors
     /// [`Undecided::Corrupt`].
     pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
-        let key = key.key();
-        let row = self.rows.get(&key).map(|stored| decode(&stored.bytes));
-        row.transpose()
-            .map_err(|source| Undecided::Corrupt { key, source })
+        let mut txn = Txn::default();
+        self.load(&mut txn, vec![key.key()]);
+        txn.read(key)
     }
 
     /// Every key and value that starts with a prefix, in order.
@@ -112,17 +106,19 @@ impl MemoryRows {
             .map(|(key, stored)| (key, stored.bytes.as_slice()))
     }
 
-    /// The timers due by `now`, in order of due time, each clock by itself; of each at most
-    /// so many.
+    /// The timers due by `now`, in order of due time, each clock by itself.
     #[must_use]
-    pub fn due(&self, now: Now, at_most: usize) -> Vec<Timer> {
-        let due = |keys: Range<Key>| {
-            let keys = self.rows.range(keys).map(|(key, _)| key);
-            keys.filter_map(Timer::parse).take(at_most)
+    pub fn due(&self, now: Now) -> Vec<Timer> {
+        let due = |clock: Clock, at_ms: u64| {
+            let prefix = clock.prefix();
+            let timers = self.scan(&prefix).filter_map(|(key, _)| Timer::parse(key));
+            timers
+                .take_while(|timer| timer.due_ms <= at_ms)
+                .collect::<Vec<_>>()
         };
-        let unix = due(Clock::Unix.due(now.unix_ms));
-        unix.chain(due(Clock::Attended.due(now.attended_ms)))
-            .collect()
+        let mut timers = due(Clock::Unix, now.unix_ms);
+        timers.extend(due(Clock::Attended, now.attended_ms));
+        timers
     }
 
     /// Answers what a [`Reader`] needs until `read` has everything.

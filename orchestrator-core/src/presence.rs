@@ -6,11 +6,13 @@ use hoist_protocol::id::DeviceId;
 use hoist_protocol::topic::View;
 
 use crate::contact;
+use crate::device::call_roll;
+use crate::doubt;
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
 use crate::input::Now;
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
@@ -51,6 +53,7 @@ pub(crate) fn merge(
             device: Some(device.clone()),
         }]);
     };
+    txn.want([MetaKey.key(), GroupCountKey(row.group.clone()).key()])?;
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
     if is_known(row.presence, presence, meta.broker_run) {
@@ -76,6 +79,9 @@ pub(crate) fn merge(
     ];
     if online {
         effects.push(Effect::DeviceHeadChanged(device.clone()));
+    }
+    if online && doubt::lasts(&mut row) {
+        effects.push(call_roll(txn, &mut row, device, now)?);
     }
     effects.extend(contact::watch(txn, device, &mut row, now)?);
     txn.put(&key, &row);

@@ -12,8 +12,9 @@ use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::CommandInput;
-use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, OutboxKey, RecordKey, RowKey};
 use crate::mutant::{Mutant, is_planted};
+use crate::outbox::{self, Means};
 use crate::reply::{Answer, DeploymentState, RetryResult};
 use crate::request::{may_change, parse_name};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
@@ -96,6 +97,7 @@ fn some(
             DeviceKey(device.clone()).key(),
             RecordKey(id, device.clone()).key(),
             counter::key_of(id, device),
+            OutboxKey(device.clone()).key(),
         ]
     }))?;
     let active = group::read(txn, &deployment.group)?
@@ -118,7 +120,7 @@ fn some(
             ..old.clone()
         };
         counter::put_record(txn, &record_key, Some(&old), &new)?;
-        effects.push(Effect::DeviceHeadChanged(device.clone()));
+        effects.push(outbox::changed(txn, device, Means::Permits)?);
     }
     let count = u32::try_from(devices.len()).unwrap_or(u32::MAX);
     Ok((count, effects))

@@ -38,7 +38,8 @@ rows! {
     DeploymentRow, 8_192;
     RecordRow, 1_024;
     CounterRow, 1_024;
-    MemberRow, 8;
+    MemberRow, 64;
+    OutboxRow, 1_024;
     GroupCountRow, 32;
     RequestRow, 65_536;
     TimerRow, 8;
@@ -55,6 +56,9 @@ pub struct MetaRow {
     pub connected_at_ms: u64,
     /// Counts how often the broker forgot us: presence heard before is unknown (W8).
     pub broker_run: u32,
+    /// No head was ever signed with a higher generation (W1): what is signed by the next run
+    /// of the server is above it, whatever its clock says.
+    pub generations_ms: u64,
 }
 
 /// A group.
@@ -69,6 +73,8 @@ pub struct GroupRow {
     /// Counts what happens to the group: joins, leaves, deployments that begin and end. It
     /// orders them where clocks cannot (S5, S14).
     pub turn: u64,
+    /// Devices that left and are not known to have been told: they may still obey it.
+    pub leaving: u32,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
 }
@@ -255,10 +261,24 @@ pub struct CounterRow {
 }
 
 /// Membership, with what looking for a line must know of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemberRow {
     /// Whether an operator holds it.
     pub held: bool,
+    /// Deployments in which it has no slot ([`DeviceRow::holds`]).
+    pub holds: Vec<DeploymentId>,
+}
+
+/// A change of a device's head that is not known to be at the broker, in the commit of the
+/// change: no crash can forget to tell the device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// Counts changes: word of an earlier one says nothing about this one.
+    pub change: u32,
+    /// Whether the device may start something because of it.
+    pub permits: bool,
+    /// Groups that it left, and obeys until it is told.
+    pub left: Vec<GroupId>,
 }
 
 /// How many devices a group has.

@@ -10,8 +10,8 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
 use crate::key::{
-    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, RecordKey,
-    ReleaseKey, ReleaseNameKey, RequestKey, RowKey,
+    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey,
+    RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RowKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -57,16 +57,18 @@ fn small_rows_keep_their_bytes() {
         attended_ms: 300,
         connected_at_ms: 2,
         broker_run: 4,
+        generations_ms: 7,
     };
-    golden(&meta, "0111ac020204");
+    golden(&meta, "0111ac02020407");
     let row = GroupRow {
         roll_call: RollCall(3),
         active: vec![DeploymentId(17)],
         scheduled: vec![],
         turn: 5,
+        leaving: 6,
         created_ms: 9,
     };
-    golden(&row, "01030111000509");
+    golden(&row, "0103011100050609");
     let count = GroupCountRow {
         members: 4,
         online: 1,
@@ -74,7 +76,17 @@ fn small_rows_keep_their_bytes() {
         held: 3,
     };
     golden(&count, "0104010203");
-    golden(&MemberRow { held: true }, "0101");
+    let member = MemberRow {
+        held: true,
+        holds: vec![DeploymentId(17)],
+    };
+    golden(&member, "01010111");
+    let change = OutboxRow {
+        change: 3,
+        permits: true,
+        left: vec![group()],
+    };
+    golden(&change, "01030101026575");
     golden(&TimerRow {}, "01");
     let name = ReleaseNameRow {
         release: ReleaseId([7; 16]),
@@ -181,6 +193,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
             "0a616c0072",
         ),
         (GroupCountKey(group()).key(), "0c6575"),
+        (OutboxKey(device()).key(), "0d6431"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

@@ -25,12 +25,14 @@ use crate::counter::{Totals, recount};
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::input::{CommandInput, Input, Now, Patience, SignatureEvidence, VerifiedRelease};
-use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, Key, Prefix, RecordKey, RequestKey};
-use crate::limit::Seek;
+use crate::key::{
+    DeploymentKey, DeviceKey, GroupCountKey, Key, OutboxKey, Prefix, RecordKey, RequestKey,
+};
+use crate::limit::{SEEK_PAUSE_MS, Seek};
 use crate::memory::MemoryRows;
 use crate::query;
 use crate::reply::{AbortResult, Answer, DeploymentState, DeviceItem, ResultBody, StatusWord};
-use crate::row::{DeviceRow, EndReason, RecordRow, RecordState};
+use crate::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
 use crate::timer::TimerKind;
 use crate::txn::{Txn, Undecided};
 use crate::view::{Counts, DeploymentView};
@@ -45,6 +47,8 @@ struct World {
     requests: u32,
     /// Lines that were asked for.
     seeks: Vec<Seek>,
+    /// Whether heads of devices are not seen at the broker.
+    slow: bool,
 }
 
 impl World {
@@ -63,6 +67,7 @@ impl World {
             now,
             requests: 0,
             seeks: Vec::new(),
+            slow: false,
         };
         world.tell(Input::Connected);
         world.pass(SETTLE_MS);
@@ -77,19 +82,38 @@ impl World {
     fn tell(&mut self, input: impl std::borrow::Borrow<Input>) -> Effects {
         let effects = self.rows.decide(input.borrow(), self.now).unwrap();
         for effect in &effects {
-            if let Effect::FindLine(seek) = effect {
-                self.seeks.push(seek.clone());
+            match effect {
+                Effect::FindLine(seek) => self.seeks.push(seek.clone()),
+                Effect::DeviceHeadChanged(device) if !self.slow => self.head_out(device),
+                _ => {}
             }
         }
         effects
     }
 
+    /// The broker is seen to hold a device's head.
+    fn head_out(&mut self, device: &DeviceId) {
+        let row = self.rows.read(&OutboxKey(device.clone())).unwrap();
+        if let Some(OutboxRow { change, .. }) = row {
+            let device = device.clone();
+            self.tell(Input::HeadOut { device, change });
+        }
+    }
+
     /// Answers every question for a line, and those that the answers raise.
     fn find_lines(&mut self) {
-        while !self.seeks.is_empty() {
-            let seek = self.seeks.remove(0);
-            let found = self.rows.find_line(&seek).unwrap();
-            self.tell(found);
+        loop {
+            while !self.seeks.is_empty() {
+                let seek = self.seeks.remove(0);
+                let found = self.rows.find_line(&seek).unwrap();
+                self.tell(found);
+            }
+            // Whoever gets no slot is told before the line is drawn.
+            self.pass(SEEK_PAUSE_MS);
+            self.fire_due();
+            if self.seeks.is_empty() || self.slow {
+                return;
+            }
         }
     }
 
@@ -99,7 +123,7 @@ impl World {
     }
 
     fn fire_due(&mut self) -> Effects {
-        let due = self.rows.due(self.now, usize::MAX);
+        let due = self.rows.due(self.now);
         due.into_iter()
             .flat_map(|timer| self.tell(Input::TimerDue(timer)))
             .collect()

@@ -12,12 +12,13 @@ use crate::contact::{self, move_timer, timeout_ms};
 use crate::counter::{self, put_record};
 use crate::deployment::end::{Change, complete_if_due};
 use crate::device::{call_roll, unverified};
+use crate::doubt;
 use crate::effect::{Effect, Effects, Event};
 use crate::error::Code;
 use crate::input::{Now, SignatureEvidence};
 use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
 use crate::limit;
-use crate::membership::{is_counted, was_member_during};
+use crate::membership::{is_counted, may_have_obeyed};
 use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
@@ -41,7 +42,7 @@ pub(crate) fn merge(
     }
     let proven = evidence == SignatureEvidence::Valid || is_planted(Mutant::UnsignedAccepted);
     if !status.outcomes.is_empty() && !proven {
-        return Ok(unverified(txn, device, row, now));
+        return unverified(txn, device, row, now);
     }
     want_rows(txn, device, &row, status)?;
     let mut merge = Merge {
@@ -58,19 +59,17 @@ pub(crate) fn merge(
     if let Some(progress) = &status.running {
         merge.progress(&mut row, progress)?;
     }
-    let asks = merge.leaves_doubt(&row, status)?;
+    let unmentioned = merge.leaves_unmentioned(&row, status)?;
     let Merge {
         mut effects,
         touched,
         ..
     } = merge;
-    if asks {
-        effects.push(call_roll(&mut row, device, now));
-    }
     row.seq = Some(status.seq);
     row.running = status.running.map(|running| running.deployment);
-    row.ended = row.ended.max(status.ended);
-    row.missed = row.ended.saturating_sub(row.recorded);
+    if doubt::leaves(&mut row, status, now) || unmentioned {
+        effects.push(call_roll(txn, &mut row, device, now)?);
+    }
     row.last_seen_ms = Some(now.unix_ms);
     row.unverified &= status.outcomes.is_empty();
     effects.extend(contact::watch(txn, device, &mut row, now)?);
@@ -127,7 +126,7 @@ impl Merge<'_> {
         let deployment = self.txn.read(&DeploymentKey(id))?;
         let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
         let belongs =
-            |deployment: &DeploymentRow| record.is_some() || was_member_during(row, deployment);
+            |deployment: &DeploymentRow| record.is_some() || may_have_obeyed(row, deployment);
         let Some(deployment) = deployment.filter(belongs) else {
             self.effects.push(rejected(Code::Deployment, self.device));
             return Ok(None);
@@ -242,13 +241,12 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Whether the roll has to be called (W6): a record in progress that this status no
-    /// longer mentions, or more outcomes reached than recorded (W5).
-    fn leaves_doubt(&self, row: &DeviceRow, status: &DeviceStatus) -> Result<bool, Undecided> {
-        let missed = status.ended.saturating_sub(row.recorded);
-        if missed > row.missed && !is_planted(Mutant::EndedIgnored) {
-            return Ok(true);
-        }
+    /// Whether a record is in progress that this status no longer mentions (W6).
+    fn leaves_unmentioned(
+        &self,
+        row: &DeviceRow,
+        status: &DeviceStatus,
+    ) -> Result<bool, Undecided> {
         let running = status.running.map(|running| running.deployment);
         let Some(before) = row.running.filter(|before| running != Some(*before)) else {
             return Ok(false);

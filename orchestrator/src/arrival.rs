@@ -35,7 +35,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Headless {
     /// It just connected.
     Born(DeviceId),
-    /// It shows its key, which a device does while no head names it.
+    /// It shows its key, or the head it was told last, which a device does while no head that
+    /// it can take names it.
     Asked(DeviceId),
 }
 
@@ -112,7 +113,7 @@ impl Arrival {
             },
             Topic::Info(device) if !empty => match decode::<DeviceInfo>(&delivery.payload) {
                 Ok(info) => {
-                    if info.public_key.is_some() {
+                    if info.public_key.is_some() || info.stored_head.is_some() {
                         arrival.headless = Some(Headless::Asked(device.clone()));
                     }
                     let info = Box::new(info);

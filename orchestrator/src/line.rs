@@ -37,7 +37,7 @@ pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, Rea
                 Err(source) => return Err(ReadError::Corrupt { key, source }),
             };
             if let Some(Ok(device)) = prefix.rest(&key).map(|text| text.parse()) {
-                search.member(device, row);
+                search.member(device, &row);
             }
         }
         match page.items.last() {

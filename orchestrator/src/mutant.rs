@@ -11,4 +11,8 @@ hoist_protocol::mutants! {
     ConnectionTrusted = "connection-trusted";
     /// A removed device's head stays.
     RemovedKept = "removed-kept";
+    /// What an earlier run may have signed is not asked (W1).
+    FloorIgnored = "floor-ignored";
+    /// A device is told that it may start before its group's head is out (S10).
+    GroupNotAwaited = "group-not-awaited";
 }

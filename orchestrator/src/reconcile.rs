@@ -5,14 +5,16 @@
 
 mod difference;
 mod ledger;
+mod outbox;
 
 use std::sync::Arc;
 
 use hoist_orchestrator_core::desired;
 use hoist_orchestrator_core::explain::{HeadsOut, Out};
-use hoist_orchestrator_core::key::{DeviceKey, Prefix, ReleaseKey};
+use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::key::{DeviceKey, OutboxKey, Prefix, ReleaseKey, RowKey};
 use hoist_orchestrator_core::reply::DeploymentState;
-use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow};
+use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow, OutboxRow};
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
@@ -49,7 +51,15 @@ pub(crate) fn is_own(topic: &Topic) -> bool {
 }
 
 impl Reconciler {
-    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics, config: &OrchestratorConfig) -> Self {
+    /// A reconciler; no earlier run signed a generation above `reserved`.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        topics: Topics,
+        config: &OrchestratorConfig,
+        reserved: Generation,
+    ) -> Self {
+        let mut difference = Difference::default();
+        difference.started(reserved);
         let keys = config.keys.clone();
         let validity_s = config.head_validity.as_secs();
         Self {
@@ -59,7 +69,7 @@ impl Reconciler {
             keys,
             source: config.source.clone(),
             validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
-            difference: Difference::default(),
+            difference,
             connection: None,
         }
     }
@@ -78,6 +88,10 @@ impl Reconciler {
             let group = Prefix::Groups.rest(&key).and_then(|text| text.parse().ok());
             shared.extend(group.map(Subject::Group));
         }
+        for (key, _) in rows::all::<OutboxRow>(&*self.store, &Prefix::Outbox).await? {
+            let device = Prefix::Outbox.rest(&key).and_then(|text| text.parse().ok());
+            shared.extend(device.map(Subject::Device));
+        }
         for (_, row) in rows::all::<DeploymentRow>(&*self.store, &Prefix::Deployments).await? {
             if row.state == DeploymentState::Active {
                 shared.push(Subject::Release(row.release));
@@ -92,6 +106,22 @@ impl Reconciler {
         self.connection = None;
     }
 
+    /// Generations up to this one are reserved.
+    pub(crate) fn reserved(&mut self, reserved: Generation) {
+        self.difference.reserved(reserved);
+    }
+
+    /// What has to be decided before [`Reconciler::flush`].
+    pub(crate) fn wants(&self, now_ms: u64) -> Option<Input> {
+        let connected = self.connection.is_some();
+        self.difference.wants(now_ms).filter(|_| connected)
+    }
+
+    /// What was seen at the broker since the last call, to be decided.
+    pub(crate) fn take_out(&mut self) -> Vec<Input> {
+        self.difference.take_out()
+    }
+
     /// Rows of this subject changed.
     pub(crate) fn changed(&mut self, subject: Subject) {
         self.difference.mark(subject, Cause::Changed);
@@ -102,7 +132,7 @@ impl Reconciler {
         self.difference.born(device);
     }
 
-    /// A device shows that it has no head that names it.
+    /// A device shows that it has no head that it can take.
     pub(crate) fn asked(&mut self, device: DeviceId) {
         self.difference.asked(device);
     }
@@ -221,11 +251,22 @@ impl Reconciler {
                 Ok(self.group(group, &row, &deployments, now_ms))
             }
             Subject::Device(device) => {
-                let key = DeviceKey(device.clone());
-                let row = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
+                let read = |txn: &mut Txn| {
+                    let outbox = OutboxKey(device.clone());
+                    let key = DeviceKey(device.clone());
+                    txn.want([key.key(), outbox.key()])?;
+                    Ok((txn.read(&key)?, txn.read(&outbox)?))
+                };
+                let (row, outbox) = rows::resolve(&*store, &mut txn, read).await?;
+                let outbox = outbox.as_ref();
                 Ok(match row {
-                    Some(row) => self.device(device, &row, now_ms),
-                    None => self.unknown(subject, &Topic::DeviceHead(device.clone()), cause),
+                    Some(row) => self.device(device, &row, outbox, now_ms),
+                    None => {
+                        // Also when the crash came before it could be cleared.
+                        let cause = outbox.map_or(cause, |_| Cause::Changed);
+                        self.difference.cleared(device, outbox, now_ms);
+                        self.unknown(subject, &Topic::DeviceHead(device.clone()), cause)
+                    }
                 })
             }
         }
@@ -257,13 +298,19 @@ impl Reconciler {
         publish.map(|publish| publish.message).into_iter().collect()
     }
 
-    fn device(&mut self, device: &DeviceId, row: &DeviceRow, now_ms: u64) -> Vec<Outgoing> {
-        let subject = Subject::Device(device.clone());
+    fn device(
+        &mut self,
+        device: &DeviceId,
+        row: &DeviceRow,
+        outbox: Option<&OutboxRow>,
+        now_ms: u64,
+    ) -> Vec<Outgoing> {
         let seal = |generation| {
             let head = desired::device_head(row, generation);
             self.signer.device_head(device, &head)
         };
-        let publish = self.difference.publish(&subject, seal, 0, now_ms);
+        let difference = &mut self.difference;
+        let publish = difference.publish_device(device, &row.group, outbox, seal, now_ms);
         publish.map(|publish| publish.message).into_iter().collect()
     }
 

@@ -19,6 +19,7 @@ use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
 use hoist_orchestrator_core::limit::Found;
 use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::id::Generation;
 use hoist_protocol::topic::Topics;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -198,10 +199,12 @@ impl Service {
         let topics = Topics::new(config.namespace.clone());
         let mut txn = Txn::default();
         let meta = rows::resolve(&*store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config);
+        let meta = meta.unwrap_or_default();
+        let reserved = Generation(meta.generations_ms);
+        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone()),
-            clock: AttendedClock::new(meta.map_or(0, |meta| meta.attended_ms), &config),
+            clock: AttendedClock::new(meta.attended_ms, &config),
             config,
             store,
             directory,
@@ -230,6 +233,9 @@ impl Service {
             Work::Tick => self.tick().await?,
         }
         let now = self.clock.now();
+        if let Some(input) = self.reconciler.wants(now.unix_ms) {
+            self.decide_one(input).await?;
+        }
         self.reconciler.flush(now.unix_ms).await?;
         self.tell_ready();
         Ok(())
@@ -328,7 +334,9 @@ impl Service {
     }
 
     /// Decides, commits, publishes, acknowledges: always in this order.
-    async fn decide(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+    async fn decide(&mut self, mut arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+        let out = self.reconciler.take_out().into_iter();
+        arrivals.extend(out.map(|input| Arrival::of(Content::Input(input))));
         if arrivals.is_empty() {
             return Ok(());
         }

@@ -34,7 +34,8 @@ pub struct Found {
     pub line: u32,
     /// How many members it admits that may start.
     pub given: u32,
-    /// Those it admits that must not: tied with the last one, or held by an operator.
+    /// Those it admits that must not: tied with the last one, held by an operator, or told
+    /// already that they have no slot.
     pub without: Vec<DeviceId>,
 }
 
@@ -69,13 +70,13 @@ impl Search {
         }
     }
 
-    /// Takes a member in.
-    pub fn member(&mut self, device: DeviceId, row: MemberRow) {
+    /// Takes a member in; one that has been told that it has no slot gets none.
+    pub fn member(&mut self, device: DeviceId, row: &MemberRow) {
         let place = place(self.seek.deployment, &device);
         if place < self.seek.above {
             return;
         }
-        if row.held {
+        if row.held || row.holds.contains(&self.seek.deployment) {
             self.held.push((place, device));
             return;
         }
@@ -152,7 +153,7 @@ mod tests {
     fn search(count: u32, members: &[DeviceId]) -> Found {
         let mut search = Search::new(seek(count), 1);
         for member in members {
-            search.member(member.clone(), MemberRow::default());
+            search.member(member.clone(), &MemberRow::default());
         }
         search.found()
     }
@@ -196,7 +197,12 @@ mod tests {
         let members = names(10);
         let mut search = Search::new(seek(10), 1);
         for (number, member) in members.iter().enumerate() {
-            search.member(member.clone(), MemberRow { held: number < 3 });
+            let held = number < 3;
+            let row = MemberRow {
+                held,
+                ..MemberRow::default()
+            };
+            search.member(member.clone(), &row);
         }
         let found = search.found();
         assert_eq!((found.line, found.given), (u32::MAX, 7));

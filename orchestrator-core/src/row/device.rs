@@ -54,8 +54,10 @@ pub struct DeviceRow {
     pub ended: u32,
     /// Final outcomes recorded of it.
     pub recorded: u32,
-    /// How many were missing when it was last asked about them.
+    /// How many were missing as of its newest status.
     pub missed: u32,
+    /// How often it was asked about them, until it has told everything it has.
+    pub asks: u8,
     /// The newest deployment it has a record in.
     pub latest: Option<DeploymentId>,
     /// Version of its agent.
@@ -117,6 +119,7 @@ impl DeviceRow {
             ended: 0,
             recorded: 0,
             missed: 0,
+            asks: 0,
             latest: None,
             agent: String::new(),
             inventory: Vec::new(),

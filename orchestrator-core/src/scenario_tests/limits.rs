@@ -333,3 +333,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_line_is_drawn_only_when_those_without_a_slot_are_known_to_be_told() {
+    // S10: who reads the line has read that it has no slot.
+    let (mut world, names) = world(10);
+    world.slow = true;
+    world.hold("d00", true);
+    let id = world.deploy_as(limited(9));
+    world.find_lines();
+    assert!(may_start(&world, &names).is_empty());
+    assert_eq!(world.device_row("d00").holds, [id], "it is told first");
+    let line = |world: &World| world.rows.read(&DeploymentKey(id)).unwrap().unwrap().line;
+    assert_eq!(line(&world), 0);
+    world.head_out(&"d00".parse().unwrap());
+    world.find_lines();
+    assert_eq!(may_start(&world, &names).len(), 9);
+}
+
+#[test]
+fn who_is_let_go_while_a_line_is_sought_is_counted_in_it() {
+    // S10
+    let (mut world, names) = world(6);
+    world.hold("d00", true);
+    world.slow = true;
+    let id = world.deploy_as(limited(6));
+    let seek = world.seeks.remove(0);
+    let found = world.rows.find_line(&seek).unwrap();
+    world.tell(found);
+    assert_eq!(world.device_row("d00").holds, [id]);
+    world.slow = false;
+    world.hold("d00", false);
+    world.find_lines();
+    assert_eq!(may_start(&world, &names).len(), 6);
+}
+
+#[test]
+fn no_slot_is_given_while_a_device_may_not_have_heard_that_it_left() {
+    // S10, S14: it could start one more.
+    let (mut world, names) = world(5);
+    world.slow = true;
+    world.remove("d04");
+    let id = world.deploy_as(limited(4));
+    world.find_lines();
+    assert!(may_start(&world, &names[..4]).is_empty());
+    world.head_out(&"d04".parse().unwrap());
+    world.find_lines();
+    assert_eq!(may_start(&world, &names[..4]).len(), 4);
+    assert_eq!(world.view(id).limit.unwrap().given, 4);
+}

@@ -51,15 +51,33 @@ fn a_device_that_had_started_unheard_when_it_was_moved_is_believed() {
 }
 
 #[test]
-fn who_was_never_a_member_during_a_deployment_is_not_believed() {
+fn who_was_never_in_a_deployments_group_or_came_after_its_end_is_not_believed() {
     // S14, bad-inputs row 32
     let mut world = two_groups(&["d1", "d2"]);
     world.move_to("d1", "us");
-    let id = world.deploy("fw@1.0.0");
-    assert!(rejects(&world.say("d1", done(1, id)), Code::Deployment));
+    let id = world.deploy_as(Deploy {
+        group: Some("us".into()),
+        ..deploy("fw@1.0.0")
+    });
+    assert!(rejects(&world.say("d2", done(1, id)), Code::Deployment));
     world.abort(id);
-    world.move_to("d1", "eu");
-    assert!(rejects(&world.say("d1", done(2, id)), Code::Deployment));
+    world.move_to("d2", "us");
+    assert!(rejects(&world.say("d2", done(2, id)), Code::Deployment));
+}
+
+#[test]
+fn who_started_before_it_heard_that_it_had_left_is_believed() {
+    // S14: it obeys the group until it is told, and counts as none of its members.
+    let mut world = two_groups(&["d1", "d2"]);
+    world.move_to("d1", "us");
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", done(1, id));
+    let counts = world.view(id).counts;
+    assert_eq!(
+        (counts.members, counts.pending, counts.successful),
+        (1, 1, 1)
+    );
+    assert!(world.record(id, "d1").unwrap().outside);
 }
 
 #[test]

@@ -370,8 +370,47 @@ proptest! {
             prop_assert!(timed);
         }
         let far = Now { attended_ms: u64::MAX, ..Now::default() };
-        let timers = world.rows.due(far, usize::MAX);
+        let timers = world.rows.due(far);
         let devices = timers.iter().filter(|t| matches!(t.kind, TimerKind::Device(..)));
         prop_assert_eq!(devices.count(), in_progress);
     }
+}
+
+#[test]
+fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
+    // W5, W6, S15
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let missing = |seq| DeviceStatus {
+        seq: Seq(seq),
+        ended: 2,
+        ..DeviceStatus::default()
+    };
+    world.say("d1", missing(1));
+    assert_eq!(world.roll_call("d1"), 1);
+    world.heard("d1", PresenceState::Online, 7);
+    assert_eq!(
+        world.roll_call("d1"),
+        2,
+        "a device that is back is asked again"
+    );
+    world.say("d1", missing(2));
+    assert_eq!(world.roll_call("d1"), 2, "it has time to answer");
+    world.pass(60_000);
+    world.say("d1", missing(3));
+    assert_eq!(world.roll_call("d1"), 3);
+    world.heard("d1", PresenceState::Online, 8);
+    assert_eq!(world.roll_call("d1"), 3, "three times are enough");
+    let all = DeviceStatus {
+        ended: 2,
+        outcomes: vec![
+            done(4, id).outcomes[0].clone(),
+            done(4, DeploymentId(9)).outcomes[0].clone(),
+        ],
+        ..missing(4)
+    };
+    world.say("d1", all);
+    assert_eq!(world.view(id).counts.successful, 1);
+    world.heard("d1", PresenceState::Online, 9);
+    assert_eq!(world.roll_call("d1"), 3, "it has told everything");
 }

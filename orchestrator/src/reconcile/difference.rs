@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 
 pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
+use super::outbox::Outbox;
 use crate::mutant::{Mutant, is_planted};
 use crate::transport::Outgoing;
 
@@ -53,16 +56,42 @@ pub enum Unknown {
 pub struct Difference {
     ledger: Ledger,
     marked: BTreeMap<Subject, Cause>,
+    outbox: Outbox,
 }
 
 impl Difference {
+    /// The program starts; no earlier run signed a generation above this one.
+    pub fn started(&mut self, reserved: Generation) {
+        self.ledger.started(reserved);
+    }
+
+    /// Heads may be signed with generations up to this one.
+    pub fn reserved(&mut self, reserved: Generation) {
+        self.ledger.reserve(reserved);
+    }
+
+    /// What has to be decided before anything is published: generations to be reserved, for
+    /// what is marked and the groups that it may have to wait for.
+    #[must_use]
+    pub fn wants(&self, now_ms: u64) -> Option<Input> {
+        let runs_out = self.ledger.runs_out(self.marked.len() * 2, now_ms);
+        runs_out.map(Input::ReserveGenerations)
+    }
+
+    /// Word of what was seen at the broker since the last call, to be decided.
+    pub fn take_out(&mut self) -> Vec<Input> {
+        self.outbox.take_out()
+    }
+
     /// A new connection: the broker may have lost everything.
     pub fn connected(&mut self) {
         self.ledger.forget_broker(|_| true);
+        self.outbox.connected();
     }
 
-    /// Everything can be seen now: these subjects go out again, and of what was sent before
-    /// the subscription only heads of devices are taken as out.
+    /// Everything can be seen now: these subjects go out again (what is shared, and whatever
+    /// is in the outbox), and of what was sent before the subscription only heads of devices
+    /// are taken as out.
     pub fn subscribed(&mut self, shared: impl IntoIterator<Item = Subject>) {
         self.ledger
             .forget_broker(|subject| !matches!(subject, Subject::Device(_)));
@@ -80,20 +109,42 @@ impl Difference {
         }
     }
 
-    /// A device shows its key because it has no head that names it: whatever is thought
-    /// to be out did not reach it.
+    /// A device shows its key or stored head because it has no head that it can take: none
+    /// reached it, or an older one than it knows was brought back.
     pub fn asked(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        self.ledger.forget_broker_of(&subject);
+        self.ledger.forget_broker(|other| *other == subject);
         self.mark(subject, Cause::Seen);
     }
 
     /// Notes what the broker delivered on a subject's topic; `signed` is its generation when
     /// our signature on it holds.
     pub fn seen(&mut self, subject: Subject, payload: &[u8], signed: Option<Generation>) {
+        if let Subject::Device(device) = &subject
+            && payload.is_empty()
+            && self.outbox.arrived(device, true)
+        {
+            self.ledger.forget(&subject);
+            return;
+        }
         match self.ledger.seen(&subject, payload, signed) {
-            Seen::AsDesired => {}
             Seen::Different => self.mark(subject, Cause::Seen),
+            Seen::AsDesired => self.arrived(&subject),
+        }
+    }
+
+    /// The broker may hold what is desired of a subject by now: who waits for that hears it.
+    fn arrived(&mut self, subject: &Subject) {
+        match subject {
+            Subject::Device(device) if self.ledger.is_confirmed(subject) => {
+                self.outbox.arrived(device, false);
+            }
+            Subject::Group(group) if self.is_confirmed(subject) => {
+                for device in self.outbox.release(group) {
+                    self.mark(Subject::Device(device), Cause::Changed);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -102,6 +153,9 @@ impl Difference {
     pub fn review(&mut self, now_ms: u64) {
         for subject in self.ledger.overdue(now_ms) {
             self.mark(subject, Cause::Seen);
+        }
+        for device in self.outbox.overdue(now_ms) {
+            self.mark(Subject::Device(device), Cause::Changed);
         }
     }
 
@@ -129,10 +183,22 @@ impl Difference {
         known
     }
 
+    /// Changes of devices' heads on their way, for whoever compares or prints two states.
+    #[must_use]
+    pub fn outbox(&self) -> impl std::fmt::Debug {
+        &self.outbox
+    }
+
     /// Whether nothing is to be looked at among these, and all that was sent of them was
     /// seen back from the broker.
     pub fn is_quiet(&self, these: impl Fn(&Subject) -> bool) -> bool {
         !self.marked.keys().any(&these) && self.ledger.all_seen(these)
+    }
+
+    /// Whether no change of a device's head is on its way.
+    #[must_use]
+    pub fn has_told_all(&self) -> bool {
+        self.outbox.is_empty()
     }
 
     /// Whether what is desired of a subject was seen to be at the broker.
@@ -142,7 +208,15 @@ impl Difference {
 
     /// Whether something of a subject is still to be looked at or to be seen back.
     pub fn is_on_its_way(&self, subject: &Subject) -> bool {
-        self.marked.contains_key(subject) || self.ledger.is_on_its_way(subject)
+        let waits = match subject {
+            Subject::Device(device) => self.outbox.is_waiting(device),
+            _ => false,
+        };
+        waits || self.marked.contains_key(subject) || self.ledger.is_on_its_way(subject)
+    }
+
+    fn is_confirmed(&self, subject: &Subject) -> bool {
+        !self.marked.contains_key(subject) && self.ledger.is_confirmed(subject)
     }
 
     /// What to publish so that the broker holds what `seal` makes, or `None` when it does.
@@ -153,7 +227,55 @@ impl Difference {
         valid_ms: u64,
         now_ms: u64,
     ) -> Option<Publish> {
-        self.ledger.head(subject, seal, valid_ms, now_ms)
+        if let Subject::Group(group) = subject
+            && self.outbox.is_awaited(group)
+        {
+            self.ledger.distrust(subject);
+        }
+        let publish = self.ledger.head(subject, seal, valid_ms, now_ms);
+        if publish.is_none() {
+            self.arrived(subject);
+        }
+        publish
+    }
+
+    /// The same for a device's head, with its row in the outbox. What permits something
+    /// waits until its group's head, as it is desired now, was seen at the broker: else the
+    /// device could read an older one that lists what is over (S4, S10).
+    pub fn publish_device(
+        &mut self,
+        device: &DeviceId,
+        group: &GroupId,
+        outbox: Option<&OutboxRow>,
+        seal: impl Fn(Generation) -> Outgoing,
+        now_ms: u64,
+    ) -> Option<Publish> {
+        let permits = outbox.is_some_and(|row| row.permits);
+        let shared = Subject::Group(group.clone());
+        if permits && !self.is_confirmed(&shared) && !is_planted(Mutant::GroupNotAwaited) {
+            if !self.is_on_its_way(&shared) {
+                self.mark(shared, Cause::Seen);
+            }
+            self.outbox.wait(group.clone(), device.clone());
+            return None;
+        }
+        let subject = Subject::Device(device.clone());
+        if outbox.is_some() {
+            self.ledger.distrust(&subject);
+        }
+        let publish = self.ledger.head(&subject, seal, 0, now_ms);
+        if let Some(row) = outbox {
+            let held = self.ledger.is_confirmed(&subject);
+            self.outbox.sent(device, row, held, now_ms);
+        }
+        publish
+    }
+
+    /// A removed device's head was cleared, with its row in the outbox.
+    pub fn cleared(&mut self, device: &DeviceId, outbox: Option<&OutboxRow>, now_ms: u64) {
+        if let Some(row) = outbox {
+            self.outbox.cleared(device, row, now_ms);
+        }
     }
 
     /// Nothing is desired for this subject: what is retained is cleared when its rows were

@@ -15,6 +15,12 @@ const ECHO_MS: u64 = 10_000;
 
 type Digest = [u8; 32];
 
+/// Whether what was sent then should have been seen back by now. A clock that was set back
+/// says nothing: then it is.
+pub(super) fn is_overdue(sent_ms: u64, now_ms: u64) -> bool {
+    now_ms < sent_ms || sent_ms.saturating_add(ECHO_MS) <= now_ms
+}
+
 /// Where our message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Broker {
@@ -38,17 +44,6 @@ struct Entry {
     sent: bool,
     /// Unix ms at which it is signed again; none for what does not expire.
     renew_ms: Option<u64>,
-}
-
-impl Entry {
-    /// What was never sent from here is not sent again as it is: its generation could be
-    /// one that has been passed.
-    fn forget_broker(&mut self) {
-        self.broker = Broker::Unknown;
-        if !self.sent && !is_planted(Mutant::OldHeadRepeated) {
-            self.digest = None;
-        }
-    }
 }
 
 /// What a delivery on one of our topics means.
@@ -85,20 +80,53 @@ pub struct Publish {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ledger {
     entries: HashMap<Subject, Entry>,
+    /// Earlier runs of the program signed nothing above it.
+    floor: Generation,
+    /// Nothing above it may be signed: a later run would not know of it.
+    reserved: Generation,
+    /// Highest generation signed or seen.
+    highest: Generation,
 }
 
 impl Ledger {
-    /// The broker may have lost these.
-    pub(super) fn forget_broker(&mut self, these: impl Fn(&Subject) -> bool) {
-        let entries = self.entries.iter_mut();
-        let these = entries.filter(|(subject, _)| these(subject));
-        these.for_each(|(_, entry)| entry.forget_broker());
+    /// The program starts; earlier runs have reserved generations up to this one.
+    pub(super) fn started(&mut self, reserved: Generation) {
+        self.floor = reserved;
+        self.reserved = reserved;
     }
 
-    /// The broker may have lost this one.
-    pub(super) fn forget_broker_of(&mut self, subject: &Subject) {
-        if let Some(entry) = self.entries.get_mut(subject) {
-            entry.forget_broker();
+    /// Generations up to this one are reserved for this run.
+    pub(super) fn reserve(&mut self, reserved: Generation) {
+        self.reserved = self.reserved.max(reserved);
+    }
+
+    /// The generation above which more have to be reserved before so many heads are signed.
+    pub(super) fn runs_out(&self, heads: usize, now_ms: u64) -> Option<Generation> {
+        let first = self.highest.0.max(self.issue_ms(now_ms));
+        let heads = u64::try_from(heads).unwrap_or(u64::MAX);
+        let runs_out = heads > 0 && first.saturating_add(heads) > self.reserved.0;
+        runs_out.then_some(Generation(first))
+    }
+
+    /// The issue time of what is signed now (W1): the clock's, unless it stands behind what
+    /// an earlier run may have signed.
+    fn issue_ms(&self, now_ms: u64) -> u64 {
+        match is_planted(Mutant::FloorIgnored) {
+            true => now_ms,
+            false => now_ms.max(self.floor.0.saturating_add(1)),
+        }
+    }
+
+    /// The broker may have lost these. What was never sent from here is not sent again as
+    /// it is: its generation could be one that has been passed.
+    pub(super) fn forget_broker(&mut self, these: impl Fn(&Subject) -> bool) {
+        for (subject, entry) in &mut self.entries {
+            if these(subject) {
+                entry.broker = Broker::Unknown;
+                entry.digest = entry
+                    .digest
+                    .filter(|_| entry.sent || is_planted(Mutant::OldHeadRepeated));
+            }
         }
     }
 
@@ -117,6 +145,22 @@ impl Ledger {
     pub(super) fn is_held(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| entry.broker == Broker::Holds)
+    }
+
+    /// Whether the broker was seen to hold what this run of the program sent. What was only
+    /// seen may be an older message, with the retained one behind it.
+    pub(super) fn is_confirmed(&self, subject: &Subject) -> bool {
+        let entry = self.entries.get(subject);
+        entry.is_some_and(|entry| entry.broker == Broker::Holds && entry.sent)
+    }
+
+    /// What was only seen is not taken as held any more: it is sent again.
+    pub(super) fn distrust(&mut self, subject: &Subject) {
+        let entry = self.entries.get_mut(subject);
+        if let Some(entry) = entry.filter(|entry| !entry.sent) {
+            entry.broker = Broker::Unknown;
+            entry.digest = None;
+        }
     }
 
     /// Whether our message was sent and not yet seen back.
@@ -156,7 +200,7 @@ impl Ledger {
     /// Subjects sent too long ago to be still on their way, or due to be signed again.
     pub(super) fn overdue(&self, now_ms: u64) -> Vec<Subject> {
         let late = |entry: &Entry| {
-            let lost = matches!(entry.broker, Broker::Sent(at) if at + ECHO_MS <= now_ms);
+            let lost = matches!(entry.broker, Broker::Sent(at) if is_overdue(at, now_ms));
             lost || entry.renew_ms.is_some_and(|at| at <= now_ms)
         };
         let late = self.entries.iter().filter(|(_, entry)| late(entry));
@@ -192,6 +236,7 @@ impl Ledger {
             entry.digest = Some(digest);
             entry.broker = Broker::Holds;
             entry.sent = false;
+            self.highest = self.highest.max(signed.unwrap_or_default());
             return Seen::Different;
         }
         if signed.is_some() && matches!(entry.broker, Broker::Sent(_)) {
@@ -227,7 +272,7 @@ impl Ledger {
                 entry.renew_ms = renew_ms(generation);
                 let out = match entry.broker {
                     Broker::Holds => true,
-                    Broker::Sent(at) => now_ms < at + ECHO_MS,
+                    Broker::Sent(at) => !is_overdue(at, now_ms),
                     Broker::Unknown => false,
                 };
                 if out {
@@ -241,7 +286,8 @@ impl Ledger {
             }
         }
         let kept = known.filter(|_| is_planted(Mutant::GenerationKept));
-        let generation = kept.unwrap_or_else(|| next_generation(known, now_ms));
+        let generation = kept.unwrap_or_else(|| next_generation(known, self.issue_ms(now_ms)));
+        self.highest = self.highest.max(generation);
         let message = seal(generation);
         let entry = Entry {
             generation: Some(generation),
@@ -271,6 +317,21 @@ mod tests {
             let payload = format!("{text} {generation}").into_bytes();
             Outgoing::retained("t".to_owned(), payload)
         }
+    }
+
+    #[test]
+    fn a_run_after_the_clock_was_set_back_signs_above_everything_that_was_reserved() {
+        // W1
+        let mut ledger = Ledger::default();
+        ledger.started(Generation(900));
+        assert_eq!(ledger.runs_out(0, 100), None, "nothing to sign");
+        assert_eq!(ledger.runs_out(1, 100), Some(Generation(901)));
+        ledger.reserve(Generation(1_000));
+        assert_eq!(ledger.runs_out(1, 100), None);
+        let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        assert_eq!(first.generation, Generation(901));
+        assert_eq!(ledger.runs_out(99, 100), None);
+        assert_eq!(ledger.runs_out(100, 100), Some(Generation(901)));
     }
 
     #[test]

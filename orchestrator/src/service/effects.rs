@@ -101,6 +101,7 @@ impl Service {
                 let store = Arc::clone(&self.store);
                 self.searches.spawn(line::find(store, seek));
             }
+            Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, device } => {
                 let device = device.as_ref().map(tracing::field::display);

@@ -46,8 +46,7 @@ impl Inbox {
         let front = queue.pop_front();
         if queue.is_empty() {
             self.queues.remove(&line);
-            let place = self.lines.iter().position(|other| *other == line)?;
-            self.lines.remove(place);
+            self.lines.retain(|other| *other != line);
         }
         front
     }

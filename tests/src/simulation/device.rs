@@ -272,9 +272,12 @@ impl Device {
                 let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) else {
                     return;
                 };
-                self.announces = false;
-                self.learn_time(head.generation.0, world.unix_ms);
+                let generation = head.generation;
+                self.learn_time(generation.0, world.unix_ms);
                 self.tell(Event::DeviceHead(head), world);
+                let own = self.machine.own_head();
+                // One that it refuses leaves it without a head.
+                self.announces &= own.is_none_or(|own| own.generation != generation);
             }
             Line::Group(place) => {
                 let Ok((head, _)) = decode_prefix::<GroupHead>(payload) else {

@@ -18,9 +18,6 @@ const STEPS_PER_DEVICE: u32 = 25;
 /// Steps in which everything must come to rest, and more for each device.
 const STEPS_TO_REST: u32 = 20_000;
 const STEPS_TO_REST_PER_DEVICE: u32 = 2_000;
-/// Devices up to which the server crashes at any step with the same chance. After a crash it
-/// hears of everything again: in a larger fleet it would hear of nothing new.
-const CRASHES_DEVICES: usize = 12;
 /// Longest wait of chance, ms.
 const WAIT_MS_MAX: u64 = 90_000;
 /// One run in so many also restarts the server at the end, which costs as much again.
@@ -173,16 +170,10 @@ fn some(world: &mut World) -> u8 {
     }
 }
 
-/// Whether a crash of the server happens that chance proposes.
-fn crashes(world: &mut World) -> bool {
-    let devices = world.devices.len();
-    devices <= CRASHES_DEVICES || rng(world).usize(..devices) < CRASHES_DEVICES
-}
-
 fn fate(world: &mut World) -> Fate {
     match rng(world).u8(..) {
-        0..2 if crashes(world) => Fate::CrashBefore,
-        2..6 if crashes(world) => Fate::CrashAfter(rng(world).u8(0..4)),
+        0..2 => Fate::CrashBefore,
+        2..6 => Fate::CrashAfter(rng(world).u8(0..4)),
         6..20 => Fate::Repeats,
         _ => Fate::Whole,
     }
@@ -207,7 +198,7 @@ fn accident(world: &mut World, number: u16) -> Choice {
         24..26 => Choice::ServerCut,
         26 => Choice::BrokerRestart(some(world)),
         27 => Choice::Veto(number, true),
-        28 => Choice::ServerClock(world.server.ahead_ms + DAY_MS),
+        28 => Choice::ServerClock(rng(world).u64(0..3) * DAY_MS),
         29 => Choice::DeviceClock(number, rng(world).u64(..DAY_MS)),
         30 => Choice::Review,
         31 | 32 => Choice::Forge(number),
@@ -326,5 +317,6 @@ fn busy(world: &World) -> String {
     let devices: Vec<_> = devices.map(|device| (&device.id, device.doing())).collect();
     let due = world.next_due_ms();
     let (quiet, orders) = (world.server.is_quiet(), world.orders.len());
-    format!("{devices:?}, due in {due:?} ms, server quiet {quiet}, {orders} orders left")
+    let waits = world.server.waits_for();
+    format!("{devices:?}, due in {due:?} ms, server quiet {quiet}: {waits}, {orders} orders left")
 }

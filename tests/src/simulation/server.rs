@@ -15,7 +15,7 @@ use hoist_orchestrator_core::memory::MemoryRows;
 use hoist_orchestrator_core::reply::{Answer, DeploymentState};
 use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
 use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, RequestId};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, RequestId};
 
 use super::broker::Broker;
 use super::catalog::Catalog;
@@ -69,8 +69,6 @@ pub struct Server {
     pub committed: Vec<Committed>,
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
-    /// When the first timer of each clock is due, in its ms: it is asked for at every step.
-    first_due_ms: [Option<u64>; 2],
     /// Lines it wants to read again.
     pub reads: Vec<Line>,
     /// Lines it has yet to look for, and those it found.
@@ -90,7 +88,6 @@ impl Server {
             committed: Vec::new(),
             difference: Difference::default(),
             attended_ms: 0,
-            first_due_ms: [None; 2],
             reads: Vec::new(),
             seeks: VecDeque::new(),
             found: VecDeque::new(),
@@ -111,6 +108,7 @@ impl Server {
         self.up = true;
         let meta = self.row(&MetaKey).unwrap_or_default();
         self.attended_ms = meta.attended_ms;
+        self.difference.started(Generation(meta.generations_ms));
     }
 
     /// Connects and subscribes; a broker may leave some retained messages out.
@@ -133,6 +131,7 @@ impl Server {
             self.decide_all(&doubts, unix_ms);
         }
         let mut shared: Vec<Subject> = self.all(&Prefix::Groups).map(Subject::Group).collect();
+        shared.extend(self.all(&Prefix::Outbox).map(Subject::Device));
         let active = self
             .deployments()
             .filter_map(|id| self.row(&DeploymentKey(id)));
@@ -141,7 +140,8 @@ impl Server {
         self.difference.subscribed(shared);
     }
 
-    fn decide_all(&mut self, inputs: &[Input], unix_ms: u64) {
+    /// Decides inputs as one batch.
+    pub(super) fn decide_all(&mut self, inputs: &[Input], unix_ms: u64) {
         let effects = self.commit(inputs, unix_ms);
         self.carry_out(effects.into_iter().flatten());
     }
@@ -179,32 +179,21 @@ impl Server {
     fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
         let mut txn = Txn::default();
         let now = self.now(unix_ms);
-        let one = |input: &Input| self.decide(&mut txn, input, now);
+        let one = |input: &Input| self.resolve(&mut txn, |txn| decide(txn, input, now));
         let effects: Vec<Effects> = inputs.iter().map(one).collect();
         self.store(&mut txn, now);
         effects
     }
 
-    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Effects {
-        self.rows.load(txn, missing(txn, hint(input)));
-        self.resolve(txn, |txn| decide(txn, input, now))
-    }
-
     /// Makes a batch durable, with the time attended so far as the adapter does (S7).
     fn store(&mut self, txn: &mut Txn, now: Now) {
-        if txn.is_unchanged() {
+        if txn.writes().is_empty() {
             return;
         }
         // The meta row only; it has no effects.
-        let _none = self.decide(txn, &Input::Attended, now);
-        let writes = Arc::make_mut(&mut self.rows).commit(txn);
-        if writes
-            .iter()
-            .any(|write| Timer::parse(&write.key).is_some())
-        {
-            let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
-            self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
-        }
+        let _none = self.resolve(txn, |txn| decide(txn, &Input::Attended, now));
+        let writes = txn.writes();
+        Arc::make_mut(&mut self.rows).commit(txn);
         self.committed.push(Committed { writes, now });
     }
 
@@ -239,14 +228,26 @@ impl Server {
             let Some(payload) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
                 continue;
             };
-            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &payload));
+            let one = |txn: &mut Txn| {
+                let input = self.arrival(txn, *line, &payload)?;
+                let effects = match &input {
+                    Some(input) => {
+                        self.rows.load(txn, missing(txn, hint(input)));
+                        decide(txn, input, now)?
+                    }
+                    None => Effects::new(),
+                };
+                Ok((input, effects))
+            };
+            let (input, more) = self.resolve(&mut txn, one);
             self.note(*line, &payload);
-            if let Some(input) = input {
-                let more = self.decide(&mut txn, &input, now);
-                effects.extend(more.into_iter().map(Step::Effect));
-                effects.extend(headless(&input));
-                inputs.push(input);
-            }
+            effects.extend(more.into_iter().map(Step::Effect));
+            effects.extend(headless(input.as_ref()));
+            inputs.extend(input);
+        }
+        for input in self.difference.take_out() {
+            let more = self.resolve(&mut txn, |txn| decide(txn, &input, now));
+            effects.extend(more.into_iter().map(Step::Effect));
         }
         self.finish(broker, txn, effects, fate, now, |broker| {
             for line in lines {
@@ -325,7 +326,8 @@ impl Server {
     pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
         let now = self.now(unix_ms);
         let mut txn = Txn::default();
-        let effects = self.decide(&mut txn, input, now);
+        self.rows.load(&mut txn, hint(input));
+        let effects = self.resolve(&mut txn, |txn| decide(txn, input, now));
         let steps = effects.into_iter().map(Step::Effect).collect();
         self.finish(broker, txn, steps, fate, now, |_| {});
     }
@@ -351,6 +353,10 @@ impl Server {
                     let number = device_number(&device).into_iter();
                     self.reads
                         .extend(number.flat_map(|n| reports.map(|report| report(n))));
+                    continue;
+                }
+                Effect::GenerationsReserved(reserved) => {
+                    self.difference.reserved(reserved);
                     continue;
                 }
                 Effect::FindLine(seek) => {
@@ -391,14 +397,18 @@ impl Server {
 
     /// Timers that are due now, as the adapter looks for them: only while connected.
     pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
-        self.rows.due(self.now(unix_ms), DUE_MAX)
-    }
-
-    /// Whether any timer is due now.
-    pub fn is_due(&self, unix_ms: u64) -> bool {
-        let [unix, attended] = self.first_due_ms;
-        unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
-            || attended.is_some_and(|at| at <= self.attended_ms)
+        let now = self.now(unix_ms);
+        let clocks = [
+            (Clock::Unix, now.unix_ms),
+            (Clock::Attended, now.attended_ms),
+        ];
+        let due = |(clock, now_ms): (Clock, u64)| {
+            let timers = self.timers(clock);
+            timers
+                .take_while(move |timer| timer.due_ms <= now_ms)
+                .take(DUE_MAX)
+        };
+        clocks.into_iter().flat_map(due).collect()
     }
 
     fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
@@ -430,7 +440,16 @@ impl Server {
 
     /// Whether reconcile has nothing to do and saw everything it published.
     pub fn is_quiet(&self) -> bool {
-        self.difference.is_quiet(|_| true)
+        self.difference.is_quiet(|_| true) && self.difference.has_told_all()
+    }
+
+    /// What reconcile waits for, in debug text.
+    pub fn waits_for(&self) -> String {
+        let known = self.difference.known().into_iter();
+        let sent: Vec<_> = known
+            .filter(|known| !known.held.starts_with("Holds"))
+            .collect();
+        format!("{:?} {sent:?}", self.difference.outbox())
     }
 
     /// Whether reconcile has something to look at.

@@ -60,12 +60,12 @@ pub struct World {
     pub log: Option<Vec<String>>,
     /// Devices whose retained presence is a death: later than their birth, if they are online.
     pub misled: BTreeSet<u16>,
+    /// Groups of which an old head was brought back, and no newer one published since.
+    pub replayed: BTreeSet<Line>,
     /// Devices that were removed: their tokens are worth nothing until they are added again.
     pub revoked: BTreeSet<u16>,
     /// Devices that were ever removed: their history is gone with them.
     pub removed: BTreeSet<u16>,
-    /// Whether the server ever crashed.
-    pub crashed: bool,
     /// What a step takes, ms.
     pub step_ms: u64,
 }
@@ -104,9 +104,9 @@ impl World {
             attended_ms: 0,
             log: None,
             misled: BTreeSet::new(),
+            replayed: BTreeSet::new(),
             revoked: BTreeSet::new(),
             removed: BTreeSet::new(),
-            crashed: false,
             step_ms: STEP_MS,
         }
     }
@@ -159,7 +159,10 @@ impl World {
         }
         for (number, deed) in told.deeds {
             let device = &self.devices[usize::from(number) - 1];
-            self.watch.did(device, deed, self.unix_ms)?;
+            let session = self.broker.session(number);
+            let word = session.and_then(|session| session.inbox.front(Line::Device(number)));
+            let told = word.is_none();
+            self.watch.did(device, deed, told, self.unix_ms)?;
         }
         Ok(())
     }

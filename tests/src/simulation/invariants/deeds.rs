@@ -10,12 +10,13 @@ pub(super) fn check(
     watch: &mut Watch,
     device: &Device,
     deed: Deed,
+    told: bool,
     unix_ms: u64,
 ) -> Result<(), Broken> {
     match deed {
         Deed::Started(id, round) => {
             started(watch, device, id, round, unix_ms)?;
-            took_part(watch, device, id)
+            took_part(watch, device, id, told)
         }
         Deed::Installed { install, again } => {
             hold(!again, "an-install-runs-once-per-attempt", || {
@@ -43,7 +44,7 @@ pub(super) fn check(
             })?;
             match unable {
                 true => Ok(()),
-                false => took_part(watch, device, id),
+                false => took_part(watch, device, id, told),
             }
         }
     }
@@ -106,14 +107,21 @@ fn started(
 }
 
 /// Counts a device against its deployment's limit (S10).
-fn took_part(watch: &mut Watch, device: &Device, id: DeploymentId) -> Result<(), Broken> {
+fn took_part(
+    watch: &mut Watch,
+    device: &Device,
+    id: DeploymentId,
+    told: bool,
+) -> Result<(), Broken> {
     let row = watch.rows.mirror.deployments.get(&id);
-    if row.is_some_and(|row| row.end.is_some()) {
-        // Its head is on the way out: who joins in that moment may still hear it.
+    let limit = row.and_then(|row| row.limit);
+    let past = watch.past(device.number);
+    if !told && !past.started.contains(&id) {
+        // Moved away: the word of it was at the broker before the line was, and a network
+        // that delivers the line first has turned them round.
         return Ok(());
     }
-    let limit = row.and_then(|row| row.limit);
-    watch.past(device.number).started.insert(id);
+    past.started.insert(id);
     let Some(limit) = limit else { return Ok(()) };
     let starters = watch.pasts.iter().filter(|past| past.started.contains(&id));
     let starters = starters.count();

@@ -125,12 +125,18 @@ impl Watch {
         mirror.apply(committed, attended_ms, &self.pasts, server)
     }
 
-    /// A device did something.
+    /// A device did something; `told` = no newer head of its own is on its way to it.
     ///
     /// # Errors
     /// What is broken by it.
-    pub fn did(&mut self, device: &Device, deed: Deed, unix_ms: u64) -> Result<(), Broken> {
-        deeds::check(self, device, deed, unix_ms)
+    pub fn did(
+        &mut self,
+        device: &Device,
+        deed: Deed,
+        told: bool,
+        unix_ms: u64,
+    ) -> Result<(), Broken> {
+        deeds::check(self, device, deed, told, unix_ms)
     }
 
     fn past(&mut self, number: u16) -> &mut Past {

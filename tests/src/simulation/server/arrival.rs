@@ -40,17 +40,15 @@ impl Server {
                     return Ok(None);
                 };
                 let device = device_id(number);
+                let row = txn.read(&DeviceKey(device.clone()))?;
+                let key = row.and_then(|row| row.public_key);
                 let evidence = match (status.outcomes.is_empty(), proof.is_empty()) {
                     (true, _) => SignatureEvidence::Valid,
                     (false, true) => SignatureEvidence::Absent,
-                    (false, false) => {
-                        let row = txn.read(&DeviceKey(device.clone()))?;
-                        let key = row.and_then(|row| row.public_key);
-                        match key.is_some_and(|key| key.0 == proof) {
-                            true => SignatureEvidence::Valid,
-                            false => SignatureEvidence::Invalid,
-                        }
+                    (false, false) if key.is_some_and(|key| key.0 == proof) => {
+                        SignatureEvidence::Valid
                     }
+                    (false, false) => SignatureEvidence::Invalid,
                 };
                 Some(Input::Status {
                     device,
@@ -94,12 +92,12 @@ impl Server {
 }
 
 /// What an arrival says beside its decision: a device may need its head (W4).
-pub(super) fn headless(input: &Input) -> Option<Step> {
-    match input {
+pub(super) fn headless(input: Option<&Input>) -> Option<Step> {
+    match input? {
         Input::Presence { device, presence } if presence.state == PresenceState::Online => {
             Some(Step::Born(device.clone()))
         }
-        Input::Info { device, info } if info.public_key.is_some() => {
+        Input::Info { device, info } if info.public_key.is_some() || info.stored_head.is_some() => {
             Some(Step::Asked(device.clone()))
         }
         _ => None,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hoist_orchestrator::reconcile::{Cause, Subject, Unknown};
 use hoist_orchestrator::transport::Outgoing;
 use hoist_orchestrator_core::desired;
-use hoist_orchestrator_core::key::{DeviceKey, ReleaseKey};
+use hoist_orchestrator_core::key::{DeviceKey, OutboxKey, ReleaseKey};
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::codec::encode;
 use hoist_protocol::head::GroupHead;
-use hoist_protocol::id::{Generation, GroupId};
+use hoist_protocol::id::{DeviceId, Generation, GroupId};
 
 use super::super::broker::{Broker, Payload};
 use super::super::catalog::Catalog;
@@ -19,14 +19,19 @@ use super::Server;
 impl Server {
     /// Looks at one subject and publishes what differs; returns the lines published.
     pub fn reconcile(&mut self, broker: &mut Broker, catalog: &Catalog, unix_ms: u64) -> Vec<Line> {
+        let now_ms = unix_ms + self.ahead_ms;
+        if let Some(input) = self.difference.wants(now_ms) {
+            self.decide_all(&[input], unix_ms);
+        }
         let Some((subject, cause)) = self.difference.pop() else {
             return Vec::new();
         };
-        let now_ms = unix_ms + self.ahead_ms;
         let published = self.due_for(&subject, cause, catalog, now_ms);
         for (line, payload) in &published {
             broker.publish(*line, payload);
         }
+        let out = self.difference.take_out();
+        self.decide_all(&out, unix_ms);
         published.into_iter().map(|(line, _)| line).collect()
     }
 
@@ -60,18 +65,30 @@ impl Server {
                 }
                 None => return self.unknown(subject, cause, line),
             },
-            Subject::Device(device) => match self.row(&DeviceKey(device.clone())) {
-                Some(row) => {
-                    let head = move |generation| desired::device_head(&row, generation);
-                    (
-                        Box::new(move |generation| message(encode(&head(generation)))),
-                        0,
-                    )
-                }
-                None => return self.unknown(subject, cause, line),
-            },
+            Subject::Device(device) => return self.device(device, cause, line, now_ms),
         };
         let publish = self.difference.publish(subject, seal, valid_ms, now_ms);
+        let publish = publish.map(|publish| (line, publish.message.payload.into()));
+        publish.into_iter().collect()
+    }
+
+    fn device(
+        &mut self,
+        device: &DeviceId,
+        cause: Cause,
+        line: Line,
+        now_ms: u64,
+    ) -> Vec<(Line, Payload)> {
+        let outbox = self.row(&OutboxKey(device.clone()));
+        let outbox = outbox.as_ref();
+        let Some(row) = self.row(&DeviceKey(device.clone())) else {
+            let cause = outbox.map_or(cause, |_| Cause::Changed);
+            self.difference.cleared(device, outbox, now_ms);
+            return self.unknown(&Subject::Device(device.clone()), cause, line);
+        };
+        let seal = |generation| message(encode(&desired::device_head(&row, generation)));
+        let difference = &mut self.difference;
+        let publish = difference.publish_device(device, &row.group, outbox, seal, now_ms);
         let publish = publish.map(|publish| (line, publish.message.payload.into()));
         publish.into_iter().collect()
     }

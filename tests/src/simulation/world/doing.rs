@@ -65,7 +65,6 @@ impl World {
         for line in std::mem::take(&mut self.server.reads) {
             self.broker.read(line);
         }
-        self.crashed |= !self.server.up;
         for committed in std::mem::take(&mut self.server.committed) {
             self.revoke(&committed);
             self.told.committed.push(committed);
@@ -80,6 +79,7 @@ impl World {
         for line in server.reconcile(broker, &self.catalog, self.unix_ms) {
             self.say(|| format!("server publishes {line}"));
             let payload = self.broker.retained(line).cloned();
+            self.replayed.remove(&line);
             self.told.published.push((line, payload));
         }
     }
@@ -228,7 +228,7 @@ impl World {
             Choice::LoseToDevice(number, line) => {
                 self.broker.pop(number, line);
             }
-            Choice::Replay(line, place) => self.broker.replay(line, usize::from(place)),
+            Choice::Replay(line, place) => self.replay(line, place),
             Choice::Spoil(line) => self.broker.publish(line, &Payload::from(*b"no message")),
             Choice::Forge(number) => self.forge(number),
             _ => return,
@@ -259,11 +259,26 @@ impl World {
         self.broker.publish(Line::Status(number), &payload.into());
     }
 
+    /// An attacker brings an old head back: until the server sees it and repairs it, a device
+    /// that never heard a newer one of its group obeys it, as long as it is valid (W2).
+    fn replay(&mut self, line: Line, place: u8) {
+        self.broker.replay(line, usize::from(place));
+        if let Line::Group(_) = line {
+            self.replayed.insert(line);
+            for device in &mut self.devices {
+                Arc::make_mut(device).truth.over.clear();
+            }
+        }
+    }
+
     fn device_does(&mut self, number: u16, choice: Choice) {
         let place = usize::from(number) - 1;
         if let Choice::Connect(_) = choice {
             self.misled.remove(&number);
-            let over = self.watch.rows.over();
+            let mut over = self.watch.rows.over();
+            if !self.replayed.is_empty() {
+                over.clear();
+            }
             Arc::make_mut(&mut self.devices[place]).truth.over = over;
         }
         let payload = match choice {

@@ -51,13 +51,12 @@ pub(super) fn the_retained_set_is_as_desired(world: &World) -> Result<(), String
             ));
         }
     }
-    // A crash may come before the head of a removed device is cleared; it is left alone then.
-    let kept = |line: &Line| matches!(line, Line::Device(_)) && world.crashed;
-    let mut heads = world
-        .broker
-        .all_retained()
-        .map(|(line, _)| line)
-        .filter(|line| !kept(line));
+    // An attacker may bring back the head of a removed device, which cannot connect.
+    let removed =
+        |line: &Line| matches!(line, Line::Device(number) if world.revoked.contains(number));
+    let brought_back = |line: &Line| !world.honest && removed(line);
+    let lines = world.broker.all_retained().map(|(line, _)| line);
+    let mut heads = lines.filter(|line| !brought_back(line));
     let heads = heads
         .find(|line| matches!(line, Line::Group(_) | Line::Device(_)) && !known.contains(line));
     match heads {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::command::CompleteWhen;
 use hoist_orchestrator_core::key::{DeploymentKey, RecordKey};
-use hoist_orchestrator_core::membership::was_member_during;
+use hoist_orchestrator_core::membership::may_have_obeyed;
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{EndReason, RecordRow, RecordState};
 use hoist_protocol::admission::Audience;
@@ -39,12 +39,12 @@ pub(super) fn every_started_device_ends_as_it_says(world: &World) -> Result<(), 
                 RecordState::InProgress(_) | RecordState::TimedOut => None,
             });
             let own = truth.last_end(id);
-            // Moved before the deployment began and not told in time: its word is refused (S14).
+            // Who came after the end can only have started it by a head that an attacker
+            // brought back: its word is refused (bad-inputs row 32).
             let deployment = world.server.row(&DeploymentKey(id));
-            let member = deployment.is_some_and(|deployment| was_member_during(&row, &deployment));
-            // The roll is called once for what is missed: an answer that a broker loses is lost.
-            let told = world.honest && member;
-            if recorded != own && (told || record.is_some()) {
+            let obeyed = |deployment| may_have_obeyed(&row, &deployment);
+            let believed = world.honest || deployment.is_some_and(obeyed);
+            if recorded != own && (believed || record.is_some()) {
                 return Err(format!(
                     "{device} ended {id} as {own:?}, recorded is {record:?}"
                 ));
