@@ -2,6 +2,7 @@
 //! and acknowledged is one log, so that its order can be asserted.
 
 mod dry_run;
+mod outbox;
 mod rig;
 mod rollout;
 mod waiting;

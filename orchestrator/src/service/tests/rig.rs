@@ -174,7 +174,7 @@ impl Connection for Link {
     }
 }
 
-struct People;
+pub(super) struct People;
 
 impl Directory for People {
     fn rights_of(&self, user: &UserId) -> Option<Rights> {

@@ -1,0 +1,77 @@
+//! What was committed and not yet published when the program died.
+
+use std::sync::Arc;
+
+use hoist_orchestrator_core::input::Now;
+use serde_json::{Value, json};
+
+use super::rig::{Happened, People, Rig, Watched};
+use crate::arrival::{Arrival, Asked, Content};
+use crate::batch;
+use crate::timer;
+
+/// Commits a command and dies before anything follows from it.
+async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value) {
+    let (user, request) = ("alice".parse().unwrap(), request.parse().unwrap());
+    let asked = Asked::new(user, request, verb, body.to_string().as_bytes());
+    let arrival = Arrival::of(Content::Command(Box::new(asked)));
+    let now = Now {
+        unix_ms: timer::unix_ms(),
+        ..Now::default()
+    };
+    let decided = batch::commit(store, &People, &[arrival], now).await;
+    assert!(!decided.unwrap()[0].is_empty());
+}
+
+fn is_on(happened: &Happened, topic: &str) -> bool {
+    matches!(happened, Happened::Published(message) if message.topic == topic)
+}
+
+fn place(rig: &Rig, topic: &str) -> Option<usize> {
+    let mut all = rig.log.all().into_iter();
+    all.position(|happened| is_on(&happened, topic))
+}
+
+#[tokio::test]
+async fn a_device_added_right_before_a_crash_is_told_after_its_group() {
+    let store = Arc::new(Watched::default());
+    commit_and_die(&store, "g", "group-create", &json!({"group": "eu"})).await;
+    let add = json!({"device": "d1", "group": "eu"});
+    commit_and_die(&store, "a", "device-add", &add).await;
+    let rig = Rig::on(Arc::clone(&store)).await;
+    let (_, head) = rig.published(0, "hoist/d/d1").await;
+    assert!(!head.is_empty());
+    // S4, S10: or it could read an older head of the group.
+    assert!(place(&rig, "hoist/g/eu") < place(&rig, "hoist/d/d1"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_removed_right_before_a_crash_is_cleared_after_the_restart() {
+    let store = Arc::new(Watched::default());
+    let mut rig = Rig::on(Arc::clone(&store)).await;
+    rig.done("a", "device-add", &json!({"device": "d1"})).await;
+    let (_, head) = rig.published(0, "hoist/d/d1").await;
+    assert!(!head.is_empty());
+    rig.stop().await;
+    commit_and_die(&store, "r", "device-remove", &json!({"device": "d1"})).await;
+    let from = store.log.all().len();
+    let mut rig = Rig::on(Arc::clone(&store)).await;
+    let (_, cleared) = rig.published(from, "hoist/d/d1").await;
+    assert!(cleared.is_empty());
+    // Behind the word that it has arrived.
+    rig.done("l", "device-list", &json!({})).await;
+    rig.stop().await;
+    // What was told once is not told again.
+    let from = store.log.all().len();
+    let mut rig = Rig::on(store).await;
+    rig.done("m", "device-list", &json!({})).await;
+    let again = rig.log.all().into_iter().skip(from);
+    assert_eq!(
+        again
+            .filter(|happened| is_on(happened, "hoist/d/d1"))
+            .count(),
+        0
+    );
+    rig.stop().await;
+}
