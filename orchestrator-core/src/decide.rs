@@ -140,10 +140,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys
         }
         Input::Doubt(group) => vec![GroupKey(group.clone()).key()],
-        Input::Command(command) => vec![
-            RequestKey(command.user.clone(), command.request.clone()).key(),
-            MetaKey.key(),
-        ],
+        Input::Command(command) => request::hint(command),
         Input::TimerDue(timer) => {
             let mut keys = vec![timer.key()];
             match &timer.kind {

@@ -2,6 +2,7 @@
 //! simulator. It commits after every decision, as a batch of one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hoist_protocol::codec::decode;
 
@@ -13,7 +14,7 @@ use crate::key::{GroupKey, Key, Prefix, RowKey};
 use crate::limit::{Search, Seek};
 use crate::query::{Need, Reader, ScanPage};
 use crate::timer::{Clock, Timer};
-use crate::txn::{Stored, Txn, Undecided};
+use crate::txn::{Stored, Txn, Undecided, Write};
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
 const ROUNDS_MAX: usize = 64;
@@ -55,16 +56,20 @@ impl MemoryRows {
         }
     }
 
-    /// Commits a transaction's writes; the caller has loaded from this store.
-    pub fn commit(&mut self, txn: &Txn) {
-        for write in txn.writes() {
+    /// Commits a transaction's writes, which it returns; the caller has loaded from this
+    /// store.
+    pub fn commit(&mut self, txn: &Txn) -> Vec<Write> {
+        let writes = txn.writes();
+        for write in &writes {
             self.generation += 1;
             let generation = self.generation;
-            match write.bytes {
-                Some(bytes) => self.rows.insert(write.key, Stored { generation, bytes }),
+            let stored = write.bytes.clone();
+            match stored.map(|bytes| Stored { generation, bytes }) {
+                Some(stored) => self.rows.insert(write.key.clone(), stored),
                 None => self.rows.remove(&write.key),
             };
         }
+        writes
     }
 
     /// Finds a line at once: the answer to [`crate::effect::Effect::FindLine`].
@@ -92,9 +97,10 @@ impl MemoryRows {
     /// # Errors
     /// [`Undecided::Corrupt`].
     pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
-        let mut txn = Txn::default();
-        self.load(&mut txn, vec![key.key()]);
-        txn.read(key)
+        let key = key.key();
+        let row = self.rows.get(&key).map(|stored| decode(&stored.bytes));
+        row.transpose()
+            .map_err(|source| Undecided::Corrupt { key, source })
     }
 
     /// Every key and value that starts with a prefix, in order.
@@ -106,19 +112,17 @@ impl MemoryRows {
             .map(|(key, stored)| (key, stored.bytes.as_slice()))
     }
 
-    /// The timers due by `now`, in order of due time, each clock by itself.
+    /// The timers due by `now`, in order of due time, each clock by itself; of each at most
+    /// so many.
     #[must_use]
-    pub fn due(&self, now: Now) -> Vec<Timer> {
-        let due = |clock: Clock, at_ms: u64| {
-            let prefix = clock.prefix();
-            let timers = self.scan(&prefix).filter_map(|(key, _)| Timer::parse(key));
-            timers
-                .take_while(|timer| timer.due_ms <= at_ms)
-                .collect::<Vec<_>>()
+    pub fn due(&self, now: Now, at_most: usize) -> Vec<Timer> {
+        let due = |keys: Range<Key>| {
+            let keys = self.rows.range(keys).map(|(key, _)| key);
+            keys.filter_map(Timer::parse).take(at_most)
         };
-        let mut timers = due(Clock::Unix, now.unix_ms);
-        timers.extend(due(Clock::Attended, now.attended_ms));
-        timers
+        let unix = due(Clock::Unix.due(now.unix_ms));
+        unix.chain(due(Clock::Attended.due(now.attended_ms)))
+            .collect()
     }
 
     /// Answers what a [`Reader`] needs until `read` has everything.

@@ -12,7 +12,7 @@ use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
 use crate::input::Now;
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
@@ -53,7 +53,6 @@ pub(crate) fn merge(
             device: Some(device.clone()),
         }]);
     };
-    txn.want([MetaKey.key(), GroupCountKey(row.group.clone()).key()])?;
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
     if is_known(row.presence, presence, meta.broker_run) {

@@ -4,14 +4,14 @@
 use std::str::FromStr;
 
 use hoist_protocol::access::Role;
-use hoist_protocol::id::{IdError, RequestId, UserId};
+use hoist_protocol::id::{DeviceId, GroupId, IdError, RequestId, UserId};
 
 use crate::command::{Command, VerbEffect};
 use crate::decide::Stop;
 use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::input::{CommandInput, Now};
-use crate::key::RequestKey;
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RowKey};
 use crate::reply::Answer;
 use crate::row::{RequestRow, TimerRow};
 use crate::timer::{Timer, TimerKind};
@@ -58,6 +58,37 @@ pub(crate) fn execute(txn: &mut Txn, input: &CommandInput, now: Now) -> Result<E
         }
         _ => change(txn, input, command, now),
     }
+}
+
+/// Rows that a command will surely look at ([`crate::decide::hint`]): what it names.
+pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
+    let mut keys = vec![
+        RequestKey(input.user.clone(), input.request.clone()).key(),
+        MetaKey.key(),
+    ];
+    let unassigned = GroupId::unassigned();
+    let (device, group) = match input.command.as_ref() {
+        Ok(Command::DeviceAdd(add)) => {
+            let group = add.group.as_deref().unwrap_or(unassigned.as_str());
+            (&add.device, Some(group))
+        }
+        Ok(Command::DeviceMove(to)) => (&to.device, Some(to.group.as_str())),
+        Ok(Command::DeviceHold(hold)) => (&hold.device, None),
+        Ok(Command::DeviceRemove(remove)) => (&remove.device, None),
+        _ => return keys,
+    };
+    let Ok(device) = device.parse::<DeviceId>() else {
+        return keys;
+    };
+    if let Some(Ok(group)) = group.map(str::parse::<GroupId>) {
+        keys.extend([
+            GroupCountKey(group.clone()).key(),
+            MemberKey(group.clone(), device.clone()).key(),
+            GroupKey(group).key(),
+        ]);
+    }
+    keys.push(DeviceKey(device).key());
+    keys
 }
 
 fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
@@ -186,10 +217,7 @@ fn carry_out(
 }
 
 /// Refuses a group that this user may not change.
-pub(crate) fn may_change(
-    input: &CommandInput,
-    group: &hoist_protocol::id::GroupId,
-) -> Result<(), Rejection> {
+pub(crate) fn may_change(input: &CommandInput, group: &GroupId) -> Result<(), Rejection> {
     if input.groups.is_empty() || input.groups.contains(group) {
         return Ok(());
     }

@@ -123,7 +123,7 @@ impl World {
     }
 
     fn fire_due(&mut self) -> Effects {
-        let due = self.rows.due(self.now);
+        let due = self.rows.due(self.now, usize::MAX);
         due.into_iter()
             .flat_map(|timer| self.tell(Input::TimerDue(timer)))
             .collect()

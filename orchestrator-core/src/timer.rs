@@ -1,6 +1,8 @@
 //! Timers are rows whose keys sort by clock and due time: the adapter scans the start of
 //! each clock's range and hands what is due to [`crate::decide::decide`].
 
+use std::ops::Range;
+
 use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,16 @@ impl Clock {
     #[must_use]
     pub fn prefix(self) -> Key {
         Key(vec![TIMER, self as u8])
+    }
+
+    /// The range of keys in which this clock's timers lie that are due by `now_ms`.
+    #[must_use]
+    pub fn due(self, now_ms: u64) -> Range<Key> {
+        let start = self.prefix();
+        let mut end = start.clone();
+        let later_ms = now_ms.saturating_add(1);
+        end.0.extend_from_slice(&later_ms.to_be_bytes());
+        start..end
     }
 }
 

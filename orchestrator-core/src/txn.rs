@@ -130,14 +130,25 @@ impl Txn {
     /// having been loaded is expected to be absent.
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {
-        let changed = |(key, bytes): (&Key, &Option<Vec<u8>>)| {
-            let stored = self.loaded.get(key).and_then(Option::as_ref);
-            (stored.map(|stored| &stored.bytes) != bytes.as_ref()).then(|| Write {
-                key: key.clone(),
-                expected: stored.map(|stored| stored.generation),
-                bytes: bytes.clone(),
-            })
+        let write = |(key, bytes, stored): (&Key, &Option<Vec<u8>>, Option<&Stored>)| Write {
+            key: key.clone(),
+            expected: stored.map(|stored| stored.generation),
+            bytes: bytes.clone(),
         };
-        self.written.iter().filter_map(changed).collect()
+        self.changed().map(write).collect()
+    }
+
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.changed().next().is_none()
+    }
+
+    fn changed(&self) -> impl Iterator<Item = (&Key, &Option<Vec<u8>>, Option<&Stored>)> {
+        let rows = self.written.iter().map(|(key, bytes)| {
+            let stored = self.loaded.get(key).and_then(Option::as_ref);
+            (key, bytes, stored)
+        });
+        rows.filter(|(_, bytes, stored)| stored.map(|stored| &stored.bytes) != bytes.as_ref())
     }
 }

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -73,13 +74,17 @@ impl DecodeError {
     }
 }
 
+/// Room for an encoding from the start, in bytes: most messages need no more.
+const USUAL_BYTES: usize = 128;
+
 /// Encodes a message: version byte, then postcard.
 #[must_use]
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
-    let start = alloc::vec![M::VERSION];
+    let mut start = Vec::with_capacity(M::BYTES_MAX.min(USUAL_BYTES));
+    start.push(M::VERSION);
     // Messages hold no map without a length and no type postcard refuses, and a vector
     // grows: the encoding cannot fail. An empty payload would be refused by every reader.
-    postcard::to_extend(message, start).unwrap_or_default()
+    postcard::serialize_with_flavor(message, Appended(start)).unwrap_or_default()
 }
 
 /// Decodes a message and nothing but this message.
@@ -118,9 +123,57 @@ pub fn decode_prefix<M: Message>(bytes: &[u8]) -> Result<(M, &[u8]), DecodeError
     message
         .check()
         .map_err(|what| DecodeError::Bounds { what })?;
-    let used = bytes.len() - rest.len();
-    if encode(&message) != bytes[..used] {
-        return Err(DecodeError::NotCanonical);
+    let used = &body[..body.len() - rest.len()];
+    // Nothing is written: every message that arrives and every row that is read comes here.
+    match postcard::serialize_with_flavor(&message, Compared(used)) {
+        Ok([]) => Ok((message, rest)),
+        Ok(_) | Err(_) => Err(DecodeError::NotCanonical),
     }
-    Ok((message, rest))
+}
+
+/// An encoding that is appended to bytes.
+struct Appended(Vec<u8>);
+
+impl Flavor for Appended {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
+/// An encoding that is only compared with bytes; what is left of them is its outcome.
+struct Compared<'a>(&'a [u8]);
+
+impl<'a> Flavor for Compared<'a> {
+    type Output = &'a [u8];
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Any error does: it only says that they differ.
+        let differs = postcard::Error::SerializeBufferFull;
+        self.0 = self.0.strip_prefix(bytes).ok_or(differs)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<&'a [u8]> {
+        Ok(self.0)
+    }
 }

@@ -95,7 +95,13 @@ fn a_status_that_arrives_after_the_death_keeps_the_watch() {
         ..world.now
     };
     let watch = |kind: &TimerKind| matches!(kind, TimerKind::Contact(_));
-    assert!(!world.rows.due(far).iter().any(|timer| watch(&timer.kind)));
+    assert!(
+        !world
+            .rows
+            .due(far, usize::MAX)
+            .iter()
+            .any(|timer| watch(&timer.kind))
+    );
 }
 
 #[test]

@@ -370,7 +370,7 @@ proptest! {
             prop_assert!(timed);
         }
         let far = Now { attended_ms: u64::MAX, ..Now::default() };
-        let timers = world.rows.due(far);
+        let timers = world.rows.due(far, usize::MAX);
         let devices = timers.iter().filter(|t| matches!(t.kind, TimerKind::Device(..)));
         prop_assert_eq!(devices.count(), in_progress);
     }

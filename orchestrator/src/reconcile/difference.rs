@@ -113,7 +113,7 @@ impl Difference {
     /// reached it, or an older one than it knows was brought back.
     pub fn asked(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        self.ledger.forget_broker(|other| *other == subject);
+        self.ledger.forget_broker_of(&subject);
         self.mark(subject, Cause::Seen);
     }
 

@@ -46,6 +46,17 @@ struct Entry {
     renew_ms: Option<u64>,
 }
 
+impl Entry {
+    /// What was never sent from here is not sent again as it is: its generation could be
+    /// one that has been passed.
+    fn forget_broker(&mut self) {
+        self.broker = Broker::Unknown;
+        if !self.sent && !is_planted(Mutant::OldHeadRepeated) {
+            self.digest = None;
+        }
+    }
+}
+
 /// What a delivery on one of our topics means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -117,16 +128,17 @@ impl Ledger {
         }
     }
 
-    /// The broker may have lost these. What was never sent from here is not sent again as
-    /// it is: its generation could be one that has been passed.
+    /// The broker may have lost these.
     pub(super) fn forget_broker(&mut self, these: impl Fn(&Subject) -> bool) {
-        for (subject, entry) in &mut self.entries {
-            if these(subject) {
-                entry.broker = Broker::Unknown;
-                entry.digest = entry
-                    .digest
-                    .filter(|_| entry.sent || is_planted(Mutant::OldHeadRepeated));
-            }
+        let entries = self.entries.iter_mut();
+        let these = entries.filter(|(subject, _)| these(subject));
+        these.for_each(|(_, entry)| entry.forget_broker());
+    }
+
+    /// The broker may have lost this one.
+    pub(super) fn forget_broker_of(&mut self, subject: &Subject) {
+        if let Some(entry) = self.entries.get_mut(subject) {
+            entry.forget_broker();
         }
     }
 

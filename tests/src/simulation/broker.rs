@@ -46,7 +46,8 @@ impl Inbox {
         let front = queue.pop_front();
         if queue.is_empty() {
             self.queues.remove(&line);
-            self.lines.retain(|other| *other != line);
+            let place = self.lines.iter().position(|other| *other == line)?;
+            self.lines.remove(place);
         }
         front
     }

@@ -115,12 +115,14 @@ impl World {
         } else if !self.server.connected {
             choices.push(Choice::ServerConnect(0));
         } else {
-            let lines = self.broker.server.iter().flat_map(|inbox| inbox.lines());
-            choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
+            if let Some(inbox) = &self.broker.server {
+                let lines = inbox.lines().iter();
+                choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
+            }
             if self.server.is_marked() {
                 choices.push(Choice::Reconcile);
             }
-            if !self.server.due(self.unix_ms).is_empty() {
+            if self.server.is_due(self.unix_ms) {
                 choices.push(Choice::Timers);
             }
             let (sought, found) = self.server.lines();

@@ -1,6 +1,7 @@
 //! The retained topics of the model, as small values: `docs/wire.md` has their text.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use hoist_protocol::id::{DeviceId, GroupId};
 
@@ -44,6 +45,13 @@ pub fn group_id(place: u8) -> GroupId {
 
 /// The id of a device by its number: `d1`, `d2`, …
 pub fn device_id(number: u16) -> DeviceId {
+    /// Ids that are asked for with every message.
+    static USUAL: LazyLock<Vec<DeviceId>> = LazyLock::new(|| (0..=100).map(made).collect());
+    let usual = USUAL.get(usize::from(number));
+    usual.cloned().unwrap_or_else(|| made(number))
+}
+
+fn made(number: u16) -> DeviceId {
     format!("d{number}").parse().expect("a valid id")
 }
 

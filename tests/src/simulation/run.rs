@@ -18,6 +18,9 @@ const STEPS_PER_DEVICE: u32 = 25;
 /// Steps in which everything must come to rest, and more for each device.
 const STEPS_TO_REST: u32 = 20_000;
 const STEPS_TO_REST_PER_DEVICE: u32 = 2_000;
+/// Devices up to which the server crashes at any step with the same chance. After a crash it
+/// hears of everything again: in a larger fleet it would hear of nothing new.
+const CRASHES_DEVICES: usize = 12;
 /// Longest wait of chance, ms.
 const WAIT_MS_MAX: u64 = 90_000;
 /// One run in so many also restarts the server at the end, which costs as much again.
@@ -170,10 +173,16 @@ fn some(world: &mut World) -> u8 {
     }
 }
 
+/// Whether a crash of the server happens that chance proposes.
+fn crashes(world: &mut World) -> bool {
+    let devices = world.devices.len();
+    devices <= CRASHES_DEVICES || rng(world).usize(..devices) < CRASHES_DEVICES
+}
+
 fn fate(world: &mut World) -> Fate {
     match rng(world).u8(..) {
-        0..2 => Fate::CrashBefore,
-        2..6 => Fate::CrashAfter(rng(world).u8(0..4)),
+        0..2 if crashes(world) => Fate::CrashBefore,
+        2..6 if crashes(world) => Fate::CrashAfter(rng(world).u8(0..4)),
         6..20 => Fate::Repeats,
         _ => Fate::Whole,
     }

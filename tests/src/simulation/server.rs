@@ -69,6 +69,8 @@ pub struct Server {
     pub committed: Vec<Committed>,
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
+    /// When the first timer of each clock is due, in its ms: it is asked for at every step.
+    first_due_ms: [Option<u64>; 2],
     /// Lines it wants to read again.
     pub reads: Vec<Line>,
     /// Lines it has yet to look for, and those it found.
@@ -88,6 +90,7 @@ impl Server {
             committed: Vec::new(),
             difference: Difference::default(),
             attended_ms: 0,
+            first_due_ms: [None; 2],
             reads: Vec::new(),
             seeks: VecDeque::new(),
             found: VecDeque::new(),
@@ -179,21 +182,32 @@ impl Server {
     fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
         let mut txn = Txn::default();
         let now = self.now(unix_ms);
-        let one = |input: &Input| self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let one = |input: &Input| self.decide(&mut txn, input, now);
         let effects: Vec<Effects> = inputs.iter().map(one).collect();
         self.store(&mut txn, now);
         effects
     }
 
+    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Effects {
+        self.rows.load(txn, missing(txn, hint(input)));
+        self.resolve(txn, |txn| decide(txn, input, now))
+    }
+
     /// Makes a batch durable, with the time attended so far as the adapter does (S7).
     fn store(&mut self, txn: &mut Txn, now: Now) {
-        if txn.writes().is_empty() {
+        if txn.is_unchanged() {
             return;
         }
         // The meta row only; it has no effects.
-        let _none = self.resolve(txn, |txn| decide(txn, &Input::Attended, now));
-        let writes = txn.writes();
-        Arc::make_mut(&mut self.rows).commit(txn);
+        let _none = self.decide(txn, &Input::Attended, now);
+        let writes = Arc::make_mut(&mut self.rows).commit(txn);
+        if writes
+            .iter()
+            .any(|write| Timer::parse(&write.key).is_some())
+        {
+            let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
+            self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
+        }
         self.committed.push(Committed { writes, now });
     }
 
@@ -228,22 +242,14 @@ impl Server {
             let Some(payload) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
                 continue;
             };
-            let one = |txn: &mut Txn| {
-                let input = self.arrival(txn, *line, &payload)?;
-                let effects = match &input {
-                    Some(input) => {
-                        self.rows.load(txn, missing(txn, hint(input)));
-                        decide(txn, input, now)?
-                    }
-                    None => Effects::new(),
-                };
-                Ok((input, effects))
-            };
-            let (input, more) = self.resolve(&mut txn, one);
+            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &payload));
             self.note(*line, &payload);
-            effects.extend(more.into_iter().map(Step::Effect));
-            effects.extend(headless(input.as_ref()));
-            inputs.extend(input);
+            if let Some(input) = input {
+                let more = self.decide(&mut txn, &input, now);
+                effects.extend(more.into_iter().map(Step::Effect));
+                effects.extend(headless(&input));
+                inputs.push(input);
+            }
         }
         for input in self.difference.take_out() {
             let more = self.resolve(&mut txn, |txn| decide(txn, &input, now));
@@ -326,8 +332,7 @@ impl Server {
     pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
         let now = self.now(unix_ms);
         let mut txn = Txn::default();
-        self.rows.load(&mut txn, hint(input));
-        let effects = self.resolve(&mut txn, |txn| decide(txn, input, now));
+        let effects = self.decide(&mut txn, input, now);
         let steps = effects.into_iter().map(Step::Effect).collect();
         self.finish(broker, txn, steps, fate, now, |_| {});
     }
@@ -397,18 +402,14 @@ impl Server {
 
     /// Timers that are due now, as the adapter looks for them: only while connected.
     pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
-        let now = self.now(unix_ms);
-        let clocks = [
-            (Clock::Unix, now.unix_ms),
-            (Clock::Attended, now.attended_ms),
-        ];
-        let due = |(clock, now_ms): (Clock, u64)| {
-            let timers = self.timers(clock);
-            timers
-                .take_while(move |timer| timer.due_ms <= now_ms)
-                .take(DUE_MAX)
-        };
-        clocks.into_iter().flat_map(due).collect()
+        self.rows.due(self.now(unix_ms), DUE_MAX)
+    }
+
+    /// Whether any timer is due now.
+    pub fn is_due(&self, unix_ms: u64) -> bool {
+        let [unix, attended] = self.first_due_ms;
+        unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
+            || attended.is_some_and(|at| at <= self.attended_ms)
     }
 
     fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {

@@ -40,15 +40,17 @@ impl Server {
                     return Ok(None);
                 };
                 let device = device_id(number);
-                let row = txn.read(&DeviceKey(device.clone()))?;
-                let key = row.and_then(|row| row.public_key);
                 let evidence = match (status.outcomes.is_empty(), proof.is_empty()) {
                     (true, _) => SignatureEvidence::Valid,
                     (false, true) => SignatureEvidence::Absent,
-                    (false, false) if key.is_some_and(|key| key.0 == proof) => {
-                        SignatureEvidence::Valid
+                    (false, false) => {
+                        let row = txn.read(&DeviceKey(device.clone()))?;
+                        let key = row.and_then(|row| row.public_key);
+                        match key.is_some_and(|key| key.0 == proof) {
+                            true => SignatureEvidence::Valid,
+                            false => SignatureEvidence::Invalid,
+                        }
                     }
-                    (false, false) => SignatureEvidence::Invalid,
                 };
                 Some(Input::Status {
                     device,
@@ -92,8 +94,8 @@ impl Server {
 }
 
 /// What an arrival says beside its decision: a device may need its head (W4).
-pub(super) fn headless(input: Option<&Input>) -> Option<Step> {
-    match input? {
+pub(super) fn headless(input: &Input) -> Option<Step> {
+    match input {
         Input::Presence { device, presence } if presence.state == PresenceState::Online => {
             Some(Step::Born(device.clone()))
         }

@@ -1,19 +1,20 @@
 //! Counters and counts, added up afresh.
 
 use hoist_orchestrator_core::counter::{Totals, recount};
-use hoist_orchestrator_core::key::{CounterKey, GroupCountKey, MemberKey, MetaKey, RecordKey};
+use hoist_orchestrator_core::key::{GroupCountKey, MemberKey, MetaKey, Prefix, RecordKey};
 use hoist_orchestrator_core::presence::known;
-use hoist_protocol::id::{DeploymentId, DeviceId, Shard};
+use hoist_orchestrator_core::row::CounterRow;
+use hoist_protocol::codec::decode;
+use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use super::{deployments, devices, records, same};
 use crate::simulation::world::World;
 
 fn totals(world: &World, id: DeploymentId) -> Totals {
     let mut totals = Totals::default();
-    for shard in 0..=u8::MAX {
-        if let Some(row) = world.server.row(&CounterKey(id, Shard(shard))) {
-            totals.add(&row);
-        }
+    for (_, bytes) in world.server.rows.scan(&Prefix::Counters(id).bytes()) {
+        let row: CounterRow = decode(bytes).expect("a readable row");
+        totals.add(&row);
     }
     totals
 }
