@@ -162,7 +162,7 @@ impl Machine {
         let Some(notice) = choose(head, &self.device, own, &self.ring) else {
             return;
         };
-        if !is_valid(head, now.unix_ms) && !is_planted(Mutant::StaleObeyed) {
+        if !is_valid(head, now.unix_ms) {
             if !std::mem::replace(&mut member.warned, true) {
                 out.push(Action::Warn(HeadRefusal::Stale));
             }
@@ -195,6 +195,15 @@ impl Machine {
         };
         if notice.release != release {
             return;
+        }
+        // The manifest may have taken longer than the head is valid (W2).
+        if let Link::Member(Member {
+            head: Some(head), ..
+        }) = &self.link
+            && !is_valid(head, now.unix_ms)
+        {
+            self.work = Work::Idle;
+            return self.consider(now, out);
         }
         let own = self.own.as_ref();
         let round = own.map_or(notice.round, |own| own.round(notice));

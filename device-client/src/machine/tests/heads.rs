@@ -27,6 +27,29 @@ fn an_expired_head_starts_nothing_w2() {
 }
 
 #[test]
+fn a_manifest_that_comes_after_its_head_expired_starts_nothing_w2() {
+    // bad-inputs row 42
+    let mut world = World::new(1).online(head(1, Vec::new()));
+    let listed = GroupHead {
+        valid_for_s: 60,
+        ..head(world.now_ms, vec![notice(1)])
+    };
+    let now = Now {
+        unix_ms: world.now_ms,
+        random: 0,
+    };
+    let asked = world.machine.handle(Event::GroupHead(listed), now);
+    assert_eq!(asked, [Action::FetchManifest(notice(1))]);
+    world.now_ms += 61_000;
+    world.tell(Event::Manifest {
+        release: notice(1).release,
+        verdict: Verdict::Fits,
+    });
+    assert_eq!((&world.ran[..], world.ring.ended), (&[][..], 0));
+    assert_eq!(world.warned, [HeadRefusal::Stale]);
+}
+
+#[test]
 fn a_device_that_waited_asks_again_before_it_starts_w2() {
     let spread = GroupHead {
         spread_s: 60,
