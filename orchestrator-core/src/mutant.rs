@@ -7,7 +7,7 @@ hoist_protocol::mutants! {
     UnsignedAccepted = "unsigned-accepted";
     /// Outcomes that were overwritten before they were read are not missed (W5).
     EndedIgnored = "ended-ignored";
-    /// Progress is taken in a round that has ended (S13).
+    /// An outcome of an earlier round, which a ring repeats, is taken again (S13).
     RegressAccepted = "regress-accepted";
     /// A record's old count stays when it changes (S15).
     OldCountKept = "old-count-kept";

@@ -144,7 +144,7 @@ impl Merge<'_> {
             FinalResult::Failed(failure) => RecordState::Failed(failure.clone()),
         };
         if let Some(old) = &old {
-            if outcome.round < old.round {
+            if outcome.round < old.round && !is_planted(Mutant::RegressAccepted) {
                 return Ok(());
             }
             if outcome.round == old.round && is_reported_final(&old.state) {
@@ -180,7 +180,7 @@ impl Merge<'_> {
         let behind = old.as_ref().is_some_and(|old| progress.round < old.round)
             || again
                 .is_some_and(|old| is_reported_final(&old.state) || progress.attempt < old.attempt);
-        if behind && !is_planted(Mutant::RegressAccepted) {
+        if behind {
             // bad-inputs row 33
             self.effects.push(rejected(Code::Regress, self.device));
             return Ok(());

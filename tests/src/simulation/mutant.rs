@@ -3,8 +3,6 @@
 hoist_protocol::mutants! {
     /// Heads are published before the decision is durable.
     PublishedBeforeCommit = "published-before-commit";
-    /// Messages are acknowledged before the decision is durable.
-    AcknowledgedBeforeCommit = "acknowledged-before-commit";
     /// Time in which the server was not connected counts as attended (S7).
     AbsenceAttended = "absence-attended";
 }

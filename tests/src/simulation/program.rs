@@ -41,6 +41,9 @@ struct Args {
     /// Plants one mistake after the other, each of which some seed must see
     #[arg(long, conflicts_with = "log")]
     mutants: bool,
+    /// Only mistakes with this in their name
+    #[arg(long, requires = "mutants")]
+    only: Option<String>,
 }
 
 /// What many seeds came to.
@@ -212,7 +215,8 @@ fn explore(args: &Args) -> ExitCode {
 fn mutants(args: &Args) -> ExitCode {
     let mut survivors = Vec::new();
     let mut planted = 0;
-    for mistake in super::mutants::all() {
+    let only = args.only.as_deref().unwrap_or_default();
+    for mistake in super::mutants::all().filter(|mistake| mistake.name().contains(only)) {
         planted += 1;
         let start = Instant::now();
         let seen = seen(mistake, args);

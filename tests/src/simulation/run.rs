@@ -208,11 +208,22 @@ fn accident(world: &mut World, number: u16) -> Choice {
         26 => Choice::BrokerRestart(some(world)),
         27 => Choice::Veto(number, true),
         28 => Choice::ServerClock(rng(world).u64(0..3) * DAY_MS),
-        29 => Choice::DeviceClock(number, rng(world).u64(..DAY_MS)),
+        29 => Choice::DeviceClock(number, ahead_ms(world)),
         30 => Choice::Review,
         31 | 32 => Choice::Forge(number),
         33..40 if world.honest => Choice::Cut(number),
         _ => deceit(world, number),
+    }
+}
+
+/// How far a device's clock is ahead: less than a day, or beyond the validity of any head, so
+/// that nothing starts (W2). What is begun in between waits for days when the clock is right.
+fn ahead_ms(world: &mut World) -> u64 {
+    let ahead_ms = rng(world).u64(..2 * DAY_MS);
+    if ahead_ms < DAY_MS {
+        ahead_ms
+    } else {
+        ahead_ms + 7 * DAY_MS
     }
 }
 
@@ -260,7 +271,8 @@ fn come_up(world: &mut World) -> Result<(), Broken> {
     }
     world.apply(Choice::ServerConnect(0))?;
     for number in 1..=u16::try_from(world.devices.len()).unwrap_or(u16::MAX) {
-        if !world.honest {
+        // A head that was refused for a wrong clock is looked at again with a connection.
+        if !world.honest || world.device(number).ahead_ms > 0 {
             world.apply(Choice::Cut(number))?;
         }
         world.apply(Choice::DeviceClock(number, 0))?;

@@ -276,7 +276,7 @@ impl Server {
         acknowledge: impl FnOnce(&mut Broker),
     ) {
         if fate == Fate::CrashBefore {
-            return self.crash_before(broker, &txn, steps, now, acknowledge);
+            return self.crash_before(broker, &txn, steps, now);
         }
         self.store(&mut txn, now);
         let done = match fate {
@@ -298,17 +298,7 @@ impl Server {
     }
 
     /// Nothing has happened yet, unless a mistake is planted.
-    fn crash_before(
-        &mut self,
-        broker: &mut Broker,
-        txn: &Txn,
-        steps: Vec<Step>,
-        now: Now,
-        acknowledge: impl FnOnce(&mut Broker),
-    ) {
-        if is_planted(Mutant::AcknowledgedBeforeCommit) {
-            acknowledge(broker);
-        }
+    fn crash_before(&mut self, broker: &mut Broker, txn: &Txn, steps: Vec<Step>, now: Now) {
         if is_planted(Mutant::PublishedBeforeCommit) {
             let durable = Arc::clone(&self.rows);
             Arc::make_mut(&mut self.rows).commit(txn);

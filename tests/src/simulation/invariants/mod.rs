@@ -20,6 +20,7 @@ use super::truth::{Deed, Ending};
 mod deeds;
 pub mod finally;
 mod rows;
+mod tally;
 
 use rows::Mirror;
 
@@ -45,6 +46,8 @@ pub const ALWAYS: &[&str] = &[
     "what-failed-is-rolled-back",
     "a-deployment-is-listed-in-its-time",
     "a-status-number-never-falls",
+    "only-a-newer-status-moves-a-record",
+    "no-outcome-is-counted-twice",
     "limits-are-exact",
     "a-retry-raises-the-round",
 ];

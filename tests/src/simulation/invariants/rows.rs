@@ -16,36 +16,8 @@ use hoist_protocol::id::{DeploymentId, RollCall, Shard};
 use super::super::line::{device_id, device_number};
 use super::super::server::{Committed, Server};
 use super::super::truth::Ending;
+use super::tally::Tally;
 use super::{Broken, Past, hold};
-
-/// What records of one shard count as, added up here and not by the core.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-struct Tally {
-    in_progress: i64,
-    successful: i64,
-    failed: i64,
-    outside: i64,
-}
-
-impl Tally {
-    fn count(&mut self, record: &RecordRow, by: i64) {
-        match record.state {
-            RecordState::InProgress(_) => self.in_progress += by,
-            RecordState::Successful(_) => self.successful += by,
-            RecordState::Failed(_) | RecordState::TimedOut => self.failed += by,
-        }
-        self.outside += if record.outside { by } else { 0 };
-    }
-
-    fn of(row: &CounterRow) -> Self {
-        Self {
-            in_progress: row.steps.iter().map(|count| i64::from(*count)).sum(),
-            successful: i64::from(row.successful),
-            failed: row.failed.iter().map(|(_, count)| i64::from(*count)).sum(),
-            outside: i64::from(row.outside),
-        }
-    }
-}
 
 /// The last word of a record and when its time began, in true attended ms.
 #[derive(Debug, Clone)]
@@ -231,6 +203,11 @@ impl Mirror {
             "a-status-number-never-falls",
             || format!("{name} in {id} was {:?} and is {:?}", old.row, new),
         )?;
+        hold(
+            new.seq > old.row.seq || !is_answer(&old.row, new),
+            "only-a-newer-status-moves-a-record",
+            || format!("{name} in {id} was {:?} and is {:?}", old.row, new),
+        )?;
         hold(stays, "a-final-outcome-never-regresses", || {
             format!("{name} in {id} was {:?} and is {:?}", old.row, new)
         })?;
@@ -277,6 +254,16 @@ impl Mirror {
                 self.sessions.remove(&number);
             }
             Some(row) => {
+                hold(
+                    row.recorded <= row.ended,
+                    "no-outcome-is-counted-twice",
+                    || {
+                        format!(
+                            "d{number} ended {} and {} are recorded",
+                            row.ended, row.recorded
+                        )
+                    },
+                )?;
                 let session = row.presence.map(|heard| heard.session.0);
                 let before = self.sessions.insert(number, session);
                 hold(
@@ -363,6 +350,14 @@ impl Mirror {
             || format!("{} are active", row.active.len()),
         )
     }
+}
+
+/// Whether a record changed as only a device's word changes it (bad-inputs rows 26 and 27):
+/// not by time, by an operator, or by lost contact.
+fn is_answer(old: &RecordRow, new: &RecordRow) -> bool {
+    let inferred = new.state == RecordState::TimedOut;
+    let said = |row: &RecordRow| (row.round, row.attempt, row.state.clone());
+    (old.asked && !new.asked) || (!inferred && said(old) != said(new))
 }
 
 fn device_of(bytes: Option<&[u8]>) -> Option<u16> {
