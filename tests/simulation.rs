@@ -1,6 +1,6 @@
 //! The rules hold whatever happens in whatever order: seeded runs of the real core.
 
-use hoist_tests::simulation::exhaustive::{Bounds, Left, explore};
+use hoist_tests::simulation::exhaustive::{Bounds, Left, explore, tell};
 use hoist_tests::simulation::run::{Log, run};
 
 /// Enough to meet every kind of event with every other, in a few seconds.
@@ -37,20 +37,28 @@ fn a_seed_replays_to_the_letter() {
 }
 
 #[test]
-fn a_small_world_is_explored_to_its_end() {
-    let left = Left {
-        server: 0,
-        broker: 0,
-        device: [0, 0],
-        message: 0,
-        script: 0,
-    };
-    let explored = explore(Bounds {
-        left,
-        deployments: 1,
-        states_max: 200_000,
-    });
-    assert_eq!(explored.broken, None);
-    assert!(explored.complete && explored.ends > 0, "{explored:?}");
-    assert!(explored.states > 50, "{explored:?}");
+fn a_small_world_with_a_crash_is_explored_to_its_end() {
+    for left in [
+        Left {
+            device: [1, 0],
+            ..Left::NOTHING
+        },
+        Left {
+            server: 1,
+            ..Left::NOTHING
+        },
+    ] {
+        let bounds = Bounds {
+            left,
+            deployments: 1,
+            states_max: 200_000,
+        };
+        let explored = explore(bounds, |_, _| {});
+        let story = explored
+            .broken
+            .map(|(broken, way)| (broken, tell(bounds, &way)));
+        assert_eq!(story, None, "{bounds}");
+        assert!(explored.complete && explored.ends > 0, "{bounds}");
+        assert!(explored.states > 1_000, "{bounds}: {}", explored.states);
+    }
 }

@@ -183,6 +183,13 @@ impl Difference {
         known
     }
 
+    /// Generations that bound what is signed, for whoever compares two states: what earlier
+    /// runs reserved, what this one did, and the highest signed or seen.
+    #[must_use]
+    pub fn generations(&self) -> [Generation; 3] {
+        self.ledger.generations()
+    }
+
     /// Changes of devices' heads on their way, for whoever compares or prints two states.
     #[must_use]
     pub fn outbox(&self) -> impl std::fmt::Debug {

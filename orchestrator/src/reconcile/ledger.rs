@@ -119,6 +119,11 @@ impl Ledger {
         runs_out.then_some(Generation(first))
     }
 
+    /// What earlier runs reserved, what this one did, and the highest signed or seen.
+    pub(super) fn generations(&self) -> [Generation; 3] {
+        [self.floor, self.reserved, self.highest]
+    }
+
     /// The issue time of what is signed now (W1): the clock's, unless it stands behind what
     /// an earlier run may have signed.
     fn issue_ms(&self, now_ms: u64) -> u64 {

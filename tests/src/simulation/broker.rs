@@ -52,6 +52,14 @@ impl Inbox {
         front
     }
 
+    /// Has the oldest message of a line come twice.
+    fn repeat(&mut self, line: Line) {
+        if let Some(queue) = self.queues.get_mut(&line) {
+            let front = queue.front().cloned();
+            front.into_iter().for_each(|front| queue.push_front(front));
+        }
+    }
+
     /// Every message by line, oldest first.
     pub fn all(&self) -> impl Iterator<Item = (Line, &Payload)> {
         let queues = self.queues.iter();
@@ -71,10 +79,24 @@ pub struct Session {
 }
 
 impl Session {
+    /// What is published when it ends without a word.
+    pub fn will(&self) -> Option<&Payload> {
+        self.will.as_ref()
+    }
+
     /// Whether it follows the device's own head, and which group's and release's.
     pub fn follows(&self) -> (bool, Option<u8>, Option<u8>) {
         (self.own, self.group, self.release)
     }
+}
+
+/// A device's connection, and what is left of those before.
+#[derive(Clone, Default)]
+pub struct Link {
+    /// The session, if it has one.
+    pub session: Option<Session>,
+    /// Wills that are still to be published.
+    pub wills: Vec<Payload>,
 }
 
 /// Retained messages and sessions.
@@ -134,12 +156,10 @@ impl Broker {
         &self.wills
     }
 
-    /// Publishes one of [`Broker::wills`].
-    pub fn publish_will(&mut self, place: usize) -> Option<Line> {
-        if place >= self.wills.len() {
-            return None;
-        }
-        let (device, will) = self.wills.remove(place);
+    /// Publishes the oldest will of a device.
+    pub fn publish_will(&mut self, device: u16) -> Option<Line> {
+        let place = self.wills.iter().position(|(other, _)| *other == device)?;
+        let (_, will) = self.wills.remove(place);
         self.publish(Line::Presence(device), &will);
         Some(Line::Presence(device))
     }
@@ -245,6 +265,13 @@ impl Broker {
         }
     }
 
+    /// Has the oldest message on a line to a device come twice.
+    pub fn repeat(&mut self, device: u16, line: Line) {
+        if let Some(session) = self.session_mut(device) {
+            session.inbox.repeat(line);
+        }
+    }
+
     /// Takes the oldest message on a line to a device.
     pub fn pop(&mut self, device: u16, line: Line) -> Option<Payload> {
         self.session_mut(device)?.inbox.pop(line)
@@ -279,5 +306,63 @@ impl Broker {
         self.devices.clear();
         self.wills.clear();
         self.server = None;
+    }
+}
+
+/// A broker in parts, and put together from them.
+impl Broker {
+    /// What is retained of a device's own lines, or of the server's.
+    pub fn retained_of(&self, owner: Option<u16>) -> BTreeMap<Line, Payload> {
+        let own = self
+            .all_retained()
+            .filter(|(line, _)| line.owner() == owner);
+        own.map(|(line, payload)| (line, Arc::clone(payload)))
+            .collect()
+    }
+
+    /// What is on its way to the server of a device's own lines, or of its own.
+    pub fn lane_of(&self, owner: Option<u16>) -> Option<Inbox> {
+        let inbox = self.server.as_ref()?;
+        let mut lane = Inbox::default();
+        for (line, payload) in inbox.all().filter(|(line, _)| line.owner() == owner) {
+            lane.push(line, Arc::clone(payload));
+        }
+        Some(lane)
+    }
+
+    /// A device's connection.
+    pub fn link(&self, device: u16) -> Link {
+        let wills = self.wills.iter().filter(|(other, _)| *other == device);
+        Link {
+            session: self.session(device).cloned(),
+            wills: wills.map(|(_, will)| Arc::clone(will)).collect(),
+        }
+    }
+
+    /// Adds retained messages.
+    pub fn retain(&mut self, retained: &BTreeMap<Line, Payload>) {
+        let retained = retained.iter();
+        self.retained
+            .extend(retained.map(|(line, payload)| (*line, Arc::clone(payload))));
+    }
+
+    /// Adds what is on its way to the server, if that has a session.
+    pub fn add_lane(&mut self, lane: Option<&Inbox>) {
+        let Some(lane) = lane else { return };
+        let inbox = self.server.get_or_insert_default();
+        for (line, payload) in lane.all() {
+            inbox.push(line, Arc::clone(payload));
+        }
+    }
+
+    /// Adds a device's connection.
+    pub fn restore(&mut self, device: u16, link: &Link) {
+        let place = usize::from(device);
+        if self.devices.len() <= place {
+            self.devices.resize(place + 1, None);
+        }
+        self.devices[place].clone_from(&link.session);
+        let wills = link.wills.iter().map(|will| (device, Arc::clone(will)));
+        self.wills.extend(wills);
     }
 }

@@ -7,7 +7,7 @@ use super::server::Fate;
 use super::world::World;
 
 /// One thing that can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Choice {
     /// The next command reaches the server, perhaps again.
     Order(Fate),
@@ -49,12 +49,12 @@ pub enum Choice {
     Cut(u16),
     /// A device loses power.
     PowerCut(u16),
-    /// A device will lose power at the write after so many.
+    /// A device will lose power at the effect after so many.
     Fuse(u16, u8),
     /// A device's owner vetoes new starts, or no longer does.
     Veto(u16, bool),
-    /// A last will is published at last.
-    Will(u8),
+    /// A device's last will is published at last.
+    Will(u16),
     /// The broker restarts and keeps a retained message so many times in 256.
     BrokerRestart(u8),
     /// The broker loses a retained message.
@@ -63,6 +63,8 @@ pub enum Choice {
     LoseToServer(Line),
     /// A message on its way to a device gets lost.
     LoseToDevice(u16, Line),
+    /// A message on its way to a device comes twice.
+    Repeat(u16, Line),
     /// An old head comes back.
     Replay(Line, u8),
     /// Somebody writes what is no message of ours.
@@ -115,10 +117,7 @@ impl World {
         } else if !self.server.connected {
             choices.push(Choice::ServerConnect(0));
         } else {
-            if let Some(inbox) = &self.broker.server {
-                let lines = inbox.lines().iter();
-                choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
-            }
+            self.arrivals(choices);
             if self.server.is_marked() {
                 choices.push(Choice::Reconcile);
             }
@@ -136,9 +135,15 @@ impl World {
                 choices.push(Choice::Order(Fate::Whole));
             }
         }
-        if !self.broker.wills().is_empty() {
-            choices.push(Choice::Will(0));
+        if let Some((number, _)) = self.broker.wills().first() {
+            choices.push(Choice::Will(*number));
         }
+    }
+
+    /// What the server can take, while it is connected.
+    pub fn arrivals(&self, choices: &mut Vec<Choice>) {
+        let lines = self.broker.server.iter().flat_map(|inbox| inbox.lines());
+        choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));
     }
 
     /// Every way in which what a device does can end.

@@ -23,6 +23,7 @@ use super::line::{Line, device_id, group_id};
 use super::truth::Truth;
 
 mod act;
+mod look;
 
 /// What survives a power cut.
 #[derive(Clone, Default)]
@@ -45,7 +46,7 @@ pub enum Doing {
 }
 
 /// How what a device does can end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// Well.
     Done,
@@ -70,7 +71,7 @@ pub struct Device {
     pub online: bool,
     /// How far its clock is ahead, ms.
     pub ahead_ms: u64,
-    /// Writes after which the power goes.
+    /// Effects (writes, messages, scripts) after which the power goes.
     pub fuse: Option<u8>,
     /// What it really did.
     pub truth: Truth,
@@ -209,7 +210,9 @@ impl Device {
         }
         let (session, actions) = self.machine.begin_session();
         self.session = session;
-        self.act(actions, world);
+        if self.act(actions, world).is_break() {
+            return;
+        }
         self.online = true;
         world
             .broker
@@ -400,7 +403,7 @@ impl Device {
             Starts::Allowed
         };
         let actions = self.machine.set_starts(starts);
-        self.act(actions, world);
+        let _cut = self.act(actions, world);
     }
 }
 

@@ -1,34 +1,90 @@
 //! Small worlds explored to their ends: every order in which two devices, two deployments,
-//! one abort, crashes and one lost or repeated message can meet, by breadth-first search over
-//! hashed states. What a random seed misses, this does not.
+//! one abort, crashes and a message that is lost or repeated can meet, by breadth-first search
+//! over hashed states of the same code. What a random seed misses, this does not.
+//!
+//! # What makes it small, and why nothing is lost by it
+//!
+//! - **Time stands still while anything can happen.** Nothing in this world is slow: what is
+//!   due comes when all else is done, and every order of what is due together is tried.
+//! - **What counts in a state** ([`canon`]): of generations, status numbers and sessions only
+//!   their order, because the code only compares them; of times how far away they are.
+//! - **Private steps are taken at once**: the server's start, connection, publications and
+//!   reading; a device's reading of its own head and of manifests, its download, and
+//!   acknowledgments of what was said before. They touch their own party and the ends of
+//!   queues that nobody else is at. What interrupts them is not left out: before each of them
+//!   its party can crash, in it the power can go after every single effect, and its message can
+//!   get lost or come twice. That the server never reads a status later than it could is what
+//!   this leaves to the random runs.
+//! - **What only a restart reads** does not count once its owner cannot crash any more.
+//! - **A step is taken once** for all states that agree in the parts it can touch ([`step`]):
+//!   it runs in a world that has nothing else, so it cannot depend on anything else.
+//!
+//! A message gets lost as it does over TCP: with its connection, which its reader then makes
+//! again. Messages that vanish without a word are in the random runs.
 
-use std::collections::HashSet;
+use std::fmt;
 
-use hoist_protocol::status::ScriptKind;
-
-use super::canon::fingerprint;
 use super::catalog::{Catalog, Release, plan};
 use super::choice::Choice;
-use super::device::{Doing, End};
 use super::dice::Dice;
 use super::invariants::{Broken, finally};
-use super::line::Line;
-use super::server::Fate;
 use super::world::World;
+use hoist_protocol::status::ScriptKind;
+
+mod canon;
+mod look;
+mod moves;
+mod part;
+mod search;
+mod step;
+mod table;
+
+use part::DEVICES;
+use search::Search;
+use step::Steps;
 
 /// What may still go wrong in a world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Left {
     /// Crashes of the server.
     pub server: u8,
-    /// Restarts of the broker, with nothing.
-    pub broker: u8,
     /// Power cuts of each device.
-    pub device: [u8; 2],
+    pub device: [u8; DEVICES as usize],
     /// Messages lost or delivered twice.
     pub message: u8,
     /// Scripts that fail.
     pub script: u8,
+}
+
+impl Left {
+    /// Nothing goes wrong.
+    pub const NOTHING: Self = Self {
+        server: 0,
+        device: [0; DEVICES as usize],
+        message: 0,
+        script: 0,
+    };
+
+    fn server_crash(self) -> Option<Self> {
+        let server = self.server.checked_sub(1)?;
+        Some(Self { server, ..self })
+    }
+
+    fn power_cut(mut self, number: u16) -> Option<Self> {
+        let cuts = &mut self.device[usize::from(number) - 1];
+        *cuts = cuts.checked_sub(1)?;
+        Some(self)
+    }
+
+    fn message(self) -> Option<Self> {
+        let message = self.message.checked_sub(1)?;
+        Some(Self { message, ..self })
+    }
+
+    fn script_fails(self) -> Option<Self> {
+        let script = self.script.checked_sub(1)?;
+        Some(Self { script, ..self })
+    }
 }
 
 /// How much is explored.
@@ -42,27 +98,47 @@ pub struct Bounds {
     pub states_max: usize,
 }
 
-/// Two devices, two deployments and an abort, with one crash of each party, each beside one
-/// message that is lost or repeated, and beside a script that fails.
-pub const WORLDS: [Bounds; 5] = [
-    small(1, 0, [0, 0], 1, 0),
-    small(0, 1, [0, 0], 1, 0),
-    small(0, 0, [1, 0], 1, 0),
-    small(1, 0, [1, 0], 0, 0),
-    small(1, 0, [0, 0], 0, 1),
-];
-
-const fn small(server: u8, broker: u8, device: [u8; 2], message: u8, script: u8) -> Bounds {
+/// Two devices, two deployments and an abort, in which all of this goes wrong.
+const fn small(server: u8, device: [u8; DEVICES as usize], message: u8) -> Bounds {
     Bounds {
         left: Left {
             server,
-            broker,
             device,
             message,
-            script,
+            script: 0,
         },
         deployments: 2,
-        states_max: 5_000_000,
+        states_max: 100_000_000,
+    }
+}
+
+/// A crash of each party, and a message that is lost or repeated, all in one world. It has
+/// more states than there is memory for.
+pub const WHOLE: Bounds = small(1, [1, 1], 1);
+
+/// The same with every two of these: the devices are alike.
+pub const PAIRS: [Bounds; 4] = [
+    small(1, [1, 0], 0),
+    small(1, [0, 0], 1),
+    small(0, [1, 1], 0),
+    small(0, [1, 0], 1),
+];
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (left, deployments) = (self.left, self.deployments);
+        write!(f, "{DEVICES} devices, {deployments} deployments, 1 abort")?;
+        let cuts: u8 = left.device.iter().sum();
+        let wrong = [
+            (left.server, "crashes of the server"),
+            (cuts, "power cuts of devices"),
+            (left.message, "messages lost or repeated"),
+            (left.script, "scripts that fail"),
+        ];
+        for (count, what) in wrong.iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} {what}")?;
+        }
+        Ok(())
     }
 }
 
@@ -71,137 +147,53 @@ const fn small(server: u8, broker: u8, device: [u8; 2], message: u8, script: u8)
 pub struct Explored {
     /// Different states.
     pub states: usize,
+    /// Ways from one to another, or back to one that was met.
+    pub transitions: u64,
     /// States in which nothing more can happen.
     pub ends: usize,
-    /// Steps of the longest way to a state.
+    /// Most ways that lead to a state one after the other.
     pub depth: usize,
     /// Whether every state was reached.
     pub complete: bool,
-    /// The first broken invariant, and the way to it.
+    /// The first broken invariant, and what happens up to it.
     pub broken: Option<(Broken, Vec<Choice>)>,
 }
 
-#[derive(Clone)]
-struct Node {
-    world: World,
-    left: Left,
-    /// Its place among the parents.
-    place: u32,
-}
-
-/// Explores a small world.
-pub fn explore(bounds: Bounds) -> Explored {
-    let mut search = Search {
-        seen: HashSet::new(),
-        parents: Vec::new(),
-        explored: Explored::default(),
-    };
+/// Explores a small world, and says now and then how far it is: steps and states.
+pub fn explore(bounds: Bounds, progress: impl Fn(usize, usize)) -> Explored {
     let first = match beginning(bounds) {
         Ok(world) => world,
         Err(broken) => {
-            search.explored.broken = Some((broken, Vec::new()));
-            return search.explored;
+            return Explored {
+                broken: Some((broken, Vec::new())),
+                ..Explored::default()
+            };
         }
     };
-    search.seen.insert(fingerprint(&first, bounds.left));
-    search.parents.push((0, Choice::Review));
-    let mut layer = vec![Node {
-        world: first,
-        left: bounds.left,
-        place: 0,
-    }];
-    while !layer.is_empty() && search.explored.broken.is_none() {
-        if search.seen.len() > bounds.states_max {
-            search.explored.states = search.seen.len();
-            return search.explored;
-        }
-        search.explored.depth += 1;
-        layer = search.next_layer(layer);
-    }
-    search.explored.states = search.seen.len();
-    search.explored.complete = search.explored.broken.is_none();
-    search.explored
+    let mut blank = World::new(DEVICES, Catalog::default(), Dice::Zero);
+    blank.catalog = first.catalog.clone();
+    blank.step_ms = 0;
+    let steps = Steps::new(blank);
+    let state = steps.state(&first);
+    Search::new(&steps, state, bounds.left, bounds.states_max).run(progress)
 }
 
-/// Says a way in which an invariant is broken, step by step.
-pub fn tell(bounds: Bounds, way: &[Choice]) -> Vec<String> {
-    let Ok(mut world) = beginning(bounds) else {
-        return Vec::new();
+/// Says what happens on a way, step by step, and what is broken by the last.
+pub fn tell(bounds: Bounds, way: &[Choice]) -> (Vec<String>, Option<Broken>) {
+    let mut world = match beginning(bounds) {
+        Ok(world) => world,
+        Err(broken) => return (Vec::new(), Some(broken)),
     };
     world.log = Some(Vec::new());
+    let mut broken = None;
     for choice in way {
-        if settle(&mut world, *choice).is_err() {
+        broken = world.apply(*choice).err();
+        if broken.is_some() {
             break;
         }
     }
-    world.log.take().unwrap_or_default()
-}
-
-struct Search {
-    seen: HashSet<u128>,
-    /// How each state was reached first.
-    parents: Vec<(u32, Choice)>,
-    explored: Explored,
-}
-
-/// What one state leads to.
-enum Found {
-    Next(u128, Box<Node>, Choice),
-    End,
-    Broken(Broken, u32, Option<Choice>),
-}
-
-impl Search {
-    /// Expands a layer on every core, then takes in what is new, in order.
-    fn next_layer(&mut self, layer: Vec<Node>) -> Vec<Node> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = layer.len().div_ceil(threads).max(1);
-        let seen = &self.seen;
-        let found: Vec<Vec<Found>> = std::thread::scope(|scope| {
-            let shares = layer.chunks(share);
-            let work = |nodes: &[Node]| nodes.iter().flat_map(|node| expand(node, seen)).collect();
-            let workers: Vec<_> = shares
-                .map(|nodes| scope.spawn(move || work(nodes)))
-                .collect();
-            let joined = workers.into_iter().map(|worker| worker.join());
-            joined
-                .map(|found| found.expect("a search does not panic"))
-                .collect()
-        });
-        drop(layer);
-        let mut next = Vec::new();
-        for found in found.into_iter().flatten() {
-            match found {
-                Found::Next(print, mut node, choice) => {
-                    if self.seen.insert(print) {
-                        let place = u32::try_from(self.parents.len()).unwrap_or(u32::MAX);
-                        self.parents.push((node.place, choice));
-                        node.place = place;
-                        next.push(*node);
-                    }
-                }
-                Found::End => self.explored.ends += 1,
-                Found::Broken(broken, place, last) => {
-                    if self.explored.broken.is_none() {
-                        let way = self.way(place, last);
-                        self.explored.broken = Some((broken, way));
-                    }
-                }
-            }
-        }
-        next
-    }
-
-    fn way(&self, mut place: u32, last: Option<Choice>) -> Vec<Choice> {
-        let mut way: Vec<Choice> = last.into_iter().collect();
-        while place != 0 {
-            let (parent, choice) = self.parents[place as usize];
-            way.push(choice);
-            place = parent;
-        }
-        way.reverse();
-        way
-    }
+    broken = broken.or_else(|| finally::check(&world).err());
+    (world.log.take().unwrap_or_default(), broken)
 }
 
 /// Two devices at rest in a group, two releases, and the commands still to come.
@@ -214,7 +206,7 @@ fn beginning(bounds: Bounds) -> Result<World, Broken> {
             .releases
             .push(Release::new(release, &[artifact], plans, false));
     }
-    let mut world = World::new(2, catalog, Dice::Zero);
+    let mut world = World::new(DEVICES, catalog, Dice::Zero);
     let given = [
         "group create eu",
         "release add app@1",
@@ -225,160 +217,36 @@ fn beginning(bounds: Bounds) -> Result<World, Broken> {
     for (number, text) in (1..).zip(given) {
         world.want(number, text);
     }
-    settle(&mut world, Choice::ServerStart)?;
+    world.apply(Choice::ServerStart)?;
+    for number in 1..=DEVICES {
+        // Ahead of every generation, so that signed time teaches a device nothing.
+        world.apply(Choice::DeviceClock(number, AHEAD_MS))?;
+    }
     let mut choices = Vec::new();
     for _ in 0..1_000 {
         choices.clear();
         world.central_choices(&mut choices);
-        world.device_choices(1, &mut choices);
-        world.device_choices(2, &mut choices);
+        for number in 1..=DEVICES {
+            world.device_choices(number, &mut choices);
+        }
         match choices.first() {
-            Some(choice) => settle(&mut world, *choice)?,
+            Some(choice) => world.apply(*choice)?,
             None => break,
         }
     }
     let deployments = [
-        "deploy app@1 --group eu --attempts 1",
-        "deploy config@1 --group eu --attempts 1",
+        "deploy app@1 --group eu --attempts 1 --timeout 10m",
+        "deploy config@1 --group eu --attempts 1 --timeout 10m",
     ];
     let deployments = deployments.iter().take(usize::from(bounds.deployments));
     for (number, text) in (10..).zip(deployments.chain([&"abort 1"])) {
         world.want(number, *text);
     }
+    // Long connected, and at a time that no head was signed at.
+    world.apply(Choice::Wait(AHEAD_MS))?;
+    world.step_ms = 0;
     Ok(world)
 }
 
-/// Lets one thing happen, and after it everything whose order nobody else can tell: the
-/// server starts and connects, publishes, and takes what is no status; devices take their own
-/// heads and manifests, download, and hear that a status arrived.
-fn settle(world: &mut World, choice: Choice) -> Result<(), Broken> {
-    world.apply(choice)?;
-    let mut choices = Vec::new();
-    loop {
-        choices.clear();
-        world.central_choices(&mut choices);
-        world.device_choices(1, &mut choices);
-        world.device_choices(2, &mut choices);
-        match choices.iter().find(|choice| is_private(world, **choice)) {
-            Some(choice) => world.apply(*choice)?,
-            None => return Ok(()),
-        }
-    }
-}
-
-/// Whether nobody else can tell when this happens.
-fn is_private(world: &World, choice: Choice) -> bool {
-    match choice {
-        Choice::ServerStart | Choice::ServerConnect(_) | Choice::Reconcile | Choice::Will(_) => {
-            true
-        }
-        Choice::Serve(line, _) => !matches!(line, Line::Status(_)),
-        Choice::Hear(_, line) => !matches!(line, Line::Group(_)),
-        Choice::Acknowledge(number) => !world.device(number).awaits_new_ack(),
-        Choice::Finish(number, _) => world.device(number).doing() == Some(Doing::Download),
-        Choice::Announce(_) | Choice::Wake(_) => true,
-        _ => false,
-    }
-}
-
-/// Everything that can happen in a state, and what it leads to.
-fn expand(node: &Node, seen: &HashSet<u128>) -> Vec<Found> {
-    let mut ways = Vec::new();
-    quiet_ways(node, &mut ways);
-    if ways.is_empty() {
-        return match node.world.next_due_ms() {
-            Some(ms) if ms > 0 => vec![wait(node, ms)],
-            _ => vec![match finally::check(&node.world) {
-                Ok(()) => Found::End,
-                Err(broken) => Found::Broken(broken, node.place, None),
-            }],
-        };
-    }
-    accidents(node, &mut ways);
-    let mut found = Vec::new();
-    for (choice, left) in ways {
-        let mut world = node.world.clone();
-        if let Err(broken) = settle(&mut world, choice) {
-            found.push(Found::Broken(broken, node.place, Some(choice)));
-            continue;
-        }
-        let print = fingerprint(&world, left);
-        if !seen.contains(&print) {
-            let place = node.place;
-            found.push(Found::Next(
-                print,
-                Box::new(Node { world, left, place }),
-                choice,
-            ));
-        }
-    }
-    found
-}
-
-/// Time passes only when nothing else can happen.
-fn wait(node: &Node, ms: u64) -> Found {
-    let mut next = node.clone();
-    let waited = settle(&mut next.world, Choice::Wait(ms));
-    match waited.and_then(|()| settle(&mut next.world, Choice::Review)) {
-        Err(broken) => Found::Broken(broken, node.place, Some(Choice::Wait(ms))),
-        Ok(()) => {
-            let print = fingerprint(&next.world, next.left);
-            Found::Next(print, Box::new(next), Choice::Wait(ms))
-        }
-    }
-}
-
-fn quiet_ways(node: &Node, ways: &mut Vec<(Choice, Left)>) {
-    let mut choices = Vec::new();
-    node.world.central_choices(&mut choices);
-    for number in 1..=2 {
-        node.world.device_choices(number, &mut choices);
-    }
-    ways.extend(choices.into_iter().map(|choice| (choice, node.left)));
-}
-
-/// What may go wrong here, with what is left after it.
-fn accidents(node: &Node, ways: &mut Vec<(Choice, Left)>) {
-    let (world, left) = (&node.world, node.left);
-    let quiet: Vec<Choice> = ways.iter().map(|(choice, _)| *choice).collect();
-    if let Some(server) = left.server.checked_sub(1).filter(|_| world.server.up) {
-        let left = Left { server, ..left };
-        ways.push((Choice::ServerCrash, left));
-        for choice in &quiet {
-            match choice {
-                Choice::Serve(line, _) => {
-                    ways.push((Choice::Serve(*line, Fate::CrashAfter(0)), left))
-                }
-                Choice::Order(_) => ways.push((Choice::Order(Fate::CrashAfter(0)), left)),
-                _ => {}
-            }
-        }
-    }
-    if let Some(broker) = left.broker.checked_sub(1) {
-        ways.push((Choice::BrokerRestart(0), Left { broker, ..left }));
-    }
-    for (place, number) in [(0, 1), (1, 2)] {
-        if let Some(cuts) = left.device[place].checked_sub(1) {
-            let mut left = left;
-            left.device[place] = cuts;
-            ways.push((Choice::PowerCut(number), left));
-        }
-    }
-    for choice in &quiet {
-        if let (Choice::Finish(number, _), Some(script)) = (choice, left.script.checked_sub(1)) {
-            ways.push((Choice::Finish(*number, End::Fails), Left { script, ..left }));
-        }
-        let Some(message) = left.message.checked_sub(1) else {
-            continue;
-        };
-        let left = Left { message, ..left };
-        match choice {
-            Choice::Serve(line, _) => {
-                ways.push((Choice::Serve(*line, Fate::Repeats), left));
-                ways.push((Choice::LoseToServer(*line), left));
-            }
-            Choice::Hear(number, line) => ways.push((Choice::LoseToDevice(*number, *line), left)),
-            _ => {}
-        }
-    }
-}
+/// How far clocks of devices are ahead, ms: more than there are generations.
+const AHEAD_MS: u64 = 60_000;

@@ -32,9 +32,17 @@ impl Line {
         u8::try_from(place).ok().map(Self::Group)
     }
 
+    /// The device that writes it; none = the server does.
+    pub fn owner(self) -> Option<u16> {
+        match self {
+            Self::Group(_) | Self::Device(_) | Self::Release(_) => None,
+            Self::Status(number) | Self::Presence(number) | Self::Info(number) => Some(number),
+        }
+    }
+
     /// Whether only the server writes it.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::Group(_) | Self::Device(_) | Self::Release(_))
+        self.owner().is_none()
     }
 }
 

@@ -2,7 +2,6 @@
 //! modelled broker, disk, power and clock. A seed decides and replays everything.
 
 pub mod broker;
-pub mod canon;
 pub mod catalog;
 pub mod choice;
 pub mod device;

@@ -2,17 +2,21 @@
 //! or every planted mistake; one line of JSON, and for a broken invariant everything that is
 //! needed to see it again.
 
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use super::exhaustive::{self, Bounds};
+use super::exhaustive::{self, Bounds, Explored};
 use super::run::{Log, Violation, run as run_seed};
 
 /// Lines of a log shown for a broken invariant; `--log` shows all.
 const LOG_SHOWN: usize = 60;
+
+/// How often the exploration says how far it is.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs the real orchestrator core against simulated fleets
 #[derive(Parser)]
@@ -35,9 +39,12 @@ struct Args {
     /// Explores small worlds to their ends instead
     #[arg(long, conflicts_with_all = ["mutants", "log"])]
     exhaustive: bool,
+    /// Explores the one world with every accident in it, for as long as there is memory
+    #[arg(long, requires = "exhaustive")]
+    whole: bool,
     /// States of one world after which the exploration gives up
-    #[arg(long, default_value_t = 5_000_000)]
-    states: usize,
+    #[arg(long)]
+    states: Option<usize>,
     /// Plants one mistake after the other, each of which some seed must see
     #[arg(long, conflicts_with = "log")]
     mutants: bool,
@@ -167,35 +174,33 @@ fn print_violation(violation: &Violation, devices: Option<u16>) {
 
 fn explore(args: &Args) -> ExitCode {
     let start = Instant::now();
-    let (mut states, mut ends, mut violations, mut complete) = (0, 0, 0, true);
-    for world in exhaustive::WORLDS {
-        let states_max = args.states;
+    let worlds = match args.whole {
+        true => vec![exhaustive::WHOLE],
+        false => exhaustive::PAIRS.to_vec(),
+    };
+    let mut told = Vec::new();
+    let (mut states, mut violations, mut complete) = (0, 0, true);
+    for world in worlds {
+        let states_max = args.states.unwrap_or(world.states_max);
         let bounds = Bounds {
             states_max,
             ..world
         };
-        let explored = exhaustive::explore(bounds);
-        let seconds = start.elapsed().as_secs();
-        let (left, count) = (bounds.left, explored.states);
-        eprintln!(
-            "{left:?}: {count} states, depth {}, {seconds} s",
-            explored.depth
-        );
-        if let Some((broken, way)) = &explored.broken {
-            violations += 1;
-            eprintln!("{}", exhaustive::tell(bounds, way).join("\n"));
-            eprintln!("invariant {} is broken: {}", broken.invariant, broken.what);
-            eprintln!("the way to it: {way:?}");
-        }
+        let explored = explore_one(bounds, start);
         states += explored.states;
-        ends += explored.ends;
+        violations += usize::from(explored.broken.is_some());
         complete &= explored.complete;
+        told.push(serde_json::json!({
+            "world": bounds.to_string(), "bound": states_max, "states": explored.states,
+            "transitions": explored.transitions, "ends": explored.ends,
+            "depth": explored.depth, "complete": explored.complete,
+        }));
     }
     let seconds = start.elapsed().as_secs();
     if args.json {
         let line = serde_json::json!({
             "states": states, "violations": violations, "complete": complete,
-            "ends": ends, "seconds": seconds,
+            "seconds": seconds, "worlds": told,
         });
         println!("{line}");
     } else {
@@ -207,6 +212,28 @@ fn explore(args: &Args) -> ExitCode {
         println!("{states} states, {word}, {violations} violations, {seconds} s");
     }
     ExitCode::from(u8::from(violations > 0 || !complete))
+}
+
+fn explore_one(bounds: Bounds, start: Instant) -> Explored {
+    let said = Cell::new(Instant::now());
+    let explored = exhaustive::explore(bounds, |depth, states| {
+        if said.get().elapsed() > SAID_EVERY {
+            said.set(Instant::now());
+            let seconds = start.elapsed().as_secs();
+            eprintln!("{seconds} s: {states} states up to depth {depth}");
+        }
+    });
+    let (states, seconds) = (explored.states, start.elapsed().as_secs());
+    eprintln!("{bounds}: {states} states, {seconds} s");
+    if let Some((broken, way)) = &explored.broken {
+        let (log, again) = exhaustive::tell(bounds, way);
+        eprintln!("{}", log.join("\n"));
+        eprintln!("invariant {} is broken: {}", broken.invariant, broken.what);
+        if again.as_ref() != Some(broken) {
+            eprintln!("walking the same way in one world shows {again:?}");
+        }
+    }
+    explored
 }
 
 /// Plants every mistake in turn. A mistake is planted in the whole process, so they follow

@@ -202,7 +202,7 @@ fn accident(world: &mut World, number: u16) -> Choice {
     match rng(world).u8(0..40) {
         0..14 => Choice::Cut(number),
         14..18 => Choice::PowerCut(number),
-        18..22 => Choice::Fuse(number, rng(world).u8(0..5)),
+        18..22 => Choice::Fuse(number, rng(world).u8(0..12)),
         22..24 => Choice::ServerCrash,
         24..26 => Choice::ServerCut,
         26 => Choice::BrokerRestart(some(world)),

@@ -31,7 +31,7 @@ use arrival::headless;
 const DUE_MAX: usize = 16;
 
 /// What becomes of one batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// Everything is done.
     Whole,
@@ -70,7 +70,7 @@ pub struct Server {
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
     /// When the first timer of each clock is due, in its ms: it is asked for at every step.
-    first_due_ms: [Option<u64>; 2],
+    pub(super) first_due_ms: [Option<u64>; 2],
     /// Lines it wants to read again.
     pub reads: Vec<Line>,
     /// Lines it has yet to look for, and those it found.

@@ -69,7 +69,7 @@ impl Ending {
 }
 
 /// Everything a device did.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Truth {
     /// What it started.
     pub starts: BTreeSet<(DeploymentId, Round)>,

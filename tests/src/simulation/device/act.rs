@@ -21,32 +21,38 @@ impl Device {
             random: world.dice.bits(),
         };
         let actions = self.machine.handle(event, now);
-        self.act(actions, world);
+        let _cut = self.act(actions, world);
     }
 
-    pub(super) fn act(&mut self, actions: Vec<Action>, world: &mut Surroundings<'_>) {
+    /// Does what the machine wants; breaks when the power went on the way.
+    pub(super) fn act(
+        &mut self,
+        actions: Vec<Action>,
+        world: &mut Surroundings<'_>,
+    ) -> ControlFlow<()> {
         for action in actions {
             if self.act_once(action, world).is_break() {
-                return self.cut_power(world);
+                self.cut_power(world);
+                return ControlFlow::Break(());
             }
         }
         if std::mem::take(&mut self.reconnects) && self.online {
             self.disconnect(world);
         }
+        ControlFlow::Continue(())
     }
 
     /// Does one action; breaks when the power goes.
     fn act_once(&mut self, action: Action, world: &mut Surroundings<'_>) -> ControlFlow<()> {
+        self.burn()?;
         match action {
             Action::Persist(record) => {
-                self.burn()?;
                 if let Some(job) = &record.job {
                     self.truth.started(job);
                 }
                 self.disk.record = Some(record);
             }
             Action::StoreOutcomes(ring) => {
-                self.burn()?;
                 self.truth.ended(&ring);
                 self.disk.ring = ring;
             }
@@ -86,7 +92,7 @@ impl Device {
         ControlFlow::Continue(())
     }
 
-    /// Uses up the fuse; the power goes before the write is made.
+    /// Uses up the fuse; the power goes before the effect.
     fn burn(&mut self) -> ControlFlow<()> {
         match &mut self.fuse {
             Some(0) => ControlFlow::Break(()),

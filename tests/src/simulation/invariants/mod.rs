@@ -148,6 +148,21 @@ impl Watch {
 }
 
 impl Rows {
+    /// Everything that can make a difference, with the device that it is about, if any.
+    pub(super) fn look(&self, mut put: impl FnMut(u16, &dyn std::fmt::Debug)) {
+        self.mirror.look(&mut put);
+        for (line, generation) in &self.published {
+            match line {
+                Line::Device(number) => {
+                    let head = format_args!("DeviceHead {{ generation: {generation:?}");
+                    put(*number, &head);
+                }
+                _ => put(0, &(line, generation)),
+            }
+        }
+        put(0, &self.listed);
+    }
+
     /// Deployments that have ended and are in no published head.
     pub fn over(&self) -> BTreeSet<DeploymentId> {
         let ended = self.mirror.deployments.iter().filter(|(id, row)| {

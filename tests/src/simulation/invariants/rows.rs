@@ -55,6 +55,21 @@ fn deployment(bytes: &[u8]) -> DeploymentId {
 }
 
 impl Mirror {
+    /// Everything that can make a difference, with the device that it is about, if any.
+    pub(super) fn look(&self, put: &mut impl FnMut(u16, &dyn std::fmt::Debug)) {
+        put(0, &self.deployments);
+        for ((id, number), known) in &self.records {
+            put(*number, &(id, known));
+        }
+        put(0, &(&self.counters, &self.tallies));
+        for (number, (call, at_ms)) in &self.calls {
+            put(*number, &format_args!("{call:?} called_ms: {at_ms}"));
+        }
+        for (number, session) in &self.sessions {
+            put(*number, &session.map(hoist_protocol::id::SessionCounter));
+        }
+    }
+
     pub(super) fn apply(
         &mut self,
         committed: &Committed,

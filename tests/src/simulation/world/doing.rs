@@ -38,6 +38,7 @@ impl World {
             | Choice::LoseRetained(_)
             | Choice::LoseToServer(_)
             | Choice::LoseToDevice(..)
+            | Choice::Repeat(..)
             | Choice::Replay(..)
             | Choice::Spoil(_)
             | Choice::Forge(_) => self.broker_fault(choice),
@@ -200,9 +201,8 @@ impl World {
 
     fn broker_fault(&mut self, choice: Choice) {
         match choice {
-            Choice::Will(place) => {
-                let published = self.broker.publish_will(usize::from(place));
-                if let Some(Line::Presence(number)) = published {
+            Choice::Will(number) => {
+                if self.broker.publish_will(number).is_some() {
                     self.misled.insert(number);
                 }
             }
@@ -229,6 +229,7 @@ impl World {
                 self.broker.pop(number, line);
             }
             Choice::Replay(line, place) => self.replay(line, place),
+            Choice::Repeat(number, line) => self.broker.repeat(number, line),
             Choice::Spoil(line) => self.broker.publish(line, &Payload::from(*b"no message")),
             Choice::Forge(number) => self.forge(number),
             _ => return,

@@ -1,0 +1,64 @@
+//! Everything of a device that can make a difference, for whoever compares two worlds.
+
+use std::fmt::Debug;
+
+use super::super::broker::Payload;
+use super::{Device, Disk};
+
+impl Device {
+    /// Hands out everything but what it said last of itself.
+    pub(in super::super) fn look(&self, mut put: impl FnMut(&dyn Debug)) {
+        let Self {
+            number: _,
+            id: _,
+            special,
+            online,
+            ahead_ms,
+            fuse,
+            truth,
+            machine,
+            disk,
+            boots,
+            session,
+            doing,
+            in_flight,
+            waiting,
+            acked,
+            announces,
+            wanted,
+            reconnects,
+            info: _,
+            floor: (signed_ms, at_ms),
+            vetoes,
+        } = self;
+        // What is installed and kept for a release is read while it works.
+        let Disk {
+            record: _,
+            ring: _,
+            head: _,
+            release,
+            inventory,
+        } = disk;
+        put(&(special, online, fuse, boots, session, doing));
+        put(&format_args!("time_ms: {ahead_ms}"));
+        put(&(
+            in_flight, waiting, acked, announces, wanted, reconnects, vetoes,
+        ));
+        // Without a signed time it does not matter since when.
+        if *signed_ms > 0 {
+            put(&format_args!("signed_ms: {signed_ms}, heard_ms: {at_ms}"));
+        }
+        put(machine);
+        put(&(release, inventory, truth));
+    }
+
+    /// Hands out what is read only when it boots.
+    pub(in super::super) fn look_at_disk(&self, mut put: impl FnMut(&dyn Debug)) {
+        put(&(&self.disk.record, &self.disk.ring, &self.disk.head));
+    }
+
+    /// What it said last of itself.
+    pub(in super::super) fn info(&self) -> Option<&Payload> {
+        self.info.as_ref()
+    }
+}
