@@ -208,7 +208,7 @@ fn accident(world: &mut World, number: u16) -> Choice {
         26 => Choice::BrokerRestart(some(world)),
         27 => Choice::Veto(number, true),
         28 => Choice::ServerClock(rng(world).u64(0..3) * DAY_MS),
-        29 => Choice::DeviceClock(number, ahead_ms(world)),
+        29 => Choice::DeviceClock(number, ahead_ms(world, number)),
         30 => Choice::Review,
         31 | 32 => Choice::Forge(number),
         33..40 if world.honest => Choice::Cut(number),
@@ -216,14 +216,14 @@ fn accident(world: &mut World, number: u16) -> Choice {
     }
 }
 
-/// How far a device's clock is ahead: less than a day, or beyond the validity of any head, so
-/// that nothing starts (W2). What is begun in between waits for days when the clock is right.
-fn ahead_ms(world: &mut World) -> u64 {
+/// How far a device's clock is ahead: less than a day, or beyond the validity of any head,
+/// also of a server that is days ahead, so that nothing starts (W2). Work that goes on by such
+/// a clock would wait for days once it is right again.
+fn ahead_ms(world: &mut World, number: u16) -> u64 {
     let ahead_ms = rng(world).u64(..2 * DAY_MS);
-    if ahead_ms < DAY_MS {
-        ahead_ms
-    } else {
-        ahead_ms + 7 * DAY_MS
+    match ahead_ms < DAY_MS || world.device(number).is_working() {
+        true => ahead_ms % DAY_MS,
+        false => ahead_ms + 30 * DAY_MS,
     }
 }
 
