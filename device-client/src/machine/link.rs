@@ -93,13 +93,18 @@ impl Machine {
             return;
         };
         let roll = (head.roll_call, head.spread_s);
+        let asked = roll.0 != self.group_roll;
+        let newer = head.generation > self.generation;
         self.generation = head.generation;
+        self.group_roll = roll.0;
         member.head = Some(head);
         member.wake = None;
         member.warned = false;
-        if roll.0 != self.group_roll {
-            self.group_roll = roll.0;
+        // An older head is refused after a power cut too (W2).
+        if newer || asked {
             self.persist(out);
+        }
+        if asked {
             match u64::from(roll.1) * 1_000 {
                 0 => self.answer_roll_call(out),
                 spread_ms => self.answer_ms = Some(now.unix_ms + now.random % spread_ms),
