@@ -264,6 +264,8 @@ impl Device {
         self.fuse = None;
         self.reconnects = false;
         self.vetoes = false;
+        let kept = self.disk.record.as_ref().map(|record| record.generation);
+        self.truth.forgets_heads_above(kept.unwrap_or_default());
         self.machine = machine(&self.id, &self.disk, self.boots);
         self.tell(Event::Started, world);
     }

@@ -107,6 +107,13 @@ impl Truth {
         self.head = None;
     }
 
+    /// The power went before anything newer was kept: an older head is the newest it knows.
+    pub(super) fn forgets_heads_above(&mut self, kept: Generation) {
+        for highest in self.highest.values_mut() {
+            *highest = kept.min(*highest);
+        }
+    }
+
     pub(super) fn heard(&mut self, group: u8, head: &GroupHead) {
         let highest = self.highest.entry(group).or_default();
         if head.generation >= *highest {
