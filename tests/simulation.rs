@@ -36,18 +36,24 @@ fn a_seed_replays_to_the_letter() {
     assert_ne!(first, log(8));
 }
 
+/// In this build one way in eight is compared with what it is in the whole world.
 #[test]
-fn a_small_world_with_a_crash_is_explored_to_its_end() {
-    for left in [
+fn a_small_world_with_an_accident_is_explored_to_its_end() {
+    let accidents = [
+        Left {
+            server: 1,
+            ..Left::NOTHING
+        },
         Left {
             device: [1, 0],
             ..Left::NOTHING
         },
         Left {
-            server: 1,
+            message: 1,
             ..Left::NOTHING
         },
-    ] {
+    ];
+    for left in accidents {
         let bounds = Bounds {
             left,
             deployments: 1,
@@ -59,6 +65,6 @@ fn a_small_world_with_a_crash_is_explored_to_its_end() {
             .map(|(broken, way)| (broken, tell(bounds, &way)));
         assert_eq!(story, None, "{bounds}");
         assert!(explored.complete && explored.ends > 0, "{bounds}");
-        assert!(explored.states > 500, "{bounds}: {}", explored.states);
+        assert!(explored.states > 300, "{bounds}: {}", explored.states);
     }
 }

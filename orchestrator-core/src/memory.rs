@@ -72,6 +72,26 @@ impl MemoryRows {
         writes
     }
 
+    /// A copy of the rows under these keys.
+    #[must_use]
+    pub fn part(&self, of: impl Fn(&Key) -> bool) -> Self {
+        let rows = self.rows.iter().filter(|(key, _)| of(key));
+        Self {
+            rows: rows
+                .map(|(key, stored)| (key.clone(), stored.clone()))
+                .collect(),
+            generation: self.generation,
+        }
+    }
+
+    /// Adds the rows of another part.
+    pub fn join(&mut self, other: &Self) {
+        let rows = other.rows.iter();
+        self.rows
+            .extend(rows.map(|(key, stored)| (key.clone(), stored.clone())));
+        self.generation = self.generation.max(other.generation);
+    }
+
     /// Finds a line at once: the answer to [`crate::effect::Effect::FindLine`].
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod difference;
 mod ledger;
 mod outbox;
+mod part;
 
 use std::sync::Arc;
 

@@ -54,9 +54,9 @@ pub enum Unknown {
 /// What has to be looked at, and what is known to be out.
 #[derive(Debug, Default, Clone)]
 pub struct Difference {
-    ledger: Ledger,
-    marked: BTreeMap<Subject, Cause>,
-    outbox: Outbox,
+    pub(super) ledger: Ledger,
+    pub(super) marked: BTreeMap<Subject, Cause>,
+    pub(super) outbox: Outbox,
 }
 
 impl Difference {

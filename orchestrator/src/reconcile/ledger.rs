@@ -33,7 +33,7 @@ enum Broker {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     /// Highest generation sent, or seen with our signature.
     generation: Option<Generation>,
     /// Hash of our message at that generation.
@@ -90,13 +90,13 @@ pub struct Publish {
 /// Everything known to be out. A few dozen bytes for each device.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ledger {
-    entries: HashMap<Subject, Entry>,
+    pub(super) entries: HashMap<Subject, Entry>,
     /// Earlier runs of the program signed nothing above it.
-    floor: Generation,
+    pub(super) floor: Generation,
     /// Nothing above it may be signed: a later run would not know of it.
-    reserved: Generation,
+    pub(super) reserved: Generation,
     /// Highest generation signed or seen.
-    highest: Generation,
+    pub(super) highest: Generation,
 }
 
 impl Ledger {

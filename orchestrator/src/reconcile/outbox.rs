@@ -12,7 +12,7 @@ use super::ledger::is_overdue;
 
 /// A change that was sent.
 #[derive(Debug, Clone)]
-struct Sent {
+pub(super) struct Sent {
     change: u32,
     /// When, Unix ms.
     at_ms: u64,
@@ -24,9 +24,9 @@ struct Sent {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Outbox {
     /// Devices whose heads wait for their group's.
-    waiting: BTreeMap<GroupId, BTreeSet<DeviceId>>,
-    sent: BTreeMap<DeviceId, Sent>,
-    out: Vec<Input>,
+    pub(super) waiting: BTreeMap<GroupId, BTreeSet<DeviceId>>,
+    pub(super) sent: BTreeMap<DeviceId, Sent>,
+    pub(super) out: Vec<Input>,
 }
 
 impl Outbox {

@@ -311,20 +311,20 @@ impl Broker {
 
 /// A broker in parts, and put together from them.
 impl Broker {
-    /// What is retained of a device's own lines, or of the server's.
-    pub fn retained_of(&self, owner: Option<u16>) -> BTreeMap<Line, Payload> {
+    /// What is retained about a device, or about none.
+    pub fn retained_about(&self, device: Option<u16>) -> BTreeMap<Line, Payload> {
         let own = self
             .all_retained()
-            .filter(|(line, _)| line.owner() == owner);
+            .filter(|(line, _)| line.about() == device);
         own.map(|(line, payload)| (line, Arc::clone(payload)))
             .collect()
     }
 
-    /// What is on its way to the server of a device's own lines, or of its own.
-    pub fn lane_of(&self, owner: Option<u16>) -> Option<Inbox> {
+    /// What is on its way to the server about a device, or about none.
+    pub fn lane_about(&self, device: Option<u16>) -> Option<Inbox> {
         let inbox = self.server.as_ref()?;
         let mut lane = Inbox::default();
-        for (line, payload) in inbox.all().filter(|(line, _)| line.owner() == owner) {
+        for (line, payload) in inbox.all().filter(|(line, _)| line.about() == device) {
             lane.push(line, Arc::clone(payload));
         }
         Some(lane)

@@ -40,6 +40,14 @@ impl Line {
         }
     }
 
+    /// The device that it is about; none = about none or all.
+    pub fn about(self) -> Option<u16> {
+        match self {
+            Self::Device(number) => Some(number),
+            _ => self.owner(),
+        }
+    }
+
     /// Whether only the server writes it.
     pub fn is_own(self) -> bool {
         self.owner().is_none()

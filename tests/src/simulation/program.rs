@@ -39,10 +39,7 @@ struct Args {
     /// Explores small worlds to their ends instead
     #[arg(long, conflicts_with_all = ["mutants", "log"])]
     exhaustive: bool,
-    /// Explores the one world with every accident in it, for as long as there is memory
-    #[arg(long, requires = "exhaustive")]
-    whole: bool,
-    /// States of one world after which the exploration gives up
+    /// States after which the exploration gives up
     #[arg(long)]
     states: Option<usize>,
     /// Plants one mistake after the other, each of which some seed must see
@@ -173,49 +170,11 @@ fn print_violation(violation: &Violation, devices: Option<u16>) {
 }
 
 fn explore(args: &Args) -> ExitCode {
-    let start = Instant::now();
-    let worlds = match args.whole {
-        true => vec![exhaustive::WHOLE],
-        false => exhaustive::PAIRS.to_vec(),
+    let (start, said) = (Instant::now(), Cell::new(Instant::now()));
+    let bounds = Bounds {
+        states_max: args.states.unwrap_or(exhaustive::WHOLE.states_max),
+        ..exhaustive::WHOLE
     };
-    let mut told = Vec::new();
-    let (mut states, mut violations, mut complete) = (0, 0, true);
-    for world in worlds {
-        let states_max = args.states.unwrap_or(world.states_max);
-        let bounds = Bounds {
-            states_max,
-            ..world
-        };
-        let explored = explore_one(bounds, start);
-        states += explored.states;
-        violations += usize::from(explored.broken.is_some());
-        complete &= explored.complete;
-        told.push(serde_json::json!({
-            "world": bounds.to_string(), "bound": states_max, "states": explored.states,
-            "transitions": explored.transitions, "ends": explored.ends,
-            "depth": explored.depth, "complete": explored.complete,
-        }));
-    }
-    let seconds = start.elapsed().as_secs();
-    if args.json {
-        let line = serde_json::json!({
-            "states": states, "violations": violations, "complete": complete,
-            "seconds": seconds, "worlds": told,
-        });
-        println!("{line}");
-    } else {
-        let word = if complete {
-            "all of them"
-        } else {
-            "not all of them"
-        };
-        println!("{states} states, {word}, {violations} violations, {seconds} s");
-    }
-    ExitCode::from(u8::from(violations > 0 || !complete))
-}
-
-fn explore_one(bounds: Bounds, start: Instant) -> Explored {
-    let said = Cell::new(Instant::now());
     let explored = exhaustive::explore(bounds, |depth, states| {
         if said.get().elapsed() > SAID_EVERY {
             said.set(Instant::now());
@@ -223,8 +182,6 @@ fn explore_one(bounds: Bounds, start: Instant) -> Explored {
             eprintln!("{seconds} s: {states} states up to depth {depth}");
         }
     });
-    let (states, seconds) = (explored.states, start.elapsed().as_secs());
-    eprintln!("{bounds}: {states} states, {seconds} s");
     if let Some((broken, way)) = &explored.broken {
         let (log, again) = exhaustive::tell(bounds, way);
         eprintln!("{}", log.join("\n"));
@@ -233,7 +190,32 @@ fn explore_one(bounds: Bounds, start: Instant) -> Explored {
             eprintln!("walking the same way in one world shows {again:?}");
         }
     }
-    explored
+    let Explored {
+        states,
+        transitions,
+        ends,
+        depth,
+        complete,
+        ref broken,
+    } = explored;
+    let violations = usize::from(broken.is_some());
+    let seconds = start.elapsed().as_secs();
+    if args.json {
+        let line = serde_json::json!({
+            "world": bounds.to_string(), "bound": bounds.states_max, "states": states,
+            "transitions": transitions, "ends": ends, "depth": depth, "complete": complete,
+            "violations": violations, "seconds": seconds,
+        });
+        println!("{line}");
+    } else {
+        let word = if complete {
+            "all of them"
+        } else {
+            "not all of them"
+        };
+        println!("{bounds}: {states} states, {word}, {violations} violations, {seconds} s");
+    }
+    ExitCode::from(u8::from(violations > 0 || !complete))
 }
 
 /// Plants every mistake in turn. A mistake is planted in the whole process, so they follow

@@ -205,10 +205,15 @@ impl Server {
             .iter()
             .any(|write| Timer::parse(&write.key).is_some())
         {
-            let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
-            self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
+            self.look_for_timers();
         }
         self.committed.push(Committed { writes, now });
+    }
+
+    /// Looks when the first timers are due.
+    pub(super) fn look_for_timers(&mut self) {
+        let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
+        self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
     }
 
     fn resolve<T>(

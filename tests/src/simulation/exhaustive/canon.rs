@@ -1,16 +1,15 @@
 //! What a part says, in a form in which nothing counts but what can make a difference.
 //!
 //! It is taken from debug text, in which numbers can be told by their types' and fields'
-//! names. Of generations, status numbers and sessions only the order counts, because the code
-//! only compares them. A time counts by how far away it is, for as long as anything waits for
-//! it; when something was written down for people does not count.
+//! names. Of a device's status numbers and sessions only the order counts, because the code
+//! only compares them with others of that device, which nobody else has. When something was written down for people does not
+//! count.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::fmt::Write as _;
 use std::hash::Hash;
 
-use super::part::DEVICES;
 use super::table::Hash128;
 
 /// What a number is. Numbers of different kinds are never compared.
@@ -20,18 +19,14 @@ pub(super) enum Kind {
     Seq,
     /// Of a device's sessions.
     Session,
-    /// Of a device's head.
-    DeviceGeneration,
-    /// Of a group's head.
-    GroupGeneration,
-    /// A time, ms.
-    Time,
-    /// A time that nothing waits for, ms.
+    /// Of when something was written down that nothing waits for.
     Written,
 }
 
-/// Fields with a time that nothing waits for.
-const WRITTEN: [&str; 9] = [
+/// Fields with a time that nothing waits for; and the turn in which a device joined: in an
+/// explored world that is before every deployment.
+const WRITTEN: [&str; 10] = [
+    "joined",
     "created_ms",
     "updated_ms",
     "last_seen_ms",
@@ -42,18 +37,8 @@ const WRITTEN: [&str; 9] = [
     "reported_ms",
     "forget_ms",
 ];
-/// What a device's head looks like up to its generation, also where none is known.
-const HEADS: [&str; 2] = [
-    "DeviceHead { generation: Generation(",
-    "DeviceHead { generation: Some(Generation(",
-];
-
-/// Spaces of numbers whose order counts: one of groups, three of each device.
-pub(super) const SPACES: usize = 1 + 3 * DEVICES as usize;
-/// The space of a time.
-const TIME: u8 = SPACES as u8;
-/// Later than any attended time, earlier than any Unix time, ms.
-const UNIX_MS: u64 = 1_000_000_000_000;
+/// Kinds of numbers whose order counts.
+const SPACES: usize = 2;
 
 /// A part's fingerprint.
 #[derive(Debug, Default)]
@@ -62,67 +47,40 @@ pub(super) struct Print {
     pub(super) exact: u128,
     /// Of everything but its numbers.
     between: u128,
-    /// Space and value of each number, in order.
+    /// Kind and value of each number whose order counts, as they come.
     numbers: Vec<(u8, u64)>,
     /// Both of what comes first, without what only a restart reads.
     running: Option<(u128, usize)>,
 }
 
-/// Debug text with the device that each piece is about.
+/// Debug text of a part.
 #[derive(Default)]
 pub(super) struct Text {
     text: String,
-    /// Device and end of each piece.
-    pieces: Vec<(u16, usize)>,
-    /// Pieces before those that only a restart reads.
+    /// Where what only a restart reads begins.
     running: Option<usize>,
 }
 
 impl Text {
-    /// Adds a piece that is about a device, or about none (0).
-    pub(super) fn put(&mut self, device: u16, what: impl Debug) {
+    /// Adds something.
+    pub(super) fn put(&mut self, what: impl Debug) {
         let _infallible = write!(self.text, "{what:?};");
-        self.pieces.push((device, self.text.len()));
     }
 
-    /// Adds what only a restart reads; nothing comes after it.
-    pub(super) fn lasting(&mut self, put: impl FnOnce(&mut Self)) {
-        self.running = Some(self.pieces.len());
-        put(self);
+    /// What is added from here on is read only at a restart.
+    pub(super) fn lasting(&mut self) {
+        self.running = Some(self.text.len());
     }
 
     pub(super) fn print(&self) -> Print {
         let mut between = Hash128::default();
         let mut numbers = Vec::new();
-        let mut running = None;
-        let mut start = 0;
-        for (place, (device, end)) in self.pieces.iter().enumerate() {
-            if self.running == Some(place) {
-                running = Some((between.both(), numbers.len()));
-            }
-            let mut rest = &self.text[start..*end];
-            while let Some((before, kind, after)) = next(rest) {
-                let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-                (before, kind).hash(&mut between);
-                let space = match kind {
-                    Kind::GroupGeneration => Some(0),
-                    Kind::Seq => Some(3 * *device - 2),
-                    Kind::Session => Some(3 * *device - 1),
-                    Kind::DeviceGeneration => Some(3 * *device),
-                    Kind::Time => Some(u16::from(TIME)),
-                    Kind::Written => None,
-                };
-                if let Some(space) = space {
-                    let number = after[..digits].parse().unwrap_or_default();
-                    numbers.push((space as u8, number));
-                }
-                rest = &after[digits..];
-            }
-            rest.hash(&mut between);
-            start = *end;
-        }
+        let (first, rest) = self.text.split_at(self.running.unwrap_or(self.text.len()));
+        read(first, &mut between, &mut numbers);
+        let running = self.running.map(|_| (between.both(), numbers.len()));
+        read(rest, &mut between, &mut numbers);
         let mut exact = Hash128::default();
-        self.text.hash(&mut exact);
+        (&self.text, self.running).hash(&mut exact);
         Print {
             exact: exact.both(),
             between: between.both(),
@@ -130,6 +88,22 @@ impl Text {
             running,
         }
     }
+}
+
+fn read(mut text: &str, between: &mut Hash128, numbers: &mut Vec<(u8, u64)>) {
+    while let Some((before, kind, after)) = next(text) {
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        (before, kind).hash(between);
+        let space = match kind {
+            Kind::Seq => Some(0),
+            Kind::Session => Some(1),
+            Kind::Written => None,
+        };
+        let number = after[..digits].parse().unwrap_or_default();
+        numbers.extend(space.map(|space| (space, number)));
+        text = &after[digits..];
+    }
+    text.hash(between);
 }
 
 /// The text up to the next number, what it is, and the text from it on.
@@ -152,19 +126,12 @@ fn kind(before: &str) -> Option<Kind> {
         let field = last_word(field);
         return match field {
             _ if WRITTEN.contains(&field) => Some(Kind::Written),
-            "wake" => Some(Kind::Time),
-            _ if field.ends_with("_ms") => Some(Kind::Time),
             _ => None,
         };
     }
     match last_word(before.strip_suffix('(')?) {
         "Seq" => Some(Kind::Seq),
         "SessionCounter" => Some(Kind::Session),
-        "Sent" => Some(Kind::Time),
-        "Generation" if HEADS.iter().any(|head| before.ends_with(head)) => {
-            Some(Kind::DeviceGeneration)
-        }
-        "Generation" => Some(Kind::GroupGeneration),
         _ => None,
     }
 }
@@ -189,19 +156,16 @@ impl Print {
     }
 }
 
-/// The fingerprint of a state: of its parts, each with whether its owner may start again, at
-/// a time, unix and attended ms, and of more.
+/// The fingerprint of what these parts are together, each with whether its owner may start
+/// again, and of more.
 pub(super) fn fingerprint<'a>(
     parts: impl Iterator<Item = (&'a Print, bool)> + Clone,
-    (unix_ms, attended_ms): (u64, u64),
     more: impl Hash,
 ) -> u128 {
     NUMBERS.with_borrow_mut(|spaces| {
         spaces.iter_mut().for_each(Vec::clear);
         for (space, number) in parts.clone().flat_map(|(part, again)| part.counts(again).1) {
-            if let Some(numbers) = spaces.get_mut(usize::from(*space)) {
-                numbers.push(*number);
-            }
+            spaces[usize::from(*space)].push(*number);
         }
         for numbers in spaces.iter_mut() {
             numbers.sort_unstable();
@@ -212,12 +176,10 @@ pub(super) fn fingerprint<'a>(
             let (between, numbers) = part.counts(again);
             between.hash(&mut hash);
             for (space, number) in numbers {
-                let counts = match spaces.get(usize::from(*space)) {
-                    Some(numbers) => numbers.partition_point(|other| other < number) as u64,
-                    None if *number >= UNIX_MS => number.wrapping_sub(unix_ms),
-                    None => number.wrapping_sub(attended_ms),
-                };
-                counts.hash(&mut hash);
+                let numbers = &spaces[usize::from(*space)];
+                numbers
+                    .partition_point(|other| other < number)
+                    .hash(&mut hash);
             }
         }
         more.hash(&mut hash);
@@ -229,29 +191,22 @@ pub(super) fn fingerprint<'a>(
 mod tests {
     use super::*;
 
-    fn hash(text: &str, now: (u64, u64)) -> u128 {
+    fn hash(text: &str) -> u128 {
         let text = Text {
             text: text.to_owned(),
-            pieces: vec![(1, text.len())],
             running: None,
         };
-        fingerprint([(&text.print(), true)].into_iter(), now, ())
+        fingerprint([(&text.print(), true)].into_iter(), ())
     }
 
     #[test]
-    fn only_the_order_of_numbers_counts_and_how_far_times_are_away() {
-        let (unix, later) = ((UNIX_MS, 5), (UNIX_MS + 7, 12));
+    fn of_a_devices_numbers_only_the_order_counts() {
         let same = [
             ("Seq(1) Seq(9)", "Seq(3) Seq(4)"),
-            ("due_ms: Some(17)", "due_ms: Some(24)"),
-            ("until_ms: 1000000000009,", "until_ms: 1000000000016,"),
-            (
-                "updated_ms: 5, Generation(70)",
-                "updated_ms: 0, Generation(71)",
-            ),
+            ("updated_ms: 5,", "updated_ms: 0,"),
         ];
         for (a, b) in same {
-            assert_eq!(hash(a, unix), hash(b, later), "{a} and {b}");
+            assert_eq!(hash(a), hash(b), "{a} and {b}");
         }
         let differ = [
             ("Seq(1) Seq(9)", "Seq(9) Seq(1)"),
@@ -259,13 +214,25 @@ mod tests {
             ("due_ms: Some(1)", "due_ms: None"),
             ("due_ms: Some(1)", "due_ms: Some(2)"),
             ("count: 1", "count: 2"),
-            (
-                "Generation(1) DeviceHead { generation: Generation(1)",
-                "Generation(1) Generation(1)",
-            ),
+            ("Generation(1)", "Generation(2)"),
         ];
         for (a, b) in differ {
-            assert_ne!(hash(a, unix), hash(b, unix), "{a} and {b}");
+            assert_ne!(hash(a), hash(b), "{a} and {b}");
         }
+    }
+
+    #[test]
+    fn what_only_a_restart_reads_counts_while_there_can_be_one() {
+        let print = |last: &str| {
+            let mut text = Text::default();
+            text.put("Seq(1)");
+            text.lasting();
+            text.put(last);
+            text.print()
+        };
+        let (a, b) = (print("a"), print("b"));
+        let count = |print, again| fingerprint([(print, again)].into_iter(), ());
+        assert_ne!(count(&a, true), count(&b, true));
+        assert_eq!(count(&a, false), count(&b, false));
     }
 }

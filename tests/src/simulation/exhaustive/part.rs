@@ -1,16 +1,20 @@
 //! A world cut into parts, so that states share what they have in common and a step is
-//! known by the parts it can touch.
+//! known by the parts it can touch. A part is about one device, or shared by all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use hoist_orchestrator::reconcile::Difference;
+use hoist_orchestrator_core::memory::MemoryRows;
+
 use super::super::broker::{Inbox, Link, Payload};
 use super::super::device::Device;
 use super::super::invariants::{Past, Rows};
-use super::super::line::Line;
+use super::super::line::{Line, device_id};
 use super::super::order::Order;
 use super::super::server::Server;
 use super::super::world::{Told, World};
+use super::owner::owner;
 
 /// Devices in a world that is explored.
 pub(super) const DEVICES: u16 = 2;
@@ -21,39 +25,47 @@ pub(super) const DEVICES: u16 = 2;
 pub(super) enum Place {
     /// True time, and how much of it the server was connected.
     Clock,
-    /// The server with its rows.
+    /// The server with the rows that are shared.
     Server,
     /// What operators still want.
     Orders,
-    /// Whom the front door knows, and whose death came late.
-    Door,
-    /// Retained messages of the server.
+    /// Retained messages that are shared.
     Heads,
-    /// What comes back to the server of its own messages.
+    /// What comes back to the server of these.
     Echo,
     /// What the invariants remember of the server.
     Rows,
-    /// What the invariants have yet to look at.
+    /// What the invariants have yet to look at: nothing between two steps.
     Told,
     /// The first of [`Place::of`]: of each device itself, its connection, what is retained
-    /// of it, what is on its way to the server, and what the invariants remember of it.
+    /// about it, what is on its way to the server about it, the server's rows of it and what
+    /// it knows to be out, what the invariants remember of these rows and of the device, and
+    /// whether its death came late.
     Device,
     Link,
-    Reports,
+    Retained,
     Lane,
+    Served,
+    Mirror,
     Past,
+    Misled,
 }
 
-/// Parts of a world: those that are there once, and those of each device.
-pub(super) const PARTS: usize = ONCE + OF_DEVICE * DEVICES as usize;
-const ONCE: usize = Place::Device as usize;
-const OF_DEVICE: usize = 5;
+/// Parts that are shared, of each device, and together.
+pub(super) const SHARED: usize = Place::Device as usize;
+pub(super) const OF_DEVICE: usize = 8;
+pub(super) const PARTS: usize = SHARED + OF_DEVICE * DEVICES as usize;
 
 /// A set of parts, a bit for each.
 pub(super) type Mask = u32;
 
+/// Every part that is shared.
+pub(super) const ALL_SHARED: Mask = (1 << SHARED) - 1;
+/// Every part.
+pub(super) const ALL: Mask = (1 << PARTS) - 1;
+
 impl Place {
-    /// Where the part is that there is once.
+    /// Where the shared part is.
     pub(super) const fn at(self) -> usize {
         self as usize
     }
@@ -63,31 +75,38 @@ impl Place {
         self as usize + OF_DEVICE * (device as usize - 1)
     }
 
-    /// Which part of which device is there; device 0 = it is there once.
-    pub(super) fn named(place: usize) -> (Self, u16) {
-        const ALL: [Place; ONCE + OF_DEVICE] = [
+    /// Which part of which device is there, if it is of one.
+    fn named(place: usize) -> (Self, Option<u16>) {
+        const NAMES: [Place; SHARED + OF_DEVICE] = [
             Place::Clock,
             Place::Server,
             Place::Orders,
-            Place::Door,
             Place::Heads,
             Place::Echo,
             Place::Rows,
             Place::Told,
             Place::Device,
             Place::Link,
-            Place::Reports,
+            Place::Retained,
             Place::Lane,
+            Place::Served,
+            Place::Mirror,
             Place::Past,
+            Place::Misled,
         ];
-        match place.checked_sub(ONCE) {
-            None => (ALL[place], 0),
+        match place.checked_sub(SHARED) {
+            None => (NAMES[place], None),
             Some(place) => (
-                ALL[ONCE + place % OF_DEVICE],
-                (place / OF_DEVICE) as u16 + 1,
+                NAMES[SHARED + place % OF_DEVICE],
+                Some((place / OF_DEVICE) as u16 + 1),
             ),
         }
     }
+}
+
+/// Every part of a device.
+pub(super) const fn all_of(device: u16) -> Mask {
+    ((1 << OF_DEVICE) - 1) << Place::Device.of(device)
 }
 
 /// The bit of each of these places.
@@ -108,49 +127,55 @@ pub(super) enum Part {
     },
     Server(Box<Server>),
     Orders(VecDeque<Order>),
-    Door {
-        misled: BTreeSet<u16>,
-        revoked: BTreeSet<u16>,
-        removed: BTreeSet<u16>,
-    },
     Retained(BTreeMap<Line, Payload>),
     Lane(Option<Inbox>),
-    Rows(Arc<Rows>),
+    Rows(Rows),
     Told(Told),
     Device(Arc<Device>),
     Link(Link),
+    Served {
+        rows: MemoryRows,
+        difference: Difference,
+    },
     Past(Arc<Past>),
+    Misled(bool),
 }
 
 impl Part {
     /// A copy of what a world has there.
     pub(super) fn cut(world: &World, place: usize) -> Self {
         let (place, device) = Place::named(place);
-        let owner = (device > 0).then_some(device);
+        let number = device.unwrap_or(1);
+        let index = usize::from(number) - 1;
         match place {
             Place::Clock => Self::Clock {
                 unix_ms: world.unix_ms,
                 attended_ms: world.attended_ms,
             },
-            Place::Server => Self::Server(Box::new(world.server.clone())),
+            Place::Server => {
+                let mut server = world.server.clone();
+                server.rows = Arc::new(server.rows.part(|key| owner(key).is_none()));
+                server.difference = server.difference.shared_part();
+                Self::Server(Box::new(server))
+            }
             Place::Orders => Self::Orders(world.orders.clone()),
-            Place::Door => Self::Door {
-                misled: world.misled.clone(),
-                revoked: world.revoked.clone(),
-                removed: world.removed.clone(),
-            },
-            Place::Heads | Place::Reports => Self::Retained(world.broker.retained_of(owner)),
-            Place::Echo | Place::Lane => Self::Lane(world.broker.lane_of(owner)),
-            Place::Rows => Self::Rows(Arc::clone(&world.watch.rows)),
+            Place::Heads | Place::Retained => Self::Retained(world.broker.retained_about(device)),
+            Place::Echo | Place::Lane => Self::Lane(world.broker.lane_about(device)),
+            Place::Rows | Place::Mirror => Self::Rows(world.watch.rows.part(device)),
             Place::Told => Self::Told(world.told.clone()),
-            Place::Device => Self::Device(Arc::clone(&world.devices[usize::from(device) - 1])),
-            Place::Link => Self::Link(world.broker.link(device)),
-            Place::Past => Self::Past(Arc::clone(&world.watch.pasts[usize::from(device) - 1])),
+            Place::Device => Self::Device(Arc::clone(&world.devices[index])),
+            Place::Link => Self::Link(world.broker.link(number)),
+            Place::Served => Self::Served {
+                rows: world.server.rows.part(|key| owner(key) == device),
+                difference: world.server.difference.device_part(&device_id(number)),
+            },
+            Place::Past => Self::Past(Arc::clone(&world.watch.pasts[index])),
+            Place::Misled => Self::Misled(world.misled.contains(&number)),
         }
     }
 
     /// Messages of the server in it.
-    pub(super) fn own_messages(&self) -> Vec<(Line, Arc<[u8]>)> {
+    pub(super) fn own_messages(&self) -> Vec<(Line, Payload)> {
         let own =
             |(line, payload): (Line, &Payload)| line.is_own().then(|| (line, Arc::clone(payload)));
         match self {
@@ -166,10 +191,12 @@ impl Part {
         }
     }
 
-    /// Puts a copy of it there, where a world has nothing of its own yet.
+    /// Puts a copy of it there, where a world has nothing of its own yet; what is shared
+    /// comes first.
     pub(super) fn put(&self, world: &mut World, place: usize) {
         let (_, device) = Place::named(place);
-        let number = usize::from(device.max(1)) - 1;
+        let number = device.unwrap_or(1);
+        let index = usize::from(number) - 1;
         match self {
             Self::Clock {
                 unix_ms,
@@ -177,22 +204,36 @@ impl Part {
             } => (world.unix_ms, world.attended_ms) = (*unix_ms, *attended_ms),
             Self::Server(server) => world.server = (**server).clone(),
             Self::Orders(orders) => world.orders.clone_from(orders),
-            Self::Door {
-                misled,
-                revoked,
-                removed,
-            } => {
-                world.misled.clone_from(misled);
-                world.revoked.clone_from(revoked);
-                world.removed.clone_from(removed);
-            }
             Self::Retained(retained) => world.broker.retain(retained),
             Self::Lane(lane) => world.broker.add_lane(lane.as_ref()),
-            Self::Rows(rows) => world.watch.rows = Arc::clone(rows),
+            Self::Rows(rows) => Arc::make_mut(&mut world.watch.rows).join(rows),
             Self::Told(told) => world.told = told.clone(),
-            Self::Device(it) => world.devices[number] = Arc::clone(it),
-            Self::Link(link) => world.broker.restore(device, link),
-            Self::Past(past) => world.watch.pasts[number] = Arc::clone(past),
+            Self::Device(it) => world.devices[index] = Arc::clone(it),
+            Self::Link(link) => world.broker.restore(number, link),
+            Self::Served { rows, difference } => {
+                Arc::make_mut(&mut world.server.rows).join(rows);
+                world.server.difference.join(difference);
+            }
+            Self::Past(past) => world.watch.pasts[index] = Arc::clone(past),
+            Self::Misled(true) => {
+                world.misled.insert(number);
+            }
+            Self::Misled(false) => {
+                world.misled.remove(&number);
+            }
         }
     }
+}
+
+/// What is in no part, because it never is in a world that is explored.
+pub(super) fn has_nothing_else(world: &World) -> bool {
+    let World {
+        revoked,
+        removed,
+        replayed,
+        honest,
+        ..
+    } = world;
+    let none: [&BTreeSet<u16>; 2] = [revoked, removed];
+    none.iter().all(|set| set.is_empty()) && replayed.is_empty() && *honest
 }

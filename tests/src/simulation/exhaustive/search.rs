@@ -1,195 +1,390 @@
 //! Breadth-first search over states, on every core: no state is looked at twice, and the
 //! first way to a broken invariant is a shortest one.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::super::choice::Choice;
-use super::super::invariants::Broken;
-use super::moves::{Moves, Reached, Walk};
-use super::step::{State, Steps};
-use super::table::{Table, hash128};
-use super::{Explored, Left};
+use super::super::invariants::{Broken, finally};
+use super::Explored;
+use super::state::{State, View};
+use super::table::{Hash128, hash128};
+use super::turn::{NOBODY, Turn, Turns};
 
 /// States taken from a layer at once.
 const CHUNK: usize = 256;
+/// One way in so many is also walked in the whole world, in a build that checks itself.
+const PROVED: u64 = 8;
+/// Parts of what was met that are locked by themselves; a power of two.
+const SHARDS: usize = 256;
 
-#[derive(Clone)]
-pub(super) struct Node {
-    state: State,
-    left: Left,
-    /// Its place among the parents.
-    place: u32,
-}
-
-/// How a state was reached first: from where, and by which of the moves there.
-type Parent = (u32, u32);
+/// States that were met, each with the one before it; the first has itself.
+type Met = HashMap<State, State, BuildHasherDefault<Hash128>>;
 
 /// What one thread found.
 #[derive(Default)]
 struct Found {
-    parents: Vec<Parent>,
-    next: Vec<Node>,
+    next: Vec<State>,
     transitions: u64,
     ends: usize,
-    broken: Option<(Broken, u32, u32)>,
+    /// What is broken, and the way to it from a state.
+    broken: Option<(Broken, State, Vec<(State, Step)>)>,
+}
+
+/// Who has a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The first device of a state.
+    First,
+    Second,
+    /// What is shared comes last: a device's head goes out before a group's.
+    Shared,
+}
+
+/// A step from a state.
+#[derive(Clone, Copy)]
+enum Step {
+    /// A turn, to one of its outs, or to what it breaks.
+    Turn(Who, Option<(u32, u32)>),
+    /// The server looks at its timers.
+    Timers,
+    /// So many ms pass.
+    Wait(u64),
+}
+
+/// Whether others than who has a turn have anything to do that nobody can tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Rest,
+    MayGoOn,
 }
 
 pub(super) struct Search<'a> {
-    steps: &'a Steps,
-    /// What was met, to the letter, and what counts of it.
-    seen: Table<()>,
+    turns: &'a Turns,
+    met: Vec<Mutex<Met>>,
     states: AtomicUsize,
     states_max: usize,
     stop: AtomicBool,
-    first: Node,
-    threads: usize,
-    found: Vec<Found>,
+    first: State,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(steps: &'a Steps, state: State, left: Left, states_max: usize) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    /// From a state of which these are two views, the devices' names changed round in the
+    /// other.
+    pub(super) fn new(turns: &'a Turns, views: [&View; 2], states_max: usize) -> Self {
         Self {
-            steps,
-            seen: Table::new(),
+            turns,
+            met: (0..SHARDS).map(|_| Mutex::default()).collect(),
             states: AtomicUsize::new(0),
             states_max,
             stop: AtomicBool::new(false),
-            first: Node {
-                state,
-                left,
-                place: u32::MAX,
-            },
-            threads,
-            found: (0..threads).map(|_| Found::default()).collect(),
+            first: turns.states.whole(&turns.steps, views[0], views[1]),
         }
     }
 
-    pub(super) fn run(mut self, progress: impl Fn(usize, usize)) -> Explored {
-        let mut layer = vec![self.first.clone()];
-        self.is_new(&self.first.state, self.first.left);
+    pub(super) fn run(self, progress: impl Fn(usize, usize)) -> Explored {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut found: Vec<Found> = (0..threads).map(|_| Found::default()).collect();
+        let mut layer = vec![Self::kept(self.first)];
+        self.is_new(self.first, Self::kept(self.first));
         let mut depth = 0;
         while !layer.is_empty() && !self.stop.load(Ordering::Relaxed) {
-            layer = self.layer(&layer);
+            layer = self.layer(&layer, &mut found);
             depth += usize::from(!layer.is_empty());
             progress(depth, self.states.load(Ordering::Relaxed));
         }
         let complete = !self.stop.load(Ordering::Relaxed);
-        let broken = self.found.iter_mut().find_map(|found| found.broken.take());
-        let sum = |of: fn(&Found) -> u64| self.found.iter().map(of).sum::<u64>();
+        let broken = found.iter_mut().find_map(|found| found.broken.take());
         Explored {
             states: self.states.load(Ordering::Relaxed),
-            transitions: sum(|found| found.transitions),
-            ends: sum(|found| found.ends as u64) as usize,
+            transitions: found.iter().map(|found| found.transitions).sum(),
+            ends: found.iter().map(|found| found.ends).sum(),
             depth,
             complete,
-            broken: broken.map(|(broken, place, nth)| (broken, self.way(place, nth))),
+            broken: broken.map(|(broken, state, last)| (broken, self.way(state, &last))),
         }
     }
 
     /// Expands a layer; what is new is the next.
-    fn layer(&mut self, layer: &[Node]) -> Vec<Node> {
-        let mut found = std::mem::take(&mut self.found);
+    fn layer(&self, layer: &[State], found: &mut [Found]) -> Vec<State> {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            for (thread, found) in found.iter_mut().enumerate() {
+            for found in found.iter_mut() {
                 let (next, search) = (&next, &*self);
-                scope.spawn(move || search.work(layer, next, thread, found));
+                scope.spawn(move || search.work(layer, next, found));
             }
         });
-        let fresh = found
-            .iter_mut()
-            .flat_map(|found| std::mem::take(&mut found.next));
-        let fresh = fresh.collect();
-        self.found = found;
+        let fresh = found.iter_mut();
         fresh
+            .flat_map(|found| std::mem::take(&mut found.next))
+            .collect()
     }
 
-    fn work(&self, layer: &[Node], next: &AtomicUsize, thread: usize, found: &mut Found) {
+    fn work(&self, layer: &[State], next: &AtomicUsize, found: &mut Found) {
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             if start >= layer.len() || self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            for node in layer.iter().skip(start).take(CHUNK) {
-                self.expand(node, thread, found);
+            for state in layer.iter().skip(start).take(CHUNK) {
+                self.expand(*state, found);
             }
         }
     }
 
-    fn expand(&self, node: &Node, thread: usize, found: &mut Found) {
-        let mut nth = 0;
-        let reach = |walk: &Walk, reached: Reached| {
+    fn expand(&self, state: State, found: &mut Found) {
+        let Found {
+            next,
+            transitions,
+            broken: first,
+            ..
+        } = found;
+        let ends = self.walk(state, |path, reached| {
+            *transitions += 1;
+            if cfg!(debug_assertions) && transitions.is_multiple_of(PROVED) {
+                self.prove(path, &reached);
+            }
             match reached {
-                Reached::State => {
-                    found.transitions += 1;
-                    if self.is_new(&walk.state, walk.left) {
-                        let place = found.parents.len() * self.threads + thread;
-                        found.parents.push((node.place, nth));
-                        found.next.push(Node {
-                            state: walk.state,
-                            left: walk.left,
-                            place: place as u32,
-                        });
-                    }
-                }
-                Reached::End => found.ends += 1,
-                Reached::Broken(broken) => {
-                    found.broken.get_or_insert((broken, node.place, nth));
+                Ok(reached) if self.is_new(reached, state) => next.push(Self::kept(reached)),
+                Ok(_) => {}
+                Err(broken) => {
                     self.stop.store(true, Ordering::Relaxed);
+                    first.get_or_insert_with(|| (broken, state, path.to_vec()));
                 }
             }
-            nth += 1;
-        };
-        let mut moves = Moves {
-            steps: self.steps,
-            reach,
-            offers: Vec::new(),
-        };
-        moves.all(node.state, node.left);
+        });
+        found.ends += ends;
     }
 
-    fn is_new(&self, state: &State, left: Left) -> bool {
-        let raw = hash128((state, left));
-        if !self.seen.is_new(raw, ()) || !self.seen.is_new(self.steps.print(state, left), ()) {
-            return false;
-        }
+    /// What the whole world takes part in.
+    fn whole(&self, state: State, choices: &[Choice]) -> Result<State, Broken> {
+        let (steps, states) = (&self.turns.steps, &self.turns.states);
+        let [view, other] = [[1, 2], [2, 1]].map(|names| {
+            let mut view = states.together(steps, state, names);
+            let mut choices = choices.iter();
+            let taken = choices.try_for_each(|choice| self.turns.take(&mut view, *choice));
+            taken.map(|()| view)
+        });
+        Ok(states.whole(steps, &view?, &other?))
+    }
+
+    /// A path leads to the same where the whole world is there at every step.
+    fn prove(&self, path: &[(State, Step)], reached: &Result<State, Broken>) {
+        let Some((from, _)) = path.first() else {
+            return;
+        };
+        let (steps, states) = (&self.turns.steps, &self.turns.states);
+        let [whole, other] = [[1, 2], [2, 1]].map(|names| {
+            let before = states.together(steps, *from, names);
+            let mut world = steps.world(&before.parts);
+            let mut choices = self.choices(path, names).into_iter();
+            let applied = choices.try_for_each(|choice| world.apply(choice));
+            applied.map(|()| steps.state(&world))
+        });
+        let whole = match (whole, other, reached) {
+            (Ok(whole), Ok(other), Ok(state)) => {
+                let left = [[1, 2], [2, 1]].map(|names| {
+                    let after = states.together(steps, *state, names);
+                    after.left
+                });
+                let whole = View::of(whole, left[0]);
+                let other = View::of(other, left[1]);
+                Ok(states.whole(steps, &whole, &other))
+            }
+            (whole, other, _) => whole.and(other).map(|_| self.first),
+        };
+        assert_eq!(
+            &whole, reached,
+            "a step is not what it is in the whole world"
+        );
+    }
+
+    /// The turns in a state.
+    fn turns(&self, state: State) -> [(Who, &'a Turn); 3] {
+        let [shared, first, second] = state;
+        let round = self.turns.states.changed_round(&self.turns.steps, shared);
+        [
+            (Who::First, self.turns.turn(shared, first)),
+            (Who::Second, self.turns.turn(round, second)),
+            (Who::Shared, self.turns.turn(shared, NOBODY)),
+        ]
+    }
+
+    /// The state with its devices changed round as it is kept.
+    fn kept(state: State) -> State {
+        let [shared, first, second] = state;
+        [shared, first.min(second), first.max(second)]
+    }
+
+    fn is_new(&self, state: State, before: State) -> bool {
+        let state = Self::kept(state);
+        let shard = &self.met[(hash128(state) >> 64) as usize % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        match shard.entry(state) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(vacant) => vacant.insert(before),
+        };
+        drop(shard);
         if self.states.fetch_add(1, Ordering::Relaxed) >= self.states_max {
             self.stop.store(true, Ordering::Relaxed);
         }
         true
     }
 
-    /// The way to a state and by one of its moves on, walked once more.
-    fn way(&self, mut place: u32, nth: u32) -> Vec<Choice> {
-        let mut moves = vec![nth];
-        while place != u32::MAX {
-            let (thread, index) = (place as usize % self.threads, place as usize / self.threads);
-            let (parent, nth) = self.found[thread].parents[index];
-            moves.push(nth);
-            place = parent;
-        }
-        let (mut state, mut left) = (self.first.state, self.first.left);
-        let mut way = Vec::new();
-        while let Some(wanted) = moves.pop() {
-            let mut taken = None;
-            let mut nth = 0;
-            let reach = |walk: &Walk, _: Reached| {
-                if nth == wanted {
-                    taken = Some(walk.clone());
+    fn before(&self, state: State) -> Option<State> {
+        let shard = &self.met[(hash128(state) >> 64) as usize % SHARDS];
+        let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&state).copied().filter(|before| *before != state)
+    }
+
+    /// What happens on a path, the devices by these names.
+    fn choices(&self, path: &[(State, Step)], names: [u16; 2]) -> Vec<Choice> {
+        let choices = path.iter().map(|(state, step)| {
+            let [shared, first, second] = *state;
+            let way = match step {
+                Step::Wait(ms) => return vec![Choice::Wait(*ms), Choice::Review],
+                Step::Timers => return vec![Choice::Timers],
+                Step::Turn(Who::Shared, to) => self.turns.way(shared, NOBODY, 1, *to),
+                Step::Turn(Who::First, to) => self.turns.way(shared, first, names[0], *to),
+                Step::Turn(Who::Second, to) => {
+                    let round = self.turns.states.changed_round(&self.turns.steps, shared);
+                    self.turns.way(round, second, names[1], *to)
                 }
-                nth += 1;
             };
-            let mut moves = Moves {
-                steps: self.steps,
-                reach,
-                offers: Vec::new(),
-            };
-            moves.all(state, left);
-            let Some(taken) = taken else { break };
-            way.extend(taken.way);
-            (state, left) = (taken.state, taken.left);
+            way.unwrap_or_default()
+        });
+        choices.flatten().collect()
+    }
+
+    /// The way to a state and by a path on, found again.
+    fn way(&self, state: State, last: &[(State, Step)]) -> Vec<Choice> {
+        let mut chain = vec![state];
+        while let Some(before) = self.before(chain[chain.len() - 1]) {
+            chain.push(before);
         }
+        chain.reverse();
+        let mut way = Vec::new();
+        let mut names = match Self::kept(self.first) == self.first {
+            true => [1, 2],
+            false => [2, 1],
+        };
+        for (from, to) in chain.iter().zip(chain.iter().skip(1)) {
+            let mut piece = None;
+            let reach = |path: &[(State, Step)], reached: Result<State, Broken>| {
+                if let (None, Ok(reached)) = (&piece, reached)
+                    && Self::kept(reached) == *to
+                {
+                    piece = Some((self.choices(path, names), reached));
+                }
+            };
+            self.walk(*from, reach);
+            let Some((choices, reached)) = piece else {
+                break;
+            };
+            way.extend(choices);
+            if reached != *to {
+                names.reverse();
+            }
+        }
+        way.extend(self.choices(last, names));
         way
+    }
+
+    /// Everything that a state leads to; returns how many of it are ends.
+    fn walk(
+        &self,
+        state: State,
+        reach: impl FnMut(&[(State, Step)], Result<State, Broken>),
+    ) -> usize {
+        let mut walk = Walk {
+            search: self,
+            path: Vec::new(),
+            ends: 0,
+            reach,
+        };
+        walk.from(state);
+        walk.ends
+    }
+}
+
+/// Everything that a state leads to: from it on, through steps that nobody else can tell.
+struct Walk<'a, F: FnMut(&[(State, Step)], Result<State, Broken>)> {
+    search: &'a Search<'a>,
+    path: Vec<(State, Step)>,
+    ends: usize,
+    reach: F,
+}
+
+impl<F: FnMut(&[(State, Step)], Result<State, Broken>)> Walk<'_, F> {
+    fn from(&mut self, state: State) {
+        let turns = self.search.turns(state);
+        for (who, turn) in turns {
+            self.follow(state, who, turn, Others::Rest);
+        }
+        if turns.iter().any(|(_, turn)| turn.timers) {
+            let reached = self.search.whole(state, &[Choice::Timers]);
+            self.arrive(state, Step::Timers, reached);
+        } else if turns.iter().all(|(_, turn)| !turn.any) {
+            self.quiet(state);
+        }
+    }
+
+    fn follow(&mut self, state: State, who: Who, turn: &Turn, others: Others) {
+        let turns = self.search.turns;
+        for (shared, own) in &turn.outs {
+            let [_, first, second] = state;
+            let next = match who {
+                Who::First => [*shared, *own, second],
+                Who::Second => {
+                    let shared = turns.states.changed_round(&turns.steps, *shared);
+                    [shared, first, *own]
+                }
+                Who::Shared => [*shared, first, second],
+            };
+            let step = Step::Turn(who, Some((*shared, *own)));
+            if next[0] == state[0] && others == Others::Rest {
+                // It has come to rest itself, and nobody else can tell.
+                self.path.push((state, step));
+                (self.reach)(&self.path, Ok(next));
+                self.path.pop();
+            } else {
+                self.arrive(state, step, Ok(next));
+            }
+        }
+        if let Some(broken) = &turn.broken {
+            self.arrive(state, Step::Turn(who, None), Err(broken.clone()));
+        }
+    }
+
+    fn arrive(&mut self, state: State, step: Step, reached: Result<State, Broken>) {
+        self.path.push((state, step));
+        let private = reached.as_ref().ok().and_then(|next| {
+            let turns = self.search.turns(*next);
+            turns.into_iter().find(|(_, turn)| turn.private)
+        });
+        match (reached, private) {
+            (Ok(next), Some((who, turn))) => self.follow(next, who, turn, Others::MayGoOn),
+            (reached, _) => (self.reach)(&self.path, reached),
+        }
+        self.path.pop();
+    }
+
+    /// Time passes only when nothing else can happen.
+    fn quiet(&mut self, state: State) {
+        let turns = self.search.turns;
+        let view = turns.states.together(&turns.steps, state, [1, 2]);
+        let world = turns.steps.world(&view.parts);
+        if let Some(ms) = world.next_due_ms().filter(|ms| *ms > 0) {
+            let choices = [Choice::Wait(ms), Choice::Review];
+            let reached = self.search.whole(state, &choices);
+            return self.arrive(state, Step::Wait(ms), reached);
+        }
+        self.ends += 1;
+        if let Err(broken) = finally::check(&world) {
+            (self.reach)(&self.path, Err(broken));
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Tables that several threads fill and nobody empties.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -121,17 +120,6 @@ impl<V: Copy> Table<V> {
     /// Puts a value there unless there is one; returns what is there then.
     pub(super) fn enter(&self, key: u128, value: impl FnOnce() -> V) -> V {
         *self.shard(key).entry(key).or_insert_with(value)
-    }
-
-    /// Puts a value there; whether there was none.
-    pub(super) fn is_new(&self, key: u128, value: V) -> bool {
-        match self.shard(key).entry(key) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(vacant) => {
-                vacant.insert(value);
-                true
-            }
-        }
     }
 }
 

@@ -148,19 +148,34 @@ impl Watch {
 }
 
 impl Rows {
-    /// Everything that can make a difference, with the device that it is about, if any.
-    pub(super) fn look(&self, mut put: impl FnMut(u16, &dyn std::fmt::Debug)) {
+    /// Everything that can make a difference.
+    pub(super) fn look(&self, mut put: impl FnMut(&dyn std::fmt::Debug)) {
         self.mirror.look(&mut put);
-        for (line, generation) in &self.published {
-            match line {
-                Line::Device(number) => {
-                    let head = format_args!("DeviceHead {{ generation: {generation:?}");
-                    put(*number, &head);
-                }
-                _ => put(0, &(line, generation)),
-            }
+        put(&self.published);
+        put(&self.listed);
+    }
+
+    /// What is remembered about a device, or about none.
+    pub(super) fn part(&self, device: Option<u16>) -> Self {
+        let published = self.published.iter();
+        let published = published.filter(|(line, _)| line.about() == device);
+        Self {
+            mirror: self.mirror.part(device),
+            published: published.map(|(line, at)| (*line, *at)).collect(),
+            listed: match device {
+                None => self.listed.clone(),
+                Some(_) => BTreeMap::new(),
+            },
         }
-        put(0, &self.listed);
+    }
+
+    /// Adds what another part remembers.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.mirror.join(&other.mirror);
+        self.published.extend(&other.published);
+        let listed = other.listed.iter();
+        self.listed
+            .extend(listed.map(|(line, ids)| (*line, ids.clone())));
     }
 
     /// Deployments that have ended and are in no published head.
