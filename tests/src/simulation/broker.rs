@@ -14,7 +14,7 @@ pub type Payload = Arc<[u8]>;
 const PAST_MAX: usize = 4;
 
 /// What is on its way to one client: a queue for each topic.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Inbox {
     /// Lines with something in their queue.
     lines: Vec<Line>,
@@ -68,7 +68,7 @@ impl Inbox {
 }
 
 /// A device's session.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Session {
     own: bool,
     group: Option<u8>,
@@ -91,7 +91,7 @@ impl Session {
 }
 
 /// A device's connection, and what is left of those before.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Link {
     /// The session, if it has one.
     pub session: Option<Session>,

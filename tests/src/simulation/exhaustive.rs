@@ -173,8 +173,7 @@ pub fn explore(bounds: Bounds, progress: impl Fn(usize, usize)) -> Explored {
     let turns = Turns::new(Steps::new(blank));
     let view = |world: &World| View::of(turns.steps.state(world), bounds.left);
     let views = [&view(&first), &view(&other)];
-    let explored = Search::new(&turns, views, bounds.states_max).run(progress);
-    explored
+    Search::new(&turns, views, bounds.states_max).run(progress)
 }
 
 /// Says what happens on a way, step by step, and what is broken by the last.

@@ -191,6 +191,20 @@ impl Part {
         }
     }
 
+    /// Whether it surely is the same as another, which can be told without a closer look.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Retained(a), Self::Retained(b)) => a == b,
+            (Self::Lane(a), Self::Lane(b)) => a == b,
+            (Self::Rows(a), Self::Rows(b)) => a == b,
+            (Self::Device(a), Self::Device(b)) => Arc::ptr_eq(a, b),
+            (Self::Link(a), Self::Link(b)) => a == b,
+            (Self::Past(a), Self::Past(b)) => Arc::ptr_eq(a, b),
+            (Self::Misled(a), Self::Misled(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Puts a copy of it there, where a world has nothing of its own yet; what is shared
     /// comes first.
     pub(super) fn put(&self, world: &mut World, place: usize) {

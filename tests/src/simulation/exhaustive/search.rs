@@ -24,6 +24,9 @@ const SHARDS: usize = 256;
 /// States that were met, each with the one before it; the first has itself.
 type Met = HashMap<State, State, BuildHasherDefault<Hash128>>;
 
+/// Steps, each with the state before it.
+type Path = Vec<(State, Step)>;
+
 /// What one thread found.
 #[derive(Default)]
 struct Found {
@@ -31,7 +34,7 @@ struct Found {
     transitions: u64,
     ends: usize,
     /// What is broken, and the way to it from a state.
-    broken: Option<(Broken, State, Vec<(State, Step)>)>,
+    broken: Option<(Broken, State, Path)>,
 }
 
 /// Who has a turn.
@@ -313,7 +316,7 @@ impl<'a> Search<'a> {
 /// Everything that a state leads to: from it on, through steps that nobody else can tell.
 struct Walk<'a, F: FnMut(&[(State, Step)], Result<State, Broken>)> {
     search: &'a Search<'a>,
-    path: Vec<(State, Step)>,
+    path: Path,
     ends: usize,
     reach: F,
 }

@@ -188,7 +188,7 @@ impl Steps {
     ) -> Made {
         let mut world = self.join(state, mask);
         let ran = run(&mut world);
-        let made = ran.map(|()| self.cut(&world, mask, self.nothing));
+        let made = ran.map(|()| self.cut(&world, mask, *state));
         made.map(|made| places(mask).map(|place| made[place]).collect())
     }
 
@@ -217,6 +217,7 @@ impl Steps {
         self.digests.enter(hash128(sha256(payload)), number)
     }
 
+    /// The parts of a world at these places, and those of a state elsewhere.
     fn cut(&self, world: &World, mask: Mask, mut state: State) -> State {
         assert!(has_nothing_else(world), "a part of the world is not cut");
         let parts: Vec<(usize, Part)> = places(mask)
@@ -230,6 +231,9 @@ impl Steps {
             Some(self.payloads.at(number).clone())
         };
         for (place, part) in parts {
+            if self.parts.has(state[place]) && part.is(self.part(&state, place)) {
+                continue;
+            }
             let print = text(&part, place, &message).print();
             let known = self.known.get(print.exact);
             state[place] = known.unwrap_or_else(|| {

@@ -147,6 +147,11 @@ impl<T> Shelf<T> {
         number
     }
 
+    /// Whether there is a thing of this number.
+    pub(super) fn has(&self, number: u32) -> bool {
+        number < self.next.load(Ordering::Relaxed)
+    }
+
     /// The thing of a number that [`Shelf::put`] said.
     pub(super) fn at(&self, number: u32) -> &T {
         let piece = self.pieces[number as usize / PIECE].get();

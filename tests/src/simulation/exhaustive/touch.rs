@@ -34,16 +34,13 @@ pub(super) fn touched(choice: Choice) -> Mask {
         | Choice::Wake(number)
         | Choice::Acknowledge(number)
         | Choice::Announce(number)
-        | Choice::Connect(number)
         | Choice::Cut(number)
         | Choice::PowerCut(number)
         | Choice::Fuse(number, _)
         | Choice::Veto(number, _)
-        | Choice::DeviceClock(number, _) => {
-            let own = [Place::Device, Link, Retained, Lane, Misled];
-            let own = mask(&own.map(|place| place.of(number)));
-            own | mask(&[Clock.at(), Heads.at(), Rows.at(), Place::Told.at()])
-        }
+        | Choice::DeviceClock(number, _) => device(number),
+        // It is known to the invariants what was over before.
+        Choice::Connect(number) => device(number) | mask(&[Rows.at()]),
         Choice::Wait(_)
         | Choice::Review
         | Choice::Timers
@@ -57,6 +54,13 @@ pub(super) fn touched(choice: Choice) -> Mask {
         | Choice::Spoil(_)
         | Choice::Forge(_) => ALL,
     }
+}
+
+/// A device, what reaches it and what comes from it.
+fn device(number: u16) -> Mask {
+    use Place::{Clock, Device, Heads, Lane, Link, Misled, Retained, Told};
+    let own = [Device, Link, Retained, Lane, Misled].map(|place| place.of(number));
+    mask(&own) | mask(&[Clock.at(), Heads.at(), Told.at()])
 }
 
 /// What a server that crashes forgets of its devices.

@@ -160,16 +160,16 @@ impl Turns {
         to: Option<(u32, u32)>,
     ) -> Option<Vec<Choice>> {
         let looks = [1, 2].map(|name| self.look(shared, own, name).outs);
-        for nth in 0..looks[0].len() {
-            let (_, way, ended) = &looks[usize::from(name) - 1][nth];
+        for (first, second) in looks[0].iter().zip(&looks[1]) {
+            let (_, way, ended) = [first, second][usize::from(name) - 1];
             if ended.is_err() {
                 match to {
                     None => return Some(way.clone()),
                     Some(_) => continue,
                 }
             }
-            let other = Some(&looks[1][nth].0).filter(|_| own != NOBODY);
-            let out = self.out(&looks[0][nth].0, other);
+            let other = Some(&second.0).filter(|_| own != NOBODY);
+            let out = self.out(&first.0, other);
             let rest = if self.step(out.0, out.1).private {
                 self.way(out.0, out.1, name, to)
             } else {

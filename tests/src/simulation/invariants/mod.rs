@@ -86,7 +86,7 @@ pub struct Watch {
 }
 
 /// What the server wrote and published.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     mirror: Mirror,
     /// Highest generation the server published on each line.

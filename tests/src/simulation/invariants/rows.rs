@@ -20,7 +20,7 @@ use super::tally::Tally;
 use super::{Broken, Past, hold};
 
 /// The last word of a record and when its time began, in true attended ms.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Known {
     row: RecordRow,
     armed_ms: u64,
@@ -29,7 +29,7 @@ struct Known {
 }
 
 /// A mirror of the rows that invariants are about.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Mirror {
     pub(super) deployments: BTreeMap<DeploymentId, DeploymentRow>,
     records: BTreeMap<(DeploymentId, u16), Known>,
