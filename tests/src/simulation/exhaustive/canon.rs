@@ -57,6 +57,8 @@ pub(super) struct Print {
 #[derive(Default)]
 pub(super) struct Text {
     text: String,
+    /// Of what was added without being read.
+    raw: Hash128,
     /// Where what only a restart reads begins.
     running: Option<usize>,
 }
@@ -67,19 +69,24 @@ impl Text {
         let _infallible = write!(self.text, "{what:?};");
     }
 
+    /// Adds something in which no number only orders.
+    pub(super) fn raw(&mut self, what: impl Hash) {
+        what.hash(&mut self.raw);
+    }
+
     /// What is added from here on is read only at a restart.
     pub(super) fn lasting(&mut self) {
         self.running = Some(self.text.len());
     }
 
     pub(super) fn print(&self) -> Print {
-        let mut between = Hash128::default();
+        let mut between = self.raw.clone();
         let mut numbers = Vec::new();
         let (first, rest) = self.text.split_at(self.running.unwrap_or(self.text.len()));
         read(first, &mut between, &mut numbers);
         let running = self.running.map(|_| (between.both(), numbers.len()));
         read(rest, &mut between, &mut numbers);
-        let mut exact = Hash128::default();
+        let mut exact = self.raw.clone();
         (&self.text, self.running).hash(&mut exact);
         Print {
             exact: exact.both(),
@@ -194,7 +201,7 @@ mod tests {
     fn hash(text: &str) -> u128 {
         let text = Text {
             text: text.to_owned(),
-            running: None,
+            ..Text::default()
         };
         fingerprint([(&text.print(), true)].into_iter(), ())
     }

@@ -5,28 +5,21 @@ use std::fmt::Debug;
 use hoist_orchestrator::reconcile::Difference;
 use hoist_orchestrator_core::key::Key;
 use hoist_orchestrator_core::memory::MemoryRows;
-use hoist_orchestrator_core::row::{
-    CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, OutboxRow,
-    RecordRow,
-};
+use hoist_orchestrator_core::row::{CounterRow, DeviceRow, MemberRow, OutboxRow, RecordRow};
 use hoist_orchestrator_core::timer::{Timer, TimerKind};
 use hoist_protocol::codec::{Message, decode, decode_prefix};
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::head::DeviceHead;
 use hoist_protocol::status::DeviceStatus;
 
-use super::super::broker::Payload;
 use super::super::line::Line;
 use super::super::server::Server;
 use super::super::world::Told;
 use super::canon::Text;
 use super::part::Part;
 
-/// The message of ours with a digest, where one was ever published.
-pub(super) type Digests<'a> = &'a dyn Fn([u8; 32]) -> Option<(Line, Payload)>;
-
 /// A part as text.
-pub(super) fn text(part: &Part, place: usize, digests: Digests<'_>) -> Text {
+pub(super) fn text(part: &Part, place: usize) -> Text {
     let mut text = Text::default();
     text.put(place);
     match part {
@@ -34,7 +27,7 @@ pub(super) fn text(part: &Part, place: usize, digests: Digests<'_>) -> Text {
             unix_ms,
             attended_ms,
         } => text.put((unix_ms, attended_ms)),
-        Part::Server(server) => look_at_server(server, digests, &mut text),
+        Part::Server(server) => look_at_server(server, &mut text),
         Part::Orders(orders) => {
             text.put(orders.iter().map(|order| order.number).collect::<Vec<_>>());
         }
@@ -73,7 +66,7 @@ pub(super) fn text(part: &Part, place: usize, digests: Digests<'_>) -> Text {
             }
         }
         Part::Served { rows, difference } => {
-            look_at_difference(difference, digests, &mut text);
+            look_at_difference(difference, &mut text);
             look_at_rows(rows, &mut text);
         }
         Part::Past(past) => text.put(past),
@@ -93,9 +86,7 @@ fn message(line: Line, payload: &[u8], text: &mut Text) {
         }
     }
     match line {
-        Line::Group(_) => put(line, read::<GroupHead>(payload), payload, text),
-        Line::Device(_) => put(line, read::<DeviceHead>(payload), payload, text),
-        Line::Release(_) => text.put((line, payload.is_empty())),
+        Line::Group(_) | Line::Device(_) | Line::Release(_) => text.raw((line, payload)),
         Line::Status(_) => put(line, read::<DeviceStatus>(payload), payload, text),
         Line::Presence(_) => put(line, read::<Presence>(payload), payload, text),
         Line::Info(_) => {
@@ -109,7 +100,7 @@ fn message(line: Line, payload: &[u8], text: &mut Text) {
     }
 }
 
-fn look_at_server(server: &Server, digests: Digests<'_>, text: &mut Text) {
+fn look_at_server(server: &Server, text: &mut Text) {
     let Server {
         rows,
         up,
@@ -127,20 +118,15 @@ fn look_at_server(server: &Server, digests: Digests<'_>, text: &mut Text) {
     } = server;
     text.put((up, connected, ahead_ms, attended_ms));
     text.put((answers, seeks, found));
-    look_at_difference(difference, digests, text);
+    look_at_difference(difference, text);
     look_at_rows(rows, text);
 }
 
-fn look_at_difference(difference: &Difference, digests: Digests<'_>, text: &mut Text) {
+fn look_at_difference(difference: &Difference, text: &mut Text) {
     text.put(difference.marked().collect::<Vec<_>>());
     text.put((difference.generations(), difference.outbox()));
     for known in difference.known() {
-        text.put((known.subject, known.generation, known.held));
-        match known.digest.map(|digest| (digest, digests(digest))) {
-            Some((_, Some((line, payload)))) => message(line, &payload, text),
-            Some((digest, None)) => text.put(digest),
-            None => text.put("nothing"),
-        }
+        text.raw((known.subject, known.generation, known.digest, known.held));
     }
 }
 
@@ -156,17 +142,15 @@ fn row(key: &Key, bytes: &[u8], text: &mut Text) {
     }
     let (prefix, rest) = key.0.split_first().unwrap_or((&0, &[]));
     match prefix {
-        1 => text.put(read::<MetaRow>(bytes)),
-        2 => text.put((rest, read::<GroupRow>(bytes))),
-        3 => text.put((rest, read::<DeviceRow>(bytes))),
         // Releases are given.
         4 | 5 => {}
-        6 => text.put((rest, read::<DeploymentRow>(bytes))),
+        // What was answered is said again, and decides nothing.
+        10 => text.raw(key),
+        1 | 2 | 6 | 12 => text.raw((key, bytes)),
+        3 => text.put((rest, read::<DeviceRow>(bytes))),
         7 => text.put((rest, read::<RecordRow>(bytes))),
         8 => text.put((rest, read::<CounterRow>(bytes))),
         9 => text.put((rest, read::<MemberRow>(bytes))),
-        // What was answered is said again, and decides nothing.
-        10 => text.put(rest),
         11 => match Timer::parse(key) {
             // An answer is remembered for longer than any world lasts.
             Some(Timer {
@@ -175,7 +159,6 @@ fn row(key: &Key, bytes: &[u8], text: &mut Text) {
             }) => text.put(format_args!("{kind:?} forget_ms: {due_ms}")),
             timer => text.put(timer),
         },
-        12 => text.put((rest, read::<GroupCountRow>(bytes))),
         13 => text.put((rest, read::<OutboxRow>(bytes))),
         _ => text.put((prefix, rest, bytes)),
     }

@@ -174,23 +174,6 @@ impl Part {
         }
     }
 
-    /// Messages of the server in it.
-    pub(super) fn own_messages(&self) -> Vec<(Line, Payload)> {
-        let own =
-            |(line, payload): (Line, &Payload)| line.is_own().then(|| (line, Arc::clone(payload)));
-        match self {
-            Self::Retained(retained) => {
-                let retained = retained.iter().map(|(line, payload)| (*line, payload));
-                retained.filter_map(own).collect()
-            }
-            Self::Lane(lane) => {
-                let all = lane.iter().flat_map(|inbox| inbox.all());
-                all.filter_map(own).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
     /// Whether it surely is the same as another, which can be told without a closer look.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {

@@ -220,21 +220,12 @@ impl Steps {
     /// The parts of a world at these places, and those of a state elsewhere.
     fn cut(&self, world: &World, mask: Mask, mut state: State) -> State {
         assert!(has_nothing_else(world), "a part of the world is not cut");
-        let parts: Vec<(usize, Part)> = places(mask)
-            .map(|place| (place, Part::cut(world, place)))
-            .collect();
-        for (line, payload) in parts.iter().flat_map(|(_, part)| part.own_messages()) {
-            self.payload(line, &payload);
-        }
-        let message = |digest: [u8; 32]| {
-            let number = self.digests.get(hash128(digest))?;
-            Some(self.payloads.at(number).clone())
-        };
-        for (place, part) in parts {
+        for place in places(mask) {
+            let part = Part::cut(world, place);
             if self.parts.has(state[place]) && part.is(self.part(&state, place)) {
                 continue;
             }
-            let print = text(&part, place, &message).print();
+            let print = text(&part, place).print();
             let known = self.known.get(print.exact);
             state[place] = known.unwrap_or_else(|| {
                 let exact = print.exact;
