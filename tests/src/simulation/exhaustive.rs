@@ -38,6 +38,7 @@ use hoist_protocol::status::ScriptKind;
 
 mod canon;
 mod look;
+mod looking;
 mod owner;
 mod part;
 mod search;
@@ -108,17 +109,29 @@ pub struct Bounds {
     pub states_max: usize,
 }
 
+/// Two devices, two deployments and an abort, in which all of this goes wrong.
+const fn small(server: u8, device: [u8; DEVICES as usize], message: u8) -> Bounds {
+    Bounds {
+        left: Left {
+            server,
+            device,
+            message,
+            script: 0,
+        },
+        deployments: 2,
+        states_max: 200_000_000,
+    }
+}
+
 /// A crash of each party, and a message that is lost or repeated, all in one world.
-pub const WHOLE: Bounds = Bounds {
-    left: Left {
-        server: 1,
-        device: [1; DEVICES as usize],
-        message: 1,
-        script: 0,
-    },
-    deployments: 2,
-    states_max: 200_000_000,
-};
+pub const WHOLE: Bounds = small(1, [1; DEVICES as usize], 1);
+
+/// One of these at a time: worlds that are explored in seconds.
+pub const ONE_ACCIDENT: [Bounds; 3] = [
+    small(1, [0, 0], 0),
+    small(0, [1, 0], 0),
+    small(0, [0, 0], 1),
+];
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -42,7 +42,8 @@ struct Args {
     /// States after which the exploration gives up
     #[arg(long)]
     states: Option<usize>,
-    /// Plants one mistake after the other, each of which some seed must see
+    /// Plants one mistake after the other, each of which some seed must see; with
+    /// `--exhaustive` says which of them show in small worlds with one accident
     #[arg(long, conflicts_with = "log")]
     mutants: bool,
     /// Only mistakes with this in their name
@@ -63,10 +64,10 @@ pub struct Tally {
 /// Runs the program; 1 when an invariant was broken, or a mistake was not seen.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    if args.exhaustive {
-        explore(&args)
-    } else if args.mutants {
+    if args.mutants {
         mutants(&args)
+    } else if args.exhaustive {
+        explore(&args)
     } else if args.log {
         tell(&args)
     } else {
@@ -228,13 +229,15 @@ fn mutants(args: &Args) -> ExitCode {
     for mistake in super::mutants::all().filter(|mistake| mistake.name().contains(only)) {
         planted += 1;
         let start = Instant::now();
-        let seen = seen(mistake, args);
+        let seen = match args.exhaustive {
+            true => shown(mistake),
+            false => seen(mistake, args),
+        };
         let (name, seconds) = (mistake.name(), start.elapsed().as_secs_f64());
         match seen {
-            Some(Violation { broken, seed, .. }) => eprintln!(
-                "{name}: seen by seed {seed} as {} ({seconds:.1} s)",
-                broken.invariant
-            ),
+            Some((by, invariant)) => {
+                eprintln!("{name}: seen by {by} as {invariant} ({seconds:.1} s)");
+            }
             None => {
                 eprintln!("{name}: not seen ({seconds:.1} s)");
                 survivors.push(name);
@@ -250,12 +253,30 @@ fn mutants(args: &Args) -> ExitCode {
     } else {
         println!("{planted} mistakes, {killed} seen, not seen: {survivors:?}");
     }
-    ExitCode::from(u8::from(!survivors.is_empty()))
+    ExitCode::from(u8::from(!args.exhaustive && !survivors.is_empty()))
 }
 
-/// The first violation of a seed that is fine without the mistake.
+/// What sees a mistake, and as which invariant.
 #[cfg(feature = "mutants")]
-fn seen(mistake: super::mutants::Mistake, args: &Args) -> Option<Violation> {
+type Seen = (String, &'static str);
+
+/// The first small world that shows it; all of them are fine without.
+#[cfg(feature = "mutants")]
+fn shown(mistake: super::mutants::Mistake) -> Option<Seen> {
+    mistake.plant();
+    let mut worlds = exhaustive::ONE_ACCIDENT.into_iter();
+    let shown = worlds.find_map(|world| {
+        let (broken, way) = exhaustive::explore(world, |_, _| {}).broken?;
+        let by = format!("{} steps of {world}", way.len());
+        Some((by, broken.invariant))
+    });
+    super::mutants::plant_none();
+    shown
+}
+
+/// The first seed that sees it and is fine without.
+#[cfg(feature = "mutants")]
+fn seen(mistake: super::mutants::Mistake, args: &Args) -> Option<Seen> {
     let end = args.first_seed + super::mutants::SEEDS_MAX;
     let mut first = args.first_seed;
     while first < end {
@@ -267,7 +288,8 @@ fn seen(mistake: super::mutants::Mistake, args: &Args) -> Option<Violation> {
         super::mutants::plant_none();
         let violation = violation?;
         if run_seed(violation.seed, args.devices, Log::Dropped).is_ok() {
-            return Some(violation);
+            let by = format!("seed {}", violation.seed);
+            return Some((by, violation.broken.invariant));
         }
         first = violation.seed + 1;
     }

@@ -11,15 +11,15 @@ use super::super::choice::Choice;
 use super::super::invariants::{Broken, finally};
 use super::Explored;
 use super::state::{State, View};
-use super::table::{Hash128, hash128};
+use super::table::Hash128;
 use super::turn::{NOBODY, Turn, Turns};
 
 /// States taken from a layer at once.
 const CHUNK: usize = 256;
 /// One way in so many is also walked in the whole world, in a build that checks itself.
 const PROVED: u64 = 8;
-/// Parts of what was met that are locked by themselves; a power of two.
-const SHARDS: usize = 256;
+/// Parts of what was met that are locked by themselves, by what is shared.
+const SHARDS: usize = 1 << 14;
 
 /// States that were met, each with the one before it; the first has itself.
 type Met = HashMap<State, State, BuildHasherDefault<Hash128>>;
@@ -71,6 +71,7 @@ pub(super) struct Search<'a> {
     states: AtomicUsize,
     states_max: usize,
     stop: AtomicBool,
+    threads: usize,
     first: State,
 }
 
@@ -84,13 +85,13 @@ impl<'a> Search<'a> {
             states: AtomicUsize::new(0),
             states_max,
             stop: AtomicBool::new(false),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             first: turns.states.whole(&turns.steps, views[0], views[1]),
         }
     }
 
     pub(super) fn run(self, progress: impl Fn(usize, usize)) -> Explored {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut found: Vec<Found> = (0..threads).map(|_| Found::default()).collect();
+        let mut found: Vec<Found> = (0..self.threads).map(|_| Found::default()).collect();
         let mut layer = vec![Self::kept(self.first)];
         self.is_new(self.first, Self::kept(self.first));
         let mut depth = 0;
@@ -121,18 +122,23 @@ impl<'a> Search<'a> {
             }
         });
         let fresh = found.iter_mut();
+        let fresh = fresh.flat_map(|found| std::mem::take(&mut found.next));
+        let mut fresh: Vec<State> = fresh.collect();
+        // States that have much in common are near each other in memory.
+        fresh.sort_unstable();
         fresh
-            .flat_map(|found| std::mem::take(&mut found.next))
-            .collect()
     }
 
+    /// Threads are far from each other in a layer: what is near is locked together.
     fn work(&self, layer: &[State], next: &AtomicUsize, found: &mut Found) {
+        let each = layer.len().div_ceil(CHUNK).div_ceil(self.threads);
         loop {
-            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
-            if start >= layer.len() || self.stop.load(Ordering::Relaxed) {
+            let taken = next.fetch_add(1, Ordering::Relaxed);
+            if taken >= each * self.threads || self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            for state in layer.iter().skip(start).take(CHUNK) {
+            let chunk = taken % self.threads * each + taken / self.threads;
+            for state in layer.iter().skip(chunk * CHUNK).take(CHUNK) {
                 self.expand(*state, found);
             }
         }
@@ -224,7 +230,7 @@ impl<'a> Search<'a> {
 
     fn is_new(&self, state: State, before: State) -> bool {
         let state = Self::kept(state);
-        let shard = &self.met[(hash128(state) >> 64) as usize % SHARDS];
+        let shard = &self.met[state[0] as usize % SHARDS];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         match shard.entry(state) {
             Entry::Occupied(_) => return false,
@@ -238,7 +244,7 @@ impl<'a> Search<'a> {
     }
 
     fn before(&self, state: State) -> Option<State> {
-        let shard = &self.met[(hash128(state) >> 64) as usize % SHARDS];
+        let shard = &self.met[state[0] as usize % SHARDS];
         let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         shard.get(&state).copied().filter(|before| *before != state)
     }

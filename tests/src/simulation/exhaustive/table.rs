@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Parts of a table that are locked by themselves; a power of two.
-const SHARDS: usize = 64;
+const SHARDS: usize = 1 << 12;
 /// Things in one piece of a [`Shelf`], and pieces at most: a million things, far above what
 /// parts and choices there are.
 const PIECE: usize = 1 << 10;
@@ -76,6 +76,18 @@ pub(super) fn hash128(what: impl Hash) -> u128 {
     let mut hash = Hash128::default();
     what.hash(&mut hash);
     hash.both()
+}
+
+/// A key for two numbers. What has the first in common lies together.
+pub(super) fn pair(first: u32, second: u32) -> u128 {
+    u128::from(first) << 64 | u128::from(mixed(first, second))
+}
+
+/// Two numbers as one without a pattern; no other two have the same.
+fn mixed(first: u32, second: u32) -> u64 {
+    let both = u64::from(second) << 32 | u64::from(first);
+    let mixed = both.wrapping_mul(MIX[0]);
+    mixed ^ mixed >> 32
 }
 
 /// Keys are hashes already.

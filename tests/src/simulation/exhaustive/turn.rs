@@ -1,17 +1,16 @@
-//! What can happen next by one party, a device or what is shared, and everything that can go
-//! wrong before and in it. It is found with nobody else in the world: others can be anywhere.
+//! What can happen next by one party, a device or what is shared. It is found with nobody else
+//! in the world: others can be anywhere.
 
 use super::super::choice::Choice;
-use super::super::device::{Doing, End};
+use super::super::device::Doing;
 use super::super::invariants::Broken;
 use super::super::line::Line;
-use super::super::server::Fate;
 use super::super::world::World;
-use super::Left;
+use super::looking::{Looking, Offer};
 use super::part::{DEVICES, Mask, Part, Place, mask};
 use super::state::{States, View};
 use super::step::{Share, Steps};
-use super::table::{Shelf, Table, hash128};
+use super::table::{Shelf, Table, hash128, pair};
 
 /// Nobody: instead of a device, where what is shared has its turn.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -29,16 +28,6 @@ pub(super) struct Turn {
     /// What is broken on the way.
     pub(super) broken: Option<Broken>,
 }
-
-/// Something that can happen.
-#[derive(Debug, Clone, Copy)]
-struct Offer {
-    choice: Choice,
-    private: bool,
-}
-
-/// A view after something has happened, and how.
-type Out = (View, Vec<Choice>, Result<(), Broken>);
 
 /// Every turn that was ever met.
 pub(super) struct Turns {
@@ -82,7 +71,7 @@ impl Turns {
         own: u32,
         find: impl Fn(&Self, u32, u32) -> Turn,
     ) -> &Turn {
-        let key = hash128((shared, own));
+        let key = pair(shared, own);
         let number = numbers.get(key).unwrap_or_else(|| {
             let turn = find(self, shared, own);
             let number = self.turns.put(turn);
@@ -190,13 +179,7 @@ impl Turns {
         let devices = [(device, own)];
         let devices = &devices[..usize::from(device > 0)];
         let mut view = self.states.view(&self.steps, shared, devices);
-        let mut looking = Looking {
-            turns: self,
-            private: false,
-            any: false,
-            timers: false,
-            outs: Vec::new(),
-        };
+        let mut looking = Looking::new(self);
         if device > 0 && !view.shares[0].is_empty() {
             for share in std::mem::take(&mut view.shares[0]) {
                 self.steps.hear(&mut view.parts, device, share);
@@ -210,7 +193,7 @@ impl Turns {
     }
 
     /// What a device, or what is shared, can do in a view, accidents aside.
-    fn offers(&self, view: &View, device: u16, offers: &mut Vec<Offer>) {
+    pub(super) fn offers(&self, view: &View, device: u16, offers: &mut Vec<Offer>) {
         use Place::{Clock, Device, Echo, Lane, Link, Misled, Orders, Server};
         let server = self.steps.server(&view.parts);
         let mut add = |mask: Mask, choose: &dyn Fn(&World, &mut Vec<Choice>)| {
@@ -249,7 +232,7 @@ impl Turns {
     }
 
     /// Whether a timer about a device is due.
-    fn is_due(&self, view: &View, device: u16) -> bool {
+    pub(super) fn is_due(&self, view: &View, device: u16) -> bool {
         let places = [Place::Clock.at(), Place::Server.at()];
         let mask = mask(&places) | 1 << Place::Served.of(device);
         let due = |world: &World, choices: &mut Vec<Choice>| {
@@ -299,133 +282,6 @@ fn is_private(world: &World, choice: Choice) -> bool {
     }
 }
 
-/// Looks at everything that can happen next by one party.
-struct Looking<'a> {
-    turns: &'a Turns,
-    private: bool,
-    any: bool,
-    timers: bool,
-    outs: Vec<Out>,
-}
-
-impl Looking<'_> {
-    fn all(&mut self, view: &View, device: u16) {
-        let mut offers = Vec::new();
-        self.turns.offers(view, device, &mut offers);
-        let timers = |offer: &Offer| {
-            matches!(
-                offer.choice,
-                Choice::Timers | Choice::Search | Choice::DrawLine
-            )
-        };
-        self.timers = match device {
-            0 => offers.iter().any(timers),
-            _ => self.turns.is_due(view, device),
-        };
-        offers.retain(|offer| !timers(offer));
-        self.any = !offers.is_empty();
-        let first = offers.iter().find(|offer| offer.private).copied();
-        self.private = first.is_some();
-        match first {
-            Some(Offer { choice, .. }) => {
-                self.crash_of(Party::of(choice), view);
-                self.follow(view, choice);
-            }
-            None => {
-                self.crash_of(Party::numbered(device), view);
-                for offer in offers {
-                    self.follow(view, offer.choice);
-                }
-            }
-        }
-    }
-
-    /// Lets something happen, and everything go wrong in it that can.
-    fn follow(&mut self, view: &View, choice: Choice) {
-        self.accidents(view, choice);
-        self.take(view, view.left, &[choice]);
-    }
-
-    /// Lets these things happen, one after the other.
-    fn take(&mut self, view: &View, left: Left, choices: &[Choice]) {
-        let mut view = view.clone();
-        view.left = left;
-        let taken = choices
-            .iter()
-            .try_for_each(|choice| self.turns.take(&mut view, *choice));
-        self.outs.push((view, choices.to_vec(), taken));
-    }
-
-    /// A party ends where it is.
-    fn crash_of(&mut self, party: Party, view: &View) {
-        let (choice, left) = match party {
-            Party::Server => (Choice::ServerCrash, view.left.server_crash()),
-            Party::Device(number) => (Choice::PowerCut(number), view.left.power_cut(number)),
-        };
-        let running = party != Party::Server || self.turns.steps.server(&view.parts).up;
-        if let Some(left) = left.filter(|_| running) {
-            self.take(view, left, &[choice]);
-        }
-    }
-
-    /// What can go wrong in a step.
-    fn accidents(&mut self, view: &View, choice: Choice) {
-        let (crash, lost) = (view.left.server_crash(), view.left.message());
-        let crashed = Fate::CrashAfter(0);
-        let mut wrong = |left: Option<Left>, choices: &[Choice]| {
-            if let Some(left) = left {
-                self.take(view, left, choices);
-            }
-        };
-        match choice {
-            Choice::Order(_) => {
-                wrong(crash, &[Choice::Order(crashed)]);
-                wrong(lost, &[Choice::Order(Fate::Repeats)]);
-            }
-            Choice::Serve(line, _) => {
-                wrong(crash, &[Choice::Serve(line, crashed)]);
-                wrong(lost, &[Choice::Serve(line, Fate::Repeats)]);
-                wrong(lost, &[Choice::LoseToServer(line), Choice::ServerCut]);
-            }
-            Choice::Hear(number, line) => {
-                wrong(lost, &[Choice::Repeat(number, line)]);
-                wrong(lost, &[Choice::Cut(number)]);
-            }
-            Choice::Acknowledge(number) => wrong(lost, &[Choice::Cut(number)]),
-            Choice::Finish(number, _) => {
-                let doing = self.turns.steps.device(&view.parts, number).doing();
-                let script = matches!(doing, Some(Doing::Script(_)));
-                let left = view.left.script_fails().filter(|_| script);
-                if let Some(left) = left {
-                    self.take(view, left, &[Choice::Finish(number, End::Fails)]);
-                }
-            }
-            _ => {}
-        }
-        if let Party::Device(number) = Party::of(choice) {
-            self.cut_inside(view, number, choice);
-        }
-    }
-
-    /// The power goes after each of the effects of a step but the last: after that one it
-    /// goes in the next state.
-    fn cut_inside(&mut self, view: &View, number: u16, choice: Choice) {
-        let Some(left) = view.left.power_cut(number) else {
-            return;
-        };
-        for effects in 1.. {
-            self.take(view, left, &[Choice::Fuse(number, effects), choice]);
-            let Some((cut, _, Ok(()))) = self.outs.last() else {
-                return;
-            };
-            if self.turns.steps.device(&cut.parts, number).fuse.is_some() {
-                self.outs.pop();
-                return;
-            }
-        }
-    }
-}
-
 impl Turns {
     /// Lets one thing happen in a view; devices that are not in it get their shares later.
     pub(super) fn take(&self, view: &mut View, choice: Choice) -> Result<(), Broken> {
@@ -445,35 +301,5 @@ impl Turns {
             others.extend_from_slice(&shares);
         }
         taken
-    }
-}
-
-/// Who takes a step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Party {
-    Server,
-    Device(u16),
-}
-
-impl Party {
-    /// A device, or the server for what is shared.
-    fn numbered(device: u16) -> Self {
-        match device {
-            0 => Self::Server,
-            device => Self::Device(device),
-        }
-    }
-
-    fn of(choice: Choice) -> Self {
-        match choice {
-            Choice::Hear(number, _)
-            | Choice::Finish(number, _)
-            | Choice::Wake(number)
-            | Choice::Acknowledge(number)
-            | Choice::Announce(number)
-            | Choice::Will(number)
-            | Choice::Connect(number) => Self::Device(number),
-            _ => Self::Server,
-        }
     }
 }
