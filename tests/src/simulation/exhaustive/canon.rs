@@ -2,8 +2,7 @@
 //!
 //! It is taken from debug text, in which numbers can be told by their types' and fields'
 //! names. Of a device's status numbers and sessions only the order counts, because the code
-//! only compares them with others of that device, which nobody else has. When something was written down for people does not
-//! count.
+//! only compares them with others of that device, which nobody else has.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -19,24 +18,15 @@ pub(super) enum Kind {
     Seq,
     /// Of a device's sessions.
     Session,
-    /// Of when something was written down that nothing waits for.
-    Written,
+    /// Of what decides nothing.
+    Idle,
 }
 
-/// Fields with a time that nothing waits for; and the turn in which a device joined: in an
-/// explored world that is before every deployment.
-const WRITTEN: [&str; 10] = [
-    "joined",
-    "created_ms",
-    "updated_ms",
-    "last_seen_ms",
-    "at_ms",
-    "since_ms",
-    "time_ms",
-    "now_ms",
-    "reported_ms",
-    "forget_ms",
-];
+/// Fields that decide nothing here: the turn in which a device joined, which in an explored
+/// world is before every deployment, and when an answer is forgotten, which is later than any
+/// world lasts.
+const IDLE: [&str; 2] = ["joined", "forget_ms"];
+
 /// Kinds of numbers whose order counts.
 const SPACES: usize = 2;
 
@@ -104,7 +94,7 @@ fn read(mut text: &str, between: &mut Hash128, numbers: &mut Vec<(u8, u64)>) {
         let space = match kind {
             Kind::Seq => Some(0),
             Kind::Session => Some(1),
-            Kind::Written => None,
+            Kind::Idle => None,
         };
         let number = after[..digits].parse().unwrap_or_default();
         numbers.extend(space.map(|space| (space, number)));
@@ -132,7 +122,7 @@ fn kind(before: &str) -> Option<Kind> {
     if let Some(field) = field.strip_suffix(": ") {
         let field = last_word(field);
         return match field {
-            _ if WRITTEN.contains(&field) => Some(Kind::Written),
+            _ if IDLE.contains(&field) => Some(Kind::Idle),
             _ => None,
         };
     }
@@ -210,7 +200,7 @@ mod tests {
     fn of_a_devices_numbers_only_the_order_counts() {
         let same = [
             ("Seq(1) Seq(9)", "Seq(3) Seq(4)"),
-            ("updated_ms: 5,", "updated_ms: 0,"),
+            ("joined: 5,", "joined: 0,"),
         ];
         for (a, b) in same {
             assert_eq!(hash(a), hash(b), "{a} and {b}");
