@@ -132,6 +132,8 @@ pub const ONE_ACCIDENT: [Bounds; 3] = [
     small(0, [1, 0], 0),
     small(0, [0, 0], 1),
 ];
+/// More states than these have, in case a mistake makes them endless.
+pub const ONE_ACCIDENT_MAX: usize = 200_000;
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,7 +37,7 @@ struct Args {
     #[arg(long)]
     log: bool,
     /// Explores small worlds to their ends instead
-    #[arg(long, conflicts_with_all = ["mutants", "log"])]
+    #[arg(long, conflicts_with = "log")]
     exhaustive: bool,
     /// States after which the exploration gives up
     #[arg(long)]
@@ -266,7 +266,11 @@ fn shown(mistake: super::mutants::Mistake) -> Option<Seen> {
     mistake.plant();
     let mut worlds = exhaustive::ONE_ACCIDENT.into_iter();
     let shown = worlds.find_map(|world| {
-        let (broken, way) = exhaustive::explore(world, |_, _| {}).broken?;
+        let bounds = Bounds {
+            states_max: exhaustive::ONE_ACCIDENT_MAX,
+            ..world
+        };
+        let (broken, way) = exhaustive::explore(bounds, |_, _| {}).broken?;
         let by = format!("{} steps of {world}", way.len());
         Some((by, broken.invariant))
     });
