@@ -7,7 +7,8 @@
 //! - **Time stands still while anything can happen.** Nothing in this world is slow: what is
 //!   due comes when all else is done, and every order of what is due together is tried.
 //! - **What counts in a state** ([`canon`]): of a device's status numbers and sessions only
-//!   their order, because only that device has them and the code only compares them.
+//!   their order, because only that device has them and the code compares them. It also counts
+//!   them up, so histories with other gaps between them are taken as one.
 //! - **Devices are alike** ([`state`]): two states in which only their names are changed round
 //!   are one. It is checked at every step that they are.
 //! - **Private steps are taken at once** ([`turn`]): the server's start, connection,
