@@ -10,7 +10,8 @@
 //!   their order, because only that device has them and the code compares them. It also counts
 //!   them up, so histories with other gaps between them are taken as one.
 //! - **Devices are alike** ([`state`]): two states in which only their names are changed round
-//!   are one. It is checked at every step that they are.
+//!   are one. Every step is taken under both names and must come to the same for what is
+//!   shared; in test builds to a device that is known to be the same.
 //! - **Private steps are taken at once** ([`turn`]): the server's start, connection,
 //!   publications and reading; a device's reading of its own head and of manifests, its
 //!   download, and acknowledgments of what was said before. They touch their own party and the
