@@ -110,6 +110,10 @@ impl Turns {
             NOBODY => None,
             own => Some(self.look(shared, own, 2)),
         };
+        if let Some(other) = &other {
+            let counts = [&found, other].map(|look| look.outs.len());
+            assert_eq!(counts[0], counts[1], "devices are not alike");
+        }
         let mut outs = Vec::new();
         let mut broken = None;
         for (nth, (view, _, ended)) in found.outs.iter().enumerate() {
