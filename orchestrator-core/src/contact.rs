@@ -129,7 +129,11 @@ pub(crate) fn contact_due(
         let expected_ms = match step {
             Step::Rebooting if !record.asked => record.due_ms.unwrap_or_default(),
             Step::Rebooting => 0,
-            Step::Downloading(_) | Step::Downloaded | Step::Installing | Step::Retrying => 0,
+            Step::Downloading(_)
+            | Step::Downloaded
+            | Step::Installing
+            | Step::Retrying
+            | Step::RetryingAfter(_) => 0,
         };
         let look_ms = settled_ms(&meta, now).max(expected_ms);
         if look_ms > now.attended_ms {

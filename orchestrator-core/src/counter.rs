@@ -189,7 +189,7 @@ fn step_index(step: Step) -> usize {
         Step::Downloaded => 1,
         Step::Installing => 2,
         Step::Rebooting => 3,
-        Step::Retrying => RETRYING,
+        Step::Retrying | Step::RetryingAfter(_) => RETRYING,
     }
 }
 

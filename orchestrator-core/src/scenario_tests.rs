@@ -13,8 +13,8 @@ use hoist_protocol::id::{
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, ScriptExit, ScriptFailure,
-    ScriptKind, Step, Success,
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
+    ScriptFailure, ScriptKind, Step, Success,
 };
 
 use crate::command::{

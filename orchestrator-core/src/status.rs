@@ -4,7 +4,7 @@
 
 use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress, Step};
+use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress};
 use hoist_protocol::topic::View;
 
 use crate::admission::own_round;
@@ -200,7 +200,7 @@ impl Merge<'_> {
         (round, attempt, state): (Round, Attempt, RecordState),
     ) -> RecordRow {
         let same = old.filter(|old| old.round == round);
-        let waits = state == RecordState::InProgress(Step::Retrying);
+        let waits = matches!(state, RecordState::InProgress(step) if step.is_retrying());
         // A device that was asked and answers gets its whole time again (S7).
         let armed_ms = same.filter(|old| !old.asked).and_then(|old| old.due_ms);
         let fresh_ms = || timeout_ms(deployment.policy.timeout_s, self.now);

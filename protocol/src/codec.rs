@@ -16,6 +16,13 @@ pub trait Message: Serialize + DeserializeOwned {
     /// Largest encoded size accepted, in bytes, checked before decoding.
     const BYTES_MAX: usize;
 
+    /// Decodes the version before [`Message::VERSION`], which is still read; `None` when
+    /// there is none or these are not its bytes.
+    fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+        let _ = bytes;
+        None
+    }
+
     /// Checks the bounds that the encoding alone does not: lengths of collections.
     ///
     /// # Errors
@@ -113,21 +120,27 @@ pub fn decode_prefix<M: Message>(bytes: &[u8]) -> Result<(M, &[u8]), DecodeError
         });
     }
     if version != M::VERSION {
-        return Err(DecodeError::Version { version });
+        let older = M::decode_older(bytes).unwrap_or(Err(DecodeError::Version { version }));
+        return older.and_then(|(message, rest)| in_bounds(message).map(|message| (message, rest)));
     }
     let (message, rest) = postcard::take_from_bytes::<M>(body).map_err(|error| match error {
         // An enum variant or id from the future; serde offers no finer distinction.
         postcard::Error::SerdeDeCustom => DecodeError::Version { version },
         _ => DecodeError::Malformed,
     })?;
-    message
-        .check()
-        .map_err(|what| DecodeError::Bounds { what })?;
+    let message = in_bounds(message)?;
     let used = &body[..body.len() - rest.len()];
     // Nothing is written: every message that arrives and every row that is read comes here.
     match postcard::serialize_with_flavor(&message, Compared(used)) {
         Ok([]) => Ok((message, rest)),
         Ok(_) | Err(_) => Err(DecodeError::NotCanonical),
+    }
+}
+
+fn in_bounds<M: Message>(message: M) -> Result<M, DecodeError> {
+    match message.check() {
+        Ok(()) => Ok(message),
+        Err(what) => Err(DecodeError::Bounds { what }),
     }
 }
 

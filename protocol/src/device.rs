@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::Message;
+use crate::codec::{DecodeError, Message, decode_prefix};
 use crate::envelope::PublicKey;
 use crate::id::{Name, SessionCounter};
 
@@ -62,6 +62,57 @@ pub struct DeviceInfo {
     pub public_key: Option<PublicKey>,
     /// The DeviceHead it has stored, as received, when asked for it or given none.
     pub stored_head: Option<Vec<u8>>,
+    /// What keeps it from obeying anything, as far as it can tell. Since version 2.
+    pub trouble: Option<Trouble>,
+}
+
+/// Something wrong with a device's own setup: a person must act there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Trouble {
+    /// The root document offered is not the one that the device was told to trust.
+    RootNotTrusted,
+    /// No trusted key signed what it is told.
+    SignerNotTrusted,
+    /// Its DeviceHead names another key than its own: it must be approved.
+    KeyNotAccepted,
+    /// Its state directory cannot execute scripts.
+    CannotExecute,
+}
+
+/// [`DeviceInfo`] in its first version, which older agents publish.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct DeviceInfoV1 {
+    agent: String,
+    device_type: String,
+    attributes: Vec<(String, String)>,
+    inventory: Vec<Installed>,
+    floor: u64,
+    public_key: Option<PublicKey>,
+    stored_head: Option<Vec<u8>>,
+}
+
+impl Message for DeviceInfoV1 {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = DeviceInfo::BYTES_MAX;
+
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+impl From<DeviceInfoV1> for DeviceInfo {
+    fn from(old: DeviceInfoV1) -> Self {
+        Self {
+            agent: old.agent,
+            device_type: old.device_type,
+            attributes: old.attributes,
+            inventory: old.inventory,
+            floor: old.floor,
+            public_key: old.public_key,
+            stored_head: old.stored_head,
+            trouble: None,
+        }
+    }
 }
 
 /// One installed artifact.
@@ -76,8 +127,15 @@ pub struct Installed {
 }
 
 impl Message for DeviceInfo {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const BYTES_MAX: usize = 16_384;
+
+    fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+        (bytes.first() == Some(&DeviceInfoV1::VERSION)).then(|| {
+            let (old, rest) = decode_prefix::<DeviceInfoV1>(bytes)?;
+            Ok((old.into(), rest))
+        })
+    }
 
     fn check(&self) -> Result<(), &'static str> {
         let fits = |text: &String| text.len() <= TEXT_BYTES_MAX;

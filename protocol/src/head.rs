@@ -4,7 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::admission::Audience;
 use crate::codec::Message;
@@ -68,8 +69,36 @@ pub struct Policy {
     pub timeout_s: u32,
     /// When installing may begin; empty = any time. At most [`WINDOWS_MAX`].
     pub windows: Vec<Window>,
-    /// Allows counters between the confirmed floor and the installed one.
+    /// Which of its usual refusals a device sets aside.
+    pub overrides: Overrides,
+}
+
+/// What an operator asks of devices that they would not do by themselves. One byte on the
+/// wire, a bit for each; an unknown bit is of a newer version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overrides {
+    /// Allows counters between the confirmed floor and the installed one (bit 0).
     pub allow_downgrade: bool,
+    /// Installs also what is installed already, instead of S12 (bit 1).
+    pub reinstall: bool,
+}
+
+impl Serialize for Overrides {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(u8::from(self.allow_downgrade) | u8::from(self.reinstall) << 1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Overrides {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            bits @ 0..4 => Ok(Self {
+                allow_downgrade: bits & 1 != 0,
+                reinstall: bits & 2 != 0,
+            }),
+            _ => Err(D::Error::custom("an override of a newer version")),
+        }
+    }
 }
 
 impl Default for Policy {
@@ -78,7 +107,7 @@ impl Default for Policy {
             attempts: 3,
             timeout_s: 86_400,
             windows: Vec::new(),
-            allow_downgrade: false,
+            overrides: Overrides::default(),
         }
     }
 }

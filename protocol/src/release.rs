@@ -149,12 +149,41 @@ pub struct Payload {
 /// How a payload is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayloadKind {
-    /// Put below the payload directory for the scripts.
+    /// Put below the payload directory for the scripts, with mode 0644.
     File,
-    /// The same, executable.
+    /// The same, with mode 0755.
     Executable,
     /// A script of the artifact.
     Script,
+    /// A file with these permission bits, at most [`MODE_MAX`].
+    FileMode(u16),
+}
+
+/// The permission bits a payload can have: those of owner, group and others, and none that
+/// lends rights to whoever runs it.
+pub const MODE_MAX: u16 = 0o777;
+
+impl PayloadKind {
+    /// A file with these permission bits, in the one kind that says so.
+    #[must_use]
+    pub fn file(mode: u16) -> Self {
+        match mode & MODE_MAX {
+            0o644 => Self::File,
+            0o755 => Self::Executable,
+            mode => Self::FileMode(mode),
+        }
+    }
+
+    /// The permission bits of a file; `None` for a script, which only the agent runs.
+    #[must_use]
+    pub fn mode(self) -> Option<u16> {
+        match self {
+            Self::File => Some(0o644),
+            Self::Executable => Some(0o755),
+            Self::Script => None,
+            Self::FileMode(mode) => Some(mode),
+        }
+    }
 }
 
 /// A script of an artifact.
@@ -227,6 +256,13 @@ impl Message for ArtifactManifest {
             .any(|payload| payload.segment_size == 0)
         {
             return Err("a payload with segments of no size");
+        }
+        let odd = |payload: &Payload| match payload.kind {
+            PayloadKind::FileMode(mode) => PayloadKind::file(mode) != payload.kind,
+            PayloadKind::File | PayloadKind::Executable | PayloadKind::Script => false,
+        };
+        if self.payloads.iter().any(odd) {
+            return Err("a payload's mode is not one of permission bits, or has its own kind");
         }
         if self.colliding_targets().is_some() {
             return Err("two payloads with colliding paths");

@@ -2,6 +2,7 @@
 //! A status is signed exactly when it carries outcomes; an unsigned outcome is none.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +54,43 @@ pub enum Step {
     Installing,
     /// Waiting for the reboot and its evidence.
     Rebooting,
-    /// Waiting to try again.
+    /// Waiting to try again, for a reason that was not kept.
     Retrying,
+    /// Waiting to try again, because of this.
+    RetryingAfter(RetryCause),
+}
+
+/// Why a device waits before it tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RetryCause {
+    /// The artifact server answered with this HTTP status.
+    Http(u16),
+    /// The artifact server's name was not found.
+    NameNotFound,
+    /// No connection to the artifact server.
+    Unreachable,
+    /// The connection to the artifact server ended too early.
+    Cut,
+    /// The artifact server fell silent.
+    Silent,
+    /// This script asked for it: it ended with 75.
+    Later(ScriptKind),
+    /// An attempt failed (S9).
+    Failed(Reason),
+}
+
+impl fmt::Display for RetryCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "the artifact server answers {status}"),
+            Self::NameNotFound => f.write_str("the artifact server's name is not found"),
+            Self::Unreachable => f.write_str("the artifact server cannot be reached"),
+            Self::Cut => f.write_str("the connection to the artifact server was cut"),
+            Self::Silent => f.write_str("the artifact server does not answer"),
+            Self::Later(kind) => write!(f, "the {} script asked for a later time", kind.word()),
+            Self::Failed(reason) => write!(f, "an attempt failed: {}", reason.word()),
+        }
+    }
 }
 
 /// A deployment's final result on a device.
@@ -197,8 +233,14 @@ impl Step {
             Self::Downloaded => "downloaded",
             Self::Installing => "installing",
             Self::Rebooting => "rebooting",
-            Self::Retrying => "retrying",
+            Self::Retrying | Self::RetryingAfter(_) => "retrying",
         }
+    }
+
+    /// Whether the device waits to try again.
+    #[must_use]
+    pub fn is_retrying(self) -> bool {
+        matches!(self, Self::Retrying | Self::RetryingAfter(_))
     }
 }
 

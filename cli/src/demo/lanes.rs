@@ -27,7 +27,7 @@ impl Lane {
             Self::Doing(Step::Downloaded) => '▾',
             Self::Doing(Step::Installing) => '▸',
             Self::Doing(Step::Rebooting) => '◌',
-            Self::Doing(Step::Retrying) => '↻',
+            Self::Doing(Step::Retrying | Step::RetryingAfter(_)) => '↻',
             Self::Successful => '✓',
             Self::Failed => '✗',
         }

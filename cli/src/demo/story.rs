@@ -13,7 +13,6 @@ use hoist_orchestrator_core::view::{DeploymentView, GroupView};
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
-use hoist_protocol::status::Step;
 use hoist_protocol::topic::{Topic, View};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -322,7 +321,7 @@ impl<'a> Story<'a> {
     fn react(&self, device: &DeviceId, lane: Lane, stage: &Stage) {
         let unlucky = self.casting.devices[self.casting.unlucky] == device.as_str();
         match lane {
-            Lane::Doing(Step::Retrying) if unlucky => {
+            Lane::Doing(step) if step.is_retrying() && unlucky => {
                 stage.say(&format!(
                     "{device} cannot fetch: it waits and will try again"
                 ));
@@ -330,7 +329,7 @@ impl<'a> Story<'a> {
                     network.mqtt.cut();
                 }
             }
-            Lane::Doing(Step::Retrying) => {
+            Lane::Doing(step) if step.is_retrying() => {
                 stage.say(&format!(
                     "{device} rolled back its first attempt and will try again"
                 ));

@@ -160,7 +160,7 @@ impl Agent {
         let keys = self.keys(KeyRole::Release);
         let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
-                let downgrade = Downgrade::from(notice.policy.allow_downgrade);
+                let downgrade = Downgrade::from(notice.policy.overrides.allow_downgrade);
                 let inventory = &self.storage.inventory;
                 let verdict = check_release(&self.host, inventory, &opened.message, downgrade);
                 self.storage.candidate = Some(Candidate {
@@ -272,6 +272,7 @@ impl Agent {
             floor: self.storage.inventory.floor,
             public_key: (pinned != Some(own)).then_some(own),
             stored_head: (full && !self.storage.head.is_empty()).then(|| self.storage.head.clone()),
+            trouble: None,
         };
         let payload = encode(&info);
         if !self.connected || (!full && self.info.as_ref() == Some(&payload)) {

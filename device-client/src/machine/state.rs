@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{GroupHead, Notice, Policy};
+use hoist_protocol::head::{GroupHead, Notice, Overrides, Policy};
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, ScriptFailure, ScriptKind};
@@ -55,7 +55,7 @@ impl Job {
             round,
             attempts: policy.attempts,
             deadline_ms: now_ms + u64::from(policy.timeout_s) * 1_000,
-            allow_downgrade: policy.allow_downgrade,
+            allow_downgrade: policy.overrides.allow_downgrade,
             attempt: Attempt(0),
             failures: 0,
             counted: false,
@@ -73,7 +73,10 @@ impl Job {
             audience: Audience::EVERYONE,
             policy: Policy {
                 attempts: 1,
-                allow_downgrade,
+                overrides: Overrides {
+                    allow_downgrade,
+                    reinstall: false,
+                },
                 ..Policy::default()
             },
         };

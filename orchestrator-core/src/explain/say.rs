@@ -278,8 +278,13 @@ impl Scene<'_> {
             let next = format!("goes on when it is back; {asked}");
             return Said::new(Why::ContactLost, says, next).at(due);
         }
-        if step == Step::Retrying {
-            let says = format!("it waits to try again since {since} ({attempt})");
+        if step.is_retrying() {
+            let says = match step {
+                Step::RetryingAfter(cause) => {
+                    format!("it waits to try again since {since} ({attempt}): {cause}")
+                }
+                _ => format!("it waits to try again since {since} ({attempt})"),
+            };
             let next = format!("tries again by itself; {asked}");
             return Said::new(Why::Retrying, says, next).at(due);
         }

@@ -229,8 +229,11 @@ pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
     match &record.state {
         RecordState::InProgress(step) => {
             item.status = Some(StatusWord::InProgress);
-            item.retrying = record.lost || *step == Step::Retrying;
+            item.retrying = record.lost || step.is_retrying();
             item.step = Some(step.word().to_owned());
+            if let Step::RetryingAfter(cause) = step {
+                item.retry_cause = Some(cause.to_string());
+            }
         }
         RecordState::Successful(_) => item.status = Some(StatusWord::Successful),
         RecordState::Failed(failure) => failed(&mut item, failure),

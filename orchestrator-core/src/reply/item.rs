@@ -42,6 +42,8 @@ pub struct DeviceItem {
     /// Whether it waits to try again, or is waited for: at work or expected to start, and
     /// out of contact for long (S6).
     pub retrying: bool,
+    /// What the device waits for before it tries again, as a sentence.
+    pub retry_cause: Option<String>,
     /// Whether an operator holds it.
     pub held: bool,
     /// Attempts begun.

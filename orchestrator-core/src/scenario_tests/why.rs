@@ -301,6 +301,18 @@ fn what_a_device_has_ended_says_how_and_how_it_begins_again() {
     status.running.as_mut().unwrap().round = Round(1);
     world.say("d3", status);
     world.expect("d3", id, Why::Retrying, "tries again by itself");
+    let busy = Step::RetryingAfter(RetryCause::Http(503));
+    let mut status = working(3, id, busy);
+    status.running.as_mut().unwrap().round = Round(1);
+    world.say("d3", status);
+    let waits = world.expect("d3", id, Why::Retrying, "tries again by itself");
+    assert!(
+        waits.says.ends_with("the artifact server answers 503"),
+        "{waits:?}"
+    );
+    let item = world.item(id, "d3");
+    let cause = item.retry_cause.as_deref();
+    assert_eq!(cause, Some("the artifact server answers 503"));
     world.abort(id);
     world.expect("d1", id, Why::Successful, "");
 }

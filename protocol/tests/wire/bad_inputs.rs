@@ -4,6 +4,7 @@ use hoist_protocol::codec::{DecodeError, Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open, seal, verify};
 use hoist_protocol::head::GroupHead;
+use hoist_protocol::release::ArtifactManifest;
 use hoist_protocol::status::DeviceStatus;
 
 use crate::samples::*;
@@ -36,10 +37,24 @@ fn what_is_truncated_trailing_or_not_canonical_is_refused() {
 
 #[test]
 fn a_bool_of_two_is_refused() {
-    // row 16: the last byte of this head is `allow_downgrade`
+    // row 16: `reboot` is before the disk need, three bytes of varint
+    let mut bytes = encode(&artifact_manifest());
+    let reboot = bytes.len() - 4;
+    assert_eq!(bytes[reboot], 1);
+    bytes[reboot] = 2;
+    assert_eq!(
+        decode::<ArtifactManifest>(&bytes),
+        Err(DecodeError::Malformed)
+    );
+}
+
+#[test]
+fn an_override_that_is_not_known_is_of_a_newer_version() {
+    // row 17: the last byte of this head is its notice's overrides
     let mut bytes = encode(&group_head());
-    *bytes.last_mut().unwrap() = 2;
-    assert_eq!(decode::<GroupHead>(&bytes), Err(DecodeError::Malformed));
+    *bytes.last_mut().unwrap() = 4;
+    let error = decode::<GroupHead>(&bytes).unwrap_err();
+    assert_eq!(error.code(), "E_VERSION");
 }
 
 #[test]
@@ -53,10 +68,39 @@ fn an_unknown_variant_and_a_newer_version_are_told_apart_from_rubbish() {
 
 #[test]
 fn version_one_is_the_oldest_so_none_before_it_is_read() {
-    // row 18: becomes "version N-1 is read" with the first format change
+    // row 18
     assert_eq!(GroupHead::VERSION, 1);
     let error = decode::<Presence>(&[0, 1, 5]).unwrap_err();
     assert_eq!(error, DecodeError::Version { version: 0 });
+}
+
+#[test]
+fn a_device_info_of_the_version_before_is_read_as_strictly() {
+    // row 18
+    let info = device_info();
+    let mut old = encode(&info);
+    assert_eq!((old[0], old.pop()), (2, Some(0)), "no trouble");
+    old[0] = 1;
+    assert_eq!(decode::<DeviceInfo>(&old), Ok(info));
+    old.push(0);
+    assert_eq!(
+        decode::<DeviceInfo>(&old),
+        Err(DecodeError::Trailing { count: 1 })
+    );
+    old.truncate(old.len() - 2);
+    assert_eq!(decode::<DeviceInfo>(&old), Err(DecodeError::Malformed));
+}
+
+#[test]
+fn an_older_device_info_out_of_bounds_is_refused() {
+    // rows 18 and 20
+    let mut info = device_info();
+    info.agent = "x".repeat(65);
+    let mut old = encode(&info);
+    old.pop();
+    old[0] = 1;
+    let error = decode::<DeviceInfo>(&old).unwrap_err();
+    assert!(matches!(error, DecodeError::Bounds { .. }), "{error}");
 }
 
 #[test]

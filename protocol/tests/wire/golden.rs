@@ -7,11 +7,11 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use hoist_protocol::bundle::{Layout, artifact_start, bundle_start, raw_index, read_bundle_start};
 use hoist_protocol::codec::{Message, decode, encode};
-use hoist_protocol::device::PresenceState;
+use hoist_protocol::device::{DeviceInfo, PresenceState, Trouble};
 use hoist_protocol::envelope::{Kind, open, seal};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::status::{DeviceStatus, Progress, RetryCause, Step};
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::{Value, json};
 
@@ -122,6 +122,16 @@ fn vectors() -> Vec<Value> {
             &device_head(),
         ),
         status("status, progress", &progress()),
+        status(
+            "status, waiting for a busy server",
+            &DeviceStatus {
+                running: progress().running.map(|running| Progress {
+                    step: Step::RetryingAfter(RetryCause::Http(503)),
+                    ..running
+                }),
+                ..progress()
+            },
+        ),
         status("status, successful", &successful()),
         status("status, failed with output", &failed(b"no such file\n")),
         status("status, ring of 8", &ring()),
@@ -136,6 +146,14 @@ fn vectors() -> Vec<Value> {
             &presence(PresenceState::Online),
         ),
         plain("device info", &Topic::Info(device()), &device_info()),
+        plain(
+            "device info, in trouble",
+            &Topic::Info(device()),
+            &DeviceInfo {
+                trouble: Some(Trouble::RootNotTrusted),
+                ..device_info()
+            },
+        ),
         sealed(
             "release manifest",
             &Topic::Release(release.id()),

@@ -7,7 +7,7 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PublicKey, open, seal};
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy, Window};
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Overrides, Policy, Window};
 use hoist_protocol::id::{
     Attempt, DeploymentId, Generation, GroupId, Name, ReleaseId, RollCall, Round, Seq,
     SessionCounter,
@@ -16,8 +16,8 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
 use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, ScriptExit, ScriptFailure,
-    ScriptKind, Step, Success,
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
+    ScriptFailure, ScriptKind, Step, Success,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -79,14 +79,23 @@ fn policy() -> impl Strategy<Value = Policy> {
         start_minute,
         minutes,
     });
-    (1_u32.., any::<u32>(), vec(window, 0..=7), any::<bool>()).prop_map(
-        |(attempts, timeout_s, windows, allow_downgrade)| Policy {
-            attempts,
-            timeout_s,
-            windows,
-            allow_downgrade,
-        },
+    (
+        1_u32..,
+        any::<u32>(),
+        vec(window, 0..=7),
+        any::<(bool, bool)>(),
     )
+        .prop_map(
+            |(attempts, timeout_s, windows, (allow_downgrade, reinstall))| Policy {
+                attempts,
+                timeout_s,
+                windows,
+                overrides: Overrides {
+                    allow_downgrade,
+                    reinstall,
+                },
+            },
+        )
 }
 
 fn a_group_head() -> impl Strategy<Value = GroupHead> {
@@ -156,6 +165,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Installing),
         Just(Step::Rebooting),
         Just(Step::Retrying),
+        any::<u16>().prop_map(|status| Step::RetryingAfter(RetryCause::Http(status))),
     ]
 }
 
@@ -253,6 +263,7 @@ fn an_info() -> impl Strategy<Value = DeviceInfo> {
                     floor,
                     public_key,
                     stored_head,
+                    trouble: None,
                 }
             },
         )

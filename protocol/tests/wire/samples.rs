@@ -4,7 +4,7 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::bundle::{index_hash, raw_index};
 use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy, Window};
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Overrides, Policy, Window};
 use hoist_protocol::id::{
     Attempt, DeploymentId, DeviceId, Generation, Namespace, ReleaseId, RollCall, Round, Seq,
     SessionCounter, sha256,
@@ -73,7 +73,10 @@ pub(crate) fn full_group_head() -> GroupHead {
             attempts: u32::MAX,
             timeout_s: u32::MAX,
             windows: vec![window; 7],
-            allow_downgrade: true,
+            overrides: Overrides {
+                allow_downgrade: true,
+                reinstall: false,
+            },
         },
     });
     GroupHead {
@@ -195,6 +198,7 @@ pub(crate) fn device_info() -> DeviceInfo {
         floor: 3,
         public_key: Some(key(DEVICE_SEED).public()),
         stored_head: Some(vec![1, 2, 3]),
+        trouble: None,
     }
 }
 

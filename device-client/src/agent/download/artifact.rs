@@ -130,7 +130,7 @@ pub(super) fn write_payload(
     let relative = relative_path(manifest, number);
     let path = dir.join(&relative);
     let mode = match manifest.payloads[number].kind {
-        PayloadKind::File => PRIVATE_FILE,
+        PayloadKind::File | PayloadKind::FileMode(_) => PRIVATE_FILE,
         PayloadKind::Executable | PayloadKind::Script => PRIVATE_DIR,
     };
     create_parents_below(files, dir, &relative)

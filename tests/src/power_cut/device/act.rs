@@ -109,7 +109,7 @@ impl Device<'_, '_> {
             return;
         };
         let manifest = package.manifest.clone();
-        let (release, verdict) = self.check(&manifest, notice.policy.allow_downgrade);
+        let (release, verdict) = self.check(&manifest, notice.policy.overrides.allow_downgrade);
         self.storage.candidate = Some(Candidate {
             id: release,
             bytes: encode(&manifest),
