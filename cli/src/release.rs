@@ -102,17 +102,18 @@ impl SignedRelease {
     /// Reads, hashes and signs a release directory.
     ///
     /// # Errors
-    /// `E_RELEASE_INVALID`, naming file and line where there is one.
+    /// `E_REQUIREMENT`, `E_SCRIPT` or `E_ARCHIVE` for what they are about, else
+    /// `E_RELEASE_INVALID`; naming file and line where there is one.
     pub(crate) async fn pack(dir: PathBuf, key: &PrivateKey) -> Result<Self, Failure> {
         let shown = dir.display().to_string();
         let packed = blocking(move || read_release_dir(&dir))
             .await?
             .map_err(|error| {
-                Failure::because(
-                    "E_RELEASE_INVALID",
-                    format!("{shown} is no release"),
-                    &error,
-                )
+                let code = match error.code() {
+                    code @ ("E_REQUIREMENT" | "E_SCRIPT" | "E_ARCHIVE") => code,
+                    _ => "E_RELEASE_INVALID",
+                };
+                Failure::because(code, format!("{shown} is no release"), &error)
             })?;
         Ok(Self {
             manifest: packed.sign(key),

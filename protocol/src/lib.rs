@@ -21,3 +21,4 @@ pub mod release;
 pub mod root;
 pub mod status;
 pub mod topic;
+pub mod version;

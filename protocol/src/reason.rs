@@ -71,7 +71,7 @@ reasons! {
     StateLost = "state-lost", "E_STATE";
     /// The release's format is newer than this device understands.
     Unsupported = "unsupported", "E_VERSION";
-    /// The release or an artifact lacks a script it must have.
+    /// The release lacks a script it must have, or requires what is no requirement.
     BadRelease = "bad-release", "E_RELEASE_INVALID";
 }
 

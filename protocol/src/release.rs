@@ -35,7 +35,7 @@ pub struct ReleaseManifest {
     pub floor: u64,
     /// Device types it fits; empty = all.
     pub device_types: Vec<String>,
-    /// Attributes a device must have, sorted by name.
+    /// Attributes a device must have ([`crate::version::attribute_meets`]), sorted by name.
     pub attributes: Vec<(String, String)>,
     /// In install order; at least one.
     pub artifacts: Vec<ArtifactRef>,
@@ -117,7 +117,7 @@ pub struct ArtifactManifest {
     pub artifact_type: String,
     /// What it provides to others: name and version.
     pub provides: Vec<(String, String)>,
-    /// What must be installed: name and requirement (`>=2`, `=1.4`, `*`).
+    /// What must be installed: name and requirement ([`crate::version::Requirement`]).
     pub depends: Vec<(String, String)>,
     /// Everything in the artifact file, scripts included.
     pub payloads: Vec<Payload>,

@@ -4,6 +4,7 @@
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::status::ScriptKind;
+use hoist_protocol::version::{Requirement, RequirementError, Version, attribute_meets};
 
 use super::inventory::Inventory;
 
@@ -26,10 +27,18 @@ fn refuse(reason: Reason, detail: String) -> Result<(), Refusal> {
     Err(Refusal { reason, detail })
 }
 
+/// A requirement that is none, in a release that was packed before it was refused there.
+fn no_requirement(of: &str, name: &str, error: &RequirementError) -> Refusal {
+    Refusal {
+        reason: Reason::BadRelease,
+        detail: format!("{of} {name}: {error}"),
+    }
+}
+
 /// Device type and attributes fit the release.
 ///
 /// # Errors
-/// [`Reason::Incompatible`] (`E_HW`).
+/// [`Reason::Incompatible`] (`E_HW`); [`Reason::BadRelease`] for a requirement that is none.
 pub fn compatible<'a>(
     device_type: &str,
     attribute: impl Fn(&str) -> Option<&'a str>,
@@ -45,7 +54,9 @@ pub fn compatible<'a>(
     }
     for (name, wanted) in &release.attributes {
         let found = attribute(name);
-        if found != Some(wanted) {
+        let meets = attribute_meets(found.unwrap_or_default(), wanted)
+            .map_err(|error| no_requirement("requires", name, &error))?;
+        if found.is_none() || !meets {
             let detail =
                 format!("the release requires {name} = {wanted:?}, this device has {found:?}");
             return refuse(Reason::Incompatible, detail);
@@ -112,37 +123,55 @@ pub fn counters(
 /// before it in the release.
 ///
 /// # Errors
-/// [`Reason::MissingDependency`] (`E_DEPENDS`).
+/// [`Reason::MissingDependency`] (`E_DEPENDS`); [`Reason::BadRelease`] for a requirement
+/// that is none.
 pub fn dependencies(artifacts: &[ArtifactManifest], inventory: &Inventory) -> Result<(), Refusal> {
     for (index, artifact) in artifacts.iter().enumerate() {
-        let before = &artifacts[..index];
         for (name, requirement) in &artifact.depends {
-            let replaced = |name| before.iter().any(|artifact| artifact.name == name);
-            let kept = inventory
-                .installed
+            let wanted: Requirement = requirement
+                .parse()
+                .map_err(|error| no_requirement("depends", name, &error))?;
+            let there = versions_of(name, &artifacts[..index], inventory);
+            if there
                 .iter()
-                .filter(|installed| !replaced(installed.name.clone()));
-            let installed = kept.flat_map(|installed| {
-                let own = (installed.name.as_str(), installed.version.as_str());
-                provided(own, &installed.provides)
-            });
-            let coming = before.iter().flat_map(|artifact| {
-                let own = (artifact.name.as_str(), artifact.version.as_str());
-                provided(own, &artifact.provides)
-            });
-            let fits = |(provided, version): (&str, &str)| {
-                provided == name && satisfies(version, requirement)
-            };
-            if !installed.chain(coming).any(fits) {
-                let detail = format!(
-                    "{} needs {name} {requirement}, which is not installed",
-                    artifact.name
-                );
-                return refuse(Reason::MissingDependency, detail);
+                .any(|version| wanted.allows(&Version::parse(version)))
+            {
+                continue;
             }
+            let found = match there.as_slice() {
+                [] => "which is not installed".to_owned(),
+                there => format!("but there is {}", there.join(", ")),
+            };
+            let detail = format!("{} needs {name} {requirement}, {found}", artifact.name);
+            return refuse(Reason::MissingDependency, detail);
         }
     }
     Ok(())
+}
+
+/// In which versions something is there once the artifacts before are installed.
+fn versions_of<'a>(
+    name: &str,
+    before: &'a [ArtifactManifest],
+    inventory: &'a Inventory,
+) -> Vec<&'a str> {
+    let replaced = |name| before.iter().any(|artifact| artifact.name == name);
+    let kept = inventory
+        .installed
+        .iter()
+        .filter(|installed| !replaced(installed.name.clone()));
+    let installed = kept.flat_map(|installed| {
+        let own = (installed.name.as_str(), installed.version.as_str());
+        provided(own, &installed.provides)
+    });
+    let coming = before.iter().flat_map(|artifact| {
+        let own = (artifact.name.as_str(), artifact.version.as_str());
+        provided(own, &artifact.provides)
+    });
+    let all = installed.chain(coming);
+    all.filter(|(provided, _)| *provided == name)
+        .map(|(_, version)| version)
+        .collect()
 }
 
 fn provided<'a>(
@@ -153,42 +182,6 @@ fn provided<'a>(
         .iter()
         .map(|(name, version)| (name.as_str(), version.as_str()));
     std::iter::once(own).chain(others)
-}
-
-/// Whether a version meets a requirement: `*`, `=V`, `V`, `>=V`, `>V`, `<=V` or `<V`.
-/// Versions compare part by part between dots, numbers as numbers.
-#[must_use]
-pub fn satisfies(version: &str, requirement: &str) -> bool {
-    let requirement = requirement.trim();
-    if requirement == "*" {
-        return true;
-    }
-    let split = requirement
-        .find(|c| !matches!(c, '<' | '>' | '='))
-        .unwrap_or(requirement.len());
-    let (operator, wanted) = requirement.split_at(split);
-    let order = version_key(version).cmp(&version_key(wanted.trim()));
-    match operator {
-        "" | "=" => order.is_eq(),
-        ">=" => order.is_ge(),
-        ">" => order.is_gt(),
-        "<=" => order.is_le(),
-        "<" => order.is_lt(),
-        _ => false,
-    }
-}
-
-/// Trailing zero parts do not count: `2` is `2.0`.
-fn version_key(version: &str) -> Vec<(u64, &str)> {
-    let part = |part| match str::parse::<u64>(part) {
-        Ok(number) => (number, ""),
-        Err(_) => (0, part),
-    };
-    let mut parts: Vec<_> = version.split('.').map(part).collect();
-    while parts.last() == Some(&(0, "")) {
-        parts.pop();
-    }
-    parts
 }
 
 /// The way in and the way back are there.

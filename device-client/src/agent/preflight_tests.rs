@@ -88,13 +88,40 @@ fn a_dependency_is_met_by_what_is_installed_or_comes_before() {
 }
 
 #[test]
-fn versions_compare_as_numbers_part_by_part() {
-    for (version, requirement) in [("1.10", ">=1.9"), ("2", "=2.0"), ("x", "*"), ("1.4", "1.4")] {
-        assert!(satisfies(version, requirement), "{version} {requirement}");
-    }
-    for (version, requirement) in [("1.9", ">=1.10"), ("2", "<2"), ("1", "~1")] {
-        assert!(!satisfies(version, requirement), "{version} {requirement}");
-    }
+fn a_missing_dependency_says_what_is_there_instead() {
+    let needs = artifact("ui", &[("app", ">=2")]);
+    let refusal = dependencies(&[needs], &inventory()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::MissingDependency);
+    assert_eq!(refusal.detail, "ui needs app >=2, but there is 1.5");
+    let needs = artifact("ui", &[("boot", "~2.4")]);
+    let refusal = dependencies(&[needs], &inventory()).unwrap_err();
+    assert_eq!(refusal.detail, "ui needs boot ~2.4, which is not installed");
+}
+
+#[test]
+fn a_requirement_that_is_none_is_the_fault_of_the_release() {
+    // bad-inputs row 84
+    let old = artifact("ui", &[("app", "==1.5")]);
+    let refusal = dependencies(&[old], &inventory()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::BadRelease);
+    assert!(
+        refusal.detail.contains("\"==1.5\" is no requirement"),
+        "{refusal}"
+    );
+    let mut old = release(1);
+    old.attributes = vec![("board".into(), "=>2".into())];
+    let refusal = compatible("sensor-a", |_| Some("2"), &old).unwrap_err();
+    assert_eq!(refusal.reason, Reason::BadRelease);
+}
+
+#[test]
+fn an_attribute_may_be_required_in_versions_but_must_be_there() {
+    let mut release = release(1);
+    release.attributes = vec![("bootloader".into(), ">=2.4, <3".into())];
+    let check = |value: Option<&'static str>| compatible("sensor-a", |_| value, &release);
+    assert!(check(Some("v2.10")).is_ok());
+    assert_eq!(check(Some("2.3")).unwrap_err().reason, Reason::Incompatible);
+    assert_eq!(check(None).unwrap_err().reason, Reason::Incompatible);
 }
 
 #[test]

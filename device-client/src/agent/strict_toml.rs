@@ -83,6 +83,15 @@ impl<'t> File<'t> {
     }
 }
 
+/// A text and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The text.
+    pub text: String,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
 /// A table of which every key is known.
 pub struct Table<'t> {
     file: File<'t>,
@@ -233,6 +242,15 @@ impl<'t> Table<'t> {
     /// # Errors
     /// [`TomlError`] when it is something else.
     pub fn pairs(&mut self, key: &str) -> Result<BTreeMap<String, String>, TomlError> {
+        let pairs = self.located_pairs(key)?.into_iter();
+        Ok(pairs.map(|(name, value)| (name, value.text)).collect())
+    }
+
+    /// The same with the line of each text, for what is judged later.
+    ///
+    /// # Errors
+    /// [`TomlError`] when it is something else.
+    pub fn located_pairs(&mut self, key: &str) -> Result<BTreeMap<String, Located>, TomlError> {
         let Some((value, span)) = self.take(key) else {
             return Ok(BTreeMap::new());
         };
@@ -242,10 +260,12 @@ impl<'t> Table<'t> {
         let mut pairs = BTreeMap::new();
         for (name, value) in table {
             let span = value.span();
+            let line = line_of(self.file.text, span.start);
             let DeValue::String(text) = value.into_inner() else {
                 return Err(self.expected(name.get_ref(), "a text", span));
             };
-            pairs.insert(name.into_inner().into_owned(), text.into_owned());
+            let text = text.into_owned();
+            pairs.insert(name.into_inner().into_owned(), Located { text, line });
         }
         Ok(pairs)
     }

@@ -5,6 +5,8 @@
 mod directory;
 mod hoist_file;
 mod pack;
+mod scripts;
+mod written;
 
 pub use directory::read_release_dir;
 pub use hoist_file::{HoistFile, write_hoist};
@@ -40,6 +42,10 @@ pub enum PackError {
     /// The text does not fit; names line and remedy.
     #[error(transparent)]
     Toml(#[from] TomlError),
+    /// A requirement that no version could meet (`E_REQUIREMENT`); names file, line and the
+    /// allowed forms.
+    #[error(transparent)]
+    Requirement(TomlError),
     /// A script that every artifact must have is missing (`E_RELEASE_INVALID`).
     #[error("artifact {artifact} has no scripts/{}: every artifact needs a way in and a way back", kind.word())]
     MissingScript {
@@ -111,6 +117,7 @@ impl PackError {
         match self {
             Self::File { .. } | Self::NoRelease { .. } => "E_RELEASE",
             Self::Toml(_) => "E_CONFIG",
+            Self::Requirement(_) => "E_REQUIREMENT",
             Self::MissingScript { .. }
             | Self::NotExecutable { .. }
             | Self::UnknownScript { .. }

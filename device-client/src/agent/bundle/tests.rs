@@ -208,3 +208,22 @@ fn a_hoist_file_opens_only_with_the_key_that_signed_it() {
         Err(PackError::Signature(_))
     ));
 }
+
+#[test]
+fn a_requirement_that_is_none_is_refused_with_line_and_allowed_forms() {
+    // bad-inputs row 84
+    for more in [
+        "[depends]\nok = \">=2.0, <3.0\"\nbootloader = \"==2.4\"\n",
+        "depends = {\n  ok = \"*\",\n  bootloader = \"latest\" }\n",
+        "[requires]\nboard = \"revB\"\nbootloader = \"=>2.4\"\n",
+    ] {
+        let error = read_release_dir(single(more).path()).unwrap_err();
+        assert_eq!(error.code(), "E_REQUIREMENT");
+        let text = error.to_string();
+        assert!(text.contains("artifact.toml:6: "), "{text}");
+        assert!(text.contains(" bootloader: "), "{text}");
+        assert!(text.contains("> >= < <= ^ ~"), "{text}");
+    }
+    let fine = single("[requires]\nboard = \"latest\"\n[depends]\nboot = \"~2.4\"\n");
+    assert!(read_release_dir(fine.path()).is_ok());
+}
