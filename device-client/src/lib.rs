@@ -9,4 +9,5 @@ pub mod machine;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+pub mod past;
 pub mod record;

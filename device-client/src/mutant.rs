@@ -35,6 +35,8 @@ hoist_protocol::mutants! {
     EndForgotten = "end-forgotten";
     /// The ring of outcomes is not read back.
     RingNotReadBack = "ring-not-read-back";
+    /// What ended before the outcomes of the ring is not read back.
+    PastNotReadBack = "past-not-read-back";
     /// An outcome counts as acknowledged when it is sent.
     AckedWhenSent = "acked-when-sent";
     /// Status numbers are not reserved before they are used.
@@ -63,6 +65,8 @@ hoist_protocol::mutants! {
     LineForgotten = "line-forgotten";
     /// What has ended begins again (S13).
     EndedBeginsAgain = "ended-begins-again";
+    /// What left the ring of outcomes is forgotten, and begins again while it is listed (S13).
+    PastForgotten = "past-forgotten";
     /// The number of outcomes does not rise (W5).
     EndedNotCounted = "ended-not-counted";
     /// Status numbers begin again after a restart (W5).

@@ -1,17 +1,19 @@
 //! What the device keeps across a power cut: the journal record (at most 128 bytes with
-//! sequence and checksum) and the ring of final outcomes. Bytes only, no files; the
-//! reader refuses what is torn, and a slot of a newer format is never taken for empty.
+//! sequence and checksum) and the ring of final outcomes with what ended before them. Bytes
+//! only, no files; the reader refuses what is torn, and a slot of a newer format is never
+//! taken for empty.
 
-use hoist_protocol::id::{Generation, RollCall, Seq, sha256};
+use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Job;
 use crate::mutant::{Mutant, is_planted};
+use crate::past::{Ended, Ending, Past, ReleaseMark};
 
 /// Largest journal slot: one small flash write.
 pub const RECORD_BYTES_MAX: usize = 128;
-/// Largest ring slot: eight outcomes with their output fit.
+/// Largest ring slot: eight outcomes with their output fit, and everything remembered.
 pub const RING_BYTES_MAX: usize = 4_096;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -124,15 +126,20 @@ impl Slot for Record {
     }
 }
 
-/// The last final outcomes and how many there ever were (W5).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The last final outcomes and how many there ever were (W5), and what ended before them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ring {
     /// Outcomes ever reached.
     pub ended: u32,
     /// The newest of them, oldest first; at most [`OUTCOMES_MAX`].
     pub outcomes: Vec<Outcome>,
+    /// What is over, that of the outcomes included.
+    pub past: Past,
 }
 
+/// The past follows the outcomes. An agent from before it was kept reads up to there and
+/// writes no more than that, so the format stays the first: an unfinished update of the agent
+/// itself may go on in either of them.
 impl Slot for Ring {
     const NEWEST: u8 = 1;
 
@@ -142,17 +149,47 @@ impl Slot for Ring {
 
     fn encode(&self) -> Vec<u8> {
         // It always encodes.
-        postcard::to_allocvec(self).unwrap_or_default()
+        postcard::to_allocvec(&((self.ended, &self.outcomes), &self.past)).unwrap_or_default()
     }
 
     fn decode(_format: u8, bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+        let ((ended, outcomes), rest): ((u32, Vec<Outcome>), _) =
+            postcard::take_from_bytes(bytes).ok()?;
+        let past = match rest {
+            [] => past_of(&outcomes),
+            _ if is_planted(Mutant::PastNotReadBack) => past_of(&outcomes),
+            rest => postcard::from_bytes(rest).ok()?,
+        };
+        Some(Self {
+            ended,
+            outcomes,
+            past,
+        })
+    }
+}
+
+/// What outcomes alone say of the past.
+fn past_of(outcomes: &[Outcome]) -> Past {
+    let mut past = Past::default();
+    for outcome in outcomes {
+        past.add(ended(outcome, None));
+    }
+    past
+}
+
+fn ended(outcome: &Outcome, release: Option<ReleaseId>) -> Ended {
+    Ended {
+        deployment: outcome.deployment,
+        release: release.map(ReleaseMark::of),
+        round: outcome.round,
+        ending: Ending::from(&outcome.result),
     }
 }
 
 impl Ring {
-    /// Adds a new final outcome; the oldest makes room.
-    pub fn push(&mut self, outcome: Outcome) {
+    /// Adds a new final outcome, of a release if it is known; the oldest makes room.
+    pub fn push(&mut self, outcome: Outcome, release: Option<ReleaseId>) {
+        self.past.add(ended(&outcome, release));
         if self.outcomes.len() == OUTCOMES_MAX {
             self.outcomes.remove(0);
         }
@@ -160,6 +197,20 @@ impl Ring {
         if !is_planted(Mutant::EndedNotCounted) {
             self.ended = self.ended.saturating_add(1);
         }
+    }
+
+    /// Whether a round of a deployment is over on this device (S13), as [`Past::is_over`].
+    #[must_use]
+    pub fn is_over(
+        &self,
+        deployment: DeploymentId,
+        release: Option<ReleaseId>,
+        round: Round,
+    ) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        let told = outcomes.any(|outcome| outcome.deployment == deployment);
+        (told || !is_planted(Mutant::PastForgotten))
+            && self.past.is_over(deployment, release, round)
     }
 
     /// The outcomes that came after the first `acked` ones.

@@ -1,8 +1,11 @@
 use super::*;
 use crate::machine::{Cause, Stage, Then};
+use crate::past::PAST_MAX;
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{ScriptExit, ScriptFailure, ScriptKind};
+use hoist_protocol::status::{
+    Failure, OUTPUT_BYTES_MAX, Rollback, ScriptExit, ScriptFailure, ScriptKind, Success,
+};
 
 fn record(format: u8) -> Record {
     let script = ScriptFailure {
@@ -120,4 +123,117 @@ fn every_flipped_bit_and_every_cut_is_seen() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert!(read_slot::<Record>(&flipped).is_err(), "bit {bit}");
     }
+}
+
+/// A ring with everything at its largest.
+fn largest_ring() -> Ring {
+    let failure = Failure {
+        reason: Reason::ScriptFailed,
+        artifact: Some(15),
+        script: Some(ScriptFailure {
+            kind: ScriptKind::Verify,
+            exit: ScriptExit::Code(255),
+        }),
+        rollback: Rollback::Succeeded,
+        output: vec![b'x'; OUTPUT_BYTES_MAX],
+    };
+    let mut ring = Ring::default();
+    let count = u32::try_from(PAST_MAX).unwrap();
+    for number in 0..count {
+        let outcome = Outcome {
+            deployment: DeploymentId(u32::MAX - number),
+            round: Round(u32::MAX),
+            attempt: Attempt(u32::MAX),
+            result: FinalResult::Failed(failure.clone()),
+        };
+        ring.push(outcome, Some(ReleaseId([0xab; 16])));
+    }
+    ring.ended = u32::MAX;
+    ring
+}
+
+/// What an agent makes of the ring that keeps nothing behind the outcomes.
+#[derive(Debug, PartialEq, Eq)]
+struct OutcomesOnly(u32, Vec<Outcome>);
+
+impl Slot for OutcomesOnly {
+    const NEWEST: u8 = 1;
+
+    fn format(&self) -> u8 {
+        1
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(&(self.0, &self.1)).unwrap()
+    }
+
+    fn decode(_format: u8, bytes: &[u8]) -> Option<Self> {
+        let (ended, outcomes) = postcard::from_bytes(bytes).ok()?;
+        Some(Self(ended, outcomes))
+    }
+}
+
+#[test]
+fn the_largest_ring_fits_its_slot_and_is_read_back() {
+    let ring = largest_ring();
+    assert_eq!((ring.outcomes.len(), ring.past.iter().count()), (8, 64));
+    let slot = write_slot(u64::MAX, &ring);
+    assert!(slot.len() <= RING_BYTES_MAX, "{}", slot.len());
+    assert_eq!(read_slot::<Ring>(&slot).unwrap(), (u64::MAX, ring));
+}
+
+#[test]
+fn a_deployment_that_is_remembered_takes_few_bytes_of_a_flash_write() {
+    let mut ring = Ring::default();
+    let bare = write_slot(1, &ring).len();
+    for number in 1..=64 {
+        let ended = Ended {
+            deployment: DeploymentId(number),
+            release: Some(ReleaseMark::of(ReleaseId([9; 16]))),
+            round: Round(0),
+            ending: Ending::Failed,
+        };
+        ring.past.add(ended);
+    }
+    assert_eq!(write_slot(1, &ring).len() - bare, 64 * 8);
+}
+
+#[test]
+fn an_older_agent_reads_the_ring_of_this_one_and_this_one_that_of_an_older() {
+    let ring = largest_ring();
+    let (_, older) = read_slot::<OutcomesOnly>(&write_slot(7, &ring)).unwrap();
+    assert_eq!(older, OutcomesOnly(ring.ended, ring.outcomes));
+    let (_, again) = read_slot::<Ring>(&write_slot(8, &older)).unwrap();
+    assert_eq!((again.ended, &again.outcomes), (older.0, &older.1));
+    for outcome in &older.1 {
+        assert!(again.is_over(outcome.deployment, None, outcome.round));
+    }
+}
+
+#[test]
+fn the_bytes_of_the_ring_stay_as_they_are_with_and_without_a_past() {
+    let outcome = Outcome {
+        deployment: DeploymentId(7),
+        round: Round(1),
+        attempt: Attempt(2),
+        result: FinalResult::Successful(Success::Installed),
+    };
+    let hex = |slot: &[u8]| {
+        let bytes = slot.iter().map(|byte| format!("{byte:02x}"));
+        bytes.collect::<String>()
+    };
+    let older = OutcomesOnly(9, vec![outcome.clone()]);
+    assert_eq!(
+        hex(&write_slot(1, &older)),
+        "010100000000000000090107010200002145aee3"
+    );
+    let mut ring = Ring {
+        ended: 8,
+        ..Ring::default()
+    };
+    ring.push(outcome, Some(ReleaseId([0xab; 16])));
+    assert_eq!(
+        hex(&write_slot(1, &ring)),
+        "01010000000000000009010701020000010701abababab0100bd537681"
+    );
 }

@@ -11,6 +11,7 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
         | Mutant::HoldForgotten
         | Mutant::LineForgotten
         | Mutant::EndedBeginsAgain
+        | Mutant::PastForgotten
         | Mutant::EndedNotCounted
         | Mutant::NumbersReused
         | Mutant::SupersededLate
@@ -33,6 +34,7 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
         | Mutant::OutcomeAfterJournal
         | Mutant::EndForgotten
         | Mutant::RingNotReadBack
+        | Mutant::PastNotReadBack
         | Mutant::AckedWhenSent
         | Mutant::SequenceNotReserved
         | Mutant::InventoryTooEarly

@@ -1,8 +1,7 @@
 //! Which listed deployment may start, and when (W2, W3, S10, S11, S13).
 
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice, WEEK_MINUTES, Window};
-use hoist_protocol::id::{DeploymentId, DeviceId, Round};
-use hoist_protocol::status::FinalResult;
+use hoist_protocol::id::DeviceId;
 
 use crate::mutant::{Mutant, is_planted};
 use crate::record::Ring;
@@ -14,25 +13,18 @@ pub(super) fn choose<'a>(
     own: &DeviceHead,
     ring: &Ring,
 ) -> Option<&'a Notice> {
+    let is_over =
+        |notice: &Notice| ring.is_over(notice.deployment, Some(notice.release), own.round(notice));
     let open = |notice: &&Notice| {
         (!own.holds(notice.deployment) || is_planted(Mutant::HoldForgotten))
             && (notice.audience.admits(notice.deployment, device)
                 || is_planted(Mutant::LineForgotten))
-            && (!is_over(ring, notice.deployment, own.round(notice))
-                || is_planted(Mutant::EndedBeginsAgain))
+            && (!is_over(notice) || is_planted(Mutant::EndedBeginsAgain))
     };
     head.notices
         .iter()
         .filter(open)
         .min_by_key(|notice| notice.deployment)
-}
-
-/// A final outcome stands unless it is a failure of a lower round (S13).
-fn is_over(ring: &Ring, deployment: DeploymentId, round: Round) -> bool {
-    ring.outcomes.iter().any(|outcome| {
-        let successful = matches!(outcome.result, FinalResult::Successful(_));
-        outcome.deployment == deployment && (successful || outcome.round >= round)
-    })
 }
 
 /// Whether a head is still valid for starting (row 42); an empty one never expires.

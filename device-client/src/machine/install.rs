@@ -283,7 +283,7 @@ impl Machine {
     /// Writes the final outcome, forgets the job, and asks what else there is (W2).
     pub(super) fn end(&mut self, result: FinalResult, out: &mut Vec<Action>) {
         let Some(job) = self.job() else { return };
-        let is_local = job.is_local();
+        let (is_local, release) = (job.is_local(), job.release);
         let outcome = Outcome {
             deployment: job.deployment,
             round: job.round,
@@ -298,7 +298,7 @@ impl Machine {
             if is_planted(Mutant::OutcomeAfterJournal) {
                 self.persist(out);
             }
-            self.ring.push(outcome);
+            self.ring.push(outcome, Some(release));
             out.push(Action::StoreOutcomes(self.ring.clone()));
             self.persist(out);
             self.report(out);

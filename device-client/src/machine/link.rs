@@ -97,9 +97,14 @@ impl Machine {
         let newer = head.generation > self.generation;
         self.generation = head.generation;
         self.group_roll = roll.0;
+        let kept = self.ring.past.keep_listed(&head.notices);
         member.head = Some(head);
         member.wake = None;
         member.warned = false;
+        // What is listed stays remembered, whatever ends before the next head (S13).
+        if kept {
+            out.push(Action::StoreOutcomes(self.ring.clone()));
+        }
         // An older head is refused after a power cut too (W2).
         if newer || asked {
             self.persist(out);

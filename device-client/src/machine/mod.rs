@@ -100,11 +100,8 @@ impl Machine {
         ring.ended = ring.ended.max(record.acked);
         // The outcome is written before the journal forgets the job (S15).
         let ended = |job: &Job| {
-            let mut outcomes = ring.outcomes.iter();
             !is_planted(Mutant::EndForgotten)
-                && outcomes.any(|outcome| {
-                    outcome.deployment == job.deployment && outcome.round >= job.round
-                })
+                && ring.is_over(job.deployment, Some(job.release), job.round)
         };
         let (work, format) = match record.job {
             Some(job) if !ended(&job) => {

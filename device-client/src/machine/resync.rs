@@ -2,7 +2,7 @@
 //! own retained status says where its numbers were and what was running; what it cannot
 //! know any more it reports as lost. It never installs again blindly.
 
-use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
+use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, FinalResult, OUTCOMES_MAX, Outcome, Rollback};
 
@@ -32,17 +32,19 @@ impl Machine {
             let since = self.ring.since(self.acked).to_vec();
             let kept = self.ring.outcomes.len() - since.len();
             self.ring.outcomes.truncate(kept);
-            self.add_what_is_not_over(&status.outcomes);
+            self.add_what_is_missing(&status.outcomes);
             self.ring.ended = status.ended;
             self.acked = status.ended;
-            self.add_what_is_not_over(&since);
+            self.add_what_is_missing(&since);
         }
         let running = status.running.filter(|running| {
             let kept = self.job().map(|job| job.deployment);
-            kept != Some(running.deployment) && !self.is_over(running.deployment, running.round)
+            let over = self.ring.is_over(running.deployment, None, running.round);
+            kept != Some(running.deployment) && !over
         });
         if let Some(running) = running {
-            self.say_lost(running.deployment, running.round, running.attempt);
+            let key = (running.deployment, running.round);
+            self.say_lost(key, running.attempt, None);
             out.push(Action::Distrust);
         }
         out.push(Action::StoreOutcomes(self.ring.clone()));
@@ -54,10 +56,10 @@ impl Machine {
         }
     }
 
-    fn add_what_is_not_over(&mut self, outcomes: &[Outcome]) {
+    fn add_what_is_missing(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
-            if !self.is_over(outcome.deployment, outcome.round) {
-                self.ring.push(outcome.clone());
+            if !self.has(outcome) {
+                self.ring.push(outcome.clone(), None);
             }
         }
     }
@@ -65,10 +67,9 @@ impl Machine {
     /// Whether the status accounts for outcomes that the ring does not have.
     fn has_lost_outcomes(&self, status: &DeviceStatus) -> bool {
         let counted = usize::try_from(self.ring.ended).unwrap_or(OUTCOMES_MAX);
-        let unknown = |outcome: &Outcome| !self.is_over(outcome.deployment, outcome.round);
         status.ended > self.ring.ended
             || self.ring.outcomes.len() < counted.min(OUTCOMES_MAX)
-            || status.outcomes.iter().any(unknown)
+            || status.outcomes.iter().any(|outcome| !self.has(outcome))
     }
 
     /// The own head came, and no status before it: there is none.
@@ -99,15 +100,15 @@ impl Machine {
                 .map(|notice| {
                     let own = self.own.as_ref();
                     let round = own.map_or(notice.round, |own| own.round(notice));
-                    (notice.deployment, round)
+                    ((notice.deployment, round), notice.release)
                 }),
             _ => return,
         };
         if self.job().is_none() {
-            if let Some((deployment, round)) = listed
-                && !self.is_over(deployment, round)
+            if let Some((key, release)) = listed
+                && !self.ring.is_over(key.0, Some(release), key.1)
             {
-                self.say_lost(deployment, round, Attempt(0));
+                self.say_lost(key, Attempt(0), Some(release));
                 out.push(Action::Distrust);
                 out.push(Action::StoreOutcomes(self.ring.clone()));
             }
@@ -123,19 +124,26 @@ impl Machine {
         self.persist(out);
     }
 
-    fn is_over(&self, deployment: DeploymentId, round: Round) -> bool {
+    /// Whether the ring still tells of an outcome, or of one of a higher round.
+    fn has(&self, told: &Outcome) -> bool {
         let mut outcomes = self.ring.outcomes.iter();
-        outcomes.any(|outcome| outcome.deployment == deployment && outcome.round >= round)
+        outcomes.any(|outcome| outcome.deployment == told.deployment && outcome.round >= told.round)
     }
 
-    fn say_lost(&mut self, deployment: DeploymentId, round: Round, attempt: Attempt) {
+    fn say_lost(
+        &mut self,
+        (deployment, round): (DeploymentId, Round),
+        attempt: Attempt,
+        release: Option<ReleaseId>,
+    ) {
         let failure = failure(Cause::plain(Reason::StateLost), Rollback::Failed);
-        self.ring.push(Outcome {
+        let outcome = Outcome {
             deployment,
             round,
             attempt,
             result: FinalResult::Failed(failure),
-        });
+        };
+        self.ring.push(outcome, release);
     }
 
     /// Numbers go on behind these. A session that began with a lower one would lose

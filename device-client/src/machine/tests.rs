@@ -310,6 +310,7 @@ mod attempts;
 mod heads;
 mod local;
 mod lost;
+mod past;
 mod power;
 
 #[test]

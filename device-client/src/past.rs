@@ -1,0 +1,222 @@
+//! What a device ended, remembered beyond the outcomes it still tells of: whatever a head
+//! can list again must be known to be over (S13), also long after its outcome was told.
+
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{DeploymentId, ReleaseId, Round};
+use hoist_protocol::status::FinalResult;
+use serde::{Deserialize, Serialize};
+
+/// Deployments that are remembered: eight times what a head can list, so that those of a
+/// group that was left, or paused, are still known when they are listed again.
+pub const PAST_MAX: usize = 64;
+/// What a head lists is kept away from the end at which things are forgotten by so many
+/// places. Each head is looked at before what it lists ends, so eight would do.
+const CLEAR_PLACES: usize = PAST_MAX / 2;
+
+/// The first bytes of a release's id: enough to tell a deployment from one that got the
+/// same number from another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseMark([u8; 4]);
+
+impl ReleaseMark {
+    /// Of a release.
+    #[must_use]
+    pub fn of(release: ReleaseId) -> Self {
+        let [a, b, c, d, ..] = release.0;
+        Self([a, b, c, d])
+    }
+}
+
+/// How a deployment ended on this device; one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// It is installed: nothing begins it again.
+    Successful,
+    /// It is not: a higher round begins it again.
+    Failed,
+}
+
+impl From<&FinalResult> for Ending {
+    fn from(result: &FinalResult) -> Self {
+        match result {
+            FinalResult::Successful(_) => Self::Successful,
+            FinalResult::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// A deployment that ended on this device; at most 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub deployment: DeploymentId,
+    /// What it was to install, unless only a status told of it.
+    pub release: Option<ReleaseMark>,
+    /// The last round in which it ended.
+    pub round: Round,
+    /// How.
+    pub ending: Ending,
+}
+
+impl Ended {
+    fn is_of(&self, deployment: DeploymentId, release: Option<ReleaseMark>) -> bool {
+        let same = match (self.release, release) {
+            (Some(kept), Some(asked)) => kept == asked,
+            _ => true,
+        };
+        self.deployment == deployment && same
+    }
+}
+
+/// Every deployment that is remembered, the first to be forgotten first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Past(Vec<Ended>);
+
+impl Past {
+    /// Remembers an end. A success stands, whatever is said later.
+    pub fn add(&mut self, mut ended: Ended) {
+        let mut all = self.0.iter();
+        let known = all.position(|known| known.deployment == ended.deployment);
+        if let Some(known) = known.map(|place| self.0.remove(place))
+            && known.is_of(ended.deployment, ended.release)
+        {
+            ended.release = ended.release.or(known.release);
+            ended.round = ended.round.max(known.round);
+            if known.ending == Ending::Successful {
+                ended.ending = Ending::Successful;
+            }
+        }
+        if self.0.len() == PAST_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(ended);
+    }
+
+    /// Whether a round of a deployment is over: a success stands, and a failure until a
+    /// higher round (S13). Without a release, whatever it was to install.
+    #[must_use]
+    pub fn is_over(
+        &self,
+        deployment: DeploymentId,
+        release: Option<ReleaseId>,
+        round: Round,
+    ) -> bool {
+        let release = release.map(ReleaseMark::of);
+        self.0.iter().any(|ended| {
+            ended.is_of(deployment, release)
+                && (ended.ending == Ending::Successful || ended.round >= round)
+        })
+    }
+
+    /// Keeps what a head lists from being forgotten soon, and says whether that changed
+    /// anything. A head only ever keeps: an old one, or none, makes nothing be forgotten.
+    pub fn keep_listed(&mut self, notices: &[Notice]) -> bool {
+        let is_listed = |ended: &Ended| {
+            let mut notices = notices.iter();
+            notices.any(|notice| notice.deployment == ended.deployment)
+        };
+        let free = PAST_MAX.saturating_sub(self.0.len());
+        let near = CLEAR_PLACES.saturating_sub(free);
+        if !self.0.iter().take(near).any(is_listed) {
+            return false;
+        }
+        // All of them at once, so that they cost one write together.
+        self.0.sort_by_key(is_listed);
+        true
+    }
+
+    /// Everything, the first to be forgotten first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Ended> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoist_protocol::admission::Audience;
+    use hoist_protocol::head::Policy;
+
+    const RELEASE: ReleaseId = ReleaseId([9; 16]);
+
+    fn ended(deployment: u32, round: u32, ending: Ending) -> Ended {
+        Ended {
+            deployment: DeploymentId(deployment),
+            release: Some(ReleaseMark::of(RELEASE)),
+            round: Round(round),
+            ending,
+        }
+    }
+
+    fn notice(deployment: u32) -> Notice {
+        Notice {
+            deployment: DeploymentId(deployment),
+            release: RELEASE,
+            round: Round(0),
+            audience: Audience::EVERYONE,
+            policy: Policy::default(),
+        }
+    }
+
+    fn is_over(past: &Past, deployment: u32, round: u32) -> bool {
+        past.is_over(DeploymentId(deployment), Some(RELEASE), Round(round))
+    }
+
+    #[test]
+    fn a_failure_stands_until_a_higher_round_and_a_success_for_ever_s13() {
+        let mut past = Past::default();
+        past.add(ended(1, 3, Ending::Failed));
+        assert!(is_over(&past, 1, 0) && is_over(&past, 1, 3) && !is_over(&past, 1, 4));
+        past.add(ended(1, 4, Ending::Successful));
+        assert!(is_over(&past, 1, u32::MAX));
+        past.add(ended(1, 2, Ending::Failed));
+        assert!(is_over(&past, 1, u32::MAX), "a success stands");
+        assert_eq!(past.iter().count(), 1, "one place a deployment");
+    }
+
+    #[test]
+    fn a_number_that_another_server_gave_out_again_is_another_deployment() {
+        let mut past = Past::default();
+        past.add(ended(1, 0, Ending::Successful));
+        let other = Some(ReleaseId([8; 16]));
+        assert!(!past.is_over(DeploymentId(1), other, Round(0)));
+        past.add(Ended {
+            release: other.map(ReleaseMark::of),
+            ..ended(1, 0, Ending::Failed)
+        });
+        assert!(past.is_over(DeploymentId(1), other, Round(0)));
+        assert!(!past.is_over(DeploymentId(1), other, Round(1)));
+        // What only a status told of has no release, and is over all the same.
+        past.add(Ended {
+            release: None,
+            ..ended(2, 0, Ending::Failed)
+        });
+        assert!(is_over(&past, 2, 0));
+    }
+
+    #[test]
+    fn what_a_head_lists_outlives_any_number_of_other_deployments() {
+        let mut past = Past::default();
+        let listed = [notice(1), notice(2), notice(10_000)];
+        past.add(ended(1, 0, Ending::Failed));
+        past.add(ended(2, 0, Ending::Successful));
+        let mut moves = 0;
+        for deployment in 3..1_000 {
+            moves += u32::from(past.keep_listed(&listed));
+            past.add(ended(deployment, 0, Ending::Successful));
+            assert!(is_over(&past, 1, 0) && is_over(&past, 2, 7), "{deployment}");
+        }
+        assert_eq!(past.iter().count(), PAST_MAX);
+        assert!(moves < 33, "{moves} writes only to keep what is listed");
+    }
+
+    #[test]
+    fn what_no_head_lists_is_forgotten_the_oldest_first() {
+        let mut past = Past::default();
+        for deployment in 1..=70 {
+            past.keep_listed(&[]);
+            past.add(ended(deployment, 0, Ending::Failed));
+        }
+        assert!(!is_over(&past, 6, 0) && is_over(&past, 7, 0));
+    }
+}
