@@ -182,3 +182,27 @@ fn a_malformed_status_is_kept_out_and_the_next_good_one_counts() {
         "a bad payload is counted, not punished by the broker"
     );
 }
+
+#[test]
+fn a_publish_at_qos_2_closes_the_connection_and_the_log_says_whose() {
+    let mut server = Server::start();
+    let mut packets = connect_packet("watcher", &server.admin());
+    let topic = b"hoist/cmd/admin/r1/group-list";
+    let length = u8::try_from(2 + topic.len() + 2 + 2).unwrap();
+    packets.extend_from_slice(&[0x34, length, 0, u8::try_from(topic.len()).unwrap()]);
+    packets.extend_from_slice(topic);
+    packets.extend_from_slice(&[0, 1]);
+    packets.extend_from_slice(b"{}");
+    let answer = send(&server, &packets);
+    assert!([0x20, 2, 0, 0].starts_with(&answer), "at most the CONNACK");
+    let said = crate::harness::eventually("the log to name the client", || {
+        let said = server.process().said();
+        let line = said.lines().find(|line| line.contains("E_QOS"))?;
+        Some(line.to_owned())
+    });
+    assert!(
+        said.contains("watcher") && said.contains("peer=127.0.0.1:"),
+        "{said}"
+    );
+    assert!(said.contains("use QoS 0 or 1"), "{said}");
+}

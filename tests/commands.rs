@@ -73,12 +73,47 @@ fn malformed_json_is_refused_with_the_path_of_the_field() {
         let reply = client.command_as(&format!("bad{index}"), "deploy", body);
         assert_eq!(reply["error"]["code"], json!("E_CMD"), "{index}: {reply}");
     }
+    for (index, body) in [&b""[..], b" ", br#"["a@1","g"]"#].iter().enumerate() {
+        let reply = client.command_as(&format!("none{index}"), "deploy", body);
+        assert_eq!(reply["error"]["code"], json!("E_CMD"), "{index}: {reply}");
+    }
+    let reply = client.command_as("soon", "deploy", br#"{"release":"a@1","limit":7}"#);
+    let detail = "7 is not an object";
+    assert!(
+        reply["error"]["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with(detail),
+        "{reply}"
+    );
     let reply = client.command_as(
         "bad-field",
         "deploy",
         br#"{"release":"a@1","group":"g","colour":1}"#,
     );
     assert!(reply["error"].to_string().contains("colour"), "{reply}");
+}
+
+#[test]
+fn times_are_taken_with_any_offset() {
+    let server = Server::start();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    let deploy = ["deploy", "app@1.0.0", "--group", "unassigned"];
+    let start = ["--start", "2030-12-01T10:00:00+02:00"];
+    let until = ["--until", "2030-12-01T09:30:00.5-01:00"];
+    server.hoist_ok(&[&deploy[..], &start, &until].concat());
+    let shown = server.hoist_ok(&["deployment", "show", "1", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["start"], json!("2030-12-01T08:00:00Z"), "{shown}");
+    assert_eq!(shown["until"], json!("2030-12-01T10:30:00Z"), "{shown}");
+    let output = server.hoist(&[&deploy[..], &["--start", "2030-02-29T10:00:00Z"]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("error[E_TIME]") && said.contains("+02:00"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod commands;
 mod demo;
 mod deploy;
 mod dry_run;
+mod import;
 mod power_cut;
 mod readme;
 mod restart;

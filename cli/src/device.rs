@@ -14,6 +14,7 @@ use crate::context::{Context, print};
 use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
+use crate::import;
 use crate::output::{Format, Shape, Show, column, wide};
 use crate::why;
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             };
             add(context, &body).await
         }
+        Device::Import(wish) => import::run(context, &wish).await,
         Device::List {
             group,
             status,
@@ -73,9 +75,8 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             context.print_list(verb, filter, limit, &SHAPE).await
         }
         Device::Show { device } => {
-            let shown = context
-                .command(Verb::DeviceShow, &DeviceRef { device })
-                .await?;
+            let asked = DeviceRef { device };
+            let shown = context.command(Verb::DeviceShow, &asked).await?;
             context.print_one(&SHAPE, &shown)
         }
         Device::Why { device, deployment } => why::device(context, device, deployment).await,

@@ -33,7 +33,7 @@ Exit codes: 0 ok · 1 error · 2 usage · 3 finished with failed devices · 4 no
 pub fn of_code(code: &str) -> u8 {
     match code {
         "E_CMD" | "E_VERB" | "E_NAME" | "E_TIME" | "E_NOT_YET" | "E_CURSOR" | "E_CONFIG"
-        | "E_INSECURE" | "E_CONFIRM" => USAGE,
+        | "E_CSV" | "E_INSECURE" | "E_CONFIRM" => USAGE,
         "E_ROLE" | "E_AUTH" => NOT_AUTHORIZED,
         "E_WAIT" => TIMED_OUT,
         "E_RELEASE" | "E_GROUP" | "E_DEVICE" | "E_DEPLOYMENT" | "E_USER" => NOT_FOUND,

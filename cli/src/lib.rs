@@ -15,6 +15,7 @@ mod device;
 pub mod exit;
 mod failure;
 mod group;
+mod import;
 mod keys;
 mod lock;
 mod logging;

@@ -52,6 +52,28 @@ pub(crate) fn create_dir(path: &Path) -> Result<(), PrivateFileError> {
 
 /// Writes or replaces a file for its owner only, by rename.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
+    let synced = |file: &File| file.sync_all();
+    replace(path, content, synced)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// The same for one of very many files that can be written again: a crash soon after may
+/// leave it empty.
+pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
+    replace(path, content, |_| Ok(()))
+}
+
+/// Makes renames in a directory durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(PrivateFileError::io("write", dir))
+}
+
+fn replace(
+    path: &Path,
+    content: &[u8],
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> Result<(), PrivateFileError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -67,12 +89,8 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), PrivateFileError>
             .mode(0o600)
             .open(&new)?;
         file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)?;
-        match path.parent() {
-            Some(dir) => File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
+        sync(&file)?;
+        std::fs::rename(&new, path)
     };
     replace().map_err(PrivateFileError::io("write", path))
 }

@@ -6,8 +6,11 @@ use std::str::FromStr;
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Deserializer, Serialize};
 
+mod import;
+mod object;
 mod read;
 
+pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, parse_public_key};
 pub use read::{DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseRef};
 
 /// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
@@ -63,7 +66,7 @@ macro_rules! verbs {
                 match self { $(Self::$name(_) => Verb::$name,)* }
             }
 
-            /// Reads the body of a command of this verb.
+            /// Reads the body of a command of this verb, which is an object.
             ///
             /// # Errors
             /// The deserializer's: unknown, missing or mistyped fields.
@@ -72,7 +75,9 @@ macro_rules! verbs {
                 body: D,
             ) -> Result<Self, D::Error> {
                 Ok(match verb {
-                    $(Verb::$name => Self::$name(<$body>::deserialize(body)?),)*
+                    $(Verb::$name => {
+                        Self::$name(object::Object::<$body>::deserialize(body)?.0)
+                    })*
                 })
             }
         }
@@ -94,6 +99,7 @@ verbs! {
     Abort = "abort", Deployer, Changes, Abort;
     Retry = "retry", Deployer, Changes, Retry;
     DeviceAdd = "device-add", Admin, Changes, DeviceAdd;
+    DeviceImport = "device-import", Admin, Changes, DeviceImport;
     DeviceMove = "device-move", Admin, Changes, DeviceMove;
     DeviceHold = "device-hold", Admin, Changes, DeviceHold;
     DeviceRemove = "device-remove", Admin, Changes, DeviceRemove;
@@ -115,6 +121,7 @@ impl Command {
             Self::DeviceHold(hold) => hold.dry_run,
             Self::DeviceRemove(remove) => remove.dry_run,
             Self::DeviceAdd(add) => add.dry_run,
+            Self::DeviceImport(import) => import.dry_run,
             Self::ReleaseAdd(add) => add.dry_run,
             Self::GroupCreate(create) => create.dry_run,
             Self::UserAdd(add) => add.dry_run,
@@ -173,7 +180,11 @@ pub struct Deploy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// What ends it by itself (S10).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "object::optional"
+    )]
     pub limit: Option<Limit>,
     /// Whether it completes when every member is Successful (S1).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -137,7 +137,9 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
     let Some(text) = text else { return Ok(None) };
     let why = || {
         let shown: String = text.chars().take(40).collect();
-        Rejection::new(Code::Time, format!("{shown} is not a time")).field(field)
+        Rejection::new(Code::Time, format!("{shown} is not a time"))
+            .field(field)
+            .hint("write times as 2026-01-31T06:00:00Z or 2026-01-31T08:00:00+02:00")
     };
     parse_time(text).map(Some).ok_or_else(why)
 }

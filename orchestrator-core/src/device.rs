@@ -1,7 +1,10 @@
 //! Registered devices: adding, moving, holding and removing them, what they say they are,
 //! and calling their roll.
 
+use std::collections::BTreeMap;
+
 use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
 use hoist_protocol::id::{DeviceId, GroupId};
 
@@ -22,6 +25,10 @@ use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
 use crate::row::DeviceRow;
 use crate::txn::{Txn, Undecided};
+
+mod import;
+
+pub(crate) use import::import;
 
 /// Unverifiable outcomes call a device's roll at most this often, in attended ms: a device
 /// whose key was replaced must not be asked in a loop.
@@ -119,49 +126,124 @@ pub(crate) fn merge_info(
     Ok(effects)
 }
 
-/// `device-add`; the same device again is the same answer. What a device that was not heard
-/// yet has retained is read: it may be waiting to be registered, and speaks only once.
+/// A device as it is to be registered.
+struct Wish<'a> {
+    device: &'a str,
+    device_type: Option<&'a str>,
+    group: Option<&'a str>,
+    labels: &'a BTreeMap<String, String>,
+    /// The key to pin; without one the first that it shows.
+    public_key: Option<PublicKey>,
+}
+
+/// What became of a wish.
+enum Registered {
+    /// It is registered now.
+    New {
+        id: DeviceId,
+        row: Box<DeviceRow>,
+        effects: Effects,
+    },
+    /// It was registered before, just so.
+    Same {
+        id: DeviceId,
+        row: Box<DeviceRow>,
+        effects: Effects,
+    },
+    /// It was registered before, otherwise.
+    Other {
+        id: DeviceId,
+        row: Box<DeviceRow>,
+        refusal: Rejection,
+    },
+}
+
+/// `device-add`; the same device again is the same answer.
 pub(crate) fn add(
     txn: &mut Txn,
     input: &CommandInput,
     command: &DeviceAdd,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
-    let device: DeviceId = parse_name("device", &command.device)?;
+    let wish = Wish {
+        device: &command.device,
+        device_type: command.device_type.as_deref(),
+        group: command.group.as_deref(),
+        labels: &command.labels,
+        public_key: None,
+    };
+    match register(txn, input, &wish, now)? {
+        Registered::New { id, row, effects } | Registered::Same { id, row, effects } => {
+            Ok((added(command, id, row.group.clone(), row.issue), effects))
+        }
+        Registered::Other { refusal, .. } => Err(refusal.into()),
+    }
+}
+
+/// Registers a device. What one that was not heard yet has retained is read: it may be
+/// waiting to be registered, and speaks only once.
+fn register(
+    txn: &mut Txn,
+    input: &CommandInput,
+    wish: &Wish,
+    now: Now,
+) -> Result<Registered, Stop> {
+    let id: DeviceId = parse_name("device", wish.device)?;
     let unassigned = GroupId::unassigned();
-    let group_text = command.group.as_deref().unwrap_or(unassigned.as_str());
+    let group_text = wish.group.unwrap_or(unassigned.as_str());
     let (group, _) = group::named(txn, group_text)?;
     may_change(input, &group)?;
-    let labels: Vec<(String, String)> = command.labels.clone().into_iter().collect();
-    let device_type = command.device_type.clone().unwrap_or_default();
+    let labels: Vec<(String, String)> = wish.labels.clone().into_iter().collect();
+    let device_type = wish.device_type.unwrap_or_default().to_owned();
     check_texts(&labels, &device_type)?;
-    let key = DeviceKey(device.clone());
+    let key = DeviceKey(id.clone());
     if let Some(known) = txn.read(&key)? {
-        let same_type = device_type.is_empty() || known.device_type == device_type;
-        if known.group == group && known.labels == labels && same_type {
-            let unheard = known.last_seen_ms.is_none();
-            let read = unheard.then(|| Effect::ReadReports(device.clone()));
-            let answer = added(command, device, group, known.issue);
-            return Ok((answer, read.into_iter().collect()));
+        let row = Box::new(known);
+        let key_differs = wish.public_key.is_some() && row.public_key != wish.public_key;
+        if key_differs {
+            let how = match row.public_key {
+                Some(_) => "with another key",
+                None => "without a key",
+            };
+            let refusal = exists(&id, how, "publicKey");
+            return Ok(Registered::Other { id, row, refusal });
         }
-        let why = format!("{device} is registered in group {}", known.group);
-        return Err(Rejection::new(Code::DeviceExists, why)
-            .field("device")
-            .into());
+        let same_type = device_type.is_empty() || row.device_type == device_type;
+        if row.group == group && row.labels == labels && same_type {
+            let unheard = row.last_seen_ms.is_none();
+            let read = unheard.then(|| Effect::ReadReports(id.clone()));
+            let effects = read.into_iter().collect();
+            return Ok(Registered::Same { id, row, effects });
+        }
+        let how = match (row.group == group, same_type) {
+            (false, _) => format!("in group {}", row.group),
+            (true, false) if row.device_type.is_empty() => "without a type".to_owned(),
+            (true, false) => format!("with the type {}", row.device_type),
+            (true, true) => "with other labels".to_owned(),
+        };
+        let refusal = exists(&id, &how, "device");
+        return Ok(Registered::Other { id, row, refusal });
     }
     let mut row = DeviceRow {
         labels,
         device_type,
+        public_key: wish.public_key,
         ..DeviceRow::new(now.unix_ms)
     };
-    let mut effects = membership::join(txn, &device, &mut row, &group)?;
+    let mut effects = membership::join(txn, &id, &mut row, &group)?;
     txn.put(&key, &row);
-    effects.push(Effect::ReadReports(device.clone()));
+    effects.push(Effect::ReadReports(id.clone()));
     effects.push(Effect::Event(Event::DeviceAdded {
-        device: device.clone(),
-        group: group.clone(),
+        device: id.clone(),
+        group,
     }));
-    Ok((added(command, device, group, row.issue), effects))
+    let row = Box::new(row);
+    Ok(Registered::New { id, row, effects })
+}
+
+fn exists(device: &DeviceId, how: &str, field: &str) -> Rejection {
+    let why = format!("{device} is registered {how}");
+    Rejection::new(Code::DeviceExists, why).field(field)
 }
 
 /// A dry run gives nothing that a token could be made of.

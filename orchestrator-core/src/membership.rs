@@ -9,7 +9,7 @@ use crate::counter;
 use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::key::{
-    DeploymentKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
+    DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
 };
 use crate::limit;
 use crate::mutant::{Mutant, is_planted};
@@ -142,6 +142,11 @@ fn want_rows(
     group: &GroupId,
     group_row: &GroupRow,
 ) -> Result<(), Undecided> {
+    txn.want(rows_of(device, group, group_row))
+}
+
+/// Rows that a device's joining or leaving looks at, but for the device's and the group's.
+pub(crate) fn rows_of(device: &DeviceId, group: &GroupId, group_row: &GroupRow) -> Vec<Key> {
     let mut keys = vec![
         MetaKey.key(),
         GroupCountKey(group.clone()).key(),
@@ -153,7 +158,7 @@ fn want_rows(
         keys.push(RecordKey(*id, device.clone()).key());
         keys.push(counter::key_of(*id, device));
     }
-    txn.want(keys)
+    keys
 }
 
 /// Changes everything that a member of its kind is counted in.

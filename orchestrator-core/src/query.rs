@@ -184,6 +184,7 @@ pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Qu
         | Command::Abort(_)
         | Command::Retry(_)
         | Command::DeviceAdd(_)
+        | Command::DeviceImport(_)
         | Command::DeviceMove(_)
         | Command::DeviceHold(_)
         | Command::DeviceRemove(_)

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::Rejection;
 use crate::view::DeploymentView;
 
+mod import;
 mod item;
 mod why;
 
+pub(crate) use import::counted;
+pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
     DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ReleaseItem, StatusWord,
     UserItem,
@@ -147,6 +150,10 @@ pub enum Answer {
         /// Where it would be.
         group: GroupId,
     },
+    /// `device-import`: which devices, the issue number of each token, what became of it.
+    Imported(Vec<(DeviceId, u32, Imported)>),
+    /// `device-import` with `dryRun`; never stored.
+    ImportPlanned(ImportResult),
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -159,13 +166,13 @@ pub struct DeviceSecrets {
 }
 
 impl Answer {
-    /// The body that goes out; `secrets` is asked only for a new device.
+    /// The body that goes out; `secrets` is asked only for registered devices.
     ///
     /// # Errors
     /// The rejection, when that is the answer.
     pub fn into_body(
         self,
-        secrets: impl FnOnce(&DeviceId, u32) -> DeviceSecrets,
+        secrets: impl Fn(&DeviceId, u32) -> DeviceSecrets,
     ) -> Result<ResultBody, Rejection> {
         Ok(match self {
             Self::Refused(rejection) => return Err(rejection),
@@ -204,6 +211,8 @@ impl Answer {
                 held,
             }),
             Self::Planned(result) => ResultBody::Planned(result),
+            Self::Imported(devices) => ResultBody::Imported(import::result(devices, secrets)),
+            Self::ImportPlanned(result) => ResultBody::Imported(result),
         })
     }
 }
@@ -224,6 +233,8 @@ pub enum ResultBody {
     ReleaseAdded(ReleaseAddResult),
     /// `device-add`
     DeviceAdded(DeviceAddResult),
+    /// `device-import`
+    Imported(ImportResult),
     /// `device-move`, and `device-add` with `dryRun`.
     DeviceInGroup(DeviceInGroupResult),
     /// `device-hold`

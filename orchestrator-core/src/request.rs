@@ -194,6 +194,7 @@ fn carry_out(
         Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
         Command::Retry(again) => retry::retry(txn, input, again),
         Command::DeviceAdd(add) => device::add(txn, input, add, now),
+        Command::DeviceImport(import) => device::import(txn, input, import, now),
         Command::DeviceMove(to) => device::move_to(txn, input, to, now),
         Command::DeviceHold(hold) => device::hold(txn, input, hold),
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),

@@ -428,6 +428,7 @@ mod commands;
 mod contact;
 mod deployments;
 mod dry_runs;
+mod imports;
 mod limits;
 mod moves;
 mod plans;

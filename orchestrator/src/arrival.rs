@@ -125,7 +125,7 @@ impl Arrival {
                 user,
                 request,
                 verb,
-            } if !empty => {
+            } => {
                 let mut asked = Asked::new(user, request, verb.as_str(), &delivery.payload);
                 if delivery.retained {
                     // bad-inputs row 31

@@ -10,6 +10,8 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
+use crate::json_words::json_words;
+
 /// Parses the body of a command.
 ///
 /// # Errors
@@ -23,8 +25,18 @@ pub(crate) fn parse(verb: &str, body: &[u8]) -> Result<Command, Rejection> {
         );
         return Err(Rejection::new(Code::Size, detail));
     }
+    if body.trim_ascii().is_empty() {
+        let why = "the command has no content; it is a JSON object, {} at least";
+        return Err(Rejection::new(Code::Command, why));
+    }
     strictly(body, |json| Unique::deserialize(json))?;
-    strictly(body, |json| Command::deserialize(verb, json))
+    strictly(body, |json| Command::deserialize(verb, json)).map_err(|mut rejection| {
+        // It is JSON; what the reader misses is one of the words of a closed list.
+        if let Some(place) = rejection.detail.strip_prefix("expected value") {
+            rejection.detail = format!("one of the words of this field is wanted{place}");
+        }
+        rejection
+    })
 }
 
 /// SHA-256 of verb and body: tells a repeat from a reused request id.
@@ -55,7 +67,7 @@ fn strictly<T>(
     ));
     let value = value.map_err(|error| {
         let path = track.path().to_string();
-        let rejection = Rejection::new(Code::Command, error.to_string());
+        let rejection = Rejection::new(Code::Command, json_words(&error.to_string()));
         if path == "." {
             rejection
         } else {
@@ -152,8 +164,91 @@ mod tests {
         );
         let deep = format!("{}{}", "[".repeat(8_000), "]".repeat(8_000));
         assert_eq!(refused("deploy", &deep).0, Code::Command);
-        for body in ["", "[]", "{}", r#"{"device":"d1"} x"#, "\u{feff}{}"] {
+        for body in ["", " ", "[]", "{}", r#"{"device":"d1"} x"#, "\u{feff}{}"] {
             assert_eq!(refused("device-show", body).0, Code::Command, "{body}");
+        }
+    }
+
+    #[test]
+    fn fields_have_names_and_an_array_of_them_is_no_command() {
+        for (verb, body, field) in [
+            ("abort", r#"[8,"x",true]"#, None),
+            ("device-show", r#"["d1"]"#, None),
+            ("deployment-list", "[]", None),
+            ("deploy", r#"{"release":"a","limit":[1]}"#, Some("limit")),
+            (
+                "device-import",
+                r#"{"devices":[["d1"]]}"#,
+                Some("devices[0]"),
+            ),
+        ] {
+            let (code, at, detail) = refused(verb, body);
+            assert_eq!((code, at.as_deref()), (Code::Command, field), "{body}");
+            assert!(detail.starts_with("an array is not an object"), "{detail}");
+        }
+        let limited = r#"{"release":"a","group":"g","limit":{"devices":1}}"#;
+        assert!(parse("deploy", limited.as_bytes()).is_ok());
+        let null = r#"{"release":"a","group":"g","limit":null}"#;
+        assert!(parse("deploy", null.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn details_speak_of_json() {
+        for (verb, body, says) in [
+            ("deploy", "", "the command has no content"),
+            ("deploy", r#"{"release":7}"#, "7 is not a text"),
+            (
+                "deploy",
+                r#"{"release":"a","limit":5}"#,
+                "5 is not an object",
+            ),
+            (
+                "deploy",
+                r#"{"release":"a","groups":"g"}"#,
+                r#"the text "g" is not an array"#,
+            ),
+            (
+                "deploy",
+                r#"{"release":"a","dryRun":1}"#,
+                "1 is not true or false",
+            ),
+            (
+                "abort",
+                r#"{"deployment":-1}"#,
+                "-1 is not a whole number from 0 to 4294967295",
+            ),
+            (
+                "deploy",
+                r#"{"release":"a","completeWhen":"never"}"#,
+                "there is no word `never`",
+            ),
+            (
+                "deploy",
+                r#"{"release":"a","completeWhen":3}"#,
+                "one of the words of this field",
+            ),
+            (
+                "device-add",
+                r#"{"device":"d","labels":["a"]}"#,
+                "an array is not an object",
+            ),
+            (
+                "device-add",
+                r#"{"device":"d","labels":{"a":1}}"#,
+                "1 is not a text",
+            ),
+            (
+                "device-import",
+                r#"{"devices":{}}"#,
+                "an object is not an array",
+            ),
+            ("device-add", "{}", "missing field `device`"),
+        ] {
+            let (_, _, detail) = refused(verb, body);
+            assert!(detail.starts_with(says), "{body}: {detail}");
+            for rust in ["struct", "u32", "sequence", "variant", "enum", "integer"] {
+                assert!(!detail.contains(rust), "{body}: {detail}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod batch;
 mod command;
 pub mod config;
 pub mod http;
+mod json_words;
 mod line;
 pub mod mqtt;
 #[cfg(feature = "mutants")]

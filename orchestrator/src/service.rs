@@ -7,6 +7,7 @@ mod effects;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -186,6 +187,9 @@ struct Service {
     ticks: u32,
     /// Events sent since the start.
     events: u64,
+    /// Topics of retained commands that were cleared on this connection, until the empty
+    /// message comes back, which is no command.
+    clearing: BTreeSet<String>,
     ready: watch::Sender<bool>,
 }
 
@@ -215,6 +219,7 @@ impl Service {
             searches: JoinSet::new(),
             ticks: 0,
             events: 0,
+            clearing: BTreeSet::new(),
             ready,
         })
     }
@@ -250,6 +255,7 @@ impl Service {
                 Incoming::Connected(connection, session) => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = Some(Arc::clone(&connection));
+                    self.clearing.clear();
                     self.reconciler.connected(connection);
                     self.session = session;
                     if session == Session::Fresh {
@@ -311,6 +317,11 @@ impl Service {
                 Content::Input(Input::SeenDeployment(deployment))
             });
             let mut arrival = Arrival::of(content);
+            arrival.receipt = delivery.receipt;
+            return arrival;
+        }
+        if delivery.payload.is_empty() && self.clearing.remove(&delivery.topic) {
+            let mut arrival = Arrival::of(Content::Nothing);
             arrival.receipt = delivery.receipt;
             return arrival;
         }

@@ -1,6 +1,7 @@
 //! One socket: bytes in, packets out of them, and packets in, bytes out of them. Bounded
 //! both ways; knows nothing of sessions.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -28,6 +29,8 @@ pub(crate) struct Connection<S> {
     stuck_at: Option<Instant>,
     /// Bytes read and written since they were last counted.
     pub(crate) passed: usize,
+    /// Who is at the other end, for the log.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -40,7 +43,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             write_patience,
             stuck_at: None,
             passed: 0,
+            peer: None,
         }
+    }
+
+    /// The same socket, known to come from there.
+    pub(crate) fn with_peer(self, peer: Option<SocketAddr>) -> Self {
+        Self { peer, ..self }
     }
 
     /// The same socket with another packet limit.

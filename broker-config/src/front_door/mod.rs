@@ -9,6 +9,7 @@ mod outbox;
 pub(crate) mod session;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,7 @@ pub(crate) async fn accept(
             continue;
         };
         let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().ok();
         let stream = Placed {
             stream,
             _place: place,
@@ -114,7 +116,13 @@ pub(crate) async fn accept(
         let is_full = places.available_permits() < RESERVED;
         let (hub, credentials) = (Arc::clone(&hub), Arc::clone(&credentials));
         opening.spawn(async move {
-            open(Box::new(stream), &hub, credentials.as_ref(), is_full).await;
+            open(
+                (Box::new(stream), peer),
+                &hub,
+                credentials.as_ref(),
+                is_full,
+            )
+            .await;
         });
     }
     drop(listener);
@@ -153,13 +161,13 @@ impl Pace {
 
 /// Takes a socket from its first byte to its session.
 async fn open(
-    stream: Box<dyn Stream>,
+    (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
     hub: &Arc<Hub>,
     credentials: &dyn Credentials,
     is_full: bool,
 ) {
     let limits = &hub.limits;
-    let mut connection = Connection::new(stream, limits.packet_bytes, limits.write);
+    let mut connection = Connection::new(stream, limits.packet_bytes, limits.write).with_peer(peer);
     let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
     let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
         Err(refused) => refused,
@@ -179,7 +187,8 @@ async fn open(
     };
     if let Some(code) = refused.code() {
         hub.counters.closed.add(code);
-        tracing::warn!(reason = %refused, "connection refused");
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(peer, reason = %refused, "connection refused");
     }
     connection.say_last(refused.answer()).await;
 }

@@ -231,10 +231,11 @@ impl Session {
         let Some(socket) = socket else { return };
         self.hub.counters.closed.add(code);
         let client = &self.key.1;
+        let peer = socket.attach.connection.peer.map(tracing::field::display);
         if code.is_fault() {
-            tracing::warn!(client, reason = %code, "connection closed");
+            tracing::warn!(client, peer, reason = %code, "connection closed");
         } else {
-            tracing::debug!(client, reason = %code, "connection closed");
+            tracing::debug!(client, peer, reason = %code, "connection closed");
         }
         if let Some(will) = socket.attach.will {
             // A dead router only keeps it from being seen at once: it is retained.

@@ -21,13 +21,13 @@ pub(crate) struct Plan {
     /// To which group; several make one deployment each
     #[arg(long, visible_alias = "groups", required = true, value_delimiter = ',')]
     pub(crate) group: Vec<String>,
-    /// Start not before this time (RFC 3339)
+    /// Start not before this time (RFC 3339, any offset)
     #[arg(long, value_name = "TIME")]
     pub(crate) start: Option<String>,
     /// Let this many devices start, and end when they have
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// End at this time (RFC 3339)
+    /// End at this time (RFC 3339, any offset)
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// End only when aborted, or also once every member is successful [default: aborted]

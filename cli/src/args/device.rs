@@ -1,6 +1,24 @@
 //! `hoist device …` and `hoist group …`
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// A fleet to register.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Import {
+    /// CSV with a header line: id, and where wanted type, group, public_key, labels
+    pub(crate) file: PathBuf,
+    /// Write each agent.toml as DIR/ID.toml, mode 0600 [default: print them]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Leave devices as they are that are registered with other properties
+    #[arg(long)]
+    pub(crate) skip_existing: bool,
+    /// Check every line, say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
@@ -21,6 +39,8 @@ pub(crate) enum Device {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Register the devices of a CSV file, all or none; once more changes nothing
+    Import(Import),
     /// List devices
     List {
         /// Only this group

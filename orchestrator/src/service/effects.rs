@@ -40,6 +40,7 @@ impl Service {
             None => {}
         }
         if let Some(topic) = arrival.clear {
+            self.clearing.insert(topic.clone());
             self.publish(Outgoing::retained(topic, Vec::new())).await;
         }
         if let Some(receipt) = arrival.receipt {

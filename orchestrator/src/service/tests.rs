@@ -141,8 +141,22 @@ async fn a_retained_command_is_refused_and_cleared() {
     let (_, reply) = rig.published(from, "hoist/reply/alice/r1").await;
     let reply: Value = serde_json::from_slice(&reply).unwrap();
     assert_eq!(reply["error"]["code"], "E_RETAINED", "{reply}");
+    // The empty message that cleared it comes back, and is no command.
+    let from = rig.mark();
+    rig.hand_over(topic, b"").await;
     let groups = rig.done("r2", "group-list", &json!({})).await;
     assert_eq!(groups["items"].as_array().unwrap().len(), 1, "{groups}");
+    let replied = |happened: &Happened| {
+        let text = format!("{happened:?}");
+        text.contains("hoist/reply/alice/r1")
+    };
+    assert!(!rig.log.all()[from..].iter().any(replied));
+    // Sent once more it is one, and is answered like any that is malformed.
+    let from = rig.mark();
+    rig.deliver(topic, b"", false).await;
+    let (_, reply) = rig.published(from, "hoist/reply/alice/r1").await;
+    let reply: Value = serde_json::from_slice(&reply).unwrap();
+    assert_eq!(reply["error"]["code"], "E_CMD", "{reply}");
     rig.stop().await;
 }
 

@@ -1,0 +1,82 @@
+//! The body of `device-import`: many devices in one command.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::envelope::PublicKey;
+use serde::{Deserialize, Serialize};
+
+/// Devices in one command: its answer, with a token for each, stays under 16 KiB.
+pub const IMPORT_DEVICES_MAX: usize = 50;
+
+/// `device-import`: all of the devices or none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceImport {
+    /// The devices; 1 to [`IMPORT_DEVICES_MAX`].
+    #[serde(deserialize_with = "super::object::each")]
+    pub devices: Vec<ImportDevice>,
+    /// Leaves a device as it is that is registered with other properties, instead of
+    /// refusing all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_existing: bool,
+    /// Says what would happen and what is wrong with which device, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// One device of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImportDevice {
+    /// The device's id.
+    pub device: String,
+    /// Its type, which a release may require.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<String>,
+    /// Its group; `unassigned` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The Ed25519 key to pin, 64 hex digits; without one the first that the device shows
+    /// is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// Facts for selecting devices.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Reads a public key as it is written in JSON and CSV: 64 hex digits.
+#[must_use]
+pub fn parse_public_key(text: &str) -> Option<PublicKey> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(PublicKey(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_key_is_sixty_four_hex_digits() {
+        let key = parse_public_key(&"0aF1".repeat(16));
+        assert_eq!(
+            key.map(|key| key.0[..4].to_vec()),
+            Some(vec![10, 241, 10, 241])
+        );
+        for wrong in [
+            "",
+            "0a",
+            &"0g".repeat(32),
+            &"é".repeat(32),
+            &"+1".repeat(32),
+        ] {
+            assert_eq!(parse_public_key(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A fleet comes from a spreadsheet: all of it or nothing, every fault by its line, and
+//! once more changes nothing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::harness::server::Server;
+
+fn case(name: &str) -> String {
+    let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("cases");
+    cases.join(name).to_str().unwrap().to_owned()
+}
+
+fn server_with_sites() -> Server {
+    let server = Server::start();
+    for group in ["site-a", "site-b"] {
+        server.hoist_ok(&["group", "create", group]);
+    }
+    server
+}
+
+fn devices(server: &Server) -> Vec<Value> {
+    let list = server.hoist_ok(&["device", "list", "-o", "json"]);
+    serde_json::from_str(&list).unwrap()
+}
+
+#[test]
+fn a_fleet_from_a_spreadsheet_is_registered_once_and_its_agents_can_run() {
+    let server = server_with_sites();
+    let out = server.scratch().join("agents");
+    let file = case("fleet.csv");
+    let import = ["device", "import", &file, "--out", out.to_str().unwrap()];
+    let would = server.hoist_ok(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!(would, "4 devices would be added; nothing was changed\n");
+    assert!(devices(&server).is_empty() && !out.exists());
+    let said = server.hoist_ok(&import);
+    let dir = out.display();
+    assert_eq!(said, format!("4 devices added; 4 files written to {dir}\n"));
+    let listed: Vec<(String, String)> = devices(&server)
+        .iter()
+        .map(|item| {
+            let text = |field: &str| item[field].as_str().unwrap().to_owned();
+            (text("device"), text("group"))
+        })
+        .collect();
+    let expected = [
+        ("pump-01", "site-a"),
+        ("pump-02", "site-a"),
+        ("pump-03", "site-b"),
+        ("pump-04", "site-b"),
+    ];
+    let expected = expected.map(|(device, group)| (device.to_owned(), group.to_owned()));
+    assert_eq!(listed, expected);
+    let config = out.join("pump-02.toml");
+    let mode = std::fs::metadata(&config).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let written = std::fs::metadata(&config).unwrap().modified().unwrap();
+    let again = server.hoist_ok(&import);
+    let nothing = "nothing to add: 4 as the file says already; 0 files written to";
+    assert_eq!(again, format!("{nothing} {dir}\n"));
+    let still = std::fs::metadata(&config).unwrap().modified().unwrap();
+    assert_eq!(still, written);
+    let _agent = server.agent(&config);
+    crate::harness::eventually("the imported device to be online", || {
+        let shown = server.hoist_ok(&["device", "show", "pump-02", "-o", "json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        (shown["presence"] == json!("online") && shown["type"] == json!("pump")).then_some(())
+    });
+}
+
+#[test]
+fn a_fleet_with_faults_is_refused_as_a_whole_with_every_line() {
+    let server = server_with_sites();
+    let output = server.hoist(&["device", "import", &case("fleet-bad.csv")]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("error[E_CSV]"), "{said}");
+    assert!(
+        said.contains("nothing was imported, 2 lines are wrong"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\n  line 2: ") && said.contains("':'"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\n  line 3: there is no group nowhere"),
+        "{said}"
+    );
+    assert!(output.stdout.is_empty());
+    assert!(devices(&server).is_empty());
+}
+
+#[test]
+fn a_fleet_of_many_commands_is_completed_by_running_it_again() {
+    let server = server_with_sites();
+    let file = server.scratch().join("fleet.csv");
+    let write = |lines: std::ops::Range<u32>, group: &str| {
+        let line = |n| format!("device-{n:04},pump,{group},\n");
+        let lines: String = lines.map(line).collect();
+        std::fs::write(&file, format!("id,type,group,labels\n{lines}")).unwrap();
+    };
+    let import = |more: &[&str]| {
+        let args = ["device", "import", file.to_str().unwrap(), "-o", "json"];
+        let output = server.hoist(&[&args[..], more].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        match output.status.success() {
+            true => Ok(serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap()),
+            false => Err(said),
+        }
+    };
+    let states = |items: &[Value], state: &str| {
+        let of = |item: &&Value| item["state"] == json!(state);
+        items.iter().filter(of).count()
+    };
+    // As after a run that broke off in the middle.
+    write(0..70, "site-a");
+    assert_eq!(states(&import(&[]).unwrap(), "added"), 70);
+    write(0..130, "site-a");
+    let items = import(&[]).unwrap();
+    assert_eq!(
+        (states(&items, "unchanged"), states(&items, "added")),
+        (70, 60)
+    );
+    assert!(items.iter().all(|item| item["token"].is_string()));
+    write(60..140, "site-b");
+    let said = import(&[]).unwrap_err();
+    assert!(said.contains("70 lines are wrong"), "{said}");
+    let registered = "device-0129 is registered in group site-a";
+    assert!(
+        said.contains(&format!("\n  line 71: {registered}")),
+        "{said}"
+    );
+    assert_eq!(devices(&server).len(), 130);
+    let items = import(&["--skip-existing"]).unwrap();
+    assert_eq!(states(&items, "added"), 10);
+    assert_eq!(devices(&server).len(), 140);
+}
