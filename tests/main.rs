@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod agent_already;
 mod agent_apply;
 mod agent_kill;
 mod agent_orders;

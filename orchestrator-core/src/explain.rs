@@ -13,6 +13,7 @@ use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord};
 use crate::row::MetaRow;
 use crate::time::format_time;
 
+mod failed;
 mod say;
 
 pub(crate) use say::nothing;

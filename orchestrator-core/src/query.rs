@@ -357,6 +357,7 @@ fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
         device,
         reason: item.reason.unwrap_or_default(),
         script: item.script,
+        script_end: item.script_end,
         exit: item.exit,
         rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
     })

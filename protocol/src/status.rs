@@ -135,8 +135,15 @@ pub struct Failure {
     pub script: Option<ScriptFailure>,
     /// What became of what was begun.
     pub rollback: Rollback,
-    /// Tail of the script's output, at most [`OUTPUT_BYTES_MAX`] bytes.
+    /// Tail of the script's output, or a sentence where no script failed; at most [`OUTPUT_BYTES_MAX`] bytes.
     pub output: Vec<u8>,
+}
+
+/// A sentence for [`Failure::output`], in the place of a script's output: its first
+/// [`OUTPUT_BYTES_MAX`] bytes, cut between characters.
+#[must_use]
+pub fn sentence(text: &str) -> Vec<u8> {
+    text[..text.floor_char_boundary(OUTPUT_BYTES_MAX)].into()
 }
 
 /// Which script failed, and how.
@@ -161,6 +168,20 @@ pub enum ScriptExit {
     NotStarted,
     /// Cut off by a power loss or restart.
     Interrupted,
+}
+
+impl ScriptExit {
+    /// How it ended, in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Code(_) => "exit",
+            Self::Signal(_) => "signal",
+            Self::Timeout => "timeout",
+            Self::NotStarted => "not-started",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// The scripts an artifact can have, in wire order.

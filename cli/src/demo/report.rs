@@ -89,6 +89,7 @@ impl Report {
             device: broken.clone(),
             reason: "script-failed".to_owned(),
             script: Some("verify".to_owned()),
+            script_end: Some("exit".to_owned()),
             exit: Some(1),
             rollback: "ok".to_owned(),
         };

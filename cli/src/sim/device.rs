@@ -257,7 +257,7 @@ impl Device {
                 self.release = Some(opened.message);
                 verdict
             }
-            _ => Verdict::Refused(Reason::BadSignature),
+            _ => Verdict::refused(Reason::BadSignature),
         };
         self.wanted = None;
         let topic = self.fleet.topics.format(&Topic::Release(release));
@@ -268,14 +268,14 @@ impl Device {
     /// What the checks of a real agent would say to a device without type or attributes.
     fn judge(&self, manifest: &ReleaseManifest) -> Verdict {
         if !manifest.device_types.is_empty() || !manifest.attributes.is_empty() {
-            return Verdict::Refused(Reason::Incompatible);
+            return Verdict::refused(Reason::Incompatible);
         }
         if self.installed.iter().any(|installed| installed == manifest) {
             return Verdict::Already;
         }
         let floor = self.floor();
         if manifest.counter < floor {
-            return Verdict::Refused(Reason::Downgrade);
+            return Verdict::refused(Reason::Downgrade);
         }
         Verdict::Fits
     }

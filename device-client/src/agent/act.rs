@@ -2,19 +2,24 @@
 //! comes after it waits: it must not happen without the write (row 58). Meanwhile the
 //! connection lives on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::reason::Reason;
+use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::topic::Topic;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::apply::copy_release;
+use super::download::Artifact;
 use super::fetch_release::{Checks, FetchRelease, fetch_release};
+use super::files::Files;
+use super::inventory::Inventory;
 use super::preflight::Downgrade;
 use super::runner::Agent;
 use super::show;
-use super::storage::StorageError;
+use super::storage::{Places, StorageError};
 use super::work::{RunScript, Told, run_script};
 use crate::machine::{Action, HeadRefusal, Job, Retry, ScriptRun};
 
@@ -143,22 +148,22 @@ impl Agent {
             tracing::error!(artifact = run.artifact, "no such artifact");
             return;
         };
-        let name = &artifact.manifest.name;
-        let old = self.storage.inventory.find(name);
-        let release = self.storage.release.as_ref();
-        let work = RunScript {
-            run,
+        let context = self.script_context(self.storage.release.as_deref());
+        let work = context.script(run, artifact);
+        self.start_task(|teller| run_script(work, teller));
+    }
+
+    /// What the scripts of a release have in common.
+    pub(super) fn script_context(&self, release: Option<&ReleaseManifest>) -> ScriptContext {
+        ScriptContext {
             files: self.storage.files.clone(),
-            cwd: self.storage.work_dir(name.as_str()),
-            rollback: self.storage.rollback_path(artifact.manifest.id()),
+            places: self.storage.places(),
+            inventory: self.storage.inventory.clone(),
             device: self.host.device.to_string(),
             release: release
-                .map(|r| format!("{}@{}", r.name, r.version))
+                .map(|release| format!("{}@{}", release.name, release.version))
                 .unwrap_or_default(),
-            old_version: old.map(|old| old.version.clone()).unwrap_or_default(),
-            artifact,
-        };
-        self.start_task(|teller| run_script(work, teller));
+        }
     }
 
     fn reboot(&self) {
@@ -171,6 +176,33 @@ impl Agent {
             // The reboot ends us, or the machine's timer notices that it did not come.
             Ok(mut child) => drop(tokio::spawn(async move { child.wait().await })),
             Err(error) => tracing::error!(%error, program, "cannot run reboot_command"),
+        }
+    }
+}
+
+/// What the scripts of a release have in common.
+pub(super) struct ScriptContext {
+    pub(super) files: Arc<dyn Files>,
+    places: Places,
+    inventory: Inventory,
+    device: String,
+    release: String,
+}
+
+impl ScriptContext {
+    /// One run of one script.
+    pub(super) fn script(&self, run: ScriptRun, artifact: Artifact) -> RunScript {
+        let name = &artifact.manifest.name;
+        let old = self.inventory.find(name);
+        RunScript {
+            run,
+            files: self.files.clone(),
+            cwd: self.places.work_dir(name.as_str()),
+            rollback: self.places.rollback_path(artifact.manifest.id()),
+            device: self.device.clone(),
+            release: self.release.clone(),
+            old_version: old.map(|old| old.version.clone()).unwrap_or_default(),
+            artifact,
         }
     }
 }

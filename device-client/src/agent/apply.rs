@@ -17,13 +17,14 @@ use hoist_protocol::status::FinalResult;
 
 use super::bundle::{HoistFile, PackError, PackedRelease, read_release_dir};
 use super::config::{HostConfig, ServerConfig};
+use super::confirm;
 use super::download::{Artifact, ArtifactWriter, DownloadError, Retry};
 use super::fetch_release::{FetchRelease, check};
 use super::preflight::Downgrade;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
 use super::work::{Teller, Told, check_release};
-use crate::machine::Event;
+use crate::machine::{Event, LOCAL, Verdict};
 
 /// Why nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +106,7 @@ pub(super) async fn apply(
         agent.handle(Event::Started);
         // What an earlier one left unfinished is finished or rolled back first.
         agent.until_applied().await;
-        agent.bring(local);
+        agent.bring(local).await;
         agent.until_applied().await
     };
     tokio::pin!(shutdown);
@@ -130,11 +131,14 @@ fn release_keys(
 }
 
 impl Agent {
-    fn bring(&mut self, local: LocalRelease) {
+    async fn bring(&mut self, local: LocalRelease) {
         let release = local.manifest().clone();
         let id = release.id();
         let inventory = &self.storage.inventory;
-        let verdict = check_release(&self.host, inventory, &release, Downgrade::Refused);
+        let mut verdict = check_release(&self.host, inventory, &release, Downgrade::Refused);
+        if verdict == Verdict::Already {
+            verdict = confirm::verdict(&self.installed(&release, LOCAL)).await;
+        }
         self.storage.candidate = Some(Candidate {
             id,
             bytes: local.kept_bytes(),

@@ -13,6 +13,7 @@ use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
+use super::confirm::confirm;
 use super::mqtt::{Carries, Incoming};
 use super::preflight::Downgrade;
 use super::runner::Agent;
@@ -170,14 +171,28 @@ impl Agent {
                 });
                 verdict
             }
-            Ok(_) => Verdict::Refused(Reason::BadSignature),
-            Err(error) if error.code() == "E_VERSION" => Verdict::Refused(Reason::Unsupported),
+            Ok(_) => unusable(Reason::BadSignature, "the manifest is of another release"),
+            Err(error) if error.code() == "E_VERSION" => unusable(
+                Reason::Unsupported,
+                "this agent is too old for the manifest",
+            ),
             Err(error) => {
                 tracing::error!(%release, code = error.code(), %error, "release manifest refused");
-                Verdict::Refused(Reason::BadSignature)
+                unusable(
+                    Reason::BadSignature,
+                    "no trusted release key signed the manifest",
+                )
             }
         };
-        self.handle(Event::Manifest { release, verdict });
+        let reinstall = notice.policy.overrides.reinstall;
+        match (verdict, &self.storage.candidate) {
+            (Verdict::Already, Some(candidate)) if !reinstall => {
+                let installed = self.installed(&candidate.release, notice.deployment);
+                let event = move |verdict| Event::Manifest { release, verdict };
+                self.start_task(|teller| confirm(installed, event, teller));
+            }
+            (verdict, _) => self.handle(Event::Manifest { release, verdict }),
+        }
     }
 
     fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
@@ -285,4 +300,9 @@ impl Agent {
             Carries::Other,
         );
     }
+}
+
+fn unusable(reason: Reason, detail: &str) -> Verdict {
+    let detail = detail.to_owned();
+    Verdict::Refused { reason, detail }
 }

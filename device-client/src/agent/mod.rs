@@ -20,6 +20,7 @@ mod act;
 mod apply;
 mod cli;
 mod clock;
+mod confirm;
 mod fetch_release;
 mod inbox;
 mod leftover;

@@ -290,6 +290,7 @@ impl Agent {
 
     fn told(&mut self, told: Told) {
         let event = match told {
+            Told::Checked(event) => event,
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },

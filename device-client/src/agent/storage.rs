@@ -113,9 +113,33 @@ pub struct Storage {
     pub release: Option<Arc<ReleaseManifest>>,
     /// Its artifacts, once they are fetched and proven.
     pub artifacts: Vec<Artifact>,
-    dir: PathBuf,
+    places: Places,
     journal: TwoSlots<Record>,
     outcomes: TwoSlots<Ring>,
+}
+
+/// Where things are kept below a state directory.
+#[derive(Debug, Clone)]
+pub struct Places(PathBuf);
+
+impl Places {
+    /// Where an artifact is fetched to.
+    #[must_use]
+    pub fn download_dir(&self, artifact: ArtifactId) -> PathBuf {
+        self.0.join("download").join(artifact.to_string())
+    }
+
+    /// The working directory of an artifact's scripts; it stays from release to release.
+    #[must_use]
+    pub fn work_dir(&self, artifact: &str) -> PathBuf {
+        self.0.join("work").join(artifact)
+    }
+
+    /// Where the rollback script of an artifact is kept while it may be needed.
+    #[must_use]
+    pub fn rollback_path(&self, artifact: ArtifactId) -> PathBuf {
+        self.0.join("rollback").join(artifact.to_string())
+    }
 }
 
 impl Storage {
@@ -162,7 +186,7 @@ impl Storage {
             candidate: None,
             release,
             artifacts: Vec::new(),
-            dir: dir.to_path_buf(),
+            places: Places(dir.to_path_buf()),
             journal,
             outcomes,
         };
@@ -198,30 +222,24 @@ impl Storage {
     /// The pinned root document, as received.
     #[must_use]
     pub fn root(&self) -> Option<Vec<u8>> {
-        let path = self.dir.join(ROOT_FILE);
+        let path = self.places.0.join(ROOT_FILE);
         self.files.read(&path, MESSAGE_BYTES_MAX).ok()
+    }
+
+    /// Where things are kept.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        self.places.clone()
     }
 
     /// Where an artifact is fetched to.
     #[must_use]
     pub fn download_dir(&self, artifact: ArtifactId) -> PathBuf {
-        self.dir.join("download").join(artifact.to_string())
-    }
-
-    /// The working directory of an artifact's scripts; it stays from release to release.
-    #[must_use]
-    pub fn work_dir(&self, artifact: &str) -> PathBuf {
-        self.dir.join("work").join(artifact)
-    }
-
-    /// Where the rollback script of an artifact is kept while it may be needed.
-    #[must_use]
-    pub fn rollback_path(&self, artifact: ArtifactId) -> PathBuf {
-        self.dir.join("rollback").join(artifact.to_string())
+        self.places.download_dir(artifact)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        let path = self.dir.join(name);
+        let path = self.places.0.join(name);
         write_atomic(self.files.as_ref(), &path, bytes, PRIVATE_FILE)
             .map_err(StorageError::at(&path))
     }
@@ -280,7 +298,7 @@ impl Storage {
 
     fn replace_inventory(&mut self, inventory: Inventory) -> Result<(), StorageError> {
         if inventory != self.inventory {
-            inventory.store(self.files.as_ref(), &self.dir)?;
+            inventory.store(self.files.as_ref(), &self.places.0)?;
             self.inventory = inventory;
         }
         Ok(())
@@ -290,20 +308,20 @@ impl Storage {
     /// now is removed after the next deployment.
     fn clean_up(&mut self) {
         let files = self.files.as_ref();
-        let _left = files.remove(&self.dir.join(RELEASE_FILE));
+        let _left = files.remove(&self.places.0.join(RELEASE_FILE));
         self.release = None;
         self.artifacts.clear();
         let installed = |name: &str| {
             let mut installed = self.inventory.installed.iter();
             installed.any(|installed| installed.artifact.to_string() == name)
         };
-        let downloads = self.dir.join("download");
+        let downloads = self.places.0.join("download");
         for name in files.list(&downloads).unwrap_or_default() {
             if !installed(&name) || is_planted(Mutant::OldPayloadRemoved) {
                 let _left = files.remove_dir(&downloads.join(name));
             }
         }
-        let rollbacks = self.dir.join("rollback");
+        let rollbacks = self.places.0.join("rollback");
         for name in files.list(&rollbacks).unwrap_or_default() {
             let _left = files.remove(&rollbacks.join(name));
         }

@@ -15,9 +15,9 @@ use super::download::{Artifact, DownloadError, Retry as DownloadRetry};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
 use super::preflight::{self, Downgrade};
-use super::script::{self, ScriptCall};
+use super::script::{self, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
-use crate::machine::{ArtifactPlan, BootReason, Retry, ScriptPlan, ScriptRun, Verdict};
+use crate::machine::{ArtifactPlan, BootReason, Event, Retry, ScriptPlan, ScriptRun, Verdict};
 
 /// After TERM, before KILL: enough to close files.
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -28,11 +28,24 @@ pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
 /// What a task says.
 #[derive(Debug)]
 pub(super) enum Told {
+    /// A check is over, and this came of it.
+    Checked(Event),
     Progress(u8),
-    Fetched { artifacts: Vec<Artifact> },
-    NotFetched { reason: Reason, retry: Retry },
-    ScriptDone { exit: ScriptExit, output: Vec<u8> },
-    ScriptRefused { reason: Reason, output: Vec<u8> },
+    Fetched {
+        artifacts: Vec<Artifact>,
+    },
+    NotFetched {
+        reason: Reason,
+        retry: Retry,
+    },
+    ScriptDone {
+        exit: ScriptExit,
+        output: Vec<u8>,
+    },
+    ScriptRefused {
+        reason: Reason,
+        output: Vec<u8>,
+    },
 }
 
 /// Messages of a task, marked with its number: late words of a stopped task are ignored.
@@ -76,7 +89,10 @@ pub(super) fn check_release(
     match checked {
         Err(refusal) => {
             tracing::warn!(code = refusal.reason.code(), detail = %refusal, "release refused");
-            Verdict::Refused(refusal.reason)
+            Verdict::Refused {
+                reason: refusal.reason,
+                detail: refusal.detail,
+            }
         }
         Ok(()) if artifacts.all(|artifact| inventory.has(artifact.id())) => Verdict::Already,
         Ok(()) => Verdict::Fits,
@@ -123,7 +139,7 @@ pub(super) async fn run_script(work: RunScript, teller: Teller) {
         }
         Ok(call) => {
             let result = script::run(&call).await;
-            tracing::info!(script = kind.word(), exit = ?result.exit, "script ended");
+            log_end(kind, &result);
             Told::ScriptDone {
                 exit: result.exit,
                 output: result.tail,
@@ -133,8 +149,15 @@ pub(super) async fn run_script(work: RunScript, teller: Teller) {
     teller.tell(told).await;
 }
 
+pub(super) fn log_end(kind: ScriptKind, result: &ScriptResult) {
+    tracing::info!(script = kind.word(), exit = ?result.exit, "script ended");
+}
+
 /// What has to be true before a script runs.
-async fn prepare(work: &RunScript) -> Result<ScriptCall, DownloadError> {
+///
+/// # Errors
+/// [`DownloadError`]: why it must not.
+pub(super) async fn prepare(work: &RunScript) -> Result<ScriptCall, DownloadError> {
     let kind = work.run.kind;
     let script = work.artifact.manifest.script(kind);
     let (Some(script), Some(mut program)) = (script, work.artifact.script_path(kind)) else {

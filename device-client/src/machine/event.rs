@@ -87,14 +87,28 @@ pub enum Event {
 }
 
 /// What a check of a release says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be installed.
     Fits,
     /// Everything is installed and verified (S12).
     Already,
     /// It must not be installed.
-    Refused(Reason),
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// The same for people, with the particulars; may be empty.
+        detail: String,
+    },
+}
+
+impl Verdict {
+    /// A refusal without particulars.
+    #[must_use]
+    pub fn refused(reason: Reason) -> Self {
+        let detail = String::new();
+        Self::Refused { reason, detail }
+    }
 }
 
 /// Whether trying again can help.

@@ -3,7 +3,7 @@
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{Generation, ReleaseId, RollCall};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{FinalResult, Rollback, Success};
+use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
 use super::action::{Action, HeadRefusal, InfoExtent};
 use super::admit::{choose, is_valid, until_open_ms};
@@ -215,6 +215,10 @@ impl Machine {
             self.work = Work::Idle;
             return self.consider(now, out);
         }
+        let verdict = match verdict {
+            Verdict::Already if notice.policy.overrides.reinstall => Verdict::Fits,
+            verdict => verdict,
+        };
         let own = self.own.as_ref();
         let round = own.map_or(notice.round, |own| own.round(notice));
         let job = Job::new(notice, round, now.unix_ms);
@@ -251,7 +255,10 @@ impl Machine {
                 out.push(Action::Download { allow_downgrade });
             }
             Verdict::Already => self.end(FinalResult::Successful(Success::Already), out),
-            Verdict::Refused(reason) => {
+            Verdict::Refused { reason, detail } => {
+                if let Some(active) = self.active_mut() {
+                    active.output = sentence(&detail);
+                }
                 self.end_failed(Cause::plain(reason), Rollback::NotNeeded, out);
             }
         }

@@ -17,7 +17,7 @@ mod state;
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, Now, Retry, Verdict};
 pub use retry::backoff_ms;
-pub use state::{ArtifactPlan, BootId, Cause, Job, ScriptPlan, Stage, Then};
+pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
 
 use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, RollCall, Seq};

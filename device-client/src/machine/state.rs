@@ -43,7 +43,7 @@ pub struct Job {
 
 /// The deployment of what is installed without a server: no deployment has this number,
 /// and it is never reported.
-const LOCAL: DeploymentId = DeploymentId(0);
+pub const LOCAL: DeploymentId = DeploymentId(0);
 
 impl Job {
     /// A job at its beginning, in the round that the device is to carry it out.

@@ -200,7 +200,7 @@ impl World {
                 let release = notice.release;
                 Some(Event::Manifest {
                     release,
-                    verdict: self.verdict,
+                    verdict: self.verdict.clone(),
                 })
             }
             Action::Download { .. } => Some(self.fetch()),

@@ -4,6 +4,7 @@ use hoist_protocol::id::GroupId;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Step, Success};
 
+use super::failed::{Cure, cause, cure};
 use super::{Around, Waits};
 use crate::admission::{Bar, Case, round_of};
 use crate::contact;
@@ -201,15 +202,18 @@ impl Scene<'_> {
                 Said::new(Why::Incompatible, says, next)
             }
             RecordState::Failed(failure) => {
-                let script = failure.script.map(|script| script.kind.word());
-                let script = script.map_or_else(String::new, |script| format!(" in {script}"));
                 let says = format!(
-                    "it failed at {since} in round {}: {}{script}, rollback {}",
+                    "it failed at {since} in round {}: {}, rollback {}",
                     record.round,
-                    failure.reason.word(),
+                    cause(failure),
                     failure.rollback.word()
                 );
-                Said::new(Why::Failed, says, self.again())
+                let next = match cure(failure.reason) {
+                    Cure::Retry => self.again(),
+                    Cure::First(what) => format!("{what}; it {}", self.again()),
+                    Cure::Another(what) => format!("never in this deployment: {what}"),
+                };
+                Said::new(Why::Failed, says, next)
             }
             RecordState::TimedOut => {
                 let says = format!(

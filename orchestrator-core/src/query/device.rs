@@ -252,6 +252,7 @@ fn failed(item: &mut DeviceItem, failure: &Failure) {
     item.rollback = Some(failure.rollback.word().to_owned());
     if let Some(script) = failure.script {
         item.script = Some(script.kind.word().to_owned());
+        item.script_end = Some(script.exit.word().to_owned());
         item.exit = match script.exit {
             ScriptExit::Code(code) => Some(i32::from(code)),
             ScriptExit::Signal(signal) => Some(-i32::from(signal)),

@@ -62,7 +62,9 @@ pub struct DeviceItem {
     pub installed: BTreeMap<String, String>,
     /// The script at fault.
     pub script: Option<String>,
-    /// Its exit code.
+    /// How the script ended: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
+    pub script_end: Option<String>,
+    /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
 }
 
@@ -93,6 +95,7 @@ pub struct DeploymentDetail {
 
 /// A failed device of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FailedDevice {
     /// Its id.
     pub device: String,
@@ -100,6 +103,8 @@ pub struct FailedDevice {
     pub reason: String,
     /// The script at fault.
     pub script: Option<String>,
+    /// How the script ended: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
+    pub script_end: Option<String>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
     /// What became of what was begun.

@@ -281,7 +281,9 @@ fn what_a_device_has_ended_says_how_and_how_it_begins_again() {
     let retry = "hoist deployment retry 1 --device d3";
     let explained = world.expect("d3", id, Why::Failed, retry);
     assert!(
-        explained.says.contains("script-failed in verify"),
+        explained
+            .says
+            .contains("script-failed, verify ended with 1"),
         "{explained:?}"
     );
     assert_eq!(explained.reason.as_deref(), Some("script-failed"));
@@ -315,6 +317,32 @@ fn what_a_device_has_ended_says_how_and_how_it_begins_again() {
     assert_eq!(cause, Some("the artifact server answers 503"));
     world.abort(id);
     world.expect("d1", id, Why::Successful, "");
+}
+
+#[test]
+fn a_failure_says_what_is_wrong_and_offers_only_what_can_help() {
+    let failure = |reason, output: &[u8]| {
+        FinalResult::Failed(Failure {
+            reason,
+            artifact: None,
+            script: None,
+            rollback: Rollback::NotNeeded,
+            output: output.to_vec(),
+        })
+    };
+    let (mut world, id) = deployed(&["d1", "d2"]);
+    let said = "counter 1 is below the installed 2 of app";
+    world.say(
+        "d1",
+        ended(1, id, failure(Reason::Downgrade, said.as_bytes())),
+    );
+    let older = world.expect("d1", id, Why::Failed, "--allow-downgrade");
+    assert!(older.says.contains(said), "{older:?}");
+    assert!(!older.next.contains("retry"), "{older:?}");
+    let missing = failure(Reason::MissingDependency, b"");
+    world.say("d2", ended(1, id, missing));
+    let next = "install what it depends on; it begins again with: hoist deployment retry";
+    world.expect("d2", id, Why::Failed, next);
 }
 
 #[test]

@@ -322,7 +322,7 @@ impl Device {
     /// What the agent's check of a release says.
     fn check(&self, id: ReleaseId, catalog: &Catalog) -> Verdict {
         let Some(place) = catalog.place(id) else {
-            return Verdict::Refused(Reason::BadSignature);
+            return Verdict::refused(Reason::BadSignature);
         };
         let release = catalog.at(place);
         let references = &release.verified.manifest.artifacts;
@@ -330,7 +330,7 @@ impl Device {
         if artifacts.all(|(name, there)| self.disk.inventory.get(name) == Some(&there.hash)) {
             Verdict::Already
         } else if release.is_special() && !self.special {
-            Verdict::Refused(Reason::Incompatible)
+            Verdict::refused(Reason::Incompatible)
         } else {
             Verdict::Fits
         }

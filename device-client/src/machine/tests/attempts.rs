@@ -109,11 +109,41 @@ fn what_is_there_already_succeeds_and_what_does_not_fit_fails_without_a_script_s
     assert_eq!(world.result(), &FinalResult::Successful(Success::Already));
     for reason in [Reason::Incompatible, Reason::Downgrade] {
         let mut world = World::new(1);
-        world.verdict = Verdict::Refused(reason);
+        world.verdict = Verdict::refused(reason);
         world = world.online(head(1, vec![notice(1)]));
         assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
         assert_eq!(world.ran, []);
     }
+}
+
+#[test]
+fn what_is_there_already_is_installed_again_when_the_notice_asks_for_it() {
+    let mut world = World::new(1);
+    world.verdict = Verdict::Already;
+    let mut wanted = notice(1);
+    wanted.policy.overrides.reinstall = true;
+    world = world.online(head(1, vec![wanted]));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert!(
+        world
+            .ran
+            .iter()
+            .any(|(_, kind, _)| *kind == ScriptKind::Install)
+    );
+}
+
+#[test]
+fn a_refusal_says_in_a_sentence_what_is_wrong() {
+    let mut world = World::new(1);
+    world.verdict = Verdict::Refused {
+        reason: Reason::Downgrade,
+        detail: "counter 1 is below the installed 2 of app".into(),
+    };
+    world = world.online(head(1, vec![notice(1)]));
+    let FinalResult::Failed(failure) = world.result() else {
+        panic!("it was refused");
+    };
+    assert_eq!(failure.output, b"counter 1 is below the installed 2 of app");
 }
 
 #[test]

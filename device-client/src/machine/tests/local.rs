@@ -19,7 +19,7 @@ fn what_is_brought_to_the_device_is_installed_and_told_to_nobody_else() {
     assert_eq!((world.committed, world.said.len()), (1, said));
     assert_eq!(world.ring, Ring::default());
     world.tell(apply(Verdict::Already));
-    world.tell(apply(Verdict::Refused(Reason::Incompatible)));
+    world.tell(apply(Verdict::refused(Reason::Incompatible)));
     assert_eq!(world.applied[1], FinalResult::Successful(Success::Already));
     assert!(matches!(&world.applied[2], FinalResult::Failed(failure)
         if failure.reason == Reason::Incompatible && failure.rollback == Rollback::NotNeeded));

@@ -146,7 +146,7 @@ pub(super) fn check_release(
     let downgrade = Downgrade::from(allow_downgrade);
     let is_there = |artifact: &ArtifactRef| inventory.has(artifact.id());
     match preflight::counters(release, &[], inventory, downgrade) {
-        Err(refusal) => Verdict::Refused(refusal.reason),
+        Err(refusal) => Verdict::refused(refusal.reason),
         Ok(()) if release.artifacts.iter().all(is_there) => Verdict::Already,
         Ok(()) => Verdict::Fits,
     }

@@ -49,7 +49,7 @@ impl Device<'_, '_> {
 
     /// What the agent does before it runs a script: the program is there and as signed.
     fn program(&mut self, kind: ScriptKind, artifact: &Artifact) -> Result<(), String> {
-        let rollback = self.storage.rollback_path(artifact.manifest.id());
+        let rollback = self.storage.places().rollback_path(artifact.manifest.id());
         let mut path = artifact.script_path(kind).ok_or("there is none")?;
         if matches!(kind, ScriptKind::PreInstall | ScriptKind::Install) {
             let ready = prepare_install(self.world.disk.as_ref(), artifact, &rollback);
@@ -141,7 +141,7 @@ impl Device<'_, '_> {
     }
 
     fn has_way_back(&mut self, artifact: &Artifact) {
-        let path = self.storage.rollback_path(artifact.manifest.id());
+        let path = self.storage.places().rollback_path(artifact.manifest.id());
         let script = artifact.manifest.script(ScriptKind::Rollback);
         let payload = script.map(|script| &artifact.manifest.payloads[usize::from(script.payload)]);
         let kept = self.world.disk.durable_copy().peek(&path);
