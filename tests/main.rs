@@ -20,6 +20,7 @@ mod demo;
 mod deploy;
 mod dry_run;
 mod import;
+mod packing;
 mod power_cut;
 mod readme;
 mod restart;

@@ -21,6 +21,7 @@ use super::confirm;
 use super::download::{Artifact, ArtifactWriter, DownloadError, Retry};
 use super::fetch_release::{FetchRelease, check};
 use super::preflight::Downgrade;
+use super::program::CANNOT_EXECUTE;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
 use super::work::{Teller, Told, check_release};
@@ -47,6 +48,12 @@ pub enum ApplyError {
         /// Which.
         deployment: DeploymentId,
     },
+    /// Its scripts could not be executed.
+    #[error("nothing can be installed with {}: {CANNOT_EXECUTE}", path.display())]
+    CannotExecute {
+        /// The state directory.
+        path: PathBuf,
+    },
     /// The `hold` file vetoes new starts.
     #[error("{} vetoes new starts: remove it first", path.display())]
     Held {
@@ -64,6 +71,7 @@ impl ApplyError {
             Self::Release(error) => error.code(),
             Self::NoRoot { .. } => "E_ROOT",
             Self::Busy { .. } => "E_BUSY",
+            Self::CannotExecute { .. } => "E_SCRIPT",
             Self::Held { .. } => "E_HELD",
         }
     }
@@ -99,6 +107,10 @@ pub(super) async fn apply(
     }
     if let Some(path) = agent.dir.held_by() {
         return Err(ApplyError::Held { path });
+    }
+    if !(agent.can_execute)(agent.dir.path()) {
+        let path = agent.dir.path().to_path_buf();
+        return Err(ApplyError::CannotExecute { path });
     }
     let keys = release_keys(&agent, server.as_ref(), path);
     let local = LocalRelease::open(path, keys.as_deref())?;

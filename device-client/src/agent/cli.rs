@@ -4,7 +4,7 @@
 use std::env;
 use std::error::Error;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hoist_protocol::status::{FinalResult, Rollback, Success};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::apply::{self, Applied};
 use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::log::StderrLog;
+use super::program::{CANNOT_EXECUTE, can_execute_below};
 use super::{runner, show};
 
 const OK: u8 = 0;
@@ -71,7 +72,7 @@ pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
     };
     match (verb, config) {
         (Verb::Run, Some(config)) => run(config),
-        (Verb::CheckConfig, Some(_)) => print("ok\n"),
+        (Verb::CheckConfig, Some(config)) => check(&config.host, can_execute_below),
         (Verb::Run | Verb::CheckConfig, None) => usage("no --config given"),
         (Verb::Status, config) => match host_and_server(config) {
             Ok((host, _)) => status(&host),
@@ -150,6 +151,16 @@ fn status(host: &HostConfig) -> u8 {
     }
 }
 
+/// Says of a configuration that can be read whether the device fits it.
+fn check(host: &HostConfig, can_execute: impl Fn(&Path) -> bool) -> u8 {
+    if can_execute(&host.state_dir) {
+        return print("ok\n");
+    }
+    let dir = host.state_dir.display();
+    eprintln!("error[E_SCRIPT]: nothing can be installed with state_dir {dir}: {CANNOT_EXECUTE}");
+    USAGE
+}
+
 fn run(config: AgentConfig) -> u8 {
     in_runtime(async {
         let shutdown = match stop_signal() {
@@ -163,7 +174,7 @@ fn run(config: AgentConfig) -> u8 {
     })
 }
 
-fn apply(host: HostConfig, server: Option<ServerConfig>, path: &std::path::Path) -> u8 {
+fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
     in_runtime(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
@@ -224,6 +235,13 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_directory_that_cannot_execute_is_no_right_configuration() {
+        let host = HostConfig::local().unwrap();
+        assert_eq!(check(&host, |_| false), USAGE);
+        assert_eq!(check(&host, |_| true), OK);
+    }
 
     fn parse_line(line: &str) -> Result<Parsed, String> {
         parse(line.split_whitespace().map(str::to_owned))

@@ -16,6 +16,7 @@ fn hello() -> PathBuf {
 
 async fn run_script(kind: ScriptKind, cwd: &Path) {
     let result = run(&ScriptCall {
+        name: kind.word().to_owned(),
         program: hello().join("scripts").join(kind.word()),
         cwd: cwd.to_path_buf(),
         env: vec![(

@@ -287,7 +287,7 @@ impl Agent {
             floor: self.storage.inventory.floor,
             public_key: (pinned != Some(own)).then_some(own),
             stored_head: (full && !self.storage.head.is_empty()).then(|| self.storage.head.clone()),
-            trouble: None,
+            trouble: self.trouble(),
         };
         let payload = encode(&info);
         if !self.connected || (!full && self.info.as_ref() == Some(&payload)) {

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod inventory;
 pub mod journal;
 pub mod preflight;
+pub mod program;
 pub mod script;
 pub mod storage;
 pub mod strict_toml;
@@ -30,6 +31,7 @@ mod ready;
 mod runner;
 mod show;
 mod state_dir;
+mod veto;
 mod work;
 
 pub use apply::ApplyError;

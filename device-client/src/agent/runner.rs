@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,16 +27,17 @@ use super::config::{AgentConfig, HostConfig, ServerConfig};
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
 use super::mqtt::{Incoming, Session};
+use super::program::can_execute_below;
 use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Setup, Starts, backoff_ms};
+use crate::machine::{Action, BootId, Event, Machine, Now, Setup, backoff_ms};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
-/// How often the `hold` file is looked at.
-const HOLD_CHECK: Duration = Duration::from_secs(5);
+/// How often it is looked whether anything keeps us from starting.
+const VETO_CHECK: Duration = Duration::from_secs(5);
 /// How often device time is kept: a device without a clock loses at most this much when
 /// its power goes (W2).
 const SAVE_TIME: Duration = Duration::from_secs(3_600);
@@ -140,6 +142,10 @@ pub(super) struct Agent {
     pub(super) status_in_flight: bool,
     pub(super) info: Option<Vec<u8>>,
     pub(super) announce_at: Option<Instant>,
+    /// Whether scripts in the state directory can be executed, as far as known.
+    pub(super) executes: bool,
+    /// Asks the system that.
+    pub(super) can_execute: fn(&Path) -> bool,
     save_time_at: Instant,
     task: Option<JoinHandle<()>>,
     task_number: u64,
@@ -158,7 +164,7 @@ enum Woke {
     Announce,
     WriteAgain,
     SaveTime,
-    HoldCheck,
+    VetoCheck,
 }
 
 impl Agent {
@@ -217,6 +223,8 @@ impl Agent {
             status_in_flight: false,
             info: None,
             announce_at: None,
+            executes: true,
+            can_execute: can_execute_below,
             save_time_at: Instant::now() + SAVE_TIME,
             task: None,
             task_number: 0,
@@ -228,6 +236,7 @@ impl Agent {
     }
 
     async fn serve(&mut self) {
+        self.look_at_vetoes();
         self.handle(Event::Started);
         loop {
             self.turn().await;
@@ -238,11 +247,11 @@ impl Agent {
     /// Waits for one thing to happen, and lets the machine decide about it.
     pub(super) async fn turn(&mut self) {
         let woke = self.wait().await;
-        self.look_at_hold();
+        self.look_at_vetoes();
         match woke {
             Woke::Mqtt(incoming) => self.incoming(incoming),
             Woke::Told(task, told) if task == self.task_number => self.told(told),
-            Woke::Told(..) | Woke::HoldCheck => {}
+            Woke::Told(..) | Woke::VetoCheck => {}
             Woke::Timer => self.handle(Event::Timer),
             Woke::Connect => self.connect(),
             Woke::Announce => self.announce(),
@@ -268,17 +277,8 @@ impl Agent {
             () = at(self.announce_at) => Woke::Announce,
             () = at(self.write_again_at) => Woke::WriteAgain,
             () = sleep_until(self.save_time_at) => Woke::SaveTime,
-            () = sleep(HOLD_CHECK) => Woke::HoldCheck,
+            () = sleep(VETO_CHECK) => Woke::VetoCheck,
         }
-    }
-
-    fn look_at_hold(&mut self) {
-        let starts = match self.dir.held_by() {
-            Some(_) => Starts::Vetoed,
-            None => Starts::Allowed,
-        };
-        let actions = self.machine.set_starts(starts);
-        self.act(actions);
     }
 
     /// Lets the machine decide, and does what it says.

@@ -14,6 +14,8 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::program::why_not_started;
+
 /// Output kept of one run: enough to see what went wrong, small on any device.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
 /// `PATH` of a script; nothing else of our environment reaches it.
@@ -29,6 +31,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// One run of a script.
 #[derive(Debug, Clone)]
 pub struct ScriptCall {
+    /// What people call the script: `scripts/install`.
+    pub name: String,
     /// The script's file, absolute.
     pub program: PathBuf,
     /// Its working directory; must exist.
@@ -58,8 +62,7 @@ pub async fn run(call: &ScriptCall) -> ScriptResult {
     let exit = match start(call).await {
         Ok((child, output)) => supervise(call, child, output, &mut log).await,
         Err(error) => {
-            let text = format!("cannot start {}: {error}", call.program.display());
-            log.push(text.as_bytes());
+            log.push(why_not_started(&call.name, &call.program, &error).as_bytes());
             ScriptExit::NotStarted
         }
     };

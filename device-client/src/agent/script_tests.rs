@@ -11,6 +11,7 @@ fn call(dir: &Path, body: &str) -> ScriptCall {
     fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
     ScriptCall {
+        name: "scripts/install".to_owned(),
         program,
         cwd: dir.to_path_buf(),
         env: vec![("HOIST_DEVICE".to_owned(), "dev-01".to_owned())],
@@ -119,7 +120,11 @@ async fn a_script_that_cannot_start_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let mut call = call(dir.path(), "exit 0");
     fs::write(&call.program, "#!/no/such/interpreter\n").unwrap();
-    assert_eq!(run(&call).await.exit, ScriptExit::NotStarted);
+    let result = run(&call).await;
+    assert_eq!(result.exit, ScriptExit::NotStarted);
+    let said = String::from_utf8(result.tail).unwrap();
+    let expected = "interpreter /no/such/interpreter of scripts/install not found";
+    assert!(said.starts_with(expected), "{said}");
     call.program = dir.path().join("missing");
     let result = run(&call).await;
     assert_eq!(result.exit, ScriptExit::NotStarted);

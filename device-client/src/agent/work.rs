@@ -183,6 +183,7 @@ pub(super) async fn prepare(work: &RunScript) -> Result<ScriptCall, DownloadErro
         ScriptKind::PostInstall | ScriptKind::Verify | ScriptKind::Rollback => {}
     }
     Ok(ScriptCall {
+        name: format!("scripts/{}", kind.word()),
         program,
         timeout: Duration::from_secs(script.timeout_s.into()),
         grace: KILL_GRACE,

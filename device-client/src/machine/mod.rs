@@ -188,6 +188,12 @@ impl Machine {
         out
     }
 
+    /// Whether new starts are allowed here.
+    #[must_use]
+    pub fn starts(&self) -> Starts {
+        self.starts
+    }
+
     /// Keeps device time, for a device that has no clock (W2): hourly.
     #[must_use = "the machine counts on its actions being done"]
     pub fn save_time(&mut self, now: Now) -> Vec<Action> {

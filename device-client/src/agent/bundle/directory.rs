@@ -167,17 +167,18 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// Adds a file; returns its first bytes.
     pub(super) fn add(
         &mut self,
         file: PathBuf,
         kind: PayloadKind,
         target: String,
-    ) -> Result<(), PackError> {
-        let (payload, index) = hash_file(&file, kind, target)?;
-        self.payloads.push(payload);
-        self.index.extend(index);
+    ) -> Result<Vec<u8>, PackError> {
+        let hashed = hash_file(&file, kind, target)?;
+        self.payloads.push(hashed.payload);
+        self.index.extend(hashed.index);
         self.files.push(file);
-        Ok(())
+        Ok(hashed.start)
     }
 }
 

@@ -19,6 +19,7 @@ use hoist_protocol::bundle::BundleError;
 use hoist_protocol::envelope::OpenError;
 use hoist_protocol::status::ScriptKind;
 
+use super::program::NoStart;
 use super::strict_toml::TomlError;
 
 /// Why a directory or file is not a release.
@@ -54,11 +55,19 @@ pub enum PackError {
         /// The script.
         kind: ScriptKind,
     },
-    /// A script cannot be run (`E_RELEASE_INVALID`).
+    /// A script that may not be executed (`E_SCRIPT`).
     #[error("{} is not executable: run `chmod +x {}`", path.display(), path.display())]
     NotExecutable {
         /// The script.
         path: PathBuf,
+    },
+    /// A script that no device could start (`E_SCRIPT`).
+    #[error("{} {cause}: {}", path.display(), cause.fix(path))]
+    NoStart {
+        /// The script.
+        path: PathBuf,
+        /// Why.
+        cause: NoStart,
     },
     /// A file in `scripts/` that is none of the known ones.
     #[error("{} is no script Hoist knows: pre-install, install, post-install, verify, rollback", path.display())]
@@ -118,10 +127,10 @@ impl PackError {
             Self::File { .. } | Self::NoRelease { .. } => "E_RELEASE",
             Self::Toml(_) => "E_CONFIG",
             Self::Requirement(_) => "E_REQUIREMENT",
-            Self::MissingScript { .. }
-            | Self::NotExecutable { .. }
-            | Self::UnknownScript { .. }
-            | Self::Invalid { .. } => "E_RELEASE_INVALID",
+            Self::NotExecutable { .. } | Self::NoStart { .. } => "E_SCRIPT",
+            Self::MissingScript { .. } | Self::UnknownScript { .. } | Self::Invalid { .. } => {
+                "E_RELEASE_INVALID"
+            }
             Self::BadPath { .. } | Self::NotAFile { .. } | Self::Collision { .. } => "E_ARCHIVE",
             Self::Changed { .. } => "E_HASH",
             Self::Bundle(_) => "E_ARCHIVE",

@@ -14,6 +14,7 @@ use hoist_protocol::release::{
 use sha2::{Digest, Sha256};
 
 use super::PackError;
+use crate::agent::program::START_BYTES;
 
 /// A release read from a directory.
 #[derive(Debug, Clone)]
@@ -120,16 +121,25 @@ impl PackedArtifact {
     }
 }
 
+/// A file as a payload.
+pub(super) struct Hashed {
+    pub(super) payload: Payload,
+    pub(super) index: Vec<IndexEntry>,
+    /// Its first bytes, as hashed: enough to say what starts it.
+    pub(super) start: Vec<u8>,
+}
+
 /// Hashes one file as a payload.
 pub(super) fn hash_file(
     path: &std::path::Path,
     kind: PayloadKind,
     target: String,
-) -> Result<(Payload, Vec<IndexEntry>), PackError> {
+) -> Result<Hashed, PackError> {
     let mut file = File::open(path).map_err(PackError::file(path))?;
     let mut whole = Sha256::new();
     let mut size = 0;
     let mut entries: Vec<IndexEntry> = Vec::new();
+    let mut start = Vec::new();
     loop {
         let mut segment = Vec::new();
         let mut part = (&mut file).take(u64::from(SEGMENT_BYTES));
@@ -137,6 +147,9 @@ pub(super) fn hash_file(
             .map_err(PackError::file(path))?;
         if segment.is_empty() {
             break;
+        }
+        if entries.is_empty() {
+            start.extend(segment.iter().take(START_BYTES));
         }
         whole.update(&segment);
         size += segment.len() as u64;
@@ -154,5 +167,9 @@ pub(super) fn hash_file(
         segment_size: SEGMENT_BYTES,
         index_hash: index_hash(entries.iter().map(|entry| entry.hash)),
     };
-    Ok((payload, entries))
+    Ok(Hashed {
+        payload,
+        index: entries,
+        start,
+    })
 }

@@ -11,6 +11,7 @@ use hoist_protocol::status::ScriptKind;
 use super::PackError;
 use super::directory::{Contents, invalid, regular_file_mode};
 use super::written::{RawArtifact, RawScript};
+use crate::agent::program::read_start;
 
 /// How long a script may run when `artifact.toml` does not say.
 const SCRIPT_TIMEOUT_S: u32 = 600;
@@ -49,11 +50,9 @@ pub(super) fn pack_scripts(
         let settings = raw.scripts.get(kind.word()).unwrap_or(&default);
         let payload = u8::try_from(contents.payloads.len())
             .map_err(|_| invalid("an artifact has at most 128 payloads"))?;
-        contents.add(
-            path,
-            PayloadKind::Script,
-            format!("scripts/{}", kind.word()),
-        )?;
+        let target = format!("scripts/{}", kind.word());
+        let start = contents.add(path.clone(), PayloadKind::Script, target)?;
+        read_start(&start).map_err(|cause| PackError::NoStart { path, cause })?;
         scripts.push(Script {
             kind,
             payload,

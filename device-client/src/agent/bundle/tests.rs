@@ -227,3 +227,25 @@ fn a_requirement_that_is_none_is_refused_with_line_and_allowed_forms() {
     let fine = single("[requires]\nboard = \"latest\"\n[depends]\nboot = \"~2.4\"\n");
     assert!(read_release_dir(fine.path()).is_ok());
 }
+
+#[test]
+fn a_script_that_no_device_could_start_is_refused_with_the_fix() {
+    // bad-inputs row 84
+    let refused = |text: &[u8]| {
+        let dir = single("");
+        fs::write(dir.path().join("scripts/rollback"), text).unwrap();
+        let error = read_release_dir(dir.path()).unwrap_err();
+        assert_eq!(error.code(), "E_SCRIPT");
+        error.to_string()
+    };
+    assert!(refused(b"").contains("scripts/rollback is empty"));
+    assert!(refused(b"exit 0\n").contains("#!/bin/sh"));
+    assert!(refused(b"#!/bin/sh\r\n").contains("sed -i"));
+    let dir = single("");
+    let path = dir.path().join("scripts/install");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(read_release_dir(dir.path()).unwrap_err().code(), "E_SCRIPT");
+    let program = single("");
+    fs::write(program.path().join("scripts/install"), b"\x7fELF\x02").unwrap();
+    assert!(read_release_dir(program.path()).is_ok());
+}

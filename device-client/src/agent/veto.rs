@@ -1,0 +1,82 @@
+//! What keeps this device from starting anything new: a person's `hold` file, or scripts
+//! that could not be executed. What has started is finished.
+
+use hoist_protocol::device::Trouble;
+
+use super::program::CANNOT_EXECUTE;
+use super::runner::Agent;
+use crate::machine::{InfoExtent, Starts};
+
+impl Agent {
+    /// Looks at both, and lets the machine know.
+    pub(super) fn look_at_vetoes(&mut self) {
+        self.look_whether_scripts_start();
+        let starts = match self.dir.held_by() {
+            None if self.executes => Starts::Allowed,
+            _ => Starts::Vetoed,
+        };
+        let actions = self.machine.set_starts(starts);
+        self.act(actions);
+    }
+
+    /// A release whose scripts cannot start could not be rolled back either: none is begun.
+    fn look_whether_scripts_start(&mut self) {
+        let executes = (self.can_execute)(self.dir.path());
+        if executes == self.executes {
+            return;
+        }
+        self.executes = executes;
+        if executes {
+            tracing::info!("scripts can be executed again");
+        } else {
+            let dir = self.dir.path().display();
+            tracing::error!(code = "E_SCRIPT", %dir, "nothing new starts: {CANNOT_EXECUTE}");
+        }
+        self.publish_info(InfoExtent::IfChanged);
+    }
+
+    /// What the server is told of it.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        (!self.executes).then_some(Trouble::CannotExecute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::agent::config::{BOOT_ID_FILE, HostConfig};
+
+    #[test]
+    fn scripts_that_could_not_be_executed_veto_starts_and_the_server_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = HostConfig {
+            device: "dev-01".parse().unwrap(),
+            device_type: String::new(),
+            state_dir: dir.path().join("state"),
+            attributes: BTreeMap::new(),
+            reboot_command: Vec::new(),
+            boot_id_file: BOOT_ID_FILE.into(),
+        };
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let mut agent = Agent::open(host, None).unwrap();
+        agent.look_at_vetoes();
+        assert_eq!(
+            (agent.trouble(), agent.machine.starts()),
+            (None, Starts::Allowed)
+        );
+        agent.can_execute = |_| false;
+        agent.look_at_vetoes();
+        let told = (agent.trouble(), agent.machine.starts());
+        assert_eq!(told, (Some(Trouble::CannotExecute), Starts::Vetoed));
+        agent.can_execute = |_| true;
+        agent.look_at_vetoes();
+        assert_eq!(
+            (agent.trouble(), agent.machine.starts()),
+            (None, Starts::Allowed)
+        );
+    }
+}
