@@ -9,11 +9,13 @@ use crate::error::Rejection;
 use crate::input::{Input, Now};
 use crate::key::{
     CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, OutboxKey,
-    RecordKey, RequestKey, RowKey,
+    RecordKey, RefusedKey, RequestKey, RowKey,
 };
 use crate::timer::TimerKind;
 use crate::txn::{Txn, Undecided};
-use crate::{contact, deployment, device, group, limit, outbox, presence, request, status};
+use crate::{
+    contact, deployment, device, group, limit, outbox, presence, refusal, request, status,
+};
 
 /// Generations reserved at once, which are ms: one write a minute at most, and the next run
 /// of the server is at most so far ahead of its clock.
@@ -60,13 +62,12 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             device,
             status,
             evidence,
-        } => status::merge(txn, device, status, *evidence, now),
+            delivered,
+        } => status::merge(txn, device, status, (*evidence, *delivered), now),
         // bad-inputs row 15: a deletion says nothing about the device.
         Input::StatusCleared { .. } | Input::Disconnected => Ok(Vec::new()),
-        Input::Refused { device, code } => Ok(vec![Effect::Rejected {
-            code: *code,
-            device: device.clone(),
-        }]),
+        Input::Refused { device, code } => refusal::refused(txn, device.as_ref(), *code),
+        Input::CountRefusals { device, refusal } => refusal::count(txn, device, *refusal),
         Input::Presence { device, presence } => presence::merge(txn, device, *presence, now),
         Input::Info { device, info } => device::merge_info(txn, device, info, now),
         Input::Command(command) => request::execute(txn, command, now),
@@ -176,6 +177,14 @@ pub fn hint(input: &Input) -> Vec<Key> {
         | Input::Attended
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot => vec![MetaKey.key()],
-        Input::StatusCleared { .. } | Input::Refused { .. } | Input::Disconnected => Vec::new(),
+        Input::Refused { device, .. } => {
+            let device = device.iter().cloned().map(DeviceKey);
+            device.map(|device| device.key()).collect()
+        }
+        Input::CountRefusals { device, .. } => vec![
+            DeviceKey(device.clone()).key(),
+            RefusedKey(device.clone()).key(),
+        ],
+        Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),
     }
 }

@@ -16,11 +16,14 @@ use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey};
+use crate::key::{
+    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RefusedKey, RowKey,
+};
 use crate::limit;
 use crate::membership;
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
+use crate::refusal::rejected;
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
 use crate::row::DeviceRow;
@@ -29,10 +32,6 @@ use crate::txn::{Txn, Undecided};
 mod import;
 
 pub(crate) use import::import;
-
-/// Unverifiable outcomes call a device's roll at most this often, in attended ms: a device
-/// whose key was replaced must not be asked in a loop.
-const ASK_PAUSE_MS: u64 = 60_000;
 
 /// Calls the roll of one device (W6); reconcile publishes its head.
 pub(crate) fn call_roll(
@@ -48,28 +47,6 @@ pub(crate) fn call_roll(
     outbox::changed(txn, device, Means::Restricts)
 }
 
-/// Outcomes that do not verify are no outcomes; the device is asked again, not too often.
-pub(crate) fn unverified(
-    txn: &mut Txn,
-    device: &DeviceId,
-    mut row: DeviceRow,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let mut effects = vec![Effect::Rejected {
-        code: Code::Signature,
-        device: Some(device.clone()),
-    }];
-    row.unverified = true;
-    let again = row
-        .asked_ms
-        .is_none_or(|asked| asked.saturating_add(ASK_PAUSE_MS) <= now.attended_ms);
-    if again {
-        effects.push(call_roll(txn, &mut row, device, now)?);
-    }
-    txn.put(&DeviceKey(device.clone()), &row);
-    Ok(effects)
-}
-
 /// Takes a device's info in; the first key it shows is pinned, another is refused.
 pub(crate) fn merge_info(
     txn: &mut Txn,
@@ -79,10 +56,7 @@ pub(crate) fn merge_info(
 ) -> Result<Effects, Undecided> {
     let key = DeviceKey(device.clone());
     let Some(mut row) = txn.read(&key)? else {
-        return Ok(vec![Effect::Rejected {
-            code: Code::Unknown,
-            device: Some(device.clone()),
-        }]);
+        return Ok(vec![rejected(Code::Unknown, device, None)]);
     };
     let mut effects = Vec::new();
     match (row.public_key, info.public_key) {
@@ -95,10 +69,7 @@ pub(crate) fn merge_info(
             });
         }
         (Some(pinned), Some(shown)) if pinned != shown => {
-            effects.push(Effect::Rejected {
-                code: Code::Reenrol,
-                device: Some(device.clone()),
-            });
+            effects.push(rejected(Code::Reenrol, device, Some(&row)));
             if row.offered_key != Some(shown) {
                 row.offered_key = Some(shown);
                 let device = device.clone();
@@ -300,6 +271,8 @@ pub(crate) fn remove(
     let mut effects = contact::watch(txn, &device, &mut row, now)?;
     effects.extend(leave(txn, &device, &mut row, now)?);
     txn.delete(&DeviceKey(device.clone()));
+    txn.read(&RefusedKey(device.clone()))?;
+    txn.delete(&RefusedKey(device.clone()));
     Ok((Answer::DeviceRemoved { device }, effects))
 }
 

@@ -3,12 +3,12 @@
 //! [`crate::desired`] says.
 
 use hoist_protocol::id::{
-    DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, UserId,
+    DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
 };
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
-use crate::command::Command;
+use crate::command::{Command, Verb};
 use crate::error::Code;
 use crate::limit::Seek;
 use crate::reply::Answer;
@@ -72,11 +72,32 @@ pub enum Effect {
     Rejected {
         /// Why.
         code: Code,
-        /// Who sent it, where it was a device.
-        device: Option<DeviceId>,
+        /// Who sent it.
+        sender: Sender,
     },
     /// A status that was known already (bad-inputs rows 26, 27): count it.
     Duplicate,
+}
+
+/// Who sent what is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A device.
+    Device {
+        /// Which.
+        device: DeviceId,
+        /// The number of its newest report that was taken in by then, or with it.
+        seq: Option<Seq>,
+    },
+    /// A person.
+    User {
+        /// Who.
+        user: UserId,
+        /// Which command, where it could be read.
+        verb: Option<Verb>,
+    },
+    /// The topic names nobody.
+    Nobody,
 }
 
 /// Something worth telling. The adapter wraps it as a CloudEvent of type [`Event::kind`].
@@ -129,6 +150,15 @@ pub enum Event {
         /// In which group.
         group: GroupId,
     },
+    /// Reports of a device are refused: at most one a minute for each device and code.
+    DeviceRefused {
+        /// Which device.
+        device: DeviceId,
+        /// Why, a code.
+        code: String,
+        /// How many since the last event of this device and code.
+        count: u64,
+    },
     /// A device showed another key than the pinned one.
     DeviceKeyChanged {
         /// Which.
@@ -146,6 +176,7 @@ impl Event {
             Self::DeploymentEnded { .. } => "deployment-ended",
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
+            Self::DeviceRefused { .. } => "device-refused",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
         }
     }

@@ -77,6 +77,8 @@ codes! {
     UserExists = "E_USER_EXISTS", "the user exists", "choose another name, or remove the user first";
     Internal = "E_INTERNAL", "the server could not do it", "look at the server's log";
     NotFailed = "E_NOT_FAILED", "the device has nothing to try again", "list those that have with `hoist device list --status failed --deployment N`";
+    Round = "E_ROUND", "the round was never opened for this device", "nothing, unless it repeats: then look at the device; only `hoist deployment retry` opens rounds";
+    Seq = "E_SEQ", "the device counts its reports from a lower number again", "nothing, unless it repeats: then its storage was lost, or two devices use one id";
 }
 
 impl std::fmt::Display for Code {

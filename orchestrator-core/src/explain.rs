@@ -10,7 +10,7 @@ use crate::input::Now;
 use crate::presence;
 use crate::query::of_record;
 use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord};
-use crate::row::MetaRow;
+use crate::row::{MetaRow, Refusal};
 use crate::time::format_time;
 
 mod failed;
@@ -31,11 +31,19 @@ pub enum Wait {
     Reachable,
     /// The key it shows is the pinned one.
     KnownKey,
+    /// Its last report was taken in.
+    Heeded,
 }
 
 impl Wait {
     /// Every one, in the order in which they are looked at.
-    pub const ALL: [Self; 4] = [Self::Turn, Self::Published, Self::Reachable, Self::KnownKey];
+    pub const ALL: [Self; 5] = [
+        Self::Turn,
+        Self::Published,
+        Self::Reachable,
+        Self::KnownKey,
+        Self::Heeded,
+    ];
 }
 
 /// What is around a device besides its rows of one deployment.
@@ -47,6 +55,8 @@ pub struct Around {
     pub first: Option<DeploymentId>,
     /// What of its heads is at the broker.
     pub heads: HeadsOut,
+    /// What was refused of its reports, when nothing was taken in since.
+    pub refused: Option<Refusal>,
 }
 
 /// Whether what is desired is known to be at the broker.
@@ -86,6 +96,8 @@ enum Waits {
     Reachable { known_away: bool },
     /// For an operator.
     KnownKey,
+    /// For a report that can be taken in.
+    Heeded(Refusal),
 }
 
 impl Wait {
@@ -111,6 +123,7 @@ impl Wait {
                 }),
             },
             Self::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
+            Self::Heeded => around.refused.map(Waits::Heeded),
         }
     }
 }

@@ -10,6 +10,7 @@ use hoist_protocol::status::DeviceStatus;
 use crate::command::Command;
 use crate::error::{Code, Rejection};
 use crate::limit::Found;
+use crate::row::Refusal;
 use crate::timer::Timer;
 
 /// The two clocks of a decision, and the settings that go with them.
@@ -56,6 +57,15 @@ pub enum SignatureEvidence {
     Absent,
 }
 
+/// How often a message was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// For the first time, as far as the broker says.
+    First,
+    /// Once more, since it was not acknowledged: what came after it may be known already.
+    Again,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -67,6 +77,8 @@ pub enum Input {
         status: DeviceStatus,
         /// Of its outcomes.
         evidence: SignatureEvidence,
+        /// Whether it came before.
+        delivered: Delivered,
     },
     /// An empty payload on a status topic: a deletion, nothing more.
     StatusCleared {
@@ -79,6 +91,14 @@ pub enum Input {
         device: Option<DeviceId>,
         /// Why.
         code: Code,
+    },
+    /// Reports of a device that were refused with one code since this was said last; counted
+    /// in memory, so that a flood of them costs no commit each.
+    CountRefusals {
+        /// Whose.
+        device: DeviceId,
+        /// The last of them, and how many.
+        refusal: Refusal,
     },
     /// A birth or a last will.
     Presence {

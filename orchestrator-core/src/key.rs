@@ -53,6 +53,12 @@ pub struct GroupCountKey(pub GroupId);
 /// A device whose head is not known to be out as it is desired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxKey(pub DeviceId);
+/// The highest round that was opened for one device of a deployment alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedKey(pub DeploymentId, pub DeviceId);
+/// What was refused of a device's reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey(pub DeviceId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -102,6 +108,8 @@ keys! {
     RequestKey => RequestRow, |key| text(10, &[key.0.as_str(), key.1.as_str()]);
     GroupCountKey => GroupCountRow, |key| text(12, &[key.0.as_str()]);
     OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
+    OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());
+    RefusedKey => RefusedRow, |key| text(17, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.

@@ -30,6 +30,7 @@ mod mutant;
 mod outbox;
 pub mod presence;
 pub mod query;
+mod refusal;
 mod release;
 pub mod reply;
 mod request;

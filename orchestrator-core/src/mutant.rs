@@ -47,6 +47,8 @@ hoist_protocol::mutants! {
     StayForgotten = "stay-forgotten";
     /// A retry does not raise the round (S13).
     RoundNotRaised = "round-not-raised";
+    /// A round that nobody opened is believed (S13).
+    RoundBelieved = "round-believed";
     /// A changed head of a device is only in memory: a crash forgets it.
     OutboxNotWritten = "outbox-not-written";
     /// A late death beats a newer birth (W8).

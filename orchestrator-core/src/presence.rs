@@ -14,6 +14,7 @@ use crate::group;
 use crate::input::Now;
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
+use crate::refusal::rejected;
 use crate::row::{DeviceRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
 
@@ -48,10 +49,7 @@ pub(crate) fn merge(
 ) -> Result<Effects, Undecided> {
     let key = DeviceKey(device.clone());
     let Some(mut row) = txn.read(&key)? else {
-        return Ok(vec![Effect::Rejected {
-            code: Code::Unknown,
-            device: Some(device.clone()),
-        }]);
+        return Ok(vec![rejected(Code::Unknown, device, None)]);
     };
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;

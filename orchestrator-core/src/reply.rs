@@ -9,13 +9,14 @@ use crate::view::DeploymentView;
 
 mod import;
 mod item;
+mod shown;
 mod why;
 
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
-    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ReleaseItem, StatusWord,
-    UserItem,
+    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, RefusedItem, ReleaseItem,
+    StatusWord, UserItem,
 };
 pub use why::{
     DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan, PlanResult,

@@ -8,7 +8,7 @@ use hoist_protocol::id::{DeviceId, GroupId, IdError, RequestId, UserId};
 
 use crate::command::{Command, VerbEffect};
 use crate::decide::Stop;
-use crate::effect::{Effect, Effects};
+use crate::effect::{Effect, Effects, Sender};
 use crate::error::{Code, Rejection};
 use crate::input::{CommandInput, Now};
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RowKey};
@@ -122,8 +122,18 @@ fn refused(input: &CommandInput, rejection: Rejection) -> Effects {
     let code = rejection.code;
     vec![
         reply(input, Answer::Refused(rejection)),
-        Effect::Rejected { code, device: None },
+        rejected(input, code),
     ]
+}
+
+fn rejected(input: &CommandInput, code: Code) -> Effect {
+    Effect::Rejected {
+        code,
+        sender: Sender::User {
+            user: input.user.clone(),
+            verb: input.command.as_ref().ok().map(Command::verb),
+        },
+    }
 }
 
 fn reply(input: &CommandInput, answer: Answer) -> Effect {
@@ -157,7 +167,7 @@ fn change(
         Err(Stop::Rejected(rejection)) => {
             txn.take_back();
             let code = rejection.code;
-            let counted = vec![Effect::Rejected { code, device: None }];
+            let counted = vec![rejected(input, code)];
             (Answer::Refused(rejection), counted)
         }
     };

@@ -12,12 +12,12 @@ use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::CommandInput;
-use crate::key::{DeploymentKey, DeviceKey, OutboxKey, RecordKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{Answer, DeploymentState, RetryResult};
 use crate::request::{may_change, parse_name};
-use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
+use crate::row::{DeploymentRow, DeviceRow, OpenedRow, RecordRow, RecordState};
 use crate::txn::Txn;
 
 /// Devices named in one command: each costs a few rows in one decision.
@@ -98,6 +98,7 @@ fn some(
             RecordKey(id, device.clone()).key(),
             counter::key_of(id, device),
             OutboxKey(device.clone()).key(),
+            OpenedKey(id, device.clone()).key(),
         ]
     }))?;
     let active = group::read(txn, &deployment.group)?
@@ -115,6 +116,7 @@ fn some(
         row.rounds.push((id, round));
         row.rounds.sort_unstable();
         txn.put(&key, &row);
+        txn.put(&OpenedKey(id, device.clone()), &OpenedRow { round });
         let new = RecordRow {
             again: true,
             ..old.clone()

@@ -11,8 +11,10 @@ use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
 mod device;
+mod refused;
 
 pub use device::{DeviceRow, Heard, STAYS_MAX, Stay};
+pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 
 use crate::command::CompleteWhen;
 use crate::reply::{Answer, DeploymentState};
@@ -40,6 +42,8 @@ rows! {
     CounterRow, 1_024;
     MemberRow, 64;
     OutboxRow, 1_024;
+    OpenedRow, 16;
+    RefusedRow, 1_024;
     GroupCountRow, 32;
     RequestRow, 65_536;
     TimerRow, 8;
@@ -279,6 +283,14 @@ pub struct OutboxRow {
     pub permits: bool,
     /// Groups that it left, and obeys until it is told.
     pub left: Vec<GroupId>,
+}
+
+/// The highest round that was opened for one device of a deployment alone (S13): it outlives
+/// the device's head, in which only rounds of active deployments of its group are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OpenedRow {
+    /// Which.
+    pub round: Round,
 }
 
 /// How many devices a group has.

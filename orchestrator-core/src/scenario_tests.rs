@@ -24,7 +24,9 @@ use crate::command::{
 use crate::counter::{Totals, recount};
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
-use crate::input::{CommandInput, Input, Now, Patience, SignatureEvidence, VerifiedRelease};
+use crate::input::{
+    CommandInput, Delivered, Input, Now, Patience, SignatureEvidence, VerifiedRelease,
+};
 use crate::key::{
     DeploymentKey, DeviceKey, GroupCountKey, Key, OutboxKey, Prefix, RecordKey, RequestKey,
 };
@@ -208,6 +210,7 @@ impl World {
             device: device.parse().unwrap(),
             status,
             evidence: SignatureEvidence::Valid,
+            delivered: Delivered::First,
         })
     }
 
@@ -432,6 +435,7 @@ mod imports;
 mod limits;
 mod moves;
 mod plans;
+mod refusals;
 mod rounds;
 mod statuses;
 mod why;

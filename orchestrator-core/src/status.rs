@@ -7,19 +7,20 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress};
 use hoist_protocol::topic::View;
 
-use crate::admission::own_round;
+use crate::admission::{own_round, round_of};
 use crate::contact::{self, move_timer, timeout_ms};
 use crate::counter::{self, put_record};
 use crate::deployment::end::{Change, complete_if_due};
-use crate::device::{call_roll, unverified};
+use crate::device::call_roll;
 use crate::doubt;
-use crate::effect::{Effect, Effects, Event};
+use crate::effect::{Effect, Effects, Event, Sender};
 use crate::error::Code;
-use crate::input::{Now, SignatureEvidence};
-use crate::key::{DeploymentKey, DeviceKey, RecordKey, RowKey};
+use crate::input::{Delivered, Now, SignatureEvidence};
+use crate::key::{DeploymentKey, DeviceKey, OpenedKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, may_have_obeyed};
 use crate::mutant::{Mutant, is_planted};
+use crate::refusal::{counts_again, rejected, unverified};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
 
@@ -28,17 +29,22 @@ pub(crate) fn merge(
     txn: &mut Txn,
     device: &DeviceId,
     status: &DeviceStatus,
-    evidence: SignatureEvidence,
+    (evidence, delivered): (SignatureEvidence, Delivered),
     now: Now,
 ) -> Result<Effects, Undecided> {
     let Some(mut row) = txn.read(&DeviceKey(device.clone()))? else {
         // bad-inputs row 24
-        return Ok(vec![rejected(Code::Unknown, device)]);
+        return Ok(vec![rejected(Code::Unknown, device, None)]);
     };
-    // bad-inputs rows 26 and 27; also each session's repetition of the last status (W7).
-    let repeated = row.seq.is_some_and(|known| status.seq <= known);
-    if repeated && !is_planted(Mutant::RepeatTaken) {
-        return Ok(vec![Effect::Duplicate]);
+    match row.seq {
+        _ if is_planted(Mutant::RepeatTaken) => {}
+        // bad-inputs row 85
+        Some(known) if status.seq < known && delivered == Delivered::First => {
+            return counts_again(txn, device, row, status.seq, now);
+        }
+        // bad-inputs rows 26 and 27; also each session's repetition of the last status (W7).
+        Some(known) if status.seq <= known => return Ok(vec![Effect::Duplicate]),
+        _ => {}
     }
     let proven = evidence == SignatureEvidence::Valid || is_planted(Mutant::UnsignedAccepted);
     if !status.outcomes.is_empty() && !proven {
@@ -81,13 +87,6 @@ pub(crate) fn merge(
     Ok(effects)
 }
 
-fn rejected(code: Code, device: &DeviceId) -> Effect {
-    Effect::Rejected {
-        code,
-        device: Some(device.clone()),
-    }
-}
-
 fn want_rows(
     txn: &Txn,
     device: &DeviceId,
@@ -117,6 +116,17 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// Refuses a part of this status; the rest of it is taken in.
+    fn reject(&mut self, code: Code) {
+        self.effects.push(Effect::Rejected {
+            code,
+            sender: Sender::Device {
+                device: self.device.clone(),
+                seq: Some(self.seq),
+            },
+        });
+    }
+
     /// The deployment and the device's record in it, or a refusal (bad-inputs row 32).
     fn find(
         &mut self,
@@ -128,10 +138,30 @@ impl Merge<'_> {
         let belongs =
             |deployment: &DeploymentRow| record.is_some() || may_have_obeyed(row, deployment);
         let Some(deployment) = deployment.filter(belongs) else {
-            self.effects.push(rejected(Code::Deployment, self.device));
+            self.reject(Code::Deployment);
             return Ok(None);
         };
         Ok(Some((deployment, record)))
+    }
+
+    /// Whether a round was opened, for everybody or for this device alone (S13), or a refusal
+    /// (bad-inputs row 85). What the device's head does not say any more counts too: it may
+    /// have been obeyed before that was heard.
+    fn is_opened(
+        &mut self,
+        row: &DeviceRow,
+        (id, deployment): (DeploymentId, &DeploymentRow),
+        round: Round,
+    ) -> Result<bool, Undecided> {
+        if round <= round_of(id, deployment, row) || is_planted(Mutant::RoundBelieved) {
+            return Ok(true);
+        }
+        let opened = self.txn.read(&OpenedKey(id, self.device.clone()))?;
+        if opened.is_some_and(|opened| round <= opened.round) {
+            return Ok(true);
+        }
+        self.reject(Code::Round);
+        Ok(false)
     }
 
     fn outcome(&mut self, row: &mut DeviceRow, outcome: &Outcome) -> Result<(), Undecided> {
@@ -139,6 +169,9 @@ impl Merge<'_> {
         let Some((deployment, old)) = self.find(row, id)? else {
             return Ok(());
         };
+        if !self.is_opened(row, (id, &deployment), outcome.round)? {
+            return Ok(());
+        }
         let state = match &outcome.result {
             FinalResult::Successful(success) => RecordState::Successful(*success),
             FinalResult::Failed(failure) => RecordState::Failed(failure.clone()),
@@ -152,7 +185,7 @@ impl Merge<'_> {
                 if matches!(old.state, RecordState::Successful(_))
                     != matches!(state, RecordState::Successful(_))
                 {
-                    self.effects.push(rejected(Code::Regress, self.device));
+                    self.reject(Code::Regress);
                 }
                 return Ok(());
             }
@@ -176,13 +209,16 @@ impl Merge<'_> {
         let Some((deployment, old)) = self.find(row, id)? else {
             return Ok(());
         };
+        if !self.is_opened(row, (id, &deployment), progress.round)? {
+            return Ok(());
+        }
         let again = old.as_ref().filter(|old| old.round == progress.round);
         let behind = old.as_ref().is_some_and(|old| progress.round < old.round)
             || again
                 .is_some_and(|old| is_reported_final(&old.state) || progress.attempt < old.attempt);
         if behind {
             // bad-inputs row 33
-            self.effects.push(rejected(Code::Regress, self.device));
+            self.reject(Code::Regress);
             return Ok(());
         }
         let state = RecordState::InProgress(progress.step);

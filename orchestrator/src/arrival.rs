@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::{CommandInput, Input, VerifiedRelease};
+use hoist_orchestrator_core::input::{CommandInput, Delivered, Input, VerifiedRelease};
 use hoist_orchestrator_core::key::DeviceKey;
 use hoist_orchestrator_core::txn::{Txn, Undecided};
 use hoist_protocol::codec::{DecodeError, decode};
@@ -49,6 +49,7 @@ pub(crate) enum Content {
         device: DeviceId,
         topic: String,
         payload: Bytes,
+        delivered: Delivered,
     },
     /// A command; the sender's rights are looked up when it is decided.
     Command(Box<Asked>),
@@ -101,6 +102,10 @@ impl Arrival {
                 device,
                 topic: delivery.topic,
                 payload: delivery.payload,
+                delivered: match delivery.again {
+                    true => Delivered::Again,
+                    false => Delivered::First,
+                },
             },
             Topic::Presence(device) if !empty => match decode::<Presence>(&delivery.payload) {
                 Ok(presence) => {
@@ -157,7 +162,8 @@ impl Arrival {
                 device,
                 topic,
                 payload,
-            } => status(txn, device, topic, payload)?,
+                delivered,
+            } => status(txn, (device, *delivered), topic, payload)?,
             Content::Command(asked) => {
                 let rights = directory.rights_of(&asked.user);
                 Input::Command(Box::new(CommandInput {
@@ -174,7 +180,12 @@ impl Arrival {
     }
 }
 
-fn status(txn: &Txn, device: &DeviceId, topic: &str, payload: &[u8]) -> Result<Input, Undecided> {
+fn status(
+    txn: &Txn,
+    (device, delivered): (&DeviceId, Delivered),
+    topic: &str,
+    payload: &[u8],
+) -> Result<Input, Undecided> {
     let received = match DeviceStatus::receive(payload) {
         Ok(received) => received,
         Err(error) => {
@@ -191,6 +202,7 @@ fn status(txn: &Txn, device: &DeviceId, topic: &str, payload: &[u8]) -> Result<I
         device: device.clone(),
         evidence: evidence(&received, key.as_ref(), topic),
         status: received.status,
+        delivered,
     })
 }
 

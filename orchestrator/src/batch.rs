@@ -120,7 +120,7 @@ fn obvious(arrivals: &[Arrival]) -> Vec<Key> {
 }
 
 fn status_hint(device: &hoist_protocol::id::DeviceId, payload: &[u8]) -> Vec<Key> {
-    use hoist_orchestrator_core::input::SignatureEvidence;
+    use hoist_orchestrator_core::input::{Delivered, SignatureEvidence};
     use hoist_protocol::status::DeviceStatus;
     let Ok(received) = DeviceStatus::receive(payload) else {
         return Vec::new();
@@ -129,5 +129,6 @@ fn status_hint(device: &hoist_protocol::id::DeviceId, payload: &[u8]) -> Vec<Key
         device: device.clone(),
         status: received.status,
         evidence: SignatureEvidence::Absent,
+        delivered: Delivered::First,
     })
 }

@@ -15,6 +15,7 @@ pub mod mutant;
 mod mutant;
 mod query;
 pub mod reconcile;
+mod refusals;
 mod release;
 mod rows;
 pub mod service;

@@ -222,6 +222,7 @@ impl Reader<'_> {
                     topic: publish.topic,
                     payload: publish.payload,
                     retained: publish.retain,
+                    again: publish.dup,
                     receipt,
                 });
                 match self.tell(delivery) {

@@ -4,6 +4,9 @@
 
 mod door;
 mod effects;
+mod outside;
+mod refused;
+mod replies;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
 use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
@@ -31,7 +33,7 @@ use crate::batch::{self, BATCH_MAX};
 use crate::config::{Directory, OrchestratorConfig};
 use crate::mqtt;
 use crate::reconcile::Reconciler;
-use crate::release;
+use crate::refusals::Refusals;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::timer::{self, AttendedClock};
@@ -40,6 +42,7 @@ use crate::view::Views;
 
 pub use door::Door;
 use door::Knock;
+use replies::Held;
 
 /// Commands by HTTP waiting for the loop; a client is told to come again beyond it.
 const DOOR_MAX: usize = 64;
@@ -183,6 +186,9 @@ struct Service {
     /// At most one for each limited deployment every ten seconds.
     searches: JoinSet<Result<Found, ReadError>>,
     views: Views,
+    refusals: Refusals,
+    /// Answers that wait for the views that show what they say.
+    held: Vec<Held>,
     clock: AttendedClock,
     ticks: u32,
     /// Events sent since the start.
@@ -208,6 +214,8 @@ impl Service {
         let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone()),
+            refusals: Refusals::default(),
+            held: Vec::new(),
             clock: AttendedClock::new(meta.attended_ms, &config),
             config,
             store,
@@ -332,18 +340,6 @@ impl Service {
         arrival
     }
 
-    /// For `release-add`: verifies what the core cannot.
-    async fn look_at_release(&self, asked: &mut Asked) {
-        let Ok(Command::ReleaseAdd(add)) = &asked.command else {
-            return;
-        };
-        let keys = &self.config.keys.release;
-        match release::verify(&add.manifest, keys, &self.config.artifacts).await {
-            Ok(verified) => asked.release = Some(verified),
-            Err(rejection) => asked.command = Err(rejection),
-        }
-    }
-
     /// Decides, commits, publishes, acknowledges: always in this order.
     async fn decide(&mut self, mut arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
         let out = self.reconciler.take_out().into_iter();
@@ -386,26 +382,8 @@ impl Service {
         if let Some(connection) = self.connection.clone() {
             self.views.publish_due(&*connection, now).await?;
         }
-        Ok(())
-    }
-
-    /// A search for a line has ended; one that failed is asked for again by its timer.
-    async fn found(
-        &mut self,
-        found: Result<Result<Found, ReadError>, JoinError>,
-    ) -> Result<(), ServiceError> {
-        match found {
-            Ok(Ok(found)) => self.decide_one(Input::LineFound(Box::new(found))).await,
-            Ok(Err(corrupt @ ReadError::Corrupt { .. })) => Err(corrupt.into()),
-            Ok(Err(ReadError::Store(error))) => {
-                tracing::warn!(%error, "the line of a deployment was not found");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(%error, "a search for the line of a deployment died");
-                Ok(())
-            }
-        }
+        self.release_held().await;
+        self.tell_refusals(now).await
     }
 
     fn tell_ready(&self) {

@@ -80,6 +80,8 @@ pub struct Delivery {
     pub payload: Bytes,
     /// Whether the broker had kept it.
     pub retained: bool,
+    /// Whether it was delivered before and not acknowledged.
+    pub again: bool,
     /// What to acknowledge, and where; none at QoS 0.
     pub receipt: Option<Receipt>,
 }

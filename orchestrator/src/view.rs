@@ -74,14 +74,40 @@ impl Views {
         connection: &dyn Connection,
         now: Now,
     ) -> Result<(), ReadError> {
+        let changed: Vec<View> = self.changed.iter().cloned().collect();
+        self.publish(&changed, connection, now).await
+    }
+
+    /// Publishes what changed of these views and did not go out just now. Whether none of
+    /// them is left to be published.
+    pub(crate) async fn settle(
+        &mut self,
+        views: &[View],
+        connection: &dyn Connection,
+        now: Now,
+    ) -> Result<bool, ReadError> {
+        self.publish(views, connection, now).await?;
+        Ok(self.are_settled(views))
+    }
+
+    /// Whether none of these views is to be published.
+    pub(crate) fn are_settled(&self, views: &[View]) -> bool {
+        !views.iter().any(|view| self.changed.contains(view))
+    }
+
+    async fn publish(
+        &mut self,
+        views: &[View],
+        connection: &dyn Connection,
+        now: Now,
+    ) -> Result<(), ReadError> {
         let at = Instant::now();
         self.recent
             .retain(|_, sent| at.duration_since(*sent) < PERIOD);
-        let recent = &self.recent;
-        let due = self
-            .changed
+        let (changed, recent) = (&self.changed, &self.recent);
+        let due = views
             .iter()
-            .filter(|view| !recent.contains_key(view));
+            .filter(|view| changed.contains(view) && !recent.contains_key(view));
         let due: Vec<View> = due.cloned().collect();
         for view in due {
             let payload = self.render(&view, now).await?;

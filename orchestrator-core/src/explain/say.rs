@@ -11,7 +11,7 @@ use crate::contact;
 use crate::input::Now;
 use crate::membership::{is_counted, was_member_during};
 use crate::reply::{DeploymentState, Nothing, Why};
-use crate::row::{DeviceRow, EndReason, MetaRow, RecordRow, RecordState};
+use crate::row::{DeviceRow, EndReason, MetaRow, RecordRow, RecordState, Refusal};
 use crate::time::format_time;
 
 /// Everything that is looked at.
@@ -151,6 +151,20 @@ impl Scene<'_> {
                 "the device shows another key than the pinned one (E_REENROL)",
                 format!("what {device} reports does not count until an operator approves its key"),
             ),
+            Waits::Heeded(refusal) => {
+                let Refusal { code, .. } = refusal;
+                let says = format!(
+                    "its last report was refused at {}: {code}, {}; {} of them so far",
+                    format_time(refusal.at_ms),
+                    code.title(),
+                    refusal.count
+                );
+                let next = format!(
+                    "may have started, and its next report says so; {}",
+                    code.hint()
+                );
+                Said::new(Why::ReportRefused, says, next)
+            }
         }
     }
 

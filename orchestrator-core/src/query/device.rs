@@ -9,8 +9,10 @@ use super::{
 use crate::admission::{Case, bar};
 use crate::contact::is_lost;
 use crate::input::Now;
-use crate::key::MetaKey;
+use crate::key::{MetaKey, RefusedKey};
 use crate::presence::known;
+use crate::reply::RefusedItem;
+use crate::row::RefusedRow;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::Step;
 
@@ -124,6 +126,7 @@ fn want_rows(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<(), N
                 .and_then(|row: DeviceRow| row.latest),
         };
         keys.extend(latest.map(|id| RecordKey(id, device.clone()).key()));
+        keys.push(RefusedKey(device.clone()).key());
     }
     reader.want(keys)
 }
@@ -135,7 +138,7 @@ fn bytes_at_most(item: &DeviceItem) -> usize {
         .iter()
         .map(|(name, version)| name.len() + 6 * version.len() + 6)
         .sum();
-    420 + item.device.len() + item.group.len() + installed
+    500 + item.device.len() + item.group.len() + installed
 }
 
 /// One device with its record; `None` when neither is known.
@@ -170,6 +173,9 @@ fn item(
         let waits = is_lost(&row, &meta, now) && waits_for(reader, device, &row, shown, &record)?;
         item.retrying |= waits;
         item.held = row.held;
+        let refused = reader.read(&RefusedKey(device.clone()))?;
+        let refused = refused.as_ref().and_then(RefusedRow::last);
+        item.refused = refused.map(RefusedItem::of);
         item.group = row.group.to_string();
         item.presence = presence(known(&row, &meta)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);

@@ -14,9 +14,11 @@ use super::{
 use crate::admission::{Case, bar};
 use crate::command::DeviceWhy as Wish;
 use crate::explain::{self, Around, explain};
+use crate::key::RefusedKey;
 use crate::presence::known;
-use crate::reply::{DeviceWhy, Explanation, RuleItem};
-use crate::row::MetaRow;
+use crate::refusal::standing;
+use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
+use crate::row::{MetaRow, RefusedRow};
 
 mod removed;
 
@@ -35,7 +37,12 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    reader.want([DeviceKey(device.clone()).key(), MetaKey.key()])?;
+    let refused_key = RefusedKey(device.clone());
+    reader.want([
+        DeviceKey(device.clone()).key(),
+        MetaKey.key(),
+        refused_key.key(),
+    ])?;
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
@@ -74,7 +81,9 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_)))
     };
     let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
+    let refused = reader.read(&refused_key)?;
     let around = Around {
+        refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
         first: group.active.iter().filter(may_start).min().copied(),
         heads: reader.heads_out(&row.group, &device)?,
@@ -87,6 +96,10 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         presence: presence(known(&row, &meta)).to_owned(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
+        refused: refused
+            .as_ref()
+            .and_then(RefusedRow::last)
+            .map(RefusedItem::of),
         nothing: deployments
             .is_empty()
             .then(|| explain::nothing(device.as_str(), &row)),

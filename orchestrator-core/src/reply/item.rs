@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
+use crate::row::Refusal;
+use crate::time::format_time;
 use crate::view::DeploymentView;
 
 /// The outer status of a device deployment.
@@ -66,6 +68,32 @@ pub struct DeviceItem {
     pub script_end: Option<String>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
+    /// What was refused of its reports last; null when nothing ever was.
+    #[serde(default)]
+    pub refused: Option<RefusedItem>,
+}
+
+/// The last report of a device that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedItem {
+    /// With which code.
+    pub code: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// How many of its reports were refused with this code.
+    pub count: u64,
+}
+
+impl RefusedItem {
+    /// What people see of a refusal.
+    #[must_use]
+    pub fn of(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code.as_str().to_owned(),
+            at: format_time(refusal.at_ms),
+            count: refusal.count,
+        }
+    }
 }
 
 /// `deployment-show`

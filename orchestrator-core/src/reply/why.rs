@@ -3,7 +3,7 @@
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentState, ErrorBody, StatusWord};
+use super::{DeploymentState, ErrorBody, RefusedItem, StatusWord};
 use crate::command::CompleteWhen;
 
 /// Why something is as it is: one closed list of kebab-case words.
@@ -62,6 +62,8 @@ pub enum Why {
     PresenceUnknown,
     /// It shows another key than the pinned one (`E_REENROL`).
     KeyNotApproved,
+    /// Its last report was refused, so that it may stand elsewhere than is known.
+    ReportRefused,
     /// It was registered once and is no more; its records stay (S14).
     Removed,
 }
@@ -143,6 +145,9 @@ pub struct DeviceWhy {
     pub last_seen: Option<String>,
     /// Whether an operator holds it.
     pub held: bool,
+    /// What was refused of its reports last; null when nothing ever was.
+    #[serde(default)]
+    pub refused: Option<RefusedItem>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Nothing>,

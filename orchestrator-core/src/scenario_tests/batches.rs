@@ -8,6 +8,7 @@ fn decisions_of_one_batch_see_each_other_and_a_miss_takes_back_only_its_own() {
         device: device.parse().unwrap(),
         status,
         evidence: SignatureEvidence::Valid,
+        delivered: Delivered::First,
     };
     let first = status("d1", working(1, id, Step::Installing));
     let second = status("d1", done(2, id));
@@ -38,6 +39,7 @@ fn a_write_expects_the_generation_that_was_read() {
         device: "d1".parse().unwrap(),
         status: done(1, id),
         evidence: SignatureEvidence::Valid,
+        delivered: Delivered::First,
     };
     let mut txn = Txn::default();
     while let Err(Undecided::Missing(keys)) = crate::decide::decide(&mut txn, &input, world.now) {

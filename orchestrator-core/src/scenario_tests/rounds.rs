@@ -1,6 +1,6 @@
 use super::*;
 
-fn in_round(round: u32, mut status: DeviceStatus) -> DeviceStatus {
+pub(super) fn in_round(round: u32, mut status: DeviceStatus) -> DeviceStatus {
     if let Some(running) = &mut status.running {
         running.round = Round(round);
     }

@@ -8,8 +8,15 @@ fn repeated_and_older_statuses_change_nothing() {
     let id = world.deploy("fw@1.0.0");
     world.say("d1", working(5, id, Step::Installing));
     let before = world.record(id, "d1");
+    let repeated = world.say("d1", working(5, id, Step::Downloaded));
+    assert_eq!(repeated, [Effect::Duplicate]);
     for seq in [5, 4, 0] {
-        let effects = world.say("d1", working(seq, id, Step::Downloaded));
+        let effects = world.tell(Input::Status {
+            device: "d1".parse().unwrap(),
+            status: working(seq, id, Step::Downloaded),
+            evidence: SignatureEvidence::Valid,
+            delivered: Delivered::Again,
+        });
         assert_eq!(effects, [Effect::Duplicate]);
     }
     assert_eq!(world.record(id, "d1"), before);
@@ -63,6 +70,7 @@ fn an_unsigned_outcome_is_no_outcome_and_calls_the_roll() {
             device: "d1".parse().unwrap(),
             status: done(1, id),
             evidence,
+            delivered: Delivered::First,
         });
         assert!(rejects(&effects, Code::Signature));
     }
@@ -290,6 +298,7 @@ fn a_decision_that_misses_rows_writes_nothing() {
         device: "d1".parse().unwrap(),
         status: done(1, id),
         evidence: SignatureEvidence::Valid,
+        delivered: Delivered::First,
     };
     let mut txn = Txn::default();
     let mut misses = 0;

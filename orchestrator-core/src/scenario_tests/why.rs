@@ -361,6 +361,7 @@ fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
             works_on: None,
             first: Some(id),
             heads,
+            refused: None,
         };
         let row = world.device_row("d1");
         let deployment = world.rows.read(&DeploymentKey(id)).unwrap().unwrap();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
-use super::effects;
+use super::replies;
 use crate::http::CommandDoor;
 
 /// A command that came by HTTP.
@@ -33,7 +33,7 @@ impl CommandDoor for Door {
     ) -> Option<Vec<u8>> {
         let request = match request.parse() {
             Ok(request) => request,
-            Err(error) => return Some(effects::bad_request(&request, &error)),
+            Err(error) => return Some(replies::bad_request(&request, &error)),
         };
         let (answer_to, answer) = oneshot::channel();
         let knock = Knock {

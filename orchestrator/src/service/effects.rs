@@ -3,24 +3,21 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::command::{Command, JSON_BYTES_MAX};
+use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::effect::{Effect, Effects, Event};
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
-use hoist_orchestrator_core::reply::{
-    API_VERSION, DeviceSecrets, ErrorBody, ListResult, Reply, ResultBody, UserResult,
-};
+use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{IdError, RequestId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
+use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Headless};
 use crate::line;
 use crate::query;
 use crate::reconcile::Subject;
-use crate::suggest::suggest;
 use crate::transport::Outgoing;
 
 impl Service {
@@ -62,11 +59,18 @@ impl Service {
                 request,
                 answer,
             } => {
+                let views = answer.shown_in();
                 let outcome = answer.into_body(|device, issue| DeviceSecrets {
                     token: self.directory.device_token(device, issue),
                     root_sha256: data_encoding::HEXLOWER.encode(&self.config.keys.root_sha256),
                 });
-                self.reply(user, request, outcome, answer_to).await;
+                let answered = Answered {
+                    user,
+                    request,
+                    outcome,
+                    answer_to: answer_to.take(),
+                };
+                self.reply_after(views, answered, now).await?;
             }
             Effect::Query {
                 user,
@@ -77,15 +81,26 @@ impl Service {
                 let heads = |group: &_, device: &_| reconciler.heads_out(group, device);
                 let asked = (&user, &command);
                 let outcome = query::answer(&*self.store, heads, asked, now).await?;
-                self.reply(user, request, outcome, answer_to).await;
+                let answered = Answered {
+                    user,
+                    request,
+                    outcome,
+                    answer_to: answer_to.take(),
+                };
+                self.reply(answered).await;
             }
             Effect::ManageUser {
                 user,
                 request,
                 command,
             } => {
-                let outcome = self.manage_user(&command);
-                self.reply(user, request, outcome, answer_to).await;
+                let answered = Answered {
+                    user,
+                    request,
+                    outcome: self.manage_user(&command),
+                    answer_to: answer_to.take(),
+                };
+                self.reply(answered).await;
             }
             Effect::Event(event) => self.event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
@@ -104,10 +119,7 @@ impl Service {
             }
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
-            Effect::Rejected { code, device } => {
-                let device = device.as_ref().map(tracing::field::display);
-                tracing::warn!(code = %code, device, "refused");
-            }
+            Effect::Rejected { code, sender } => self.refused(code, &sender, now),
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
@@ -121,29 +133,6 @@ impl Service {
                 && connection.read(topic).await.is_err()
             {
                 self.connection = None;
-            }
-        }
-    }
-
-    async fn reply(
-        &mut self,
-        user: UserId,
-        request: RequestId,
-        mut outcome: Result<ResultBody, Rejection>,
-        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
-    ) {
-        if let Err(rejection) = &mut outcome
-            && let Err(error) = suggest(&*self.store, rejection).await
-        {
-            tracing::warn!(%error, "no name can be suggested");
-        }
-        let payload = json(&request, outcome);
-        match answer_to.take() {
-            // Whoever asked by HTTP and left can ask again under the same id.
-            Some(answer_to) => drop(answer_to.send(payload)),
-            None => {
-                let topic = self.topics.format(&Topic::Reply { user, request });
-                self.publish(Outgoing::passing(topic, payload)).await;
             }
         }
     }
@@ -170,7 +159,7 @@ impl Service {
     }
 
     /// An event as a CloudEvent: at most once across a crash; views are the truth.
-    async fn event(&mut self, event: &Event, now: Now) {
+    pub(super) async fn event(&mut self, event: &Event, now: Now) {
         let kind = event.kind();
         let Ok(topic) = kind.parse().map(Topic::Event) else {
             return;
@@ -192,34 +181,11 @@ impl Service {
 
     /// Publishes what nobody waits for twice: without a connection it is dropped, because
     /// the asker repeats and views are published again on the next connection.
-    async fn publish(&mut self, message: Outgoing) {
+    pub(super) async fn publish(&mut self, message: Outgoing) {
         if let Some(connection) = &self.connection
             && connection.publish(message).await.is_err()
         {
             self.connection = None;
         }
     }
-}
-
-/// A reply's JSON, never larger than its readers accept.
-fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> {
-    let payload = serde_json::to_vec(&Reply::new(request, outcome)).unwrap_or_default();
-    if !payload.is_empty() && payload.len() <= JSON_BYTES_MAX {
-        return payload;
-    }
-    let detail = format!("the reply would have {} bytes", payload.len());
-    let refused = Rejection::new(Code::Size, detail).hint("ask for fewer items with `limit`");
-    serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
-}
-
-/// The reply to a request whose id is none.
-pub(super) fn bad_request(request: &str, error: &IdError) -> Vec<u8> {
-    let rejection = Rejection::new(Code::Name, error.to_string()).field("request");
-    let body = serde_json::json!({
-        "apiVersion": API_VERSION,
-        "request": request,
-        "ok": false,
-        "error": ErrorBody::from(rejection),
-    });
-    body.to_string().into_bytes()
 }

@@ -27,6 +27,7 @@ pub(super) fn removed(
         presence: presence(None).to_owned(),
         last_seen: Some(format_time(record.updated_ms)),
         held: false,
+        refused: None,
         nothing: Some(Nothing {
             why: Why::Removed,
             says: format!(

@@ -155,6 +155,7 @@ impl Connection for Link {
                 topic: message.topic.clone(),
                 payload: message.payload.clone().into(),
                 retained: false,
+                again: false,
                 receipt: None,
             };
             self.news.send(Incoming::Delivery(echo)).await.unwrap();
@@ -309,6 +310,7 @@ impl Rig {
             topic: topic.to_owned(),
             payload: payload.to_vec().into(),
             retained,
+            again: false,
             receipt: Some(Receipt {
                 connection: Arc::clone(&self.link),
                 packet,

@@ -1,7 +1,7 @@
 //! Reading what arrives, as the adapter does.
 
 use hoist_orchestrator::reconcile::Subject;
-use hoist_orchestrator_core::input::{Input, SignatureEvidence};
+use hoist_orchestrator_core::input::{Delivered, Input, SignatureEvidence};
 use hoist_orchestrator_core::key::DeviceKey;
 use hoist_orchestrator_core::txn::{Txn, Undecided};
 use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
@@ -56,6 +56,7 @@ impl Server {
                     device,
                     status,
                     evidence,
+                    delivered: Delivered::First,
                 })
             }
             Line::Presence(number) => decode::<Presence>(payload).ok().map(|presence| {

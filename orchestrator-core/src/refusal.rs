@@ -1,0 +1,107 @@
+//! Refused reports. Nothing of them counts; that they were refused is remembered of a device
+//! that is registered, so that an operator sees it.
+
+use hoist_protocol::id::{DeviceId, Seq};
+
+use crate::device::call_roll;
+use crate::effect::{Effect, Effects, Sender};
+use crate::error::Code;
+use crate::input::Now;
+use crate::key::{DeviceKey, RefusedKey};
+use crate::row::{DeviceRow, Refusal, RefusedRow};
+use crate::txn::{Txn, Undecided};
+
+/// What a device says wrong calls its roll at most this often, in attended ms: one whose key
+/// was replaced, or whose name another has too, must not be asked in a loop.
+const ASK_PAUSE_MS: u64 = 60_000;
+
+/// Refuses a report of a device as of its row.
+pub(crate) fn rejected(code: Code, device: &DeviceId, row: Option<&DeviceRow>) -> Effect {
+    Effect::Rejected {
+        code,
+        sender: Sender::Device {
+            device: device.clone(),
+            seq: row.and_then(|row| row.seq),
+        },
+    }
+}
+
+/// Something that does not decode, or is on no topic of ours.
+pub(crate) fn refused(
+    txn: &Txn,
+    device: Option<&DeviceId>,
+    code: Code,
+) -> Result<Effects, Undecided> {
+    let Some(device) = device else {
+        let sender = Sender::Nobody;
+        return Ok(vec![Effect::Rejected { code, sender }]);
+    };
+    let row = txn.read(&DeviceKey(device.clone()))?;
+    Ok(vec![rejected(code, device, row.as_ref())])
+}
+
+/// Remembers what the adapter has counted of a device. Of one that is not registered
+/// nothing is kept: anybody can make up names.
+pub(crate) fn count(
+    txn: &mut Txn,
+    device: &DeviceId,
+    refusal: Refusal,
+) -> Result<Effects, Undecided> {
+    if txn.read(&DeviceKey(device.clone()))?.is_some() {
+        let key = RefusedKey(device.clone());
+        let mut row = txn.read(&key)?.unwrap_or_default();
+        row.add(refusal);
+        txn.put(&key, &row);
+    }
+    Ok(Effects::new())
+}
+
+/// The last refusal, when nothing of the device was taken in since.
+pub(crate) fn standing(row: &DeviceRow, refused: Option<&RefusedRow>) -> Option<Refusal> {
+    let last = refused.and_then(RefusedRow::last);
+    last.filter(|last| last.seq == row.seq).copied()
+}
+
+/// Outcomes that do not verify are no outcomes; the device is asked again, not too often.
+pub(crate) fn unverified(
+    txn: &mut Txn,
+    device: &DeviceId,
+    mut row: DeviceRow,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let mut effects = vec![rejected(Code::Signature, device, Some(&row))];
+    row.unverified = true;
+    effects.extend(ask(txn, &mut row, device, now)?);
+    txn.put(&DeviceKey(device.clone()), &row);
+    Ok(effects)
+}
+
+/// A device counts its reports from a lower number again: its memory is gone, or two devices
+/// have one name. This one is refused, but from then on its numbers are those that count, and
+/// it is asked to report everything, not too often.
+pub(crate) fn counts_again(
+    txn: &mut Txn,
+    device: &DeviceId,
+    mut row: DeviceRow,
+    seq: Seq,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    row.seq = Some(seq);
+    let mut effects = vec![rejected(Code::Seq, device, Some(&row))];
+    effects.extend(ask(txn, &mut row, device, now)?);
+    txn.put(&DeviceKey(device.clone()), &row);
+    Ok(effects)
+}
+
+/// Calls a device's roll unless that was done a moment ago.
+fn ask(
+    txn: &mut Txn,
+    row: &mut DeviceRow,
+    device: &DeviceId,
+    now: Now,
+) -> Result<Option<Effect>, Undecided> {
+    let again = row
+        .asked_ms
+        .is_none_or(|asked| asked.saturating_add(ASK_PAUSE_MS) <= now.attended_ms);
+    again.then(|| call_roll(txn, row, device, now)).transpose()
+}

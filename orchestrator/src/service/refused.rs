@@ -1,0 +1,51 @@
+//! What follows a refusal: a line in the log, a row that people see, and an event.
+
+use std::time::Instant;
+
+use hoist_orchestrator_core::effect::{Event, Sender};
+use hoist_orchestrator_core::error::Code;
+use hoist_orchestrator_core::input::{Input, Now};
+
+use super::{Service, ServiceError};
+use crate::arrival::{Arrival, Content};
+
+impl Service {
+    /// Counts a refusal, with a line in the log at first and once a minute.
+    pub(super) fn refused(&mut self, code: Code, sender: &Sender, now: Now) {
+        let times = self
+            .refusals
+            .note(code, sender, now.unix_ms, Instant::now());
+        let Some(times) = times else { return };
+        match sender {
+            Sender::Device { device, .. } => {
+                tracing::warn!(%code, %device, times, "refused a report");
+            }
+            Sender::User { user, verb } => {
+                let verb = verb.map(|verb| verb.word());
+                tracing::warn!(%code, %user, verb, times, "refused a command");
+            }
+            Sender::Nobody => tracing::warn!(%code, times, "refused a message"),
+        }
+    }
+
+    /// Writes what was counted of devices, and tells people.
+    pub(super) async fn tell_refusals(&mut self, now: Now) -> Result<(), ServiceError> {
+        let due = self.refusals.due(Instant::now());
+        let inputs = due.iter().map(|due| Input::CountRefusals {
+            device: due.device.clone(),
+            refusal: due.refusal,
+        });
+        let arrivals = inputs.map(|input| Arrival::of(Content::Input(input)));
+        self.decide(arrivals.collect()).await?;
+        for due in due {
+            let Some(count) = due.told else { continue };
+            let event = Event::DeviceRefused {
+                device: due.device,
+                code: due.refusal.code.as_str().to_owned(),
+                count,
+            };
+            self.event(&event, now).await;
+        }
+        Ok(())
+    }
+}

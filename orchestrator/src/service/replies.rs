@@ -1,0 +1,111 @@
+//! Answers to people. One about a deployment leaves after the view that shows what it says,
+//! so that whoever reads that view next reads their own write; views go out at most so often,
+//! hence an answer may wait for its view's turn.
+
+use hoist_orchestrator_core::command::JSON_BYTES_MAX;
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody, Reply, ResultBody};
+use hoist_protocol::id::{IdError, RequestId, UserId};
+use hoist_protocol::topic::{Topic, View};
+use tokio::sync::oneshot;
+
+use super::{Service, ServiceError};
+use crate::suggest::suggest;
+use crate::transport::Outgoing;
+
+/// An answer and where it goes.
+pub(super) struct Answered {
+    pub(super) user: UserId,
+    pub(super) request: RequestId,
+    pub(super) outcome: Result<ResultBody, Rejection>,
+    /// Waits for it, instead of a reply topic.
+    pub(super) answer_to: Option<oneshot::Sender<Vec<u8>>>,
+}
+
+/// An answer that waits for views.
+pub(super) struct Held {
+    views: Vec<View>,
+    answered: Answered,
+}
+
+impl Service {
+    /// Answers as soon as these views are out.
+    pub(super) async fn reply_after(
+        &mut self,
+        views: Vec<View>,
+        answered: Answered,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        let settled = match self.connection.clone() {
+            Some(connection) => self.views.settle(&views, &*connection, now).await?,
+            // Nobody reads a view; whoever asks by HTTP is answered all the same.
+            None => true,
+        };
+        if settled {
+            self.reply(answered).await;
+        } else {
+            self.held.push(Held { views, answered });
+        }
+        Ok(())
+    }
+
+    /// Sends the answers whose views are out by now.
+    pub(super) async fn release_held(&mut self) {
+        let connected = self.connection.is_some();
+        let waits = |held: &Held| connected && !self.views.are_settled(&held.views);
+        let (waiting, free): (Vec<Held>, Vec<Held>) =
+            std::mem::take(&mut self.held).into_iter().partition(waits);
+        self.held = waiting;
+        for held in free {
+            self.reply(held.answered).await;
+        }
+    }
+
+    /// Answers.
+    pub(super) async fn reply(&mut self, answered: Answered) {
+        let Answered {
+            user,
+            request,
+            mut outcome,
+            answer_to,
+        } = answered;
+        if let Err(rejection) = &mut outcome
+            && let Err(error) = suggest(&*self.store, rejection).await
+        {
+            tracing::warn!(%error, "no name can be suggested");
+        }
+        let payload = json(&request, outcome);
+        match answer_to {
+            // Whoever asked by HTTP and left can ask again under the same id.
+            Some(answer_to) => drop(answer_to.send(payload)),
+            None => {
+                let topic = self.topics.format(&Topic::Reply { user, request });
+                self.publish(Outgoing::passing(topic, payload)).await;
+            }
+        }
+    }
+}
+
+/// A reply's JSON, never larger than its readers accept.
+fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> {
+    let payload = serde_json::to_vec(&Reply::new(request, outcome)).unwrap_or_default();
+    if !payload.is_empty() && payload.len() <= JSON_BYTES_MAX {
+        return payload;
+    }
+    let detail = format!("the reply would have {} bytes", payload.len());
+    let refused = Rejection::new(Code::Size, detail).hint("ask for fewer items with `limit`");
+    serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
+}
+
+/// The reply to a request whose id is none.
+pub(super) fn bad_request(request: &str, error: &IdError) -> Vec<u8> {
+    let rejection = Rejection::new(Code::Name, error.to_string()).field("request");
+    let body = serde_json::json!({
+        "apiVersion": API_VERSION,
+        "request": request,
+        "ok": false,
+        "error": ErrorBody::from(rejection),
+    });
+    body.to_string().into_bytes()
+}
