@@ -55,6 +55,8 @@ pub(crate) struct Client {
     patience: Patience,
     connection: Connection,
     watched: Vec<String>,
+    /// What came on watched filters while an answer was waited for: the last of each topic.
+    meanwhile: Vec<(String, Bytes)>,
 }
 
 impl Client {
@@ -79,6 +81,7 @@ impl Client {
             patience,
             connection,
             watched: Vec::new(),
+            meanwhile: Vec::new(),
         })
     }
 
@@ -125,7 +128,7 @@ impl Client {
                     return Err(Failure::new("E_WAIT", format!("no answer to {verb} in time"))
                         .help("the broker is there but the orchestrator does not answer; look at the server's log"));
                 }
-                Err(Lost) => self.reconnect(until).await?,
+                Err(Lost) => self.resume(until).await?,
             }
         }
     }
@@ -163,6 +166,10 @@ impl Client {
                         self.connection.unsubscribe(reply)?;
                         return Ok(Some(payload));
                     }
+                    Event::Message { topic, payload } if !self.watched.is_empty() => {
+                        self.meanwhile.retain(|(other, _)| *other != topic);
+                        self.meanwhile.push((topic, payload));
+                    }
                     Event::Message { .. } | Event::Acknowledged => {}
                 },
                 () = tokio::time::sleep_until(wake) => {
@@ -183,7 +190,7 @@ impl Client {
     pub(crate) async fn watch(&mut self, filter: &str) -> Result<(), Failure> {
         self.watched.push(filter.to_owned());
         if self.connection.subscribe(filter).is_err() {
-            self.resume().await?;
+            self.resume(Instant::now() + self.patience.answer).await?;
         }
         Ok(())
     }
@@ -194,6 +201,9 @@ impl Client {
     /// # Errors
     /// `E_BROKER` without a broker.
     pub(crate) async fn next_message(&mut self) -> Result<(String, Bytes), Failure> {
+        if !self.meanwhile.is_empty() {
+            return Ok(self.meanwhile.remove(0));
+        }
         loop {
             match self.connection.next().await {
                 Ok(Event::Message { topic, payload }) => return Ok((topic, payload)),
@@ -204,15 +214,15 @@ impl Client {
                     ));
                 }
                 Ok(_) => {}
-                Err(Lost) => self.resume().await?,
+                Err(Lost) => self.resume(Instant::now() + self.patience.answer).await?,
             }
         }
     }
 
-    async fn resume(&mut self) -> Result<(), Failure> {
-        let until = Instant::now() + self.patience.answer;
+    /// Connects again, with everything that is watched.
+    async fn resume(&mut self, until: Instant) -> Result<(), Failure> {
         'connections: loop {
-            self.reconnect(until).await?;
+            self.connection = connect(&self.address, &self.file, until).await?;
             for filter in &self.watched {
                 if self.connection.subscribe(filter).is_err() {
                     continue 'connections;
@@ -220,11 +230,6 @@ impl Client {
             }
             return Ok(());
         }
-    }
-
-    async fn reconnect(&mut self, until: Instant) -> Result<(), Failure> {
-        self.connection = connect(&self.address, &self.file, until).await?;
-        Ok(())
     }
 
     /// Says goodbye.

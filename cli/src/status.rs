@@ -22,17 +22,8 @@ use crate::output::{self, Format};
 /// `hoist status`
 pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Failure> {
     let mut client = context.client().await?;
-    // Says at once when there is no such deployment: its view would never come.
-    let shown = client
-        .command(
-            Verb::DeploymentShow,
-            &DeploymentRef {
-                deployment: status.deployment,
-            },
-        )
-        .await?;
     let last = match status.watch {
-        false => Some(parse(shown)?),
+        false => Some(show(&mut client, status.deployment).await?),
         true => {
             let watch = watch(&mut client, status.deployment, Progress::new());
             match status.timeout {
@@ -68,7 +59,15 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     })
 }
 
-/// Follows the view until it is final, showing every change.
+/// Asks the server itself.
+async fn show(client: &mut Client, deployment: u32) -> Result<DeploymentView, Failure> {
+    let question = DeploymentRef { deployment };
+    client.ask(Verb::DeploymentShow, &question).await
+}
+
+/// Follows the view until the deployment is final, showing every change. A view may be of
+/// before what its reader has just done: it says that there is something to see, and only the
+/// server's own answer is a verdict.
 async fn watch(
     client: &mut Client,
     deployment: u32,
@@ -76,21 +75,21 @@ async fn watch(
 ) -> Result<DeploymentView, Failure> {
     let view = View::Deployment(DeploymentId(deployment));
     let topic = client.topics().format(&Topic::View(view));
+    // Says at once when there is no such deployment: its view would never come.
+    let mut view = show(client, deployment).await?;
     client.watch(&topic).await?;
     loop {
-        let (_, payload) = client.next_message().await?;
-        let view = read_view(&payload)?;
         progress.show(&view);
         if is_final(&view) {
             progress.clear();
             return Ok(view);
         }
+        let (_, payload) = client.next_message().await?;
+        view = read_view(&payload)?;
+        if is_final(&view) {
+            view = show(client, deployment).await?;
+        }
     }
-}
-
-fn parse(shown: serde_json::Value) -> Result<DeploymentView, Failure> {
-    serde_json::from_value(shown)
-        .map_err(|error| Failure::because("E_REPLY", "the answer to deployment-show", &error))
 }
 
 /// Whether nothing is left to wait for.
@@ -194,7 +193,7 @@ mod tests {
     use serde_json::json;
 
     fn view(state: &str, settled: bool, failed: u32) -> DeploymentView {
-        parse(json!({
+        serde_json::from_value(json!({
             "apiVersion": "hoist/v1", "deployment": 1, "release": "hello@1.1.0", "group": "eu",
             "state": state, "reason": null, "settled": settled,
             "counts": {"members": 25, "pending": 0, "inProgress": 0,
