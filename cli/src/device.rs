@@ -31,6 +31,7 @@ const SHAPE: Shape = Shape {
         column("RETRYING", "/retrying", Show::Plain),
         column("REASON", "/reason", Show::Plain),
         column("ROLLBACK", "/rollback", Show::Plain),
+        wide("REFUSED", "/refused/code", Show::Plain),
         wide("HELD", "/held", Show::Plain),
         wide("ATTEMPT", "/attempt", Show::Plain),
         wide("ROUND", "/round", Show::Plain),

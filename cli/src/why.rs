@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use hoist_orchestrator_core::command::{DeviceWhy as Question, Verb};
 use hoist_orchestrator_core::reply::{
-    DeviceWhy, Explanation, LineWord, OtherDeployment, Plan, PlanResult, RuleItem,
+    DeviceWhy, Explanation, LineWord, OtherDeployment, Plan, PlanResult, RefusedItem, RuleItem,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -91,6 +91,9 @@ fn told(why: &DeviceWhy) -> String {
         "{}: group {}, {}, {seen}{held}\n",
         why.device, why.group, why.presence
     );
+    if let Some(RefusedItem { code, at, count }) = &why.refused {
+        let _ = writeln!(text, "  refused  {code}, last at {at}, {count} times");
+    }
     if let Some(nothing) = &why.nothing {
         text += &lines(&word(nothing.why), &nothing.says, &nothing.next);
     }

@@ -12,7 +12,6 @@ use crate::input::Now;
 use crate::key::{MetaKey, RefusedKey};
 use crate::presence::known;
 use crate::reply::RefusedItem;
-use crate::row::RefusedRow;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::Step;
 
@@ -174,8 +173,7 @@ fn item(
         item.retrying |= waits;
         item.held = row.held;
         let refused = reader.read(&RefusedKey(device.clone()))?;
-        let refused = refused.as_ref().and_then(RefusedRow::last);
-        item.refused = refused.map(RefusedItem::of);
+        item.refused = RefusedItem::last(refused.as_ref());
         item.group = row.group.to_string();
         item.presence = presence(known(&row, &meta)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);

@@ -18,7 +18,7 @@ use crate::key::RefusedKey;
 use crate::presence::known;
 use crate::refusal::standing;
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
-use crate::row::{MetaRow, RefusedRow};
+use crate::row::MetaRow;
 
 mod removed;
 
@@ -37,12 +37,8 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let refused_key = RefusedKey(device.clone());
-    reader.want([
-        DeviceKey(device.clone()).key(),
-        MetaKey.key(),
-        refused_key.key(),
-    ])?;
+    let key = RefusedKey(device.clone());
+    reader.want([DeviceKey(device.clone()).key(), MetaKey.key(), key.key()])?;
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
@@ -81,7 +77,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_)))
     };
     let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
-    let refused = reader.read(&refused_key)?;
+    let refused = reader.read(&key)?;
     let around = Around {
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
@@ -96,10 +92,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         presence: presence(known(&row, &meta)).to_owned(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
-        refused: refused
-            .as_ref()
-            .and_then(RefusedRow::last)
-            .map(RefusedItem::of),
+        refused: RefusedItem::last(refused.as_ref()),
         nothing: deployments
             .is_empty()
             .then(|| explain::nothing(device.as_str(), &row)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use crate::row::Refusal;
+use crate::row::RefusedRow;
 use crate::time::format_time;
 use crate::view::DeploymentView;
 
@@ -85,14 +85,14 @@ pub struct RefusedItem {
 }
 
 impl RefusedItem {
-    /// What people see of a refusal.
+    /// What people see of a device's row of refusals.
     #[must_use]
-    pub fn of(refusal: &Refusal) -> Self {
-        Self {
+    pub fn last(row: Option<&RefusedRow>) -> Option<Self> {
+        row?.last().map(|refusal| Self {
             code: refusal.code.as_str().to_owned(),
             at: format_time(refusal.at_ms),
             count: refusal.count,
-        }
+        })
     }
 }
 

@@ -64,12 +64,7 @@ impl Service {
                     token: self.directory.device_token(device, issue),
                     root_sha256: data_encoding::HEXLOWER.encode(&self.config.keys.root_sha256),
                 });
-                let answered = Answered {
-                    user,
-                    request,
-                    outcome,
-                    answer_to: answer_to.take(),
-                };
+                let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply_after(views, answered, now).await?;
             }
             Effect::Query {
@@ -81,12 +76,7 @@ impl Service {
                 let heads = |group: &_, device: &_| reconciler.heads_out(group, device);
                 let asked = (&user, &command);
                 let outcome = query::answer(&*self.store, heads, asked, now).await?;
-                let answered = Answered {
-                    user,
-                    request,
-                    outcome,
-                    answer_to: answer_to.take(),
-                };
+                let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
             Effect::ManageUser {
@@ -94,12 +84,8 @@ impl Service {
                 request,
                 command,
             } => {
-                let answered = Answered {
-                    user,
-                    request,
-                    outcome: self.manage_user(&command),
-                    answer_to: answer_to.take(),
-                };
+                let outcome = self.manage_user(&command);
+                let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
             Effect::Event(event) => self.event(&event, now).await,

@@ -16,11 +16,28 @@ use crate::transport::Outgoing;
 
 /// An answer and where it goes.
 pub(super) struct Answered {
-    pub(super) user: UserId,
-    pub(super) request: RequestId,
-    pub(super) outcome: Result<ResultBody, Rejection>,
+    user: UserId,
+    request: RequestId,
+    outcome: Result<ResultBody, Rejection>,
     /// Waits for it, instead of a reply topic.
-    pub(super) answer_to: Option<oneshot::Sender<Vec<u8>>>,
+    answer_to: Option<oneshot::Sender<Vec<u8>>>,
+}
+
+impl Answered {
+    /// An answer that takes whoever waits for it along.
+    pub(super) fn new(
+        user: UserId,
+        request: RequestId,
+        outcome: Result<ResultBody, Rejection>,
+        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+    ) -> Self {
+        Self {
+            user,
+            request,
+            outcome,
+            answer_to: answer_to.take(),
+        }
+    }
 }
 
 /// An answer that waits for views.
