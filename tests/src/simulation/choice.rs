@@ -1,7 +1,7 @@
 //! Everything that can happen next: chosen by chance in random runs, all of it where a
 //! small world is explored.
 
-use super::device::{Doing, End};
+use super::device::{Doing, End, Lie};
 use super::line::Line;
 use super::server::Fate;
 use super::world::World;
@@ -71,6 +71,8 @@ pub enum Choice {
     Spoil(Line),
     /// Somebody claims a success for a device, without its signature.
     Forge(u16),
+    /// A device will say what is not so.
+    Lie(u16, Lie),
     /// Time passes, ms.
     Wait(u64),
     /// The server's clock is set, ms ahead of true time.

@@ -23,7 +23,10 @@ use super::line::{Line, device_id, group_id};
 use super::truth::Truth;
 
 mod act;
+mod lie;
 mod look;
+
+pub use lie::Lie;
 
 /// What survives a power cut.
 #[derive(Clone, Default)]
@@ -93,6 +96,8 @@ pub struct Device {
     /// The newest signed time, and when it was heard in true time.
     floor: (u64, u64),
     vetoes: bool,
+    /// What it says in its next status.
+    pub(super) lies: Option<Lie>,
 }
 
 /// What a device can reach outside itself.
@@ -134,6 +139,7 @@ impl Device {
             info: None,
             floor: (0, 0),
             vetoes: false,
+            lies: None,
         }
     }
 

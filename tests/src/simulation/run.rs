@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 use super::choice::Choice;
-use super::device::End;
+use super::device::{End, Lie};
 use super::dice::Dice;
 use super::generate;
 use super::invariants::{Broken, finally};
@@ -210,7 +210,8 @@ fn accident(world: &mut World, number: u16) -> Choice {
         28 => Choice::ServerClock(rng(world).u64(0..3) * DAY_MS),
         29 => Choice::DeviceClock(number, ahead_ms(world, number)),
         30 => Choice::Review,
-        31 | 32 => Choice::Forge(number),
+        31 => Choice::Forge(number),
+        32 => Choice::Lie(number, Lie::ALL[rng(world).usize(..Lie::ALL.len())]),
         33..40 if world.honest => Choice::Cut(number),
         _ => deceit(world, number),
     }

@@ -129,9 +129,12 @@ impl Device {
         if !self.online || self.in_flight.is_some() {
             return;
         }
-        let Some(status) = self.waiting.take() else {
+        let Some(mut status) = self.waiting.take() else {
             return;
         };
+        if let Some(lie) = self.lies.take() {
+            lie.tell(&mut status);
+        }
         let mut payload = encode(&status);
         if !status.outcomes.is_empty() {
             payload.extend_from_slice(&self.public_key().0);

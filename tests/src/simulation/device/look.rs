@@ -30,6 +30,7 @@ impl Device {
             info: _,
             floor: (signed_ms, at_ms),
             vetoes,
+            lies,
         } = self;
         // What is installed and kept for a release is read while it works.
         let Disk {
@@ -42,7 +43,7 @@ impl Device {
         put(&(special, online, fuse, boots, session, doing));
         put(&format_args!("time_ms: {ahead_ms}"));
         put(&(
-            in_flight, waiting, acked, announces, wanted, reconnects, vetoes,
+            in_flight, waiting, acked, announces, wanted, reconnects, vetoes, lies,
         ));
         // Without a signed time it does not matter since when.
         if *signed_ms > 0 {

@@ -38,6 +38,7 @@ pub(super) fn touched(choice: Choice) -> Mask {
         | Choice::PowerCut(number)
         | Choice::Fuse(number, _)
         | Choice::Veto(number, _)
+        | Choice::Lie(number, _)
         | Choice::DeviceClock(number, _) => device(number),
         // It is known to the invariants what was over before.
         Choice::Connect(number) => device(number) | mask(&[Rows.at()]),

@@ -56,6 +56,7 @@ impl World {
             | Choice::PowerCut(number)
             | Choice::Fuse(number, _)
             | Choice::Veto(number, _)
+            | Choice::Lie(number, _)
             | Choice::DeviceClock(number, _) => self.device_does(number, choice),
         }
         self.follow_up();
@@ -308,6 +309,7 @@ impl World {
             Choice::PowerCut(_) => device.cut_power(&mut world),
             Choice::Fuse(_, writes) => device.fuse = Some(writes),
             Choice::Veto(_, vetoes) => device.veto(vetoes, &mut world),
+            Choice::Lie(_, lie) => device.lies = Some(lie),
             Choice::DeviceClock(_, ahead_ms) => device.ahead_ms = ahead_ms,
             _ => return,
         }
