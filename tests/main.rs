@@ -15,6 +15,7 @@ mod agent_update;
 mod agent_waits;
 mod arrows;
 mod boundary;
+mod codes;
 mod commands;
 mod demo;
 mod deploy;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_orchestrator_core::command::Verb;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};
 use serde::Serialize;
@@ -67,7 +68,7 @@ impl Client {
     pub(crate) async fn connect(file: ClientFile, patience: Patience) -> Result<Self, Failure> {
         let address = Address::parse(&file.mqtt).ok_or_else(|| {
             Failure::new(
-                "E_CONFIG",
+                Code::Config,
                 format!("{:?} is not mqtt://host:port", file.mqtt),
             )
             .help("set mqtt in client.toml, or HOIST_BROKER")
@@ -100,8 +101,9 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<Value, Failure> {
         let verb = verb.word();
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Failure::because("E_CMD", format!("cannot encode {verb}"), &error))?;
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Failure::because(Code::Command, format!("cannot encode {verb}"), &error)
+        })?;
         let request = request_id()?;
         let user = self.file.user.clone();
         let reply = self.topics.format(&Topic::Reply {
@@ -110,7 +112,7 @@ impl Client {
         });
         let verb_level = verb
             .parse()
-            .map_err(|error| Failure::because("E_CMD", format!("verb {verb}"), &error))?;
+            .map_err(|error| Failure::because(Code::Command, format!("verb {verb}"), &error))?;
         let command = Message {
             topic: self.topics.format(&Topic::Command {
                 user,
@@ -125,7 +127,7 @@ impl Client {
             match self.exchange(&reply, &command, until).await {
                 Ok(Some(payload)) => return read_reply(verb, &payload),
                 Ok(None) => {
-                    return Err(Failure::new("E_WAIT", format!("no answer to {verb} in time"))
+                    return Err(Failure::new(Code::Wait, format!("no answer to {verb} in time"))
                         .help("the broker is there but the orchestrator does not answer; look at the server's log"));
                 }
                 Err(Lost) => self.resume(until).await?,
@@ -144,7 +146,11 @@ impl Client {
     ) -> Result<T, Failure> {
         let result = self.command(verb, body).await?;
         serde_json::from_value(result).map_err(|error| {
-            Failure::because("E_REPLY", format!("the answer to {}", verb.word()), &error)
+            Failure::because(
+                Code::Reply,
+                format!("the answer to {}", verb.word()),
+                &error,
+            )
         })
     }
 
@@ -209,7 +215,7 @@ impl Client {
                 Ok(Event::Message { topic, payload }) => return Ok((topic, payload)),
                 Ok(Event::Subscribed { granted: false }) => {
                     return Err(Failure::new(
-                        "E_ROLE",
+                        Code::Role,
                         "the broker refused the subscription",
                     ));
                 }
@@ -251,11 +257,11 @@ async fn connect(
         match Connection::open(&login).await {
             Ok(connection) => return Ok(connection),
             Err(error @ ConnectError::Refused { .. }) => {
-                return Err(Failure::because("E_AUTH", "not connected", &error)
+                return Err(Failure::because(Code::Auth, "not connected", &error)
                     .help("use the client.toml of this server, or ask for one: `hoist user add`"));
             }
             Err(error) if Instant::now() + pause >= until => {
-                return Err(Failure::because("E_BROKER", "not connected", &error).help(
+                return Err(Failure::because(Code::Broker, "not connected", &error).help(
                     "start the server with `hoist serve`, or name its client.toml with --client",
                 ));
             }
@@ -271,11 +277,11 @@ async fn connect(
 fn request_id() -> Result<RequestId, Failure> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)
-        .map_err(|error| Failure::new("E_RANDOM", format!("no random numbers: {error}")))?;
+        .map_err(|error| Failure::new(Code::Random, format!("no random numbers: {error}")))?;
     data_encoding::HEXLOWER
         .encode(&random)
         .parse()
-        .map_err(|error| Failure::because("E_NAME", "request id", &error))
+        .map_err(|error| Failure::because(Code::Name, "request id", &error))
 }
 
 /// Reads a view.
@@ -284,12 +290,12 @@ fn request_id() -> Result<RequestId, Failure> {
 /// `E_REPLY`.
 pub(crate) fn read_view<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(payload)
-        .map_err(|error| Failure::because("E_REPLY", "a view of the server", &error))
+        .map_err(|error| Failure::because(Code::Reply, "a view of the server", &error))
 }
 
 fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
     let mut reply: Value = serde_json::from_slice(payload)
-        .map_err(|error| Failure::because("E_REPLY", format!("the answer to {verb}"), &error))?;
+        .map_err(|error| Failure::because(Code::Reply, format!("the answer to {verb}"), &error))?;
     if reply["ok"] == Value::Bool(true) {
         return Ok(reply["result"].take());
     }
@@ -302,7 +308,7 @@ fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
     let what = field("detail")
         .or(field("title"))
         .unwrap_or("the server refused without saying why");
-    let failure = Failure::new(field("code").unwrap_or("E_REPLY"), what);
+    let failure = Failure::answered(field("code").unwrap_or(Code::Reply.as_str()), what);
     Err(match field("hint") {
         Some(hint) => failure.help(hint),
         None => failure,

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ impl ClientFile {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::because(
-                "E_CONFIG",
+                Code::Config,
                 format!("cannot read {}", path.display()),
                 &error,
             )
@@ -75,7 +76,7 @@ impl ClientFile {
             let path = &token.value;
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::because(
-                    "E_CONFIG",
+                    Code::Config,
                     format!("cannot read {}", path.display()),
                     &error,
                 )
@@ -101,7 +102,7 @@ fn locate(settings: &Settings, variables: Variables<'_>) -> Result<PathBuf, Fail
     }
     let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
     let failure = Failure::new(
-        "E_CONFIG",
+        Code::Config,
         format!("no client.toml at {}", places.join(" or ")),
     );
     Err(failure.help("start `hoist serve` here, or name the file with --client"))

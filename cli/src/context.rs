@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::command::Verb;
+use hoist_protocol::code::Code;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -161,7 +162,7 @@ pub(crate) async fn list(
             Value::Array(more) => items.extend(more),
             _ => {
                 return Err(Failure::new(
-                    "E_REPLY",
+                    Code::Reply,
                     format!("the answer to {} has no items", verb.word()),
                 ));
             }
@@ -182,7 +183,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::because(
-            "E_SYSTEM",
+            Code::System,
             "cannot write the result",
             &error,
         )),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::access::Role;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
 use serde::Serialize;
 
@@ -122,7 +123,7 @@ impl DataDir {
     /// something.
     fn first_start(&self) -> Result<Option<FirstStart>, Failure> {
         let marker = self.root.join("first-start");
-        let refused = |what: String, help: &str| Err(Failure::new("E_RECOVER", what).help(help));
+        let refused = |what: String, help: &str| Err(Failure::new(Code::Recover, what).help(help));
         match (marker.exists(), self.keys().exists(), self.store().exists()) {
             (false, true, true) => Ok(None),
             (false, true, false) => refused(
@@ -151,7 +152,7 @@ impl DataDir {
     ) -> Result<(), Failure> {
         let name: UserId = ADMIN
             .parse()
-            .map_err(|error| Failure::because("E_NAME", ADMIN, &error))?;
+            .map_err(|error| Failure::because(Code::Name, ADMIN, &error))?;
         let token = random_token()?;
         let token_sha256 = sha256(token.as_bytes());
         let file = ClientFile {
@@ -199,7 +200,7 @@ impl DataDir {
     pub(crate) fn announce(&self, ready: &ReadyFile) -> Result<Announced, Failure> {
         let path = self.ready();
         let text = serde_json::to_vec(ready)
-            .map_err(|error| Failure::because("E_DATA_DIR", path.display(), &error))?;
+            .map_err(|error| Failure::because(Code::DataDir, path.display(), &error))?;
         private_file::write(&path, &text).map_err(|error| self.unusable(error))?;
         Ok(Announced { path })
     }
@@ -209,10 +210,10 @@ impl DataDir {
         let what = format!("data directory {}", self.root.display());
         match error {
             KeysError::File(PrivateFileError::Exposed { .. }) => {
-                Failure::because("E_SECRET", what, &error)
+                Failure::because(Code::Secret, what, &error)
                     .help("chmod 600 the file, and think about who has read it")
             }
-            _ => Failure::because("E_DATA_DIR", what, &error),
+            _ => Failure::because(Code::DataDir, what, &error),
         }
     }
 }

@@ -9,7 +9,8 @@ fn address(port: u16) -> SocketAddr {
 fn open(dir: &DataDir) -> Result<Opened<()>, Failure> {
     dir.create()?;
     let store = |path: &Path| {
-        private_file::create_dir(path).map_err(|error| Failure::because("E_STORE", "store", &error))
+        private_file::create_dir(path)
+            .map_err(|error| Failure::because(Code::Store, "store", &error))
     };
     dir.open(
         &Namespace::default(),
@@ -83,7 +84,7 @@ fn keys_without_a_store_and_a_store_without_keys_are_refused() {
 fn a_first_start_that_was_cut_off_is_completed() {
     let (_temp, dir) = fresh();
     dir.create().unwrap();
-    let failing = |_: &Path| Err::<(), _>(Failure::new("E_STORE", "disk full"));
+    let failing = |_: &Path| Err::<(), _>(Failure::new(Code::Store, "disk full"));
     let cut_off = dir.open(
         &Namespace::default(),
         Generation(1),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use hoist_orchestrator_core::command::{
     self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
 };
+use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 
 use crate::args::{Deploy, Deployment, Plan};
@@ -155,7 +156,7 @@ async fn abort(
 ) -> Result<u8, Failure> {
     if !yes && !dry_run && !std::io::stdin().is_terminal() {
         return Err(Failure::new(
-            "E_CONFIRM",
+            Code::Confirm,
             format!("aborting deployment {deployment} needs a yes"),
         )
         .help("repeat it with --yes, or with --dry-run to see what it would mean"));
@@ -201,7 +202,7 @@ fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
 pub(crate) fn may_remove(what: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         let why = format!("removing {what} needs a yes");
-        return Err(Failure::new("E_CONFIRM", why).help("repeat it with --yes"));
+        return Err(Failure::new(Code::Confirm, why).help("repeat it with --yes"));
     }
     let yes = confirmed(&format!("remove {what} for good? [y/N] "));
     if !yes {

@@ -5,6 +5,7 @@ use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
 use hoist_orchestrator_core::reply::DeviceAddResult;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value};
 
@@ -176,7 +177,7 @@ async fn add(context: &Context, body: &DeviceAdd) -> Result<u8, Failure> {
         return context.print_one(&SHAPE, &added);
     }
     let result: DeviceAddResult = serde_json::from_value(added)
-        .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
     print(&agent_toml(&context.client_file()?, body, &result)?)?;
     Ok(exit::OK)
 }
@@ -190,7 +191,7 @@ pub(crate) fn agent_toml(
     let device = added
         .device
         .parse()
-        .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
     let default = Namespace::default();
     let artifacts = format!("{}/artifacts", file.http.trim_end_matches('/'));
     Ok(render(&NewAgent {

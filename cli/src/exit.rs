@@ -1,5 +1,7 @@
 //! Exit codes: scripts rely on them, so each has a name and never changes its number.
 
+use hoist_protocol::code::{Class, Code};
+
 /// Done.
 pub const OK: u8 = 0;
 /// Something failed that no other code describes.
@@ -28,21 +30,18 @@ pub(crate) const HELP: &str = "\
 Exit codes: 0 ok · 1 error · 2 usage · 3 finished with failed devices · 4 not authorized · \
 5 wait timed out · 6 aborted · 7 not found · 8 conflict · 9 broker unreachable · 130 interrupted";
 
-/// The exit code of a stable error code.
+/// The exit code of a stable error code; [`ERROR`] for one that only a newer server knows.
 #[must_use]
 pub fn of_code(code: &str) -> u8 {
-    match code {
-        "E_CMD" | "E_VERB" | "E_NAME" | "E_TIME" | "E_NOT_YET" | "E_CURSOR" | "E_CONFIG"
-        | "E_CSV" | "E_INSECURE" | "E_CONFIRM" => USAGE,
-        "E_ROLE" | "E_AUTH" => NOT_AUTHORIZED,
-        "E_WAIT" => TIMED_OUT,
-        "E_RELEASE" | "E_GROUP" | "E_DEVICE" | "E_DEPLOYMENT" | "E_USER" => NOT_FOUND,
-        "E_CONFLICT" | "E_RELEASE_EXISTS" | "E_DEVICE_EXISTS" | "E_USER_EXISTS"
-        | "E_GROUP_IN_USE" | "E_HEAD_FULL" | "E_ENDED" | "E_NOT_FAILED" | "E_REQUEST_REUSED" => {
-            CONFLICT
-        }
-        "E_BROKER" => UNREACHABLE,
-        _ => ERROR,
+    match Code::parse(code).map_or(Class::Failed, Code::class) {
+        Class::Failed => ERROR,
+        Class::Usage => USAGE,
+        Class::Forbidden => NOT_AUTHORIZED,
+        Class::TimedOut => TIMED_OUT,
+        Class::NotFound => NOT_FOUND,
+        Class::Conflict => CONFLICT,
+        Class::Unreachable => UNREACHABLE,
+        Class::Interrupted => INTERRUPTED,
     }
 }
 
@@ -62,6 +61,8 @@ mod tests {
             ("E_LOCKED", 1),
             ("E_PORT", 1),
             ("E_INSECURE", 2),
+            ("E_CANCELED", 130),
+            ("E_OF_A_NEWER_SERVER", 1),
         ] {
             assert_eq!(of_code(code), exit, "{code}");
         }

@@ -4,12 +4,14 @@
 use std::error::Error;
 use std::fmt;
 
+use hoist_protocol::code::Code;
+
 use crate::exit;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Stable code, `E_…`.
+    /// Stable code, `E_…`: text, because a newer server may know more of them.
     pub(crate) code: String,
     /// What failed and why, one sentence without a full stop.
     pub(crate) what: String,
@@ -19,12 +21,22 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure with a code and a sentence.
-    pub(crate) fn new(code: &str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, what: impl Into<String>) -> Self {
+        Self::answered(code.as_str(), what)
+    }
+
+    /// A failure that a server answered.
+    pub(crate) fn answered(code: &str, what: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             what: what.into(),
             help: None,
         }
+    }
+
+    /// Whether it is for this reason.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code.as_str()
     }
 
     /// The same with what to do.
@@ -35,7 +47,7 @@ impl Failure {
     }
 
     /// A failure whose reason is a chain of errors.
-    pub(crate) fn because(code: &str, what: impl fmt::Display, cause: &dyn Error) -> Self {
+    pub(crate) fn because(code: Code, what: impl fmt::Display, cause: &dyn Error) -> Self {
         Self::new(code, format!("{what}: {}", chain(cause)))
     }
 
@@ -79,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_code_and_what_to_do() {
-        let failure = Failure::new("E_RELEASE", "release sensor-fw@1.2.0 not found")
+        let failure = Failure::new(Code::Release, "release sensor-fw@1.2.0 not found")
             .help("did you mean 1.1.0?");
         assert_eq!(
             failure.to_string(),

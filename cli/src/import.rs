@@ -9,6 +9,7 @@ use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb,
 };
 use hoist_orchestrator_core::reply::{DeviceAddResult, ImportResult};
+use hoist_protocol::code::Code;
 use serde_json::{Value, json};
 
 mod table;
@@ -37,7 +38,7 @@ const SHAPE: Shape = Shape {
 pub(crate) async fn run(context: &Context, wish: &Import) -> Result<u8, Failure> {
     let content = std::fs::read(&wish.file).map_err(|error| {
         let what = format!("cannot read {}", wish.file.display());
-        Failure::because("E_CSV", what, &error)
+        Failure::because(Code::Csv, what, &error)
     })?;
     let Table { rows, mut faults } = table::read(&content);
     let file = context.client_file()?;
@@ -166,7 +167,7 @@ fn refusal(file: &Path, faults: &[Fault]) -> Failure {
         let said = output::printable(&fault.what);
         what.push_str(&format!("\n  line {}: {said}", fault.line));
     }
-    Failure::new("E_CSV", what).help(
+    Failure::new(Code::Csv, what).help(
         "mend these lines and run it again; --skip-existing leaves devices as they are that \
          are registered with other properties",
     )
@@ -220,7 +221,7 @@ impl<'a> Sink<'a> {
     ) -> Result<Self, Failure> {
         if let Some(dir) = out {
             private_file::create_dir(dir)
-                .map_err(|error| Failure::because("E_SYSTEM", "cannot use --out", &error))?;
+                .map_err(|error| Failure::because(Code::System, "cannot use --out", &error))?;
         }
         Ok(Self {
             context,
@@ -273,7 +274,7 @@ impl<'a> Sink<'a> {
             && !private_file::others_can_read(&path);
         if !same {
             private_file::write_unsynced(&path, text.as_bytes())
-                .map_err(|error| Failure::because("E_SYSTEM", "cannot write to --out", &error))?;
+                .map_err(|error| Failure::because(Code::System, "cannot write to --out", &error))?;
             self.written += 1;
         }
         Ok(())
@@ -283,7 +284,7 @@ impl<'a> Sink<'a> {
     fn end(self, done: &ImportResult) -> Result<u8, Failure> {
         if let Some(dir) = self.out {
             private_file::sync_dir(dir)
-                .map_err(|error| Failure::because("E_SYSTEM", "cannot write to --out", &error))?;
+                .map_err(|error| Failure::because(Code::System, "cannot write to --out", &error))?;
         }
         if !self.for_people() {
             let items = &self.items;

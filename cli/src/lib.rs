@@ -39,6 +39,7 @@ mod why;
 use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
+use hoist_protocol::code::Code;
 
 use crate::args::{Cli, Command, Serve};
 use crate::context::Context;
@@ -112,5 +113,5 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::because("E_SYSTEM", "cannot start the async runtime", &error))
+        .map_err(|error| Failure::because(Code::System, "cannot start the async runtime", &error))
 }

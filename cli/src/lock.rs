@@ -6,6 +6,8 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use hoist_protocol::code::Code;
+
 use crate::failure::Failure;
 
 /// A held lock; released when dropped.
@@ -22,7 +24,7 @@ impl Lock {
     pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
         let path = data_dir.join("lock");
         let unusable =
-            |error: std::io::Error| Failure::because("E_DATA_DIR", path.display(), &error);
+            |error: std::io::Error| Failure::because(Code::DataDir, path.display(), &error);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -41,7 +43,7 @@ impl Lock {
                     data_dir.display(),
                     holder.trim()
                 );
-                return Err(Failure::new("E_LOCKED", what)
+                return Err(Failure::new(Code::Locked, what)
                     .help("stop that server first, or choose another --data-dir"));
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use hoist_protocol::code::Code;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,7 +19,7 @@ pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Fai
     let level: LevelFilter = match settings.log.origin {
         Origin::Default => default,
         _ => text.parse().map_err(|_| {
-            Failure::new("E_CONFIG", format!("log level {text:?} does not exist"))
+            Failure::new(Code::Config, format!("log level {text:?} does not exist"))
                 .help("use off, error, warn, info, debug or trace")
         })?,
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
 use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, Verb};
 use hoist_orchestrator_core::reply::release_text;
+use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
 use serde_json::{Map, Value, json};
 
@@ -93,7 +94,7 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
 /// `E_KEY`.
 pub(crate) fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
     keys::read_signing_key(path).map_err(|error| {
-        Failure::because("E_KEY", "no key to sign the release with", &error)
+        Failure::because(Code::Key, "no key to sign the release with", &error)
             .help("name the server's --data-dir, or the key file with --key")
     })
 }
@@ -110,8 +111,8 @@ impl SignedRelease {
             .await?
             .map_err(|error| {
                 let code = match error.code() {
-                    code @ ("E_REQUIREMENT" | "E_SCRIPT" | "E_ARCHIVE") => code,
-                    _ => "E_RELEASE_INVALID",
+                    code @ (Code::Requirement | Code::Script | Code::Archive) => code,
+                    _ => Code::ReleaseInvalid,
                 };
                 Failure::because(code, format!("{shown} is no release"), &error)
             })?;
@@ -156,7 +157,7 @@ impl SignedRelease {
             Err(refused) => refused,
         };
         // What is not uploaded yet is so far only known here: the rest is checked by name.
-        if refused.code != "E_ARTIFACT" {
+        if !refused.is(Code::Artifact) {
             return Err(refused);
         }
         let release = self.name();
@@ -168,9 +169,9 @@ impl SignedRelease {
             Ok(known) => {
                 let other = known["id"].as_str().unwrap_or("?");
                 let why = format!("{} is already release {other}", self.name());
-                Err(Failure::new("E_RELEASE_EXISTS", why))
+                Err(Failure::new(Code::ReleaseExists, why))
             }
-            Err(unknown) if unknown.code == "E_RELEASE" => Ok(()),
+            Err(unknown) if unknown.is(Code::Release) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -195,7 +196,7 @@ impl SignedRelease {
         };
         blocking(write)
             .await?
-            .map_err(|error| Failure::because("E_FILE", format!("cannot write {shown}"), &error))
+            .map_err(|error| Failure::because(Code::File, format!("cannot write {shown}"), &error))
     }
 
     /// Uploads the artifacts and registers the release; doing it again changes nothing.
@@ -220,5 +221,5 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::because("E_SYSTEM", "a worker ended", &error))
+        .map_err(|error| Failure::because(Code::System, "a worker ended", &error))
 }

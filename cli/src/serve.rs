@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use hoist_protocol::code::Code;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -55,7 +56,7 @@ impl Ends {
     pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
-                .map_err(|error| Failure::because("E_SYSTEM", "cannot listen to signals", &error))
+                .map_err(|error| Failure::because(Code::System, "cannot listen to signals", &error))
         };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
@@ -91,7 +92,7 @@ fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
         .and_then(|mut addresses| addresses.next())
         .ok_or_else(|| {
             Failure::new(
-                "E_CONFIG",
+                Code::Config,
                 format!("{flag} {text:?} is not an address and port"),
             )
             .help("write it as 127.0.0.1:1883; port 0 takes a free one")
@@ -100,7 +101,7 @@ fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
         return Ok(address);
     }
     Err(Failure::new(
-        "E_INSECURE",
+        Code::Insecure,
         format!("{flag} {address} can be reached by others, and there is no TLS yet"),
     )
     .help("listen on 127.0.0.1, and let a TLS proxy or a tunnel lead there"))

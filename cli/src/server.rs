@@ -14,6 +14,7 @@ use hoist_orchestrator::http::{self, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::store::sled::SledStore;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -76,7 +77,7 @@ impl Server {
         let lock = Lock::take(data_dir.root())?;
         let Opened { keys, store, users } = open(&data_dir, &config)?;
         let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
-            .map_err(|error| Failure::because("E_DATA_DIR", "artifacts", &error))?;
+            .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
         let (listener, http) = listen(config.http).await?;
         let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
         let service_token = random_token()?;
@@ -136,7 +137,7 @@ impl Server {
             ready = ready => {
                 if !matches!(ready, Ok(Ok(_))) {
                     let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
-                    return Err(Failure::new("E_SERVER", what)
+                    return Err(Failure::new(Code::Server, what)
                         .help("look at the log; HOIST_LOG=debug says more"));
                 }
             }
@@ -144,7 +145,7 @@ impl Server {
         self.broker
             .self_probe()
             .await
-            .map_err(|error| Failure::because("E_SERVER", "the broker does not work", &error))?;
+            .map_err(|error| Failure::because(Code::Server, "the broker does not work", &error))?;
         self.data_dir.update_client(&self.mqtt, &self.http)?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
@@ -177,8 +178,10 @@ impl Server {
     pub(crate) async fn failed(&mut self) -> Failure {
         match self.parts.join_next().await {
             Some(Ok(failure)) => failure,
-            Some(Err(error)) => Failure::because("E_SERVER", "a part of the server ended", &error),
-            None => Failure::new("E_SERVER", "the server has ended"),
+            Some(Err(error)) => {
+                Failure::because(Code::Server, "a part of the server ended", &error)
+            }
+            None => Failure::new(Code::Server, "the server has ended"),
         }
     }
 
@@ -200,8 +203,8 @@ impl Server {
 /// Why a part ended that never ends by itself.
 fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
     match result {
-        Ok(()) => Failure::new("E_SERVER", format!("{part} ended")),
-        Err(error) => Failure::because("E_SERVER", format!("{part} ended"), &error),
+        Ok(()) => Failure::new(Code::Server, format!("{part} ended")),
+        Err(error) => Failure::because(Code::Server, format!("{part} ended"), &error),
     }
 }
 
@@ -218,7 +221,7 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
 fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStore>>, Failure> {
     let store = |path: &Path| {
         SledStore::open(path).map(Arc::new).map_err(|error| {
-            Failure::because("E_STORE", "the store cannot be used", &error)
+            Failure::because(Code::Store, "the store cannot be used", &error)
                 .help("restore a backup of the data directory; nothing was changed")
         })
     };
@@ -235,7 +238,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
     bind.await
         .map_err(|error: std::io::Error| match error.kind() {
             std::io::ErrorKind::AddrInUse => port_taken("--http", address),
-            _ => Failure::because("E_PORT", format!("cannot listen on {address}"), &error),
+            _ => Failure::because(Code::Port, format!("cannot listen on {address}"), &error),
         })
 }
 
@@ -255,7 +258,7 @@ async fn start_broker(
         .map_err(|error| match error {
             StartError::PortTaken { address } => port_taken("--mqtt", address),
             StartError::Listen { .. } => {
-                Failure::because("E_PORT", "the broker cannot start", &error)
+                Failure::because(Code::Port, "the broker cannot start", &error)
             }
         })
 }
@@ -271,7 +274,11 @@ fn service_login(broker: SocketAddr, token: String) -> MqttLogin {
 }
 
 fn port_taken(flag: &str, address: SocketAddr) -> Failure {
-    Failure::new("E_PORT", format!("{address} is in use by another program")).help(format!(
+    Failure::new(
+        Code::Port,
+        format!("{address} is in use by another program"),
+    )
+    .help(format!(
         "stop that program, or choose another address with {flag}; port 0 takes a free one"
     ))
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use serde::Deserialize;
 
@@ -137,7 +138,7 @@ impl Choice<'_> {
             && let Some(text) = (self.variables)(name)
         {
             let value = parse(text.to_string_lossy().into_owned())
-                .map_err(|why| Failure::new("E_CONFIG", format!("variable {name}: {why}")))?;
+                .map_err(|why| Failure::new(Code::Config, format!("variable {name}: {why}")))?;
             return Ok(Some(Setting {
                 value,
                 origin: Origin::Variable(name),
@@ -184,7 +185,7 @@ impl Settings {
         };
         let namespace = match &serve.namespace {
             Some(text) => Some(text.parse::<Namespace>().map_err(|error| {
-                Failure::new("E_NAME", format!("--namespace {text:?}: {error}"))
+                Failure::new(Code::Name, format!("--namespace {text:?}: {error}"))
             })?),
             None => None,
         };
@@ -256,7 +257,7 @@ impl Settings {
 fn read(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::because(
-            "E_CONFIG",
+            Code::Config,
             format!("cannot read {}", path.display()),
             &error,
         )
@@ -280,7 +281,7 @@ pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(
             .count()
             + 1;
         let why = error.message();
-        let failure = Failure::new("E_CONFIG", format!("{}:{line}: {why}", path.display()));
+        let failure = Failure::new(Code::Config, format!("{}:{line}: {why}", path.display()));
         let unknown = why.starts_with("unknown field").then(|| word(text, span));
         match unknown.flatten().and_then(|word| closest(&word, keys)) {
             Some(meant) => failure.help(format!("did you mean {meant}?")),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hoist_orchestrator_core::command::{DeploymentRef, Verb};
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
+use hoist_protocol::code::Code;
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,7 +37,7 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     let Some(view) = last else {
         let time = humantime::format_duration(status.timeout.unwrap_or(Duration::ZERO)).to_string();
         return Err(Failure::new(
-            "E_WAIT",
+            Code::Wait,
             format!(
                 "deployment {} is not settled after {time}",
                 status.deployment
@@ -47,8 +48,9 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
     match context.format() {
         Format::Table | Format::Wide => print(&format!("{}\n", summary(&view)))?,
         format => {
-            let item = serde_json::to_value(&view)
-                .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the view", &error))?;
+            let item = serde_json::to_value(&view).map_err(|error| {
+                Failure::because(Code::System, "cannot encode the view", &error)
+            })?;
             print(&output::one(format, &SHAPE, &item))?;
         }
     }

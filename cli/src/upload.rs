@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_device_client::agent::bundle::PackedArtifact;
+use hoist_protocol::code::Code;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{AUTHORIZATION, EXPECT, HOST};
@@ -49,7 +50,7 @@ pub(crate) async fn upload(file: &ClientFile, artifact: &PackedArtifact) -> Resu
     match reading.await {
         // What could not be read explains why the upload broke off.
         Ok(Err(error)) if !is_broken_pipe(&error) => Err(Failure::because(
-            "E_FILE",
+            Code::File,
             "cannot read the release",
             &error,
         )),
@@ -75,17 +76,17 @@ impl Answer {
         Err(match self.status {
             status if status.is_success() => return Ok(()),
             StatusCode::UNAUTHORIZED => Failure::new(
-                "E_AUTH",
+                Code::Auth,
                 format!("the server does not accept the token of {user}"),
             )
             .help("use the client.toml of this server"),
             StatusCode::FORBIDDEN => {
-                Failure::new("E_ROLE", format!("user {user} may not upload artifacts"))
+                Failure::new(Code::Role, format!("user {user} may not upload artifacts"))
                     .help("ask an admin for the role deployer")
             }
             status => {
                 let what = format!("the upload was refused with {status}: {}", self.text);
-                Failure::new("E_HTTP", what)
+                Failure::new(Code::Http, what)
             }
         })
     }
@@ -100,7 +101,7 @@ async fn send(
     let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
     let authority = authority.trim_end_matches('/');
     let unreachable = |why: String| {
-        Failure::new("E_HTTP", format!("cannot upload to {}: {why}", file.http))
+        Failure::new(Code::Http, format!("cannot upload to {}: {why}", file.http))
             .help("is the server running? its address is `http` in client.toml")
     };
     let failed = |error: hyper::Error| unreachable(crate::failure::chain(&error));

@@ -2,6 +2,7 @@
 //! hash.
 
 use hoist_orchestrator_core::command::{UserAdd, UserRef, Verb};
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
 use serde_json::Map;
 
@@ -66,7 +67,7 @@ async fn add(context: &Context, mut body: UserAdd) -> Result<u8, Failure> {
     let user: UserId = body
         .user
         .parse()
-        .map_err(|error| Failure::because("E_NAME", format!("user {:?}", body.user), &error))?;
+        .map_err(|error| Failure::because(Code::Name, format!("user {:?}", body.user), &error))?;
     let token = random_token()?;
     body.token_sha256 = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
     let added = context.command(Verb::UserAdd, &body).await?;
@@ -86,6 +87,6 @@ async fn add(context: &Context, mut body: UserAdd) -> Result<u8, Failure> {
 /// A new token: 256 random bits.
 pub(crate) fn random_token() -> Result<String, Failure> {
     let seed = keys::random_seed()
-        .map_err(|error| Failure::because("E_RANDOM", "cannot make a token", &error))?;
+        .map_err(|error| Failure::because(Code::Random, "cannot make a token", &error))?;
     Ok(data_encoding::BASE64URL_NOPAD.encode(&seed))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use hoist_protocol::access::Role;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -211,9 +212,9 @@ fn version(path: &Path) -> Option<Version> {
 
 fn read(path: &Path) -> Result<BTreeMap<UserId, User>, Failure> {
     let bytes = private_file::read(path).map_err(|error| match error {
-        PrivateFileError::Exposed { .. } => Failure::because("E_SECRET", "users", &error)
+        PrivateFileError::Exposed { .. } => Failure::because(Code::Secret, "users", &error)
             .help(format!("chmod 600 {}", path.display())),
-        error @ PrivateFileError::Io { .. } => Failure::because("E_CONFIG", "users", &error),
+        error @ PrivateFileError::Io { .. } => Failure::because(Code::Config, "users", &error),
     })?;
     let file: UsersFile = parse_toml(path, &String::from_utf8_lossy(&bytes), &KEYS)?;
     Ok(file

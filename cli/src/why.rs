@@ -8,6 +8,7 @@ use hoist_orchestrator_core::command::{DeviceWhy as Question, Verb};
 use hoist_orchestrator_core::reply::{
     DeviceWhy, Explanation, LineWord, OtherDeployment, Plan, PlanResult, RefusedItem, RuleItem,
 };
+use hoist_protocol::code::Code;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -38,8 +39,9 @@ pub(crate) async fn device(
     let result = context.command(Verb::DeviceWhy, &question).await?;
     match context.format() {
         Format::Table | Format::Wide => {
-            let why: DeviceWhy = serde_json::from_value(result)
-                .map_err(|error| Failure::because("E_REPLY", "the answer to device-why", &error))?;
+            let why: DeviceWhy = serde_json::from_value(result).map_err(|error| {
+                Failure::because(Code::Reply, "the answer to device-why", &error)
+            })?;
             print(&printable(&told(&why)))?;
             Ok(exit::OK)
         }
@@ -56,7 +58,7 @@ pub(crate) async fn plan(context: &Context, wish: args::Plan) -> Result<u8, Fail
 /// Prints what `deploy` would do; what it would refuse is the exit code.
 pub(crate) fn print_plans(context: &Context, mut result: Value) -> Result<u8, Failure> {
     let plans: PlanResult = serde_json::from_value(result.clone())
-        .map_err(|error| Failure::because("E_REPLY", "the answer to plan", &error))?;
+        .map_err(|error| Failure::because(Code::Reply, "the answer to plan", &error))?;
     let items = match result["plans"].take() {
         Value::Array(items) => items,
         _ => Vec::new(),

@@ -183,7 +183,7 @@ fn create(
     if let Some(start) = row.start_ms.filter(|_| !is_planted(Mutant::StartIgnored)) {
         if group_row.scheduled.len() >= SCHEDULED_MAX {
             let why = format!("group {group} has {SCHEDULED_MAX} scheduled deployments");
-            return Err(Rejection::new(Code::HeadFull, why).field("group").into());
+            return Err(Rejection::new(Code::GroupFull, why).field("group").into());
         }
         group_row.scheduled.push(id);
         set_timer(txn, start, TimerKind::Start(id))?;
@@ -272,7 +272,7 @@ impl Beside {
         }
         (self.apart.len() >= NOTICES_MAX).then(|| {
             let why = format!("group {} has {NOTICES_MAX} active deployments", row.group);
-            Rejection::new(Code::HeadFull, why).field("group")
+            Rejection::new(Code::GroupFull, why).field("group")
         })
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn verify(
     let manifest = opened
         .map(|opened| opened.message)
         .map_err(|error| match error.code() {
-            "E_SIG" => Rejection::new(Code::Signature, error.to_string())
+            Code::Signature => Rejection::new(Code::Signature, error.to_string())
                 .field("manifest")
                 .hint("sign it with the release key that the root document names"),
             _ => Rejection::new(Code::ReleaseInvalid, error.to_string()).field("manifest"),

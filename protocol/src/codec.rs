@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::code::Code;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,10 +74,10 @@ pub enum DecodeError {
 impl DecodeError {
     /// The stable code of this error.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Version { .. } => "E_VERSION",
-            _ => "E_DECODE",
+            Self::Version { .. } => Code::Version,
+            _ => Code::Decode,
         }
     }
 }

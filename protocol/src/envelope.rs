@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::code::Code;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
@@ -113,11 +114,11 @@ pub enum OpenError {
 impl OpenError {
     /// The stable code of this error.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
             Self::Decode(error) => error.code(),
-            Self::Shape { .. } => "E_DECODE",
-            Self::UnknownKey { .. } | Self::Signature => "E_SIG",
+            Self::Shape { .. } => Code::Decode,
+            Self::UnknownKey { .. } | Self::Signature => Code::Signature,
         }
     }
 }

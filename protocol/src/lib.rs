@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod access;
 pub mod admission;
 pub mod bundle;
+pub mod code;
 pub mod codec;
 pub mod device;
 pub mod envelope;

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::Code;
+
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $json:literal, $code:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $json:literal, $code:path;)*) => {
         /// Why a device failed a deployment. The order is the wire's: append only.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Reason {
@@ -23,7 +25,7 @@ macro_rules! reasons {
 
             /// The stable error code.
             #[must_use]
-            pub fn code(self) -> &'static str {
+            pub fn code(self) -> Code {
                 match self { $(Self::$name => $code,)* }
             }
         }
@@ -32,47 +34,47 @@ macro_rules! reasons {
 
 reasons! {
     /// A script ended with a failure, in every attempt.
-    ScriptFailed = "script-failed", "E_SCRIPT";
+    ScriptFailed = "script-failed", Code::Script;
     /// A script ran longer than its timeout.
-    ScriptTimeout = "script-timeout", "E_SCRIPT_TIMEOUT";
+    ScriptTimeout = "script-timeout", Code::ScriptTimeout;
     /// The deployment's deadline passed on the device, or contact was lost for good (S7).
-    TimedOut = "timed-out", "E_TIMEOUT";
+    TimedOut = "timed-out", Code::Timeout;
     /// The server asked and never got an answer (S7).
-    Unreachable = "unreachable", "E_UNREACHABLE";
+    Unreachable = "unreachable", Code::Unreachable;
     /// The manifest's signature is missing, wrong or by an untrusted key.
-    BadSignature = "bad-signature", "E_SIG";
+    BadSignature = "bad-signature", Code::Signature;
     /// Downloaded bytes do not have the signed hash.
-    HashMismatch = "hash-mismatch", "E_HASH";
+    HashMismatch = "hash-mismatch", Code::Hash;
     /// The artifact is not as long as its manifest says.
-    LengthMismatch = "length-mismatch", "E_LENGTH";
+    LengthMismatch = "length-mismatch", Code::Length;
     /// A payload path leads outside, or an entry is of a refused kind.
-    BadArchive = "bad-archive", "E_ARCHIVE";
+    BadArchive = "bad-archive", Code::Archive;
     /// Device type or attributes do not fit the release (S12).
-    Incompatible = "incompatible", "E_HW";
+    Incompatible = "incompatible", Code::Incompatible;
     /// Counter below what is installed or confirmed (anti-rollback).
-    Downgrade = "downgrade", "E_ROLLBACK";
+    Downgrade = "downgrade", Code::Downgrade;
     /// A required artifact or version is not installed.
-    MissingDependency = "missing-dependency", "E_DEPENDS";
+    MissingDependency = "missing-dependency", Code::Depends;
     /// Not enough space for payload, unpacking and the way back.
-    NoSpace = "no-space", "E_SPACE";
+    NoSpace = "no-space", Code::Space;
     /// The device's file system failed.
-    StorageFailed = "storage-failed", "E_STORAGE";
+    StorageFailed = "storage-failed", Code::Storage;
     /// The artifact could not be downloaded before the deadline.
-    DownloadFailed = "download-failed", "E_DOWNLOAD";
+    DownloadFailed = "download-failed", Code::Download;
     /// The reboot never came, or `verify` did not confirm it.
-    RebootFailed = "reboot-failed", "E_REBOOT";
+    RebootFailed = "reboot-failed", Code::Reboot;
     /// Power was lost in a script that is not idempotent, in every attempt.
-    Interrupted = "interrupted", "E_INTERRUPTED";
+    Interrupted = "interrupted", Code::Interrupted;
     /// A rollback script failed three times.
-    RollbackFailed = "rollback-failed", "E_ROLLBACK_FAILED";
+    RollbackFailed = "rollback-failed", Code::RollbackFailed;
     /// A newer deployment of the same artifacts took its place (S11).
-    Superseded = "superseded", "E_SUPERSEDED";
+    Superseded = "superseded", Code::Superseded;
     /// The device lost its journal and cannot say how far it was.
-    StateLost = "state-lost", "E_STATE";
+    StateLost = "state-lost", Code::State;
     /// The release's format is newer than this device understands.
-    Unsupported = "unsupported", "E_VERSION";
+    Unsupported = "unsupported", Code::Version;
     /// The release lacks a script it must have, or requires what is no requirement.
-    BadRelease = "bad-release", "E_RELEASE_INVALID";
+    BadRelease = "bad-release", Code::ReleaseInvalid;
 }
 
 #[cfg(test)]
@@ -97,7 +99,6 @@ mod tests {
                     .chars()
                     .all(|c| c.is_ascii_lowercase() || c == '-')
             );
-            assert!(reason.code().starts_with("E_"));
             assert!(
                 Reason::ALL[..index]
                     .iter()

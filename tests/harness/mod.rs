@@ -8,6 +8,7 @@ pub mod process;
 pub mod release;
 pub mod server;
 pub mod slow;
+pub mod sources;
 pub mod wire;
 
 use std::sync::mpsc;

@@ -1,17 +1,19 @@
-//! Why the front door refuses or closes a connection: one closed list. The code is what
-//! logs and counters name; MQTT 3.1.1 itself has no word for most of them.
+//! Why the front door refuses or closes a connection: one closed list, a part of the table
+//! of all codes. The code is what logs and counters name; MQTT 3.1.1 itself has no word for
+//! most of them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hoist_protocol::access::Denied;
+use hoist_protocol::code;
 
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $why:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:ident, $why:literal;)*) => {
         /// Why a connection was refused or closed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         pub(crate) enum Code {
-            $($(#[doc = $doc])* #[error("{}: {}", $code, $why)] $name,)*
+            $($(#[doc = $doc])* #[error("{}: {}", code::Code::$code, $why)] $name,)*
         }
 
         impl Code {
@@ -20,7 +22,7 @@ macro_rules! codes {
             /// The stable word for logs and counters.
             pub(crate) fn word(self) -> &'static str {
                 match self {
-                    $(Self::$name => $code,)*
+                    $(Self::$name => code::Code::$code.as_str(),)*
                 }
             }
         }
@@ -29,37 +31,37 @@ macro_rules! codes {
 
 codes! {
     /// No rule lets this client write there.
-    Access = "E_ACCESS", "it may not write that topic";
+    Access = Access, "it may not write that topic";
     /// A PUBACK for nothing, or out of order.
-    Ack = "E_ACK", "it acknowledged what was not the next message sent to it";
+    Ack = Ack, "it acknowledged what was not the next message sent to it";
     /// Wrong name, token or client id, or a revoked device.
-    Auth = "E_AUTH", "its name, token and client id do not belong together";
+    Auth = Auth, "its name, token and client id do not belong together";
     /// The connection cap is reached.
-    Busy = "E_BUSY", "too many connections are open";
+    Busy = Busy, "too many connections are open";
     /// The socket closed without a DISCONNECT, or does not take bytes any more.
-    Gone = "E_GONE", "its socket closed or does not read any more";
+    Gone = Gone, "its socket closed or does not read any more";
     /// One and a half times the keep-alive passed in silence.
-    KeepAlive = "E_KEEP_ALIVE", "it was silent for longer than its keep-alive";
+    KeepAlive = KeepAlive, "it was silent for longer than its keep-alive";
     /// More waits for it than it may leave waiting.
-    Overflow = "E_OVERFLOW", "more messages wait for it than it may leave waiting";
+    Overflow = Overflow, "more messages wait for it than it may leave waiting";
     /// Not MQTT 3.1.1, or not at this point.
-    Packet = "E_PACKET", "it sent a packet that is malformed or out of place";
+    Packet = Packet, "it sent a packet that is malformed or out of place";
     /// QoS 2.
-    Qos = "E_QOS", "QoS 2 is not spoken here; use QoS 0 or 1";
+    Qos = Qos, "QoS 2 is not spoken here; use QoS 0 or 1";
     /// The router died or is being replaced.
-    Router = "E_ROUTER", "the broker's router is being replaced; connect again";
+    Router = Router, "the broker's router is being replaced; connect again";
     /// A packet over the limit, or a bad length.
-    Size = "E_SIZE", "it sent a packet over the size limit or with a bad length";
+    Size = Size, "it sent a packet over the size limit or with a bad length";
     /// The broker stops.
-    Stopped = "E_STOPPED", "the broker stops";
+    Stopped = Stopped, "the broker stops";
     /// The same client connected again.
-    TakenOver = "E_TAKEN_OVER", "the same client connected again";
+    TakenOver = TakenOver, "the same client connected again";
     /// No complete CONNECT in time.
-    Timeout = "E_TIMEOUT", "no complete CONNECT came in time";
+    Timeout = Timeout, "no complete CONNECT came in time";
     /// A topic that no topic of ours looks like.
-    Topic = "E_TOPIC", "that is no topic of this namespace";
+    Topic = Topic, "that is no topic of this namespace";
     /// Another MQTT version.
-    Version = "E_MQTT_VERSION", "only MQTT 3.1.1 is spoken here (mosquitto clients: -V 311)";
+    Version = MqttVersion, "only MQTT 3.1.1 is spoken here (mosquitto clients: -V 311)";
 }
 
 impl From<&Denied> for Code {

@@ -12,6 +12,7 @@ mod story;
 
 use std::path::PathBuf;
 
+use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::report::{NextSteps, Report};
@@ -67,7 +68,7 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
     let root = tempfile::Builder::new()
         .prefix("hoist-demo-")
         .tempdir()
-        .map_err(|error| Failure::because("E_DATA_DIR", "no temporary directory", &error))?;
+        .map_err(|error| Failure::because(Code::DataDir, "no temporary directory", &error))?;
     let (path, _removed) = match demo.keep {
         true => (root.keep(), None),
         false => (PathBuf::from(root.path()), Some(root)),
@@ -76,7 +77,7 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
     let mut story = Story::new(&path, &casting);
     let told = tokio::select! {
         told = story.tell(&mut stage) => told,
-        () = ends.requested() => Err(Failure::new("E_INTERRUPTED", "the demo was interrupted")),
+        () = ends.requested() => Err(Failure::new(Code::Canceled, "the demo was interrupted")),
     };
     stage.end();
     story.end().await;
@@ -85,7 +86,7 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
     report.ok = deviations.is_empty();
     if demo.json {
         let line = serde_json::to_string(&report)
-            .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the report", &error))?;
+            .map_err(|error| Failure::because(Code::System, "cannot encode the report", &error))?;
         print(&format!("{line}\n"))?;
     } else {
         let next = if demo.keep {
@@ -104,7 +105,7 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
 fn random_seed() -> Result<u64, Failure> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new("E_RANDOM", format!("no random numbers: {error}")))?;
+        .map_err(|error| Failure::new(Code::Random, format!("no random numbers: {error}")))?;
     Ok(u64::from_le_bytes(bytes))
 }
 

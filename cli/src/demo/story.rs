@@ -10,6 +10,7 @@ use hoist_device_client::agent::config::AgentConfig;
 use hoist_orchestrator_core::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
 use hoist_orchestrator_core::view::{DeploymentView, GroupView};
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
@@ -82,7 +83,7 @@ impl<'a> Story<'a> {
             .await
             .unwrap_or_else(|_| {
                 Err(Failure::new(
-                    "E_WAIT",
+                    Code::Wait,
                     format!("the demo is not over after {PATIENCE:?}"),
                 ))
             })
@@ -237,7 +238,7 @@ impl<'a> Story<'a> {
 
     fn start_agent(&mut self, config: &Path) -> Result<(), Failure> {
         let config = AgentConfig::load(config)
-            .map_err(|error| Failure::because("E_CONFIG", "an agent of the demo", &error))?;
+            .map_err(|error| Failure::because(Code::Config, "an agent of the demo", &error))?;
         let mut stop = self.stop_agents.subscribe();
         self.agents.spawn(async move {
             let device = config.host.device.clone();
@@ -255,7 +256,7 @@ impl<'a> Story<'a> {
     async fn gather(&self, client: &mut Client, stage: &Stage) -> Result<(), Failure> {
         let group: GroupId = GROUP
             .parse()
-            .map_err(|error| Failure::because("E_NAME", GROUP, &error))?;
+            .map_err(|error| Failure::because(Code::Name, GROUP, &error))?;
         let view = client.topics().format(&Topic::View(View::Group(group)));
         client.watch(&view).await?;
         loop {
@@ -363,7 +364,7 @@ impl<'a> Story<'a> {
             if is_old != (index == self.casting.broken) {
                 let which = if is_old { "old" } else { "new" };
                 return Err(Failure::new(
-                    "E_DEMO",
+                    Code::Demo,
                     format!("{device} has the {which} firmware, against the story"),
                 ));
             }
@@ -391,12 +392,12 @@ async fn open_line(url: &str) -> Result<Line, Failure> {
     let address = url.rsplit_once("//").map_or(url, |(_, address)| address);
     let target = address
         .parse()
-        .map_err(|error| Failure::because("E_CONFIG", url, &error))?;
+        .map_err(|error| Failure::because(Code::Config, url, &error))?;
     Line::open(target)
         .await
-        .map_err(|error| Failure::because("E_PORT", "no free port", &error))
+        .map_err(|error| Failure::because(Code::Port, "no free port", &error))
 }
 
 fn disk(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::because("E_FILE", path.display(), error)
+    Failure::because(Code::File, path.display(), error)
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoist_orchestrator_core::view::DeploymentView;
+use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_protocol::topic::{Topic, Topics};
@@ -84,7 +85,7 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
     let account = truth.account(sim.devices);
     if sim.json {
         let line = serde_json::to_string(&account)
-            .map_err(|error| Failure::because("E_SYSTEM", "cannot encode the account", &error))?;
+            .map_err(|error| Failure::because(Code::System, "cannot encode the account", &error))?;
         print(&format!("{line}\n"))?;
     } else {
         print(&format!("{}\n", account.summary()))?;
@@ -97,14 +98,14 @@ async fn assemble(file: &ClientFile, sim: &Sim, devices: &[Registered]) -> Resul
     let topics = Topics::new(file.namespace.clone());
     let first = devices
         .first()
-        .ok_or_else(|| Failure::new("E_DEVICE", "a fleet needs a device"))?;
+        .ok_or_else(|| Failure::new(Code::Device, "a fleet needs a device"))?;
     let mut pin = [0; 32];
     data_encoding::HEXLOWER_PERMISSIVE
         .decode_mut(first.root_sha256.as_bytes(), &mut pin)
-        .map_err(|_| Failure::new("E_REPLY", "the root document's hash is not 64 hex digits"))?;
+        .map_err(|_| Failure::new(Code::Reply, "the root document's hash is not 64 hex digits"))?;
     let root = fetch_root(file, &topics, first).await?;
     let root = RootDocument::open_pinned(&root, &pin)
-        .map_err(|error| Failure::because("E_SIG", "the root document", &error))?;
+        .map_err(|error| Failure::because(Code::Signature, "the root document", &error))?;
     Ok(Fleet {
         topics,
         trust: Trust {
@@ -136,7 +137,7 @@ async fn fetch_root(
         will: None,
     };
     let lost =
-        |error: &dyn std::error::Error| Failure::because("E_BROKER", "the root document", error);
+        |error: &dyn std::error::Error| Failure::because(Code::Broker, "the root document", error);
     let fetch = async {
         let mut connection = Connection::open(&login)
             .await
@@ -154,7 +155,7 @@ async fn fetch_root(
         .await
         .unwrap_or_else(|_| {
             Err(Failure::new(
-                "E_WAIT",
+                Code::Wait,
                 "the server publishes no root document",
             ))
         })
@@ -163,7 +164,7 @@ async fn fetch_root(
 fn address(file: &ClientFile) -> Result<Address, Failure> {
     Address::parse(&file.mqtt).ok_or_else(|| {
         Failure::new(
-            "E_CONFIG",
+            Code::Config,
             format!("{:?} is not mqtt://host:port", file.mqtt),
         )
     })

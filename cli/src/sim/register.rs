@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, GroupRef, Verb};
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceResult};
+use hoist_protocol::code::Code;
 use hoist_protocol::id::DeviceId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,10 +53,9 @@ pub(super) async fn register(file: &ClientFile, sim: &Sim) -> Result<Vec<Registe
     added
         .into_iter()
         .map(|added| {
-            let device = added
-                .device
-                .parse()
-                .map_err(|error| Failure::because("E_REPLY", "the answer to device-add", &error))?;
+            let device = added.device.parse().map_err(|error| {
+                Failure::because(Code::Reply, "the answer to device-add", &error)
+            })?;
             Ok(Registered {
                 device,
                 token: added.token,
@@ -106,7 +106,8 @@ where
     }
     let mut parts = Vec::new();
     while let Some(part) = workers.join_next().await {
-        let part = part.map_err(|error| Failure::because("E_SYSTEM", "a worker ended", &error))?;
+        let part =
+            part.map_err(|error| Failure::because(Code::System, "a worker ended", &error))?;
         parts.push(part?);
     }
     parts.sort_by_key(|(index, _)| *index);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::topic::Topic;
@@ -113,7 +114,10 @@ impl Agent {
 
     fn download(&mut self, allow_downgrade: bool) {
         let Some(release) = self.storage.release.clone() else {
-            tracing::error!(code = "E_STATE", "the started release's manifest is gone");
+            tracing::error!(
+                code = Code::State.as_str(),
+                "the started release's manifest is gone"
+            );
             let told = Told::NotFetched {
                 reason: Reason::StateLost,
                 retry: Retry::Useless,
@@ -209,12 +213,12 @@ impl ScriptContext {
 
 fn cannot_write(error: &StorageError) {
     let source = std::error::Error::source(error).map(ToString::to_string);
-    let code = error.code();
+    let code = error.code().as_str();
     tracing::error!(code, %error, source, "cannot write; trying again");
 }
 
 fn warn(refusal: HeadRefusal) {
-    let code = refusal.code();
+    let code = refusal.code().as_str();
     match refusal {
         HeadRefusal::Stale => {
             tracing::warn!(code, "the group's head has expired: nothing new starts");

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::DeploymentId;
@@ -65,14 +66,14 @@ pub enum ApplyError {
 impl ApplyError {
     /// The stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
             Self::Agent(error) => error.code(),
             Self::Release(error) => error.code(),
-            Self::NoRoot { .. } => "E_ROOT",
-            Self::Busy { .. } => "E_BUSY",
-            Self::CannotExecute { .. } => "E_SCRIPT",
-            Self::Held { .. } => "E_HELD",
+            Self::NoRoot { .. } => Code::Root,
+            Self::Busy { .. } => Code::Busy,
+            Self::CannotExecute { .. } => Code::Script,
+            Self::Held { .. } => Code::Held,
         }
     }
 }
@@ -314,7 +315,7 @@ pub(super) async fn copy_release(work: FetchRelease, local: Arc<LocalRelease>, t
 }
 
 fn not_fetched(error: &DownloadError) -> Told {
-    tracing::error!(code = error.reason.code(), detail = %error.detail, "cannot copy the release");
+    tracing::error!(code = error.reason.code().as_str(), detail = %error.detail, "cannot copy the release");
     Told::NotFetched {
         reason: error.reason,
         retry: crate::machine::Retry::Useless,

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
+use hoist_protocol::code::Code;
 use hoist_protocol::status::{FinalResult, Rollback, Success};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -121,7 +122,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
 }
 
 fn usage(problem: &str) -> u8 {
-    eprintln!("error[E_USAGE]: {problem}\nhelp: see `hoist-agent --help`");
+    let code = Code::Usage;
+    eprintln!("error[{code}]: {problem}\nhelp: see `hoist-agent --help`");
     USAGE
 }
 
@@ -133,7 +135,7 @@ fn print(text: &str) -> u8 {
     }
 }
 
-fn fail(code: &str, error: &dyn Error, exit: u8) -> u8 {
+fn fail(code: Code, error: &dyn Error, exit: u8) -> u8 {
     eprint!("error[{code}]: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -165,7 +167,7 @@ fn run(config: AgentConfig) -> u8 {
     in_runtime(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
-            Err(error) => return fail("E_AGENT", &error, ERROR),
+            Err(error) => return fail(Code::Agent, &error, ERROR),
         };
         match runner::run(config, shutdown).await {
             Ok(()) => OK,
@@ -178,7 +180,7 @@ fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
     in_runtime(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
-            Err(error) => return fail("E_AGENT", &error, ERROR),
+            Err(error) => return fail(Code::Agent, &error, ERROR),
         };
         match apply::apply(host, server, path, shutdown).await {
             Ok(applied) => say(&applied),
@@ -217,7 +219,7 @@ fn in_runtime(work: impl Future<Output = u8>) -> u8 {
         .build()
     {
         Ok(runtime) => runtime.block_on(work),
-        Err(error) => fail("E_AGENT", &error, ERROR),
+        Err(error) => fail(Code::Agent, &error, ERROR),
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, Namespace};
 use serde::Serialize;
 
@@ -114,10 +115,10 @@ pub enum ConfigError {
 impl ConfigError {
     /// The stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::File { .. } | Self::Toml(_) => "E_CONFIG",
-            Self::Exposed { .. } => "E_EXPOSED",
+            Self::File { .. } | Self::Toml(_) => Code::Config,
+            Self::Exposed { .. } => Code::Exposed,
         }
     }
 }

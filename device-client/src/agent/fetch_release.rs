@@ -41,7 +41,7 @@ pub(super) async fn fetch_release(work: FetchRelease, teller: Teller) {
     let told = match fetch(&work, &teller).await {
         Ok(artifacts) => Told::Fetched { artifacts },
         Err(error) => {
-            tracing::warn!(code = error.reason.code(), detail = %error, "release not fetched");
+            tracing::warn!(code = error.reason.code().as_str(), detail = %error, "release not fetched");
             error.into()
         }
     };

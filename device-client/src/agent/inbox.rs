@@ -1,6 +1,7 @@
 //! What the broker says, verified before the machine hears of it. Whatever is not signed
 //! by who may say it is dropped here.
 
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
@@ -89,7 +90,7 @@ impl Agent {
             _ => Ok(()),
         };
         if let Err(error) = done {
-            tracing::warn!(topic, code = error.code(), %error, "message refused");
+            tracing::warn!(topic, code = error.code().as_str(), %error, "message refused");
         }
     }
 
@@ -172,12 +173,12 @@ impl Agent {
                 verdict
             }
             Ok(_) => unusable(Reason::BadSignature, "the manifest is of another release"),
-            Err(error) if error.code() == "E_VERSION" => unusable(
+            Err(error) if error.code() == Code::Version => unusable(
                 Reason::Unsupported,
                 "this agent is too old for the manifest",
             ),
             Err(error) => {
-                tracing::error!(%release, code = error.code(), %error, "release manifest refused");
+                tracing::error!(%release, code = error.code().as_str(), %error, "release manifest refused");
                 unusable(
                     Reason::BadSignature,
                     "no trusted release key signed the manifest",

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
@@ -81,13 +82,13 @@ pub enum AgentError {
 impl AgentError {
     /// The stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::StateDir(StateDirError::Locked { .. }) => "E_LOCKED",
-            Self::StateDir(StateDirError::File { .. }) | Self::Ready { .. } => "E_STORAGE",
-            Self::Identity(_) => "E_KEY",
+            Self::StateDir(StateDirError::Locked { .. }) => Code::Locked,
+            Self::StateDir(StateDirError::File { .. }) | Self::Ready { .. } => Code::Storage,
+            Self::Identity(_) => Code::Key,
             Self::Storage(error) => error.code(),
-            Self::BootId { .. } => "E_BOOT_ID",
+            Self::BootId { .. } => Code::BootId,
         }
     }
 }
@@ -178,7 +179,7 @@ impl Agent {
         })?;
         if restored.lost {
             tracing::error!(
-                code = "E_STATE",
+                code = Code::State.as_str(),
                 "journal damaged; asking the broker for the last status"
             );
         }

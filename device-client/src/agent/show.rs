@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::status::{Failure, FinalResult, Rollback, ScriptExit, Success};
 
 use super::config::HostConfig;
@@ -43,7 +44,7 @@ pub(super) fn status(host: &HostConfig) -> Result<String, StorageError> {
     }
     match &record {
         Found::Content(record) => record.job.iter().for_each(|job| line(running(job))),
-        Found::Lost => line("journal damaged (E_STATE): the agent asks the server".to_owned()),
+        Found::Lost => line(lost("journal")),
         Found::Nothing => {}
     }
     match ring {
@@ -53,10 +54,17 @@ pub(super) fn status(host: &HostConfig) -> Result<String, StorageError> {
                 line(format!("deployment {} {result}", outcome.deployment));
             }
         }
-        Found::Lost => line("outcomes damaged (E_STATE): the agent asks the server".to_owned()),
+        Found::Lost => line(lost("outcomes")),
         Found::Nothing => {}
     }
     Ok(text)
+}
+
+fn lost(what: &str) -> String {
+    format!(
+        "{what} damaged ({}): the agent asks the server",
+        Code::State
+    )
 }
 
 fn running(job: &Job) -> String {

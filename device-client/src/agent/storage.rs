@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode_prefix;
 use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{ArtifactId, ReleaseId, sha256};
@@ -52,17 +53,17 @@ pub enum StorageError {
 impl StorageError {
     /// The stable code: `E_SPACE` when the disk is full, else `E_STORAGE` (row 58).
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         let source = match self {
             Self::Journal(JournalError::File { source, .. })
             | Self::Inventory(InventoryError::File { source, .. })
             | Self::File { source, .. } => source,
-            Self::Journal(JournalError::Newer { .. }) => return "E_VERSION",
-            Self::Journal(_) | Self::Inventory(_) => return "E_STATE",
+            Self::Journal(JournalError::Newer { .. }) => return Code::Version,
+            Self::Journal(_) | Self::Inventory(_) => return Code::State,
         };
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "E_SPACE",
-            _ => "E_STORAGE",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::Space,
+            _ => Code::Storage,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What keeps this device from starting anything new: a person's `hold` file, or scripts
 //! that could not be executed. What has started is finished.
 
+use hoist_protocol::code::Code;
 use hoist_protocol::device::Trouble;
 
 use super::program::CANNOT_EXECUTE;
@@ -30,7 +31,7 @@ impl Agent {
             tracing::info!("scripts can be executed again");
         } else {
             let dir = self.dir.path().display();
-            tracing::error!(code = "E_SCRIPT", %dir, "nothing new starts: {CANNOT_EXECUTE}");
+            tracing::error!(code = Code::Script.as_str(), %dir, "nothing new starts: {CANNOT_EXECUTE}");
         }
         self.publish_info(InfoExtent::IfChanged);
     }

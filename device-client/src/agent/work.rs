@@ -88,7 +88,7 @@ pub(super) fn check_release(
     let mut artifacts = release.artifacts.iter();
     match checked {
         Err(refusal) => {
-            tracing::warn!(code = refusal.reason.code(), detail = %refusal, "release refused");
+            tracing::warn!(code = refusal.reason.code().as_str(), detail = %refusal, "release refused");
             Verdict::Refused {
                 reason: refusal.reason,
                 detail: refusal.detail,
@@ -131,7 +131,7 @@ pub(super) async fn run_script(work: RunScript, teller: Teller) {
     let kind = work.run.kind;
     let told = match prepare(&work).await {
         Err(error) => {
-            tracing::warn!(script = kind.word(), code = error.reason.code(), %error, "script not run");
+            tracing::warn!(script = kind.word(), code = error.reason.code().as_str(), %error, "script not run");
             Told::ScriptRefused {
                 reason: error.reason,
                 output: error.detail.into_bytes(),

@@ -1,6 +1,7 @@
 //! What the machine wants done, in this order: everything persisted is durable before
 //! the action after it begins.
 
+use hoist_protocol::code::Code;
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
@@ -64,10 +65,10 @@ pub enum HeadRefusal {
 impl HeadRefusal {
     /// The stable code.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            Self::Stale => "E_STALE",
-            Self::Replayed => "E_REPLAY",
+            Self::Stale => Code::Stale,
+            Self::Replayed => Code::Replayed,
         }
     }
 }

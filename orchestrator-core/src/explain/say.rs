@@ -1,5 +1,6 @@
 //! The sentences of an explanation: what decided, and what happens next.
 
+use hoist_protocol::code::Code;
 use hoist_protocol::id::GroupId;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Step, Success};
@@ -148,7 +149,10 @@ impl Scene<'_> {
             }
             Waits::KnownKey => Said::new(
                 Why::KeyNotApproved,
-                "the device shows another key than the pinned one (E_REENROL)",
+                format!(
+                    "the device shows another key than the pinned one ({})",
+                    Code::Reenrol
+                ),
                 format!("what {device} reports does not count until an operator approves its key"),
             ),
             Waits::Heeded(refusal) => {

@@ -95,7 +95,7 @@ fn a_ninth_active_deployment_is_refused() {
         let name = format!("r{n}");
         world.add_release(&name, "1", &[&format!("a{n}")]);
         let answer = world.order(Command::Deploy(deploy(&format!("{name}@1"))));
-        let full = refusal(&answer) == Some(Code::HeadFull);
+        let full = refusal(&answer) == Some(Code::GroupFull);
         assert_eq!(full, n == 8, "{answer:?}");
     }
     assert_eq!(world.listed().len(), 8);

@@ -5,6 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::access::Role;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::ArtifactId;
 use http_body_util::BodyExt;
 use tower_http::services::ServeFile;
@@ -17,7 +18,7 @@ fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
         let hint = "an artifact id is 32 lower-case hex digits";
         Box::new(refusal(
             StatusCode::NOT_FOUND,
-            "E_ARTIFACT",
+            Code::Artifact,
             "no such artifact",
             hint,
         ))
@@ -32,7 +33,14 @@ pub(super) async fn get(
 ) -> Response {
     let id = match parse(&id) {
         Ok(id) if state.artifacts.contains(id) => id,
-        _ => return refusal(StatusCode::NOT_FOUND, "E_ARTIFACT", "no such artifact", ""),
+        _ => {
+            return refusal(
+                StatusCode::NOT_FOUND,
+                Code::Artifact,
+                "no such artifact",
+                "",
+            );
+        }
     };
     // Content never changes under its id, so the id is the entity tag.
     let etag = HeaderValue::try_from(format!("\"{id}\""));
@@ -52,7 +60,7 @@ pub(super) async fn get(
             let title = "the artifact cannot be read";
             refusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "E_STORAGE",
+                Code::Storage,
                 title,
                 "see the server's log",
             )
@@ -72,7 +80,7 @@ pub(super) async fn put(
             let hint = "ask an administrator for the role deployer";
             return refusal(
                 StatusCode::FORBIDDEN,
-                "E_ROLE",
+                Code::Role,
                 "a viewer cannot upload",
                 hint,
             );
@@ -90,13 +98,18 @@ pub(super) async fn put(
         Ok(()) => StatusCode::CREATED.into_response(),
         Err(Failed::Sender) => {
             let title = "the upload broke off";
-            refusal(StatusCode::BAD_REQUEST, "E_LENGTH", title, "send it again")
+            refusal(
+                StatusCode::BAD_REQUEST,
+                Code::Length,
+                title,
+                "send it again",
+            )
         }
         Err(Failed::Artifact(error)) => {
             let (status, code) = match &error {
-                ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "E_HASH"),
-                ArtifactError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "E_SIZE"),
-                ArtifactError::Io { .. } => (StatusCode::INSUFFICIENT_STORAGE, "E_SPACE"),
+                ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Hash),
+                ArtifactError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::Size),
+                ArtifactError::Io { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::Space),
             };
             tracing::warn!(artifact = %id, %error, "upload refused");
             refusal(status, code, &error.to_string(), "")

@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hoist_protocol::code::Code;
 use http_body_util::{BodyExt, Limited};
 
 use super::{HttpState, authenticate, refusal};
@@ -30,7 +31,7 @@ pub(super) async fn post(
         let hint = "send a header Idempotency-Key with an id of your own";
         return refusal(
             StatusCode::BAD_REQUEST,
-            "E_REQUEST",
+            Code::Request,
             "the request has no id",
             hint,
         );
@@ -42,7 +43,7 @@ pub(super) async fn post(
         let title = "the command is too large or broke off";
         return refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "E_SIZE",
+            Code::Size,
             title,
             "at most 16 KiB",
         );
@@ -61,7 +62,7 @@ pub(super) async fn post(
             let title = "the server is stopping or not connected";
             refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "E_UNAVAILABLE",
+                Code::Unavailable,
                 title,
                 "send it again",
             )

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hoist_protocol::access::Role;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::UserId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,7 +72,12 @@ pub async fn serve(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .fallback(|| async {
-            refusal(StatusCode::NOT_FOUND, "E_PATH", "there is nothing here", "")
+            refusal(
+                StatusCode::NOT_FOUND,
+                Code::Path,
+                "there is nothing here",
+                "",
+            )
         })
         .with_state(state);
     axum::serve(listener, router)
@@ -88,10 +94,10 @@ async fn readyz(State(state): State<HttpState>) -> Response {
 }
 
 /// An error as JSON, in the shape of every other door.
-fn refusal(status: StatusCode, code: &str, title: &str, hint: &str) -> Response {
+fn refusal(status: StatusCode, code: Code, title: &str, hint: &str) -> Response {
     let body = serde_json::json!({
         "apiVersion": "hoist/v1", "ok": false,
-        "error": {"code": code, "title": title, "hint": hint},
+        "error": {"code": code.as_str(), "title": title, "hint": hint},
     });
     (
         status,
@@ -112,7 +118,7 @@ fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Role)
         .ok_or_else(|| {
             Box::new(refusal(
                 StatusCode::UNAUTHORIZED,
-                "E_AUTH",
+                Code::Auth,
                 "a valid token is required",
                 "send `Authorization: Bearer <token>` with the token of client.toml",
             ))

@@ -1,5 +1,6 @@
 //! What the decoder must survive; the numbers are the rows of the list of bad inputs.
 
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::{DecodeError, Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open, seal, verify};
@@ -54,14 +55,14 @@ fn an_override_that_is_not_known_is_of_a_newer_version() {
     let mut bytes = encode(&group_head());
     *bytes.last_mut().unwrap() = 4;
     let error = decode::<GroupHead>(&bytes).unwrap_err();
-    assert_eq!(error.code(), "E_VERSION");
+    assert_eq!(error.code(), Code::Version);
 }
 
 #[test]
 fn an_unknown_variant_and_a_newer_version_are_told_apart_from_rubbish() {
     // row 17
     let error = decode::<Presence>(&[1, 2, 5]).unwrap_err();
-    assert_eq!(error.code(), "E_VERSION");
+    assert_eq!(error.code(), Code::Version);
     let error = decode::<Presence>(&[2, 1, 5]).unwrap_err();
     assert_eq!(error, DecodeError::Version { version: 2 });
 }
@@ -140,7 +141,7 @@ fn a_wrong_key_id_a_small_order_key_and_an_unsigned_outcome_are_refused() {
     sealed[id_at] ^= 1;
     let error = open::<GroupHead>(&trusted, Kind::GroupHead, "t", &sealed).unwrap_err();
     assert!(matches!(error, OpenError::UnknownKey { .. }), "{error}");
-    assert_eq!(error.code(), "E_SIG");
+    assert_eq!(error.code(), Code::Signature);
 
     // The neutral element: R = A = neutral and s = 0 satisfies the lax equation for any text.
     let mut neutral = [0; 32];
@@ -164,5 +165,5 @@ fn a_signature_counts_only_on_its_own_topic() {
     let public = key(DEVICE_SEED).public();
     assert_eq!(received.verify(&public, "hoist/s/00/d1"), Ok(()));
     let error = received.verify(&public, "hoist/s/00/d2").unwrap_err();
-    assert_eq!(error.code(), "E_SIG");
+    assert_eq!(error.code(), Code::Signature);
 }

@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::bundle::BundleError;
+use hoist_protocol::code::Code;
 use hoist_protocol::envelope::OpenError;
 use hoist_protocol::status::ScriptKind;
 
@@ -122,18 +123,18 @@ pub enum PackError {
 impl PackError {
     /// The stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::File { .. } | Self::NoRelease { .. } => "E_RELEASE",
-            Self::Toml(_) => "E_CONFIG",
-            Self::Requirement(_) => "E_REQUIREMENT",
-            Self::NotExecutable { .. } | Self::NoStart { .. } => "E_SCRIPT",
+            Self::File { .. } | Self::NoRelease { .. } => Code::Release,
+            Self::Toml(_) => Code::Config,
+            Self::Requirement(_) => Code::Requirement,
+            Self::NotExecutable { .. } | Self::NoStart { .. } => Code::Script,
             Self::MissingScript { .. } | Self::UnknownScript { .. } | Self::Invalid { .. } => {
-                "E_RELEASE_INVALID"
+                Code::ReleaseInvalid
             }
-            Self::BadPath { .. } | Self::NotAFile { .. } | Self::Collision { .. } => "E_ARCHIVE",
-            Self::Changed { .. } => "E_HASH",
-            Self::Bundle(_) => "E_ARCHIVE",
+            Self::BadPath { .. } | Self::NotAFile { .. } | Self::Collision { .. } => Code::Archive,
+            Self::Changed { .. } => Code::Hash,
+            Self::Bundle(_) => Code::Archive,
             Self::Signature(error) => error.code(),
         }
     }

@@ -218,7 +218,7 @@ fn a_requirement_that_is_none_is_refused_with_line_and_allowed_forms() {
         "[requires]\nboard = \"revB\"\nbootloader = \"=>2.4\"\n",
     ] {
         let error = read_release_dir(single(more).path()).unwrap_err();
-        assert_eq!(error.code(), "E_REQUIREMENT");
+        assert_eq!(error.code(), hoist_protocol::code::Code::Requirement);
         let text = error.to_string();
         assert!(text.contains("artifact.toml:6: "), "{text}");
         assert!(text.contains(" bootloader: "), "{text}");

@@ -1,0 +1,337 @@
+//! The one table of stable codes, append-only: what people and scripts see when something
+//! is refused, closed or fails, in replies, logs, metrics and `hoist explain`. A code is
+//! written nowhere else, so that none is unexplained; the long texts are only linked into
+//! programs that print them.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of failure a code stands for. Exit codes of programs follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Something failed that no other class describes.
+    Failed,
+    /// The command line, a setting or a command's fields are wrong.
+    Usage,
+    /// Wrong token, or a role that may not do it.
+    Forbidden,
+    /// What was waited for did not happen in time.
+    TimedOut,
+    /// Something named does not exist.
+    NotFound,
+    /// It contradicts what is there.
+    Conflict,
+    /// The broker cannot be reached.
+    Unreachable,
+    /// A person ended it.
+    Interrupted,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $class:ident, $title:literal, $hint:literal;)*) => {
+        /// A stable code. Stored in replies by its place in the table: append only.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Code {
+            $(
+                #[doc = concat!("`", $text, "`: ", $title, ".")]
+                #[doc = ""]
+                $(#[doc = $doc])+
+                $name,
+            )*
+        }
+
+        impl Code {
+            /// Every code, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code people and scripts see.
+            #[must_use]
+            #[inline]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// A few words saying what happened.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What it means, in a sentence or two.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)* }
+            }
+
+            /// What to do when nothing more particular is known.
+            #[must_use]
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint,)* }
+            }
+
+            /// What kind of failure it is.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The JSON of a command has a field too many, too few or of another type or range; the reply names the field.
+    Command = "E_CMD", Usage, "the command is malformed", "compare the named field with the command table";
+    /// The last level of the topic, or of the path, is not a verb of the command table.
+    Verb = "E_VERB", Usage, "there is no such command", "see `hoist --help` for the commands";
+    /// The user's role or groups do not cover what was asked. Viewers read, deployers deploy to their groups, admins do everything.
+    Role = "E_ROLE", Forbidden, "not allowed for this user", "ask an admin for the role or the group";
+    /// A request id stands for one command for 7 days, so that a repeat is answered and not executed twice. This one was used for a command with other content.
+    RequestReused = "E_REQUEST_REUSED", Conflict, "the request id was used for another command", "choose a new request id for every new command";
+    /// A retained message is delivered again after every connect; as a command it would run at times that nobody chose. It is cleared.
+    Retained = "E_RETAINED", Failed, "a retained command is never executed", "publish commands without the retain flag";
+    /// Names and ids are levels of topics and parts of paths, therefore their alphabet is small.
+    Name = "E_NAME", Usage, "the name is not allowed", "use 1 to 64 of A-Z a-z 0-9 _ -";
+    /// It is not written as RFC 3339 says, or it lies where it makes no sense.
+    Time = "E_TIME", Usage, "the time is not usable", "write times as 2026-01-31T06:00:00Z";
+    /// The field is part of the interface, and this version of the server does not carry it out yet. Nothing was changed.
+    NotYet = "E_NOT_YET", Usage, "not supported by this version", "leave the named field out";
+    /// No release of this name and version is on the server, or the file or directory given has none in it.
+    Release = "E_RELEASE", NotFound, "release not found", "list the releases with `hoist release list`";
+    /// A name and version stand for one content for ever. The same content again is not refused.
+    ReleaseExists = "E_RELEASE_EXISTS", Conflict, "name and version are taken by other content", "raise the version of the release";
+    /// A file of the release is missing, malformed or contradicts another one; file and line are named where there are some.
+    ReleaseInvalid = "E_RELEASE_INVALID", Failed, "the release is not usable", "mend what is named and pack it again with `hoist release create DIR`";
+    /// The server has no artifact of this id, though a release or a device asks for it.
+    Artifact = "E_ARTIFACT", Failed, "the artifact is missing", "upload every artifact before adding the release";
+    /// No group of this name exists.
+    Group = "E_GROUP", NotFound, "group not found", "list the groups with `hoist group list`, or create it";
+    /// A group is only removed when it has no members and no deployment that has not ended.
+    GroupInUse = "E_GROUP_IN_USE", Conflict, "the group is in use", "move its devices and end its deployments first";
+    /// No device of this id is registered.
+    Device = "E_DEVICE", NotFound, "device not found", "list the devices with `hoist device list`";
+    /// A device of this id is registered with another type, group, key or other labels. The same again is not refused.
+    DeviceExists = "E_DEVICE_EXISTS", Conflict, "the device exists with other properties", "choose another id, or change the existing device";
+    /// No deployment of this number exists, or a device reported one that it was never given.
+    Deployment = "E_DEPLOYMENT", NotFound, "deployment not found", "list the deployments with `hoist deployment list`";
+    /// What is over stays as it was recorded.
+    Ended = "E_ENDED", Conflict, "the deployment has ended", "create a new deployment";
+    /// An active deployment of the group installs some of the same artifacts, and the new release does not contain all of them; nobody could say which of the two is to win.
+    Conflict = "E_CONFLICT", Conflict, "overlaps with an active deployment", "wait for it, abort it, or release a superset of its artifacts";
+    /// The one message that tells a group what to install names at most 8 deployments.
+    GroupFull = "E_GROUP_FULL", Conflict, "the group has 8 active deployments", "abort one or wait until one completes";
+    /// Somebody reports under the id of a device that is not registered, or was removed.
+    Unknown = "E_UNKNOWN", Failed, "the device is not registered", "register it with `hoist device add ID`";
+    /// The device was taken out of service; what it sends is not believed.
+    Revoked = "E_REVOKED", Failed, "the device is revoked", "approve the device again, or take it out of service";
+    /// The device is known, and an operator has not accepted it yet.
+    Pending = "E_PENDING", Failed, "the device waits for approval", "approve it with `hoist device approve ID`";
+    /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.
+    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "approve it with `hoist device approve ID` if its storage was replaced";
+    /// A message is not signed by a key that is trusted for it, or was changed on the way.
+    Signature = "E_SIG", Failed, "signature missing or wrong", "nothing, unless it repeats: then look at the sender";
+    /// A device reports another end of what it has ended before, in the same round. The first one stands.
+    Regress = "E_REGRESS", Failed, "a final outcome never changes inside a round", "nothing; the recorded outcome stands";
+    /// Two devices report under one id, as after a disk image with its state directory was copied.
+    Clone = "E_CLONE", Failed, "two devices use the same id", "take one of them out of service and register it under an id of its own with `hoist device add ID`";
+    /// Bytes are missing, too many, out of bounds or not in the one canonical form.
+    Decode = "E_DECODE", Failed, "the payload is malformed", "look at the sender";
+    /// The sender speaks a newer version of the format than the reader understands.
+    Version = "E_VERSION", Failed, "the payload is of a newer version", "update the reader: the server before the agents, an agent before what is released for it";
+    /// Nothing may be published or subscribed outside the topic table.
+    Topic = "E_TOPIC", Failed, "the topic is not in the topic table", "see the topic table in docs/wire.md";
+    /// There is a limit to every message, upload and reply.
+    Size = "E_SIZE", Failed, "larger than allowed", "send less";
+    /// A cursor only means something to the list and the filter that gave it.
+    Cursor = "E_CURSOR", Usage, "the cursor is not one of this list", "start the list again without `after`";
+    /// No user of this name exists.
+    User = "E_USER", NotFound, "user not found", "list the users with `hoist user list`";
+    /// A user of this name exists with another role, other groups or another token.
+    UserExists = "E_USER_EXISTS", Conflict, "the user exists", "choose another name, or remove the user first";
+    /// The server failed at something that is not the command's fault.
+    Internal = "E_INTERNAL", Failed, "the server could not do it", "look at the server's log";
+    /// A retry is for devices whose deployment failed; this one has none to repeat.
+    NotFailed = "E_NOT_FAILED", Conflict, "the device has nothing to try again", "list those that have with `hoist device list --status failed --deployment N`";
+    /// A device reports a round of a deployment that no retry has opened. The report is not believed and changes no count.
+    Round = "E_ROUND", Failed, "the round was never opened for this device", "nothing, unless it repeats: then look at the device; only `hoist deployment retry` opens rounds";
+    /// A device counts its reports upwards within a session. This one counts from below what was seen, so it is old, or the device has lost its count; the server asks it for everything anew.
+    Seq = "E_SEQ", Failed, "the device counts its reports from a lower number again", "nothing, unless it repeats: then its storage was lost, or two devices use one id";
+    /// Without an administrator nobody could add one.
+    LastAdmin = "E_LAST_ADMIN", Conflict, "the last administrator cannot be removed", "add another one first with `hoist user add NAME --role admin`";
+    /// A dependency is not written as a requirement on versions; file, line and the allowed forms are named.
+    Requirement = "E_REQUIREMENT", Failed, "a requirement that is none", "write it as `>=1.2, <2`, `^1.2`, `~1.2.3`, `=1.2.3` or `*`";
+    /// A script of the release ended with another exit code than 0, or cannot be started at all.
+    Script = "E_SCRIPT", Failed, "a script fails", "read what the script printed, mend it and release it under a new version";
+    /// A line of the table of devices cannot be read. Nothing was imported; the lines are named.
+    Csv = "E_CSV", Usage, "the table of devices is malformed", "mend the named lines: id,type,group,public_key";
+    /// The script did not end within its `timeout`, and was killed with what it had started.
+    ScriptTimeout = "E_SCRIPT_TIMEOUT", Failed, "a script ran too long", "mend the script, or raise its `timeout` and release it under a new version";
+    /// Of a device: the time that the deployment gives ended before it was done. Of a connection: no complete CONNECT came in time.
+    Timeout = "E_TIMEOUT", Failed, "it took too long", "look at what the device did with its time, and deploy again with a longer --device-timeout if it needs one";
+    /// The server asked the device for its state and never got an answer.
+    Unreachable = "E_UNREACHABLE", Failed, "the device does not answer", "bring it back into contact; then it can be tried again with `hoist deployment retry N`";
+    /// Bytes do not have the hash that was signed or announced for them.
+    Hash = "E_HASH", Failed, "the content is not what was announced", "transfer it again; if it repeats, look at what lies between";
+    /// Something is shorter or longer than was signed or announced.
+    Length = "E_LENGTH", Failed, "the length is not what was announced", "transfer it again; if it repeats, look at what lies between";
+    /// A path of a payload leads outside, two of them collide, or something is not a regular file.
+    Archive = "E_ARCHIVE", Failed, "the payload cannot be unpacked safely", "mend the payload of the release and release it under a new version";
+    /// The release is for other device types, or for other attributes than the device has.
+    Incompatible = "E_HW", Failed, "the release does not fit the device", "deploy a release that names the device's type and attributes";
+    /// The release's counter is below what is installed, or below the floor that a release has set.
+    Downgrade = "E_ROLLBACK", Failed, "the release is older than what is installed", "release it with a higher counter";
+    /// The release needs another artifact, or another version of one, than the device has.
+    Depends = "E_DEPENDS", Failed, "something that the release needs is not installed", "deploy what is needed first";
+    /// There is not enough space for the payload, for unpacking it and for the way back.
+    Space = "E_SPACE", Failed, "not enough space", "free some space where it is named";
+    /// The file system refused to read or write.
+    Storage = "E_STORAGE", Failed, "the storage failed", "look at the file system and the medium";
+    /// The artifact did not arrive before the deadline.
+    Download = "E_DOWNLOAD", Failed, "the download did not succeed", "look at the address `artifacts` of agent.toml and at the network between";
+    /// The device did not come back from the reboot that the update wants, or not into the new system.
+    Reboot = "E_REBOOT", Failed, "the reboot failed", "look at `reboot_command` of agent.toml and at the boot loader";
+    /// Of a device: power was lost in a script that must not be repeated, in every attempt.
+    Interrupted = "E_INTERRUPTED", Failed, "interrupted in a script that is not idempotent", "make the script repeatable and say `idempotent = true`, or allow more attempts";
+    /// The way back did not work either. What is installed now is unknown.
+    RollbackFailed = "E_ROLLBACK_FAILED", Failed, "a rollback script failed", "look at the device itself before anything else is deployed to it";
+    /// A newer deployment of the same artifacts took its place before it began on this device.
+    Superseded = "E_SUPERSEDED", Failed, "a newer deployment took its place", "nothing; see the newer deployment";
+    /// What the device had written about its progress is damaged or gone.
+    State = "E_STATE", Failed, "the device's memory is damaged", "look at the medium of its state directory; the device asks the server for what it has lost";
+    /// No rule lets this client publish to, or subscribe, that topic.
+    Access = "E_ACCESS", Failed, "the client may not use that topic", "see who may use which topic in docs/wire.md";
+    /// MQTT wants acknowledgments in the order of the messages; a client that breaks this loses some.
+    Ack = "E_ACK", Failed, "the client acknowledged another message than the next", "mend the client";
+    /// The server does not know this token, or not for this name and client id.
+    Auth = "E_AUTH", Forbidden, "name and token do not belong together", "a user: take the client.toml of this server; a device: take a new agent.toml of `hoist device add ID`";
+    /// Of a broker: as many connections are open as it allows. Of `hoist-agent apply`: a deployment has started on the device and comes first.
+    Busy = "E_BUSY", Failed, "something else comes first", "wait until it has ended";
+    /// The socket closed without a goodbye, or does not take bytes any more.
+    Gone = "E_GONE", Failed, "the connection broke", "nothing, unless it repeats: then look at the network";
+    /// The client was silent for one and a half times its keep-alive.
+    KeepAlive = "E_KEEP_ALIVE", Failed, "the client was silent for too long", "nothing, unless it repeats: then look at the network, or lower `keep_alive` of agent.toml";
+    /// More messages wait for the client than it may leave waiting. It gets everything retained when it connects again.
+    Overflow = "E_OVERFLOW", Failed, "the client reads too slowly", "subscribe less, or read faster";
+    /// It is not MQTT 3.1.1, or not at this point of the conversation.
+    Packet = "E_PACKET", Failed, "a packet is malformed or out of place", "mend the client";
+    /// QoS 2 is not spoken here.
+    Qos = "E_QOS", Failed, "QoS 2 is not spoken", "use QoS 0 or 1";
+    /// A part of the embedded broker failed and is started again.
+    Router = "E_ROUTER", Failed, "the broker's router is being replaced", "connect again";
+    /// The server is shutting down.
+    Stopped = "E_STOPPED", Failed, "the broker stops", "connect again when it is back";
+    /// The same client connected again, which ends its connection from before.
+    TakenOver = "E_TAKEN_OVER", Failed, "the same client connected again", "nothing, unless it repeats: then two clients use one id";
+    /// The client speaks another version of MQTT.
+    MqttVersion = "E_MQTT_VERSION", Failed, "only MQTT 3.1.1 is spoken here", "for the mosquitto clients: -V 311";
+    /// A command line cannot be read.
+    Usage = "E_USAGE", Usage, "the command line is wrong", "see `hoist --help` or `hoist-agent --help`";
+    /// A setting is wrong: file and line, variable or flag are named.
+    Config = "E_CONFIG", Usage, "a setting is wrong", "mend what is named";
+    /// The answer of the server is not one that this program knows.
+    Reply = "E_REPLY", Failed, "the answer cannot be read", "use the same version of program and server";
+    /// The directory of the server's data, or something in it, cannot be used.
+    DataDir = "E_DATA_DIR", Failed, "the data directory cannot be used", "look at its owner, its mode and the space left";
+    /// The operating system refused something that is needed.
+    System = "E_SYSTEM", Failed, "the system refused", "look at what it said";
+    /// No connection to the broker comes about.
+    Broker = "E_BROKER", Unreachable, "the broker cannot be reached", "start the server with `hoist serve`, or name its client.toml with --client";
+    /// The server or a deployment did not get so far in the time given. What was begun goes on.
+    Wait = "E_WAIT", TimedOut, "waited for long enough", "look again with `hoist status N`";
+    /// A part of the server ended or did not become ready.
+    Server = "E_SERVER", Failed, "the server does not work", "look at its log";
+    /// A file with a secret can be read by others.
+    Secret = "E_SECRET", Failed, "a secret is readable by others", "chmod 600 the file, and replace the secret if others may have seen it";
+    /// The address that the server is to listen on is taken, or not of this machine.
+    Port = "E_PORT", Failed, "the address cannot be listened on", "name another one with --mqtt and --http; port 0 takes a free one";
+    /// One program at a time uses a directory; its process id is named.
+    Locked = "E_LOCKED", Failed, "another process uses the directory", "stop the named process first";
+    /// The store of the server is damaged, of a newer version, or cannot be opened.
+    Store = "E_STORE", Failed, "the store cannot be used", "do as is said; restore a backup when it is damaged";
+    /// Keys without a store, or a store without keys: starting would make new ones, and the fleet would not obey them.
+    Recover = "E_RECOVER", Failed, "a part of the data directory is missing", "put back what is missing from a backup";
+    /// Tokens would travel unencrypted beyond this machine.
+    Insecure = "E_INSECURE", Usage, "not without encryption", "listen on a loopback address";
+    /// The server's HTTP address cannot be reached, or it refused an upload.
+    Http = "E_HTTP", Failed, "the upload did not succeed", "look at the address `http` of client.toml";
+    /// A file cannot be read or written, or changed meanwhile.
+    File = "E_FILE", Failed, "the file cannot be used", "look at its path, its owner and its mode";
+    /// Something that cannot be taken back wants a yes, and there is nobody to ask.
+    Confirm = "E_CONFIRM", Usage, "it wants to be confirmed", "repeat it with --yes";
+    /// The operating system gives no random numbers, without which no key and no token can be made.
+    Random = "E_RANDOM", Failed, "no random numbers", "look at the system's random device";
+    /// A key is missing, cannot be read, or cannot be made.
+    Key = "E_KEY", Failed, "there is no usable key", "look at the named file";
+    /// The demo did not go as it is told.
+    Demo = "E_DEMO", Failed, "the demo went another way", "repeat it with `hoist demo --keep` and look at the server's log";
+    /// Ctrl-C or a signal ended the program before it was done.
+    Canceled = "E_CANCELED", Interrupted, "ended from outside", "start it again";
+    /// The header Idempotency-Key, which says whether this is a repeat, is missing.
+    Request = "E_REQUEST", Usage, "the request has no id", "send a header Idempotency-Key with an id of your own";
+    /// The server is starting, stopping or cut off from its broker.
+    Unavailable = "E_UNAVAILABLE", Failed, "the server is not available now", "send it again with the same request id";
+    /// There is nothing at this path.
+    Path = "E_PATH", NotFound, "there is nothing here", "see the paths in docs/api.md";
+    /// The signed list of what a group is to install has expired; nothing new starts until a fresh one comes.
+    Stale = "E_STALE", Failed, "the group's list has expired", "nothing, unless it repeats: then look at the clocks of server and device";
+    /// The signed list is older than one seen before: somebody may be repeating it.
+    Replayed = "E_REPLAY", Failed, "the group's list is an old one", "nothing, unless it repeats: then look at who can publish to the broker";
+    /// There is no root document, which says whose signatures the device believes.
+    Root = "E_ROOT", Failed, "there is no root document", "let the device connect once, or put root.bin where it is named";
+    /// A file named `hold` lies in the state directory and vetoes new starts.
+    Held = "E_HELD", Failed, "the device is held", "remove the named file";
+    /// The agent cannot use the operating system as it must.
+    Agent = "E_AGENT", Failed, "the agent cannot start", "look at what the system said";
+    /// What tells one boot from the next cannot be read, so a reboot could not be proven.
+    BootId = "E_BOOT_ID", Failed, "the boot id cannot be read", "look at `boot_id_file` of agent.toml";
+    /// agent.toml has a token in it and can be read by others.
+    Exposed = "E_EXPOSED", Failed, "agent.toml is readable by others", "chmod 600 the file, and take a new one of `hoist device add ID` if others may have seen it";
+}
+
+impl Code {
+    /// The code that is written as `text`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_each_says_what_it_means_and_what_to_do() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            assert!(code.as_str().starts_with("E_"));
+            for text in [code.title(), code.hint()] {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{code}: {text}");
+            }
+            assert!(code.meaning().ends_with('.'), "{code}");
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert_eq!(*code as usize, index);
+        }
+        assert_eq!(Code::parse("E_NOTHING"), None);
+    }
+
+    #[test]
+    fn a_stored_code_keeps_its_number() {
+        for (code, number) in [
+            (Code::Command, 0_u8),
+            (Code::GroupFull, 19),
+            (Code::NotFailed, 35),
+            (Code::Round, 36),
+            (Code::Exposed, 102),
+        ] {
+            let mut buffer = [0; 4];
+            let bytes = postcard::to_slice(&code, &mut buffer).unwrap();
+            assert_eq!(bytes, &[number], "{code}");
+        }
+    }
+}
