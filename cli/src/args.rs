@@ -77,6 +77,11 @@ pub(crate) enum Command {
     /// Show the settings in effect
     #[command(subcommand)]
     Config(Config),
+    /// Say what an error code or a reason means and what to do
+    Explain {
+        /// E_… or a reason as in `device show` [default: list all]
+        word: Option<String>,
+    },
     /// Print shell completions
     Completions {
         /// For which shell

@@ -129,7 +129,7 @@ impl DataDir {
             (false, true, false) => refused(
                 format!("{} is missing beside its keys", self.store().display()),
                 "put the store back from a backup; starting empty would forget every device and \
-                 deployment (`hoist recover` asks the fleet)",
+                 deployment",
             ),
             (false, false, true) => refused(
                 format!("{} is missing beside its store", self.keys().display()),

@@ -13,6 +13,7 @@ mod demo;
 mod deployment;
 mod device;
 pub mod exit;
+mod explain;
 mod failure;
 mod group;
 mod import;
@@ -71,6 +72,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// The command line as data, for what checks or documents it.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let serve_flags = match &cli.command {
         Command::Serve(serve) => serve.clone(),
@@ -87,6 +94,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             context::print(&String::from_utf8_lossy(&script))?;
             Ok(exit::OK)
         }
+        Command::Explain { word } => explain::explain(&context, word.as_deref()),
         Command::Config(args::Config::Show { origin }) => context.show_settings(origin),
         command => runtime()?.block_on(operate(&context, command)),
     }
@@ -105,7 +113,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Serve(_) => serve::serve(context).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
-        Command::Config(_) | Command::Completions { .. } => Ok(exit::OK),
+        Command::Config(_) | Command::Explain { .. } | Command::Completions { .. } => Ok(exit::OK),
     }
 }
 

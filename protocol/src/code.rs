@@ -125,9 +125,9 @@ codes! {
     /// The device was taken out of service; what it sends is not believed.
     Revoked = "E_REVOKED", Failed, "the device is revoked", "approve the device again, or take it out of service";
     /// The device is known, and an operator has not accepted it yet.
-    Pending = "E_PENDING", Failed, "the device waits for approval", "approve it with `hoist device approve ID`";
+    Pending = "E_PENDING", Failed, "the device waits for approval", "let an operator accept it";
     /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.
-    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "approve it with `hoist device approve ID` if its storage was replaced";
+    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device remove ID`, then `hoist device add ID`";
     /// A message is not signed by a key that is trusted for it, or was changed on the way.
     Signature = "E_SIG", Failed, "signature missing or wrong", "nothing, unless it repeats: then look at the sender";
     /// A device reports another end of what it has ended before, in the same round. The first one stands.
@@ -286,6 +286,8 @@ codes! {
     BootId = "E_BOOT_ID", Failed, "the boot id cannot be read", "look at `boot_id_file` of agent.toml";
     /// agent.toml has a token in it and can be read by others.
     Exposed = "E_EXPOSED", Failed, "agent.toml is readable by others", "chmod 600 the file, and take a new one of `hoist device add ID` if others may have seen it";
+    /// It is neither a code nor a reason; perhaps one of a newer version.
+    Word = "E_WORD", NotFound, "no such code or reason", "list all with `hoist explain`";
 }
 
 impl Code {

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $json:literal, $code:path;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $json:literal, $code:path;)*) => {
         /// Why a device failed a deployment. The order is the wire's: append only.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Reason {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl Reason {
@@ -21,6 +21,12 @@ macro_rules! reasons {
             #[must_use]
             pub fn word(self) -> &'static str {
                 match self { $(Self::$name => $json,)* }
+            }
+
+            /// What it means, in a sentence. Long texts are only linked where they are printed.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)* }
             }
 
             /// The stable error code.
@@ -37,9 +43,9 @@ reasons! {
     ScriptFailed = "script-failed", Code::Script;
     /// A script ran longer than its timeout.
     ScriptTimeout = "script-timeout", Code::ScriptTimeout;
-    /// The deployment's deadline passed on the device, or contact was lost for good (S7).
+    /// The deployment's deadline passed on the device, or contact was lost for good.
     TimedOut = "timed-out", Code::Timeout;
-    /// The server asked and never got an answer (S7).
+    /// The server asked and never got an answer.
     Unreachable = "unreachable", Code::Unreachable;
     /// The manifest's signature is missing, wrong or by an untrusted key.
     BadSignature = "bad-signature", Code::Signature;
@@ -49,7 +55,7 @@ reasons! {
     LengthMismatch = "length-mismatch", Code::Length;
     /// A payload path leads outside, or an entry is of a refused kind.
     BadArchive = "bad-archive", Code::Archive;
-    /// Device type or attributes do not fit the release (S12).
+    /// Device type or attributes do not fit the release.
     Incompatible = "incompatible", Code::Incompatible;
     /// Counter below what is installed or confirmed (anti-rollback).
     Downgrade = "downgrade", Code::Downgrade;
@@ -67,7 +73,7 @@ reasons! {
     Interrupted = "interrupted", Code::Interrupted;
     /// A rollback script failed three times.
     RollbackFailed = "rollback-failed", Code::RollbackFailed;
-    /// A newer deployment of the same artifacts took its place (S11).
+    /// A newer deployment of the same artifacts took its place.
     Superseded = "superseded", Code::Superseded;
     /// The device lost its journal and cannot say how far it was.
     StateLost = "state-lost", Code::State;
@@ -99,6 +105,7 @@ mod tests {
                     .chars()
                     .all(|c| c.is_ascii_lowercase() || c == '-')
             );
+            assert!(reason.meaning().ends_with('.'));
             assert!(
                 Reason::ALL[..index]
                     .iter()

@@ -86,6 +86,14 @@ pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
     }
 }
 
+/// Whether the program understands these arguments; what is wrong with them where not.
+///
+/// # Errors
+/// What the program would say.
+pub fn check_arguments(args: impl Iterator<Item = String>) -> Result<(), String> {
+    parse(args).map(|_| ())
+}
+
 fn host_and_server(
     config: Option<AgentConfig>,
 ) -> Result<(HostConfig, Option<ServerConfig>), ConfigError> {

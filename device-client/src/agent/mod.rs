@@ -35,6 +35,6 @@ mod veto;
 mod work;
 
 pub use apply::ApplyError;
-pub use cli::run_cli;
+pub use cli::{check_arguments, run_cli};
 pub use runner::{AgentError, run};
 pub use state_dir::StateDirError;

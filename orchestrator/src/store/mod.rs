@@ -63,7 +63,7 @@ pub enum StoreError {
         found: String,
     },
     /// A store that was there is gone or damaged.
-    #[error("the store in {path} is damaged: {why}; restore a backup, or move it away and rebuild with `hoist recover`", path = path.display())]
+    #[error("the store in {path} is damaged: {why}; put a backup of the whole data directory in its place", path = path.display())]
     Damaged {
         /// Its folder.
         path: PathBuf,

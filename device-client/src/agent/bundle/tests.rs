@@ -218,7 +218,7 @@ fn a_requirement_that_is_none_is_refused_with_line_and_allowed_forms() {
         "[requires]\nboard = \"revB\"\nbootloader = \"=>2.4\"\n",
     ] {
         let error = read_release_dir(single(more).path()).unwrap_err();
-        assert_eq!(error.code(), hoist_protocol::code::Code::Requirement);
+        assert_eq!(error.code(), Code::Requirement);
         let text = error.to_string();
         assert!(text.contains("artifact.toml:6: "), "{text}");
         assert!(text.contains(" bootloader: "), "{text}");
@@ -235,7 +235,7 @@ fn a_script_that_no_device_could_start_is_refused_with_the_fix() {
         let dir = single("");
         fs::write(dir.path().join("scripts/rollback"), text).unwrap();
         let error = read_release_dir(dir.path()).unwrap_err();
-        assert_eq!(error.code(), "E_SCRIPT");
+        assert_eq!(error.code(), Code::Script);
         error.to_string()
     };
     assert!(refused(b"").contains("scripts/rollback is empty"));
@@ -244,7 +244,10 @@ fn a_script_that_no_device_could_start_is_refused_with_the_fix() {
     let dir = single("");
     let path = dir.path().join("scripts/install");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(read_release_dir(dir.path()).unwrap_err().code(), "E_SCRIPT");
+    assert_eq!(
+        read_release_dir(dir.path()).unwrap_err().code(),
+        Code::Script
+    );
     let program = single("");
     fs::write(program.path().join("scripts/install"), b"\x7fELF\x02").unwrap();
     assert!(read_release_dir(program.path()).is_ok());
