@@ -22,6 +22,7 @@ mod deploy;
 mod dry_run;
 mod hints;
 mod import;
+mod other_language;
 mod own_writes;
 mod packing;
 mod power_cut;

@@ -5,28 +5,50 @@
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use hoist_protocol::admission::hash32;
 use hoist_protocol::bundle::{Layout, artifact_start, bundle_start, raw_index, read_bundle_start};
 use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, PresenceState, Trouble};
 use hoist_protocol::envelope::{Kind, open, seal};
-use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::id::{DeploymentId, Shard};
+use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::status::{DeviceStatus, Progress, RetryCause, Step};
+use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::{Value, json};
 
+use crate::refused::refused;
 use crate::samples::*;
 
 /// One row of the file: what was encoded, where it goes, and its bytes.
-fn vector(name: &str, topic: &str, kind: &Value, payload: &[u8], message: &Value) -> Value {
+fn vector(name: &str, topic: &str, kind: &Value, payload: &[u8], (of, message): &Typed) -> Value {
     json!({
-        "name": name, "topic": topic, "kind": kind,
+        "name": name, "type": of, "topic": topic, "kind": kind,
         "payload": HEXLOWER.encode(payload), "message": message,
     })
 }
 
-fn json<M: Message>(message: &M) -> Value {
-    serde_json::to_value(message).unwrap()
+/// A message as JSON, with the name of its type.
+type Typed = (String, Value);
+
+fn json<M: Message>(message: &M) -> Typed {
+    let path = std::any::type_name::<M>();
+    let name = path.rsplit("::").next().unwrap().to_owned();
+    (name, exact(serde_json::to_value(message).unwrap()))
+}
+
+/// Numbers that a JSON reader may round become strings.
+fn exact(value: Value) -> Value {
+    const SAFE_MAX: u64 = 1 << 53;
+    match value {
+        Value::Number(number) if number.as_u64() > Some(SAFE_MAX) => json!(number.to_string()),
+        Value::Array(items) => items.into_iter().map(exact).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields.map(|(name, value)| (name, exact(value))).collect()
+        }
+        other => other,
+    }
 }
 
 fn plain<M: Message>(name: &str, topic: &Topic, message: &M) -> Value {
@@ -68,33 +90,34 @@ fn root() -> Value {
     vector("root document", &topic, &kind, &payload, &json(&document))
 }
 
-fn files() -> [Value; 2] {
-    let manifest = artifact_manifest();
-    let index: Vec<_> = contents()
+/// An artifact file, whole: a payload of two segments, an executable, two scripts.
+fn artifact_file(name: &str, manifest: &ArtifactManifest) -> Value {
+    let contents = contents_of(manifest);
+    let index: Vec<_> = contents
         .iter()
         .zip(&manifest.payloads)
         .flat_map(|(content, payload)| raw_index(content, payload.segment_size))
         .collect();
-    let start = artifact_start(&manifest, &index);
+    let start = artifact_start(manifest, &index);
     let layout = Layout::read(&start).unwrap();
-    assert_eq!(layout.manifest, manifest);
+    assert_eq!(&layout.manifest, manifest);
     assert_eq!(layout.segments_offset, start.len() as u64);
     let index_offset = usize::try_from(layout.index_offset).unwrap();
     let read: Vec<_> = layout.read_index(&start[index_offset..]).unwrap().concat();
     assert_eq!(read, index);
+    let file = [start, contents.concat()].concat();
+    assert_eq!(layout.raw_bytes, file.len() as u64);
+    vector(name, "", &Value::Null, &file, &json(manifest))
+}
 
+fn files() -> [Value; 3] {
     let release = release_manifest();
     let signed = seal(&key(RELEASE_SEED), Kind::Release, "", &release);
     let bundle = bundle_start(&signed);
     assert_eq!(read_bundle_start(&bundle), Ok((&signed[..], &[][..])));
     [
-        vector(
-            "artifact file start",
-            "",
-            &Value::Null,
-            &start,
-            &json(&manifest),
-        ),
+        artifact_file("artifact file", &artifact_manifest()),
+        artifact_file("artifact file, modes", &modes_manifest()),
         vector(
             "bundle start",
             "",
@@ -122,16 +145,6 @@ fn vectors() -> Vec<Value> {
             &device_head(),
         ),
         status("status, progress", &progress()),
-        status(
-            "status, waiting for a busy server",
-            &DeviceStatus {
-                running: progress().running.map(|running| Progress {
-                    step: Step::RetryingAfter(RetryCause::Http(503)),
-                    ..running
-                }),
-                ..progress()
-            },
-        ),
         status("status, successful", &successful()),
         status("status, failed with output", &failed(b"no such file\n")),
         status("status, ring of 8", &ring()),
@@ -163,8 +176,31 @@ fn vectors() -> Vec<Value> {
         ),
         root(),
     ];
+    vectors.extend(steps().iter().map(|(name, message)| status(name, message)));
+    vectors.extend(
+        reasons()
+            .iter()
+            .map(|(name, message)| status(name, message)),
+    );
     vectors.extend(files());
     vectors
+}
+
+/// The order of devices in a deployment, and the shards of their topics.
+fn hashes() -> Vec<Value> {
+    let devices = ["dev-0001", "dev-0002", "a", "A-very_long-id"];
+    let cases = devices
+        .iter()
+        .flat_map(|id| [(0_u32, *id), (17, *id), (u32::MAX, *id)]);
+    let row = |(deployment, id): (u32, &str)| {
+        let device = id.parse().unwrap();
+        json!({
+            "deployment": deployment, "device": id,
+            "hash32": hash32(DeploymentId(deployment), &device),
+            "shard": Shard::of(&device).to_string(),
+        })
+    };
+    cases.map(row).collect()
 }
 
 #[test]
@@ -174,8 +210,9 @@ fn every_message_has_exactly_its_golden_bytes() {
         "orchestrator": ORCHESTRATOR_SEED, "device": DEVICE_SEED,
     });
     let now = json!({
-        "about": "each private key is the Ed25519 seed of 32 times the given byte",
-        "seeds": seeds, "vectors": vectors(),
+        "about": "each private key is the Ed25519 seed of 32 times the given byte; numbers \
+                  above 2^53 are strings; what is refused is refused with the code beside it",
+        "seeds": seeds, "vectors": vectors(), "hashes": hashes(), "refused": refused(),
     });
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors.json");
     if std::env::var_os("HOIST_WRITE_VECTORS").is_some() {
@@ -184,9 +221,11 @@ fn every_message_has_exactly_its_golden_bytes() {
         std::fs::write(&path, text + "\n").unwrap();
     }
     let golden: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let (golden, now) = (golden["vectors"].as_array().unwrap(), vectors());
-    assert_eq!(golden.len(), now.len());
-    for (golden, now) in golden.iter().zip(&now) {
-        assert_eq!(golden, now, "{}", golden["name"]);
+    for list in ["vectors", "hashes", "refused"] {
+        let [golden, now] = [&golden, &now].map(|file| file[list].as_array().unwrap());
+        for (golden, now) in golden.iter().zip(now) {
+            assert_eq!(golden, now, "{}", golden["name"]);
+        }
+        assert_eq!(golden.len(), now.len(), "{list}");
     }
 }

@@ -10,4 +10,6 @@ mod golden;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod samples;

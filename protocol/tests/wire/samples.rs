@@ -15,8 +15,8 @@ use hoist_protocol::release::{
 };
 use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
 use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, ScriptExit, ScriptFailure,
-    ScriptKind, Step, Success,
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
+    ScriptFailure, ScriptKind, Step, Success,
 };
 
 pub(crate) const ROOT_SEED: u8 = 1;
@@ -208,10 +208,69 @@ const SCRIPTS: [(ScriptKind, &[u8]); 2] = [
     (ScriptKind::Rollback, b"#!/bin/sh\nexit 0\n"),
 ];
 
+/// The contents of an artifact's payloads, in manifest order.
+pub(crate) fn contents_of(manifest: &ArtifactManifest) -> Vec<&'static [u8]> {
+    let content = |payload: &Payload| match payload.kind {
+        PayloadKind::Script => SCRIPTS[0].1,
+        _ => APP,
+    };
+    manifest.payloads.iter().map(content).collect()
+}
+
 /// The contents of the artifact's payloads, in manifest order.
 pub(crate) fn contents() -> Vec<&'static [u8]> {
-    let scripts = SCRIPTS.iter().map(|(_, content)| *content);
-    core::iter::once(APP).chain(scripts).collect()
+    contents_of(&artifact_manifest())
+}
+
+/// An artifact with an executable and a file that only its owner reads.
+pub(crate) fn modes_manifest() -> ArtifactManifest {
+    let mut manifest = artifact_manifest();
+    let kinds = [PayloadKind::Executable, PayloadKind::FileMode(0o600)];
+    for (kind, target) in kinds.into_iter().zip(["bin/app", "etc/secret"]) {
+        manifest.payloads.push(payload(kind, target, APP));
+    }
+    manifest
+}
+
+/// A status for every step.
+pub(crate) fn steps() -> Vec<(String, DeviceStatus)> {
+    let causes = [
+        RetryCause::Http(503),
+        RetryCause::NameNotFound,
+        RetryCause::Unreachable,
+        RetryCause::Cut,
+        RetryCause::Silent,
+        RetryCause::Later(ScriptKind::Install),
+        RetryCause::Failed(Reason::ScriptFailed),
+    ];
+    let mut steps = vec![
+        Step::Downloading(0),
+        Step::Downloaded,
+        Step::Installing,
+        Step::Rebooting,
+        Step::Retrying,
+    ];
+    steps.extend(causes.map(Step::RetryingAfter));
+    let status = |step: Step| {
+        let mut status = progress();
+        status.running = status.running.map(|running| Progress { step, ..running });
+        (format!("status, {step:?}"), status)
+    };
+    steps.into_iter().map(status).collect()
+}
+
+/// A status for every reason.
+pub(crate) fn reasons() -> Vec<(String, DeviceStatus)> {
+    let status = |reason: &Reason| {
+        let mut status = failed(b"");
+        for outcome in &mut status.outcomes {
+            if let FinalResult::Failed(failure) = &mut outcome.result {
+                (failure.reason, failure.script) = (*reason, None);
+            }
+        }
+        (format!("status, failed: {}", reason.word()), status)
+    };
+    Reason::ALL.iter().map(status).collect()
 }
 
 fn payload(kind: PayloadKind, target: &str, content: &[u8]) -> Payload {

@@ -1,0 +1,432 @@
+//! Payloads that every reader must refuse, each with its code: for implementers in other
+//! languages, and for us.
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use hoist_protocol::bundle::{BundleError, Layout, artifact_start, raw_index};
+use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::envelope::{Kind, open, seal};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{Namespace, Seq};
+use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
+use hoist_protocol::root::RootDocument;
+use hoist_protocol::status::DeviceStatus;
+use serde_json::{Value, json};
+
+use crate::samples::*;
+
+const GROUP: &str = "hoist/g/eu";
+const OWN: &str = "hoist/d/dev-0001";
+const STATUS: &str = "hoist/s/98/dev-0001";
+
+/// One refused payload.
+struct Refused {
+    name: &'static str,
+    of: &'static str,
+    topic: &'static str,
+    payload: Vec<u8>,
+    code: &'static str,
+}
+
+/// The code with which a payload of a type, on its topic, is refused.
+fn refusal(of: &str, topic: &str, payload: &[u8]) -> Option<String> {
+    fn sealed<M: Message>(kind: Kind, seed: u8, scope: &str, payload: &[u8]) -> Option<String> {
+        let opened = open::<M>(&[key(seed).public()], kind, scope, payload);
+        opened.err().map(|error| error.code().to_string())
+    }
+    fn plain<M: Message>(payload: &[u8]) -> Option<String> {
+        decode::<M>(payload)
+            .err()
+            .map(|error| error.code().to_string())
+    }
+    match of {
+        "GroupHead" => sealed::<GroupHead>(Kind::GroupHead, ORCHESTRATOR_SEED, topic, payload),
+        "DeviceHead" => sealed::<DeviceHead>(Kind::DeviceHead, ORCHESTRATOR_SEED, topic, payload),
+        "ReleaseManifest" => sealed::<ReleaseManifest>(Kind::Release, RELEASE_SEED, "", payload),
+        "RootDocument" => {
+            let opened = RootDocument::open_pinned(payload, &root_document().pin());
+            opened.err().map(|error| error.code().to_string())
+        }
+        "DeviceStatus" => match DeviceStatus::receive(payload) {
+            Err(error) => Some(error.code().to_string()),
+            Ok(received) => {
+                let verified = received.verify(&key(DEVICE_SEED).public(), topic);
+                verified.err().map(|error| error.code().to_string())
+            }
+        },
+        "Presence" => plain::<Presence>(payload),
+        "DeviceInfo" => plain::<DeviceInfo>(payload),
+        "ArtifactManifest" => plain::<ArtifactManifest>(payload),
+        "artifact file" => artifact_file(payload).err().map(str::to_owned),
+        other => panic!("nobody reads {other}"),
+    }
+}
+
+fn artifact_file(bytes: &[u8]) -> Result<(), &'static str> {
+    let code = |error: BundleError| match error {
+        BundleError::Truncated { .. } | BundleError::Size { .. } => "E_LENGTH",
+        BundleError::Hash | BundleError::IndexHash => "E_HASH",
+        BundleError::Encoding { .. } => "E_VERSION",
+        BundleError::Manifest(_) | BundleError::Magic => "E_DECODE",
+    };
+    let layout = Layout::read(bytes).map_err(code)?;
+    let offset = |at: u64| usize::try_from(at).unwrap();
+    let index = bytes.get(offset(layout.index_offset)..offset(layout.segments_offset));
+    layout.read_index(index.ok_or("E_LENGTH")?).map_err(code)?;
+    Ok(())
+}
+
+/// A payload written in hex, spaces for the reader.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: String = text.split_whitespace().collect();
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).unwrap()
+}
+
+/// A copy in which the byte at `at` is another.
+fn with(bytes: &[u8], at: usize, byte: u8) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    assert_ne!(changed[at], byte);
+    changed[at] = byte;
+    changed
+}
+
+fn presences() -> Vec<Refused> {
+    let presence = |name, payload: &str, code| Refused {
+        name,
+        of: "Presence",
+        topic: "hoist/p/98/dev-0001",
+        payload: hex(payload),
+        code,
+    };
+    vec![
+        presence("nothing", "", "E_DECODE"),
+        presence("only a version", "01", "E_DECODE"),
+        presence("version 0", "00 01 05", "E_VERSION"),
+        presence("a newer version", "02 01 05", "E_VERSION"),
+        presence("a state that does not exist", "01 02 05", "E_VERSION"),
+        presence("a number cut off", "01 01 ac", "E_DECODE"),
+        presence("a number longer than needed", "01 01 ac 82 00", "E_DECODE"),
+        presence(
+            "a number of 65 bits",
+            "01 01 ff ff ff ff ff ff ff ff ff 02",
+            "E_DECODE",
+        ),
+        presence("a byte too many", "01 01 ac 02 00", "E_DECODE"),
+        presence(
+            "17 bytes",
+            "01 01 05 00 00 00 00 00 00 00 00 00 00 00 00 00 00",
+            "E_DECODE",
+        ),
+    ]
+}
+
+fn status(name: &'static str, payload: Vec<u8>, code: &'static str) -> Refused {
+    Refused {
+        name,
+        of: "DeviceStatus",
+        topic: STATUS,
+        payload,
+        code,
+    }
+}
+
+fn statuses() -> Vec<Refused> {
+    let mut nine = successful();
+    nine.outcomes = vec![nine.outcomes[0].clone(); 9];
+    vec![
+        status(
+            "101 percent",
+            hex("01 01 00 01 01 00 00 00 65 00"),
+            "E_DECODE",
+        ),
+        status(
+            "an unknown step",
+            hex("01 01 00 01 01 00 00 06 00"),
+            "E_VERSION",
+        ),
+        status(
+            "an unknown cause of waiting",
+            hex("01 01 00 01 01 00 00 05 07 00"),
+            "E_VERSION",
+        ),
+        status("an option that is neither", hex("01 01 00 02"), "E_DECODE"),
+        status(
+            "a list of 2^64 - 1 outcomes",
+            hex("01 00 00 00 ff ff ff ff ff ff ff ff ff 01"),
+            "E_DECODE",
+        ),
+        status(
+            "nine outcomes",
+            nine.seal(&key(DEVICE_SEED), STATUS),
+            "E_DECODE",
+        ),
+        status(
+            "257 bytes of output",
+            failed(&[b'x'; 257]).seal(&key(DEVICE_SEED), STATUS),
+            "E_DECODE",
+        ),
+    ]
+}
+
+fn unsigned() -> Vec<Refused> {
+    let signed = successful().seal(&key(DEVICE_SEED), STATUS);
+    let mut cut = signed.clone();
+    cut.pop();
+    let mut unasked = progress().seal(&key(DEVICE_SEED), STATUS);
+    unasked.extend([0; 64]);
+    vec![
+        status(
+            "an outcome without signature",
+            encode(&successful()),
+            "E_SIG",
+        ),
+        status("a signature cut short", cut, "E_DECODE"),
+        status("a signature without outcome", unasked, "E_DECODE"),
+        status(
+            "one bit of the signature",
+            with(&signed, signed.len() - 1, 0xff),
+            "E_SIG",
+        ),
+        status(
+            "one bit of the body",
+            with(&signed, 1, signed[1] ^ 1),
+            "E_SIG",
+        ),
+        status(
+            "signed by another key",
+            successful().seal(&key(RELEASE_SEED), STATUS),
+            "E_SIG",
+        ),
+        status(
+            "signed for another topic",
+            successful().seal(&key(DEVICE_SEED), "hoist/s/98/dev-0002"),
+            "E_SIG",
+        ),
+        status(
+            "signed for other fields",
+            DeviceStatus {
+                seq: Seq(301),
+                ..successful()
+            }
+            .seal(&key(DEVICE_SEED), "hoist/s/98/dev-0003"),
+            "E_SIG",
+        ),
+    ]
+}
+
+fn heads() -> Vec<Refused> {
+    let head = |name, payload: Vec<u8>, code| Refused {
+        name,
+        of: "GroupHead",
+        topic: GROUP,
+        payload,
+        code,
+    };
+    let good = |head: &GroupHead| seal(&key(ORCHESTRATOR_SEED), Kind::GroupHead, GROUP, head);
+    let signed = good(&group_head());
+    let mut nine = full_group_head();
+    nine.notices.push(nine.notices[0].clone());
+    let mut none = group_head();
+    none.notices[0].policy.attempts = 0;
+    let body = signed.len() - 68;
+    let mut bare = signed.clone();
+    bare.truncate(body);
+    vec![
+        head("nine notices", good(&nine), "E_DECODE"),
+        head("a policy without attempts", good(&none), "E_DECODE"),
+        head(
+            "an override of a newer version",
+            with(&signed, body - 1, 4),
+            "E_VERSION",
+        ),
+        head("a head without its seal", bare, "E_DECODE"),
+        head(
+            "a head by the release key",
+            seal(&key(RELEASE_SEED), Kind::GroupHead, GROUP, &group_head()),
+            "E_SIG",
+        ),
+        head(
+            "the head of another group",
+            seal(
+                &key(ORCHESTRATOR_SEED),
+                Kind::GroupHead,
+                "hoist/g/us",
+                &group_head(),
+            ),
+            "E_SIG",
+        ),
+        Refused {
+            name: "a group head as a device head",
+            of: "DeviceHead",
+            topic: OWN,
+            payload: seal(
+                &key(ORCHESTRATOR_SEED),
+                Kind::GroupHead,
+                OWN,
+                &device_head(),
+            ),
+            code: "E_SIG",
+        },
+    ]
+}
+
+fn document(name: &'static str, of: &'static str, payload: Vec<u8>, code: &'static str) -> Refused {
+    Refused {
+        name,
+        of,
+        topic: "",
+        payload,
+        code,
+    }
+}
+
+fn releases() -> Vec<Refused> {
+    let release = |name, release: &ReleaseManifest| {
+        let payload = seal(&key(RELEASE_SEED), Kind::Release, "", release);
+        document(name, "ReleaseManifest", payload, "E_DECODE")
+    };
+    let mut empty = release_manifest();
+    empty.artifacts.clear();
+    let mut high = release_manifest();
+    high.floor = high.counter + 1;
+    let orchestrator = key(ORCHESTRATOR_SEED);
+    let online = seal(&orchestrator, Kind::Release, "", &release_manifest());
+    let by_orchestrator = "a release by the orchestrator's key";
+    vec![
+        release("a release without artifacts", &empty),
+        release("a floor above the counter", &high),
+        document(by_orchestrator, "ReleaseManifest", online, "E_SIG"),
+    ]
+}
+
+fn artifacts() -> Vec<Refused> {
+    let artifact = |name, payload| document(name, "ArtifactManifest", payload, "E_DECODE");
+    let good = encode(&artifact_manifest());
+    let mut outside = artifact_manifest();
+    outside.payloads[0].target = "../app".into();
+    let mut alike = artifact_manifest();
+    alike.payloads[0].target = "scripts/Install".into();
+    let mut lone = artifact_manifest();
+    lone.scripts.pop();
+    vec![
+        artifact("a path that leads outside", encode(&outside)),
+        artifact("paths that collide", encode(&alike)),
+        artifact("no way back", encode(&lone)),
+        artifact("a bool of 2", with(&good, good.len() - 4, 2)),
+    ]
+}
+
+fn roots_and_infos() -> Vec<Refused> {
+    let mut foreign = root_document();
+    foreign.namespace = "other".parse::<Namespace>().unwrap();
+    let foreign = foreign.seal(&[key(ROOT_SEED)]);
+    let bare = encode(&root_document());
+    let mut info = device_info();
+    info.agent = "x".repeat(65);
+    // The number of attributes follows agent and type, with their lengths.
+    let pairs = 1 + 1 + "0.1.0".len() + 1 + "sensor-a".len();
+    let endless = with(&encode(&device_info()), pairs, 0x7f);
+    let of_info = |name, payload| document(name, "DeviceInfo", payload, "E_DECODE");
+    vec![
+        document(
+            "another root than the pinned",
+            "RootDocument",
+            foreign,
+            "E_SIG",
+        ),
+        document(
+            "a root that nobody signed",
+            "RootDocument",
+            bare,
+            "E_DECODE",
+        ),
+        of_info("a text of 65 bytes", encode(&info)),
+        of_info("an attribute list longer than the message", endless),
+    ]
+}
+
+fn artifact_files() -> Vec<Refused> {
+    let manifest = artifact_manifest();
+    let index: Vec<_> = contents()
+        .iter()
+        .zip(&manifest.payloads)
+        .flat_map(|(content, payload)| raw_index(content, payload.segment_size))
+        .collect();
+    let start = artifact_start(&manifest, &index);
+    let entry = start.len() - 37 * index.len();
+    let file = |name, payload, code| Refused {
+        name,
+        of: "artifact file",
+        topic: "",
+        payload,
+        code,
+    };
+    vec![
+        file(
+            "a file that ends in its index",
+            start[..start.len() - 1].to_vec(),
+            "E_LENGTH",
+        ),
+        file(
+            "a file that ends in its manifest",
+            start[..20].to_vec(),
+            "E_LENGTH",
+        ),
+        file(
+            "another segment hash",
+            with(&start, entry + 5, start[entry + 5] ^ 1),
+            "E_HASH",
+        ),
+        file(
+            "a raw segment of another length",
+            with(&start, entry, 9),
+            "E_LENGTH",
+        ),
+        file(
+            "an unknown segment encoding",
+            with(&start, entry + 4, 1),
+            "E_VERSION",
+        ),
+    ]
+}
+
+fn all() -> Vec<Refused> {
+    let lists = [
+        presences(),
+        statuses(),
+        unsigned(),
+        heads(),
+        releases(),
+        artifacts(),
+        roots_and_infos(),
+        artifact_files(),
+    ];
+    lists.into_iter().flatten().collect()
+}
+
+/// The rows of `vectors.json`.
+pub(crate) fn refused() -> Vec<Value> {
+    let row = |refused: &Refused| {
+        json!({
+            "name": refused.name, "type": refused.of, "topic": refused.topic,
+            "payload": HEXLOWER.encode(&refused.payload), "code": refused.code,
+        })
+    };
+    all().iter().map(row).collect()
+}
+
+#[test]
+fn every_refused_payload_has_its_code() {
+    let all = all();
+    assert!(all.len() >= 30);
+    for refused in all {
+        let code = refusal(refused.of, refused.topic, &refused.payload);
+        assert_eq!(code.as_deref(), Some(refused.code), "{}", refused.name);
+    }
+    let online = encode(&presence(PresenceState::Online));
+    assert_eq!(
+        refusal("Presence", "", &online),
+        None,
+        "the check can say yes"
+    );
+}
