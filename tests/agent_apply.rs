@@ -2,6 +2,7 @@
 //! without a network.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -272,4 +273,28 @@ fn a_reboot_is_followed_by_verify_when_it_is_applied_again() {
         .collect();
     // What was unfinished is finished first; then it is there already, and proves it.
     assert_eq!(verify, ["update", "normal"]);
+}
+
+#[test]
+fn files_arrive_with_their_mode_and_scripts_find_a_home_and_what_they_say_is_logged() {
+    let machine = Machine::new();
+    let release = Release::write(machine.0.path(), "app", "1.0.0", 1, "x");
+    let payload = release.dir().join("payload/content");
+    fs::set_permissions(payload, fs::Permissions::from_mode(0o640)).unwrap();
+    release.script(
+        "install",
+        "stat -c %a \"$HOIST_PAYLOAD_DIR/content\" > mode; echo \"$HOME\" > home\n\
+         cp \"$HOIST_PAYLOAD_DIR/content\" content; echo all is well",
+    );
+    let (code, said) = machine.apply(release.dir(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(machine.content("app/mode").trim(), "640");
+    let home = machine.path("local.state/work").canonicalize().unwrap();
+    assert_eq!(
+        PathBuf::from(machine.content("app/home").trim())
+            .canonicalize()
+            .unwrap(),
+        home
+    );
+    assert!(said.contains("all is well"), "{said}");
 }

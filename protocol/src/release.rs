@@ -162,6 +162,8 @@ pub enum PayloadKind {
 /// The permission bits a payload can have: those of owner, group and others, and none that
 /// lends rights to whoever runs it.
 pub const MODE_MAX: u16 = 0o777;
+/// The one bit it must have: a device proves again what it is about to use.
+pub const MODE_READABLE: u16 = 0o400;
 
 impl PayloadKind {
     /// A file with these permission bits, in the one kind that says so.
@@ -258,11 +260,15 @@ impl Message for ArtifactManifest {
             return Err("a payload with segments of no size");
         }
         let odd = |payload: &Payload| match payload.kind {
-            PayloadKind::FileMode(mode) => PayloadKind::file(mode) != payload.kind,
+            PayloadKind::FileMode(mode) => {
+                PayloadKind::file(mode) != payload.kind || mode & MODE_READABLE == 0
+            }
             PayloadKind::File | PayloadKind::Executable | PayloadKind::Script => false,
         };
         if self.payloads.iter().any(odd) {
-            return Err("a payload's mode is not one of permission bits, or has its own kind");
+            return Err(
+                "a payload's mode is not one of permission bits, has its own kind, or hides it from its owner",
+            );
         }
         if self.colliding_targets().is_some() {
             return Err("two payloads with colliding paths");

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::apply::copy_release;
 use super::download::Artifact;
+use super::environment;
 use super::fetch_release::{Checks, FetchRelease, fetch_release};
 use super::files::Files;
 use super::inventory::Inventory;
@@ -163,6 +164,7 @@ impl Agent {
             files: self.storage.files.clone(),
             places: self.storage.places(),
             inventory: self.storage.inventory.clone(),
+            owner: environment::of_owner(&self.host),
             device: self.host.device.to_string(),
             release: release
                 .map(|release| format!("{}@{}", release.name, release.version))
@@ -189,6 +191,7 @@ pub(super) struct ScriptContext {
     pub(super) files: Arc<dyn Files>,
     places: Places,
     inventory: Inventory,
+    owner: Vec<(String, String)>,
     device: String,
     release: String,
 }
@@ -203,6 +206,7 @@ impl ScriptContext {
             files: self.files.clone(),
             cwd: self.places.work_dir(name.as_str()),
             rollback: self.places.rollback_path(artifact.manifest.id()),
+            owner: self.owner.clone(),
             device: self.device.clone(),
             release: self.release.clone(),
             old_version: old.map(|old| old.version.clone()).unwrap_or_default(),

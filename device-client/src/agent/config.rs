@@ -14,7 +14,8 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, Namespace};
 use serde::Serialize;
 
-use super::strict_toml::{self, Table, TomlError, line_of_key};
+use super::environment;
+use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -47,6 +48,8 @@ pub struct HostConfig {
     pub state_dir: PathBuf,
     /// What a release may require of the device.
     pub attributes: BTreeMap<String, String>,
+    /// Variables that scripts get beside those of the agent.
+    pub environment: BTreeMap<String, String>,
     /// Program and arguments that restart the device.
     pub reboot_command: Vec<String>,
     /// File whose content changes with every boot.
@@ -123,7 +126,7 @@ impl ConfigError {
     }
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "device",
     "namespace",
     "broker",
@@ -134,6 +137,7 @@ const KEYS: [&str; 13] = [
     "type",
     "state_dir",
     "attributes",
+    "environment",
     "reboot_command",
     "boot_id_file",
     "keep_alive",
@@ -150,6 +154,7 @@ struct RawConfig {
     device_type: String,
     state_dir: Option<PathBuf>,
     attributes: BTreeMap<String, String>,
+    environment: BTreeMap<String, Located>,
     reboot_command: Option<Vec<String>>,
     boot_id_file: Option<PathBuf>,
     keep_alive: Option<String>,
@@ -169,6 +174,7 @@ impl RawConfig {
             device_type: table.string("type")?.unwrap_or_default(),
             state_dir: table.path("state_dir")?,
             attributes: table.pairs("attributes")?,
+            environment: table.located_pairs("environment")?,
             reboot_command: table.strings("reboot_command")?,
             boot_id_file: table.path("boot_id_file")?,
             keep_alive: table.string("keep_alive")?,
@@ -272,7 +278,19 @@ impl Source<'_> {
             let detail = "reboot_command is empty: name a program and its arguments";
             return Err(self.refuse("reboot_command", detail.into()));
         }
+        environment::check(&raw.environment).map_err(|(line, detail)| {
+            ConfigError::Toml(TomlError {
+                path: self.path.to_path_buf(),
+                line,
+                detail,
+                hint: None,
+            })
+        })?;
+        let environment = raw.environment.into_iter();
         Ok(HostConfig {
+            environment: environment
+                .map(|(name, value)| (name, value.text))
+                .collect(),
             device: raw.device,
             device_type: raw.device_type,
             state_dir,
@@ -303,6 +321,7 @@ impl HostConfig {
             device_type: String::new(),
             state_dir,
             attributes: BTreeMap::new(),
+            environment: BTreeMap::new(),
             reboot_command: reboot_command(),
             boot_id_file: BOOT_ID_FILE.into(),
         })

@@ -84,3 +84,17 @@ fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(AgentConfig::load(&path).unwrap().server.token.0, "1.secret");
 }
+
+#[test]
+fn variables_for_scripts_are_read_and_those_of_the_agent_refused_with_their_line() {
+    let config = load(&format!("{}[environment]\nTZ = \"UTC\"\n", rendered())).unwrap();
+    let expected = BTreeMap::from([("TZ".to_owned(), "UTC".to_owned())]);
+    assert_eq!(config.host.environment, expected);
+    let text = format!(
+        "{}[environment]\nTZ = \"UTC\"\nHOIST_X = \"1\"\n",
+        rendered()
+    );
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains("agent.toml:9: "), "{error}");
+    assert!(error.contains("HOIST_"), "{error}");
+}

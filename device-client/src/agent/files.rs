@@ -61,6 +61,17 @@ pub trait Files: Debug + Send + Sync {
     /// Names of the entries of a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 
+    /// Gives a file exactly these permission bits, whatever the process masks. A file system
+    /// without them does nothing.
+    fn set_mode(&self, _path: &Path, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether a file has exactly these permission bits, and none that lends rights.
+    fn has_mode(&self, _path: &Path, _mode: u32) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Bytes that we may still write where `path` is. Without end unless a file system
     /// knows better.
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
@@ -147,6 +158,19 @@ impl Files for SystemFiles {
         entries
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect()
+    }
+
+    fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
+        // By the open file: a path could have become a link.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(no_follow())
+            .open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
+    fn has_mode(&self, path: &Path, mode: u32) -> io::Result<bool> {
+        Ok(fs::symlink_metadata(path)?.permissions().mode() & 0o7777 == mode)
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {

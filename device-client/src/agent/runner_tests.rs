@@ -78,6 +78,7 @@ fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> Agen
             device_type: String::new(),
             state_dir: state_dir.to_path_buf(),
             attributes: BTreeMap::new(),
+            environment: BTreeMap::new(),
             reboot_command: Vec::new(),
             boot_id_file: super::super::config::BOOT_ID_FILE.into(),
         },

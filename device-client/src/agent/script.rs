@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use hoist_protocol::status::{OUTPUT_BYTES_MAX, ScriptExit};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -37,7 +37,7 @@ pub struct ScriptCall {
     pub program: PathBuf,
     /// Its working directory; must exist.
     pub cwd: PathBuf,
-    /// Its environment, beside `PATH`.
+    /// Its environment, beside [`SCRIPT_PATH`]; later ones take the place of earlier ones.
     pub env: Vec<(String, String)>,
     /// How long it may run before its process group gets TERM.
     pub timeout: Duration,
@@ -54,13 +54,28 @@ pub struct ScriptResult {
     pub tail: Vec<u8>,
     /// Its output (both streams, in order), the last [`LOG_BYTES_MAX`] bytes.
     pub log: Vec<u8>,
+    /// What it left running.
+    pub left: Left,
+}
+
+/// What still ran when a script had ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Left {
+    /// Nothing that could be seen.
+    #[default]
+    Nothing,
+    /// Processes of its group: they were killed.
+    Killed,
+    /// A process with a session of its own that holds the script's output open: it lives on.
+    Living,
 }
 
 /// Runs a script to its end. Dropping the future kills the process group.
 pub async fn run(call: &ScriptCall) -> ScriptResult {
     let mut log = Log::default();
+    let mut left = Left::Nothing;
     let exit = match start(call).await {
-        Ok((child, output)) => supervise(call, child, output, &mut log).await,
+        Ok((child, output)) => supervise(call, child, output, &mut log, &mut left).await,
         Err(error) => {
             log.push(why_not_started(&call.name, &call.program, &error).as_bytes());
             ScriptExit::NotStarted
@@ -70,6 +85,7 @@ pub async fn run(call: &ScriptCall) -> ScriptResult {
         exit,
         tail: log.tail(),
         log: log.0,
+        left,
     }
 }
 
@@ -106,6 +122,7 @@ async fn supervise(
     mut child: Child,
     mut output: pipe::Receiver,
     log: &mut Log,
+    left: &mut Left,
 ) -> ScriptExit {
     let group = Group(child.id());
     let mut deadline = Instant::now() + call.timeout;
@@ -130,6 +147,9 @@ async fn supervise(
             }
         }
     };
+    if group.lives() {
+        *left = Left::Killed;
+    }
     // What the script left behind in its group must not outlive it.
     drop(group);
     let drain = async {
@@ -139,7 +159,9 @@ async fn supervise(
     };
     if open {
         // Passing the time means that a process outside the group keeps the pipe open.
-        let _still_open = timeout(DRAIN, drain).await;
+        if timeout(DRAIN, drain).await.is_err() {
+            *left = Left::Living;
+        }
     }
     match (stopping, ended) {
         (Stopping::No, Ok(status)) => exit_of(status),
@@ -169,6 +191,13 @@ fn exit_of(status: ExitStatus) -> ScriptExit {
 struct Group(Option<u32>);
 
 impl Group {
+    /// Whether anything of it is left; its leader was waited for.
+    fn lives(&self) -> bool {
+        let id = self.0.and_then(|id| i32::try_from(id).ok());
+        let group = id.and_then(Pid::from_raw);
+        group.is_some_and(|group| test_kill_process_group(group).is_ok())
+    }
+
     fn signal(&self, signal: Signal) {
         let id = self.0.and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(Pid::from_raw) {

@@ -38,7 +38,11 @@ async fn a_script_gets_its_variables_and_nothing_of_our_environment() {
 
 #[tokio::test]
 async fn exit_codes_and_signals_are_told_apart() {
-    assert_eq!(run_body("exit 75").await.exit, ScriptExit::Code(75));
+    let later = run_body("exit 75").await;
+    assert_eq!(
+        (later.exit, later.left),
+        (ScriptExit::Code(75), Left::Nothing)
+    );
     assert_eq!(run_body("exit 255").await.exit, ScriptExit::Code(255));
     assert_eq!(run_body("kill -9 $$").await.exit, ScriptExit::Signal(9));
 }
@@ -80,7 +84,10 @@ async fn a_child_left_in_the_background_neither_delays_the_end_nor_survives() {
     let dir = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let result = run(&call(dir.path(), "sleep 600 & echo $!")).await;
-    assert_eq!(result.exit, ScriptExit::Code(0));
+    assert_eq!(
+        (result.exit, result.left),
+        (ScriptExit::Code(0), Left::Killed)
+    );
     assert!(begun.elapsed() < Duration::from_secs(10));
     let child = String::from_utf8(result.tail).unwrap();
     assert!(is_gone(&child).await, "process {child} still runs");
@@ -103,6 +110,7 @@ async fn a_daemon_outside_the_group_that_keeps_the_output_open_does_not_hang_us(
     let begun = Instant::now();
     let result = run_body("setsid sleep 15 & echo done").await;
     assert_eq!(result.exit, ScriptExit::Code(0));
+    assert_ne!(result.left, Left::Nothing);
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 

@@ -1,6 +1,5 @@
-//! Strict TOML: unknown keys and wrong types are refused with the file, the line and a
-//! suggestion. Never guesses what was meant. Tables are read by hand: derived readers for
-//! the same few files were a tenth of the agent.
+//! Strict TOML: unknown keys and wrong types are refused with file, line and a suggestion,
+//! never guessed. Tables are read by hand: derived readers were a tenth of the agent.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -57,6 +57,7 @@ mod tests {
             device_type: String::new(),
             state_dir: dir.path().join("state"),
             attributes: BTreeMap::new(),
+            environment: BTreeMap::new(),
             reboot_command: Vec::new(),
             boot_id_file: BOOT_ID_FILE.into(),
         };

@@ -15,12 +15,16 @@ use super::download::{Artifact, DownloadError, Retry as DownloadRetry};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
 use super::preflight::{self, Downgrade};
-use super::script::{self, ScriptCall, ScriptResult};
+use super::script::{self, Left, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
 use crate::machine::{ArtifactPlan, BootReason, Event, Retry, ScriptPlan, ScriptRun, Verdict};
 
 /// After TERM, before KILL: enough to close files.
 const KILL_GRACE: Duration = Duration::from_secs(10);
+
+/// Output of a run in the agent's log: its last lines, and of those the last bytes.
+const LOGGED_LINES_MAX: usize = 40;
+const LOGGED_BYTES_MAX: usize = 4 * 1024;
 
 /// The variable that tells a script where its payloads are.
 pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
@@ -121,6 +125,8 @@ pub(super) struct RunScript {
     pub(super) rollback: PathBuf,
     pub(super) artifact: Artifact,
     pub(super) cwd: PathBuf,
+    /// `HOME`, and what the device's owner adds.
+    pub(super) owner: Vec<(String, String)>,
     pub(super) device: String,
     pub(super) release: String,
     pub(super) old_version: String,
@@ -149,8 +155,37 @@ pub(super) async fn run_script(work: RunScript, teller: Teller) {
     teller.tell(told).await;
 }
 
+/// Says in the agent's log how a run ended and what it wrote last.
 pub(super) fn log_end(kind: ScriptKind, result: &ScriptResult) {
-    tracing::info!(script = kind.word(), exit = ?result.exit, "script ended");
+    let script = kind.word();
+    for output in last_lines(&result.log) {
+        tracing::info!(script, output, "script said");
+    }
+    match result.left {
+        Left::Nothing => {}
+        Left::Killed => tracing::warn!(
+            script,
+            "it left processes running, which were killed: what shall live on is started by the device's service manager"
+        ),
+        Left::Living => tracing::warn!(
+            script,
+            "it left a process with a session of its own, which goes on without anybody's care"
+        ),
+    }
+    match result.exit {
+        ScriptExit::Code(0) => tracing::info!(script, exit = ?result.exit, "script ended"),
+        exit => tracing::warn!(script, ?exit, "script ended"),
+    }
+}
+
+/// The end of an output, line by line.
+fn last_lines(log: &[u8]) -> Vec<String> {
+    let log = log.trim_ascii_end();
+    let end = &log[log.len().saturating_sub(LOGGED_BYTES_MAX)..];
+    let text = String::from_utf8_lossy(end);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(LOGGED_LINES_MAX)..];
+    last.iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// What has to be true before a script runs.
@@ -198,7 +233,7 @@ fn environment(work: &RunScript) -> Vec<(String, String)> {
         BootReason::Normal => "normal",
         BootReason::Update => "update",
     };
-    [
+    let own = [
         ("HOIST_DEVICE", work.device.clone()),
         ("HOIST_DEPLOYMENT", work.run.deployment.to_string()),
         ("HOIST_RELEASE", work.release.clone()),
@@ -212,8 +247,8 @@ fn environment(work: &RunScript) -> Vec<(String, String)> {
         ),
         ("HOIST_BOOT_REASON", boot.to_owned()),
     ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
+    .map(|(name, value)| (name.to_owned(), value));
+    work.owner.iter().cloned().chain(own).collect()
 }
 
 #[cfg(test)]

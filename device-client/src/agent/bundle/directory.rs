@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use hoist_protocol::bundle::IndexEntry;
 use hoist_protocol::codec::Message;
 use hoist_protocol::release::{
-    ArtifactManifest, Payload, PayloadKind, ReleaseManifest, is_safe_path,
+    ArtifactManifest, MODE_MAX, MODE_READABLE, Payload, PayloadKind, ReleaseManifest, is_safe_path,
 };
 
 use super::pack::hash_file;
@@ -123,11 +123,11 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         }
         let target = path.strip_prefix("payload/").unwrap_or(path);
         let file = dir.join(path);
-        let kind = match regular_file_mode(&file)? & 0o111 {
-            0 => PayloadKind::File,
-            _ => PayloadKind::Executable,
-        };
+        let kind = payload_kind(&file, raw.mode.get(path))?;
         contents.add(file, kind, target.to_owned())?;
+    }
+    if let Some(path) = raw.mode.keys().find(|path| !raw.payload.contains(path)) {
+        return Err(invalid(format!("mode names {path:?}, which is no payload")));
     }
     let scripts = pack_scripts(dir, raw, &mut contents)?;
     let manifest = ArtifactManifest {
@@ -156,6 +156,23 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         &contents.index,
         contents.files,
     ))
+}
+
+/// A payload arrives with the mode it has here, or with the one that `artifact.toml` says.
+fn payload_kind(file: &Path, said: Option<&String>) -> Result<PayloadKind, PackError> {
+    let found = regular_file_mode(file)? & 0o7777;
+    let (mode, from) = match said {
+        Some(text) => (u32::from_str_radix(text, 8).ok(), text.clone()),
+        None => (Some(found), format!("{found:04o}")),
+    };
+    let fits = |mode: &u16| mode & !MODE_MAX == 0 && mode & MODE_READABLE != 0;
+    mode.and_then(|mode| u16::try_from(mode).ok())
+        .filter(fits)
+        .map(PayloadKind::file)
+        .ok_or_else(|| PackError::Mode {
+            path: file.to_path_buf(),
+            mode: from,
+        })
 }
 
 /// Files in manifest order, with their hashes.

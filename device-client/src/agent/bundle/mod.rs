@@ -100,6 +100,14 @@ pub enum PackError {
         /// The path.
         path: PathBuf,
     },
+    /// A mode that no payload may have (`E_ARCHIVE`).
+    #[error("{} would arrive with mode {mode}: only the bits of 0777 travel, its owner must be able to read it, and setuid, setgid and sticky are for the install script to set; run `chmod`, or name another in artifact.toml, like mode = {{ \"payload/app\" = \"0755\" }}", path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// As found or written.
+        mode: String,
+    },
     /// What the files say together is out of the format's bounds (`E_RELEASE_INVALID`).
     #[error("the release is not valid: {what}")]
     Invalid {
@@ -132,7 +140,10 @@ impl PackError {
             Self::MissingScript { .. } | Self::UnknownScript { .. } | Self::Invalid { .. } => {
                 Code::ReleaseInvalid
             }
-            Self::BadPath { .. } | Self::NotAFile { .. } | Self::Collision { .. } => Code::Archive,
+            Self::BadPath { .. }
+            | Self::NotAFile { .. }
+            | Self::Mode { .. }
+            | Self::Collision { .. } => Code::Archive,
             Self::Changed { .. } => Code::Hash,
             Self::Bundle(_) => Code::Archive,
             Self::Signature(error) => error.code(),

@@ -252,3 +252,47 @@ fn a_script_that_no_device_could_start_is_refused_with_the_fix() {
     fs::write(program.path().join("scripts/install"), b"\x7fELF\x02").unwrap();
     assert!(read_release_dir(program.path()).is_ok());
 }
+
+fn kind_of(dir: &TempDir) -> Result<PayloadKind, PackError> {
+    let packed = read_release_dir(dir.path())?;
+    Ok(packed.artifacts[0].manifest.payloads[0].kind)
+}
+
+#[test]
+fn a_payload_is_packed_with_its_mode_or_the_one_that_is_said() {
+    let with_mode = |mode, more: &str| {
+        let dir = single(more);
+        let path = dir.path().join("payload/app.bin");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        kind_of(&dir)
+    };
+    let said = "[mode]\n\"payload/app.bin\" = ";
+    for (mode, more, kind) in [
+        (0o644, String::new(), PayloadKind::File),
+        (0o755, String::new(), PayloadKind::Executable),
+        (0o640, String::new(), PayloadKind::FileMode(0o640)),
+        (0o444, String::new(), PayloadKind::FileMode(0o444)),
+        (0o600, format!("{said}\"0644\""), PayloadKind::File),
+        (
+            0o644,
+            format!("{said}\"0500\""),
+            PayloadKind::FileMode(0o500),
+        ),
+    ] {
+        assert_eq!(with_mode(mode, &more).unwrap(), kind, "{mode:o} {more}");
+    }
+    // bad-inputs row 50: nothing that lends rights travels, and nothing unreadable.
+    for (mode, more) in [
+        (0o4755, String::new()),
+        (0o2644, String::new()),
+        (0o1644, String::new()),
+        (0o644, format!("{said}\"4755\"")),
+        (0o644, format!("{said}\"0044\"")),
+        (0o644, format!("{said}\"rw-r--r--\"")),
+    ] {
+        let error = with_mode(mode, &more).unwrap_err();
+        assert_eq!(error.code(), Code::Archive, "{error}");
+    }
+    let unknown = single("[mode]\n\"payload/app\" = \"0644\"\n");
+    assert!(refusal(unknown.path()).contains("\"payload/app\""));
+}

@@ -12,7 +12,7 @@ use super::directory::read_optional;
 use crate::agent::strict_toml::{Located, Table, TomlError, read};
 
 const RELEASE_KEYS: [&str; 5] = ["name", "version", "counter", "floor", "artifacts"];
-const ARTIFACT_KEYS: [&str; 13] = [
+const ARTIFACT_KEYS: [&str; 14] = [
     "name",
     "version",
     "type",
@@ -25,6 +25,7 @@ const ARTIFACT_KEYS: [&str; 13] = [
     "depends",
     "provides",
     "payload",
+    "mode",
     "scripts",
 ];
 const SCRIPT_KEYS: [&str; 3] = ["timeout", "attempts", "idempotent"];
@@ -67,6 +68,8 @@ pub(super) struct RawArtifact {
     pub(super) depends: BTreeMap<String, Located>,
     pub(super) provides: BTreeMap<String, String>,
     pub(super) payload: Vec<String>,
+    /// Octal, by payload, where it is not the file's own.
+    pub(super) mode: BTreeMap<String, String>,
     pub(super) scripts: BTreeMap<String, RawScript>,
 }
 
@@ -93,6 +96,7 @@ impl RawArtifact {
             depends: table.located_pairs("depends")?,
             provides: table.pairs("provides")?,
             payload: table.require("payload", payload)?,
+            mode: table.pairs("mode")?,
             scripts,
         })
     }

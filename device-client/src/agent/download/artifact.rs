@@ -39,7 +39,8 @@ impl Artifact {
             .then(|| payload_path(&self.dir, &self.manifest, number))
     }
 
-    /// Hashes everything again, just before it is used (row 55). Blocks.
+    /// Hashes everything again, just before it is used (row 55), and puts right what has
+    /// another mode than its manifest says. Blocks.
     ///
     /// # Errors
     /// [`DownloadError`], for the reason `HashMismatch` when anything is not as signed.
@@ -53,6 +54,16 @@ impl Artifact {
             if hash.map_err(|error| DownloadError::storage(&path, &error))? != payload.hash {
                 return Err(DownloadError::hash(&payload.target));
             }
+        }
+        self.set_modes(files)
+    }
+
+    /// Content is written into private files: each gets its own mode once it is whole.
+    fn set_modes(&self, files: &dyn Files) -> Result<(), DownloadError> {
+        for (number, payload) in self.manifest.payloads.iter().enumerate() {
+            let path = payload_path(&self.dir, &self.manifest, number);
+            let mode = payload.kind.mode().map_or(PRIVATE_DIR, u32::from);
+            set_mode(files, &path, mode).map_err(|error| DownloadError::storage(&path, &error))?;
         }
         Ok(())
     }
@@ -129,11 +140,20 @@ pub(super) fn write_payload(
 ) -> Result<(), DownloadError> {
     let relative = relative_path(manifest, number);
     let path = dir.join(&relative);
-    let mode = match manifest.payloads[number].kind {
-        PayloadKind::File | PayloadKind::FileMode(_) => PRIVATE_FILE,
-        PayloadKind::Executable | PayloadKind::Script => PRIVATE_DIR,
+    // One that was whole once may be read-only.
+    let writable = || match files.exists(&path) {
+        true => set_mode(files, &path, PRIVATE_FILE),
+        false => Ok(()),
     };
     create_parents_below(files, dir, &relative)
-        .and_then(|()| files.write_at(&path, start, content, mode))
+        .and_then(|()| writable())
+        .and_then(|()| files.write_at(&path, start, content, PRIVATE_FILE))
         .map_err(|error| DownloadError::storage(&path, &error))
+}
+
+fn set_mode(files: &dyn Files, path: &Path, mode: u32) -> io::Result<()> {
+    match files.has_mode(path, mode)? {
+        true => Ok(()),
+        false => files.set_mode(path, mode),
+    }
 }

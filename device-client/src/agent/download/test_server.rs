@@ -174,6 +174,14 @@ impl Files for Faulty {
         SystemFiles.list(path)
     }
 
+    fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.change()?.set_mode(path, mode)
+    }
+
+    fn has_mode(&self, path: &Path, mode: u32) -> io::Result<bool> {
+        SystemFiles.has_mode(path, mode)
+    }
+
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         Ok(self.free)
     }
