@@ -290,7 +290,7 @@ fn retry_runs_only_what_failed_and_of_that_only_what_was_named() {
     client.wait_json(&view(1), successful(2));
     assert_eq!(devices.map(installs), [1, 2, 1]);
     let said = server.hoist_ok(&["deployment", "retry", "1"]);
-    assert!(said.contains("1 devices begin again, in round 2"), "{said}");
+    assert!(said.contains("1 device begins again, in round 2"), "{said}");
     client.wait_json(&view(1), successful(3));
     assert_eq!(devices.map(installs), [1, 2, 2]);
     let refused = json!({"deployment": 1, "devices": ["dev-01"]});

@@ -41,7 +41,10 @@ fn a_device_is_told_apart_by_what_keeps_it_from_a_deployment() {
     server.hoist_ok(&["group", "create", "eu"]);
     server.add_device("dev-02", &["--group", "eu"]);
     let nothing = server.hoist_ok(&["device", "why", "dev-01"]);
-    assert!(nothing.contains("why    unassigned:"), "{nothing}");
+    assert!(
+        nothing.starts_with("dev-01: blocked by unassigned: "),
+        "{nothing}"
+    );
     assert!(nothing.contains("device move dev-01 --group"), "{nothing}");
 
     server.hoist_ok(&["deploy", "app@1.0.0", "--group", GROUP]);
@@ -52,13 +55,30 @@ fn a_device_is_told_apart_by_what_keeps_it_from_a_deployment() {
     assert_eq!(elsewhere["why"], json!("other-group"), "{elsewhere}");
     server.hoist_ok(&["device", "hold", "dev-01"]);
     let told = server.hoist_ok(&["device", "why", "dev-01"]);
-    assert!(told.contains("why    held: an operator holds"), "{told}");
+    let answer = "dev-01: blocked by held: an operator holds the device\n";
+    assert!(told.starts_with(answer), "{told}");
+    assert!(!told.contains("member") && !told.contains("rule"), "{told}");
+    let rules = server.hoist_ok(&["device", "why", "dev-01", "--rules"]);
+    assert!(rules.contains("\n  ok       member\n"), "{rules}");
+    assert!(
+        rules.contains("\n  blocked  not-held, by held\n"),
+        "{rules}"
+    );
     assert!(told.contains("device hold dev-01 --lift"), "{told}");
     server.hoist_ok(&["device", "hold", "dev-01", "--lift"]);
 
     let _agent = server.agent(&config);
     let done = wait_why(&server, "dev-01", &[], "successful");
     assert_eq!(done["status"], json!("successful"), "{done}");
+    let told = server.hoist_ok(&["device", "why", "dev-01"]);
+    assert!(
+        told.starts_with("dev-01: done: it was successful"),
+        "{told}"
+    );
+    assert!(
+        told.lines().all(|line| line.chars().count() <= 80),
+        "{told}"
+    );
     server.hoist_ok(&["deployment", "abort", "1", "--yes", "--reason", "enough"]);
     server.add_device("dev-03", &[]);
     let over = why(&server, "dev-03", &[]);

@@ -14,6 +14,7 @@ use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column, wide};
+use crate::plural;
 use crate::why;
 
 /// What a deployment looks like, in lists and alone.
@@ -68,8 +69,9 @@ fn created_sentence(item: &Value) -> String {
     };
     let state = item["state"].as_str().unwrap_or("active");
     format!(
-        "deployment {} {state}: {members} members{fit}",
-        item["deployment"]
+        "deployment {} {state}: {}{fit}",
+        item["deployment"],
+        plural::count(members, "member")
     )
 }
 
@@ -139,11 +141,14 @@ fn retry_sentence(result: &Value, dry_run: bool) -> String {
     let begin = match (count, dry_run) {
         (0, _) => return format!("deployment {}: nothing has failed", result["deployment"]),
         (_, true) => "would begin",
+        (1, false) => "begins",
         (_, false) => "begin",
     };
     format!(
-        "deployment {}: {count} devices {begin} again, in round {}",
-        result["deployment"], result["round"]
+        "deployment {}: {} {begin} again, in round {}",
+        result["deployment"],
+        plural::count(count, "device"),
+        result["round"]
     )
 }
 
@@ -187,11 +192,13 @@ async fn abort(
 
 fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
     let count = |name: &str| result[name].as_u64().unwrap_or(0);
+    let (never, finishing, ended) = (count("neverStart"), count("finishing"), count("unaffected"));
     format!(
-        "deployment {deployment} {verb} aborted: {} never start, {} in progress finish or roll back, {} have ended",
-        count("neverStart"),
-        count("finishing"),
-        count("unaffected")
+        "deployment {deployment} {verb} aborted: {} will never start, {finishing} in progress {} \
+         back, {ended} {} ended",
+        plural::count(never, "device"),
+        plural::either(finishing, "finishes or rolls", "finish or roll"),
+        plural::either(ended, "has", "have"),
     )
 }
 
@@ -260,6 +267,13 @@ mod tests {
             retry_sentence(&result, false),
             "deployment 17: 3 devices begin again, in round 2"
         );
+        let one = json!({"deployment": 17, "round": 2, "devices": 1});
+        assert_eq!(
+            retry_sentence(&one, false),
+            "deployment 17: 1 device begins again, in round 2"
+        );
+        let member = json!({"deployment": 1, "state": "active", "members": 1, "excluded": 0});
+        assert_eq!(created_sentence(&member), "deployment 1 active: 1 member");
         let nothing = json!({"deployment": 17, "round": 2, "devices": 0});
         assert_eq!(
             retry_sentence(&nothing, false),
@@ -272,7 +286,14 @@ mod tests {
         let result = json!({"neverStart": 900, "finishing": 4, "unaffected": 300});
         assert_eq!(
             abort_sentence(17, "is", &result),
-            "deployment 17 is aborted: 900 never start, 4 in progress finish or roll back, 300 have ended"
+            "deployment 17 is aborted: 900 devices will never start, 4 in progress finish or roll \
+             back, 300 have ended"
+        );
+        let one = json!({"neverStart": 1, "finishing": 1, "unaffected": 1});
+        assert_eq!(
+            abort_sentence(17, "is", &one),
+            "deployment 17 is aborted: 1 device will never start, 1 in progress finishes or rolls \
+             back, 1 has ended"
         );
     }
 }

@@ -29,6 +29,7 @@ const SHAPE: Shape = Shape {
         column("DEPLOYMENT", "/deployment", Show::Plain),
         column("STATUS", "/status", Show::Plain),
         column("STEP", "/step", Show::Plain),
+        column("DONE", "/progressPercent", Show::Percent),
         column("RETRYING", "/retrying", Show::Plain),
         column("REASON", "/reason", Show::Plain),
         column("ROLLBACK", "/rollback", Show::Plain),
@@ -81,7 +82,7 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             let shown = context.command(Verb::DeviceShow, &asked).await?;
             context.print_one(&SHAPE, &shown)
         }
-        Device::Why { device, deployment } => why::device(context, device, deployment).await,
+        Device::Why(wish) => why::device(context, wish).await,
         Device::Move {
             device,
             group,

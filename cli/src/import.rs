@@ -24,6 +24,7 @@ use crate::device::agent_toml;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
+use crate::plural::{count, either};
 use crate::private_file;
 
 /// Bytes of one command's devices: a command has at most 16 KiB.
@@ -115,7 +116,7 @@ fn broken_off(failure: Failure, batch: &[Row], before: &ImportResult) -> Failure
             "{}; the import stopped at line {line}, {} before it {} registered",
             failure.what,
             count(devices, "device"),
-            if devices == 1 { "is" } else { "are" },
+            either(devices, "is", "are"),
         ),
         ..failure
     }
@@ -156,12 +157,10 @@ fn batches(rows: &[Row]) -> Vec<&[Row]> {
 fn refusal(file: &Path, faults: &[Fault]) -> Failure {
     let lines = u32::try_from(faults.len()).unwrap_or(u32::MAX);
     let mut what = format!(
-        "{}: nothing was imported, {} wrong",
+        "{}: nothing was imported, {} {} wrong",
         file.display(),
-        match lines {
-            1 => "1 line is".to_owned(),
-            more => format!("{more} lines are"),
-        }
+        count(lines, "line"),
+        either(lines, "is", "are"),
     );
     for fault in faults {
         let said = output::printable(&fault.what);
@@ -171,13 +170,6 @@ fn refusal(file: &Path, faults: &[Fault]) -> Failure {
         "mend these lines and run it again; --skip-existing leaves devices as they are that \
          are registered with other properties",
     )
-}
-
-fn count(number: u32, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        more => format!("{more} {noun}s"),
-    }
 }
 
 fn would(planned: &ImportResult) -> String {

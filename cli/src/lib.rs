@@ -23,6 +23,7 @@ mod logging;
 mod mqtt;
 mod output;
 mod people;
+mod plural;
 mod private_file;
 mod random;
 mod rate;

@@ -88,6 +88,8 @@ pub(crate) enum Show {
     Ago,
     /// A map as `a=1 b=2`.
     Pairs,
+    /// A number as `40%`.
+    Percent,
 }
 
 /// What items of one kind look like.
@@ -171,6 +173,7 @@ fn cell(column: &Column, item: &Value, now: SystemTime) -> String {
     match (column.show, value) {
         (Show::Short, Some(Value::String(id))) => id.chars().take(12).collect(),
         (Show::Ago, Some(Value::String(time))) => ago(time, now),
+        (Show::Percent, Some(Value::Number(percent))) => format!("{percent}%"),
         (Show::Pairs, Some(Value::Object(pairs))) if !pairs.is_empty() => {
             let pairs: Vec<String> = pairs
                 .iter()

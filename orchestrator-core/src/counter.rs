@@ -133,6 +133,7 @@ pub(crate) fn put_record(
     apply(&mut row, new, |count| *count += 1);
     row.failed.retain(|(_, count)| *count > 0);
     row.failed_rounds.retain(|(_, count)| *count > 0);
+    row.updated_ms = row.updated_ms.max(new.updated_ms);
     txn.put(&counter, &row);
     txn.put(key, new);
     Ok(())

@@ -23,6 +23,7 @@ use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
 pub(crate) mod end;
+mod full;
 pub(crate) mod plan;
 
 use end::{Ending, finish};
@@ -130,6 +131,7 @@ fn template(txn: &Txn, user: &UserId, command: &Deploy, now: Now) -> Result<Depl
         created_ms: now.unix_ms,
         turn: 0,
         created_by: user.clone(),
+        updated_ms: now.unix_ms,
     })
 }
 
@@ -182,15 +184,14 @@ fn create(
     })];
     if let Some(start) = row.start_ms.filter(|_| !is_planted(Mutant::StartIgnored)) {
         if group_row.scheduled.len() >= SCHEDULED_MAX {
-            let why = format!("group {group} has {SCHEDULED_MAX} scheduled deployments");
-            return Err(Rejection::new(Code::GroupFull, why).field("group").into());
+            return Err(full::scheduled(&group, &group_row.scheduled).into());
         }
         group_row.scheduled.push(id);
         set_timer(txn, start, TimerKind::Start(id))?;
     } else {
         let beside = Beside::read(txn, &row, &group_row)?;
         if let Some(refusal) = beside.refusal(&row) {
-            return Err(refusal.into());
+            return Err(full::named(txn, refusal, &beside.apart, count)?.into());
         }
         effects.extend(activate(txn, id, &mut row, &mut group_row, beside, now)?);
     }
@@ -295,6 +296,7 @@ fn activate(
         effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
     }
     row.state = DeploymentState::Active;
+    row.updated_ms = now.unix_ms;
     effects.extend(limit::open(txn, id, row, group_row.leaving, now)?);
     group_row.active.push(id);
     group_row.active.sort_unstable();

@@ -163,10 +163,10 @@ pub type Queried<T> = Result<Result<T, Rejection>, Need>;
 pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Queried<ResultBody> {
     match command {
         Command::DeploymentList(list) => {
-            Ok(deployment_list(reader, list, now)?.map(ResultBody::Deployments))
+            Ok(deployment_list(reader, list)?.map(ResultBody::Deployments))
         }
         Command::DeploymentShow(show) => {
-            let shown = deployment_show(reader, DeploymentId(show.deployment), now)?;
+            let shown = deployment_show(reader, DeploymentId(show.deployment))?;
             Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
         }
         Command::DeviceList(list) => Ok(device_list(reader, list, now)?.map(ResultBody::Devices)),
@@ -221,29 +221,28 @@ fn group_wish(reader: &Reader, text: Option<&str>) -> Queried<Option<GroupId>> {
 ///
 /// # Errors
 /// [`Need`]: answer it and ask again.
-pub fn deployment_view(
-    reader: &Reader,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Option<DeploymentView>, Need> {
+pub fn deployment_view(reader: &Reader, id: DeploymentId) -> Result<Option<DeploymentView>, Need> {
     let Some(row) = reader.read(&DeploymentKey(id))? else {
         return Ok(None);
     };
-    let totals = totals(reader, id)?;
+    let (totals, counted_ms) = totals(reader, id)?;
     let members = reader
         .read(&GroupCountKey(row.group.clone()))?
         .unwrap_or_default()
         .members;
-    let view = DeploymentView::new(id, &row, &totals, members, now.unix_ms);
+    let view = DeploymentView::new(id, &row, &totals, counted_ms, members);
     Ok(Some(view))
 }
 
-fn totals(reader: &Reader, id: DeploymentId) -> Result<Totals, Need> {
-    let mut totals = Totals::default();
+/// The summed counters of a deployment, and when one of them changed last in Unix ms.
+fn totals(reader: &Reader, id: DeploymentId) -> Result<(Totals, u64), Need> {
+    let (mut totals, mut changed_ms) = (Totals::default(), 0);
     for (key, bytes) in reader.all(&Prefix::Counters(id))? {
-        totals.add(&row::<CounterRow>(key, bytes)?);
+        let counted = row::<CounterRow>(key, bytes)?;
+        totals.add(&counted);
+        changed_ms = changed_ms.max(counted.updated_ms);
     }
-    Ok(totals)
+    Ok((totals, changed_ms))
 }
 
 /// `view/group/<g>`, or `None` when there is no such group.
@@ -294,15 +293,15 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
     Ok(fleet)
 }
 
-fn deployment_show(reader: &Reader, id: DeploymentId, now: Now) -> Queried<DeploymentDetail> {
+fn deployment_show(reader: &Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
     let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
     let (Some(view), Some(deployment)) = (
-        deployment_view(reader, id, now)?,
+        deployment_view(reader, id)?,
         reader.read(&DeploymentKey(id))?,
     ) else {
         return Ok(Err(unknown().field("deployment")));
     };
-    let totals = totals(reader, id)?;
+    let (totals, _) = totals(reader, id)?;
     let time = |ms: Option<u64>| ms.map(format_time);
     let end = deployment.end.as_ref();
     let failed_devices = if view.counts.failed == 0 {

@@ -202,7 +202,7 @@ fn carry_out(
         Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
         Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
         Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
-        Command::Retry(again) => retry::retry(txn, input, again),
+        Command::Retry(again) => retry::retry(txn, input, again, now),
         Command::DeviceAdd(add) => device::add(txn, input, add, now),
         Command::DeviceImport(import) => device::import(txn, input, import, now),
         Command::DeviceMove(to) => device::move_to(txn, input, to, now),

@@ -11,7 +11,7 @@ use crate::decide::Stop;
 use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::group;
-use crate::input::CommandInput;
+use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
@@ -28,6 +28,7 @@ pub(crate) fn retry(
     txn: &mut Txn,
     input: &CommandInput,
     command: &Retry,
+    now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let id = DeploymentId(command.deployment);
     let mut row = txn.read(&DeploymentKey(id))?.ok_or_else(|| {
@@ -45,6 +46,7 @@ pub(crate) fn retry(
     };
     if devices > 0 {
         row.last_round = round;
+        row.updated_ms = now.unix_ms;
         txn.put(&DeploymentKey(id), &row);
         effects.push(Effect::ViewChanged(View::Deployment(id)));
     }

@@ -1,7 +1,7 @@
 //! What is stored, in the wire's strict encoding: each row has its own version byte, and
 //! enums are append-only. A row never holds a secret.
 
-use hoist_protocol::codec::Message;
+use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::head::Policy;
 use hoist_protocol::id::{
     Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, UserId,
@@ -31,15 +31,41 @@ macro_rules! rows {
     };
 }
 
+/// Rows that have one field more than their first version, at the end; one that was written
+/// without it reads as zero.
+macro_rules! grown {
+    ($($row:ident, $bytes:expr;)*) => {
+        $(impl Message for $row {
+            const VERSION: u8 = 2;
+            const BYTES_MAX: usize = $bytes;
+            fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+                one_field_shorter(bytes)
+            }
+            fn check(&self) -> Result<(), &'static str> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), DecodeError>> {
+    let fields = bytes.strip_prefix(&[1])?;
+    let grown = [&[M::VERSION], fields, &[0]].concat();
+    Some(decode(&grown).map(|row| (row, &[][..])))
+}
+
+grown! {
+    DeploymentRow, 8_192;
+    CounterRow, 1_024;
+}
+
 rows! {
     MetaRow, 64;
     GroupRow, 4_096;
     DeviceRow, 32_768;
     ReleaseRow, 24_576;
     ReleaseNameRow, 32;
-    DeploymentRow, 8_192;
     RecordRow, 1_024;
-    CounterRow, 1_024;
     MemberRow, 64;
     OutboxRow, 1_024;
     OpenedRow, 16;
@@ -147,6 +173,8 @@ pub struct DeploymentRow {
     pub turn: u64,
     /// Who created it.
     pub created_by: UserId,
+    /// Unix time at which it was created, began, was tried again or ended last, in ms.
+    pub updated_ms: u64,
 }
 
 /// How a deployment ended (S3), and what was frozen then (S5).
@@ -262,6 +290,8 @@ pub struct CounterRow {
     pub outside: u32,
     /// Successful ones among them.
     pub outside_successful: u32,
+    /// Unix time of the last change of a record, in ms.
+    pub updated_ms: u64,
 }
 
 /// Membership, with what looking for a line must know of a member.

@@ -25,6 +25,17 @@ fn golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, expected: &str) {
     assert_eq!(decode::<R>(&bytes).as_ref(), Ok(row));
 }
 
+/// What the version before wrote.
+fn older_golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, written: &str) {
+    let bytes = |text: &str| -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    };
+    assert_eq!(decode::<R>(&bytes(written)).as_ref(), Ok(row));
+    let cut = &bytes(written)[..written.len() / 2 - 1];
+    assert!(decode::<R>(cut).is_err(), "a part of it");
+}
+
 fn device() -> DeviceId {
     "d1".parse().unwrap()
 }
@@ -102,8 +113,14 @@ fn small_rows_keep_their_bytes() {
         rolled_back: 10,
         outside: 11,
         outside_successful: 12,
+        updated_ms: 300,
     };
-    golden(&counter, "01010203040506020007020801000d02090a0b0c");
+    golden(&counter, "02010203040506020007020801000d02090a0b0cac02");
+    let older = CounterRow {
+        updated_ms: 0,
+        ..counter
+    };
+    older_golden(&older, "01010203040506020007020801000d02090a0b0c");
 }
 
 #[test]
@@ -162,9 +179,21 @@ fn a_deployment_keeps_its_bytes() {
         created_ms: 5,
         turn: 2,
         created_by: "al".parse().unwrap(),
+        updated_ms: 7,
     };
     golden(
         &row,
+        concat!(
+            "02070707070707070707070707070707070466774031010361707002657500010380a3",
+            "050000010001020003ffffffff0f00010301000102616c0178030406050202616c07"
+        ),
+    );
+    let older = DeploymentRow {
+        updated_ms: 0,
+        ..row
+    };
+    older_golden(
+        &older,
         concat!(
             "01070707070707070707070707070707070466774031010361707002657500010380a3",
             "050000010001020003ffffffff0f00010301000102616c0178030406050202616c"

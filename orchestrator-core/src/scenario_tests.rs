@@ -220,10 +220,9 @@ impl World {
     }
 
     fn view(&self, id: DeploymentId) -> DeploymentView {
-        let now = self.now;
         let view = self
             .rows
-            .query(|reader| Ok(query::deployment_view(reader, id, now)?.ok_or(())));
+            .query(|reader| Ok(query::deployment_view(reader, id)?.ok_or(())));
         view.unwrap().unwrap()
     }
 

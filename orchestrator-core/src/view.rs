@@ -36,9 +36,10 @@ pub struct DeploymentView {
     pub steps: Steps,
     /// Failed devices by reason, most first.
     pub failures: Vec<FailureCount>,
-    /// RFC 3339.
+    /// When it was created, RFC 3339.
     pub created_at: String,
-    /// RFC 3339.
+    /// When it changed last, RFC 3339: was created, began, was tried again or ended, or a
+    /// device reported something of it.
     pub updated_at: String,
 }
 
@@ -108,7 +109,7 @@ pub struct GroupView {
     pub online: u32,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
-    /// RFC 3339.
+    /// When this was looked up, RFC 3339.
     pub updated_at: String,
 }
 
@@ -126,7 +127,7 @@ pub struct FleetView {
     pub groups: u32,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
-    /// RFC 3339.
+    /// When this was looked up, RFC 3339.
     pub updated_at: String,
 }
 
@@ -145,16 +146,17 @@ pub struct HealthView {
 }
 
 impl DeploymentView {
-    /// The view of a deployment from its row, its summed counters and the members of its
-    /// group now.
+    /// The view of a deployment from its row, its summed counters, the Unix time in ms at
+    /// which one of them changed last, and the members of its group now.
     #[must_use]
     pub fn new(
         id: DeploymentId,
         row: &DeploymentRow,
         totals: &Totals,
+        counted_ms: u64,
         members_now: u32,
-        now_ms: u64,
     ) -> Self {
+        let updated_ms = counted_ms.max(row.updated_ms).max(row.created_ms);
         let members = row.end.as_ref().map_or(members_now, |end| end.members);
         let counts = totals.counts(members);
         let [downloading, downloaded, installing, rebooting, retrying] = totals.steps;
@@ -185,7 +187,7 @@ impl DeploymentView {
             },
             failures: failures(totals),
             created_at: format_time(row.created_ms),
-            updated_at: format_time(now_ms),
+            updated_at: format_time(updated_ms),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Views {
         let store = &*self.store;
         Ok(match view {
             View::Deployment(id) => {
-                let view = read(store, |reader| query::deployment_view(reader, *id, now)).await?;
+                let view = read(store, |reader| query::deployment_view(reader, *id)).await?;
                 view.and_then(|view| json(&view))
             }
             View::Group(group) => {

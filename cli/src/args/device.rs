@@ -20,6 +20,19 @@ pub(crate) struct Import {
     pub(crate) dry_run: bool,
 }
 
+/// What is asked of a device.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Why {
+    /// Its id
+    pub(crate) device: String,
+    /// Only this deployment, also one that is over [default: all that concern it]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) deployment: Option<u32>,
+    /// Also list every rule that was looked at, and how it came out
+    #[arg(long)]
+    pub(crate) rules: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
     /// Register a device and print its agent.toml
@@ -62,13 +75,7 @@ pub(crate) enum Device {
         device: String,
     },
     /// Say why a device does or does not carry out a deployment, and what happens next
-    Why {
-        /// Its id
-        device: String,
-        /// Only this deployment, also one that is over [default: all that concern it]
-        #[arg(long, value_name = "NUMBER")]
-        deployment: Option<u32>,
-    },
+    Why(Why),
     /// Put a device into another group: what runs it finishes, then it obeys that group
     Move {
         /// Its id

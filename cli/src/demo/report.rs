@@ -108,7 +108,10 @@ impl Report {
             ),
             (
                 self.rolled_back == 1,
-                format!("{} devices rolled back instead of 1", self.rolled_back),
+                format!(
+                    "devices that rolled back: {} instead of 1",
+                    self.rolled_back
+                ),
             ),
             (self.retried >= 1, "no device had to try again".to_owned()),
         ];

@@ -33,6 +33,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::mqtt::{Address, Connection, Event, Login};
+use crate::plural;
 use crate::serve::Ends;
 
 /// Longest wait for the root document, which is retained.
@@ -66,8 +67,8 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
         () = ends.requested() => return Ok(exit::INTERRUPTED),
     };
     eprintln!(
-        "{} devices registered in group {}",
-        devices.len(),
+        "{} registered in group {}",
+        plural::count(sim.devices, "device"),
         sim.group
     );
     let stop = watch::Sender::new(false);

@@ -7,6 +7,7 @@ use hoist_protocol::status::FinalResult;
 use serde::Serialize;
 
 use crate::output::API_VERSION;
+use crate::plural;
 
 /// One deployment as its devices lived it.
 #[derive(Debug, Default)]
@@ -129,11 +130,12 @@ impl Account {
     /// One line for people.
     pub(super) fn summary(&self) -> String {
         let Counts { successful, failed } = self.counts;
-        match self.deployments.len() {
-            0 => format!("{} devices took part in no deployment", self.devices),
-            count => format!(
-                "{} devices took part in {count} deployments; in the newest {successful} succeeded and {failed} failed",
-                self.devices
+        let devices = plural::count(self.devices, "device");
+        match u64::try_from(self.deployments.len()).unwrap_or(u64::MAX) {
+            0 => format!("{devices} took part in no deployment"),
+            number => format!(
+                "{devices} took part in {}; in the newest {successful} succeeded and {failed} failed",
+                plural::count(number, "deployment")
             ),
         }
     }

@@ -72,6 +72,7 @@ pub(super) fn finish(
         by: ending.by.clone(),
     };
     row.state = ending.state;
+    row.updated_ms = now.unix_ms;
     row.end = Some(End {
         reason: ending.reason,
         by: ending.by,

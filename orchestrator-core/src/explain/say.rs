@@ -400,7 +400,11 @@ impl Scene<'_> {
     fn slots(&self) -> String {
         let limit = self.case.deployment.limit.unwrap_or_default();
         let slots = self.case.deployment.slots;
-        format!("{slots} of the {limit} slots of the limit are")
+        match (slots, limit) {
+            (1, 1) => "the one slot of the limit is".to_owned(),
+            (1, _) => format!("1 of the {limit} slots of the limit is"),
+            _ => format!("{slots} of the {limit} slots of the limit are"),
+        }
     }
 
     fn seen(&self) -> String {

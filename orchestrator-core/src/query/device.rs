@@ -137,7 +137,7 @@ fn bytes_at_most(item: &DeviceItem) -> usize {
         .iter()
         .map(|(name, version)| name.len() + 6 * version.len() + 6)
         .sum();
-    500 + item.device.len() + item.group.len() + installed
+    530 + item.device.len() + item.group.len() + installed
 }
 
 /// One device with its record; `None` when neither is known.
@@ -235,6 +235,10 @@ pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
             item.status = Some(StatusWord::InProgress);
             item.retrying = record.lost || step.is_retrying();
             item.step = Some(step.word().to_owned());
+            item.progress_percent = match step {
+                Step::Downloading(percent) => Some(*percent),
+                _ => None,
+            };
             if let Step::RetryingAfter(cause) = step {
                 item.retry_cause = Some(cause.to_string());
             }

@@ -2,7 +2,7 @@
 
 use super::{
     Code, DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
-    ListResult, Now, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
+    ListResult, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
     ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
 };
 use crate::row::{DeploymentRow, GroupRow};
@@ -25,7 +25,6 @@ fn cursor() -> Rejection {
 pub(super) fn deployment_list(
     reader: &Reader,
     list: &DeploymentList,
-    now: Now,
 ) -> Queried<ListResult<DeploymentView>> {
     let group = match group_wish(reader, list.group.as_deref())? {
         Ok(group) => group,
@@ -54,7 +53,7 @@ pub(super) fn deployment_list(
             {
                 continue;
             }
-            let Some(view) = deployment_view(reader, id, now)? else {
+            let Some(view) = deployment_view(reader, id)? else {
                 continue;
             };
             bytes += view_bytes_at_most(&view);

@@ -41,6 +41,8 @@ pub struct DeviceItem {
     pub status: Option<StatusWord>,
     /// The step, while in progress.
     pub step: Option<String>,
+    /// How much of the download is there, 0 to 100; null while nothing is downloaded.
+    pub progress_percent: Option<u8>,
     /// Whether it waits to try again, or is waited for: at work or expected to start, and
     /// out of contact for long (S6).
     pub retrying: bool,

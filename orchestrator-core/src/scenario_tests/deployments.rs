@@ -102,6 +102,65 @@ fn a_ninth_active_deployment_is_refused() {
 }
 
 #[test]
+fn a_full_group_is_told_which_deployment_is_best_aborted() {
+    let mut world = World::with_devices(&["d1"]);
+    let mut last = DeploymentId(0);
+    for n in 0..8 {
+        world.add_release(&format!("r{n}"), "1", &[&format!("a{n}")]);
+        last = world.deploy(&format!("r{n}@1"));
+    }
+    let hint = |world: &mut World| match world.order(Command::Deploy(deploy("fw@1.0.0"))) {
+        Answer::Refused(refusal) => refusal.hint.unwrap_or_default(),
+        other => panic!("not refused: {other:?}"),
+    };
+    let said = hint(&mut world);
+    assert!(
+        said.starts_with("none of them is settled; the oldest is 1 (r0@1)"),
+        "{said}"
+    );
+    world.say("d1", done(1, last));
+    let said = hint(&mut world);
+    assert!(
+        said.contains("`hoist deployment abort 8`; settled: 8 (r7@1)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_deployment_says_when_it_changed_last_and_not_when_it_was_looked_at() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let changed = |world: &World| world.view(id).updated_at;
+    let time = |world: &World| crate::time::format_time(world.now.unix_ms);
+    let created = time(&world);
+    world.pass(5_000);
+    assert_eq!(changed(&world), created);
+    world.say("d1", failed(1, id));
+    let reported = time(&world);
+    world.pass(5_000);
+    assert_eq!(changed(&world), reported);
+    world.retry(id, None);
+    let again = time(&world);
+    world.pass(5_000);
+    assert_eq!(changed(&world), again);
+    world.abort(id);
+    let ended = time(&world);
+    world.pass(5_000);
+    assert_eq!(changed(&world), ended);
+}
+
+#[test]
+fn a_download_says_how_much_of_it_is_there() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    assert_eq!(world.item(id, "d1").progress_percent, None);
+    world.say("d1", working(1, id, Step::Downloading(40)));
+    assert_eq!(world.item(id, "d1").progress_percent, Some(40));
+    world.say("d1", working(2, id, Step::Installing));
+    assert_eq!(world.item(id, "d1").progress_percent, None);
+}
+
+#[test]
 fn unknown_releases_and_groups_are_refused_and_an_empty_group_is_not() {
     // bad-inputs row 39
     let mut world = World::with_devices(&[]);

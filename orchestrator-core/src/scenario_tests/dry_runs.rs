@@ -9,6 +9,7 @@ fn dry_runs() -> Vec<Command> {
             Verb::Deploy => r#"{"release":"fw@1.0.0","group":"eu","dryRun":true}"#,
             Verb::Abort | Verb::Retry => r#"{"deployment":1,"dryRun":true}"#,
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
+            Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
             Verb::DeviceHold | Verb::DeviceRemove => r#"{"device":"d1","dryRun":true}"#,
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,
