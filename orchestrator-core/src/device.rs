@@ -17,7 +17,8 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{
-    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RefusedKey, RowKey,
+    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RefusedKey, RevokedKey,
+    RowKey,
 };
 use crate::limit;
 use crate::membership;
@@ -26,7 +27,7 @@ use crate::outbox::{self, Means};
 use crate::refusal::rejected;
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
-use crate::row::DeviceRow;
+use crate::row::{DeviceRow, RevokedRow};
 use crate::txn::{Txn, Undecided};
 
 mod import;
@@ -195,10 +196,13 @@ fn register(
         let refusal = exists(&id, &how, "device");
         return Ok(Registered::Other { id, row, refusal });
     }
+    // The tokens of an earlier life stay worth nothing.
+    let revoked = txn.read(&RevokedKey(id.clone()))?.unwrap_or_default();
     let mut row = DeviceRow {
         labels,
         device_type,
         public_key: wish.public_key,
+        issue: revoked.issue.saturating_add(1),
         ..DeviceRow::new(now.unix_ms)
     };
     let mut effects = membership::join(txn, &id, &mut row, &group)?;
@@ -259,7 +263,8 @@ pub(crate) fn named(
     Ok((device, row))
 }
 
-/// `device-remove`: its records stay with their deployments (S14).
+/// `device-remove`: its records stay with their deployments (S14), its token is worth nothing
+/// from then on, and its head, which is cleared, tells it that it belongs nowhere (W4).
 pub(crate) fn remove(
     txn: &mut Txn,
     input: &CommandInput,
@@ -267,12 +272,32 @@ pub(crate) fn remove(
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let (device, mut row) = named(txn, input, &command.device)?;
+    let (group, issue) = (row.group.clone(), row.issue);
+    let revoked = RevokedKey(device.clone());
+    // Loaded, so that a device removed once more finds the generation of its row.
+    txn.read(&revoked)?;
     row.running = None;
     let mut effects = contact::watch(txn, &device, &mut row, now)?;
     effects.extend(leave(txn, &device, &mut row, now)?);
     txn.delete(&DeviceKey(device.clone()));
     txn.read(&RefusedKey(device.clone()))?;
     txn.delete(&RefusedKey(device.clone()));
+    if !is_planted(Mutant::TokenNotRevoked) {
+        txn.put(&revoked, &RevokedRow { issue });
+    }
+    // Before its head goes out: whoever is turned away leaves nothing behind.
+    effects.insert(
+        0,
+        Effect::DeviceRevoked {
+            device: device.clone(),
+            issue,
+        },
+    );
+    effects.push(Effect::Event(Event::DeviceRemoved {
+        device: device.clone(),
+        group,
+        by: input.user.clone(),
+    }));
     Ok((Answer::DeviceRemoved { device }, effects))
 }
 

@@ -61,6 +61,14 @@ pub enum Effect {
     /// Read everything a device has retained, first what it is: what it said before it was
     /// registered was refused.
     ReadReports(DeviceId),
+    /// A device was removed: its tokens up to and including this issue are worth nothing, and
+    /// whoever is connected with one of them is not any more.
+    DeviceRevoked {
+        /// Which.
+        device: DeviceId,
+        /// The highest issue among them.
+        issue: u32,
+    },
     /// Find a line among the members of a group, in the background, with a
     /// [`crate::limit::Search`]; answered by [`crate::input::Input::LineFound`].
     FindLine(Seek),
@@ -159,6 +167,15 @@ pub enum Event {
         /// How many since the last event of this device and code.
         count: u64,
     },
+    /// A device was removed.
+    DeviceRemoved {
+        /// Which.
+        device: DeviceId,
+        /// From which group.
+        group: GroupId,
+        /// By whom.
+        by: UserId,
+    },
     /// A device showed another key than the pinned one.
     DeviceKeyChanged {
         /// Which.
@@ -177,6 +194,7 @@ impl Event {
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
+            Self::DeviceRemoved { .. } => "device-removed",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
         }
     }

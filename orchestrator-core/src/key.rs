@@ -59,6 +59,9 @@ pub struct OpenedKey(pub DeploymentId, pub DeviceId);
 /// What was refused of a device's reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedKey(pub DeviceId);
+/// A device that was removed: which of its tokens are worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedKey(pub DeviceId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -110,6 +113,7 @@ keys! {
     OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
     OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());
     RefusedKey => RefusedRow, |key| text(17, &[key.0.as_str()]);
+    RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.
@@ -131,6 +135,8 @@ pub enum Prefix {
     Members(GroupId),
     /// Every device whose head is not known to be out.
     Outbox,
+    /// Every device of which tokens are revoked.
+    Revoked,
 }
 
 impl Prefix {
@@ -146,6 +152,7 @@ impl Prefix {
             Self::Counters(id) => number(8, *id, &[]),
             Self::Members(group) => text(9, &[group.as_str(), ""]),
             Self::Outbox => Key(vec![13]),
+            Self::Revoked => Key(vec![14]),
         }
     }
 

@@ -51,6 +51,8 @@ hoist_protocol::mutants! {
     RoundBelieved = "round-believed";
     /// A changed head of a device is only in memory: a crash forgets it.
     OutboxNotWritten = "outbox-not-written";
+    /// A removed device's token is not noted as worth nothing.
+    TokenNotRevoked = "token-not-revoked";
     /// A late death beats a newer birth (W8).
     LateDeathBelieved = "late-death-believed";
 }

@@ -11,7 +11,9 @@ use crate::decide::Stop;
 use crate::effect::{Effect, Effects, Sender};
 use crate::error::{Code, Rejection};
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RowKey};
+use crate::key::{
+    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RevokedKey, RowKey,
+};
 use crate::reply::Answer;
 use crate::row::{RequestRow, TimerRow};
 use crate::timer::{Timer, TimerKind};
@@ -87,6 +89,7 @@ pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
             GroupKey(group).key(),
         ]);
     }
+    keys.push(RevokedKey(device.clone()).key());
     keys.push(DeviceKey(device).key());
     keys
 }

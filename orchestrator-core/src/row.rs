@@ -70,6 +70,7 @@ rows! {
     OutboxRow, 1_024;
     OpenedRow, 16;
     RefusedRow, 1_024;
+    RevokedRow, 16;
     GroupCountRow, 32;
     RequestRow, 65_536;
     TimerRow, 8;
@@ -321,6 +322,14 @@ pub struct OutboxRow {
 pub struct OpenedRow {
     /// Which.
     pub round: Round,
+}
+
+/// Which tokens of a device are worth nothing, because it was removed. The row outlives the
+/// removal, so that a device which is added again gets another token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RevokedRow {
+    /// The highest issue number among them ([`DeviceRow::issue`]).
+    pub issue: u32,
 }
 
 /// How many devices a group has.

@@ -11,7 +11,7 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 use super::*;
 use crate::key::{
     CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey,
-    RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RowKey,
+    RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -98,6 +98,7 @@ fn small_rows_keep_their_bytes() {
         left: vec![group()],
     };
     golden(&change, "01030101026575");
+    golden(&RevokedRow { issue: 300 }, "01ac02");
     golden(&TimerRow {}, "01");
     let name = ReleaseNameRow {
         release: ReleaseId([7; 16]),
@@ -223,6 +224,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         ),
         (GroupCountKey(group()).key(), "0c6575"),
         (OutboxKey(device()).key(), "0d6431"),
+        (RevokedKey(device()).key(), "0e6431"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

@@ -435,6 +435,7 @@ mod limits;
 mod moves;
 mod plans;
 mod refusals;
+mod removals;
 mod rounds;
 mod statuses;
 mod why;

@@ -364,6 +364,7 @@ impl Server {
                     continue;
                 }
                 Effect::Query { .. }
+                | Effect::DeviceRevoked { .. }
                 | Effect::ManageUser { .. }
                 | Effect::Event(_)
                 | Effect::ViewChanged(_)
