@@ -59,6 +59,8 @@ hoist_protocol::mutants! {
     ReplayObeyed = "replay-obeyed";
     /// A head past its validity is obeyed (W2).
     StaleObeyed = "stale-obeyed";
+    /// A removed device goes on obeying its group (W4).
+    RemovalUnheard = "removal-unheard";
     /// A hold in the device's head is not looked at (S10).
     HoldForgotten = "hold-forgotten";
     /// The line is not looked at: everybody is admitted (W3).

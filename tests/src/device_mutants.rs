@@ -8,6 +8,7 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
     match mutant {
         Mutant::ReplayObeyed
         | Mutant::StaleObeyed
+        | Mutant::RemovalUnheard
         | Mutant::HoldForgotten
         | Mutant::LineForgotten
         | Mutant::EndedBeginsAgain

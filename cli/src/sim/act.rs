@@ -34,6 +34,10 @@ impl Device {
             Action::StoreOutcomes(ring) => self.ended(&ring),
             Action::Subscribe(group) => self.follow(&Topic::GroupHead(group)),
             Action::KeepDeviceHead => self.stored_head = Some(self.arrived_head.clone()),
+            Action::ForgetDeviceHead(_) => {
+                self.stored_head = None;
+                self.out.extend(self.group.take().map(Send::Unsubscribe));
+            }
             Action::FetchManifest(notice) => {
                 self.wanted = Some(notice.release);
                 self.subscribe(&Topic::Release(notice.release));

@@ -89,6 +89,7 @@ impl Device {
             ring: Ring::default(),
             lost: false,
             device_head: None,
+            forgotten: None,
             kept_release: None,
         });
         let mut device = Self {
@@ -216,6 +217,9 @@ impl Device {
     /// A message arrived; true for the device's own head.
     pub(super) fn received(&mut self, topic: &str, payload: &[u8]) -> bool {
         match self.fleet.topics.parse(topic) {
+            Ok(Topic::DeviceHead(id)) if id == self.id && payload.is_empty() => {
+                self.tell(Event::Removed);
+            }
             Ok(Topic::DeviceHead(id)) if id == self.id => {
                 let keys = &self.fleet.trust.orchestrator;
                 let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) else {

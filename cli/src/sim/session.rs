@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hoist_device_client::machine::Event as HappenedTo;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -63,6 +64,7 @@ pub(super) async fn live(
             }
             Err(ConnectError::Refused { .. }) => {
                 tracing::warn!(device = %device.id(), "the broker refuses this device");
+                device.tell(HappenedTo::Removed);
                 bound = RECONNECT_LAST;
             }
             Err(ConnectError::Unreachable { .. }) => bound = (bound * 2).min(RECONNECT_LAST),

@@ -59,7 +59,10 @@ impl Agent {
         }
     }
 
-    fn was_kept(&self, action: &Action) {
+    fn was_kept(&mut self, action: &Action) {
+        if let Action::ForgetDeviceHead(_) = action {
+            self.left();
+        }
         if let (Action::CommitInventory, Some(release)) = (action, &self.storage.release) {
             tracing::info!(release = %release.name, version = %release.version, "installed");
         }
@@ -106,11 +109,24 @@ impl Agent {
             Action::Persist(_)
             | Action::StoreOutcomes(_)
             | Action::KeepDeviceHead
+            | Action::ForgetDeviceHead(_)
             | Action::KeepRelease(_)
             | Action::CommitInventory
             | Action::Distrust
             | Action::Cleanup => {}
         }
+    }
+
+    /// The device is in no group any more.
+    fn left(&mut self) {
+        if let Some(group) = self.group.take() {
+            self.unsubscribe(&Topic::GroupHead(group));
+        }
+        tracing::error!(
+            code = "E_REVOKED",
+            "the server has removed this device: it starts nothing until it is registered again \
+             with `hoist device add`, whose agent.toml holds another token"
+        );
     }
 
     fn download(&mut self, allow_downgrade: bool) {

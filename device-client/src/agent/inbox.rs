@@ -38,6 +38,10 @@ impl Agent {
             Incoming::Refused => {
                 tracing::error!("the broker refuses a subscription this device needs");
             }
+            Incoming::Revoked => {
+                self.handle(Event::Removed);
+                return self.disconnected("the server refuses this device's token");
+            }
             Incoming::Lost { reason } => return self.disconnected(&reason),
         }
         if matches!(self.session, Some(ref session) if session.is_stuck()) {
@@ -68,11 +72,16 @@ impl Agent {
     }
 
     fn message(&mut self, topic: &str, payload: &[u8]) {
-        // An empty payload only says that a retained message was removed.
+        let parsed = self.topics.parse(topic);
         if payload.is_empty() {
+            // Of its own head that says that it is removed; of others only that nothing is
+            // retained any more.
+            if matches!(parsed, Ok(Topic::DeviceHead(device)) if device == self.host.device) {
+                self.handle(Event::Removed);
+            }
             return;
         }
-        let done = match self.topics.parse(topic) {
+        let done = match parsed {
             Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
             Ok(Topic::DeviceHead(device)) if device == self.host.device => {
                 self.device_head(topic, payload)

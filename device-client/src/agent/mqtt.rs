@@ -6,7 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use hoist_protocol::id::DeviceId;
 use rumqttc::{
-    AsyncClient, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
+    Packet, QoS, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -31,6 +32,9 @@ pub(super) enum Incoming {
     StatusAcknowledged { ended: u32 },
     /// A subscription was refused.
     Refused,
+    /// The login is refused because the token was revoked (CONNACK code 5), and the
+    /// connection is over.
+    Revoked,
     /// The connection is over.
     Lost { reason: String },
 }
@@ -61,6 +65,7 @@ enum Raw {
     Written(u16),
     Acknowledged(u16),
     Refused,
+    Revoked,
     Lost(String),
 }
 
@@ -102,6 +107,7 @@ impl Session {
                 Some(Raw::Connected) => return Incoming::Connected,
                 Some(Raw::Message(topic, payload)) => return Incoming::Message { topic, payload },
                 Some(Raw::Refused) => return Incoming::Refused,
+                Some(Raw::Revoked) => return Incoming::Revoked,
                 Some(Raw::Lost(reason)) => return Incoming::Lost { reason },
                 None => {
                     return Incoming::Lost {
@@ -148,7 +154,7 @@ impl Session {
     /// Says goodbye after everything queued, and waits until it is written.
     pub(super) async fn close(mut self) {
         if self.client.try_disconnect().is_ok() {
-            while !matches!(self.next().await, Incoming::Lost { .. }) {}
+            while !matches!(self.next().await, Incoming::Revoked | Incoming::Lost { .. }) {}
         }
     }
 }
@@ -167,10 +173,13 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
             Ok(rumqttc::Event::Outgoing(Outgoing::Publish(id))) => Some(Raw::Written(id)),
             Ok(rumqttc::Event::Outgoing(Outgoing::Disconnect)) => Some(Raw::Lost("closed".into())),
             Ok(rumqttc::Event::Outgoing(_)) => None,
+            Err(ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)) => {
+                Some(Raw::Revoked)
+            }
             Err(error) => Some(Raw::Lost(error.to_string())),
         };
         let Some(event) = event else { continue };
-        let over = matches!(event, Raw::Lost(_));
+        let over = matches!(event, Raw::Revoked | Raw::Lost(_));
         if events.send(event).await.is_err() || over {
             return;
         }

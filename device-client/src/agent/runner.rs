@@ -196,6 +196,7 @@ impl Agent {
             ring: restored.ring,
             lost: restored.lost,
             device_head: restored.device_head,
+            forgotten: restored.forgotten,
             kept_release: restored.release,
         });
         let (sender, told) = mpsc::channel(TOLD_MAX);

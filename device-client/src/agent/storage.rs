@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode_prefix;
 use hoist_protocol::head::DeviceHead;
-use hoist_protocol::id::{ArtifactId, ReleaseId, sha256};
+use hoist_protocol::id::{ArtifactId, Generation, ReleaseId, sha256};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::ScriptKind;
 
@@ -25,6 +25,8 @@ use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// The device's own head, as received.
 const HEAD_FILE: &str = "head";
+/// The generation of the own head that was forgotten because the device was removed.
+const FORGOTTEN_FILE: &str = "forgotten";
 /// The manifest of the started release.
 const RELEASE_FILE: &str = "release";
 /// The pinned root document, as received.
@@ -95,6 +97,8 @@ pub struct Restored {
     pub lost: bool,
     /// The device's own head.
     pub device_head: Option<DeviceHead>,
+    /// The generation of the own head that was forgotten last.
+    pub forgotten: Option<Generation>,
     /// The release that was kept to be finished.
     pub release: Option<ReleaseId>,
 }
@@ -164,7 +168,15 @@ impl Storage {
             let bytes = read_optional(files.as_ref(), &path, MESSAGE_BYTES_MAX);
             bytes.map_err(StorageError::at(&path))
         };
-        let head = read(HEAD_FILE)?.unwrap_or_default();
+        let forgotten = read(FORGOTTEN_FILE)?;
+        let forgotten = forgotten.and_then(|bytes| bytes.try_into().ok());
+        let forgotten = forgotten.map(|bytes| Generation(u64::from_be_bytes(bytes)));
+        // A power cut may have come before it was removed.
+        let is_kept = |bytes: &Vec<u8>| {
+            let head = decode_prefix::<DeviceHead>(bytes).ok();
+            head.is_none_or(|(head, _)| forgotten.is_none_or(|at| head.generation > at))
+        };
+        let head = read(HEAD_FILE)?.filter(is_kept).unwrap_or_default();
         // Our own private files; they were verified before they were kept.
         let release = read(RELEASE_FILE)?.and_then(|bytes| {
             let (release, _) = decode_prefix::<ReleaseManifest>(&bytes).ok()?;
@@ -178,6 +190,7 @@ impl Storage {
                 .filter(|_| !is_planted(Mutant::RingNotReadBack))
                 .unwrap_or_default(),
             device_head: device_head.map(|(head, _)| head),
+            forgotten,
             release: release.as_ref().map(|release| release.id()),
         };
         let storage = Self {
@@ -203,6 +216,7 @@ impl Storage {
             Action::Persist(record) => self.journal.write(record)?,
             Action::StoreOutcomes(ring) => self.outcomes.write(ring)?,
             Action::KeepDeviceHead => self.write(HEAD_FILE, &self.head)?,
+            Action::ForgetDeviceHead(generation) => self.forget_head(*generation)?,
             Action::KeepRelease(id) => self.keep_release(*id)?,
             Action::CommitInventory => self.commit_inventory()?,
             Action::Distrust => self.distrust()?,
@@ -243,6 +257,14 @@ impl Storage {
         let path = self.places.0.join(name);
         write_atomic(self.files.as_ref(), &path, bytes, PRIVATE_FILE)
             .map_err(StorageError::at(&path))
+    }
+
+    fn forget_head(&mut self, generation: Generation) -> Result<(), StorageError> {
+        self.write(FORGOTTEN_FILE, &generation.0.to_be_bytes())?;
+        self.head.clear();
+        // Left behind it is not read any more.
+        let _left = self.files.remove(&self.places.0.join(HEAD_FILE));
+        Ok(())
     }
 
     fn keep_release(&mut self, id: ReleaseId) -> Result<(), StorageError> {

@@ -3,7 +3,7 @@
 
 use hoist_protocol::code::Code;
 use hoist_protocol::head::Notice;
-use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
+use hoist_protocol::id::{DeploymentId, Generation, GroupId, ReleaseId};
 use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
 
 use crate::record::{Record, Ring};
@@ -19,6 +19,9 @@ pub enum Action {
     Subscribe(GroupId),
     /// Keep the DeviceHead just handled, as received (W4).
     KeepDeviceHead,
+    /// Forget the DeviceHead that is kept, and keep this generation in its place: no head up
+    /// to it makes the device a member again (W1).
+    ForgetDeviceHead(Generation),
     /// Get and check the manifest of a notice's release.
     FetchManifest(Notice),
     /// Keep that manifest: what is started must be finished without the network.

@@ -31,6 +31,9 @@ pub enum Event {
     OwnStatus(DeviceStatus),
     /// The device's head arrived.
     DeviceHead(DeviceHead),
+    /// The server says that it does not know this device (any more): it cleared the device's
+    /// head, or refuses its login because the token was revoked.
+    Removed,
     /// A group's head arrived on the subscription of the current group.
     GroupHead(GroupHead),
     /// The manifest asked for by `FetchManifest` arrived and was checked.

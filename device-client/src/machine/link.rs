@@ -22,11 +22,9 @@ impl Machine {
     }
 
     pub(super) fn device_head(&mut self, head: DeviceHead, now: Now, out: &mut Vec<Action>) {
-        if self
-            .own
-            .as_ref()
-            .is_some_and(|own| head.generation < own.generation)
-        {
+        let replaced = |own: &DeviceHead| head.generation < own.generation;
+        let forgotten = self.forgotten.is_some_and(|at| head.generation <= at);
+        if forgotten || self.own.as_ref().is_some_and(replaced) {
             out.push(Action::Warn(HeadRefusal::Replayed));
             return;
         }
@@ -70,6 +68,26 @@ impl Machine {
             self.ask_again(out);
         } else {
             self.consider(now, out);
+        }
+    }
+
+    /// The device belongs to no group any more (W4): it starts nothing until another head
+    /// makes it a member again. What it has started it finishes.
+    pub(super) fn removed(&mut self, out: &mut Vec<Action>) {
+        if is_planted(Mutant::RemovalUnheard) {
+            return;
+        }
+        if matches!(self.work, Work::Asking(_)) {
+            self.work = Work::Idle;
+        }
+        if matches!(self.link, Link::Member(_)) {
+            self.link = Link::Joining;
+        }
+        // Whoever asked was its group, or its head.
+        self.answer_ms = None;
+        if let Some(own) = self.own.take() {
+            self.forgotten = Some(own.generation);
+            out.push(Action::ForgetDeviceHead(own.generation));
         }
     }
 

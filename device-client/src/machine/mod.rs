@@ -42,6 +42,8 @@ pub struct Setup {
     pub lost: bool,
     /// The stored DeviceHead.
     pub device_head: Option<DeviceHead>,
+    /// The generation of the DeviceHead that was forgotten last, if one ever was.
+    pub forgotten: Option<Generation>,
     /// The release that was kept to be finished.
     pub kept_release: Option<ReleaseId>,
 }
@@ -77,6 +79,8 @@ pub struct Machine {
     /// Device time of the last event.
     now_ms: u64,
     own: Option<DeviceHead>,
+    /// Heads of its own up to this generation are from before it was removed.
+    forgotten: Option<Generation>,
     link: Link,
     work: Work,
     starts: Starts,
@@ -132,6 +136,7 @@ impl Machine {
             kept_release: setup.kept_release,
             now_ms: record.time_ms,
             own: setup.device_head,
+            forgotten: setup.forgotten,
             link: Link::Offline,
             work,
             starts: Starts::Allowed,
@@ -153,6 +158,7 @@ impl Machine {
             Event::Disconnected => self.disconnected(),
             Event::OwnStatus(status) => self.own_status(&status, out),
             Event::DeviceHead(head) => self.device_head(head, now, out),
+            Event::Removed => self.removed(out),
             Event::GroupHead(head) => self.group_head(head, now, out),
             Event::Manifest { release, verdict } => self.manifest(release, verdict, now, out),
             Event::Apply {

@@ -23,6 +23,7 @@ struct World {
     record: Option<Record>,
     ring: Ring,
     own: Option<DeviceHead>,
+    forgotten: Option<Generation>,
     boot: u8,
     now_ms: u64,
     verdict: Verdict,
@@ -55,6 +56,7 @@ fn setup(record: Option<Record>, ring: Ring, own: Option<DeviceHead>, boot: u8) 
         ring,
         lost: false,
         device_head: own,
+        forgotten: None,
         kept_release: None,
     }
 }
@@ -110,6 +112,7 @@ impl World {
             record: None,
             ring: Ring::default(),
             own: None,
+            forgotten: None,
             boot: 1,
             now_ms: 10 * DAY_MS,
             verdict: Verdict::Fits,
@@ -166,13 +169,11 @@ impl World {
     }
 
     fn restart(&mut self) {
-        let kept = setup(
-            self.record.clone(),
-            self.ring.clone(),
-            self.own.clone(),
-            self.boot,
-        );
-        self.machine = Machine::new(kept);
+        let (record, ring, own) = (self.record.clone(), self.ring.clone(), self.own.clone());
+        self.machine = Machine::new(Setup {
+            forgotten: self.forgotten,
+            ..setup(record, ring, own, self.boot)
+        });
     }
 
     fn wrote(&mut self) {
@@ -211,6 +212,11 @@ impl World {
             }
             Action::KeepDeviceHead => {
                 self.own = self.machine.own_head().cloned();
+                None
+            }
+            Action::ForgetDeviceHead(generation) => {
+                self.own = None;
+                self.forgotten = Some(generation);
                 None
             }
             Action::CommitInventory => {
@@ -312,6 +318,7 @@ mod local;
 mod lost;
 mod past;
 mod power;
+mod removed;
 
 #[test]
 fn a_listed_deployment_is_installed_in_order_and_reported_in_five_statuses() {

@@ -91,7 +91,8 @@ pub struct Publish {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ledger {
     pub(super) entries: HashMap<Subject, Entry>,
-    /// Earlier runs of the program signed nothing above it.
+    /// Earlier runs of the program signed nothing above it, and nothing that was forgotten is
+    /// above it.
     pub(super) floor: Generation,
     /// Nothing above it may be signed: a later run would not know of it.
     pub(super) reserved: Generation,
@@ -147,9 +148,12 @@ impl Ledger {
         }
     }
 
-    /// Nothing is desired for the subject any more.
+    /// Nothing is desired for the subject any more. What is signed for it when it comes again
+    /// is newer than whatever was, because somebody may remember that.
     pub(super) fn forget(&mut self, subject: &Subject) {
-        self.entries.remove(subject);
+        let forgotten = self.entries.remove(subject);
+        let generation = forgotten.and_then(|entry| entry.generation);
+        self.floor = self.floor.max(generation.unwrap_or_default());
     }
 
     /// Whether our message was sent on this connection or seen at the broker.

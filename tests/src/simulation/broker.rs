@@ -156,6 +156,11 @@ impl Broker {
         &self.wills
     }
 
+    /// Forgets what was to be published for a device.
+    pub fn drop_wills(&mut self, device: u16) {
+        self.wills.retain(|(other, _)| *other != device);
+    }
+
     /// Publishes the oldest will of a device.
     pub fn publish_will(&mut self, device: u16) -> Option<Line> {
         let place = self.wills.iter().position(|(other, _)| *other == device)?;

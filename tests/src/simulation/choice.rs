@@ -85,7 +85,9 @@ impl World {
     /// What a device can do next without an accident, added to `choices`.
     pub fn device_choices(&self, number: u16, choices: &mut Vec<Choice>) {
         let device = self.device(number);
-        if !device.online && !self.revoked.contains(&number) {
+        let revoked = self.revoked.contains(&number);
+        // One that is refused once and believes it only asks in vain from then on.
+        if !device.online && (!revoked || device.own_head().is_some()) {
             choices.push(Choice::Connect(number));
         }
         let mut head_waits = false;
@@ -114,6 +116,7 @@ impl World {
 
     /// What the server, the broker and operators can do next without an accident.
     pub fn central_choices(&self, choices: &mut Vec<Choice>) {
+        choices.extend(self.leaving.iter().map(|number| Choice::Cut(*number)));
         if !self.server.up {
             choices.push(Choice::ServerStart);
         } else if !self.server.connected {

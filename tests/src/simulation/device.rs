@@ -12,7 +12,7 @@ use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeviceId, Name, ReleaseId, SessionCounter};
+use hoist_protocol::id::{DeviceId, Generation, Name, ReleaseId, SessionCounter};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
 
@@ -24,6 +24,7 @@ use super::truth::Truth;
 
 mod act;
 mod lie;
+mod link;
 mod look;
 
 pub use lie::Lie;
@@ -34,6 +35,8 @@ pub(super) struct Disk {
     pub(super) record: Option<Record>,
     pub(super) ring: Ring,
     pub(super) head: Option<DeviceHead>,
+    /// The generation of the head that was forgotten last.
+    pub(super) forgotten: Option<Generation>,
     pub(super) release: Option<ReleaseId>,
     /// Hash of what is installed under each artifact's name.
     pub(super) inventory: BTreeMap<Name, [u8; 32]>,
@@ -209,76 +212,13 @@ impl Device {
         encode(&Presence { state, session }).into()
     }
 
-    /// Switches it on, or connects it again.
-    pub fn connect(&mut self, world: &mut Surroundings<'_>) {
-        if self.boots == 0 {
-            self.boot(world);
-        }
-        let (session, actions) = self.machine.begin_session();
-        self.session = session;
-        if self.act(actions, world).is_break() {
-            return;
-        }
-        self.online = true;
-        world
-            .broker
-            .connect(self.number, self.presence(PresenceState::Offline));
-        let birth = self.presence(PresenceState::Online);
-        world.broker.publish(Line::Presence(self.number), &birth);
-        self.announces = true;
-        self.truth.connected();
-        if self.machine.wants_own_status() {
-            world
-                .broker
-                .subscribe(self.number, Line::Status(self.number));
-        }
-        world
-            .broker
-            .subscribe(self.number, Line::Device(self.number));
-        self.tell(Event::Connected, world);
-    }
-
-    /// The connection is gone; the will speaks for it, some time.
-    fn leave(&mut self, broker: &mut Broker) {
-        self.online = false;
-        self.in_flight = None;
-        self.waiting = None;
-        self.announces = false;
-        broker.disconnect(self.number);
-    }
-
-    /// Loses its connection.
-    pub fn disconnect(&mut self, world: &mut Surroundings<'_>) {
-        self.leave(world.broker);
-        self.tell(Event::Disconnected, world);
-    }
-
-    /// Loses power, and with it everything that is not on disk, and boots again.
-    pub fn cut_power(&mut self, world: &mut Surroundings<'_>) {
-        if self.online {
-            self.leave(world.broker);
-        }
-        self.boot(world);
-    }
-
-    fn boot(&mut self, world: &mut Surroundings<'_>) {
-        self.boots = self.boots.wrapping_add(1).max(1);
-        self.doing = None;
-        self.wanted = None;
-        self.info = None;
-        self.floor = (0, world.unix_ms);
-        self.fuse = None;
-        self.reconnects = false;
-        self.vetoes = false;
-        let kept = self.disk.record.as_ref().map(|record| record.generation);
-        self.truth.forgets_heads_above(kept.unwrap_or_default());
-        self.machine = machine(&self.id, &self.disk, self.boots);
-        self.tell(Event::Started, world);
-    }
-
     /// Takes a message.
     pub fn receive(&mut self, line: Line, payload: &[u8], world: &mut Surroundings<'_>) {
         match line {
+            Line::Device(_) if payload.is_empty() => {
+                self.truth.is_told_of_removal();
+                self.tell(Event::Removed, world);
+            }
             Line::Device(_) => {
                 let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) else {
                     return;
@@ -287,6 +227,9 @@ impl Device {
                 self.learn_time(generation.0, world.unix_ms);
                 self.tell(Event::DeviceHead(head), world);
                 let own = self.machine.own_head();
+                if own.is_some_and(|own| own.generation == generation) {
+                    self.truth.is_told_of_membership();
+                }
                 // One that it refuses leaves it without a head.
                 self.announces &= own.is_none_or(|own| own.generation != generation);
             }
@@ -423,6 +366,7 @@ fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
         ring: disk.ring.clone(),
         lost: false,
         device_head: disk.head.clone(),
+        forgotten: disk.forgotten,
         kept_release: disk.release,
     })
 }

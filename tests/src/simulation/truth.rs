@@ -83,6 +83,8 @@ pub struct Truth {
     pub head: Option<GroupHead>,
     /// Deployments that had ended and left the heads before this connection began.
     pub over: BTreeSet<DeploymentId>,
+    /// Whether it was told that it is removed, and of no membership since.
+    pub removed: bool,
     /// Artifacts whose install was begun and neither confirmed nor rolled back.
     begun: BTreeSet<u8>,
     /// Highest generation heard, by group.
@@ -120,6 +122,14 @@ impl Truth {
             *highest = head.generation;
             self.head = Some(head.clone());
         }
+    }
+
+    pub(super) fn is_told_of_removal(&mut self) {
+        self.removed = true;
+    }
+
+    pub(super) fn is_told_of_membership(&mut self) {
+        self.removed = false;
     }
 
     pub(super) fn started(&mut self, job: &Job) {

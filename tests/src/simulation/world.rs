@@ -62,8 +62,10 @@ pub struct World {
     pub misled: BTreeSet<u16>,
     /// Groups of which an old head was brought back, and no newer one published since.
     pub replayed: BTreeSet<Line>,
-    /// Devices that were removed: their tokens are worth nothing until they are added again.
+    /// Devices whose tokens are worth nothing: they were removed and not added again.
     pub revoked: BTreeSet<u16>,
+    /// Connected devices whose tokens were revoked since: they are turned out.
+    pub leaving: BTreeSet<u16>,
     /// Devices that were ever removed: their history is gone with them.
     pub removed: BTreeSet<u16>,
     /// What a step takes, ms.
@@ -106,6 +108,7 @@ impl World {
             misled: BTreeSet::new(),
             replayed: BTreeSet::new(),
             revoked: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             removed: BTreeSet::new(),
             step_ms: STEP_MS,
         }

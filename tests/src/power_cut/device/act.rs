@@ -95,6 +95,7 @@ impl Device<'_, '_> {
             | Action::Persist(_)
             | Action::StoreOutcomes(_)
             | Action::KeepDeviceHead
+            | Action::ForgetDeviceHead(_)
             | Action::KeepRelease(_)
             | Action::CommitInventory
             | Action::Distrust

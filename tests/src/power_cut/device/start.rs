@@ -60,6 +60,7 @@ pub(super) fn start<'a, 'b>(
         ring: restored.ring,
         lost: restored.lost,
         device_head: restored.device_head,
+        forgotten: restored.forgotten,
         kept_release: restored.release,
     });
     Some(Device {

@@ -57,6 +57,10 @@ impl Device {
                 self.disk.ring = ring;
             }
             Action::KeepDeviceHead => self.disk.head = self.machine.own_head().cloned(),
+            Action::ForgetDeviceHead(generation) => {
+                self.disk.head = None;
+                self.disk.forgotten = Some(generation);
+            }
             Action::KeepRelease(release) => self.disk.release = Some(release),
             Action::Subscribe(group) => {
                 if let Some(line) = Line::group(&group) {

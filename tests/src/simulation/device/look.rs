@@ -37,6 +37,7 @@ impl Device {
             record: _,
             ring: _,
             head: _,
+            forgotten: _,
             release,
             inventory,
         } = disk;
@@ -55,7 +56,8 @@ impl Device {
 
     /// Hands out what is read only when it boots.
     pub(in super::super) fn look_at_disk(&self, mut put: impl FnMut(&dyn Debug)) {
-        put(&(&self.disk.record, &self.disk.ring, &self.disk.head));
+        put(&(&self.disk.record, &self.disk.ring));
+        put(&(&self.disk.head, &self.disk.forgotten));
     }
 
     /// What it said last of itself.

@@ -226,11 +226,12 @@ impl Part {
 pub(super) fn has_nothing_else(world: &World) -> bool {
     let World {
         revoked,
+        leaving,
         removed,
         replayed,
         honest,
         ..
     } = world;
-    let none: [&BTreeSet<u16>; 2] = [revoked, removed];
+    let none: [&BTreeSet<u16>; 3] = [revoked, leaving, removed];
     none.iter().all(|set| set.is_empty()) && replayed.is_empty() && *honest
 }

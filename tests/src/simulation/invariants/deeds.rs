@@ -63,6 +63,11 @@ fn started(
         "an-aborted-deployment-starts-nobody",
         || format!("{name} started {id}, which was aborted before it connected"),
     )?;
+    hold(
+        !device.truth.removed,
+        "a-removed-device-starts-nothing",
+        || format!("{name} started {id} after it heard that it was removed"),
+    )?;
     let head = device.truth.head.as_ref();
     let notices = head.iter().flat_map(|head| &head.notices);
     let notice = notices.into_iter().find(|notice| notice.deployment == id);

@@ -55,6 +55,10 @@ pub const FINALLY: &[(&str, Check)] = &[
         outcomes::an_end_that_has_come_ends_it,
     ),
     (
+        "a-removed-device-is-turned-out",
+        a_removed_device_is_turned_out,
+    ),
+    (
         "presence-is-as-the-devices-are",
         presence_is_as_the_devices_are,
     ),
@@ -100,6 +104,19 @@ fn records(world: &World, id: DeploymentId) -> Vec<(&Device, RecordRow)> {
     devices
         .filter_map(|device| Some((&**device, record(device)?)))
         .collect()
+}
+
+/// Whoever was removed has no session, and does not get one.
+fn a_removed_device_is_turned_out(world: &World) -> Result<(), String> {
+    let removed = world.removed.iter().map(|number| world.device(*number));
+    let mut unknown = removed.filter(|device| {
+        let row = world.server.row(&DeviceKey(device.id.clone()));
+        row.is_none() && device.online
+    });
+    match unknown.next() {
+        Some(device) => Err(format!("{} is connected and not registered", device.id)),
+        None => Ok(()),
+    }
 }
 
 /// W8, where no message was lost.

@@ -36,6 +36,7 @@ pub const ALWAYS: &[&str] = &[
     "active-deployments-share-no-artifact",
     "a-record-belongs-to-a-member",
     "an-aborted-deployment-starts-nobody",
+    "a-removed-device-starts-nothing",
     "a-device-starts-what-its-head-lists",
     "a-held-device-does-not-start",
     "one-deployment-at-a-time",

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use hoist_orchestrator_core::key::{DeviceKey, RevokedKey};
 use hoist_orchestrator_core::reply::Answer;
 use hoist_protocol::codec::encode;
-use hoist_protocol::id::{Attempt, Round, Seq};
+use hoist_protocol::id::{Attempt, DeviceId, Round, Seq};
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Success};
 
 use super::super::broker::Payload;
 use super::super::choice::Choice;
 use super::super::device::Surroundings;
-use super::super::line::Line;
+use super::super::line::{Line, device_id};
 use super::super::server::{Committed, Fate};
 use super::World;
 
@@ -86,25 +87,49 @@ impl World {
         }
     }
 
-    /// Whom the front door turns away, from the rows that say who is registered.
+    /// Whom the front door turns away, from the rows that say who is registered and which
+    /// tokens are revoked. Who is connected it turns out some time later.
     fn revoke(&mut self, committed: &Committed) {
         for write in &committed.writes {
-            let Some((3, name)) = write.key.0.split_first() else {
+            let Some((prefix, name)) = write.key.0.split_first() else {
                 continue;
             };
             let name = std::str::from_utf8(name)
                 .ok()
                 .and_then(|name| name.parse().ok());
-            let Some(number) = name.and_then(|name| self.number_of(&name)) else {
+            let Some(number) = name.and_then(|name: DeviceId| self.number_of(&name)) else {
                 continue;
             };
-            if write.bytes.is_some() {
-                self.revoked.remove(&number);
-            } else {
-                self.revoked.insert(number);
-                self.removed.insert(number);
-                self.device_does(number, Choice::Cut(number));
+            match prefix {
+                3 if write.bytes.is_none() => {
+                    self.removed.insert(number);
+                }
+                3 => {
+                    // The device is given the token of its registration.
+                    let id = device_id(number);
+                    let issue = self.server.row(&DeviceKey(id.clone())).map(|row| row.issue);
+                    let revoked = self.server.row(&RevokedKey(id)).map(|row| row.issue);
+                    if issue > revoked {
+                        self.revoked.remove(&number);
+                    }
+                }
+                14 => {
+                    self.revoked.insert(number);
+                    if self.device(number).online {
+                        self.leaving.insert(number);
+                    }
+                }
+                _ => {}
             }
+        }
+    }
+
+    /// The front door clears what a device has said whose session it ends, and lets no will
+    /// speak for it.
+    fn clear_reports(&mut self, number: u16) {
+        self.broker.drop_wills(number);
+        for line in [Line::Status, Line::Presence, Line::Info] {
+            self.broker.publish(line(number), &Payload::from(*b""));
         }
     }
 
@@ -275,7 +300,8 @@ impl World {
 
     fn device_does(&mut self, number: u16, choice: Choice) {
         let place = usize::from(number) - 1;
-        if let Choice::Connect(_) = choice {
+        let revoked = self.revoked.contains(&number);
+        if matches!(choice, Choice::Connect(_)) && !revoked {
             self.misled.remove(&number);
             let mut over = self.watch.rows.over();
             if !self.replayed.is_empty() {
@@ -290,7 +316,6 @@ impl World {
             },
             _ => None,
         };
-        let revoked = self.revoked.contains(&number);
         let device = Arc::make_mut(&mut self.devices[place]);
         let mut world = Surroundings {
             broker: &mut self.broker,
@@ -305,6 +330,7 @@ impl World {
             Choice::Acknowledge(_) => device.acknowledge(&mut world),
             Choice::Announce(_) => device.announce(&mut world),
             Choice::Connect(_) if !device.online && !revoked => device.connect(&mut world),
+            Choice::Connect(_) if !device.online => device.is_refused(&mut world),
             Choice::Cut(_) if device.online => device.disconnect(&mut world),
             Choice::PowerCut(_) => device.cut_power(&mut world),
             Choice::Fuse(_, writes) => device.fuse = Some(writes),
@@ -314,6 +340,9 @@ impl World {
             _ => return,
         }
         let deeds = device.truth.take_deeds();
+        if !device.online && self.leaving.remove(&number) {
+            self.clear_reports(number);
+        }
         self.say(|| format!("{choice:?}"));
         for deed in deeds {
             self.say(|| format!("    d{number}: {deed:?}"));
