@@ -28,6 +28,7 @@ mod packing;
 mod power_cut;
 mod readme;
 mod refusals;
+mod removal;
 mod restart;
 mod rollout;
 mod scenario;

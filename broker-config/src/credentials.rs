@@ -36,17 +36,51 @@ pub enum Refusal {
     #[error("a device's client id is its own id")]
     ClientId,
     /// The device's token was revoked.
-    #[error("this device was revoked")]
+    #[error("this device was removed; it needs the token of its next registration")]
     Revoked,
+    /// The user may do something else by now, so that its session has to begin again.
+    #[error("what this user may do has changed")]
+    Changed,
 }
 
-/// Decides who a client is.
+/// Decides who a client is, and whether it still may be here.
 pub trait Credentials: Send + Sync + 'static {
-    /// The principal behind a login.
+    /// Who is behind a login.
     ///
     /// # Errors
     /// [`Refusal`] with the reason, which the client learns only by its CONNACK code.
-    fn authenticate(&self, login: &Login<'_>) -> Result<Principal, Refusal>;
+    fn authenticate(&self, login: &Login<'_>) -> Result<Pass, Refusal>;
+
+    /// Whether a client that came in with this pass would come in with it now.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason: its session is over.
+    fn review(&self, pass: &Pass) -> Result<(), Refusal>;
+
+    /// Another number whenever [`Credentials::review`] may answer otherwise than before.
+    /// It is asked several times a second.
+    fn version(&self) -> u64;
+}
+
+/// A client that came in, with what it showed: a token can lose its worth while its session
+/// lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// Who it is.
+    pub principal: Principal,
+    /// What it showed.
+    pub proof: Proof,
+}
+
+/// What a client showed to come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The orchestrator's token of this start.
+    Service,
+    /// A user's token: its SHA-256.
+    User([u8; 32]),
+    /// A device's token: its issue number.
+    Device(u32),
 }
 
 /// The key of which every device token is derived.
@@ -115,6 +149,8 @@ pub trait People: Send + Sync + 'static {
     fn user(&self, name: &UserId) -> Option<User>;
     /// Whether tokens of a device up to and including this issue are revoked.
     fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool;
+    /// Another number with every change of either.
+    fn version(&self) -> u64;
 }
 
 /// Users by hash, devices by derived tokens, the orchestrator by its token of this start.
@@ -129,28 +165,35 @@ pub struct TokenCredentials {
     pub people: Arc<dyn People>,
 }
 
+impl TokenCredentials {
+    fn user(&self, name: UserId, hash: [u8; 32]) -> Option<Pass> {
+        let user = self.people.user(&name)?;
+        (user.token_sha256 == hash).then_some(Pass {
+            principal: Principal::User {
+                user: name,
+                role: user.role,
+                groups: user.groups,
+            },
+            proof: Proof::User(hash),
+        })
+    }
+}
+
 impl Credentials for TokenCredentials {
-    fn authenticate(&self, login: &Login<'_>) -> Result<Principal, Refusal> {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Pass, Refusal> {
         let hash = hash_user_token(login.token);
         if login.user == SERVICE_USER {
             // Hashes of 256 random bits may be compared in any time.
             let genuine = hash == self.service_token_sha256;
-            return if genuine {
-                Ok(Principal::Service)
-            } else {
-                Err(Refusal::Token)
-            };
+            let (principal, proof) = (Principal::Service, Proof::Service);
+            return genuine
+                .then_some(Pass { principal, proof })
+                .ok_or(Refusal::Token);
         }
         let name: UserId = login.user.parse().map_err(|_| Refusal::Unknown)?;
         // A token decides: a device that is called like a user must not lose its way in.
-        if let Some(user) = self.people.user(&name)
-            && user.token_sha256 == hash
-        {
-            return Ok(Principal::User {
-                user: name,
-                role: user.role,
-                groups: user.groups,
-            });
+        if let Some(pass) = self.user(name, hash) {
+            return Ok(pass);
         }
         let device: DeviceId = login.user.parse().map_err(|_| Refusal::Unknown)?;
         let issue = self
@@ -163,6 +206,34 @@ impl Credentials for TokenCredentials {
         if self.people.is_revoked(&device, issue) {
             return Err(Refusal::Revoked);
         }
-        Ok(Principal::Device(device))
+        Ok(Pass {
+            principal: Principal::Device(device),
+            proof: Proof::Device(issue),
+        })
+    }
+
+    fn review(&self, pass: &Pass) -> Result<(), Refusal> {
+        match (&pass.principal, pass.proof) {
+            (Principal::Device(device), Proof::Device(issue)) => {
+                match self.people.is_revoked(device, issue) {
+                    true => Err(Refusal::Revoked),
+                    false => Ok(()),
+                }
+            }
+            (Principal::User { user, .. }, Proof::User(hash)) => {
+                match self.user(user.clone(), hash) {
+                    Some(now) if now == *pass => Ok(()),
+                    Some(_) => Err(Refusal::Changed),
+                    None => Err(Refusal::Token),
+                }
+            }
+            (Principal::Service, Proof::Service) => Ok(()),
+            // Nobody came in like that.
+            _ => Err(Refusal::Unknown),
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.people.version()
     }
 }

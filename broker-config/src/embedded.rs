@@ -23,6 +23,10 @@ use crate::front_door::{accept, session};
 const CANARY_PERIOD: Duration = Duration::from_secs(2);
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often it is asked whether everybody may stay: whoever was removed is out well within a
+/// second.
+const REVIEW_PERIOD: Duration = Duration::from_millis(200);
+
 /// How to start.
 #[derive(Debug, Clone)]
 pub struct FrontDoorConfig {
@@ -88,6 +92,7 @@ pub struct EmbeddedBroker {
     stop_accepting: oneshot::Sender<()>,
     accepting: JoinHandle<()>,
     watching: JoinHandle<()>,
+    reviewing: JoinHandle<()>,
 }
 
 impl EmbeddedBroker {
@@ -112,6 +117,7 @@ impl EmbeddedBroker {
         let hub = Hub::new(Topics::new(config.namespace), config.limits);
         let hub = Arc::new(hub.map_err(|source| StartError::Listen { address, source })?);
         let (stop_accepting, stopped) = oneshot::channel();
+        let reviewing = tokio::spawn(review(Arc::clone(&hub), Arc::clone(&credentials)));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), credentials, stopped));
         let watching = tokio::spawn(watch(Arc::clone(&hub)));
         Ok(Self {
@@ -120,6 +126,7 @@ impl EmbeddedBroker {
             stop_accepting,
             accepting,
             watching,
+            reviewing,
         })
     }
 
@@ -173,6 +180,7 @@ impl EmbeddedBroker {
     /// Stops accepting, ends every session and frees the port.
     pub async fn stop(self) {
         self.watching.abort();
+        self.reviewing.abort();
         let _ = self.stop_accepting.send(());
         let _ = self.accepting.await;
         let inboxes = self.hub.all();
@@ -192,6 +200,18 @@ async fn watch(hub: Arc<Hub>) {
         if !canary(&hub).await {
             tracing::error!("the router is dead: it is restarted and every session ends");
             hub.restart_router();
+        }
+    }
+}
+
+/// Ends the sessions of clients that were removed, or whose rights have changed.
+async fn review(hub: Arc<Hub>, credentials: Arc<dyn Credentials>) {
+    let mut seen = credentials.version();
+    loop {
+        tokio::time::sleep(REVIEW_PERIOD).await;
+        let version = credentials.version();
+        if std::mem::replace(&mut seen, version) != version {
+            hub.review(credentials.as_ref());
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Who there is, as the broker, HTTP and the orchestrator ask: people by `users.toml`,
 //! devices by the token key.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
-use hoist_orchestrator::config::{Directory, Rights};
+use hoist_orchestrator::config::{Directory, Rights, UserChange};
 use hoist_orchestrator::http::Bearers;
 use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::{Code, Rejection};
@@ -19,6 +20,16 @@ pub(crate) struct Registry {
     namespace: Namespace,
     key: TokenKey,
     users: Users,
+    revoked: RwLock<Revoked>,
+}
+
+/// Devices that were removed.
+#[derive(Default)]
+struct Revoked {
+    /// The highest issue of each device's tokens that is worth nothing.
+    issues: HashMap<DeviceId, u32>,
+    /// Rises with every change.
+    changes: u64,
 }
 
 impl Registry {
@@ -27,7 +38,15 @@ impl Registry {
             namespace,
             key: TokenKey::new(token_key),
             users,
+            revoked: RwLock::default(),
         }
+    }
+
+    /// Takes in what was revoked before this start.
+    pub(crate) fn revoke_all(&self, revoked: Vec<(DeviceId, u32)>) {
+        let mut all = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        all.issues.extend(revoked);
+        all.changes += 1;
     }
 
     /// Who may come in; the orchestrator by `service_token`.
@@ -51,9 +70,16 @@ impl People for Registry {
         })
     }
 
-    fn is_revoked(&self, _device: &DeviceId, _issue: u32) -> bool {
-        // No command revokes a token yet.
-        false
+    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let highest = revoked.issues.get(device);
+        highest.is_some_and(|highest| issue <= *highest)
+    }
+
+    fn version(&self) -> u64 {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        // Each of them only rises, so that no change of one hides one of the other.
+        self.users.changes() + revoked.changes
     }
 }
 
@@ -82,7 +108,11 @@ impl Directory for Registry {
         self.key.device_token(&self.namespace, device, issue)
     }
 
-    fn add_user(&self, user: &UserAdd) -> Result<(), Rejection> {
+    fn revoke(&self, device: &DeviceId, issue: u32) {
+        self.revoke_all(vec![(device.clone(), issue)]);
+    }
+
+    fn add_user(&self, user: &UserAdd) -> Result<UserChange, Rejection> {
         let added = self.users.add(parse(user)?, extent(user.dry_run));
         added.map_err(|error| rejection(&error))
     }
@@ -140,6 +170,7 @@ fn parse(user: &UserAdd) -> Result<User, Rejection> {
 fn rejection(error: &UsersError) -> Rejection {
     let code = match error {
         UsersError::Exists { .. } => Code::UserExists,
+        UsersError::LastAdmin { .. } => Code::LastAdmin,
         UsersError::Unknown { .. } => Code::User,
         UsersError::File(_) => Code::Internal,
     };
@@ -209,12 +240,25 @@ mod tests {
             dry_run: true,
             ..named(user)
         };
-        registry.remove_user(&gone("admin")).unwrap();
         let code = |user: &str| registry.remove_user(&gone(user)).unwrap_err().code;
+        assert_eq!(code("admin"), Code::LastAdmin);
         assert_eq!(code("vera"), Code::User);
         assert_eq!(code("a b"), Code::Name);
         let users: Vec<String> = registry.list_users().into_iter().map(|u| u.user).collect();
         assert_eq!(users, ["admin"]);
+    }
+
+    #[test]
+    fn a_revoked_token_is_worth_nothing_and_the_next_one_is() {
+        let (_dir, registry) = registry();
+        let device: DeviceId = "dev-01".parse().unwrap();
+        let before = People::version(&registry);
+        assert!(!registry.is_revoked(&device, 1));
+        registry.revoke(&device, 1);
+        assert_ne!(People::version(&registry), before);
+        assert!(registry.is_revoked(&device, 1));
+        assert!(!registry.is_revoked(&device, 2));
+        assert!(!registry.is_revoked(&"dev-02".parse().unwrap(), 1));
     }
 
     #[test]

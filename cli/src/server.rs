@@ -12,6 +12,7 @@ use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::http::{self, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
+use hoist_orchestrator::revocation;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_protocol::code::Code;
@@ -80,6 +81,10 @@ impl Server {
             .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
         let (listener, http) = listen(config.http).await?;
         let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
+        let revoked = revocation::all(&*store)
+            .await
+            .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
+        registry.revoke_all(revoked);
         let service_token = random_token()?;
         let broker = start_broker(&config, &registry, &service_token).await?;
         let address = broker.local_addr();

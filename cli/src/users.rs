@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use hoist_orchestrator::config::UserChange;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{GroupId, UserId};
@@ -70,6 +71,8 @@ type Version = (u64, i64, i64, u64);
 struct Loaded {
     version: Option<Version>,
     users: BTreeMap<UserId, User>,
+    /// Rises with every change of the users.
+    changes: u64,
 }
 
 /// How far a change goes.
@@ -97,6 +100,12 @@ pub(crate) enum UsersError {
         /// Which.
         name: UserId,
     },
+    /// Nobody would be left who can add another one.
+    #[error("{name} is the only administrator")]
+    LastAdmin {
+        /// Which.
+        name: UserId,
+    },
     /// Nobody has the name.
     #[error("there is no user {name}")]
     Unknown {
@@ -118,7 +127,15 @@ impl Users {
         let loaded = Loaded {
             version: version(path),
             users,
+            changes: 0,
         };
+        if !has_admin(loaded.users.values()) {
+            tracing::error!(
+                code = Code::LastAdmin.as_str(),
+                file = %path.display(),
+                "nobody is an administrator: give one user there `role = \"admin\"`"
+            );
+        }
         Ok(Self {
             path: path.to_owned(),
             loaded: Mutex::new(loaded),
@@ -140,42 +157,59 @@ impl Users {
         self.with_current(|users| users.values().cloned().collect())
     }
 
-    /// Adds a user. Adding the very same one again changes nothing.
-    pub(crate) fn add(&self, user: User, extent: Extent) -> Result<(), UsersError> {
+    /// Rises with every change of the users, also by an editor.
+    pub(crate) fn changes(&self) -> u64 {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
-        match loaded.users.get(&user.name) {
-            Some(existing) if *existing == user => return Ok(()),
+        loaded.changes
+    }
+
+    /// Adds a user, or gives the one with that very token another role or other groups. The
+    /// very same one again changes nothing.
+    pub(crate) fn add(&self, user: User, extent: Extent) -> Result<UserChange, UsersError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut loaded);
+        let change = match loaded.users.get(&user.name) {
+            Some(existing) if *existing == user => return Ok(UserChange::Nothing),
+            Some(existing) if existing.token_sha256 == user.token_sha256 => UserChange::Changed,
             Some(_) => return Err(UsersError::Exists { name: user.name }),
-            None if extent == Extent::Check => return Ok(()),
-            None => {}
-        }
-        let all = loaded
-            .users
-            .values()
-            .cloned()
-            .chain([user.clone()])
-            .collect();
-        write(&self.path, all)?;
-        loaded.users.insert(user.name.clone(), user);
-        loaded.version = version(&self.path);
-        Ok(())
+            None => UserChange::Added,
+        };
+        let name = user.name.clone();
+        let mut users = loaded.users.clone();
+        users.insert(name.clone(), user);
+        self.replace(&mut loaded, users, &name, extent)?;
+        Ok(change)
     }
 
     /// Removes a user.
     pub(crate) fn remove(&self, name: &UserId, extent: Extent) -> Result<(), UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
-        if !loaded.users.contains_key(name) {
+        let mut users = loaded.users.clone();
+        if users.remove(name).is_none() {
             return Err(UsersError::Unknown { name: name.clone() });
         }
-        if extent == Extent::Check {
-            return Ok(());
+        self.replace(&mut loaded, users, name, extent)
+    }
+
+    /// Puts these users in the place of those that were there, because of a change of `name`.
+    fn replace(
+        &self,
+        loaded: &mut Loaded,
+        users: BTreeMap<UserId, User>,
+        name: &UserId,
+        extent: Extent,
+    ) -> Result<(), UsersError> {
+        if has_admin(loaded.users.values()) && !has_admin(users.values()) {
+            return Err(UsersError::LastAdmin { name: name.clone() });
         }
-        let others = loaded.users.values().filter(|user| user.name != *name);
-        write(&self.path, others.cloned().collect())?;
-        loaded.users.remove(name);
-        loaded.version = version(&self.path);
+        if extent == Extent::Write {
+            write(&self.path, users.values().cloned().collect())?;
+            loaded.users = users;
+            loaded.version = version(&self.path);
+            loaded.changes += 1;
+        }
         Ok(())
     }
 
@@ -194,15 +228,27 @@ impl Users {
         }
         loaded.version = version;
         match read(&self.path) {
+            Ok(users) if !has_admin(users.values()) => {
+                tracing::error!(
+                    code = Code::LastAdmin.as_str(),
+                    "users.toml names no administrator, the last good one stays in effect"
+                );
+            }
             Ok(users) => {
                 tracing::info!(users = users.len(), "users.toml changed");
                 loaded.users = users;
+                loaded.changes += 1;
             }
             Err(failure) => {
                 tracing::error!(%failure, "users.toml is not usable, the last good one stays in effect");
             }
         }
     }
+}
+
+/// Whether somebody among them can add others.
+fn has_admin<'a>(mut users: impl Iterator<Item = &'a User>) -> bool {
+    users.any(|user| user.role == Role::Admin)
 }
 
 fn version(path: &Path) -> Option<Version> {
@@ -243,10 +289,18 @@ mod tests {
         }
     }
 
+    fn admin(name: &str, hash: u8) -> User {
+        User {
+            role: Role::Admin,
+            groups: Vec::new(),
+            ..user(name, hash)
+        }
+    }
+
     fn opened() -> (tempfile::TempDir, Users) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("users.toml");
-        Users::create(&path, user("admin", 1)).unwrap();
+        Users::create(&path, admin("admin", 1)).unwrap();
         let users = Users::open(&path).unwrap();
         (dir, users)
     }
@@ -275,7 +329,7 @@ mod tests {
     fn an_edited_file_counts_at_once_and_a_broken_one_changes_nothing() {
         let (dir, users) = opened();
         let path = dir.path().join("users.toml");
-        write(&path, vec![user("bob", 4)]).unwrap();
+        write(&path, vec![admin("bob", 4)]).unwrap();
         let names = |users: &Users| -> Vec<String> {
             users
                 .list()
@@ -286,5 +340,54 @@ mod tests {
         assert_eq!(names(&users), ["bob"]);
         private_file::write(&path, b"[[users]]\nname = 1\n").unwrap();
         assert_eq!(names(&users), ["bob"]);
+        write(&path, vec![user("vera", 4)]).unwrap();
+        assert_eq!(names(&users), ["bob"], "without an administrator");
+    }
+
+    #[test]
+    fn the_last_administrator_is_neither_removed_nor_demoted() {
+        let (_dir, users) = opened();
+        let name = "admin".parse().unwrap();
+        let demoted = || user("admin", 1);
+        for extent in [Extent::Check, Extent::Write] {
+            let removed = users.remove(&name, extent);
+            assert!(matches!(removed, Err(UsersError::LastAdmin { .. })));
+            let changed = users.add(demoted(), extent);
+            assert!(matches!(changed, Err(UsersError::LastAdmin { .. })));
+        }
+        users.add(admin("bob", 2), Extent::Write).unwrap();
+        users.add(demoted(), Extent::Write).unwrap();
+        users.remove(&name, Extent::Write).unwrap();
+    }
+
+    #[test]
+    fn every_change_is_counted_and_nothing_else_is() {
+        let (dir, users) = opened();
+        let mut seen = users.changes();
+        let mut changed = |users: &Users| {
+            let now = users.changes();
+            std::mem::replace(&mut seen, now) != now
+        };
+        let wider = User {
+            groups: Vec::new(),
+            ..user("vera", 2)
+        };
+        let add = |user: User| users.add(user, Extent::Write).unwrap();
+        assert_eq!(add(user("vera", 2)), UserChange::Added);
+        assert!(changed(&users));
+        assert_eq!(add(user("vera", 2)), UserChange::Nothing);
+        assert!(!changed(&users));
+        assert_eq!(add(wider), UserChange::Changed);
+        assert!(changed(&users));
+        users
+            .remove(&"vera".parse().unwrap(), Extent::Check)
+            .unwrap();
+        assert!(!changed(&users));
+        users
+            .remove(&"vera".parse().unwrap(), Extent::Write)
+            .unwrap();
+        assert!(changed(&users));
+        write(&dir.path().join("users.toml"), vec![admin("bob", 4)]).unwrap();
+        assert!(changed(&users), "by an editor");
     }
 }

@@ -2,6 +2,7 @@
 //! them: an effect only says which head may have changed, and reconcile publishes what
 //! [`crate::desired`] says.
 
+use hoist_protocol::access::Role;
 use hoist_protocol::id::{
     DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
 };
@@ -176,6 +177,31 @@ pub enum Event {
         /// By whom.
         by: UserId,
     },
+    /// There is a new user.
+    UserAdded {
+        /// Its name.
+        user: String,
+        /// What it may do.
+        role: Role,
+        /// By whom.
+        by: UserId,
+    },
+    /// A user may do something else now.
+    UserChanged {
+        /// Its name.
+        user: String,
+        /// What it may do.
+        role: Role,
+        /// By whom.
+        by: UserId,
+    },
+    /// A user was removed.
+    UserRemoved {
+        /// Its name.
+        user: String,
+        /// By whom.
+        by: UserId,
+    },
     /// A device showed another key than the pinned one.
     DeviceKeyChanged {
         /// Which.
@@ -195,6 +221,9 @@ impl Event {
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::UserAdded { .. } => "user-added",
+            Self::UserChanged { .. } => "user-changed",
+            Self::UserRemoved { .. } => "user-removed",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
         }
     }

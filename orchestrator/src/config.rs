@@ -59,6 +59,17 @@ pub struct Rights {
     pub groups: Vec<GroupId>,
 }
 
+/// What adding a user came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserChange {
+    /// There is a new user.
+    Added,
+    /// A user may do something else now.
+    Changed,
+    /// The very same user was there.
+    Nothing,
+}
+
 /// What only the host knows: people and device tokens. Calls must return at once.
 pub trait Directory: Send + Sync {
     /// What a user may do, or `None` when there is no such user (any more).
@@ -67,16 +78,22 @@ pub trait Directory: Send + Sync {
     /// The token of a device, computed from its issue number; never stored or logged.
     fn device_token(&self, device: &DeviceId, issue: u32) -> String;
 
-    /// Adds a user; the very same one again is fine. A dry run only says whether it can.
+    /// Makes the tokens of a device up to and including this issue worth nothing: who is
+    /// connected with one of them is not any more within a second. The revocation is stored
+    /// by whoever calls ([`crate::revocation`]).
+    fn revoke(&self, device: &DeviceId, issue: u32);
+
+    /// Adds a user, or gives the user of that very token another role or other groups; the
+    /// very same one again is fine. A dry run only says whether it can.
     ///
     /// # Errors
-    /// `E_USER_EXISTS`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
-    fn add_user(&self, user: &UserAdd) -> Result<(), Rejection>;
+    /// `E_USER_EXISTS`, `E_LAST_ADMIN`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
+    fn add_user(&self, user: &UserAdd) -> Result<UserChange, Rejection>;
 
     /// Removes a user. A dry run only says whether it can.
     ///
     /// # Errors
-    /// `E_USER`, `E_NAME` or `E_INTERNAL`.
+    /// `E_USER`, `E_LAST_ADMIN`, `E_NAME` or `E_INTERNAL`.
     fn remove_user(&self, user: &UserRef) -> Result<(), Rejection>;
 
     /// All users by name.

@@ -17,6 +17,7 @@ mod query;
 pub mod reconcile;
 mod refusals;
 mod release;
+pub mod revocation;
 mod rows;
 pub mod service;
 mod signer;

@@ -149,6 +149,11 @@ impl Client {
         self.seen.0.lock().unwrap().lost == 0
     }
 
+    /// Whether the server ever let it in.
+    pub fn came_in(&self) -> bool {
+        self.seen.0.lock().unwrap().connected > 0
+    }
+
     /// Subscribes at QoS 1 and waits for the SUBACK; true when it was granted.
     pub fn subscribe(&self, filter: &str) -> bool {
         let before = self.seen.0.lock().unwrap().subscribed.len();

@@ -52,6 +52,8 @@ codes! {
     Router = Router, "the broker's router is being replaced; connect again";
     /// A packet over the limit, or a bad length.
     Size = Size, "it sent a packet over the size limit or with a bad length";
+    /// What it came in with is worth nothing any more.
+    Revoked = Revoked, "it was removed, or what it may do has changed";
     /// The broker stops.
     Stopped = Stopped, "the broker stops";
     /// The same client connected again.
@@ -78,7 +80,7 @@ impl Code {
     pub(crate) fn keeps_session(self) -> bool {
         !matches!(
             self,
-            Self::Overflow | Self::Router | Self::Stopped | Self::TakenOver
+            Self::Overflow | Self::Revoked | Self::Router | Self::Stopped | Self::TakenOver
         )
     }
 
@@ -86,7 +88,12 @@ impl Code {
     pub(crate) fn is_fault(self) -> bool {
         !matches!(
             self,
-            Self::Gone | Self::KeepAlive | Self::Stopped | Self::TakenOver | Self::Timeout
+            Self::Gone
+                | Self::KeepAlive
+                | Self::Revoked
+                | Self::Stopped
+                | Self::TakenOver
+                | Self::Timeout
         )
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::code::{Code, CodeCounters};
 use super::limits::Limits;
 use super::session::{ToSession, end_soon};
+use crate::credentials::{Credentials, Pass};
 use crate::retained::Retained;
 use crate::router::{Link, Router, RouterDead};
 
@@ -70,6 +71,8 @@ impl Counters {
 pub(crate) struct Handle {
     pub(crate) instance: u64,
     pub(crate) inbox: mpsc::Sender<ToSession>,
+    /// What its client came in with.
+    pass: Arc<Pass>,
 }
 
 /// How the messages of a filter come to a session.
@@ -136,9 +139,14 @@ impl Hub {
     }
 
     /// Registers a session. One that came in at the same moment under the same key loses.
-    pub(crate) fn enter(&self, key: &Key, inbox: mpsc::Sender<ToSession>) -> Handle {
+    pub(crate) fn enter(&self, key: &Key, inbox: mpsc::Sender<ToSession>, pass: Pass) -> Handle {
         let instance = self.instances.fetch_add(1, Ordering::Relaxed);
-        let handle = Handle { instance, inbox };
+        let pass = Arc::new(pass);
+        let handle = Handle {
+            instance,
+            inbox,
+            pass,
+        };
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let own = sessions.entry(key.0.clone()).or_default();
         if let Some(replaced) = own.insert(key.1.clone(), handle.clone()) {
@@ -177,6 +185,25 @@ impl Hub {
             .flatten()
             .map(|(_, handle)| handle.inbox.clone())
             .collect()
+    }
+
+    /// Ends every session whose client would not come in any more.
+    pub(crate) fn review(&self, credentials: &dyn Credentials) {
+        let handles: Vec<Handle> = {
+            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions
+                .values()
+                .flat_map(HashMap::values)
+                .cloned()
+                .collect()
+        };
+        for handle in handles {
+            if let Err(refusal) = credentials.review(&handle.pass) {
+                let who = &handle.pass.principal;
+                tracing::info!(?who, reason = %refusal, "session ended");
+                end_soon(handle.inbox, Code::Revoked);
+            }
+        }
     }
 
     /// A client id for a client that gave none.

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::credentials::{Credentials, Login, Refusal};
+use crate::credentials::{Credentials, Login, Pass, Refusal};
 use code::Code;
 use connection::Connection;
 use hub::{Counters, Hub, Key, Message, Owner};
@@ -47,7 +47,7 @@ enum Refused {
     NotConnect(Code),
     #[error("{code} (it spoke level {level})", code = Code::Version)]
     Version { level: u8 },
-    #[error("{code}: {0}", code = Code::Auth.word())]
+    #[error("{code}: {0}", code = word(*.0))]
     Credentials(Refusal),
     #[error("{0}, so not leave a will there either")]
     Will(Code),
@@ -55,11 +55,20 @@ enum Refused {
     Later(Code),
 }
 
+/// The code of a refused login.
+fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Revoked => Code::Revoked.word(),
+        _ => Code::Auth.word(),
+    }
+}
+
 impl Refused {
     fn code(&self) -> Option<Code> {
         match self {
             Self::Silent => None,
             Self::Version { .. } => Some(Code::Version),
+            Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
             Self::Credentials(_) => Some(Code::Auth),
             Self::NotConnect(code) | Self::Will(code) | Self::Later(code) => Some(*code),
         }
@@ -73,7 +82,9 @@ impl Refused {
             Self::Version { .. } => &UNSUPPORTED_V3,
             Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
             Self::Later(_) => &[0x20, 2, 0, 3],
-            Self::Credentials(Refusal::Token | Refusal::Unknown) => &[0x20, 2, 0, 4],
+            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed) => {
+                &[0x20, 2, 0, 4]
+            }
             Self::Credentials(Refusal::Revoked) | Self::Will(_) => &[0x20, 2, 0, 5],
         }
     }
@@ -173,11 +184,11 @@ async fn open(
         Err(refused) => refused,
         Ok(connect) => match admit(&connect, hub, credentials) {
             Err(refused) => refused,
-            Ok(principal) if is_full && principal != Principal::Service => {
+            Ok(pass) if is_full && pass.principal != Principal::Service => {
                 Refused::Later(Code::Busy)
             }
-            Ok(principal) => match begin(connection, connect, principal, hub).await {
-                Ok(()) => return,
+            Ok(pass) => match begin(connection, connect, pass.clone(), hub).await {
+                Ok(key) => return stay(&key, &pass, hub, credentials),
                 Err((back, refused)) => {
                     connection = back;
                     refused
@@ -191,6 +202,15 @@ async fn open(
         tracing::warn!(peer, reason = %refused, "connection refused");
     }
     connection.say_last(refused.answer()).await;
+}
+
+/// Sees a session out whose client was removed while it came in.
+fn stay(key: &Key, pass: &Pass, hub: &Hub, credentials: &dyn Credentials) {
+    if credentials.review(pass).is_err()
+        && let Some(inbox) = hub.find(key)
+    {
+        session::end_soon(inbox, Code::Revoked);
+    }
 }
 
 async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Connect, Refused> {
@@ -211,11 +231,7 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
 }
 
 /// Decides who a CONNECT is from and whether its will is allowed.
-fn admit(
-    connect: &Connect,
-    hub: &Hub,
-    credentials: &dyn Credentials,
-) -> Result<Principal, Refused> {
+fn admit(connect: &Connect, hub: &Hub, credentials: &dyn Credentials) -> Result<Pass, Refused> {
     let (user, token) = connect.login.as_ref().map_or(("", ""), |login| {
         (login.username.as_str(), login.password.as_str())
     });
@@ -224,17 +240,17 @@ fn admit(
         user,
         token,
     };
-    let principal = credentials
+    let pass = credentials
         .authenticate(&login)
         .map_err(Refused::Credentials)?;
     if let Some(will) = &connect.last_will {
-        let allowed = may_publish(&principal, &hub.topics, &will.topic);
+        let allowed = may_publish(&pass.principal, &hub.topics, &will.topic);
         allowed.map_err(|denied| Refused::Will(Code::from(&denied)))?;
         if will.qos == QoS::ExactlyOnce {
             return Err(Refused::Will(Code::Qos));
         }
     }
-    Ok(principal)
+    Ok(pass)
 }
 
 type Back = (Connection<Box<dyn Stream>>, Refused);
@@ -243,10 +259,10 @@ type Back = (Connection<Box<dyn Stream>>, Refused);
 async fn begin(
     connection: Connection<Box<dyn Stream>>,
     connect: Connect,
-    principal: Principal,
+    pass: Pass,
     hub: &Arc<Hub>,
-) -> Result<(), Back> {
-    let is_service = principal == Principal::Service;
+) -> Result<Key, Back> {
+    let is_service = pass.principal == Principal::Service;
     let connection = if is_service {
         connection.with_packet_bytes(hub.limits.service_packet_bytes)
     } else {
@@ -270,7 +286,7 @@ async fn begin(
     } else {
         connect.client_id
     };
-    let key: Key = (Owner::of(&principal), client_id);
+    let key: Key = (Owner::of(&pass.principal), client_id);
     let mut attach = Attach {
         connection,
         will,
@@ -279,9 +295,9 @@ async fn begin(
     if let Some(old) = hub.find(&key) {
         if persistent {
             match old.send(ToSession::Attach(Box::new(attach))).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(key),
                 Err(tokio::sync::mpsc::error::SendError(ToSession::Attach(back))) => attach = *back,
-                Err(_) => return Ok(()),
+                Err(_) => return Ok(key),
             }
         } else {
             session::end(old, Code::TakenOver).await;
@@ -290,8 +306,8 @@ async fn begin(
     match hub.router().link().await {
         Ok(link) => {
             Counters::add(&hub.counters.connects, 1);
-            Session::start(hub, key, principal, persistent, link, attach);
-            Ok(())
+            Session::start(hub, key.clone(), pass, persistent, link, attach);
+            Ok(key)
         }
         Err(_) => Err((attach.connection, Refused::Later(Code::Router))),
     }

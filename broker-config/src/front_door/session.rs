@@ -2,26 +2,27 @@
 //! is attached. The task is the session: the orchestrator's outlives its sockets and sends
 //! again, marked as duplicates, what was not acknowledged.
 
+mod subscriptions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoist_protocol::access::{Principal, may_publish, may_subscribe};
-use hoist_protocol::topic::matches;
+use hoist_protocol::access::{Principal, may_publish};
+use hoist_protocol::id::DeviceId;
+use hoist_protocol::topic::{Topic, matches};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{
-    ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
-    UnsubAck, Unsubscribe,
-};
+use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::code::Code;
 use super::connection::Connection;
-use super::hub::{Counters, Handle, Hub, Key, Message, Route, untag};
+use super::hub::{Counters, Handle, Hub, Key, Message, untag};
 use super::limits::Limits;
 use super::outbox::{Bounds, Outbox, lower};
+use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
 
 /// Messages that may wait in a session's inbox: the task empties it at every turn, so this
@@ -118,13 +119,14 @@ impl Session {
     pub(crate) fn start(
         hub: &Arc<Hub>,
         key: Key,
-        principal: Principal,
+        pass: Pass,
         persistent: bool,
         link: Link,
         attach: Attach,
     ) {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let handle = hub.enter(&key, sender);
+        let principal = pass.principal.clone();
+        let handle = hub.enter(&key, sender, pass);
         let mut session = Self {
             hub: Arc::clone(hub),
             outbox: Outbox::new(bounds(&hub.limits, &principal)),
@@ -237,9 +239,30 @@ impl Session {
         } else {
             tracing::debug!(client, peer, reason = %code, "connection closed");
         }
-        if let Some(will) = socket.attach.will {
-            // A dead router only keeps it from being seen at once: it is retained.
-            let _ = self.hub.publish(&mut self.link, will);
+        match (&self.principal, socket.attach.will) {
+            (Principal::Device(device), _) if code == Code::Revoked => {
+                let device = device.clone();
+                self.clear_reports(&device);
+            }
+            (_, Some(will)) if code != Code::Revoked => {
+                // A dead router only keeps it from being seen at once: it is retained.
+                let _ = self.hub.publish(&mut self.link, will);
+            }
+            _ => {}
+        }
+    }
+
+    /// A device that was removed leaves nothing behind: what it said until now would be taken
+    /// for the word of its next life.
+    fn clear_reports(&mut self, device: &DeviceId) {
+        for report in [Topic::Status, Topic::Presence, Topic::Info] {
+            let cleared = Message {
+                topic: self.hub.topics.format(&report(device.clone())),
+                payload: Bytes::new(),
+                qos: QoS::AtLeastOnce,
+                retain: true,
+            };
+            let _ = self.hub.publish(&mut self.link, cleared);
         }
     }
 
@@ -315,71 +338,6 @@ impl Session {
         if publish.qos == QoS::AtLeastOnce {
             self.write(&Packet::PubAck(PubAck::new(publish.pkid)));
         }
-        Ok(())
-    }
-
-    fn handle_subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Closed> {
-        let mut codes = Vec::with_capacity(subscribe.filters.len());
-        let mut granted = Vec::new();
-        for wanted in &subscribe.filters {
-            let qos = lower(wanted.qos, QoS::AtLeastOnce);
-            if self.grant(&wanted.path, qos)? {
-                codes.push(SubscribeReasonCode::Success(qos));
-                granted.push((&wanted.path, qos));
-            } else {
-                codes.push(SubscribeReasonCode::Failure);
-            }
-        }
-        let refused = codes.len() - granted.len();
-        if refused > 0 {
-            tracing::warn!(client = %self.key.1, refused, "subscriptions refused");
-        }
-        self.write(&Packet::SubAck(SubAck::new(subscribe.pkid, codes)));
-        // After the router knows the filter: nothing falls between retained and live.
-        for (filter, qos) in granted {
-            let topics = self.hub.retained.matching(filter);
-            self.outbox.push_retained(topics, qos);
-        }
-        Ok(())
-    }
-
-    fn grant(&mut self, filter: &str, qos: QoS) -> Result<bool, Closed> {
-        let most = match self.principal {
-            Principal::Device(_) => self.hub.limits.device_subscriptions,
-            _ => self.hub.limits.user_subscriptions,
-        };
-        if may_subscribe(&self.principal, &self.hub.topics, filter).is_err() {
-            return Ok(false);
-        }
-        if let Some(known) = self.filters.iter_mut().find(|(known, _)| known == filter) {
-            known.1 = qos;
-            return Ok(true);
-        }
-        if self.filters.len() >= most {
-            return Ok(false);
-        }
-        match self.hub.route(filter) {
-            Route::Router => self.link.subscribe(filter)?,
-            Route::Exact => self.hub.read_topic(filter, &self.handle),
-            Route::Owner => {}
-        }
-        self.filters.push((filter.to_owned(), qos));
-        Ok(true)
-    }
-
-    fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Closed> {
-        for filter in &unsubscribe.topics {
-            let Some(index) = self.filters.iter().position(|(known, _)| known == filter) else {
-                continue;
-            };
-            self.filters.remove(index);
-            match self.hub.route(filter) {
-                Route::Router => self.link.unsubscribe(filter)?,
-                Route::Exact => self.hub.forget_topic(filter, self.handle.instance),
-                Route::Owner => {}
-            }
-        }
-        self.write(&Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)));
         Ok(())
     }
 }

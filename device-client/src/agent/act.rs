@@ -123,7 +123,7 @@ impl Agent {
             self.unsubscribe(&Topic::GroupHead(group));
         }
         tracing::error!(
-            code = "E_REVOKED",
+            code = Code::Revoked.as_str(),
             "the server has removed this device: it starts nothing until it is registered again \
              with `hoist device add`, whose agent.toml holds another token"
         );

@@ -9,12 +9,14 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
+use hoist_protocol::id::UserId;
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
 use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Headless};
+use crate::config::UserChange;
 use crate::line;
 use crate::query;
 use crate::reconcile::Subject;
@@ -84,9 +86,19 @@ impl Service {
                 request,
                 command,
             } => {
-                let outcome = self.manage_user(&command);
+                let (outcome, event) = match self.manage_user(&command, &user) {
+                    Ok((result, event)) => (Ok(result), event),
+                    Err(rejection) => (Err(rejection), None),
+                };
+                if let Some(event) = event {
+                    self.event(&event, now).await;
+                }
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
+            }
+            Effect::DeviceRevoked { device, issue } => {
+                tracing::info!(%device, "device removed: its token is worth nothing any more");
+                self.directory.revoke(&device, issue);
             }
             Effect::Event(event) => self.event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
@@ -123,20 +135,35 @@ impl Service {
         }
     }
 
-    fn manage_user(&self, command: &Command) -> Result<ResultBody, Rejection> {
+    /// What a command about users came to, and what others are told of it.
+    fn manage_user(
+        &self,
+        command: &Command,
+        by: &UserId,
+    ) -> Result<(ResultBody, Option<Event>), Rejection> {
+        let named = |user: &str| {
+            let user = user.to_owned();
+            ResultBody::User(UserResult { user })
+        };
         match command {
             Command::UserAdd(add) => {
-                self.directory.add_user(add)?;
-                let user = add.user.clone();
-                Ok(ResultBody::User(UserResult { user }))
+                let change = self.directory.add_user(add)?;
+                let (user, role, by) = (add.user.clone(), add.role, by.clone());
+                let event = match change {
+                    UserChange::Added => Some(Event::UserAdded { user, role, by }),
+                    UserChange::Changed => Some(Event::UserChanged { user, role, by }),
+                    UserChange::Nothing => None,
+                };
+                Ok((named(&add.user), event.filter(|_| !add.dry_run)))
             }
             Command::UserRemove(remove) => {
                 self.directory.remove_user(remove)?;
-                let user = remove.user.clone();
-                Ok(ResultBody::User(UserResult { user }))
+                let (user, by) = (remove.user.clone(), by.clone());
+                let event = Event::UserRemoved { user, by };
+                Ok((named(&remove.user), Some(event).filter(|_| !remove.dry_run)))
             }
             Command::UserList(page) => query::users(self.directory.list_users(), page)
-                .map(|items: ListResult<_>| ResultBody::Users(items)),
+                .map(|items: ListResult<_>| (ResultBody::Users(items), None)),
             _ => Err(Rejection::new(
                 Code::Internal,
                 "this is no command about users",

@@ -4,6 +4,7 @@
 mod kills;
 mod limits;
 mod messages;
+mod reviews;
 mod sessions;
 
 use std::sync::Arc;
@@ -40,6 +41,10 @@ impl People for Staff {
     fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
         device.as_str() == "lost" && issue < 2
     }
+
+    fn version(&self) -> u64 {
+        0
+    }
 }
 
 fn key() -> TokenKey {
@@ -47,11 +52,15 @@ fn key() -> TokenKey {
 }
 
 fn credentials() -> Arc<TokenCredentials> {
+    credentials_of(Arc::new(Staff))
+}
+
+fn credentials_of(people: Arc<dyn People>) -> Arc<TokenCredentials> {
     Arc::new(TokenCredentials {
         namespace: Namespace::default(),
         key: key(),
         service_token_sha256: hash_user_token("service-token"),
-        people: Arc::new(Staff),
+        people,
     })
 }
 

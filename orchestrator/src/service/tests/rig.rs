@@ -25,7 +25,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::artifacts::ArtifactDirectory;
-use crate::config::{Directory, Keys, OrchestratorConfig, Rights};
+use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, ServiceError};
 use crate::store::memory::MemoryStore;
@@ -192,8 +192,10 @@ impl Directory for People {
         format!("token-{device}-{issue}")
     }
 
-    fn add_user(&self, _: &UserAdd) -> Result<(), Rejection> {
-        Ok(())
+    fn revoke(&self, _: &DeviceId, _: u32) {}
+
+    fn add_user(&self, _: &UserAdd) -> Result<UserChange, Rejection> {
+        Ok(UserChange::Added)
     }
 
     fn remove_user(&self, _: &UserRef) -> Result<(), Rejection> {

@@ -1,0 +1,78 @@
+//! What a session's client reads.
+
+use hoist_protocol::access::{Principal, may_subscribe};
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::{
+    Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
+};
+
+use super::super::hub::Route;
+use super::super::outbox::lower;
+use super::{Closed, Session};
+
+impl Session {
+    pub(super) fn handle_subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Closed> {
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        let mut granted = Vec::new();
+        for wanted in &subscribe.filters {
+            let qos = lower(wanted.qos, QoS::AtLeastOnce);
+            if self.grant(&wanted.path, qos)? {
+                codes.push(SubscribeReasonCode::Success(qos));
+                granted.push((&wanted.path, qos));
+            } else {
+                codes.push(SubscribeReasonCode::Failure);
+            }
+        }
+        let refused = codes.len() - granted.len();
+        if refused > 0 {
+            tracing::warn!(client = %self.key.1, refused, "subscriptions refused");
+        }
+        self.write(&Packet::SubAck(SubAck::new(subscribe.pkid, codes)));
+        // After the router knows the filter: nothing falls between retained and live.
+        for (filter, qos) in granted {
+            let topics = self.hub.retained.matching(filter);
+            self.outbox.push_retained(topics, qos);
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, filter: &str, qos: QoS) -> Result<bool, Closed> {
+        let most = match self.principal {
+            Principal::Device(_) => self.hub.limits.device_subscriptions,
+            _ => self.hub.limits.user_subscriptions,
+        };
+        if may_subscribe(&self.principal, &self.hub.topics, filter).is_err() {
+            return Ok(false);
+        }
+        if let Some(known) = self.filters.iter_mut().find(|(known, _)| known == filter) {
+            known.1 = qos;
+            return Ok(true);
+        }
+        if self.filters.len() >= most {
+            return Ok(false);
+        }
+        match self.hub.route(filter) {
+            Route::Router => self.link.subscribe(filter)?,
+            Route::Exact => self.hub.read_topic(filter, &self.handle),
+            Route::Owner => {}
+        }
+        self.filters.push((filter.to_owned(), qos));
+        Ok(true)
+    }
+
+    pub(super) fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Closed> {
+        for filter in &unsubscribe.topics {
+            let Some(index) = self.filters.iter().position(|(known, _)| known == filter) else {
+                continue;
+            };
+            self.filters.remove(index);
+            match self.hub.route(filter) {
+                Route::Router => self.link.unsubscribe(filter)?,
+                Route::Exact => self.hub.forget_topic(filter, self.handle.instance),
+                Route::Owner => {}
+            }
+        }
+        self.write(&Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)));
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Whoever may not come in any more may not stay either.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{DeviceId, Namespace, UserId};
+use hoist_protocol::topic::Topic;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::ConnectReturnCode;
+
+use super::{
+    Client, connect_of, count_of, credentials_of, device_connect, service_connect, topic, with_will,
+};
+use crate::credentials::{People, User, hash_user_token};
+use crate::{EmbeddedBroker, FrontDoorConfig, Limits};
+
+/// From a change to the end of a session.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// People who come and go.
+#[derive(Default)]
+struct Passing {
+    users: Mutex<BTreeMap<String, User>>,
+    revoked: Mutex<BTreeSet<String>>,
+    version: AtomicU64,
+}
+
+impl Passing {
+    fn put(&self, name: &str, role: Role, token: &str) {
+        let user = User {
+            role,
+            groups: Vec::new(),
+            token_sha256: hash_user_token(token),
+        };
+        self.users.lock().unwrap().insert(name.to_owned(), user);
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn remove(&self, name: &str) {
+        self.users.lock().unwrap().remove(name);
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn revoke(&self, device: &str) {
+        self.revoked.lock().unwrap().insert(device.to_owned());
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl People for Passing {
+    fn user(&self, name: &UserId) -> Option<User> {
+        self.users.lock().unwrap().get(name.as_str()).cloned()
+    }
+
+    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
+        issue <= 1 && self.revoked.lock().unwrap().contains(device.as_str())
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+}
+
+async fn broker() -> (EmbeddedBroker, Arc<Passing>) {
+    let people = Arc::new(Passing::default());
+    people.put("alice", Role::Admin, "alice-token");
+    let config = FrontDoorConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        namespace: Namespace::default(),
+        limits: Limits::default(),
+    };
+    let credentials = credentials_of(Arc::clone(&people) as Arc<dyn People>);
+    let broker = EmbeddedBroker::start(config, credentials).await.unwrap();
+    (broker, people)
+}
+
+/// The broker closes the connection soon after `change`.
+async fn is_turned_out(client: &mut Client, change: impl FnOnce()) {
+    let mut patience = Box::pin(tokio::time::sleep(AT_ONCE * 20));
+    change();
+    tokio::select! {
+        () = client.closed() => {}
+        () = &mut patience => panic!("it stays"),
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_turned_out_and_not_let_in_again() {
+    let (broker, people) = broker().await;
+    let mut other = Client::connect(&broker, device_connect("d2")).await;
+    let mut device = Client::connect(&broker, device_connect("d1")).await;
+    is_turned_out(&mut device, || people.revoke("d1")).await;
+    let refused = Client::connect(&broker, device_connect("d1")).await;
+    assert_eq!(refused.code, ConnectReturnCode::NotAuthorized);
+    assert_eq!(count_of(&broker, "E_REVOKED"), 2);
+    other.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_revoked_device_leaves_nothing_behind_not_even_its_will() {
+    let (broker, people) = broker().await;
+    let reports = [Topic::Status, Topic::Presence, Topic::Info].map(|of| topic(of, "d1"));
+    let mut device = Client::connect(&broker, with_will("d1", reports[1].clone())).await;
+    for report in &reports {
+        device.publish(report, b"said", true).await;
+    }
+    is_turned_out(&mut device, || people.revoke("d1")).await;
+    let mut service = Client::connect(&broker, service_connect()).await;
+    for report in &reports {
+        service.subscribe(report, QoS::AtLeastOnce).await;
+    }
+    service.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_user_who_is_removed_or_may_do_something_else_is_turned_out() {
+    let (broker, people) = broker().await;
+    people.put("vera", Role::Viewer, "vera-token");
+    let vera = || connect_of("", "vera", "vera-token");
+    let mut alice = Client::alice(&broker).await;
+
+    let mut client = Client::connect(&broker, vera()).await;
+    is_turned_out(&mut client, || {
+        people.put("vera", Role::Admin, "vera-token");
+    })
+    .await;
+    let mut client = Client::connect(&broker, vera()).await;
+    assert_eq!(client.code, ConnectReturnCode::Success);
+    is_turned_out(&mut client, || people.put("vera", Role::Admin, "another")).await;
+    let refused = Client::connect(&broker, vera()).await;
+    assert_eq!(refused.code, ConnectReturnCode::BadUserNamePassword);
+    let mut client = Client::connect(&broker, connect_of("", "vera", "another")).await;
+    is_turned_out(&mut client, || people.remove("vera")).await;
+    // What changes for others changes nothing for her.
+    alice.hears_nothing().await;
+}
