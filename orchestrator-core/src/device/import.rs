@@ -10,7 +10,7 @@ use crate::decide::Stop;
 use crate::effect::Effects;
 use crate::error::{Code, Rejection};
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, GroupKey, RowKey};
+use crate::key::{DeviceKey, GroupKey, RevokedKey, RowKey};
 use crate::membership;
 use crate::reply::{Answer, ImportFault, ImportResult, Imported, counted};
 use crate::txn::{Txn, Undecided};
@@ -110,6 +110,7 @@ fn load(txn: &Txn, command: &DeviceImport) -> Result<(), Undecided> {
     let rows = |(device, group): &(DeviceId, GroupId)| {
         [
             DeviceKey(device.clone()).key(),
+            RevokedKey(device.clone()).key(),
             GroupKey(group.clone()).key(),
         ]
     };
