@@ -126,6 +126,9 @@ pub(crate) struct Sim {
     /// Their group, created when missing
     #[arg(long, default_value = "sim")]
     pub(crate) group: String,
+    /// What their ids begin with: PREFIX-00001 and so on
+    #[arg(long, default_value = "sim")]
+    pub(crate) prefix: String,
     /// How often a transfer fails and is tried again
     #[arg(long, default_value = "0%", value_name = "PERCENT")]
     pub(crate) loss: Percent,

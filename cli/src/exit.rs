@@ -22,7 +22,7 @@ pub const NOT_FOUND: u8 = 7;
 pub const CONFLICT: u8 = 8;
 /// The broker cannot be reached.
 pub const UNREACHABLE: u8 = 9;
-/// Ended by Ctrl-C.
+/// Ended by Ctrl-C, a closed terminal or SIGTERM before its work was done.
 pub const INTERRUPTED: u8 = 130;
 
 /// The table shown at the end of `--help`.

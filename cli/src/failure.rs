@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 
 use hoist_protocol::code::Code;
 
@@ -59,7 +60,8 @@ impl Failure {
 
     /// Writes it to standard error.
     pub(crate) fn print(&self) {
-        eprintln!("{self}");
+        // A terminal that was closed takes no farewell.
+        let _unheard = writeln!(io::stderr(), "{self}");
     }
 }
 

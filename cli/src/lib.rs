@@ -7,6 +7,7 @@
 mod args;
 mod client;
 mod client_file;
+mod color;
 mod context;
 mod data_dir;
 mod demo;
@@ -31,6 +32,7 @@ mod release;
 mod serve;
 mod server;
 mod settings;
+mod signals;
 mod sim;
 mod status;
 mod upload;

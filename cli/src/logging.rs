@@ -1,12 +1,11 @@
 //! Logs go to standard error, and never hold payloads or secrets.
 
-use std::io::IsTerminal;
-
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::color::Color;
 use crate::failure::Failure;
 use crate::settings::{Origin, Settings};
 
@@ -23,11 +22,13 @@ pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Fai
                 .help("use off, error, warn, info, debug or trace")
         })?,
     };
-    // rumqttd opens an error-level span for every message.
+    // rumqttd opens an error-level span for every message; what sled says below a warning
+    // is about its own pages.
     let filter = Targets::new()
         .with_default(level)
-        .with_target("rumqttd", LevelFilter::OFF);
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        .with_target("rumqttd", LevelFilter::OFF)
+        .with_target("sled", level.min(LevelFilter::WARN));
+    let color = Color::on(&std::io::stderr()) == Color::Allowed;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(color)

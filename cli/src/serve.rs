@@ -1,10 +1,9 @@
 //! `hoist serve`: says where it listens on standard error, logs there, and ends within
-//! five seconds of SIGTERM or SIGINT. What runs is in [`crate::server`].
+//! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`crate::server`].
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use hoist_protocol::code::Code;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::context::Context;
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::server::{Server, ServerConfig};
 use crate::settings::Settings;
+use crate::signals::Ends;
 
 /// `hoist serve`
 pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
@@ -38,37 +38,6 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
         () = ends.requested() => {
             server.stop().await;
             Ok(exit::OK)
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-pub(crate) struct Ends {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Ends {
-    /// Starts listening.
-    ///
-    /// # Errors
-    /// `E_SYSTEM`.
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::because(Code::System, "cannot listen to signals", &error))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for one of them. Cancel-safe.
-    pub(crate) async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

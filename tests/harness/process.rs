@@ -20,9 +20,13 @@ pub struct Process {
 impl Process {
     /// Starts `program` with its output going to `log`.
     pub fn start(program: &str, args: &[&str], log: &Path) -> Self {
+        Self::spawn(Command::new(program).args(args), log)
+    }
+
+    /// Starts a prepared command with its output going to `log`.
+    pub fn spawn(command: &mut Command, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
-        let child = Command::new(program)
-            .args(args)
+        let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
@@ -47,15 +51,17 @@ impl Process {
 
     /// SIGTERM, then its exit status.
     pub fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         self.wait()
+    }
+
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
     }
 
     /// Its exit status, once it has ended.

@@ -1,5 +1,5 @@
-//! What every device of the demo is doing, as its own status says it: one symbol per
-//! device, so that a person sees the rollout move.
+//! What every device of the demo is doing, as its own status says it: the one source of
+//! all that is drawn, one symbol per device and the counts.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    fn symbol(self) -> char {
+    /// One character for it.
+    pub(super) fn symbol(self) -> char {
         match self {
             Self::Waiting => '·',
             Self::Doing(Step::Downloading(_)) => '▿',
@@ -34,9 +35,21 @@ impl Lane {
     }
 }
 
-/// What the symbols mean.
-pub(super) const LEGEND: &str =
-    "· waiting  ▿ downloading  ▾ downloaded  ▸ installing  ↻ retrying  ✓ successful  ✗ failed";
+/// How many devices do what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tally {
+    pub(super) waiting: usize,
+    pub(super) in_progress: usize,
+    pub(super) successful: usize,
+    pub(super) failed: usize,
+}
+
+impl Tally {
+    /// All devices.
+    pub(super) fn all(self) -> usize {
+        self.waiting + self.in_progress + self.successful + self.failed
+    }
+}
 
 /// All devices in the order of their names.
 #[derive(Debug, Default)]
@@ -71,16 +84,29 @@ impl Lanes {
         Some(now)
     }
 
-    /// One symbol per device, in groups of ten.
-    pub(super) fn line(&self) -> String {
-        let mut line = String::new();
-        for (index, lane) in self.lanes.values().enumerate() {
-            if index > 0 && index % 10 == 0 {
-                line.push(' ');
-            }
-            line.push(lane.symbol());
+    /// All lanes, in the order of the devices' names.
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = Lane> {
+        self.lanes.values().copied()
+    }
+
+    /// How many devices do what.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for lane in self.all() {
+            *match lane {
+                Lane::Waiting => &mut tally.waiting,
+                Lane::Doing(_) => &mut tally.in_progress,
+                Lane::Successful => &mut tally.successful,
+                Lane::Failed => &mut tally.failed,
+            } += 1;
         }
-        line
+        tally
+    }
+
+    /// Whether every device has said how it ended.
+    pub(super) fn are_over(&self) -> bool {
+        self.all()
+            .all(|lane| matches!(lane, Lane::Successful | Lane::Failed))
     }
 }
 
@@ -107,7 +133,9 @@ mod tests {
         let installing = Some(Lane::Doing(Step::Installing));
         assert_eq!(lanes.take(&device, &encode(&status)), installing);
         assert_eq!(lanes.take(&device, &encode(&status)), None, "nothing new");
-        assert_eq!(lanes.line(), "▸·");
+        let symbols = |lanes: &Lanes| lanes.all().map(Lane::symbol).collect::<String>();
+        assert_eq!(symbols(&lanes), "▸·");
+        assert_eq!((lanes.tally().in_progress, lanes.tally().waiting), (1, 1));
         status.running = None;
         status.outcomes = vec![Outcome {
             deployment: DeploymentId(1),
@@ -120,6 +148,8 @@ mod tests {
             Some(Lane::Successful)
         );
         assert_eq!(lanes.take(&device, b"nonsense"), None);
-        assert_eq!(lanes.line(), "✓·");
+        assert_eq!(symbols(&lanes), "✓·");
+        assert_eq!((lanes.tally().successful, lanes.tally().all()), (1, 2));
+        assert!(!lanes.are_over(), "one has not begun");
     }
 }

@@ -4,18 +4,20 @@
 //! device loses its network while it fetches, and tries again.
 
 pub(crate) mod fixture;
+mod frame;
 mod lanes;
 mod line;
 mod report;
 mod stage;
 mod story;
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
-use self::report::{NextSteps, Report};
+use self::report::{Left, NextSteps, Report};
 use self::stage::Stage;
 use self::story::Story;
 use crate::args::Demo;
@@ -24,7 +26,13 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::random::Random;
-use crate::serve::Ends;
+use crate::settings::Origin;
+use crate::signals::Ends;
+
+/// The name of this program.
+const NAME: &str = "hoist";
+/// A release that whoever has the sources has.
+const EXAMPLE: &str = "examples/hello";
 
 /// Who has which trouble, by seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +67,7 @@ impl Casting {
 /// `hoist demo`
 pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> {
     logging::start(&context.settings, LevelFilter::OFF)?;
+    refuse_data_dir(context)?;
     let mut ends = Ends::listen()?;
     let seed = match demo.seed {
         Some(seed) => seed,
@@ -79,7 +88,6 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
         told = story.tell(&mut stage) => told,
         () = ends.requested() => Err(Failure::new(Code::Canceled, "the demo was interrupted")),
     };
-    stage.end();
     story.end().await;
     let mut report = Report::new(told?);
     let deviations = report.deviations(&casting);
@@ -89,17 +97,57 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
             .map_err(|error| Failure::because(Code::System, "cannot encode the report", &error))?;
         print(&format!("{line}\n"))?;
     } else {
-        let next = if demo.keep {
-            NextSteps::Kept
-        } else {
-            NextSteps::Fresh
+        let left = match demo.keep {
+            true => Left::DataDir(shell_word(report.data_dir())),
+            false => Left::Nothing {
+                example: Path::new(EXAMPLE).is_dir().then_some(EXAMPLE),
+            },
         };
-        print(&report.summary(next))?;
+        let program = program();
+        print(&report.summary(&NextSteps { program, left }))?;
     }
     for deviation in &deviations {
         eprintln!("not as told: {deviation}");
     }
     Ok(if report.ok { exit::OK } else { exit::ERROR })
+}
+
+/// A demo never touches the data of a server, and says so to whoever names some.
+fn refuse_data_dir(context: &Context) -> Result<(), Failure> {
+    match context.settings.data_dir.origin {
+        Origin::Flag(flag) => Err(Failure::new(
+            Code::Config,
+            format!("the demo makes a folder of its own, so {flag} has no meaning here"),
+        )
+        .help("leave it out; with `hoist demo --keep` the folder stays, and is named at the end")),
+        _ => Ok(()),
+    }
+}
+
+/// How this program is started from this shell: by its name where that finds it, else by
+/// what it was started with.
+fn program() -> String {
+    let this = env::current_exe().and_then(std::fs::canonicalize).ok();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut found = env::split_paths(&path).map(|dir| dir.join(NAME));
+    if this.is_some() && found.find_map(|file| file.canonicalize().ok()) == this {
+        return NAME.to_owned();
+    }
+    let started = env::args_os().next().map(PathBuf::from);
+    let program = started.filter(|path| path.is_file()).or(this);
+    program.map_or_else(
+        || NAME.to_owned(),
+        |path| shell_word(&path.to_string_lossy()),
+    )
+}
+
+/// The text as one word of a shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 fn random_seed() -> Result<u64, Failure> {
@@ -123,5 +171,11 @@ mod tests {
             assert!(casting.unlucky < 3 && casting.broken < 3);
         }
         assert_eq!(Casting::new(25, 7).devices[6], "dev-07");
+    }
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell_whatever_is_in_it() {
+        assert_eq!(shell_word("target/debug/hoist"), "target/debug/hoist");
+        assert_eq!(shell_word("/tmp/it's here"), r"'/tmp/it'\''s here'");
     }
 }

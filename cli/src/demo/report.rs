@@ -74,6 +74,11 @@ impl Report {
         }
     }
 
+    /// The server's data directory.
+    pub(super) fn data_dir(&self) -> &str {
+        &self.data_dir
+    }
+
     /// What did not go as told, if anything.
     pub(super) fn deviations(&self, casting: &Casting) -> Vec<String> {
         let members = u32::try_from(casting.devices.len()).unwrap_or(u32::MAX);
@@ -123,7 +128,7 @@ impl Report {
     }
 
     /// The story in a few lines, with what to do next.
-    pub(super) fn summary(&self, next: NextSteps) -> String {
+    pub(super) fn summary(&self, next: &NextSteps) -> String {
         let Counts {
             members,
             successful,
@@ -131,48 +136,88 @@ impl Report {
             ..
         } = self.counts;
         let mut text = format!(
-            "\n{RELEASE} on {members} devices in {:.1} s: {successful} successful, {failed} failed and rolled back, \
-             {} tried again.\n{} bytes of MQTT per device for the update, both directions.\n",
+            "\n{RELEASE} on {members} devices in {:.1} s: {successful} successful, {failed} failed,\n\
+             {} rolled back, {} tried again. {} bytes of MQTT per device, both directions.\n",
             Duration::from_millis(self.duration_ms).as_secs_f64(),
+            self.rolled_back,
             self.retried,
             self.control_bytes_per_device,
         );
         for failure in &self.failures {
+            let script = failure.script.as_deref().unwrap_or(&failure.reason);
+            let exit = failure.exit.map(|exit| format!(" exited with {exit}"));
             text.push_str(&format!(
-                "{}: {} (script {}, exit {}), rollback {}; its old firmware is back.\n",
+                "{}: {script}{}, rollback {}: it has its old firmware.\n",
                 failure.device,
-                failure.reason,
-                failure.script.as_deref().unwrap_or("-"),
-                failure
-                    .exit
-                    .map_or_else(|| "-".to_owned(), |exit| exit.to_string()),
+                exit.unwrap_or_default(),
                 failure.rollback,
             ));
         }
         text.push_str("\nNext:\n");
-        match next {
-            NextSteps::Kept => text.push_str(&format!(
-                "  hoist serve --data-dir {0}\n  hoist --data-dir {0} status {1} --watch=false\n  \
-                 hoist --data-dir {0} device list --status failed --deployment {1}\n",
-                self.data_dir, self.deployment
-            )),
-            NextSteps::Fresh => text.push_str(
-                "  hoist serve                              # your own server, data in ./hoist-data\n  \
-                 hoist release create examples/hello      # pack, sign and upload a release\n  \
-                 hoist demo --keep                        # the same again, to look around in\n",
-            ),
+        for (what, command) in next.commands(self.deployment) {
+            text.push_str(&format!("  # {what}\n  {command}\n"));
         }
         text
     }
 }
 
-/// What the summary proposes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NextSteps {
-    /// The data directory is still there.
-    Kept,
-    /// It is gone.
-    Fresh,
+/// What the summary proposes, with a program name that can be typed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NextSteps {
+    /// What runs this program in this shell.
+    pub(super) program: String,
+    pub(super) left: Left,
+}
+
+/// What a demo leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The server's data directory, as a shell reads it.
+    DataDir(String),
+    /// Nothing; this is a release that can be deployed next, if there is one here.
+    Nothing { example: Option<&'static str> },
+}
+
+impl NextSteps {
+    /// What each command is for, and the command.
+    fn commands(&self, deployment: DeploymentId) -> Vec<(&'static str, String)> {
+        let program = &self.program;
+        match &self.left {
+            Left::DataDir(dir) => vec![
+                (
+                    "the same server again; its agents have ended",
+                    format!("{program} serve --data-dir {dir}"),
+                ),
+                (
+                    "in a second terminal: how it ended, and for whom not well",
+                    format!("{program} --data-dir {dir} status {deployment} --watch=false"),
+                ),
+                (
+                    "why",
+                    format!(
+                        "{program} --data-dir {dir} device list --status failed --deployment {deployment}"
+                    ),
+                ),
+            ],
+            Left::Nothing { example } => {
+                let mut commands = vec![(
+                    "a server of your own, its data in ./hoist-data",
+                    format!("{program} serve"),
+                )];
+                commands.extend(example.map(|example| {
+                    (
+                        "in a second terminal: pack, sign and upload a release",
+                        format!("{program} release create {example}"),
+                    )
+                }));
+                commands.push((
+                    "this again, and kept to look around in",
+                    format!("{program} demo --keep"),
+                ));
+                commands
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,119 +1,138 @@
-//! Where the demo is watched: live bars on a terminal, plain lines otherwise, nothing
-//! with `--json`. Always on standard error.
+//! Where the demo is watched: a picture that moves on a terminal, plain lines otherwise,
+//! nothing with `--json`. Always on standard error.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::view::Counts;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use super::frame::frame;
+use super::lanes::{Lanes, Tally};
+use crate::color::Color;
 
-use super::lanes::LEGEND;
+/// A picture more often than this is not seen, only sent.
+const REDRAW_EVERY: Duration = Duration::from_millis(40);
+
+/// Clears from the cursor to the end of the screen.
+const CLEAR_BELOW: &str = "\x1b[J";
+/// A line that is too long for a terminal is cut, not wrapped: the picture keeps its height.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
 
 /// Who watches.
 pub(super) enum Stage {
     /// Nobody: the JSON at the end is enough.
     Silent,
     /// A log or a pipe.
-    Lines { last: Option<Counts> },
+    Lines { last: Option<Tally> },
     /// A person.
-    Live(Live),
+    Live(Picture),
 }
 
-/// The bars of a terminal.
-pub(super) struct Live {
-    all: MultiProgress,
-    lanes: ProgressBar,
-    successful: ProgressBar,
-    in_progress: ProgressBar,
-    failed: ProgressBar,
+/// What stands at the bottom of a terminal.
+pub(super) struct Picture {
+    color: Color,
+    lines: Vec<String>,
+    drawn_at: Option<Instant>,
 }
 
 impl Stage {
     pub(super) fn new(json: bool) -> Self {
-        if json {
-            return Self::Silent;
+        let stderr = io::stderr();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match json {
+            true => Self::Silent,
+            false if !stderr.is_terminal() || dumb => Self::Lines { last: None },
+            false => Self::Live(Picture {
+                color: Color::on(&stderr),
+                lines: Vec::new(),
+                drawn_at: None,
+            }),
         }
-        if !std::io::stderr().is_terminal() {
-            return Self::Lines { last: None };
-        }
-        let all = MultiProgress::new();
-        let line = |template: &str| {
-            let bar = all.add(ProgressBar::new(0));
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
-            }
-            bar
-        };
-        let lanes = line("\n  {msg}\n");
-        let successful = line("  successful   {bar:40} {pos:>4}/{len}");
-        let in_progress = line("  in progress  {bar:40} {pos:>4}/{len}");
-        let failed = line("  failed       {bar:40} {pos:>4}/{len}");
-        Self::Live(Live {
-            all,
-            lanes,
-            successful,
-            in_progress,
-            failed,
-        })
     }
 
     /// Says what happens.
-    pub(super) fn say(&self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         match self {
             Self::Silent => {}
-            Self::Lines { .. } => eprintln!("{text}"),
-            Self::Live(live) => {
-                let _ = live.all.println(text);
-            }
+            Self::Lines { .. } => write(&format!("{text}\n")),
+            Self::Live(picture) => picture.say(text),
         }
     }
 
-    /// Shows what every device does.
-    pub(super) fn lanes(&self, line: &str) {
-        if let Self::Live(live) = self {
-            live.lanes.set_message(format!("{line}\n  {LEGEND}"));
-        }
-    }
-
-    /// Shows the counts of the deployment.
-    pub(super) fn counts(&mut self, counts: Counts) {
+    /// Shows what every device does, if something changed.
+    pub(super) fn show(&mut self, lanes: &Lanes, when: When) {
         match self {
             Self::Silent => {}
+            // A line for every step of every device would hide what happens.
+            Self::Lines { .. } if when == When::Moved => {}
             Self::Lines { last } => {
-                if *last != Some(counts) {
-                    *last = Some(counts);
-                    eprintln!(
-                        "{} successful, {} in progress, {} pending, {} failed of {}",
-                        counts.successful,
-                        counts.in_progress,
-                        counts.pending,
-                        counts.failed,
-                        counts.members
-                    );
+                let tally = lanes.tally();
+                if *last != Some(tally) {
+                    *last = Some(tally);
+                    write(&line(tally));
                 }
             }
-            Self::Live(live) => {
-                let show = |bar: &ProgressBar, count: u32| {
-                    bar.set_length(u64::from(counts.members));
-                    bar.set_position(u64::from(count));
-                };
-                show(&live.successful, counts.successful);
-                show(&live.in_progress, counts.in_progress);
-                show(&live.failed, counts.failed);
-            }
+            Self::Live(picture) => picture.show(lanes, when),
+        }
+    }
+}
+
+/// Why the lanes are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// A device said something new.
+    Moved,
+    /// The server published its view: a few times a second while devices move.
+    Viewed,
+    /// Nothing will move any more.
+    Over,
+}
+
+impl Picture {
+    fn say(&mut self, text: &str) {
+        let drawn = self.drawn();
+        write(&format!("{}{text}\n{drawn}", self.back()));
+    }
+
+    fn show(&mut self, lanes: &Lanes, when: When) {
+        let now = Instant::now();
+        let early = self
+            .drawn_at
+            .is_some_and(|at| now.duration_since(at) < REDRAW_EVERY);
+        if early && when != When::Over {
+            return;
+        }
+        let back = self.back();
+        self.drawn_at = Some(now);
+        self.lines = frame(lanes, self.color);
+        write(&format!("{back}{}", self.drawn()));
+    }
+
+    /// Takes the picture away.
+    fn back(&self) -> String {
+        match self.lines.len() {
+            0 => String::new(),
+            height => format!("\x1b[{height}A\r{CLEAR_BELOW}"),
         }
     }
 
-    /// Leaves the bars as they are.
-    pub(super) fn end(&self) {
-        if let Self::Live(live) = self {
-            for bar in [
-                &live.lanes,
-                &live.successful,
-                &live.in_progress,
-                &live.failed,
-            ] {
-                bar.abandon();
-            }
-        }
+    fn drawn(&self) -> String {
+        let lines = self.lines.iter().map(|line| format!("{line}\n"));
+        format!("{NO_WRAP}{}{WRAP}", lines.collect::<String>())
     }
+}
+
+fn line(tally: Tally) -> String {
+    format!(
+        "{} successful, {} in progress, {} pending, {} failed of {}\n",
+        tally.successful,
+        tally.in_progress,
+        tally.waiting,
+        tally.failed,
+        tally.all()
+    )
+}
+
+/// A terminal that was closed ends no story: the signal that says so does.
+fn write(text: &str) {
+    let _unseen = io::stderr().write_all(text.as_bytes());
 }

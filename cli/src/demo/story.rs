@@ -23,7 +23,7 @@ use super::fixture::{self, FIRMWARE, NAME, RELEASE, Sensor};
 use super::lanes::{Lane, Lanes};
 use super::line::Line;
 use super::report::Place;
-use super::stage::Stage;
+use super::stage::{Stage, When};
 use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
@@ -147,7 +147,7 @@ impl<'a> Story<'a> {
             .join(NAME)
     }
 
-    async fn open_server(&mut self, stage: &Stage) -> Result<ClientFile, Failure> {
+    async fn open_server(&mut self, stage: &mut Stage) -> Result<ClientFile, Failure> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::start(ServerConfig {
             data_dir: self.data_dir().root().to_owned(),
@@ -175,7 +175,7 @@ impl<'a> Story<'a> {
         &self,
         client: &mut Client,
         file: &ClientFile,
-        stage: &Stage,
+        stage: &mut Stage,
     ) -> Result<(), Failure> {
         let dir = self.root.join("release");
         fixture::write_release(&dir).map_err(|error| disk(&dir, &error))?;
@@ -183,8 +183,8 @@ impl<'a> Story<'a> {
         let release = SignedRelease::pack(dir, &key).await?;
         release.publish(client, file).await?;
         stage.say(&format!(
-            "release {RELEASE} packed, signed and uploaded: {}",
-            release.id()
+            "release {RELEASE} packed, signed, uploaded: {}",
+            release.id().chars().take(12).collect::<String>()
         ));
         Ok(())
     }
@@ -194,7 +194,7 @@ impl<'a> Story<'a> {
         &mut self,
         client: &mut Client,
         file: &ClientFile,
-        stage: &Stage,
+        stage: &mut Stage,
     ) -> Result<(), Failure> {
         client
             .command(
@@ -253,7 +253,7 @@ impl<'a> Story<'a> {
     }
 
     /// Waits until every device is online, then takes the artifacts from the unlucky one.
-    async fn gather(&self, client: &mut Client, stage: &Stage) -> Result<(), Failure> {
+    async fn gather(&self, client: &mut Client, stage: &mut Stage) -> Result<(), Failure> {
         let group: GroupId = GROUP
             .parse()
             .map_err(|error| Failure::because(Code::Name, GROUP, &error))?;
@@ -294,21 +294,18 @@ impl<'a> Story<'a> {
             client.watch(&filter).await?;
         }
         let mut lanes = Lanes::new(self.casting.devices.iter().filter_map(|d| d.parse().ok()));
-        stage.lanes(&lanes.line());
-        loop {
+        let mut ended = false;
+        // What is drawn is what devices say; both they and the server must call it over.
+        while !(ended && lanes.are_over()) {
             let (topic, payload) = client.next_message().await?;
-            if topic == view {
-                let view: DeploymentView = read_view(&payload)?;
-                stage.counts(view.counts);
-                if is_final(&view) {
-                    return Ok(());
-                }
-                continue;
-            }
             match client.topics().parse(&topic) {
+                Ok(Topic::View(_)) if topic == view => {
+                    ended = is_final(&read_view::<DeploymentView>(&payload)?);
+                    stage.show(&lanes, When::Viewed);
+                }
                 Ok(Topic::Status(device)) => {
                     if let Some(lane) = lanes.take(&device, &payload) {
-                        stage.lanes(&lanes.line());
+                        stage.show(&lanes, When::Moved);
                         self.react(&device, lane, stage);
                     }
                 }
@@ -316,10 +313,12 @@ impl<'a> Story<'a> {
                 _ => {}
             }
         }
+        stage.show(&lanes, When::Over);
+        Ok(())
     }
 
     /// Tells what is worth telling; the unlucky device now loses the rest of its network.
-    fn react(&self, device: &DeviceId, lane: Lane, stage: &Stage) {
+    fn react(&self, device: &DeviceId, lane: Lane, stage: &mut Stage) {
         let unlucky = self.casting.devices[self.casting.unlucky] == device.as_str();
         match lane {
             Lane::Doing(step) if step.is_retrying() && unlucky => {
@@ -342,7 +341,7 @@ impl<'a> Story<'a> {
     }
 
     /// The broker publishes the last will of the unlucky device: its network comes back.
-    fn mourn(&self, device: &DeviceId, payload: &[u8], stage: &Stage) {
+    fn mourn(&self, device: &DeviceId, payload: &[u8], stage: &mut Stage) {
         let offline = decode::<Presence>(payload)
             .is_ok_and(|presence| presence.state == PresenceState::Offline);
         if offline && self.casting.devices[self.casting.unlucky] == device.as_str() {
@@ -373,7 +372,7 @@ impl<'a> Story<'a> {
     }
 }
 
-async fn deploy(client: &mut Client, stage: &Stage) -> Result<DeploymentId, Failure> {
+async fn deploy(client: &mut Client, stage: &mut Stage) -> Result<DeploymentId, Failure> {
     let body = command::Deploy {
         release: RELEASE.into(),
         group: Some(GROUP.into()),

@@ -9,6 +9,7 @@ mod register;
 mod session;
 mod truth;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use self::device::Device;
 use self::model::Trouble;
-use self::register::{Registered, register, unregister};
+use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
 use crate::client::{Client, Patience};
@@ -34,7 +35,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::mqtt::{Address, Connection, Event, Login};
 use crate::plural;
-use crate::serve::Ends;
+use crate::signals::Ends;
 
 /// Longest wait for the root document, which is retained.
 const ROOT_PATIENCE: Duration = Duration::from_secs(30);
@@ -58,13 +59,17 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
     logging::start(&context.settings, LevelFilter::ERROR)?;
     let mut ends = Ends::listen()?;
     let file = context.client_file()?;
-    let devices = tokio::select! {
-        devices = register(&file, sim) => devices?,
-        () = ends.requested() => return Ok(exit::INTERRUPTED),
+    let devices = gather(&file, sim, &mut ends).await?;
+    let assembled = tokio::select! {
+        fleet = assemble(&file, sim, &devices) => fleet,
+        () = ends.requested() => Err(Failure::new(Code::Canceled, "interrupted")),
     };
-    let fleet = tokio::select! {
-        fleet = assemble(&file, sim, &devices) => Arc::new(fleet?),
-        () = ends.requested() => return Ok(exit::INTERRUPTED),
+    let fleet = match assembled {
+        Ok(fleet) => Arc::new(fleet),
+        Err(failure) => {
+            dismiss(&file, sim, &devices).await?;
+            return Err(failure);
+        }
     };
     eprintln!(
         "{} registered in group {}",
@@ -79,9 +84,7 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
     };
     stop.send_replace(true);
     while lives.join_next().await.is_some() {}
-    if !sim.keep {
-        unregister(&file, &devices).await?;
-    }
+    dismiss(&file, sim, &devices).await?;
     let truth = fleet.truth.lock().unwrap_or_else(PoisonError::into_inner);
     let account = truth.account(sim.devices);
     if sim.json {
@@ -92,6 +95,33 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
         print(&format!("{}\n", account.summary()))?;
     }
     watched.map(|()| exit::OK)
+}
+
+/// Registers the fleet, or nothing of it when somebody ends the program meanwhile.
+async fn gather(file: &ClientFile, sim: &Sim, ends: &mut Ends) -> Result<Vec<Registered>, Failure> {
+    let stop = Stop::default();
+    let mut registered = pin!(register(file, sim, &stop));
+    tokio::select! {
+        devices = &mut registered => return devices,
+        () = ends.requested() => stop.request(),
+    }
+    // What was asked for by then is answered, and taken back.
+    match registered.await {
+        Ok(devices) => {
+            dismiss(file, sim, &devices).await?;
+            Err(Failure::new(Code::Canceled, "interrupted"))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Removes the fleet, unless it is to stay.
+async fn dismiss(file: &ClientFile, sim: &Sim, devices: &[Registered]) -> Result<(), Failure> {
+    if sim.keep {
+        return Ok(());
+    }
+    let names = devices.iter().map(|device| device.device.to_string());
+    unregister(file, names.collect()).await
 }
 
 /// Learns from the root document whose signatures count.

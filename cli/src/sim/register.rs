@@ -1,10 +1,11 @@
 //! Registers the fleet by the same commands an operator would use, a few at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, GroupRef, Verb};
-use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceResult};
 use hoist_protocol::code::Code;
+use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, DeviceRemove, GroupRef, Verb};
+use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult};
 use hoist_protocol::id::DeviceId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,18 +28,36 @@ pub(super) struct Registered {
     pub(super) root_sha256: String,
 }
 
-/// Creates the group if it is missing and registers every device, in order.
-pub(super) async fn register(file: &ClientFile, sim: &Sim) -> Result<Vec<Registered>, Failure> {
+/// The ids of the fleet.
+///
+/// # Errors
+/// `E_NAME` for a prefix that makes no ids.
+pub(super) fn names(sim: &Sim) -> Result<Vec<String>, Failure> {
+    let name = |number| format!("{}-{number:05}", sim.prefix);
+    let longest = name(sim.devices);
+    longest.parse::<DeviceId>().map_err(|error| {
+        Failure::because(Code::Name, format!("--prefix makes {longest:?}"), &error)
+    })?;
+    Ok((1..=sim.devices).map(name).collect())
+}
+
+/// Creates the group if it is missing and registers every device, in order; nothing is
+/// left behind when one of them cannot be. Ends early once `stop` says so.
+pub(super) async fn register(
+    file: &ClientFile,
+    sim: &Sim,
+    stop: &Stop,
+) -> Result<Vec<Registered>, Failure> {
+    let names = names(sim)?;
+    let new = new_names(file, sim, names.clone(), stop).await?;
     let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
     let group = GroupRef {
         group: sim.group.clone(),
         dry_run: false,
     };
-    client.command(Verb::GroupCreate, &group).await?;
+    let created = client.command(Verb::GroupCreate, &group).await;
     client.close().await;
-    let names: Vec<String> = (1..=sim.devices)
-        .map(|number| format!("sim-{number:05}"))
-        .collect();
+    created?;
     let group = Arc::new(sim.group.clone());
     let add = move |device: String| {
         let group = group.as_str().to_owned();
@@ -48,67 +67,176 @@ pub(super) async fn register(file: &ClientFile, sim: &Sim) -> Result<Vec<Registe
             ..DeviceAdd::default()
         }
     };
-    let added: Vec<DeviceAddResult> =
-        each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add).await?;
-    added
-        .into_iter()
-        .map(|added| {
-            let device = added.device.parse().map_err(|error| {
-                Failure::because(Code::Reply, "the answer to device-add", &error)
-            })?;
-            Ok(Registered {
-                device,
-                token: added.token,
-                root_sha256: added.root_sha256,
-            })
-        })
-        .collect()
+    match each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add, stop).await {
+        Ok(added) => added.into_iter().map(registered).collect(),
+        Err(failure) => {
+            unregister(file, new).await?;
+            Err(failure)
+        }
+    }
 }
 
-/// Removes the fleet again.
-pub(super) async fn unregister(file: &ClientFile, devices: &[Registered]) -> Result<(), Failure> {
-    let names = devices
-        .iter()
-        .map(|device| device.device.to_string())
-        .collect();
-    let remove = |device| DeviceRef { device };
-    let removed: Vec<DeviceResult> =
-        each(file, Patience::PERSON, Verb::DeviceRemove, names, remove).await?;
+fn registered(added: Result<DeviceAddResult, Failure>) -> Result<Registered, Failure> {
+    let added = added?;
+    let device = added
+        .device
+        .parse()
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
+    Ok(Registered {
+        device,
+        token: added.token,
+        root_sha256: added.root_sha256,
+    })
+}
+
+/// The names that no device has yet. Those that an earlier fleet of the group left are
+/// taken over.
+///
+/// # Errors
+/// `E_DEVICE_EXISTS` for a device that is somewhere else: it is none of ours.
+async fn new_names(
+    file: &ClientFile,
+    sim: &Sim,
+    names: Vec<String>,
+    stop: &Stop,
+) -> Result<Vec<String>, Failure> {
+    let show = |device| DeviceRef { device };
+    let expected = Some(Code::Device);
+    let shown: Vec<Result<DeviceDetail, Failure>> = each_or(
+        file,
+        Patience::PROGRAM,
+        (Verb::DeviceShow, expected),
+        names.clone(),
+        show,
+        stop,
+    )
+    .await?;
+    let mut new = Vec::new();
+    for (name, shown) in names.into_iter().zip(shown) {
+        match shown {
+            Err(_) => new.push(name),
+            Ok(known) if known.item.group == sim.group => {}
+            Ok(known) => {
+                let why = format!("{name} is a device of group {} already", known.item.group);
+                return Err(Failure::new(Code::DeviceExists, why)
+                    .help("nothing was changed; choose other ids with --prefix"));
+            }
+        }
+    }
+    Ok(new)
+}
+
+/// Removes the fleet again; who is gone already is no failure.
+pub(super) async fn unregister(file: &ClientFile, names: Vec<String>) -> Result<(), Failure> {
+    let remove = |device| DeviceRemove {
+        device,
+        dry_run: false,
+    };
+    let verb = (Verb::DeviceRemove, Some(Code::Device));
+    let removed: Vec<Result<DeviceResult, Failure>> = each_or(
+        file,
+        Patience::PERSON,
+        verb,
+        names,
+        remove,
+        &Stop::default(),
+    )
+    .await?;
     drop(removed);
     Ok(())
 }
 
+/// Says to workers that nobody wants what they do any more.
+#[derive(Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on no further command is sent.
+    pub(super) fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        match self.0.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(Failure::new(Code::Canceled, "interrupted")),
+        }
+    }
+}
+
 /// Sends one command per name over a few connections; answers in the order of the names.
+/// A failure ends all of them, but not before every answer that is on its way is there.
 async fn each<T, B>(
     file: &ClientFile,
     patience: Patience,
     verb: Verb,
     names: Vec<String>,
     body: impl Fn(String) -> B + Clone + Send + Sync + 'static,
-) -> Result<Vec<T>, Failure>
+    stop: &Stop,
+) -> Result<Vec<Result<T, Failure>>, Failure>
+where
+    T: DeserializeOwned + Send + 'static,
+    B: Serialize + Send + Sync + 'static,
+{
+    each_or(file, patience, (verb, None), names, body, stop).await
+}
+
+/// The same for a verb that may be refused with one code, which is an answer then.
+async fn each_or<T, B>(
+    file: &ClientFile,
+    patience: Patience,
+    (verb, expected): (Verb, Option<Code>),
+    names: Vec<String>,
+    body: impl Fn(String) -> B + Clone + Send + Sync + 'static,
+    stop: &Stop,
+) -> Result<Vec<Result<T, Failure>>, Failure>
 where
     T: DeserializeOwned + Send + 'static,
     B: Serialize + Send + Sync + 'static,
 {
     let per_worker = names.len().div_ceil(WORKERS).max(1);
     let mut workers = JoinSet::new();
+    let failed = Stop::default();
     for (index, names) in names.chunks(per_worker).enumerate() {
         let (file, names, body) = (file.clone(), names.to_vec(), body.clone());
+        let (stop, failed) = (stop.clone(), failed.clone());
         workers.spawn(async move {
-            let mut client = Client::connect(file, patience).await?;
-            let mut answers = Vec::with_capacity(names.len());
-            for name in names {
-                answers.push(client.ask(verb, &body(name)).await?);
+            let work = async {
+                let mut client = Client::connect(file, patience).await?;
+                let mut answers = Vec::with_capacity(names.len());
+                for name in names {
+                    stop.check().and(failed.check())?;
+                    match client.ask(verb, &body(name)).await {
+                        Err(failure) if !expected.is_some_and(|code| failure.is(code)) => {
+                            return Err(failure);
+                        }
+                        answer => answers.push(answer),
+                    }
+                }
+                client.close().await;
+                Ok::<_, Failure>(answers)
+            };
+            let answers = work.await;
+            if answers.is_err() {
+                failed.request();
             }
-            client.close().await;
-            Ok::<_, Failure>((index, answers))
+            (index, answers)
         });
     }
     let mut parts = Vec::new();
+    let mut failure = None;
     while let Some(part) = workers.join_next().await {
-        let part =
+        let (index, answers) =
             part.map_err(|error| Failure::because(Code::System, "a worker ended", &error))?;
-        parts.push(part?);
+        match answers {
+            Ok(answers) => parts.push((index, answers)),
+            // What the others were told to stop for says more than that they were.
+            Err(why) if failure.is_none() || !why.is(Code::Canceled) => failure = Some(why),
+            Err(_) => {}
+        }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
     }
     parts.sort_by_key(|(index, _)| *index);
     Ok(parts.into_iter().flat_map(|(_, answers)| answers).collect())
