@@ -2,87 +2,127 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::process::{AGENT, HOIST, Process, installed};
+use crate::harness::process::{HOIST, Process, installed};
 use crate::harness::{eventually, mqtt::Login};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The commands below a heading of the README.
-fn commands(heading: &str) -> Vec<String> {
+/// The blocks of commands below a heading of the README.
+fn blocks(heading: &str) -> Vec<Vec<String>> {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let section = readme
         .split("\n## ")
         .find(|section| section.starts_with(heading))
         .unwrap();
-    let commands = section.lines().filter_map(|line| line.strip_prefix("$ "));
-    // What starts the server and shortens names is done by the test itself.
-    commands
-        .filter(|line| !line.contains("cargo run"))
-        .map(str::to_owned)
-        .collect()
+    let blocks = section.split("```console\n").skip(1);
+    let commands = |block: &str| {
+        let lines = block.lines().take_while(|line| !line.starts_with("```"));
+        let commands = lines.filter_map(|line| line.strip_prefix("$ "));
+        commands.map(str::to_owned).collect()
+    };
+    blocks.map(commands).collect()
 }
 
-/// A user's folder with a server started as the README says, but on free ports.
+/// The commands of the only block below a heading.
+fn commands(heading: &str) -> Vec<String> {
+    let mut blocks = blocks(heading);
+    assert_eq!(blocks.len(), 1, "{heading}");
+    blocks.remove(0)
+}
+
+/// Where cargo puts what it builds: this test was built there.
+fn target() -> PathBuf {
+    let profile = Path::new(HOIST).parent().unwrap();
+    profile.parent().unwrap().to_owned()
+}
+
+/// Builds the programs as the README says, once, where this test was built: everything
+/// below them is there already, and cargo holds no lock while it runs tests.
+fn build(command: &str) {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let output = Command::new("sh")
+            .args(["-e", "-c", command])
+            .current_dir(ROOT)
+            .env("CARGO_TARGET_DIR", target())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        command.to_owned()
+    });
+    assert_eq!(built, command, "there is one way to build it");
+}
+
+/// A reader's folder with a server started as the README says, on free ports.
 struct Desk {
-    dir: tempfile::TempDir,
+    around: tempfile::TempDir,
     _server: Process,
 }
 
 impl Desk {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path();
-        fs::create_dir(path.join("bin")).unwrap();
-        symlink(HOIST, path.join("bin/hoist")).unwrap();
-        symlink(AGENT, path.join("bin/hoist-agent")).unwrap();
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("hoist");
+        fs::create_dir(&path).unwrap();
+        symlink(target(), path.join("target")).unwrap();
         symlink(Path::new(ROOT).join("examples"), path.join("examples")).unwrap();
-        let data = path.join("hoist-data");
-        let args = ["serve", "--data-dir", data.to_str().unwrap()];
-        let free = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-        let server = Process::start(
-            HOIST,
-            &[&args[..], &free].concat(),
-            &path.join("server.log"),
+        fs::write(
+            around.path().join("settings"),
+            "mqtt = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
+        )
+        .unwrap();
+        let first = &blocks("A real device")[0];
+        let [cargo, export, serve] = &first[..] else {
+            panic!("{first:?}");
+        };
+        build(cargo);
+        // The server is to end with the test, not with the shell.
+        let script = format!("{export}\nexec {serve}");
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &script]);
+        let server = Process::spawn(
+            in_folder(&mut shell, around.path()),
+            &around.path().join("server.log"),
         );
         let ready: Value = eventually("the server to be ready", || {
-            serde_json::from_slice(&fs::read(data.join("run.json")).ok()?).ok()
+            serde_json::from_slice(&fs::read(path.join("hoist-data/run.json")).ok()?).ok()
         });
         // The mosquitto clients read their defaults, here the port, from such files.
-        let port = ready["mqtt"]
-            .as_str()
-            .unwrap()
-            .rsplit_once(':')
-            .unwrap()
-            .1
-            .to_owned();
+        let mqtt = ready["mqtt"].as_str().unwrap();
+        let (_, port) = mqtt.rsplit_once(':').unwrap();
         for program in ["mosquitto_rr", "mosquitto_sub"] {
-            fs::write(path.join(program), format!("-h 127.0.0.1\n-p {port}\n")).unwrap();
+            let defaults = format!("-h 127.0.0.1\n-p {port}\n");
+            fs::write(around.path().join(program), defaults).unwrap();
         }
         Self {
-            dir,
+            around,
             _server: server,
         }
     }
 
-    fn sh(&self, script: &str) -> Output {
-        let path = self.dir.path();
-        let inherited = std::env::var("PATH").unwrap();
-        Command::new("sh")
-            .args(["-e", "-c", script])
-            .current_dir(path)
-            .env(
-                "PATH",
-                format!("{}:{inherited}", path.join("bin").display()),
-            )
-            .env("XDG_CONFIG_HOME", path)
-            .output()
-            .unwrap()
+    fn path(&self) -> PathBuf {
+        self.around.path().join("hoist")
     }
+
+    /// Types commands into a terminal where the programs are on PATH.
+    fn sh(&self, commands: &[String]) -> Output {
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &commands.join("\n")]);
+        in_folder(&mut shell, self.around.path()).output().unwrap()
+    }
+}
+
+fn in_folder<'a>(shell: &'a mut Command, around: &Path) -> &'a mut Command {
+    shell
+        .current_dir(around.join("hoist"))
+        .env("HOIST_CONFIG", around.join("settings"))
+        .env("XDG_CONFIG_HOME", around)
 }
 
 fn text(output: &Output) -> String {
@@ -91,29 +131,45 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn the_commands_for_a_real_device_work_as_written() {
+fn the_commands_for_a_real_device_work_as_written_and_leave_nothing_to_commit() {
     let desk = Desk::new();
-    let commands = commands("A real device");
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    let blocks = blocks("A real device");
+    assert_eq!(blocks.len(), 2, "{blocks:?}");
     // What runs in the background ends with the shell, and must not hold its pipes open.
-    let script = commands
-        .join("\n")
-        .replace(" &", " >agent.log 2>&1 & trap \"kill $!\" EXIT");
-    let output = desk.sh(&script);
+    let background = " >../agent.log 2>&1 & trap \"kill $!\" EXIT";
+    let commands: Vec<String> = blocks[1]
+        .iter()
+        .map(|line| line.replace(" &", background))
+        .collect();
+    let output = desk.sh(&commands);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(
-        text(&output).contains("1 of 1 successful"),
-        "{}",
-        text(&output)
-    );
+    let said = text(&output);
+    assert!(said.contains("1 of 1 successful"), "{said}");
+    if !installed("git") {
+        return;
+    }
+    let path = desk.path();
+    fs::copy(Path::new(ROOT).join(".gitignore"), path.join(".gitignore")).unwrap();
+    let git = ["git init --quiet", "git add --all --dry-run"].map(str::to_owned);
+    let output = desk.sh(&git);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(text(&output).trim(), "add '.gitignore'\nadd 'examples'");
 }
 
 #[test]
 fn the_commands_without_a_server_work_as_written() {
     let desk = Desk::new();
+    let mut all = vec![blocks("A real device")[0][1].clone()];
     let commands = commands("A device without a server");
     assert_eq!(commands.len(), 2, "{commands:?}");
-    let output = desk.sh(&commands.join("\n"));
+    all.extend(commands);
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", &all.join("\n")]);
+    // The agent reads its own settings, not those of the server.
+    let output = in_folder(&mut shell, desk.around.path())
+        .env_remove("HOIST_CONFIG")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("installed hello 1.0.0"));
 }
@@ -128,11 +184,11 @@ fn the_commands_with_mosquitto_work_as_written() {
     assert_eq!(commands.len(), 3, "{commands:?}");
     // It would watch for ever.
     commands[2].push_str(" -C 1 -W 30");
-    let output = desk.sh(&commands.join("\n"));
+    let output = desk.sh(&commands);
     assert!(output.status.success(), "{}", text(&output));
     let said = text(&output);
     assert!(said.contains(r#""request":"r1","ok":true"#), "{said}");
     assert!(said.contains("hoist/view/"), "{said}");
-    let login = Login::read(&desk.dir.path().join("hoist-data/client.toml"));
+    let login = Login::read(&desk.path().join("hoist-data/client.toml"));
     assert!(!said.contains(&login.token), "a token is never printed");
 }
