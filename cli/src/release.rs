@@ -10,12 +10,13 @@ use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, Verb};
 use hoist_orchestrator_core::reply::release_text;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
+use hoist_protocol::release::ReleaseManifest;
 use serde_json::{Map, Value, json};
 
 use crate::args::Release;
 use crate::client::Client;
 use crate::client_file::ClientFile;
-use crate::context::Context;
+use crate::context::{Context, list};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::keys;
@@ -57,22 +58,14 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
             if dry_run {
                 return release.dry_run(context, no_upload).await;
             }
-            if let Some(out) = out {
-                release.write(out).await?;
+            if let Some(out) = &out {
+                release.write(out.clone()).await?;
             }
-            if !no_upload {
-                let file = context.client_file()?;
-                let mut client = context.client().await?;
-                let added = release.publish(&mut client, &file).await;
-                client.close().await;
-                added?;
-            }
-            let item = json!({"release": release.name(), "id": release.id()});
-            context.print_change(
-                &SHAPE,
-                &item,
-                &format!("{}  {}", release.name(), release.id()),
-            )
+            let went = match no_upload {
+                true => Went::Nowhere,
+                false => release.upload(context).await?,
+            };
+            release.tell(context, went, out.as_deref())
         }
         Release::List => {
             context
@@ -86,6 +79,17 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
             context.print_one(&SHAPE, &shown)
         }
     }
+}
+
+/// What became of a release that was packed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Went {
+    /// It stays here.
+    Nowhere,
+    /// Onto the server.
+    Up,
+    /// The server had it.
+    Already,
 }
 
 /// Reads the key that signs releases.
@@ -132,11 +136,57 @@ impl SignedRelease {
         self.packed.id().to_string()
     }
 
+    /// Brings it to the server, and says on standard error what devices will not like.
+    async fn upload(&self, context: &Context) -> Result<Went, Failure> {
+        let file = context.client_file()?;
+        let mut client = context.client().await?;
+        let uploaded = async {
+            let known = self.compare(&mut client).await?;
+            self.publish(&mut client, &file).await?;
+            Ok(known)
+        };
+        let uploaded = uploaded.await;
+        client.close().await;
+        uploaded
+    }
+
+    /// Compares it with the releases of its name: a device takes only what counts higher
+    /// than what it has.
+    async fn compare(&self, client: &mut Client) -> Result<Went, Failure> {
+        let known = list(client, Verb::ReleaseList, Map::new(), None).await?;
+        let manifest = &self.packed.manifest;
+        if let Some(warning) = outdone(&known, &self.id(), manifest) {
+            eprintln!("warning: {warning}");
+        }
+        let is_there = known.iter().any(|item| item["id"] == *self.id());
+        Ok(if is_there { Went::Already } else { Went::Up })
+    }
+
+    /// Says what was done.
+    fn tell(&self, context: &Context, went: Went, out: Option<&Path>) -> Result<u8, Failure> {
+        let (name, id) = (self.name(), self.id());
+        let done = match (went, out) {
+            (Went::Up, _) => "uploaded".to_owned(),
+            (Went::Already, _) => "is on the server already".to_owned(),
+            (Went::Nowhere, Some(out)) => {
+                format!("not uploaded, only written to {}", out.display())
+            }
+            (Went::Nowhere, None) => "not uploaded".to_owned(),
+        };
+        let uploaded = went != Went::Nowhere;
+        let item = json!({"release": name, "id": id, "uploaded": uploaded});
+        context.print_change(&SHAPE, &item, &format!("{name}  {id}  {done}"))
+    }
+
     /// Says whether it would be taken; nothing is written or uploaded.
     async fn dry_run(&self, context: &Context, no_upload: bool) -> Result<u8, Failure> {
         if !no_upload {
             let mut client = context.client().await?;
-            let checked = self.check(&mut client).await;
+            let checked = async {
+                self.compare(&mut client).await?;
+                self.check(&mut client).await
+            };
+            let checked = checked.await;
             client.close().await;
             checked?;
         }
@@ -215,6 +265,25 @@ impl SignedRelease {
     }
 }
 
+/// Which release of the same name counts as high or higher, and what that means.
+fn outdone(known: &[Value], id: &str, manifest: &ReleaseManifest) -> Option<String> {
+    let name = format!("{}@", manifest.name);
+    let of_name = known.iter().filter(|item| {
+        let release = item["release"].as_str().unwrap_or_default();
+        release.starts_with(&name) && item["id"] != *id
+    });
+    let counter = |item: &Value| item["counter"].as_u64().unwrap_or(0);
+    let highest = of_name.max_by_key(|item| counter(item))?;
+    let (counter, highest_counter) = (manifest.counter, counter(highest));
+    (counter <= highest_counter).then(|| {
+        format!(
+            "counter {counter} is not above that of {} ({highest_counter}): \
+             devices that have it refuse this release as a downgrade",
+            highest["release"].as_str().unwrap_or("?"),
+        )
+    })
+}
+
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -222,4 +291,37 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::because(Code::System, "a worker ended", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_counter_above_all_others_of_the_name_goes_without_a_warning() {
+        let item = |release: &str, id: &str, counter: u64| json!({"release": release, "id": id, "counter": counter});
+        let known = [
+            item("hello@1.0.0", "aa", 3),
+            item("hello@1.1.0", "bb", 5),
+            item("other@9", "cc", 9),
+        ];
+        let warns = |id: &str, counter| {
+            let manifest = ReleaseManifest {
+                name: "hello".parse().unwrap(),
+                version: "2".into(),
+                counter,
+                floor: 0,
+                device_types: Vec::new(),
+                attributes: Vec::new(),
+                artifacts: Vec::new(),
+            };
+            outdone(&known, id, &manifest)
+        };
+        assert_eq!(warns("dd", 6), None);
+        assert_eq!(warns("bb", 5), None, "the same again");
+        for counter in [4, 5] {
+            let warning = warns("dd", counter).unwrap();
+            assert!(warning.contains("hello@1.1.0 (5)"), "{warning}");
+        }
+    }
 }

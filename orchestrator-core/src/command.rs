@@ -140,6 +140,18 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The release that it names, as it was typed.
+    #[must_use]
+    pub fn release_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Deploy(deploy) | Self::Plan(deploy) => Some(&mut deploy.release),
+            Self::ReleaseShow(show) => Some(&mut show.release),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a verb changes state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerbEffect {

@@ -123,6 +123,8 @@ pub enum Prefix {
     Groups,
     /// Every device.
     Devices,
+    /// Every release, by its id.
+    Releases,
     /// Every release, by `name@version`.
     ReleaseNames,
     /// Every deployment.
@@ -146,6 +148,7 @@ impl Prefix {
         match self {
             Self::Groups => Key(vec![2]),
             Self::Devices => Key(vec![3]),
+            Self::Releases => Key(vec![4]),
             Self::ReleaseNames => Key(vec![5]),
             Self::Deployments => Key(vec![6]),
             Self::Records(id) => number(7, *id, &[]),

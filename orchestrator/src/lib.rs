@@ -18,6 +18,7 @@ pub mod reconcile;
 mod refusals;
 mod release;
 pub mod revocation;
+mod release_id;
 mod rows;
 pub mod service;
 mod signer;

@@ -10,6 +10,8 @@ use crate::store::{Store, StoreError};
 const NAMES_MAX: usize = 2_000;
 /// Edits between what was typed and what was meant.
 const EDITS_MAX: usize = 3;
+/// Versions that are named.
+const VERSIONS_MAX: usize = 8;
 
 /// Adds the nearest name to the refusal of an unknown one.
 ///
@@ -33,13 +35,40 @@ pub(crate) async fn suggest(
         .items
         .into_iter()
         .filter_map(|(key, _)| prefix.rest(&Key(key)));
-    if let Some(name) = nearest(wanted, names) {
-        rejection.hint = Some(format!("did you mean {name}?"));
+    let names: Vec<String> = names.collect();
+    let hint = match nearest(wanted, names.iter()) {
+        Some(name) => Some(format!("did you mean {name}?")),
+        None if rejection.code == Code::Release => versions(wanted, &names),
+        None => None,
+    };
+    if hint.is_some() {
+        rejection.hint = hint;
     }
     Ok(())
 }
 
-fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
+/// The versions of a release that was named without one, or with one that does not exist.
+fn versions(wanted: &str, names: &[String]) -> Option<String> {
+    let (name, _) = wanted.split_once('@').unwrap_or((wanted, ""));
+    let of_name = names.iter().filter_map(|known| {
+        let (known, version) = known.split_once('@')?;
+        (known == name).then_some(version)
+    });
+    let mut versions: Vec<&str> = of_name.collect();
+    let more = versions.len().saturating_sub(VERSIONS_MAX);
+    versions.truncate(VERSIONS_MAX);
+    let and_more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more, see `hoist release list`"),
+    };
+    let listed = format!(
+        "name one of its versions: {}{and_more}",
+        versions.join(", ")
+    );
+    (!versions.is_empty()).then_some(listed)
+}
+
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     let near = names.map(|name| (strsim::damerau_levenshtein(wanted, &name), name));
     // A short name is not meant by another of which every character differs.
     let most = EDITS_MAX.min(wanted.chars().count() / 2);
@@ -53,16 +82,24 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_meant_and_a_strange_one_is_not() {
-        let names = || {
-            ["hello@1.0.0", "hello@1.1.0", "eu"]
-                .map(str::to_owned)
-                .into_iter()
-        };
+        let names = ["hello@1.0.0", "hello@1.1.0", "eu"].map(str::to_owned);
+        let nearest = |wanted| nearest(wanted, names.iter()).map(String::as_str);
+        assert_eq!(nearest("helo@1.1.0"), Some("hello@1.1.0"));
+        assert_eq!(nearest("firmware@2"), None);
+        assert_eq!(nearest("us"), None);
+    }
+
+    #[test]
+    fn a_release_without_a_version_is_told_its_versions() {
+        let mut names = vec!["hello@1.0.0".to_owned(), "other@9".to_owned()];
+        names.extend((1..=9).map(|minor| format!("hello@1.{minor}.0")));
+        let hint = versions("hello", &names).unwrap();
+        assert!(hint.contains("1.0.0, 1.1.0, "), "{hint}");
+        assert!(hint.contains("and 2 more") && !hint.contains('9'), "{hint}");
         assert_eq!(
-            nearest("helo@1.1.0", names()).as_deref(),
-            Some("hello@1.1.0")
+            versions("other@8", &names).as_deref(),
+            Some("name one of its versions: 9")
         );
-        assert_eq!(nearest("firmware@2", names()), None);
-        assert_eq!(nearest("us", names()), None);
+        assert_eq!(versions("hell", &names), None);
     }
 }

@@ -8,11 +8,13 @@ use tokio::task::JoinError;
 use super::{Service, ServiceError};
 use crate::arrival::Asked;
 use crate::release;
+use crate::release_id;
 use crate::rows::ReadError;
 
 impl Service {
-    /// For `release-add`: verifies what the core cannot.
+    /// Looks at what the core cannot: the beginning of an id, and the manifest of `release-add`.
     pub(super) async fn look_at_release(&self, asked: &mut Asked) {
+        release_id::complete(&*self.store, asked).await;
         let Ok(Command::ReleaseAdd(add)) = &asked.command else {
             return;
         };

@@ -1,0 +1,90 @@
+//! What an operator is told about releases, and how one is named.
+
+use std::process::Output;
+
+use crate::harness::release::Release;
+use crate::harness::server::Server;
+
+fn create(server: &Server, args: &[&str]) -> Output {
+    let data = server.data();
+    let mut all = vec!["--data-dir", data.to_str().unwrap(), "release", "create"];
+    all.extend_from_slice(args);
+    server.hoist(&all)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn packing_a_release_says_whether_it_was_uploaded() {
+    let server = Server::start();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "one");
+    let dir = release.dir().to_str().unwrap();
+    let file = server.scratch().join("app.hoist");
+    let file = file.to_str().unwrap();
+    let packed = stdout(&create(&server, &[dir, "--out", file, "--no-upload"]));
+    assert!(packed.trim_end().ends_with(file), "{packed}");
+    assert!(packed.contains("not uploaded"), "{packed}");
+    let first = create(&server, &[dir]);
+    assert!(stdout(&first).ends_with("  uploaded\n"), "{first:?}");
+    assert_eq!(stderr(&first), "");
+    let again = create(&server, &[dir]);
+    assert!(stdout(&again).contains("already"), "{again:?}");
+    let json = stdout(&create(&server, &[dir, "-o", "json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["uploaded"], serde_json::json!(true));
+}
+
+#[test]
+fn a_counter_that_is_not_above_the_last_one_of_its_name_is_warned_about() {
+    let server = Server::start();
+    let write =
+        |version, counter| Release::write(server.scratch(), "app", version, counter, version);
+    server.release(write("1.0.0", 5).dir());
+    for (version, counter, warned) in [("1.1.0", 5, true), ("1.2.0", 4, true), ("2.0.0", 6, false)]
+    {
+        let release = write(version, counter);
+        let dir = release.dir().to_str().unwrap();
+        let created = create(&server, &[dir]);
+        assert!(created.status.success(), "{}", stderr(&created));
+        let warning = stderr(&created);
+        assert_eq!(warning.contains("warning: counter"), warned, "{warning}");
+        assert_eq!(warning.contains("downgrade"), warned, "{warning}");
+    }
+}
+
+#[test]
+fn the_beginning_of_an_id_names_a_release_wherever_one_is_taken() {
+    let server = Server::start();
+    for version in ["1.0.0", "1.1.0"] {
+        server.release(Release::write(server.scratch(), "app", version, 1, version).dir());
+    }
+    server.hoist_ok(&["group", "create", "eu"]);
+    // What the list prints is enough.
+    let list = server.hoist_ok(&["release", "list"]);
+    let row = list
+        .lines()
+        .find(|line| line.starts_with("app@1.1.0 "))
+        .unwrap();
+    let short = row.split_whitespace().nth(1).unwrap();
+    assert_eq!(short.len(), 12);
+    for args in [
+        &["release", "show", short][..],
+        &["plan", short, "--group", "eu"],
+        &["deploy", short, "--group", "eu"],
+    ] {
+        let said = server.hoist_ok(args);
+        assert!(!said.contains("not found"), "{args:?}: {said}");
+    }
+    let shown = server.hoist_ok(&["deployment", "show", "1", "-o", "json"]);
+    assert!(shown.contains("app@1.1.0"), "{shown}");
+    let unknown = server.hoist(&["release", "show", "app"]);
+    assert_eq!(unknown.status.code(), Some(7));
+    let said = stderr(&unknown);
+    assert!(said.contains("1.0.0, 1.1.0"), "{said}");
+}
