@@ -184,7 +184,12 @@ pub(super) enum LocalRelease {
 
 impl LocalRelease {
     fn open(path: &Path, keys: Option<&[PublicKey]>) -> Result<Self, ApplyError> {
-        if path.is_dir() {
+        // What is not there at all needs no key to say so.
+        let found = std::fs::metadata(path).map_err(|source| PackError::File {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        if found.is_dir() {
             return Ok(Self::Directory(read_release_dir(path)?));
         }
         let Some(keys) = keys else {

@@ -3,7 +3,7 @@
 
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
-use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
+use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState, Trouble};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::ReleaseId;
@@ -98,8 +98,14 @@ impl Agent {
             }
             _ => Ok(()),
         };
-        if let Err(error) = done {
-            tracing::warn!(topic, code = error.code().as_str(), %error, "message refused");
+        match done {
+            Ok(()) => {}
+            Err(OpenError::Signature | OpenError::UnknownKey { .. }) => {
+                self.distrusts(Trouble::SignerNotTrusted);
+            }
+            Err(error) => {
+                tracing::warn!(topic, code = error.code().as_str(), %error, "message refused");
+            }
         }
     }
 
@@ -117,7 +123,13 @@ impl Agent {
         let Some(server) = &self.server else {
             return Ok(());
         };
-        let root = RootDocument::open_pinned(payload, &server.root_sha256)?;
+        let root = match RootDocument::open_pinned(payload, &server.root_sha256) {
+            Err(OpenError::Signature | OpenError::UnknownKey { .. }) => {
+                self.distrusts(Trouble::RootNotTrusted);
+                return Ok(());
+            }
+            opened => opened?,
+        };
         if root.namespace != server.namespace {
             tracing::error!("the pinned root document is for another namespace");
             return Ok(());
@@ -126,6 +138,7 @@ impl Agent {
             tracing::warn!(%error, "the root document cannot be kept");
         }
         self.root = Some(root);
+        self.trusts(Trouble::RootNotTrusted);
         self.unsubscribe(&Topic::Root(FIRST_ROOT));
         self.join();
         Ok(())
@@ -134,6 +147,7 @@ impl Agent {
     fn device_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
+        self.trusts(Trouble::SignerNotTrusted);
         if self.machine.wants_own_status() {
             self.unsubscribe(&Topic::Status(self.host.device.clone()));
         }

@@ -23,6 +23,7 @@ mod cli;
 mod clock;
 mod confirm;
 mod environment;
+mod distrust;
 mod fetch_release;
 mod inbox;
 mod leftover;

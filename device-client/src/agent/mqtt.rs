@@ -176,7 +176,7 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
             Err(ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)) => {
                 Some(Raw::Revoked)
             }
-            Err(error) => Some(Raw::Lost(error.to_string())),
+            Err(error) => Some(Raw::Lost(why(&error))),
         };
         let Some(event) = event else { continue };
         let over = matches!(event, Raw::Revoked | Raw::Lost(_));
@@ -184,6 +184,27 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
             return;
         }
     }
+}
+
+/// What the end of a connection means for whoever can do something about it.
+fn why(error: &ConnectionError) -> String {
+    let ConnectionError::ConnectionRefused(code) = error else {
+        return error.to_string();
+    };
+    match code {
+        ConnectReturnCode::BadUserNamePassword => {
+            "the server does not know this token: get a new agent.toml with `hoist device add`"
+        }
+        ConnectReturnCode::NotAuthorized => {
+            "the server refuses this device: ask its operator whether it was removed or revoked"
+        }
+        ConnectReturnCode::ServiceUnavailable => "the server is too busy, or just starting",
+        ConnectReturnCode::RefusedProtocolVersion => "the broker does not speak MQTT 3.1.1",
+        ConnectReturnCode::BadClientId | ConnectReturnCode::Success => {
+            "the broker refuses this device's id as client id"
+        }
+    }
+    .to_owned()
 }
 
 fn incoming(packet: Packet) -> Option<Raw> {

@@ -25,6 +25,7 @@ use super::act::TODO_MAX;
 use super::apply::LocalRelease;
 use super::clock::DeviceClock;
 use super::config::{AgentConfig, HostConfig, ServerConfig};
+use super::distrust::Distrust;
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
 use super::mqtt::{Incoming, Session};
@@ -147,6 +148,8 @@ pub(super) struct Agent {
     pub(super) executes: bool,
     /// Asks the system that.
     pub(super) can_execute: fn(&Path) -> bool,
+    /// What of the server this device must not obey, if anything.
+    pub(super) distrust: Option<Distrust>,
     save_time_at: Instant,
     task: Option<JoinHandle<()>>,
     task_number: u64,
@@ -163,6 +166,7 @@ enum Woke {
     Timer,
     Connect,
     Announce,
+    Distrust,
     WriteAgain,
     SaveTime,
     VetoCheck,
@@ -227,6 +231,7 @@ impl Agent {
             announce_at: None,
             executes: true,
             can_execute: can_execute_below,
+            distrust: None,
             save_time_at: Instant::now() + SAVE_TIME,
             task: None,
             task_number: 0,
@@ -257,6 +262,7 @@ impl Agent {
             Woke::Timer => self.handle(Event::Timer),
             Woke::Connect => self.connect(),
             Woke::Announce => self.announce(),
+            Woke::Distrust => self.distrusts_still(),
             Woke::WriteAgain => self.write_again(),
             Woke::SaveTime => self.save_time(),
         }
@@ -277,6 +283,7 @@ impl Agent {
             () = at(timer) => Woke::Timer,
             () = at(connect) => Woke::Connect,
             () = at(self.announce_at) => Woke::Announce,
+            () = at(self.distrust.map(|distrust| distrust.again_at)) => Woke::Distrust,
             () = at(self.write_again_at) => Woke::WriteAgain,
             () = sleep_until(self.save_time_at) => Woke::SaveTime,
             () = sleep(VETO_CHECK) => Woke::VetoCheck,

@@ -36,9 +36,10 @@ impl Agent {
         self.publish_info(InfoExtent::IfChanged);
     }
 
-    /// What the server is told of it.
+    /// What the server is told of it, or of what is worse: nothing is obeyed at all.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        (!self.executes).then_some(Trouble::CannotExecute)
+        let distrust = self.distrust.map(|distrust| distrust.trouble);
+        distrust.or((!self.executes).then_some(Trouble::CannotExecute))
     }
 }
 

@@ -1,0 +1,49 @@
+//! A device whose server is not the one it was set up for says so, in words that name what
+//! to do: in its own log and, where it can, to the server.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::eventually;
+use crate::harness::server::Server;
+
+/// Replaces what a setting of a configuration is set to.
+fn set(config: &Path, setting: &str, value: &str) {
+    let text = fs::read_to_string(config).unwrap();
+    let set = |line: &str| match line.split_once(" = ") {
+        Some((name, _)) if name == setting => format!("{name} = \"{value}\"\n"),
+        _ => format!("{line}\n"),
+    };
+    let text: String = text.lines().map(set).collect();
+    fs::write(config, text).unwrap();
+}
+
+#[test]
+fn a_token_that_the_server_does_not_know_is_named_with_what_helps() {
+    let server = Server::start();
+    let config = server.add_device("dev-01", &[]);
+    set(&config, "token", "1.not-the-token");
+    let agent = server.agent(&config);
+    eventually("the agent to say what is wrong", || {
+        let said = agent.said();
+        let named = "the server does not know this token: get a new agent.toml with `hoist device add`";
+        said.contains(named).then_some(())
+    });
+    // A line says when.
+    let said = agent.said();
+    let (time, _) = said.split_once(' ').unwrap();
+    assert!(time.starts_with("20") && time.ends_with('Z'), "{said}");
+}
+
+#[test]
+fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
+    let server = Server::start();
+    let config = server.add_device("dev-01", &[]);
+    set(&config, "root_sha256", &"ab".repeat(32));
+    let agent = server.agent(&config);
+    eventually("the agent to say what is wrong", || {
+        let said = agent.said();
+        (said.contains("root_sha256") && said.contains("E_ROOT")).then_some(())
+    });
+    assert_eq!(agent.said().matches("E_ROOT").count(), 1, "{}", agent.said());
+}
