@@ -173,8 +173,8 @@ impl EmbeddedBroker {
     }
 
     #[cfg(test)]
-    pub(crate) fn hub_for_tests(&self) -> &Hub {
-        &self.hub
+    pub(crate) fn hub_for_tests(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
     }
 
     /// Stops accepting, ends every session and frees the port.

@@ -236,7 +236,7 @@ async fn mqtt_5_and_3_are_told_that_their_version_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn a_dead_router_is_replaced_within_5_seconds_and_clients_come_back() {
+async fn a_dead_router_is_replaced_and_clients_come_back() {
     // bad-inputs row 14
     let broker = broker().await;
     let mut client = bystander(&broker).await;
@@ -244,12 +244,14 @@ async fn a_dead_router_is_replaced_within_5_seconds_and_clients_come_back() {
     let mut link = broker.hub_for_tests().router().link().await.unwrap();
     link.subscribe("x").unwrap();
     link.publish("é/x", vec![0]).unwrap();
-    let killed = tokio::time::Instant::now();
     assert_eq!(client.next().await, None, "sessions of the dead router end");
-    while broker.self_probe().await.is_err() {
-        assert!(killed.elapsed() < Duration::from_secs(5));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let replaced = async {
+        while broker.self_probe().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let replaced = tokio::time::timeout(PATIENCE, replaced).await;
+    assert!(replaced.is_ok(), "no new router");
     let mut again = bystander(&broker).await;
     still_works(&broker, &mut again).await;
 }

@@ -7,10 +7,11 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish};
 
 use super::{
-    Client, PATIENCE, broker, broker_with, bystander, connect_of, count_of, device_connect,
-    service_connect, socket, still_works, topic, until,
+    Client, PATIENCE, broker, broker_with, bystander, connect_of, count_of, credentials,
+    device_connect, service_connect, socket, still_works, topic, until,
 };
 use crate::Limits;
+use crate::front_door::{self, connection::Connection, session::Stream};
 
 #[tokio::test]
 async fn a_packet_over_the_limit_closes_its_sender_and_the_orchestrator_may_send_more() {
@@ -64,19 +65,26 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     })
     .await;
     let mut bystander = bystander(&broker).await;
-    let client = Client::connect(&broker, device_connect("d1")).await;
-    let mut stream = client.connection.into_stream();
-    // Pings by the megabyte: their answers fill every buffer on the way back.
+    // A line of a known length: how much a kernel would buffer must not matter.
+    let (near, far) = tokio::io::duplex(1_024);
+    let hub = broker.hub_for_tests();
+    tokio::spawn(async move {
+        let line = (Box::new(far) as Box<dyn Stream>, None);
+        front_door::open(line, &hub, credentials().as_ref(), false).await;
+    });
+    let mut client = Connection::new(near, 1 << 20, PATIENCE);
+    client.write(&Packet::Connect(device_connect("d1")));
+    let mut answer = client.next().await;
+    while answer == Ok(None) {
+        answer = client.next().await;
+    }
+    assert!(matches!(answer, Ok(Some(Packet::ConnAck(_)))), "{answer:?}");
+    let mut line = client.into_stream();
+    // More pings than there is room for answers, all along the way.
     let pings = [0xc0, 0].repeat(1 << 20);
-    let flood = async {
-        while tokio::io::AsyncWriteExt::write_all(&mut stream, &pings)
-            .await
-            .is_ok()
-        {}
-    };
-    tokio::time::timeout(PATIENCE, flood)
-        .await
-        .expect("it is never closed");
+    let flood = tokio::io::AsyncWriteExt::write_all(&mut line, &pings);
+    let flooded = tokio::time::timeout(PATIENCE, flood).await;
+    assert!(flooded.expect("it is never closed").is_err());
     still_works(&broker, &mut bystander).await;
 }
 
@@ -103,24 +111,22 @@ async fn above_the_connection_cap_only_the_orchestrator_comes_in() {
 async fn a_storm_of_connects_is_paced_and_holds_no_session_up() {
     // bad-inputs row 10
     let broker = broker_with(Limits {
-        connects_per_second: 5,
+        connects_per_second: 3,
         ..Limits::default()
     })
     .await;
     let mut service = Client::connect(&broker, service_connect()).await;
-    let since = tokio::time::Instant::now();
     let mut storm = Vec::new();
     for _ in 0..11 {
         storm.push(socket(&broker).await);
     }
     let mut alice = Client::dial(&broker, connect_of("", "alice", "alice-token")).await;
-    service.hears_nothing().await;
-    assert!(since.elapsed() < Duration::from_secs(1), "a session waited");
+    // Whoever comes now waits for seconds; whoever is in does not.
+    tokio::select! {
+        () = service.hears_nothing() => {}
+        _ = alice.next() => panic!("a session waited, or nobody was paced"),
+    }
     assert!(matches!(alice.next().await, Some(Packet::ConnAck(_))));
-    assert!(
-        since.elapsed() >= Duration::from_secs(1),
-        "nobody was paced"
-    );
 }
 
 #[tokio::test]
