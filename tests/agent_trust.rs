@@ -26,7 +26,8 @@ fn a_token_that_the_server_does_not_know_is_named_with_what_helps() {
     let agent = server.agent(&config);
     eventually("the agent to say what is wrong", || {
         let said = agent.said();
-        let named = "the server does not know this token: get a new agent.toml with `hoist device add`";
+        let named =
+            "the server does not know this token: get a new agent.toml with `hoist device add`";
         said.contains(named).then_some(())
     });
     // A line says when.
@@ -45,5 +46,10 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
         let said = agent.said();
         (said.contains("root_sha256") && said.contains("E_ROOT")).then_some(())
     });
-    assert_eq!(agent.said().matches("E_ROOT").count(), 1, "{}", agent.said());
+    assert_eq!(
+        agent.said().matches("E_ROOT").count(),
+        1,
+        "{}",
+        agent.said()
+    );
 }

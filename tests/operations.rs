@@ -28,9 +28,15 @@ fn the_servers_unit_starts_it_hears_that_it_is_ready_and_stops_it_in_time() {
     let supervisor = UnixDatagram::bind(&socket).unwrap();
     supervisor.set_read_timeout(Some(PATIENCE)).unwrap();
     let (name, _) = setting("Environment").split_once('=').unwrap();
-    let arguments = setting("ExecStart").strip_prefix("/usr/bin/hoist ").unwrap();
+    let arguments = setting("ExecStart")
+        .strip_prefix("/usr/bin/hoist ")
+        .unwrap();
     let settings = dir.path().join("settings");
-    fs::write(&settings, "mqtt = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n").unwrap();
+    fs::write(
+        &settings,
+        "mqtt = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
+    )
+    .unwrap();
     let mut server = Command::new(HOIST);
     server
         .args(arguments.split(' '))
@@ -64,7 +70,11 @@ fn a_copy_of_a_stopped_servers_data_is_that_server() {
     assert!(server.stop().success());
     let copy = server.scratch().join("copy");
     let (from, to) = (server.data(), copy.to_str().unwrap());
-    assert!(run("cp", &["-a", from.to_str().unwrap(), to]).status.success());
+    assert!(
+        run("cp", &["-a", from.to_str().unwrap(), to])
+            .status
+            .success()
+    );
     let free = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let args = [&["serve", "--data-dir", to][..], &free].concat();
     let log = server.scratch().join("copy.log");

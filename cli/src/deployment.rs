@@ -6,15 +6,18 @@ use std::time::{Duration, SystemTime};
 use hoist_orchestrator_core::command::{
     self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
 };
+use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeploymentState, PlanResult};
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 
 use crate::args::{Deploy, Deployment, Plan};
+use crate::client::Client;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column, wide};
 use crate::plural;
+use crate::told;
 use crate::why;
 
 /// What a deployment looks like, in lists and alone.
@@ -24,55 +27,95 @@ pub(crate) const SHAPE: Shape = Shape {
         column("DEPLOYMENT", "/deployment", Show::Plain),
         column("RELEASE", "/release", Show::Plain),
         column("GROUP", "/group", Show::Plain),
-        column("STATE", "/state", Show::Plain),
-        column("SETTLED", "/settled", Show::Plain),
-        column("MEMBERS", "/counts/members", Show::Plain),
-        column("PENDING", "/counts/pending", Show::Plain),
-        column("IN PROGRESS", "/counts/inProgress", Show::Plain),
-        column("SUCCESSFUL", "/counts/successful", Show::Plain),
+        column("STATE", "", Show::Made(state)),
+        column("SUCCESSFUL", "", Show::Made(successful)),
         column("FAILED", "/counts/failed", Show::Plain),
         column("CREATED", "/createdAt", Show::Ago),
+        wide("PENDING", "/counts/pending", Show::Plain),
+        wide("IN PROGRESS", "/counts/inProgress", Show::Plain),
         wide("REASON", "/reason", Show::Plain),
         wide("UPDATED", "/updatedAt", Show::Ago),
     ],
 };
 
+fn state(item: &Value) -> String {
+    match (item["state"].as_str(), item["settled"].as_bool()) {
+        (Some("active"), Some(true)) => "settled".to_owned(),
+        (state, _) => state.unwrap_or("-").to_owned(),
+    }
+}
+
+fn successful(item: &Value) -> String {
+    let counts = &item["counts"];
+    format!("{}/{}", counts["successful"], counts["members"])
+}
+
 /// `hoist deploy`
 pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
     let dry_run = deploy.dry_run;
     let command = body(deploy.wish, dry_run);
-    let result = context.command(Verb::Deploy, &command).await?;
     if dry_run {
+        let result = context.command(Verb::Deploy, &command).await?;
         return why::print_plans(context, result);
     }
-    // Several groups make one deployment each.
-    let Some(created) = result["deployments"].as_array() else {
-        return context.print_change(&SHAPE, &result, &created_sentence(&result));
-    };
     match context.format() {
         Format::Table | Format::Wide => {
-            for item in created {
-                print(&format!("{}\n", created_sentence(item)))?;
-            }
+            let mut client = context.client().await?;
+            let said = deploy_and_say(&mut client, &command).await;
+            client.close().await;
+            print(&said?)?;
         }
-        format => print(&output::list(format, &SHAPE, created, SystemTime::now()))?,
+        format => {
+            let result = context.command(Verb::Deploy, &command).await?;
+            print(&match result["deployments"].as_array() {
+                // Several groups make one deployment each.
+                Some(created) => output::list(format, &SHAPE, created, SystemTime::now()),
+                None => output::one(format, &SHAPE, &result),
+            })?;
+        }
     }
     Ok(exit::OK)
 }
 
-fn created_sentence(item: &Value) -> String {
-    let count = |name: &str| item[name].as_u64().unwrap_or(0);
-    let (members, excluded) = (count("members"), count("excluded"));
-    let fit = match excluded {
+/// Deploys, and tells what is new from what was there already.
+async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Result<String, Failure> {
+    // What a plan refuses, the command refuses with better reason.
+    let plan: Result<PlanResult, Failure> = client.ask(Verb::Plan, command).await;
+    let plans = plan.map(|plan| plan.plans).unwrap_or_default();
+    let existing: Vec<_> = plans.iter().filter_map(|plan| plan.existing).collect();
+    let mut result = client.command(Verb::Deploy, command).await?;
+    let created: Vec<DeployResult> = match result["deployments"].take() {
+        Value::Null => serde_json::from_value(result).map(|only| vec![only]),
+        several => serde_json::from_value(several),
+    }
+    .map_err(|error| Failure::because(Code::Reply, "the answer to deploy", &error))?;
+    let mut text = String::new();
+    for item in created {
+        if existing.contains(&item.deployment) {
+            let deployment = item.deployment.0;
+            let known: DeploymentDetail = client
+                .ask(Verb::DeploymentShow, &DeploymentRef { deployment })
+                .await?;
+            text += &format!("there already, nothing new: {}\n", told::line(&known.view));
+        } else {
+            text += &created_sentence(&item);
+        }
+        text += &format!("watch:  hoist status {}\n", item.deployment);
+    }
+    Ok(text)
+}
+
+fn created_sentence(item: &DeployResult) -> String {
+    let fit = match item.excluded {
         0 => String::new(),
-        _ => format!(", {} eligible, {excluded} excluded", count("eligible")),
+        excluded => format!(", {} eligible, {excluded} excluded", item.eligible),
     };
-    let state = item["state"].as_str().unwrap_or("active");
-    format!(
-        "deployment {} {state}: {}{fit}",
-        item["deployment"],
-        plural::count(members, "member")
-    )
+    let state = match item.state {
+        DeploymentState::Scheduled => "scheduled",
+        _ => "active",
+    };
+    let members = plural::count(item.members, "member");
+    format!("deployment {} {state}: {members}{fit}\n", item.deployment)
 }
 
 /// The command that a command line asks for.
@@ -111,7 +154,7 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
         Deployment::Show { deployment } => {
             let body = DeploymentRef { deployment };
             let shown = context.command(Verb::DeploymentShow, &body).await?;
-            context.print_one(&SHAPE, &shown)
+            show(context, shown)
         }
         Deployment::Retry {
             deployment,
@@ -134,6 +177,16 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
             dry_run,
         } => abort(context, deployment, &reason, yes, dry_run).await,
     }
+}
+
+fn show(context: &Context, shown: Value) -> Result<u8, Failure> {
+    if !matches!(context.format(), Format::Table | Format::Wide) {
+        return context.print_one(&SHAPE, &shown);
+    }
+    let detail: DeploymentDetail = serde_json::from_value(shown)
+        .map_err(|error| Failure::because(Code::Reply, "the answer to deployment-show", &error))?;
+    print(&told::full(&detail, SystemTime::now()))?;
+    Ok(exit::OK)
 }
 
 fn retry_sentence(result: &Value, dry_run: bool) -> String {
@@ -272,8 +325,14 @@ mod tests {
             retry_sentence(&one, false),
             "deployment 17: 1 device begins again, in round 2"
         );
-        let member = json!({"deployment": 1, "state": "active", "members": 1, "excluded": 0});
-        assert_eq!(created_sentence(&member), "deployment 1 active: 1 member");
+        let member = DeployResult {
+            deployment: hoist_protocol::id::DeploymentId(1),
+            state: DeploymentState::Active,
+            members: 1,
+            eligible: 1,
+            excluded: 0,
+        };
+        assert_eq!(created_sentence(&member), "deployment 1 active: 1 member\n");
         let nothing = json!({"deployment": 17, "round": 2, "devices": 0});
         assert_eq!(
             retry_sentence(&nothing, false),

@@ -16,7 +16,7 @@ use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::import;
-use crate::output::{Format, Shape, Show, column, wide};
+use crate::output::{Format, Shape, Show, column, narrow, wide};
 use crate::why;
 
 const SHAPE: Shape = Shape {
@@ -25,23 +25,35 @@ const SHAPE: Shape = Shape {
         column("DEVICE", "/device", Show::Plain),
         column("GROUP", "/group", Show::Plain),
         column("PRESENCE", "/presence", Show::Plain),
-        column("SEEN", "/lastSeen", Show::Ago),
-        column("DEPLOYMENT", "/deployment", Show::Plain),
-        column("STATUS", "/status", Show::Plain),
-        column("STEP", "/step", Show::Plain),
-        column("DONE", "/progressPercent", Show::Percent),
-        column("RETRYING", "/retrying", Show::Plain),
+        column("STATUS", "", Show::Made(status)),
         column("REASON", "/reason", Show::Plain),
-        column("ROLLBACK", "/rollback", Show::Plain),
+        narrow("INSTALLED", "/installed", Show::FewPairs),
+        wide("INSTALLED", "/installed", Show::Pairs),
+        wide("SEEN", "/lastSeen", Show::Seen),
+        wide("DEPLOYMENT", "/deployment", Show::Plain),
+        wide("ROLLBACK", "/rollback", Show::Plain),
         wide("REFUSED", "/refused/code", Show::Plain),
         wide("HELD", "/held", Show::Plain),
         wide("ATTEMPT", "/attempt", Show::Plain),
         wide("ROUND", "/round", Show::Plain),
         wide("PROVISIONAL", "/provisional", Show::Plain),
         wide("LATE", "/late", Show::Plain),
-        wide("INSTALLED", "/installed", Show::Pairs),
     ],
 };
+
+/// The status in a word: of a device at work, what it does.
+fn status(item: &Value) -> String {
+    let word = |field: &str| item[field].as_str();
+    let said = match word("status") {
+        Some("inProgress") if item["retrying"] == true => "retrying",
+        Some("inProgress") => word("step").unwrap_or("in progress"),
+        status => status.unwrap_or("-"),
+    };
+    match (said, item["progressPercent"].as_u64()) {
+        ("downloading", Some(percent)) => format!("{said} {percent}%"),
+        _ => said.to_owned(),
+    }
+}
 
 /// Runs one of the device commands.
 pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {

@@ -35,6 +35,7 @@ mod settings;
 mod signals;
 mod sim;
 mod status;
+mod told;
 mod upload;
 mod user;
 mod users;

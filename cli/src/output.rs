@@ -59,6 +59,9 @@ impl FromStr for Format {
     }
 }
 
+/// Pairs that a narrow table shows.
+const PAIRS_FEW: usize = 1;
+
 /// One column of a table.
 pub(crate) struct Column {
     pub(crate) title: &'static str,
@@ -72,6 +75,8 @@ pub(crate) struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
     /// Always.
+    Always,
+    /// Without `-o wide`, where another column says more.
     Narrow,
     /// With `-o wide`.
     Wide,
@@ -86,10 +91,14 @@ pub(crate) enum Show {
     Short,
     /// An RFC 3339 time, relative to now.
     Ago,
+    /// The same of something that may be happening now.
+    Seen,
     /// A map as `a=1 b=2`.
     Pairs,
-    /// A number as `40%`.
-    Percent,
+    /// As much of such a map as a narrow table has room for.
+    FewPairs,
+    /// What this makes of the whole item.
+    Made(fn(&Value) -> String),
 }
 
 /// What items of one kind look like.
@@ -101,6 +110,16 @@ pub(crate) struct Shape {
 
 /// A column that is always shown.
 pub(crate) const fn column(title: &'static str, pointer: &'static str, show: Show) -> Column {
+    Column {
+        title,
+        width: Width::Always,
+        pointer,
+        show,
+    }
+}
+
+/// A column that `-o wide` shows otherwise.
+pub(crate) const fn narrow(title: &'static str, pointer: &'static str, show: Show) -> Column {
     Column {
         title,
         width: Width::Narrow,
@@ -155,7 +174,11 @@ fn table(format: Format, shape: &Shape, items: &[Value], now: SystemTime) -> Str
     let columns: Vec<&Column> = shape
         .columns
         .iter()
-        .filter(|column| format == Format::Wide || column.width == Width::Narrow)
+        .filter(|column| match column.width {
+            Width::Always => true,
+            Width::Narrow => format != Format::Wide,
+            Width::Wide => format == Format::Wide,
+        })
         .collect();
     let mut table = Table::new();
     table
@@ -173,17 +196,26 @@ fn cell(column: &Column, item: &Value, now: SystemTime) -> String {
     match (column.show, value) {
         (Show::Short, Some(Value::String(id))) => id.chars().take(12).collect(),
         (Show::Ago, Some(Value::String(time))) => ago(time, now),
-        (Show::Percent, Some(Value::Number(percent))) => format!("{percent}%"),
-        (Show::Pairs, Some(Value::Object(pairs))) if !pairs.is_empty() => {
-            let pairs: Vec<String> = pairs
-                .iter()
-                .map(|(name, value)| format!("{name}={}", text(Some(value))))
-                .collect();
-            pairs.join(" ")
-        }
-        (Show::Pairs, Some(Value::Object(_))) => "-".to_owned(),
+        (Show::Seen, _) if item["presence"] == "online" => "now".to_owned(),
+        (Show::Seen, Some(Value::String(time))) => ago(time, now),
+        (Show::Made(make), _) => printable(&make(item)),
+        (Show::Pairs, Some(Value::Object(map))) => pairs(map, usize::MAX),
+        (Show::FewPairs, Some(Value::Object(map))) => pairs(map, PAIRS_FEW),
         (_, value) => text(value),
     }
+}
+
+fn pairs(map: &Map<String, Value>, most: usize) -> String {
+    let shown = map.iter().take(most);
+    let mut shown: Vec<String> = shown
+        .map(|(name, value)| format!("{name}={}", text(Some(value))))
+        .collect();
+    match map.len().saturating_sub(most) {
+        0 if shown.is_empty() => return "-".to_owned(),
+        0 => {}
+        more => shown.push(format!("+{more}")),
+    }
+    shown.join(" ")
 }
 
 fn text(value: Option<&Value>) -> String {

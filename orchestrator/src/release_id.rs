@@ -58,7 +58,7 @@ async fn read(store: &dyn Store, text: &str) -> Result<Result<Typed, Rejection>,
         return Ok(Ok(Typed::Other));
     }
     let text = text.to_ascii_lowercase();
-    let whole_bytes = HEXLOWER.decode(text[..text.len() / 2 * 2].as_bytes());
+    let whole_bytes = HEXLOWER.decode(&text.as_bytes()[..text.len() / 2 * 2]);
     let prefix = Prefix::Releases.bytes().0;
     let range = [&prefix[..], &whole_bytes.unwrap_or_default()].concat();
     let page = store.scan(range, None, SAME_MAX).await?;

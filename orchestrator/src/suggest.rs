@@ -69,7 +69,7 @@ fn versions(wanted: &str, names: &[String]) -> Option<String> {
 }
 
 fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
-    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, &name), name));
+    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name));
     // A short name is not meant by another of which every character differs.
     let most = EDITS_MAX.min(wanted.chars().count() / 2);
     let best = near.filter(|(edits, _)| *edits <= most).min();

@@ -59,7 +59,11 @@ impl Agent {
 
     /// What was not trusted is trusted now.
     pub(super) fn trusts(&mut self, trouble: Trouble) {
-        if self.distrust.take_if(|was| was.trouble == trouble).is_some() {
+        if self
+            .distrust
+            .take_if(|was| was.trouble == trouble)
+            .is_some()
+        {
             tracing::info!("what this server signs is trusted now");
             self.publish_info(InfoExtent::IfChanged);
         }

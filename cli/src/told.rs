@@ -1,0 +1,226 @@
+//! How a deployment is told to people: in one line, and in full with its failures and
+//! what to type next. Programs get JSON.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
+use hoist_orchestrator_core::view::{Counts, DeploymentView};
+use serde_json::Value;
+
+use crate::output::{self, Format, Shape, Show, ago, column, printable};
+
+/// Failed devices, as a table.
+const FAILED: Shape = Shape {
+    name: "device",
+    columns: &[
+        column("DEVICE", "/device", Show::Plain),
+        column("REASON", "/reason", Show::Plain),
+        column("SCRIPT", "/script", Show::Plain),
+        column("EXIT", "/exit", Show::Plain),
+        column("ROLLBACK", "/rollback", Show::Plain),
+    ],
+};
+
+/// Its state in a word: one that is active and has nothing left to wait for is settled.
+pub(crate) fn state(view: &DeploymentView) -> &'static str {
+    match view.state {
+        DeploymentState::Scheduled => "scheduled",
+        DeploymentState::Active if view.settled => "settled",
+        DeploymentState::Active => "active",
+        DeploymentState::Completed => "completed",
+        DeploymentState::Aborted => "aborted",
+    }
+}
+
+/// One line that says it all; what is nothing is not said.
+pub(crate) fn line(view: &DeploymentView) -> String {
+    let Counts {
+        members,
+        pending,
+        in_progress,
+        successful,
+        failed,
+    } = view.counts;
+    let mut text = format!(
+        "deployment {} ({} to {}): {}, {successful} of {members} successful",
+        view.deployment,
+        view.release,
+        view.group,
+        state(view)
+    );
+    for (count, what) in [
+        (failed, "failed"),
+        (in_progress, "in progress"),
+        (pending, "pending"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+/// Everything about a deployment that a person asks for, and what to type next.
+pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
+    let view = &detail.view;
+    let mut text = format!("{}\n", line(view));
+    for (title, said) in facts(detail, now) {
+        let _ = writeln!(text, "  {title:<9}  {said}");
+    }
+    text.push_str(&failures(view, &detail.failed_devices));
+    printable(&text)
+}
+
+/// When and by whom, and what happened to how many.
+fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, String)> {
+    let view = &detail.view;
+    let since = |time: &str| ago(time, now);
+    let mut facts = vec![(
+        "created",
+        format!("{} by {}", since(&view.created_at), detail.created_by),
+    )];
+    let active = view.state == DeploymentState::Active;
+    facts.extend(
+        (view.state == DeploymentState::Scheduled)
+            .then(|| {
+                detail
+                    .start
+                    .as_deref()
+                    .map(|start| ("starts", since(start)))
+            })
+            .flatten(),
+    );
+    facts.extend(
+        detail
+            .until
+            .as_deref()
+            .filter(|_| active)
+            .map(|until| ("ends", since(until))),
+    );
+    if let Some(reason) = view.reason.as_deref().filter(|_| !active) {
+        let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
+        let said = detail.ended_text.as_deref().filter(|text| !text.is_empty());
+        let why = said.map(|text| format!(": {text}"));
+        let (by, why) = (by.unwrap_or_default(), why.unwrap_or_default());
+        facts.push((
+            "ended",
+            format!("{}, {reason}{by}{why}", since(&view.updated_at)),
+        ));
+    }
+    for (title, count, what) in [
+        ("retried", detail.retried, "tried again or waited to"),
+        ("rolled", detail.rolled_back, "put back what they had"),
+    ] {
+        if count > 0 {
+            facts.push((title, format!("{count} {what}")));
+        }
+    }
+    facts
+}
+
+/// Failures by reason, the failed devices, and the commands that go on from there; nothing
+/// when nobody failed.
+pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> String {
+    if view.counts.failed == 0 {
+        return String::new();
+    }
+    let reasons = view.failures.iter();
+    let reasons: Vec<String> = reasons
+        .map(|it| format!("{} {}", it.count, it.reason))
+        .collect();
+    let mut text = format!("  failed     {}\n\n", reasons.join(", "));
+    let items: Vec<Value> = devices
+        .iter()
+        .filter_map(|device| serde_json::to_value(device).ok())
+        .collect();
+    if !items.is_empty() {
+        text.push_str(&output::list(
+            Format::Table,
+            &FAILED,
+            &items,
+            SystemTime::now(),
+        ));
+    }
+    let listed = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let (id, more) = (view.deployment, view.counts.failed.saturating_sub(listed));
+    if more > 0 {
+        let _ = writeln!(
+            text,
+            "and {more} more: hoist device list --status failed --deployment {id}"
+        );
+    }
+    text.push('\n');
+    if let Some(first) = devices.first() {
+        let _ = writeln!(text, "why:    hoist device why {}", first.device);
+    }
+    if view.state == DeploymentState::Active {
+        let _ = writeln!(text, "again:  hoist deployment retry {id}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn detail() -> DeploymentDetail {
+        serde_json::from_value(json!({
+            "apiVersion": "hoist/v1", "deployment": 1, "release": "hello@1.1.0", "group": "eu",
+            "state": "active", "reason": null, "settled": true,
+            "counts": {"members": 25, "pending": 0, "inProgress": 0, "successful": 24, "failed": 1},
+            "steps": {"downloading": 0, "downloaded": 0, "installing": 0, "rebooting": 0, "retrying": 0},
+            "failures": [{"reason": "script-failed", "count": 1}],
+            "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+            "retried": 0, "rolledBack": 1, "createdBy": "admin", "start": null, "until": null,
+            "endedBy": null, "endedText": null,
+            "failedDevices": [{"device": "dev-07", "reason": "script-failed", "script": "verify",
+                               "exit": 1, "rollback": "ok"}],
+        }))
+        .unwrap()
+    }
+
+    fn now() -> SystemTime {
+        humantime::parse_rfc3339("2026-01-01T00:05:00Z").unwrap()
+    }
+
+    #[test]
+    fn a_person_reads_how_it_went_who_failed_and_what_to_type_in_80_columns() {
+        let told = full(&detail(), now());
+        assert_eq!(
+            told,
+            "deployment 1 (hello@1.1.0 to eu): settled, 24 of 25 successful, 1 failed\n  \
+             created    5m ago by admin\n  \
+             rolled     1 put back what they had\n  \
+             failed     1 script-failed\n\n\
+             DEVICE  REASON         SCRIPT  EXIT  ROLLBACK\n\
+             dev-07  script-failed  verify  1     ok\n\n\
+             why:    hoist device why dev-07\n\
+             again:  hoist deployment retry 1\n"
+        );
+        assert!(told.lines().all(|line| line.len() <= 80), "{told}");
+    }
+
+    #[test]
+    fn an_end_says_why_and_by_whom_and_offers_no_retry() {
+        let mut detail = detail();
+        detail.view.state = DeploymentState::Aborted;
+        detail.view.reason = Some("operator".into());
+        detail.ended_by = Some("alice".into());
+        detail.ended_text = Some("wrong version".into());
+        let told = full(&detail, now());
+        assert!(
+            told.contains("ended      5m ago, operator by alice: wrong version\n"),
+            "{told}"
+        );
+        assert!(!told.contains("retry"), "{told}");
+    }
+
+    #[test]
+    fn nothing_is_said_of_failures_where_there_are_none() {
+        let mut detail = detail();
+        detail.view.counts.failed = 0;
+        assert_eq!(failures(&detail.view, &[]), "");
+    }
+}
