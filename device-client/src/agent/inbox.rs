@@ -53,6 +53,7 @@ impl Agent {
     fn begin(&mut self) {
         tracing::info!(session = self.counter.0, "connected");
         self.connected = true;
+        self.connected_at = Instant::now();
         self.publish_presence(PresenceState::Online);
         if self.root.is_none() {
             self.subscribe(&Topic::Root(FIRST_ROOT));
@@ -154,6 +155,7 @@ impl Agent {
         self.clock.signed(head.generation.0);
         let generation = head.generation;
         let before = std::mem::replace(&mut self.storage.head, payload.to_vec());
+        self.look_at_key(head.public_key);
         self.handle(Event::DeviceHead(head));
         let own = self.machine.own_head();
         if own.is_some_and(|own| own.generation == generation) {
@@ -163,6 +165,29 @@ impl Agent {
             self.storage.head = before;
         }
         Ok(())
+    }
+
+    /// Says once that the server does not believe this device, and once that it does again.
+    fn look_at_key(&mut self, pinned: Option<PublicKey>) {
+        let own = self.key.public();
+        let unbelieved = pinned.is_some_and(|pinned| pinned != own);
+        if std::mem::replace(&mut self.unbelieved, unbelieved) == unbelieved {
+            return;
+        }
+        let (device, key) = (&self.host.device, own.fingerprint());
+        if unbelieved {
+            tracing::error!(
+                code = Code::Reenrol.as_str(),
+                fingerprint = key,
+                "the server knows this device by another key and does not believe it: an operator \
+                 can accept this one with `hoist device approve {device} --fingerprint {key}`"
+            );
+        } else {
+            tracing::info!(
+                fingerprint = key,
+                "the server believes this device by its key"
+            );
+        }
     }
 
     fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {

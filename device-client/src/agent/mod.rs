@@ -22,6 +22,7 @@ mod apply;
 mod cli;
 mod clock;
 mod confirm;
+mod connect;
 mod distrust;
 mod environment;
 mod fetch_release;

@@ -9,14 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
-use hoist_protocol::codec::encode;
-use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::{GroupId, SessionCounter, sha256};
 use hoist_protocol::root::RootDocument;
 use hoist_protocol::status::{DeviceStatus, FinalResult};
-use hoist_protocol::topic::{Topic, Topics};
+use hoist_protocol::topic::Topics;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -34,7 +32,7 @@ use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Setup, backoff_ms};
+use crate::machine::{Action, BootId, Event, Machine, Now, Reconnects, Setup};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
@@ -45,10 +43,6 @@ const VETO_CHECK: Duration = Duration::from_secs(5);
 const SAVE_TIME: Duration = Duration::from_secs(3_600);
 /// How long the own head is awaited before the device announces itself (W4).
 pub(super) const ANNOUNCE_AFTER: Duration = Duration::from_secs(5);
-/// Reconnecting waits at most 2^5 seconds: a broker that comes back finds its fleet soon.
-const RECONNECT_DOUBLINGS_MAX: u32 = 5;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why the agent stopped.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +123,10 @@ pub(super) struct Agent {
     pub(super) root: Option<RootDocument>,
     pub(super) session: Option<Session>,
     pub(super) connected: bool,
+    /// Since when.
+    pub(super) connected_at: Instant,
+    /// Whether the server knows it by another key: it is not believed then.
+    pub(super) unbelieved: bool,
     pub(super) counter: SessionCounter,
     pub(super) group: Option<GroupId>,
     pub(super) source: Option<String>,
@@ -155,8 +153,8 @@ pub(super) struct Agent {
     task_number: u64,
     sender: mpsc::Sender<(u64, Told)>,
     told: mpsc::Receiver<(u64, Told)>,
-    failures: u32,
-    connect_at: Instant,
+    pub(super) reconnects: Reconnects,
+    pub(super) connect_at: Instant,
 }
 
 /// What woke the loop.
@@ -218,6 +216,8 @@ impl Agent {
             root,
             session: None,
             connected: false,
+            connected_at: Instant::now(),
+            unbelieved: false,
             counter: SessionCounter(0),
             group: None,
             wanted: None,
@@ -237,7 +237,7 @@ impl Agent {
             task_number: 0,
             sender,
             told,
-            failures: 0,
+            reconnects: Reconnects::default(),
             connect_at: Instant::now(),
         })
     }
@@ -320,48 +320,6 @@ impl Agent {
         self.act(actions);
     }
 
-    fn connect(&mut self) {
-        let Some(server) = self.server.clone() else {
-            return;
-        };
-        let (counter, actions) = self.machine.begin_session();
-        self.act(actions);
-        if !self.todo.is_empty() {
-            // The number is not durable: another session, with another, once it is.
-            return;
-        }
-        self.counter = counter;
-        let topic = self
-            .topics
-            .format(&Topic::Presence(self.host.device.clone()));
-        let will = Presence {
-            state: PresenceState::Offline,
-            session: counter,
-        };
-        let device = &self.host.device;
-        self.session = Some(Session::connect(device, &server, topic, encode(&will)));
-    }
-
-    /// The connection is gone: nothing of it is used again, and a new one comes later.
-    pub(super) fn disconnected(&mut self, reason: &str) {
-        self.failures = if self.connected {
-            0
-        } else {
-            self.failures.saturating_add(1)
-        };
-        self.session = None;
-        self.connected = false;
-        self.group = None;
-        self.announce_at = None;
-        self.waiting_status = None;
-        self.status_in_flight = false;
-        let doublings = self.failures.min(RECONNECT_DOUBLINGS_MAX);
-        let wait = Duration::from_millis(backoff_ms(doublings, self.now().random));
-        tracing::warn!(reason, retry_ms = wait.as_millis(), "not connected");
-        self.connect_at = Instant::now() + wait;
-        self.handle(Event::Disconnected);
-    }
-
     /// Starts a task in the place of the one before.
     pub(super) fn start_task<F>(&mut self, work: impl FnOnce(Teller) -> F)
     where
@@ -379,16 +337,6 @@ impl Agent {
         self.task_number += 1;
         if let Some(task) = self.task.take() {
             task.abort();
-        }
-    }
-
-    async fn say_goodbye(&mut self) {
-        if self.connected {
-            self.publish_presence(PresenceState::Offline);
-            if let Some(session) = self.session.take() {
-                // Without an answer the will says the same.
-                let _late = tokio::time::timeout(GOODBYE, session.close()).await;
-            }
         }
     }
 

@@ -8,6 +8,7 @@ mod boot;
 mod event;
 mod install;
 mod link;
+mod reconnect;
 mod report;
 mod resync;
 mod retry;
@@ -16,6 +17,7 @@ mod state;
 
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, Now, Retry, Verdict};
+pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
 pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
 
