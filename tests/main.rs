@@ -22,6 +22,7 @@ mod demo;
 mod deploy;
 mod dry_run;
 mod hints;
+mod identity;
 mod import;
 mod operations;
 mod other_language;

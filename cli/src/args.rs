@@ -15,7 +15,7 @@ mod tests;
 mod user;
 
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
-pub(crate) use device::{Device, Group, Import, Why};
+pub(crate) use device::{Device, DeviceApprove, Group, Import, Why};
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.

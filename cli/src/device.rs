@@ -2,14 +2,14 @@
 
 use hoist_device_client::agent::config::{NewAgent, render};
 use hoist_orchestrator_core::command::{
-    DeviceAdd, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
+    DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
 use hoist_orchestrator_core::reply::DeviceAddResult;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value};
 
-use crate::args::Device;
+use crate::args::{self, Device};
 use crate::client_file::ClientFile;
 use crate::context::{Context, print};
 use crate::deployment::may_remove;
@@ -89,11 +89,7 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             let verb = Verb::DeviceList;
             context.print_list(verb, filter, limit, &SHAPE).await
         }
-        Device::Show { device } => {
-            let asked = DeviceRef { device };
-            let shown = context.command(Verb::DeviceShow, &asked).await?;
-            context.print_one(&SHAPE, &shown)
-        }
+        Device::Show { device } => show(context, device).await,
         Device::Why(wish) => why::device(context, wish).await,
         Device::Move {
             device,
@@ -119,6 +115,7 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             };
             hold(context, &body).await
         }
+        Device::Approve(wish) => approve(context, wish).await,
         Device::Remove {
             device,
             yes,
@@ -133,6 +130,12 @@ fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
     fields
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .collect()
+}
+
+async fn show(context: &Context, device: String) -> Result<u8, Failure> {
+    let asked = DeviceRef { device };
+    let shown = context.command(Verb::DeviceShow, &asked).await?;
+    context.print_one(&SHAPE, &shown)
 }
 
 async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {
@@ -159,6 +162,27 @@ async fn hold(context: &Context, body: &DeviceHold) -> Result<u8, Failure> {
     context.print_change(&SHAPE, &result, &sentence)
 }
 
+/// Pins the key that a device shows.
+async fn approve(context: &Context, wish: args::DeviceApprove) -> Result<u8, Failure> {
+    let body = DeviceApprove {
+        device: wish.device,
+        fingerprint: wish.fingerprint,
+        dry_run: wish.dry_run,
+    };
+    let approved = context.command(Verb::DeviceApprove, &body).await?;
+    let (device, key) = (
+        &body.device,
+        approved["fingerprint"].as_str().unwrap_or("?"),
+    );
+    let sentence = match body.dry_run {
+        false => {
+            format!("{device} is believed by its key {key} from now on; its records stay its own")
+        }
+        true => format!("{device} would be believed by its key {key}; nothing was changed"),
+    };
+    context.print_change(&SHAPE, &approved, &sentence)
+}
+
 /// Removes a device, once somebody has said yes.
 async fn remove(
     context: &Context,
@@ -170,7 +194,11 @@ async fn remove(
         return Ok(exit::ERROR);
     }
     let sentence = match dry_run {
-        false => format!("{device} removed"),
+        false => format!(
+            "{device} removed: its session ends and its token is worth nothing; its records stay \
+             with their deployments, and `hoist device add {device}` begins it afresh with \
+             another token"
+        ),
         true => format!("{device} would be removed; nothing was changed"),
     };
     let body = DeviceRemove { device, dry_run };

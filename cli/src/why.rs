@@ -97,6 +97,11 @@ enum Rules {
 fn told(why: &DeviceWhy, rules: Rules) -> String {
     let mut text = String::new();
     let mut all = why.deployments.iter();
+    if let Some(identity) = &why.identity {
+        let doubted = format!("{}: blocked by {}: ", why.device, identity.code);
+        text += &wrapped(&doubted, &identity.says);
+        text += &titled("next", &identity.next);
+    }
     if let Some(nothing) = &why.nothing {
         let blocked = format!("{}: blocked by {}: ", why.device, word(nothing.why));
         text += &wrapped(&blocked, &nothing.says);

@@ -103,6 +103,7 @@ verbs! {
     DeviceMove = "device-move", Admin, Changes, DeviceMove;
     DeviceHold = "device-hold", Admin, Changes, DeviceHold;
     DeviceRemove = "device-remove", Admin, Changes, DeviceRemove;
+    DeviceApprove = "device-approve", Admin, Changes, DeviceApprove;
     GroupCreate = "group-create", Admin, Changes, GroupRef;
     UserAdd = "user-add", Admin, Changes, UserAdd;
     UserList = "user-list", Admin, Reads, Page;
@@ -120,6 +121,7 @@ impl Command {
             Self::DeviceMove(to) => to.dry_run,
             Self::DeviceHold(hold) => hold.dry_run,
             Self::DeviceRemove(remove) => remove.dry_run,
+            Self::DeviceApprove(approve) => approve.dry_run,
             Self::DeviceAdd(add) => add.dry_run,
             Self::DeviceImport(import) => import.dry_run,
             Self::ReleaseAdd(add) => add.dry_run,
@@ -345,6 +347,21 @@ pub struct GroupRef {
 pub struct DeviceRemove {
     /// The device's id.
     pub device: String,
+    /// Says what would happen, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// `device-approve`: the key that a device offers in the place of its pinned one is pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceApprove {
+    /// The device's id.
+    pub device: String,
+    /// The offered key's fingerprint, or its first 8 digits or more: refused when another key
+    /// is on offer by now. Whatever is on offer when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Says what would happen, changes nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

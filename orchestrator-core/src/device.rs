@@ -15,6 +15,7 @@ use crate::deployment::end::{Change, complete_if_due};
 use crate::effect::{Effect, Effects, Event};
 use crate::error::{Code, Rejection};
 use crate::group;
+use crate::identity;
 use crate::input::{CommandInput, Now};
 use crate::key::{
     DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RefusedKey, RevokedKey,
@@ -70,15 +71,8 @@ pub(crate) fn merge_info(
             });
         }
         (Some(pinned), Some(shown)) if pinned != shown => {
-            effects.push(rejected(Code::Reenrol, device, Some(&row)));
-            if row.offered_key != Some(shown) {
-                row.offered_key = Some(shown);
-                let device = device.clone();
-                effects.push(Effect::Event(Event::DeviceKeyChanged { device }));
-            }
             // Not this device's word: nothing else of it is taken in.
-            txn.put(&key, &row);
-            return Ok(effects);
+            return identity::other_key(txn, device, row, shown, now);
         }
         // A device that shows its key or head has no head of ours, or an old one.
         _ if info.public_key.is_some() || info.stored_head.is_some() => {
@@ -276,6 +270,7 @@ pub(crate) fn remove(
     let revoked = RevokedKey(device.clone());
     // Loaded, so that a device removed once more finds the generation of its row.
     txn.read(&revoked)?;
+    identity::forget(txn, &device)?;
     row.running = None;
     let mut effects = contact::watch(txn, &device, &mut row, now)?;
     effects.extend(leave(txn, &device, &mut row, now)?);

@@ -177,6 +177,20 @@ pub enum Event {
         /// By whom.
         by: UserId,
     },
+    /// Two devices speak as one: one is a copy of the other.
+    CloneSuspected {
+        /// Which.
+        device: DeviceId,
+    },
+    /// An operator pinned another key of a device.
+    DeviceApproved {
+        /// Which.
+        device: DeviceId,
+        /// Its key, as people compare it.
+        fingerprint: String,
+        /// By whom.
+        by: UserId,
+    },
     /// There is a new user.
     UserAdded {
         /// Its name.
@@ -221,6 +235,8 @@ impl Event {
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::CloneSuspected { .. } => "clone-suspected",
+            Self::DeviceApproved { .. } => "device-approved",
             Self::UserAdded { .. } => "user-added",
             Self::UserChanged { .. } => "user-changed",
             Self::UserRemoved { .. } => "user-removed",

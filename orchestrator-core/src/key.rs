@@ -62,6 +62,9 @@ pub struct RefusedKey(pub DeviceId);
 /// A device that was removed: which of its tokens are worth nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedKey(pub DeviceId);
+/// A device that two seem to be: what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneKey(pub DeviceId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -114,6 +117,7 @@ keys! {
     OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());
     RefusedKey => RefusedRow, |key| text(17, &[key.0.as_str()]);
     RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
+    CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.

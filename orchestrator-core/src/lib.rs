@@ -18,6 +18,7 @@ pub mod effect;
 pub mod error;
 pub mod explain;
 mod group;
+mod identity;
 pub mod input;
 pub mod key;
 pub mod limit;

@@ -11,6 +11,7 @@ use crate::doubt;
 use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
+use crate::identity;
 use crate::input::Now;
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
@@ -54,7 +55,7 @@ pub(crate) fn merge(
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
     if is_known(row.presence, presence, meta.broker_run) {
-        return Ok(vec![Effect::Duplicate]);
+        return identity::repeated_birth(txn, device, &row, presence, now);
     }
     let mut count = group::count(txn, &row.group, &meta)?;
     match (is_online(&row, &meta), online) {

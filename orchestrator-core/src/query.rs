@@ -188,6 +188,7 @@ pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Qu
         | Command::DeviceMove(_)
         | Command::DeviceHold(_)
         | Command::DeviceRemove(_)
+        | Command::DeviceApprove(_)
         | Command::GroupCreate(_)
         | Command::UserAdd(_)
         | Command::UserList(_)

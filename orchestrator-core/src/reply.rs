@@ -15,8 +15,8 @@ mod why;
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
-    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, RefusedItem, ReleaseItem,
-    StatusWord, UserItem,
+    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, Identity, RefusedItem,
+    ReleaseItem, StatusWord, UserItem,
 };
 pub use why::{
     DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan, PlanResult,
@@ -155,6 +155,13 @@ pub enum Answer {
     Imported(Vec<(DeviceId, u32, Imported)>),
     /// `device-import` with `dryRun`; never stored.
     ImportPlanned(ImportResult),
+    /// `device-approve`
+    DeviceApproved {
+        /// Which device.
+        device: DeviceId,
+        /// The fingerprint of the key that is pinned now.
+        fingerprint: String,
+    },
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -211,6 +218,13 @@ impl Answer {
                 device: device.to_string(),
                 held,
             }),
+            Self::DeviceApproved {
+                device,
+                fingerprint,
+            } => ResultBody::DeviceApproved(DeviceApproveResult {
+                device: device.to_string(),
+                fingerprint,
+            }),
             Self::Planned(result) => ResultBody::Planned(result),
             Self::Imported(devices) => ResultBody::Imported(import::result(devices, secrets)),
             Self::ImportPlanned(result) => ResultBody::Imported(result),
@@ -240,6 +254,8 @@ pub enum ResultBody {
     DeviceInGroup(DeviceInGroupResult),
     /// `device-hold`
     DeviceHeld(DeviceHoldResult),
+    /// `device-approve`
+    DeviceApproved(DeviceApproveResult),
     /// `device-remove`
     Device(DeviceResult),
     /// `group-create`
@@ -368,6 +384,15 @@ pub struct DeviceAddResult {
     pub token: String,
     /// What the device pins.
     pub root_sha256: String,
+}
+
+/// `device-approve`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceApproveResult {
+    /// Which device.
+    pub device: String,
+    /// The fingerprint of the key that is pinned now.
+    pub fingerprint: String,
 }
 
 /// `device-remove`

@@ -18,7 +18,7 @@ use crate::reply::Answer;
 use crate::row::{RequestRow, TimerRow};
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
-use crate::{deployment, device, group, release, retry};
+use crate::{deployment, device, group, identity, release, retry};
 
 /// How long an answer is remembered, in ms.
 pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
@@ -77,6 +77,7 @@ pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
         Ok(Command::DeviceMove(to)) => (&to.device, Some(to.group.as_str())),
         Ok(Command::DeviceHold(hold)) => (&hold.device, None),
         Ok(Command::DeviceRemove(remove)) => (&remove.device, None),
+        Ok(Command::DeviceApprove(approve)) => (&approve.device, None),
         _ => return keys,
     };
     let Ok(device) = device.parse::<DeviceId>() else {
@@ -211,6 +212,7 @@ fn carry_out(
         Command::DeviceMove(to) => device::move_to(txn, input, to, now),
         Command::DeviceHold(hold) => device::hold(txn, input, hold),
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),
+        Command::DeviceApprove(approve) => identity::approve(txn, input, approve, now),
         Command::GroupCreate(create) => group::create(txn, create, now),
         Command::DeploymentList(_)
         | Command::DeploymentShow(_)

@@ -4,7 +4,7 @@
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::head::Policy;
 use hoist_protocol::id::{
-    Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, UserId,
+    Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, SessionCounter, UserId,
 };
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::{Failure, Step, Success};
@@ -71,6 +71,7 @@ rows! {
     OpenedRow, 16;
     RefusedRow, 1_024;
     RevokedRow, 16;
+    CloneRow, 32;
     GroupCountRow, 32;
     RequestRow, 65_536;
     TimerRow, 8;
@@ -330,6 +331,17 @@ pub struct OpenedRow {
 pub struct RevokedRow {
     /// The highest issue number among them ([`DeviceRow::issue`]).
     pub issue: u32,
+}
+
+/// How often two took turns to speak as one device ([`crate::identity`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CloneRow {
+    /// The highest session known when they did so last.
+    pub session: SessionCounter,
+    /// How often, up to where it is proven.
+    pub turns: u8,
+    /// When last, in attended ms.
+    pub at_ms: u64,
 }
 
 /// How many devices a group has.

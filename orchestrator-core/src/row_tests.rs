@@ -10,8 +10,8 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
 use crate::key::{
-    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey,
-    RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
+    CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey,
+    OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -99,6 +99,12 @@ fn small_rows_keep_their_bytes() {
     };
     golden(&change, "01030101026575");
     golden(&RevokedRow { issue: 300 }, "01ac02");
+    let clone = CloneRow {
+        session: SessionCounter(300),
+        turns: 2,
+        at_ms: 5,
+    };
+    golden(&clone, "01ac020205");
     golden(&TimerRow {}, "01");
     let name = ReleaseNameRow {
         release: ReleaseId([7; 16]),
@@ -225,6 +231,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (GroupCountKey(group()).key(), "0c6575"),
         (OutboxKey(device()).key(), "0d6431"),
         (RevokedKey(device()).key(), "0e6431"),
+        (CloneKey(device()).key(), "0f6431"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

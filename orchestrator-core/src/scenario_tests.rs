@@ -430,6 +430,7 @@ mod commands;
 mod contact;
 mod deployments;
 mod dry_runs;
+mod identity;
 mod imports;
 mod limits;
 mod moves;

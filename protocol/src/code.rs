@@ -127,7 +127,7 @@ codes! {
     /// The device is known, and an operator has not accepted it yet.
     Pending = "E_PENDING", Failed, "the device waits for approval", "let an operator accept it";
     /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.
-    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device remove ID`, then `hoist device add ID`";
+    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device approve ID`";
     /// A message is not signed by a key that is trusted for it, or was changed on the way.
     Signature = "E_SIG", Failed, "signature missing or wrong", "nothing, unless it repeats: then look at the sender";
     /// A device reports another end of what it has ended before, in the same round. The first one stands.
@@ -288,6 +288,8 @@ codes! {
     Exposed = "E_EXPOSED", Failed, "agent.toml is readable by others", "chmod 600 the file, and take a new one of `hoist device add ID` if others may have seen it";
     /// It is neither a code nor a reason; perhaps one of a newer version.
     Word = "E_WORD", NotFound, "no such code or reason", "list all with `hoist explain`";
+    /// Only the key that a device shows in the place of its pinned one can be approved.
+    NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID`";
 }
 
 impl Code {

@@ -2,6 +2,8 @@
 //! `"hoist/v1" ‖ type ‖ scope ‖ 0x00 ‖ body`. The scope is the topic, so that nothing
 //! can be replayed elsewhere; it is empty for what also travels by USB.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -47,6 +49,16 @@ impl PublicKey {
     pub fn id(&self) -> KeyId {
         let hash = sha256(&self.0);
         KeyId([hash[0], hash[1], hash[2], hash[3]])
+    }
+
+    /// What people compare keys by: the first 16 bytes of its SHA-256, in lower-case hex.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let hash = sha256(&self.0);
+        hash[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

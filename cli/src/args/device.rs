@@ -98,7 +98,12 @@ pub(crate) enum Device {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove a device: its token is worth nothing from then on, its history stays
+    /// Pin the key that a device shows in the place of its pinned one
+    ///
+    /// For a device whose storage was replaced: it keeps its group, its token and its records.
+    /// `device remove` and `device add` begin it afresh instead, with another token.
+    Approve(DeviceApprove),
+    /// Remove a device: its session ends, its token is worth nothing, its records stay
     Remove {
         /// Its id
         device: String,
@@ -109,6 +114,20 @@ pub(crate) enum Device {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// What `hoist device approve` is asked.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceApprove {
+    /// Its id
+    pub(crate) device: String,
+    /// The key's fingerprint, or its first 8 digits or more, as the agent's log and
+    /// `device show` say it [default: whatever key is on offer]
+    #[arg(long)]
+    pub(crate) fingerprint: Option<String>,
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::admission::{Case, bar};
 use crate::contact::is_lost;
+use crate::identity;
 use crate::input::Now;
-use crate::key::{MetaKey, RefusedKey};
+use crate::key::{CloneKey, MetaKey, RefusedKey};
 use crate::presence::known;
 use crate::reply::RefusedItem;
 use hoist_protocol::reason::Reason;
@@ -282,6 +283,8 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
     let Some((item, record)) = item(reader, &device, None, now)? else {
         return Ok(Err(unknown()));
     };
+    let clone = reader.read(&CloneKey(device.clone()))?;
+    let identity = identity::doubt(&device, &row, clone, now);
     let output = match record.map(|record| record.state) {
         Some(RecordState::Failed(failure)) if !failure.output.is_empty() => {
             Some(String::from_utf8_lossy(&failure.output).into_owned())
@@ -294,6 +297,9 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
         agent: row.agent,
         labels: row.labels.into_iter().collect::<BTreeMap<_, _>>(),
         key_pinned: row.public_key.is_some(),
+        fingerprint: row.public_key.map(|key| key.fingerprint()),
+        offered_fingerprint: row.offered_key.map(|key| key.fingerprint()),
+        identity,
         ended: row.ended,
         output,
     }))

@@ -14,7 +14,8 @@ use super::{
 use crate::admission::{Case, bar};
 use crate::command::DeviceWhy as Wish;
 use crate::explain::{self, Around, explain};
-use crate::key::RefusedKey;
+use crate::identity;
+use crate::key::{CloneKey, RefusedKey};
 use crate::presence::known;
 use crate::refusal::standing;
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
@@ -38,7 +39,10 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         Err(rejection) => return Ok(Err(rejection)),
     };
     let key = RefusedKey(device.clone());
-    reader.want([DeviceKey(device.clone()).key(), MetaKey.key(), key.key()])?;
+    let clone = CloneKey(device.clone());
+    let own = [DeviceKey(device.clone()).key(), key.key(), clone.key()];
+    reader.want(own.into_iter().chain([MetaKey.key()]))?;
+    let clone = reader.read(&clone)?;
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
@@ -93,6 +97,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
         refused: RefusedItem::last(refused.as_ref()),
+        identity: identity::doubt(&device, &row, clone, now),
         nothing: deployments
             .is_empty()
             .then(|| explain::nothing(device.as_str(), &row)),

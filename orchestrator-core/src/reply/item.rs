@@ -157,10 +157,27 @@ pub struct DeviceDetail {
     pub labels: BTreeMap<String, String>,
     /// Whether a key is pinned.
     pub key_pinned: bool,
+    /// The fingerprint of the pinned key.
+    pub fingerprint: Option<String>,
+    /// The fingerprint of the key that it shows instead, which is not believed.
+    pub offered_fingerprint: Option<String>,
+    /// Why it is in doubt who it is, when it is.
+    pub identity: Option<Identity>,
     /// Final outcomes it says it reached.
     pub ended: u32,
     /// Tail of the failing script's output, lossy text.
     pub output: Option<String>,
+}
+
+/// Why it is in doubt who a device is, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `E_REENROL` or `E_CLONE`.
+    pub code: String,
+    /// One sentence.
+    pub says: String,
+    /// What to do.
+    pub next: String,
 }
 
 /// One group in `group-list`.

@@ -21,6 +21,7 @@ impl Answer {
             | Self::GroupCreated { .. }
             | Self::DeviceMoved { .. }
             | Self::DeviceHeld { .. }
+            | Self::DeviceApproved { .. }
             | Self::Planned(_)
             | Self::DevicePlanned { .. }
             | Self::Imported(_)

@@ -148,6 +148,9 @@ pub struct DeviceWhy {
     /// What was refused of its reports last; null when nothing ever was.
     #[serde(default)]
     pub refused: Option<RefusedItem>,
+    /// Why it is in doubt who it is, when it is: then its reports are not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<super::Identity>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Nothing>,

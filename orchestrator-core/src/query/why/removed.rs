@@ -28,6 +28,7 @@ pub(super) fn removed(
         last_seen: Some(format_time(record.updated_ms)),
         held: false,
         refused: None,
+        identity: None,
         nothing: Some(Nothing {
             why: Why::Removed,
             says: format!(

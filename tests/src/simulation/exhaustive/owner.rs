@@ -12,7 +12,7 @@ use super::part::DEVICES;
 pub(super) fn owner(key: &Key) -> Option<u16> {
     let (prefix, rest) = key.0.split_first()?;
     match prefix {
-        3 | 13 | 14 => named(rest),
+        3 | 13 | 14 | 15 => named(rest),
         7 => named(rest.get(4..)?),
         8 => of_shard(*rest.last()?),
         9 => named(rest.rsplit(|byte| *byte == 0).next()?),
@@ -39,8 +39,8 @@ fn of_shard(shard: u8) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::key::{
-        CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey,
-        OutboxKey, RecordKey, RevokedKey, RowKey,
+        CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey,
+        MetaKey, OutboxKey, RecordKey, RevokedKey, RowKey,
     };
     use hoist_protocol::id::{DeploymentId, GroupId};
 
@@ -59,6 +59,7 @@ mod tests {
                 DeviceKey(device.clone()).key(),
                 OutboxKey(device.clone()).key(),
                 RevokedKey(device.clone()).key(),
+                CloneKey(device.clone()).key(),
                 RecordKey(id, device.clone()).key(),
                 CounterKey(id, Shard::of(&device)).key(),
                 MemberKey(group.clone(), device.clone()).key(),
