@@ -10,10 +10,10 @@ use hoist_protocol::code::Code;
 use hoist_protocol::status::{FinalResult, Rollback, Success};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::apply::{self, Applied};
+use super::apply::{self, Applied, ApplyError};
 use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::log::StderrLog;
-use super::program::{CANNOT_EXECUTE, can_execute_below};
+use super::program::can_execute_below;
 use super::{runner, show};
 
 const OK: u8 = 0;
@@ -166,9 +166,9 @@ fn check(host: &HostConfig, can_execute: impl Fn(&Path) -> bool) -> u8 {
     if can_execute(&host.state_dir) {
         return print("ok\n");
     }
-    let dir = host.state_dir.display();
-    eprintln!("error[E_SCRIPT]: nothing can be installed with state_dir {dir}: {CANNOT_EXECUTE}");
-    USAGE
+    let path = host.state_dir.clone();
+    let error = ApplyError::CannotExecute { path };
+    fail(error.code(), &error, USAGE)
 }
 
 fn run(config: AgentConfig) -> u8 {
