@@ -9,13 +9,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, Namespace};
-use serde::Serialize;
+
+mod render;
+mod value;
+
+pub use render::{NewAgent, render};
 
 use super::environment;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
+use value::{parse_broker, parse_keep_alive, parse_sha256};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -336,36 +340,6 @@ fn reboot_command() -> Vec<String> {
     vec!["reboot".into()]
 }
 
-/// What `hoist device add` knows of a new device.
-#[derive(Debug, Clone, Serialize)]
-pub struct NewAgent<'a> {
-    /// The device.
-    pub device: &'a DeviceId,
-    /// Left out when it is the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<&'a Namespace>,
-    /// `mqtt://host:port`.
-    pub broker: &'a str,
-    /// Its password.
-    pub token: &'a str,
-    /// SHA-256 of the root document, in hex.
-    pub root_sha256: &'a str,
-    /// Base URL of artifacts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifacts: Option<&'a str>,
-    /// What kind of device it is.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub device_type: Option<&'a str>,
-}
-
-/// The text of an `agent.toml` that [`AgentConfig::load`] reads.
-#[must_use]
-pub fn render(agent: &NewAgent<'_>) -> String {
-    // A flat struct of strings always serializes.
-    let body = toml::to_string(agent).unwrap_or_default();
-    format!("# Holds this device's password: keep it private (chmod 600).\n{body}")
-}
-
 fn read(path: &Path) -> Result<(String, u32), ConfigError> {
     let content = || -> io::Result<(String, u32)> {
         let mut file = File::open(path)?;
@@ -404,35 +378,6 @@ fn read_token(path: &Path) -> Result<String, ConfigError> {
         });
     }
     Ok(text.trim().to_owned())
-}
-
-fn parse_broker(text: &str) -> Option<Broker> {
-    let address = text.strip_prefix("mqtt://")?;
-    let address = address.strip_suffix('/').unwrap_or(address);
-    let bracketed = address.ends_with(']');
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !bracketed => (host, port.parse().ok()?),
-        _ => (address, MQTT_PORT),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-    (!host.is_empty() && host.chars().all(plain)).then(|| Broker {
-        host: host.to_owned(),
-        port,
-    })
-}
-
-fn parse_sha256(text: &str) -> Option<[u8; 32]> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
-    bytes.try_into().ok()
-}
-
-fn parse_keep_alive(text: &str) -> Option<Duration> {
-    // MQTT has 16 bits of seconds; below 5 s the client refuses.
-    let range = Duration::from_secs(5)..=Duration::from_secs(65_535);
-    humantime::parse_duration(text)
-        .ok()
-        .filter(|duration| range.contains(duration))
 }
 
 #[cfg(test)]

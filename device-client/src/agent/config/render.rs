@@ -1,0 +1,34 @@
+//! Writes the `agent.toml` of a new device.
+
+use hoist_protocol::id::{DeviceId, Namespace};
+use serde::Serialize;
+
+/// What `hoist device add` knows of a new device.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewAgent<'a> {
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Left out when it is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<&'a Namespace>,
+    /// `mqtt://host:port`.
+    pub broker: &'a str,
+    /// Its password.
+    pub token: &'a str,
+    /// SHA-256 of the root document, in hex.
+    pub root_sha256: &'a str,
+    /// Base URL of artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<&'a str>,
+    /// What kind of device it is.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<&'a str>,
+}
+
+/// The text of an `agent.toml` that [`super::AgentConfig::load`] reads.
+#[must_use]
+pub fn render(agent: &NewAgent<'_>) -> String {
+    // A flat struct of strings always serializes.
+    let body = toml::to_string(agent).unwrap_or_default();
+    format!("# Holds this device's password: keep it private (chmod 600).\n{body}")
+}
