@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::harness::eventually;
+use crate::harness::release::Release;
 use crate::harness::server::Server;
 
 /// Replaces what a setting of a configuration is set to.
@@ -42,6 +45,9 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
     let config = server.add_device("dev-01", &[]);
     set(&config, "root_sha256", &"ab".repeat(32));
     let agent = server.agent(&config);
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    server.hoist_ok(&["deploy", "app@1.0.0", "--group", "unassigned"]);
     eventually("the agent to say what is wrong", || {
         let said = agent.said();
         (said.contains("root_sha256") && said.contains("E_ROOT")).then_some(())
@@ -52,4 +58,19 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
         "{}",
         agent.said()
     );
+    // Whoever asks the server learns it there.
+    let shown = |verb: &str| {
+        let json = server.hoist_ok(&["device", verb, "dev-01", "-o", "json"]);
+        serde_json::from_str::<Value>(&json).unwrap()
+    };
+    let trouble = json!("root-not-trusted");
+    eventually("the server to know", || {
+        (shown("show")["trouble"] == trouble).then_some(())
+    });
+    let why = shown("why");
+    assert_eq!(why["trouble"], trouble, "{why}");
+    assert_eq!(why["deployments"][0]["why"], trouble, "{why}");
+    let told = server.hoist_ok(&["device", "why", "dev-01"]);
+    assert!(told.contains("root_sha256"), "{told}");
+    assert!(!told.contains("nothing keeps it"), "{told}");
 }

@@ -37,6 +37,7 @@ mod restart;
 mod rollout;
 mod scenario;
 mod serve;
+mod server_log;
 mod sim;
 mod simulation;
 mod tables;

@@ -2,10 +2,11 @@
 //! A bar on a terminal, one plain line per change otherwise, and always a last line.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hoist_orchestrator_core::command::{DeploymentRef, Verb};
-use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState};
+use hoist_orchestrator_core::row::EndReason;
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeploymentId;
@@ -19,6 +20,7 @@ use crate::deployment::SHAPE;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format};
+use crate::told;
 
 /// `hoist status`
 pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Failure> {
@@ -34,7 +36,7 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
         }
     };
     client.close().await;
-    let Some(view) = last else {
+    let Some(detail) = last else {
         let time = humantime::format_duration(status.timeout.unwrap_or(Duration::ZERO)).to_string();
         return Err(Failure::new(
             Code::Wait,
@@ -46,23 +48,23 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
         .help("it goes on without anybody watching; look again with `hoist status`"));
     };
     match context.format() {
-        Format::Table | Format::Wide => print(&format!("{}\n", summary(&view)))?,
+        Format::Table | Format::Wide => print(&told::end(&detail, SystemTime::now()))?,
         format => {
-            let item = serde_json::to_value(&view).map_err(|error| {
+            let item = serde_json::to_value(&detail.view).map_err(|error| {
                 Failure::because(Code::System, "cannot encode the view", &error)
             })?;
             print(&output::one(format, &SHAPE, &item))?;
         }
     }
     Ok(if status.watch {
-        exit_of(&view)
+        exit_of(&detail.view)
     } else {
         exit::OK
     })
 }
 
 /// Asks the server itself.
-async fn show(client: &mut Client, deployment: u32) -> Result<DeploymentView, Failure> {
+async fn show(client: &mut Client, deployment: u32) -> Result<DeploymentDetail, Failure> {
     let question = DeploymentRef { deployment };
     client.ask(Verb::DeploymentShow, &question).await
 }
@@ -74,22 +76,24 @@ async fn watch(
     client: &mut Client,
     deployment: u32,
     mut progress: Progress,
-) -> Result<DeploymentView, Failure> {
+) -> Result<DeploymentDetail, Failure> {
     let view = View::Deployment(DeploymentId(deployment));
     let topic = client.topics().format(&Topic::View(view));
     // Says at once when there is no such deployment: its view would never come.
-    let mut view = show(client, deployment).await?;
+    let mut detail = show(client, deployment).await?;
     client.watch(&topic).await?;
     loop {
-        progress.show(&view);
-        if is_final(&view) {
+        progress.show(&detail.view);
+        if is_final(&detail.view) {
             progress.clear();
-            return Ok(view);
+            return Ok(detail);
         }
         let (_, payload) = client.next_message().await?;
-        view = read_view(&payload)?;
+        let view = read_view(&payload)?;
         if is_final(&view) {
-            view = show(client, deployment).await?;
+            detail = show(client, deployment).await?;
+        } else {
+            detail.view = view;
         }
     }
 }
@@ -104,45 +108,17 @@ pub(crate) fn is_final(view: &DeploymentView) -> bool {
 }
 
 fn exit_of(view: &DeploymentView) -> u8 {
-    if view.state == DeploymentState::Aborted {
+    // What took its place ended it before everybody had it.
+    let superseded = view.state == DeploymentState::Completed
+        && view.reason.as_deref() == Some(EndReason::Superseded.word())
+        && view.counts.successful < view.counts.members;
+    if view.state == DeploymentState::Aborted || superseded {
         return exit::ABORTED;
     }
     if view.counts.failed > 0 {
         return exit::FAILED_DEVICES;
     }
     exit::OK
-}
-
-/// One line that says it all.
-fn summary(view: &DeploymentView) -> String {
-    let state = match view.state {
-        DeploymentState::Scheduled => "scheduled",
-        DeploymentState::Active => "active",
-        DeploymentState::Completed => "completed",
-        DeploymentState::Aborted => "aborted",
-    };
-    let Counts {
-        members,
-        pending,
-        in_progress,
-        successful,
-        failed,
-    } = view.counts;
-    let settled = if view.settled { ", settled" } else { "" };
-    let reasons: Vec<String> = view
-        .failures
-        .iter()
-        .map(|failure| format!("{} {}", failure.count, failure.reason))
-        .collect();
-    let reasons = match reasons.as_slice() {
-        [] => String::new(),
-        reasons => format!(" ({})", reasons.join(", ")),
-    };
-    format!(
-        "deployment {} {} -> {}: {state}{settled}, {successful} of {members} successful, {failed} failed{reasons}, \
-         {in_progress} in progress, {pending} pending",
-        view.deployment, view.release, view.group
-    )
 }
 
 /// Where changes are shown: on standard error.
@@ -176,7 +152,7 @@ impl Progress {
             }
             Self::Lines { last } if *last != Some(counts) => {
                 *last = Some(counts);
-                eprintln!("{}", summary(view));
+                eprintln!("{}", told::line(view));
             }
             Self::Lines { .. } => {}
         }
@@ -212,16 +188,12 @@ mod tests {
         assert_eq!(exit_of(&view("active", true, 0)), exit::OK);
         assert_eq!(exit_of(&view("active", true, 1)), exit::FAILED_DEVICES);
         assert_eq!(exit_of(&view("aborted", false, 1)), exit::ABORTED);
+        let mut superseded = view("completed", false, 0);
+        superseded.reason = Some("superseded".to_owned());
+        assert_eq!(exit_of(&superseded), exit::OK, "it was everywhere by then");
+        superseded.counts.successful = 0;
+        assert_eq!(exit_of(&superseded), exit::ABORTED);
         assert!(!is_final(&view("active", false, 1)));
         assert!(is_final(&view("completed", false, 0)));
-    }
-
-    #[test]
-    fn the_summary_counts_and_names_reasons() {
-        assert_eq!(
-            summary(&view("active", true, 1)),
-            "deployment 1 hello@1.1.0 -> eu: active, settled, 24 of 25 successful, \
-             1 failed (1 script-failed), 0 in progress, 0 pending"
-        );
     }
 }

@@ -72,6 +72,37 @@ pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
     printable(&text)
 }
 
+/// How it ended, or where it stands: without what was known before.
+pub(crate) fn end(detail: &DeploymentDetail, now: SystemTime) -> String {
+    let view = &detail.view;
+    let mut text = format!("{}\n", line(view));
+    if let Some(ended) = ended(detail, now) {
+        let _ = writeln!(text, "  ended      {ended}");
+    }
+    text.push_str(&failures(view, &detail.failed_devices));
+    printable(&text)
+}
+
+/// When, why and by whom it ended, once it has.
+fn ended(detail: &DeploymentDetail, now: SystemTime) -> Option<String> {
+    let view = &detail.view;
+    let over = matches!(
+        view.state,
+        DeploymentState::Completed | DeploymentState::Aborted
+    );
+    let reason = view.reason.as_deref().filter(|_| over)?;
+    let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
+    let said = detail.ended_text.as_deref().filter(|text| !text.is_empty());
+    let why = match (reason, said) {
+        (_, None) => String::new(),
+        // What took its place is part of the reason.
+        ("superseded", Some(said)) => format!(" {said}"),
+        (_, Some(said)) => format!(": {said}"),
+    };
+    let at = ago(&view.updated_at, now);
+    Some(format!("{at}, {reason}{}{why}", by.unwrap_or_default()))
+}
+
 /// When and by whom, and what happened to how many.
 fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, String)> {
     let view = &detail.view;
@@ -98,16 +129,7 @@ fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, Strin
             .filter(|_| active)
             .map(|until| ("ends", since(until))),
     );
-    if let Some(reason) = view.reason.as_deref().filter(|_| !active) {
-        let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
-        let said = detail.ended_text.as_deref().filter(|text| !text.is_empty());
-        let why = said.map(|text| format!(": {text}"));
-        let (by, why) = (by.unwrap_or_default(), why.unwrap_or_default());
-        facts.push((
-            "ended",
-            format!("{}, {reason}{by}{why}", since(&view.updated_at)),
-        ));
-    }
+    facts.extend(ended(detail, now).map(|ended| ("ended", ended)));
     for (title, count, what) in [
         ("retried", detail.retried, "tried again or waited to"),
         ("rolled", detail.rolled_back, "put back what they had"),
@@ -215,6 +237,19 @@ mod tests {
             "{told}"
         );
         assert!(!told.contains("retry"), "{told}");
+    }
+
+    #[test]
+    fn what_took_its_place_is_named() {
+        let mut detail = detail();
+        detail.view.state = DeploymentState::Completed;
+        detail.view.reason = Some("superseded".into());
+        detail.ended_text = Some("by deployment 3".into());
+        let told = end(&detail, now());
+        assert!(
+            told.contains("  ended      5m ago, superseded by deployment 3\n"),
+            "{told}"
+        );
     }
 
     #[test]

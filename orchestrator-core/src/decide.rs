@@ -132,7 +132,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::Presence { device, .. } => {
             vec![DeviceKey(device.clone()).key(), MetaKey.key()]
         }
-        Input::Info { device, .. } => vec![DeviceKey(device.clone()).key()],
+        Input::Info { device, .. } => device::info_hint(device),
         Input::LineFound(found) => {
             let devices = found.without.iter().cloned().map(DeviceKey);
             let mut keys: Vec<Key> = devices.map(|device| device.key()).collect();

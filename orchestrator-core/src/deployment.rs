@@ -292,7 +292,10 @@ fn activate(
         if is_planted(Mutant::CoveredKept) {
             continue;
         }
-        let end = Ending::itself(EndReason::Superseded);
+        let end = Ending {
+            text: format!("by deployment {id}"),
+            ..Ending::itself(EndReason::Superseded)
+        };
         effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
     }
     row.state = DeploymentState::Active;

@@ -18,8 +18,8 @@ use crate::group;
 use crate::identity;
 use crate::input::{CommandInput, Now};
 use crate::key::{
-    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RefusedKey, RevokedKey,
-    RowKey,
+    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RefusedKey, RevokedKey,
+    RowKey, TroubleKey,
 };
 use crate::limit;
 use crate::membership;
@@ -29,6 +29,7 @@ use crate::refusal::rejected;
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
 use crate::row::{DeviceRow, RevokedRow};
+use crate::trouble;
 use crate::txn::{Txn, Undecided};
 
 mod import;
@@ -47,6 +48,14 @@ pub(crate) fn call_roll(
     }
     row.asked_ms = Some(now.attended_ms);
     outbox::changed(txn, device, Means::Restricts)
+}
+
+/// Rows that a device's info surely touches.
+pub(crate) fn info_hint(device: &DeviceId) -> Vec<Key> {
+    vec![
+        DeviceKey(device.clone()).key(),
+        TroubleKey(device.clone()).key(),
+    ]
 }
 
 /// Takes a device's info in; the first key it shows is pinned, another is refused.
@@ -89,6 +98,7 @@ pub(crate) fn merge_info(
     }
     row.last_seen_ms = Some(now.unix_ms);
     txn.put(&key, &row);
+    trouble::note(txn, device, info.trouble)?;
     Ok(effects)
 }
 
@@ -277,6 +287,7 @@ pub(crate) fn remove(
     txn.delete(&DeviceKey(device.clone()));
     txn.read(&RefusedKey(device.clone()))?;
     txn.delete(&RefusedKey(device.clone()));
+    trouble::note(txn, &device, None)?;
     if !is_planted(Mutant::TokenNotRevoked) {
         txn.put(&revoked, &RevokedRow { issue });
     }

@@ -133,6 +133,8 @@ pub enum Event {
     DeploymentEnded {
         /// Which.
         deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
         /// Why, a kebab-case word.
         reason: String,
         /// By whom, when a person did it.

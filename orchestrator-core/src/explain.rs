@@ -2,6 +2,7 @@
 //! of them, then what a device that may start still waits for. What decided is the first
 //! that fails. Nothing here decides anything.
 
+use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +15,11 @@ use crate::row::{MetaRow, Refusal};
 use crate::time::format_time;
 
 mod failed;
+mod nothing;
 mod say;
+mod trouble;
 
-pub(crate) use say::nothing;
+pub(crate) use nothing::nothing;
 use say::{Said, Scene};
 
 /// What a device that may start waits for, a kebab-case word in JSON.
@@ -29,6 +32,8 @@ pub enum Wait {
     Published,
     /// It is connected (S6).
     Reachable,
+    /// Nothing on the device itself keeps it from obeying, as far as it says.
+    Sound,
     /// The key it shows is the pinned one.
     KnownKey,
     /// Its last report was taken in.
@@ -37,10 +42,11 @@ pub enum Wait {
 
 impl Wait {
     /// Every one, in the order in which they are looked at.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Turn,
         Self::Published,
         Self::Reachable,
+        Self::Sound,
         Self::KnownKey,
         Self::Heeded,
     ];
@@ -57,6 +63,8 @@ pub struct Around {
     pub heads: HeadsOut,
     /// What was refused of its reports, when nothing was taken in since.
     pub refused: Option<Refusal>,
+    /// What the device says is wrong with itself.
+    pub trouble: Option<Trouble>,
 }
 
 /// Whether what is desired is known to be at the broker.
@@ -94,6 +102,8 @@ enum Waits {
     Published,
     /// For the device; whether it is known to be away.
     Reachable { known_away: bool },
+    /// For somebody at the device.
+    Sound(Trouble),
     /// For an operator.
     KnownKey,
     /// For a report that can be taken in.
@@ -122,6 +132,7 @@ impl Wait {
                     known_away: known.is_some(),
                 }),
             },
+            Self::Sound => around.trouble.map(Waits::Sound),
             Self::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
             Self::Heeded => around.refused.map(Waits::Heeded),
         }

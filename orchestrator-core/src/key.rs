@@ -59,6 +59,9 @@ pub struct OpenedKey(pub DeploymentId, pub DeviceId);
 /// What was refused of a device's reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedKey(pub DeviceId);
+/// What a device says is wrong with itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TroubleKey(pub DeviceId);
 /// A device that was removed: which of its tokens are worth nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedKey(pub DeviceId);
@@ -116,6 +119,7 @@ keys! {
     OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
     OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());
     RefusedKey => RefusedRow, |key| text(17, &[key.0.as_str()]);
+    TroubleKey => TroubleRow, |key| text(18, &[key.0.as_str()]);
     RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
     CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
 }

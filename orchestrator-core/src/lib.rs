@@ -40,6 +40,7 @@ pub mod row;
 mod status;
 pub mod time;
 pub mod timer;
+mod trouble;
 pub mod txn;
 pub mod view;
 

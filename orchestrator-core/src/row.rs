@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 
 mod device;
 mod refused;
+mod trouble;
 
 pub use device::{DeviceRow, Heard, STAYS_MAX, Stay};
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
+pub use trouble::TroubleRow;
 
 use crate::command::CompleteWhen;
 use crate::reply::{Answer, DeploymentState};
@@ -70,6 +72,7 @@ rows! {
     OutboxRow, 1_024;
     OpenedRow, 16;
     RefusedRow, 1_024;
+    TroubleRow, 8;
     RevokedRow, 16;
     CloneRow, 32;
     GroupCountRow, 32;

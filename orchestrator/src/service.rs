@@ -2,6 +2,7 @@
 //! is the promise: nothing is published or acknowledged before it is durable, and a crash
 //! anywhere delivers again what was not acknowledged.
 
+mod done;
 mod door;
 mod effects;
 mod outside;

@@ -79,6 +79,19 @@ pub enum Trouble {
     CannotExecute,
 }
 
+impl Trouble {
+    /// A kebab-case word of the closed list in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RootNotTrusted => "root-not-trusted",
+            Self::SignerNotTrusted => "signer-not-trusted",
+            Self::KeyNotAccepted => "key-not-accepted",
+            Self::CannotExecute => "cannot-execute",
+        }
+    }
+}
+
 /// [`DeviceInfo`] in its first version, which older agents publish.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct DeviceInfoV1 {

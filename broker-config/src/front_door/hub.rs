@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::code::{Code, CodeCounters};
 use super::limits::Limits;
+use super::quiet::Quiet;
 use super::session::{ToSession, end_soon};
 use crate::credentials::{Credentials, Pass};
 use crate::retained::Retained;
@@ -92,6 +93,8 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     pub(crate) retained: Retained,
     pub(crate) counters: Counters,
+    /// What of refusals is said.
+    pub(crate) quiet: Quiet,
     router: RwLock<Arc<Router>>,
     sessions: Mutex<HashMap<Owner, HashMap<String, Handle>>>,
     /// Sessions that read one device's topic.
@@ -107,6 +110,7 @@ impl Hub {
             limits,
             retained: Retained::default(),
             counters: Counters::default(),
+            quiet: Quiet::default(),
             router: RwLock::new(router),
             sessions: Mutex::default(),
             readers: Mutex::default(),

@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod hub;
 pub(crate) mod limits;
 mod outbox;
+mod quiet;
 pub(crate) mod session;
 
 use std::io;
@@ -180,6 +181,10 @@ async fn open(
     let limits = &hub.limits;
     let mut connection = Connection::new(stream, limits.packet_bytes, limits.write).with_peer(peer);
     let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
+    let client = match &connect {
+        Ok(Ok(connect)) => quiet::shown(&connect.client_id),
+        _ => String::new(),
+    };
     let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
         Err(refused) => refused,
         Ok(connect) => match admit(&connect, hub, credentials) {
@@ -198,8 +203,10 @@ async fn open(
     };
     if let Some(code) = refused.code() {
         hub.counters.closed.add(code);
-        let peer = peer.map(tracing::field::display);
-        tracing::warn!(peer, reason = %refused, "connection refused");
+        if let Some(unsaid) = hub.quiet.says(&client, code.word(), Instant::now()) {
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(client, peer, reason = %refused, unsaid, "connection refused");
+        }
     }
     connection.say_last(refused.answer()).await;
 }

@@ -93,6 +93,9 @@ mod tests {
         let kept = quiet.0.lock().unwrap().len();
         assert!(kept <= KEPT_MAX + 1, "{kept}");
         let later = now + PAUSE;
-        assert!(quiet.says("and another", "E_AUTH", later).is_some(), "forgotten by then");
+        assert!(
+            quiet.says("and another", "E_AUTH", later).is_some(),
+            "forgotten by then"
+        );
     }
 }

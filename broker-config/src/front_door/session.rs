@@ -4,6 +4,7 @@
 
 mod subscriptions;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,6 +223,22 @@ impl Session {
         self.pump();
     }
 
+    /// Whether a refusal is to be said, and how many like it were not.
+    fn says(&self, reason: &'static str) -> Option<u64> {
+        self.hub.quiet.says(&self.key.1, reason, Instant::now())
+    }
+
+    /// A fault of the client is worth a line, but not one each time.
+    fn say_closed(&self, code: Code, peer: Option<SocketAddr>) {
+        let client = &self.key.1;
+        let peer = peer.map(tracing::field::display);
+        if !code.is_fault() {
+            tracing::debug!(client, peer, reason = %code, "connection closed");
+        } else if let Some(unsaid) = self.says(code.word()) {
+            tracing::warn!(client, peer, reason = %code, unsaid, "connection closed");
+        }
+    }
+
     /// Closes the socket, and lets the will speak unless the client said goodbye.
     fn lose(&mut self, closed: &Closed, keeps_session: bool) {
         self.count_bytes();
@@ -232,13 +249,7 @@ impl Session {
         }
         let Some(socket) = socket else { return };
         self.hub.counters.closed.add(code);
-        let client = &self.key.1;
-        let peer = socket.attach.connection.peer.map(tracing::field::display);
-        if code.is_fault() {
-            tracing::warn!(client, peer, reason = %code, "connection closed");
-        } else {
-            tracing::debug!(client, peer, reason = %code, "connection closed");
-        }
+        self.say_closed(code, socket.attach.connection.peer);
         match (&self.principal, socket.attach.will) {
             (Principal::Device(device), _) if code == Code::Revoked => {
                 let device = device.clone();

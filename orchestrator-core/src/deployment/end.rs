@@ -68,6 +68,7 @@ pub(super) fn finish(
     group_row.turn += 1;
     let event = Event::DeploymentEnded {
         deployment: id,
+        group: row.group.clone(),
         reason: ending.reason.word().to_owned(),
         by: ending.by.clone(),
     };

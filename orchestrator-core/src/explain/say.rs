@@ -11,8 +11,8 @@ use crate::admission::{Bar, Case, round_of};
 use crate::contact;
 use crate::input::Now;
 use crate::membership::{is_counted, was_member_during};
-use crate::reply::{DeploymentState, Nothing, Why};
-use crate::row::{DeviceRow, EndReason, MetaRow, RecordRow, RecordState, Refusal};
+use crate::reply::{DeploymentState, Why};
+use crate::row::{EndReason, MetaRow, RecordRow, RecordState, Refusal};
 use crate::time::format_time;
 
 /// Everything that is looked at.
@@ -33,7 +33,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
+    pub(super) fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             why,
             says: says.into(),
@@ -47,24 +47,6 @@ impl Said {
             at_ms: Some(at_ms),
             ..self
         }
-    }
-}
-
-/// Why no deployment concerns a device.
-pub(crate) fn nothing(device: &str, row: &DeviceRow) -> Nothing {
-    if row.group == GroupId::unassigned() {
-        return Nothing {
-            why: Why::Unassigned,
-            says: "the device is in no group yet, and nothing is deployed to unassigned devices"
-                .to_owned(),
-            next: format!("put it into one: hoist device move {device} --group GROUP"),
-        };
-    }
-    let group = &row.group;
-    Nothing {
-        why: Why::NoDeployment,
-        says: format!("nothing is deployed to its group {group}"),
-        next: format!("starts what is deployed next: hoist deploy RELEASE --group {group}"),
     }
 }
 
@@ -147,6 +129,7 @@ impl Scene<'_> {
                 };
                 Said::new(why, says, "starts when it connects")
             }
+            Waits::Sound(trouble) => super::trouble::said(trouble, device),
             Waits::KnownKey => Said::new(
                 Why::KeyNotApproved,
                 format!(
@@ -419,18 +402,5 @@ impl Scene<'_> {
     fn unix_ms(&self, attended_ms: u64) -> u64 {
         let wait_ms = attended_ms.saturating_sub(self.now.attended_ms);
         self.now.unix_ms.saturating_add(wait_ms)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_of_a_group_without_deployments_is_told_what_would_reach_it() {
-        let mut row = DeviceRow::new(0);
-        assert_eq!(nothing("d1", &row).why, Why::Unassigned);
-        row.group = "eu".parse().unwrap();
-        assert_eq!(nothing("d1", &row).why, Why::NoDeployment);
     }
 }

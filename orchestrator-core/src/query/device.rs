@@ -10,7 +10,7 @@ use crate::admission::{Case, bar};
 use crate::contact::is_lost;
 use crate::identity;
 use crate::input::Now;
-use crate::key::{CloneKey, MetaKey, RefusedKey};
+use crate::key::{CloneKey, MetaKey, RefusedKey, TroubleKey};
 use crate::presence::known;
 use crate::reply::RefusedItem;
 use hoist_protocol::reason::Reason;
@@ -285,6 +285,7 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
     };
     let clone = reader.read(&CloneKey(device.clone()))?;
     let identity = identity::doubt(&device, &row, clone, now);
+    let trouble = reader.read(&TroubleKey(device.clone()))?;
     let output = match record.map(|record| record.state) {
         Some(RecordState::Failed(failure)) if !failure.output.is_empty() => {
             Some(String::from_utf8_lossy(&failure.output).into_owned())
@@ -302,5 +303,6 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
         identity,
         ended: row.ended,
         output,
+        trouble: trouble.map(|row| row.trouble.word().to_owned()),
     }))
 }

@@ -15,7 +15,7 @@ use crate::admission::{Case, bar};
 use crate::command::DeviceWhy as Wish;
 use crate::explain::{self, Around, explain};
 use crate::identity;
-use crate::key::{CloneKey, RefusedKey};
+use crate::key::{CloneKey, RefusedKey, TroubleKey};
 use crate::presence::known;
 use crate::refusal::standing;
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
@@ -31,6 +31,11 @@ const RECENT: u32 = 32;
 
 /// The rows of one deployment and of the device in it.
 type Rows = (DeploymentRow, Option<RecordRow>);
+
+fn is_at_work((_, record): &Rows) -> bool {
+    let record = record.as_ref();
+    record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_)))
+}
 
 /// `device-why`
 pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<DeviceWhy> {
@@ -76,13 +81,13 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
             record: record.as_ref(),
         })
     };
-    let at_work = |id: &DeploymentId| {
-        let record = rows.get(id).and_then(|(_, record)| record.as_ref());
-        record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_)))
-    };
+    let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
     let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
     let refused = reader.read(&key)?;
+    let trouble = reader.read(&TroubleKey(device.clone()))?;
+    let trouble = trouble.map(|row| row.trouble);
     let around = Around {
+        trouble,
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
         first: group.active.iter().filter(may_start).min().copied(),
@@ -98,9 +103,10 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         held: row.held,
         refused: RefusedItem::last(refused.as_ref()),
         identity: identity::doubt(&device, &row, clone, now),
+        trouble: trouble.map(|trouble| trouble.word().to_owned()),
         nothing: deployments
             .is_empty()
-            .then(|| explain::nothing(device.as_str(), &row)),
+            .then(|| explain::nothing(&device, &row, trouble)),
         deployments,
         omitted,
     }))

@@ -167,6 +167,9 @@ pub struct DeviceDetail {
     pub ended: u32,
     /// Tail of the failing script's output, lossy text.
     pub output: Option<String>,
+    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
+    /// `key-not-accepted` or `cannot-execute`.
+    pub trouble: Option<String>,
 }
 
 /// Why it is in doubt who a device is, and what to do about it.

@@ -60,6 +60,12 @@ pub enum Why {
     Offline,
     /// Nothing was heard of it since the broker started (W8).
     PresenceUnknown,
+    /// It was told to trust another root document than this server's.
+    RootNotTrusted,
+    /// It trusts no key that signed what it is told.
+    SignerNotTrusted,
+    /// Its state directory cannot execute scripts.
+    CannotExecute,
     /// It shows another key than the pinned one (`E_REENROL`).
     KeyNotApproved,
     /// Its last report was refused, so that it may stand elsewhere than is known.
@@ -151,6 +157,9 @@ pub struct DeviceWhy {
     /// Why it is in doubt who it is, when it is: then its reports are not believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<super::Identity>,
+    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
+    /// `key-not-accepted` or `cannot-execute`.
+    pub trouble: Option<String>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Nothing>,

@@ -362,6 +362,7 @@ fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
             first: Some(id),
             heads,
             refused: None,
+            trouble: None,
         };
         let row = world.device_row("d1");
         let deployment = world.rows.read(&DeploymentKey(id)).unwrap().unwrap();

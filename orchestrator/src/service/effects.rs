@@ -14,8 +14,8 @@ use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
 use super::replies::Answered;
-use super::{Service, ServiceError};
-use crate::arrival::{Arrival, Headless};
+use super::{Service, ServiceError, done};
+use crate::arrival::{Arrival, Content, Headless};
 use crate::config::UserChange;
 use crate::line;
 use crate::query;
@@ -30,6 +30,9 @@ impl Service {
         effects: Effects,
         now: Now,
     ) -> Result<(), ServiceError> {
+        if let Content::Command(asked) = &arrival.content {
+            done::say(asked, &effects);
+        }
         for effect in effects {
             self.carry_out(effect, &mut arrival.answer_to, now).await?;
         }
@@ -90,6 +93,9 @@ impl Service {
                     Ok((result, event)) => (Ok(result), event),
                     Err(rejection) => (Err(rejection), None),
                 };
+                if outcome.is_ok() {
+                    done::say_user(&user, &request, &command);
+                }
                 if let Some(event) = event {
                     self.event(&event, now).await;
                 }
@@ -173,6 +179,7 @@ impl Service {
 
     /// An event as a CloudEvent: at most once across a crash; views are the truth.
     pub(super) async fn event(&mut self, event: &Event, now: Now) {
+        done::say_event(event);
         let kind = event.kind();
         let Ok(topic) = kind.parse().map(Topic::Event) else {
             return;

@@ -6,6 +6,7 @@ use rumqttc::mqttbytes::v4::{
     Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
 };
 
+use super::super::code::Code;
 use super::super::hub::Route;
 use super::super::outbox::lower;
 use super::{Closed, Session};
@@ -24,8 +25,11 @@ impl Session {
             }
         }
         let refused = codes.len() - granted.len();
-        if refused > 0 {
-            tracing::warn!(client = %self.key.1, refused, "subscriptions refused");
+        if refused > 0
+            && let Some(unsaid) = self.says(Code::Access.word())
+        {
+            let client = &self.key.1;
+            tracing::warn!(client, refused, unsaid, "subscriptions refused");
         }
         self.write(&Packet::SubAck(SubAck::new(subscribe.pkid, codes)));
         // After the router knows the filter: nothing falls between retained and live.

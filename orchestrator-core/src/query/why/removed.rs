@@ -29,6 +29,7 @@ pub(super) fn removed(
         held: false,
         refused: None,
         identity: None,
+        trouble: None,
         nothing: Some(Nothing {
             why: Why::Removed,
             says: format!(

@@ -1,0 +1,51 @@
+//! Why no deployment concerns a device at all.
+
+use hoist_protocol::device::Trouble;
+use hoist_protocol::id::{DeviceId, GroupId};
+
+use super::trouble;
+use crate::reply::{Nothing, Why};
+use crate::row::DeviceRow;
+
+/// Says it; what is wrong with the device itself comes first.
+pub(crate) fn nothing(device: &DeviceId, row: &DeviceRow, trouble: Option<Trouble>) -> Nothing {
+    if let Some(trouble) = trouble {
+        let said = trouble::said(trouble, device);
+        return Nothing {
+            why: said.why,
+            says: said.says,
+            next: said.next,
+        };
+    }
+    if row.group == GroupId::unassigned() {
+        return Nothing {
+            why: Why::Unassigned,
+            says: "the device is in no group yet, and nothing is deployed to unassigned devices"
+                .to_owned(),
+            next: format!("put it into one: hoist device move {device} --group GROUP"),
+        };
+    }
+    let group = &row.group;
+    Nothing {
+        why: Why::NoDeployment,
+        says: format!("nothing is deployed to its group {group}"),
+        next: format!("starts what is deployed next: hoist deploy RELEASE --group {group}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_a_group_without_deployments_is_told_what_would_reach_it_or_what_is_wrong_with_it()
+     {
+        let device = "d1".parse().unwrap();
+        let mut row = DeviceRow::new(0);
+        assert_eq!(nothing(&device, &row, None).why, Why::Unassigned);
+        row.group = "eu".parse().unwrap();
+        assert_eq!(nothing(&device, &row, None).why, Why::NoDeployment);
+        let trouble = Some(Trouble::CannotExecute);
+        assert_eq!(nothing(&device, &row, trouble).why, Why::CannotExecute);
+    }
+}

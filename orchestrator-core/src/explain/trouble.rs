@@ -1,0 +1,46 @@
+//! What a device's own trouble means, and who does what about it.
+
+use hoist_protocol::device::Trouble;
+use hoist_protocol::id::DeviceId;
+
+use super::say::Said;
+use crate::reply::Why;
+
+/// Says it.
+pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Said {
+    let (why, says) = match trouble {
+        Trouble::RootNotTrusted => (
+            Why::RootNotTrusted,
+            "the device obeys nothing of this server: the root_sha256 of its agent.toml names \
+             another root document",
+        ),
+        Trouble::SignerNotTrusted => (
+            Why::SignerNotTrusted,
+            "the device obeys nothing of this server: no key of the root document that it trusts \
+             has signed what it is told",
+        ),
+        Trouble::KeyNotAccepted => (
+            Why::KeyNotApproved,
+            "the device says that this server knows another key of it",
+        ),
+        Trouble::CannotExecute => (
+            Why::CannotExecute,
+            "the device starts nothing: its state directory cannot execute scripts",
+        ),
+    };
+    let next = match trouble {
+        Trouble::RootNotTrusted | Trouble::SignerNotTrusted => format!(
+            "starts once the device has an agent.toml of this server, which \
+             `hoist device add {device}` prints"
+        ),
+        Trouble::KeyNotAccepted => {
+            format!("starts when its key is approved: hoist device approve {device}")
+        }
+        Trouble::CannotExecute => {
+            "starts when state_dir of its agent.toml is on a file system that \
+                                   is not mounted noexec"
+                .to_owned()
+        }
+    };
+    Said::new(why, says, next)
+}

@@ -1,0 +1,11 @@
+//! What is stored of a device that says that something is wrong with itself.
+
+use hoist_protocol::device::Trouble;
+use serde::{Deserialize, Serialize};
+
+/// There while its last word was that it has trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleRow {
+    /// Which.
+    pub trouble: Trouble,
+}
