@@ -235,7 +235,7 @@ mod tests {
             "failures": [], "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
             "retried": 1, "rolledBack": 1, "createdBy": "admin",
             "failedDevices": [{"device": "dev-07", "reason": "script-failed", "script": "verify",
-                               "exit": 1, "rollback": "ok"}],
+                               "scriptEnd": "exit", "exit": 1, "rollback": "ok"}],
         })
     }
 
@@ -269,7 +269,7 @@ mod tests {
         report.ok = report.deviations(&casting()).is_empty();
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"apiVersion":"hoist/v1","kind":"demo","ok":true,"deployment":1,"release":"sensor-fw@1.1.0","group":"demo","state":"active","settled":true,"counts":{"members":25,"pending":0,"inProgress":0,"successful":24,"failed":1},"retried":1,"rolledBack":1,"failures":[{"device":"dev-07","reason":"script-failed","script":"verify","exit":1,"rollback":"ok"}],"durationMs":3100,"controlBytesPerDevice":640,"mqtt":"mqtt://m","http":"http://h","dataDir":"/d"}"#
+            r#"{"apiVersion":"hoist/v1","kind":"demo","ok":true,"deployment":1,"release":"sensor-fw@1.1.0","group":"demo","state":"active","settled":true,"counts":{"members":25,"pending":0,"inProgress":0,"successful":24,"failed":1},"retried":1,"rolledBack":1,"failures":[{"device":"dev-07","reason":"script-failed","script":"verify","scriptEnd":"exit","exit":1,"rollback":"ok"}],"durationMs":3100,"controlBytesPerDevice":640,"mqtt":"mqtt://m","http":"http://h","dataDir":"/d"}"#
         );
     }
 
