@@ -195,7 +195,11 @@ fn bytes_at_most(explanation: &Explanation) -> usize {
         rules,
         ..
     } = explanation;
-    let rule = |rule: &RuleItem| 80 + rule.says.as_deref().map_or(0, json_bytes);
+    // A rule that holds is only named.
+    let rule = |rule: &RuleItem| match rule.says.as_deref() {
+        Some(says) => 90 + json_bytes(says),
+        None => 50,
+    };
     let texts = [release, group, says, next].map(|text| json_bytes(text));
     500 + texts.iter().sum::<usize>() + rules.iter().map(rule).sum::<usize>()
 }

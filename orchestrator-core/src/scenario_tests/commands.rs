@@ -161,8 +161,8 @@ fn the_deployment_view_is_as_documented() {
     assert_eq!(shown["rolledBack"], 1);
     assert_eq!(
         shown["failedDevices"][0],
-        serde_json::json!({"device":"d1","reason":"script-failed","script":"verify","exit":1,
-            "rollback":"ok"})
+        serde_json::json!({"device":"d1","reason":"script-failed","script":"verify",
+            "scriptEnd":"exit","exit":1,"rollback":"ok"})
     );
 }
 
