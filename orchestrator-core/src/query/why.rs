@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use super::device::presence;
@@ -31,6 +32,11 @@ const RECENT: u32 = 32;
 
 /// The rows of one deployment and of the device in it.
 type Rows = (DeploymentRow, Option<RecordRow>);
+
+fn trouble_of(reader: &Reader, device: &DeviceId) -> Result<Option<Trouble>, Need> {
+    let row = reader.read(&TroubleKey(device.clone()))?;
+    Ok(row.map(|row| row.trouble))
+}
 
 fn is_at_work((_, record): &Rows) -> bool {
     let record = record.as_ref();
@@ -84,8 +90,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
     let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
     let refused = reader.read(&key)?;
-    let trouble = reader.read(&TroubleKey(device.clone()))?;
-    let trouble = trouble.map(|row| row.trouble);
+    let trouble = trouble_of(reader, &device)?;
     let around = Around {
         trouble,
         refused: standing(&row, refused.as_ref()),
