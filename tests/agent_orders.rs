@@ -213,3 +213,32 @@ fn a_hold_file_vetoes_a_start_until_it_is_removed() {
     }
     assert_eq!(held.content("app"), "1.0.0");
 }
+
+#[test]
+fn a_failed_deployment_that_stays_listed_ran_once_though_thirty_others_ended_after_it() {
+    let rig = Rig::new();
+    let mut device = Device::add(&rig.server, "dev-30", &[]);
+    device.start(&rig.server);
+    let lasting = rig.release("config", 0);
+    lasting.script("install", "exit 1");
+    let nightly = rig.release("app", 0);
+    for release in [&lasting, &nightly] {
+        rig.server.release(release.dir());
+    }
+    let once = json!({"attempts": 1});
+    let first = rig.operator.deploy("config@1.0.0", "unassigned", &once);
+    assert_one_outcome(&rig.operator.settled(first), "failed");
+    for night in 1..=30 {
+        if night == 30 {
+            device.restart(&rig.server);
+        }
+        let next = rig.deploy("app@1.0.0");
+        assert_one_outcome(&rig.operator.settled(next), "successful");
+    }
+    // The lowest deployment goes first: it would have run again before the last of them.
+    let ran = rig.ran("dev-30", first);
+    let installs = ran.iter().filter(|run| *run == "config install");
+    assert_eq!(installs.count(), 1, "{ran:?}");
+    let record = rig.operator.record("dev-30", first);
+    assert_eq!(record["status"], json!("failed"), "{record}");
+}

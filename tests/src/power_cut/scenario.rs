@@ -26,6 +26,8 @@ pub struct Scenario {
     pub luck: Luck,
     /// What the device came with.
     pub came_with: Vec<(&'static str, u8)>,
+    /// Orders that stay listed beside those after them, from the first on.
+    pub lasting: usize,
     /// Whether a cut may damage what was synced.
     pub damage: bool,
     /// What is wrong with the device itself: what must be seen.
@@ -126,6 +128,7 @@ pub fn one(name: &'static str, parts: &[Part], expect: Expect) -> Scenario {
         reboots: Reboots::Come,
         luck: Luck::default(),
         came_with: Vec::new(),
+        lasting: 0,
         damage: false,
         flaw: None,
     }
@@ -159,6 +162,14 @@ impl Scenario {
         self
     }
 
+    /// The last order may be tried so often.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        if let Some(last) = self.orders.last_mut() {
+            last.attempts = attempts;
+        }
+        self
+    }
+
     /// The last order is a person's at the device.
     pub fn by_hand(mut self) -> Self {
         if let Some(last) = self.orders.last_mut() {
@@ -188,6 +199,11 @@ impl Scenario {
     /// What goes wrong on the network.
     pub fn luck(self, luck: Luck) -> Self {
         Self { luck, ..self }
+    }
+
+    /// The first order stays listed beside all others.
+    pub fn first_lasts(self) -> Self {
+        Self { lasting: 1, ..self }
     }
 
     /// Cuts may damage what was synced.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{Rollback, ScriptKind};
+use hoist_protocol::status::{OUTCOMES_MAX, Rollback, ScriptKind};
 
 use super::package::{Part, Reboot};
 use super::scenario::{AGENT_NAME, Expect, Luck, Reboots, Scenario, one};
@@ -176,6 +176,7 @@ fn sequences() -> Vec<Scenario> {
 fn memories() -> Vec<Scenario> {
     let verify = ScriptKind::Verify;
     vec![
+        stays_listed(),
         one("memory-lost", &[APP], Expect::Installed)
             .then(2, &[version(APP, 2)], Expect::Installed)
             .damage(),
@@ -184,4 +185,14 @@ fn memories() -> Vec<Scenario> {
             .then(2, &[version(APP, 2)], Expect::Installed)
             .damage(),
     ]
+}
+
+/// One that failed stays listed while more others end than there are outcomes to tell.
+fn stays_listed() -> Scenario {
+    let first = one("failed-and-listed", &[APP], FAILED)
+        .attempts(1)
+        .exit(0, ScriptKind::Verify, ALWAYS, 1)
+        .first_lasts()
+        .then(2, &[CONFIG], Expect::Installed);
+    (0..OUTCOMES_MAX).fold(first, |story, _| story.then(2, &[CONFIG], Expect::Already))
 }

@@ -179,7 +179,7 @@ impl World {
 
     /// The head of its group.
     pub fn head(&self) -> GroupHead {
-        let notice = self.order().and_then(|order| {
+        let notice = |order: &Order| {
             let (deployment, round) = order.notice?;
             Some(Notice {
                 deployment: DeploymentId(deployment),
@@ -191,10 +191,13 @@ impl World {
                     ..Policy::default()
                 },
             })
-        });
+        };
+        let lasting = self.scenario.lasting.min(self.order);
+        let lasting = self.scenario.orders[..lasting].iter();
+        let notices = lasting.chain(&self.order()).filter_map(notice).collect();
         GroupHead {
             generation: Generation(START_MS + self.order as u64),
-            notices: notice.into_iter().collect(),
+            notices,
             ..GroupHead::default()
         }
     }

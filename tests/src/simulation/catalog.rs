@@ -6,6 +6,7 @@ use fastrand::Rng;
 use hoist_device_client::machine::{ArtifactPlan, ScriptPlan};
 use hoist_orchestrator_core::input::VerifiedRelease;
 use hoist_protocol::codec::encode;
+use hoist_protocol::head::NOTICES_MAX;
 use hoist_protocol::id::{Name, ReleaseId, sha256};
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::ScriptKind;
@@ -77,6 +78,11 @@ pub struct Catalog {
 /// Names of artifacts, and of the releases that hold only one.
 const NAMES: [&str; 3] = ["app", "config", "model"];
 
+/// Names of artifacts where there are many.
+const MANY: [&str; NOTICES_MAX] = [
+    "app", "config", "model", "maps", "fonts", "rules", "voice", "modem",
+];
+
 impl Catalog {
     /// Releases for a seed: two versions of each artifact alone, and one of two together.
     pub fn generate(rng: &mut Rng) -> Self {
@@ -90,6 +96,21 @@ impl Catalog {
         }
         let both = vec![any_plan(rng), any_plan(rng)];
         releases.push(Release::new("both@1", &NAMES[..2], both, false));
+        Self { releases }
+    }
+
+    /// One version of as many artifacts as a head can list deployments of, and two of the
+    /// last of them.
+    pub fn many(rng: &mut Rng) -> Self {
+        let mut releases = Vec::new();
+        for name in MANY {
+            let special = rng.u8(..) < 20;
+            let text = format!("{name}@1");
+            releases.push(Release::new(&text, &[name], vec![any_plan(rng)], special));
+        }
+        let last = MANY[MANY.len() - 1];
+        let plans = vec![any_plan(rng)];
+        releases.push(Release::new(&format!("{last}@2"), &[last], plans, false));
         Self { releases }
     }
 

@@ -12,7 +12,7 @@ use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeviceId, Generation, Name, ReleaseId, SessionCounter};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, SessionCounter};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
 
@@ -187,6 +187,12 @@ impl Device {
     /// Whether it may start nothing (the agent's `hold` file).
     pub fn vetoes(&self) -> bool {
         self.vetoes
+    }
+
+    /// Whether its answer to a roll call has the outcome of a deployment.
+    pub fn still_tells(&self, id: DeploymentId) -> bool {
+        let mut outcomes = self.machine.ring().outcomes.iter();
+        outcomes.any(|outcome| outcome.deployment == id)
     }
 
     /// When its machine wants to be woken, by its own clock.

@@ -10,12 +10,30 @@ use super::world::World;
 
 use std::sync::Arc;
 
+/// One seed in so many makes a world of few devices and many deployments.
+const MANY_DEPLOYMENTS: u64 = 16;
+
+/// Whether a seed makes a world in which some deployments last while many more come and go:
+/// one that keeps to the protocol, and one that does not.
+pub fn has_many_deployments(seed: u64, devices: Option<u16>) -> bool {
+    devices.is_none() && matches!(seed % MANY_DEPLOYMENTS, 6 | 13)
+}
+
 /// A world for a seed, with so many devices or as many as the seed says.
 pub fn world(seed: u64, devices: Option<u16>) -> World {
     let mut rng = Rng::with_seed(seed);
-    let count = devices.unwrap_or_else(|| rng.u16(1..=12));
-    let catalog = Catalog::generate(&mut rng);
-    let orders = orders(&mut rng, count, &catalog);
+    let many = has_many_deployments(seed, devices);
+    let most = if many { 3 } else { 12 };
+    let count = devices.unwrap_or_else(|| rng.u16(1..=most));
+    let (catalog, orders) = if many {
+        let catalog = Catalog::many(&mut rng);
+        let orders = many_orders(&mut rng, count, &catalog);
+        (catalog, orders)
+    } else {
+        let catalog = Catalog::generate(&mut rng);
+        let orders = orders(&mut rng, count, &catalog);
+        (catalog, orders)
+    };
     let special: Vec<bool> = (0..count).map(|_| rng.u8(..) < 60).collect();
     let mut world = World::new(count, catalog, Dice::Seeded(rng));
     // Every second broker is one that keeps to the protocol.
@@ -66,6 +84,35 @@ fn orders(rng: &mut Rng, devices: u16, catalog: &Catalog) -> Vec<String> {
     }
     orders.extend(wanted);
     orders
+}
+
+/// Some deployments that nothing takes the place of, and then more than twenty others.
+fn many_orders(rng: &mut Rng, devices: u16, catalog: &Catalog) -> Vec<String> {
+    let names: Vec<&str> = catalog.releases.iter().map(|r| &*r.text).collect();
+    let mut orders = vec![format!("group create {}", GROUPS[1])];
+    orders.push(format!("group create {}", GROUPS[2]));
+    orders.extend(names.iter().map(|name| format!("release add {name}")));
+    let add = |number| format!("device add d{number} --group {}", GROUPS[1]);
+    orders.extend((1..=devices).map(add));
+    let lasting = rng.usize(1..=7);
+    let mut wanted: Vec<String> = names[..lasting].iter().map(|name| once(name)).collect();
+    let deployments = lasting + rng.usize(21..=28);
+    for _ in lasting..deployments {
+        wanted.push(once(names[rng.usize(lasting..names.len())]));
+    }
+    for _ in 0..rng.usize(0..=4) {
+        let place = rng.usize(wanted.len() / 4..=wanted.len());
+        wanted.insert(place, later(rng, devices, deployments));
+    }
+    orders.extend(wanted);
+    orders
+}
+
+fn once(name: &str) -> String {
+    format!(
+        "deploy {name} --group {} --timeout 1h --attempts 1",
+        GROUPS[1]
+    )
 }
 
 fn deploy(rng: &mut Rng, name: &str) -> String {

@@ -15,6 +15,8 @@ use super::world::World;
 /// Steps of chance before everything comes up, and more for each device.
 const STEPS: u32 = 300;
 const STEPS_PER_DEVICE: u32 = 25;
+/// And for each order, where there are many: devices have time for most of them.
+const STEPS_PER_ORDER: u32 = 80;
 /// Steps in which everything must come to rest, and more for each device.
 const STEPS_TO_REST: u32 = 20_000;
 const STEPS_TO_REST_PER_DEVICE: u32 = 2_000;
@@ -65,7 +67,11 @@ pub struct Story {
 pub fn run(seed: u64, devices: Option<u16>, log: Log) -> Result<Story, Box<Violation>> {
     let mut world = generate::world(seed, devices);
     world.log = (log == Log::Kept).then(Vec::new);
-    let ended = live(&mut world, seed);
+    let pace = match generate::has_many_deployments(seed, devices) {
+        true => Pace::OneByOne,
+        false => Pace::AtOnce,
+    };
+    let ended = live(&mut world, seed, pace);
     let (steps, log) = (world.step, world.log.take().unwrap_or_default());
     match ended {
         Ok(()) => Ok(Story { steps, log }),
@@ -78,13 +84,40 @@ pub fn run(seed: u64, devices: Option<u16>, log: Log) -> Result<Story, Box<Viola
     }
 }
 
-fn live(world: &mut World, seed: u64) -> Result<(), Broken> {
+/// How fast operators are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// As chance has it.
+    AtOnce,
+    /// Mostly they see what becomes of an order before the next.
+    OneByOne,
+}
+
+impl Pace {
+    /// Steps of chance.
+    fn steps(self, world: &World) -> u32 {
+        let devices = u32::try_from(world.devices.len()).unwrap_or(u32::MAX);
+        let orders = u32::try_from(world.orders.len()).unwrap_or(u32::MAX);
+        STEPS
+            + STEPS_PER_DEVICE * devices
+            + match self {
+                Self::AtOnce => 0,
+                Self::OneByOne => STEPS_PER_ORDER * orders,
+            }
+    }
+
+    /// Whether the next order is given now.
+    fn is_next(self, world: &mut World) -> bool {
+        self == Self::AtOnce || rng(world).u8(0..4) == 0
+    }
+}
+
+fn live(world: &mut World, seed: u64, pace: Pace) -> Result<(), Broken> {
     world.apply(Choice::ServerStart)?;
     world.apply(Choice::ServerConnect(0))?;
-    let devices = u32::try_from(world.devices.len()).unwrap_or(u32::MAX);
     let mut choices = Vec::new();
-    for _ in 0..STEPS + STEPS_PER_DEVICE * devices {
-        let choice = draw(world, &mut choices);
+    for _ in 0..pace.steps(world) {
+        let choice = draw(world, &mut choices, pace);
         world.apply(choice)?;
     }
     come_up(world)?;
@@ -132,11 +165,12 @@ fn any_device(world: &mut World) -> u16 {
 }
 
 /// Draws what happens next.
-fn draw(world: &mut World, choices: &mut Vec<Choice>) -> Choice {
+fn draw(world: &mut World, choices: &mut Vec<Choice>, pace: Pace) -> Choice {
     choices.clear();
     let number = any_device(world);
     match rng(world).u16(0..1000) {
-        0..60 => Choice::Order(fate(world)),
+        0..60 if pace.is_next(world) => Choice::Order(fate(world)),
+        0..60 => Choice::Reconcile,
         60..400 => {
             world.central_choices(choices);
             let choice = any(world, choices).unwrap_or(Choice::Reconcile);

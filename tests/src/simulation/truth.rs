@@ -90,6 +90,8 @@ pub struct Truth {
     /// Highest generation heard, by group.
     highest: BTreeMap<u8, Generation>,
     deeds: Vec<Deed>,
+    /// Outcomes that were looked at.
+    counted: u32,
 }
 
 impl Truth {
@@ -134,17 +136,21 @@ impl Truth {
 
     pub(super) fn started(&mut self, job: &Job) {
         let start = (job.deployment, job.round);
-        if self.starts.insert(start) {
+        if self.starts.insert(start) || self.ends.contains_key(&start) {
             self.took_part.insert(job.deployment);
             self.deeds.push(Deed::Started(start.0, start.1));
         }
     }
 
     pub(super) fn ended(&mut self, ring: &Ring) {
-        for outcome in &ring.outcomes {
+        let new = ring.since(self.counted).len();
+        self.counted = ring.ended;
+        let known = ring.outcomes.len() - new;
+        for (place, outcome) in ring.outcomes.iter().enumerate() {
             let (deployment, round) = (outcome.deployment, outcome.round);
             let ending = Ending::of(&outcome.result);
-            if self.ends.insert((deployment, round), ending) == Some(ending) {
+            let before = self.ends.insert((deployment, round), ending);
+            if before == Some(ending) && place < known {
                 continue;
             }
             let begun = std::mem::take(&mut self.begun).len();
