@@ -91,7 +91,12 @@ fn check(line: &str, quoted: bool) -> Vec<String> {
     ] {
         for written in commands(line, program, quoted) {
             let words = arguments(written);
-            if let Err(why) = check(&words) {
+            // A sentence may name a flag without what it takes.
+            let valued = [&words[..], &["1".to_owned()]].concat();
+            let is_flag = words.last().is_some_and(|word| word.starts_with("--"));
+            if let Err(why) = check(&words)
+                && !(is_flag && check(&valued).is_ok())
+            {
                 wrong.push(format!("{}: {why}", words.join(" ")));
             }
         }

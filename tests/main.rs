@@ -14,6 +14,7 @@ mod agent_service;
 mod agent_trust;
 mod agent_update;
 mod agent_waits;
+mod api;
 mod arrows;
 mod boundary;
 mod codes;

@@ -155,6 +155,7 @@ pub(crate) struct Sim {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Release {
     /// Pack and sign a release directory, upload and register it
+    #[command(alias = "add")]
     Create {
         /// Directory with release.toml or artifact.toml
         dir: PathBuf,

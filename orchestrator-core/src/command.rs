@@ -43,6 +43,12 @@ macro_rules! verbs {
                 match self { $(Self::$name => Role::$role,)* }
             }
 
+            /// The name of its body's type, for documents.
+            #[must_use]
+            pub fn body(self) -> &'static str {
+                match self { $(Self::$name => stringify!($body),)* }
+            }
+
             /// Whether it changes anything: then it is executed once per request id.
             #[must_use]
             pub fn effect(self) -> VerbEffect {
@@ -166,7 +172,14 @@ pub enum VerbEffect {
 impl FromStr for Verb {
     type Err = crate::error::Rejection;
 
+    /// A verb is also understood as the command line calls it.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let word = match word {
+            "deployment-abort" => "abort",
+            "deployment-retry" => "retry",
+            "release-create" => "release-add",
+            word => word,
+        };
         let found = Self::ALL.iter().find(|verb| verb.word() == word);
         found.copied().ok_or_else(|| {
             crate::error::Rejection::new(
@@ -187,32 +200,32 @@ pub struct Deploy {
     /// The group; this or `groups`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Several groups, one deployment each.
+    /// Several groups, at most 32: one deployment each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
-    /// RFC 3339 time before which it is not listed (S2).
+    /// RFC 3339 time before which it is not listed (S2); at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
-    /// What ends it by itself (S10).
+    /// What ends it by itself (S10); nothing when absent.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "object::optional"
     )]
     pub limit: Option<Limit>,
-    /// Whether it completes when every member is Successful (S1).
+    /// Whether it completes when every member is Successful (S1); default `aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_when: Option<CompleteWhen>,
-    /// Seconds a device has from its start.
+    /// Seconds a device has from its start; at least 1, default 86400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_secs: Option<u32>,
-    /// Attempts a device has.
+    /// Attempts a device has before it fails; at least 1, default 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// Devices spread their starts over this many seconds.
+    /// Devices spread their starts over this many seconds; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread_secs: Option<u32>,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -221,7 +234,7 @@ pub struct Deploy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limit {
-    /// Completes when this many devices have started.
+    /// Completes when this many devices have started; at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<u32>,
     /// RFC 3339 time at which it completes.
@@ -246,10 +259,10 @@ pub enum CompleteWhen {
 pub struct Abort {
     /// Which deployment.
     pub deployment: u32,
-    /// Why, for the record.
+    /// Why, for the record; at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -260,10 +273,10 @@ pub struct Abort {
 pub struct Retry {
     /// Which deployment.
     pub deployment: u32,
-    /// Only these; every failed device when absent.
+    /// Only these, at most 256; every failed device when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -274,7 +287,7 @@ pub struct Retry {
 pub struct ReleaseAdd {
     /// The signed release manifest in base64.
     pub manifest: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -294,7 +307,7 @@ pub struct DeviceAdd {
     /// Facts for selecting devices.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -307,7 +320,7 @@ pub struct DeviceMove {
     pub device: String,
     /// The group it is to obey.
     pub group: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -318,10 +331,10 @@ pub struct DeviceMove {
 pub struct DeviceHold {
     /// The device's id.
     pub device: String,
-    /// False lets it go again.
+    /// False lets it go again; default true.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub held: bool,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -336,7 +349,7 @@ fn yes() -> bool {
 pub struct GroupRef {
     /// The group's id.
     pub group: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -347,7 +360,7 @@ pub struct GroupRef {
 pub struct DeviceRemove {
     /// The device's id.
     pub device: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -362,7 +375,7 @@ pub struct DeviceApprove {
     /// is on offer by now. Whatever is on offer when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -380,7 +393,7 @@ pub struct UserAdd {
     pub groups: Vec<String>,
     /// SHA-256 of the token in hex; the token never travels.
     pub token_sha256: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
@@ -391,7 +404,7 @@ pub struct UserAdd {
 pub struct UserRef {
     /// The user's name.
     pub user: String,
-    /// Says what would happen, changes nothing.
+    /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }

@@ -12,11 +12,11 @@ pub const IMPORT_DEVICES_MAX: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceImport {
-    /// The devices; 1 to [`IMPORT_DEVICES_MAX`].
+    /// The devices; 1 to 50.
     #[serde(deserialize_with = "super::object::each")]
     pub devices: Vec<ImportDevice>,
     /// Leaves a device as it is that is registered with other properties, instead of
-    /// refusing all.
+    /// refusing all; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_existing: bool,
     /// Says what would happen and what is wrong with which device, changes nothing.

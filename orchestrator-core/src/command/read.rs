@@ -43,7 +43,7 @@ pub struct ReleaseRef {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Page {
-    /// Most items wanted.
+    /// Most items wanted, 1 to 20; default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// The `next` of the page before.
@@ -58,7 +58,7 @@ pub struct DeploymentList {
     /// Only those of this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Most items wanted.
+    /// Most items wanted, 1 to 20; default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// The `next` of the page before.
@@ -79,7 +79,7 @@ pub struct DeviceList {
     /// As seen by this deployment; each device's newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<u32>,
-    /// Most items wanted.
+    /// Most items wanted, 1 to 100; default 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// The `next` of the page before.
