@@ -83,7 +83,21 @@ impl ClientFile {
             })?;
             text.trim().clone_into(&mut file.token);
         }
+        file.refuse_passwords()?;
         Ok(file)
+    }
+
+    /// Addresses are shown and copied into what `device add` prints: no place for a secret.
+    fn refuse_passwords(&self) -> Result<(), Failure> {
+        let mut addresses = [("mqtt", &self.mqtt), ("http", &self.http)].into_iter();
+        match addresses.find(|(_, address)| address.contains('@')) {
+            None => Ok(()),
+            Some((key, _)) => Err(Failure::new(
+                "E_CONFIG",
+                format!("the address `{key}` holds a user name or password"),
+            )
+            .help("take it out: `user` and `token` in client.toml are what the server asks for")),
+        }
     }
 }
 
@@ -134,6 +148,20 @@ mod tests {
         let path = dir.path().join("client.toml");
         std::fs::write(&path, sample("admin").render()).unwrap();
         assert!(ClientFile::read(&path).is_ok_and(|file| file == sample("admin")));
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_not_repeated() {
+        for change in [
+            |file: &mut ClientFile| file.mqtt = "mqtt://admin:hunter2@host:1883".into(),
+            |file: &mut ClientFile| file.http = "http://hunter2@host:7883".into(),
+        ] {
+            let mut file = sample("admin");
+            change(&mut file);
+            let failure = file.refuse_passwords().unwrap_err();
+            assert!(!format!("{failure:?}").contains("hunter2"));
+        }
+        assert!(sample("admin").refuse_passwords().is_ok());
     }
 
     #[test]
