@@ -93,7 +93,7 @@ impl ClientFile {
         match addresses.find(|(_, address)| address.contains('@')) {
             None => Ok(()),
             Some((key, _)) => Err(Failure::new(
-                "E_CONFIG",
+                Code::Config,
                 format!("the address `{key}` holds a user name or password"),
             )
             .help("take it out: `user` and `token` in client.toml are what the server asks for")),

@@ -3,12 +3,14 @@
 
 use std::sync::PoisonError;
 
-use hoist_device_client::machine::{Action, Event, InfoExtent, Now, Retry, ScriptRun};
+use hoist_device_client::machine::{
+    Action, Event, FetchFailure, InfoExtent, Now, Retry, ScriptRun,
+};
 use hoist_device_client::record::{Record, Ring};
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Installed};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
+use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit, ScriptKind};
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
@@ -93,10 +95,11 @@ impl Device {
             .as_ref()
             .map_or(0, |release| release.artifacts.len());
         let end = match lost {
-            true => Event::DownloadFailed {
-                reason: Reason::DownloadFailed,
-                retry: Retry::Later,
-            },
+            true => Event::DownloadFailed(FetchFailure {
+                cause: RetryCause::Cut,
+                detail: "the simulated link broke".to_owned(),
+                ..FetchFailure::new(Reason::DownloadFailed, Retry::Later)
+            }),
             false => Event::Downloaded {
                 plans: plans(artifacts),
             },

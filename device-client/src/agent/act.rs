@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::apply::copy_release;
-use super::download::Artifact;
+use super::download::{Artifact, Limits};
 use super::environment;
 use super::fetch_release::{Checks, FetchRelease, fetch_release};
 use super::files::Files;
@@ -23,7 +23,7 @@ use super::runner::Agent;
 use super::show;
 use super::storage::{Places, StorageError};
 use super::work::{RunScript, Told, run_script};
-use crate::machine::{Action, HeadRefusal, Job, Retry, ScriptRun};
+use crate::machine::{Action, FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
@@ -131,17 +131,16 @@ impl Agent {
 
     fn download(&mut self, allow_downgrade: bool) {
         let Some(release) = self.storage.release.clone() else {
-            tracing::error!(
-                code = Code::State.as_str(),
-                "the started release's manifest is gone"
-            );
-            let told = Told::NotFetched {
-                reason: Reason::StateLost,
-                retry: Retry::Useless,
-            };
+            let detail = "the manifest of the started release is gone";
+            tracing::error!(code = Code::State.as_str(), detail);
+            let told = Told::NotFetched(FetchFailure {
+                detail: detail.to_owned(),
+                ..FetchFailure::new(Reason::StateLost, Retry::Useless)
+            });
             return self.start_task(|teller| async move { teller.tell(told).await });
         };
         let artifacts = release.artifacts.iter();
+        let server = self.server.as_ref();
         let work = FetchRelease {
             files: self.storage.files.clone(),
             dirs: artifacts
@@ -149,6 +148,10 @@ impl Agent {
                 .collect(),
             release,
             source: self.source.clone(),
+            proxies: server
+                .map(|server| server.proxies.clone())
+                .unwrap_or_default(),
+            limits: Limits::default(),
             inventory: self.storage.inventory.clone(),
             downgrade: Downgrade::from(allow_downgrade),
             checks: match self.machine.job() {

@@ -19,14 +19,14 @@ use hoist_protocol::status::FinalResult;
 use super::bundle::{HoistFile, PackError, PackedRelease, read_release_dir};
 use super::config::{HostConfig, ServerConfig};
 use super::confirm;
-use super::download::{Artifact, ArtifactWriter, DownloadError, Retry};
+use super::download::{Artifact, ArtifactWriter, DownloadError};
 use super::fetch_release::{FetchRelease, check};
 use super::preflight::Downgrade;
 use super::program::CANNOT_EXECUTE;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
 use super::work::{Teller, Told, check_release};
-use crate::machine::{Event, LOCAL, Verdict};
+use crate::machine::{Event, FetchFailure, LOCAL, Retry, Verdict};
 
 /// Why nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -255,14 +255,11 @@ enum Extent {
 fn unreadable(error: &PackError) -> DownloadError {
     let source = std::error::Error::source(error);
     let cause = source.map(|cause| format!(": {cause}")).unwrap_or_default();
-    DownloadError {
-        reason: match error {
-            PackError::Changed { .. } => Reason::HashMismatch,
-            _ => Reason::StorageFailed,
-        },
-        retry: Retry::Useless,
-        detail: format!("{error}{cause}"),
-    }
+    let reason = match error {
+        PackError::Changed { .. } => Reason::HashMismatch,
+        _ => Reason::StorageFailed,
+    };
+    DownloadError::refused(reason, format!("{error}{cause}"))
 }
 
 /// Gives a writer what it does not have yet.
@@ -312,19 +309,19 @@ pub(super) async fn copy_release(work: FetchRelease, local: Arc<LocalRelease>, t
     let copied = tokio::task::spawn_blocking(move || copy_artifacts(&work, &local));
     let told = match copied.await {
         Ok(Ok(artifacts)) => Told::Fetched { artifacts },
-        Ok(Err(error)) => not_fetched(&error),
+        Ok(Err(error)) => not_fetched(error),
         // Only when the program ends.
         Err(_) => return,
     };
     teller.tell(told).await;
 }
 
-fn not_fetched(error: &DownloadError) -> Told {
+fn not_fetched(error: DownloadError) -> Told {
     tracing::error!(code = error.reason.code().as_str(), detail = %error.detail, "cannot copy the release");
-    Told::NotFetched {
-        reason: error.reason,
-        retry: crate::machine::Retry::Useless,
-    }
+    Told::NotFetched(FetchFailure {
+        retry: Retry::Useless,
+        ..error.into()
+    })
 }
 
 fn copy_artifacts(
@@ -335,6 +332,8 @@ fn copy_artifacts(
     let artifacts = work.release.artifacts.iter().zip(&work.dirs);
     for (index, (reference, dir)) in artifacts.enumerate() {
         let mut writer = ArtifactWriter::open(work.files.clone(), dir, *reference)?;
+        // What a server sent of a segment is as quickly read here.
+        writer.back_to(0);
         local.copy(index, Extent::Start, &mut writer)?;
         writers.push(writer);
     }

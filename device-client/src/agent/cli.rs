@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::apply::{self, Applied, ApplyError};
 use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
+use super::download::{Proxies, ProxyError};
 use super::log::StderrLog;
 use super::program::can_execute_below;
 use super::{runner, show};
@@ -71,9 +72,24 @@ pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
         Err(error @ ConfigError::File { .. }) => return fail(error.code(), &error, ERROR),
         Err(error) => return fail(error.code(), &error, USAGE),
     };
+    let proxies = Proxies::from_variables(|name| env::var(name).ok());
     match (verb, config) {
-        (Verb::Run, Some(config)) => run(config),
-        (Verb::CheckConfig, Some(config)) => check(&config.host, can_execute_below),
+        (Verb::Run, Some(mut config)) => match proxies {
+            Ok(proxies) => {
+                config.server.proxies = proxies;
+                run(config)
+            }
+            // A device that does not start can never be updated; without, it may reach all.
+            Err(error @ ProxyError::Kind { .. }) => {
+                eprintln!("warning[{}]: {error}", Code::Config);
+                run(config)
+            }
+            Err(error) => fail(Code::Config, &error, USAGE),
+        },
+        (Verb::CheckConfig, Some(config)) => match proxies {
+            Ok(_) => check(&config.host, can_execute_below),
+            Err(error) => fail(Code::Config, &error, USAGE),
+        },
         (Verb::Run | Verb::CheckConfig, None) => usage("no --config given"),
         (Verb::Status, config) => match host_and_server(config) {
             Ok((host, _)) => status(&host),

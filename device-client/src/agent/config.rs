@@ -17,6 +17,7 @@ mod value;
 
 pub use render::{NewAgent, render};
 
+use super::download::{Address, Proxies};
 use super::environment;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
 use value::{parse_broker, parse_keep_alive, parse_sha256};
@@ -73,6 +74,8 @@ pub struct ServerConfig {
     pub root_sha256: [u8; 32],
     /// Base URL of artifacts where a head names none.
     pub artifacts: Option<String>,
+    /// The way there; not from the file.
+    pub proxies: Proxies,
     /// Longest silence on the connection.
     pub keep_alive: Duration,
 }
@@ -248,9 +251,16 @@ impl Source<'_> {
 
     fn server(&self, raw: &RawConfig) -> Result<ServerConfig, ConfigError> {
         let broker = parse_broker(&raw.broker).ok_or_else(|| {
-            let detail = format!("broker is {:?}, expected mqtt://host:port", raw.broker);
+            let detail = match raw.broker.contains('@') {
+                // It may be a password: it is not repeated.
+                true => "broker holds a user name or password, expected mqtt://host:port: the device is the user, its token the password".to_owned(),
+                false => format!("broker is {:?}, expected mqtt://host:port", raw.broker),
+            };
             self.refuse("broker", detail)
         })?;
+        if let Some(Err(error)) = raw.artifacts.as_deref().map(Address::parse) {
+            return Err(self.refuse("artifacts", format!("artifacts cannot be used: {error}")));
+        }
         let root_sha256 = parse_sha256(&raw.root_sha256)
             .ok_or_else(|| self.refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
         let keep_alive = match &raw.keep_alive {
@@ -266,6 +276,7 @@ impl Source<'_> {
             token: self.token(raw)?,
             root_sha256,
             artifacts: raw.artifacts.clone(),
+            proxies: Proxies::default(),
             keep_alive,
         })
     }

@@ -71,6 +71,34 @@ fn a_bad_unit_or_address_is_refused_with_its_line() {
 }
 
 #[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    for (from, to) in [
+        ("http://127", "http://user:hunter2@127"),
+        ("http://127", "https://hunter2@127"),
+        ("mqtt://127", "mqtt://user:hunter2@127"),
+    ] {
+        let error = load(&rendered().replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains("user name or password"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn an_address_that_artifacts_cannot_come_from_is_refused_with_its_line() {
+    for (address, told) in [
+        ("https://files", "speaks no https"),
+        ("files/artifacts", "not an address like http://"),
+    ] {
+        let text = rendered().replace("http://127.0.0.1:7883/artifacts", address);
+        let error = load(&text).unwrap_err().to_string();
+        assert!(
+            error.contains("agent.toml:6: artifacts") && error.contains(told),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.toml");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 
 use super::download::{
-    Artifact, ArtifactWriter, DownloadError, Fetch, Limits, Started, fetch_start,
+    Artifact, ArtifactWriter, DownloadError, Fetch, Limits, Proxies, Started, fetch_start,
 };
 use super::files::Files;
 use super::inventory::Inventory;
@@ -19,6 +19,8 @@ pub(super) struct FetchRelease {
     pub(super) files: Arc<dyn Files>,
     pub(super) release: Arc<ReleaseManifest>,
     pub(super) source: Option<String>,
+    pub(super) proxies: Proxies,
+    pub(super) limits: Limits,
     /// Folder of each artifact, in release order.
     pub(super) dirs: Vec<PathBuf>,
     pub(super) inventory: Inventory,
@@ -42,23 +44,40 @@ pub(super) async fn fetch_release(work: FetchRelease, teller: Teller) {
         Ok(artifacts) => Told::Fetched { artifacts },
         Err(error) => {
             tracing::warn!(code = error.reason.code().as_str(), detail = %error, "release not fetched");
-            error.into()
+            Told::NotFetched(error.into())
         }
     };
     teller.tell(told).await;
 }
 
 async fn fetch(work: &FetchRelease, teller: &Teller) -> Result<Vec<Artifact>, DownloadError> {
+    let mut gained = false;
+    let fetched = fetch_all(work, teller, &mut gained).await;
+    fetched.map_err(|error| DownloadError {
+        gained: gained || error.gained,
+        ..error
+    })
+}
+
+/// Says in `gained` whether an artifact, or its start, came before it failed.
+async fn fetch_all(
+    work: &FetchRelease,
+    teller: &Teller,
+    gained: &mut bool,
+) -> Result<Vec<Artifact>, DownloadError> {
     let mut started = Vec::new();
     for (reference, dir) in work.release.artifacts.iter().zip(&work.dirs) {
         let fetch = Fetch {
             files: work.files.clone(),
             artifact: *reference,
             source: work.source.clone(),
+            proxies: work.proxies.clone(),
             dir: dir.clone(),
-            limits: Limits::default(),
+            limits: work.limits,
         };
-        started.push(fetch_start(fetch).await?);
+        let one = fetch_start(fetch).await?;
+        *gained |= one.gained();
+        started.push(one);
     }
     let writers: Vec<_> = started.iter().map(Started::writer).collect();
     check(work, &writers)?;
@@ -66,6 +85,7 @@ async fn fetch(work: &FetchRelease, teller: &Teller) -> Result<Vec<Artifact>, Do
     let mut artifacts = Vec::new();
     for one in started {
         let mut before = one.writer().offset();
+        let was_complete = one.writer().is_complete();
         let progress = |now: u64| {
             // A fetch from the beginning makes it fall: people are not told.
             percent.had = (percent.had + now).saturating_sub(before);
@@ -77,6 +97,7 @@ async fn fetch(work: &FetchRelease, teller: &Teller) -> Result<Vec<Artifact>, Do
             }
         };
         artifacts.push(one.fetch_content(progress).await?);
+        *gained |= !was_complete;
     }
     Ok(artifacts)
 }

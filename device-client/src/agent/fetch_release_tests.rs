@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use hoist_protocol::reason::Reason;
 use tempfile::TempDir;
@@ -84,6 +85,11 @@ impl World {
             files: Faulty::new(free, None),
             release: Arc::new(self.packed.manifest.clone()),
             source: Some(self.source.clone()),
+            proxies: Proxies::default(),
+            limits: Limits {
+                pause: Duration::from_millis(1),
+                ..Limits::default()
+            },
             dirs: dirs
                 .map(|one| self.dir.path().join(one.id().to_string()))
                 .collect(),
@@ -130,7 +136,7 @@ async fn told(work: FetchRelease) -> Vec<Told> {
 
 async fn refusal(work: FetchRelease) -> (Reason, Retry) {
     match told(work).await.pop() {
-        Some(Told::NotFetched { reason, retry }) => (reason, retry),
+        Some(Told::NotFetched(failure)) => (failure.reason, failure.retry),
         other => panic!("{other:?}"),
     }
 }
@@ -201,13 +207,13 @@ async fn missing_space_is_refused_before_any_content_is_asked_for() {
 #[tokio::test]
 async fn what_is_proven_on_disk_is_not_needed_again() {
     // bad-inputs row 58
-    let world = World::new("", 1, 500_000).await;
+    let world = World::new("", 2, 500_000).await;
     let needed = world.needed();
     assert_eq!(
         refusal(world.work(PLENTY)).await,
         (Reason::LengthMismatch, Retry::Later)
     );
-    // One segment of the first artifact is there: that much less must be free.
+    // One segment of the first artifact is proven (a part of another is not): that much less must be free.
     let segment = u64::from(hoist_protocol::bundle::SEGMENT_BYTES);
     let too_little = world.work(needed - segment - 1);
     assert_eq!(

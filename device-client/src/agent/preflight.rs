@@ -215,6 +215,13 @@ pub fn distinct_names(artifacts: &[ArtifactManifest]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// People compare tenths: what is needed is rounded up, what is free down.
+const TENTH_MIB: u64 = 1024 * 1024 / 10;
+
+fn mib(tenths: u64) -> String {
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
 /// Bytes that installing an artifact takes beside what is on disk already: the `missing`
 /// bytes of its content, what its scripts declare for unpacking and for the way back, and
 /// the copy of its rollback script.
@@ -240,7 +247,9 @@ pub fn space(free: u64, needed: u64) -> Result<(), Refusal> {
     let wanted = needed.saturating_add(RESERVE_BYTES);
     if free < wanted {
         let detail = format!(
-            "{free} bytes are free where {wanted} are needed for payloads, scripts and the way back: free some, or deploy to this device later"
+            "needs {}, {} are free: payloads, scripts and the way back; free some, or deploy to this device later",
+            mib(wanted.div_ceil(TENTH_MIB)),
+            mib(free / TENTH_MIB)
         );
         return refuse(Reason::NoSpace, detail);
     }

@@ -301,7 +301,7 @@ impl Agent {
         let event = match told {
             Told::Checked(event) => event,
             Told::Progress(percent) => Event::DownloadProgress(percent),
-            Told::NotFetched { reason, retry } => Event::DownloadFailed { reason, retry },
+            Told::NotFetched(failure) => Event::DownloadFailed(failure),
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
             Told::ScriptRefused { reason, output } => Event::ScriptRefused { reason, output },
             Told::Fetched { artifacts } => {

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use super::super::bundle::{PackedRelease, read_release_dir};
 use super::super::config::{Broker, HostConfig, ServerConfig, Token};
 use super::*;
+use crate::agent::download::Proxies;
 use crate::agent::inventory::Inventory;
 
 type Retained = BTreeMap<String, Vec<u8>>;
@@ -91,6 +92,7 @@ fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> Agen
             token: Token("secret".into()),
             root_sha256: pin,
             artifacts: None,
+            proxies: Proxies::default(),
             keep_alive: Duration::from_secs(60),
         },
     }

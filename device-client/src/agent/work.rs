@@ -11,13 +11,15 @@ use hoist_protocol::status::{ScriptExit, ScriptKind};
 use tokio::sync::mpsc;
 
 use super::config::HostConfig;
-use super::download::{Artifact, DownloadError, Retry as DownloadRetry};
+use super::download::{Artifact, DownloadError};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
 use super::preflight::{self, Downgrade};
 use super::script::{self, Left, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
-use crate::machine::{ArtifactPlan, BootReason, Event, Retry, ScriptPlan, ScriptRun, Verdict};
+use crate::machine::{
+    ArtifactPlan, BootReason, Event, FetchFailure, ScriptPlan, ScriptRun, Verdict,
+};
 
 /// After TERM, before KILL: enough to close files.
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -38,10 +40,7 @@ pub(super) enum Told {
     Fetched {
         artifacts: Vec<Artifact>,
     },
-    NotFetched {
-        reason: Reason,
-        retry: Retry,
-    },
+    NotFetched(FetchFailure),
     ScriptDone {
         exit: ScriptExit,
         output: Vec<u8>,
@@ -59,15 +58,16 @@ pub(super) struct Teller {
     pub(super) sender: mpsc::Sender<(u64, Told)>,
 }
 
-impl From<DownloadError> for Told {
+impl From<DownloadError> for FetchFailure {
     fn from(error: DownloadError) -> Self {
-        let retry = match error.retry {
-            DownloadRetry::Later => Retry::Later,
-            DownloadRetry::Useless => Retry::Useless,
-        };
-        Self::NotFetched {
+        let after = error.after.unwrap_or_default().as_millis();
+        Self {
             reason: error.reason,
-            retry,
+            retry: error.retry,
+            cause: error.cause,
+            gained: error.gained,
+            after_ms: u64::try_from(after).unwrap_or(u64::MAX),
+            detail: error.detail,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Going on: after a start, after a wait, and the evidence of a reboot.
 
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{ScriptExit, ScriptKind};
+use hoist_protocol::status::{ScriptExit, ScriptKind, sentence};
 
 use super::action::Action;
+use super::event::FetchFailure;
 use super::install::Done;
 use super::state::{Active, Cause, Stage, Then, Work};
 use super::{Machine, Now};
@@ -105,15 +106,22 @@ impl Machine {
         };
         if active.is_waiting() && now.unix_ms >= active.job.deadline_ms {
             let artifact = active.job.artifact;
-            let reason = match active.plans {
-                Some(_) => Reason::TimedOut,
-                None => active.trouble.unwrap_or(Reason::DownloadFailed),
-            };
+            let trouble = active.trouble.take();
             out.push(Action::CancelDownload);
-            return match (&active.plans, active.job.attempt.0) {
-                (None, 1..) => self.download_failed(reason, super::Retry::Later, now, out),
-                _ => self.rolled_back(artifact, Cause::plain(reason), Then::GiveUp, now, out),
-            };
+            if active.plans.is_some() {
+                let late = Cause::plain(Reason::TimedOut);
+                return self.rolled_back(artifact, late, Then::GiveUp, now, out);
+            }
+            let trouble = trouble.unwrap_or_else(|| FetchFailure {
+                detail: "not everything was fetched before the deadline".to_owned(),
+                ..FetchFailure::new(Reason::DownloadFailed, super::Retry::Later)
+            });
+            if active.job.attempt.0 > 0 {
+                return self.download_failed(trouble, now, out);
+            }
+            active.output = sentence(&trouble.detail);
+            let cause = Cause::plain(trouble.reason);
+            return self.rolled_back(artifact, cause, Then::GiveUp, now, out);
         }
         if active.wake.is_none_or(|at| at > now.unix_ms) {
             return;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::ReleaseId;
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, ScriptExit};
+use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
 
 use super::state::ArtifactPlan;
 
@@ -60,12 +60,7 @@ pub enum Event {
         plans: Arc<[ArtifactPlan]>,
     },
     /// An artifact could not be fetched.
-    DownloadFailed {
-        /// Why.
-        reason: Reason,
-        /// Whether time can help (S9).
-        retry: Retry,
-    },
+    DownloadFailed(FetchFailure),
     /// The script asked for has ended.
     ScriptDone {
         /// How.
@@ -87,6 +82,38 @@ pub enum Event {
     },
     /// The time of `next_timeout` has come.
     Timer,
+}
+
+/// Why an artifact could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchFailure {
+    /// Why.
+    pub reason: Reason,
+    /// Whether time can help (S9).
+    pub retry: Retry,
+    /// What people are told while the device waits.
+    pub cause: RetryCause,
+    /// Whether new bytes were proven since it was asked for: the back-off begins again.
+    pub gained: bool,
+    /// Milliseconds for which the server does not want to be asked; 0 when it did not say.
+    pub after_ms: u64,
+    /// One sentence for people, in the place of a script's output.
+    pub detail: String,
+}
+
+impl FetchFailure {
+    /// A failure of which no more is known.
+    #[must_use]
+    pub fn new(reason: Reason, retry: Retry) -> Self {
+        Self {
+            reason,
+            retry,
+            cause: RetryCause::Failed(reason),
+            gained: false,
+            after_ms: 0,
+            detail: String::new(),
+        }
+    }
 }
 
 /// What a check of a release says.

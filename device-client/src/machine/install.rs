@@ -4,17 +4,16 @@
 use std::sync::Arc;
 
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{FinalResult, Outcome};
+use hoist_protocol::status::{FinalResult, Outcome, sentence};
 use hoist_protocol::status::{Rollback, ScriptExit, ScriptFailure, ScriptKind, Success};
 
 use super::action::{Action, BootReason, ScriptRun};
-use super::event::Retry;
-use super::state::{Active, ArtifactPlan, Cause, Stage, Work};
-use super::{Machine, Now, backoff_ms};
+use super::event::{FetchFailure, Retry};
+use super::retry::retry_ms;
+use super::state::{Active, ArtifactPlan, Cause, EXIT_LATER, Stage, Work};
+use super::{Machine, Now};
 use crate::mutant::{Mutant, is_planted};
 
-/// Exit code of a script that wants to run later (S9).
-const EXIT_LATER: u8 = 75;
 /// A reboot that has not come by then never will.
 const REBOOT_MS: u64 = 10 * 60 * 1_000;
 
@@ -87,33 +86,44 @@ impl Machine {
 
     pub(super) fn download_failed(
         &mut self,
-        reason: Reason,
-        retry: Retry,
+        failure: FetchFailure,
         now: Now,
         out: &mut Vec<Action>,
     ) {
         let Some(active) = self.active_mut() else {
             return;
         };
+        let (reason, retry) = (failure.reason, failure.retry);
         let late = now.unix_ms >= active.job.deadline_ms;
         let (begun, rolled_back) = (active.job.attempt.0 > 0, active.is_rolled_back());
-        if begun && reason == Reason::StateLost {
+        let is_lost = begun && reason == Reason::StateLost;
+        let ends = (!begun || rolled_back) && (retry == Retry::Useless || late);
+        // What the way back needs cannot be had: a person must look at this device.
+        let is_stuck = late && active.job.stage != Stage::Committing;
+        if is_lost || ends || is_stuck {
+            active.output = sentence(&failure.detail);
+        }
+        if is_lost {
             return self.end_failed(Cause::plain(reason), Rollback::Failed, out);
         }
-        if (!begun || rolled_back) && (retry == Retry::Useless || late) {
+        if ends {
             let rollback = match begun {
                 true => Rollback::Succeeded,
                 false => Rollback::NotNeeded,
             };
             return self.end_failed(Cause::plain(reason), rollback, out);
         }
-        if late && active.job.stage != Stage::Committing {
-            // What the way back needs cannot be had: a person must look at this device.
+        if is_stuck {
             let lost = Cause::plain(Reason::RollbackFailed);
             return self.end_failed(lost, Rollback::Failed, out);
         }
-        active.trouble = Some(reason);
-        self.wait(now);
+        if failure.gained {
+            active.waits = 0;
+        }
+        active.cause = Some(failure.cause);
+        let asked_ms = failure.after_ms;
+        active.trouble = Some(failure);
+        self.wait(asked_ms, now);
         self.report(out);
     }
 
@@ -308,10 +318,10 @@ impl Machine {
         self.ask_if_something_waited(out);
     }
 
-    /// Sets the timer of the next try.
-    pub(super) fn wait(&mut self, now: Now) {
+    /// Sets the timer of the next try, not before the time that was asked for.
+    pub(super) fn wait(&mut self, asked_ms: u64, now: Now) {
         if let Some(active) = self.active_mut() {
-            active.wake = Some(now.unix_ms + backoff_ms(active.waits, now.random));
+            active.wake = Some(now.unix_ms + retry_ms(active.waits, asked_ms, now.random));
             active.waits = active.waits.saturating_add(1);
         }
     }

@@ -16,7 +16,7 @@ mod rollback;
 mod state;
 
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
-pub use event::{Event, Now, Retry, Verdict};
+pub use event::{Event, FetchFailure, Now, Retry, Verdict};
 pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
 pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
@@ -170,9 +170,7 @@ impl Machine {
             } => self.apply(release, verdict, allow_downgrade, now, out),
             Event::DownloadProgress(percent) => self.progress(percent, now, out),
             Event::Downloaded { plans } => self.downloaded(plans, now, out),
-            Event::DownloadFailed { reason, retry } => {
-                self.download_failed(reason, retry, now, out);
-            }
+            Event::DownloadFailed(failure) => self.download_failed(failure, now, out),
             Event::ScriptDone { exit, output } => self.script_ended(Ok(exit), output, now, out),
             Event::ScriptRefused { reason, output } => {
                 self.script_ended(Err(reason), output, now, out);

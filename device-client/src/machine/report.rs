@@ -79,7 +79,6 @@ impl Machine {
             return;
         };
         active.percent = percent.min(100);
-        active.waits = 0;
         if percent >= reported.saturating_add(PROGRESS_PERCENT) || due {
             self.reported_ms = now.unix_ms;
             self.report(out);
@@ -132,6 +131,10 @@ impl Machine {
 }
 
 impl Active {
+    fn retrying(&self) -> Step {
+        self.cause.map_or(Step::Retrying, Step::RetryingAfter)
+    }
+
     fn progress(&self) -> Progress {
         Progress {
             deployment: self.job.deployment,
@@ -143,8 +146,8 @@ impl Active {
 
     fn step(&self) -> Step {
         match self.job.stage {
-            Stage::Waiting => Step::Retrying,
-            Stage::Fetching if self.wake.is_some() => Step::Retrying,
+            Stage::Waiting => self.retrying(),
+            Stage::Fetching if self.wake.is_some() => self.retrying(),
             Stage::Fetching if self.plans.is_some() => Step::Downloaded,
             Stage::Fetching => Step::Downloading(self.percent),
             Stage::Rebooting { .. } => Step::Rebooting,

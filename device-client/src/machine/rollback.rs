@@ -105,9 +105,10 @@ impl Machine {
             (Then::Retry, _) => {
                 if let Some(active) = self.active_mut() {
                     active.job.counted = false;
+                    active.cause = Some(cause.retry());
                 }
                 self.enter(Stage::Waiting, out);
-                self.wait(now);
+                self.wait(0, now);
             }
             (Then::GiveUp, Some(earlier)) if !is_planted(Mutant::RollbackSkipsEarlier) => {
                 self.roll_back(earlier, 1, cause, then, out);

@@ -7,8 +7,10 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::head::{GroupHead, Notice, Overrides, Policy};
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{Rollback, ScriptFailure, ScriptKind};
+use hoist_protocol::status::{RetryCause, Rollback, ScriptExit, ScriptFailure, ScriptKind};
 use serde::{Deserialize, Serialize};
+
+use super::event::FetchFailure;
 
 /// What names one boot of the device: 8 bytes of the hash of the system's boot id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,7 +168,21 @@ impl Cause {
             script: None,
         }
     }
+
+    /// What people are told while another pass is waited for.
+    pub(super) fn retry(&self) -> RetryCause {
+        match self.script {
+            Some(ScriptFailure {
+                kind,
+                exit: ScriptExit::Code(EXIT_LATER),
+            }) => RetryCause::Later(kind),
+            _ => RetryCause::Failed(self.reason),
+        }
+    }
 }
+
+/// Exit code of a script that wants to run later (S9).
+pub(super) const EXIT_LATER: u8 = 75;
 
 /// What follows a rollback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,7 +257,9 @@ pub(super) struct Active {
     /// Waits in a row, for the back-off.
     pub(super) waits: u32,
     /// Why nothing could be fetched, the last time.
-    pub(super) trouble: Option<Reason>,
+    pub(super) trouble: Option<FetchFailure>,
+    /// Why it waits; unknown after a restart.
+    pub(super) cause: Option<RetryCause>,
     /// Percent fetched.
     pub(super) percent: u8,
     /// Output of the script that failed.
@@ -256,6 +274,7 @@ impl Active {
             wake: None,
             waits: 0,
             trouble: None,
+            cause: None,
             percent: 0,
             output: Vec::new(),
         }

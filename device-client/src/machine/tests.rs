@@ -9,7 +9,7 @@ use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice, Policy};
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{
-    DeviceStatus, FinalResult, Rollback, ScriptExit, ScriptKind, Step, Success,
+    DeviceStatus, FinalResult, RetryCause, Rollback, ScriptExit, ScriptKind, Step, Success,
 };
 
 use super::*;
@@ -34,6 +34,12 @@ struct World {
     refused: u32,
     fetches_fail: Vec<Retry>,
     fetch_reason: Reason,
+    fetch_cause: RetryCause,
+    /// Whether bytes were proven before a fetch fails, and what its server asks for.
+    gained: bool,
+    asked_ms: u64,
+    sentence: String,
+    random: u64,
     /// Scripts in the order they began.
     ran: Vec<(u8, ScriptKind, u32)>,
     said: Vec<DeviceStatus>,
@@ -121,6 +127,11 @@ impl World {
             refused: 0,
             fetches_fail: Vec::new(),
             fetch_reason: Reason::DownloadFailed,
+            fetch_cause: RetryCause::Http(503),
+            gained: false,
+            asked_ms: 0,
+            sentence: "HTTP 503 from files".to_owned(),
+            random: 7,
             ran: Vec::new(),
             said: Vec::new(),
             subscribed: 0,
@@ -153,7 +164,7 @@ impl World {
         while let Some(event) = events.pop() {
             let now = Now {
                 unix_ms: self.now_ms,
-                random: 7,
+                random: self.random,
             };
             for action in self.machine.handle(event, now) {
                 if self.power == Some(0) {
@@ -271,10 +282,13 @@ impl World {
     fn fetch(&mut self) -> Event {
         self.downloads += 1;
         match self.fetches_fail.pop() {
-            Some(retry) => Event::DownloadFailed {
-                reason: self.fetch_reason,
-                retry,
-            },
+            Some(retry) => Event::DownloadFailed(FetchFailure {
+                cause: self.fetch_cause,
+                gained: self.gained,
+                after_ms: self.asked_ms,
+                detail: self.sentence.clone(),
+                ..FetchFailure::new(self.fetch_reason, retry)
+            }),
             None => Event::Downloaded {
                 plans: self.plans.clone().into(),
             },

@@ -83,8 +83,8 @@ fn installs() -> Vec<Scenario> {
         ..APP
     };
     let no = Expect::Failed(Reason::MissingDependency, Rollback::NotNeeded);
-    let luck = Luck {
-        downloads_cut: 2,
+    let cut = |downloads_cut| Luck {
+        downloads_cut,
         ..Luck::default()
     };
     vec![
@@ -95,7 +95,8 @@ fn installs() -> Vec<Scenario> {
             .exit(0, later, 0..1, 75)
             .exit(0, ScriptKind::Install, 0..1, 75),
         one("refused", &[needy], no),
-        one("broken-download", &[APP], Expect::Installed).luck(luck),
+        one("broken-download", &[APP], Expect::Installed).luck(cut(2)),
+        one("broken-segments", &[APP], Expect::Installed).luck(cut(7)),
         one("by-hand", &[APP], Expect::Installed).by_hand(),
         one("by-hand-failing", &[APP], FAILED)
             .by_hand()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_device_client::machine::{
-    BootId, Event, InfoExtent, Machine, Retry, ScriptRun, Setup, Starts, Verdict,
+    BootId, Event, FetchFailure, InfoExtent, Machine, Retry, ScriptRun, Setup, Starts, Verdict,
 };
 use hoist_device_client::record::{Record, Ring};
 use hoist_protocol::codec::{decode_prefix, encode};
@@ -14,7 +14,7 @@ use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, SessionCounter};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, ScriptExit, ScriptKind};
+use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit, ScriptKind};
 
 use super::broker::{Broker, Payload};
 use super::catalog::Catalog;
@@ -307,10 +307,10 @@ impl Device {
                     plans: Arc::clone(&world.catalog.at(place).plans),
                 }
             }
-            (Some(Doing::Download), _) => Event::DownloadFailed {
-                reason: Reason::DownloadFailed,
-                retry: Retry::Later,
-            },
+            (Some(Doing::Download), _) => Event::DownloadFailed(FetchFailure {
+                cause: RetryCause::Cut,
+                ..FetchFailure::new(Reason::DownloadFailed, Retry::Later)
+            }),
             (Some(Doing::Script(_)), end) => Event::ScriptDone {
                 exit: match end {
                     End::Done => ScriptExit::Code(0),

@@ -1,12 +1,13 @@
 //! One GET over HTTP/1.1, as little of it as a download needs: a full client library would
 //! be a tenth of the agent. Nothing in an answer is trusted; every length is bounded.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+
+use super::address::Address;
 
 /// More than any server or portal sends before a body.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -18,62 +19,6 @@ const READ_BYTES: usize = 16 * 1024;
 /// After a chunk's data.
 const LINE_END_BYTES: u64 = 2;
 
-/// The parts of an `http://` address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    /// `host[:port]`, as in the `Host` header.
-    pub(super) authority: String,
-    /// From the first `/` on.
-    pub(super) path: String,
-}
-
-impl Address {
-    /// The parts of an address without user names; nothing if it is none.
-    pub(super) fn parse(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        // Nothing that could end a line of the request.
-        let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
-        if !scheme.eq_ignore_ascii_case("http") || !is_clean {
-            return None;
-        }
-        let rest = rest.split('#').next().unwrap_or_default();
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let address = Self {
-            authority: authority.to_owned(),
-            path: format!("{slash}{path}"),
-        };
-        let is_named = !authority.contains('@') && !address.host().is_empty();
-        (is_named && address.port().is_some()).then_some(address)
-    }
-
-    /// The host, an IPv6 address without its brackets.
-    pub(super) fn host(&self) -> &str {
-        self.split().0.trim_matches(['[', ']'])
-    }
-
-    fn port(&self) -> Option<u16> {
-        match self.split().1 {
-            "" => Some(80),
-            port => port.parse().ok(),
-        }
-    }
-
-    fn split(&self) -> (&str, &str) {
-        match self.authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port),
-            _ => (&self.authority, ""),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
-    }
-}
-
 /// An answer whose body is still to be read.
 #[derive(Debug)]
 pub(super) struct Response {
@@ -82,6 +27,10 @@ pub(super) struct Response {
     pub(super) length: Option<u64>,
     pub(super) content_range: Option<String>,
     pub(super) location: Option<String>,
+    /// What was done to the content, unless nothing.
+    pub(super) content_encoding: Option<String>,
+    /// Seconds before the server wants to be asked again.
+    pub(super) retry_after_s: Option<u64>,
     body: Body,
     stream: TcpStream,
     /// Read and not yet given away.
@@ -99,12 +48,47 @@ enum Body {
     ToTheEnd,
 }
 
-/// Asks for a range of bytes at an address.
-pub(super) async fn get(address: &Address, range: &Range<u64>) -> io::Result<Response> {
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum Unreached {
+    /// The name was not found.
+    Name(io::Error),
+    /// Nobody there answers.
+    Connection(io::Error),
+}
+
+/// Connects to the host of an address.
+pub(super) async fn connect(address: &Address) -> Result<TcpStream, Unreached> {
     let port = address.port().unwrap_or_default();
-    let mut stream = TcpStream::connect((address.host(), port)).await?;
+    let found = lookup_host((address.host(), port)).await;
+    let found: Vec<_> = found.map_err(Unreached::Name)?.collect();
+    let stream = TcpStream::connect(found.as_slice()).await;
+    stream.map_err(Unreached::Connection)
+}
+
+/// What a request names: a proxy wants to know the host, too (RFC 9112, 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Path and query.
+    Origin,
+    /// The whole address.
+    Absolute,
+}
+
+/// Asks for a range of bytes at an address.
+pub(super) async fn get(
+    mut stream: TcpStream,
+    address: &Address,
+    target: Target,
+    range: &Range<u64>,
+) -> io::Result<Response> {
+    let prefix = match target {
+        Target::Origin => String::new(),
+        Target::Absolute => format!("http://{}", address.authority),
+    };
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nRange: bytes={}-{}\r\n\r\n",
+        "GET {prefix}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept-Encoding: identity\r\n\
+         Range: bytes={}-{}\r\n\r\n",
         address.path,
         address.authority,
         range.start,
@@ -136,6 +120,8 @@ struct Head {
     is_chunked: bool,
     content_range: Option<String>,
     location: Option<String>,
+    content_encoding: Option<String>,
+    retry_after_s: Option<u64>,
 }
 
 impl Head {
@@ -167,9 +153,17 @@ impl Head {
                 "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => {
                     head.is_chunked = true;
                 }
-                "transfer-encoding" => return Err(broken("an encoding nobody asked for")),
+                "transfer-encoding" => {
+                    let what = format!("transfer-encoding {value:?}, which nobody asked for");
+                    return Err(broken(what));
+                }
                 "content-range" => head.content_range = Some(value),
+                "content-encoding" if !value.eq_ignore_ascii_case("identity") => {
+                    head.content_encoding = Some(value);
+                }
                 "location" => head.location = Some(value),
+                // A date is no use to a device without a clock.
+                "retry-after" => head.retry_after_s = value.parse().ok(),
                 _ => {}
             }
         }
@@ -189,6 +183,8 @@ impl Head {
             length,
             content_range: self.content_range,
             location: self.location,
+            content_encoding: self.content_encoding,
+            retry_after_s: self.retry_after_s,
             body,
             stream,
             buffer,

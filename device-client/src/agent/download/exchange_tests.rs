@@ -27,10 +27,15 @@ async fn serve(answer: Vec<u8>, piece: usize) -> (Address, tokio::task::JoinHand
     (Address::parse(&url).unwrap(), asked)
 }
 
+async fn ask(address: &Address, target: Target, range: Range<u64>) -> io::Result<Response> {
+    let stream = connect(address).await.unwrap();
+    get(stream, address, target, &range).await
+}
+
 async fn body(answer: &str, piece: usize) -> io::Result<Vec<u8>> {
     let (address, _asked) = serve(answer.as_bytes().to_vec(), piece).await;
     let read = async {
-        let mut answer = get(&address, &(0..11)).await?;
+        let mut answer = ask(&address, Target::Origin, 0..11).await?;
         let mut body = Vec::new();
         while let Some(data) = answer.next().await? {
             assert!(!data.is_empty());
@@ -41,44 +46,43 @@ async fn body(answer: &str, piece: usize) -> io::Result<Vec<u8>> {
     timeout(Duration::from_secs(20), read).await.unwrap()
 }
 
-#[test]
-fn an_address_has_a_host_a_port_and_a_path() {
-    let parts = |url| {
-        let address = Address::parse(url)?;
-        let port = address.port()?;
-        Some((address.host().to_owned(), port, address.path))
-    };
-    let is = |host: &str, port, path: &str| Some((host.to_owned(), port, path.to_owned()));
-    assert_eq!(parts("http://a.b"), is("a.b", 80, "/"));
-    assert_eq!(parts("HTTP://a:8/x/y?z#w"), is("a", 8, "/x/y?z"));
-    assert_eq!(parts("http://a?x"), is("a", 80, "/?x"));
-    assert_eq!(parts("http://[::1]:81/"), is("::1", 81, "/"));
-    assert_eq!(parts("http://[::1]"), is("::1", 80, "/"));
-    for url in [
-        "a.b/x",
-        "ftp://a/",
-        "http://",
-        "http:///x",
-        "http://a:b/",
-        "http://a:70000/",
-        "http://u:p@a/",
-        "http://a/x y",
-        "http://a/\r\nx: y",
-    ] {
-        assert_eq!(parts(url), None, "{url}");
-    }
-}
-
 #[tokio::test]
 async fn a_request_names_host_path_and_the_range_it_wants() {
     let (address, asked) = serve(b"HTTP/1.1 204 No\r\n\r\n".to_vec(), 100).await;
-    let answer = get(&address, &(7..9)).await.unwrap();
+    let answer = ask(&address, Target::Origin, 7..9).await.unwrap();
     assert_eq!(answer.status, 204);
     let host = &address.authority;
     let expected = format!(
-        "GET /a/b?c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nRange: bytes=7-8\r\n\r\n"
+        "GET /a/b?c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept-Encoding: identity\r\n\
+         Range: bytes=7-8\r\n\r\n"
     );
     assert_eq!(asked.await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_the_whole_address() {
+    let (address, asked) = serve(b"HTTP/1.1 204 No\r\n\r\n".to_vec(), 100).await;
+    ask(&address, Target::Absolute, 7..9).await.unwrap();
+    let expected = format!("GET http://{}/a/b?c HTTP/1.1\r\n", address.authority);
+    assert!(asked.await.unwrap().starts_with(&expected));
+}
+
+#[tokio::test]
+async fn an_answer_says_its_encoding_and_when_to_come_back() {
+    let head = async |headers: &str| {
+        let answer = format!("HTTP/1.1 503 Busy\r\n{headers}\r\n");
+        let (address, _asked) = serve(answer.into_bytes(), 100).await;
+        let answer = ask(&address, Target::Origin, 0..1).await.unwrap();
+        (answer.content_encoding, answer.retry_after_s)
+    };
+    let gzip = Some("gzip".to_owned());
+    assert_eq!(
+        head("Content-Encoding: gzip\r\nRetry-After: 3\r\n").await,
+        (gzip, Some(3))
+    );
+    assert_eq!(head("content-encoding: Identity\r\n").await, (None, None));
+    let date = "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n";
+    assert_eq!(head(date).await, (None, None));
 }
 
 #[tokio::test]

@@ -13,21 +13,27 @@
 //!    and once more just before scripts run ([`Artifact::verify`]).
 //!
 //! A download resumes by proof, never by trust in what a server or a file system says:
-//! segments on disk are hashed again, and what follows the last right one is fetched. So
-//! it does not matter whether a kill, a reset connection, a power cut that tore a file or
-//! a server that changed its file came between. No ETag is kept for that reason. Wrong
-//! bytes are fetched once more from 0 before they are final ([`DownloadError`]).
+//! segments on disk are hashed again, and what follows the last right one is fetched. Of a
+//! segment that a connection left unfinished, what came is kept beside them: it counts once
+//! the whole segment has its hash, and is thrown away if it has not. So it does not matter
+//! whether a kill, a reset connection, a power cut that tore a file or a server that changed
+//! its file came between. No ETag is kept for that reason. Wrong bytes are fetched once more,
+//! from where they begin, before they are final ([`DownloadError`]).
 
+mod address;
 mod artifact;
 mod error;
 mod exchange;
 mod http;
+mod part;
+mod receive;
 mod segments;
 mod start;
 mod writer;
 
+pub use address::{Address, Proxies, ProxyError, UrlError};
 pub use artifact::Artifact;
-pub use error::{DownloadError, Retry};
+pub use error::DownloadError;
 pub use start::read_start;
 pub use writer::ArtifactWriter;
 
@@ -35,13 +41,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ArtifactRef;
 
 use super::files::Files;
-use http::Answer;
-
-/// Asked for before any length is known: a manifest with a few payloads, and their index.
-const START_BYTES: usize = 4 * 1024;
+use crate::machine::Retry;
+use receive::{Wrong, pause, receive, receive_start};
 
 /// One download.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ pub struct Fetch {
     /// Base URL: the artifact is at `<source>/<artifact-id>`. Without one only what is on
     /// disk can be used.
     pub source: Option<String>,
+    /// The way to it.
+    pub proxies: Proxies,
     /// Its own folder, used by nobody else.
     pub dir: PathBuf,
     /// How long to wait for whom.
@@ -66,6 +73,8 @@ pub struct Limits {
     pub answer: Duration,
     /// For the next bytes of a body.
     pub idle: Duration,
+    /// Before a server that broke off is asked again, and at most twice as long.
+    pub pause: Duration,
 }
 
 impl Default for Limits {
@@ -74,19 +83,8 @@ impl Default for Limits {
         Self {
             answer: Duration::from_secs(30),
             idle: Duration::from_secs(60),
+            pause: Duration::from_secs(1),
         }
-    }
-}
-
-impl Fetch {
-    fn url(&self) -> Result<String, DownloadError> {
-        let source = self.source.as_ref().ok_or_else(|| {
-            DownloadError::network(
-                "nothing says where artifacts are: set `artifacts` in agent.toml, or the server's source",
-            )
-        })?;
-        let source = source.trim_end_matches('/');
-        Ok(format!("{source}/{}", self.artifact.id()))
     }
 }
 
@@ -96,6 +94,8 @@ pub struct Started {
     writer: ArtifactWriter,
     /// First bytes of the content, not proven.
     ahead: Vec<u8>,
+    /// The start was fetched now.
+    gained: bool,
 }
 
 /// Fetches the start of an artifact, unless it is on disk. Dropping the future keeps what
@@ -106,18 +106,21 @@ pub struct Started {
 pub async fn fetch_start(fetch: Fetch) -> Result<Started, DownloadError> {
     let (files, dir, reference) = (fetch.files.clone(), fetch.dir.clone(), fetch.artifact);
     let mut writer = blocking(move || ArtifactWriter::open(files, &dir, reference)).await?;
+    let was_there = writer.manifest().is_some();
     let mut received = receive_start(&fetch, &mut writer).await;
     if is_wrong_content(&received) {
         writer.reset()?;
+        pause(fetch.limits).await;
         received = receive_start(&fetch, &mut writer).await;
         if is_wrong_content(&received) {
             writer.reset()?;
         }
     }
     Ok(Started {
+        ahead: received.map_err(|error| error.of(&reference))?,
+        gained: !was_there,
         fetch,
         writer,
-        ahead: received?,
     })
 }
 
@@ -128,11 +131,18 @@ impl Started {
         &self.writer
     }
 
+    /// Whether its start was fetched now.
+    pub(in crate::agent) fn gained(&self) -> bool {
+        self.gained
+    }
+
     /// Fetches the content, or the rest of it, and proves everything. `progress` gets the
     /// bytes of the artifact file had so far. Dropping the future keeps what is proven.
     ///
     /// # Errors
-    /// [`DownloadError`]. After a wrong hash everything is removed and fetched once more.
+    /// [`DownloadError`], which says whether new bytes were proven. Of wrong bytes the
+    /// segment is fetched once more, and everything when a whole file is wrong; what is
+    /// wrong again is removed.
     pub async fn fetch_content(
         self,
         mut progress: impl FnMut(u64),
@@ -141,23 +151,39 @@ impl Started {
             fetch,
             mut writer,
             ahead,
+            gained,
         } = self;
-        let received = match writer.push(&ahead) {
-            Ok(()) => receive(&fetch, &mut writer, &mut progress).await,
-            wrong => wrong,
+        let before = writer.proven();
+        let wrong = match writer.push(&ahead) {
+            Ok(()) => Wrong::NotYet,
+            Err(error) if error.is_wrong_content() => {
+                pause(fetch.limits).await;
+                Wrong::Before
+            }
+            Err(error) => return Err(error.of(&fetch.artifact)),
         };
         drop(ahead);
-        let finished = finish(writer, received).await;
-        if !is_wrong_content(&finished) {
-            return finished;
+        let received = receive(&fetch, &mut writer, wrong, &mut progress).await;
+        let gained = gained || writer.proven() > before;
+        let came = received.is_ok();
+        let mut finished = finish(writer, received).await;
+        if came && is_wrong_content(&finished) {
+            // Something on the device has changed it since.
+            let mut writer = begin_again(&fetch).await?;
+            pause(fetch.limits).await;
+            let received = receive(&fetch, &mut writer, Wrong::NotYet, &mut progress).await;
+            finished = finish(writer, received).await;
         }
-        let mut writer = begin_again(&fetch).await?;
-        let received = receive(&fetch, &mut writer, &mut progress).await;
-        let finished = finish(writer, received).await;
-        if is_wrong_content(&finished) {
+        if let Err(error) = &finished
+            && error.is_wrong_content()
+            && error.retry == Retry::Useless
+        {
             begin_again(&fetch).await?;
         }
-        finished
+        finished.map_err(|error| DownloadError {
+            gained,
+            ..error.of(&fetch.artifact)
+        })
     }
 }
 
@@ -188,67 +214,6 @@ pub async fn fetch(fetch: Fetch, progress: impl FnMut(u64)) -> Result<Artifact, 
     fetch_start(fetch).await?.fetch_content(progress).await
 }
 
-/// Returns what of the content came with the start.
-async fn receive_start(
-    fetch: &Fetch,
-    writer: &mut ArtifactWriter,
-) -> Result<Vec<u8>, DownloadError> {
-    let mut ahead = Vec::new();
-    let size = fetch.artifact.size;
-    while writer.manifest().is_none() {
-        let from = writer.offset();
-        let to = writer.start_end(START_BYTES as u64).min(size);
-        if from >= to {
-            return Err(writer::too_short(&fetch.artifact));
-        }
-        let mut answer = Answer::ask(&fetch.url()?, fetch.limits, from..to).await?;
-        while writer.manifest().is_none() || ahead.len() < START_BYTES {
-            let data = match answer.next().await {
-                Ok(Some(data)) => data,
-                Err(error) if writer.manifest().is_none() => return Err(error),
-                Ok(None) | Err(_) => break,
-            };
-            let rest = writer.push_start(&data);
-            let rest = rest.map_err(|error| answer.judge(error, size))?;
-            let room = START_BYTES - ahead.len();
-            ahead.extend_from_slice(&rest[..rest.len().min(room)]);
-        }
-        if writer.offset() == from {
-            return Err(DownloadError::length(from, size));
-        }
-    }
-    Ok(ahead)
-}
-
-/// Asks for what the writer lacks and gives it what comes.
-async fn receive(
-    fetch: &Fetch,
-    writer: &mut ArtifactWriter,
-    progress: &mut impl FnMut(u64),
-) -> Result<(), DownloadError> {
-    if writer.is_complete() {
-        return Ok(());
-    }
-    let size = fetch.artifact.size;
-    let url = fetch.url()?;
-    let mut answer = Answer::ask(&url, fetch.limits, writer.offset()..size).await?;
-    if answer.file_bytes.is_some_and(|bytes| bytes > size) {
-        tracing::warn!(
-            url,
-            "the server has more bytes than were signed; stopping at the signed length"
-        );
-    }
-    while !writer.is_complete() {
-        let Some(data) = answer.next().await? else {
-            return Err(DownloadError::length(writer.offset(), size));
-        };
-        let pushed = writer.push(&data);
-        pushed.map_err(|error| answer.judge(error, size))?;
-        progress(writer.offset());
-    }
-    Ok(())
-}
-
 fn is_wrong_content<T>(result: &Result<T, DownloadError>) -> bool {
     result.as_ref().is_err_and(DownloadError::is_wrong_content)
 }
@@ -259,9 +224,10 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, DownloadError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(DownloadError::network(format!(
-            "the download was stopped: {error}"
-        ))),
+        Err(error) => Err(DownloadError::later(
+            Reason::DownloadFailed,
+            format!("the download was stopped: {error}"),
+        )),
     }
 }
 

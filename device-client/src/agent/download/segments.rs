@@ -54,6 +54,11 @@ impl Segments {
         self.entry.is_none()
     }
 
+    /// Number of the segment at hand in the artifact.
+    pub(super) fn number(&self) -> u64 {
+        self.at.number
+    }
+
     /// Stored bytes of the segment at hand.
     pub(super) fn wanted(&self) -> u64 {
         self.entry.map_or(0, |entry| entry.stored_bytes.into())

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::agent::files::{Files, SystemFiles};
@@ -185,4 +186,55 @@ impl Files for Faulty {
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         Ok(self.free)
     }
+}
+
+/// A connection of a server that cuts.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::agent) struct Cut {
+    pub(in crate::agent) at: std::time::Instant,
+    pub(in crate::agent) from: usize,
+    /// Bytes of the body.
+    pub(in crate::agent) sent: usize,
+}
+
+/// Answers ranges correctly and closes after `bytes_max` bytes of every body.
+pub(in crate::agent) async fn serve_cut(
+    file: Vec<u8>,
+    bytes_max: usize,
+) -> (String, Arc<Mutex<Vec<Cut>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cuts = Arc::new(Mutex::new(Vec::new()));
+    let seen = cuts.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let at = std::time::Instant::now();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            let request = String::from_utf8(request).unwrap();
+            let (_, range) = request.split_once("Range: bytes=").unwrap();
+            let (from, last) = range.trim().split_once('-').unwrap();
+            let (from, last): (usize, usize) = (from.parse().unwrap(), last.parse().unwrap());
+            let body = &file[from..=last];
+            let sent = &body[..body.len().min(bytes_max)];
+            let head = format!(
+                "HTTP/1.1 206 Part\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{last}/{}\r\n\r\n",
+                body.len(),
+                file.len()
+            );
+            let cut = Cut {
+                at,
+                from,
+                sent: sent.len(),
+            };
+            seen.lock().unwrap().push(cut);
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    });
+    (url, cuts)
 }

@@ -1,6 +1,6 @@
 //! Takes the bytes of an artifact file in order and puts proven content in place. Nothing
 //! counts as had before its hash is right, and nothing is written through a link. Holds
-//! one segment in memory.
+//! one segment in memory; what has arrived of it outlives a connection ([`super::part`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use hoist_protocol::bundle::{LENGTH_BYTES, Layout};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef};
 
+use super::part::Part;
 use super::segments::Segments;
 use super::start::{self, IndexWriter, Progress};
 use super::{Artifact, DownloadError};
@@ -21,8 +22,12 @@ pub struct ArtifactWriter {
     files: Arc<dyn Files>,
     dir: PathBuf,
     reference: ArtifactRef,
-    /// Of the part at hand.
+    /// Of the segment, or the piece of the start, at hand.
     pending: Vec<u8>,
+    /// What of it is on disk.
+    part: Part,
+    /// Whether it comes from more than one connection.
+    is_mixed: bool,
     stage: Stage,
     received: u64,
 }
@@ -52,6 +57,8 @@ impl ArtifactWriter {
             dir: dir.to_path_buf(),
             reference,
             pending: Vec::new(),
+            part: Part::default(),
+            is_mixed: false,
             stage: Stage::Length,
             received: 0,
         };
@@ -72,13 +79,14 @@ impl ArtifactWriter {
         }
     }
 
-    /// Bytes of content had, and bytes still to come; known with the manifest.
+    /// Bytes of content had, the unfinished segment's among them, and bytes still to be
+    /// written; known with the manifest.
     #[must_use]
     pub fn content_bytes(&self) -> (u64, u64) {
         match &self.stage {
             Stage::Segments(segments) => (
                 self.received.saturating_sub(segments.offset()),
-                self.reference.size.saturating_sub(self.received),
+                self.reference.size.saturating_sub(self.proven()),
             ),
             Stage::Length | Stage::Manifest { .. } | Stage::Index(_) => (0, self.reference.size),
         }
@@ -88,6 +96,43 @@ impl ArtifactWriter {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.received
+    }
+
+    /// Bytes that are proven and on disk.
+    pub(super) fn proven(&self) -> u64 {
+        match &self.stage {
+            Stage::Segments(_) => self.received - self.pending.len() as u64,
+            Stage::Length | Stage::Manifest { .. } | Stage::Index(_) => 0,
+        }
+    }
+
+    /// Another connection brings what follows.
+    pub(super) fn goes_on(&mut self) {
+        self.is_mixed = !self.pending.is_empty();
+    }
+
+    /// Keeps what has arrived of the segment at hand for the next connection.
+    ///
+    /// # Errors
+    /// [`DownloadError`] when the file system refuses.
+    pub fn keep_part(&mut self) -> Result<(), DownloadError> {
+        let Stage::Segments(segments) = &self.stage else {
+            return Ok(());
+        };
+        let number = segments.number();
+        let files = self.files.as_ref();
+        self.part.keep(files, &self.dir, number, &self.pending)
+    }
+
+    /// Takes nothing that is not proven and was received behind `offset` for had.
+    pub fn back_to(&mut self, offset: u64) {
+        let begins = self.received - self.pending.len() as u64;
+        let keep = usize::try_from(offset.saturating_sub(begins)).unwrap_or(usize::MAX);
+        if keep < self.pending.len() {
+            self.pending.truncate(keep);
+            self.received = begins + keep as u64;
+            self.part.forget();
+        }
     }
 
     /// Whether every byte is there.
@@ -124,8 +169,9 @@ impl ArtifactWriter {
     /// Takes the next bytes; what follows the artifact's end is ignored (row 46).
     ///
     /// # Errors
-    /// [`DownloadError`]. After a wrong hash (row 47) the writer is good only for
-    /// [`ArtifactWriter::reset`]; what was proven before is still on disk.
+    /// [`DownloadError`]. After a wrong hash (row 47) of a segment the writer is where that
+    /// segment begins; of the start, it is good only for [`ArtifactWriter::reset`]. What was
+    /// proven before is still on disk.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DownloadError> {
         self.finish_empty()?;
         while !bytes.is_empty() && !self.is_complete() {
@@ -142,6 +188,7 @@ impl ArtifactWriter {
         self.finish_empty()?;
         match self.stage {
             Stage::Segments(segments) if segments.is_done() => {
+                self.part.remove(self.files.as_ref(), &self.dir)?;
                 let artifact = Artifact {
                     manifest: segments.into_manifest(),
                     dir: self.dir,
@@ -152,7 +199,10 @@ impl ArtifactWriter {
                 }
                 Ok(artifact)
             }
-            _ => Err(DownloadError::length(self.received, self.reference.size)),
+            _ => Err(DownloadError::incomplete(
+                self.received,
+                self.reference.size,
+            )),
         }
     }
 
@@ -165,6 +215,8 @@ impl ArtifactWriter {
         self.files.remove_dir(&self.dir).map_err(storage)?;
         self.files.create_dir(&self.dir).map_err(storage)?;
         self.pending.clear();
+        self.part.forget();
+        self.is_mixed = false;
         self.stage = Stage::Length;
         self.received = 0;
         Ok(())
@@ -179,6 +231,13 @@ impl ArtifactWriter {
         let proven = segments.skip_proven(files, &self.dir)?;
         segments.create_empty_files(files, &self.dir)?;
         self.received = segments.offset() + proven;
+        let wanted = usize::try_from(segments.wanted()).unwrap_or(usize::MAX);
+        let part = Part::read(files, &self.dir, segments.number(), wanted);
+        if let Some((part, content)) = part.filter(|_| !segments.is_done()) {
+            self.received += content.len() as u64;
+            self.pending = content;
+            self.part = part;
+        }
         self.stage = Stage::Segments(segments);
         Ok(())
     }
@@ -241,11 +300,34 @@ impl ArtifactWriter {
                 }
             }
             Stage::Segments(segments) => {
-                segments.write(files, &self.dir, &self.pending)?;
-                self.pending.clear();
+                let written = segments.write(files, &self.dir, &self.pending);
+                return self.close_segment(written);
             }
         }
         Ok(())
+    }
+
+    /// The segment at hand is whole: it is on disk, or none of it is worth anything.
+    fn close_segment(&mut self, written: Result<(), DownloadError>) -> Result<(), DownloadError> {
+        let was_mixed = std::mem::take(&mut self.is_mixed);
+        match written {
+            Ok(()) => {
+                self.pending.clear();
+                self.part.forget();
+                Ok(())
+            }
+            Err(error) if error.is_wrong_content() => {
+                self.received -= self.pending.len() as u64;
+                self.pending.clear();
+                self.part.remove(self.files.as_ref(), &self.dir)?;
+                Err(match was_mixed {
+                    // The file may have changed between the two, and not be wrong now.
+                    true => DownloadError::later(error.reason, error.detail),
+                    false => error,
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -19,7 +19,12 @@ fn a_final_failure_rolls_back_the_failing_artifact_and_then_the_earlier_ones_s8(
         .said
         .iter()
         .filter_map(|said| said.running.map(|running| running.step));
-    assert!(steps.clone().any(|step| step == Step::Retrying));
+    let failed = RetryCause::Failed(Reason::ScriptFailed);
+    assert!(
+        steps
+            .clone()
+            .any(|step| step == Step::RetryingAfter(failed))
+    );
 }
 
 #[test]
@@ -44,6 +49,110 @@ fn later_and_network_errors_use_time_and_no_attempts_s9() {
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.ring.outcomes[0].attempt.0, 1);
+}
+
+/// The steps said while the device waited.
+fn waits(world: &World) -> Vec<Step> {
+    let running = world.said.iter().filter_map(|said| said.running);
+    let steps = running.map(|running| running.step);
+    steps
+        .filter(|step| matches!(step, Step::Retrying | Step::RetryingAfter(_)))
+        .collect()
+}
+
+#[test]
+fn a_waiting_device_says_what_it_waits_for_s6() {
+    let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &[ScriptExit::Code(75)]);
+    world = world.fails(0, ScriptKind::Verify, &[FAIL]);
+    world.fetches_fail = vec![Retry::Later];
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    let causes = [
+        RetryCause::Http(503),
+        RetryCause::Later(ScriptKind::PreInstall),
+        RetryCause::Failed(Reason::ScriptFailed),
+    ];
+    assert_eq!(waits(&world), causes.map(Step::RetryingAfter));
+}
+
+#[test]
+fn a_restarted_device_that_waits_does_not_make_up_a_cause() {
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(waits(&world).len(), 1);
+    world.fetches_fail = vec![Retry::Later];
+    world.restart();
+    world.fetch_cause = RetryCause::Cut;
+    world.tell(Event::Started);
+    let causes = waits(&world);
+    assert_eq!(causes[1..], [Step::RetryingAfter(RetryCause::Cut)]);
+}
+
+#[test]
+fn a_busy_server_is_not_asked_before_the_time_it_names() {
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Later; 5];
+    world.asked_ms = 3_000;
+    world = world.online(head(1, vec![notice(1)]));
+    let mut asked = vec![world.now_ms];
+    while world.downloads < 6 {
+        world.now_ms = world.machine.next_timeout().unwrap();
+        asked.push(world.now_ms);
+        world.tell(Event::Timer);
+    }
+    assert_eq!(asked.len(), 6);
+    assert!(asked.windows(2).all(|pair| pair[1] >= pair[0] + 3_000));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn waits_grow_until_bytes_are_proven_and_none_is_shorter_than_a_second() {
+    let wait = |world: &World| world.machine.next_timeout().unwrap() - world.now_ms;
+    let mut world = World::new(1);
+    world.random = u64::MAX - 1;
+    world.fetches_fail = vec![Retry::Later; 1_000];
+    world = world.online(head(1, vec![notice(1)]));
+    let mut longest = 0;
+    for _ in 0..8 {
+        longest = longest.max(wait(&world));
+        world.now_ms += wait(&world);
+        world.tell(Event::Timer);
+        // Percents of what is not proven change nothing.
+        world.tell(Event::DownloadProgress(50));
+    }
+    assert!(longest > 60_000, "{longest}");
+    world.gained = true;
+    world.now_ms += wait(&world);
+    world.tell(Event::Timer);
+    assert!((1_000..2_000).contains(&wait(&world)), "{}", wait(&world));
+}
+
+#[test]
+fn a_failed_download_is_told_in_a_sentence() {
+    let output = |world: &World| match world.result() {
+        FinalResult::Failed(failure) => String::from_utf8(failure.output.clone()).unwrap(),
+        FinalResult::Successful(_) => panic!("successful"),
+    };
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Useless];
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(output(&world), "HTTP 503 from files");
+    // The last trouble counts, not what a script said in an earlier attempt.
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
+    world = world.online(head(1, vec![notice(1)]));
+    world.fetches_fail = vec![Retry::Later; 1_000];
+    world.now_ms += DAY_MS / 2;
+    world.tell(Event::Timer);
+    world.now_ms += DAY_MS;
+    world.tell(Event::Timer);
+    assert_eq!(output(&world), "HTTP 503 from files");
+    assert_eq!(world.failed().0, Reason::DownloadFailed);
+    // What is longer than an outcome's tail loses its end.
+    let mut world = World::new(1);
+    world.fetches_fail = vec![Retry::Useless];
+    world.sentence = "é".repeat(200);
+    world = world.online(head(1, vec![notice(1)]));
+    assert_eq!(output(&world), "é".repeat(128));
 }
 
 #[test]

@@ -150,10 +150,8 @@ fn a_lost_manifest_of_a_release_that_has_begun_needs_a_person() {
             random: 7,
         },
     );
-    world.tell(Event::DownloadFailed {
-        reason: Reason::StateLost,
-        retry: Retry::Useless,
-    });
+    let lost = FetchFailure::new(Reason::StateLost, Retry::Useless);
+    world.tell(Event::DownloadFailed(lost));
     assert_eq!(world.failed(), (Reason::StateLost, Rollback::Failed));
     assert_eq!(world.distrusted, 1);
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use hoist_device_client::agent::download::{self, Artifact, ArtifactWriter, DownloadError};
+use hoist_device_client::agent::download::{Artifact, ArtifactWriter, DownloadError};
 use hoist_device_client::agent::files::Files;
 use hoist_device_client::agent::inventory::Inventory;
 use hoist_device_client::agent::preflight::{self, Downgrade, Refusal};
-use hoist_device_client::machine::{ArtifactPlan, Event, Job, Retry, ScriptPlan, Verdict};
+use hoist_device_client::machine::{
+    ArtifactPlan, Event, FetchFailure, Job, Retry, ScriptPlan, Verdict,
+};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::ScriptKind;
@@ -22,10 +24,8 @@ impl Device<'_, '_> {
     pub(super) fn download(&mut self, allow_downgrade: bool) {
         self.told.clear();
         let Some(release) = self.storage.release.clone() else {
-            self.told.push_back(Event::DownloadFailed {
-                reason: Reason::StateLost,
-                retry: Retry::Useless,
-            });
+            let lost = FetchFailure::new(Reason::StateLost, Retry::Useless);
+            self.told.push_back(Event::DownloadFailed(lost));
             return;
         };
         let mut artifacts = Vec::new();
@@ -34,14 +34,7 @@ impl Device<'_, '_> {
                 Ok(artifact) => artifacts.push(artifact),
                 Err(error) => {
                     self.world.note(|| format!("download failed: {error}"));
-                    let retry = match error.retry {
-                        download::Retry::Later => Retry::Later,
-                        download::Retry::Useless => Retry::Useless,
-                    };
-                    self.told.push_back(Event::DownloadFailed {
-                        reason: error.reason,
-                        retry,
-                    });
+                    self.told.push_back(Event::DownloadFailed(error.into()));
                     return;
                 }
             }
@@ -50,10 +43,8 @@ impl Device<'_, '_> {
         let due = self.machine.job().is_some_and(Job::may_be_refused);
         let inventory = &self.storage.inventory;
         if due && let Err(refusal) = check_artifacts(&release, &artifacts, inventory, downgrade) {
-            self.told.push_back(Event::DownloadFailed {
-                reason: refusal.reason,
-                retry: Retry::Useless,
-            });
+            let refused = FetchFailure::new(refusal.reason, Retry::Useless);
+            self.told.push_back(Event::DownloadFailed(refused));
             return;
         }
         let plans: Arc<[ArtifactPlan]> = artifacts.iter().map(plan).collect();
@@ -75,7 +66,7 @@ impl Device<'_, '_> {
                 if error.reason != Reason::HashMismatch {
                     return Err(error);
                 }
-                writer.reset()?;
+                // What was kept of a segment is not what was sent of it.
                 self.receive(&mut writer, reference)?;
             }
         }
@@ -126,14 +117,14 @@ impl Device<'_, '_> {
             .try_for_each(|chunk| writer.push(chunk));
         collect(self.world, self.forks);
         pushed?;
-        match breaks_off {
-            true => Err(DownloadError {
-                reason: Reason::DownloadFailed,
-                retry: download::Retry::Later,
-                detail: "the server is gone".into(),
-            }),
-            false => Ok(()),
+        if !breaks_off {
+            return Ok(());
         }
+        let kept = writer.keep_part();
+        collect(self.world, self.forks);
+        kept?;
+        let detail = "the server is gone".to_owned();
+        Err(DownloadError::later(Reason::DownloadFailed, detail))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Downloads from a small server that lies in every way it can.
 
+mod cuts;
 mod refused;
 mod resume;
 mod servers;
@@ -12,6 +13,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::ScriptKind;
 use tempfile::TempDir;
 
+use super::receive::START_BYTES;
 use super::test_server::{Faulty, ranged, serve, status, whole};
 use super::*;
 use crate::agent::bundle::{PackedRelease, read_release_dir};
@@ -56,10 +58,12 @@ fn job(packed: &PackedRelease, source: &str, dir: &Path) -> Fetch {
         files: Arc::new(SystemFiles),
         artifact: packed.artifacts[0].reference,
         source: Some(source.to_owned()),
+        proxies: Proxies::default(),
         dir: dir.join("download"),
         limits: Limits {
             answer: second,
             idle: second,
+            pause: Duration::from_millis(5),
         },
     }
 }

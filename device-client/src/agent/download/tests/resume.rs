@@ -165,23 +165,40 @@ proptest! {
         cut in any::<Index>(),
         chunks in proptest::collection::vec(1_usize..200, 1..6),
         damage in damage(),
+        keeps in any::<bool>(),
     ) {
         let (reference, bytes) = artifact(&contents, segment_size);
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("download");
         let open = || ArtifactWriter::open(Arc::new(SystemFiles), &dir, reference).unwrap();
         let had = cut.index(bytes.len() + 1);
-        push(&mut open(), &bytes[..had], &chunks).unwrap();
+        let mut writer = open();
+        push(&mut writer, &bytes[..had], &chunks).unwrap();
+        if keeps {
+            writer.keep_part().unwrap();
+        }
         damage.apply(&dir);
 
         let mut writer = open();
-        let at = usize::try_from(writer.offset()).unwrap();
-        let undamaged = resumes_at(&bytes, had);
-        prop_assert!(at <= undamaged);
+        let at = |writer: &ArtifactWriter| usize::try_from(writer.offset()).unwrap();
+        let undamaged = match resumes_at(&bytes, had) {
+            0 => 0,
+            _ if keeps => had,
+            at => at,
+        };
+        // A part that grew is found out when its segment is whole.
+        let grew = keeps && matches!(damage, Damage::Longer(..));
+        prop_assert!(grew || at(&writer) <= undamaged);
         if matches!(damage, Damage::Nothing) {
-            prop_assert_eq!(at, undamaged);
+            prop_assert_eq!(at(&writer), undamaged);
         }
-        push(&mut writer, &bytes[at..], &chunks).unwrap();
+        let rest = at(&writer);
+        if push(&mut writer, &bytes[rest..], &chunks).is_err() {
+            // What was kept of a segment was damaged: all of it is sent again.
+            prop_assert!(keeps && !matches!(damage, Damage::Nothing));
+            let rest = at(&writer);
+            push(&mut writer, &bytes[rest..], &chunks).unwrap();
+        }
         let finished = match writer.finish() {
             Ok(finished) => finished,
             Err(error) => {
@@ -206,6 +223,7 @@ async fn a_damaged_part_on_disk_is_not_counted_as_had() {
     let (_source, packed, bytes) = release();
     let (url, seen) = serve(move |asked| match asked.number {
         0 | 1 => ranged(&bytes[..bytes.len() - 1], asked),
+        2 => status(503),
         _ => ranged(&bytes, asked),
     })
     .await;
@@ -217,7 +235,7 @@ async fn a_damaged_part_on_disk_is_not_counted_as_had() {
     content[300_000] ^= 1;
     fs::write(&path, content).unwrap();
     assert_installed(&fetch_all(&job).await.unwrap());
-    let from = seen.lock().unwrap()[2].from;
+    let from = seen.lock().unwrap()[3].from;
     assert!((SEGMENT..2 * SEGMENT).contains(&from), "{from}");
 }
 
