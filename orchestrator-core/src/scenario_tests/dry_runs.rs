@@ -1,4 +1,7 @@
 use super::*;
+use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::envelope::PublicKey;
+
 use crate::command::{Verb, VerbEffect};
 
 /// Every changing command as a dry run.
@@ -11,7 +14,9 @@ fn dry_runs() -> Vec<Command> {
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
             Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
-            Verb::DeviceHold | Verb::DeviceRemove => r#"{"device":"d1","dryRun":true}"#,
+            Verb::DeviceHold | Verb::DeviceRemove | Verb::DeviceApprove => {
+                r#"{"device":"d1","dryRun":true}"#
+            }
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,
             Verb::UserAdd => r#"{"user":"bob","role":"viewer","tokenSha256":"00","dryRun":true}"#,
             Verb::UserRemove => r#"{"user":"bob","dryRun":true}"#,
@@ -32,6 +37,17 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
     let id = world.deploy("fw@1.0.0");
     world.say("d1", failed(1, id));
     world.add_release("new", "1", &["app"]);
+    // The second key is one to approve.
+    for key in [8, 9] {
+        let info = DeviceInfo {
+            public_key: Some(PublicKey([key; 32])),
+            ..DeviceInfo::default()
+        };
+        world.tell(Input::Info {
+            device: "d1".parse().unwrap(),
+            info: Box::new(info),
+        });
+    }
     let everything = Key(vec![]);
     let before = world.rows.clone();
     for command in dry_runs() {
