@@ -88,3 +88,43 @@ fn the_beginning_of_an_id_names_a_release_wherever_one_is_taken() {
     let said = stderr(&unknown);
     assert!(said.contains("1.0.0, 1.1.0"), "{said}");
 }
+
+#[test]
+fn a_program_that_asked_for_json_gets_its_errors_as_json_too() {
+    let server = Server::start();
+    for (args, code, exit) in [
+        (
+            &["release", "show", "nothing@1", "-o", "json"][..],
+            "E_RELEASE",
+            7,
+        ),
+        (
+            &["device", "show", "dev-01", "--output=ndjson"],
+            "E_DEVICE",
+            7,
+        ),
+        (&["device", "shwo", "dev-01", "-o", "json"], "E_USAGE", 2),
+    ] {
+        let failed = server.hoist(args);
+        assert_eq!(failed.status.code(), Some(exit), "{args:?}");
+        assert_eq!(stdout(&failed), "");
+        let said = stderr(&failed);
+        let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(json["ok"], serde_json::json!(false));
+        assert_eq!(json["error"]["code"], serde_json::json!(code), "{said}");
+        for field in ["title", "detail", "hint"] {
+            assert!(
+                json["error"][field]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{said}"
+            );
+        }
+    }
+    let text = server.hoist(&["release", "show", "nothing@1"]);
+    assert!(
+        stderr(&text).starts_with("error[E_RELEASE]: "),
+        "{}",
+        stderr(&text)
+    );
+}

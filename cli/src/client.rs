@@ -308,7 +308,8 @@ fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
     let what = field("detail")
         .or(field("title"))
         .unwrap_or("the server refused without saying why");
-    let failure = Failure::answered(field("code").unwrap_or(Code::Reply.as_str()), what);
+    let mut failure = Failure::answered(field("code").unwrap_or(Code::Reply.as_str()), what);
+    failure.field = field("field").map(str::to_owned);
     Err(match field("hint") {
         Some(hint) => failure.help(hint),
         None => failure,

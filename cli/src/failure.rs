@@ -5,9 +5,12 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
 
+use hoist_orchestrator_core::reply::ErrorBody;
 use hoist_protocol::code::Code;
+use serde_json::json;
 
 use crate::exit;
+use crate::output::{API_VERSION, Format};
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(crate) struct Failure {
     pub(crate) what: String,
     /// What to do.
     pub(crate) help: Option<String>,
+    /// The field of a command at fault.
+    pub(crate) field: Option<String>,
 }
 
 impl Failure {
@@ -32,6 +37,7 @@ impl Failure {
             code: code.to_owned(),
             what: what.into(),
             help: None,
+            field: None,
         }
     }
 
@@ -58,10 +64,28 @@ impl Failure {
         exit::of_code(&self.code)
     }
 
-    /// Writes it to standard error.
-    pub(crate) fn print(&self) {
+    /// Writes it to standard error: as text, or where results are JSON as one line of it.
+    pub(crate) fn print(&self, format: Format) {
+        let text = match format {
+            Format::Json | Format::Ndjson => self.json(),
+            Format::Table | Format::Wide | Format::Name => self.to_string(),
+        };
         // A terminal that was closed takes no farewell.
-        let _unheard = writeln!(io::stderr(), "{self}");
+        let _unheard = writeln!(io::stderr(), "{text}");
+    }
+
+    /// The same fields as in the reply to a refused command.
+    fn json(&self) -> String {
+        let known = Code::parse(&self.code);
+        let hint = known.map_or("", Code::hint);
+        let error = ErrorBody {
+            code: self.code.clone(),
+            title: known.map_or_else(|| self.what.clone(), |code| code.title().to_owned()),
+            detail: self.what.clone(),
+            hint: self.help.clone().unwrap_or_else(|| hint.to_owned()),
+            field: self.field.clone(),
+        };
+        json!({"apiVersion": API_VERSION, "ok": false, "error": error}).to_string()
     }
 }
 
@@ -100,5 +124,17 @@ mod tests {
             "error[E_RELEASE]: release sensor-fw@1.2.0 not found\nhelp: did you mean 1.1.0?"
         );
         assert_eq!(failure.exit(), exit::NOT_FOUND);
+    }
+
+    #[test]
+    fn programs_get_the_fields_of_a_reply() {
+        let mut failure = Failure::new(Code::Group, "there is no group eu").help("create it");
+        failure.field = Some("group".to_owned());
+        assert_eq!(
+            failure.json(),
+            r#"{"apiVersion":"hoist/v1","error":{"code":"E_GROUP","detail":"there is no group eu","field":"group","hint":"create it","title":"group not found"},"ok":false}"#
+        );
+        let newer = Failure::answered("E_OF_A_NEWER_SERVER", "because");
+        assert!(newer.json().contains(r#""title":"because""#));
     }
 }

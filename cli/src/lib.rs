@@ -49,31 +49,63 @@ use hoist_protocol::code::Code;
 use crate::args::{Cli, Command, Serve};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::Format;
 use crate::settings::Settings;
 
 /// Runs one command line, program name first, and returns the exit code: see [`exit`].
 /// Results go to standard output, everything else to standard error.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are asked for; everything else is wrong usage.
-            let code = if error.use_stderr() {
-                exit::USAGE
-            } else {
-                exit::OK
-            };
-            let _ = error.print();
-            return code;
-        }
+        Err(error) => return misused(&error, asked_format(&args)),
     };
+    let variables = |name: &str| std::env::var_os(name);
+    let settings = Settings::resolve(&cli.global, &Serve::default(), &variables);
+    let format = settings.map_or_else(|_| asked_format(&args), |known| known.output.value);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            failure.print();
+            failure.print(format);
             failure.exit()
         }
     }
+}
+
+/// Help and version are asked for; everything else that is no command line is wrong usage.
+fn misused(error: &clap::Error, format: Format) -> u8 {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return exit::OK;
+    }
+    if matches!(format, Format::Json | Format::Ndjson) {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let failure = Failure::new(Code::Usage, what);
+        failure.help("see `hoist --help`").print(format);
+    } else {
+        let _ = error.print();
+    }
+    exit::USAGE
+}
+
+/// How results were asked for on a command line that may be none, or by the variable.
+fn asked_format(args: &[OsString]) -> Format {
+    let words: Vec<_> = args.iter().map(|word| word.to_string_lossy()).collect();
+    let after = words.windows(2).find_map(|pair| match &*pair[0] {
+        "-o" | "--output" => Some(pair[1].to_string()),
+        _ => None,
+    });
+    let within = words.iter().find_map(|word| {
+        let word = word.strip_prefix("--output=").or(word.strip_prefix("-o"));
+        word.map(str::to_owned)
+    });
+    let variable = || std::env::var("HOIST_OUTPUT").ok();
+    let asked = after.or(within).or_else(variable);
+    asked
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(Format::Table)
 }
 
 /// The command line as data, for what checks or documents it.
