@@ -1,7 +1,8 @@
 //! A device may be switched on before anybody has registered it: it waits, and works as
 //! soon as it is.
 
-use hoist_protocol::id::DeviceId;
+use hoist_broker_config::credentials::TokenKey;
+use hoist_protocol::id::{DeviceId, Namespace};
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::json;
 
@@ -9,6 +10,16 @@ use crate::harness::device::Device;
 use crate::harness::operator::Operator;
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+
+/// The token of a device, made as the server makes it.
+fn token(server: &Server, device: &str, issue: u32) -> String {
+    let key = std::fs::read_to_string(server.data().join("keys/token.key")).unwrap();
+    let key = data_encoding::HEXLOWER
+        .decode(key.trim().as_bytes())
+        .unwrap();
+    let key = TokenKey::new(key.try_into().unwrap());
+    key.device_token(&Namespace::default(), &device.parse().unwrap(), issue)
+}
 
 #[test]
 fn a_device_that_waits_to_be_added_works_as_soon_as_it_is() {
@@ -20,9 +31,10 @@ fn a_device_that_waits_to_be_added_works_as_soon_as_it_is() {
     let topic = |of: fn(DeviceId) -> Topic| Topics::default().format(&of("d1".parse().unwrap()));
     let (info, birth) = (topic(Topic::Info), topic(Topic::Presence));
     assert!(client.subscribe(&info) && client.subscribe(&birth));
-    // Its token is known, the device itself is not (any more).
+    // It has the token of its next life, and is not registered (any more).
     let mut device = Device::add(&server, "d1", &[]);
     server.hoist_ok(&["device", "remove", "d1", "--yes"]);
+    device.replace_setting(&token(&server, "d1", 1), &token(&server, "d1", 2));
     client.wait_for(&info, |cleared| cleared.is_empty().then_some(()));
     device.start(&server);
     client.wait_for(&info, |shown| (!shown.is_empty()).then_some(()));

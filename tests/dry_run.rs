@@ -29,13 +29,14 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
         assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
     };
     let token = ["--role", "viewer"];
+    server.hoist_ok(&[&["user", "add", "bob"], &token[..]].concat());
     would(&["group", "create", "eu"], "eu would be created");
     would(&["device", "add", "d1"], "would be in group unassigned");
     would(
         &[&["user", "add", "vera"], &token[..]].concat(),
         "vera would be added",
     );
-    would(&["user", "remove", "admin"], "admin would be removed");
+    would(&["user", "remove", "bob"], "bob would be removed");
     would(
         &[&create[..], &[&dir, "--out", out]].concat(),
         "would be added",
@@ -43,7 +44,7 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
     let listed = |verb, field| texts(&client.command_ok(verb, &json!({})), field);
     assert_eq!(listed("group-list", "group"), ["unassigned"]);
     assert_eq!(listed("device-list", "device"), [""; 0]);
-    assert_eq!(listed("user-list", "user"), ["admin"]);
+    assert_eq!(listed("user-list", "user"), ["admin", "bob"]);
     assert_eq!(listed("release-list", "release"), [""; 0]);
     let artifacts = std::fs::read_dir(data.join("artifacts")).unwrap();
     let names = artifacts.map(|entry| entry.unwrap().file_name());
@@ -85,6 +86,8 @@ fn what_a_command_refuses_its_dry_run_refuses_by_the_same_code() {
         ),
         ([&["user", "add", "a b"], &role[..]].concat(), "E_NAME"),
         (vec!["user", "remove", "bob", "--yes"], "E_USER"),
+        (vec!["user", "remove", "admin", "--yes"], "E_LAST_ADMIN"),
+        (vec!["device", "approve", "d1"], "E_NOT_OFFERED"),
         (changed, "E_RELEASE_EXISTS"),
     ] {
         let [dry, real] = [&["--dry-run"][..], &[]].map(|more| {
