@@ -29,6 +29,7 @@ mod operations;
 mod other_language;
 mod own_writes;
 mod packing;
+mod plan;
 mod power_cut;
 mod readme;
 mod refusals;

@@ -16,9 +16,9 @@ use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column, wide};
+use crate::plan;
 use crate::plural;
 use crate::told;
-use crate::why;
 
 /// What a deployment looks like, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
@@ -56,7 +56,7 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
     let command = body(deploy.wish, dry_run);
     if dry_run {
         let result = context.command(Verb::Deploy, &command).await?;
-        return why::print_plans(context, result);
+        return plan::print_plans(context, result);
     }
     match context.format() {
         Format::Table | Format::Wide => {
@@ -139,6 +139,8 @@ pub(crate) fn body(wish: Plan, dry_run: bool) -> command::Deploy {
         timeout_secs: wish.device_timeout.map(seconds),
         attempts: wish.attempts,
         spread_secs: wish.spread.map(seconds),
+        allow_downgrade: wish.allow_downgrade,
+        reinstall: wish.reinstall,
         dry_run,
     }
 }
@@ -306,10 +308,11 @@ mod tests {
         );
         assert_eq!(
             body_of(
-                "hoist deploy a@1 --groups eu,us --limit 5 --device-timeout 1h --complete-when all-successful --dry-run"
+                "hoist deploy a@1 --groups eu,us --limit 5 --device-timeout 1h --complete-when all-successful --allow-downgrade --reinstall --dry-run"
             ),
             json!({"release": "a@1", "groups": ["eu", "us"], "limit": {"devices": 5},
-                   "completeWhen": "all-successful", "timeoutSecs": 3600, "dryRun": true})
+                   "completeWhen": "all-successful", "timeoutSecs": 3600,
+                   "allowDowngrade": true, "reinstall": true, "dryRun": true})
         );
     }
 

@@ -24,6 +24,7 @@ mod logging;
 mod mqtt;
 mod output;
 mod people;
+mod plan;
 mod plural;
 mod private_file;
 mod random;
@@ -140,7 +141,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Release(command) => release::run(context, command).await,
         Command::Deploy(deploy) => deployment::deploy(context, deploy).await,
-        Command::Plan(wish) => why::plan(context, wish).await,
+        Command::Plan(wish) => plan::plan(context, wish).await,
         Command::Status(status) => status::status(context, &status).await,
         Command::Deployment(command) => deployment::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,

@@ -1,32 +1,23 @@
-//! `hoist device why` and `hoist plan`: the server explains, this prints. For people a few
+//! `hoist device why`: the server explains, this prints. For people a few
 //! lines for each deployment, for programs everything.
 
 use std::fmt::Write;
-use std::time::SystemTime;
 
 use hoist_orchestrator_core::command::{DeviceWhy as Question, Verb};
-use hoist_orchestrator_core::reply::{
-    DeviceWhy, Explanation, LineWord, OtherDeployment, Plan, PlanResult, RefusedItem, RuleItem, Why,
-};
+use hoist_orchestrator_core::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem, Why};
 use hoist_protocol::code::Code;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args;
 use crate::context::{Context, print};
-use crate::deployment::body;
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{self, Format, Shape, printable};
+use crate::output::{Format, Shape, printable};
 use crate::plural;
 
 const DEVICE: Shape = Shape {
     name: "device",
-    columns: &[],
-};
-
-const PLAN: Shape = Shape {
-    name: "group",
     columns: &[],
 };
 
@@ -52,34 +43,8 @@ pub(crate) async fn device(context: &Context, wish: args::Why) -> Result<u8, Fai
     }
 }
 
-/// `hoist plan`
-pub(crate) async fn plan(context: &Context, wish: args::Plan) -> Result<u8, Failure> {
-    let result = context.command(Verb::Plan, &body(wish, false)).await?;
-    print_plans(context, result)
-}
-
-/// Prints what `deploy` would do; what it would refuse is the exit code.
-pub(crate) fn print_plans(context: &Context, mut result: Value) -> Result<u8, Failure> {
-    let plans: PlanResult = serde_json::from_value(result.clone())
-        .map_err(|error| Failure::because(Code::Reply, "the answer to plan", &error))?;
-    let items = match result["plans"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    };
-    match (context.format(), items.as_slice()) {
-        (Format::Table | Format::Wide, _) => {
-            let told: String = plans.plans.iter().map(planned).collect();
-            print(&printable(&format!("{told}nothing was changed\n")))?;
-        }
-        (format, [only]) => print(&output::one(format, &PLAN, only))?,
-        (format, items) => print(&output::list(format, &PLAN, items, SystemTime::now()))?,
-    }
-    let refused = plans.plans.iter().find_map(|plan| plan.refused.as_ref());
-    Ok(refused.map_or(exit::OK, |refused| exit::of_code(&refused.code)))
-}
-
 /// The word of something that is one in JSON.
-fn word(of: impl Serialize) -> String {
+pub(crate) fn word(of: impl Serialize) -> String {
     match serde_json::to_value(of) {
         Ok(Value::String(word)) => word,
         _ => "-".to_owned(),
@@ -198,7 +163,7 @@ fn titled(title: &str, said: &str) -> String {
 }
 
 /// Text behind its beginning, in lines that fit a terminal; a longer word stays whole.
-fn wrapped(begin: &str, said: &str) -> String {
+pub(crate) fn wrapped(begin: &str, said: &str) -> String {
     let indent = if begin.starts_with(' ') {
         begin.chars().count()
     } else {
@@ -218,65 +183,6 @@ fn wrapped(begin: &str, said: &str) -> String {
         gap = 1;
     }
     text + "\n"
-}
-
-fn planned(plan: &Plan) -> String {
-    let start = match &plan.start {
-        Some(start) => format!("at {start}"),
-        None => "at once".to_owned(),
-    };
-    let mut text = format!(
-        "{} to {}: would start {start} on {} of {} members\n",
-        plan.release, plan.group, plan.eligible, plan.members
-    );
-    let left_out: Vec<String> = plan
-        .excluded
-        .iter()
-        .map(|excluded| format!("{} {}", excluded.count, word(excluded.why)))
-        .collect();
-    let limit = plan.limit.map(|limit| {
-        let line = match plan.line {
-            LineWord::Everyone => "every member is admitted",
-            LineWord::Sought => "the line is drawn when it is listed",
-        };
-        format!("{limit} devices; {line}")
-    });
-    let device = format!(
-        "{} s for each device, {} attempts, starts spread over {} s",
-        plan.timeout_secs, plan.attempts, plan.spread_secs
-    );
-    let existing = plan
-        .existing
-        .map(|id| format!("as deployment {id} already"));
-    let refused = plan.refused.as_ref();
-    for (title, said) in [
-        ("there", existing),
-        ("left out", joined(&left_out)),
-        ("supersedes", joined(&others(&plan.supersedes))),
-        ("conflicts", joined(&others(&plan.conflicts))),
-        ("after", joined(&others(&plan.after))),
-        ("limit", limit),
-        ("end", plan.until.clone()),
-        ("time", Some(device)),
-        (
-            "refused",
-            refused.map(|it| format!("{}: {}; {}", it.code, it.detail, it.hint)),
-        ),
-    ] {
-        if let Some(said) = said {
-            let _ = writeln!(text, "  {title:<10}  {said}");
-        }
-    }
-    text
-}
-
-fn others(others: &[OtherDeployment]) -> Vec<String> {
-    let named = |other: &OtherDeployment| format!("{} ({})", other.deployment, other.release);
-    others.iter().map(named).collect()
-}
-
-fn joined(parts: &[String]) -> Option<String> {
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]
@@ -346,26 +252,5 @@ mod tests {
         let long: Vec<&str> = text.lines().filter(too_long).collect();
         assert!(long.iter().all(|line| line.contains("xxx")), "{long:?}");
         assert_eq!(long.len(), 1, "only the word that fits nowhere");
-    }
-
-    #[test]
-    fn a_person_reads_whom_a_plan_reaches_and_leaves_out() {
-        let plan: Plan = serde_json::from_value(json!({
-            "release": "fw@1.0.0", "id": "00", "group": "eu", "existing": null, "state": "active",
-            "members": 40, "eligible": 10,
-            "excluded": [{"why": "held", "count": 2}, {"why": "above-line", "count": 28}],
-            "supersedes": [{"deployment": 3, "release": "fw@0.9.0"}], "conflicts": [], "after": [],
-            "limit": 10, "line": "sought", "start": null, "until": null, "completeWhen": "aborted",
-            "timeoutSecs": 86400, "attempts": 3, "spreadSecs": 0, "refused": null,
-        }))
-        .unwrap();
-        assert_eq!(
-            planned(&plan),
-            "fw@1.0.0 to eu: would start at once on 10 of 40 members\n  \
-             left out    2 held, 28 above-line\n  \
-             supersedes  3 (fw@0.9.0)\n  \
-             limit       10 devices; the line is drawn when it is listed\n  \
-             time        86400 s for each device, 3 attempts, starts spread over 0 s\n"
-        );
     }
 }

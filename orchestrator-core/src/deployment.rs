@@ -1,7 +1,7 @@
 //! Deployments: creating, superseding, starting at a time, aborting and completing. Each
 //! costs a few rows, however many devices the group has (S5).
 
-use hoist_protocol::head::{NOTICES_MAX, Policy};
+use hoist_protocol::head::{NOTICES_MAX, Overrides, Policy};
 use hoist_protocol::id::{DeploymentId, GroupId, Round, UserId};
 use hoist_protocol::topic::View;
 
@@ -96,6 +96,10 @@ fn template(txn: &Txn, user: &UserId, command: &Deploy, now: Now) -> Result<Depl
     let policy = Policy {
         attempts: command.attempts.unwrap_or(standard.attempts),
         timeout_s: command.timeout_secs.unwrap_or(standard.timeout_s),
+        overrides: Overrides {
+            allow_downgrade: command.allow_downgrade,
+            reinstall: command.reinstall,
+        },
         ..standard
     };
     for (field, value) in [
@@ -226,6 +230,7 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
 }
 
 /// The active deployments of a group beside one that is to be listed (S11).
+#[derive(Default)]
 struct Beside {
     /// Those whose artifacts it covers: it takes their place.
     covered: Vec<(DeploymentId, DeploymentRow)>,
@@ -239,11 +244,7 @@ impl Beside {
     fn read(txn: &Txn, row: &DeploymentRow, group_row: &GroupRow) -> Result<Self, Undecided> {
         let active = group_row.active.iter().copied().map(DeploymentKey);
         txn.want(active.map(|key| key.key()))?;
-        let mut beside = Self {
-            covered: Vec::new(),
-            overlapping: Vec::new(),
-            apart: Vec::new(),
-        };
+        let mut beside = Self::default();
         for id in &group_row.active {
             let Some(other) = txn.read(&DeploymentKey(*id))? else {
                 continue;

@@ -18,8 +18,8 @@ use crate::group;
 use crate::identity;
 use crate::input::{CommandInput, Now};
 use crate::key::{
-    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RefusedKey, RevokedKey,
-    RowKey, TroubleKey,
+    DeviceKey, FactsKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RefusedKey,
+    RevokedKey, RowKey, TroubleKey,
 };
 use crate::limit;
 use crate::membership;
@@ -32,6 +32,7 @@ use crate::row::{DeviceRow, RevokedRow};
 use crate::trouble;
 use crate::txn::{Txn, Undecided};
 
+mod facts;
 mod import;
 
 pub(crate) use import::import;
@@ -54,6 +55,7 @@ pub(crate) fn call_roll(
 pub(crate) fn info_hint(device: &DeviceId) -> Vec<Key> {
     vec![
         DeviceKey(device.clone()).key(),
+        FactsKey(device.clone()).key(),
         TroubleKey(device.clone()).key(),
     ]
 }
@@ -97,6 +99,7 @@ pub(crate) fn merge_info(
         row.device_type.clone_from(&info.device_type);
     }
     row.last_seen_ms = Some(now.unix_ms);
+    facts::note(txn, device, Some(info))?;
     txn.put(&key, &row);
     trouble::note(txn, device, info.trouble)?;
     Ok(effects)
@@ -288,6 +291,7 @@ pub(crate) fn remove(
     txn.read(&RefusedKey(device.clone()))?;
     txn.delete(&RefusedKey(device.clone()));
     trouble::note(txn, &device, None)?;
+    facts::note(txn, &device, None)?;
     if !is_planted(Mutant::TokenNotRevoked) {
         txn.put(&revoked, &RevokedRow { issue });
     }

@@ -72,6 +72,10 @@ pub struct CloneKey(pub DeviceId);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
 
+/// What a device says of itself besides what its row has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsKey(pub DeviceId);
+
 pub(crate) const TIMER: u8 = 11;
 
 fn text(prefix: u8, parts: &[&str]) -> Key {
@@ -122,6 +126,7 @@ keys! {
     TroubleKey => TroubleRow, |key| text(18, &[key.0.as_str()]);
     RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
     CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
+    FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.

@@ -38,6 +38,7 @@ mod request;
 mod retry;
 pub mod row;
 mod status;
+pub mod survey;
 pub mod time;
 pub mod timer;
 mod trouble;

@@ -19,8 +19,8 @@ pub use item::{
     ReleaseItem, StatusWord, UserItem,
 };
 pub use why::{
-    DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan, PlanResult,
-    RuleItem, RuleWord, Why,
+    Counted, DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan,
+    PlanResult, RuleItem, RuleWord, Why,
 };
 
 /// The `apiVersion` of every JSON document.

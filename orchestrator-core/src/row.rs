@@ -14,7 +14,7 @@ mod device;
 mod refused;
 mod trouble;
 
-pub use device::{DeviceRow, Heard, STAYS_MAX, Stay};
+pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use trouble::TroubleRow;
 
@@ -68,6 +68,7 @@ rows! {
     ReleaseRow, 24_576;
     ReleaseNameRow, 32;
     RecordRow, 1_024;
+    FactsRow, 16_384;
     MemberRow, 64;
     OutboxRow, 1_024;
     OpenedRow, 16;

@@ -10,8 +10,8 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
 use crate::key::{
-    CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey,
-    OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
+    CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, GroupCountKey, GroupKey, MemberKey,
+    MetaKey, OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -99,6 +99,11 @@ fn small_rows_keep_their_bytes() {
     };
     golden(&change, "01030101026575");
     golden(&RevokedRow { issue: 300 }, "01ac02");
+    let facts = FactsRow {
+        attributes: vec![("a".into(), "b".into())],
+        floor: 300,
+    };
+    golden(&facts, "010101610162ac02");
     let clone = CloneRow {
         session: SessionCounter(300),
         turns: 2,
@@ -230,6 +235,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         ),
         (GroupCountKey(group()).key(), "0c6575"),
         (OutboxKey(device()).key(), "0d6431"),
+        (FactsKey(device()).key(), "136431"),
         (RevokedKey(device()).key(), "0e6431"),
         (CloneKey(device()).key(), "0f6431"),
     ];

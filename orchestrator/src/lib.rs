@@ -24,6 +24,7 @@ pub mod service;
 mod signer;
 pub mod store;
 mod suggest;
+mod survey;
 mod timer;
 pub mod transport;
 mod view;

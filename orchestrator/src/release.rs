@@ -8,7 +8,7 @@ use hoist_orchestrator_core::input::VerifiedRelease;
 use hoist_protocol::bundle::Layout;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::id::Name;
-use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use tokio::io::AsyncReadExt;
 
 use crate::artifacts::ArtifactDirectory;
@@ -47,6 +47,17 @@ pub(crate) async fn verify(
 }
 
 async fn name_of(artifact: &ArtifactRef, directory: &ArtifactDirectory) -> Result<Name, Rejection> {
+    Ok(manifest_of(artifact, directory).await?.name)
+}
+
+/// The manifest at the start of an artifact's file.
+///
+/// # Errors
+/// `E_ARTIFACT`: it is not there, or not what its release says.
+pub(crate) async fn manifest_of(
+    artifact: &ArtifactRef,
+    directory: &ArtifactDirectory,
+) -> Result<ArtifactManifest, Rejection> {
     let id = artifact.id();
     if !directory.contains(id) {
         return Err(Rejection::new(
@@ -66,7 +77,7 @@ async fn name_of(artifact: &ArtifactRef, directory: &ArtifactDirectory) -> Resul
         .map_err(|error| unreadable(error.to_string()))?;
     let layout =
         Layout::read_expected(&start, artifact).map_err(|error| unreadable(error.to_string()))?;
-    Ok(layout.manifest.name)
+    Ok(layout.manifest)
 }
 
 /// The length and manifest at the start of an artifact file.

@@ -2,6 +2,7 @@
 //! is the promise: nothing is published or acknowledged before it is durable, and a crash
 //! anywhere delivers again what was not acknowledged.
 
+mod background;
 mod done;
 mod door;
 mod effects;
@@ -20,13 +21,12 @@ use std::time::Duration;
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
 use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
-use hoist_orchestrator_core::limit::Found;
 use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::Generation;
 use hoist_protocol::topic::Topics;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
 use crate::arrival::{Arrival, Asked, Content};
@@ -41,6 +41,7 @@ use crate::timer::{self, AttendedClock};
 use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver, Session};
 use crate::view::Views;
 
+use background::{Background, Works};
 pub use door::Door;
 use door::Knock;
 use replies::Held;
@@ -128,7 +129,7 @@ impl Orchestrator {
                 () = &mut shutdown => break,
                 _ = tick.tick() => Work::Tick,
                 Some(knock) = door.recv() => Work::Knock(Box::new(knock)),
-                Some(found) = service.searches.join_next() => Work::Found(found),
+                Some(ended) = service.background.tasks.join_next() => Work::Ended(ended),
                 count = incoming.recv_many(&mut news, BATCH_MAX) => {
                     if count == 0 {
                         return Err(ServiceError::Connection);
@@ -171,7 +172,7 @@ fn filters(topics: &Topics) -> Vec<String> {
 enum Work {
     News(Vec<Incoming>),
     Knock(Box<Knock>),
-    Found(Result<Result<Found, ReadError>, JoinError>),
+    Ended(Result<Background, JoinError>),
     Tick,
 }
 
@@ -184,8 +185,7 @@ struct Service {
     /// Whether the broker knew us when this connection began.
     session: Session,
     reconciler: Reconciler,
-    /// At most one for each limited deployment every ten seconds.
-    searches: JoinSet<Result<Found, ReadError>>,
+    background: Works,
     views: Views,
     refusals: Refusals,
     /// Answers that wait for the views that show what they say.
@@ -225,7 +225,7 @@ impl Service {
             connection: None,
             session: Session::Fresh,
             reconciler,
-            searches: JoinSet::new(),
+            background: Works::default(),
             ticks: 0,
             events: 0,
             clearing: BTreeSet::new(),
@@ -243,7 +243,7 @@ impl Service {
                 arrival.answer_to = Some(knock.answer_to);
                 self.decide(vec![arrival]).await?;
             }
-            Work::Found(found) => self.found(found).await?,
+            Work::Ended(ended) => self.ended(ended).await?,
             Work::Tick => self.tick().await?,
         }
         let now = self.clock.now();

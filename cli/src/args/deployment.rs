@@ -42,6 +42,12 @@ pub(crate) struct Plan {
     /// Spread starts over this time
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) spread: Option<std::time::Duration>,
+    /// Go below what is installed, down to the floor that each device has confirmed
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+    /// Install also where everything is there already
+    #[arg(long)]
+    pub(crate) reinstall: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -11,7 +11,7 @@ use crate::group;
 use crate::input::Now;
 use crate::key::GroupCountKey;
 use crate::limit;
-use crate::reply::{DeploymentState, ErrorBody, Excluded, OtherDeployment, Plan, Why};
+use crate::reply::{Counted, DeploymentState, ErrorBody, Excluded, OtherDeployment, Plan, Why};
 use crate::row::DeploymentRow;
 use crate::time::format_time;
 use crate::txn::{Txn, Undecided};
@@ -62,11 +62,17 @@ fn plan_one(
         Some(_) => DeploymentState::Scheduled,
         None => DeploymentState::Active,
     };
+    // What is there already takes no other's place, and nothing is created beside it.
+    let existing = created.as_ref().map(|it| it.deployment).filter(there);
+    let beside = match existing {
+        Some(_) => Beside::default(),
+        None => beside,
+    };
     let plan = Plan {
         release: row.release_text,
         id: row.release.to_string(),
         group: row.group.to_string(),
-        existing: created.as_ref().map(|it| it.deployment).filter(there),
+        existing,
         state: created.map_or(waits, |it| it.state),
         members: count.members,
         eligible: reach.eligible,
@@ -84,6 +90,9 @@ fn plan_one(
         timeout_secs: row.policy.timeout_s,
         attempts: row.policy.attempts,
         spread_secs: row.spread_s,
+        allow_downgrade: row.policy.overrides.allow_downgrade,
+        reinstall: row.policy.overrides.reinstall,
+        counted: Counted::default(),
         refused: refusal.clone().map(ErrorBody::from),
     };
     Ok((plan, refusal))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeploymentState, ErrorBody, RefusedItem, StatusWord};
 use crate::command::CompleteWhen;
+use crate::view::FailureCount;
 
 /// Why something is as it is: one closed list of kebab-case words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -241,8 +242,28 @@ pub struct Plan {
     pub attempts: u32,
     /// Devices spread their starts over this many seconds.
     pub spread_secs: u32,
+    /// Whether it goes below what is installed, down to the confirmed floor.
+    pub allow_downgrade: bool,
+    /// Whether it installs where everything is there already.
+    pub reinstall: bool,
+    /// What members were counted, one by one.
+    #[serde(flatten)]
+    pub counted: Counted,
     /// Why `deploy` would refuse it.
     pub refused: Option<ErrorBody>,
+}
+
+/// What counting the members of a group one by one found ([`crate::survey`]): those that
+/// nobody holds, whether or not a limit lets them start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counted {
+    /// Online now, and fit for the release as far as is known.
+    pub online: u32,
+    /// The same of those that are not online: they start when they connect.
+    pub when_connected: u32,
+    /// Those that would refuse it as they are now, by reason, most first.
+    pub would_refuse: Vec<FailureCount>,
 }
 
 /// Who a deployment admits when it is listed (S10).

@@ -68,6 +68,16 @@ pub struct DeviceRow {
     pub created_ms: u64,
 }
 
+/// What else a device says it is: what a release asks for, as of its newest info. Without a
+/// row it is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FactsRow {
+    /// Attributes a release can require, sorted by name.
+    pub attributes: Vec<(String, String)>,
+    /// Highest floor among the releases it has confirmed.
+    pub floor: u64,
+}
+
 /// What a birth or a last will said (W8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {

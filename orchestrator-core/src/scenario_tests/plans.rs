@@ -1,5 +1,9 @@
 use super::*;
+use hoist_protocol::head::Overrides;
+
+use crate::key::FactsKey;
 use crate::reply::{Excluded, LineWord, Plan, Why};
+use crate::row::FactsRow;
 
 fn plan_of(world: &World, deploy: Deploy) -> Plan {
     match world.answer(&Command::Plan(deploy)) {
@@ -81,6 +85,56 @@ fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
     };
     let answer = world.order(Command::Deploy(dry));
     assert_eq!(refusal(&answer), Some(Code::Conflict));
+}
+
+#[test]
+fn what_an_operator_means_is_in_the_signed_notice_and_in_the_plan() {
+    let mut world = World::with_devices(&["d1"]);
+    let meant = Deploy {
+        allow_downgrade: true,
+        reinstall: true,
+        ..deploy("fw@1.0.0")
+    };
+    let plan = plan_of(&world, meant.clone());
+    assert!(plan.allow_downgrade && plan.reinstall);
+    let plain = world.deploy("fw@1.0.0");
+    let overrides = |world: &World| {
+        let notices = world.head("eu").notices;
+        notices.last().unwrap().policy.overrides
+    };
+    assert_eq!(overrides(&world), Overrides::default());
+    // Another policy is another deployment, which takes the place of the first.
+    assert_ne!(world.deploy_as(meant.clone()), plain);
+    let both = Overrides {
+        allow_downgrade: true,
+        reinstall: true,
+    };
+    assert_eq!(overrides(&world), both);
+    // What is there already takes nobody's place.
+    let again = plan_of(&world, meant);
+    assert!(again.existing.is_some() && again.supersedes.is_empty());
+}
+
+#[test]
+fn what_a_device_says_it_is_is_kept_as_long_as_the_device() {
+    let mut world = World::with_devices(&["d1"]);
+    let key = FactsKey("d1".parse().unwrap());
+    assert_eq!(world.rows.read(&key).unwrap(), None);
+    let info = DeviceInfo {
+        agent: "1".into(),
+        attributes: vec![("board".into(), "revB".into())],
+        floor: 7,
+        ..DeviceInfo::default()
+    };
+    world.tell(Input::Info {
+        device: "d1".parse().unwrap(),
+        info: Box::new(info.clone()),
+    });
+    let (attributes, floor) = (info.attributes, info.floor);
+    let facts = FactsRow { attributes, floor };
+    assert_eq!(world.rows.read(&key).unwrap(), Some(facts));
+    world.remove("d1");
+    assert_eq!(world.rows.read(&key).unwrap(), None);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! What follows a durable decision: replies, events, views, and word to reconcile; then
 //! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
 
-use std::sync::Arc;
-
 use hoist_orchestrator_core::command::Command;
 use hoist_orchestrator_core::effect::{Effect, Effects, Event};
 use hoist_orchestrator_core::error::{Code, Rejection};
@@ -17,7 +15,6 @@ use super::replies::Answered;
 use super::{Service, ServiceError, done};
 use crate::arrival::{Arrival, Content, Headless};
 use crate::config::UserChange;
-use crate::line;
 use crate::query;
 use crate::reconcile::Subject;
 use crate::transport::Outgoing;
@@ -82,7 +79,7 @@ impl Service {
                 let asked = (&user, &command);
                 let outcome = query::answer(&*self.store, heads, asked, now).await?;
                 let answered = Answered::new(user, request, outcome, answer_to);
-                self.reply(answered).await;
+                self.answer(answered).await;
             }
             Effect::ManageUser {
                 user,
@@ -117,10 +114,7 @@ impl Service {
                 self.read(reports.map(|report| report(device.clone())))
                     .await;
             }
-            Effect::FindLine(seek) => {
-                let store = Arc::clone(&self.store);
-                self.searches.spawn(line::find(store, seek));
-            }
+            Effect::FindLine(seek) => self.find_line(seek),
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, sender } => self.refused(code, &sender, now),

@@ -1,15 +1,11 @@
-//! What the rules cannot look at themselves: manifests to verify, lines that were searched.
+//! What the rules cannot look at themselves: manifests to verify.
 
 use hoist_orchestrator_core::command::Command;
-use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::limit::Found;
-use tokio::task::JoinError;
 
-use super::{Service, ServiceError};
+use super::Service;
 use crate::arrival::Asked;
 use crate::release;
 use crate::release_id;
-use crate::rows::ReadError;
 
 impl Service {
     /// Looks at what the core cannot: the beginning of an id, and the manifest of `release-add`.
@@ -22,25 +18,6 @@ impl Service {
         match release::verify(&add.manifest, keys, &self.config.artifacts).await {
             Ok(verified) => asked.release = Some(verified),
             Err(rejection) => asked.command = Err(rejection),
-        }
-    }
-
-    /// A search for a line has ended; one that failed is asked for again by its timer.
-    pub(super) async fn found(
-        &mut self,
-        found: Result<Result<Found, ReadError>, JoinError>,
-    ) -> Result<(), ServiceError> {
-        match found {
-            Ok(Ok(found)) => self.decide_one(Input::LineFound(Box::new(found))).await,
-            Ok(Err(corrupt @ ReadError::Corrupt { .. })) => Err(corrupt.into()),
-            Ok(Err(ReadError::Store(error))) => {
-                tracing::warn!(%error, "the line of a deployment was not found");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(%error, "a search for the line of a deployment died");
-                Ok(())
-            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use hoist_orchestrator_core::command::JSON_BYTES_MAX;
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
-use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody, Reply, ResultBody};
+use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody, PlanResult, Reply, ResultBody};
 use hoist_protocol::id::{IdError, RequestId, UserId};
 use hoist_protocol::topic::{Topic, View};
 use tokio::sync::oneshot;
@@ -38,6 +38,29 @@ impl Answered {
             answer_to: answer_to.take(),
         }
     }
+
+    /// Who asked, under which id.
+    pub(super) fn key(&self) -> (UserId, RequestId) {
+        (self.user.clone(), self.request.clone())
+    }
+
+    /// Whether it goes to a reply topic.
+    pub(super) fn is_by_mqtt(&self) -> bool {
+        self.answer_to.is_none()
+    }
+
+    /// The plans that it answers, if it does.
+    pub(super) fn plans(&mut self) -> Option<&mut PlanResult> {
+        match &mut self.outcome {
+            Ok(ResultBody::Planned(plans)) => Some(plans),
+            _ => None,
+        }
+    }
+
+    /// Makes it a refusal.
+    pub(super) fn refuse(&mut self, rejection: Rejection) {
+        self.outcome = Err(rejection);
+    }
 }
 
 /// An answer that waits for views.
@@ -60,7 +83,7 @@ impl Service {
             None => true,
         };
         if settled {
-            self.reply(answered).await;
+            self.answer(answered).await;
         } else {
             self.held.push(Held { views, answered });
         }
@@ -79,7 +102,15 @@ impl Service {
         }
     }
 
-    /// Answers.
+    /// Answers; a plan when its members are counted.
+    pub(super) async fn answer(&mut self, mut answered: Answered) {
+        match answered.plans() {
+            Some(_) => self.answer_plan(answered).await,
+            None => self.reply(answered).await,
+        }
+    }
+
+    /// Answers at once.
     pub(super) async fn reply(&mut self, answered: Answered) {
         let Answered {
             user,

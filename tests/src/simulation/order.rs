@@ -219,5 +219,6 @@ fn deploy(name: &str, words: &mut Words<'_>, now_ms: u64) -> Result<Command, Str
         attempts: words.number("attempts")?,
         spread_secs: words.seconds("spread")?,
         dry_run: words.take("dry-run").is_some(),
+        ..Deploy::default()
     }))
 }

@@ -12,7 +12,7 @@ use super::part::DEVICES;
 pub(super) fn owner(key: &Key) -> Option<u16> {
     let (prefix, rest) = key.0.split_first()?;
     match prefix {
-        3 | 13 | 14 | 15 => named(rest),
+        3 | 13 | 14 | 15 | 18 | 19 => named(rest),
         7 => named(rest.get(4..)?),
         8 => of_shard(*rest.last()?),
         9 => named(rest.rsplit(|byte| *byte == 0).next()?),

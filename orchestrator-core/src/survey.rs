@@ -1,0 +1,188 @@
+//! Whom a release would reach: which members of a group would refuse it as they are now, by
+//! what they said of themselves, and who of the others is online. The members are many, so
+//! the adapter reads them page by page, beside its loop. What is not known of a device does
+//! not count against it: the device decides.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::id::Name;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
+use hoist_protocol::version::{Requirement, Version, attribute_meets};
+
+use crate::presence::is_online;
+use crate::reply::Counted;
+use crate::row::{DeviceRow, FactsRow, MetaRow};
+use crate::view::FailureCount;
+
+/// Names and versions that artifacts provide, by the artifact's name and version.
+pub type Provided = BTreeMap<(String, String), Vec<(String, String)>>;
+
+/// A release as devices would judge it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its manifest.
+    pub release: ReleaseManifest,
+    /// The names of its artifacts, in install order.
+    pub names: Vec<Name>,
+    /// Its artifacts, in install order; none when they cannot be read, and then no dependency
+    /// is judged.
+    pub artifacts: Vec<ArtifactManifest>,
+    /// What artifacts of known releases provide.
+    pub provided: Provided,
+    /// Whether it may go below what is installed.
+    pub allow_downgrade: bool,
+}
+
+impl Candidate {
+    /// Why a device would refuse it, in the order in which the device looks.
+    #[must_use]
+    pub fn refusal(&self, row: &DeviceRow, facts: Option<&FactsRow>) -> Option<Reason> {
+        // Nothing but what it says of itself is known of a device's software.
+        if row.agent.is_empty() {
+            return None;
+        }
+        self.unfit(row, facts)
+            .or_else(|| self.is_downgrade(row, facts).then_some(Reason::Downgrade))
+            .or_else(|| self.lacks(row))
+    }
+
+    fn unfit(&self, row: &DeviceRow, facts: Option<&FactsRow>) -> Option<Reason> {
+        let types = &self.release.device_types;
+        if !types.is_empty() && !types.contains(&row.device_type) {
+            return Some(Reason::Incompatible);
+        }
+        let facts = facts?;
+        for (name, wanted) in &self.release.attributes {
+            let found = facts.attributes.iter().find(|(found, _)| found == name);
+            match found.map(|(_, value)| attribute_meets(value, wanted)) {
+                Some(Ok(true)) => {}
+                Some(Err(_)) => return Some(Reason::BadRelease),
+                Some(Ok(false)) | None => return Some(Reason::Incompatible),
+            }
+        }
+        None
+    }
+
+    fn is_downgrade(&self, row: &DeviceRow, facts: Option<&FactsRow>) -> bool {
+        let counter = self.release.counter;
+        let installed = row.inventory.iter();
+        let mut same = installed.filter(|installed| self.names.contains(&installed.name));
+        facts.is_some_and(|facts| counter < facts.floor)
+            || (!self.allow_downgrade && same.any(|installed| installed.counter > counter))
+    }
+
+    fn lacks(&self, row: &DeviceRow) -> Option<Reason> {
+        for (index, artifact) in self.artifacts.iter().enumerate() {
+            for (name, requirement) in &artifact.depends {
+                let Ok(wanted) = requirement.parse::<Requirement>() else {
+                    return Some(Reason::BadRelease);
+                };
+                let there = self.versions_of(name, &self.artifacts[..index], row);
+                if !there
+                    .iter()
+                    .any(|version| wanted.allows(&Version::parse(version)))
+                {
+                    return Some(Reason::MissingDependency);
+                }
+            }
+        }
+        None
+    }
+
+    /// In which versions something is there once the artifacts before are installed.
+    fn versions_of<'a>(
+        &'a self,
+        name: &str,
+        before: &'a [ArtifactManifest],
+        row: &'a DeviceRow,
+    ) -> Vec<&'a str> {
+        let mut versions = Vec::new();
+        for artifact in before {
+            let own = (artifact.name.as_str(), artifact.version.as_str());
+            versions.extend(provides(name, own, &artifact.provides));
+        }
+        let replaced = |name: &Name| before.iter().any(|artifact| artifact.name == *name);
+        for installed in row.inventory.iter().filter(|it| !replaced(&it.name)) {
+            let key = (installed.name.to_string(), installed.version.clone());
+            let others = self.provided.get(&key).map_or(&[][..], Vec::as_slice);
+            let own = (installed.name.as_str(), installed.version.as_str());
+            versions.extend(provides(name, own, others));
+        }
+        versions
+    }
+}
+
+fn provides<'a>(
+    name: &str,
+    own: (&'a str, &'a str),
+    others: &'a [(String, String)],
+) -> Vec<&'a str> {
+    let others = others
+        .iter()
+        .map(|(name, version)| (name.as_str(), version.as_str()));
+    let all = std::iter::once(own).chain(others);
+    all.filter(|(provided, _)| *provided == name)
+        .map(|(_, version)| version)
+        .collect()
+}
+
+/// Counts members, one after another.
+#[derive(Debug)]
+pub struct Survey {
+    candidate: Candidate,
+    meta: MetaRow,
+    online: u32,
+    when_connected: u32,
+    refusals: BTreeMap<Reason, u32>,
+}
+
+impl Survey {
+    /// Nobody is counted yet.
+    #[must_use]
+    pub fn new(candidate: Candidate, meta: MetaRow) -> Self {
+        Self {
+            candidate,
+            meta,
+            online: 0,
+            when_connected: 0,
+            refusals: BTreeMap::new(),
+        }
+    }
+
+    /// Counts a member; one that is held starts nothing and is not counted.
+    pub fn member(&mut self, row: &DeviceRow, facts: Option<&FactsRow>) {
+        if row.held {
+            return;
+        }
+        if let Some(reason) = self.candidate.refusal(row, facts) {
+            *self.refusals.entry(reason).or_default() += 1;
+        } else if is_online(row, &self.meta) {
+            self.online += 1;
+        } else {
+            self.when_connected += 1;
+        }
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counted(self) -> Counted {
+        let refusals = self.refusals.into_iter();
+        let mut would_refuse: Vec<FailureCount> = refusals
+            .map(|(reason, count)| FailureCount {
+                reason: reason.word().to_owned(),
+                count,
+            })
+            .collect();
+        would_refuse.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+        Counted {
+            online: self.online,
+            when_connected: self.when_connected,
+            would_refuse,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "survey_tests.rs"]
+mod tests;

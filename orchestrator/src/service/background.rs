@@ -1,0 +1,109 @@
+//! Work over many members, done beside the loop and told to it when it has ended.
+
+use std::sync::Arc;
+
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::limit::{Found, Seek};
+use hoist_protocol::id::{RequestId, UserId};
+use tokio::task::{JoinError, JoinSet};
+
+use super::replies::Answered;
+use super::{Service, ServiceError};
+use crate::line;
+use crate::rows::ReadError;
+use crate::survey;
+
+/// Plans counted at once: each reads every member of its groups.
+const PLANS_MAX: usize = 4;
+
+/// What has ended.
+pub(super) enum Background {
+    /// A search for a line.
+    Line(Result<Found, ReadError>),
+    /// The counting of a plan's members, with the answer it is part of.
+    Plan(Box<Answered>, Result<(), ReadError>),
+}
+
+/// What is being worked on.
+#[derive(Default)]
+pub(super) struct Works {
+    pub(super) tasks: JoinSet<Background>,
+    /// Whose plans are being counted.
+    plans: Vec<(UserId, RequestId)>,
+}
+
+impl Service {
+    /// Looks for a line; at most one for each limited deployment every ten seconds.
+    pub(super) fn find_line(&mut self, seek: Seek) {
+        let store = Arc::clone(&self.store);
+        self.background
+            .tasks
+            .spawn(async move { Background::Line(line::find(store, seek).await) });
+    }
+
+    /// Answers a plan as soon as its members are counted. A repeat of one that is being
+    /// counted has its answer then.
+    pub(super) async fn answer_plan(&mut self, mut answered: Answered) {
+        let key = answered.key();
+        if self.background.plans.contains(&key) && answered.is_by_mqtt() {
+            return;
+        }
+        if self.background.plans.len() >= PLANS_MAX {
+            let why = format!("{PLANS_MAX} plans are being counted");
+            let busy = Rejection::new(Code::Busy, why).hint("ask again in a moment");
+            answered.refuse(busy);
+            self.reply(answered).await;
+            return;
+        }
+        self.background.plans.push(key);
+        let (store, directory) = (Arc::clone(&self.store), self.config.artifacts.clone());
+        self.background.tasks.spawn(async move {
+            let counted = match answered.plans() {
+                Some(plans) => survey::count(&*store, &directory, plans).await,
+                None => Ok(()),
+            };
+            Background::Plan(Box::new(answered), counted)
+        });
+    }
+
+    /// Something has ended. A search that failed is asked for again by its timer.
+    pub(super) async fn ended(
+        &mut self,
+        ended: Result<Background, JoinError>,
+    ) -> Result<(), ServiceError> {
+        match ended {
+            Ok(Background::Line(Ok(found))) => {
+                self.decide_one(Input::LineFound(Box::new(found))).await
+            }
+            Ok(Background::Line(Err(ReadError::Store(error)))) => {
+                tracing::warn!(%error, "the line of a deployment was not found");
+                Ok(())
+            }
+            Ok(Background::Plan(mut answered, counted)) => {
+                let key = answered.key();
+                if let Some(place) = self.background.plans.iter().position(|plan| *plan == key) {
+                    self.background.plans.swap_remove(place);
+                }
+                match counted {
+                    Ok(()) => {}
+                    Err(ReadError::Store(error)) => {
+                        tracing::warn!(%error, "the members of a plan were not counted");
+                        let why = "the members could not be counted";
+                        answered.refuse(Rejection::new(Code::Internal, why));
+                    }
+                    Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
+                }
+                self.reply(*answered).await;
+                Ok(())
+            }
+            Ok(Background::Line(Err(corrupt @ ReadError::Corrupt { .. }))) => Err(corrupt.into()),
+            Err(error) => {
+                // Whose it was is not known: nobody may be kept from asking again.
+                self.background.plans.clear();
+                tracing::error!(%error, "work in the background died");
+                Ok(())
+            }
+        }
+    }
+}
