@@ -121,7 +121,9 @@ impl Past {
             return false;
         }
         // All of them at once, so that they cost one write together.
-        self.0.sort_by_key(is_listed);
+        let (listed, others): (Vec<_>, _) = self.0.drain(..).partition(is_listed);
+        self.0 = others;
+        self.0.extend(listed);
         true
     }
 

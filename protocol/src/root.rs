@@ -62,9 +62,12 @@ impl Message for RootDocument {
             return Err("more than 16 keys in a root document");
         }
         // A key listed twice signs only once: counted twice, nobody could replace this.
-        let mut roots: Vec<PublicKey> = self.keys_of(KeyRole::Root).collect();
-        roots.sort_unstable();
-        roots.dedup();
+        let mut roots: Vec<PublicKey> = Vec::new();
+        for key in self.keys_of(KeyRole::Root) {
+            if !roots.contains(&key) {
+                roots.push(key);
+            }
+        }
         if self.threshold == 0 || roots.len() < usize::from(self.threshold) {
             return Err("fewer root keys than the threshold needs");
         }

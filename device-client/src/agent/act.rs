@@ -22,6 +22,7 @@ use super::preflight::Downgrade;
 use super::runner::Agent;
 use super::show;
 use super::storage::{Places, StorageError};
+use super::task;
 use super::work::{RunScript, Told, run_script};
 use crate::machine::{Action, FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
 
@@ -199,7 +200,7 @@ impl Agent {
         tracing::info!("rebooting");
         match Command::new(program).args(arguments).spawn() {
             // The reboot ends us, or the machine's timer notices that it did not come.
-            Ok(mut child) => drop(tokio::spawn(async move { child.wait().await })),
+            Ok(mut child) => drop(task::start(async move { drop(child.wait().await) })),
             Err(error) => tracing::error!(%error, program, "cannot run reboot_command"),
         }
     }

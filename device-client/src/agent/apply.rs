@@ -25,6 +25,7 @@ use super::preflight::Downgrade;
 use super::program::CANNOT_EXECUTE;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
+use super::task::blocking;
 use super::work::{Teller, Told, check_release};
 use crate::machine::{Event, FetchFailure, LOCAL, Retry, Verdict};
 
@@ -306,12 +307,11 @@ impl Write for Into<'_> {
 /// Copies every artifact into its place, and proves it there: in the order that
 /// [`super::download`] describes.
 pub(super) async fn copy_release(work: FetchRelease, local: Arc<LocalRelease>, teller: Teller) {
-    let copied = tokio::task::spawn_blocking(move || copy_artifacts(&work, &local));
-    let told = match copied.await {
-        Ok(Ok(artifacts)) => Told::Fetched { artifacts },
-        Ok(Err(error)) => not_fetched(error),
-        // Only when the program ends.
-        Err(_) => return,
+    let told = match blocking(move || copy_artifacts(&work, &local)).await {
+        Some(Ok(artifacts)) => Told::Fetched { artifacts },
+        Some(Err(error)) => not_fetched(error),
+        // The program ends.
+        None => return,
     };
     teller.tell(told).await;
 }

@@ -5,6 +5,7 @@ use std::env;
 use std::error::Error;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::status::{FinalResult, Rollback, Success};
@@ -188,7 +189,7 @@ fn check(host: &HostConfig, can_execute: impl Fn(&Path) -> bool) -> u8 {
 }
 
 fn run(config: AgentConfig) -> u8 {
-    in_runtime(async {
+    in_runtime(Box::pin(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(Code::Agent, &error, ERROR),
@@ -197,11 +198,11 @@ fn run(config: AgentConfig) -> u8 {
             Ok(()) => OK,
             Err(error) => fail(error.code(), &error, ERROR),
         }
-    })
+    }))
 }
 
 fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
-    in_runtime(async {
+    in_runtime(Box::pin(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(Code::Agent, &error, ERROR),
@@ -210,7 +211,7 @@ fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
             Ok(applied) => say(&applied),
             Err(error) => fail(error.code(), &error, ERROR),
         }
-    })
+    }))
 }
 
 fn say(applied: &Applied) -> u8 {
@@ -235,7 +236,7 @@ fn say(applied: &Applied) -> u8 {
     }
 }
 
-fn in_runtime(work: impl Future<Output = u8>) -> u8 {
+fn in_runtime(work: Pin<Box<dyn Future<Output = u8> + '_>>) -> u8 {
     // Somebody else's subscriber stays when there is one.
     let _installed = tracing::subscriber::set_global_default(StderrLog);
     match tokio::runtime::Builder::new_current_thread()

@@ -1,7 +1,6 @@
 //! `agent.toml`: who this device is, where its broker is, what it trusts. Strict: a typo
 //! stops the agent with file, line and suggestion. Secrets never appear in debug output.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -19,6 +18,7 @@ pub use render::{NewAgent, render};
 
 use super::download::{Address, Proxies};
 use super::environment;
+use super::pairs::Pairs;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
 use value::{parse_broker, parse_keep_alive, parse_sha256};
 
@@ -52,9 +52,9 @@ pub struct HostConfig {
     /// Where everything is kept; `<device>.state` beside the configuration by default.
     pub state_dir: PathBuf,
     /// What a release may require of the device.
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: Pairs<String>,
     /// Variables that scripts get beside those of the agent.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Pairs<String>,
     /// Program and arguments that restart the device.
     pub reboot_command: Vec<String>,
     /// File whose content changes with every boot.
@@ -160,8 +160,8 @@ struct RawConfig {
     artifacts: Option<String>,
     device_type: String,
     state_dir: Option<PathBuf>,
-    attributes: BTreeMap<String, String>,
-    environment: BTreeMap<String, Located>,
+    attributes: Pairs<String>,
+    environment: Pairs<Located>,
     reboot_command: Option<Vec<String>>,
     boot_id_file: Option<PathBuf>,
     keep_alive: Option<String>,
@@ -335,8 +335,8 @@ impl HostConfig {
             device,
             device_type: String::new(),
             state_dir,
-            attributes: BTreeMap::new(),
-            environment: BTreeMap::new(),
+            attributes: Pairs::new(),
+            environment: Pairs::new(),
             reboot_command: reboot_command(),
             boot_id_file: BOOT_ID_FILE.into(),
         })

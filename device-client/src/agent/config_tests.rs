@@ -116,7 +116,7 @@ fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
 #[test]
 fn variables_for_scripts_are_read_and_those_of_the_agent_refused_with_their_line() {
     let config = load(&format!("{}[environment]\nTZ = \"UTC\"\n", rendered())).unwrap();
-    let expected = BTreeMap::from([("TZ".to_owned(), "UTC".to_owned())]);
+    let expected = [("TZ".to_owned(), "UTC".to_owned())];
     assert_eq!(config.host.environment, expected);
     let text = format!(
         "{}[environment]\nTZ = \"UTC\"\nHOIST_X = \"1\"\n",

@@ -11,6 +11,7 @@ use hoist_protocol::status::{ScriptExit, ScriptKind};
 use super::act::ScriptContext;
 use super::download::ArtifactWriter;
 use super::runner::Agent;
+use super::task::blocking;
 use super::work::{Teller, Told, prepare};
 use super::{script, work};
 use crate::machine::{BootReason, Event, ScriptRun, Verdict};
@@ -72,9 +73,7 @@ async fn verify(installed: &Installed, index: usize) -> Result<(), String> {
     let (reference, dir) = installed.artifacts[index].clone();
     // All of what is kept must be as signed.
     let proven = move || ArtifactWriter::open(files, &dir, reference)?.finish();
-    let kept = tokio::task::spawn_blocking(proven).await;
-    // The task ends early only when the program does.
-    let kept = kept.map_err(|error| error.to_string())?;
+    let kept = blocking(proven).await.ok_or("the agent ends")?;
     let artifact = kept.map_err(|error| error.to_string())?;
     if artifact.manifest.script(ScriptKind::Verify).is_none() {
         return Ok(());

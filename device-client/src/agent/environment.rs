@@ -1,8 +1,6 @@
 //! What scripts find in their environment beside what the agent tells them: `HOME`, and the
 //! variables of `[environment]` in `agent.toml`, which are their owner's word.
 
-use std::collections::BTreeMap;
-
 use super::config::HostConfig;
 use super::strict_toml::Located;
 
@@ -15,7 +13,7 @@ const VALUE_BYTES_MAX: usize = 4 * 1024;
 const OUR_PREFIX: &str = "HOIST_";
 
 /// The first variable that cannot be given to scripts: its line, and why.
-pub(super) fn check(variables: &BTreeMap<String, Located>) -> Result<(), (usize, String)> {
+pub(super) fn check(variables: &[(String, Located)]) -> Result<(), (usize, String)> {
     for (number, (name, value)) in variables.iter().enumerate() {
         if let Some(why) = refusal(number, name, &value.text) {
             return Err((value.line, format!("environment {name:?}: {why}")));
@@ -45,11 +43,9 @@ fn refusal(number: usize, name: &str, value: &str) -> Option<&'static str> {
 /// `HOME` and the owner's variables, which may also name another `HOME` or `PATH`.
 pub(super) fn of_owner(host: &HostConfig) -> Vec<(String, String)> {
     let home = host.state_dir.join("work").display().to_string();
-    let more = host.environment.iter();
-    let more = more.map(|(name, value)| (name.clone(), value.clone()));
-    std::iter::once(("HOME".to_owned(), home))
-        .chain(more)
-        .collect()
+    let mut variables = vec![("HOME".to_owned(), home)];
+    variables.extend_from_slice(&host.environment);
+    variables
 }
 
 #[cfg(test)]
@@ -63,7 +59,7 @@ mod tests {
                 text: value.to_owned(),
                 line: 7,
             };
-            check(&BTreeMap::from([(name.to_owned(), value)]))
+            check(&[(name.to_owned(), value)])
         };
         assert_eq!(refused("TZ", "Europe/Berlin"), Ok(()));
         assert_eq!(refused("_a1", ""), Ok(()));

@@ -331,7 +331,7 @@ impl Agent {
         let info = DeviceInfo {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             device_type: self.host.device_type.clone(),
-            attributes: self.host.attributes.clone().into_iter().collect(),
+            attributes: self.host.attributes.clone(),
             inventory: installed.collect(),
             floor: self.storage.inventory.floor,
             public_key: (pinned != Some(own)).then_some(own),

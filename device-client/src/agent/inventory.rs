@@ -104,8 +104,10 @@ impl Inventory {
     pub fn put(&mut self, artifact: InstalledArtifact) {
         self.installed
             .retain(|installed| installed.name != artifact.name);
-        self.installed.push(artifact);
-        self.installed.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut known = self.installed.iter();
+        let place = known.position(|installed| installed.name > artifact.name);
+        self.installed
+            .insert(place.unwrap_or(self.installed.len()), artifact);
     }
 
     /// Loads the inventory of a state directory; empty when there is none yet.

@@ -1,7 +1,6 @@
 //! Scripts that outlived an agent that was killed. They are in nobody's hand, and must
 //! not run beside what the next agent does: it ends them before anything else.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -40,7 +39,7 @@ pub(super) fn end(state_dir: &Path) {
 
 /// The process groups whose environment names a payload of this state directory: it is
 /// inherited by everything that a script starts.
-fn groups(state_dir: &Path) -> BTreeSet<i32> {
+fn groups(state_dir: &Path) -> Vec<i32> {
     let mut marker = format!("{PAYLOAD_DIR}=").into_bytes();
     marker.extend_from_slice(state_dir.as_os_str().as_bytes());
     marker.push(b'/');
@@ -59,14 +58,17 @@ fn groups(state_dir: &Path) -> BTreeSet<i32> {
         let is_leftover = !others.contains(&place.group);
         is_leftover.then_some(place.group)
     };
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ours = processes
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(is_ours)
-        .filter_map(group)
-        .collect()
+        .filter(is_ours);
+    let mut groups = Vec::new();
+    for group in ours.filter_map(group) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups
 }
 
 /// Where a process belongs. An id is 0 when its leader lives outside this PID namespace, as

@@ -8,6 +8,7 @@ pub mod files;
 pub mod identity;
 pub mod inventory;
 pub mod journal;
+pub mod pairs;
 pub mod preflight;
 pub mod program;
 pub mod script;
@@ -34,6 +35,7 @@ mod ready;
 mod runner;
 mod show;
 mod state_dir;
+mod task;
 mod veto;
 mod work;
 

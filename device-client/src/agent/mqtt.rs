@@ -1,7 +1,7 @@
 //! One connection to the broker: the only file that knows rumqttc. A connection is never
 //! revived: a reused event loop hands out old deliveries after the new CONNACK.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use hoist_protocol::id::DeviceId;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::config::ServerConfig;
+use super::task;
 
 /// Requests waiting for the poll task: a session's start needs fewer than ten.
 const REQUESTS_MAX: usize = 32;
@@ -55,7 +56,7 @@ pub(super) struct Session {
     task: JoinHandle<()>,
     /// Publishes not yet written, in order, and those waiting for their acknowledgment.
     queued: VecDeque<Carries>,
-    in_flight: HashMap<u16, Carries>,
+    in_flight: Vec<(u16, Carries)>,
     stuck: bool,
 }
 
@@ -89,13 +90,13 @@ impl Session {
         // Small messages must not wait for each other's acknowledgment.
         event_loop.network_options.set_tcp_nodelay(true);
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let task = tokio::spawn(poll(event_loop, sender));
+        let task = task::start(poll(event_loop, sender));
         Self {
             client,
             events,
             task,
             queued: VecDeque::new(),
-            in_flight: HashMap::new(),
+            in_flight: Vec::new(),
             stuck: false,
         }
     }
@@ -116,10 +117,12 @@ impl Session {
                 }
                 Some(Raw::Written(id)) => {
                     let carries = self.queued.pop_front().unwrap_or(Carries::Other);
-                    self.in_flight.insert(id, carries);
+                    self.in_flight.push((id, carries));
                 }
                 Some(Raw::Acknowledged(id)) => {
-                    if let Some(Carries::Status { ended }) = self.in_flight.remove(&id) {
+                    let place = self.in_flight.iter().position(|(sent, _)| *sent == id);
+                    let carried = place.map(|place| self.in_flight.remove(place).1);
+                    if let Some(Carries::Status { ended }) = carried {
                         return Incoming::StatusAcknowledged { ended };
                     }
                 }

@@ -11,17 +11,13 @@ pub(super) struct Ready(PathBuf);
 
 pub(super) fn write(state_dir: &Path, host: &HostConfig) -> io::Result<Ready> {
     let path = state_dir.join("run.json");
-    let content = serde_json::json!({
-        "apiVersion": "hoist/v1",
-        "pid": std::process::id(),
-        "device": host.device.as_str(),
-    });
-    write_atomic(
-        &SystemFiles,
-        &path,
-        format!("{content}\n").as_bytes(),
-        PRIVATE_FILE,
-    )?;
+    // An id holds nothing that JSON would have to write in another way.
+    let content = format!(
+        "{{\"apiVersion\":\"hoist/v1\",\"device\":\"{}\",\"pid\":{}}}\n",
+        host.device,
+        std::process::id()
+    );
+    write_atomic(&SystemFiles, &path, content.as_bytes(), PRIVATE_FILE)?;
     // Not started by systemd is no error.
     let _alone = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(Ready(path))

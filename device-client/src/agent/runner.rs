@@ -31,6 +31,7 @@ use super::program::can_execute_below;
 use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
+use super::task;
 use super::work::{Teller, Told, plans};
 use crate::machine::{Action, BootId, Event, Machine, Now, Reconnects, Setup};
 
@@ -330,7 +331,7 @@ impl Agent {
             task: self.task_number,
             sender: self.sender.clone(),
         };
-        self.task = Some(tokio::spawn(work(teller)));
+        self.task = Some(task::start(work(teller)));
     }
 
     pub(super) fn stop_task(&mut self) {

@@ -1,13 +1,14 @@
 //! Strict TOML: unknown keys and wrong types are refused with file, line and a suggestion,
 //! never guessed. Tables are read by hand: derived readers were a tenth of the agent.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use super::pairs::{Pairs, put};
 
 /// Why a text is not the file it should be. The text names file, line, cause and remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -229,10 +230,9 @@ impl<'t> Table<'t> {
     pub fn strings(&mut self, key: &str) -> Result<Option<Vec<String>>, TomlError> {
         match self.take(key) {
             None => Ok(None),
-            Some((value, span)) => match strings(value) {
-                Some(texts) => Ok(Some(texts)),
-                None => Err(self.expected(key, "a list of texts", span)),
-            },
+            Some((value, span)) => strings(value)
+                .map(Some)
+                .ok_or_else(|| self.expected(key, "a list of texts", span)),
         }
     }
 
@@ -240,7 +240,7 @@ impl<'t> Table<'t> {
     ///
     /// # Errors
     /// [`TomlError`] when it is something else.
-    pub fn pairs(&mut self, key: &str) -> Result<BTreeMap<String, String>, TomlError> {
+    pub fn pairs(&mut self, key: &str) -> Result<Pairs<String>, TomlError> {
         let pairs = self.located_pairs(key)?.into_iter();
         Ok(pairs.map(|(name, value)| (name, value.text)).collect())
     }
@@ -249,14 +249,14 @@ impl<'t> Table<'t> {
     ///
     /// # Errors
     /// [`TomlError`] when it is something else.
-    pub fn located_pairs(&mut self, key: &str) -> Result<BTreeMap<String, Located>, TomlError> {
+    pub fn located_pairs(&mut self, key: &str) -> Result<Pairs<Located>, TomlError> {
         let Some((value, span)) = self.take(key) else {
-            return Ok(BTreeMap::new());
+            return Ok(Pairs::new());
         };
         let DeValue::Table(table) = value else {
             return Err(self.expected(key, "a table", span));
         };
-        let mut pairs = BTreeMap::new();
+        let mut pairs = Pairs::new();
         for (name, value) in table {
             let span = value.span();
             let line = line_of(self.file.text, span.start);
@@ -264,7 +264,11 @@ impl<'t> Table<'t> {
                 return Err(self.expected(name.get_ref(), "a text", span));
             };
             let text = text.into_owned();
-            pairs.insert(name.into_inner().into_owned(), Located { text, line });
+            put(
+                &mut pairs,
+                name.into_inner().into_owned(),
+                Located { text, line },
+            );
         }
         Ok(pairs)
     }
@@ -292,21 +296,17 @@ impl<'t> Table<'t> {
     ///
     /// # Errors
     /// [`TomlError`] when it is something else.
-    pub fn tables(
-        &mut self,
-        key: &str,
-        keys: &[&str],
-    ) -> Result<BTreeMap<String, Self>, TomlError> {
+    pub fn tables(&mut self, key: &str, keys: &[&str]) -> Result<Pairs<Self>, TomlError> {
         let Some((value, span)) = self.take(key) else {
-            return Ok(BTreeMap::new());
+            return Ok(Pairs::new());
         };
         let DeValue::Table(table) = value else {
             return Err(self.expected(key, "a table", span));
         };
-        let mut tables = BTreeMap::new();
+        let mut tables = Pairs::new();
         for (name, value) in table {
             let table = self.inner(name.get_ref(), value, keys)?;
-            tables.insert(name.into_inner().into_owned(), table);
+            put(&mut tables, name.into_inner().into_owned(), table);
         }
         Ok(tables)
     }

@@ -36,10 +36,11 @@ fn every_kind_of_value_is_read_as_it_was_written() {
         assert_eq!(table.number("count", 1_000)?, Some(1_000));
         assert!(table.flag("flag")?);
         assert_eq!(table.strings("list")?.unwrap(), ["x", "y"]);
-        assert_eq!(table.pairs("pairs")?["k"], "v");
+        assert_eq!(table.pairs("pairs")?, [("k".to_owned(), "v".to_owned())]);
         assert_eq!(table.pair_list("items")?, [("a".into(), "1".into())]);
         let mut tables = table.tables("tables", &["count"])?;
-        let one = tables.get_mut("one").unwrap();
+        let (name, one) = &mut tables[0];
+        assert_eq!(name, "one");
         assert_eq!(one.number("count", 255)?, Some(255));
         Ok(())
     })

@@ -45,7 +45,6 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::agent::config::{BOOT_ID_FILE, HostConfig};
@@ -57,8 +56,8 @@ mod tests {
             device: "dev-01".parse().unwrap(),
             device_type: String::new(),
             state_dir: dir.path().join("state"),
-            attributes: BTreeMap::new(),
-            environment: BTreeMap::new(),
+            attributes: Vec::new(),
+            environment: Vec::new(),
             reboot_command: Vec::new(),
             boot_id_file: BOOT_ID_FILE.into(),
         };

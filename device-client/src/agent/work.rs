@@ -14,9 +14,11 @@ use super::config::HostConfig;
 use super::download::{Artifact, DownloadError};
 use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
+use super::pairs::find;
 use super::preflight::{self, Downgrade};
 use super::script::{self, Left, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
+use super::task::blocking;
 use crate::machine::{
     ArtifactPlan, BootReason, Event, FetchFailure, ScriptPlan, ScriptRun, Verdict,
 };
@@ -86,7 +88,7 @@ pub(super) fn check_release(
     release: &ReleaseManifest,
     downgrade: Downgrade,
 ) -> Verdict {
-    let attribute = |name: &str| host.attributes.get(name).map(String::as_str);
+    let attribute = |name: &str| find(&host.attributes, name).map(String::as_str);
     let checked = preflight::compatible(&host.device_type, attribute, release)
         .and_then(|()| preflight::counters(release, &[], inventory, downgrade));
     let mut artifacts = release.artifacts.iter();
@@ -205,11 +207,9 @@ pub(super) async fn prepare(work: &RunScript) -> Result<ScriptCall, DownloadErro
             let (files, artifact) = (work.files.clone(), work.artifact.clone());
             let rollback = work.rollback.clone();
             let ready = move || prepare_install(files.as_ref(), &artifact, &rollback);
-            let ready = tokio::task::spawn_blocking(ready).await;
-            // It does not end only when the program does.
-            ready.map_err(|error| {
-                DownloadError::refused(Reason::StorageFailed, error.to_string())
-            })??;
+            let ended =
+                || DownloadError::refused(Reason::StorageFailed, "the agent ends".to_owned());
+            blocking(ready).await.ok_or_else(ended)??;
         }
         // The artifact's own scripts cannot have touched this one.
         ScriptKind::Rollback if work.files.exists(&work.rollback) => {

@@ -1,6 +1,5 @@
 //! Packs a release directory: what its texts say and its files hold, together.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +15,7 @@ use super::pack::hash_file;
 use super::scripts::pack_scripts;
 use super::written::{RawArtifact, RawRelease, read_artifact_toml, read_release_toml, texts};
 use super::{PackError, PackedArtifact, PackedRelease};
+use crate::agent::pairs::{Pairs, find, put};
 use crate::agent::strict_toml::{TomlError, line_of_key};
 
 /// Reads and hashes a release directory.
@@ -54,7 +54,7 @@ fn read_single(dir: &Path) -> Result<PackedRelease, PackError> {
 fn read_many(dir: &Path, release: &RawRelease) -> Result<PackedRelease, PackError> {
     let mut artifacts: Vec<PackedArtifact> = Vec::new();
     let mut device_types: Vec<String> = Vec::new();
-    let mut attributes = BTreeMap::new();
+    let mut attributes = Pairs::new();
     for folder in &release.artifacts {
         let folder = dir.join(folder.as_str());
         let (raw, text) = read_artifact_toml(&folder)?.ok_or_else(|| PackError::NoRelease {
@@ -87,7 +87,7 @@ fn read_many(dir: &Path, release: &RawRelease) -> Result<PackedRelease, PackErro
             }
         }
         for (name, value) in texts(&raw.requires) {
-            let other = attributes.insert(name.clone(), value.clone());
+            let other = put(&mut attributes, name.clone(), value.clone());
             if other.is_some_and(|other| other != value) {
                 return Err(invalid(format!(
                     "artifacts require different values of {name}"
@@ -101,7 +101,7 @@ fn read_many(dir: &Path, release: &RawRelease) -> Result<PackedRelease, PackErro
         counter: release.counter,
         floor: release.floor,
         device_types,
-        attributes: attributes.into_iter().collect(),
+        attributes,
         artifacts: artifacts
             .iter()
             .map(|artifact| artifact.reference)
@@ -123,10 +123,15 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         }
         let target = path.strip_prefix("payload/").unwrap_or(path);
         let file = dir.join(path);
-        let kind = payload_kind(&file, raw.mode.get(path))?;
+        let kind = payload_kind(&file, find(&raw.mode, path))?;
         contents.add(file, kind, target.to_owned())?;
     }
-    if let Some(path) = raw.mode.keys().find(|path| !raw.payload.contains(path)) {
+    if let Some(path) = raw
+        .mode
+        .iter()
+        .map(|(path, _)| path)
+        .find(|path| !raw.payload.contains(path))
+    {
         return Err(invalid(format!("mode names {path:?}, which is no payload")));
     }
     let scripts = pack_scripts(dir, raw, &mut contents)?;
@@ -134,7 +139,7 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         name: raw.name.clone(),
         version: raw.version.clone(),
         artifact_type: raw.artifact_type.clone(),
-        provides: raw.provides.clone().into_iter().collect(),
+        provides: raw.provides.clone(),
         depends: texts(&raw.depends),
         payloads: contents.payloads,
         scripts,

@@ -11,6 +11,7 @@ use hoist_protocol::status::ScriptKind;
 use super::PackError;
 use super::directory::{Contents, invalid, regular_file_mode};
 use super::written::{RawArtifact, RawScript};
+use crate::agent::pairs::find;
 use crate::agent::program::read_start;
 
 /// How long a script may run when `artifact.toml` does not say.
@@ -25,7 +26,12 @@ pub(super) fn pack_scripts(
     let folder = dir.join("scripts");
     refuse_unknown_scripts(&folder)?;
     let kind_of = |word: &str| ScriptKind::ALL.into_iter().find(|kind| kind.word() == word);
-    if let Some(word) = raw.scripts.keys().find(|word| kind_of(word).is_none()) {
+    if let Some(word) = raw
+        .scripts
+        .iter()
+        .map(|(word, _)| word)
+        .find(|word| kind_of(word).is_none())
+    {
         return Err(PackError::UnknownScript {
             path: folder.join(word),
         });
@@ -35,7 +41,7 @@ pub(super) fn pack_scripts(
         let path = folder.join(kind.word());
         if !path.try_exists().map_err(PackError::file(&path))? {
             let required = matches!(kind, ScriptKind::Install | ScriptKind::Rollback);
-            if required || raw.scripts.contains_key(kind.word()) {
+            if required || find(&raw.scripts, kind.word()).is_some() {
                 return Err(PackError::MissingScript {
                     artifact: raw.name.to_string(),
                     kind,
@@ -47,7 +53,7 @@ pub(super) fn pack_scripts(
             return Err(PackError::NotExecutable { path });
         }
         let default = RawScript::default();
-        let settings = raw.scripts.get(kind.word()).unwrap_or(&default);
+        let settings = find(&raw.scripts, kind.word()).unwrap_or(&default);
         let payload = u8::try_from(contents.payloads.len())
             .map_err(|_| invalid("an artifact has at most 128 payloads"))?;
         let target = format!("scripts/{}", kind.word());

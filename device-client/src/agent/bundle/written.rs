@@ -1,7 +1,6 @@
 //! `release.toml` and `artifact.toml` as people write them: what they say on their own, and
 //! whether each line of it can be meant.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hoist_protocol::id::Name;
@@ -9,6 +8,7 @@ use hoist_protocol::version::{Requirement, RequirementError, attribute_meets};
 
 use super::PackError;
 use super::directory::read_optional;
+use crate::agent::pairs::{Pairs, put};
 use crate::agent::strict_toml::{Located, Table, TomlError, read};
 
 const RELEASE_KEYS: [&str; 5] = ["name", "version", "counter", "floor", "artifacts"];
@@ -64,22 +64,22 @@ pub(super) struct RawArtifact {
     pub(super) device_types: Vec<String>,
     pub(super) reboot: bool,
     pub(super) disk_mib: u64,
-    pub(super) requires: BTreeMap<String, Located>,
-    pub(super) depends: BTreeMap<String, Located>,
-    pub(super) provides: BTreeMap<String, String>,
+    pub(super) requires: Pairs<Located>,
+    pub(super) depends: Pairs<Located>,
+    pub(super) provides: Pairs<String>,
     pub(super) payload: Vec<String>,
     /// Octal, by payload, where it is not the file's own.
-    pub(super) mode: BTreeMap<String, String>,
-    pub(super) scripts: BTreeMap<String, RawScript>,
+    pub(super) mode: Pairs<String>,
+    pub(super) scripts: Pairs<RawScript>,
 }
 
 impl RawArtifact {
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, TomlError> {
         let name = table.parsed("name")?;
         let payload = table.strings("payload")?;
-        let mut scripts = BTreeMap::new();
+        let mut scripts = Pairs::new();
         for (kind, mut script) in table.tables("scripts", &SCRIPT_KEYS)? {
-            scripts.insert(kind, RawScript::read(&mut script)?);
+            put(&mut scripts, kind, RawScript::read(&mut script)?);
         }
         Ok(Self {
             name: table.require("name", name)?,
@@ -165,7 +165,7 @@ fn check_requirements(path: &Path, artifact: &RawArtifact) -> Result<(), PackErr
 }
 
 /// Names and texts, without the places they were written at.
-pub(super) fn texts(pairs: &BTreeMap<String, Located>) -> Vec<(String, String)> {
+pub(super) fn texts(pairs: &[(String, Located)]) -> Vec<(String, String)> {
     let pairs = pairs.iter();
     pairs
         .map(|(name, value)| (name.clone(), value.text.clone()))

@@ -82,10 +82,12 @@ impl Artifact {
                 .ancestors()
                 .skip(1)
                 .take_while(|folder| *folder != self.dir);
-            folders.extend(above.map(Path::to_path_buf));
+            for folder in above {
+                if !folders.iter().any(|known| known == folder) {
+                    folders.push(folder.to_path_buf());
+                }
+            }
         }
-        folders.sort_unstable();
-        folders.dedup();
         folders.iter().try_for_each(|folder| {
             files
                 .sync_dir(folder)

@@ -45,6 +45,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ArtifactRef;
 
 use super::files::Files;
+use super::task;
 use crate::machine::Retry;
 use receive::{Wrong, pause, receive, receive_start};
 
@@ -218,17 +219,11 @@ fn is_wrong_content<T>(result: &Result<T, DownloadError>) -> bool {
     result.as_ref().is_err_and(DownloadError::is_wrong_content)
 }
 
-/// Hashing gigabytes must not stop the agent's keep-alive.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DownloadError> + Send + 'static,
 ) -> Result<T, DownloadError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(DownloadError::later(
-            Reason::DownloadFailed,
-            format!("the download was stopped: {error}"),
-        )),
-    }
+    let ended = DownloadError::later(Reason::DownloadFailed, "the agent ends".to_owned());
+    task::blocking(work).await.unwrap_or(Err(ended))
 }
 
 #[cfg(test)]
