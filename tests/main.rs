@@ -5,6 +5,7 @@ mod harness;
 
 mod agent_already;
 mod agent_apply;
+mod agent_download;
 mod agent_kill;
 mod agent_orders;
 mod agent_reboot;

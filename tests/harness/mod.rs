@@ -1,6 +1,7 @@
 //! Real programs under test: servers, agents, operators and MQTT clients, each with its
 //! own folder and free ports. Waits are bounded and on conditions.
 
+pub mod between;
 pub mod device;
 pub mod mqtt;
 pub mod operator;
