@@ -123,7 +123,7 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
         }
         let target = path.strip_prefix("payload/").unwrap_or(path);
         let file = dir.join(path);
-        let kind = payload_kind(&file, find(&raw.mode, path))?;
+        let kind = payload_kind(dir, Path::new(path), find(&raw.mode, path))?;
         contents.add(file, kind, target.to_owned())?;
     }
     if let Some(path) = raw
@@ -164,8 +164,8 @@ fn pack_artifact(dir: &Path, raw: &RawArtifact) -> Result<PackedArtifact, PackEr
 }
 
 /// A payload arrives with the mode it has here, or with the one that `artifact.toml` says.
-fn payload_kind(file: &Path, said: Option<&String>) -> Result<PayloadKind, PackError> {
-    let found = regular_file_mode(file)? & 0o7777;
+fn payload_kind(dir: &Path, path: &Path, said: Option<&String>) -> Result<PayloadKind, PackError> {
+    let found = regular_file_mode(dir, path)? & 0o7777;
     let (mode, from) = match said {
         Some(text) => (u32::from_str_radix(text, 8).ok(), text.clone()),
         None => (Some(found), format!("{found:04o}")),
@@ -175,7 +175,7 @@ fn payload_kind(file: &Path, said: Option<&String>) -> Result<PayloadKind, PackE
         .filter(fits)
         .map(PayloadKind::file)
         .ok_or_else(|| PackError::Mode {
-            path: file.to_path_buf(),
+            path: dir.join(path),
             mode: from,
         })
 }
@@ -212,12 +212,22 @@ pub(super) fn read_optional(path: &Path) -> Result<Option<String>, PackError> {
     }
 }
 
-pub(super) fn regular_file_mode(path: &Path) -> Result<u32, PackError> {
-    let metadata = fs::symlink_metadata(path).map_err(PackError::file(path))?;
+/// The mode of a file below an artifact's folder, to which no link leads: neither the file nor
+/// a folder on the way is one, or what lies elsewhere on this machine would be packed.
+pub(super) fn regular_file_mode(dir: &Path, path: &Path) -> Result<u32, PackError> {
+    let file = dir.join(path);
+    let below = file.ancestors().skip(1).take_while(|folder| *folder != dir);
+    for folder in below {
+        let metadata = fs::symlink_metadata(folder).map_err(PackError::file(folder))?;
+        if metadata.is_symlink() {
+            return Err(PackError::NotAFile {
+                path: folder.to_path_buf(),
+            });
+        }
+    }
+    let metadata = fs::symlink_metadata(&file).map_err(PackError::file(&file))?;
     if !metadata.is_file() {
-        return Err(PackError::NotAFile {
-            path: path.to_path_buf(),
-        });
+        return Err(PackError::NotAFile { path: file });
     }
     Ok(metadata.permissions().mode())
 }

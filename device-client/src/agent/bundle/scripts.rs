@@ -49,7 +49,8 @@ pub(super) fn pack_scripts(
             }
             continue;
         }
-        if regular_file_mode(&path)? & 0o111 == 0 {
+        let below = Path::new("scripts").join(kind.word());
+        if regular_file_mode(dir, &below)? & 0o111 == 0 {
             return Err(PackError::NotExecutable { path });
         }
         let default = RawScript::default();

@@ -125,6 +125,21 @@ fn a_payload_outside_or_a_link_is_refused() {
 }
 
 #[test]
+fn a_folder_that_is_a_link_brings_in_nothing() {
+    // bad-inputs row 50
+    for folder in ["payload", "scripts"] {
+        let (dir, elsewhere) = (single(""), tempfile::tempdir().unwrap());
+        let (here, there) = (dir.path().join(folder), elsewhere.path().join("moved"));
+        fs::rename(&here, &there).unwrap();
+        symlink(&there, &here).unwrap();
+        match read_release_dir(dir.path()) {
+            Err(PackError::NotAFile { path }) => assert_eq!(path, here),
+            other => panic!("{folder}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn payloads_that_collide_are_refused_by_name() {
     // bad-inputs row 52
     for (files, payload) in [
