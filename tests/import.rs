@@ -62,6 +62,23 @@ fn a_fleet_from_a_spreadsheet_is_registered_once_and_its_agents_can_run() {
     assert_eq!(again, format!("{nothing} {dir}\n"));
     let still = std::fs::metadata(&config).unwrap().modified().unwrap();
     assert_eq!(still, written);
+    // Whatever else its owner says in a file stays; one of another life is written anew.
+    let said = std::fs::read_to_string(&config).unwrap();
+    let own = format!("{said}keep_alive = \"45s\"\n");
+    std::fs::write(&config, &own).unwrap();
+    let other = out.join("pump-01.toml");
+    std::fs::write(&other, said.replace("token = \"", "token = \"9")).unwrap();
+    let again = server.hoist_ok(&import);
+    assert!(
+        again.ends_with(&format!("1 file written to {dir}\n")),
+        "{again}"
+    );
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
+    let other = std::fs::read_to_string(&other).unwrap();
+    assert!(
+        other.contains("device = \"pump-01\"") && !other.contains("\"9"),
+        "{other}"
+    );
     let _agent = server.agent(&config);
     crate::harness::eventually("the imported device to be online", || {
         let shown = server.hoist_ok(&["device", "show", "pump-02", "-o", "json"]);

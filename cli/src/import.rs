@@ -195,6 +195,14 @@ fn left(result: &ImportResult) -> String {
     text
 }
 
+/// Whether a configuration sets all that another sets, in the same way.
+fn says_all_of(old: &str, new: &str) -> bool {
+    let (Ok(old), Ok(new)) = (old.parse::<toml::Table>(), new.parse::<toml::Table>()) else {
+        return false;
+    };
+    new.iter().all(|(key, value)| old.get(key) == Some(value))
+}
+
 /// Where the configurations go: files, or standard output.
 struct Sink<'a> {
     context: &'a Context,
@@ -259,10 +267,10 @@ impl<'a> Sink<'a> {
         matches!(self.context.format(), Format::Table | Format::Wide)
     }
 
-    /// A file that says the same already is not touched.
+    /// A file that says the same already, whatever else somebody wrote into it, is not touched.
     fn write(&mut self, dir: &Path, device: &str, text: &str) -> Result<(), Failure> {
         let path = dir.join(format!("{device}.toml"));
-        let same = std::fs::read(&path).is_ok_and(|old| old == text.as_bytes())
+        let same = std::fs::read_to_string(&path).is_ok_and(|old| says_all_of(&old, text))
             && !private_file::others_can_read(&path);
         if !same {
             private_file::write_unsynced(&path, text.as_bytes())

@@ -92,7 +92,11 @@ fn replace(
         sync(&file)?;
         std::fs::rename(&new, path)
     };
-    replace().map_err(PrivateFileError::io("write", path))
+    let replaced = replace().inspect_err(|_| {
+        // Nothing of a secret lies about under a name that nobody looks at.
+        let _left = std::fs::remove_file(&new);
+    });
+    replaced.map_err(PrivateFileError::io("write", path))
 }
 
 /// Reads a secret; one that others can read is refused.

@@ -2,9 +2,10 @@
 //! found, each with its line; nothing is sent from here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{Chain, Read};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
-use hoist_orchestrator_core::command::{ImportDevice, parse_public_key};
+use hoist_orchestrator_core::command::{ImportDevice, PUBLIC_KEY_IS, parse_public_key};
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use crate::settings::closest;
@@ -14,6 +15,10 @@ const COLUMNS: [&str; 5] = ["id", "type", "group", "public_key", "labels"];
 
 /// What a spreadsheet may put before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Follows the file, so that a quote that is still open at its end goes on over the end of a
+/// line like every other; a line without content is none.
+const LAST_LINE_END: &[u8] = b"\n";
 
 /// A device and the line it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +95,7 @@ fn example() -> String {
 /// they end in CR LF, so they are counted here.
 struct Records<'a> {
     content: &'a [u8],
-    reader: csv::Reader<&'a [u8]>,
+    reader: csv::Reader<Chain<&'a [u8], &'a [u8]>>,
     /// Bytes of which the line ends are counted.
     counted: usize,
     line: u64,
@@ -108,9 +113,9 @@ impl<'a> Records<'a> {
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .trim(Trim::All)
+            .trim(Trim::None)
             .delimiter(delimiter)
-            .from_reader(content);
+            .from_reader(content.chain(LAST_LINE_END));
         Self {
             content,
             reader,
@@ -152,7 +157,7 @@ fn field(bytes: &[u8]) -> Result<String, &'static str> {
     if text.contains(['\n', '\r']) {
         return Err("goes on over the end of the line; is a quote not closed?");
     }
-    Ok(text.to_owned())
+    Ok(text.trim().to_owned())
 }
 
 /// Which column is at which place.
@@ -218,13 +223,17 @@ fn device(
 
 /// `a=1 b=2`
 fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let label = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!(
-            "{pair:?} is no label; labels are name=value, with spaces between them"
-        )),
-    };
-    text.split_whitespace().map(label).collect()
+    let mut labels = BTreeMap::new();
+    for pair in text.split_whitespace() {
+        let label = pair.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, value) = label.ok_or_else(|| {
+            format!("{pair:?} is no label; labels are name=value, with spaces between them")
+        })?;
+        if labels.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("the label {name:?} is there twice"));
+        }
+    }
+    Ok(labels)
 }
 
 /// What needs no server to be seen.
@@ -239,7 +248,7 @@ fn check(device: &ImportDevice) -> Result<(), String> {
     }
     match &device.public_key {
         Some(key) if parse_public_key(key).is_none() => {
-            Err("the public_key is not 64 hex digits".to_owned())
+            Err(format!("the public_key is not {PUBLIC_KEY_IS}"))
         }
         _ => Ok(()),
     }

@@ -48,7 +48,10 @@ fn the_line_of_every_fault_is_named_whatever_ends_the_lines() {
         assert_eq!(lines, [2, 4, 5, 7, 8], "{faults:?}");
         assert!(faults[0].1.contains("00:11:22") && faults[0].1.contains(':'));
         assert_eq!(faults[1].1, "the line has 3 fields, the header 4");
-        assert_eq!(faults[2].1, "the public_key is not 64 hex digits");
+        assert_eq!(
+            faults[2].1,
+            "the public_key is not an Ed25519 public key, 64 hex digits"
+        );
         assert_eq!(faults[3].1, "d4 is on line 6 too");
         assert_eq!(faults[4].1, "there is no id");
     }
@@ -85,9 +88,35 @@ fn an_open_quote_and_foreign_bytes_are_named() {
             "id goes on over the end of the line; is a quote not closed?".to_owned()
         )]
     );
+    for cut_off in [
+        "id,type\nd1,\"pump",
+        "id,type\nd1,\"pump\n",
+        "id,type\r\nd1,\"pump\r\n",
+    ] {
+        let open = "type goes on over the end of the line; is a quote not closed?";
+        assert_eq!(faults(cut_off), [(2, open.to_owned())], "{cut_off:?}");
+    }
     let table = read(b"id,type\nd1,p\xfcmp\nd2,pump\n");
     assert_eq!(table.faults.len(), 1);
     assert_eq!(table.faults[0].line, 2);
     assert!(table.faults[0].what.contains("UTF-8"));
     assert_eq!(table.rows.len(), 1);
+}
+
+#[test]
+fn a_label_that_is_there_twice_and_a_key_that_is_none_are_named() {
+    // bad-inputs row 72
+    let none = "0".repeat(64);
+    assert_eq!(
+        faults(&format!(
+            "id,labels,public_key\nd1,a=1 b=2 a=3,\nd2,,{none}\n"
+        )),
+        [
+            (2, "the label \"a\" is there twice".to_owned()),
+            (
+                3,
+                "the public_key is not an Ed25519 public key, 64 hex digits".to_owned()
+            )
+        ]
+    );
 }
