@@ -154,7 +154,8 @@ pub(crate) fn one(format: Format, shape: &Shape, item: &Value) -> String {
         Format::Table | Format::Wide => {
             let mut rows = Vec::new();
             flatten("", item, &mut rows);
-            let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            let widths = rows.iter().map(|(name, _)| name.chars().count());
+            let width = widths.max().unwrap_or(0);
             let indent = format!("\n{:width$}  ", "");
             lines(rows.iter().map(|(name, value)| {
                 let value = value.trim_end().replace('\n', &indent);
@@ -208,7 +209,7 @@ fn cell(column: &Column, item: &Value, now: SystemTime) -> String {
 fn pairs(map: &Map<String, Value>, most: usize) -> String {
     let shown = map.iter().take(most);
     let mut shown: Vec<String> = shown
-        .map(|(name, value)| format!("{name}={}", text(Some(value))))
+        .map(|(name, value)| format!("{}={}", printable(name), text(Some(value))))
         .collect();
     match map.len().saturating_sub(most) {
         0 if shown.is_empty() => return "-".to_owned(),
@@ -236,10 +237,12 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// Text that may come from a device: nothing in it commands the terminal.
+/// Text that may come from a device: nothing in it commands the terminal, or turns round the
+/// order in which what stands beside it is shown.
 pub(crate) fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let harmless = |c: char| {
-        if c.is_control() && c != '\n' {
+        if c.is_control() && c != '\n' || turns(c) {
             '\u{fffd}'
         } else {
             c
@@ -273,8 +276,9 @@ fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields.iter().filter(|(name, _)| *name != "apiVersion") {
+                let name = printable(name).replace('\n', " ");
                 let name = if prefix.is_empty() {
-                    name.clone()
+                    name
                 } else {
                     format!("{prefix}.{name}")
                 };
