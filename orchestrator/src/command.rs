@@ -55,6 +55,9 @@ type Json<'chain, 'track, 'json, 'body> = serde_path_to_error::Deserializer<
     &'json mut serde_json::Deserializer<serde_json::de::SliceRead<'body>>,
 >;
 
+/// How errors begin that name a field of the object at which they are.
+const OWN_FIELD: [&str; 2] = ["missing field `", "the field `"];
+
 /// Reads all of `body`; an error names where it is.
 fn strictly<T>(
     body: &[u8],
@@ -66,12 +69,19 @@ fn strictly<T>(
         &mut json, &mut track,
     ));
     let value = value.map_err(|error| {
+        let said = error.to_string();
         let path = track.path().to_string();
-        let rejection = Rejection::new(Code::Command, json_words(&error.to_string()));
-        if path == "." {
-            rejection
-        } else {
-            rejection.field(&path)
+        let within = Some(path.as_str()).filter(|path| *path != ".");
+        // What is missing, or twice there, is named by the object that it belongs to.
+        let own = OWN_FIELD
+            .iter()
+            .find_map(|prefix| said.strip_prefix(prefix));
+        let own = own.and_then(|rest| rest.split('`').next());
+        let field: Vec<&str> = within.into_iter().chain(own).collect();
+        let rejection = Rejection::new(Code::Command, json_words(&said));
+        match field.is_empty() {
+            true => rejection,
+            false => rejection.field(&field.join(".")),
         }
     })?;
     json.end()
@@ -150,8 +160,21 @@ mod tests {
         let twice = r#"{"device":"d1","labels":{"a":"1","a":"2"}}"#;
         let (code, field, detail) = refused("device-add", twice);
         assert_eq!(code, Code::Command);
-        assert_eq!(field.as_deref(), Some("labels"));
+        assert_eq!(field.as_deref(), Some("labels.a"));
         assert!(detail.contains("`a` appears twice"), "{detail}");
+        for (body, at) in [
+            (r#"{"device":"d1","device":"d2"}"#, "device"),
+            ("{}", "device"),
+        ] {
+            let (code, field, _) = refused("device-show", body);
+            assert_eq!(
+                (code, field.as_deref()),
+                (Code::Command, Some(at)),
+                "{body}"
+            );
+        }
+        let (_, field, _) = refused("device-import", r#"{"devices":[{"type":"t"}]}"#);
+        assert_eq!(field.as_deref(), Some("devices[0].device"));
         let (code, field, _) = refused("deploy", r#"{"release":"a","limit":{"device":1}}"#);
         assert_eq!(
             (code, field.as_deref()),
