@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,17 @@ pub enum Principal {
     },
     /// The orchestrator.
     Service,
+}
+
+impl fmt::Display for Principal {
+    /// As a log names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(device) => write!(f, "device {device}"),
+            Self::User { user, .. } => write!(f, "user {user}"),
+            Self::Service => f.write_str("the orchestrator"),
+        }
+    }
 }
 
 /// Which class of principals a rule is for.

@@ -204,7 +204,7 @@ impl Hub {
         for handle in handles {
             if let Err(refusal) = credentials.review(&handle.pass) {
                 let who = &handle.pass.principal;
-                tracing::info!(?who, reason = %refusal, "session ended");
+                tracing::info!(%who, reason = %refusal, "session ended");
                 end_soon(handle.inbox, Code::Revoked);
             }
         }
