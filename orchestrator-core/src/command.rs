@@ -12,7 +12,7 @@ mod object;
 mod read;
 
 pub use deploy::{CompleteWhen, Deploy, Limit};
-pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, parse_public_key};
+pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key};
 pub use read::{DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseRef};
 
 /// Largest command or reply, in bytes of JSON: fits the front door's packet limit.

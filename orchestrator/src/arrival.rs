@@ -117,6 +117,13 @@ impl Arrival {
                 Err(error) => refused(device, &error),
             },
             Topic::Info(device) if !empty => match decode::<DeviceInfo>(&delivery.payload) {
+                // bad-inputs row 22: pinned, it would let nothing count that is signed.
+                Ok(info) if info.public_key.is_some_and(|key| !key.is_sound()) => {
+                    Content::Input(Input::Refused {
+                        device: Some(device),
+                        code: Code::Signature,
+                    })
+                }
                 Ok(info) => {
                     if info.public_key.is_some() || info.stored_head.is_some() {
                         arrival.headless = Some(Headless::Asked(device.clone()));
@@ -217,5 +224,42 @@ fn code(error: &DecodeError) -> Code {
     match error {
         DecodeError::Version { .. } => Code::Version,
         _ => Code::Decode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hoist_protocol::codec::encode;
+    use hoist_protocol::envelope::{PrivateKey, PublicKey};
+
+    use super::*;
+
+    #[test]
+    fn a_key_by_which_nothing_can_verify_is_refused_and_never_pinned() {
+        // bad-inputs rows 22 and 72
+        let device: DeviceId = "d1".parse().unwrap();
+        let sound = PrivateKey::from_seed(&[1; 32]).public();
+        for (key, refused) in [(PublicKey([0; 32]), true), (sound, false)] {
+            let info = DeviceInfo {
+                public_key: Some(key),
+                ..DeviceInfo::default()
+            };
+            let delivery = Delivery {
+                topic: "hoist/i/00/d1".into(),
+                payload: encode(&info).into(),
+                retained: false,
+                again: false,
+                receipt: None,
+            };
+            let arrival = Arrival::delivered(Topic::Info(device.clone()), delivery);
+            let is_refused = matches!(
+                arrival.content,
+                Content::Input(Input::Refused {
+                    code: Code::Signature,
+                    ..
+                })
+            );
+            assert_eq!(is_refused, refused, "{key:?}");
+        }
     }
 }

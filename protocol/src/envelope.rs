@@ -51,6 +51,13 @@ impl PublicKey {
         KeyId([hash[0], hash[1], hash[2], hash[3]])
     }
 
+    /// Whether a signature can verify by it: it is a point of the curve, and not one of the
+    /// few of small order, for which signatures can be made up.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+    }
+
     /// What people compare keys by: the first 16 bytes of its SHA-256, in lower-case hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -258,6 +265,8 @@ mod tests {
         ));
         let mut small_order = [0; 32];
         small_order[0] = 1;
+        assert!(!PublicKey(small_order).is_sound() && !PublicKey([0; 32]).is_sound());
+        assert!(key(1).public().is_sound());
         assert_eq!(
             verify(&PublicKey(small_order), Kind::Status, "t", b"", &[0; 64]),
             Err(OpenError::Signature)

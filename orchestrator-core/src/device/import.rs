@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use super::{Registered, Wish, register};
-use crate::command::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, parse_public_key};
+use crate::command::{
+    DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key,
+};
 use crate::decide::Stop;
 use crate::effect::Effects;
 use crate::error::{Code, Rejection};
@@ -67,7 +69,7 @@ fn import_one(
 ) -> Result<(DeviceId, u32, Imported, Effects), Stop> {
     let public_key = item.public_key.as_deref().map(|text| {
         parse_public_key(text).ok_or_else(|| {
-            let why = "a public key is 64 hex digits";
+            let why = format!("it is not {PUBLIC_KEY_IS}");
             Rejection::new(Code::Command, why).field("publicKey")
         })
     });
