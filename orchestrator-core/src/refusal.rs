@@ -6,7 +6,7 @@ use hoist_protocol::id::{DeviceId, Seq};
 use crate::device::call_roll;
 use crate::effect::{Effect, Effects, Sender};
 use crate::error::Code;
-use crate::input::Now;
+use crate::input::{Now, SignatureEvidence};
 use crate::key::{DeviceKey, RefusedKey};
 use crate::row::{DeviceRow, Refusal, RefusedRow};
 use crate::txn::{Txn, Undecided};
@@ -63,12 +63,21 @@ pub(crate) fn standing(row: &DeviceRow, refused: Option<&RefusedRow>) -> Option<
 }
 
 /// Outcomes that do not verify are no outcomes; the device is asked again, not too often.
+/// Signed ones of a device whose key is not known yet are no offence: it repeats what it last
+/// said before it shows its key, and its roll is called once that is pinned.
 pub(crate) fn unverified(
     txn: &mut Txn,
     device: &DeviceId,
     mut row: DeviceRow,
+    evidence: SignatureEvidence,
     now: Now,
 ) -> Result<Effects, Undecided> {
+    let signed = evidence == SignatureEvidence::Invalid;
+    if signed && row.public_key.is_none() && !row.unverified {
+        row.unverified = true;
+        txn.put(&DeviceKey(device.clone()), &row);
+        return Ok(Effects::new());
+    }
     let mut effects = vec![rejected(Code::Signature, device, Some(&row))];
     row.unverified = true;
     effects.extend(ask(txn, &mut row, device, now)?);

@@ -48,7 +48,7 @@ pub(crate) fn merge(
     }
     let proven = evidence == SignatureEvidence::Valid || is_planted(Mutant::UnsignedAccepted);
     if !status.outcomes.is_empty() && !proven {
-        return unverified(txn, device, row, now);
+        return unverified(txn, device, row, evidence, now);
     }
     want_rows(txn, device, &row, status)?;
     let mut merge = Merge {

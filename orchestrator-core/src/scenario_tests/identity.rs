@@ -241,3 +241,27 @@ fn one_device_is_never_taken_for_two() {
     }
     assert_eq!((suspicions(&effects), world.identity()), (0, None));
 }
+
+#[test]
+fn an_outcome_that_comes_before_the_key_is_asked_for_again_and_no_offence() {
+    // A device that is registered afresh repeats what it last said before it shows its key.
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let early = |world: &mut World| {
+        world.tell(Input::Status {
+            device: "d1".parse().unwrap(),
+            status: done(1, id),
+            evidence: SignatureEvidence::Invalid,
+            delivered: Delivered::First,
+        })
+    };
+    assert_eq!(early(&mut world), []);
+    let before = world.roll_call("d1");
+    world.shows(Some(PINNED));
+    assert!(world.roll_call("d1") > before);
+    // One that goes on like that without a key is seen.
+    let mut world = World::with_devices(&["d1"]);
+    world.deploy("fw@1.0.0");
+    early(&mut world);
+    assert!(rejects(&early(&mut world), Code::Signature));
+}
