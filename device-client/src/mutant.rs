@@ -79,4 +79,6 @@ hoist_protocol::mutants! {
     RollCallUnheard = "roll-call-unheard";
     /// The answer to a roll call leaves out what was acknowledged (W5).
     RollCallShort = "roll-call-short";
+    /// A device that is asked alone tells only the ring (W5).
+    PastUntold = "past-untold";
 }

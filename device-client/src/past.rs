@@ -2,13 +2,15 @@
 //! can list again must be known to be over (S13), also long after its outcome was told.
 
 use hoist_protocol::head::Notice;
+use hoist_protocol::id::Attempt;
 use hoist_protocol::id::{DeploymentId, ReleaseId, Round};
-use hoist_protocol::status::FinalResult;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Failure, FinalResult, Outcome, Rollback, Success, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
 /// Deployments that are remembered: eight times what a head can list, so that those of a
 /// group that was left, or paused, are still known when they are listed again.
-pub const PAST_MAX: usize = 64;
+pub const PAST_MAX: usize = TOLD_MAX;
 /// What a head lists is kept away from the end at which things are forgotten by so many
 /// places. Each head is looked at before what it lists ends, so eight would do.
 const CLEAR_PLACES: usize = PAST_MAX / 2;
@@ -27,25 +29,40 @@ impl ReleaseMark {
     }
 }
 
-/// How a deployment ended on this device; one byte.
+/// How a deployment ended on this device, without particulars; at most three bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// It is installed: nothing begins it again.
-    Successful,
+    Successful(Success),
     /// It is not: a higher round begins it again.
-    Failed,
+    Failed(Reason, Rollback),
 }
 
 impl From<&FinalResult> for Ending {
     fn from(result: &FinalResult) -> Self {
         match result {
-            FinalResult::Successful(_) => Self::Successful,
-            FinalResult::Failed(_) => Self::Failed,
+            FinalResult::Successful(success) => Self::Successful(*success),
+            FinalResult::Failed(failure) => Self::Failed(failure.reason, failure.rollback),
         }
     }
 }
 
-/// A deployment that ended on this device; at most 16 bytes.
+impl From<Ending> for FinalResult {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Successful(success) => Self::Successful(success),
+            Ending::Failed(reason, rollback) => Self::Failed(Failure {
+                reason,
+                artifact: None,
+                script: None,
+                rollback,
+                output: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// A deployment that ended on this device; at most 18 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// Which.
@@ -59,6 +76,17 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// What the server is told of it once its particulars are gone.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            deployment: self.deployment,
+            round: self.round,
+            attempt: Attempt::default(),
+            result: self.ending.into(),
+        }
+    }
+
     fn is_of(&self, deployment: DeploymentId, release: Option<ReleaseMark>) -> bool {
         let same = match (self.release, release) {
             (Some(kept), Some(asked)) => kept == asked,
@@ -82,8 +110,8 @@ impl Past {
         {
             ended.release = ended.release.or(known.release);
             ended.round = ended.round.max(known.round);
-            if known.ending == Ending::Successful {
-                ended.ending = Ending::Successful;
+            if let Ending::Successful(_) = known.ending {
+                ended.ending = known.ending;
             }
         }
         if self.0.len() == PAST_MAX {
@@ -104,8 +132,15 @@ impl Past {
         let release = release.map(ReleaseMark::of);
         self.0.iter().any(|ended| {
             ended.is_of(deployment, release)
-                && (ended.ending == Ending::Successful || ended.round >= round)
+                && (matches!(ended.ending, Ending::Successful(_)) || ended.round >= round)
         })
+    }
+
+    /// Whether it tells of an outcome, or of one of a higher round.
+    #[must_use]
+    pub fn tells_of(&self, outcome: &Outcome) -> bool {
+        let mut all = self.0.iter();
+        all.any(|ended| ended.deployment == outcome.deployment && ended.round >= outcome.round)
     }
 
     /// Keeps what a head lists from being forgotten soon, and says whether that changed
@@ -141,6 +176,9 @@ mod tests {
 
     const RELEASE: ReleaseId = ReleaseId([9; 16]);
 
+    const SUCCESSFUL: Ending = Ending::Successful(Success::Installed);
+    const FAILED: Ending = Ending::Failed(Reason::ScriptFailed, Rollback::Succeeded);
+
     fn ended(deployment: u32, round: u32, ending: Ending) -> Ended {
         Ended {
             deployment: DeploymentId(deployment),
@@ -167,11 +205,11 @@ mod tests {
     #[test]
     fn a_failure_stands_until_a_higher_round_and_a_success_for_ever_s13() {
         let mut past = Past::default();
-        past.add(ended(1, 3, Ending::Failed));
+        past.add(ended(1, 3, FAILED));
         assert!(is_over(&past, 1, 0) && is_over(&past, 1, 3) && !is_over(&past, 1, 4));
-        past.add(ended(1, 4, Ending::Successful));
+        past.add(ended(1, 4, SUCCESSFUL));
         assert!(is_over(&past, 1, u32::MAX));
-        past.add(ended(1, 2, Ending::Failed));
+        past.add(ended(1, 2, FAILED));
         assert!(is_over(&past, 1, u32::MAX), "a success stands");
         assert_eq!(past.iter().count(), 1, "one place a deployment");
     }
@@ -179,19 +217,19 @@ mod tests {
     #[test]
     fn a_number_that_another_server_gave_out_again_is_another_deployment() {
         let mut past = Past::default();
-        past.add(ended(1, 0, Ending::Successful));
+        past.add(ended(1, 0, SUCCESSFUL));
         let other = Some(ReleaseId([8; 16]));
         assert!(!past.is_over(DeploymentId(1), other, Round(0)));
         past.add(Ended {
             release: other.map(ReleaseMark::of),
-            ..ended(1, 0, Ending::Failed)
+            ..ended(1, 0, FAILED)
         });
         assert!(past.is_over(DeploymentId(1), other, Round(0)));
         assert!(!past.is_over(DeploymentId(1), other, Round(1)));
         // What only a status told of has no release, and is over all the same.
         past.add(Ended {
             release: None,
-            ..ended(2, 0, Ending::Failed)
+            ..ended(2, 0, FAILED)
         });
         assert!(is_over(&past, 2, 0));
     }
@@ -200,12 +238,12 @@ mod tests {
     fn what_a_head_lists_outlives_any_number_of_other_deployments() {
         let mut past = Past::default();
         let listed = [notice(1), notice(2), notice(10_000)];
-        past.add(ended(1, 0, Ending::Failed));
-        past.add(ended(2, 0, Ending::Successful));
+        past.add(ended(1, 0, FAILED));
+        past.add(ended(2, 0, SUCCESSFUL));
         let mut moves = 0;
         for deployment in 3..1_000 {
             moves += u32::from(past.keep_listed(&listed));
-            past.add(ended(deployment, 0, Ending::Successful));
+            past.add(ended(deployment, 0, SUCCESSFUL));
             assert!(is_over(&past, 1, 0) && is_over(&past, 2, 7), "{deployment}");
         }
         assert_eq!(past.iter().count(), PAST_MAX);
@@ -217,7 +255,7 @@ mod tests {
         let mut past = Past::default();
         for deployment in 1..=70 {
             past.keep_listed(&[]);
-            past.add(ended(deployment, 0, Ending::Failed));
+            past.add(ended(deployment, 0, FAILED));
         }
         assert!(!is_over(&past, 6, 0) && is_over(&past, 7, 0));
     }

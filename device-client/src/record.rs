@@ -4,7 +4,7 @@
 //! taken for empty.
 
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round, Seq, sha256};
-use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome};
+use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Job;
@@ -218,6 +218,21 @@ impl Ring {
     pub fn since(&self, acked: u32) -> &[Outcome] {
         let count = usize::try_from(self.ended.saturating_sub(acked)).unwrap_or(OUTCOMES_MAX);
         &self.outcomes[self.outcomes.len().saturating_sub(count)..]
+    }
+
+    /// Everything that is remembered, at most [`TOLD_MAX`] outcomes: what left the ring
+    /// without its particulars, then the ring.
+    #[must_use]
+    pub fn everything(&self) -> Vec<Outcome> {
+        let is_told = |ended: &&Ended| {
+            let mut outcomes = self.outcomes.iter();
+            outcomes.any(|outcome| outcome.deployment == ended.deployment)
+        };
+        let room = TOLD_MAX - self.outcomes.len().min(TOLD_MAX);
+        let left: Vec<&Ended> = self.past.iter().filter(|ended| !is_told(ended)).collect();
+        let left = left.iter().skip(left.len().saturating_sub(room));
+        let left = left.map(|ended| ended.outcome());
+        left.chain(self.outcomes.iter().cloned()).collect()
     }
 
     /// Forgets the script output of acknowledged outcomes: it travels once.

@@ -191,11 +191,11 @@ fn a_deployment_that_is_remembered_takes_few_bytes_of_a_flash_write() {
             deployment: DeploymentId(number),
             release: Some(ReleaseMark::of(ReleaseId([9; 16]))),
             round: Round(0),
-            ending: Ending::Failed,
+            ending: Ending::Failed(Reason::ScriptFailed, Rollback::Succeeded),
         };
         ring.past.add(ended);
     }
-    assert_eq!(write_slot(1, &ring).len() - bare, 64 * 8);
+    assert_eq!(write_slot(1, &ring).len() - bare, 64 * 10);
 }
 
 #[test]
@@ -234,6 +234,6 @@ fn the_bytes_of_the_ring_stay_as_they_are_with_and_without_a_past() {
     ring.push(outcome, Some(ReleaseId([0xab; 16])));
     assert_eq!(
         hex(&write_slot(1, &ring)),
-        "01010000000000000009010701020000010701abababab0100bd537681"
+        "01010000000000000009010701020000010701abababab010000af5b86f1"
     );
 }

@@ -1,7 +1,7 @@
 //! Outcomes that a device says it reached and that nothing is recorded of (W5): it is asked
 //! for them, again when it shows up once more, until it has told everything it still has.
 
-use hoist_protocol::status::{DeviceStatus, OUTCOMES_MAX};
+use hoist_protocol::status::{DeviceStatus, TOLD_MAX};
 
 use crate::input::Now;
 use crate::mutant::{Mutant, is_planted};
@@ -15,10 +15,14 @@ const ANSWER_MS: u64 = 60_000;
 
 /// Takes in what a status says about the number of outcomes; whether it is to be asked.
 pub(crate) fn leaves(row: &mut DeviceRow, status: &DeviceStatus, now: Now) -> bool {
-    row.ended = row.ended.max(status.ended);
+    if status.ended < row.ended {
+        // It lost its memory and counts anew: what it lost is not asked for.
+        row.recorded = row.recorded.min(status.ended);
+    }
+    row.ended = status.ended;
     let missing = row.ended.saturating_sub(row.recorded);
     let told = u32::try_from(status.outcomes.len()).unwrap_or(u32::MAX);
-    let kept = u32::try_from(OUTCOMES_MAX).unwrap_or(u32::MAX);
+    let kept = u32::try_from(TOLD_MAX).unwrap_or(u32::MAX);
     let more = missing > row.missed;
     row.missed = missing;
     if missing == 0 || told >= status.ended.min(kept) {

@@ -11,8 +11,11 @@ use crate::envelope::{Kind, OpenError, PrivateKey, PublicKey, SIGNATURE_BYTES, v
 use crate::id::{Attempt, DeploymentId, Round, Seq};
 use crate::reason::Reason;
 
-/// Outcomes a device keeps and can report: its ring.
+/// Outcomes a device keeps with everything about them: its ring.
 pub const OUTCOMES_MAX: usize = 8;
+/// Most outcomes in a status: the answer to the roll call of the device's own head also tells,
+/// without particulars, what left the ring.
+pub const TOLD_MAX: usize = 64;
 /// Longest tail of a failing script's output, in bytes; it travels once.
 pub const OUTPUT_BYTES_MAX: usize = 256;
 
@@ -26,7 +29,7 @@ pub struct DeviceStatus {
     pub ended: u32,
     /// What it works on now.
     pub running: Option<Progress>,
-    /// Final outcomes, oldest first; at most [`OUTCOMES_MAX`].
+    /// Final outcomes, oldest first; at most [`TOLD_MAX`].
     pub outcomes: Vec<Outcome>,
 }
 
@@ -270,8 +273,8 @@ impl Message for DeviceStatus {
     const BYTES_MAX: usize = 4_096;
 
     fn check(&self) -> Result<(), &'static str> {
-        if self.outcomes.len() > OUTCOMES_MAX {
-            return Err("more than 8 outcomes in a status");
+        if self.outcomes.len() > TOLD_MAX {
+            return Err("more than 64 outcomes in a status");
         }
         if let Some(Progress {
             step: Step::Downloading(101..),

@@ -246,7 +246,7 @@ def _device_head(head):
 
 
 def _status(status):
-    require(len(status["outcomes"]) <= 8, "more than 8 outcomes")
+    require(len(status["outcomes"]) <= 64, "more than 64 outcomes")
     step = (status["running"] or {}).get("step")
     if isinstance(step, dict) and "Downloading" in step:
         require(step["Downloading"] <= 100, "more than 100 percent")

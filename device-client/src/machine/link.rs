@@ -8,6 +8,7 @@ use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 use super::action::{Action, HeadRefusal, InfoExtent};
 use super::admit::{choose, is_valid, until_open_ms};
 use super::event::Verdict;
+use super::report::Asked;
 use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::{Machine, Now, Starts};
 use crate::mutant::{Mutant, is_planted};
@@ -55,7 +56,7 @@ impl Machine {
         }
         if asked {
             self.persist(out);
-            self.answer_roll_call(out);
+            self.answer_roll_call(Asked::Alone, out);
         }
         if first || moved {
             self.link = Link::Member(Member::default());
@@ -129,7 +130,7 @@ impl Machine {
         }
         if asked {
             match u64::from(roll.1) * 1_000 {
-                0 => self.answer_roll_call(out),
+                0 => self.answer_roll_call(Asked::WithItsGroup, out),
                 spread_ms => self.answer_ms = Some(now.unix_ms + now.random % spread_ms),
             }
         }

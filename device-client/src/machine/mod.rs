@@ -27,6 +27,7 @@ use hoist_protocol::status::DeviceStatus;
 
 use crate::mutant::{Mutant, is_planted};
 use crate::record::{Memory, Record, Ring, Slot};
+use report::Asked;
 use state::{Active, Link, Work};
 
 /// What a machine starts from.
@@ -254,7 +255,7 @@ impl Machine {
     fn timer(&mut self, now: Now, out: &mut Vec<Action>) {
         if self.answer_ms.is_some_and(|at| at <= now.unix_ms) {
             self.answer_ms = None;
-            self.answer_roll_call(out);
+            self.answer_roll_call(Asked::WithItsGroup, out);
         }
         if let Link::Member(member) = &self.link
             && member.wake.is_some_and(|at| at <= now.unix_ms)

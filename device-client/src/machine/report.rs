@@ -16,6 +16,15 @@ const SEQ_BLOCK: u64 = 64;
 const PROGRESS_PERCENT: u8 = 10;
 const PROGRESS_MS: u64 = 30_000;
 
+/// Whose roll was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// That of its group, by the group's head.
+    WithItsGroup,
+    /// Its own, by its own head.
+    Alone,
+}
+
 impl Machine {
     /// Writes the record; whatever follows in the actions may rely on it.
     pub(super) fn persist(&mut self, out: &mut Vec<Action>) {
@@ -54,14 +63,18 @@ impl Machine {
         }
     }
 
-    /// W6: everything, under a new number.
-    pub(super) fn answer_roll_call(&mut self, out: &mut Vec<Action>) {
+    /// W6: the whole ring, under a new number; whoever asks this device alone misses an
+    /// outcome and is told everything that is remembered.
+    pub(super) fn answer_roll_call(&mut self, asked: Asked, out: &mut Vec<Action>) {
         let acked = if is_planted(Mutant::RollCallShort) {
             self.acked
         } else {
             0
         };
-        let status = self.status(acked);
+        let mut status = self.status(acked);
+        if asked == Asked::Alone && !is_planted(Mutant::PastUntold) {
+            status.outcomes = self.ring.everything();
+        }
         self.publish(status, out);
         out.push(Action::PublishInfo(InfoExtent::Full));
     }

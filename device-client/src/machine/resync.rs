@@ -32,10 +32,12 @@ impl Machine {
             let since = self.ring.since(self.acked).to_vec();
             let kept = self.ring.outcomes.len() - since.len();
             self.ring.outcomes.truncate(kept);
-            self.add_what_is_missing(&status.outcomes);
+            let remembered = self.ring.past.clone();
+            self.add_what_is_missing(&status.outcomes, |told| remembered.tells_of(told));
             self.ring.ended = status.ended;
             self.acked = status.ended;
-            self.add_what_is_missing(&since);
+            let told = self.ring.outcomes.clone();
+            self.add_what_is_missing(&since, |since| is_told(&told, since));
         }
         let running = status.running.filter(|running| {
             let kept = self.job().map(|job| job.deployment);
@@ -56,11 +58,9 @@ impl Machine {
         }
     }
 
-    fn add_what_is_missing(&mut self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
-            if !self.has(outcome) {
-                self.ring.push(outcome.clone(), None);
-            }
+    fn add_what_is_missing(&mut self, outcomes: &[Outcome], is_there: impl Fn(&Outcome) -> bool) {
+        for outcome in outcomes.iter().filter(|outcome| !is_there(outcome)) {
+            self.ring.push(outcome.clone(), None);
         }
     }
 
@@ -69,7 +69,10 @@ impl Machine {
         let counted = usize::try_from(self.ring.ended).unwrap_or(OUTCOMES_MAX);
         status.ended > self.ring.ended
             || self.ring.outcomes.len() < counted.min(OUTCOMES_MAX)
-            || status.outcomes.iter().any(|outcome| !self.has(outcome))
+            || !status
+                .outcomes
+                .iter()
+                .all(|told| self.ring.past.tells_of(told))
     }
 
     /// The own head came, and no status before it: there is none.
@@ -124,12 +127,6 @@ impl Machine {
         self.persist(out);
     }
 
-    /// Whether the ring still tells of an outcome, or of one of a higher round.
-    fn has(&self, told: &Outcome) -> bool {
-        let mut outcomes = self.ring.outcomes.iter();
-        outcomes.any(|outcome| outcome.deployment == told.deployment && outcome.round >= told.round)
-    }
-
     fn say_lost(
         &mut self,
         (deployment, round): (DeploymentId, Round),
@@ -156,4 +153,10 @@ impl Machine {
         self.persist(out);
         out.push(Action::Reconnect);
     }
+}
+
+/// Whether outcomes tell of another one, or of one of a higher round.
+fn is_told(outcomes: &[Outcome], other: &Outcome) -> bool {
+    let mut outcomes = outcomes.iter();
+    outcomes.any(|told| told.deployment == other.deployment && told.round >= other.round)
 }

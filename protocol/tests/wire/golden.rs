@@ -148,6 +148,7 @@ fn vectors() -> Vec<Value> {
         status("status, successful", &successful()),
         status("status, failed with output", &failed(b"no such file\n")),
         status("status, ring of 8", &ring()),
+        status("status, everything remembered", &everything()),
         plain(
             "presence, offline",
             &Topic::Presence(device()),

@@ -131,8 +131,8 @@ fn status(name: &'static str, payload: Vec<u8>, code: &'static str) -> Refused {
 }
 
 fn statuses() -> Vec<Refused> {
-    let mut nine = successful();
-    nine.outcomes = vec![nine.outcomes[0].clone(); 9];
+    let mut more = successful();
+    more.outcomes = vec![more.outcomes[0].clone(); 65];
     vec![
         status(
             "101 percent",
@@ -156,8 +156,8 @@ fn statuses() -> Vec<Refused> {
             "E_DECODE",
         ),
         status(
-            "nine outcomes",
-            nine.seal(&key(DEVICE_SEED), STATUS),
+            "65 outcomes",
+            more.seal(&key(DEVICE_SEED), STATUS),
             "E_DECODE",
         ),
         status(

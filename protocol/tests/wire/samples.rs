@@ -147,6 +147,30 @@ pub(crate) fn failed(output: &[u8]) -> DeviceStatus {
     })])
 }
 
+/// The answer to the roll call of one device: what left the ring has no particulars.
+pub(crate) fn everything() -> DeviceStatus {
+    let ring = ring();
+    let remembered = (1..=56).map(|number| Outcome {
+        deployment: DeploymentId(number),
+        round: Round(0),
+        attempt: Attempt(0),
+        result: match number % 2 {
+            0 => FinalResult::Successful(Success::Installed),
+            _ => FinalResult::Failed(Failure {
+                reason: Reason::ScriptFailed,
+                artifact: None,
+                script: None,
+                rollback: Rollback::Succeeded,
+                output: Vec::new(),
+            }),
+        },
+    });
+    DeviceStatus {
+        outcomes: remembered.chain(ring.outcomes).collect(),
+        ..ring
+    }
+}
+
 pub(crate) fn ring() -> DeviceStatus {
     let exits = [
         ScriptExit::Code(255),

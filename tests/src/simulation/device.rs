@@ -191,8 +191,8 @@ impl Device {
 
     /// Whether its answer to a roll call has the outcome of a deployment.
     pub fn still_tells(&self, id: DeploymentId) -> bool {
-        let mut outcomes = self.machine.ring().outcomes.iter();
-        outcomes.any(|outcome| outcome.deployment == id)
+        let mut past = self.machine.ring().past.iter();
+        past.any(|ended| ended.deployment == id)
     }
 
     /// When its machine wants to be woken, by its own clock.

@@ -65,6 +65,72 @@ fn seven_that_failed_and_stay_listed_ran_once_beside_twelve_others_s13() {
 }
 
 #[test]
+fn who_is_asked_alone_tells_everything_and_with_its_group_the_ring_w6() {
+    let mut world = with_failed(1);
+    for id in 2..=20 {
+        list(&mut world, [1, id]);
+    }
+    let asked = GroupHead {
+        roll_call: RollCall(3),
+        ..head(world.now_ms + 1, vec![])
+    };
+    world.tell(Event::GroupHead(asked));
+    assert_eq!(world.said.last().unwrap().outcomes.len(), OUTCOMES_MAX);
+    world.tell(Event::DeviceHead(DeviceHead {
+        roll_call: RollCall(1),
+        ..own_head(2)
+    }));
+    let told = &world.said.last().unwrap().outcomes;
+    let numbers: Vec<u32> = told.iter().map(|told| told.deployment.0).collect();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    let FinalResult::Failed(failure) = &told[0].result else {
+        panic!("{:?}", told[0]);
+    };
+    assert_eq!(failure.reason, Reason::ScriptFailed);
+    assert_eq!(failure.rollback, Rollback::Succeeded);
+    let bare = told.iter().filter(|told| told.attempt.0 == 0).count();
+    assert_eq!(
+        bare,
+        20 - OUTCOMES_MAX,
+        "of what left the ring no more is known"
+    );
+}
+
+/// Its own retained status is the answer to such a roll call.
+#[test]
+fn whoever_remembers_everything_finds_nothing_lost_in_what_it_told() {
+    let mut world = with_failed(1);
+    for id in 2..=20 {
+        list(&mut world, [1, id]);
+    }
+    let ring = world.ring.clone();
+    let status = DeviceStatus {
+        seq: Seq(1),
+        ended: ring.ended,
+        running: None,
+        outcomes: ring.everything(),
+    };
+    let lost = Setup {
+        lost: true,
+        ..setup(None, ring.clone(), world.own.clone(), 1)
+    };
+    world.machine = Machine::new(lost);
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    world.tell(Event::OwnStatus(status.clone()));
+    assert_eq!(world.machine.ring(), &ring);
+    // And whoever lost everything has it again from there.
+    let new = setup(None, Ring::default(), world.own.clone(), 1);
+    world.machine = Machine::new(Setup { lost: true, ..new });
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    world.tell(Event::OwnStatus(status));
+    let again = world.machine.ring();
+    assert_eq!((again.ended, again.everything().len()), (20, 20));
+    assert!(again.is_over(DeploymentId(1), None, Round(0)));
+}
+
+#[test]
 fn a_round_begins_what_failed_long_ago_again_and_nothing_a_success_s13() {
     let mut world = with_failed(1);
     for id in 2..=12 {

@@ -4,7 +4,7 @@
 use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, OUTCOMES_MAX, Outcome, Progress, Rollback, Step,
+    DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, Step, TOLD_MAX,
 };
 
 /// Rounds above its own that a device makes up: more than operators of a world open.
@@ -60,12 +60,12 @@ impl Lie {
     /// Adds an outcome to a status that has all of them: of another one it would be taken as
     /// the one that is missing.
     fn end(self, status: &mut DeviceStatus) {
-        let ended = usize::try_from(status.ended).unwrap_or(OUTCOMES_MAX);
+        let ended = usize::try_from(status.ended).unwrap_or(TOLD_MAX);
         let told = status.outcomes.len();
         let Some(last) = status.outcomes.last().cloned() else {
             return;
         };
-        if told == OUTCOMES_MAX || told < ended {
+        if told == TOLD_MAX || told < ended {
             return;
         }
         let (deployment, round) = match self {
