@@ -66,9 +66,13 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         } => status::merge(txn, device, status, (*evidence, *delivered), now),
         // bad-inputs row 15: a deletion says nothing about the device.
         Input::StatusCleared { .. } | Input::Disconnected => Ok(Vec::new()),
-        Input::Refused { device, code } => refusal::refused(txn, device.as_ref(), *code),
+        Input::Refused { device, code } => refusal::refused(txn, device.as_ref(), *code, now),
         Input::CountRefusals { device, refusal } => refusal::count(txn, device, *refusal),
-        Input::Presence { device, presence } => presence::merge(txn, device, *presence, now),
+        Input::Presence {
+            device,
+            presence,
+            delivered,
+        } => presence::merge(txn, device, (*presence, *delivered), now),
         Input::Info { device, info } => device::merge_info(txn, device, info, now),
         Input::Command(command) => request::execute(txn, command, now),
         Input::TimerDue(timer) => match &timer.kind {
@@ -178,8 +182,13 @@ pub fn hint(input: &Input) -> Vec<Key> {
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot => vec![MetaKey.key()],
         Input::Refused { device, .. } => {
-            let device = device.iter().cloned().map(DeviceKey);
-            device.map(|device| device.key()).collect()
+            let of = |device: &hoist_protocol::id::DeviceId| {
+                [
+                    DeviceKey(device.clone()).key(),
+                    RefusedKey(device.clone()).key(),
+                ]
+            };
+            device.iter().flat_map(of).collect()
         }
         Input::CountRefusals { device, .. } => vec![
             DeviceKey(device.clone()).key(),

@@ -59,7 +59,7 @@ pub(crate) fn repeated_birth(
 }
 
 /// Counts a turn; people are told once when it is proven.
-fn take_turn(
+pub(crate) fn take_turn(
     txn: &mut Txn,
     device: &DeviceId,
     of: &DeviceRow,
@@ -223,7 +223,8 @@ pub(crate) fn doubt(
     Some(Identity {
         code: Code::Reenrol.as_str().to_owned(),
         says: format!(
-            "it shows the key {offered} in the place of the pinned {pinned}: its reports are not believed"
+            "it shows the key {offered} in the place of the pinned {pinned}: what it says that it \
+             ended is not believed"
         ),
         next: format!(
             "when its storage was replaced, `hoist device approve {device} --fingerprint {offered}`: \

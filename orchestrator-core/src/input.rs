@@ -57,11 +57,13 @@ pub enum SignatureEvidence {
     Absent,
 }
 
-/// How often a message was delivered.
+/// How a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
-    /// For the first time, as far as the broker says.
-    First,
+    /// When it was published, for the first time as far as the broker says.
+    Live,
+    /// Because it is what the broker keeps now: newer than everything that is on its way.
+    Kept,
     /// Once more, since it was not acknowledged: what came after it may be known already.
     Again,
 }
@@ -106,6 +108,8 @@ pub enum Input {
         device: DeviceId,
         /// As decoded.
         presence: Presence,
+        /// How it came.
+        delivered: Delivered,
     },
     /// What a device is and has.
     Info {

@@ -12,7 +12,7 @@ use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
 use crate::identity;
-use crate::input::Now;
+use crate::input::{Delivered, Now};
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::refusal::rejected;
@@ -41,11 +41,19 @@ fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
         || (presence.session == before.session && repeated && (online || !before.online))
 }
 
+/// Whether a birth of a lower session is that of a device that begins its numbers again (a
+/// restored backup, storage that was replaced, bad-inputs row 85): nobody else is there in
+/// its name, and the broker keeps no later word.
+fn counts_again(before: Heard, presence: Presence, run: u32) -> bool {
+    let gone = !before.online || before.run != run;
+    presence.state == PresenceState::Online && presence.session < before.session && gone
+}
+
 /// Takes a birth or a death in.
 pub(crate) fn merge(
     txn: &mut Txn,
     device: &DeviceId,
-    presence: Presence,
+    (presence, delivered): (Presence, Delivered),
     now: Now,
 ) -> Result<Effects, Undecided> {
     let key = DeviceKey(device.clone());
@@ -54,9 +62,19 @@ pub(crate) fn merge(
     };
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
-    if is_known(row.presence, presence, meta.broker_run) {
-        return identity::repeated_birth(txn, device, &row, presence, now);
+    let begins = |heard: &Heard| counts_again(*heard, presence, meta.broker_run);
+    let again = row.presence.filter(begins);
+    let believed = again.is_some() && delivered == Delivered::Kept;
+    if !believed && is_known(row.presence, presence, meta.broker_run) {
+        let mut effects = identity::repeated_birth(txn, device, &row, presence, now)?;
+        // What the broker keeps says whether it is late.
+        effects.extend(again.map(|_| Effect::ReadReports(device.clone())));
+        return Ok(effects);
     }
+    let turn = match again {
+        Some(heard) => identity::take_turn(txn, device, &row, Some(heard.session), now)?,
+        None => Vec::new(),
+    };
     let mut count = group::count(txn, &row.group, &meta)?;
     match (is_online(&row, &meta), online) {
         (false, true) => count.online += 1,
@@ -75,6 +93,7 @@ pub(crate) fn merge(
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
     ];
+    effects.extend(turn);
     if online {
         effects.push(Effect::DeviceHeadChanged(device.clone()));
     }

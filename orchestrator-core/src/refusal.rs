@@ -26,18 +26,31 @@ pub(crate) fn rejected(code: Code, device: &DeviceId, row: Option<&DeviceRow>) -
     }
 }
 
-/// Something that does not decode, or is on no topic of ours.
+/// Something that does not decode, or is on no topic of ours. A device is asked once what it
+/// meant: when it answers, what was refused is over.
 pub(crate) fn refused(
-    txn: &Txn,
+    txn: &mut Txn,
     device: Option<&DeviceId>,
     code: Code,
+    now: Now,
 ) -> Result<Effects, Undecided> {
     let Some(device) = device else {
         let sender = Sender::Nobody;
         return Ok(vec![Effect::Rejected { code, sender }]);
     };
-    let row = txn.read(&DeviceKey(device.clone()))?;
-    Ok(vec![rejected(code, device, row.as_ref())])
+    let key = DeviceKey(device.clone());
+    let Some(mut row) = txn.read(&key)? else {
+        return Ok(vec![rejected(code, device, None)]);
+    };
+    let before = txn.read(&RefusedKey(device.clone()))?;
+    let mut effects = vec![rejected(code, device, Some(&row))];
+    if standing(&row, before.as_ref()).is_none()
+        && let Some(asks) = ask(txn, &mut row, device, now)?
+    {
+        effects.push(asks);
+        txn.put(&key, &row);
+    }
+    Ok(effects)
 }
 
 /// Remembers what the adapter has counted of a device. Of one that is not registered

@@ -210,7 +210,17 @@ impl World {
             device: device.parse().unwrap(),
             status,
             evidence: SignatureEvidence::Valid,
-            delivered: Delivered::First,
+            delivered: Delivered::Live,
+        })
+    }
+
+    /// The broker hands out what it keeps of a device.
+    fn keeps(&mut self, device: &str, status: DeviceStatus) -> Effects {
+        self.tell(Input::Status {
+            device: device.parse().unwrap(),
+            status,
+            evidence: SignatureEvidence::Valid,
+            delivered: Delivered::Kept,
         })
     }
 
@@ -305,13 +315,23 @@ impl World {
     }
 
     fn heard(&mut self, device: &str, state: PresenceState, session: u64) {
+        self.hears(device, (state, session), Delivered::Live);
+    }
+
+    fn hears(
+        &mut self,
+        device: &str,
+        (state, session): (PresenceState, u64),
+        delivered: Delivered,
+    ) -> Effects {
         self.tell(Input::Presence {
             device: device.parse().unwrap(),
             presence: Presence {
                 state,
                 session: SessionCounter(session),
             },
-        });
+            delivered,
+        })
     }
 
     fn item(&self, id: DeploymentId, device: &str) -> DeviceItem {

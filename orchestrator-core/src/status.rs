@@ -39,8 +39,12 @@ pub(crate) fn merge(
     match row.seq {
         _ if is_planted(Mutant::RepeatTaken) => {}
         // bad-inputs row 85
-        Some(known) if status.seq < known && delivered == Delivered::First => {
+        Some(known) if status.seq < known && delivered == Delivered::Kept => {
             return counts_again(txn, device, row, status.seq, now);
+        }
+        // What the broker keeps may have overtaken it, or else be as low.
+        Some(known) if status.seq < known && delivered == Delivered::Live => {
+            return Ok(vec![Effect::Duplicate, Effect::ReadStatus(device.clone())]);
         }
         // bad-inputs rows 26 and 27; also each session's repetition of the last status (W7).
         Some(known) if status.seq <= known => return Ok(vec![Effect::Duplicate]),
@@ -243,7 +247,8 @@ impl Merge<'_> {
         let works = matches!(state, RecordState::InProgress(_));
         RecordRow {
             round,
-            attempt,
+            // What left the ring of a device is told without its attempts.
+            attempt: same.map_or(attempt, |old| old.attempt.max(attempt)),
             seq: self.seq,
             state,
             retried: old.is_some_and(|old| old.retried) || waits || attempt.0 > 1,

@@ -95,6 +95,11 @@ impl Arrival {
     pub(crate) fn delivered(topic: Topic, delivery: Delivery) -> Self {
         let mut arrival = Self::of(Content::Nothing);
         let empty = delivery.payload.is_empty();
+        let delivered = match (delivery.again, delivery.retained) {
+            (true, _) => Delivered::Again,
+            (false, true) => Delivered::Kept,
+            (false, false) => Delivered::Live,
+        };
         arrival.content = match topic {
             // bad-inputs row 15: an empty payload is the deletion of what was retained.
             Topic::Status(device) if empty => Content::Input(Input::StatusCleared { device }),
@@ -102,17 +107,18 @@ impl Arrival {
                 device,
                 topic: delivery.topic,
                 payload: delivery.payload,
-                delivered: match delivery.again {
-                    true => Delivered::Again,
-                    false => Delivered::First,
-                },
+                delivered,
             },
             Topic::Presence(device) if !empty => match decode::<Presence>(&delivery.payload) {
                 Ok(presence) => {
                     if presence.state == PresenceState::Online {
                         arrival.headless = Some(Headless::Born(device.clone()));
                     }
-                    Content::Input(Input::Presence { device, presence })
+                    Content::Input(Input::Presence {
+                        device,
+                        presence,
+                        delivered,
+                    })
                 }
                 Err(error) => refused(device, &error),
             },

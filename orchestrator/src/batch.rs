@@ -129,6 +129,6 @@ fn status_hint(device: &hoist_protocol::id::DeviceId, payload: &[u8]) -> Vec<Key
         device: device.clone(),
         status: received.status,
         evidence: SignatureEvidence::Absent,
-        delivered: Delivered::First,
+        delivered: Delivered::Live,
     })
 }

@@ -70,10 +70,20 @@ pub(super) fn read(content: &[u8]) -> Table {
         }
     };
     let mut first_lines: HashMap<String, u64> = HashMap::new();
+    let mut keys: HashMap<String, u64> = HashMap::new();
     for (line, fields) in records {
         match device(&columns, &fields) {
             Ok(device) => match first_lines.insert(device.device.clone(), line) {
-                None => table.rows.push(Row { line, device }),
+                None => {
+                    let key = device.public_key.as_ref();
+                    let key = key.map(|key| key.to_ascii_lowercase());
+                    match key.and_then(|key| keys.insert(key, line)) {
+                        None => table.rows.push(Row { line, device }),
+                        Some(first) => {
+                            table.refuse(line, format!("line {first} has this public_key too"));
+                        }
+                    }
+                }
                 Some(first) => {
                     table.refuse(line, format!("{} is on line {first} too", device.device));
                 }

@@ -58,6 +58,15 @@ fn the_line_of_every_fault_is_named_whatever_ends_the_lines() {
 }
 
 #[test]
+fn one_key_for_two_devices_is_refused() {
+    let key = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+    let upper = key.to_ascii_uppercase();
+    let file = format!("id,public_key\nd1,{key}\nd2,{upper}\n");
+    let expected = (3, "line 2 has this public_key too".to_owned());
+    assert_eq!(faults(&file), [expected]);
+}
+
+#[test]
 fn a_file_that_is_no_fleet_is_refused_with_what_it_should_be() {
     for (file, what) in [
         (

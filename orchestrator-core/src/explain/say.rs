@@ -136,7 +136,9 @@ impl Scene<'_> {
                     "the device shows another key than the pinned one ({})",
                     Code::Reenrol
                 ),
-                format!("what {device} reports does not count until an operator approves its key"),
+                format!(
+                    "what {device} says that it ended does not count until an operator approves its key"
+                ),
             ),
             Waits::Heeded(refusal) => {
                 let Refusal { code, .. } = refusal;

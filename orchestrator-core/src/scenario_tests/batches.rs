@@ -8,7 +8,7 @@ fn decisions_of_one_batch_see_each_other_and_a_miss_takes_back_only_its_own() {
         device: device.parse().unwrap(),
         status,
         evidence: SignatureEvidence::Valid,
-        delivered: Delivered::First,
+        delivered: Delivered::Live,
     };
     let first = status("d1", working(1, id, Step::Installing));
     let second = status("d1", done(2, id));
@@ -39,7 +39,7 @@ fn a_write_expects_the_generation_that_was_read() {
         device: "d1".parse().unwrap(),
         status: done(1, id),
         evidence: SignatureEvidence::Valid,
-        delivered: Delivered::First,
+        delivered: Delivered::Live,
     };
     let mut txn = Txn::default();
     while let Err(Undecided::Missing(keys)) = crate::decide::decide(&mut txn, &input, world.now) {
@@ -69,6 +69,7 @@ fn a_corrupt_row_is_named_and_nothing_is_written() {
             state: PresenceState::Online,
             session: SessionCounter(1),
         },
+        delivered: Delivered::Live,
     };
     let key = crate::key::RowKey::key(&DeviceKey("d1".parse().unwrap()));
     let mut txn = Txn::default();

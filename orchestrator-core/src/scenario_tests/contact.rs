@@ -135,6 +135,39 @@ fn presence_from_before_the_broker_forgot_is_unknown() {
 }
 
 #[test]
+fn a_device_whose_sessions_count_from_one_again_is_seen_again() {
+    // W8, bad-inputs row 85
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let presence = |world: &World| world.item(id, "d1").presence;
+    world.heard("d1", Online, u64::MAX);
+    world.heard("d1", Online, 3);
+    assert_eq!(
+        presence(&world),
+        "online",
+        "of the session that is not over"
+    );
+    world.heard("d1", Offline, u64::MAX);
+    assert_eq!(presence(&world), "offline");
+    world.heard("d1", Offline, 2);
+    let effects = world.hears("d1", (Online, 3), Delivered::Live);
+    let read = Effect::ReadReports("d1".parse().unwrap());
+    assert!(effects.contains(&read), "it may be late: {effects:?}");
+    assert_eq!(presence(&world), "offline");
+    world.hears("d1", (Online, 3), Delivered::Kept);
+    assert_eq!(presence(&world), "online");
+    world.heard("d1", Offline, 3);
+    assert_eq!(presence(&world), "offline");
+    world.heard("d1", Online, 9);
+    world.tell(Input::BrokerForgot);
+    world.hears("d1", (Online, 4), Delivered::Kept);
+    assert_eq!(presence(&world), "online", "whoever was there is not known");
+    let key = GroupCountKey("eu".parse().unwrap());
+    let group = world.rows.read(&key).unwrap().unwrap();
+    assert_eq!(group.online, 1);
+}
+
+#[test]
 fn a_broker_that_lost_everything_calls_the_roll_of_groups_at_work_only() {
     // W6
     let mut world = World::with_devices(&["d1"]);

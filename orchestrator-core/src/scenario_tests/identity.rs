@@ -35,6 +35,7 @@ impl World {
                 state,
                 session: SessionCounter(session),
             },
+            delivered: Delivered::Live,
         })
     }
 

@@ -35,6 +35,16 @@ fn say_wrong(world: &mut World, device: &str, status: DeviceStatus, code: Code) 
     count_refusals(world, &effects);
 }
 
+/// A lower number is read again, and refused when the broker has nothing newer.
+fn count_again(world: &mut World, device: &str, status: DeviceStatus) {
+    let read = Effect::ReadStatus(device.parse().unwrap());
+    let effects = world.say(device, status.clone());
+    assert_eq!(effects, [Effect::Duplicate, read]);
+    let effects = world.keeps(device, status);
+    assert!(rejects(&effects, Code::Seq), "{effects:?}");
+    count_refusals(world, &effects);
+}
+
 fn refused(world: &World, device: &str) -> Option<RefusedItem> {
     let device = device.into();
     let ResultBody::DeviceDetail(detail) = world.answer(&Command::DeviceShow(DeviceRef { device }))
@@ -147,12 +157,7 @@ fn a_device_that_counts_from_one_again_is_asked_and_its_next_words_count() {
     let id = world.deploy("fw@1.0.0");
     world.say("d1", working(40, id, Step::Downloaded));
     let calls = world.roll_call("d1");
-    say_wrong(
-        &mut world,
-        "d1",
-        working(1, id, Step::Installing),
-        Code::Seq,
-    );
+    count_again(&mut world, "d1", working(1, id, Step::Installing));
     let step = world.record(id, "d1").unwrap().state;
     assert_eq!(step, RecordState::InProgress(Step::Downloaded));
     assert_eq!(world.roll_call("d1"), calls + 1);
@@ -163,13 +168,59 @@ fn a_device_that_counts_from_one_again_is_asked_and_its_next_words_count() {
 }
 
 #[test]
+fn what_the_broker_keeps_may_overtake_what_is_on_its_way_and_nothing_is_refused() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    world.keeps("d1", working(7, id, Step::Installing));
+    let effects = world.say("d1", working(6, id, Step::Downloaded));
+    assert!(!rejects(&effects, Code::Seq), "{effects:?}");
+    let effects = world.keeps("d1", working(7, id, Step::Installing));
+    assert_eq!(effects, [Effect::Duplicate]);
+    assert_eq!((refused(&world, "d1"), world.roll_call("d1")), (None, 0));
+    let state = world.record(id, "d1").unwrap().state;
+    assert_eq!(state, RecordState::InProgress(Step::Installing));
+}
+
+#[test]
+fn a_report_that_does_not_decode_is_over_when_the_device_answers() {
+    let mut world = World::with_devices(&["d1"]);
+    world.deploy("fw@1.0.0");
+    world.heard("d1", PresenceState::Online, 1);
+    world.say(
+        "d1",
+        DeviceStatus {
+            seq: Seq(1),
+            ..DeviceStatus::default()
+        },
+    );
+    for _ in 0..3 {
+        let effects = world.tell(Input::Refused {
+            device: Some("d1".parse().unwrap()),
+            code: Code::Decode,
+        });
+        count_refusals(&mut world, &effects);
+        world.pass(10 * 60_000);
+    }
+    assert_eq!(world.roll_call("d1"), 1, "asked once what it meant");
+    assert_eq!(why(&world, "d1").deployments[0].why, Why::ReportRefused);
+    world.say(
+        "d1",
+        DeviceStatus {
+            seq: Seq(2),
+            ..DeviceStatus::default()
+        },
+    );
+    assert_eq!(why(&world, "d1").deployments[0].why, Why::Starts);
+}
+
+#[test]
 fn two_devices_that_count_each_by_itself_call_the_roll_once_a_minute() {
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
     for round in 0..20 {
         world.say("d1", working(100 + round, id, Step::Downloaded));
         let other = working(1 + round, id, Step::Downloaded);
-        say_wrong(&mut world, "d1", other, Code::Seq);
+        count_again(&mut world, "d1", other);
     }
     assert_eq!(world.roll_call("d1"), 1);
     assert_eq!(refused(&world, "d1").unwrap().count, 20);
@@ -218,7 +269,7 @@ fn what_does_not_decode_or_verify_is_seen_too() {
         device: device.clone(),
         status: done(1, id),
         evidence: SignatureEvidence::Absent,
-        delivered: Delivered::First,
+        delivered: Delivered::Live,
     };
     let malformed = Input::Refused {
         device: Some(device),

@@ -70,7 +70,7 @@ fn an_unsigned_outcome_is_no_outcome_and_calls_the_roll() {
             device: "d1".parse().unwrap(),
             status: done(1, id),
             evidence,
-            delivered: Delivered::First,
+            delivered: Delivered::Live,
         });
         assert!(rejects(&effects, Code::Signature));
     }
@@ -111,6 +111,55 @@ fn a_cleared_status_changes_nothing() {
         device: "d1".parse().unwrap(),
     });
     assert_eq!(effects, []);
+}
+
+#[test]
+fn what_left_the_ring_of_a_device_is_told_when_its_roll_is_called() {
+    // S15, W6
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", working(1, id, Step::Installing));
+    let idle = DeviceStatus {
+        seq: Seq(2),
+        ended: 9,
+        ..DeviceStatus::default()
+    };
+    world.say("d1", idle);
+    let calls = world.roll_call("d1");
+    assert!(calls > 0, "nine ended and nothing is recorded");
+    // Everything it remembers, of which only this is known here; its attempts are not.
+    let mut told = done(3, id);
+    told.ended = 9;
+    told.outcomes[0].attempt = Attempt(0);
+    world.say("d1", told);
+    let record = world.record(id, "d1").unwrap();
+    assert!(matches!(record.state, RecordState::Successful(_)));
+    assert_eq!(record.attempt, Attempt(1), "what was heard of it stays");
+}
+
+#[test]
+fn a_device_that_counts_its_outcomes_anew_is_asked_for_new_ones_only() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let ended = |seq, ended| DeviceStatus {
+        seq: Seq(seq),
+        ended,
+        ..DeviceStatus::default()
+    };
+    world.say("d1", ended(1, u32::MAX));
+    let calls = world.roll_call("d1");
+    world.say("d1", ended(2, 0));
+    assert_eq!(world.roll_call("d1"), calls);
+    let mut first = done(3, id);
+    first.ended = 1;
+    world.say("d1", first);
+    assert_eq!(world.roll_call("d1"), calls, "it told the only one");
+    world.say("d1", ended(4, 2));
+    assert_eq!(
+        world.roll_call("d1"),
+        calls + 1,
+        "the second one is missing"
+    );
 }
 
 #[test]
@@ -220,6 +269,7 @@ fn a_late_death_does_not_beat_a_newer_birth() {
                 state,
                 session: SessionCounter(session),
             },
+            delivered: Delivered::Live,
         });
         let key = GroupCountKey("eu".parse().unwrap());
         world.rows.read(&key).unwrap().unwrap().online
@@ -298,7 +348,7 @@ fn a_decision_that_misses_rows_writes_nothing() {
         device: "d1".parse().unwrap(),
         status: done(1, id),
         evidence: SignatureEvidence::Valid,
-        delivered: Delivered::First,
+        delivered: Delivered::Live,
     };
     let mut txn = Txn::default();
     let mut misses = 0;

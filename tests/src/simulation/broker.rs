@@ -13,21 +13,46 @@ pub type Payload = Arc<[u8]>;
 /// Old heads of a line that an attacker or a restored backup may bring back.
 const PAST_MAX: usize = 4;
 
+/// One message on its way.
+#[derive(Clone, PartialEq)]
+pub struct Letter {
+    /// Its content.
+    pub payload: Payload,
+    /// Whether the broker had kept it.
+    pub retained: bool,
+}
+
+impl Letter {
+    fn live(payload: &Payload) -> Self {
+        let (payload, retained) = (Arc::clone(payload), false);
+        Self { payload, retained }
+    }
+
+    fn retained(payload: &Payload) -> Self {
+        let (payload, retained) = (Arc::clone(payload), true);
+        Self { payload, retained }
+    }
+}
+
 /// What is on its way to one client: a queue for each topic.
 #[derive(Clone, Default, PartialEq)]
 pub struct Inbox {
     /// Lines with something in their queue.
     lines: Vec<Line>,
-    queues: BTreeMap<Line, VecDeque<Payload>>,
+    queues: BTreeMap<Line, VecDeque<Letter>>,
 }
 
 impl Inbox {
-    fn push(&mut self, line: Line, payload: Payload) {
+    fn queue(&mut self, line: Line) -> &mut VecDeque<Letter> {
         let queue = self.queues.entry(line).or_default();
         if queue.is_empty() {
             self.lines.push(line);
         }
-        queue.push_back(payload);
+        queue
+    }
+
+    fn push(&mut self, line: Line, letter: Letter) {
+        self.queue(line).push_back(letter);
     }
 
     /// The lines that wait, in no particular but always the same order.
@@ -36,7 +61,7 @@ impl Inbox {
     }
 
     /// The oldest message on a line.
-    pub fn front(&self, line: Line) -> Option<&Payload> {
+    pub fn front(&self, line: Line) -> Option<&Letter> {
         self.queues.get(&line)?.front()
     }
 
@@ -49,7 +74,7 @@ impl Inbox {
             let place = self.lines.iter().position(|other| *other == line)?;
             self.lines.remove(place);
         }
-        front
+        front.map(|letter| letter.payload)
     }
 
     /// Has the oldest message of a line come twice.
@@ -61,9 +86,9 @@ impl Inbox {
     }
 
     /// Every message by line, oldest first.
-    pub fn all(&self) -> impl Iterator<Item = (Line, &Payload)> {
+    pub fn all(&self) -> impl Iterator<Item = (Line, &Letter)> {
         let queues = self.queues.iter();
-        queues.flat_map(|(line, queue)| queue.iter().map(|payload| (*line, payload)))
+        queues.flat_map(|(line, queue)| queue.iter().map(|letter| (*line, letter)))
     }
 }
 
@@ -108,6 +133,9 @@ pub struct Broker {
     pub server: Option<Inbox>,
     wills: Vec<(u16, Payload)>,
     past: Option<BTreeMap<Line, Vec<Payload>>>,
+    /// Whether what is retained comes to the server before older messages that are on their
+    /// way: our own broker hands it out on another way.
+    pub overtakes: bool,
 }
 
 impl Broker {
@@ -119,6 +147,7 @@ impl Broker {
             server: None,
             wills: Vec::new(),
             past: remembers.then(BTreeMap::new),
+            overtakes: false,
         }
     }
 
@@ -172,11 +201,10 @@ impl Broker {
     /// Opens the server's session, or goes on with it, and delivers what is retained, of
     /// which a broker may leave some out.
     pub fn subscribe_server(&mut self, mut leaves_out: impl FnMut(Line) -> bool) {
-        let inbox = self.server.get_or_insert_default();
-        for (line, payload) in &self.retained {
-            if !leaves_out(*line) {
-                inbox.push(*line, Arc::clone(payload));
-            }
+        self.server.get_or_insert_default();
+        let lines: Vec<Line> = self.retained.keys().copied().collect();
+        for line in lines.into_iter().filter(|line| !leaves_out(*line)) {
+            self.read(line);
         }
     }
 
@@ -198,26 +226,34 @@ impl Broker {
             Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
         }
         if let Some(payload) = payload {
-            session.inbox.push(line, payload);
+            session.inbox.push(line, Letter::retained(&payload));
         }
     }
 
     /// Delivers to the server what is retained on a line.
     pub fn read(&mut self, line: Line) {
         if let (Some(inbox), Some(payload)) = (&mut self.server, self.retained.get(&line)) {
-            inbox.push(line, Arc::clone(payload));
+            let queue = inbox.queue(line);
+            match self.overtakes && !line.is_own() {
+                // Among themselves they keep their order.
+                true => {
+                    let first_live = queue.iter().take_while(|letter| letter.retained).count();
+                    queue.insert(first_live, Letter::retained(payload));
+                }
+                false => queue.push_back(Letter::retained(payload)),
+            }
         }
     }
 
     /// Publishes a retained message; an empty one clears the line.
     pub fn publish(&mut self, line: Line, payload: &Payload) {
         if let Some(inbox) = &mut self.server {
-            inbox.push(line, Arc::clone(payload));
+            inbox.push(line, Letter::live(payload));
         }
         match line {
             Line::Device(number) => {
                 if let Some(session) = self.session_mut(number).filter(|session| session.own) {
-                    session.inbox.push(line, Arc::clone(payload));
+                    session.inbox.push(line, Letter::live(payload));
                 }
             }
             Line::Group(_) | Line::Release(_) => {
@@ -228,7 +264,7 @@ impl Broker {
                 };
                 let sessions = self.devices.iter_mut().flatten();
                 for session in sessions.filter(|session| follows(session)) {
-                    session.inbox.push(line, Arc::clone(payload));
+                    session.inbox.push(line, Letter::live(payload));
                 }
             }
             Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
@@ -329,8 +365,8 @@ impl Broker {
     pub fn lane_about(&self, device: Option<u16>) -> Option<Inbox> {
         let inbox = self.server.as_ref()?;
         let mut lane = Inbox::default();
-        for (line, payload) in inbox.all().filter(|(line, _)| line.about() == device) {
-            lane.push(line, Arc::clone(payload));
+        for (line, letter) in inbox.all().filter(|(line, _)| line.about() == device) {
+            lane.push(line, letter.clone());
         }
         Some(lane)
     }
@@ -355,8 +391,8 @@ impl Broker {
     pub fn add_lane(&mut self, lane: Option<&Inbox>) {
         let Some(lane) = lane else { return };
         let inbox = self.server.get_or_insert_default();
-        for (line, payload) in lane.all() {
-            inbox.push(line, Arc::clone(payload));
+        for (line, letter) in lane.all() {
+            inbox.push(line, letter.clone());
         }
     }
 

@@ -38,6 +38,7 @@ pub fn world(seed: u64, devices: Option<u16>) -> World {
     let mut world = World::new(count, catalog, Dice::Seeded(rng));
     // Every second broker is one that keeps to the protocol.
     world.honest = seed.is_multiple_of(2);
+    world.broker.overtakes = seed.is_multiple_of(3);
     for (number, special) in (1..).zip(special) {
         world.devices[usize::from(number) - 1] = Arc::new(Device::new(number, special));
     }

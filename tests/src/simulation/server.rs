@@ -244,11 +244,11 @@ impl Server {
         let mut effects = Vec::new();
         for line in lines {
             let inbox = broker.server.as_ref();
-            let Some(payload) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
+            let Some(letter) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
                 continue;
             };
-            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &payload));
-            self.note(*line, &payload);
+            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &letter));
+            self.note(*line, &letter.payload);
             if let Some(input) = input {
                 let more = self.decide(&mut txn, &input, now);
                 effects.extend(more.into_iter().map(Step::Effect));

@@ -38,8 +38,9 @@ pub(super) fn text(part: &Part, place: usize) -> Text {
         }
         Part::Lane(lane) => {
             text.put(lane.is_some());
-            for (line, payload) in lane.iter().flat_map(|inbox| inbox.all()) {
-                message(line, payload, &mut text);
+            for (line, letter) in lane.iter().flat_map(|inbox| inbox.all()) {
+                text.put(letter.retained);
+                message(line, &letter.payload, &mut text);
             }
         }
         Part::Rows(rows) => rows.look(|what| text.put(what)),
@@ -58,8 +59,8 @@ pub(super) fn text(part: &Part, place: usize) -> Text {
             for will in session.iter().flat_map(|session| session.will()) {
                 message(Line::Presence(0), will, &mut text);
             }
-            for (line, payload) in session.iter().flat_map(|session| session.inbox.all()) {
-                message(line, payload, &mut text);
+            for (line, letter) in session.iter().flat_map(|session| session.inbox.all()) {
+                message(line, &letter.payload, &mut text);
             }
             for will in &link.wills {
                 message(Line::Presence(0), will, &mut text);

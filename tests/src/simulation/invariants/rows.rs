@@ -321,9 +321,10 @@ impl Mirror {
                     },
                 )?;
                 let session = row.presence.map(|heard| heard.session.0);
+                let is_online = row.presence.is_some_and(|heard| heard.online);
                 let before = self.sessions.insert(number, session);
                 hold(
-                    before.is_none_or(|before| session >= before),
+                    before.is_none_or(|before| session >= before || is_online),
                     "a-late-death-beats-no-birth",
                     || format!("d{number} was in session {before:?} and is in {session:?}"),
                 )?;

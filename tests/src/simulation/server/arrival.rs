@@ -11,7 +11,7 @@ use hoist_protocol::id::{Generation, ReleaseId};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
 
-use super::super::broker::Payload;
+use super::super::broker::{Letter, Payload};
 use super::super::line::{Line, device_id, group_id};
 use super::{Server, Step};
 
@@ -21,8 +21,13 @@ impl Server {
         &self,
         txn: &Txn,
         line: Line,
-        payload: &[u8],
+        letter: &Letter,
     ) -> Result<Option<Input>, Undecided> {
+        let payload: &[u8] = &letter.payload;
+        let delivered = match letter.retained {
+            true => Delivered::Kept,
+            false => Delivered::Live,
+        };
         Ok(match line {
             Line::Group(_) => {
                 let head = decode_prefix::<GroupHead>(payload).ok();
@@ -56,12 +61,16 @@ impl Server {
                     device,
                     status,
                     evidence,
-                    delivered: Delivered::First,
+                    delivered,
                 })
             }
             Line::Presence(number) => decode::<Presence>(payload).ok().map(|presence| {
                 let device = device_id(number);
-                Input::Presence { device, presence }
+                Input::Presence {
+                    device,
+                    presence,
+                    delivered,
+                }
             }),
             Line::Info(number) => decode::<DeviceInfo>(payload).ok().map(|info| Input::Info {
                 device: device_id(number),
@@ -97,9 +106,9 @@ impl Server {
 /// What an arrival says beside its decision: a device may need its head (W4).
 pub(super) fn headless(input: &Input) -> Option<Step> {
     match input {
-        Input::Presence { device, presence } if presence.state == PresenceState::Online => {
-            Some(Step::Born(device.clone()))
-        }
+        Input::Presence {
+            device, presence, ..
+        } if presence.state == PresenceState::Online => Some(Step::Born(device.clone())),
         Input::Info { device, info } if info.public_key.is_some() || info.stored_head.is_some() => {
             Some(Step::Asked(device.clone()))
         }
