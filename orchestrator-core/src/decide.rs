@@ -2,7 +2,7 @@
 //! rows to load first. Deciding the same input again changes nothing, so deliveries may
 //! repeat.
 
-use hoist_protocol::id::{Generation, Shard};
+use hoist_protocol::id::{DeviceId, Generation, Shard};
 
 use crate::effect::{Effect, Effects};
 use crate::error::Rejection;
@@ -11,7 +11,7 @@ use crate::key::{
     CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, OutboxKey,
     RecordKey, RefusedKey, RequestKey, RowKey,
 };
-use crate::timer::TimerKind;
+use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
     contact, deployment, device, group, limit, outbox, presence, refusal, request, status,
@@ -146,28 +146,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         }
         Input::Doubt(group) => vec![GroupKey(group.clone()).key()],
         Input::Command(command) => request::hint(command),
-        Input::TimerDue(timer) => {
-            let mut keys = vec![timer.key()];
-            match &timer.kind {
-                TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
-                    keys.push(DeploymentKey(*id).key());
-                }
-                TimerKind::Contact(device) => {
-                    keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
-                }
-                TimerKind::Device(id, device) => keys.extend([
-                    MetaKey.key(),
-                    DeviceKey(device.clone()).key(),
-                    RecordKey(*id, device.clone()).key(),
-                    CounterKey(*id, Shard::of(device)).key(),
-                    DeploymentKey(*id).key(),
-                ]),
-                TimerKind::Forget(user, request) => {
-                    keys.push(RequestKey(user.clone(), request.clone()).key());
-                }
-            }
-            keys
-        }
+        Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();
             vec![
@@ -181,19 +160,38 @@ pub fn hint(input: &Input) -> Vec<Key> {
         | Input::Attended
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot => vec![MetaKey.key()],
-        Input::Refused { device, .. } => {
-            let of = |device: &hoist_protocol::id::DeviceId| {
-                [
-                    DeviceKey(device.clone()).key(),
-                    RefusedKey(device.clone()).key(),
-                ]
-            };
-            device.iter().flat_map(of).collect()
-        }
-        Input::CountRefusals { device, .. } => vec![
-            DeviceKey(device.clone()).key(),
-            RefusedKey(device.clone()).key(),
-        ],
+        Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
+        Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),
     }
+}
+
+fn refusal_hint(device: &DeviceId) -> [Key; 2] {
+    [
+        DeviceKey(device.clone()).key(),
+        RefusedKey(device.clone()).key(),
+    ]
+}
+
+fn timer_hint(timer: &Timer) -> Vec<Key> {
+    let mut keys = vec![timer.key()];
+    match &timer.kind {
+        TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
+            keys.push(DeploymentKey(*id).key());
+        }
+        TimerKind::Contact(device) => {
+            keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
+        }
+        TimerKind::Device(id, device) => keys.extend([
+            MetaKey.key(),
+            DeviceKey(device.clone()).key(),
+            RecordKey(*id, device.clone()).key(),
+            CounterKey(*id, Shard::of(device)).key(),
+            DeploymentKey(*id).key(),
+        ]),
+        TimerKind::Forget(user, request) => {
+            keys.push(RequestKey(user.clone(), request.clone()).key());
+        }
+    }
+    keys
 }

@@ -253,7 +253,7 @@ fn an_outcome_that_comes_before_the_key_is_asked_for_again_and_no_offence() {
             device: "d1".parse().unwrap(),
             status: done(1, id),
             evidence: SignatureEvidence::Invalid,
-            delivered: Delivered::First,
+            delivered: Delivered::Live,
         })
     };
     assert_eq!(early(&mut world), []);
