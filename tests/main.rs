@@ -30,6 +30,7 @@ mod operations;
 mod other_language;
 mod own_writes;
 mod packing;
+mod people;
 mod plan;
 mod power_cut;
 mod readme;

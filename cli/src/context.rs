@@ -1,5 +1,6 @@
 //! What every command needs: the settings, a connection, and where results go.
 
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -21,6 +22,8 @@ const PAGE_ITEMS: usize = 100;
 /// The settings of one command line.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
+    /// Read once, so that what is wrong with it is said once.
+    client_file: OnceCell<ClientFile>,
 }
 
 const SETTINGS: Shape = Shape {
@@ -42,7 +45,10 @@ const SETTINGS_WITH_ORIGIN: Shape = Shape {
 
 impl Context {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            client_file: OnceCell::new(),
+        }
     }
 
     /// How results are printed.
@@ -52,7 +58,11 @@ impl Context {
 
     /// Whom to connect as, and where.
     pub(crate) fn client_file(&self) -> Result<ClientFile, Failure> {
-        ClientFile::find(&self.settings, &|name| std::env::var_os(name))
+        if let Some(file) = self.client_file.get() {
+            return Ok(file.clone());
+        }
+        let file = ClientFile::find(&self.settings, &|name| std::env::var_os(name))?;
+        Ok(self.client_file.get_or_init(|| file).clone())
     }
 
     /// Connects as the operator.

@@ -112,14 +112,14 @@ impl Directory for Registry {
         self.revoke_all(vec![(device.clone(), issue)]);
     }
 
-    fn add_user(&self, user: &UserAdd) -> Result<UserChange, Rejection> {
-        let added = self.users.add(parse(user)?, extent(user.dry_run));
+    fn add_user(&self, user: &UserAdd, by: &UserId) -> Result<UserChange, Rejection> {
+        let added = self.users.add(parse(user)?, by, extent(user.dry_run));
         added.map_err(|error| rejection(&error))
     }
 
-    fn remove_user(&self, user: &UserRef) -> Result<(), Rejection> {
+    fn remove_user(&self, user: &UserRef, by: &UserId) -> Result<(), Rejection> {
         let name: UserId = user.user.parse().map_err(|error| name("user", &error))?;
-        let removed = self.users.remove(&name, extent(user.dry_run));
+        let removed = self.users.remove(&name, by, extent(user.dry_run));
         removed.map_err(|error| rejection(&error))
     }
 
@@ -170,6 +170,7 @@ fn parse(user: &UserAdd) -> Result<User, Rejection> {
 fn rejection(error: &UsersError) -> Rejection {
     let code = match error {
         UsersError::Exists { .. } => Code::UserExists,
+        UsersError::Beyond { .. } => Code::Role,
         UsersError::LastAdmin { .. } => Code::LastAdmin,
         UsersError::Unknown { .. } => Code::User,
         UsersError::File(_) => Code::Internal,
@@ -195,6 +196,10 @@ mod tests {
         (dir, Registry::new(Namespace::default(), [7; 32], users))
     }
 
+    fn root() -> UserId {
+        "admin".parse().unwrap()
+    }
+
     fn named(user: &str) -> UserRef {
         UserRef {
             user: user.into(),
@@ -216,13 +221,13 @@ mod tests {
     fn a_user_added_may_come_in_with_its_token_and_is_gone_when_removed() {
         let (_dir, registry) = registry();
         let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
-        registry.add_user(&asked("vera", &hash)).unwrap();
+        registry.add_user(&asked("vera", &hash), &root()).unwrap();
         let vera = "vera".parse().unwrap();
         assert_eq!(registry.user_of("token"), Some((vera, Role::Viewer)));
         assert_eq!(registry.list_users().len(), 2);
-        registry.remove_user(&named("vera")).unwrap();
+        registry.remove_user(&named("vera"), &root()).unwrap();
         assert_eq!(registry.user_of("token"), None);
-        let again = registry.remove_user(&named("vera"));
+        let again = registry.remove_user(&named("vera"), &root());
         assert_eq!(again.unwrap_err().code, Code::User);
     }
 
@@ -233,14 +238,14 @@ mod tests {
             dry_run: true,
             ..asked(user, &"00".repeat(32))
         };
-        registry.add_user(&dry("vera")).unwrap();
-        let taken = registry.add_user(&dry("admin")).unwrap_err();
+        registry.add_user(&dry("vera"), &root()).unwrap();
+        let taken = registry.add_user(&dry("admin"), &root()).unwrap_err();
         assert_eq!(taken.code, Code::UserExists);
         let gone = |user: &str| UserRef {
             dry_run: true,
             ..named(user)
         };
-        let code = |user: &str| registry.remove_user(&gone(user)).unwrap_err().code;
+        let code = |user: &str| registry.remove_user(&gone(user), &root()).unwrap_err().code;
         assert_eq!(code("admin"), Code::LastAdmin);
         assert_eq!(code("vera"), Code::User);
         assert_eq!(code("a b"), Code::Name);
@@ -266,7 +271,7 @@ mod tests {
         // bad-inputs row 71
         let (_dir, registry) = registry();
         let hash = "00".repeat(32);
-        let code = |user: &str, hash: &str| registry.add_user(&asked(user, hash)).unwrap_err().code;
+        let code = |user: &str, hash: &str| registry.add_user(&asked(user, hash), &root()).unwrap_err().code;
         assert_eq!(code("a b", &hash), Code::Name);
         assert_eq!(code("vera", "abc"), Code::Command);
         assert_eq!(code("admin", &hash), Code::UserExists);

@@ -32,6 +32,15 @@ pub(crate) struct User {
     pub(crate) token_sha256: [u8; 32],
 }
 
+impl User {
+    /// Whether this user may give `other` what it has: nobody gives more than it has itself.
+    fn covers(&self, other: &Self) -> bool {
+        let all = self.groups.is_empty();
+        let within = || other.groups.iter().all(|group| self.groups.contains(group));
+        self.role >= other.role && (all || (!other.groups.is_empty() && within()))
+    }
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UsersFile {
@@ -94,14 +103,34 @@ pub(crate) struct Users {
 /// Why users stay as they are.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsersError {
-    /// The name is taken.
-    #[error("user {name} exists")]
+    /// The name is taken, by somebody with another token.
+    #[error(
+        "user {name} exists as {}{}; a token is shown once and never again",
+        role.word(), limited(groups)
+    )]
     Exists {
         /// Which.
         name: UserId,
+        /// What it may do.
+        role: Role,
+        /// The groups that it is limited to.
+        groups: Vec<GroupId>,
+    },
+    /// Whoever asks has less than that user has or would have.
+    #[error(
+        "{by} has no rights over {name}: an administrator limited to groups ({}) adds, changes \
+         and removes only users limited to them", joined(groups)
+    )]
+    Beyond {
+        /// Who asks.
+        by: UserId,
+        /// About whom.
+        name: UserId,
+        /// The groups that the one who asks is limited to.
+        groups: Vec<GroupId>,
     },
     /// Nobody would be left who can add another one.
-    #[error("{name} is the only administrator")]
+    #[error("{name} is the only administrator of all groups")]
     LastAdmin {
         /// Which.
         name: UserId,
@@ -133,7 +162,7 @@ impl Users {
             tracing::error!(
                 code = Code::LastAdmin.as_str(),
                 file = %path.display(),
-                "nobody is an administrator: give one user there `role = \"admin\"`"
+                "nobody is an administrator of all groups: give one user there `role = \"admin\"` and no groups"
             );
         }
         Ok(Self {
@@ -165,14 +194,29 @@ impl Users {
     }
 
     /// Adds a user, or gives the one with that very token another role or other groups. The
-    /// very same one again changes nothing.
-    pub(crate) fn add(&self, user: User, extent: Extent) -> Result<UserChange, UsersError> {
+    /// very same one again changes nothing. Nobody gives or takes more than it has itself.
+    pub(crate) fn add(
+        &self,
+        user: User,
+        by: &UserId,
+        extent: Extent,
+    ) -> Result<UserChange, UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
+        within(&loaded.users, by, &user)?;
+        if let Some(existing) = loaded.users.get(&user.name) {
+            within(&loaded.users, by, existing)?;
+        }
         let change = match loaded.users.get(&user.name) {
             Some(existing) if *existing == user => return Ok(UserChange::Nothing),
             Some(existing) if existing.token_sha256 == user.token_sha256 => UserChange::Changed,
-            Some(_) => return Err(UsersError::Exists { name: user.name }),
+            Some(existing) => {
+                return Err(UsersError::Exists {
+                    name: user.name,
+                    role: existing.role,
+                    groups: existing.groups.clone(),
+                });
+            }
             None => UserChange::Added,
         };
         let name = user.name.clone();
@@ -182,14 +226,20 @@ impl Users {
         Ok(change)
     }
 
-    /// Removes a user.
-    pub(crate) fn remove(&self, name: &UserId, extent: Extent) -> Result<(), UsersError> {
+    /// Removes a user, who has no more than whoever asks.
+    pub(crate) fn remove(
+        &self,
+        name: &UserId,
+        by: &UserId,
+        extent: Extent,
+    ) -> Result<(), UsersError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut loaded);
         let mut users = loaded.users.clone();
-        if users.remove(name).is_none() {
+        let Some(removed) = users.remove(name) else {
             return Err(UsersError::Unknown { name: name.clone() });
-        }
+        };
+        within(&loaded.users, by, &removed)?;
         self.replace(&mut loaded, users, name, extent)
     }
 
@@ -231,7 +281,7 @@ impl Users {
             Ok(users) if !has_admin(users.values()) => {
                 tracing::error!(
                     code = Code::LastAdmin.as_str(),
-                    "users.toml names no administrator, the last good one stays in effect"
+                    "users.toml names no administrator of all groups, the last good one stays in effect"
                 );
             }
             Ok(users) => {
@@ -246,9 +296,34 @@ impl Users {
     }
 }
 
-/// Whether somebody among them can add others.
+/// Refuses what would give or take more than `by` has itself.
+fn within(users: &BTreeMap<UserId, User>, by: &UserId, user: &User) -> Result<(), UsersError> {
+    let asking = users.get(by);
+    if asking.is_some_and(|asking| asking.covers(user)) {
+        return Ok(());
+    }
+    Err(UsersError::Beyond {
+        by: by.clone(),
+        name: user.name.clone(),
+        groups: asking.map_or_else(Vec::new, |asking| asking.groups.clone()),
+    })
+}
+
+fn limited(groups: &[GroupId]) -> String {
+    match groups {
+        [] => String::new(),
+        groups => format!(" of groups {}", joined(groups)),
+    }
+}
+
+fn joined(groups: &[GroupId]) -> String {
+    let names: Vec<&str> = groups.iter().map(GroupId::as_str).collect();
+    names.join(", ")
+}
+
+/// Whether somebody among them can add whomever is wanted: one limited to groups cannot.
 fn has_admin<'a>(mut users: impl Iterator<Item = &'a User>) -> bool {
-    users.any(|user| user.role == Role::Admin)
+    users.any(|user| user.role == Role::Admin && user.groups.is_empty())
 }
 
 fn version(path: &Path) -> Option<Version> {
@@ -277,117 +352,5 @@ fn write(path: &Path, users: Vec<User>) -> Result<(), PrivateFileError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(name: &str, hash: u8) -> User {
-        User {
-            name: name.parse().unwrap(),
-            role: Role::Viewer,
-            groups: vec!["eu".parse().unwrap()],
-            token_sha256: [hash; 32],
-        }
-    }
-
-    fn admin(name: &str, hash: u8) -> User {
-        User {
-            role: Role::Admin,
-            groups: Vec::new(),
-            ..user(name, hash)
-        }
-    }
-
-    fn opened() -> (tempfile::TempDir, Users) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("users.toml");
-        Users::create(&path, admin("admin", 1)).unwrap();
-        let users = Users::open(&path).unwrap();
-        (dir, users)
-    }
-
-    #[test]
-    fn a_user_added_is_there_after_a_restart() {
-        let (dir, users) = opened();
-        users.add(user("vera", 2), Extent::Write).unwrap();
-        let again = Users::open(&dir.path().join("users.toml")).unwrap();
-        assert_eq!(again.find(&"vera".parse().unwrap()), Some(user("vera", 2)));
-        assert_eq!(again.list().len(), 2);
-    }
-
-    #[test]
-    fn a_name_is_given_once_but_the_same_user_may_be_added_again() {
-        let (_dir, users) = opened();
-        users.add(user("vera", 2), Extent::Write).unwrap();
-        users.add(user("vera", 2), Extent::Write).unwrap();
-        assert!(matches!(
-            users.add(user("vera", 3), Extent::Write),
-            Err(UsersError::Exists { .. })
-        ));
-    }
-
-    #[test]
-    fn an_edited_file_counts_at_once_and_a_broken_one_changes_nothing() {
-        let (dir, users) = opened();
-        let path = dir.path().join("users.toml");
-        write(&path, vec![admin("bob", 4)]).unwrap();
-        let names = |users: &Users| -> Vec<String> {
-            users
-                .list()
-                .iter()
-                .map(|user| user.name.to_string())
-                .collect()
-        };
-        assert_eq!(names(&users), ["bob"]);
-        private_file::write(&path, b"[[users]]\nname = 1\n").unwrap();
-        assert_eq!(names(&users), ["bob"]);
-        write(&path, vec![user("vera", 4)]).unwrap();
-        assert_eq!(names(&users), ["bob"], "without an administrator");
-    }
-
-    #[test]
-    fn the_last_administrator_is_neither_removed_nor_demoted() {
-        let (_dir, users) = opened();
-        let name = "admin".parse().unwrap();
-        let demoted = || user("admin", 1);
-        for extent in [Extent::Check, Extent::Write] {
-            let removed = users.remove(&name, extent);
-            assert!(matches!(removed, Err(UsersError::LastAdmin { .. })));
-            let changed = users.add(demoted(), extent);
-            assert!(matches!(changed, Err(UsersError::LastAdmin { .. })));
-        }
-        users.add(admin("bob", 2), Extent::Write).unwrap();
-        users.add(demoted(), Extent::Write).unwrap();
-        users.remove(&name, Extent::Write).unwrap();
-    }
-
-    #[test]
-    fn every_change_is_counted_and_nothing_else_is() {
-        let (dir, users) = opened();
-        let mut seen = users.changes();
-        let mut changed = |users: &Users| {
-            let now = users.changes();
-            std::mem::replace(&mut seen, now) != now
-        };
-        let wider = User {
-            groups: Vec::new(),
-            ..user("vera", 2)
-        };
-        let add = |user: User| users.add(user, Extent::Write).unwrap();
-        assert_eq!(add(user("vera", 2)), UserChange::Added);
-        assert!(changed(&users));
-        assert_eq!(add(user("vera", 2)), UserChange::Nothing);
-        assert!(!changed(&users));
-        assert_eq!(add(wider), UserChange::Changed);
-        assert!(changed(&users));
-        users
-            .remove(&"vera".parse().unwrap(), Extent::Check)
-            .unwrap();
-        assert!(!changed(&users));
-        users
-            .remove(&"vera".parse().unwrap(), Extent::Write)
-            .unwrap();
-        assert!(changed(&users));
-        write(&dir.path().join("users.toml"), vec![admin("bob", 4)]).unwrap();
-        assert!(changed(&users), "by an editor");
-    }
-}
+#[path = "users_tests.rs"]
+mod tests;

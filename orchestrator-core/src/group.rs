@@ -7,10 +7,10 @@ use crate::command::GroupRef;
 use crate::decide::Stop;
 use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
-use crate::input::Now;
+use crate::input::{CommandInput, Now};
 use crate::key::{GroupCountKey, GroupKey};
 use crate::reply::Answer;
-use crate::request::parse_name;
+use crate::request::{may_change, parse_name};
 use crate::row::{GroupCountRow, GroupRow, MetaRow};
 use crate::txn::{Txn, Undecided};
 
@@ -44,13 +44,16 @@ pub(crate) fn named(txn: &Txn, text: &str) -> Result<(GroupId, GroupRow), Stop> 
     Ok((group, row))
 }
 
-/// `group-create`; the same group again is the same answer.
+/// `group-create`; the same group again is the same answer. Whoever is limited to groups
+/// creates no other.
 pub(crate) fn create(
     txn: &mut Txn,
+    input: &CommandInput,
     command: &GroupRef,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let group: GroupId = parse_name("group", &command.group)?;
+    may_change(input, &group)?;
     let effects = ensure(txn, &group, now)?;
     Ok((Answer::GroupCreated { group }, effects))
 }

@@ -3,7 +3,6 @@
 
 use std::str::FromStr;
 
-use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, IdError, RequestId, UserId};
 
 use crate::command::{Command, VerbEffect};
@@ -98,11 +97,6 @@ pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
 fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
     let command = input.command.as_ref().map_err(Rejection::clone)?;
     let needed = command.verb().role();
-    let word = |role: Role| match role {
-        Role::Viewer => "viewer",
-        Role::Deployer => "deployer",
-        Role::Admin => "admin",
-    };
     match input.role {
         Some(role) if role >= needed => Ok(command),
         Some(role) => Err(Rejection::new(
@@ -110,9 +104,9 @@ fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
             format!(
                 "{} needs the role {}, {} is {}",
                 command.verb().word(),
-                word(needed),
+                needed.word(),
                 input.user,
-                word(role)
+                role.word()
             ),
         )),
         None => Err(Rejection::new(
@@ -213,7 +207,7 @@ fn carry_out(
         Command::DeviceHold(hold) => device::hold(txn, input, hold),
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),
         Command::DeviceApprove(approve) => identity::approve(txn, input, approve, now),
-        Command::GroupCreate(create) => group::create(txn, create, now),
+        Command::GroupCreate(create) => group::create(txn, input, create, now),
         Command::DeploymentList(_)
         | Command::DeploymentShow(_)
         | Command::DeviceList(_)

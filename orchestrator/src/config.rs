@@ -84,17 +84,18 @@ pub trait Directory: Send + Sync {
     fn revoke(&self, device: &DeviceId, issue: u32);
 
     /// Adds a user, or gives the user of that very token another role or other groups; the
-    /// very same one again is fine. A dry run only says whether it can.
+    /// very same one again is fine. `by` gives no more than it has itself. A dry run only
+    /// says whether it can.
     ///
     /// # Errors
-    /// `E_USER_EXISTS`, `E_LAST_ADMIN`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
-    fn add_user(&self, user: &UserAdd) -> Result<UserChange, Rejection>;
+    /// `E_ROLE`, `E_USER_EXISTS`, `E_LAST_ADMIN`, `E_NAME`, `E_CMD` or `E_INTERNAL`.
+    fn add_user(&self, user: &UserAdd, by: &UserId) -> Result<UserChange, Rejection>;
 
-    /// Removes a user. A dry run only says whether it can.
+    /// Removes a user who has no more than `by`. A dry run only says whether it can.
     ///
     /// # Errors
-    /// `E_USER`, `E_LAST_ADMIN`, `E_NAME` or `E_INTERNAL`.
-    fn remove_user(&self, user: &UserRef) -> Result<(), Rejection>;
+    /// `E_ROLE`, `E_USER`, `E_LAST_ADMIN`, `E_NAME` or `E_INTERNAL`.
+    fn remove_user(&self, user: &UserRef, by: &UserId) -> Result<(), Rejection>;
 
     /// All users by name.
     fn list_users(&self) -> Vec<UserItem>;

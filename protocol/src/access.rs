@@ -23,6 +23,18 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// Its word in commands, files and sentences.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Deployer => "deployer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// Who a connection is, once authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {

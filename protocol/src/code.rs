@@ -147,7 +147,7 @@ codes! {
     /// No user of this name exists.
     User = "E_USER", NotFound, "user not found", "list the users with `hoist user list`";
     /// A user of this name exists with another role, other groups or another token.
-    UserExists = "E_USER_EXISTS", Conflict, "the user exists", "choose another name, or remove the user first";
+    UserExists = "E_USER_EXISTS", Conflict, "the user exists", "`hoist user remove NAME` ends that token, then add it again; role and groups can also be changed in users.toml";
     /// The server failed at something that is not the command's fault.
     Internal = "E_INTERNAL", Failed, "the server could not do it", "look at the server's log";
     /// A retry is for devices whose deployment failed; this one has none to repeat.

@@ -41,6 +41,12 @@ fn a_role_or_group_that_does_not_allow_it_is_refused() {
     input.groups = vec!["us".parse().unwrap()];
     assert_eq!(refusal(&world.send(input)), Some(Code::Role));
     assert_eq!(world.listed(), []);
+    let mut create = world.input(Command::GroupCreate(GroupRef {
+        group: "asia".into(),
+        dry_run: false,
+    }));
+    create.groups = vec!["us".parse().unwrap()];
+    assert_eq!(refusal(&world.send(create)), Some(Code::Role));
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Service {
         };
         match command {
             Command::UserAdd(add) => {
-                let change = self.directory.add_user(add)?;
+                let change = self.directory.add_user(add, by)?;
                 let (user, role, by) = (add.user.clone(), add.role, by.clone());
                 let event = match change {
                     UserChange::Added => Some(Event::UserAdded { user, role, by }),
@@ -157,7 +157,7 @@ impl Service {
                 Ok((named(&add.user), event.filter(|_| !add.dry_run)))
             }
             Command::UserRemove(remove) => {
-                self.directory.remove_user(remove)?;
+                self.directory.remove_user(remove, by)?;
                 let (user, by) = (remove.user.clone(), by.clone());
                 let event = Event::UserRemoved { user, by };
                 Ok((named(&remove.user), Some(event).filter(|_| !remove.dry_run)))

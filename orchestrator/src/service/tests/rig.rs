@@ -194,11 +194,11 @@ impl Directory for People {
 
     fn revoke(&self, _: &DeviceId, _: u32) {}
 
-    fn add_user(&self, _: &UserAdd) -> Result<UserChange, Rejection> {
+    fn add_user(&self, _: &UserAdd, _: &UserId) -> Result<UserChange, Rejection> {
         Ok(UserChange::Added)
     }
 
-    fn remove_user(&self, _: &UserRef) -> Result<(), Rejection> {
+    fn remove_user(&self, _: &UserRef, _: &UserId) -> Result<(), Rejection> {
         Ok(())
     }
 

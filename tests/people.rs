@@ -1,0 +1,64 @@
+//! Who may make whom: nobody gives away, changes or takes more than it has itself, and who
+//! adds a name twice is told what to do.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+
+use crate::harness::process::{HOIST, run};
+use crate::harness::server::Server;
+
+fn add(server: &Server, name: &str, more: &[&str]) -> PathBuf {
+    let file = server.scratch().join(format!("{name}.toml"));
+    let text = server.hoist_ok(&[&["user", "add", name], more].concat());
+    fs::write(&file, text).unwrap();
+    file
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_administrator_limited_to_groups_makes_and_removes_only_users_limited_to_them() {
+    // bad-inputs row 80
+    let server = Server::start();
+    add(&server, "vera", &["--role", "viewer"]);
+    let lena = add(&server, "lena", &["--role", "admin", "--groups", "eu,us"]);
+    let as_lena = |args: &[&str]| {
+        let client = ["--client", lena.to_str().unwrap()];
+        run(HOIST, &[&client, args].concat())
+    };
+    let users = server.hoist_ok(&["user", "list", "-o", "name"]);
+    for beyond in [
+        &["user", "add", "eve", "--role", "admin"][..],
+        &["user", "add", "eve", "--role", "viewer"],
+        &["user", "add", "eve", "--role", "deployer", "--groups", "eu,asia"],
+        &["user", "add", "eve", "--role", "admin", "--dry-run"],
+        &["user", "remove", "vera", "--yes"],
+        &["user", "remove", "admin", "--yes"],
+        &["group", "create", "asia"],
+    ] {
+        let output = as_lena(beyond);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(4), "{beyond:?}: {said}");
+        assert!(said.contains("error[E_ROLE]: lena"), "{beyond:?}: {said}");
+    }
+    assert_eq!(server.hoist_ok(&["user", "list", "-o", "name"]), users);
+    let within = ["user", "add", "max", "--role", "admin", "--groups", "us"];
+    assert!(as_lena(&within).status.success());
+    assert!(as_lena(&["user", "remove", "max", "--yes"]).status.success());
+}
+
+#[test]
+fn a_name_that_is_taken_is_told_with_its_role_and_how_it_gets_another() {
+    let server = Server::start();
+    add(&server, "vera", &["--role", "deployer", "--groups", "eu"]);
+    let output = server.hoist(&["user", "add", "vera", "--role", "viewer"]);
+    assert_eq!(output.status.code(), Some(8));
+    let said = said(&output);
+    let expected = "error[E_USER_EXISTS]: user vera exists as deployer of groups eu; a token is \
+                    shown once and never again\nhelp: `hoist user remove NAME` ends that token";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.contains("users.toml"), "{said}");
+}
