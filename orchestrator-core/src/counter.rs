@@ -79,15 +79,18 @@ impl Totals {
         self.failed.values().sum()
     }
 
-    /// The counts beside this many members: Pending = members without a record (S5).
+    /// The counts, in a group of this many members: Pending = members without a record (S5).
+    /// A record stays with its deployment when its device leaves, so what counts as members
+    /// is everyone who is counted, and never fewer than were successful (S14).
     #[must_use]
     pub fn counts(&self, members: u32) -> Counts {
         let in_progress = self.steps.iter().sum::<u32>();
         let failed = self.all_failed();
-        let inside = (in_progress + self.successful + failed).saturating_sub(self.outside);
+        let begun = in_progress + self.successful + failed;
+        let pending = members.saturating_sub(begun.saturating_sub(self.outside));
         Counts {
-            members,
-            pending: members.saturating_sub(inside),
+            members: pending + begun,
+            pending,
             in_progress,
             successful: self.successful,
             failed,

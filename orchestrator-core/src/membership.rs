@@ -75,6 +75,8 @@ pub(crate) fn join(
     for id in &group_row.active {
         let record = txn.read(&RecordKey(*id, device.clone()))?;
         limit::admit_joiner(txn, *id, device, row, record.as_ref())?;
+        // One that was a member before shows what it did.
+        row.latest = row.latest.max(record.map(|_| *id));
     }
     put_member(txn, device, row)?;
     mark_records(txn, device, &group_row, false)?;

@@ -191,6 +191,8 @@ impl Merge<'_> {
                 {
                     self.reject(Code::Regress);
                 }
+                // A device that was registered anew shows what it did before.
+                row.latest = row.latest.max(Some(id));
                 return Ok(());
             }
         }

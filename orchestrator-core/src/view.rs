@@ -43,11 +43,12 @@ pub struct DeploymentView {
     pub updated_at: String,
 }
 
-/// Devices by status; they add up to the members, but for devices that left the group.
+/// Devices by status; they add up to the members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Of the group now, or when the deployment ended (S5).
+    /// Devices that it is about: in the group now, or when the deployment ended (S5), and
+    /// those with a record that have left the group.
     pub members: u32,
     /// Members without a record.
     pub pending: u32,

@@ -235,18 +235,23 @@ fn generations_rise_even_when_the_clock_falls() {
 }
 
 #[test]
-fn a_removed_device_leaves_the_counts_and_keeps_its_record() {
+fn a_removed_device_keeps_its_record_in_the_counts_and_counts_once_when_added_again() {
     // S14
     let mut world = World::with_devices(&["d1", "d2"]);
     let id = world.deploy("fw@1.0.0");
     world.say("d1", done(1, id));
     world.remove("d1");
-    let counts = world.view(id).counts;
-    assert_eq!((counts.members, counts.pending), (1, 1));
+    let counted = |world: &World| {
+        let counts = world.view(id).counts;
+        (counts.members, counts.pending, counts.successful)
+    };
+    assert_eq!(counted(&world), (2, 1, 1));
     assert!(world.record(id, "d1").is_some());
     world.add_device("d1");
-    let counts = world.view(id).counts;
-    assert_eq!((counts.members, counts.pending), (2, 1));
+    assert_eq!(counted(&world), (2, 1, 1));
+    // One without a record has nothing to be counted by.
+    world.remove("d2");
+    assert_eq!(counted(&world), (1, 0, 1));
 }
 
 #[test]
