@@ -4,10 +4,10 @@ use hoist_device_client::agent::config::{NewAgent, render};
 use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
-use hoist_orchestrator_core::reply::DeviceAddResult;
+use hoist_orchestrator_core::reply::{DeviceAddResult, StatusWord};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::args::{self, Device};
 use crate::client_file::ClientFile;
@@ -83,7 +83,10 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
         } => {
             let filter = given([
                 ("group", group.map(Value::from)),
-                ("status", status.map(Value::from)),
+                (
+                    "status",
+                    status.map(|status| json!(StatusWord::from(status))),
+                ),
                 ("deployment", deployment.map(Value::from)),
             ]);
             let verb = Verb::DeviceList;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::json_words::json_words;
+use crate::suggest::nearest;
 
 /// Parses the body of a command.
 ///
@@ -78,15 +79,31 @@ fn strictly<T>(
             .find_map(|prefix| said.strip_prefix(prefix));
         let own = own.and_then(|rest| rest.split('`').next());
         let field: Vec<&str> = within.into_iter().chain(own).collect();
-        let rejection = Rejection::new(Code::Command, json_words(&said));
-        match field.is_empty() {
-            true => rejection,
-            false => rejection.field(&field.join(".")),
+        let words = json_words(&said);
+        let mut rejection = Rejection::new(Code::Command, &words);
+        rejection.hint = meant(&words);
+        if field.is_empty() {
+            return rejection;
         }
+        // The field says where it is.
+        if let Some((what, _)) = words.rsplit_once(" at line ") {
+            rejection.detail = what.to_owned();
+        }
+        rejection.field(&field.join("."))
     })?;
     json.end()
         .map_err(|_| Rejection::new(Code::Command, "something follows the JSON object"))?;
     Ok(value)
+}
+
+/// "Did you mean …?", where a sentence names what it does not know and then what there is.
+fn meant(said: &str) -> Option<String> {
+    let unknown = ["there is no word ", "unknown field "];
+    let rest = unknown.iter().find_map(|begin| said.strip_prefix(begin))?;
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let typed = quoted.next()?;
+    let meant = nearest(typed, quoted)?;
+    Some(format!("did you mean {meant}?"))
 }
 
 /// Any JSON in which no object has a key twice.
@@ -189,6 +206,36 @@ mod tests {
         assert_eq!(refused("deploy", &deep).0, Code::Command);
         for body in ["", " ", "[]", "{}", r#"{"device":"d1"} x"#, "\u{feff}{}"] {
             assert_eq!(refused("device-show", body).0, Code::Command, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_word_or_a_field_that_is_nearly_right_is_told_the_right_one() {
+        for (verb, body, detail, hint) in [
+            (
+                "device-list",
+                r#"{"status":"faild"}"#,
+                "there is no word `faild`, the words are `pending`, `inProgress`, `successful`, \
+                 `failed`",
+                Some("did you mean failed?"),
+            ),
+            (
+                "device-list",
+                r#"{"status":"x"}"#,
+                "there is no word `x`, the words are `pending`, `inProgress`, `successful`, \
+                 `failed`",
+                None,
+            ),
+            (
+                "abort",
+                r#"{"deploymnet":1}"#,
+                "unknown field `deploymnet`, expected one of `deployment`, `reason`, `dryRun`",
+                Some("did you mean deployment?"),
+            ),
+        ] {
+            let rejection = parse(verb, body.as_bytes()).unwrap_err();
+            assert_eq!(rejection.detail, detail);
+            assert_eq!(rejection.hint.as_deref(), hint, "{detail}");
         }
     }
 

@@ -68,8 +68,12 @@ fn versions(wanted: &str, names: &[String]) -> Option<String> {
     (!versions.is_empty()).then_some(listed)
 }
 
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
-    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name));
+/// The name that was meant, if one is near.
+pub(crate) fn nearest<'a, T: AsRef<str> + Ord + ?Sized>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a T>,
+) -> Option<&'a T> {
+    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name.as_ref()), name));
     // A short name is not meant by another of which every character differs.
     let most = EDITS_MAX.min(wanted.chars().count() / 2);
     let best = near.filter(|(edits, _)| *edits <= most).min();

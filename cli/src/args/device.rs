@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use hoist_orchestrator_core::reply::StatusWord;
 
 /// A fleet to register.
 #[derive(Debug, Clone, Args)]
@@ -18,6 +19,31 @@ pub(crate) struct Import {
     /// Check every line, say what would happen and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// A status of a device in a deployment, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusArg {
+    /// Not started
+    Pending,
+    /// Started and not ended
+    #[value(alias = "inProgress")]
+    InProgress,
+    /// Ended well
+    Successful,
+    /// Ended badly
+    Failed,
+}
+
+impl From<StatusArg> for StatusWord {
+    fn from(status: StatusArg) -> Self {
+        match status {
+            StatusArg::Pending => Self::Pending,
+            StatusArg::InProgress => Self::InProgress,
+            StatusArg::Successful => Self::Successful,
+            StatusArg::Failed => Self::Failed,
+        }
+    }
 }
 
 /// What is asked of a device.
@@ -59,9 +85,9 @@ pub(crate) enum Device {
         /// Only this group
         #[arg(long)]
         group: Option<String>,
-        /// Only with this status: pending, inProgress, successful or failed
+        /// Only with this status
         #[arg(long)]
-        status: Option<String>,
+        status: Option<StatusArg>,
         /// Their status in this deployment
         #[arg(long)]
         deployment: Option<u32>,
