@@ -1,6 +1,8 @@
 //! A plan says, before anything starts, who would refuse a release and why; an operator who
 //! means it goes down all the same, or installs again what is there.
 
+use hoist_protocol::admission::hash32;
+use hoist_protocol::id::{DeploymentId, DeviceId};
 use serde_json::{Value, json};
 
 use crate::harness::eventually;
@@ -45,9 +47,21 @@ fn a_plan_counts_who_would_refuse_a_downgrade_and_intent_carries_it_out() {
         assert_eq!(plan["whenConnected"], json!(1), "{plan}");
     }
     let told = server.hoist_ok(&["plan", "app@1.0.0", "--group", GROUP]);
-    assert!(
-        told.contains("refuse it   1 downgrade; --allow-downgrade"),
-        "{told}"
+    assert_eq!(
+        told,
+        "app@1.0.0 to unassigned: 0 online start now, 1 when it connects, 1 refuses it\n    \
+         (downgrade 1)\n  \
+         members     2\n  \
+         downgrade   --allow-downgrade goes down to the floor of a device\n  \
+         supersedes  1 (app@1.1.0)\n  \
+         time        24h for each device, 3 attempts\n\
+         nothing was changed\n"
+    );
+    let there = server.hoist_ok(&["plan", "app@1.1.0", "--group", GROUP]);
+    assert_eq!(
+        there,
+        "app@1.1.0 to unassigned: there already as deployment 1; deploying it again\n    \
+         changes nothing\nwatch:  hoist status 1\nnothing was changed\n"
     );
     let down = ["app@1.0.0", "--allow-downgrade"];
     let allowed = plan(&server, &[&["plan"], &down[..]].concat());
@@ -110,4 +124,75 @@ fn what_is_there_already_is_installed_again_when_asked_for() {
     assert_eq!(deploy(&[], "1"), json!("successful"));
     assert_eq!(deploy(&["--attempts", "2"], "2"), json!("already-there"));
     assert_eq!(deploy(&["--reinstall"], "3"), json!("successful"));
+}
+
+#[test]
+fn a_plan_of_a_limit_says_who_of_those_that_it_lets_start_is_online() {
+    // S10
+    let server = Server::start();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    for device in ["dev-02", "dev-03", "dev-04"] {
+        server.add_device(device, &[]);
+    }
+    let _agent = server.agent(&server.add_device("dev-01", &[]));
+    eventually("the device to be online", || {
+        (plan(&server, &["plan", "app@1.0.0"])["online"] == json!(1)).then_some(())
+    });
+    let place = |device: &str| {
+        let device: DeviceId = device.parse().unwrap();
+        hash32(DeploymentId(1), &device)
+    };
+    let own = place("dev-01");
+    let before = ["dev-02", "dev-03", "dev-04"]
+        .iter()
+        .filter(|device| place(device) < own)
+        .count();
+    for limit in 1..4 {
+        let online = u32::from(before < limit);
+        let text = limit.to_string();
+        let planned = plan(&server, &["plan", "app@1.0.0", "--limit", &text]);
+        assert_eq!(planned["online"], json!(online), "{planned}");
+        let later = u32::try_from(limit).unwrap() - online;
+        assert_eq!(planned["whenConnected"], json!(later), "{planned}");
+        let args = ["plan", "app@1.0.0", "--group", GROUP, "--limit", &text];
+        let told = server.hoist_ok(&args);
+        assert!(
+            told.contains(&format!("  limit       {limit} of 4 members, ")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_plan_for_as_many_groups_as_a_deployment_may_name_is_told_whole() {
+    let server = Server::start();
+    let name = "a".repeat(40);
+    for (version, counter) in [("1.0.0", 1), ("1.1.0", 2)] {
+        let release = Release::write(server.scratch(), &name, version, counter, version);
+        server.release(release.dir());
+    }
+    let (first, second) = (format!("{name}@1.0.0"), format!("{name}@1.1.0"));
+    let groups: Vec<String> = (0..32).map(|n| format!("{}-{n}", "g".repeat(60))).collect();
+    for group in &groups {
+        server.hoist_ok(&["group", "create", group]);
+    }
+    let named = groups.join(",");
+    let wish = [first.as_str(), "--groups", &named];
+    for ask in [&["plan"][..], &["deploy", "--dry-run"]] {
+        let told = server.hoist_ok(&[ask, &wish].concat());
+        for group in &groups {
+            assert!(told.contains(&format!("{first} to {group}:")), "{told}");
+        }
+    }
+    let told = server.hoist_ok(&[&["deploy"], &wish[..]].concat());
+    assert_eq!(told.matches("active: 0 members").count(), 32, "{told}");
+    // Whoever asks for all at once is told what to do.
+    let client = server.client();
+    let reply = client.command("plan", &json!({"release": second, "groups": groups}));
+    assert_eq!(reply["error"]["code"], json!("E_SIZE"), "{reply}");
+    assert_eq!(
+        reply["error"]["hint"],
+        json!("ask for fewer groups at once")
+    );
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use hoist_orchestrator_core::command::{
     self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
 };
-use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeploymentState, PlanResult};
+use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeploymentState};
+use hoist_orchestrator_core::view::DeploymentView;
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 
@@ -19,6 +20,7 @@ use crate::output::{self, Format, Shape, Show, column, wide};
 use crate::plan;
 use crate::plural;
 use crate::told;
+use crate::why::fitted;
 
 /// What a deployment looks like, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
@@ -39,9 +41,9 @@ pub(crate) const SHAPE: Shape = Shape {
 };
 
 fn state(item: &Value) -> String {
-    match (item["state"].as_str(), item["settled"].as_bool()) {
-        (Some("active"), Some(true)) => "settled".to_owned(),
-        (state, _) => state.unwrap_or("-").to_owned(),
+    match serde_json::from_value::<DeploymentView>(item.clone()) {
+        Ok(view) => told::state(&view).to_owned(),
+        Err(_) => item["state"].as_str().unwrap_or("-").to_owned(),
     }
 }
 
@@ -55,8 +57,7 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
     let dry_run = deploy.dry_run;
     let command = body(deploy.wish, dry_run);
     if dry_run {
-        let result = context.command(Verb::Deploy, &command).await?;
-        return plan::print_plans(context, result);
+        return plan::print_plans(context, Verb::Deploy, &command).await;
     }
     match context.format() {
         Format::Table | Format::Wide => {
@@ -80,9 +81,12 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
 /// Deploys, and tells what is new from what was there already.
 async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Result<String, Failure> {
     // What a plan refuses, the command refuses with better reason.
-    let plan: Result<PlanResult, Failure> = client.ask(Verb::Plan, command).await;
-    let plans = plan.map(|plan| plan.plans).unwrap_or_default();
-    let existing: Vec<_> = plans.iter().filter_map(|plan| plan.existing).collect();
+    let plans = plan::ask(client, Verb::Plan, command).await;
+    let plans = plans.unwrap_or_default();
+    let existing: Vec<u64> = plans
+        .iter()
+        .filter_map(|plan| plan["existing"].as_u64())
+        .collect();
     let mut result = client.command(Verb::Deploy, command).await?;
     let created: Vec<DeployResult> = match result["deployments"].take() {
         Value::Null => serde_json::from_value(result).map(|only| vec![only]),
@@ -91,12 +95,15 @@ async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Resul
     .map_err(|error| Failure::because(Code::Reply, "the answer to deploy", &error))?;
     let mut text = String::new();
     for item in created {
-        if existing.contains(&item.deployment) {
+        if existing.contains(&u64::from(item.deployment.0)) {
             let deployment = item.deployment.0;
             let known: DeploymentDetail = client
                 .ask(Verb::DeploymentShow, &DeploymentRef { deployment })
                 .await?;
-            text += &format!("there already, nothing new: {}\n", told::line(&known.view));
+            text += &fitted(&format!(
+                "there already, nothing new: {}",
+                told::line(&known.view)
+            ));
         } else {
             text += &created_sentence(&item);
         }

@@ -3,14 +3,15 @@
 
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::command::Verb;
-use hoist_orchestrator_core::reply::{LineWord, OtherDeployment, Plan, PlanResult};
+use hoist_orchestrator_core::command::{Deploy, Verb};
+use hoist_orchestrator_core::reply::{LineWord, OtherDeployment, Plan, Why};
 use hoist_orchestrator_core::view::FailureCount;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::Value;
 
 use crate::args;
+use crate::client::Client;
 use crate::context::{Context, print};
 use crate::deployment::body;
 use crate::exit;
@@ -24,68 +25,82 @@ const PLAN: Shape = Shape {
     columns: &[],
 };
 
+/// Groups asked about at once: the plans of so many always fit an answer.
+const GROUPS_AT_ONCE: usize = 4;
+
 /// `hoist plan`
 pub(crate) async fn plan(context: &Context, wish: args::Plan) -> Result<u8, Failure> {
-    let result = context.command(Verb::Plan, &body(wish, false)).await?;
-    print_plans(context, result)
+    print_plans(context, Verb::Plan, &body(wish, false)).await
+}
+
+/// Asks what a deployment would do, a few groups at a time.
+pub(crate) async fn ask(
+    client: &mut Client,
+    verb: Verb,
+    wish: &Deploy,
+) -> Result<Vec<Value>, Failure> {
+    let Some(groups) = wish.groups.as_deref() else {
+        return plans(client, verb, wish).await;
+    };
+    let mut all = Vec::new();
+    for groups in groups.chunks(GROUPS_AT_ONCE) {
+        let part = Deploy {
+            groups: Some(groups.to_vec()),
+            ..wish.clone()
+        };
+        all.extend(plans(client, verb, &part).await?);
+    }
+    Ok(all)
+}
+
+async fn plans(client: &mut Client, verb: Verb, wish: &Deploy) -> Result<Vec<Value>, Failure> {
+    match client.command(verb, wish).await?["plans"].take() {
+        Value::Array(plans) => Ok(plans),
+        _ => Err(Failure::new(Code::Reply, "the answer to plan has no plans")),
+    }
 }
 
 /// Prints what `deploy` would do; what it would refuse is the exit code.
-pub(crate) fn print_plans(context: &Context, mut result: Value) -> Result<u8, Failure> {
-    let plans: PlanResult = serde_json::from_value(result.clone())
+pub(crate) async fn print_plans(
+    context: &Context,
+    verb: Verb,
+    wish: &Deploy,
+) -> Result<u8, Failure> {
+    let mut client = context.client().await?;
+    let items = ask(&mut client, verb, wish).await;
+    client.close().await;
+    let items = items?;
+    let plans: Vec<Plan> = serde_json::from_value(Value::Array(items.clone()))
         .map_err(|error| Failure::because(Code::Reply, "the answer to plan", &error))?;
-    let items = match result["plans"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    };
     match (context.format(), items.as_slice()) {
         (Format::Table | Format::Wide, _) => {
-            let told: String = plans.plans.iter().map(planned).collect();
+            let told: String = plans.iter().map(planned).collect();
             print(&printable(&format!("{told}nothing was changed\n")))?;
         }
         (format, [only]) => print(&output::one(format, &PLAN, only))?,
         (format, items) => print(&output::list(format, &PLAN, items, SystemTime::now()))?,
     }
-    let refused = plans.plans.iter().find_map(|plan| plan.refused.as_ref());
+    let refused = plans.iter().find_map(|plan| plan.refused.as_ref());
     Ok(refused.map_or(exit::OK, |refused| exit::of_code(&refused.code)))
 }
 
-/// For people: whom it reaches in the first line, then what is particular.
+/// For people: what comes of it in the first line, then what is particular.
 fn planned(plan: &Plan) -> String {
-    let start = match &plan.start {
-        Some(start) => format!("at {start}"),
-        None => "at once".to_owned(),
-    };
     let head = format!("{} to {}: ", plan.release, plan.group);
-    let reach = format!(
-        "would start {start} on {} of {}",
-        plan.eligible
-            .min(plan.counted.online + plan.counted.when_connected),
-        count(plan.members, "member")
-    );
-    let mut text = wrapped(&head, &reach);
-    let refused = plan.refused.as_ref();
-    for (title, said) in [
-        ("online", Some(online(plan))),
-        ("refuse it", refuse(plan)),
-        (
-            "there",
-            plan.existing
-                .map(|id| format!("as deployment {id} already")),
-        ),
-        ("left out", left_out(plan)),
-        ("supersedes", joined(&others(&plan.supersedes))),
-        ("conflicts", joined(&others(&plan.conflicts))),
-        ("after", joined(&others(&plan.after))),
-        ("limit", limit(plan)),
-        ("end", plan.until.clone()),
-        ("time", Some(time(plan))),
-        ("overrides", overrides(plan)),
-        (
-            "refused",
-            refused.map(|it| format!("{}: {}; {}", it.code, it.detail, it.hint)),
-        ),
-    ] {
+    if let Some(id) = plan.existing {
+        let there = format!("there already as deployment {id}; deploying it again changes nothing");
+        return wrapped(&head, &there) + &format!("watch:  hoist status {id}\n");
+    }
+    let conflicts = ("conflicts", joined(&others(&plan.conflicts)));
+    let (gist, facts) = match &plan.refused {
+        Some(it) => {
+            let why = format!("would be refused: {}: {}; {}", it.code, it.detail, it.hint);
+            (why, vec![conflicts])
+        }
+        None => (starts(plan), particulars(plan)),
+    };
+    let mut text = wrapped(&head, &gist);
+    for (title, said) in facts {
         if let Some(said) = said {
             text += &wrapped(&format!("  {title:<10}  "), &said);
         }
@@ -93,48 +108,80 @@ fn planned(plan: &Plan) -> String {
     text
 }
 
-fn online(plan: &Plan) -> String {
-    let (now, later) = (plan.counted.online, plan.counted.when_connected);
-    match (plan.limit, &plan.start) {
-        (None, None) => format!(
-            "{now} {} now, {later} when {}",
-            either(now, "starts", "start"),
-            either(later, "it connects", "they connect")
-        ),
-        _ => format!("{now} of {} that could start", now + later),
+fn particulars(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("members", Some(members(plan))),
+        ("limit", limit(plan)),
+        ("downgrade", downgrade(plan)),
+        ("supersedes", joined(&others(&plan.supersedes))),
+        ("after", joined(&others(&plan.after))),
+        ("end", plan.until.clone()),
+        ("time", Some(time(plan))),
+        ("overrides", overrides(plan)),
+    ]
+}
+
+/// How many start, now or once they connect, and how many would refuse it and why.
+fn starts(plan: &Plan) -> String {
+    if plan.members == 0 {
+        return "nobody is in the group; devices that join it start".to_owned();
     }
-}
-
-/// Who would refuse it, by reason.
-fn refuse(plan: &Plan) -> Option<String> {
-    let reasons = plan.counted.would_refuse.iter();
-    let reasons: Vec<String> = reasons
-        .map(|refusal| format!("{} {}", refusal.count, refusal.reason))
-        .collect();
-    let downgrade = |refusal: &FailureCount| refusal.reason == Reason::Downgrade.word();
-    let goes_down = plan.counted.would_refuse.iter().any(downgrade);
-    let hint = match goes_down && !plan.allow_downgrade {
-        true => "; --allow-downgrade goes down to the floor of a device",
-        false => "",
+    let (now, later) = (plan.counted.online, plan.counted.when_connected);
+    let when = match &plan.start {
+        Some(start) => format!("at {start}"),
+        None => "now".to_owned(),
     };
-    joined(&reasons).map(|reasons| format!("{reasons}{hint}"))
-}
-
-fn left_out(plan: &Plan) -> Option<String> {
-    let excluded = plan.excluded.iter();
-    let parts: Vec<String> = excluded
-        .map(|excluded| format!("{} {}", excluded.count, word(excluded.why)))
+    let mut text = format!(
+        "{now} online {} {when}, {later} when {}",
+        either(now, "starts", "start"),
+        either(later, "it connects", "they connect")
+    );
+    let refusals = plan.counted.would_refuse.iter();
+    let reasons: Vec<String> = refusals
+        .clone()
+        .map(|refusal| format!("{} {}", refusal.reason, refusal.count))
         .collect();
-    joined(&parts)
+    let refuse: u32 = refusals.map(|refusal| refusal.count).sum();
+    if refuse > 0 {
+        let verb = either(refuse, "refuses", "refuse");
+        text += &format!(", {refuse} {verb} it ({})", reasons.join(", "));
+    }
+    text
 }
 
+/// What lets those that have something newer start.
+fn downgrade(plan: &Plan) -> Option<String> {
+    let is_one = |refusal: &FailureCount| refusal.reason == Reason::Downgrade.word();
+    let goes_down = plan.counted.would_refuse.iter().any(is_one);
+    (goes_down && !plan.allow_downgrade)
+        .then(|| "--allow-downgrade goes down to the floor of a device".to_owned())
+}
+
+/// How many there are, and who is left out but for a limit.
+fn members(plan: &Plan) -> String {
+    let mut text = plan.members.to_string();
+    for excluded in &plan.excluded {
+        if excluded.why != Why::AboveLine {
+            text += &format!(", {} of them {}", excluded.count, word(excluded.why));
+        }
+    }
+    text
+}
+
+/// Whom a limit lets start: the first of an order that differs from deployment to deployment.
 fn limit(plan: &Plan) -> Option<String> {
-    let line = match plan.line {
-        LineWord::Everyone => "every member is admitted",
-        LineWord::Sought => "the line is drawn when it is listed",
-    };
-    plan.limit
-        .map(|limit| format!("{}; {line}", count(limit, "device")))
+    let limit = plan.limit?;
+    Some(match plan.line {
+        LineWord::Everyone => format!("{}; every member starts", count(limit, "device")),
+        LineWord::Sought => format!(
+            "{} of {}, whether or not they are online: {} of the {} {} online",
+            plan.eligible,
+            count(plan.members, "member"),
+            plan.counted.online,
+            plan.eligible,
+            either(plan.counted.online, "is", "are"),
+        ),
+    })
 }
 
 fn time(plan: &Plan) -> String {
@@ -185,6 +232,7 @@ fn joined(parts: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hoist_protocol::id::DeploymentId;
     use serde_json::json;
 
     fn plan() -> Plan {
@@ -206,29 +254,59 @@ mod tests {
     fn a_person_reads_whom_a_plan_reaches_and_who_would_refuse_it() {
         assert_eq!(
             planned(&plan()),
-            "fw@1.0.0 to eu: would start at once on 34 of 40 members\n  \
-             online      30 start now, 4 when they connect\n  \
-             refuse it   3 downgrade, 1 incompatible; --allow-downgrade goes down to the\n              \
-             floor of a device\n  \
-             left out    2 held\n  \
+            "fw@1.0.0 to eu: 30 online start now, 4 when they connect, 4 refuse it (downgrade\n    \
+             3, incompatible 1)\n  \
+             members     40, 2 of them held\n  \
+             downgrade   --allow-downgrade goes down to the floor of a device\n  \
              supersedes  3 (fw@0.9.0)\n  \
              time        24h for each device, 3 attempts\n"
         );
     }
 
     #[test]
-    fn a_limit_says_how_many_of_those_it_chooses_from_are_online() {
+    fn what_is_there_already_or_would_be_refused_is_said_and_nothing_else() {
+        let mut plan = plan();
+        plan.existing = Some(DeploymentId(3));
+        assert_eq!(
+            planned(&plan),
+            "fw@1.0.0 to eu: there already as deployment 3; deploying it again changes\n    \
+             nothing\nwatch:  hoist status 3\n"
+        );
+        plan.existing = None;
+        plan.conflicts = std::mem::take(&mut plan.supersedes);
+        plan.refused = serde_json::from_value(json!({
+            "code": "E_CONFLICT", "title": "t", "detail": "it overlaps", "hint": "abort it",
+            "field": null,
+        }))
+        .unwrap();
+        assert_eq!(
+            planned(&plan),
+            "fw@1.0.0 to eu: would be refused: E_CONFLICT: it overlaps; abort it\n  \
+             conflicts   3 (fw@0.9.0)\n"
+        );
+    }
+
+    #[test]
+    fn an_empty_group_is_named_as_such() {
+        let mut plan = plan();
+        plan.members = 0;
+        assert!(planned(&plan).contains(": nobody is in the group; devices that join it start\n"));
+    }
+
+    #[test]
+    fn a_limit_says_how_many_of_those_that_it_lets_start_are_online() {
         let mut plan = plan();
         plan.limit = Some(10);
         plan.eligible = 10;
         plan.line = LineWord::Sought;
         plan.counted.would_refuse.clear();
+        (plan.counted.online, plan.counted.when_connected) = (1, 9);
         (plan.attempts, plan.timeout_secs, plan.spread_secs) = (1, 90, 120);
         let said = planned(&plan);
-        assert!(said.starts_with("fw@1.0.0 to eu: would start at once on 10 of 40 members\n"));
         for line in [
-            "  online      30 of 34 that could start\n",
-            "  limit       10 devices; the line is drawn when it is listed\n",
+            "fw@1.0.0 to eu: 1 online starts now, 9 when they connect\n",
+            "  limit       10 of 40 members, whether or not they are online: 1 of the 10 is\n              \
+             online\n",
             "  time        90s for each device, 1 attempt, starts spread over 2m\n",
         ] {
             assert!(said.contains(line), "{said}");

@@ -23,6 +23,7 @@ use crate::txn::{Txn, Undecided};
 
 mod search;
 
+pub(crate) use search::place;
 pub use search::{Found, Search, Seek};
 
 /// A line that is not found after this time, in attended ms, is asked for again: the

@@ -3,13 +3,14 @@
 //! the adapter reads them page by page, beside its loop. What is not known of a device does
 //! not count against it: the device decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
-use hoist_protocol::id::Name;
+use hoist_protocol::id::{DeploymentId, DeviceId, Name};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::version::{Requirement, Version, attribute_meets};
 
+use crate::limit::place;
 use crate::presence::is_online;
 use crate::reply::Counted;
 use crate::row::{DeviceRow, FactsRow, MetaRow};
@@ -127,58 +128,115 @@ fn provides<'a>(
         .collect()
 }
 
+/// The members that a limit lets start: the first of a deployment's order (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First {
+    /// Whose order.
+    pub deployment: DeploymentId,
+    /// How many, at least 1.
+    pub devices: u32,
+}
+
+/// What a member would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    StartsNow,
+    StartsWhenConnected,
+    Refuses(Reason),
+}
+
 /// Counts members, one after another.
 #[derive(Debug)]
 pub struct Survey {
     candidate: Candidate,
     meta: MetaRow,
-    online: u32,
-    when_connected: u32,
-    refusals: BTreeMap<Reason, u32>,
+    first: Option<First>,
+    counts: BTreeMap<Fate, u32>,
+    /// With a limit: the first so far, at most as many as it lets start.
+    lowest: BinaryHeap<(u32, DeviceId, Fate)>,
+    /// With a limit: the places of those whose slots go to others.
+    unable: Vec<u32>,
 }
 
 impl Survey {
     /// Nobody is counted yet.
     #[must_use]
-    pub fn new(candidate: Candidate, meta: MetaRow) -> Self {
+    pub fn new(candidate: Candidate, meta: MetaRow, first: Option<First>) -> Self {
         Self {
             candidate,
             meta,
-            online: 0,
-            when_connected: 0,
-            refusals: BTreeMap::new(),
+            first,
+            counts: BTreeMap::new(),
+            lowest: BinaryHeap::new(),
+            unable: Vec::new(),
         }
     }
 
     /// Counts a member; one that is held starts nothing and is not counted.
-    pub fn member(&mut self, row: &DeviceRow, facts: Option<&FactsRow>) {
+    pub fn member(&mut self, device: &DeviceId, row: &DeviceRow, facts: Option<&FactsRow>) {
         if row.held {
             return;
         }
-        if let Some(reason) = self.candidate.refusal(row, facts) {
-            *self.refusals.entry(reason).or_default() += 1;
-        } else if is_online(row, &self.meta) {
-            self.online += 1;
-        } else {
-            self.when_connected += 1;
+        let fate = match self.candidate.refusal(row, facts) {
+            Some(reason) => Fate::Refuses(reason),
+            None if is_online(row, &self.meta) => Fate::StartsNow,
+            None => Fate::StartsWhenConnected,
+        };
+        let Some(first) = self.first else {
+            *self.counts.entry(fate).or_default() += 1;
+            return;
+        };
+        let place = place(first.deployment, device);
+        if fate == Fate::Refuses(Reason::Incompatible) {
+            self.unable.push(place);
+            return;
+        }
+        self.lowest.push((place, device.clone(), fate));
+        if self.lowest.len() > usize::try_from(first.devices).unwrap_or(usize::MAX) {
+            self.lowest.pop();
         }
     }
 
     /// What was counted.
     #[must_use]
-    pub fn counted(self) -> Counted {
-        let refusals = self.refusals.into_iter();
-        let mut would_refuse: Vec<FailureCount> = refusals
-            .map(|(reason, count)| FailureCount {
-                reason: reason.word().to_owned(),
-                count,
-            })
-            .collect();
+    pub fn counted(mut self) -> Counted {
+        self.count_first();
+        let mut count = |fate| self.counts.remove(&fate).unwrap_or(0);
+        let (online, when_connected) = (count(Fate::StartsNow), count(Fate::StartsWhenConnected));
+        let refusals = self.counts.into_iter().filter_map(|(fate, count)| {
+            let Fate::Refuses(reason) = fate else {
+                return None;
+            };
+            let reason = reason.word().to_owned();
+            Some(FailureCount { reason, count })
+        });
+        let mut would_refuse: Vec<FailureCount> = refusals.collect();
         would_refuse.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
         Counted {
-            online: self.online,
-            when_connected: self.when_connected,
+            online,
+            when_connected,
             would_refuse,
+        }
+    }
+
+    /// Counts those that a limit lets start, and those that come before the last of them and
+    /// leave their slots to others.
+    fn count_first(&mut self) {
+        let Some(first) = self.first else {
+            return;
+        };
+        let last = match self.lowest.peek() {
+            Some((last, ..)) if self.lowest.len() >= first.devices as usize => *last,
+            _ => u32::MAX,
+        };
+        for (_, _, fate) in std::mem::take(&mut self.lowest) {
+            *self.counts.entry(fate).or_default() += 1;
+        }
+        let unable = self.unable.iter().filter(|place| **place <= last).count();
+        if unable > 0 {
+            let unable = u32::try_from(unable).unwrap_or(u32::MAX);
+            self.counts
+                .insert(Fate::Refuses(Reason::Incompatible), unable);
         }
     }
 }

@@ -140,7 +140,7 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
         broker_run: 3,
         ..MetaRow::default()
     };
-    let mut survey = Survey::new(candidate(), meta);
+    let mut survey = Survey::new(candidate(), meta, None);
     let heard = |online, run| {
         Some(Heard {
             online,
@@ -153,17 +153,17 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
         presence,
         ..device(counter)
     };
-    survey.member(&row(heard(true, 3), 1), None);
-    survey.member(&row(heard(true, 2), 1), None);
-    survey.member(&row(heard(false, 3), 1), None);
-    survey.member(&row(None, 1), None);
-    survey.member(&row(heard(true, 3), 9), None);
-    survey.member(&row(None, 9), None);
+    survey.member(&"d1".parse().unwrap(), &row(heard(true, 3), 1), None);
+    survey.member(&"d1".parse().unwrap(), &row(heard(true, 2), 1), None);
+    survey.member(&"d1".parse().unwrap(), &row(heard(false, 3), 1), None);
+    survey.member(&"d1".parse().unwrap(), &row(None, 1), None);
+    survey.member(&"d1".parse().unwrap(), &row(heard(true, 3), 9), None);
+    survey.member(&"d1".parse().unwrap(), &row(None, 9), None);
     let held = DeviceRow {
         held: true,
         ..row(heard(true, 3), 1)
     };
-    survey.member(&held, None);
+    survey.member(&"d1".parse().unwrap(), &held, None);
     let refuse = FailureCount {
         reason: "downgrade".into(),
         count: 2,
@@ -174,6 +174,55 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
             online: 1,
             when_connected: 3,
             would_refuse: vec![refuse],
+        }
+    );
+}
+
+#[test]
+fn of_a_limit_those_are_counted_that_it_lets_start() {
+    let first = First {
+        deployment: DeploymentId(7),
+        devices: 4,
+    };
+    let mut for_pumps = candidate();
+    for_pumps.release.device_types = vec!["pump".into()];
+    let mut survey = Survey::new(for_pumps, MetaRow::default(), Some(first));
+    let devices: Vec<DeviceId> = (0..20).map(|n| format!("d{n}").parse().unwrap()).collect();
+    let mut order = devices.clone();
+    order.sort_by_key(|device| place(first.deployment, device));
+    let unfit = DeviceRow {
+        device_type: "valve".into(),
+        ..device(1)
+    };
+    let online = DeviceRow {
+        presence: Some(Heard {
+            online: true,
+            session: SessionCounter(1),
+            run: 0,
+            since_ms: 0,
+        }),
+        ..device(1)
+    };
+    for device_id in &devices {
+        let row = match order.iter().position(|it| it == device_id).unwrap() {
+            // Gives its slot to the fifth.
+            1 => unfit.clone(),
+            2 => device(9),
+            3 | 10 => online.clone(),
+            _ => device(1),
+        };
+        survey.member(device_id, &row, None);
+    }
+    let refuses = |reason: &str| FailureCount {
+        reason: reason.into(),
+        count: 1,
+    };
+    assert_eq!(
+        survey.counted(),
+        Counted {
+            online: 1,
+            when_connected: 2,
+            would_refuse: vec![refuses("downgrade"), refuses("incompatible")],
         }
     );
 }

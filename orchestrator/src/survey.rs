@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use hoist_orchestrator_core::key::{DeviceKey, FactsKey, Key, MetaKey, Prefix, ReleaseKey, RowKey};
 use hoist_orchestrator_core::reply::{Counted, Plan, PlanResult};
 use hoist_orchestrator_core::row::ReleaseRow;
-use hoist_orchestrator_core::survey::{Candidate, Provided, Survey};
+use hoist_orchestrator_core::survey::{Candidate, First, Provided, Survey};
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::{DeviceId, GroupId, ReleaseId};
@@ -35,7 +35,12 @@ pub(crate) async fn count(
     };
     for plan in &mut result.plans {
         if let Ok(group) = plan.group.parse() {
-            plan.counted = survey(store, candidate.clone(), group).await?;
+            let first = plan.number.zip(plan.limit);
+            let first = first.map(|(deployment, devices)| First {
+                deployment,
+                devices,
+            });
+            plan.counted = survey(store, candidate.clone(), group, first).await?;
         }
     }
     Ok(())
@@ -111,10 +116,11 @@ async fn survey(
     store: &dyn Store,
     candidate: Candidate,
     group: GroupId,
+    first: Option<First>,
 ) -> Result<Counted, ReadError> {
     let mut txn = Txn::default();
     let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-    let mut survey = Survey::new(candidate, meta.unwrap_or_default());
+    let mut survey = Survey::new(candidate, meta.unwrap_or_default(), first);
     let prefix = Prefix::Members(group);
     let mut after = None;
     loop {
@@ -149,7 +155,7 @@ async fn count_page(
         let facts = facts
             .transpose()
             .map_err(corrupt(FactsKey(device.clone()).key()))?;
-        survey.member(&row, facts.as_ref());
+        survey.member(device, &row, facts.as_ref());
     }
     Ok(())
 }

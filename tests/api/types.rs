@@ -206,6 +206,9 @@ fn comment(attributes: &[Attribute]) -> String {
 fn fields(all: &Fields, rule: Option<&str>) -> Vec<Field> {
     let all = all.iter().filter_map(|field| {
         let serde = serde_of(&field.attrs);
+        if serde.split(',').any(|said| said == "skip") {
+            return None;
+        }
         let name = field.ident.as_ref()?.to_string();
         let written = kind(&field.ty);
         Some(Field {

@@ -62,8 +62,9 @@ fn plan_one(
         Some(_) => DeploymentState::Scheduled,
         None => DeploymentState::Active,
     };
+    let number = created.as_ref().map(|it| it.deployment);
     // What is there already takes no other's place, and nothing is created beside it.
-    let existing = created.as_ref().map(|it| it.deployment).filter(there);
+    let existing = number.filter(there);
     let beside = match existing {
         Some(_) => Beside::default(),
         None => beside,
@@ -94,6 +95,7 @@ fn plan_one(
         reinstall: row.policy.overrides.reinstall,
         counted: Counted::default(),
         refused: refusal.clone().map(ErrorBody::from),
+        number,
     };
     Ok((plan, refusal))
 }

@@ -41,7 +41,7 @@ pub struct Found {
 
 /// Where a device stands in the order of a deployment. The highest hash counts as the one
 /// below it, so that a line can be drawn under every place.
-fn place(deployment: DeploymentId, device: &DeviceId) -> u32 {
+pub(crate) fn place(deployment: DeploymentId, device: &DeviceId) -> u32 {
     hash32(deployment, device).min(u32::MAX - 1)
 }
 

@@ -251,10 +251,13 @@ pub struct Plan {
     pub counted: Counted,
     /// Why `deploy` would refuse it.
     pub refused: Option<ErrorBody>,
+    /// The number that it has or would have now: it sets the order of the devices.
+    #[serde(skip)]
+    pub number: Option<DeploymentId>,
 }
 
 /// What counting the members of a group one by one found ([`crate::survey`]): those that
-/// nobody holds, whether or not a limit lets them start.
+/// nobody holds, and of a limited deployment those that its limit lets start, as things are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {

@@ -137,12 +137,16 @@ impl Service {
 
 /// A reply's JSON, never larger than its readers accept.
 fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> {
+    let fewer = match &outcome {
+        Ok(ResultBody::Planned(_)) => "ask for fewer groups at once",
+        _ => "ask for fewer items with `limit`",
+    };
     let payload = serde_json::to_vec(&Reply::new(request, outcome)).unwrap_or_default();
     if !payload.is_empty() && payload.len() <= JSON_BYTES_MAX {
         return payload;
     }
     let detail = format!("the reply would have {} bytes", payload.len());
-    let refused = Rejection::new(Code::Size, detail).hint("ask for fewer items with `limit`");
+    let refused = Rejection::new(Code::Size, detail).hint(fewer);
     serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
 }
 
