@@ -33,7 +33,9 @@ fn an_administrator_limited_to_groups_makes_and_removes_only_users_limited_to_th
     for beyond in [
         &["user", "add", "eve", "--role", "admin"][..],
         &["user", "add", "eve", "--role", "viewer"],
-        &["user", "add", "eve", "--role", "deployer", "--groups", "eu,asia"],
+        &[
+            "user", "add", "eve", "--role", "deployer", "--groups", "eu,asia",
+        ],
         &["user", "add", "eve", "--role", "admin", "--dry-run"],
         &["user", "remove", "vera", "--yes"],
         &["user", "remove", "admin", "--yes"],
@@ -47,7 +49,11 @@ fn an_administrator_limited_to_groups_makes_and_removes_only_users_limited_to_th
     assert_eq!(server.hoist_ok(&["user", "list", "-o", "name"]), users);
     let within = ["user", "add", "max", "--role", "admin", "--groups", "us"];
     assert!(as_lena(&within).status.success());
-    assert!(as_lena(&["user", "remove", "max", "--yes"]).status.success());
+    assert!(
+        as_lena(&["user", "remove", "max", "--yes"])
+            .status
+            .success()
+    );
 }
 
 #[test]

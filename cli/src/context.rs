@@ -15,6 +15,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::settings::Settings;
+use crate::why::fitted;
 
 /// Items asked for at once; the server sends fewer when its reply would grow too large.
 const PAGE_ITEMS: usize = 100;
@@ -96,7 +97,7 @@ impl Context {
         sentence: &str,
     ) -> Result<u8, Failure> {
         match self.format() {
-            Format::Table | Format::Wide => print(&format!("{sentence}\n"))?,
+            Format::Table | Format::Wide => print(&fitted(sentence))?,
             _ => print(&output::one(self.format(), shape, item))?,
         }
         Ok(exit::OK)

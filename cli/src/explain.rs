@@ -12,6 +12,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::settings::closest;
+use crate::why::wrapped;
 
 const SHAPE: Shape = Shape {
     name: "word",
@@ -70,7 +71,12 @@ impl Word {
             Self::Reason(_) => format!("a device failed with {code}: {}", code.title()),
         };
         let (meaning, hint) = (self.meaning(), code.hint());
-        format!("{text}: {title}\n\n{meaning}\nWhat to do: {hint}.\n")
+        let hint = wrapped("What to do: ", &format!("{hint}."));
+        format!(
+            "{}\n{}{hint}",
+            wrapped(&format!("{text}: "), &title),
+            wrapped("", meaning).replace("\n    ", "\n")
+        )
     }
 }
 

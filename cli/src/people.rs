@@ -271,7 +271,12 @@ mod tests {
         // bad-inputs row 71
         let (_dir, registry) = registry();
         let hash = "00".repeat(32);
-        let code = |user: &str, hash: &str| registry.add_user(&asked(user, hash), &root()).unwrap_err().code;
+        let code = |user: &str, hash: &str| {
+            registry
+                .add_user(&asked(user, hash), &root())
+                .unwrap_err()
+                .code
+        };
         assert_eq!(code("a b", &hash), Code::Name);
         assert_eq!(code("vera", "abc"), Code::Command);
         assert_eq!(code("admin", &hash), Code::UserExists);

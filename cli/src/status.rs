@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use hoist_orchestrator_core::command::{DeploymentRef, Verb};
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState};
-use hoist_orchestrator_core::row::EndReason;
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeploymentId;
@@ -92,10 +91,27 @@ async fn watch(
         let view = read_view(&payload)?;
         if is_final(&view) {
             detail = show(client, deployment).await?;
-        } else {
+        } else if !is_older(&view, &detail.view) {
             detail.view = view;
         }
     }
+}
+
+/// Whether a view is of before another: what the server answers is ahead of its views, which
+/// go out at most so often. Times are whole seconds; within one, more has begun later.
+fn is_older(view: &DeploymentView, than: &DeploymentView) -> bool {
+    let begun = |view: &DeploymentView| {
+        let Counts {
+            in_progress,
+            successful,
+            failed,
+            ..
+        } = view.counts;
+        (successful + failed + in_progress, successful + failed)
+    };
+    // RFC 3339 in UTC: its text is in the order of time.
+    let key = |view: &DeploymentView| (view.updated_at.clone(), begun(view));
+    key(view) < key(than)
 }
 
 /// Whether nothing is left to wait for.
@@ -108,11 +124,7 @@ pub(crate) fn is_final(view: &DeploymentView) -> bool {
 }
 
 fn exit_of(view: &DeploymentView) -> u8 {
-    // What took its place ended it before everybody had it.
-    let superseded = view.state == DeploymentState::Completed
-        && view.reason.as_deref() == Some(EndReason::Superseded.word())
-        && view.counts.successful < view.counts.members;
-    if view.state == DeploymentState::Aborted || superseded {
+    if view.state == DeploymentState::Aborted || told::is_superseded(view) {
         return exit::ABORTED;
     }
     if view.counts.failed > 0 {
@@ -195,5 +207,16 @@ mod tests {
         assert_eq!(exit_of(&superseded), exit::ABORTED);
         assert!(!is_final(&view("active", false, 1)));
         assert!(is_final(&view("completed", false, 0)));
+    }
+
+    #[test]
+    fn a_bar_does_not_go_back_to_what_was_before() {
+        let mut newer = view("active", false, 1);
+        newer.updated_at = "2026-01-01T00:00:01Z".into();
+        let mut begun = view("active", false, 1);
+        begun.counts.successful -= 1;
+        assert!(is_older(&view("active", false, 1), &newer));
+        assert!(is_older(&begun, &view("active", false, 1)));
+        assert!(!is_older(&newer, &begun) && !is_older(&newer, &newer));
     }
 }

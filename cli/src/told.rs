@@ -5,10 +5,12 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
+use hoist_orchestrator_core::row::EndReason;
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
 use serde_json::Value;
 
 use crate::output::{self, Format, Shape, Show, ago, column, printable};
+use crate::why::fitted;
 
 /// Failed devices, as a table.
 const FAILED: Shape = Shape {
@@ -22,9 +24,18 @@ const FAILED: Shape = Shape {
     ],
 };
 
-/// Its state in a word: one that is active and has nothing left to wait for is settled.
+/// Whether another deployment took its place before it was everywhere.
+pub(crate) fn is_superseded(view: &DeploymentView) -> bool {
+    view.state == DeploymentState::Completed
+        && view.reason.as_deref() == Some(EndReason::Superseded.word())
+        && view.counts.successful < view.counts.members
+}
+
+/// Its state in a word: one that is active and has nothing left to wait for is settled, one
+/// that completed because another took its place is superseded.
 pub(crate) fn state(view: &DeploymentView) -> &'static str {
     match view.state {
+        _ if is_superseded(view) => EndReason::Superseded.word(),
         DeploymentState::Scheduled => "scheduled",
         DeploymentState::Active if view.settled => "settled",
         DeploymentState::Active => "active",
@@ -64,7 +75,7 @@ pub(crate) fn line(view: &DeploymentView) -> String {
 /// Everything about a deployment that a person asks for, and what to type next.
 pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
     let view = &detail.view;
-    let mut text = format!("{}\n", line(view));
+    let mut text = fitted(&line(view));
     for (title, said) in facts(detail, now) {
         let _ = writeln!(text, "  {title:<9}  {said}");
     }
@@ -75,7 +86,7 @@ pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
 /// How it ended, or where it stands: without what was known before.
 pub(crate) fn end(detail: &DeploymentDetail, now: SystemTime) -> String {
     let view = &detail.view;
-    let mut text = format!("{}\n", line(view));
+    let mut text = fitted(&line(view));
     if let Some(ended) = ended(detail, now) {
         let _ = writeln!(text, "  ended      {ended}");
     }
@@ -245,9 +256,14 @@ mod tests {
         detail.view.state = DeploymentState::Completed;
         detail.view.reason = Some("superseded".into());
         detail.ended_text = Some("by deployment 3".into());
+        detail.view.counts.pending = 3;
+        detail.view.counts.successful = 21;
         let told = end(&detail, now());
         assert!(
-            told.contains("  ended      5m ago, superseded by deployment 3\n"),
+            told.starts_with(
+                "deployment 1 (hello@1.1.0 to eu): superseded, 21 of 25 successful, 1 failed, 3\n    \
+                 pending\n  ended      5m ago, superseded by deployment 3\n"
+            ),
             "{told}"
         );
     }

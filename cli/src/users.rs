@@ -119,7 +119,8 @@ pub(crate) enum UsersError {
     /// Whoever asks has less than that user has or would have.
     #[error(
         "{by} has no rights over {name}: an administrator limited to groups ({}) adds, changes \
-         and removes only users limited to them", joined(groups)
+         and removes only users limited to them",
+        joined(groups)
     )]
     Beyond {
         /// Who asks.

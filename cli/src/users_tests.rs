@@ -103,10 +103,12 @@ fn every_change_is_counted_and_nothing_else_is() {
     assert!(!changed(&users));
     assert_eq!(add(wider), UserChange::Changed);
     assert!(changed(&users));
-    users.remove(&"vera".parse().unwrap(), &root(), Extent::Check)
+    users
+        .remove(&"vera".parse().unwrap(), &root(), Extent::Check)
         .unwrap();
     assert!(!changed(&users));
-    users.remove(&"vera".parse().unwrap(), &root(), Extent::Write)
+    users
+        .remove(&"vera".parse().unwrap(), &root(), Extent::Write)
         .unwrap();
     assert!(changed(&users));
     write(&dir.path().join("users.toml"), vec![admin("bob", 4)]).unwrap();
@@ -129,7 +131,10 @@ fn whoever_is_limited_to_groups_gives_and_takes_no_more_than_that() {
     let add = |user: User| users.add(user, &lena.name, Extent::Write);
     for beyond in [
         of(&[], "vera", 3),
-        User { groups: Vec::new(), ..user("vera", 3) },
+        User {
+            groups: Vec::new(),
+            ..user("vera", 3)
+        },
         of(&["eu", "asia"], "vera", 3),
         of(&[], "lena", 2),
         of(&["eu"], "admin", 1),

@@ -162,6 +162,14 @@ fn titled(title: &str, said: &str) -> String {
     wrapped(&format!("  {title:<7}  "), said)
 }
 
+/// A sentence as it is, when it fits a terminal; else in lines that do.
+pub(crate) fn fitted(sentence: &str) -> String {
+    match sentence.chars().count() > WIDTH {
+        true => wrapped("", sentence),
+        false => format!("{sentence}\n"),
+    }
+}
+
 /// Text behind its beginning, in lines that fit a terminal; a longer word stays whole.
 pub(crate) fn wrapped(begin: &str, said: &str) -> String {
     let indent = if begin.starts_with(' ') {

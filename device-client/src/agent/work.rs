@@ -175,8 +175,10 @@ pub(super) fn log_end(kind: ScriptKind, result: &ScriptResult) {
         ),
     }
     match result.exit {
-        ScriptExit::Code(0) => tracing::info!(script, exit = ?result.exit, "script ended"),
-        exit => tracing::warn!(script, ?exit, "script ended"),
+        ScriptExit::Code(0) => tracing::info!(script, exit = 0, "script ended"),
+        ScriptExit::Code(exit) => tracing::warn!(script, exit, "script ended"),
+        ScriptExit::Signal(signal) => tracing::warn!(script, signal, "script ended"),
+        exit => tracing::warn!(script, exit = exit.word(), "script ended"),
     }
 }
 

@@ -23,6 +23,11 @@ use crate::agent::strict_toml::{TomlError, line_of_key};
 /// # Errors
 /// [`PackError`] for the first thing that does not fit; nothing is written.
 pub fn read_release_dir(dir: &Path) -> Result<PackedRelease, PackError> {
+    // What is not there at all is not a folder that lacks something.
+    std::fs::read_dir(dir).map_err(|source| PackError::File {
+        path: dir.to_owned(),
+        source,
+    })?;
     let packed = match read_release_toml(dir)? {
         Some(release) => read_many(dir, &release)?,
         None => read_single(dir)?,
