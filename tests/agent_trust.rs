@@ -58,12 +58,17 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
         "{}",
         agent.said()
     );
-    // Whoever asks the server learns it there.
+    let told = learned_from(&server, "root-not-trusted");
+    assert!(told.contains("root_sha256"), "{told}");
+}
+
+/// Whoever asks the server learns it there, too: what `device why` says.
+fn learned_from(server: &Server, trouble: &str) -> String {
     let shown = |verb: &str| {
         let json = server.hoist_ok(&["device", verb, "dev-01", "-o", "json"]);
         serde_json::from_str::<Value>(&json).unwrap()
     };
-    let trouble = json!("root-not-trusted");
+    let trouble = json!(trouble);
     eventually("the server to know", || {
         (shown("show")["trouble"] == trouble).then_some(())
     });
@@ -71,6 +76,54 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
     assert_eq!(why["trouble"], trouble, "{why}");
     assert_eq!(why["deployments"][0]["why"], trouble, "{why}");
     let told = server.hoist_ok(&["device", "why", "dev-01"]);
-    assert!(told.contains("root_sha256"), "{told}");
     assert!(!told.contains("nothing keeps it"), "{told}");
+    let words: Vec<&str> = told.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[test]
+fn what_no_trusted_key_has_signed_is_not_obeyed_and_both_sides_say_so() {
+    let mut server = Server::start();
+    let config = server.add_device("dev-01", &[]);
+    let mut agent = server.agent(&config);
+    eventually("the device to know whom it trusts", || {
+        agent.said().contains("connected").then_some(())?;
+        let list = server.hoist_ok(&["device", "show", "dev-01", "-o", "json"]);
+        list.contains("\"keyPinned\": true").then_some(())
+    });
+    agent.kill();
+    // The server's keys are made anew; what its tokens are made of is kept.
+    server.kill();
+    let other = Server::start();
+    for key in ["orchestrator.key", "release.key", "root.key", "root.bin"] {
+        let from = other.data().join("keys").join(key);
+        fs::copy(from, server.data().join("keys").join(key)).unwrap();
+    }
+    server.restart();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
+    server.release(release.dir());
+    server.hoist_ok(&["deploy", "app@1.0.0", "--group", "unassigned"]);
+
+    let agent = server.agent(&config);
+    eventually("the agent to say what is wrong", || {
+        let said = agent.said();
+        (said.contains("E_SIG") && said.contains("not signed by a key")).then_some(())
+    });
+    let told = learned_from(&server, "signer-not-trusted");
+    assert!(told.contains("`hoist device add dev-01`"), "{told}");
+    drop(agent);
+
+    // What it says helps.
+    let state = config.with_extension("state");
+    let config = server.add_device("dev-01", &[]);
+    assert_eq!(config.with_extension("state"), state);
+    let _agent = server.agent(&config);
+    eventually("the device to obey again", || {
+        fs::read(state.join("work/app/content")).ok()
+    });
+    eventually("the trouble to be over", || {
+        let json = server.hoist_ok(&["device", "show", "dev-01", "-o", "json"]);
+        let shown: Value = serde_json::from_str(&json).unwrap();
+        shown["trouble"].is_null().then_some(())
+    });
 }

@@ -73,7 +73,8 @@ pub enum Trouble {
     RootNotTrusted,
     /// No trusted key signed what it is told.
     SignerNotTrusted,
-    /// Its DeviceHead names another key than its own: it must be approved.
+    /// Its DeviceHead names another key than its own. Reserved: the server sees the other key
+    /// in [`DeviceInfo::public_key`], and a device's own word would outlive an approval.
     KeyNotAccepted,
     /// Its state directory cannot execute scripts.
     CannotExecute,

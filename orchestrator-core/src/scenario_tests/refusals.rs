@@ -114,6 +114,44 @@ fn a_device_that_lied_about_its_round_can_be_tried_again_and_the_deployment_sett
     assert!(view.settled && view.counts.successful == 1, "{view:?}");
 }
 
+/// As of an attempt.
+fn in_attempt(attempt: u32, mut status: DeviceStatus) -> DeviceStatus {
+    if let Some(running) = &mut status.running {
+        running.attempt = Attempt(attempt);
+    }
+    for outcome in &mut status.outcomes {
+        outcome.attempt = Attempt(attempt);
+    }
+    status
+}
+
+#[test]
+fn an_attempt_above_those_of_the_policy_is_believed_and_keeps_no_outcome_away() {
+    // S9: a script that says "later" after its install makes an honest device count further.
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy_as(Deploy {
+        attempts: Some(1),
+        ..deploy("fw@1.0.0")
+    });
+    let honest = in_attempt(5, working(1, id, Step::Installing));
+    assert!(!rejects(&world.say("d1", honest), Code::Regress));
+    assert_eq!(world.item(id, "d1").attempt, Some(5));
+    world.say("d1", in_attempt(5, done(2, id)));
+    // One that lies gains nothing by it, and takes nothing from others.
+    let lie = working(1, id, Step::Installing);
+    world.say("d2", in_attempt(u32::MAX, lie));
+    let back = working(2, id, Step::Downloaded);
+    say_wrong(&mut world, "d2", in_attempt(1, back), Code::Regress);
+    world.say("d2", in_attempt(1, failed(3, id)));
+    let view = world.view(id);
+    assert!(view.settled);
+    assert_eq!((view.counts.successful, view.counts.failed), (1, 1));
+    assert_recounted(&world, id, &["d1", "d2"]);
+    world.retry(id, Some(&["d2"]));
+    world.say("d2", in_round(1, done(4, id)));
+    assert_eq!(world.view(id).counts.successful, 2);
+}
+
 #[test]
 fn a_round_opened_for_one_device_is_no_round_of_another() {
     let mut world = World::with_devices(&["d1", "d2"]);

@@ -51,6 +51,19 @@ fn later_and_network_errors_use_time_and_no_attempts_s9() {
     assert_eq!(world.ring.outcomes[0].attempt.0, 1);
 }
 
+#[test]
+fn a_pass_that_was_put_off_is_counted_and_uses_up_no_attempt_s9() {
+    let later = ScriptExit::Code(75);
+    let exits = [later, FAIL, later, later];
+    let mut world = World::new(1).fails(0, ScriptKind::PostInstall, &exits);
+    world = world.online(head(1, vec![notice(1)]));
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    assert_eq!(world.runs(ScriptKind::Rollback), [0; 4]);
+    // Two attempts are allowed, and one failed.
+    assert_eq!(world.ring.outcomes[0].attempt.0, 5);
+}
+
 /// The steps said while the device waited.
 fn waits(world: &World) -> Vec<Step> {
     let running = world.said.iter().filter_map(|said| said.running);
