@@ -60,20 +60,17 @@ pub struct ScriptResult {
 
 /// What still ran when a script had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Left {
-    /// Nothing that could be seen.
-    #[default]
-    Nothing,
+pub struct Left {
     /// Processes of its group: they were killed.
-    Killed,
+    pub killed: bool,
     /// A process with a session of its own that holds the script's output open: it lives on.
-    Living,
+    pub living: bool,
 }
 
 /// Runs a script to its end. Dropping the future kills the process group.
 pub async fn run(call: &ScriptCall) -> ScriptResult {
     let mut log = Log::default();
-    let mut left = Left::Nothing;
+    let mut left = Left::default();
     let exit = match start(call).await {
         Ok((child, output)) => supervise(call, child, output, &mut log, &mut left).await,
         Err(error) => {
@@ -147,9 +144,7 @@ async fn supervise(
             }
         }
     };
-    if group.lives() {
-        *left = Left::Killed;
-    }
+    left.killed = group.lives();
     // What the script left behind in its group must not outlive it.
     drop(group);
     let drain = async {
@@ -159,9 +154,7 @@ async fn supervise(
     };
     if open {
         // Passing the time means that a process outside the group keeps the pipe open.
-        if timeout(DRAIN, drain).await.is_err() {
-            *left = Left::Living;
-        }
+        left.living = timeout(DRAIN, drain).await.is_err();
     }
     match (stopping, ended) {
         (Stopping::No, Ok(status)) => exit_of(status),

@@ -41,7 +41,7 @@ async fn exit_codes_and_signals_are_told_apart() {
     let later = run_body("exit 75").await;
     assert_eq!(
         (later.exit, later.left),
-        (ScriptExit::Code(75), Left::Nothing)
+        (ScriptExit::Code(75), Left::default())
     );
     assert_eq!(run_body("exit 255").await.exit, ScriptExit::Code(255));
     assert_eq!(run_body("kill -9 $$").await.exit, ScriptExit::Signal(9));
@@ -79,15 +79,17 @@ async fn term_lets_a_script_clean_up() {
     assert!(result.tail.ends_with(b"cleaned"));
 }
 
+const KILLED: Left = Left {
+    killed: true,
+    living: false,
+};
+
 #[tokio::test]
 async fn a_child_left_in_the_background_neither_delays_the_end_nor_survives() {
     let dir = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let result = run(&call(dir.path(), "sleep 600 & echo $!")).await;
-    assert_eq!(
-        (result.exit, result.left),
-        (ScriptExit::Code(0), Left::Killed)
-    );
+    assert_eq!((result.exit, result.left), (ScriptExit::Code(0), KILLED));
     assert!(begun.elapsed() < Duration::from_secs(10));
     let child = String::from_utf8(result.tail).unwrap();
     assert!(is_gone(&child).await, "process {child} still runs");
@@ -110,8 +112,21 @@ async fn a_daemon_outside_the_group_that_keeps_the_output_open_does_not_hang_us(
     let begun = Instant::now();
     let result = run_body("setsid sleep 15 & echo done").await;
     assert_eq!(result.exit, ScriptExit::Code(0));
-    assert_ne!(result.left, Left::Nothing);
+    // It may be killed before it has a session of its own.
+    assert_ne!(result.left, Left::default());
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn what_was_killed_and_what_lives_on_are_both_told() {
+    let body = "setsid sh -c '> there; exec sleep 15' & sleep 600 &\n\
+                while [ ! -e there ]; do sleep 0.02; done";
+    let result = run_body(body).await;
+    let both = Left {
+        living: true,
+        ..KILLED
+    };
+    assert_eq!((result.exit, result.left), (ScriptExit::Code(0), both));
 }
 
 #[tokio::test]

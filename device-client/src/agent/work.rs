@@ -16,7 +16,7 @@ use super::files::{Files, create_private_dir};
 use super::inventory::Inventory;
 use super::pairs::find;
 use super::preflight::{self, Downgrade};
-use super::script::{self, Left, ScriptCall, ScriptResult};
+use super::script::{self, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
 use super::task::blocking;
 use crate::machine::{
@@ -163,16 +163,17 @@ pub(super) fn log_end(kind: ScriptKind, result: &ScriptResult) {
     for output in last_lines(&result.log) {
         tracing::info!(script, output, "script said");
     }
-    match result.left {
-        Left::Nothing => {}
-        Left::Killed => tracing::warn!(
+    if result.left.killed {
+        tracing::warn!(
             script,
             "it left processes running, which were killed: what shall live on is started by the device's service manager"
-        ),
-        Left::Living => tracing::warn!(
+        );
+    }
+    if result.left.living {
+        tracing::warn!(
             script,
             "it left a process with a session of its own, which goes on without anybody's care"
-        ),
+        );
     }
     match result.exit {
         ScriptExit::Code(0) => tracing::info!(script, exit = 0, "script ended"),
