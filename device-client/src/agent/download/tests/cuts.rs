@@ -1,10 +1,9 @@
 //! Links that break in the middle of a segment: what came is kept, and it is never believed.
 
-use hoist_protocol::bundle::Layout;
 use hoist_protocol::status::RetryCause;
 
 use super::*;
-use crate::agent::download::test_server::{Answer, Asked, serve_cut};
+use crate::agent::download::test_server::serve_cut;
 
 /// Of a release with one large payload.
 const LARGE_BYTES: usize = 2 * 1024 * 1024;
@@ -17,7 +16,7 @@ fn large() -> (TempDir, PackedRelease, Vec<u8>) {
 
 /// Where the second segment begins.
 fn second_segment(bytes: &[u8]) -> usize {
-    usize::try_from(Layout::read(bytes).unwrap().segments_offset).unwrap() + SEGMENT
+    content(bytes) + SEGMENT
 }
 
 #[tokio::test]
@@ -69,24 +68,16 @@ fn short(bytes: &[u8], asked: &Asked, most: usize) -> Answer {
 
 #[tokio::test]
 async fn what_came_of_a_segment_is_kept_on_disk_for_the_next_start() {
-    let (_source, packed, bytes) = release();
-    let size = bytes.len();
-    let (url, seen) = serve(move |asked| match asked.number % 2 {
-        0 => short(&bytes, asked, 50_000),
+    let rig = rig(|bytes, asked| match asked.number % 2 {
+        0 => short(bytes, asked, 50_000),
         _ => status(503),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    assert!(fetch_at_last(&job).await >= 10);
+    assert!(fetch_at_last(&rig.job).await >= 10);
     // Every other request was refused: the next one asks for the same.
-    let seen = seen.lock().unwrap();
-    let asked: Vec<usize> = seen[2..]
-        .iter()
-        .step_by(2)
-        .map(|asked| asked.from)
-        .collect();
-    let expected: Vec<usize> = (START_BYTES..size).step_by(50_000).collect();
+    let asked: Vec<usize> = rig.from().into_iter().skip(2).step_by(2).collect();
+    let expected = (START_BYTES..rig.bytes.len()).step_by(50_000);
+    let expected: Vec<usize> = expected.collect();
     assert_eq!(asked, expected);
 }
 
@@ -106,45 +97,36 @@ async fn a_connection_that_brings_little_is_given_up_and_its_bytes_are_kept() {
 
 #[tokio::test]
 async fn new_proven_bytes_are_told_with_the_failure_and_others_are_not() {
-    let (_source, packed, bytes) = release();
-    let second = second_segment(&bytes);
-    let (url, seen) = serve(move |asked| match asked.number {
-        0 => ranged(&bytes, asked),
-        1 => ranged(&bytes[..second + 100], asked),
-        2 => status(503),
-        3 => ranged(&bytes[..second + 90_000], asked),
+    let rig = rig(|bytes, asked| match asked.number {
+        0 => ranged(bytes, asked),
+        1 => ranged(&bytes[..second_segment(bytes) + 100], asked),
+        3 => ranged(&bytes[..second_segment(bytes) + 90_000], asked),
         _ => status(503),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    assert!(fetch_all(&job).await.unwrap_err().gained, "a segment");
-    assert!(!fetch_all(&job).await.unwrap_err().gained, "a part of one");
-    assert!(!fetch_all(&job).await.unwrap_err().gained, "nothing");
-    let from: Vec<_> = seen.lock().unwrap().iter().map(|r| r.from).collect();
+    assert!(rig.fetch().await.unwrap_err().gained, "a segment");
+    assert!(!rig.fetch().await.unwrap_err().gained, "a part of one");
+    assert!(!rig.fetch().await.unwrap_err().gained, "nothing");
+    let second = second_segment(&rig.bytes);
     let (after, later) = (second + 100, second + 90_000);
-    assert_eq!(from, [0, START_BYTES, after, after, later, later]);
+    assert_eq!(rig.from(), [0, START_BYTES, after, after, later, later]);
 }
 
 /// Cuts in the second segment, lets a test change what was kept of it, and goes on.
-async fn with_part(change: impl Fn(&Path)) -> (Fetch, usize, Vec<usize>, TempDir) {
-    let (_source, packed, bytes) = release();
-    let second = second_segment(&bytes);
-    let (url, seen) = serve(move |asked| match asked.number {
-        0 => ranged(&bytes, asked),
-        1 => ranged(&bytes[..second + 90_000], asked),
+/// Returns where that segment begins, and what was asked for after the change.
+async fn with_part(change: impl Fn(&Path)) -> (usize, Vec<usize>) {
+    let rig = rig(|bytes, asked| match asked.number {
+        1 => ranged(&bytes[..second_segment(bytes) + 90_000], asked),
         2 => status(503),
-        _ => ranged(&bytes, asked),
+        _ => ranged(bytes, asked),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    fetch_all(&job).await.unwrap_err();
-    change(&job.dir.join("part"));
-    assert_installed(&fetch_all(&job).await.unwrap());
-    assert!(!job.dir.join("part").exists());
-    let from = seen.lock().unwrap()[3..].iter().map(|r| r.from).collect();
-    (job, second, from, dir)
+    let part = rig.job.dir.join("part");
+    rig.fetch().await.unwrap_err();
+    change(&part);
+    assert_installed(&rig.fetch().await.unwrap());
+    assert!(!part.exists());
+    (second_segment(&rig.bytes), rig.from().split_off(3))
 }
 
 #[tokio::test]
@@ -157,98 +139,92 @@ async fn a_kept_part_that_is_not_what_was_sent_is_thrown_away_whole() {
             fs::write(path, part).unwrap();
         }
     };
-    let (_, second, from, _dir) = with_part(|_| ()).await;
+    let (second, from) = with_part(|_| ()).await;
     assert_eq!(from, [second + 90_000], "as it was");
-    let (_, second, from, _dir) = with_part(flip(50_000)).await;
+    let (second, from) = with_part(flip(50_000)).await;
     assert_eq!(from, [second + 90_000, second], "wrong bytes");
-    let (_, second, from, _dir) = with_part(flip(0)).await;
+    let (second, from) = with_part(flip(0)).await;
     assert_eq!(from, [second], "of another segment");
     let hollow = |path: &Path| fs::write(path, vec![0; 90_008]).unwrap();
-    let (_, second, from, _dir) = with_part(hollow).await;
+    let (second, from) = with_part(hollow).await;
     assert_eq!(from, [second], "not synced before the power went");
     let cut = |path: &Path| fs::write(path, &fs::read(path).unwrap()[..40_008]).unwrap();
-    let (_, second, from, _dir) = with_part(cut).await;
+    let (second, from) = with_part(cut).await;
     assert_eq!(from, [second + 40_000], "torn");
     let long = |path: &Path| fs::write(path, vec![1; 400_000]).unwrap();
-    let (_, second, from, _dir) = with_part(long).await;
+    let (second, from) = with_part(long).await;
     assert_eq!(from, [second], "longer than a segment");
     let empty = |path: &Path| fs::write(path, b"").unwrap();
-    let (_, second, from, _dir) = with_part(empty).await;
+    let (second, from) = with_part(empty).await;
     assert_eq!(from, [second], "without a byte");
 }
 
 #[tokio::test]
 async fn a_link_in_the_place_of_the_part_is_neither_read_nor_written_through() {
     // bad-inputs row 50
-    let (_source, packed, bytes) = release();
-    let second = second_segment(&bytes);
-    let (url, _) = serve(move |asked| match asked.number {
-        0 => ranged(&bytes, asked),
-        1 | 3 => ranged(&bytes[..second + 100 * asked.number], asked),
+    let rig = rig(|bytes, asked| match asked.number {
+        1 | 3 => ranged(&bytes[..second_segment(bytes) + 100 * asked.number], asked),
         2 => status(503),
-        _ => ranged(&bytes, asked),
+        _ => ranged(bytes, asked),
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
     let victim = dir.path().join("victim");
     fs::write(&victim, b"precious").unwrap();
-    let job = job(&packed, &url, dir.path());
     for _ in 0..2 {
-        fetch_all(&job).await.unwrap_err();
-        let part = job.dir.join("part");
+        rig.fetch().await.unwrap_err();
+        let part = rig.job.dir.join("part");
         assert!(!part.is_symlink());
         fs::remove_file(&part).unwrap();
         symlink(&victim, part).unwrap();
     }
-    assert_installed(&fetch_all(&job).await.unwrap());
+    assert_installed(&rig.fetch().await.unwrap());
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
 }
 
 #[tokio::test]
 async fn a_file_that_changes_with_every_connection_is_asked_for_twice_and_later() {
     // bad-inputs row 49
-    let (_source, packed, bytes) = release();
-    let second = second_segment(&bytes);
-    let other = vec![9; bytes.len()];
-    let (url, seen) = serve(move |asked| match (asked.from < second, asked.number % 2) {
-        (true, _) => short(&bytes, asked, second + 50_000 - asked.from),
-        (false, 0) => short(&bytes, asked, 50_000),
-        (false, _) => short(&other, asked, 50_000),
+    let rig = rig(|bytes, asked| {
+        let second = second_segment(bytes);
+        match (asked.from < second, asked.number % 2) {
+            (true, _) => short(bytes, asked, second + 50_000 - asked.from),
+            (false, 0) => short(bytes, asked, 50_000),
+            (false, _) => short(&vec![9; bytes.len()], asked, 50_000),
+        }
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    let error = fetch_all(&job).await.unwrap_err();
+    let error = rig.fetch().await.unwrap_err();
     assert_eq!(
         (error.reason, error.retry),
         (Reason::HashMismatch, Retry::Later)
     );
     assert!(error.gained);
     // Twice a segment in six parts, and what is proven stays.
-    let asked = seen.lock().unwrap().len();
+    let asked = rig.from().len();
     assert!((12..=14).contains(&asked), "{asked}");
-    let writer = ArtifactWriter::open(job.files, &job.dir, job.artifact).unwrap();
-    assert_eq!(writer.offset(), second as u64);
+    let Fetch {
+        files,
+        dir,
+        artifact,
+        ..
+    } = &rig.job;
+    let writer = ArtifactWriter::open(files.clone(), dir, *artifact).unwrap();
+    assert_eq!(writer.offset(), second_segment(&rig.bytes) as u64);
 }
 
 #[tokio::test]
 async fn a_portals_page_in_between_does_not_get_into_the_segment() {
     // bad-inputs row 48
-    let (_source, packed, bytes) = release();
-    let second = second_segment(&bytes);
-    let page = vec![b'x'; second + 100_000];
-    let (url, seen) = serve(move |asked| match asked.number {
-        0 => ranged(&bytes, asked),
-        1 => ranged(&bytes[..second + 90_000], asked),
-        2 => whole(&page),
-        _ => ranged(&bytes, asked),
+    let rig = rig(|bytes, asked| match asked.number {
+        1 => ranged(&bytes[..second_segment(bytes) + 90_000], asked),
+        2 => whole(&vec![b'x'; second_segment(bytes) + 100_000]),
+        _ => ranged(bytes, asked),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    let error = fetch_all(&job).await.unwrap_err();
+    let error = rig.fetch().await.unwrap_err();
     assert_eq!(error.retry, Retry::Later, "{error}");
-    assert_installed(&fetch_all(&job).await.unwrap());
-    let from: Vec<_> = seen.lock().unwrap()[2..].iter().map(|r| r.from).collect();
-    assert_eq!(from, [second + 90_000; 2]);
+    assert_installed(&rig.fetch().await.unwrap());
+    let kept = second_segment(&rig.bytes) + 90_000;
+    assert_eq!(rig.from()[2..], [kept; 2]);
 }

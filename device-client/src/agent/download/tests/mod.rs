@@ -14,7 +14,7 @@ use hoist_protocol::status::ScriptKind;
 use tempfile::TempDir;
 
 use super::receive::START_BYTES;
-use super::test_server::{Faulty, ranged, serve, status, whole};
+use super::test_server::{Answer, Asked, Faulty, Seen, ranged, serve, status, whole};
 use super::*;
 use crate::agent::bundle::{PackedRelease, read_release_dir};
 use crate::agent::files::SystemFiles;
@@ -70,6 +70,46 @@ fn job(packed: &PackedRelease, source: &str, dir: &Path) -> Fetch {
 
 async fn fetch_all(job: &Fetch) -> Result<Artifact, DownloadError> {
     fetch(job.clone(), |_| ()).await
+}
+
+/// A release at a server, and a download of it.
+struct Rig {
+    bytes: Vec<u8>,
+    seen: Seen,
+    job: Fetch,
+    _dirs: [TempDir; 2],
+}
+
+/// A server that answers so, given the release's artifact file.
+async fn rig(answer: impl Fn(&[u8], &Asked) -> Answer + Send + Sync + 'static) -> Rig {
+    let (source, packed, bytes) = release();
+    let served = bytes.clone();
+    let (url, seen) = serve(move |asked| answer(&served, asked)).await;
+    let dir = tempfile::tempdir().unwrap();
+    Rig {
+        job: job(&packed, &url, dir.path()),
+        bytes,
+        seen,
+        _dirs: [source, dir],
+    }
+}
+
+impl Rig {
+    async fn fetch(&self) -> Result<Artifact, DownloadError> {
+        fetch_all(&self.job).await
+    }
+
+    /// Where each request began.
+    fn from(&self) -> Vec<usize> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|asked| asked.from).collect()
+    }
+}
+
+/// Where the segments begin.
+fn content(bytes: &[u8]) -> usize {
+    let layout = hoist_protocol::bundle::Layout::read(bytes).unwrap();
+    usize::try_from(layout.segments_offset).unwrap()
 }
 
 fn assert_installed(artifact: &Artifact) {

@@ -5,29 +5,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::agent::download::test_server::{Answer, Asked};
 
 #[tokio::test]
 async fn a_short_body_is_resumed_where_it_ended() {
     // bad-inputs row 46
-    let (_source, packed, bytes) = release();
-    let half = bytes.len() / 2;
-    let (url, seen) = serve(move |asked| match asked.number {
+    let rig = rig(|bytes, asked| match asked.number {
         0 | 1 => ranged(&bytes[..bytes.len() / 2], asked),
         2 => status(416),
-        _ => ranged(&bytes, asked),
+        _ => ranged(bytes, asked),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    let error = fetch_all(&job).await.unwrap_err();
+    let error = rig.fetch().await.unwrap_err();
     assert_eq!(
         (error.reason, error.retry),
         (Reason::LengthMismatch, Retry::Later)
     );
-    assert_installed(&fetch_all(&job).await.unwrap());
-    let from: Vec<_> = seen.lock().unwrap().iter().map(|r| r.from).collect();
-    assert_eq!(from[2..], [half, half]);
+    assert_installed(&rig.fetch().await.unwrap());
+    let half = rig.bytes.len() / 2;
+    assert_eq!(rig.from()[2..], [half, half]);
 }
 
 #[tokio::test]
@@ -48,37 +43,27 @@ async fn a_body_that_is_too_long_is_cut_at_the_signed_length() {
 #[tokio::test]
 async fn a_server_without_range_is_read_from_0_again_and_what_is_proven_is_skipped() {
     // bad-inputs row 49
-    let (_source, packed, bytes) = release();
-    let (url, seen) = serve(move |asked| match asked.number {
+    let rig = rig(|bytes, asked| match asked.number {
         0 | 1 => whole(&bytes[..bytes.len() / 2]),
-        _ => whole(&bytes),
+        _ => whole(bytes),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    assert_installed(&fetch_all(&job).await.unwrap());
-    assert_eq!(seen.lock().unwrap().len(), 3);
+    assert_installed(&rig.fetch().await.unwrap());
+    assert_eq!(rig.from().len(), 3);
 }
 
 #[tokio::test]
 async fn a_file_that_changed_while_resuming_costs_the_unfinished_segment() {
     // bad-inputs row 49
-    let (_source, packed, bytes) = release();
-    let half = bytes.len() / 2;
-    let layout = hoist_protocol::bundle::Layout::read(&bytes).unwrap();
-    let content = usize::try_from(layout.segments_offset).unwrap();
-    let (url, seen) = serve(move |asked| match asked.number {
-        0 => ranged(&bytes, asked),
+    let rig = rig(|bytes, asked| match asked.number {
         1 => ranged(&bytes[..bytes.len() / 2], asked),
         2 => ranged(&vec![9; bytes.len()], asked),
-        _ => ranged(&bytes, asked),
+        _ => ranged(bytes, asked),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    assert_installed(&fetch_all(&job).await.unwrap());
-    let from: Vec<_> = seen.lock().unwrap().iter().map(|r| r.from).collect();
-    assert_eq!(from[2..], [half, content + SEGMENT]);
+    assert_installed(&rig.fetch().await.unwrap());
+    let half = rig.bytes.len() / 2;
+    assert_eq!(rig.from()[2..], [half, content(&rig.bytes) + SEGMENT]);
 }
 
 #[tokio::test]
@@ -87,7 +72,7 @@ async fn one_wrong_byte_is_refused_and_nothing_is_left() {
     let (_source, packed, bytes) = release();
     let layout = hoist_protocol::bundle::Layout::read(&bytes).unwrap();
     let index = usize::try_from(layout.index_offset).unwrap();
-    let content = usize::try_from(layout.segments_offset).unwrap();
+    let content = content(&bytes);
     let (middle, last) = (bytes.len() / 2, bytes.len() - 1);
     for position in [0, 3, 10, index, index + 4, index + 5, content, middle, last] {
         let mut tampered = bytes.clone();
@@ -117,14 +102,12 @@ fn redirect(to: &str) -> Answer {
 
 #[tokio::test]
 async fn a_redirect_on_the_same_host_is_followed() {
-    let (_source, packed, bytes) = release();
-    let (url, _) = serve(move |asked| match asked.path.as_str() {
-        "/elsewhere" => ranged(&bytes, asked),
+    let rig = rig(|bytes, asked| match asked.path.as_str() {
+        "/elsewhere" => ranged(bytes, asked),
         _ => redirect("/elsewhere"),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    assert_installed(&fetch_all(&job(&packed, &url, dir.path())).await.unwrap());
+    assert_installed(&rig.fetch().await.unwrap());
 }
 
 #[tokio::test]
@@ -159,20 +142,17 @@ async fn a_redirect_loop_another_host_and_https_are_refused() {
 #[tokio::test]
 async fn a_portal_that_answers_with_its_own_page_uses_time_and_not_the_deployment() {
     // bad-inputs row 48
-    let (_source, packed, bytes) = release();
-    let (url, _) = serve(move |asked| match asked.number {
+    let rig = rig(|bytes, asked| match asked.number {
         0 => whole(b"<html>please log in</html>"),
-        _ => ranged(&bytes, asked),
+        _ => ranged(bytes, asked),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let job = job(&packed, &url, dir.path());
-    let error = fetch_all(&job).await.unwrap_err();
+    let error = rig.fetch().await.unwrap_err();
     assert_eq!(
         (error.reason, error.retry),
         (Reason::DownloadFailed, Retry::Later)
     );
-    assert_installed(&fetch_all(&job).await.unwrap());
+    assert_installed(&rig.fetch().await.unwrap());
 }
 
 /// What a server does with the file it is asked for.
@@ -273,10 +253,9 @@ async fn a_server_that_goes_silent_is_given_up_and_what_is_proven_stays() {
 
 /// What a fetch from a server that answers so fails with.
 async fn failure(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> DownloadError {
-    let (_source, packed, _) = release();
-    let (url, _) = serve(answer).await;
-    let dir = tempfile::tempdir().unwrap();
-    fetch_all(&job(&packed, &url, dir.path()))
+    rig(move |_, asked| answer(asked))
+        .await
+        .fetch()
         .await
         .unwrap_err()
 }
@@ -357,15 +336,13 @@ async fn no_password_of_any_address_is_told() {
 
 #[tokio::test]
 async fn a_relative_redirect_is_followed() {
-    let (_source, packed, bytes) = release();
-    let (url, _) = serve(move |asked| match asked.path.as_str() {
-        "/base/elsewhere/x" => ranged(&bytes, asked),
+    let mut rig = rig(|bytes, asked| match asked.path.as_str() {
+        "/base/elsewhere/x" => ranged(bytes, asked),
         _ => redirect("./elsewhere/x"),
     })
     .await;
-    let dir = tempfile::tempdir().unwrap();
-    let source = format!("{url}/base/");
-    assert_installed(&fetch_all(&job(&packed, &source, dir.path())).await.unwrap());
+    rig.job.source = rig.job.source.map(|url| url + "/base/");
+    assert_installed(&rig.fetch().await.unwrap());
 }
 
 #[tokio::test]
