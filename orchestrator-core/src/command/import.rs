@@ -79,7 +79,7 @@ mod tests {
         for wrong in [
             &"0".repeat(64),
             &format!("01{}", "0".repeat(62)),
-            &"f".repeat(64),
+            &format!("02{}", "0".repeat(62)),
             "",
             "0a",
             &"0g".repeat(32),
