@@ -4,10 +4,15 @@
 use std::fs;
 use std::path::Path;
 
+use hoist_protocol::codec::encode;
+use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::id::SessionCounter;
+use hoist_protocol::topic::{Topic, Topics};
 use serde_json::{Value, json};
 
 use crate::harness::device::Device;
 use crate::harness::eventually;
+use crate::harness::mqtt::{Client, Login};
 use crate::harness::operator::{Operator, assert_one_outcome};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
@@ -99,6 +104,29 @@ fn a_device_that_lost_its_key_can_also_be_begun_afresh() {
     device.start(&server);
     let deployment = operator.deploy("app@1.0.0", "unassigned", &json!({}));
     assert_one_outcome(&operator.settled(deployment), "successful");
+    assert_eq!(shown(&server, "dev-01")["identity"], Value::Null);
+}
+
+#[test]
+fn a_device_that_counts_its_sessions_from_a_lower_number_again_is_online_all_the_same() {
+    // Its state was restored from a backup, or it once said the highest number there is.
+    let server = Server::start();
+    let login = Login::read(&server.add_device("dev-01", &[]));
+    let client = Client::connect(server.mqtt(), "dev-01", &login);
+    let topic = Topics::default().format(&Topic::Presence("dev-01".parse().unwrap()));
+    for (state, session, says) in [
+        (PresenceState::Online, u64::MAX, "online"),
+        (PresenceState::Offline, u64::MAX, "offline"),
+        (PresenceState::Online, 5, "online"),
+        (PresenceState::Offline, 5, "offline"),
+        (PresenceState::Online, 6, "online"),
+    ] {
+        let session = SessionCounter(session);
+        client.publish(&topic, &encode(&Presence { state, session }), true);
+        eventually(says, || {
+            (shown(&server, "dev-01")["presence"] == json!(says)).then_some(())
+        });
+    }
     assert_eq!(shown(&server, "dev-01")["identity"], Value::Null);
 }
 
