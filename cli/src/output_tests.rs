@@ -100,7 +100,7 @@ fn what_a_device_says_cannot_command_the_terminal() {
     let item = json!({"device": "d", "labels": {"a\u{1b}\nb": "1\u{202e}2"}});
     assert_eq!(
         one(Format::Table, &SHAPE, &item),
-        "device         d\nlabels.a\u{fffd} b  1\u{fffd}2\n"
+        "device       d\nlabels.a\u{fffd} b  1\u{fffd}2\n"
     );
     let json = one(Format::Json, &SHAPE, &item);
     assert!(json.contains("\\u001b"), "JSON escapes by itself: {json}");
