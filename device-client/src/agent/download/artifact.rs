@@ -70,9 +70,10 @@ impl Artifact {
 
     /// Makes every file and every folder's entries durable.
     pub(super) fn sync(&self, files: &dyn Files) -> Result<(), DownloadError> {
-        let mut folders = vec![self.dir.clone()];
-        // The entry of the artifact's own folder is as much needed as what is in it.
-        folders.extend(self.dir.parent().map(Path::to_path_buf));
+        // The entry of the artifact's own folder is as much needed as what is in it. A folder
+        // comes after the one above it, or what is in it may be of no folder yet.
+        let mut folders = Vec::from_iter(self.dir.parent().map(Path::to_path_buf));
+        folders.push(self.dir.clone());
         for number in 0..self.manifest.payloads.len() {
             let path = payload_path(&self.dir, &self.manifest, number);
             files
@@ -82,9 +83,9 @@ impl Artifact {
                 .ancestors()
                 .skip(1)
                 .take_while(|folder| *folder != self.dir);
-            for folder in above {
-                if !folders.iter().any(|known| known == folder) {
-                    folders.push(folder.to_path_buf());
+            for folder in above.map(Path::to_path_buf) {
+                if let Err(place) = folders.binary_search(&folder) {
+                    folders.insert(place, folder);
                 }
             }
         }
