@@ -125,8 +125,14 @@ fn those_above_the_line_of_a_limit_are_told_so_and_a_plan_says_it_before() {
     }
     let wish = ["app@1.0.0", "--group", GROUP, "--limit", "1"];
     let planned = server.hoist_ok(&[&["plan"], &wish[..]].concat());
-    assert!(planned.contains("on 1 of 3 members"), "{planned}");
-    assert!(planned.contains("2 above-line"), "{planned}");
+    assert!(
+        planned.contains(": 0 online start now, 1 when it connects"),
+        "{planned}"
+    );
+    assert!(
+        planned.contains("  limit       1 of 3 members, "),
+        "{planned}"
+    );
     let dry = server.hoist_ok(&[&["deploy", "--dry-run"], &wish[..]].concat());
     assert_eq!(dry, planned);
     let list = server.hoist_ok(&["deployment", "list", "-o", "json"]);
@@ -204,7 +210,7 @@ fn a_plan_that_would_be_refused_says_why_and_ends_with_that_exit_code() {
     assert_eq!(plan.status.code(), Some(8), "{plan:?}");
     let plan = String::from_utf8(plan.stdout).unwrap();
     assert!(plan.contains("conflicts   1 (both@1.0.0)"), "{plan}");
-    assert!(plan.contains("refused     E_CONFLICT"), "{plan}");
+    assert!(plan.contains("would be refused: E_CONFLICT"), "{plan}");
     let dry = server.hoist(&[&["deploy", "--dry-run"], &wish[..]].concat());
     assert_eq!(dry.status.code(), Some(8), "{dry:?}");
 }
