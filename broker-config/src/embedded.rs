@@ -24,7 +24,7 @@ const CANARY_PERIOD: Duration = Duration::from_secs(2);
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often it is asked whether everybody may stay: whoever was removed is out well within a
-/// second.
+/// second. A device asks for itself before it says or hears anything more.
 const REVIEW_PERIOD: Duration = Duration::from_millis(200);
 
 /// How to start.
@@ -114,11 +114,11 @@ impl EmbeddedBroker {
         })?;
         let bound = listener.local_addr();
         let address = bound.map_err(|source| StartError::Listen { address, source })?;
-        let hub = Hub::new(Topics::new(config.namespace), config.limits);
+        let hub = Hub::new(Topics::new(config.namespace), config.limits, credentials);
         let hub = Arc::new(hub.map_err(|source| StartError::Listen { address, source })?);
         let (stop_accepting, stopped) = oneshot::channel();
-        let reviewing = tokio::spawn(review(Arc::clone(&hub), Arc::clone(&credentials)));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), credentials, stopped));
+        let reviewing = tokio::spawn(review(Arc::clone(&hub)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), stopped));
         let watching = tokio::spawn(watch(Arc::clone(&hub)));
         Ok(Self {
             hub,
@@ -205,13 +205,13 @@ async fn watch(hub: Arc<Hub>) {
 }
 
 /// Ends the sessions of clients that were removed, or whose rights have changed.
-async fn review(hub: Arc<Hub>, credentials: Arc<dyn Credentials>) {
-    let mut seen = credentials.version();
+async fn review(hub: Arc<Hub>) {
+    let mut seen = hub.credentials.version();
     loop {
         tokio::time::sleep(REVIEW_PERIOD).await;
-        let version = credentials.version();
+        let version = hub.credentials.version();
         if std::mem::replace(&mut seen, version) != version {
-            hub.review(credentials.as_ref());
+            hub.review();
         }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct Handle {
     pub(crate) instance: u64,
     pub(crate) inbox: mpsc::Sender<ToSession>,
     /// What its client came in with.
-    pass: Arc<Pass>,
+    pub(crate) pass: Arc<Pass>,
 }
 
 /// How the messages of a filter come to a session.
@@ -91,6 +91,8 @@ pub(crate) enum Route {
 pub(crate) struct Hub {
     pub(crate) topics: Topics,
     pub(crate) limits: Limits,
+    /// Who may come in, and stay.
+    pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) retained: Retained,
     pub(crate) counters: Counters,
     /// What of refusals is said.
@@ -103,11 +105,16 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(topics: Topics, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        topics: Topics,
+        limits: Limits,
+        credentials: Arc<dyn Credentials>,
+    ) -> std::io::Result<Self> {
         let router = Arc::new(Router::start(Self::links(&limits))?);
         Ok(Self {
             topics,
             limits,
+            credentials,
             retained: Retained::default(),
             counters: Counters::default(),
             quiet: Quiet::default(),
@@ -192,7 +199,7 @@ impl Hub {
     }
 
     /// Ends every session whose client would not come in any more.
-    pub(crate) fn review(&self, credentials: &dyn Credentials) {
+    pub(crate) fn review(&self) {
         let handles: Vec<Handle> = {
             let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
             sessions
@@ -202,7 +209,7 @@ impl Hub {
                 .collect()
         };
         for handle in handles {
-            if let Err(refusal) = credentials.review(&handle.pass) {
+            if let Err(refusal) = self.credentials.review(&handle.pass) {
                 let who = &handle.pass.principal;
                 tracing::info!(%who, reason = %refusal, "session ended");
                 end_soon(handle.inbox, Code::Revoked);

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::credentials::{Credentials, Login, Pass, Refusal};
+use crate::credentials::{Login, Pass, Refusal};
 use code::Code;
 use connection::Connection;
 use hub::{Counters, Hub, Key, Message, Owner};
@@ -95,7 +95,6 @@ impl Refused {
 pub(crate) async fn accept(
     listener: TcpListener,
     hub: Arc<Hub>,
-    credentials: Arc<dyn Credentials>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let places = Arc::new(Semaphore::new(hub.limits.connections + RESERVED));
@@ -126,16 +125,8 @@ pub(crate) async fn accept(
             _place: place,
         };
         let is_full = places.available_permits() < RESERVED;
-        let (hub, credentials) = (Arc::clone(&hub), Arc::clone(&credentials));
-        opening.spawn(async move {
-            open(
-                (Box::new(stream), peer),
-                &hub,
-                credentials.as_ref(),
-                is_full,
-            )
-            .await;
-        });
+        let hub = Arc::clone(&hub);
+        opening.spawn(async move { open((Box::new(stream), peer), &hub, is_full).await });
     }
     drop(listener);
     opening.shutdown().await;
@@ -175,7 +166,6 @@ impl Pace {
 async fn open(
     (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
     hub: &Arc<Hub>,
-    credentials: &dyn Credentials,
     is_full: bool,
 ) {
     let limits = &hub.limits;
@@ -187,13 +177,13 @@ async fn open(
     };
     let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
         Err(refused) => refused,
-        Ok(connect) => match admit(&connect, hub, credentials) {
+        Ok(connect) => match admit(&connect, hub) {
             Err(refused) => refused,
             Ok(pass) if is_full && pass.principal != Principal::Service => {
                 Refused::Later(Code::Busy)
             }
             Ok(pass) => match begin(connection, connect, pass.clone(), hub).await {
-                Ok(key) => return stay(&key, &pass, hub, credentials),
+                Ok(key) => return stay(&key, &pass, hub),
                 Err((back, refused)) => {
                     connection = back;
                     refused
@@ -212,8 +202,8 @@ async fn open(
 }
 
 /// Sees a session out whose client was removed while it came in.
-fn stay(key: &Key, pass: &Pass, hub: &Hub, credentials: &dyn Credentials) {
-    if credentials.review(pass).is_err()
+fn stay(key: &Key, pass: &Pass, hub: &Hub) {
+    if hub.credentials.review(pass).is_err()
         && let Some(inbox) = hub.find(key)
     {
         session::end_soon(inbox, Code::Revoked);
@@ -238,7 +228,7 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
 }
 
 /// Decides who a CONNECT is from and whether its will is allowed.
-fn admit(connect: &Connect, hub: &Hub, credentials: &dyn Credentials) -> Result<Pass, Refused> {
+fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
     let (user, token) = connect.login.as_ref().map_or(("", ""), |login| {
         (login.username.as_str(), login.password.as_str())
     });
@@ -247,9 +237,8 @@ fn admit(connect: &Connect, hub: &Hub, credentials: &dyn Credentials) -> Result<
         user,
         token,
     };
-    let pass = credentials
-        .authenticate(&login)
-        .map_err(Refused::Credentials)?;
+    let pass = hub.credentials.authenticate(&login);
+    let pass = pass.map_err(Refused::Credentials)?;
     if let Some(will) = &connect.last_will {
         let allowed = may_publish(&pass.principal, &hub.topics, &will.topic);
         allowed.map_err(|denied| Refused::Will(Code::from(&denied)))?;

@@ -2,6 +2,7 @@
 //! is attached. The task is the session: the orchestrator's outlives its sockets and sends
 //! again, marked as duplicates, what was not acknowledged.
 
+mod removal;
 mod subscriptions;
 
 use std::net::SocketAddr;
@@ -10,8 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_protocol::access::{Principal, may_publish};
-use hoist_protocol::id::DeviceId;
-use hoist_protocol::topic::{Topic, matches};
+use hoist_protocol::topic::matches;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -54,6 +54,16 @@ pub(crate) struct Attach {
 struct Socket {
     attach: Attach,
     deadline: Instant,
+}
+
+/// What a session's turn is about.
+enum Happened {
+    /// The inbox, or that it closed.
+    Told(Option<ToSession>),
+    /// A message by the router.
+    Routed(Result<(Bytes, Bytes), RouterDead>),
+    /// A packet; none after bytes went out.
+    Packet(Result<Option<Packet>, Code>),
 }
 
 /// Why a socket is closed.
@@ -148,21 +158,17 @@ impl Session {
     async fn run(&mut self, mut inbox: mpsc::Receiver<ToSession>) {
         loop {
             let happened = tokio::select! {
-                told = inbox.recv() => match told {
-                    Some(told) => self.take(told),
-                    None => Err(Code::Stopped.into()),
-                },
-                routed = self.link.next() => routed.map_err(Closed::from).and_then(|(topic, tagged)| {
-                    untag(&topic, tagged).map_or(Ok(()), |message| self.enqueue(message))
-                }),
-                packet = next_packet(&mut self.socket) => match packet {
-                    Ok(Some(packet)) => self.handle(packet),
-                    Ok(None) => Ok(()),
-                    Err(code) => Err(code.into()),
-                },
+                told = inbox.recv() => Happened::Told(told),
+                routed = self.link.next() => Happened::Routed(routed),
+                packet = next_packet(&mut self.socket) => Happened::Packet(packet),
             };
+            // First of all: a device that was removed since says and hears nothing more.
+            let happened = self.may_stay().and_then(|()| self.follow(happened));
             let happened = happened.and_then(|()| self.take_all(&mut inbox));
-            self.pump();
+            let happened = happened.and_then(|()| self.may_stay());
+            if happened.is_ok() {
+                self.pump();
+            }
             self.count_bytes();
             if let Err(closed) = happened {
                 let keeps_session = match closed {
@@ -175,6 +181,18 @@ impl Session {
                     return;
                 }
             }
+        }
+    }
+
+    fn follow(&mut self, happened: Happened) -> Result<(), Closed> {
+        match happened {
+            Happened::Told(Some(told)) => self.take(told),
+            Happened::Told(None) => Err(Code::Stopped.into()),
+            Happened::Routed(routed) => {
+                let (topic, tagged) = routed?;
+                untag(&topic, tagged).map_or(Ok(()), |message| self.enqueue(message))
+            }
+            Happened::Packet(packet) => packet?.map_or(Ok(()), |packet| self.handle(packet)),
         }
     }
 
@@ -260,20 +278,6 @@ impl Session {
                 let _ = self.hub.publish(&mut self.link, will);
             }
             _ => {}
-        }
-    }
-
-    /// A device that was removed leaves nothing behind: what it said until now would be taken
-    /// for the word of its next life.
-    fn clear_reports(&mut self, device: &DeviceId) {
-        for report in [Topic::Status, Topic::Presence, Topic::Info] {
-            let cleared = Message {
-                topic: self.hub.topics.format(&report(device.clone())),
-                payload: Bytes::new(),
-                qos: QoS::AtLeastOnce,
-                retain: true,
-            };
-            let _ = self.hub.publish(&mut self.link, cleared);
         }
     }
 

@@ -7,7 +7,7 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::UserId;
+use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -18,6 +18,9 @@ use crate::config::UserChange;
 use crate::query;
 use crate::reconcile::Subject;
 use crate::transport::Outgoing;
+
+/// What a device keeps retained; its key comes before what it has signed with it.
+const REPORTS: [fn(DeviceId) -> Topic; 3] = [Topic::Info, Topic::Presence, Topic::Status];
 
 impl Service {
     /// Carries out the effects of one arrival, then acknowledges it.
@@ -102,6 +105,7 @@ impl Service {
             Effect::DeviceRevoked { device, issue } => {
                 tracing::info!(%device, "device removed: its token is worth nothing any more");
                 self.directory.revoke(&device, issue);
+                self.clear_reports(&device).await;
             }
             Effect::Event(event) => self.event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
@@ -109,9 +113,7 @@ impl Service {
             Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
             Effect::ReadStatus(device) => self.read([Topic::Status(device)]).await,
             Effect::ReadReports(device) => {
-                // Its key comes before what it has signed with it.
-                let reports = [Topic::Info, Topic::Presence, Topic::Status];
-                self.read(reports.map(|report| report(device.clone())))
+                self.read(REPORTS.map(|report| report(device.clone())))
                     .await;
             }
             Effect::FindLine(seek) => self.find_line(seek),
@@ -121,6 +123,15 @@ impl Service {
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
+    }
+
+    /// Whatever a removed device has retained would be read as the word of its next life. That
+    /// it says no more is the broker's part.
+    async fn clear_reports(&mut self, device: &DeviceId) {
+        for report in REPORTS {
+            let topic = self.topics.format(&report(device.clone()));
+            self.publish(Outgoing::retained(topic, Vec::new())).await;
+        }
     }
 
     /// What is retained comes as deliveries; without a connection the next one brings it.

@@ -7,8 +7,8 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish};
 
 use super::{
-    Client, PATIENCE, broker, broker_with, bystander, connect_of, count_of, credentials,
-    device_connect, service_connect, socket, still_works, topic, until,
+    Client, PATIENCE, broker, broker_with, bystander, connect_of, count_of, device_connect,
+    service_connect, socket, still_works, topic, until,
 };
 use crate::Limits;
 use crate::front_door::{self, connection::Connection, session::Stream};
@@ -70,7 +70,7 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     let hub = broker.hub_for_tests();
     tokio::spawn(async move {
         let line = (Box::new(far) as Box<dyn Stream>, None);
-        front_door::open(line, &hub, credentials().as_ref(), false).await;
+        front_door::open(line, &hub, false).await;
     });
     let mut client = Connection::new(near, 1 << 20, PATIENCE);
     client.write(&Packet::Connect(device_connect("d1")));

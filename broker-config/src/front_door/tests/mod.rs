@@ -177,6 +177,14 @@ impl Client {
         }
     }
 
+    /// Publishes, retained, and waits for nothing.
+    async fn send(&mut self, topic: &str, payload: &[u8]) {
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        (publish.pkid, publish.retain) = (7, true);
+        self.connection.write(&Packet::Publish(publish));
+        self.connection.flush().await;
+    }
+
     async fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) {
         let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
         (publish.pkid, publish.retain) = (7, retain);

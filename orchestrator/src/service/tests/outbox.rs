@@ -9,6 +9,7 @@ use super::rig::{Happened, People, Rig, Watched};
 use crate::arrival::{Arrival, Asked, Content};
 use crate::batch;
 use crate::timer;
+use crate::transport::Outgoing;
 
 /// Commits a command and dies before anything follows from it.
 async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value) {
@@ -73,5 +74,29 @@ async fn a_device_removed_right_before_a_crash_is_cleared_after_the_restart() {
             .count(),
         0
     );
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_removed_device_has_retained_is_cleared_before_its_next_life_is_read() {
+    let mut rig = Rig::start().await;
+    rig.done("a", "device-add", &json!({"device": "d1"})).await;
+    let from = rig.mark();
+    // Decided together: when the loop looks at what is desired, the device is there again.
+    for (request, verb) in [("r", "device-remove"), ("n", "device-add")] {
+        let topic = format!("hoist/cmd/alice/{request}/{verb}");
+        rig.deliver(&topic, br#"{"device": "d1"}"#, false).await;
+    }
+    rig.published(from, "hoist/reply/alice/n").await;
+    let all = rig.log.all().split_off(from);
+    let read = all.iter().find_map(|happened| match happened {
+        Happened::Read(topic) if topic.starts_with("hoist/i/") => Some(topic.clone()),
+        _ => None,
+    });
+    let read = read.unwrap();
+    let place = |wanted: &Happened| all.iter().position(|happened| happened == wanted);
+    let cleared = Happened::Published(Outgoing::retained(read.clone(), Vec::new()));
+    let cleared = place(&cleared).expect("its info is cleared");
+    assert!(cleared < place(&Happened::Read(read)).unwrap(), "{all:?}");
     rig.stop().await;
 }
