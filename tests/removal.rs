@@ -131,6 +131,55 @@ fn what_a_removed_device_has_begun_it_finishes_and_tells_in_its_next_life() {
 }
 
 #[test]
+fn a_device_that_started_once_with_an_older_agent_toml_is_a_member_again() {
+    let (server, operator, release, _trace) = with_release();
+    server.release(release.dir());
+    let mut device = Device::add(&server, "dev-01", &["--group", "eu"]);
+    let stale = device.settings();
+    server.hoist_ok(&["device", "remove", "dev-01", "--yes"]);
+    server.add_device("dev-01", &["--group", "eu"]);
+    let right = device.settings();
+    device.start(&server);
+    is_online(&operator, "dev-01");
+    let head = device.state().join("head");
+    eventually("the device to know its group", || {
+        head.exists().then_some(())
+    });
+
+    device.kill();
+    device.write_settings(&stale);
+    device.start(&server);
+    eventually("it to be told that it is removed", || {
+        (!head.exists()).then_some(())
+    });
+    device.kill();
+    device.write_settings(&right);
+    device.start(&server);
+    let deployment = operator.deploy("app@1.0.0", "eu", &json!({}));
+    operator.view(deployment, |view| view["counts"]["successful"] == json!(1));
+}
+
+#[test]
+fn a_device_of_another_namespace_is_not_told_that_it_was_removed() {
+    let (server, operator, _release, _trace) = with_release();
+    let mut device = Device::add(&server, "dev-01", &["--group", "eu"]);
+    device.start(&server);
+    is_online(&operator, "dev-01");
+    let head = device.state().join("head");
+    eventually("the device to know its group", || {
+        head.exists().then_some(())
+    });
+    device.kill();
+    device.setting("namespace = \"hiost\"");
+    device.start(&server);
+    eventually("the server to refuse it", || {
+        let said = device.said();
+        said.contains("or not in this namespace").then_some(())
+    });
+    assert!(head.exists());
+}
+
+#[test]
 fn a_user_who_is_removed_or_changed_is_turned_out_by_command_and_by_editor() {
     let server = Server::start();
     let add = |role: &str| {

@@ -35,9 +35,10 @@ pub(crate) struct Arrival {
 pub(crate) enum Headless {
     /// It just connected.
     Born(DeviceId),
-    /// It shows its key, or the head it was told last, which a device does while no head that
-    /// it can take names it.
+    /// It shows the head that it was told last.
     Asked(DeviceId),
+    /// It shows its key: it has no head that names it.
+    Forgot(DeviceId),
 }
 
 /// What is to be decided.
@@ -131,7 +132,9 @@ impl Arrival {
                     })
                 }
                 Ok(info) => {
-                    if info.public_key.is_some() || info.stored_head.is_some() {
+                    if info.public_key.is_some() {
+                        arrival.headless = Some(Headless::Forgot(device.clone()));
+                    } else if info.stored_head.is_some() {
                         arrival.headless = Some(Headless::Asked(device.clone()));
                     }
                     let info = Box::new(info);

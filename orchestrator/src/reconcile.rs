@@ -133,9 +133,14 @@ impl Reconciler {
         self.difference.born(device);
     }
 
-    /// A device shows that it has no head that it can take.
+    /// A device shows the head that it was told last.
     pub(crate) fn asked(&mut self, device: DeviceId) {
         self.difference.asked(device);
+    }
+
+    /// A device shows its key.
+    pub(crate) fn forgot(&mut self, device: DeviceId) {
+        self.difference.forgot(device);
     }
 
     /// A message on one of our own topics. Returns the highest deployment named in a head

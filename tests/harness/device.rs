@@ -51,6 +51,21 @@ impl Device {
         fs::write(&self.config, text.replace(from, to)).unwrap();
     }
 
+    /// All of agent.toml.
+    pub fn settings(&self) -> String {
+        fs::read_to_string(&self.config).unwrap()
+    }
+
+    /// Replaces all of agent.toml.
+    pub fn write_settings(&self, text: &str) {
+        fs::write(&self.config, text).unwrap();
+    }
+
+    /// What its agents have said so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.beside("log")).unwrap_or_default()
+    }
+
     fn beside(&self, what: &str) -> PathBuf {
         self.config.with_extension(what)
     }

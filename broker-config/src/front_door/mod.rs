@@ -50,8 +50,8 @@ enum Refused {
     Version { level: u8 },
     #[error("{code}: {0}", code = word(*.0))]
     Credentials(Refusal),
-    #[error("{0}, so not leave a will there either")]
-    Will(Code),
+    #[error("{code}, so not leave a will there either")]
+    Will { code: Code, of_device: bool },
     #[error("{0}")]
     Later(Code),
 }
@@ -71,11 +71,12 @@ impl Refused {
             Self::Version { .. } => Some(Code::Version),
             Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
             Self::Credentials(_) => Some(Code::Auth),
-            Self::NotConnect(code) | Self::Will(code) | Self::Later(code) => Some(*code),
+            Self::NotConnect(code) | Self::Will { code, .. } | Self::Later(code) => Some(*code),
         }
     }
 
-    /// What the client is told before the socket closes.
+    /// What the client is told before the socket closes. To a device "not authorized" says
+    /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
     fn answer(&self) -> &'static [u8] {
         match self {
             Self::Silent | Self::NotConnect(_) => &[],
@@ -83,10 +84,11 @@ impl Refused {
             Self::Version { .. } => &UNSUPPORTED_V3,
             Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
             Self::Later(_) => &[0x20, 2, 0, 3],
-            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed) => {
-                &[0x20, 2, 0, 4]
-            }
-            Self::Credentials(Refusal::Revoked) | Self::Will(_) => &[0x20, 2, 0, 5],
+            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed)
+            | Self::Will {
+                of_device: true, ..
+            } => &[0x20, 2, 0, 4],
+            Self::Credentials(Refusal::Revoked) | Self::Will { .. } => &[0x20, 2, 0, 5],
         }
     }
 }
@@ -240,10 +242,12 @@ fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
     let pass = hub.credentials.authenticate(&login);
     let pass = pass.map_err(Refused::Credentials)?;
     if let Some(will) = &connect.last_will {
+        let of_device = matches!(pass.principal, Principal::Device(_));
+        let refused = |code| Refused::Will { code, of_device };
         let allowed = may_publish(&pass.principal, &hub.topics, &will.topic);
-        allowed.map_err(|denied| Refused::Will(Code::from(&denied)))?;
+        allowed.map_err(|denied| refused(Code::from(&denied)))?;
         if will.qos == QoS::ExactlyOnce {
-            return Err(Refused::Will(Code::Qos));
+            return Err(refused(Code::Qos));
         }
     }
     Ok(pass)

@@ -196,7 +196,8 @@ fn why(error: &ConnectionError) -> String {
     };
     match code {
         ConnectReturnCode::BadUserNamePassword => {
-            "the server does not know this token: get a new agent.toml with `hoist device add`"
+            "the server does not know this token, or not in this namespace: get a new agent.toml \
+             with `hoist device add`"
         }
         ConnectReturnCode::NotAuthorized => {
             "the server refuses this device: ask its operator whether it was removed or revoked"

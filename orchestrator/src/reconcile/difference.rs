@@ -109,11 +109,20 @@ impl Difference {
         }
     }
 
-    /// A device shows its key or stored head because it has no head that it can take: none
-    /// reached it, or an older one than it knows was brought back.
+    /// A device shows its stored head: none reached it since, or an older one than it knows
+    /// was brought back.
     pub fn asked(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
         self.ledger.forget_broker_of(&subject);
+        self.mark(subject, Cause::Seen);
+    }
+
+    /// A device shows its key: it has no head that names it. It may have forgotten the one
+    /// that is out, because it was told that it is removed, and takes only a newer one now
+    /// (W1).
+    pub fn forgot(&mut self, device: DeviceId) {
+        let subject = Subject::Device(device);
+        self.ledger.outdate(&subject);
         self.mark(subject, Cause::Seen);
     }
 

@@ -148,6 +148,14 @@ impl Ledger {
         }
     }
 
+    /// What is out is not taken any more: what is desired is signed above it.
+    pub(super) fn outdate(&mut self, subject: &Subject) {
+        if let Some(entry) = self.entries.get_mut(subject) {
+            entry.broker = Broker::Unknown;
+            entry.digest = None;
+        }
+    }
+
     /// Nothing is desired for the subject any more. What is signed for it when it comes again
     /// is newer than whatever was, because somebody may remember that.
     pub(super) fn forget(&mut self, subject: &Subject) {
@@ -425,6 +433,17 @@ mod tests {
         ledger.forget_broker(|_| true);
         let again = ledger.head(&group(), content("a"), 0, 950).unwrap();
         assert_eq!(again.generation, Generation(900), "our own is the newest");
+    }
+
+    #[test]
+    fn the_head_of_a_device_that_forgot_it_is_signed_above_the_one_that_is_out() {
+        let mut ledger = Ledger::default();
+        let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        ledger.seen(&group(), &first.message.payload, Some(Generation(100)));
+        ledger.outdate(&group());
+        let second = ledger.head(&group(), content("a"), 0, 100).unwrap();
+        assert_eq!(second.generation, Generation(101));
+        assert!(ledger.head(&group(), content("a"), 0, 100).is_none());
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl Service {
         match arrival.headless {
             Some(Headless::Born(device)) => self.reconciler.born(device),
             Some(Headless::Asked(device)) => self.reconciler.asked(device),
+            Some(Headless::Forgot(device)) => self.reconciler.forgot(device),
             None => {}
         }
         if let Some(topic) = arrival.clear {

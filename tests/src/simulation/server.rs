@@ -293,6 +293,7 @@ impl Server {
                 Step::Effect(effect) => self.carry_out([effect]),
                 Step::Born(device) => self.difference.born(device),
                 Step::Asked(device) => self.difference.asked(device),
+                Step::Forgot(device) => self.difference.forgot(device),
             }
         }
         match fate {
@@ -490,6 +491,7 @@ enum Step {
     Effect(Effect),
     Born(DeviceId),
     Asked(DeviceId),
+    Forgot(DeviceId),
 }
 
 fn missing(txn: &Txn, keys: Vec<Key>) -> Vec<Key> {

@@ -210,6 +210,11 @@ async fn a_will_speaks_when_the_socket_drops_and_only_then() {
     let broker = broker().await;
     let mut bystander = bystander(&broker).await;
     let refused = Client::connect(&broker, with_will("d1", topic(Topic::Presence, "d2"))).await;
+    let wrong = ConnectReturnCode::BadUserNamePassword;
+    assert_eq!(refused.code, wrong, "it is not told that it was removed");
+    let mut alice = connect_of("", "alice", "alice-token");
+    alice.last_will = with_will("d1", topic(Topic::Presence, "d1")).last_will;
+    let refused = Client::connect(&broker, alice).await;
     assert_eq!(refused.code, ConnectReturnCode::NotAuthorized);
 
     let client = Client::connect(&broker, with_will("d1", topic(Topic::Presence, "d1"))).await;

@@ -109,7 +109,10 @@ pub(super) fn headless(input: &Input) -> Option<Step> {
         Input::Presence {
             device, presence, ..
         } if presence.state == PresenceState::Online => Some(Step::Born(device.clone())),
-        Input::Info { device, info } if info.public_key.is_some() || info.stored_head.is_some() => {
+        Input::Info { device, info } if info.public_key.is_some() => {
+            Some(Step::Forgot(device.clone()))
+        }
+        Input::Info { device, info } if info.stored_head.is_some() => {
             Some(Step::Asked(device.clone()))
         }
         _ => None,
