@@ -41,7 +41,7 @@ impl Device {
                 self.out.extend(self.group.take().map(Send::Unsubscribe));
             }
             Action::FetchManifest(notice) => {
-                self.wanted = Some(notice.release);
+                self.wanted = Some((notice.deployment, notice.release));
                 self.subscribe(&Topic::Release(notice.release));
             }
             Action::Download { .. } => self.download(),

@@ -11,7 +11,7 @@ use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeviceId, ReleaseId, SessionCounter, sha256};
+use hoist_protocol::id::{DeploymentId, DeviceId, ReleaseId, SessionCounter, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
@@ -68,7 +68,7 @@ pub(super) struct Device {
     pub(super) arrived_head: Vec<u8>,
     pub(super) stored_head: Option<Vec<u8>>,
     pub(super) group: Option<String>,
-    pub(super) wanted: Option<ReleaseId>,
+    pub(super) wanted: Option<(DeploymentId, ReleaseId)>,
     pub(super) release: Option<ReleaseManifest>,
     pub(super) installed: Vec<ReleaseManifest>,
     pub(super) last_info: Option<DeviceInfo>,
@@ -188,7 +188,7 @@ impl Device {
             self.subscribe(&Topic::Status(self.id.clone()));
         }
         self.subscribe(&Topic::DeviceHead(self.id.clone()));
-        if let Some(release) = self.wanted {
+        if let Some((_, release)) = self.wanted {
             self.subscribe(&Topic::Release(release));
         }
     }
@@ -239,8 +239,10 @@ impl Device {
                     self.tell(Event::GroupHead(head.message));
                 }
             }
-            Ok(Topic::Release(release)) if self.wanted == Some(release) => {
-                self.manifest(release, payload);
+            Ok(Topic::Release(release)) => {
+                if let Some(wanted) = self.wanted.take_if(|wanted| wanted.1 == release) {
+                    self.manifest(wanted, payload);
+                }
             }
             Ok(Topic::Status(_)) if self.knowledge == Knowledge::Fresh => {
                 if let Ok(received) = DeviceStatus::receive(payload) {
@@ -252,7 +254,7 @@ impl Device {
         false
     }
 
-    fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
+    fn manifest(&mut self, (deployment, release): (DeploymentId, ReleaseId), payload: &[u8]) {
         let keys = &self.fleet.trust.release;
         let opened = open::<ReleaseManifest>(keys, Kind::Release, "", payload);
         let verdict = match opened {
@@ -263,10 +265,13 @@ impl Device {
             }
             _ => Verdict::refused(Reason::BadSignature),
         };
-        self.wanted = None;
         let topic = self.fleet.topics.format(&Topic::Release(release));
         self.out.push(Send::Unsubscribe(topic));
-        self.tell(Event::Manifest { release, verdict });
+        self.tell(Event::Manifest {
+            deployment,
+            release,
+            verdict,
+        });
     }
 
     /// What the checks of a real agent would say to a device without type or attributes.

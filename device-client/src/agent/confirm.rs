@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use hoist_protocol::head::Notice;
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::{ScriptExit, ScriptKind};
@@ -14,7 +15,7 @@ use super::runner::Agent;
 use super::task::blocking;
 use super::work::{Teller, Told, prepare};
 use super::{script, work};
-use crate::machine::{BootReason, Event, ScriptRun, Verdict};
+use crate::machine::{BootReason, Proving, ScriptRun, Verdict};
 
 /// An installed release that is to be confirmed.
 pub(super) struct Installed {
@@ -39,16 +40,36 @@ impl Agent {
             artifacts: artifacts.collect(),
         }
     }
+
+    /// Everything in the manifest that a notice names is installed: that is confirmed, once.
+    pub(super) fn confirm(&mut self, notice: &Notice) {
+        match self.proof.of(notice) {
+            Proving::Begin => {
+                let Some(candidate) = &self.storage.candidate else {
+                    return;
+                };
+                let installed = self.installed(&candidate.release, notice.deployment);
+                self.start_task(|teller| confirm(installed, teller));
+                self.proof.begun(notice);
+            }
+            Proving::Wait => {}
+            Proving::Known(event) => self.handle(event),
+        }
+    }
+
+    /// It is confirmed, or not. When the manifest is asked for again, its arrival says so.
+    pub(super) fn confirmed(&mut self, verdict: Verdict) {
+        let event = self.proof.ended(verdict);
+        if let Some(event) = event.filter(|_| self.wanted.is_none()) {
+            self.handle(event);
+        }
+    }
 }
 
-/// Confirms an installed release and tells the machine by the event made of the verdict.
-pub(super) async fn confirm(
-    installed: Installed,
-    event: impl FnOnce(Verdict) -> Event + Send,
-    teller: Teller,
-) {
+/// Confirms an installed release and tells what came of it.
+async fn confirm(installed: Installed, teller: Teller) {
     let verdict = verdict(&installed).await;
-    teller.tell(Told::Checked(event(verdict))).await;
+    teller.tell(Told::Proven(verdict)).await;
 }
 
 /// [`Verdict::Already`] when everything proves itself, else [`Verdict::Fits`]: it is

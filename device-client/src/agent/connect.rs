@@ -48,6 +48,7 @@ impl Agent {
         self.session = None;
         self.connected = false;
         self.group = None;
+        self.wanted = None;
         self.announce_at = None;
         self.waiting_status = None;
         self.status_in_flight = false;

@@ -14,7 +14,6 @@ use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
-use super::confirm::confirm;
 use super::mqtt::{Carries, Incoming};
 use super::preflight::Downgrade;
 use super::runner::Agent;
@@ -207,6 +206,9 @@ impl Agent {
             return;
         };
         self.unsubscribe(&Topic::Release(release));
+        if !self.machine.asks_for(&notice) {
+            return;
+        }
         let keys = self.keys(KeyRole::Release);
         let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
@@ -233,14 +235,13 @@ impl Agent {
                 )
             }
         };
-        let reinstall = notice.policy.overrides.reinstall;
-        match (verdict, &self.storage.candidate) {
-            (Verdict::Already, Some(candidate)) if !reinstall => {
-                let installed = self.installed(&candidate.release, notice.deployment);
-                let event = move |verdict| Event::Manifest { release, verdict };
-                self.start_task(|teller| confirm(installed, event, teller));
-            }
-            (verdict, _) => self.handle(Event::Manifest { release, verdict }),
+        match verdict {
+            Verdict::Already if !notice.policy.overrides.reinstall => self.confirm(&notice),
+            verdict => self.handle(Event::Manifest {
+                deployment: notice.deployment,
+                release,
+                verdict,
+            }),
         }
     }
 

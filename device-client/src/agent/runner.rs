@@ -33,7 +33,7 @@ use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::task;
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Reconnects, Setup};
+use crate::machine::{Action, BootId, Event, Machine, Now, Proof, Reconnects, Setup};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
@@ -132,6 +132,8 @@ pub(super) struct Agent {
     pub(super) group: Option<GroupId>,
     pub(super) source: Option<String>,
     pub(super) wanted: Option<Notice>,
+    /// What is proven to be there already.
+    pub(super) proof: Proof,
     /// What the machine said that is not done yet: a write of it failed.
     pub(super) todo: VecDeque<Action>,
     pub(super) write_again_at: Option<Instant>,
@@ -222,6 +224,7 @@ impl Agent {
             counter: SessionCounter(0),
             group: None,
             wanted: None,
+            proof: Proof::default(),
             todo: VecDeque::new(),
             write_again_at: None,
             local: None,
@@ -300,7 +303,7 @@ impl Agent {
 
     fn told(&mut self, told: Told) {
         let event = match told {
-            Told::Checked(event) => event,
+            Told::Proven(verdict) => return self.confirmed(verdict),
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched(failure) => Event::DownloadFailed(failure),
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
@@ -336,6 +339,7 @@ impl Agent {
 
     pub(super) fn stop_task(&mut self) {
         self.task_number += 1;
+        self.proof.forget();
         if let Some(task) = self.task.take() {
             task.abort();
         }

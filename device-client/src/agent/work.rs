@@ -19,9 +19,7 @@ use super::preflight::{self, Downgrade};
 use super::script::{self, ScriptCall, ScriptResult};
 use super::storage::prepare_install;
 use super::task::blocking;
-use crate::machine::{
-    ArtifactPlan, BootReason, Event, FetchFailure, ScriptPlan, ScriptRun, Verdict,
-};
+use crate::machine::{ArtifactPlan, BootReason, FetchFailure, ScriptPlan, ScriptRun, Verdict};
 
 /// After TERM, before KILL: enough to close files.
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -36,8 +34,8 @@ pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
 /// What a task says.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// A check is over, and this came of it.
-    Checked(Event),
+    /// Whether a release is there already is proven.
+    Proven(Verdict),
     Progress(u8),
     Fetched {
         artifacts: Vec<Artifact>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::ReleaseId;
+use hoist_protocol::id::{DeploymentId, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
 
@@ -38,6 +38,8 @@ pub enum Event {
     GroupHead(GroupHead),
     /// The manifest asked for by `FetchManifest` arrived and was checked.
     Manifest {
+        /// For which deployment.
+        deployment: DeploymentId,
         /// Whose.
         release: ReleaseId,
         /// What the check said.

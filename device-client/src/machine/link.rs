@@ -1,7 +1,7 @@
 //! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{Generation, ReleaseId, RollCall};
+use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
@@ -214,7 +214,7 @@ impl Machine {
 
     pub(super) fn manifest(
         &mut self,
-        release: ReleaseId,
+        of: (DeploymentId, ReleaseId),
         verdict: Verdict,
         now: Now,
         out: &mut Vec<Action>,
@@ -222,22 +222,27 @@ impl Machine {
         let Work::Asking(notice) = &self.work else {
             return;
         };
-        if notice.release != release {
+        if (notice.deployment, notice.release) != of {
             return;
-        }
-        // The manifest may have taken longer than the head is valid (W2).
-        if let Link::Member(Member {
-            head: Some(head), ..
-        }) = &self.link
-            && !is_valid(head, now.unix_ms)
-        {
-            self.work = Work::Idle;
-            return self.consider(now, out);
         }
         let verdict = match verdict {
             Verdict::Already if notice.policy.overrides.reinstall => Verdict::Fits,
             verdict => verdict,
         };
+        // The manifest, or a proof, may have taken longer than the head is valid (W2), or
+        // than something may be begun.
+        let stale = match &self.link {
+            Link::Member(Member {
+                head: Some(head), ..
+            }) => !is_valid(head, now.unix_ms),
+            _ => false,
+        };
+        let closed = until_open_ms(&notice.policy.windows, now.unix_ms) > 0;
+        let may_begin = self.starts == Starts::Allowed && !closed;
+        if stale || (verdict == Verdict::Fits && !may_begin) {
+            self.work = Work::Idle;
+            return self.consider(now, out);
+        }
         let own = self.own.as_ref();
         let round = own.map_or(notice.round, |own| own.round(notice));
         let job = Job::new(notice, round, now.unix_ms);

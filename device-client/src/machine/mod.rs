@@ -8,6 +8,7 @@ mod boot;
 mod event;
 mod install;
 mod link;
+mod proof;
 mod reconnect;
 mod report;
 mod resync;
@@ -17,11 +18,12 @@ mod state;
 
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
+pub use proof::{Proof, Proving};
 pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
 pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
 
-use hoist_protocol::head::DeviceHead;
+use hoist_protocol::head::{DeviceHead, Notice};
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, RollCall, Seq};
 use hoist_protocol::status::DeviceStatus;
 
@@ -163,7 +165,11 @@ impl Machine {
             Event::DeviceHead(head) => self.device_head(head, now, out),
             Event::Removed => self.removed(out),
             Event::GroupHead(head) => self.group_head(head, now, out),
-            Event::Manifest { release, verdict } => self.manifest(release, verdict, now, out),
+            Event::Manifest {
+                deployment,
+                release,
+                verdict,
+            } => self.manifest((deployment, release), verdict, now, out),
             Event::Apply {
                 release,
                 verdict,
@@ -237,6 +243,12 @@ impl Machine {
             Work::Active(active) => Some(&active.job),
             Work::Idle | Work::Asking(_) => None,
         }
+    }
+
+    /// Whether it waits for the manifest of this notice.
+    #[must_use]
+    pub fn asks_for(&self, notice: &Notice) -> bool {
+        matches!(&self.work, Work::Asking(asked) if asked == notice)
     }
 
     /// The DeviceHead it obeys.

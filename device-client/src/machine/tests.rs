@@ -211,6 +211,7 @@ impl World {
             Action::FetchManifest(notice) => {
                 let release = notice.release;
                 Some(Event::Manifest {
+                    deployment: notice.deployment,
                     release,
                     verdict: self.verdict.clone(),
                 })
@@ -332,5 +333,6 @@ mod local;
 mod lost;
 mod past;
 mod power;
+mod proof;
 mod removed;
 mod reports;

@@ -154,7 +154,7 @@ impl World {
     /// Every way in which what a device does can end.
     pub fn ends(doing: Doing) -> &'static [End] {
         match doing {
-            Doing::Download => &[End::Done, End::Fails],
+            Doing::Proof | Doing::Download => &[End::Done, End::Fails],
             Doing::Script(_) => &[End::Done, End::Fails, End::Later, End::TimesOut],
         }
     }

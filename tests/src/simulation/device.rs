@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_device_client::machine::{
-    BootId, Event, FetchFailure, InfoExtent, Machine, Retry, ScriptRun, Setup, Starts, Verdict,
+    BootId, Event, FetchFailure, InfoExtent, Machine, Proof, Proving, Retry, ScriptRun, Setup,
+    Starts, Verdict,
 };
 use hoist_device_client::record::{Record, Ring};
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, SessionCounter};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit, ScriptKind};
@@ -45,6 +46,8 @@ pub(super) struct Disk {
 /// What was asked of the device and takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
+    /// Proving that a release is there already.
+    Proof,
     /// Fetching the kept release.
     Download,
     /// Running a script.
@@ -93,7 +96,8 @@ pub struct Device {
     pub(super) acked: u32,
     /// Whether it will still say that no head came in this connection.
     pub(super) announces: bool,
-    wanted: Option<ReleaseId>,
+    wanted: Option<Notice>,
+    proof: Proof,
     reconnects: bool,
     info: Option<Payload>,
     /// The newest signed time, and when it was heard in true time.
@@ -138,6 +142,7 @@ impl Device {
             acked: 0,
             announces: false,
             wanted: None,
+            proof: Proof::default(),
             reconnects: false,
             info: None,
             floor: (0, 0),
@@ -257,9 +262,9 @@ impl Device {
             }
             Line::Release(place) => {
                 let release = world.catalog.at(place).id;
-                if self.wanted.take_if(|wanted| *wanted == release).is_some() {
-                    let verdict = self.check(release, world.catalog);
-                    self.tell(Event::Manifest { release, verdict }, world);
+                let wanted = self.wanted.take_if(|wanted| wanted.release == release);
+                if let Some(notice) = wanted.filter(|notice| self.machine.asks_for(notice)) {
+                    self.manifest(&notice, world);
                 }
             }
             Line::Status(_) if self.machine.wants_own_status() => {
@@ -272,6 +277,34 @@ impl Device {
             }
             Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
         }
+    }
+
+    /// The manifest that a notice names has come: what is there already is proven first.
+    fn manifest(&mut self, notice: &Notice, world: &mut Surroundings<'_>) {
+        let (deployment, release) = (notice.deployment, notice.release);
+        let verdict = self.check(release, world.catalog);
+        if verdict != Verdict::Already || notice.policy.overrides.reinstall {
+            let event = Event::Manifest {
+                deployment,
+                release,
+                verdict,
+            };
+            return self.tell(event, world);
+        }
+        match self.proof.of(notice) {
+            Proving::Begin => {
+                self.does(Some(Doing::Proof));
+                self.proof.begun(notice);
+            }
+            Proving::Wait => {}
+            Proving::Known(event) => self.tell(event, world),
+        }
+    }
+
+    /// A task takes the place of the one before.
+    fn does(&mut self, doing: Option<Doing>) {
+        self.proof.forget();
+        self.doing = doing;
     }
 
     /// What the agent's check of a release says.
@@ -300,6 +333,17 @@ impl Device {
         }
         let event = match (self.doing.take(), end) {
             (None, _) => return,
+            (Some(Doing::Proof), end) => {
+                let verdict = match end {
+                    End::Done => Verdict::Already,
+                    End::Fails | End::Later | End::TimesOut => Verdict::Fits,
+                };
+                let event = self.proof.ended(verdict);
+                match event.filter(|_| self.wanted.is_none()) {
+                    Some(event) => event,
+                    None => return,
+                }
+            }
             (Some(Doing::Download), End::Done) => {
                 let place = self.disk.release.and_then(|id| world.catalog.place(id));
                 let Some(place) = place else { return };

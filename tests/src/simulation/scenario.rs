@@ -246,6 +246,7 @@ impl Play {
             return Some(choice);
         };
         let kind = match doing {
+            Doing::Proof => Kind::Script(ScriptKind::Verify),
             Doing::Download => Kind::Download,
             Doing::Script(run) => Kind::Script(run.kind),
         };

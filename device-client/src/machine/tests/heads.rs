@@ -42,6 +42,7 @@ fn a_manifest_that_comes_after_its_head_expired_starts_nothing_w2() {
     assert_eq!(asked.last(), Some(&Action::FetchManifest(notice(1))));
     world.now_ms += 61_000;
     world.tell(Event::Manifest {
+        deployment: DeploymentId(1),
         release: notice(1).release,
         verdict: Verdict::Fits,
     });
@@ -227,6 +228,7 @@ fn a_hold_that_comes_before_the_start_is_heeded_until_it_is_lifted_s10() {
     assert_eq!(asked.last(), Some(&Action::FetchManifest(notice(1))));
     asks.tell(Event::DeviceHead(held(2)));
     asks.tell(Event::Manifest {
+        deployment: DeploymentId(1),
         release: notice(1).release,
         verdict: Verdict::Fits,
     });

@@ -51,6 +51,7 @@ fn what_was_only_asked_for_is_not_begun_after_a_removal() {
     assert_eq!(asked.last(), Some(&Action::FetchManifest(notice(1))));
     world.tell(Event::Removed);
     world.tell(Event::Manifest {
+        deployment: DeploymentId(1),
         release: notice(1).release,
         verdict: Verdict::Fits,
     });

@@ -3,11 +3,12 @@
 use hoist_device_client::agent::files::Files;
 use hoist_device_client::agent::inventory::Inventory;
 use hoist_device_client::agent::storage::Candidate;
-use hoist_device_client::machine::{Action, Event};
+use hoist_device_client::machine::{Action, Event, Verdict};
 use hoist_device_client::record::Slot;
 use hoist_protocol::codec::encode;
 use hoist_protocol::head::Notice;
 use hoist_protocol::status::{DeviceStatus, FinalResult};
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::{BOOT_MS, Device, Over, WRITE_AGAIN_MS, clear_in_time, collect};
@@ -116,7 +117,17 @@ impl Device<'_, '_> {
             bytes: encode(&manifest),
             release: manifest,
         });
-        self.events.push_back(Event::Manifest { release, verdict });
+        let proven = verdict == Verdict::Already && !notice.policy.overrides.reinstall;
+        let event = Event::Manifest {
+            deployment: notice.deployment,
+            release,
+            verdict,
+        };
+        // A proof takes time, and is a task like others.
+        match proven {
+            true => self.told = VecDeque::from([event]),
+            false => self.events.push_back(event),
+        }
     }
 
     fn publish(&mut self, status: DeviceStatus) {

@@ -68,18 +68,19 @@ impl Device {
                 }
             }
             Action::FetchManifest(notice) => {
-                self.wanted = Some(notice.release);
-                if let Some(place) = world.catalog.place(notice.release) {
+                let place = world.catalog.place(notice.release);
+                self.wanted = Some(notice);
+                if let Some(place) = place {
                     world.broker.subscribe(self.number, Line::Release(place));
                 }
             }
-            Action::Download { .. } => self.doing = Some(Doing::Download),
-            Action::CancelDownload => self.doing = None,
+            Action::Download { .. } => self.does(Some(Doing::Download)),
+            Action::CancelDownload => self.does(None),
             Action::RunScript(run) => {
                 if run.kind == ScriptKind::Install {
                     self.truth.installs(&run, self.machine.job());
                 }
-                self.doing = Some(Doing::Script(run));
+                self.does(Some(Doing::Script(run)));
             }
             Action::Publish(status) => {
                 self.waiting = Some(status);

@@ -51,6 +51,7 @@ impl Device {
         self.online = false;
         self.in_flight = None;
         self.waiting = None;
+        self.wanted = None;
         self.announces = false;
         broker.disconnect(self.number);
     }
@@ -71,7 +72,7 @@ impl Device {
 
     fn boot(&mut self, world: &mut Surroundings<'_>) {
         self.boots = self.boots.wrapping_add(1).max(1);
-        self.doing = None;
+        self.does(None);
         self.wanted = None;
         self.info = None;
         self.floor = (0, world.unix_ms);

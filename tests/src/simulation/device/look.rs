@@ -26,6 +26,7 @@ impl Device {
             acked,
             announces,
             wanted,
+            proof,
             reconnects,
             info: _,
             floor: (signed_ms, at_ms),
@@ -44,7 +45,7 @@ impl Device {
         put(&(special, online, fuse, boots, session, doing));
         put(&format_args!("time_ms: {ahead_ms}"));
         put(&(
-            in_flight, waiting, acked, announces, wanted, reconnects, vetoes, lies,
+            in_flight, waiting, acked, announces, wanted, proof, reconnects, vetoes, lies,
         ));
         // Without a signed time it does not matter since when.
         if *signed_ms > 0 {

@@ -127,7 +127,7 @@ impl<'a> Looking<'a> {
             Choice::Acknowledge(number) => wrong(lost, &[Choice::Cut(number)]),
             Choice::Finish(number, _) => {
                 let doing = self.turns.steps.device(&view.parts, number).doing();
-                let script = matches!(doing, Some(Doing::Script(_)));
+                let script = matches!(doing, Some(Doing::Script(_) | Doing::Proof));
                 let left = view.left.script_fails().filter(|_| script);
                 if let Some(left) = left {
                     self.take(view, left, &[Choice::Finish(number, End::Fails)]);

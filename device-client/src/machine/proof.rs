@@ -1,0 +1,65 @@
+//! The proof that a release is there already (S12). It takes as long as the `verify` scripts
+//! do, and a connection may be shorter: it goes on without one, and is made once for a
+//! deployment.
+
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{DeploymentId, ReleaseId};
+
+use super::event::{Event, Verdict};
+
+/// What is known of the deployment that is proven, or was proven last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proof {
+    of: Option<(DeploymentId, ReleaseId)>,
+    verdict: Option<Verdict>,
+}
+
+/// What to do about a release that is installed already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proving {
+    /// Begin to prove it.
+    Begin,
+    /// Wait: it is being proven.
+    Wait,
+    /// Tell the machine: it was proven before.
+    Known(Event),
+}
+
+impl Proof {
+    /// The manifest of a notice arrived, and everything in it is installed.
+    #[must_use]
+    pub fn of(&self, notice: &Notice) -> Proving {
+        if self.of != Some((notice.deployment, notice.release)) {
+            return Proving::Begin;
+        }
+        self.event().map_or(Proving::Wait, Proving::Known)
+    }
+
+    /// It is being proven from now on.
+    pub fn begun(&mut self, notice: &Notice) {
+        self.of = Some((notice.deployment, notice.release));
+        self.verdict = None;
+    }
+
+    /// It is proven. The event is for the machine, unless a manifest is on its way that it
+    /// waits for.
+    pub fn ended(&mut self, verdict: Verdict) -> Option<Event> {
+        self.verdict = Some(verdict);
+        self.event()
+    }
+
+    /// Something else is done in its place, which may change what is installed.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn event(&self) -> Option<Event> {
+        let (deployment, release) = self.of?;
+        let verdict = self.verdict.clone()?;
+        Some(Event::Manifest {
+            deployment,
+            release,
+            verdict,
+        })
+    }
+}
