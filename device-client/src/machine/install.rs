@@ -76,9 +76,12 @@ impl Machine {
             return;
         };
         active.percent = 100;
-        active.waits = 0;
         active.wake = None;
-        active.trouble = None;
+        // A wait for the network is over. What waits for a script proves all of it before
+        // each run, and has come no further by that.
+        if active.trouble.take().is_some() {
+            active.waits = 0;
+        }
         active.plans = Some(plans);
         self.report(out);
         self.go_on(now, out);
@@ -165,6 +168,7 @@ impl Machine {
                         out.push(Action::CommitInventory);
                     }
                     active.job.artifact += 1;
+                    active.waits = 0;
                     done = Done::Nothing;
                 }
             }

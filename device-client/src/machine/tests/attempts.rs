@@ -141,6 +141,43 @@ fn waits_grow_until_bytes_are_proven_and_none_is_shorter_than_a_second() {
 }
 
 #[test]
+fn a_script_that_says_later_all_night_is_asked_less_and_less_often() {
+    let wait = |world: &World| world.machine.next_timeout().unwrap() - world.now_ms;
+    let mut world = World::new(2).fails(1, ScriptKind::PreInstall, &[ScriptExit::Code(75); 100]);
+    // Waits for the network before it count no more.
+    world.fetches_fail = vec![Retry::Later; 6];
+    world.random = u64::MAX - 1;
+    world = world.online(head(1, vec![notice(1)]));
+    while world.downloads < 7 {
+        world.now_ms += wait(&world);
+        world.tell(Event::Timer);
+    }
+    assert!(wait(&world) < 2_000, "{}", wait(&world));
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        waits.push(wait(&world));
+        world.now_ms += wait(&world);
+        world.tell(Event::Timer);
+    }
+    assert!(waits.iter().all(|ms| (1_000..302_000).contains(ms)));
+    assert!(waits.iter().sum::<u64>() > 8 * 60_000, "{waits:?}");
+}
+
+#[test]
+fn failed_attempts_are_further_and_further_apart() {
+    let mut listed = notice(1);
+    listed.policy.attempts = 10;
+    let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL; 9]);
+    world.random = u64::MAX - 1;
+    world = world.online(head(1, vec![listed]));
+    let begun = world.now_ms;
+    world.wait();
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    let took = world.now_ms - begun;
+    assert!(took > 3 * 60_000, "{took}");
+}
+
+#[test]
 fn a_failed_download_is_told_in_a_sentence() {
     let output = |world: &World| match world.result() {
         FinalResult::Failed(failure) => String::from_utf8(failure.output.clone()).unwrap(),
