@@ -13,6 +13,8 @@ use crate::record::Memory;
 
 /// Runs of an idempotent script that power cuts may take: more is no accident.
 const CUT_RUNS_MAX: u8 = 5;
+/// In the place of what was said of a failure before a restart: only its reason is kept.
+const UNKEPT: &str = "a restart came meanwhile: only the reason is kept";
 /// How often a reboot that does not come is asked for.
 const REBOOTS_MAX: u8 = 3;
 
@@ -35,12 +37,18 @@ impl Machine {
         };
         let allow_downgrade = job.allow_downgrade;
         match job.stage {
-            Stage::Failing { cause, rollback } => self.end_failed(cause, rollback, out),
+            Stage::Failing { cause, rollback } => {
+                self.says(UNKEPT);
+                self.end_failed(cause, rollback, out);
+            }
+            Stage::RollingBack { .. } => {
+                self.says(UNKEPT);
+                out.push(Action::Download { allow_downgrade });
+            }
             Stage::Fetching
             | Stage::Waiting
             | Stage::Script { .. }
             | Stage::Rebooting { .. }
-            | Stage::RollingBack { .. }
             | Stage::Committing => out.push(Action::Download { allow_downgrade }),
         }
     }
@@ -64,7 +72,8 @@ impl Machine {
             }
             Stage::Rebooting { .. } => self.reboot_failed(now, out),
             Stage::RollingBack { .. } => {
-                self.rollback_done(ScriptExit::Interrupted, Vec::new(), now, out);
+                let output = sentence("each run was cut off by a power loss or a restart");
+                self.rollback_done(ScriptExit::Interrupted, output, now, out);
             }
             Stage::Committing => self.finish_commit(out),
             Stage::Failing { .. } => {}
@@ -84,6 +93,7 @@ impl Machine {
             return self.run_script(kind, out);
         }
         let cause = active.cause(Reason::Interrupted, kind, ScriptExit::Interrupted);
+        self.says("a power loss or a restart came while it ran");
         self.fail_pass(cause, now, out);
     }
 
@@ -97,6 +107,7 @@ impl Machine {
             artifact,
             script: None,
         };
+        self.says("the reboot that was asked for did not come");
         self.fail_pass(cause, now, out);
     }
 
@@ -110,6 +121,7 @@ impl Machine {
             out.push(Action::CancelDownload);
             if active.plans.is_some() {
                 let late = Cause::plain(Reason::TimedOut);
+                active.output = sentence("the deadline passed before the next attempt");
                 return self.rolled_back(artifact, late, Then::GiveUp, now, out);
             }
             let trouble = trouble.unwrap_or_else(|| FetchFailure {
@@ -135,6 +147,15 @@ impl Machine {
         let allow_downgrade = active.job.allow_downgrade;
         self.report(out);
         out.push(Action::Download { allow_downgrade });
+    }
+}
+
+impl Machine {
+    /// What people are told of a failure, in the place of a script's output.
+    pub(super) fn says(&mut self, text: &str) {
+        if let Some(active) = self.active_mut() {
+            active.output = sentence(text);
+        }
     }
 }
 

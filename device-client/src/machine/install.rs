@@ -17,6 +17,10 @@ use crate::mutant::{Mutant, is_planted};
 /// A reboot that has not come by then never will.
 const REBOOT_MS: u64 = 10 * 60 * 1_000;
 
+/// What people are told of [`Reason::Superseded`].
+pub(super) const SUPERSEDED: &str =
+    "a newer deployment took its place before anything was installed";
+
 /// What is done with the artifact at hand.
 #[derive(Clone, Copy)]
 pub(super) enum Done {
@@ -148,6 +152,7 @@ impl Machine {
                     let is_first = kind == ScriptKind::Install && active.job.attempt.0 == 0;
                     if is_first && self.is_superseded() {
                         let cause = Cause::plain(Reason::Superseded);
+                        self.says(SUPERSEDED);
                         return self.end_failed(cause, Rollback::NotNeeded, out);
                     }
                     let Some(active) = self.active_mut() else {

@@ -8,6 +8,7 @@ use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 use super::action::{Action, HeadRefusal, InfoExtent};
 use super::admit::{choose, is_valid, until_open_ms};
 use super::event::Verdict;
+use super::install::SUPERSEDED;
 use super::report::Asked;
 use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::{Machine, Now, Starts};
@@ -294,6 +295,7 @@ impl Machine {
         let may_end = |job: &Job| job.is_untouched() || is_planted(Mutant::SupersededLate);
         if self.job().is_some_and(may_end) && self.is_superseded() {
             out.push(Action::CancelDownload);
+            self.says(SUPERSEDED);
             self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);
         }
     }

@@ -4,7 +4,9 @@
 
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round, Seq};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, FinalResult, OUTCOMES_MAX, Outcome, Rollback};
+use hoist_protocol::status::{
+    DeviceStatus, Failure, FinalResult, OUTCOMES_MAX, Outcome, Rollback, sentence,
+};
 
 use super::Machine;
 use super::action::Action;
@@ -133,7 +135,10 @@ impl Machine {
         attempt: Attempt,
         release: Option<ReleaseId>,
     ) {
-        let failure = failure(Cause::plain(Reason::StateLost), Rollback::Failed);
+        let failure = Failure {
+            output: sentence("the memory of what was begun is lost"),
+            ..failure(Cause::plain(Reason::StateLost), Rollback::Failed)
+        };
         let outcome = Outcome {
             deployment,
             round,

@@ -105,6 +105,8 @@ impl Machine {
             (Then::Retry, _) => {
                 if let Some(active) = self.active_mut() {
                     active.job.counted = false;
+                    // Another pass tells of itself.
+                    active.output.clear();
                     active.cause = Some(cause.retry());
                 }
                 self.enter(Stage::Waiting, out);

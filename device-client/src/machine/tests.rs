@@ -336,3 +336,4 @@ mod power;
 mod proof;
 mod removed;
 mod reports;
+mod sentences;

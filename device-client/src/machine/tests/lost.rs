@@ -59,6 +59,7 @@ fn what_its_own_status_says_was_running_is_reported_as_lost_and_not_installed_ag
     assert!(world.machine.wants_own_status());
     connect(&mut world, Some(&status(77, 4, Some(3))), &[3]);
     assert_eq!(world.failed(), (Reason::StateLost, Rollback::Failed));
+    assert!(matches!(world.result(), FinalResult::Failed(failure) if !failure.output.is_empty()));
     assert_eq!(world.ring.outcomes[0].deployment, DeploymentId(3));
     assert_eq!((world.ring.ended, world.ran.len()), (5, 0));
     assert_eq!(world.distrusted, 1);
