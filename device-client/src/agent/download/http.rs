@@ -179,7 +179,8 @@ async fn follow(fetch: &Fetch, range: &Range<u64>) -> Result<(Address, Response)
             OK | PARTIAL => return not_encoded(&address, response),
             RANGE_NOT_SATISFIABLE => {
                 let host = address.to_string();
-                return Err(DownloadError::length(&host, range.start, range.end));
+                let signed = fetch.artifact.size;
+                return Err(DownloadError::length(&host, range.start, signed));
             }
             300..400 => address = redirected(&address, &response)?,
             status => return Err(refused(&address, status, &response)),

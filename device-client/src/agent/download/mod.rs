@@ -47,7 +47,7 @@ use hoist_protocol::release::ArtifactRef;
 use super::files::Files;
 use super::task;
 use crate::machine::Retry;
-use receive::{Wrong, pause, receive, receive_start};
+use receive::{pause, receive, receive_start};
 
 /// One download.
 #[derive(Debug, Clone)]
@@ -156,10 +156,10 @@ impl Started {
         } = self;
         let before = writer.proven();
         let wrong = match writer.push(&ahead) {
-            Ok(()) => Wrong::NotYet,
+            Ok(()) => None,
             Err(error) if error.is_wrong_content() => {
                 pause(fetch.limits).await;
-                Wrong::Before
+                Some(writer.proven())
             }
             Err(error) => return Err(error.of(&fetch.artifact)),
         };
@@ -172,7 +172,7 @@ impl Started {
             // Something on the device has changed it since.
             let mut writer = begin_again(&fetch).await?;
             pause(fetch.limits).await;
-            let received = receive(&fetch, &mut writer, Wrong::NotYet, &mut progress).await;
+            let received = receive(&fetch, &mut writer, None, &mut progress).await;
             finished = finish(writer, received).await;
         }
         if let Err(error) = &finished

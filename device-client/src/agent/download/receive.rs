@@ -68,11 +68,12 @@ async fn take_start(
 }
 
 /// Asks for what the writer lacks and gives it what comes. Wrong bytes are asked for once
-/// more, from the beginning of their segment.
+/// more, from the beginning of their segment; `wrong` is where bytes were wrong before, if
+/// any were.
 pub(super) async fn receive(
     fetch: &Fetch,
     writer: &mut ArtifactWriter,
-    mut wrong: Wrong,
+    mut wrong: Option<u64>,
     progress: &mut impl FnMut(u64),
 ) -> Result<(), DownloadError> {
     loop {
@@ -84,7 +85,10 @@ pub(super) async fn receive(
             writer.keep_part()?;
         }
         let again = match error.is_wrong_content() {
-            true => std::mem::replace(&mut wrong, Wrong::Before) == Wrong::NotYet,
+            true => {
+                let begins = writer.proven();
+                wrong.replace(begins).is_none_or(|before| begins > before)
+            }
             false => error.is_link() && writer.offset() >= before + WORTH_BYTES,
         };
         if !again {
@@ -92,15 +96,6 @@ pub(super) async fn receive(
         }
         pause(fetch.limits).await;
     }
-}
-
-/// Whether bytes of this content were wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
-    /// No.
-    NotYet,
-    /// Yes: it is not asked for a third time.
-    Before,
 }
 
 /// One connection for the content.

@@ -94,6 +94,27 @@ async fn one_wrong_byte_is_refused_and_nothing_is_left() {
     }
 }
 
+#[tokio::test]
+async fn a_wrong_byte_in_each_of_two_segments_is_refused_in_neither() {
+    let (_source, packed, bytes) = release();
+    let size = bytes.len();
+    // The start comes first; then each connection but the last spoils another segment.
+    let (url, seen) = serve(move |asked| {
+        let mut sent = bytes.clone();
+        match asked.number {
+            1 => sent[START_BYTES] ^= 1,
+            2 => sent[size - 100] ^= 1,
+            _ => {}
+        }
+        ranged(&sent, asked)
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let job = job(&packed, &url, dir.path());
+    assert_installed(&fetch_all(&job).await.unwrap());
+    assert_eq!(seen.lock().unwrap().len(), 4);
+}
+
 fn redirect(to: &str) -> Answer {
     let mut answer = status(302);
     answer.headers_mut().insert("location", to.parse().unwrap());
@@ -278,6 +299,13 @@ async fn a_failure_says_in_one_sentence_what_which_host_and_which_artifact() {
         said.starts_with("HTTP 403 from 127.0.0.1:") && said.ends_with(&end),
         "{said}"
     );
+
+    // The range that was asked for is not the signed size.
+    let error = failure(|_| status(416)).await;
+    let signed = packed.artifacts[0].reference.size;
+    let said = error.to_string();
+    let end_of_file = format!("ends after 0 of {signed} signed bytes");
+    assert!(said.contains(&end_of_file), "{said}");
 
     let error = failure(|_| redirect("http://other.example/x")).await;
     assert_eq!(error.cause, RetryCause::Http(302));
