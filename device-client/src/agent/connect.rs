@@ -45,6 +45,10 @@ impl Agent {
         } else {
             Ended::Unmade
         };
+        // What may not have arrived is said again.
+        if self.session.as_ref().is_some_and(Session::owes_info) {
+            self.info = None;
+        }
         self.session = None;
         self.connected = false;
         self.group = None;

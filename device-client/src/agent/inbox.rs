@@ -347,7 +347,7 @@ impl Agent {
         self.publish(
             &Topic::Info(self.host.device.clone()),
             payload,
-            Carries::Other,
+            Carries::Info,
         );
     }
 }

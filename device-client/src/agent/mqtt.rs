@@ -45,6 +45,8 @@ pub(super) enum Incoming {
 pub(super) enum Carries {
     /// A status with this `ended`.
     Status { ended: u32 },
+    /// What the device is and has.
+    Info,
     /// Anything else.
     Other,
 }
@@ -147,6 +149,13 @@ impl Session {
             Ok(()) => self.queued.push_back(carries),
             Err(_) => self.stuck = true,
         }
+    }
+
+    /// Whether it is not known that the broker has what was last said of the device.
+    pub(super) fn owes_info(&self) -> bool {
+        let in_flight = self.in_flight.iter().map(|(_, carries)| carries);
+        let mut open = self.queued.iter().chain(in_flight);
+        open.any(|carries| *carries == Carries::Info)
     }
 
     /// Whether something could not be said: the connection is as good as lost.

@@ -143,6 +143,7 @@ pub(super) struct Agent {
     pub(super) applied: Option<FinalResult>,
     pub(super) waiting_status: Option<DeviceStatus>,
     pub(super) status_in_flight: bool,
+    /// What was last said of the device, unless it may be lost.
     pub(super) info: Option<Vec<u8>>,
     pub(super) announce_at: Option<Instant>,
     /// Whether scripts in the state directory can be executed, as far as known.

@@ -29,8 +29,14 @@ use crate::agent::inventory::Inventory;
 
 type Retained = BTreeMap<String, Vec<u8>>;
 
-/// Serves one connection: retained messages on subscriptions, everything published heard.
-async fn serve(mut stream: TcpStream, retained: Retained, heard: mpsc::Sender<Publish>) {
+/// Serves one connection: retained messages on subscriptions, everything published heard. It
+/// breaks when something is published on `breaks_at`.
+async fn serve(
+    mut stream: TcpStream,
+    retained: Retained,
+    heard: mpsc::Sender<Publish>,
+    breaks_at: Option<String>,
+) {
     let mut input = BytesMut::new();
     loop {
         while let Ok(packet) = Packet::read(&mut input, 20_000) {
@@ -54,6 +60,7 @@ async fn serve(mut stream: TcpStream, retained: Retained, heard: mpsc::Sender<Pu
                 Packet::Unsubscribe(unsubscribe) => {
                     answers.push(Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)));
                 }
+                Packet::Publish(publish) if Some(&publish.topic) == breaks_at.as_ref() => return,
                 Packet::Publish(publish) => {
                     answers.push(Packet::PubAck(PubAck::new(publish.pkid)));
                     heard.send(publish).await.unwrap();
@@ -208,7 +215,7 @@ async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signe
     let (sender, mut heard) = mpsc::channel(64);
     let broker = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        serve(stream, retained, sender).await;
+        serve(stream, retained, sender, None).await;
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let agent = tokio::spawn(run(config(&device, port, root.pin(), &state), async {
@@ -255,4 +262,38 @@ async fn a_listed_release_is_fetched_installed_by_its_scripts_and_reported_signe
     broker.abort();
     server.abort();
     assert!(!state.join("run.json").exists());
+}
+
+#[tokio::test]
+async fn what_a_device_says_of_itself_is_said_again_when_it_may_be_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let device: DeviceId = "dev-01".parse().unwrap();
+    let key = PrivateKey::from_seed(&[7; 32]);
+    let root = root(&key);
+    let topics = Topics::default();
+    let info = topics.format(&Topic::Info(device.clone()));
+    let head = topics.format(&Topic::DeviceHead(device.clone()));
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hello");
+    let packed = read_release_dir(&hello).unwrap();
+    let mut retained = retained(&key, &packed, &device, String::new());
+    retained.retain(|topic, _| *topic == head || topic.contains("/k/"));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, mut heard) = mpsc::channel(64);
+    let lost = info.clone();
+    let broker = tokio::spawn(async move {
+        for breaks_at in [Some(lost), None] {
+            let (stream, _) = listener.accept().await.unwrap();
+            serve(stream, retained.clone(), sender.clone(), breaks_at).await;
+        }
+    });
+    let config = config(&device, port, root.pin(), dir.path());
+    let agent = tokio::spawn(run(config, std::future::pending()));
+    let said = tokio::time::timeout(Duration::from_secs(30), async {
+        while heard.recv().await.unwrap().topic != info {}
+    });
+    said.await.unwrap();
+    agent.abort();
+    broker.abort();
 }
