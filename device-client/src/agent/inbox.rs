@@ -100,7 +100,8 @@ impl Agent {
         };
         match done {
             Ok(()) => {}
-            Err(OpenError::Signature | OpenError::UnknownKey { .. }) => {
+            // Beside a head that it obeys, it is no more than one message from somebody else.
+            Err(OpenError::Signature | OpenError::UnknownKey { .. }) if !self.machine.obeys() => {
                 self.distrusts(Trouble::SignerNotTrusted);
             }
             Err(error) => {
@@ -192,6 +193,7 @@ impl Agent {
     fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)?.message;
+        self.trusts(Trouble::SignerNotTrusted);
         self.clock.signed(head.generation.0);
         self.source = head
             .source
@@ -356,3 +358,7 @@ fn unusable(reason: Reason, detail: &str) -> Verdict {
     let detail = detail.to_owned();
     Verdict::Refused { reason, detail }
 }
+
+#[cfg(test)]
+#[path = "inbox_tests.rs"]
+mod tests;

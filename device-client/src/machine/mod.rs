@@ -251,6 +251,12 @@ impl Machine {
         matches!(&self.work, Work::Asking(asked) if asked == notice)
     }
 
+    /// Whether it follows a head of its group that came in this connection.
+    #[must_use]
+    pub fn obeys(&self) -> bool {
+        matches!(&self.link, Link::Member(member) if member.head.is_some())
+    }
+
     /// The DeviceHead it obeys.
     #[must_use]
     pub fn own_head(&self) -> Option<&DeviceHead> {

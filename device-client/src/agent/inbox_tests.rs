@@ -1,0 +1,70 @@
+//! What is signed by somebody else, beside what is obeyed and without it.
+
+use hoist_protocol::envelope::{PrivateKey, seal};
+use hoist_protocol::id::Generation;
+use hoist_protocol::root::RoleKey;
+
+use super::*;
+use crate::agent::config::{BOOT_ID_FILE, HostConfig};
+
+fn root(key: &PrivateKey) -> RootDocument {
+    let key = key.public();
+    let roles = [KeyRole::Root, KeyRole::Release, KeyRole::Orchestrator];
+    RootDocument {
+        number: 1,
+        namespace: hoist_protocol::id::Namespace::default(),
+        issued: Generation(1),
+        expires_s: 0,
+        threshold: 1,
+        keys: roles.map(|role| RoleKey { role, key }).into(),
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = HostConfig {
+        device: "dev-01".parse().unwrap(),
+        device_type: String::new(),
+        state_dir: dir.path().join("state"),
+        attributes: Vec::new(),
+        environment: Vec::new(),
+        reboot_command: Vec::new(),
+        boot_id_file: BOOT_ID_FILE.into(),
+    };
+    let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
+    let mut agent = Agent::open(host, None).unwrap();
+    agent.root = Some(root(&key));
+    let own = DeviceHead {
+        generation: Generation(1),
+        group: "eu".parse().unwrap(),
+        labels: Vec::new(),
+        roll_call: hoist_protocol::id::RollCall(0),
+        holds: Vec::new(),
+        rounds: Vec::new(),
+        public_key: None,
+    };
+    let of_device = agent
+        .topics
+        .format(&Topic::DeviceHead("dev-01".parse().unwrap()));
+    let of_group = agent
+        .topics
+        .format(&Topic::GroupHead("eu".parse().unwrap()));
+    let device = |key| seal(key, Kind::DeviceHead, &of_device, &own);
+    let group = |key| seal(key, Kind::GroupHead, &of_group, &GroupHead::default());
+    let distrusts = Some(Trouble::SignerNotTrusted);
+    let trouble = |agent: &Agent| agent.distrust.map(|distrust| distrust.trouble);
+
+    agent.handle(Event::Connected);
+    agent.message(&of_device, &device(&other));
+    assert_eq!(trouble(&agent), distrusts);
+    agent.message(&of_device, &device(&key));
+    assert_eq!(trouble(&agent), None);
+    agent.message(&of_group, &group(&other));
+    assert_eq!(trouble(&agent), distrusts, "no head is in effect");
+    agent.message(&of_group, &group(&key));
+    assert_eq!(trouble(&agent), None);
+    agent.message(&of_group, &group(&other));
+    agent.message(&of_device, &device(&other));
+    assert_eq!(trouble(&agent), None, "the head is in effect");
+}
