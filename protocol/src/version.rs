@@ -237,13 +237,16 @@ pub fn satisfies(version: &str, requirement: &str) -> Result<bool, RequirementEr
 }
 
 /// Whether a device's attribute is what `requires` wants. A value that begins with an
-/// operator (`= > < ^ ~ *`) is a requirement on a version, every other value is a text that
+/// operator (`= > < ^ ~ *`, after spaces or not) is a requirement on a version, every other value is a text that
 /// the attribute must be, to the letter.
 ///
 /// # Errors
 /// [`RequirementError`] when it begins like a requirement and is none.
 pub fn attribute_meets(found: &str, wanted: &str) -> Result<bool, RequirementError> {
-    if wanted.trim_start().starts_with(is_operator) {
+    if wanted
+        .trim_start()
+        .starts_with(['=', '>', '<', '^', '~', '*'])
+    {
         satisfies(found, wanted)
     } else {
         Ok(found == wanted)

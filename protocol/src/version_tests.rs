@@ -119,6 +119,11 @@ fn an_attribute_is_a_text_unless_a_requirement_is_asked_of_it() {
         ("2.4", ">=2, <3", true),
         ("revB", ">=2", false),
         ("", "*", true),
+        ("2.4", " >=2", true),
+        // No operator begins like these.
+        ("!b", "!b", true),
+        ("2.4", "!=2", false),
+        ("&|", "&|", true),
     ] {
         assert_eq!(attribute_meets(found, wanted), Ok(fits), "{found} {wanted}");
     }

@@ -157,9 +157,14 @@ fn check_requirements(path: &Path, artifact: &RawArtifact) -> Result<(), PackErr
         requirement.map_err(|error| refuse("depends", name, depends.line, &error))?;
     }
     for (name, requires) in &artifact.requires {
-        // Only whether it can be asked matters here, not what comes out.
-        attribute_meets("", &requires.text)
-            .map_err(|error| refuse("requires", name, requires.line, &error))?;
+        // Only whether it can be asked matters here, not what comes out. What looks like an
+        // operator and is none is a text for devices, and surely a slip.
+        let is_slip = requires.text.trim_start().starts_with(['!', '|', '&']);
+        let asked = match is_slip {
+            true => requires.text.parse::<Requirement>().map(|_| false),
+            false => attribute_meets("", &requires.text),
+        };
+        asked.map_err(|error| refuse("requires", name, requires.line, &error))?;
     }
     Ok(())
 }
