@@ -128,6 +128,18 @@ fn files() -> [Value; 3] {
     ]
 }
 
+/// What devices said before its version: it is still read, and never written.
+fn before<M: Message>(name: &str, topic: &Topic, payload: &str, message: &M) -> Value {
+    let payload = HEXLOWER.decode(payload.as_bytes()).unwrap();
+    let decoded: M = decode(&payload).unwrap();
+    assert_eq!(json(&decoded), json(message), "{name}");
+    let topic = Topics::default().format(topic);
+    vector(name, &topic, &Value::Null, &payload, &json(message))
+}
+
+const DEVICE_INFO_V1: &str = "0105302e312e300873656e736f722d610105626f6172640472657642010361707005\
+    312e312e30070301ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c0103010203";
+
 fn vectors() -> Vec<Value> {
     let group = Topic::GroupHead("eu".parse().unwrap());
     let head = |name, message| sealed(name, &group, Kind::GroupHead, ORCHESTRATOR_SEED, message);
@@ -160,6 +172,12 @@ fn vectors() -> Vec<Value> {
             &presence(PresenceState::Online),
         ),
         plain("device info", &Topic::Info(device()), &device_info()),
+        before(
+            "device info, version 1",
+            &Topic::Info(device()),
+            DEVICE_INFO_V1,
+            &device_info(),
+        ),
         plain(
             "device info, in trouble",
             &Topic::Info(device()),
