@@ -14,6 +14,9 @@ use super::rollback::failure;
 use super::state::{Cause, Link, Member};
 use crate::record::Memory;
 
+/// Highest number of an own status that is believed: some 10¹⁸ remain to be counted.
+const SEQ_MAX: Seq = Seq(1 << 63);
+
 impl Machine {
     /// Whether the device's own retained status must be read before anything else.
     #[must_use]
@@ -23,7 +26,8 @@ impl Machine {
 
     /// The device's own status, verified: outcomes without a signature are left out of it.
     pub(super) fn own_status(&mut self, status: &DeviceStatus, out: &mut Vec<Action>) {
-        if self.memory == Memory::Whole {
+        // Progress is not signed: a number that no device counts to is somebody else's.
+        if self.memory == Memory::Whole || status.seq > SEQ_MAX {
             return;
         }
         self.own_status_heard = true;

@@ -69,6 +69,16 @@ fn what_its_own_status_says_was_running_is_reported_as_lost_and_not_installed_ag
 }
 
 #[test]
+fn a_status_with_a_number_that_no_device_counts_to_is_not_its_own() {
+    for seq in [u64::MAX, (1 << 63) + 1] {
+        let mut world = lost(None, Some(3));
+        connect(&mut world, Some(&status(seq, 4, Some(9))), &[3]);
+        assert!(world.said.iter().all(|said| said.seq < Seq(6_000)));
+        assert_eq!(world.ring.outcomes[0].deployment, DeploymentId(3));
+    }
+}
+
+#[test]
 fn without_any_status_the_kept_release_says_what_may_have_been_running() {
     let mut world = lost(None, Some(3));
     connect(&mut world, None, &[3, 4]);
