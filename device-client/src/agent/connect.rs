@@ -45,8 +45,10 @@ impl Agent {
         } else {
             Ended::Unmade
         };
-        // What may not have arrived is said again.
-        if self.session.as_ref().is_some_and(Session::owes_info) {
+        // What may not have arrived, or came before anybody knew this device, is said again.
+        let pinned = self.machine.own_head().and_then(|head| head.public_key);
+        let unnamed = pinned != Some(self.key.public());
+        if unnamed || self.session.as_ref().is_some_and(Session::owes_info) {
             self.info = None;
         }
         self.session = None;

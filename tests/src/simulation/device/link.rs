@@ -52,6 +52,10 @@ impl Device {
         self.in_flight = None;
         self.waiting = None;
         self.wanted = None;
+        let pinned = self.machine.own_head().and_then(|head| head.public_key);
+        if pinned != Some(self.public_key()) {
+            self.info = None;
+        }
         self.announces = false;
         broker.disconnect(self.number);
     }
