@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
 use hoist_orchestrator_core::row::EndReason;
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
+use hoist_protocol::reason::{Cure, Reason};
 use serde_json::Value;
 
 use crate::output::{self, Format, Shape, Show, ago, column, printable};
@@ -187,10 +188,26 @@ pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> Strin
     if let Some(first) = devices.first() {
         let _ = writeln!(text, "why:    hoist device why {}", first.device);
     }
-    if view.state == DeploymentState::Active {
+    // A hint never offers what cannot help.
+    let (curable, hopeless): (Vec<&str>, Vec<&str>) = view
+        .failures
+        .iter()
+        .map(|failure| failure.reason.as_str())
+        .partition(|word| can_be_cured(word));
+    for reason in hopeless {
+        let _ = writeln!(text, "never:  hoist explain {reason}");
+    }
+    if view.state == DeploymentState::Active && !curable.is_empty() {
         let _ = writeln!(text, "again:  hoist deployment retry {id}");
     }
     text
+}
+
+/// Whether trying again can help a device that failed for this; what a newer server calls
+/// by another word, perhaps.
+fn can_be_cured(word: &str) -> bool {
+    let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
+    reason.is_none_or(|reason| !matches!(reason.cure(), Cure::Another(_)))
 }
 
 #[cfg(test)]
@@ -248,6 +265,22 @@ mod tests {
             "{told}"
         );
         assert!(!told.contains("retry"), "{told}");
+    }
+
+    #[test]
+    fn a_retry_is_offered_only_when_it_can_help_somebody() {
+        let mut detail = detail();
+        let told = |detail: &DeploymentDetail| full(detail, now());
+        detail.view.failures[0].reason = "downgrade".into();
+        let hopeless = told(&detail);
+        assert!(!hopeless.contains("retry"), "{hopeless}");
+        assert!(hopeless.contains("never:  hoist explain downgrade\n"), "{hopeless}");
+        let mut other = detail.view.failures[0].clone();
+        other.reason = "no-space".into();
+        detail.view.failures.push(other);
+        let mixed = told(&detail);
+        assert!(mixed.contains("again:  hoist deployment retry 1\n"), "{mixed}");
+        assert!(!mixed.contains("explain no-space"), "{mixed}");
     }
 
     #[test]

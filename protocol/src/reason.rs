@@ -83,6 +83,49 @@ reasons! {
     BadRelease = "bad-release", Code::ReleaseInvalid;
 }
 
+/// What helps a device that failed for a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cure {
+    /// Trying again can.
+    Retry,
+    /// Trying again can, once somebody did something.
+    First(&'static str),
+    /// Only another deployment can.
+    Another(&'static str),
+}
+
+impl Reason {
+    /// What helps a device that failed for this: a hint never offers what cannot.
+    #[must_use]
+    pub const fn cure(self) -> Cure {
+        match self {
+            Self::Downgrade => Cure::Another(
+                "deploy a release with a higher counter, or this one with `--allow-downgrade`",
+            ),
+            Self::Incompatible => Cure::Another("deploy a release that is made for it"),
+            Self::BadSignature | Self::BadArchive | Self::BadRelease => {
+                Cure::Another("pack and sign the release again, under a new version, and deploy that")
+            }
+            Self::Unsupported => Cure::First("update the device's agent"),
+            Self::MissingDependency => Cure::First("install what it depends on"),
+            Self::NoSpace => Cure::First("free space on the device"),
+            Self::RollbackFailed => Cure::First("look after the device, which a person must"),
+            Self::ScriptFailed
+            | Self::ScriptTimeout
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::HashMismatch
+            | Self::LengthMismatch
+            | Self::StorageFailed
+            | Self::DownloadFailed
+            | Self::RebootFailed
+            | Self::Interrupted
+            | Self::Superseded
+            | Self::StateLost => Cure::Retry,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

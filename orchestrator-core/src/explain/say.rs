@@ -2,10 +2,10 @@
 
 use hoist_protocol::code::Code;
 use hoist_protocol::id::GroupId;
-use hoist_protocol::reason::Reason;
+use hoist_protocol::reason::{Cure, Reason};
 use hoist_protocol::status::{Step, Success};
 
-use super::failed::{Cure, cause, cure};
+use super::failed::cause;
 use super::{Around, Waits};
 use crate::admission::{Bar, Case, round_of};
 use crate::contact;
@@ -211,7 +211,7 @@ impl Scene<'_> {
                     cause(failure),
                     failure.rollback.word()
                 );
-                let next = match cure(failure.reason) {
+                let next = match failure.reason.cure() {
                     Cure::Retry => self.again(),
                     Cure::First(what) => format!("{what}; it {}", self.again()),
                     Cure::Another(what) => format!("never in this deployment: {what}"),
