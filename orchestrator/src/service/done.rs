@@ -3,8 +3,8 @@
 
 use hoist_orchestrator_core::command::{Command, VerbEffect};
 use hoist_orchestrator_core::effect::{Effect, Event};
-use hoist_orchestrator_core::reply::Answer;
-use hoist_protocol::id::{DeploymentId, RequestId, UserId};
+use hoist_orchestrator_core::reply::{Answer, Imported};
+use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
 
 use crate::arrival::Asked;
 
@@ -22,17 +22,8 @@ struct About {
 /// Says what a command did. Whatever was answered before, only asked, or changed nothing
 /// has no other effect than its reply.
 pub(super) fn say(asked: &Asked, effects: &[Effect]) {
-    let changed = |effect: &Effect| {
-        !matches!(
-            effect,
-            Effect::Reply { .. }
-                | Effect::Query { .. }
-                | Effect::ManageUser { .. }
-                | Effect::Rejected { .. }
-        )
-    };
     let Ok(command) = &asked.command else { return };
-    if !effects.iter().any(changed) {
+    if !effects.iter().any(changes) {
         return;
     }
     let answer = effects.iter().find_map(|effect| match effect {
@@ -53,6 +44,19 @@ pub(super) fn say(asked: &Asked, effects: &[Effect]) {
             "command done"
         );
     }
+}
+
+/// Whether an effect follows from a change. To answer, to read and to refuse is none.
+fn changes(effect: &Effect) -> bool {
+    !matches!(
+        effect,
+        Effect::Reply { .. }
+            | Effect::Query { .. }
+            | Effect::ManageUser { .. }
+            | Effect::ReadReports(_)
+            | Effect::ReadStatus(_)
+            | Effect::Rejected { .. }
+    )
 }
 
 /// Says what was done about a user.
@@ -99,47 +103,56 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         Effect::Event(Event::DeploymentEnded { group, .. }) => Some(group.to_string()),
         _ => None,
     });
-    let one = match (command, answer) {
-        (Command::Deploy(_), _) => return created(effects),
-        (_, Answer::Aborted(aborted)) => About {
+    let device = |device: &DeviceId| About {
+        device: Some(device.to_string()),
+        ..About::default()
+    };
+    vec![match answer {
+        Answer::Deployed { .. } | Answer::DeployedBeside { .. } => return created(effects),
+        Answer::Aborted(aborted) => About {
             deployment: Some(aborted.deployment),
             group: ended,
             ..About::default()
         },
-        (_, Answer::Retried(retried)) => About {
+        Answer::Retried(retried) => About {
             deployment: Some(retried.deployment),
             devices: Some(retried.devices),
             ..About::default()
         },
-        (_, Answer::ReleaseAdded(added)) => About {
+        Answer::ReleaseAdded(added) => About {
             release: Some(added.release.clone()),
             ..About::default()
         },
-        (Command::DeviceAdd(add), _) => About {
-            device: Some(add.device.clone()),
-            group: add.group.clone(),
+        Answer::DeviceAdded { device: added, .. } => About {
+            group: match command {
+                Command::DeviceAdd(add) => add.group.clone(),
+                _ => None,
+            },
+            ..device(added)
+        },
+        Answer::DeviceMoved { device: moved, group } => About {
+            group: Some(group.to_string()),
+            ..device(moved)
+        },
+        Answer::DeviceHeld { device: named, .. }
+        | Answer::DeviceRemoved { device: named }
+        | Answer::DeviceApproved { device: named, .. } => device(named),
+        Answer::Imported(devices) => {
+            let added = devices.iter().filter(|(_, _, became)| *became == Imported::Added);
+            About {
+                devices: u32::try_from(added.count()).ok(),
+                ..About::default()
+            }
+        }
+        Answer::GroupCreated { group } => About {
+            group: Some(group.to_string()),
             ..About::default()
         },
-        (Command::DeviceMove(to), _) => About {
-            device: Some(to.device.clone()),
-            group: Some(to.group.clone()),
-            ..About::default()
-        },
-        (Command::DeviceHold(hold), _) => About {
-            device: Some(hold.device.clone()),
-            ..About::default()
-        },
-        (Command::DeviceRemove(remove), _) => About {
-            device: Some(remove.device.clone()),
-            ..About::default()
-        },
-        (Command::GroupCreate(create), _) => About {
-            group: Some(create.group.clone()),
-            ..About::default()
-        },
-        _ => About::default(),
-    };
-    vec![one]
+        Answer::Refused(_)
+        | Answer::Planned(_)
+        | Answer::DevicePlanned { .. }
+        | Answer::ImportPlanned(_) => return Vec::new(),
+    }]
 }
 
 /// The deployments that a command created.
@@ -159,4 +172,45 @@ fn created(effects: &[Effect]) -> Vec<About> {
         _ => None,
     });
     created.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hoist_orchestrator_core::command::{DeviceApprove, DeviceImport};
+
+    fn id(device: &str) -> DeviceId {
+        device.parse().unwrap()
+    }
+
+    #[test]
+    fn an_import_says_how_many_devices_are_new_and_an_approval_which_device_it_was() {
+        let import = Command::DeviceImport(DeviceImport {
+            devices: Vec::new(),
+            skip_existing: true,
+            dry_run: false,
+        });
+        let became = [Imported::Added, Imported::Unchanged, Imported::Added];
+        let became = became.map(|became| (id("d1"), 1, became));
+        let said = about(&import, &Answer::Imported(became.into()), &[]);
+        assert_eq!(said[0].devices, Some(2));
+
+        let approve = Command::DeviceApprove(DeviceApprove {
+            device: "d1".into(),
+            fingerprint: None,
+            dry_run: false,
+        });
+        let approved = Answer::DeviceApproved {
+            device: id("d1"),
+            fingerprint: "00".into(),
+        };
+        let said = about(&approve, &approved, &[]);
+        assert_eq!(said[0].device.as_deref(), Some("d1"));
+    }
+
+    #[test]
+    fn to_read_once_more_what_a_device_said_is_no_change() {
+        assert!(!changes(&Effect::ReadReports(id("d1"))));
+        assert!(changes(&Effect::DeviceHeadChanged(id("d1"))));
+    }
 }
