@@ -9,9 +9,12 @@ use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::row::Refusal;
 use hoist_protocol::id::{DeviceId, Seq, UserId};
 
-/// Senders and codes that are remembered. Names can be made up: beyond it, those that were
-/// quiet for long make room, and else nobody is told of the new ones.
-const KNOWN_MAX: usize = 4_096;
+/// Registered devices and codes that are remembered: three for each of the 10 000 that the
+/// broker lets in, because one wrong key makes all of them refuse at once.
+const REGISTERED_MAX: usize = 32_768;
+/// Other senders and codes that are remembered. Names can be made up: they take no room from
+/// registered devices.
+const OTHERS_MAX: usize = 4_096;
 /// Shortest time between two writes about one device and code.
 const WRITE_PAUSE: Duration = Duration::from_secs(5);
 /// Shortest time between two lines in the log, or two events, about one sender and code.
@@ -72,10 +75,30 @@ pub(crate) struct Due {
 }
 
 /// Everything that was refused lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Refusals {
+    registered: Table,
+    others: Table,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self {
+            registered: Table::of(REGISTERED_MAX),
+            others: Table::of(OTHERS_MAX),
+        }
+    }
+}
+
+/// Senders and codes, so many at most. Beyond it, those that were quiet for long make room,
+/// and else nobody is told of the new ones.
+#[derive(Debug)]
+struct Table {
     known: HashMap<(Who, Code), Known>,
+    most: usize,
     looked: Option<Instant>,
+    /// When it was last said that it is full.
+    told: Option<Instant>,
 }
 
 impl Refusals {
@@ -93,11 +116,12 @@ impl Refusals {
             Sender::User { user, .. } => (Who::User(user.clone()), None),
             Sender::Nobody => (Who::Nobody, None),
         };
-        let key = (who, code);
-        if !self.known.contains_key(&key) && !self.has_room(at) {
-            return None;
-        }
-        let known = self.known.entry(key).or_default();
+        let table = match (&who, code) {
+            // A device whose reports are refused for anything else is registered.
+            (Who::Device(_), code) if code != Code::Unknown => &mut self.registered,
+            _ => &mut self.others,
+        };
+        let known = table.entry((who, code), at)?;
         (known.last_ms, known.seq, known.heard) = (unix_ms, seq, Some(at));
         for pending in [&mut known.log, &mut known.write, &mut known.tell] {
             pending.count += 1;
@@ -105,21 +129,11 @@ impl Refusals {
         known.log.take(TELL_PAUSE, at)
     }
 
-    fn has_room(&mut self, at: Instant) -> bool {
-        let quiet = |since: Option<Instant>, pause| {
-            since.is_none_or(|since| at.saturating_duration_since(since) >= pause)
-        };
-        if self.known.len() >= KNOWN_MAX && quiet(self.looked, ROOM_PAUSE) {
-            self.looked = Some(at);
-            self.known
-                .retain(|_, known| !quiet(known.heard, TELL_PAUSE));
-        }
-        self.known.len() < KNOWN_MAX
-    }
-
     /// What it is time to write about devices.
     pub(crate) fn due(&mut self, at: Instant) -> Vec<Due> {
-        let due = self.known.iter_mut().filter_map(|((who, code), known)| {
+        let tables = [&mut self.registered, &mut self.others];
+        let known = tables.into_iter().flat_map(|table| &mut table.known);
+        let due = known.filter_map(|((who, code), known)| {
             let Who::Device(device) = who else {
                 return None;
             };
@@ -137,6 +151,43 @@ impl Refusals {
             })
         });
         due.take(DUE_MAX).collect()
+    }
+}
+
+impl Table {
+    fn of(most: usize) -> Self {
+        Self {
+            known: HashMap::new(),
+            most,
+            looked: None,
+            told: None,
+        }
+    }
+
+    /// What is known of a sender and code; none when there is no room for it.
+    fn entry(&mut self, key: (Who, Code), at: Instant) -> Option<&mut Known> {
+        if !self.known.contains_key(&key) && !self.has_room(at) {
+            return None;
+        }
+        Some(self.known.entry(key).or_default())
+    }
+
+    fn has_room(&mut self, at: Instant) -> bool {
+        let quiet = |since: Option<Instant>, pause| {
+            since.is_none_or(|since| at.saturating_duration_since(since) >= pause)
+        };
+        if self.known.len() >= self.most && quiet(self.looked, ROOM_PAUSE) {
+            self.looked = Some(at);
+            self.known
+                .retain(|_, known| !quiet(known.heard, TELL_PAUSE));
+        }
+        let has_room = self.known.len() < self.most;
+        if !has_room && quiet(self.told, TELL_PAUSE) {
+            self.told = Some(at);
+            let most = self.most;
+            tracing::warn!(most, "more senders are refused than are remembered: some are not counted");
+        }
+        has_room
     }
 }
 
@@ -194,12 +245,25 @@ mod tests {
         let note = |refusals: &mut Refusals, number: usize, at| {
             refusals.note(Code::Unknown, &device(&format!("d{number}")), 0, at)
         };
-        for number in 0..KNOWN_MAX {
+        for number in 0..OTHERS_MAX {
             assert_eq!(note(&mut refusals, number, start), Some(1));
         }
-        assert_eq!(note(&mut refusals, KNOWN_MAX, start), None);
-        assert_eq!(refusals.known.len(), KNOWN_MAX);
-        assert_eq!(note(&mut refusals, KNOWN_MAX, start + TELL_PAUSE), Some(1));
-        assert_eq!(refusals.known.len(), 1);
+        assert_eq!(note(&mut refusals, OTHERS_MAX, start), None);
+        assert_eq!(refusals.others.known.len(), OTHERS_MAX);
+        assert_eq!(note(&mut refusals, OTHERS_MAX, start + TELL_PAUSE), Some(1));
+        assert_eq!(refusals.others.known.len(), 1);
+    }
+
+    #[test]
+    fn a_whole_fleet_that_is_refused_is_counted_beside_names_that_are_made_up() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        let mut note = |code, name: String| refusals.note(code, &device(&name), 0, start);
+        for number in 0..=OTHERS_MAX {
+            note(Code::Unknown, format!("made-up-{number}"));
+        }
+        for number in 0..10_000 {
+            let noted = note(Code::Signature, format!("d{number}"));
+            assert_eq!(noted, Some(1), "{number}");
+        }
     }
 }
