@@ -87,12 +87,12 @@ impl Views {
         now: Now,
     ) -> Result<bool, ReadError> {
         self.publish(views, connection, now).await?;
-        Ok(self.are_settled(views))
+        Ok(!views.iter().any(|view| self.is_changed(view)))
     }
 
-    /// Whether none of these views is to be published.
-    pub(crate) fn are_settled(&self, views: &[View]) -> bool {
-        !views.iter().any(|view| self.changed.contains(view))
+    /// Whether a view is to be published.
+    pub(crate) fn is_changed(&self, view: &View) -> bool {
+        self.changed.contains(view)
     }
 
     async fn publish(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Input;
 use hoist_orchestrator_core::limit::{Found, Seek};
+use hoist_orchestrator_core::reply::PlanResult;
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
 
@@ -21,16 +22,26 @@ const PLANS_MAX: usize = 4;
 pub(super) enum Background {
     /// A search for a line.
     Line(Result<Found, ReadError>),
-    /// The counting of a plan's members, with the answer it is part of.
-    Plan(Box<Answered>, Result<(), ReadError>),
+    /// The counting of a plan's members, by its number, with the answer it is part of.
+    Plan(u64, Box<Answered>, Result<(), ReadError>),
 }
 
 /// What is being worked on.
 #[derive(Default)]
 pub(super) struct Works {
     pub(super) tasks: JoinSet<Background>,
-    /// Whose plans are being counted.
-    plans: Vec<(UserId, RequestId)>,
+    /// Plans that are being counted.
+    plans: Vec<Counting>,
+    /// The number of the last one.
+    last: u64,
+}
+
+/// A plan that is being counted.
+struct Counting {
+    number: u64,
+    asked: (UserId, RequestId),
+    /// As it was asked for: another one under the same id is another question.
+    plans: Option<PlanResult>,
 }
 
 impl Service {
@@ -45,8 +56,9 @@ impl Service {
     /// Answers a plan as soon as its members are counted. A repeat of one that is being
     /// counted has its answer then.
     pub(super) async fn answer_plan(&mut self, mut answered: Answered) {
-        let key = answered.key();
-        if self.background.plans.contains(&key) && answered.is_by_mqtt() {
+        let (asked, plans) = (answered.key(), answered.plans().cloned());
+        let same = |other: &Counting| other.asked == asked && other.plans == plans;
+        if answered.is_by_mqtt() && self.background.plans.iter().any(same) {
             return;
         }
         if self.background.plans.len() >= PLANS_MAX {
@@ -56,14 +68,20 @@ impl Service {
             self.reply(answered).await;
             return;
         }
-        self.background.plans.push(key);
+        self.background.last += 1;
+        let number = self.background.last;
+        self.background.plans.push(Counting {
+            number,
+            asked,
+            plans,
+        });
         let (store, directory) = (Arc::clone(&self.store), self.config.artifacts.clone());
         self.background.tasks.spawn(async move {
             let counted = match answered.plans() {
                 Some(plans) => survey::count(&*store, &directory, plans).await,
                 None => Ok(()),
             };
-            Background::Plan(Box::new(answered), counted)
+            Background::Plan(number, Box::new(answered), counted)
         });
     }
 
@@ -80,11 +98,8 @@ impl Service {
                 tracing::warn!(%error, "the line of a deployment was not found");
                 Ok(())
             }
-            Ok(Background::Plan(mut answered, counted)) => {
-                let key = answered.key();
-                if let Some(place) = self.background.plans.iter().position(|plan| *plan == key) {
-                    self.background.plans.swap_remove(place);
-                }
+            Ok(Background::Plan(number, mut answered, counted)) => {
+                self.background.plans.retain(|plan| plan.number != number);
                 match counted {
                     Ok(()) => {}
                     Err(ReadError::Store(error)) => {

@@ -65,6 +65,7 @@ impl Answered {
 
 /// An answer that waits for views.
 pub(super) struct Held {
+    /// Those that did not go out since.
     views: Vec<View>,
     answered: Answered,
 }
@@ -82,6 +83,8 @@ impl Service {
             // Nobody reads a view; whoever asks by HTTP is answered all the same.
             None => true,
         };
+        // Before what comes next changes them: a view that went out now shows what others wait for.
+        self.release_held().await;
         if settled {
             self.answer(answered).await;
         } else {
@@ -90,10 +93,15 @@ impl Service {
         Ok(())
     }
 
-    /// Sends the answers whose views are out by now.
+    /// Sends the answers whose views went out since they wait. Called whenever views may have
+    /// gone out: what changes again afterwards is no reason to wait on.
     pub(super) async fn release_held(&mut self) {
         let connected = self.connection.is_some();
-        let waits = |held: &Held| connected && !self.views.are_settled(&held.views);
+        for held in &mut self.held {
+            held.views
+                .retain(|view| connected && self.views.is_changed(view));
+        }
+        let waits = |held: &Held| !held.views.is_empty();
         let (waiting, free): (Vec<Held>, Vec<Held>) =
             std::mem::take(&mut self.held).into_iter().partition(waits);
         self.held = waiting;

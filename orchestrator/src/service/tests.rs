@@ -1,6 +1,7 @@
 //! The loop with a store in memory and a broker of a few lines: what is published, stored
 //! and acknowledged is one log, so that its order can be asserted.
 
+mod answers;
 mod dry_run;
 mod outbox;
 mod rig;

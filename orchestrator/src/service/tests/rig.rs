@@ -1,6 +1,7 @@
 //! A running orchestrator to test: no broker, a store that can be made to fail, one log.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::mqtt::MqttLogin;
-use crate::service::{Door, Orchestrator, ServiceError};
+use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, CommitError, Page, Store, StoreError, Versioned};
 use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
@@ -215,6 +216,48 @@ pub(super) fn release_key() -> PrivateKey {
     PrivateKey::from_seed(&[2; 32])
 }
 
+fn config(artifacts: &Path) -> OrchestratorConfig {
+    OrchestratorConfig {
+        mqtt: MqttLogin {
+            host: "unused".into(),
+            port: 1,
+            client_id: "unused".into(),
+            user: "unused".into(),
+            token: "unused".into(),
+        },
+        namespace: Namespace::default(),
+        keys: Keys {
+            orchestrator: orchestrator_key(),
+            release: vec![release_key().public()],
+            root: b"root".to_vec(),
+            root_number: 1,
+            root_sha256: [7; 32],
+        },
+        artifacts: ArtifactDirectory::open(artifacts).unwrap(),
+        source: None,
+        grace: Duration::from_secs(60),
+        settle: Duration::from_secs(30),
+        head_validity: Duration::from_secs(600),
+    }
+}
+
+/// A service that is connected and does nothing by itself, with what it publishes.
+pub(super) async fn service() -> (Service, Arc<Log>, tempfile::TempDir) {
+    let (store, artifacts) = (Arc::new(Watched::default()), tempfile::tempdir().unwrap());
+    let log = Arc::clone(&store.log);
+    let config = config(artifacts.path());
+    let (ready, _) = watch::channel(false);
+    let mut service = Service::open(config, store, Arc::new(People), ready)
+        .await
+        .unwrap();
+    let (news, _) = mpsc::channel(1);
+    service.connection = Some(Arc::new(Link {
+        log: Arc::clone(&log),
+        news,
+    }));
+    (service, log, artifacts)
+}
+
 /// A running orchestrator.
 pub(super) struct Rig {
     pub(super) log: Arc<Log>,
@@ -237,28 +280,7 @@ impl Rig {
     /// Starts on a store, connected and subscribed, and waits until it is ready.
     pub(super) async fn on(store: Arc<Watched>) -> Self {
         let artifacts = tempfile::tempdir().unwrap();
-        let config = OrchestratorConfig {
-            mqtt: MqttLogin {
-                host: "unused".into(),
-                port: 1,
-                client_id: "unused".into(),
-                user: "unused".into(),
-                token: "unused".into(),
-            },
-            namespace: Namespace::default(),
-            keys: Keys {
-                orchestrator: orchestrator_key(),
-                release: vec![release_key().public()],
-                root: b"root".to_vec(),
-                root_number: 1,
-                root_sha256: [7; 32],
-            },
-            artifacts: ArtifactDirectory::open(artifacts.path()).unwrap(),
-            source: None,
-            grace: Duration::from_secs(60),
-            settle: Duration::from_secs(30),
-            head_validity: Duration::from_secs(600),
-        };
+        let config = config(artifacts.path());
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
         let dynamic: Arc<dyn Store> = store.clone();
