@@ -80,13 +80,6 @@ pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Fail
 
 /// Deploys, and tells what is new from what was there already.
 async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Result<String, Failure> {
-    // What a plan refuses, the command refuses with better reason.
-    let plans = plan::ask(client, Verb::Plan, command).await;
-    let plans = plans.unwrap_or_default();
-    let existing: Vec<u64> = plans
-        .iter()
-        .filter_map(|plan| plan["existing"].as_u64())
-        .collect();
     let mut result = client.command(Verb::Deploy, command).await?;
     let created: Vec<DeployResult> = match result["deployments"].take() {
         Value::Null => serde_json::from_value(result).map(|only| vec![only]),
@@ -95,7 +88,7 @@ async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Resul
     .map_err(|error| Failure::because(Code::Reply, "the answer to deploy", &error))?;
     let mut text = String::new();
     for item in created {
-        if existing.contains(&u64::from(item.deployment.0)) {
+        if item.existing {
             let deployment = item.deployment.0;
             let known: DeploymentDetail = client
                 .ask(Verb::DeploymentShow, &DeploymentRef { deployment })
@@ -341,6 +334,7 @@ mod tests {
             members: 1,
             eligible: 1,
             excluded: 0,
+            existing: false,
         };
         assert_eq!(created_sentence(&member), "deployment 1 active: 1 member\n");
         let nothing = json!({"deployment": 17, "round": 2, "devices": 0});

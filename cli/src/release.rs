@@ -150,11 +150,13 @@ impl SignedRelease {
         uploaded
     }
 
-    /// Compares it with the releases of its name: a device takes only what counts higher
+    /// Compares it with the releases of its name: a device takes nothing that counts lower
     /// than what it has.
     async fn compare(&self, client: &mut Client) -> Result<Went, Failure> {
-        let known = list(client, Verb::ReleaseList, Map::new(), None).await?;
         let manifest = &self.packed.manifest;
+        let mut of_name = Map::new();
+        of_name.insert("name".to_owned(), json!(manifest.name));
+        let known = list(client, Verb::ReleaseList, of_name, None).await?;
         if let Some(warning) = outdone(&known, &self.id(), manifest) {
             eprintln!("warning: {warning}");
         }
@@ -265,19 +267,15 @@ impl SignedRelease {
     }
 }
 
-/// Which release of the same name counts as high or higher, and what that means.
-fn outdone(known: &[Value], id: &str, manifest: &ReleaseManifest) -> Option<String> {
-    let name = format!("{}@", manifest.name);
-    let of_name = known.iter().filter(|item| {
-        let release = item["release"].as_str().unwrap_or_default();
-        release.starts_with(&name) && item["id"] != *id
-    });
+/// Which of the releases of the same name counts higher, and what that means.
+fn outdone(of_name: &[Value], id: &str, manifest: &ReleaseManifest) -> Option<String> {
+    let others = of_name.iter().filter(|item| item["id"] != *id);
     let counter = |item: &Value| item["counter"].as_u64().unwrap_or(0);
-    let highest = of_name.max_by_key(|item| counter(item))?;
+    let highest = others.max_by_key(|item| counter(item))?;
     let (counter, highest_counter) = (manifest.counter, counter(highest));
-    (counter <= highest_counter).then(|| {
+    (counter < highest_counter).then(|| {
         format!(
-            "counter {counter} is not above that of {} ({highest_counter}): \
+            "counter {counter} is below that of {} ({highest_counter}): \
              devices that have it refuse this release as a downgrade",
             highest["release"].as_str().unwrap_or("?"),
         )
@@ -298,13 +296,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_counter_above_all_others_of_the_name_goes_without_a_warning() {
+    fn only_a_counter_below_another_of_the_name_is_warned_about() {
         let item = |release: &str, id: &str, counter: u64| json!({"release": release, "id": id, "counter": counter});
-        let known = [
-            item("hello@1.0.0", "aa", 3),
-            item("hello@1.1.0", "bb", 5),
-            item("other@9", "cc", 9),
-        ];
+        let known = [item("hello@1.0.0", "aa", 3), item("hello@1.1.0", "bb", 5)];
         let warns = |id: &str, counter| {
             let manifest = ReleaseManifest {
                 name: "hello".parse().unwrap(),
@@ -318,10 +312,9 @@ mod tests {
             outdone(&known, id, &manifest)
         };
         assert_eq!(warns("dd", 6), None);
+        assert_eq!(warns("dd", 5), None, "a device takes what counts as high");
         assert_eq!(warns("bb", 5), None, "the same again");
-        for counter in [4, 5] {
-            let warning = warns("dd", counter).unwrap();
-            assert!(warning.contains("hello@1.1.0 (5)"), "{warning}");
-        }
+        let warning = warns("dd", 4).unwrap();
+        assert!(warning.contains("hello@1.1.0 (5)"), "{warning}");
     }
 }

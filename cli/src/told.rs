@@ -274,12 +274,18 @@ mod tests {
         detail.view.failures[0].reason = "downgrade".into();
         let hopeless = told(&detail);
         assert!(!hopeless.contains("retry"), "{hopeless}");
-        assert!(hopeless.contains("never:  hoist explain downgrade\n"), "{hopeless}");
+        assert!(
+            hopeless.contains("never:  hoist explain downgrade\n"),
+            "{hopeless}"
+        );
         let mut other = detail.view.failures[0].clone();
         other.reason = "no-space".into();
         detail.view.failures.push(other);
         let mixed = told(&detail);
-        assert!(mixed.contains("again:  hoist deployment retry 1\n"), "{mixed}");
+        assert!(
+            mixed.contains("again:  hoist deployment retry 1\n"),
+            "{mixed}"
+        );
         assert!(!mixed.contains("explain no-space"), "{mixed}");
     }
 

@@ -13,7 +13,9 @@ mod read;
 
 pub use deploy::{CompleteWhen, Deploy, Limit};
 pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key};
-pub use read::{DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseRef};
+pub use read::{
+    DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseList, ReleaseRef,
+};
 
 /// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
 pub const JSON_BYTES_MAX: usize = 16 * 1024;
@@ -99,7 +101,7 @@ verbs! {
     DeviceShow = "device-show", Viewer, Reads, DeviceRef;
     DeviceWhy = "device-why", Viewer, Reads, DeviceWhy;
     GroupList = "group-list", Viewer, Reads, Page;
-    ReleaseList = "release-list", Viewer, Reads, Page;
+    ReleaseList = "release-list", Viewer, Reads, ReleaseList;
     ReleaseShow = "release-show", Viewer, Reads, ReleaseRef;
     Plan = "plan", Viewer, Reads, Deploy;
     ReleaseAdd = "release-add", Deployer, Changes, ReleaseAdd;

@@ -15,7 +15,7 @@ use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::limit;
 use crate::mutant::{Mutant, is_planted};
 use crate::release;
-use crate::reply::{Answer, DeployResult, DeploymentState, Plan, PlanResult};
+use crate::reply::{Answer, Created, DeploymentState, Plan, PlanResult};
 use crate::request::may_change;
 use crate::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::time::parse_time;
@@ -52,7 +52,7 @@ pub(crate) fn deploy(
         return Ok((Answer::Planned(PlanResult { plans: plans? }), Vec::new()));
     }
     let template = template(txn, &input.user, command, now)?;
-    let mut items = Vec::new();
+    let (mut items, mut existing) = (Vec::new(), Vec::new());
     let mut effects = Vec::new();
     for group in groups {
         let row = DeploymentRow {
@@ -60,10 +60,21 @@ pub(crate) fn deploy(
             ..template.clone()
         };
         let (item, more) = create(txn, row, now)?;
+        if more.is_empty() {
+            existing.push(item.deployment);
+        }
         effects.extend(more);
         items.push(item);
     }
-    Ok((Answer::Deployed { items, several }, effects))
+    let answer = match existing.is_empty() {
+        true => Answer::Deployed { items, several },
+        false => Answer::DeployedBeside {
+            items,
+            several,
+            existing,
+        },
+    };
+    Ok((answer, effects))
 }
 
 /// The groups a command names, and whether it names several.
@@ -150,12 +161,9 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
     parse_time(text).map(Some).ok_or_else(why)
 }
 
-/// Creates one deployment, or finds the equal one that is there already (bad-inputs row 39).
-fn create(
-    txn: &mut Txn,
-    mut row: DeploymentRow,
-    now: Now,
-) -> Result<(DeployResult, Effects), Stop> {
+/// Creates one deployment, or finds the equal one that is there already, without an effect
+/// (bad-inputs row 39).
+fn create(txn: &mut Txn, mut row: DeploymentRow, now: Now) -> Result<(Created, Effects), Stop> {
     let group = row.group.clone();
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
@@ -208,9 +216,9 @@ fn create(
     Ok((result(id, &row, count), effects))
 }
 
-fn result(deployment: DeploymentId, row: &DeploymentRow, count: GroupCountRow) -> DeployResult {
+fn result(deployment: DeploymentId, row: &DeploymentRow, count: GroupCountRow) -> Created {
     let reach = limit::reach(row, count);
-    DeployResult {
+    Created {
         deployment,
         state: row.state,
         members: count.members,

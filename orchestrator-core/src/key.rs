@@ -140,6 +140,8 @@ pub enum Prefix {
     Releases,
     /// Every release, by `name@version`.
     ReleaseNames,
+    /// Every release of a name, by version.
+    Versions(String),
     /// Every deployment.
     Deployments,
     /// The records of a deployment, by device.
@@ -163,6 +165,10 @@ impl Prefix {
             Self::Devices => Key(vec![3]),
             Self::Releases => Key(vec![4]),
             Self::ReleaseNames => Key(vec![5]),
+            Self::Versions(name) => {
+                let named = format!("{name}@");
+                Key([&[5_u8][..], named.as_bytes()].concat())
+            }
             Self::Deployments => Key(vec![6]),
             Self::Records(id) => number(7, *id, &[]),
             Self::Counters(id) => number(8, *id, &[]),

@@ -177,7 +177,7 @@ pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Qu
         }
         Command::Plan(deploy) => Ok(plan(reader, user, deploy, now)?.map(ResultBody::Planned)),
         Command::GroupList(page) => Ok(group_list(reader, page)?.map(ResultBody::Groups)),
-        Command::ReleaseList(page) => Ok(release_list(reader, page)?.map(ResultBody::Releases)),
+        Command::ReleaseList(list) => Ok(release_list(reader, list)?.map(ResultBody::Releases)),
         Command::ReleaseShow(show) => release_show(reader, &show.release),
         Command::ReleaseAdd(_)
         | Command::Deploy(_)

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::Rejection;
 use crate::view::DeploymentView;
 
+mod deploy;
 mod import;
 mod item;
 mod shown;
 mod why;
 
+pub use deploy::{Created, DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
@@ -101,7 +103,7 @@ pub enum Answer {
     /// `deploy`; one item per group.
     Deployed {
         /// One per group, in the order asked for.
-        items: Vec<DeployResult>,
+        items: Vec<Created>,
         /// Whether the command named `groups`.
         several: bool,
     },
@@ -162,6 +164,15 @@ pub enum Answer {
         /// The fingerprint of the key that is pinned now.
         fingerprint: String,
     },
+    /// `deploy`, where some were there already.
+    DeployedBeside {
+        /// One per group, in the order asked for.
+        items: Vec<Created>,
+        /// Whether the command named `groups`.
+        several: bool,
+        /// Those that were there.
+        existing: Vec<DeploymentId>,
+    },
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -184,13 +195,12 @@ impl Answer {
     ) -> Result<ResultBody, Rejection> {
         Ok(match self {
             Self::Refused(rejection) => return Err(rejection),
-            Self::Deployed { mut items, several } => match items.pop() {
-                Some(only) if !several => ResultBody::Deployed(only),
-                last => {
-                    items.extend(last);
-                    ResultBody::DeployedSeveral(DeploySeveralResult { deployments: items })
-                }
-            },
+            Self::Deployed { items, several } => deploy::result(&items, &[], several),
+            Self::DeployedBeside {
+                items,
+                several,
+                existing,
+            } => deploy::result(&items, &existing, several),
             Self::Aborted(result) => ResultBody::Aborted(result),
             Self::ReleaseAdded(result) => ResultBody::ReleaseAdded(result),
             Self::DeviceAdded { device, issue } => {
@@ -296,28 +306,6 @@ pub enum DeploymentState {
     Completed,
     /// Ended by an operator or a threshold (S3).
     Aborted,
-}
-
-/// `deploy`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeployResult {
-    /// The new deployment, or the equal one that is active already; 0 on a dry run.
-    pub deployment: DeploymentId,
-    /// Its state.
-    pub state: DeploymentState,
-    /// Devices in the group now.
-    pub members: u32,
-    /// Those that may start.
-    pub eligible: u32,
-    /// Those that may not.
-    pub excluded: u32,
-}
-
-/// `deploy` to several groups.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeploySeveralResult {
-    /// One per group, in the order asked for.
-    pub deployments: Vec<DeployResult>,
 }
 
 /// `abort` (S4)

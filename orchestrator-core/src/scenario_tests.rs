@@ -188,7 +188,9 @@ impl World {
 
     fn deploy_as(&mut self, deploy: Deploy) -> DeploymentId {
         match self.order(Command::Deploy(deploy)) {
-            Answer::Deployed { items, .. } => items[0].deployment,
+            Answer::Deployed { items, .. } | Answer::DeployedBeside { items, .. } => {
+                items[0].deployment
+            }
             other => panic!("not deployed: {other:?}"),
         }
     }

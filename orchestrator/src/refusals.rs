@@ -185,7 +185,10 @@ impl Table {
         if !has_room && quiet(self.told, TELL_PAUSE) {
             self.told = Some(at);
             let most = self.most;
-            tracing::warn!(most, "more senders are refused than are remembered: some are not counted");
+            tracing::warn!(
+                most,
+                "more senders are refused than are remembered: some are not counted"
+            );
         }
         has_room
     }

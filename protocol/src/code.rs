@@ -146,7 +146,7 @@ codes! {
     Cursor = "E_CURSOR", Usage, "the cursor is not one of this list", "start the list again without `after`";
     /// No user of this name exists.
     User = "E_USER", NotFound, "user not found", "list the users with `hoist user list`";
-    /// A user of this name exists with another role, other groups or another token.
+    /// A user of this name exists with another token. With the same token it is given another role or other groups.
     UserExists = "E_USER_EXISTS", Conflict, "the user exists", "`hoist user remove NAME` ends that token, then add it again; role and groups can also be changed in users.toml";
     /// The server failed at something that is not the command's fault.
     Internal = "E_INTERNAL", Failed, "the server could not do it", "look at the server's log";
@@ -204,7 +204,7 @@ codes! {
     Ack = "E_ACK", Failed, "the client acknowledged another message than the next", "mend the client";
     /// The server does not know this token, or not for this name and client id.
     Auth = "E_AUTH", Forbidden, "name and token do not belong together", "a user: take the client.toml of this server; a device: take a new agent.toml of `hoist device add ID`";
-    /// Of a broker: as many connections are open as it allows. Of `hoist-agent apply`: a deployment has started on the device and comes first.
+    /// Of a broker: as many connections are open as it allows. Of `hoist-agent apply`: a deployment has started on the device and comes first. Of `plan`: others are being counted.
     Busy = "E_BUSY", Failed, "something else comes first", "wait until it has ended";
     /// The socket closed without a goodbye, or does not take bytes any more.
     Gone = "E_GONE", Failed, "the connection broke", "nothing, unless it repeats: then look at the network";

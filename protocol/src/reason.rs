@@ -103,9 +103,9 @@ impl Reason {
                 "deploy a release with a higher counter, or this one with `--allow-downgrade`",
             ),
             Self::Incompatible => Cure::Another("deploy a release that is made for it"),
-            Self::BadSignature | Self::BadArchive | Self::BadRelease => {
-                Cure::Another("pack and sign the release again, under a new version, and deploy that")
-            }
+            Self::BadSignature | Self::BadArchive | Self::BadRelease => Cure::Another(
+                "pack and sign the release again, under a new version, and deploy that",
+            ),
             Self::Unsupported => Cure::First("update the device's agent"),
             Self::MissingDependency => Cure::First("install what it depends on"),
             Self::NoSpace => Cure::First("free space on the device"),

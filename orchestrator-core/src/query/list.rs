@@ -5,6 +5,7 @@ use super::{
     ListResult, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
     ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
 };
+use crate::command::ReleaseList;
 use crate::row::{DeploymentRow, GroupRow};
 use hoist_protocol::id::DeploymentId;
 
@@ -143,21 +144,26 @@ pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<Gro
     )
 }
 
-/// Every release, by `name@version`.
-pub(super) fn release_list(reader: &Reader, page: &Page) -> Queried<ListResult<ReleaseItem>> {
+/// Every release, or those of one name, by `name@version`.
+pub(super) fn release_list(
+    reader: &Reader,
+    list: &ReleaseList,
+) -> Queried<ListResult<ReleaseItem>> {
     let size = release_bytes_at_most;
-    text_page(
-        reader,
-        &Prefix::ReleaseNames,
-        page,
-        size,
-        |_, key, bytes| {
-            let name: ReleaseNameRow = row(key, bytes)?;
-            reader.want([ReleaseKey(name.release).key()])?;
-            let release = reader.read(&ReleaseKey(name.release))?;
-            Ok(release.map(|release| release_item(name.release, &release)))
-        },
-    )
+    let prefix = match list.name.clone() {
+        Some(name) => Prefix::Versions(name),
+        None => Prefix::ReleaseNames,
+    };
+    let page = Page {
+        limit: list.limit,
+        after: list.after.clone(),
+    };
+    text_page(reader, &prefix, &page, size, |_, key, bytes| {
+        let name: ReleaseNameRow = row(key, bytes)?;
+        reader.want([ReleaseKey(name.release).key()])?;
+        let release = reader.read(&ReleaseKey(name.release))?;
+        Ok(release.map(|release| release_item(name.release, &release)))
+    })
 }
 
 /// A release as people see it.

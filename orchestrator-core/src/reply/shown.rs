@@ -11,7 +11,9 @@ impl Answer {
     #[must_use]
     pub fn shown_in(&self) -> Vec<View> {
         let deployments = match self {
-            Self::Deployed { items, .. } => items.iter().map(|item| item.deployment).collect(),
+            Self::Deployed { items, .. } | Self::DeployedBeside { items, .. } => {
+                items.iter().map(|item| item.deployment).collect()
+            }
             Self::Aborted(result) => vec![result.deployment],
             Self::Retried(result) => vec![result.deployment],
             Self::Refused(_)

@@ -256,7 +256,7 @@ pub struct Plan {
     pub number: Option<DeploymentId>,
 }
 
-/// What counting the members of a group one by one found ([`crate::survey`]): those that
+/// What counting the members of a group one by one found: those that
 /// nobody holds, and of a limited deployment those that its limit lets start, as things are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::command::ReleaseList;
 
 #[test]
 fn a_redelivered_command_is_executed_once_and_answered_the_same() {
@@ -173,6 +174,31 @@ fn the_deployment_view_is_as_documented() {
 }
 
 #[test]
+fn the_versions_of_one_name_are_listed_in_pages_of_their_own() {
+    let mut world = World::with_devices(&[]);
+    for name in ["fv", "fw", "fw-2"] {
+        world.add_release(name, "1.1.0", &["app"]);
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let list = ReleaseList {
+            name: Some("fw".into()),
+            limit: Some(1),
+            after,
+        };
+        let ResultBody::Releases(page) = world.answer(&Command::ReleaseList(list)) else {
+            panic!("not a release list")
+        };
+        seen.extend(page.items.into_iter().map(|item| item.release));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["fw@1.0.0", "fw@1.1.0"]);
+}
+
+#[test]
 fn groups_and_releases_are_listed_in_pages() {
     let mut world = World::with_devices(&["d1"]);
     world.add_release("fw", "1.1.0", &["app"]);
@@ -188,7 +214,11 @@ fn groups_and_releases_are_listed_in_pages() {
         ("eu", 1)
     );
     assert_eq!(groups.next.as_deref(), Some("eu"));
-    let second = page(Some("fw@1.0.0"));
+    let second = ReleaseList {
+        limit: Some(1),
+        after: Some("fw@1.0.0".into()),
+        ..ReleaseList::default()
+    };
     let ResultBody::Releases(releases) = world.answer(&Command::ReleaseList(second)) else {
         panic!("not a release list")
     };
@@ -242,8 +272,11 @@ fn long_names_make_shorter_pages_never_larger_replies() {
     let mut seen = 0;
     let mut after = None;
     loop {
-        let page = Page { limit: None, after };
-        let body = world.answer(&Command::ReleaseList(page));
+        let list = ReleaseList {
+            after,
+            ..ReleaseList::default()
+        };
+        let body = world.answer(&Command::ReleaseList(list));
         assert!(serde_json::to_vec(&body).unwrap().len() < crate::command::JSON_BYTES_MAX - 512);
         let ResultBody::Releases(page) = body else {
             panic!("not a release list")

@@ -64,6 +64,17 @@ fn the_same_deploy_twice_is_the_same_deployment() {
     let mut world = World::with_devices(&[]);
     let first = world.deploy("fw@1.0.0");
     assert_eq!(world.deploy("fw@1.0.0"), first);
+    world.create_group("us");
+    let both = Deploy {
+        group: None,
+        groups: Some(vec!["eu".into(), "us".into()]),
+        ..deploy("fw@1.0.0")
+    };
+    let answer = world.order(Command::Deploy(both));
+    let said = serde_json::to_value(answer.into_body(|_, _| unreachable!()).unwrap()).unwrap();
+    assert_eq!(said["deployments"][0]["deployment"], first.0);
+    assert_eq!(said["deployments"][0]["existing"], true, "{said}");
+    assert_eq!(said["deployments"][1]["existing"], false, "{said}");
     let other = Deploy {
         attempts: Some(7),
         ..deploy("fw@1.0.0")

@@ -130,7 +130,10 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
             },
             ..device(added)
         },
-        Answer::DeviceMoved { device: moved, group } => About {
+        Answer::DeviceMoved {
+            device: moved,
+            group,
+        } => About {
             group: Some(group.to_string()),
             ..device(moved)
         },
@@ -138,7 +141,9 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         | Answer::DeviceRemoved { device: named }
         | Answer::DeviceApproved { device: named, .. } => device(named),
         Answer::Imported(devices) => {
-            let added = devices.iter().filter(|(_, _, became)| *became == Imported::Added);
+            let added = devices
+                .iter()
+                .filter(|(_, _, became)| *became == Imported::Added);
             About {
                 devices: u32::try_from(added.count()).ok(),
                 ..About::default()

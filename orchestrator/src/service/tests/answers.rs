@@ -20,7 +20,9 @@ fn replies(rig: &Rig, from: usize, request: &str) -> Vec<Value> {
         Happened::Published(message) if message.topic == topic => Some(message.payload),
         _ => None,
     });
-    replies.map(|reply| serde_json::from_slice(&reply).unwrap()).collect()
+    replies
+        .map(|reply| serde_json::from_slice(&reply).unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -28,12 +30,14 @@ async fn another_plan_under_the_id_of_one_that_is_being_counted_is_answered_too(
     let mut rig = Rig::start().await;
     rig.add_release("1.0.0").await;
     for group in ["eu", "us"] {
-        rig.done(group, "group-create", &json!({"group": group})).await;
+        rig.done(group, "group-create", &json!({"group": group}))
+            .await;
     }
     let from = rig.mark();
     for group in ["eu", "us"] {
         let body = json!({"release": "app@1.0.0", "group": group}).to_string();
-        rig.deliver("hoist/cmd/alice/p/plan", body.as_bytes(), false).await;
+        rig.deliver("hoist/cmd/alice/p/plan", body.as_bytes(), false)
+            .await;
     }
     let both = || (replies(&rig, from, "p").len() == 2).then_some(());
     rig.log.wait(from, |_| both()).await;

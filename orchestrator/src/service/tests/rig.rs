@@ -1,8 +1,8 @@
 //! A running orchestrator to test: no broker, a store that can be made to fail, one log.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::future::Future;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
