@@ -44,6 +44,7 @@ mod serve;
 mod server_log;
 mod sim;
 mod simulation;
+mod store_faults;
 mod tables;
 mod why;
 mod wire_budget;

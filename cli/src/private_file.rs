@@ -1,10 +1,14 @@
-//! Files that only their owner may read, written so that a crash leaves the old content
-//! or the new, never a part.
+//! Files that only their owner may read.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use hoist_orchestrator::durable_file;
+
+/// Whose they are: their owner's alone.
+const MODE: u32 = 0o600;
 
 /// Why a private file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,53 +54,20 @@ pub(crate) fn create_dir(path: &Path) -> Result<(), PrivateFileError> {
         .map_err(PrivateFileError::io("create", path))
 }
 
-/// Writes or replaces a file for its owner only, by rename.
+/// Writes or replaces a file for its owner only, durably.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
-    let synced = |file: &File| file.sync_all();
-    replace(path, content, synced)?;
-    path.parent().map_or(Ok(()), sync_dir)
+    durable_file::write(path, content, MODE).map_err(PrivateFileError::io("write", path))
 }
 
 /// The same for one of very many files that can be written again: a crash soon after may
 /// leave it empty.
 pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
-    replace(path, content, |_| Ok(()))
+    durable_file::write_unsynced(path, content, MODE).map_err(PrivateFileError::io("write", path))
 }
 
 /// Makes renames in a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(PrivateFileError::io("write", dir))
-}
-
-fn replace(
-    path: &Path,
-    content: &[u8],
-    sync: impl Fn(&File) -> io::Result<()>,
-) -> Result<(), PrivateFileError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let replace = || -> io::Result<()> {
-        // A leftover of a crash may have another mode: a new file gets the right one.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(content)?;
-        sync(&file)?;
-        std::fs::rename(&new, path)
-    };
-    let replaced = replace().inspect_err(|_| {
-        // Nothing of a secret lies about under a name that nobody looks at.
-        let _left = std::fs::remove_file(&new);
-    });
-    replaced.map_err(PrivateFileError::io("write", path))
+    durable_file::sync_folder(dir).map_err(PrivateFileError::io("write", dir))
 }
 
 /// Reads a secret; one that others can read is refused.
@@ -129,15 +100,5 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"secret");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(read(&path), Err(PrivateFileError::Exposed { .. })));
-    }
-
-    #[test]
-    fn a_leftover_of_a_crash_does_not_lend_its_mode() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("users.toml");
-        std::fs::write(dir.path().join("users.toml.new"), b"torn").unwrap();
-        write(&path, b"whole").unwrap();
-        assert!(!others_can_read(&path));
-        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
     }
 }

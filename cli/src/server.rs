@@ -15,6 +15,7 @@ use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator::store::{StoreError, Trouble};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 use tokio::net::TcpListener;
@@ -222,13 +223,39 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
     }
 }
 
+/// What is wrong with the store, and what to do about just that.
+fn store_failure(error: &StoreError) -> Failure {
+    let (code, help) = match error {
+        StoreError::Damaged { .. } => (
+            Code::StoreDamaged,
+            "stop here, keep a copy, and put a backup of the whole data directory in its place; \
+             what happened since the backup must be done again",
+        ),
+        StoreError::Format { .. } => (
+            Code::Store,
+            "start the version that wrote it; nothing was changed",
+        ),
+        StoreError::Io { trouble, .. } => match trouble {
+            Trouble::Full => (Code::Space, "free some space there; nothing is damaged"),
+            Trouble::ReadOnly => (
+                Code::Store,
+                "mount the file system writable; nothing is damaged",
+            ),
+            Trouble::Denied => (
+                Code::Store,
+                "give the directory and all in it to the user that runs the server; nothing is damaged",
+            ),
+            Trouble::Failing => (Code::Store, "look at the disk and the system's log"),
+        },
+    };
+    Failure::because(code, "the store cannot be used", error).help(help)
+}
+
 /// Opens what the data directory holds.
 fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStore>>, Failure> {
     let store = |path: &Path| {
-        SledStore::open(path).map(Arc::new).map_err(|error| {
-            Failure::because(Code::Store, "the store cannot be used", &error)
-                .help("restore a backup of the data directory; nothing was changed")
-        })
+        let opened = SledStore::open(path).map(Arc::new);
+        opened.map_err(|error| store_failure(&error))
     };
     data_dir.open(&config.namespace, now(), config.mqtt, config.http, store)
 }

@@ -21,6 +21,9 @@ pub(crate) const BATCH_MAX: usize = 512;
 const CONFLICTS_MAX: u32 = 16;
 /// Pause before a batch is tried again on a store that fails (bad-inputs row 65).
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Failures in a row after which somebody has to look: the program says why, and ends. A full
+/// disk is waited for.
+const STORE_FAILURES_MAX: u32 = 30;
 
 /// The effects of each arrival, in order.
 pub(crate) type Decided = Vec<Effects>;
@@ -29,14 +32,15 @@ pub(crate) type Decided = Vec<Effects>;
 /// tries again: unacknowledged deliveries stay with the broker.
 ///
 /// # Errors
-/// [`ReadError`] when a row is corrupt: going on would lose it.
+/// [`ReadError`] when a row is corrupt or the store is damaged: going on would lose something;
+/// and when the store goes on failing, unless its disk is full.
 pub(crate) async fn commit(
     store: &dyn Store,
     directory: &dyn Directory,
     arrivals: &[Arrival],
     now: Now,
 ) -> Result<Decided, ReadError> {
-    let mut conflicts = 0;
+    let (mut conflicts, mut failures) = (0, 0);
     loop {
         match attempt(store, directory, arrivals, now).await {
             Ok(decided) => return Ok(decided),
@@ -52,12 +56,24 @@ pub(crate) async fn commit(
                 tokio::time::sleep(STORE_PAUSE).await;
             }
             Err(Failed::Store(error)) => {
+                failures += u32::from(!error.is_full());
+                if is_final(&error) || failures == STORE_FAILURES_MAX {
+                    return Err(error.into());
+                }
                 tracing::error!(%error, "the store failed, nothing is acknowledged");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
             Err(Failed::Corrupt(error)) => return Err(error),
         }
     }
+}
+
+/// Whether trying again cannot help.
+fn is_final(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Damaged { .. } | StoreError::Format { .. }
+    )
 }
 
 enum Failed {

@@ -5,6 +5,7 @@ pub mod artifacts;
 mod batch;
 mod command;
 pub mod config;
+pub mod durable_file;
 pub mod http;
 mod json_words;
 mod line;

@@ -4,8 +4,11 @@
 #[cfg(test)]
 mod contract;
 pub mod memory;
+mod seal;
 pub mod sled;
 
+use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -52,7 +55,7 @@ pub struct Page {
 }
 
 /// Why the store could not do something.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The files are of another version or none of ours.
     #[error("{path} is not a store this version can read: {found:?}; use the version that wrote it, or restore a backup", path = path.display())]
@@ -62,8 +65,8 @@ pub enum StoreError {
         /// What it says.
         found: String,
     },
-    /// A store that was there is gone or damaged.
-    #[error("the store in {path} is damaged: {why}; put a backup of the whole data directory in its place", path = path.display())]
+    /// A store that was there is gone or damaged (`E_STORE_DAMAGED`).
+    #[error("the store in {path} is damaged: {why}", path = path.display())]
     Damaged {
         /// Its folder.
         path: PathBuf,
@@ -71,13 +74,67 @@ pub enum StoreError {
         why: String,
     },
     /// The file system failed.
-    #[error("the store in {path} cannot be used: {why}", path = path.display())]
+    #[error("the store in {path} cannot be used, {trouble}: {why}", path = path.display())]
     Io {
         /// Its folder.
         path: PathBuf,
+        /// What it is.
+        trouble: Trouble,
         /// What the system said.
         why: String,
     },
+}
+
+/// What a file system may be troubled by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is no space, or the quota is used up: it is over when there is some again.
+    Full,
+    /// It is mounted read-only.
+    ReadOnly,
+    /// Permission is missing.
+    Denied,
+    /// Anything else, such as a failing disk.
+    Failing,
+}
+
+impl Trouble {
+    /// Of an error of the system.
+    #[must_use]
+    pub fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            ErrorKind::PermissionDenied => Self::Denied,
+            _ => Self::Failing,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "its file system is full",
+            Self::ReadOnly => "its file system is read-only",
+            Self::Denied => "permission is missing",
+            Self::Failing => "its file system fails",
+        })
+    }
+}
+
+impl StoreError {
+    /// Whether a while and another try may end it: nothing is damaged, and nothing is to be
+    /// given from outside first but space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                trouble: Trouble::Full,
+                ..
+            }
+        )
+    }
 }
 
 /// Why a batch was not written.

@@ -1,17 +1,21 @@
-//! The store on disk: sled, with our own `fdatasync` after each flush, because on Linux
-//! sled's flush does not reach the disk and a power cut would lose acknowledged batches.
-//! A value is its generation (8 bytes, big-endian) and the bytes.
+//! The store on disk. What sled keeps in memory may not be on the disk when a write has
+//! failed, so that nothing is ever answered from a handle after that: it is closed, and the
+//! next use opens it anew, from what the disk holds.
 
-use std::fs::File;
+mod open;
+
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Batch, CommitError, Page, Store, StoreError, Versioned, holds};
+use self::open::{Open, failing};
+use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 
-/// What `FORMAT` says.
-const FORMAT: &str = "hoist-store 1";
+/// Opening is not tried again sooner after it failed.
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
 
 /// A sled database in a folder of its own.
 #[derive(Debug, Clone)]
@@ -22,66 +26,36 @@ pub struct SledStore {
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    db: sled::Db,
-    /// A second descriptor of sled's data file, for `fdatasync`.
-    data: File,
-    /// Checking generations and writing must be one step.
-    commit: Mutex<()>,
+    /// Checking generations, writing and making durable are one step, alone.
+    handle: RwLock<Handle>,
+}
+
+#[derive(Debug)]
+enum Handle {
+    Open(Box<Open>),
+    /// A write failed.
+    Failed,
+    /// It could not be opened again.
+    Closed {
+        at: Instant,
+        why: StoreError,
+    },
 }
 
 impl SledStore {
-    /// Opens the store in `path`, or makes one where nothing is.
+    /// Opens the store in `path`, or makes one where nothing is. All of it is read and
+    /// compared with what its last commit left.
     ///
     /// # Errors
     /// [`StoreError::Format`] for what this version does not know, and
-    /// [`StoreError::Damaged`] for a store that lost its data: it never starts empty.
+    /// [`StoreError::Damaged`] for a store that lost anything: it never starts empty, nor
+    /// with less than it had.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let io = |error: std::io::Error| StoreError::Io {
-            path: path.to_owned(),
-            why: error.to_string(),
-        };
-        let format = path.join("FORMAT");
-        let data = path.join("db");
-        match std::fs::read_to_string(&format) {
-            Ok(found) if found.trim_end() != FORMAT => {
-                return Err(StoreError::Format {
-                    path: format,
-                    found,
-                });
-            }
-            Ok(_) if !data.is_file() => {
-                let why = "its FORMAT file is there, its data file `db` is not".to_owned();
-                return Err(StoreError::Damaged {
-                    path: path.to_owned(),
-                    why,
-                });
-            }
-            Ok(_) => {}
-            Err(_) if data.exists() => {
-                return Err(StoreError::Format {
-                    path: format,
-                    found: String::new(),
-                });
-            }
-            Err(_) => std::fs::create_dir_all(path).map_err(io)?,
-        }
-        let db = sled::Config::new().path(path).flush_every_ms(None).open();
-        let db = db.map_err(|error| StoreError::Damaged {
-            path: path.to_owned(),
-            why: error.to_string(),
-        })?;
-        let data = File::open(&data).map_err(io)?;
-        // Last, so that an unfinished creation is never taken for a store.
-        std::fs::write(&format, format!("{FORMAT}\n")).map_err(io)?;
-        File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(io)?;
+        let open = Box::new(Open::create_or_open(path)?);
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
-                db,
-                data,
-                commit: Mutex::new(()),
+                handle: RwLock::new(Handle::Open(open)),
             }),
         })
     }
@@ -101,97 +75,86 @@ impl SledStore {
             .await
             .map_err(|error| StoreError::Io {
                 path,
+                trouble: Trouble::Failing,
                 why: error.to_string(),
             })?
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let handle = self
+            .handle
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Handle::Open(open) = std::mem::replace(handle, Handle::Failed) {
+            open.close();
+        }
+    }
+}
+
 impl Inner {
-    fn io(&self, error: impl std::fmt::Display) -> StoreError {
-        StoreError::Io {
-            path: self.path.clone(),
-            why: error.to_string(),
+    /// Reads; writing waits meanwhile.
+    fn read<T>(&self, work: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        loop {
+            let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
+            if let Handle::Open(open) = &*handle {
+                return work(open);
+            }
+            drop(handle);
+            let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+            self.open_anew(&mut handle)?;
         }
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Versioned, StoreError> {
-        let (generation, value) = bytes
-            .split_first_chunk()
-            .ok_or_else(|| StoreError::Damaged {
-                path: self.path.clone(),
-                why: "a value without its generation".to_owned(),
-            })?;
-        Ok(Versioned {
-            generation: u64::from_be_bytes(*generation),
-            value: value.to_vec(),
-        })
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
-        let found = self.db.get(key).map_err(|error| self.io(error))?;
-        found.map(|bytes| self.read(&bytes)).transpose()
-    }
-
+    /// Writes. Reading waits until it is durable, or has failed and is forgotten.
     fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let _one_at_a_time = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut writes = sled::Batch::default();
-        for change in batch {
-            let found = self.get(&change.key)?.map(|row| row.generation);
-            if !holds(change.expected, found) {
-                return Err(CommitError::Conflict);
-            }
-            match change.value {
-                Some(value) => {
-                    let mut bytes = (found.unwrap_or(0) + 1).to_be_bytes().to_vec();
-                    bytes.extend_from_slice(&value);
-                    writes.insert(change.key, bytes);
-                }
-                None => writes.remove(change.key),
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let done = self.open_anew(&mut handle)?.commit(batch);
+        if let Err(CommitError::Store(error)) = &done {
+            tracing::warn!(%error, "the store is closed, and what it holds is read anew");
+            if let Handle::Open(open) = std::mem::replace(&mut *handle, Handle::Failed) {
+                open.close();
             }
         }
-        self.db
-            .apply_batch(writes)
-            .map_err(|error| self.io(error))?;
-        self.db.flush().map_err(|error| self.io(error))?;
-        self.data.sync_data().map_err(|error| self.io(error))?;
-        Ok(())
+        done
     }
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let mut page = Page::default();
-        let start = after.filter(|key| key.as_slice() >= prefix);
-        let range = match &start {
-            Some(key) => self.db.range((
-                std::ops::Bound::Excluded(key.clone()),
-                std::ops::Bound::Unbounded,
-            )),
-            None => self.db.range(prefix.to_vec()..),
-        };
-        for entry in range {
-            let (key, bytes) = entry.map_err(|error| self.io(error))?;
-            if !key.starts_with(prefix) {
-                break;
-            }
-            if page.items.len() == limit {
-                page.more = true;
-                break;
-            }
-            page.items.push((key.to_vec(), self.read(&bytes)?));
+    /// The open handle; after a failure it is opened anew, not too often.
+    fn open_anew<'a>(&self, handle: &'a mut Handle) -> Result<&'a mut Open, StoreError> {
+        match handle {
+            Handle::Closed { at, why } if at.elapsed() < REOPEN_PAUSE => return Err(why.clone()),
+            Handle::Failed | Handle::Closed { .. } => match Open::reopen(&self.path) {
+                Ok(open) => {
+                    tracing::info!(path = %self.path.display(), "the store is open again");
+                    *handle = Handle::Open(Box::new(open));
+                }
+                Err(why) => {
+                    let at = Instant::now();
+                    *handle = Handle::Closed {
+                        at,
+                        why: why.clone(),
+                    };
+                    return Err(why);
+                }
+            },
+            Handle::Open(_) => {}
         }
-        Ok(page)
+        match handle {
+            Handle::Open(open) => Ok(open),
+            Handle::Failed => Err(failing(&self.path, &ErrorKind::Other.into())),
+            Handle::Closed { why, .. } => Err(why.clone()),
+        }
     }
 }
 
 #[async_trait]
 impl Store for SledStore {
     async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
-        self.blocking(move |inner| keys.iter().map(|key| inner.get(key)).collect())
-            .await
+        self.blocking(move |inner| {
+            inner.read(|open| keys.iter().map(|key| open.get(key)).collect())
+        })
+        .await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -204,7 +167,7 @@ impl Store for SledStore {
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.blocking(move |inner| inner.scan(&prefix, after, limit))
+        self.blocking(move |inner| inner.read(|open| open.scan(&prefix, after, limit)))
             .await
     }
 }

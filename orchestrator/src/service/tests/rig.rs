@@ -30,7 +30,7 @@ use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Page, Store, StoreError, Versioned};
+use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
 
 /// Longest wait for something that must happen.
@@ -115,7 +115,11 @@ impl Store for Watched {
             Some(CommitError::Conflict)
         } else if take_one(&self.failures) {
             let (path, why) = ("store".into(), "no space left on device".to_owned());
-            Some(CommitError::Store(StoreError::Io { path, why }))
+            Some(CommitError::Store(StoreError::Io {
+                path,
+                trouble: Trouble::Failing,
+                why,
+            }))
         } else {
             self.inner.commit(batch).await.err()
         };

@@ -1,0 +1,97 @@
+//! Files that a crash leaves with their old content or with the new, never a part of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Writes or replaces a file with this mode durably: beside it, synced, renamed, and the
+/// rename synced too.
+///
+/// # Errors
+/// Those of the file system; then the old content stands.
+pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, File::sync_all)?;
+    folder_of(path).map_or(Ok(()), sync_folder)
+}
+
+/// The same for one of very many files that can be written again: a crash of the machine
+/// soon after may leave it empty.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, |_| Ok(()))
+}
+
+/// Makes what was created, renamed or removed in a folder durable.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folder that a file's name stands in.
+fn folder_of(path: &Path) -> Option<&Path> {
+    let folder = path.parent()?;
+    Some(match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    })
+}
+
+fn replace(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let replace = || -> io::Result<()> {
+        // A leftover of a crash may have another mode: a new file gets the right one.
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
+        file.write_all(content)?;
+        sync(&file)?;
+        std::fs::rename(&new, path)
+    };
+    replace().inspect_err(|_| {
+        // Nothing of a secret lies about under a name that nobody looks at.
+        let _left = std::fs::remove_file(&new);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_leftover_of_a_crash_lends_neither_its_content_nor_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        std::fs::write(dir.path().join("users.toml.new"), b"torn").unwrap();
+        write(&path, b"whole", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert!(!dir.path().join("users.toml.new").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_the_old_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        write(&path, b"old", 0o600).unwrap();
+        // A folder in the way of the new file cannot be removed as a file.
+        std::fs::create_dir(dir.path().join("kept.new")).unwrap();
+        assert!(write(&path, b"new", 0o600).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+}
