@@ -248,8 +248,6 @@ codes! {
     Locked = "E_LOCKED", Failed, "another process uses the directory", "stop the named process first";
     /// The store of the server is of a newer version, or its files cannot be read or written. Nothing is damaged.
     Store = "E_STORE", Failed, "the store cannot be used", "do as is said, and start again";
-    /// Rows of the store are gone or changed, or it went back to what it was earlier: every row is compared with what the last commit left. Starting would forget devices and deployments.
-    StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "put a backup of the whole data directory in its place, see docs/operations.md";
     /// Keys without a store, or a store without keys: starting would make new ones, and the fleet would not obey them.
     Recover = "E_RECOVER", Failed, "a part of the data directory is missing", "put back what is missing from a backup";
     /// Tokens would travel unencrypted beyond this machine.
@@ -292,6 +290,8 @@ codes! {
     Word = "E_WORD", NotFound, "no such code or reason", "list all with `hoist explain`";
     /// Only the key that a device shows in the place of its pinned one can be approved.
     NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID`";
+    /// Rows of the store are gone or changed, or it went back to what it was earlier: every row is compared with what the last commit left. Starting would forget devices and deployments.
+    StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "put a backup of the whole data directory in its place, see docs/operations.md";
 }
 
 impl Code {
