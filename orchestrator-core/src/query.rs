@@ -29,11 +29,13 @@ use crate::time::format_time;
 use crate::txn::{Txn, Undecided};
 use crate::view::{DeploymentView, FleetView, GroupView};
 
+mod cursor;
 mod device;
 mod list;
 mod plan;
 mod why;
 
+pub use cursor::Cursor;
 pub(crate) use device::of_record;
 use device::{device_list, device_show};
 use list::{deployment_list, group_list, release_item, release_list};

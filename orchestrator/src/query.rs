@@ -1,12 +1,12 @@
 //! Answers what people ask from the store: the core says which rows and pages it lacks,
 //! this reads them. Nothing here writes.
 
-use hoist_orchestrator_core::command::{Command, Page};
-use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::command::{Command, Page, Verb};
+use hoist_orchestrator_core::error::Rejection;
 use hoist_orchestrator_core::explain::HeadsOut;
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::key::Key;
-use hoist_orchestrator_core::query::{self, Need, Reader, Scan};
+use hoist_orchestrator_core::query::{self, Cursor, Need, Reader, Scan};
 use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
 use hoist_orchestrator_core::txn::Undecided;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
@@ -78,23 +78,21 @@ async fn page(store: &dyn Store, reader: &mut Reader, scan: Scan) -> Result<(), 
     Ok(())
 }
 
-/// One page of the users, by name; the cursor is the last name.
+/// One page of the users, by name.
 pub(crate) fn users(
     mut users: Vec<UserItem>,
     page: &Page,
 ) -> Result<ListResult<UserItem>, Rejection> {
     users.sort_by(|a, b| a.user.cmp(&b.user));
-    if let Some(after) = &page.after {
-        if !users.iter().any(|user| user.user == *after) {
-            let why = format!("{after} is not a user of this list");
-            return Err(Rejection::new(Code::Cursor, why).field("after"));
-        }
-        users.retain(|user| user.user > *after);
+    let cursor = Cursor::of(Verb::UserList, &[]);
+    if let Some(after) = cursor.open(page.after.as_deref())? {
+        users.retain(|user| user.user.as_str() > after);
     }
     let limit = page.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(USERS_MAX).clamp(1, USERS_MAX);
     let more = users.len() > limit;
     users.truncate(limit);
-    let next = users.last().filter(|_| more).map(|user| user.user.clone());
+    let last = users.last().filter(|_| more);
+    let next = last.map(|last| cursor.behind(&last.user));
     Ok(ListResult { items: users, next })
 }

@@ -1,5 +1,6 @@
 //! Devices, by group or as one deployment sees them.
 
+use super::cursor::Cursor;
 use super::{
     BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
     DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ITEMS_BYTES_MAX, Key, ListResult, Need,
@@ -7,6 +8,7 @@ use super::{
     StatusWord, format_time, group_wish, name,
 };
 use crate::admission::{Case, bar};
+use crate::command::Verb;
 use crate::contact::is_lost;
 use crate::identity;
 use crate::input::Now;
@@ -26,6 +28,7 @@ struct Wish {
     deployment: Option<DeploymentId>,
     status: Option<StatusWord>,
     wanted: usize,
+    cursor: Cursor,
 }
 
 fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
@@ -52,7 +55,11 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
         (None, None) => Prefix::Devices,
     };
     let wanted = list.limit.unwrap_or(ITEMS_MAX).clamp(1, ITEMS_MAX);
+    let number = deployment.map(|id| id.to_string());
+    let status = list.status.map(|status| format!("{status:?}"));
+    let filter = [list.group.as_deref(), number.as_deref(), status.as_deref()];
     Ok(Ok(Wish {
+        cursor: Cursor::of(Verb::DeviceList, &filter),
         prefix,
         group,
         deployment,
@@ -71,14 +78,18 @@ pub(super) fn device_list(
         Ok(wish) => wish,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let mut after = list.after.as_ref().map(|after| {
+    let after = match wish.cursor.open(list.after.as_deref()) {
+        Ok(after) => after,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let mut after = after.map(|after| {
         let mut key = wish.prefix.bytes();
         key.0.extend_from_slice(after.as_bytes());
         key
     });
     let mut items = Vec::new();
     let mut bytes = 0;
-    let mut last = None;
+    let mut last: Option<String> = None;
     loop {
         let page = reader.scan(&wish.prefix, after.as_ref(), super::SCAN_ROWS)?;
         let devices: Vec<DeviceId> = page
@@ -101,7 +112,8 @@ pub(super) fn device_list(
             bytes += bytes_at_most(&item);
             let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
             if full || items.len() == wish.wanted {
-                return Ok(Ok(ListResult { items, next: last }));
+                let next = last.map(|last| wish.cursor.behind(&last));
+                return Ok(Ok(ListResult { items, next }));
             }
             last = Some(device.to_string());
             items.push(item);

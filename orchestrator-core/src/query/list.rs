@@ -1,11 +1,12 @@
 //! Lists of deployments, groups and releases.
 
+use super::cursor::{self, Cursor};
 use super::{
-    Code, DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
-    ListResult, Page, Prefix, Queried, Reader, Rejection, ReleaseId, ReleaseItem, ReleaseKey,
-    ReleaseNameRow, ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
+    DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
+    ListResult, Page, Prefix, Queried, Reader, ReleaseId, ReleaseItem, ReleaseKey, ReleaseNameRow,
+    ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
 };
-use crate::command::ReleaseList;
+use crate::command::{ReleaseList, Verb};
 use crate::row::{DeploymentRow, GroupRow};
 use hoist_protocol::id::DeploymentId;
 
@@ -18,10 +19,6 @@ fn wanted(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(ITEMS).clamp(1, ITEMS_MAX)).unwrap_or(1)
 }
 
-fn cursor() -> Rejection {
-    Rejection::new(Code::Cursor, "the cursor does not belong to this list").field("after")
-}
-
 /// Deployments of every group or one, oldest first.
 pub(super) fn deployment_list(
     reader: &Reader,
@@ -31,8 +28,13 @@ pub(super) fn deployment_list(
         Ok(group) => group,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let after = match list.after.as_deref().map(str::parse) {
-        Some(Err(_)) => return Ok(Err(cursor())),
+    let cursor = Cursor::of(Verb::DeploymentList, &[list.group.as_deref()]);
+    let after = match cursor.open(list.after.as_deref()) {
+        Ok(after) => after.map(str::parse),
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let after = match after {
+        Some(Err(_)) => return Ok(Err(cursor::refusal())),
         Some(Ok(number)) => Some(DeploymentKey(DeploymentId(number)).key()),
         None => None,
     };
@@ -60,7 +62,8 @@ pub(super) fn deployment_list(
             bytes += view_bytes_at_most(&view);
             let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
             if full || items.len() == wanted {
-                let next = items.last().map(|last| last.deployment.to_string());
+                let last = items.last().map(|last| last.deployment.to_string());
+                let next = last.map(|last| cursor.behind(&last));
                 return Ok(Ok(ListResult { items, next }));
             }
             items.push(view);
@@ -87,12 +90,16 @@ fn release_bytes_at_most(item: &ReleaseItem) -> usize {
 fn text_page<T>(
     reader: &Reader,
     prefix: &Prefix,
-    page: &Page,
+    (page, cursor): (&Page, &Cursor),
     bytes_at_most: impl Fn(&T) -> usize,
     mut item: impl FnMut(String, &Key, &[u8]) -> Result<Option<T>, super::Need>,
 ) -> Queried<ListResult<T>> {
     let wanted = wanted(page.limit);
-    let after = page.after.as_ref().map(|after| {
+    let after = match cursor.open(page.after.as_deref()) {
+        Ok(after) => after,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let after = after.map(|after| {
         let mut key = prefix.bytes();
         key.0.extend_from_slice(after.as_bytes());
         key
@@ -101,7 +108,7 @@ fn text_page<T>(
     let rows = reader.scan(prefix, after.as_ref(), wanted + 1)?;
     let mut items: Vec<T> = Vec::new();
     let mut used = 0;
-    let mut last = None;
+    let mut last: Option<String> = None;
     for (key, value) in rows {
         let Some(text) = prefix.rest(key) else {
             continue;
@@ -112,7 +119,8 @@ fn text_page<T>(
         used += bytes_at_most(&item);
         let full = used > ITEMS_BYTES_MAX && !items.is_empty();
         if full || items.len() == wanted {
-            return Ok(Ok(ListResult { items, next: last }));
+            let next = last.map(|last| cursor.behind(&last));
+            return Ok(Ok(ListResult { items, next }));
         }
         items.push(item);
         last = Some(text);
@@ -126,7 +134,7 @@ pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<Gro
     text_page(
         reader,
         &Prefix::Groups,
-        page,
+        (page, &Cursor::of(Verb::GroupList, &[])),
         |_| 0,
         |group, key, bytes| {
             let row: GroupRow = row(key, bytes)?;
@@ -158,7 +166,8 @@ pub(super) fn release_list(
         limit: list.limit,
         after: list.after.clone(),
     };
-    text_page(reader, &prefix, &page, size, |_, key, bytes| {
+    let cursor = Cursor::of(Verb::ReleaseList, &[list.name.as_deref()]);
+    text_page(reader, &prefix, (&page, &cursor), size, |_, key, bytes| {
         let name: ReleaseNameRow = row(key, bytes)?;
         reader.want([ReleaseKey(name.release).key()])?;
         let release = reader.read(&ReleaseKey(name.release))?;

@@ -1,0 +1,86 @@
+//! Where a list goes on: behind its last item, in that list with that filter and in no other.
+
+use std::fmt::Write;
+
+use hoist_protocol::id::sha256;
+
+use crate::command::Verb;
+use crate::error::{Code, Rejection};
+
+/// Bytes of a mark: enough to tell lists apart that somebody mixes up.
+const MARK_BYTES: usize = 4;
+
+/// What gives and reads the cursors of one list with one filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    mark: String,
+}
+
+impl Cursor {
+    /// The cursors of what a verb lists with this filter, its parts in a fixed order.
+    #[must_use]
+    pub fn of(verb: Verb, filter: &[Option<&str>]) -> Self {
+        let mut text = verb.word().to_owned();
+        for part in filter {
+            text.push('\n');
+            text.push_str(part.unwrap_or_default());
+        }
+        let hash = sha256(text.as_bytes());
+        let mark = hash.iter().take(MARK_BYTES);
+        Self {
+            mark: mark.fold(String::new(), |mut mark, byte| {
+                let _ = write!(mark, "{byte:02x}");
+                mark
+            }),
+        }
+    }
+
+    /// The cursor of the page behind an item.
+    #[must_use]
+    pub fn behind(&self, item: &str) -> String {
+        format!("{}.{item}", self.mark)
+    }
+
+    /// The item that a cursor stands behind.
+    ///
+    /// # Errors
+    /// `E_CURSOR` for one of another list or filter.
+    pub fn open<'a>(&self, after: Option<&'a str>) -> Result<Option<&'a str>, Rejection> {
+        let Some(after) = after else { return Ok(None) };
+        match after.split_once('.') {
+            Some((mark, item)) if mark == self.mark => Ok(Some(item)),
+            _ => Err(refusal()),
+        }
+    }
+}
+
+/// What is said of a cursor that is none of the list.
+pub(super) fn refusal() -> Rejection {
+    let why = "the cursor was not given by this list with this filter";
+    Rejection::new(Code::Cursor, why).field("after")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_by_the_list_and_the_filter_that_gave_it_and_by_no_other() {
+        let of = |verb, group| Cursor::of(verb, &[group, None]);
+        let eu = of(Verb::DeviceList, Some("eu"));
+        let cursor = eu.behind("fw@1.0.0");
+        assert_eq!(eu.open(Some(&cursor)), Ok(Some("fw@1.0.0")));
+        assert_eq!(eu.open(None), Ok(None));
+        for other in [
+            of(Verb::DeviceList, None),
+            of(Verb::DeviceList, Some("us")),
+            of(Verb::GroupList, Some("eu")),
+            Cursor::of(Verb::DeviceList, &[None, Some("eu")]),
+        ] {
+            assert_eq!(other.open(Some(&cursor)).unwrap_err().code, Code::Cursor);
+        }
+        for made_up in ["", "fw@1.0.0", "fw", "."] {
+            assert!(eu.open(Some(made_up)).is_err(), "{made_up}");
+        }
+    }
+}
