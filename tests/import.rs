@@ -152,3 +152,66 @@ fn a_fleet_of_many_commands_is_completed_by_running_it_again() {
     assert_eq!(states(&items, "added"), 10);
     assert_eq!(devices(&server).len(), 140);
 }
+
+#[test]
+fn where_a_file_cannot_be_written_nothing_is_registered_and_the_same_command_completes_it() {
+    let server = server_with_sites();
+    let out = server.scratch().join("agents");
+    let blocked = out.join("pump-03.toml");
+    std::fs::create_dir_all(&blocked).unwrap();
+    let file = case("fleet.csv");
+    let import = ["device", "import", &file, "--out", out.to_str().unwrap()];
+    for more in [&[][..], &["--dry-run"]] {
+        let refused = server.hoist(&[&import[..], more].concat());
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("nothing was imported"), "{said}");
+        assert!(said.contains("pump-03.toml"), "{said}");
+        assert!(devices(&server).is_empty());
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+    }
+    std::fs::remove_dir(&blocked).unwrap();
+    let said = server.hoist_ok(&import);
+    assert!(
+        said.starts_with("4 devices added; 4 files written"),
+        "{said}"
+    );
+    // One that is lost later is written again.
+    std::fs::remove_file(&blocked).unwrap();
+    let said = server.hoist_ok(&import);
+    assert!(
+        said.contains("4 as the file says already; 1 file written"),
+        "{said}"
+    );
+    assert!(blocked.is_file());
+}
+
+#[test]
+fn a_device_is_added_with_a_file_of_its_owner_only_that_replaces_no_other_devices() {
+    let server = Server::start();
+    let file = server.scratch().join("dev-01.agent.toml");
+    let path = file.to_str().unwrap();
+    let add = |device: &str| server.hoist(&["device", "add", device, "--out", path]);
+    let added = add("dev-01");
+    let said = String::from_utf8(added.stdout).unwrap();
+    assert!(added.status.success(), "{:?}", added.stderr);
+    let flat: Vec<&str> = said.split_whitespace().collect();
+    assert!(flat.join(" ").contains("dev-01 registered"), "{said}");
+    assert!(!said.contains("token"), "{said}");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let written = std::fs::read_to_string(&file).unwrap();
+    // Standard output has the same text without the flag.
+    assert_eq!(server.hoist_ok(&["device", "add", "dev-01"]), written);
+    // Once more changes nothing, also not what its owner added.
+    let own = format!("{written}keep_alive = \"45s\"\n");
+    std::fs::write(&file, &own).unwrap();
+    assert!(add("dev-01").status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), own);
+    let refused = add("dev-02");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    assert!(said.contains("is the agent.toml of dev-01"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), own);
+    assert_eq!(devices(&server).len(), 1, "nothing was registered");
+}

@@ -1,16 +1,14 @@
 //! `hoist device …`
 
-use hoist_device_client::agent::config::{NewAgent, render};
 use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
 use hoist_orchestrator_core::reply::{DeviceAddResult, StatusWord};
 use hoist_protocol::code::Code;
-use hoist_protocol::id::Namespace;
 use serde_json::{Map, Value, json};
 
+use crate::agent_file::{self, agent_toml};
 use crate::args::{self, Device};
-use crate::client_file::ClientFile;
 use crate::context::{Context, print};
 use crate::deployment::may_remove;
 use crate::exit;
@@ -58,22 +56,7 @@ fn status(item: &Value) -> String {
 /// Runs one of the device commands.
 pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {
     match command {
-        Device::Add {
-            device,
-            device_type,
-            group,
-            labels,
-            dry_run,
-        } => {
-            let body = DeviceAdd {
-                device,
-                device_type,
-                group,
-                labels: labels.into_iter().collect(),
-                dry_run,
-            };
-            add(context, &body).await
-        }
+        Device::Add(wish) => add(context, wish).await,
         Device::Import(wish) => import::run(context, &wish).await,
         Device::List {
             group,
@@ -209,42 +192,38 @@ async fn remove(
     context.print_change(&SHAPE, &removed, &sentence)
 }
 
-/// Registers a device; prints its agent.toml, which holds the token this once.
-async fn add(context: &Context, body: &DeviceAdd) -> Result<u8, Failure> {
-    let added = context.command(Verb::DeviceAdd, body).await?;
+/// Registers a device; prints its agent.toml, which holds the token this once, or writes it.
+async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
+    let out = wish.out;
+    if let Some(path) = &out {
+        agent_file::check(path, &wish.device)?;
+    }
+    let body = DeviceAdd {
+        device: wish.device,
+        device_type: wish.device_type,
+        group: wish.group,
+        labels: wish.labels.into_iter().collect(),
+        dry_run: wish.dry_run,
+    };
+    let added = context.command(Verb::DeviceAdd, &body).await?;
     if body.dry_run {
         let (device, group) = (&body.device, added["group"].as_str().unwrap_or("?"));
         let sentence = format!("{device} would be in group {group}; nothing was changed");
         return context.print_change(&SHAPE, &added, &sentence);
     }
-    if !matches!(context.format(), Format::Table | Format::Wide) {
-        return context.print_one(&SHAPE, &added);
+    let result: DeviceAddResult = serde_json::from_value(added.clone())
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
+    let device_type = body.device_type.as_deref();
+    let text = agent_toml(&context.client_file()?, device_type, &result)?;
+    if let Some(path) = out {
+        agent_file::write(&path, &text)?;
+        let (device, path) = (&result.device, path.display());
+        let sentence = format!("{device} registered; its agent.toml is {path}, for its owner only");
+        return context.print_change(&SHAPE, &added, &sentence);
     }
-    let result: DeviceAddResult = serde_json::from_value(added)
-        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
-    print(&agent_toml(&context.client_file()?, body, &result)?)?;
+    match context.format() {
+        Format::Table | Format::Wide => print(&text)?,
+        _ => return context.print_one(&SHAPE, &added),
+    }
     Ok(exit::OK)
-}
-
-/// The configuration of a new device's agent, for the server of `file`.
-pub(crate) fn agent_toml(
-    file: &ClientFile,
-    asked: &DeviceAdd,
-    added: &DeviceAddResult,
-) -> Result<String, Failure> {
-    let device = added
-        .device
-        .parse()
-        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
-    let default = Namespace::default();
-    let artifacts = format!("{}/artifacts", file.http.trim_end_matches('/'));
-    Ok(render(&NewAgent {
-        device: &device,
-        namespace: (file.namespace != default).then_some(&file.namespace),
-        broker: &file.mqtt,
-        token: &added.token,
-        root_sha256: &added.root_sha256,
-        artifacts: Some(&artifacts),
-        device_type: asked.device_type.as_deref(),
-    }))
 }

@@ -3,11 +3,9 @@
 //! they registered, some at a time. What is registered already stays, so a run that broke
 //! off is completed by another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hoist_orchestrator_core::command::{
-    DeviceAdd, DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb,
-};
+use hoist_orchestrator_core::command::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb};
 use hoist_orchestrator_core::reply::{DeviceAddResult, ImportResult};
 use hoist_protocol::code::Code;
 use serde_json::{Value, json};
@@ -16,16 +14,16 @@ mod table;
 
 use table::{Fault, Row, Table};
 
+use crate::agent_file::{self, agent_toml};
 use crate::args::Import;
 use crate::client::{Client, Patience};
 use crate::client_file::ClientFile;
 use crate::context::{Context, print};
-use crate::device::agent_toml;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::plural::{count, either};
-use crate::private_file;
+use crate::private_file::{self, PrivateFileError};
 
 /// Bytes of one command's devices: a command has at most 16 KiB.
 const BATCH_BYTES_MAX: usize = 14_000;
@@ -51,12 +49,13 @@ pub(crate) async fn run(context: &Context, wish: &Import) -> Result<u8, Failure>
         faults.sort();
         return Err(refusal(&wish.file, &faults));
     }
+    check_files(wish, &rows)?;
     if wish.dry_run {
         client.close().await;
         let would = format!("{}; nothing was changed", would(&planned));
         return context.print_change(&SHAPE, &json!(planned), &would);
     }
-    let mut sink = Sink::new(context, wish.out.as_deref(), file)?;
+    let mut sink = Sink::new(context, wish.out.as_deref(), file);
     let done = register(&mut client, &batches, wish, &mut sink).await?;
     client.close().await;
     sink.end(&done)
@@ -85,6 +84,39 @@ async fn check(
         }
     }
     Ok((sum, faults))
+}
+
+/// Whether every file could be written, as long as nothing is registered yet.
+fn check_files(wish: &Import, rows: &[Row]) -> Result<(), Failure> {
+    let Some(dir) = &wish.out else { return Ok(()) };
+    if !wish.dry_run {
+        private_file::create_dir(dir).map_err(|error| unusable(&error))?;
+    }
+    if !dir.exists() {
+        return Ok(());
+    }
+    for row in rows {
+        let path = file_of(dir, &row.device.device);
+        private_file::check(&path).map_err(|error| unusable(&error))?;
+    }
+    Ok(())
+}
+
+/// Where a device's configuration goes.
+fn file_of(dir: &Path, device: &str) -> PathBuf {
+    dir.join(format!("{device}.toml"))
+}
+
+fn unusable(error: &PrivateFileError) -> Failure {
+    let what = "nothing was imported, --out cannot be used";
+    Failure::because(Code::System, what, error)
+        .help("mend that, or name another folder, and run the same command again")
+}
+
+fn unwritten(error: &PrivateFileError) -> Failure {
+    Failure::because(Code::System, "cannot write to --out", error).help(
+        "what is registered stays so; mend that and run the same command again: it goes on          where this one stopped",
+    )
 }
 
 /// Registers batch after batch; each is one change of the server, all or nothing.
@@ -195,14 +227,6 @@ fn left(result: &ImportResult) -> String {
     text
 }
 
-/// Whether a configuration sets all that another sets, in the same way.
-fn says_all_of(old: &str, new: &str) -> bool {
-    let (Ok(old), Ok(new)) = (old.parse::<toml::Table>(), new.parse::<toml::Table>()) else {
-        return false;
-    };
-    new.iter().all(|(key, value)| old.get(key) == Some(value))
-}
-
 /// Where the configurations go: files, or standard output.
 struct Sink<'a> {
     context: &'a Context,
@@ -214,22 +238,14 @@ struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn new(
-        context: &'a Context,
-        out: Option<&'a Path>,
-        server: ClientFile,
-    ) -> Result<Self, Failure> {
-        if let Some(dir) = out {
-            private_file::create_dir(dir)
-                .map_err(|error| Failure::because(Code::System, "cannot use --out", &error))?;
-        }
-        Ok(Self {
+    fn new(context: &'a Context, out: Option<&'a Path>, server: ClientFile) -> Self {
+        Self {
             context,
             out,
             server,
             items: Vec::new(),
             written: 0,
-        })
+        }
     }
 
     /// Takes the devices of one batch, which are registered.
@@ -237,16 +253,13 @@ impl<'a> Sink<'a> {
         let root = done.root_sha256.unwrap_or_default();
         for device in done.devices {
             let row = batch.iter().find(|row| row.device.device == device.device);
-            let asked = DeviceAdd {
-                device_type: row.and_then(|row| row.device.device_type.clone()),
-                ..DeviceAdd::default()
-            };
+            let device_type = row.and_then(|row| row.device.device_type.as_deref());
             let added = DeviceAddResult {
                 device: device.device,
                 token: device.token,
                 root_sha256: root.clone(),
             };
-            let text = agent_toml(&self.server, &asked, &added)?;
+            let text = agent_toml(&self.server, device_type, &added)?;
             let mut item = json!({"device": added.device, "state": device.state});
             match self.out {
                 Some(dir) => self.write(dir, &added.device, &text)?,
@@ -267,14 +280,11 @@ impl<'a> Sink<'a> {
         matches!(self.context.format(), Format::Table | Format::Wide)
     }
 
-    /// A file that says the same already, whatever else somebody wrote into it, is not touched.
     fn write(&mut self, dir: &Path, device: &str, text: &str) -> Result<(), Failure> {
-        let path = dir.join(format!("{device}.toml"));
-        let same = std::fs::read_to_string(&path).is_ok_and(|old| says_all_of(&old, text))
-            && !private_file::others_can_read(&path);
-        if !same {
+        let path = file_of(dir, device);
+        if !agent_file::says(&path, text) {
             private_file::write_unsynced(&path, text.as_bytes())
-                .map_err(|error| Failure::because(Code::System, "cannot write to --out", &error))?;
+                .map_err(|error| unwritten(&error))?;
             self.written += 1;
         }
         Ok(())
@@ -283,8 +293,7 @@ impl<'a> Sink<'a> {
     /// Says what was done.
     fn end(self, done: &ImportResult) -> Result<u8, Failure> {
         if let Some(dir) = self.out {
-            private_file::sync_dir(dir)
-                .map_err(|error| Failure::because(Code::System, "cannot write to --out", &error))?;
+            private_file::sync_dir(dir).map_err(|error| unwritten(&error))?;
         }
         if !self.for_people() {
             let items = &self.items;

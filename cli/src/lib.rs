@@ -4,6 +4,7 @@
 //! do. This crate joins broker, orchestrator and files into `hoist serve`, and only it
 //! knows the data directory.
 
+mod agent_file;
 mod args;
 mod client;
 mod client_file;

@@ -65,6 +65,11 @@ pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), PrivateF
     durable_file::write_unsynced(path, content, MODE).map_err(PrivateFileError::io("write", path))
 }
 
+/// Whether a file could be written there. Changes nothing.
+pub(crate) fn check(path: &Path) -> Result<(), PrivateFileError> {
+    durable_file::check(path).map_err(PrivateFileError::io("write", path))
+}
+
 /// Makes renames in a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
     durable_file::sync_folder(dir).map_err(PrivateFileError::io("write", dir))

@@ -24,6 +24,21 @@ pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     replace(path, content, mode, |_| Ok(()))
 }
 
+/// Whether a file could be written there: nothing but a file is in its place, and its folder
+/// takes new ones. Leaves nothing behind.
+///
+/// # Errors
+/// Why it could not.
+pub fn check(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let kind = io::ErrorKind::AlreadyExists;
+        return Err(io::Error::new(kind, "something that is no file is there"));
+    }
+    let new = beside(path);
+    create(&new, 0o600)?;
+    std::fs::remove_file(&new)
+}
+
 /// Makes what was created, renamed or removed in a folder durable.
 ///
 /// # Errors
@@ -41,23 +56,32 @@ fn folder_of(path: &Path) -> Option<&Path> {
     })
 }
 
+/// Where a file is written before it takes its name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+fn create(new: &Path, mode: u32) -> io::Result<File> {
+    // A leftover of a crash may have another mode: a new file gets the right one.
+    match std::fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).open(new)
+}
+
 fn replace(
     path: &Path,
     content: &[u8],
     mode: u32,
     sync: impl Fn(&File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = beside(path);
     let replace = || -> io::Result<()> {
-        // A leftover of a crash may have another mode: a new file gets the right one.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
+        let mut file = create(&new, mode)?;
         file.write_all(content)?;
         sync(&file)?;
         std::fs::rename(&new, path)
@@ -82,6 +106,22 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert!(!dir.path().join("users.toml.new").exists());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_known_before_it_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir(path("folder")).unwrap();
+        std::fs::create_dir(path("beside.new")).unwrap();
+        std::fs::write(path("file"), b"kept").unwrap();
+        for blocked in ["folder", "beside", "nowhere/file", "file/below"] {
+            assert!(check(&path(blocked)).is_err(), "{blocked}");
+        }
+        check(&path("file")).unwrap();
+        check(&path("new")).unwrap();
+        assert_eq!(std::fs::read(path("file")).unwrap(), b"kept");
+        assert!(!path("new").exists() && !path("new.new").exists());
     }
 
     #[test]

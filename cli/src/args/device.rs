@@ -61,23 +61,8 @@ pub(crate) struct Why {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
-    /// Register a device and print its agent.toml
-    Add {
-        /// Its id: 1-64 of A-Z a-z 0-9 _ -
-        device: String,
-        /// Its type, matched against a release's device types
-        #[arg(long = "type", value_name = "TYPE")]
-        device_type: Option<String>,
-        /// Its group [default: unassigned]
-        #[arg(long)]
-        group: Option<String>,
-        /// name=value, repeatable
-        #[arg(long = "label", value_name = "NAME=VALUE", value_parser = parse_label)]
-        labels: Vec<(String, String)>,
-        /// Say what would happen and change nothing: no token is made
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Register a device; print its agent.toml, or write it with --out
+    Add(DeviceAdd),
     /// Register the devices of a CSV file, all or none; once more changes nothing
     Import(Import),
     /// List devices
@@ -140,6 +125,29 @@ pub(crate) enum Device {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// A device to register.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceAdd {
+    /// Its id: 1-64 of A-Z a-z 0-9 _ -
+    pub(crate) device: String,
+    /// Its type, matched against a release's device types
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) device_type: Option<String>,
+    /// Its group [default: unassigned]
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// name=value, repeatable
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = parse_label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// Write its agent.toml, which holds its token, to this file, mode 0600; one of another
+    /// device is never replaced [default: print it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Say what would happen and change nothing: no token is made
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What `hoist device approve` is asked.

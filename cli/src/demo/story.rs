@@ -24,10 +24,10 @@ use super::lanes::{Lane, Lanes};
 use super::line::Line;
 use super::report::Place;
 use super::stage::{Stage, When};
+use crate::agent_file::agent_toml;
 use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
-use crate::device::agent_toml;
 use crate::failure::Failure;
 use crate::release::{SignedRelease, read_key};
 use crate::server::{Server, ServerConfig};
@@ -225,7 +225,7 @@ impl<'a> Story<'a> {
             let work = self.work_of(device);
             fixture::preinstall(&work, device, sensor).map_err(|error| disk(&work, &error))?;
             let config = self.config_of(device);
-            std::fs::write(&config, agent_toml(&server, &asked, &added)?)
+            std::fs::write(&config, agent_toml(&server, None, &added)?)
                 .map_err(|error| disk(&config, &error))?;
             self.start_agent(&config)?;
         }
