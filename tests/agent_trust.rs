@@ -59,6 +59,16 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
     );
     let told = learned_from(&server, "root-not-trusted");
     assert!(told.contains("root_sha256"), "{told}");
+    // Also of a device that is away: that it connects would not be enough.
+    drop(agent);
+    let told = eventually("the device to be away", || {
+        let told = server.hoist_ok(&["device", "why", "dev-01"]);
+        told.contains("blocked by offline").then_some(told)
+    });
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let told = words.join(" ");
+    assert!(told.contains("root_sha256"), "{told}");
+    assert!(told.contains("`hoist device add dev-01`"), "{told}");
 }
 
 /// Whoever asks the server learns it there, too: what `device why` says.
@@ -74,6 +84,15 @@ fn learned_from(server: &Server, trouble: &str) -> String {
     let why = shown("why");
     assert_eq!(why["trouble"], trouble, "{why}");
     assert_eq!(why["deployments"][0]["why"], trouble, "{why}");
+    let word = trouble.as_str().unwrap();
+    let list = server.hoist_ok(&["device", "list"]);
+    assert!(list.contains(word), "{list}");
+    let block = server.hoist_ok(&["device", "show", "dev-01"]);
+    assert!(block.contains(&format!("  trouble    {word}\n")), "{block}");
+    assert!(
+        block.lines().skip(1).all(|line| !line.ends_with(" -")),
+        "{block}"
+    );
     let told = server.hoist_ok(&["device", "why", "dev-01"]);
     assert!(!told.contains("nothing keeps it"), "{told}");
     let words: Vec<&str> = told.split_whitespace().collect();

@@ -1,9 +1,11 @@
 //! `hoist device …`
 
+use std::time::SystemTime;
+
 use hoist_orchestrator_core::command::{
     DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
-use hoist_orchestrator_core::reply::{DeviceAddResult, StatusWord};
+use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, StatusWord};
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value, json};
 
@@ -14,8 +16,10 @@ use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::import;
-use crate::output::{Format, Shape, Show, column, narrow, wide};
+use crate::output::{Format, Shape, Show, column, narrow, printable, wide};
 use crate::why;
+
+mod shown;
 
 const SHAPE: Shape = Shape {
     name: "device",
@@ -24,7 +28,7 @@ const SHAPE: Shape = Shape {
         column("GROUP", "/group", Show::Plain),
         column("PRESENCE", "/presence", Show::Plain),
         column("STATUS", "", Show::Made(status)),
-        column("REASON", "/reason", Show::Plain),
+        column("REASON", "", Show::Made(reason)),
         narrow("INSTALLED", "/installed", Show::FewPairs),
         wide("INSTALLED", "/installed", Show::Pairs),
         wide("SEEN", "/lastSeen", Show::Seen),
@@ -50,6 +54,16 @@ fn status(item: &Value) -> String {
     match (said, item["progressPercent"].as_u64()) {
         ("downloading", Some(percent)) => format!("{said} {percent}%"),
         _ => said.to_owned(),
+    }
+}
+
+/// Why it failed, and what it says is wrong with itself.
+fn reason(item: &Value) -> String {
+    let words = ["reason", "trouble"].map(|field| item[field].as_str());
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    match words.is_empty() {
+        true => "-".to_owned(),
+        false => words.join(", "),
     }
 }
 
@@ -121,7 +135,13 @@ fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
 async fn show(context: &Context, device: String) -> Result<u8, Failure> {
     let asked = DeviceRef { device };
     let shown = context.command(Verb::DeviceShow, &asked).await?;
-    context.print_one(&SHAPE, &shown)
+    if !matches!(context.format(), Format::Table | Format::Wide) {
+        return context.print_one(&SHAPE, &shown);
+    }
+    let detail: DeviceDetail = serde_json::from_value(shown)
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-show", &error))?;
+    print(&printable(&shown::block(&detail, SystemTime::now())))?;
+    Ok(exit::OK)
 }
 
 async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {

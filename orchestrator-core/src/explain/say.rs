@@ -127,7 +127,8 @@ impl Scene<'_> {
                         format!("nothing was heard of the device since the broker started, {seen}"),
                     ),
                 };
-                Said::new(why, says, "starts when it connects")
+                let away = Said::new(why, says, "starts when it connects");
+                super::trouble::beside(away, self.around.trouble, device)
             }
             Waits::Sound(trouble) => super::trouble::said(trouble, device),
             Waits::KnownKey => Said::new(

@@ -44,3 +44,37 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Said {
     };
     Said::new(why, says, next)
 }
+
+/// What keeps a device that is away, with what it said to be wrong with itself when it was
+/// there: that it connects would not be enough.
+pub(super) fn beside(away: Said, trouble: Option<Trouble>, device: &DeviceId) -> Said {
+    let Some(trouble) = trouble else { return away };
+    let own = said(trouble, device);
+    Said {
+        says: format!("{}; as it said before, {}", away.says, own.says),
+        next: format!("that it connects is not enough: {}", own.next),
+        ..away
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_away_is_explained_with_the_trouble_that_it_has() {
+        let away = || {
+            Said::new(
+                Why::Offline,
+                "the device is offline",
+                "starts when it connects",
+            )
+        };
+        let device = "d1".parse().unwrap();
+        assert_eq!(beside(away(), None, &device).says, "the device is offline");
+        let both = beside(away(), Some(Trouble::RootNotTrusted), &device);
+        assert_eq!(both.why, Why::Offline);
+        assert!(both.says.contains("root_sha256"), "{}", both.says);
+        assert!(both.next.contains("hoist device add d1"), "{}", both.next);
+    }
+}

@@ -139,6 +139,7 @@ fn want_rows(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<(), N
         };
         keys.extend(latest.map(|id| RecordKey(id, device.clone()).key()));
         keys.push(RefusedKey(device.clone()).key());
+        keys.push(TroubleKey(device.clone()).key());
     }
     reader.want(keys)
 }
@@ -150,7 +151,7 @@ fn bytes_at_most(item: &DeviceItem) -> usize {
         .iter()
         .map(|(name, version)| name.len() + 6 * version.len() + 6)
         .sum();
-    530 + item.device.len() + item.group.len() + installed
+    570 + item.device.len() + item.group.len() + installed
 }
 
 /// One device with its record; `None` when neither is known.
@@ -187,6 +188,8 @@ fn item(
         item.held = row.held;
         let refused = reader.read(&RefusedKey(device.clone()))?;
         item.refused = RefusedItem::last(refused.as_ref());
+        let trouble = reader.read(&TroubleKey(device.clone()))?;
+        item.trouble = trouble.map(|row| row.trouble.word().to_owned());
         item.group = row.group.to_string();
         item.presence = presence(known(&row, &meta)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);
@@ -297,7 +300,6 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
     };
     let clone = reader.read(&CloneKey(device.clone()))?;
     let identity = identity::doubt(&device, &row, clone, now);
-    let trouble = reader.read(&TroubleKey(device.clone()))?;
     let output = match record.map(|record| record.state) {
         Some(RecordState::Failed(failure)) if !failure.output.is_empty() => {
             Some(String::from_utf8_lossy(&failure.output).into_owned())
@@ -315,6 +317,5 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
         identity,
         ended: row.ended,
         output,
-        trouble: trouble.map(|row| row.trouble.word().to_owned()),
     }))
 }

@@ -73,6 +73,10 @@ pub struct DeviceItem {
     /// What was refused of its reports last; null when nothing ever was.
     #[serde(default)]
     pub refused: Option<RefusedItem>,
+    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
+    /// `key-not-accepted` or `cannot-execute`.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// The last report of a device that was refused.
@@ -167,9 +171,6 @@ pub struct DeviceDetail {
     pub ended: u32,
     /// Tail of the failing script's output, lossy text.
     pub output: Option<String>,
-    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
-    /// `key-not-accepted` or `cannot-execute`.
-    pub trouble: Option<String>,
 }
 
 /// Why it is in doubt who a device is, and what to do about it.
