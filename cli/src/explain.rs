@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use hoist_orchestrator_core::row::EndReason;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::{Value, json};
@@ -27,56 +28,93 @@ const SHAPE: Shape = Shape {
 enum Word {
     Code(Code),
     Reason(Reason),
+    /// Of a deployment, where no device's reason is called so.
+    End(EndReason),
+}
+
+/// What a deployment ended for, if one can end with this word.
+fn end_of(word: &str) -> Option<EndReason> {
+    EndReason::ALL.into_iter().find(|end| end.word() == word)
 }
 
 impl Word {
     fn all() -> impl Iterator<Item = Self> {
         let codes = Code::ALL.iter().copied().map(Self::Code);
-        codes.chain(Reason::ALL.iter().copied().map(Self::Reason))
+        let reasons = Reason::ALL.iter().copied();
+        let is_reason = |end: &EndReason| Reason::ALL.iter().any(|it| it.word() == end.word());
+        let ends = EndReason::ALL
+            .into_iter()
+            .filter(move |end| !is_reason(end));
+        codes
+            .chain(reasons.map(Self::Reason))
+            .chain(ends.map(Self::End))
     }
 
     fn text(self) -> &'static str {
         match self {
             Self::Code(code) => code.as_str(),
             Self::Reason(reason) => reason.word(),
+            Self::End(end) => end.word(),
         }
     }
 
-    fn code(self) -> Code {
+    /// A deployment that ended did not fail.
+    fn code(self) -> Option<Code> {
         match self {
-            Self::Code(code) => code,
-            Self::Reason(reason) => reason.code(),
+            Self::Code(code) => Some(code),
+            Self::Reason(reason) => Some(reason.code()),
+            Self::End(_) => None,
         }
+    }
+
+    fn title(self) -> &'static str {
+        self.code().map_or("why a deployment ended", Code::title)
     }
 
     fn meaning(self) -> &'static str {
         match self {
             Self::Code(code) => code.meaning(),
             Self::Reason(reason) => reason.meaning(),
+            Self::End(end) => end.meaning(),
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Code(code) => code.hint(),
+            Self::Reason(reason) => reason.code().hint(),
+            Self::End(end) => end.hint(),
         }
     }
 
     fn item(self) -> Value {
-        let code = self.code();
         json!({
-            "word": self.text(), "code": code.as_str(), "title": code.title(),
-            "meaning": self.meaning(), "hint": code.hint(),
+            "word": self.text(), "code": self.code().map(Code::as_str), "title": self.title(),
+            "meaning": self.meaning(), "hint": self.hint(),
+            "deployment": end_of(self.text()).map(EndReason::meaning),
         })
     }
 
     fn for_people(self) -> String {
-        let (text, code) = (self.text(), self.code());
+        let text = self.text();
         let title = match self {
-            Self::Code(_) => code.title().to_owned(),
-            Self::Reason(_) => format!("a device failed with {code}: {}", code.title()),
+            Self::Reason(reason) => {
+                format!("a device failed with {}: {}", reason.code(), self.title())
+            }
+            Self::Code(_) | Self::End(_) => self.title().to_owned(),
         };
-        let (meaning, hint) = (self.meaning(), code.hint());
-        let hint = wrapped("What to do: ", &format!("{hint}."));
-        format!(
-            "{}\n{}{hint}",
+        let mut said = format!(
+            "{}\n{}{}",
             wrapped(&format!("{text}: "), &title),
-            wrapped("", meaning).replace("\n    ", "\n")
-        )
+            wrapped("", self.meaning()).replace("\n    ", "\n"),
+            wrapped("What to do: ", &format!("{}.", self.hint())),
+        );
+        if let (Self::Reason(_), Some(end)) = (self, end_of(text)) {
+            said += "\nA deployment that ended with this word:\n";
+            said += &wrapped("", end.meaning()).replace("\n    ", "\n");
+            said += &wrapped("What to do: ", &format!("{}.", end.hint()));
+        }
+        said
     }
 }
 
@@ -122,6 +160,29 @@ mod tests {
             assert!(word.for_people().contains("What to do: "));
         }
         assert_eq!(find("e_group_full"), Ok(Word::Code(Code::GroupFull)));
+    }
+
+    #[test]
+    fn every_word_that_a_deployment_ends_with_is_explained_as_such() {
+        for end in EndReason::ALL {
+            let word = find(end.word()).unwrap();
+            let said = word.for_people();
+            let (meaning, hint) = (end.meaning(), end.hint());
+            let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat(&said).contains(&flat(meaning)), "{said}");
+            assert!(flat(&said).contains(hint), "{said}");
+            assert!(
+                said.lines().all(|line| line.chars().count() <= 80),
+                "{said}"
+            );
+            assert_eq!(word.item()["deployment"], json!(meaning));
+        }
+        let both = find("superseded").unwrap().for_people();
+        assert!(both.starts_with("superseded: a device failed"), "{both}");
+        assert!(
+            both.contains("A deployment that ended with this word"),
+            "{both}"
+        );
     }
 
     #[test]

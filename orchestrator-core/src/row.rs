@@ -11,10 +11,12 @@ use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
 mod device;
+mod end_reason;
 mod refused;
 mod trouble;
 
 pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
+pub use end_reason::EndReason;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use trouble::TroubleRow;
 
@@ -198,38 +200,6 @@ pub struct End {
     pub members: u32,
     /// The group's turn of that moment.
     pub turn: u64,
-}
-
-/// Why a deployment ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EndReason {
-    /// An operator aborted it.
-    Operator,
-    /// A newer one took its place (S11).
-    Superseded,
-    /// Its end time came.
-    EndTime,
-    /// Every member is Successful.
-    AllSuccessful,
-    /// Its number of devices has started.
-    DeviceLimit,
-    /// When its start time came it could not be listed: overlap or a full head.
-    Conflict,
-}
-
-impl EndReason {
-    /// Its word in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Superseded => "superseded",
-            Self::EndTime => "end-time",
-            Self::AllSuccessful => "all-successful",
-            Self::DeviceLimit => "device-limit",
-            Self::Conflict => "conflict",
-        }
-    }
 }
 
 /// One device within one deployment.
