@@ -85,6 +85,12 @@ fn the_beginning_of_an_id_names_a_release_wherever_one_is_taken() {
     }
     let shown = server.hoist_ok(&["deployment", "show", "1", "-o", "json"]);
     assert!(shown.contains("app@1.1.0"), "{shown}");
+    // Whoever types too little is told how much is enough, and what there is.
+    let digits = server.hoist(&["deploy", "467", "--group", "eu"]);
+    assert_eq!(digits.status.code(), Some(7));
+    let said = stderr(&digits);
+    assert!(said.contains("at least 4 digits"), "{said}");
+    assert!(said.contains("app@1.0.0, app@1.1.0"), "{said}");
     let unknown = server.hoist(&["release", "show", "app"]);
     assert_eq!(unknown.status.code(), Some(7));
     let said = stderr(&unknown);

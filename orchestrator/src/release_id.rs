@@ -10,7 +10,7 @@ use crate::arrival::Asked;
 use crate::store::{Store, StoreError};
 
 /// Fewer digits are rather a slip than an id.
-const DIGITS_MIN: usize = 4;
+pub(crate) const DIGITS_MIN: usize = 4;
 /// Digits of a whole id.
 const DIGITS: usize = 32;
 /// Ids that begin with the same bytes: among thousands of releases, one or two.

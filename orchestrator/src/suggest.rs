@@ -4,6 +4,7 @@
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::key::{Key, Prefix};
 
+use crate::release_id::DIGITS_MIN;
 use crate::store::{Store, StoreError};
 
 /// Names looked at: enough for what people type, and bounded for a million devices.
@@ -12,6 +13,8 @@ const NAMES_MAX: usize = 2_000;
 const EDITS_MAX: usize = 3;
 /// Versions that are named.
 const VERSIONS_MAX: usize = 8;
+/// Releases that are named.
+const RELEASES_MAX: usize = 4;
 
 /// Adds the nearest name to the refusal of an unknown one.
 ///
@@ -38,13 +41,37 @@ pub(crate) async fn suggest(
     let names: Vec<String> = names.collect();
     let hint = match nearest(wanted, names.iter()) {
         Some(name) => Some(format!("did you mean {name}?")),
-        None if rejection.code == Code::Release => versions(wanted, &names),
+        None if rejection.code == Code::Release => {
+            Some(versions(wanted, &names).unwrap_or_else(|| releases(wanted, &names)))
+        }
         None => None,
     };
     if hint.is_some() {
         rejection.hint = hint;
     }
     Ok(())
+}
+
+/// How a release is named, and which there are.
+fn releases(wanted: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "there is no release yet; `hoist release create DIR` makes one".to_owned();
+    }
+    let is_hex = wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let how = match is_hex {
+        true if wanted.len() < DIGITS_MIN => {
+            format!("of a release's id at least {DIGITS_MIN} digits are wanted")
+        }
+        true => format!("no id of a release begins with {wanted}"),
+        false => format!("a release is name@version, or the first {DIGITS_MIN} digits of its id"),
+    };
+    let shown = names.iter().take(RELEASES_MAX).map(String::as_str);
+    let and_more = match names.len().saturating_sub(RELEASES_MAX) {
+        0 => "`hoist release list` shows their ids".to_owned(),
+        more => format!("and {more} more: `hoist release list`"),
+    };
+    let shown: Vec<&str> = shown.collect();
+    format!("{how}; there are {}; {and_more}", shown.join(", "))
 }
 
 /// The versions of a release that was named without one, or with one that does not exist.
@@ -91,6 +118,29 @@ mod tests {
         assert_eq!(nearest("helo@1.1.0"), Some("hello@1.1.0"));
         assert_eq!(nearest("firmware@2"), None);
         assert_eq!(nearest("us"), None);
+    }
+
+    #[test]
+    fn whoever_names_no_release_is_told_how_one_is_named_and_which_there_are() {
+        let names = ["hello@1.0.0", "hello@1.1.0"].map(str::to_owned);
+        for (wanted, how) in [
+            ("467", "of a release's id at least 4 digits are wanted"),
+            ("467a", "no id of a release begins with 467a"),
+            (
+                "firmware",
+                "a release is name@version, or the first 4 digits of its id",
+            ),
+        ] {
+            let hint = releases(wanted, &names);
+            assert!(hint.starts_with(how), "{hint}");
+            assert!(
+                hint.contains("; there are hello@1.0.0, hello@1.1.0; `hoist"),
+                "{hint}"
+            );
+        }
+        let many: Vec<String> = (0..6).map(|minor| format!("fw@1.{minor}")).collect();
+        assert!(releases("467", &many).ends_with("fw@1.3; and 2 more: `hoist release list`"));
+        assert!(releases("467", &[]).contains("hoist release create"));
     }
 
     #[test]
