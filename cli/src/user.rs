@@ -4,7 +4,7 @@
 use hoist_orchestrator_core::command::{UserAdd, UserRef, Verb};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use crate::args::User;
 use crate::client_file::ClientFile;
@@ -56,9 +56,33 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
                 true => format!("user {user} would be removed; nothing was changed"),
             };
             let body = UserRef { user, dry_run };
-            let removed = context.command(Verb::UserRemove, &body).await?;
+            let removed = remove(context, &body).await?;
             context.print_change(&SHAPE, &removed, &sentence)
         }
+    }
+}
+
+/// Removes a user.
+async fn remove(context: &Context, body: &UserRef) -> Result<Value, Failure> {
+    let asking = context.client_file()?.user;
+    let mut client = context.client().await?;
+    let answer = client.command(Verb::UserRemove, body).await;
+    client.close().await;
+    answered(answer, body, &asking)
+}
+
+/// What came of a removal. The sessions of whoever is removed end, perhaps before the answer to
+/// its own command is there: that a token which opened the door a moment ago does so no longer
+/// is the answer then.
+fn answered(
+    answer: Result<Value, Failure>,
+    body: &UserRef,
+    asking: &UserId,
+) -> Result<Value, Failure> {
+    let is_own = body.user == asking.as_str() && !body.dry_run;
+    match answer {
+        Err(failure) if is_own && failure.is(Code::Auth) => Ok(json!({"user": body.user})),
+        answer => answer,
     }
 }
 
@@ -89,4 +113,29 @@ pub(crate) fn random_token() -> Result<String, Failure> {
     let seed = keys::random_seed()
         .map_err(|error| Failure::because(Code::Random, "cannot make a token", &error))?;
     Ok(data_encoding::BASE64URL_NOPAD.encode(&seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_removed_itself_and_is_not_let_in_again_has_done_it() {
+        let body = |user: &str, dry_run| UserRef {
+            user: user.into(),
+            dry_run,
+        };
+        let lena: UserId = "lena".parse().unwrap();
+        let refused = |code| Err(Failure::new(code, "not connected"));
+        let own = answered(refused(Code::Auth), &body("lena", false), &lena);
+        assert_eq!(own, Ok(json!({"user": "lena"})));
+        for (code, user, dry_run) in [
+            (Code::Auth, "vera", false),
+            (Code::Auth, "lena", true),
+            (Code::LastAdmin, "lena", false),
+        ] {
+            let failed = answered(refused(code), &body(user, dry_run), &lena);
+            assert!(failed.unwrap_err().is(code), "{user}");
+        }
+    }
 }
