@@ -171,8 +171,19 @@ fn a_hoist_file_must_be_signed_by_the_release_key_of_the_pinned_root() {
     // bad-inputs rows 22 and 47
     let mut server = Server::start();
     let (file, config) = packed(&server, "app");
+    // Both that it needs are named, with where they come from.
+    let machine = Machine::new();
+    let (code, unpinned) = machine.apply(&file, &[]);
+    assert_eq!(code, 1, "{unpinned}");
+    for told in ["error[E_ROOT]", "--config", "`hoist device add`"] {
+        assert!(unpinned.contains(told), "{unpinned}");
+    }
     let (code, said) = run_apply(&file, &config);
     assert_eq!((code, said.contains("error[E_ROOT]")), (1, true), "{said}");
+    for said in [said, unpinned] {
+        let found = "root.bin, from keys/ of the server's data directory";
+        assert!(said.contains(found), "{said}");
+    }
 
     let root = server.scratch().join("root.bin");
     fs::copy(server.data().join("keys/root.bin"), &root).unwrap();

@@ -38,8 +38,14 @@ pub enum ApplyError {
     /// It is not a release, or not one to be trusted.
     #[error(transparent)]
     Release(#[from] PackError),
+    /// Nothing pins the root document that names the key of a `.hoist` file.
+    #[error("{} must be signed by the release key, and without an agent.toml nothing says whose: name one with --config (`hoist device add` prints it), and on a device that was never connected put root.bin, from keys/ of the server's data directory, beside the file", path.display())]
+    NoPin {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no key to verify a `.hoist` file with.
-    #[error("{} must be signed by the release key, and this device has no root document that names it: give --config, and put root.bin beside the file or connect once", path.display())]
+    #[error("{} must be signed by the release key, and this device does not have the root document that names it: let it connect once, or put root.bin, from keys/ of the server's data directory, beside the file", path.display())]
     NoRoot {
         /// The file.
         path: PathBuf,
@@ -71,7 +77,7 @@ impl ApplyError {
         match self {
             Self::Agent(error) => error.code(),
             Self::Release(error) => error.code(),
-            Self::NoRoot { .. } => Code::Root,
+            Self::NoPin { .. } | Self::NoRoot { .. } => Code::Root,
             Self::Busy { .. } => Code::Busy,
             Self::CannotExecute { .. } => Code::Script,
             Self::Held { .. } => Code::Held,
@@ -115,7 +121,7 @@ pub(super) async fn apply(
         return Err(ApplyError::CannotExecute { path });
     }
     let keys = release_keys(&agent, server.as_ref(), path);
-    let local = LocalRelease::open(path, keys.as_deref())?;
+    let local = LocalRelease::open(path, keys)?;
     let work = async {
         agent.handle(Event::Started);
         // What an earlier one left unfinished is finished or rolled back first.
@@ -134,14 +140,17 @@ fn release_keys(
     agent: &Agent,
     server: Option<&ServerConfig>,
     path: &Path,
-) -> Option<Vec<PublicKey>> {
-    let pin = server?.root_sha256;
+) -> Result<Vec<PublicKey>, ApplyError> {
+    let named = || path.to_path_buf();
+    let pin = server.map(|server| server.root_sha256);
+    let pin = pin.ok_or_else(|| ApplyError::NoPin { path: named() })?;
     // The pin is a hash: it does not matter who brought the document.
     let beside = || std::fs::read(path.with_file_name("root.bin")).ok();
     let open = |sealed: Vec<u8>| RootDocument::open_pinned(&sealed, &pin).ok();
     let root = agent.storage.root().and_then(open);
-    let root = root.or_else(|| beside().and_then(open))?;
-    Some(root.keys_of(KeyRole::Release).collect())
+    let root = root.or_else(|| beside().and_then(open));
+    let root = root.ok_or_else(|| ApplyError::NoRoot { path: named() })?;
+    Ok(root.keys_of(KeyRole::Release).collect())
 }
 
 impl Agent {
@@ -184,7 +193,7 @@ pub(super) enum LocalRelease {
 }
 
 impl LocalRelease {
-    fn open(path: &Path, keys: Option<&[PublicKey]>) -> Result<Self, ApplyError> {
+    fn open(path: &Path, keys: Result<Vec<PublicKey>, ApplyError>) -> Result<Self, ApplyError> {
         // What is not there at all needs no key to say so.
         let found = std::fs::metadata(path).map_err(|source| PackError::File {
             path: path.to_path_buf(),
@@ -193,11 +202,7 @@ impl LocalRelease {
         if found.is_dir() {
             return Ok(Self::Directory(read_release_dir(path)?));
         }
-        let Some(keys) = keys else {
-            let path = path.to_path_buf();
-            return Err(ApplyError::NoRoot { path });
-        };
-        Ok(Self::File(HoistFile::open(path, keys)?))
+        Ok(Self::File(HoistFile::open(path, &keys?)?))
     }
 
     fn manifest(&self) -> &ReleaseManifest {
