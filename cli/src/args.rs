@@ -15,7 +15,7 @@ mod tests;
 mod user;
 
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
-pub(crate) use device::{Device, DeviceApprove, Group, Import, Why};
+pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
@@ -123,7 +123,7 @@ pub(crate) struct Sim {
     /// How many devices
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99_999))]
     pub(crate) devices: u32,
-    /// Their group, created when missing
+    /// Their group, created when missing; it stays, without devices
     #[arg(long, default_value = "sim")]
     pub(crate) group: String,
     /// What their ids begin with: PREFIX-00001 and so on

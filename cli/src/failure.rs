@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use hoist_orchestrator_core::reply::ErrorBody;
 use hoist_protocol::code::Code;
@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::exit;
 use crate::output::{API_VERSION, Format};
+use crate::why::wrapped;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,7 @@ impl Failure {
     pub(crate) fn print(&self, format: Format) {
         let text = match format {
             Format::Json | Format::Ndjson => self.json(),
+            _ if io::stderr().is_terminal() => for_terminal(&self.to_string()),
             Format::Table | Format::Wide | Format::Name => self.to_string(),
         };
         // A terminal that was closed takes no farewell.
@@ -99,6 +101,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// A text in lines that fit a terminal; whoever reads it in a program wants it whole.
+pub(crate) fn for_terminal(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let said = line.trim_start();
+        wrapped(&line[..line.len() - said.len()], said)
+    });
+    lines.collect::<String>().trim_end().to_owned()
+}
+
 /// An error and its sources in one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -124,6 +135,27 @@ mod tests {
             "error[E_RELEASE]: release sensor-fw@1.2.0 not found\nhelp: did you mean 1.1.0?"
         );
         assert_eq!(failure.exit(), exit::NOT_FOUND);
+    }
+
+    #[test]
+    fn on_a_terminal_every_line_fits_and_nothing_is_lost() {
+        let what = format!(
+            "many lines are wrong\n  line 2: {}",
+            "too many words ".repeat(12)
+        );
+        let failure = Failure::new(Code::Csv, what).help("mend it, ".repeat(20));
+        let said = for_terminal(&failure.to_string());
+        assert!(
+            said.lines().all(|line| line.chars().count() <= 80),
+            "{said}"
+        );
+        assert!(said.contains("\n  line 2: too many"), "{said}");
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&said), words(&failure.to_string()));
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod users;
 mod why;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 
 use clap::{CommandFactory, Parser};
 use hoist_protocol::code::Code;
@@ -86,6 +87,13 @@ fn misused(error: &clap::Error, format: Format) -> u8 {
         let what = what.strip_prefix("error: ").unwrap_or(what);
         let failure = Failure::new(Code::Usage, what);
         failure.help("see `hoist --help`").print(format);
+    } else if io::stderr().is_terminal() {
+        // A terminal that was closed takes no farewell.
+        let _unheard = writeln!(
+            io::stderr(),
+            "{}",
+            failure::for_terminal(&error.to_string())
+        );
     } else {
         let _ = error.print();
     }

@@ -174,14 +174,24 @@ fn limit(plan: &Plan) -> Option<String> {
     Some(match plan.line {
         LineWord::Everyone => format!("{}; every member starts", count(limit, "device")),
         LineWord::Sought => format!(
-            "{} of {}, whether or not they are online: {} of the {} {} online",
+            "{} of {}, online or not: {}",
             plan.eligible,
             count(plan.members, "member"),
-            plan.counted.online,
-            plan.eligible,
-            either(plan.counted.online, "is", "are"),
+            online_of(plan.counted.online, plan.eligible),
         ),
     })
+}
+
+/// How many of those that start are online.
+fn online_of(online: u32, all: u32) -> String {
+    match (online, all) {
+        (0, 1) => "it is not online".to_owned(),
+        (1, 1) => "it is online".to_owned(),
+        (0, _) => "none of them is online".to_owned(),
+        (online, all) if online == all => "all of them are online".to_owned(),
+        (1, all) => format!("1 of the {all} is online"),
+        (online, all) => format!("{online} of the {all} are online"),
+    }
 }
 
 fn time(plan: &Plan) -> String {
@@ -305,12 +315,20 @@ mod tests {
         let said = planned(&plan);
         for line in [
             "fw@1.0.0 to eu: 1 online starts now, 9 when they connect\n",
-            "  limit       10 of 40 members, whether or not they are online: 1 of the 10 is\n              \
-             online\n",
+            "  limit       10 of 40 members, online or not: 1 of the 10 is online\n",
             "  time        90s for each device, 1 attempt, starts spread over 2m\n",
         ] {
             assert!(said.contains(line), "{said}");
         }
         assert!(!said.contains("refuse"), "{said}");
+    }
+
+    #[test]
+    fn one_and_none_and_all_of_those_that_start_are_said_in_words() {
+        assert_eq!(online_of(0, 1), "it is not online");
+        assert_eq!(online_of(1, 1), "it is online");
+        assert_eq!(online_of(0, 3), "none of them is online");
+        assert_eq!(online_of(2, 3), "2 of the 3 are online");
+        assert_eq!(online_of(3, 3), "all of them are online");
     }
 }

@@ -53,6 +53,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
     /// Number of the deployment
+    #[arg(value_parser = parse_deployment)]
     pub(crate) deployment: u32,
     /// Longest wait, then exit 5
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -69,11 +70,13 @@ pub(crate) enum Deployment {
     /// Show one deployment
     Show {
         /// Its number
+        #[arg(value_parser = parse_deployment)]
         deployment: u32,
     },
     /// Let devices that failed begin again
     Retry {
         /// Its number
+        #[arg(value_parser = parse_deployment)]
         deployment: u32,
         /// Only these [default: every failed device]
         #[arg(
@@ -90,6 +93,7 @@ pub(crate) enum Deployment {
     /// Stop a deployment: who has not started never starts
     Abort {
         /// Its number
+        #[arg(value_parser = parse_deployment)]
         deployment: u32,
         /// Why, for those who ask later
         #[arg(long, default_value = "aborted by operator")]
@@ -101,6 +105,16 @@ pub(crate) enum Deployment {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// Reads the number of a deployment.
+///
+/// # Errors
+/// What is wanted instead.
+pub(super) fn parse_deployment(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        "the number of a deployment is wanted, as `hoist deployment list` shows it".to_owned()
+    })
 }
 
 /// When a deployment ends by itself, as typed.

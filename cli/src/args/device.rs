@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::reply::StatusWord;
 
+use super::deployment::parse_deployment;
+
 /// A fleet to register.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Import {
@@ -52,7 +54,7 @@ pub(crate) struct Why {
     /// Its id
     pub(crate) device: String,
     /// Only this deployment, also one that is over [default: all that concern it]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_deployment)]
     pub(crate) deployment: Option<u32>,
     /// Also list every rule that was looked at, and how it came out
     #[arg(long)]
@@ -74,7 +76,7 @@ pub(crate) enum Device {
         #[arg(long)]
         status: Option<StatusArg>,
         /// Their status in this deployment
-        #[arg(long)]
+        #[arg(long, value_name = "NUMBER", value_parser = parse_deployment)]
         deployment: Option<u32>,
         /// At most this many [default: all]
         #[arg(long)]

@@ -53,3 +53,43 @@ fn wrong_usage_is_refused_before_anything_happens() {
         assert!(error.use_stderr(), "{line}");
     }
 }
+
+#[test]
+fn whoever_names_no_number_of_a_deployment_is_told_where_the_numbers_are() {
+    for line in [
+        "hoist status x",
+        "hoist status 1.5",
+        "hoist status -1",
+        "hoist deployment show hello@1.0.0",
+        "hoist deployment retry x",
+        "hoist deployment abort 99999999999",
+        "hoist device why d --deployment x",
+        "hoist device list --deployment x",
+    ] {
+        let error = Cli::try_parse_from(line.split(' '))
+            .unwrap_err()
+            .to_string();
+        let named =
+            error.contains("hoist deployment list") || error.contains("unexpected argument");
+        assert!(named && !error.contains("digit"), "{line}: {error}");
+    }
+}
+
+#[test]
+fn no_line_of_help_is_wider_than_a_terminal() {
+    fn check(command: &mut clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        let mut narrow = command.clone().term_width(80);
+        for text in [narrow.render_help(), narrow.render_long_help()] {
+            for line in text.to_string().lines() {
+                assert!(line.chars().count() <= 80, "{path}: {line}");
+            }
+        }
+        for below in command.get_subcommands_mut() {
+            check(below, &path);
+        }
+    }
+    let mut command = Cli::command();
+    command.build();
+    check(&mut command, "");
+}

@@ -30,16 +30,20 @@ const CONFIG_VARIABLE: &str = "HOIST_CONFIG";
 const HELP: &str = "\
 hoist-agent: installs what Hoist deploys to this device
 
-  hoist-agent --config F                    run
+  hoist-agent --config F                      run
   hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
-  hoist-agent status [--config F]           what is installed, what runs, how the last deployments ended
-  hoist-agent check-config [--config F]     say whether the configuration is right
+  hoist-agent status [--config F]             what is installed, what runs, and how
+                                              the last deployments ended
+  hoist-agent check-config [--config F]       say whether the configuration is right
   hoist-agent --version | --help
 
-Without --config, HOIST_CONFIG names the configuration. `apply DIR` and `status` work
-without one: the device is then called local, its state is in ./local.state.
+Without --config, HOIST_CONFIG names the configuration. `apply DIR` and `status`
+work without one: the device is then called local, its state is in ./local.state.
+`apply F.hoist` needs one, and on a device that was never connected root.bin
+beside the file: it is in keys/ of the server's data directory.
 
-Exit codes: 0 ok, 1 error, 2 usage, 3 the release failed and was rolled back, 130 interrupted
+Exit codes: 0 ok, 1 error, 2 usage, 3 the release failed and was rolled back,
+130 interrupted
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -268,6 +272,12 @@ mod tests {
         let host = HostConfig::local().unwrap();
         assert_eq!(check(&host, |_| false), USAGE);
         assert_eq!(check(&host, |_| true), OK);
+    }
+
+    #[test]
+    fn no_line_of_help_is_wider_than_a_terminal() {
+        let wide = HELP.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None);
     }
 
     fn parse_line(line: &str) -> Result<Parsed, String> {
