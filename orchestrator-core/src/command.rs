@@ -245,7 +245,7 @@ pub struct DeviceAdd {
     /// Its group; `unassigned` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Facts for selecting devices.
+    /// Facts for selecting devices: at most 16, without control characters.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
     /// Says what would happen, changes nothing; default false.

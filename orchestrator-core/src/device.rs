@@ -237,7 +237,18 @@ fn added(command: &DeviceAdd, device: DeviceId, group: GroupId, issue: u32) -> A
     }
 }
 
+/// What people see of a device is one line: no character of it moves a cursor.
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {
+    let moves = |text: &str| text.chars().any(char::is_control);
+    let field = if labels.iter().any(|(name, value)| moves(name) || moves(value)) {
+        Some("labels")
+    } else {
+        moves(device_type).then_some("type")
+    };
+    if let Some(field) = field {
+        let why = "a text has control characters, such as a line break or a tab";
+        return Err(Rejection::new(Code::Command, why).field(field));
+    }
     let long = |text: &str| text.len() > TEXT_BYTES_MAX;
     if labels.len() > LABELS_MAX || labels.iter().any(|(k, v)| long(k) || long(v)) {
         let why = "a device has at most 16 labels of 128 bytes each";

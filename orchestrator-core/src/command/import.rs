@@ -40,7 +40,7 @@ pub struct ImportDevice {
     /// is pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
-    /// Facts for selecting devices.
+    /// Facts for selecting devices: at most 16, without control characters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

@@ -161,3 +161,41 @@ fn the_largest_import_has_an_answer_that_fits_and_a_larger_one_is_refused() {
         assert_eq!(refusal(&answer), Some(Code::Command), "{count}");
     }
 }
+
+#[test]
+fn a_label_or_type_with_control_characters_is_refused_by_its_field() {
+    let mut world = World::with_devices(&[]);
+    let labels = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+    let bad = [
+        (labels("site", "a\nb"), None, "labels"),
+        (labels("si\u{1b}[2Jte", "a"), None, "labels"),
+        (labels("site", "a"), Some("box\t1"), "type"),
+        (labels("site", "a"), Some("box\u{9b}1"), "type"),
+    ];
+    for (labels, device_type, field) in bad {
+        let device_type = device_type.map(str::to_owned);
+        let add = DeviceAdd {
+            device: "d1".into(),
+            device_type: device_type.clone(),
+            labels: BTreeMap::clone(&labels),
+            ..DeviceAdd::default()
+        };
+        let file = import(vec![ImportDevice {
+            device_type,
+            labels,
+            ..one("d1")
+        }]);
+        let commands = [
+            (Command::DeviceAdd(add), field.to_owned()),
+            (Command::DeviceImport(file), format!("devices[0].{field}")),
+        ];
+        for (command, field) in commands {
+            let Answer::Refused(refused) = world.order(command) else {
+                panic!("registered");
+            };
+            assert_eq!(refused.code, Code::Command);
+            assert_eq!(refused.field, Some(field));
+        }
+    }
+    assert_eq!(members(&world), 0);
+}
