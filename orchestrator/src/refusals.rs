@@ -129,6 +129,17 @@ impl Refusals {
         known.log.take(TELL_PAUSE, at)
     }
 
+    /// Forgets what was refused of a device: it was registered or removed, and whatever was
+    /// said in its name before is not the word of its next life.
+    pub(crate) fn forget(&mut self, device: &DeviceId) {
+        let who = Who::Device(device.clone());
+        for table in [&mut self.registered, &mut self.others] {
+            for code in Code::ALL {
+                table.known.remove(&(who.clone(), *code));
+            }
+        }
+    }
+
     /// What it is time to write about devices.
     pub(crate) fn due(&mut self, at: Instant) -> Vec<Due> {
         let tables = [&mut self.registered, &mut self.others];
@@ -240,6 +251,21 @@ mod tests {
         );
         let due = refusals.due(later);
         assert_eq!((due[0].refusal.count, due[0].told), (1, Some(3)));
+    }
+
+    #[test]
+    fn what_was_refused_before_a_device_was_registered_is_never_written() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        for code in [Code::Unknown, Code::Signature] {
+            refusals.note(code, &device("d1"), 0, start);
+            refusals.note(code, &device("d2"), 0, start);
+        }
+        refusals.forget(&"d1".parse().unwrap());
+        let due = refusals.due(start);
+        let left: Vec<&str> = due.iter().map(|due| due.device.as_str()).collect();
+        assert_eq!(left, ["d2", "d2"]);
+        assert_eq!(refusals.note(Code::Unknown, &device("d1"), 1, start), Some(1));
+        assert_eq!(refusals.due(start)[0].refusal.count, 1, "it counts anew");
     }
 
     #[test]

@@ -103,12 +103,8 @@ impl Service {
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
-            Effect::DeviceRevoked { device, issue } => {
-                tracing::info!(%device, "device removed: its token is worth nothing any more");
-                self.directory.revoke(&device, issue);
-                self.clear_reports(&device).await;
-            }
-            Effect::Event(event) => self.event(&event, now).await,
+            Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue).await,
+            Effect::Event(event) => self.decided_event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::GroupHeadChanged(group) => self.reconciler.changed(Subject::Group(group)),
             Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
@@ -124,6 +120,22 @@ impl Service {
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
+    }
+
+    /// A device was removed.
+    async fn revoke(&mut self, device: &DeviceId, issue: u32) {
+        tracing::info!(%device, "device removed: its token is worth nothing any more");
+        self.directory.revoke(device, issue);
+        self.refusals.forget(device);
+        self.clear_reports(device).await;
+    }
+
+    /// An event of a decision; a device that is registered now begins with nothing refused.
+    async fn decided_event(&mut self, event: &Event, now: Now) {
+        if let Event::DeviceAdded { device, .. } = event {
+            self.refusals.forget(device);
+        }
+        self.event(event, now).await;
     }
 
     /// Whatever a removed device has retained would be read as the word of its next life. That
