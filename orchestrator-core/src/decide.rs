@@ -14,7 +14,7 @@ use crate::key::{
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
-    contact, deployment, device, group, limit, outbox, presence, refusal, request, status,
+    contact, deployment, device, doubt, group, limit, outbox, presence, refusal, request, status,
 };
 
 /// Generations reserved at once, which are ms: one write a minute at most, and the next run
@@ -81,6 +81,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
             TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
             TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
+            TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
             TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
         },
         Input::SeenDeployment(id) => {
@@ -179,7 +180,7 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
             keys.push(DeploymentKey(*id).key());
         }
-        TimerKind::Contact(device) => {
+        TimerKind::Contact(device) | TimerKind::Doubt(device) => {
             keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
         }
         TimerKind::Device(id, device) => keys.extend([

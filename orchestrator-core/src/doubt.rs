@@ -1,20 +1,34 @@
 //! Outcomes that a device says it reached and that nothing is recorded of (W5): it is asked
-//! for them, again when it shows up once more, until it has told everything it still has.
+//! for them, again when no answer comes, until it has told everything it still has. Whatever
+//! it says, it is asked once a minute at most: a question that comes too soon waits.
 
+use hoist_protocol::id::DeviceId;
 use hoist_protocol::status::{DeviceStatus, TOLD_MAX};
 
+use crate::device::call_roll;
+use crate::effect::Effects;
 use crate::input::Now;
+use crate::key::{DeviceKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
+use crate::presence;
+use crate::refusal::may_ask_ms;
 use crate::row::DeviceRow;
+use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
+use crate::txn::{Txn, Undecided};
 
 /// Times a device is asked about the same outcomes: an answer can get lost with the broker
 /// that took it, and a device that lost its memory never has them all.
 const ASKS_MAX: u8 = 3;
-/// Time for an answer, in attended ms.
-const ANSWER_MS: u64 = 60_000;
 
-/// Takes in what a status says about the number of outcomes; whether it is to be asked.
-pub(crate) fn leaves(row: &mut DeviceRow, status: &DeviceStatus, now: Now) -> bool {
+/// Takes in what a status says about the number of outcomes; whether the device is to be
+/// asked now. The caller writes the device's row.
+pub(crate) fn leaves(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    status: &DeviceStatus,
+    now: Now,
+) -> Result<bool, Undecided> {
     if status.ended < row.ended {
         // It lost its memory and counts anew: what it lost is not asked for.
         row.recorded = row.recorded.min(status.ended);
@@ -25,30 +39,55 @@ pub(crate) fn leaves(row: &mut DeviceRow, status: &DeviceStatus, now: Now) -> bo
     let kept = u32::try_from(TOLD_MAX).unwrap_or(u32::MAX);
     let more = missing > row.missed;
     row.missed = missing;
-    if missing == 0 || told >= status.ended.min(kept) {
+    if told >= status.ended.min(kept) {
         // That is everything it has.
+        row.asks = ASKS_MAX;
+    } else if more {
         row.asks = 0;
-        return false;
     }
-    if more {
-        row.asks = 0;
-        return ask(row);
+    lasts(txn, device, row, now)
+}
+
+/// Whether outcomes are missing that a device is to be asked about now, because its status
+/// says so or because it is back and its answer may have been lost with the connection before.
+/// If it was asked a moment ago, a timer asks it later. The caller writes the device's row.
+pub(crate) fn lasts(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    now: Now,
+) -> Result<bool, Undecided> {
+    if row.missed == 0 || row.asks >= ASKS_MAX {
+        return Ok(false);
     }
-    let asked_ms = row.asked_ms.unwrap_or_default();
-    is_unanswered(row) && asked_ms.saturating_add(ANSWER_MS) <= now.attended_ms && ask(row)
-}
-
-/// A device is back: its answer may have been lost with the connection before. Whether it is
-/// to be asked again.
-pub(crate) fn lasts(row: &mut DeviceRow) -> bool {
-    is_unanswered(row) && ask(row)
-}
-
-fn is_unanswered(row: &DeviceRow) -> bool {
-    row.asks > 0 && row.asks < ASKS_MAX
-}
-
-fn ask(row: &mut DeviceRow) -> bool {
+    let due_ms = may_ask_ms(row);
+    if due_ms > now.attended_ms {
+        set_timer(txn, due_ms, TimerKind::Doubt(device.clone()))?;
+        return Ok(false);
+    }
     row.asks += 1;
-    !is_planted(Mutant::EndedIgnored)
+    Ok(!is_planted(Mutant::EndedIgnored))
+}
+
+/// The pause after a question is over, and another waits; a device that is away is asked when
+/// it is back.
+pub(crate) fn due(
+    txn: &mut Txn,
+    timer: &Timer,
+    device: &DeviceId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+    let key = DeviceKey(device.clone());
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let row = txn.read(&key)?;
+    let Some(mut row) = row.filter(|row| presence::known(row, &meta) != Some(false)) else {
+        return Ok(Effects::new());
+    };
+    let mut effects = Effects::new();
+    if lasts(txn, device, &mut row, now)? {
+        effects.push(call_roll(txn, &mut row, device, now)?);
+        txn.put(&key, &row);
+    }
+    Ok(effects)
 }

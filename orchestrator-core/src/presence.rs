@@ -97,7 +97,7 @@ pub(crate) fn merge(
     if online {
         effects.push(Effect::DeviceHeadChanged(device.clone()));
     }
-    if online && doubt::lasts(&mut row) {
+    if online && doubt::lasts(txn, device, &mut row, now)? {
         effects.push(call_roll(txn, &mut row, device, now)?);
     }
     effects.extend(contact::watch(txn, device, &mut row, now)?);

@@ -115,6 +115,12 @@ pub(crate) fn counts_again(
     Ok(effects)
 }
 
+/// When a device's roll may be called again for what it says, in attended ms.
+pub(crate) fn may_ask_ms(row: &DeviceRow) -> u64 {
+    row.asked_ms
+        .map_or(0, |asked| asked.saturating_add(ASK_PAUSE_MS))
+}
+
 /// Calls a device's roll unless that was done a moment ago.
 fn ask(
     txn: &mut Txn,
@@ -122,8 +128,6 @@ fn ask(
     device: &DeviceId,
     now: Now,
 ) -> Result<Option<Effect>, Undecided> {
-    let again = row
-        .asked_ms
-        .is_none_or(|asked| asked.saturating_add(ASK_PAUSE_MS) <= now.attended_ms);
+    let again = may_ask_ms(row) <= now.attended_ms;
     again.then(|| call_roll(txn, row, device, now)).transpose()
 }

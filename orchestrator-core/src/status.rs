@@ -77,7 +77,7 @@ pub(crate) fn merge(
     } = merge;
     row.seq = Some(status.seq);
     row.running = status.running.map(|running| running.deployment);
-    if doubt::leaves(&mut row, status, now) || unmentioned {
+    if doubt::leaves(txn, device, &mut row, status, now)? || unmentioned {
         effects.push(call_roll(txn, &mut row, device, now)?);
     }
     row.last_seen_ms = Some(now.unix_ms);

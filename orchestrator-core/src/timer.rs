@@ -43,6 +43,8 @@ pub enum TimerKind {
     Contact(DeviceId),
     /// The line of a limited deployment was asked for and is not found (S10).
     Seek(DeploymentId),
+    /// A device that was asked a moment ago is asked about outcomes that are missing (W5).
+    Doubt(DeviceId),
 }
 
 impl TimerKind {
@@ -50,7 +52,9 @@ impl TimerKind {
     #[must_use]
     pub fn clock(&self) -> Clock {
         match self {
-            Self::Device(..) | Self::Contact(_) | Self::Seek(_) => Clock::Attended,
+            Self::Device(..) | Self::Contact(_) | Self::Seek(_) | Self::Doubt(_) => {
+                Clock::Attended
+            }
             Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
         }
     }

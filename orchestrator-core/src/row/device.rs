@@ -56,7 +56,7 @@ pub struct DeviceRow {
     pub recorded: u32,
     /// How many were missing as of its newest status.
     pub missed: u32,
-    /// How often it was asked about them, until it has told everything it has.
+    /// How often it was asked about them; no more once it has told everything it has.
     pub asks: u8,
     /// The newest deployment it has a record in.
     pub latest: Option<DeploymentId>,

@@ -236,6 +236,7 @@ fn outcomes_from_before_its_registration_call_a_devices_roll_once_and_never_agai
     assert_eq!(world.roll_call("d1"), 1);
     world.say("d1", with(6, done(2, id)));
     assert_eq!(world.roll_call("d1"), 1, "nothing new is missing");
+    world.pass(60_000);
     world.say(
         "d1",
         with(

@@ -154,6 +154,7 @@ fn a_device_that_counts_its_outcomes_anew_is_asked_for_new_ones_only() {
     first.ended = 1;
     world.say("d1", first);
     assert_eq!(world.roll_call("d1"), calls, "it told the only one");
+    world.pass(60_000);
     world.say("d1", ended(4, 2));
     assert_eq!(
         world.roll_call("d1"),
@@ -447,17 +448,22 @@ fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
     };
     world.say("d1", missing(1));
     assert_eq!(world.roll_call("d1"), 1);
+    world.pass(30_000);
     world.heard("d1", PresenceState::Online, 7);
+    world.say("d1", missing(2));
+    world.fire_due();
+    assert_eq!(world.roll_call("d1"), 1, "it has time to answer");
+    world.pass(30_000);
+    world.fire_due();
     assert_eq!(
         world.roll_call("d1"),
         2,
         "a device that is back is asked again"
     );
-    world.say("d1", missing(2));
-    assert_eq!(world.roll_call("d1"), 2, "it has time to answer");
     world.pass(60_000);
     world.say("d1", missing(3));
     assert_eq!(world.roll_call("d1"), 3);
+    world.pass(60_000);
     world.heard("d1", PresenceState::Online, 8);
     assert_eq!(world.roll_call("d1"), 3, "three times are enough");
     let all = DeviceStatus {
@@ -472,4 +478,46 @@ fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
     assert_eq!(world.view(id).counts.successful, 1);
     world.heard("d1", PresenceState::Online, 9);
     assert_eq!(world.roll_call("d1"), 3, "it has told everything");
+}
+
+#[test]
+fn a_device_that_raises_its_number_in_every_report_is_asked_once_a_minute() {
+    // W6
+    let mut world = World::with_devices(&["d1"]);
+    world.deploy("fw@1.0.0");
+    let lie = |number: u64| DeviceStatus {
+        seq: Seq(number),
+        ended: u32::try_from(number).unwrap(),
+        ..DeviceStatus::default()
+    };
+    for number in 1..=50 {
+        world.say("d1", lie(number));
+        world.heard("d1", PresenceState::Online, number);
+        world.pass(1_000);
+        world.fire_due();
+    }
+    assert_eq!(world.roll_call("d1"), 1);
+    world.pass(10_000);
+    world.fire_due();
+    assert_eq!(world.roll_call("d1"), 2, "the last question waited");
+}
+
+#[test]
+fn a_question_that_waits_for_a_device_that_is_away_is_asked_when_it_is_back() {
+    // W6, S15
+    let mut world = World::with_devices(&["d1"]);
+    world.deploy("fw@1.0.0");
+    let missing = |seq, ended| DeviceStatus {
+        seq: Seq(seq),
+        ended,
+        ..DeviceStatus::default()
+    };
+    world.say("d1", missing(1, 1));
+    world.say("d1", missing(2, 2));
+    world.heard("d1", PresenceState::Offline, 1);
+    world.pass(60_000);
+    world.fire_due();
+    assert_eq!(world.roll_call("d1"), 1, "nobody would hear it");
+    world.heard("d1", PresenceState::Online, 2);
+    assert_eq!(world.roll_call("d1"), 2);
 }
