@@ -2,8 +2,10 @@
 //! of them, then what a device that may start still waits for. What decided is the first
 //! that fails. Nothing here decides anything.
 
+use std::collections::BTreeMap;
+
 use hoist_protocol::device::Trouble;
-use hoist_protocol::id::DeploymentId;
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Case, Rule};
@@ -52,9 +54,23 @@ impl Wait {
     ];
 }
 
+/// A device that took a slot of a limit along when it left the group, and of whose start
+/// nothing was heard (S10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The first of them.
+    pub by: DeviceId,
+    /// Where it is now; none = it was removed.
+    pub group: Option<GroupId>,
+    /// Whether others did so too.
+    pub more: bool,
+}
+
 /// What is around a device besides its rows of one deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around {
+pub struct Around<'a> {
+    /// The slots of limits that were taken along, by deployment.
+    pub taken: &'a BTreeMap<DeploymentId, Taken>,
     /// Which of its group's deployments it carries out now.
     pub works_on: Option<DeploymentId>,
     /// The lowest of its group's deployments that it may start now.

@@ -68,6 +68,9 @@ pub struct RevokedKey(pub DeviceId);
 /// A device that two seem to be: what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloneKey(pub DeviceId);
+/// A slot of a limit that a device took along when it left the deployment's group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotKey(pub DeploymentId, pub DeviceId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -126,6 +129,7 @@ keys! {
     TroubleKey => TroubleRow, |key| text(18, &[key.0.as_str()]);
     RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
     CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
+    SlotKey => SlotRow, |key| number(20, key.0, key.1.as_str().as_bytes());
     FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
 }
 
@@ -148,6 +152,8 @@ pub enum Prefix {
     Records(DeploymentId),
     /// The counters of a deployment, by shard.
     Counters(DeploymentId),
+    /// Slots of a deployment that devices took along, by device.
+    Slots(DeploymentId),
     /// The members of a group, by device.
     Members(GroupId),
     /// Every device whose head is not known to be out.
@@ -172,6 +178,7 @@ impl Prefix {
             Self::Deployments => Key(vec![6]),
             Self::Records(id) => number(7, *id, &[]),
             Self::Counters(id) => number(8, *id, &[]),
+            Self::Slots(id) => number(20, *id, &[]),
             Self::Members(group) => text(9, &[group.as_str(), ""]),
             Self::Outbox => Key(vec![13]),
             Self::Revoked => Key(vec![14]),

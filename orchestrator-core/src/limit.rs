@@ -12,12 +12,14 @@ use hoist_protocol::topic::View;
 use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::input::Now;
-use crate::key::{DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RowKey};
+use crate::key::{
+    DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RecordKey, RowKey, SlotKey,
+};
 use crate::membership::put_member;
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{DeploymentState, LineWord};
-use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState};
+use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState, SlotRow};
 use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 
@@ -248,8 +250,33 @@ fn hold_in(row: &mut DeviceRow, id: DeploymentId, active: &[DeploymentId]) -> us
     gone
 }
 
+/// A device leaves: the slots it was given go with it, because it may have started already.
+/// They are noted, so that people are told, and it has them again when it is back.
+pub(crate) fn take_along(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &DeviceRow,
+    active: &[DeploymentId],
+) -> Result<(), Undecided> {
+    for id in active {
+        let key = SlotKey(*id, device.clone());
+        let deployment = txn.read(&DeploymentKey(*id))?;
+        let record = txn.read(&RecordKey(*id, device.clone()))?;
+        let given = deployment.is_some_and(|deployment| {
+            let admits = Audience::Below(deployment.line).admits(*id, device);
+            deployment.limit.is_some() && admits && !row.holds.contains(id)
+        });
+        if given && record.is_none() {
+            txn.read(&key)?;
+            txn.put(&key, &SlotRow {});
+        }
+    }
+    Ok(())
+}
+
 /// A device joins under the line: it takes a slot, or is held in the very head that makes
-/// it a member. A device with a record has had its slot.
+/// it a member. A device with a record has had its slot, and one that took its slot along has
+/// it still.
 pub(crate) fn admit_joiner(
     txn: &mut Txn,
     id: DeploymentId,
@@ -266,8 +293,10 @@ pub(crate) fn admit_joiner(
     if !Audience::Below(deployment.line).admits(id, device) {
         return Ok(());
     }
+    let kept = SlotKey(id, device.clone());
     match record {
         Some(record) if !gave_back(record) => {}
+        None if txn.read(&kept)?.is_some() => txn.delete(&kept),
         None if deployment.slots < limit => {
             deployment.slots += 1;
             txn.put(&DeploymentKey(id), &deployment);
@@ -296,7 +325,7 @@ pub(crate) fn admit_released(
         let Some(mut deployment) = txn.read(&DeploymentKey(id))? else {
             continue;
         };
-        let record = txn.read(&crate::key::RecordKey(id, device.clone()))?;
+        let record = txn.read(&RecordKey(id, device.clone()))?;
         let left = deployment
             .limit
             .is_some_and(|limit| deployment.slots < limit);

@@ -10,6 +10,7 @@ use crate::effect::{Effect, Effects};
 use crate::group;
 use crate::key::{
     DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
+    SlotKey,
 };
 use crate::limit;
 use crate::mutant::{Mutant, is_planted};
@@ -102,7 +103,7 @@ pub(crate) fn put_member(
 }
 
 /// Takes a device out of its group. What it has started it finishes (S14); what it has not
-/// started there it never starts, and a slot it was given stays given: it may have started
+/// started there it never starts, and a slot it was given stays its own: it may have started
 /// without our knowing yet (S10).
 pub(crate) fn leave(
     txn: &mut Txn,
@@ -133,6 +134,7 @@ pub(crate) fn leave(
         joined: row.joined,
         left: group_row.turn,
     });
+    limit::take_along(txn, device, row, &group_row.active)?;
     row.holds.clear();
     row.rounds.clear();
     Ok(effects)
@@ -158,6 +160,7 @@ pub(crate) fn rows_of(device: &DeviceId, group: &GroupId, group_row: &GroupRow) 
     for id in &group_row.active {
         keys.push(DeploymentKey(*id).key());
         keys.push(RecordKey(*id, device.clone()).key());
+        keys.push(SlotKey(*id, device.clone()).key());
         keys.push(counter::key_of(*id, device));
     }
     keys

@@ -81,6 +81,7 @@ rows! {
     GroupCountRow, 32;
     RequestRow, 65_536;
     TimerRow, 8;
+    SlotRow, 8;
 }
 
 /// Things that belong to no other row.
@@ -317,6 +318,11 @@ pub struct CloneRow {
     /// When last, in attended ms.
     pub at_ms: u64,
 }
+
+/// A device left a deployment's group with a slot of its limit, and nothing was heard of its
+/// start: nobody else gets the slot, because the device may have started (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotRow {}
 
 /// How many devices a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use super::*;
 use crate::key::{
     CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, GroupCountKey, GroupKey, MemberKey,
     MetaKey, OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
+    SlotKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -110,7 +111,6 @@ fn small_rows_keep_their_bytes() {
         at_ms: 5,
     };
     golden(&clone, "01ac020205");
-    golden(&TimerRow {}, "01");
     let name = ReleaseNameRow {
         release: ReleaseId([7; 16]),
     };
@@ -214,6 +214,12 @@ fn a_deployment_keeps_its_bytes() {
 }
 
 #[test]
+fn rows_whose_keys_say_everything_keep_their_bytes() {
+    golden(&TimerRow {}, "01");
+    golden(&SlotRow {}, "01");
+}
+
+#[test]
 fn keys_keep_their_bytes_and_sort_by_number() {
     let id = DeploymentId(258);
     let keys = [
@@ -238,6 +244,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (FactsKey(device()).key(), "136431"),
         (RevokedKey(device()).key(), "0e6431"),
         (CloneKey(device()).key(), "0f6431"),
+        (SlotKey(id, device()).key(), "14000001026431"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

@@ -460,5 +460,6 @@ mod plans;
 mod refusals;
 mod removals;
 mod rounds;
+mod slots;
 mod statuses;
 mod why;

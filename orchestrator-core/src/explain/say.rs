@@ -6,7 +6,7 @@ use hoist_protocol::reason::{Cure, Reason};
 use hoist_protocol::status::{Step, Success};
 
 use super::failed::cause;
-use super::{Around, Waits};
+use super::{Around, Taken, Waits};
 use crate::admission::{Bar, Case, round_of};
 use crate::contact;
 use crate::input::Now;
@@ -18,7 +18,7 @@ use crate::time::format_time;
 /// Everything that is looked at.
 pub(super) struct Scene<'a> {
     pub(super) case: Case<'a>,
-    pub(super) around: Around,
+    pub(super) around: Around<'a>,
     pub(super) meta: &'a MetaRow,
     pub(super) now: Now,
 }
@@ -72,11 +72,11 @@ impl Scene<'_> {
                 "an operator holds the device",
                 format!("starts when it is let go: hoist device hold {device} --lift"),
             ),
-            Bar::NoSlot => Said::new(
-                Why::NoSlot,
-                format!("{} given to other devices", self.slots()),
-                "never: the limit is used up; raise it by a new deployment",
-            ),
+            Bar::NoSlot => {
+                let says = format!("{} given to other devices", self.slots());
+                let next = "never: the limit is used up; raise it by a new deployment";
+                self.without_slot(Why::NoSlot, says, next)
+            }
             Bar::LineSought => {
                 let again = self.case.deployment.seek_due_ms.unwrap_or_default();
                 let again = self.unix_ms(again);
@@ -88,16 +88,16 @@ impl Scene<'_> {
                 );
                 Said::new(Why::LineSought, says, next).at(again)
             }
-            Bar::AboveLine => Said::new(
-                Why::AboveLine,
-                format!(
+            Bar::AboveLine => {
+                let says = format!(
                     "its place in the order is above the line of the limit: {} given to devices \
                      before it",
                     self.slots()
-                ),
-                "never, unless a device before it proves incompatible; raise the limit by a new \
-                 deployment",
-            ),
+                );
+                let next = "never, unless a device before it proves incompatible; raise the limit \
+                            by a new deployment";
+                self.without_slot(Why::AboveLine, says, next)
+            }
         }
     }
 
@@ -380,6 +380,27 @@ impl Scene<'_> {
             | EndReason::AllSuccessful
             | EndReason::Conflict => "never: it is over; deploy again to reach this device",
         };
+        Said::new(why, says, next)
+    }
+
+    /// The limit lets others start; one that took its slot along may never be heard of.
+    fn without_slot(&self, why: Why, says: String, next: &str) -> Said {
+        let Case { id, deployment, .. } = self.case;
+        let Some(Taken { by, group, more }) = self.around.taken.get(&id) else {
+            return Said::new(why, says, next);
+        };
+        let left = match group {
+            Some(group) => format!("left, and obeys group {group}"),
+            None => "was removed".to_owned(),
+        };
+        let more = if *more { ", and so did others" } else { "" };
+        let theirs = &deployment.group;
+        let says = format!("{says}; {by} took its slot along when it {left}{more}");
+        let next = format!(
+            "never: {by} may have started, so that no other device gets its slot, and has it again \
+             when it is back in {theirs}; to give it to another, deploy again after: hoist \
+             deployment abort {id}"
+        );
         Said::new(why, says, next)
     }
 

@@ -23,6 +23,7 @@ use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
 use crate::row::MetaRow;
 
 mod removed;
+mod slots;
 
 use removed::removed;
 
@@ -72,10 +73,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     if let Some(id) = wish.deployment.map(DeploymentId)
         && !rows.contains_key(&id)
     {
-        let why = format!("there is no deployment {id}");
-        return Ok(Err(
-            Rejection::new(Code::Deployment, why).field("deployment")
-        ));
+        return Ok(Err(no_deployment(id)));
     }
     let case = |id: DeploymentId| {
         let (deployment, record) = rows.get(&id)?;
@@ -92,6 +90,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let refused = reader.read(&key)?;
     let trouble = trouble_of(reader, &device)?;
     let around = Around {
+        taken: &slots::taken(reader, limited(&rows))?,
         trouble,
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
@@ -115,6 +114,19 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         deployments,
         omitted,
     }))
+}
+
+fn no_deployment(id: DeploymentId) -> Rejection {
+    let why = format!("there is no deployment {id}");
+    Rejection::new(Code::Deployment, why).field("deployment")
+}
+
+/// Those whose limit may leave somebody without a slot.
+fn limited(rows: &BTreeMap<DeploymentId, Rows>) -> impl Iterator<Item = DeploymentId> {
+    let limited = |(_, (deployment, _)): &(&DeploymentId, &Rows)| {
+        deployment.limit.is_some() && deployment.end.is_none()
+    };
+    rows.iter().filter(limited).map(|(id, _)| *id)
 }
 
 /// The deployments that concern a device: what is listed or scheduled for its group, then

@@ -358,6 +358,7 @@ fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
     world.tell(info(1));
     let why = |world: &World, heads| {
         let around = Around {
+            taken: &BTreeMap::new(),
             works_on: None,
             first: Some(id),
             heads,
