@@ -8,7 +8,7 @@ use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use crate::command::{DeviceAdd, DeviceHold, DeviceMove, DeviceRemove};
+use crate::command::{DeviceAdd, DeviceMove, DeviceRemove};
 use crate::contact;
 use crate::decide::Stop;
 use crate::deployment::end::{Change, complete_if_due};
@@ -17,11 +17,7 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::identity;
 use crate::input::{CommandInput, Now};
-use crate::key::{
-    DeviceKey, FactsKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RefusedKey,
-    RevokedKey, RowKey, TroubleKey,
-};
-use crate::limit;
+use crate::key::{DeviceKey, FactsKey, Key, RefusedKey, RevokedKey, RowKey, TroubleKey};
 use crate::membership;
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
@@ -33,8 +29,10 @@ use crate::trouble;
 use crate::txn::{Txn, Undecided};
 
 mod facts;
+mod hold;
 mod import;
 
+pub(crate) use hold::hold;
 pub(crate) use import::import;
 
 /// Calls the roll of one device (W6); reconcile publishes its head.
@@ -240,7 +238,10 @@ fn added(command: &DeviceAdd, device: DeviceId, group: GroupId, issue: u32) -> A
 /// What people see of a device is one line: no character of it moves a cursor.
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {
     let moves = |text: &str| text.chars().any(char::is_control);
-    let field = if labels.iter().any(|(name, value)| moves(name) || moves(value)) {
+    let field = if labels
+        .iter()
+        .any(|(name, value)| moves(name) || moves(value))
+    {
         Some("labels")
     } else {
         moves(device_type).then_some("type")
@@ -354,53 +355,4 @@ fn leave(
         effects.extend(complete_if_due(txn, id, Change::LEFT, now)?);
     }
     Ok(effects)
-}
-
-/// `device-hold`: a held device finishes what it has started and starts nothing else.
-pub(crate) fn hold(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &DeviceHold,
-) -> Result<(Answer, Effects), Stop> {
-    let (device, mut row) = named(txn, input, &command.device)?;
-    let held = command.held;
-    let answer = Answer::DeviceHeld {
-        device: device.clone(),
-        held,
-    };
-    if row.held == held {
-        return Ok((answer, Vec::new()));
-    }
-    let group = row.group.clone();
-    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
-    txn.want([
-        MemberKey(group.clone(), device.clone()).key(),
-        OutboxKey(device.clone()).key(),
-        MetaKey.key(),
-        GroupCountKey(group.clone()).key(),
-    ])?;
-    // Whoever looks for a line must see it (S10).
-    group_row.turn += 1;
-    txn.put(&GroupKey(group.clone()), &group_row);
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
-    let mut count = group::count(txn, &group, &meta)?;
-    count.held = if held {
-        count.held + 1
-    } else {
-        count.held.saturating_sub(1)
-    };
-    txn.put(&GroupCountKey(group.clone()), &count);
-    row.held = held;
-    if !held {
-        limit::admit_released(txn, &device, &mut row)?;
-    }
-    membership::put_member(txn, &device, &row)?;
-    txn.put(&DeviceKey(device.clone()), &row);
-    let means = match held {
-        true => Means::Restricts,
-        false => Means::Permits,
-    };
-    let mut effects = vec![outbox::changed(txn, &device, means)?];
-    effects.extend(membership::shown(&group, &group_row));
-    Ok((answer, effects))
 }

@@ -19,7 +19,9 @@ use crate::membership::put_member;
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{DeploymentState, LineWord};
-use crate::row::{DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState, SlotRow};
+use crate::row::{
+    DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState, SlotRow,
+};
 use crate::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::txn::{Txn, Undecided};
 

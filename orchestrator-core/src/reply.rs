@@ -10,6 +10,7 @@ use crate::view::DeploymentView;
 mod deploy;
 mod import;
 mod item;
+mod result;
 mod shown;
 mod why;
 
@@ -19,6 +20,11 @@ pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
     DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, Identity, RefusedItem,
     ReleaseItem, StatusWord, UserItem,
+};
+pub use result::{
+    AbortResult, DeploymentState, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
+    DeviceInGroupResult, DeviceResult, GroupResult, ListResult, ReleaseAddResult, RetryResult,
+    UserResult,
 };
 pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan,
@@ -292,125 +298,6 @@ pub enum ResultBody {
     User(UserResult),
     /// `user-list`
     Users(ListResult<UserItem>),
-}
-
-/// The two states a deployment can be in when it is over, and the two before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeploymentState {
-    /// Not listed yet (S2).
-    Scheduled,
-    /// Listed: devices may start.
-    Active,
-    /// Ended by itself, with a reason (S3).
-    Completed,
-    /// Ended by an operator or a threshold (S3).
-    Aborted,
-}
-
-/// `abort` (S4)
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AbortResult {
-    /// Which deployment.
-    pub deployment: DeploymentId,
-    /// Its state now.
-    pub state: DeploymentState,
-    /// Devices that will never start.
-    pub never_start: u32,
-    /// Devices in progress: they finish or roll back.
-    pub finishing: u32,
-    /// Devices that had ended before.
-    pub unaffected: u32,
-}
-
-/// `retry` (S13)
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetryResult {
-    /// Which deployment.
-    pub deployment: DeploymentId,
-    /// The round in which they begin again.
-    pub round: u32,
-    /// How many devices begin again.
-    pub devices: u32,
-}
-
-/// `device-move`, and `device-add` with `dryRun`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceInGroupResult {
-    /// Which device.
-    pub device: String,
-    /// The group it obeys now, or would obey.
-    pub group: String,
-}
-
-/// `device-hold`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceHoldResult {
-    /// Which device.
-    pub device: String,
-    /// Whether it is held now.
-    pub held: bool,
-}
-
-/// `release-add`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReleaseAddResult {
-    /// The release's id in hex.
-    pub id: String,
-    /// `name@version`.
-    pub release: String,
-}
-
-/// `device-add`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeviceAddResult {
-    /// Which device.
-    pub device: String,
-    /// Its token, shown once.
-    pub token: String,
-    /// What the device pins.
-    pub root_sha256: String,
-}
-
-/// `device-approve`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceApproveResult {
-    /// Which device.
-    pub device: String,
-    /// The fingerprint of the key that is pinned now.
-    pub fingerprint: String,
-}
-
-/// `device-remove`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceResult {
-    /// Which device.
-    pub device: String,
-}
-
-/// `group-create`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupResult {
-    /// Which group.
-    pub group: String,
-}
-
-/// `user-add`, `user-remove`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserResult {
-    /// Which user.
-    pub user: String,
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListResult<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// The `after` of the next page; null at the end.
-    pub next: Option<String>,
 }
 
 /// `name@version` as people write it.

@@ -356,101 +356,13 @@ impl World {
     }
 }
 
-fn alice() -> UserId {
-    "alice".parse().unwrap()
-}
-
-fn verified(name: &str, version: &str, artifacts: &[&str]) -> VerifiedRelease {
-    let refs = artifacts.iter().map(|artifact| ArtifactRef {
-        size: 10,
-        hash: sha256(format!("{artifact}{version}").as_bytes()),
-    });
-    VerifiedRelease {
-        sealed: vec![1, 2, 3],
-        manifest: ReleaseManifest {
-            name: name.parse().unwrap(),
-            version: version.into(),
-            counter: 1,
-            floor: 0,
-            device_types: Vec::new(),
-            attributes: Vec::new(),
-            artifacts: refs.collect(),
-        },
-        artifacts: artifacts.iter().map(|a| a.parse().unwrap()).collect(),
-    }
-}
-
-fn deploy(release: &str) -> Deploy {
-    Deploy {
-        release: release.into(),
-        group: Some("eu".into()),
-        ..Deploy::default()
-    }
-}
-
-fn working(seq: u64, id: DeploymentId, step: Step) -> DeviceStatus {
-    DeviceStatus {
-        seq: Seq(seq),
-        ended: 0,
-        running: Some(Progress {
-            deployment: id,
-            round: Round(0),
-            attempt: Attempt(1),
-            step,
-        }),
-        outcomes: Vec::new(),
-    }
-}
-
-fn done(seq: u64, id: DeploymentId) -> DeviceStatus {
-    ended(seq, id, FinalResult::Successful(Success::Installed))
-}
-
-fn failed(seq: u64, id: DeploymentId) -> DeviceStatus {
-    let failure = Failure {
-        reason: Reason::ScriptFailed,
-        artifact: Some(0),
-        script: Some(ScriptFailure {
-            kind: ScriptKind::Verify,
-            exit: ScriptExit::Code(1),
-        }),
-        rollback: Rollback::Succeeded,
-        output: b"no such sensor".to_vec(),
-    };
-    ended(seq, id, FinalResult::Failed(failure))
-}
-
-fn ended(seq: u64, id: DeploymentId, result: FinalResult) -> DeviceStatus {
-    DeviceStatus {
-        seq: Seq(seq),
-        ended: 1,
-        running: None,
-        outcomes: vec![Outcome {
-            deployment: id,
-            round: Round(0),
-            attempt: Attempt(1),
-            result,
-        }],
-    }
-}
-
-fn refusal(answer: &Answer) -> Option<Code> {
-    match answer {
-        Answer::Refused(rejection) => Some(rejection.code),
-        _ => None,
-    }
-}
-
-fn rejects(effects: &[Effect], wanted: Code) -> bool {
-    effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::Rejected { code, .. } if *code == wanted))
-}
+use said::*;
 
 mod batches;
 mod commands;
 mod contact;
 mod deployments;
+mod doubt;
 mod dry_runs;
 mod identity;
 mod imports;
@@ -460,6 +372,7 @@ mod plans;
 mod refusals;
 mod removals;
 mod rounds;
+mod said;
 mod slots;
 mod statuses;
 mod why;

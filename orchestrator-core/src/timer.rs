@@ -52,9 +52,7 @@ impl TimerKind {
     #[must_use]
     pub fn clock(&self) -> Clock {
         match self {
-            Self::Device(..) | Self::Contact(_) | Self::Seek(_) | Self::Doubt(_) => {
-                Clock::Attended
-            }
+            Self::Device(..) | Self::Contact(_) | Self::Seek(_) | Self::Doubt(_) => Clock::Attended,
             Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
         }
     }

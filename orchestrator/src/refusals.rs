@@ -264,7 +264,10 @@ mod tests {
         let due = refusals.due(start);
         let left: Vec<&str> = due.iter().map(|due| due.device.as_str()).collect();
         assert_eq!(left, ["d2", "d2"]);
-        assert_eq!(refusals.note(Code::Unknown, &device("d1"), 1, start), Some(1));
+        assert_eq!(
+            refusals.note(Code::Unknown, &device("d1"), 1, start),
+            Some(1)
+        );
         assert_eq!(refusals.due(start)[0].refusal.count, 1, "it counts anew");
     }
 

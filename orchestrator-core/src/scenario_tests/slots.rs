@@ -53,7 +53,10 @@ fn a_removed_device_keeps_its_slot_because_it_may_have_started_and_why_says_so()
     // What it says to do does help: who comes next takes the place.
     world.abort(id);
     let again = Deploy {
-        limit: Some(Limit { devices: Some(1), until: None }),
+        limit: Some(Limit {
+            devices: Some(1),
+            until: None,
+        }),
         ..deploy("fw@1.0.0")
     };
     world.deploy_as(again);
@@ -85,7 +88,10 @@ fn a_moved_device_keeps_its_slot_and_has_it_again_when_it_is_back() {
     world.move_to(given[0], "us");
     world.find_lines();
     let said = why(&world, left[0], id).says;
-    assert!(said.ends_with("took its slot along when it left, and obeys group us"), "{said}");
+    assert!(
+        said.ends_with("took its slot along when it left, and obeys group us"),
+        "{said}"
+    );
     world.move_to(given[0], "eu");
     let able: Vec<&str> = ["d1", "d2", "d3"]
         .into_iter()
@@ -105,7 +111,10 @@ fn a_leaver_that_is_heard_to_have_started_took_no_slot_away() {
     assert!(said.ends_with("and so did others"), "{said}");
     world.say(given[0], working(1, id, Step::Installing));
     let said = why(&world, left[0], id).says;
-    assert!(said.contains(&format!("{} took its slot", given[1])), "{said}");
+    assert!(
+        said.contains(&format!("{} took its slot", given[1])),
+        "{said}"
+    );
     assert!(!said.ends_with("and so did others"), "{said}");
     world.say(given[1], working(1, id, Step::Installing));
     assert_eq!(world.view(id).reason.as_deref(), Some("device-limit"));

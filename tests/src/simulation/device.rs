@@ -2,11 +2,9 @@
 //! and power. What it really did is in its [`Truth`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hoist_device_client::machine::{
-    BootId, Event, FetchFailure, InfoExtent, Machine, Proof, Proving, Retry, ScriptRun, Setup,
-    Starts, Verdict,
+    BootId, Event, InfoExtent, Machine, Proof, ScriptRun, Setup, Starts,
 };
 use hoist_device_client::record::{Record, Ring};
 use hoist_protocol::codec::{decode_prefix, encode};
@@ -14,8 +12,7 @@ use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, SessionCounter};
-use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit, ScriptKind};
+use hoist_protocol::status::DeviceStatus;
 
 use super::broker::{Broker, Payload};
 use super::catalog::Catalog;
@@ -27,6 +24,7 @@ mod act;
 mod lie;
 mod link;
 mod look;
+mod task;
 
 pub use lie::Lie;
 
@@ -277,95 +275,6 @@ impl Device {
             }
             Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
         }
-    }
-
-    /// The manifest that a notice names has come: what is there already is proven first.
-    fn manifest(&mut self, notice: &Notice, world: &mut Surroundings<'_>) {
-        let (deployment, release) = (notice.deployment, notice.release);
-        let verdict = self.check(release, world.catalog);
-        if verdict != Verdict::Already || notice.policy.overrides.reinstall {
-            let event = Event::Manifest {
-                deployment,
-                release,
-                verdict,
-            };
-            return self.tell(event, world);
-        }
-        match self.proof.of(notice) {
-            Proving::Begin => {
-                self.does(Some(Doing::Proof));
-                self.proof.begun(notice);
-            }
-            Proving::Wait => {}
-            Proving::Known(event) => self.tell(event, world),
-        }
-    }
-
-    /// A task takes the place of the one before.
-    fn does(&mut self, doing: Option<Doing>) {
-        self.proof.forget();
-        self.doing = doing;
-    }
-
-    /// What the agent's check of a release says.
-    fn check(&self, id: ReleaseId, catalog: &Catalog) -> Verdict {
-        let Some(place) = catalog.place(id) else {
-            return Verdict::refused(Reason::BadSignature);
-        };
-        let release = catalog.at(place);
-        let references = &release.verified.manifest.artifacts;
-        let mut artifacts = release.verified.artifacts.iter().zip(references);
-        if artifacts.all(|(name, there)| self.disk.inventory.get(name) == Some(&there.hash)) {
-            Verdict::Already
-        } else if release.is_special() && !self.special {
-            Verdict::refused(Reason::Incompatible)
-        } else {
-            Verdict::Fits
-        }
-    }
-
-    /// Lets what it does come to an end.
-    pub fn finish(&mut self, end: End, world: &mut Surroundings<'_>) {
-        if let (Some(Doing::Script(run)), End::Done) = (self.doing, end)
-            && run.kind == ScriptKind::Rollback
-        {
-            self.truth.rolled_back(run.artifact);
-        }
-        let event = match (self.doing.take(), end) {
-            (None, _) => return,
-            (Some(Doing::Proof), end) => {
-                let verdict = match end {
-                    End::Done => Verdict::Already,
-                    End::Fails | End::Later | End::TimesOut => Verdict::Fits,
-                };
-                let event = self.proof.ended(verdict);
-                match event.filter(|_| self.wanted.is_none()) {
-                    Some(event) => event,
-                    None => return,
-                }
-            }
-            (Some(Doing::Download), End::Done) => {
-                let place = self.disk.release.and_then(|id| world.catalog.place(id));
-                let Some(place) = place else { return };
-                Event::Downloaded {
-                    plans: Arc::clone(&world.catalog.at(place).plans),
-                }
-            }
-            (Some(Doing::Download), _) => Event::DownloadFailed(FetchFailure {
-                cause: RetryCause::Cut,
-                ..FetchFailure::new(Reason::DownloadFailed, Retry::Later)
-            }),
-            (Some(Doing::Script(_)), end) => Event::ScriptDone {
-                exit: match end {
-                    End::Done => ScriptExit::Code(0),
-                    End::Fails => ScriptExit::Code(1),
-                    End::Later => ScriptExit::Code(75),
-                    End::TimesOut => ScriptExit::Timeout,
-                },
-                output: Vec::new(),
-            },
-        };
-        self.tell(event, world);
     }
 
     /// Whether its machine's time has come.

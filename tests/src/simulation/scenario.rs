@@ -20,9 +20,7 @@ use std::fmt::Write as _;
 
 use hoist_orchestrator_core::command::{Command, DeploymentList, DeviceList};
 use hoist_orchestrator_core::query::{self, Reader};
-use hoist_orchestrator_core::reply::{
-    Answer, DeviceItem, DeviceSecrets, ErrorBody, ResultBody, StatusWord,
-};
+use hoist_orchestrator_core::reply::{ResultBody, StatusWord};
 use hoist_orchestrator_core::view::DeploymentView;
 use hoist_protocol::id::UserId;
 use hoist_protocol::status::ScriptKind;
@@ -35,6 +33,10 @@ use super::order::duration_ms;
 use super::world::World;
 
 use std::sync::Arc;
+
+mod said;
+
+use said::{device_line, said, summary};
 
 /// Steps after one line in which everything must have happened.
 const STEPS_MAX: u32 = 100_000;
@@ -332,81 +334,4 @@ fn kind(word: &str) -> Result<Kind, String> {
         .next()
         .map(Kind::Script)
         .ok_or_else(|| format!("no script is called {word}"))
-}
-
-/// An answer in one line, as JSON without what is the same in every one.
-fn said(answer: Answer) -> Result<String, String> {
-    let secrets = |_: &_, _| DeviceSecrets {
-        token: "its token".to_owned(),
-        root_sha256: String::new(),
-    };
-    match answer.into_body(secrets) {
-        Ok(body) => {
-            let text = serde_json::to_string(&body).map_err(|error| error.to_string())?;
-            Ok(text)
-        }
-        Err(rejection) => {
-            let error = ErrorBody::from(rejection);
-            Ok(format!("error[{}]: {}", error.code, error.detail))
-        }
-    }
-}
-
-fn summary(view: &DeploymentView) -> String {
-    let counts = &view.counts;
-    let mut text = format!(
-        "{} {} to {}: {:?}",
-        view.deployment, view.release, view.group, view.state
-    );
-    if let Some(reason) = &view.reason {
-        text += &format!(" ({reason})");
-    }
-    text += &format!(
-        ", {} members: {} pending, {} in progress, {} successful, {} failed",
-        counts.members, counts.pending, counts.in_progress, counts.successful, counts.failed
-    );
-    if view.steps.retrying > 0 {
-        text += &format!(", {} retrying", view.steps.retrying);
-    }
-    if view.settled {
-        text += ", settled";
-    }
-    text
-}
-
-fn device_line(item: &DeviceItem) -> String {
-    let status = match item.status {
-        Some(StatusWord::Pending) => "pending",
-        Some(StatusWord::InProgress) => "in progress",
-        Some(StatusWord::Successful) => "successful",
-        Some(StatusWord::Failed) => "failed",
-        None => "unknown",
-    };
-    let mut text = format!("    {} {status}", item.device);
-    for word in [&item.step, &item.reason].into_iter().flatten() {
-        text += &format!(" {word}");
-    }
-    let words = [
-        (item.retrying, "retrying"),
-        (item.provisional, "provisional"),
-        (item.late, "late"),
-        (item.held, "held"),
-    ];
-    for (is, word) in words {
-        if is {
-            text += &format!(", {word}");
-        }
-    }
-    for (name, number) in [("attempt", item.attempt), ("round", item.round)] {
-        if let Some(number) = number.filter(|number| *number > 0) {
-            text += &format!(", {name} {number}");
-        }
-    }
-    if let Some(rollback) = &item.rollback {
-        text += &format!(", rollback {rollback}");
-    }
-    if item.group != "eu" {
-        text += &format!(", in {}", item.group);
-    }
-    text
 }

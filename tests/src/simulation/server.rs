@@ -9,13 +9,13 @@ use hoist_orchestrator::reconcile::{Cause, Difference, Subject};
 use hoist_orchestrator_core::decide::{decide, hint};
 use hoist_orchestrator_core::effect::{Effect, Effects};
 use hoist_orchestrator_core::input::{Input, Now};
-use hoist_orchestrator_core::key::{DeploymentKey, Key, MetaKey, Prefix, RowKey};
+use hoist_orchestrator_core::key::{DeploymentKey, Key, MetaKey, Prefix};
 use hoist_orchestrator_core::limit::Seek;
 use hoist_orchestrator_core::memory::MemoryRows;
 use hoist_orchestrator_core::reply::{Answer, DeploymentState};
-use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
+use hoist_orchestrator_core::timer::{Clock, Timer};
 use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, RequestId};
+use hoist_protocol::id::{DeviceId, Generation, RequestId};
 
 use super::broker::Broker;
 use super::catalog::Catalog;
@@ -23,6 +23,8 @@ use super::line::{Line, device_number};
 use super::mutant::{Mutant, is_planted};
 
 mod arrival;
+mod effects;
+mod look;
 mod publish;
 
 use arrival::headless;
@@ -171,11 +173,6 @@ impl Server {
         if self.connected || is_planted(Mutant::AbsenceAttended) {
             self.attended_ms += ms;
         }
-    }
-
-    fn all<T: std::str::FromStr>(&self, prefix: &Prefix) -> impl Iterator<Item = T> {
-        let keys = self.rows.scan(&prefix.bytes());
-        keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
     }
 
     /// Decides inputs as one batch and commits it.
@@ -333,49 +330,6 @@ impl Server {
         self.finish(broker, txn, steps, fate, now, |_| {});
     }
 
-    fn carry_out(&mut self, effects: impl IntoIterator<Item = Effect>) {
-        for effect in effects {
-            let subject = match effect {
-                Effect::GroupHeadChanged(group) => Subject::Group(group),
-                Effect::DeviceHeadChanged(device) => Subject::Device(device),
-                Effect::PublishRelease(release) => Subject::Release(release),
-                Effect::Reply {
-                    request, answer, ..
-                } => {
-                    self.answers.push_back((request, answer));
-                    continue;
-                }
-                Effect::ReadStatus(device) => {
-                    self.reads.extend(device_number(&device).map(Line::Status));
-                    continue;
-                }
-                Effect::ReadReports(device) => {
-                    let reports = [Line::Info, Line::Presence, Line::Status];
-                    let number = device_number(&device).into_iter();
-                    self.reads
-                        .extend(number.flat_map(|n| reports.map(|report| report(n))));
-                    continue;
-                }
-                Effect::GenerationsReserved(reserved) => {
-                    self.difference.reserved(reserved);
-                    continue;
-                }
-                Effect::FindLine(seek) => {
-                    self.seeks.push_back(seek);
-                    continue;
-                }
-                Effect::Query { .. }
-                | Effect::DeviceRevoked { .. }
-                | Effect::ManageUser { .. }
-                | Effect::Event(_)
-                | Effect::ViewChanged(_)
-                | Effect::Rejected { .. }
-                | Effect::Duplicate => continue,
-            };
-            self.difference.mark(subject, Cause::Changed);
-        }
-    }
-
     /// Looks for the oldest line that is sought: in the background, so that rows may change
     /// before it is drawn.
     pub fn search(&mut self) {
@@ -392,39 +346,6 @@ impl Server {
         }
     }
 
-    /// Whether a line is sought, and whether one was found.
-    pub fn lines(&self) -> (bool, bool) {
-        (!self.seeks.is_empty(), !self.found.is_empty())
-    }
-
-    /// Timers that are due now, as the adapter looks for them: only while connected.
-    pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
-        self.rows.due(self.now(unix_ms), DUE_MAX)
-    }
-
-    /// Whether any timer is due now.
-    pub fn is_due(&self, unix_ms: u64) -> bool {
-        let [unix, attended] = self.first_due_ms;
-        unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
-            || attended.is_some_and(|at| at <= self.attended_ms)
-    }
-
-    fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
-        let keys = self.rows.scan(&clock.prefix());
-        keys.filter_map(|(key, _)| Timer::parse(key))
-    }
-
-    /// Milliseconds until something is due, answers to be forgotten aside.
-    pub fn next_due_ms(&self, unix_ms: u64) -> Option<u64> {
-        let now = self.now(unix_ms);
-        let forgets = |timer: &Timer| matches!(timer.kind, TimerKind::Forget(..));
-        let unix = self.timers(Clock::Unix).find(|timer| !forgets(timer));
-        let unix = unix.map(|timer| timer.due_ms.saturating_sub(now.unix_ms));
-        let attended = self.timers(Clock::Attended).next();
-        let attended = attended.map(|timer| timer.due_ms.saturating_sub(now.attended_ms));
-        unix.into_iter().chain(attended).min()
-    }
-
     /// Lets a timer's time have come.
     pub fn fire(&mut self, timers: &[Timer], unix_ms: u64) {
         let inputs: Vec<Input> = timers.iter().cloned().map(Input::TimerDue).collect();
@@ -434,49 +355,6 @@ impl Server {
     /// Looks at what was sent long ago and never seen back.
     pub fn review(&mut self, unix_ms: u64) {
         self.difference.review(unix_ms + self.ahead_ms);
-    }
-
-    /// Whether reconcile has nothing to do and saw everything it published.
-    pub fn is_quiet(&self) -> bool {
-        self.difference.is_quiet(|_| true) && self.difference.has_told_all()
-    }
-
-    /// What reconcile waits for, in debug text.
-    pub fn waits_for(&self) -> String {
-        let known = self.difference.known().into_iter();
-        let sent: Vec<_> = known
-            .filter(|known| !known.held.starts_with("Holds"))
-            .collect();
-        format!("{:?} {sent:?}", self.difference.outbox())
-    }
-
-    /// Whether reconcile has something to look at.
-    pub fn is_marked(&self) -> bool {
-        self.difference.marked().next().is_some()
-    }
-
-    /// A durable row.
-    pub fn row<K: RowKey>(&self, key: &K) -> Option<K::Row> {
-        self.rows.read(key).expect("a readable row")
-    }
-
-    /// Every deployment there is.
-    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
-        let keys = self.rows.scan(&Prefix::Deployments.bytes());
-        keys.filter_map(|(key, _)| {
-            let bytes = key.0.get(1..)?.try_into().ok()?;
-            Some(DeploymentId(u32::from_be_bytes(bytes)))
-        })
-    }
-
-    /// Every registered device.
-    pub fn devices(&self) -> impl Iterator<Item = DeviceId> {
-        self.all(&Prefix::Devices)
-    }
-
-    /// Every group.
-    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
-        self.all(&Prefix::Groups)
     }
 }
 

@@ -18,7 +18,9 @@ pub(super) fn taken(
     for id in ids {
         let prefix = Prefix::Slots(id);
         let page = reader.scan(&prefix, None, LOOKED_AT)?;
-        let named = page.iter().filter_map(|(key, _)| prefix.rest(key)?.parse().ok());
+        let named = page
+            .iter()
+            .filter_map(|(key, _)| prefix.rest(key)?.parse().ok());
         let devices: Vec<DeviceId> = named.collect();
         reader.want(devices.iter().flat_map(|device| {
             [

@@ -33,6 +33,12 @@ use crate::store::memory::MemoryStore;
 use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
 
+mod artifact;
+mod people;
+
+pub(super) use artifact::artifact;
+pub(super) use people::People;
+
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -177,38 +183,6 @@ impl Connection for Link {
     async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
         self.log.add(Happened::Acknowledged(packet));
         Ok(())
-    }
-}
-
-pub(super) struct People;
-
-impl Directory for People {
-    fn rights_of(&self, user: &UserId) -> Option<Rights> {
-        let role = match user.as_str() {
-            "alice" => Role::Admin,
-            "vera" => Role::Viewer,
-            _ => return None,
-        };
-        let groups = Vec::new();
-        Some(Rights { role, groups })
-    }
-
-    fn device_token(&self, device: &DeviceId, issue: u32) -> String {
-        format!("token-{device}-{issue}")
-    }
-
-    fn revoke(&self, _: &DeviceId, _: u32) {}
-
-    fn add_user(&self, _: &UserAdd, _: &UserId) -> Result<UserChange, Rejection> {
-        Ok(UserChange::Added)
-    }
-
-    fn remove_user(&self, _: &UserRef, _: &UserId) -> Result<(), Rejection> {
-        Ok(())
-    }
-
-    fn list_users(&self) -> Vec<UserItem> {
-        Vec::new()
     }
 }
 
@@ -417,45 +391,4 @@ pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("in time")
-}
-
-pub(super) fn artifact(version: &str) -> (ArtifactRef, Vec<u8>) {
-    let content: &[u8] = b"#!/bin/sh\n";
-    let entries = raw_index(content, 64);
-    let payload = |name: &str| Payload {
-        kind: PayloadKind::Script,
-        target: name.into(),
-        size: content.len() as u64,
-        hash: sha256(content),
-        segment_size: 64,
-        index_hash: index_hash(entries.iter().map(|entry| entry.hash)),
-    };
-    let script = |kind, payload| Script {
-        kind,
-        payload,
-        timeout_s: 1,
-        attempts: 1,
-        idempotent: false,
-    };
-    let manifest = ArtifactManifest {
-        name: "app".parse().unwrap(),
-        version: version.into(),
-        artifact_type: "files".into(),
-        provides: Vec::new(),
-        depends: Vec::new(),
-        payloads: vec![payload("install"), payload("rollback")],
-        scripts: vec![
-            script(ScriptKind::Install, 0),
-            script(ScriptKind::Rollback, 1),
-        ],
-        reboot: false,
-        disk_need: 0,
-    };
-    let index: Vec<_> = entries.iter().chain(&entries).cloned().collect();
-    let mut file = artifact_start(&manifest, &index);
-    file.extend_from_slice(content);
-    file.extend_from_slice(content);
-    let hash = sha256(&encode(&manifest));
-    let size = file.len() as u64;
-    (ArtifactRef { size, hash }, file)
 }

@@ -1,0 +1,63 @@
+//! `device-hold`: an operator keeps a device from starting anything.
+
+use super::named;
+use crate::command::DeviceHold;
+use crate::decide::Stop;
+use crate::effect::Effects;
+use crate::group;
+use crate::input::CommandInput;
+use crate::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey};
+use crate::limit;
+use crate::membership;
+use crate::outbox::{self, Means};
+use crate::reply::Answer;
+use crate::txn::Txn;
+
+/// `device-hold`: a held device finishes what it has started and starts nothing else.
+pub(crate) fn hold(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &DeviceHold,
+) -> Result<(Answer, Effects), Stop> {
+    let (device, mut row) = named(txn, input, &command.device)?;
+    let held = command.held;
+    let answer = Answer::DeviceHeld {
+        device: device.clone(),
+        held,
+    };
+    if row.held == held {
+        return Ok((answer, Vec::new()));
+    }
+    let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    txn.want([
+        MemberKey(group.clone(), device.clone()).key(),
+        OutboxKey(device.clone()).key(),
+        MetaKey.key(),
+        GroupCountKey(group.clone()).key(),
+    ])?;
+    // Whoever looks for a line must see it (S10).
+    group_row.turn += 1;
+    txn.put(&GroupKey(group.clone()), &group_row);
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut count = group::count(txn, &group, &meta)?;
+    count.held = if held {
+        count.held + 1
+    } else {
+        count.held.saturating_sub(1)
+    };
+    txn.put(&GroupCountKey(group.clone()), &count);
+    row.held = held;
+    if !held {
+        limit::admit_released(txn, &device, &mut row)?;
+    }
+    membership::put_member(txn, &device, &row)?;
+    txn.put(&DeviceKey(device.clone()), &row);
+    let means = match held {
+        true => Means::Restricts,
+        false => Means::Permits,
+    };
+    let mut effects = vec![outbox::changed(txn, &device, means)?];
+    effects.extend(membership::shown(&group, &group_row));
+    Ok((answer, effects))
+}

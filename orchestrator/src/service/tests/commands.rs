@@ -1,0 +1,57 @@
+//! What commands come to, by whichever door.
+
+use super::*;
+
+#[tokio::test]
+async fn a_viewer_and_a_stranger_change_nothing() {
+    // bad-inputs row 25
+    let mut rig = Rig::start().await;
+    for user in ["vera", "nobody"] {
+        let from = rig.mark();
+        let topic = format!("hoist/cmd/{user}/r1/group-create");
+        rig.deliver(&topic, br#"{"group":"eu"}"#, false).await;
+        let (_, reply) = rig.published(from, &format!("hoist/reply/{user}/r1")).await;
+        let reply: Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!(reply["error"]["code"], "E_ROLE", "{reply}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_release_needs_the_release_key_and_its_artifacts() {
+    let mut rig = Rig::start().await;
+    let sealed = rig.release("1.0.0");
+    let add = |sealed: &[u8]| json!({"manifest": data_encoding::BASE64.encode(sealed)});
+    let mut forged = sealed.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let reply = rig.command("r1", "release-add", &add(&forged)).await;
+    assert_eq!(reply["error"]["code"], "E_SIG", "{reply}");
+    let (artifact, _) = artifact("1.0.0");
+    let file = rig.artifacts.path().join(artifact.id().to_string());
+    std::fs::remove_file(file).unwrap();
+    let reply = rig.command("r2", "release-add", &add(&sealed)).await;
+    assert_eq!(reply["error"]["code"], "E_ARTIFACT", "{reply}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_by_http_is_answered_there_and_only_there() {
+    let rig = Rig::start().await;
+    let from = rig.mark();
+    let user: UserId = "alice".parse().unwrap();
+    let body = br#"{"group":"eu"}"#.to_vec();
+    let asked = rig
+        .door
+        .command(user.clone(), "r1".into(), "group-create".into(), body);
+    let reply: Value = serde_json::from_slice(&within(asked).await.unwrap()).unwrap();
+    assert_eq!(reply["ok"], true, "{reply}");
+    let asked = rig
+        .door
+        .command(user, "r/1".into(), "group-list".into(), b"{}".to_vec());
+    let reply: Value = serde_json::from_slice(&within(asked).await.unwrap()).unwrap();
+    assert_eq!(reply["error"]["code"], "E_NAME", "{reply}");
+    rig.published(from, EU).await;
+    let replied = |h: &Happened| matches!(h, Happened::Published(m) if m.topic.contains("/reply/"));
+    assert!(!rig.log.all().iter().any(replied));
+    rig.stop().await;
+}

@@ -1,0 +1,90 @@
+//! What the server's rows say, and what it has to do yet.
+
+use hoist_orchestrator_core::key::{Prefix, RowKey};
+use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+
+use super::{DUE_MAX, Server};
+
+impl Server {
+    /// Whether a line is sought, and whether one was found.
+    pub fn lines(&self) -> (bool, bool) {
+        (!self.seeks.is_empty(), !self.found.is_empty())
+    }
+
+    /// Timers that are due now, as the adapter looks for them: only while connected.
+    pub fn due(&self, unix_ms: u64) -> Vec<Timer> {
+        self.rows.due(self.now(unix_ms), DUE_MAX)
+    }
+
+    /// Whether any timer is due now.
+    pub fn is_due(&self, unix_ms: u64) -> bool {
+        let [unix, attended] = self.first_due_ms;
+        unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
+            || attended.is_some_and(|at| at <= self.attended_ms)
+    }
+
+    pub(super) fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
+        let keys = self.rows.scan(&clock.prefix());
+        keys.filter_map(|(key, _)| Timer::parse(key))
+    }
+
+    /// Milliseconds until something is due, answers to be forgotten aside.
+    pub fn next_due_ms(&self, unix_ms: u64) -> Option<u64> {
+        let now = self.now(unix_ms);
+        let forgets = |timer: &Timer| matches!(timer.kind, TimerKind::Forget(..));
+        let unix = self.timers(Clock::Unix).find(|timer| !forgets(timer));
+        let unix = unix.map(|timer| timer.due_ms.saturating_sub(now.unix_ms));
+        let attended = self.timers(Clock::Attended).next();
+        let attended = attended.map(|timer| timer.due_ms.saturating_sub(now.attended_ms));
+        unix.into_iter().chain(attended).min()
+    }
+
+    /// Whether reconcile has nothing to do and saw everything it published.
+    pub fn is_quiet(&self) -> bool {
+        self.difference.is_quiet(|_| true) && self.difference.has_told_all()
+    }
+
+    /// What reconcile waits for, in debug text.
+    pub fn waits_for(&self) -> String {
+        let known = self.difference.known().into_iter();
+        let sent: Vec<_> = known
+            .filter(|known| !known.held.starts_with("Holds"))
+            .collect();
+        format!("{:?} {sent:?}", self.difference.outbox())
+    }
+
+    /// Whether reconcile has something to look at.
+    pub fn is_marked(&self) -> bool {
+        self.difference.marked().next().is_some()
+    }
+
+    /// A durable row.
+    pub fn row<K: RowKey>(&self, key: &K) -> Option<K::Row> {
+        self.rows.read(key).expect("a readable row")
+    }
+
+    /// Every deployment there is.
+    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
+        let keys = self.rows.scan(&Prefix::Deployments.bytes());
+        keys.filter_map(|(key, _)| {
+            let bytes = key.0.get(1..)?.try_into().ok()?;
+            Some(DeploymentId(u32::from_be_bytes(bytes)))
+        })
+    }
+
+    /// Every registered device.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> {
+        self.all(&Prefix::Devices)
+    }
+
+    /// Every group.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.all(&Prefix::Groups)
+    }
+
+    pub(super) fn all<T: std::str::FromStr>(&self, prefix: &Prefix) -> impl Iterator<Item = T> {
+        let keys = self.rows.scan(&prefix.bytes());
+        keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
+    }
+}
