@@ -32,8 +32,8 @@ hoist-agent: installs what Hoist deploys to this device
 
   hoist-agent --config F                      run
   hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
-  hoist-agent status [--config F]             what is installed, what runs, and how
-                                              the last deployments ended
+  hoist-agent status [--config F]             what is installed, what runs, how the
+                                              last deployments ended
   hoist-agent check-config [--config F]       say whether the configuration is right
   hoist-agent --version | --help
 
