@@ -32,13 +32,13 @@ hoist-agent: installs what Hoist deploys to this device
 
   hoist-agent --config F                      run
   hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
-  hoist-agent status [--config F]             what is installed, what runs, how the
-                                              last deployments ended
-  hoist-agent check-config [--config F]       say whether the configuration is right
+  hoist-agent status [--config F]             what is installed, what runs,
+                                              how the last deployments ended
+  hoist-agent check-config [--config F]       whether the configuration is right
   hoist-agent --version | --help
 
 Without --config, HOIST_CONFIG names the configuration. `apply DIR` and `status`
-work without one: the device is then called local, its state is in ./local.state.
+work without one: the device is then called local, with state in ./local.state.
 `apply F.hoist` needs one, and on a device that was never connected root.bin
 beside the file: it is in keys/ of the server's data directory.
 
