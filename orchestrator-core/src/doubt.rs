@@ -19,6 +19,8 @@ use crate::txn::{Txn, Undecided};
 /// Times a device is asked about the same outcomes: an answer can get lost with the broker
 /// that took it, and a device that lost its memory never has them all.
 const ASKS_MAX: u8 = 3;
+/// In the place of the times it was asked: it has told everything it has.
+const TOLD: u8 = u8::MAX;
 
 /// Takes in what a status says about the number of outcomes; whether the device is to be
 /// asked now. The caller writes the device's row.
@@ -41,11 +43,19 @@ pub(crate) fn leaves(
     row.missed = missing;
     if told >= status.ended.min(kept) {
         // That is everything it has.
-        row.asks = ASKS_MAX;
+        row.asks = TOLD;
     } else if more {
         row.asks = 0;
     }
     lasts(txn, device, row, now)
+}
+
+/// A broker is gone, and with it perhaps every answer: the times a device was asked do not
+/// count, unless it has told everything.
+pub(crate) fn broker_is_new(row: &mut DeviceRow) {
+    if row.asks != TOLD {
+        row.asks = 0;
+    }
 }
 
 /// Whether outcomes are missing that a device is to be asked about now, because its status

@@ -82,7 +82,7 @@ pub(crate) fn merge(
         _ => {}
     }
     txn.put(&GroupCountKey(row.group.clone()), &count);
-    row.presence = Some(Heard {
+    let before = row.presence.replace(Heard {
         online,
         session: presence.session,
         run: meta.broker_run,
@@ -96,6 +96,9 @@ pub(crate) fn merge(
     effects.extend(turn);
     if online {
         effects.push(Effect::DeviceHeadChanged(device.clone()));
+    }
+    if before.is_some_and(|heard| heard.run != meta.broker_run) {
+        doubt::broker_is_new(&mut row);
     }
     if online && doubt::lasts(txn, device, &mut row, now)? {
         effects.push(call_roll(txn, &mut row, device, now)?);

@@ -174,3 +174,29 @@ fn a_question_that_waits_for_a_device_that_is_away_is_asked_when_it_is_back() {
     world.heard("d1", PresenceState::Online, 2);
     assert_eq!(world.roll_call("d1"), 2);
 }
+
+#[test]
+fn answers_that_a_broker_took_along_do_not_count_as_questions() {
+    // W6, S15: a broker that restarts empty takes every answer along.
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let missing = |seq| DeviceStatus {
+        seq: Seq(seq),
+        ended: 1,
+        ..DeviceStatus::default()
+    };
+    for restart in 1..=10 {
+        world.say("d1", missing(restart));
+        world.tell(Input::BrokerForgot);
+        world.pass(60_000);
+        world.heard("d1", PresenceState::Online, restart);
+        let calls = u64::from(world.roll_call("d1"));
+        assert!(calls >= restart, "{calls} questions, {restart} brokers");
+    }
+    world.say("d1", done(11, id));
+    let calls = world.roll_call("d1");
+    world.tell(Input::BrokerForgot);
+    world.pass(60_000);
+    world.heard("d1", PresenceState::Online, 11);
+    assert_eq!(world.roll_call("d1"), calls, "it has told everything");
+}
