@@ -38,8 +38,11 @@ impl Machine {
             let since = self.ring.since(self.acked).to_vec();
             let kept = self.ring.outcomes.len() - since.len();
             self.ring.outcomes.truncate(kept);
-            let remembered = self.ring.past.clone();
-            self.add_what_is_missing(&status.outcomes, |told| remembered.tells_of(told));
+            let (past, kept) = (self.ring.past.clone(), self.ring.outcomes.clone());
+            // What left the ring long ago is not missing in it.
+            let left = |told: &Outcome| past.tells_of(told) && !is_told(&since, told);
+            let known = |told: &Outcome| is_told(&kept, told) || left(told);
+            self.add_what_is_missing(&status.outcomes, known);
             self.ring.ended = status.ended;
             self.acked = status.ended;
             let told = self.ring.outcomes.clone();

@@ -213,3 +213,29 @@ fn what_an_older_agent_kept_is_over_and_all_that_is() {
     world = world.online(head(u64::MAX / 2, vec![once(1), once(2)]));
     assert_eq!((world.ring.ended, installs(&world)), (2, 2));
 }
+
+/// The ring is damaged, another deployment ends, and the power goes before its
+/// acknowledgment is kept: its own status tells of what the ring has already.
+#[test]
+fn what_was_told_and_not_kept_as_acknowledged_counts_once_s15() {
+    let mut world = with_failed(2);
+    let mut ring = Ring::default();
+    ring.push(world.ring.outcomes[1].clone(), None);
+    ring.ended = 2;
+    let status = DeviceStatus {
+        seq: Seq(70),
+        ended: 2,
+        running: None,
+        outcomes: ring.outcomes.clone(),
+    };
+    let record = Record {
+        acked: 1,
+        memory: Memory::Lost,
+        ..Record::default()
+    };
+    world.machine = Machine::new(setup(Some(record), ring.clone(), world.own.clone(), 1));
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    world.tell(Event::OwnStatus(status));
+    assert_eq!(world.machine.ring(), &ring);
+}
