@@ -41,6 +41,9 @@ pub(super) struct Mirror {
     calls: BTreeMap<u16, (RollCall, u64)>,
     /// The session that was heard of last, by device.
     sessions: BTreeMap<u16, Option<u64>>,
+    /// Devices that were ever removed. What one counted in that life says nothing of the next:
+    /// a message that is still on its way may be taken for a word of the new one.
+    removed: BTreeSet<u16>,
 }
 
 fn row<M: Message>(write: &Write) -> Result<Option<M>, Broken> {
@@ -201,12 +204,12 @@ impl Mirror {
             RecordState::InProgress(_) | RecordState::TimedOut => new.round >= old.row.round,
         };
         hold(
-            new.seq >= old.row.seq,
+            new.seq >= old.row.seq || self.removed.contains(&number),
             "a-status-number-never-falls",
             || format!("{name} in {id} was {:?} and is {:?}", old.row, new),
         )?;
         hold(
-            new.seq > old.row.seq || !is_answer(&old.row, new),
+            new.seq > old.row.seq || !is_answer(&old.row, new) || self.removed.contains(&number),
             "only-a-newer-status-moves-a-record",
             || format!("{name} in {id} was {:?} and is {:?}", old.row, new),
         )?;
@@ -254,6 +257,7 @@ impl Mirror {
             None => {
                 self.calls.remove(&number);
                 self.sessions.remove(&number);
+                self.removed.insert(number);
             }
             Some(row) => {
                 hold(

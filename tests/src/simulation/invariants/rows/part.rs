@@ -15,6 +15,7 @@ impl Mirror {
     ) {
         put(&self.deployments);
         put(&(&self.records, &self.counters, &self.tallies));
+        put(&self.removed);
         for (call, at_ms) in self.calls.values() {
             put(&format_args!("{call:?} called_ms: {at_ms}"));
         }
@@ -50,6 +51,7 @@ impl Mirror {
             sessions: (self.sessions.iter().filter(|(of, _)| only(of)))
                 .map(|(of, session)| (*of, *session))
                 .collect(),
+            removed: self.removed.iter().copied().filter(only).collect(),
         }
     }
 
@@ -65,5 +67,6 @@ impl Mirror {
         self.tallies.extend(&other.tallies);
         self.calls.extend(&other.calls);
         self.sessions.extend(&other.sessions);
+        self.removed.extend(&other.removed);
     }
 }
