@@ -245,9 +245,18 @@ fn accident(world: &mut World, number: u16) -> Choice {
         29 => Choice::DeviceClock(number, ahead_ms(world, number)),
         30 => Choice::Review,
         31 => Choice::Forge(number),
-        32 => Choice::Lie(number, Lie::ALL[rng(world).usize(..Lie::ALL.len())]),
+        32 => lie(world, number),
         33..40 if world.honest => Choice::Cut(number),
         _ => deceit(world, number),
+    }
+}
+
+/// A lie. Where what is retained overtakes older messages, nobody counts from one again: the
+/// older ones would count then, until the device's next word.
+fn lie(world: &mut World, number: u16) -> Choice {
+    match Lie::ALL[rng(world).usize(..Lie::ALL.len())] {
+        Lie::Count if world.broker.overtakes => Choice::Lie(number, Lie::Work),
+        lie => Choice::Lie(number, lie),
     }
 }
 
