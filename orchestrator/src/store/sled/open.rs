@@ -2,11 +2,13 @@
 //! sled's flush does not reach the disk and a power cut would lose acknowledged batches.
 //! A value is its generation (8 bytes, big-endian) and the bytes.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::super::seal::{Seal, SealFile};
@@ -20,6 +22,8 @@ const SEAL_KEY: &[u8] = b"\xffseal";
 /// sled's own threads may hold the file's lock for a moment after it was closed.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// After this, a flush may be one that nobody wakes.
+const FLUSH_SLOW: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -204,7 +208,7 @@ impl Open {
     }
 
     fn make_durable(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| self.failed(error))?;
+        flush(&self.db).map_err(|error| self.failed(error))?;
         self.data
             .sync_data()
             .map_err(|error| failing(&self.path, &error))
@@ -297,6 +301,26 @@ impl Open {
         }
         Ok(page)
     }
+}
+
+/// Waits until what was written is with the system. When a write of sled's own threads fails
+/// (`exit_reservation`), sled keeps the error and wakes nobody: whoever waits here would wait
+/// for ever. Another flush finds the error at once and wakes the others, so that one follows
+/// when this one is slow.
+fn flush(db: &sled::Db) -> Result<(), sled::Error> {
+    std::thread::scope(|scope| {
+        let (done, slow) = mpsc::channel::<Infallible>();
+        scope.spawn(move || {
+            let mut pause = FLUSH_SLOW;
+            while slow.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                scope.spawn(|| db.flush());
+                pause *= 2;
+            }
+        });
+        let flushed = db.flush().map(drop);
+        drop(done);
+        flushed
+    })
 }
 
 /// sled panics when it is let go and cannot write what is left: that is not worth anything.
