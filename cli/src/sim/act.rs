@@ -159,6 +159,7 @@ impl Device {
         self.publish(
             message,
             Sent::Status {
+                seq: status.seq,
                 ended: status.ended,
             },
         );

@@ -11,7 +11,7 @@ use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, DeviceId, ReleaseId, SessionCounter, sha256};
+use hoist_protocol::id::{DeploymentId, DeviceId, ReleaseId, Seq, SessionCounter, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
@@ -32,8 +32,9 @@ pub(super) enum Send {
 
 /// What an acknowledgment is for.
 pub(super) enum Sent {
-    /// A status that accounted for this many outcomes.
+    /// A status with this number that accounted for so many outcomes.
     Status {
+        seq: Seq,
         ended: u32,
     },
     Other,
@@ -206,8 +207,8 @@ impl Device {
 
     /// The broker acknowledged the oldest publish.
     pub(super) fn acknowledged(&mut self) {
-        if let Some(Sent::Status { ended }) = self.unacknowledged.pop_front() {
-            self.tell(Event::Acknowledged { ended });
+        if let Some(Sent::Status { seq, ended }) = self.unacknowledged.pop_front() {
+            self.tell(Event::Acknowledged { seq, ended });
             if let Some(status) = self.waiting.take() {
                 self.publish_status(status);
             }

@@ -29,8 +29,8 @@ impl Agent {
         match incoming {
             Incoming::Connected => self.begin(),
             Incoming::Message { topic, payload } => self.message(&topic, &payload),
-            Incoming::StatusAcknowledged { ended } => {
-                self.handle(Event::Acknowledged { ended });
+            Incoming::StatusAcknowledged { seq, ended } => {
+                self.handle(Event::Acknowledged { seq, ended });
                 self.status_in_flight = false;
                 self.send_waiting_status();
             }
@@ -306,6 +306,7 @@ impl Agent {
             &topic,
             payload,
             Carries::Status {
+                seq: status.seq,
                 ended: status.ended,
             },
         );

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use hoist_protocol::id::DeviceId;
+use hoist_protocol::id::{DeviceId, Seq};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
     Packet, QoS, SubscribeReasonCode,
@@ -29,8 +29,8 @@ pub(super) enum Incoming {
     Connected,
     /// A message.
     Message { topic: String, payload: Bytes },
-    /// A status with this `ended` was acknowledged.
-    StatusAcknowledged { ended: u32 },
+    /// A status with this number and `ended` was acknowledged.
+    StatusAcknowledged { seq: Seq, ended: u32 },
     /// A subscription was refused.
     Refused,
     /// The login is refused because the token was revoked (CONNACK code 5), and the
@@ -43,8 +43,8 @@ pub(super) enum Incoming {
 /// What a publish carries, as far as its acknowledgment matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carries {
-    /// A status with this `ended`.
-    Status { ended: u32 },
+    /// A status with this number and `ended`.
+    Status { seq: Seq, ended: u32 },
     /// What the device is and has.
     Info,
     /// Anything else.
@@ -124,8 +124,8 @@ impl Session {
                 Some(Raw::Acknowledged(id)) => {
                     let place = self.in_flight.iter().position(|(sent, _)| *sent == id);
                     let carried = place.map(|place| self.in_flight.remove(place).1);
-                    if let Some(Carries::Status { ended }) = carried {
-                        return Incoming::StatusAcknowledged { ended };
+                    if let Some(Carries::Status { seq, ended }) = carried {
+                        return Incoming::StatusAcknowledged { seq, ended };
                     }
                 }
             }

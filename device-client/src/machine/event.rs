@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, ReleaseId};
+use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
 
@@ -77,8 +77,10 @@ pub enum Event {
         /// For people, in the place of its output.
         output: Vec<u8>,
     },
-    /// A status was acknowledged by the broker; it had this `ended`.
+    /// A status was acknowledged by the broker.
     Acknowledged {
+        /// Its number.
+        seq: Seq,
         /// Outcomes the status accounted for.
         ended: u32,
     },

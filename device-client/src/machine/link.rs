@@ -1,7 +1,7 @@
 //! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall};
+use hoist_protocol::id::{DeploymentId, Generation, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
@@ -9,7 +9,7 @@ use super::action::{Action, HeadRefusal, InfoExtent};
 use super::admit::{choose, is_valid, until_open_ms};
 use super::event::Verdict;
 use super::install::SUPERSEDED;
-use super::report::Asked;
+use super::roll::Roll;
 use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::{Machine, Now, Starts};
 use crate::mutant::{Mutant, is_planted};
@@ -35,10 +35,10 @@ impl Machine {
         if moved {
             // Generations and roll calls are each group's own.
             self.generation = Generation::default();
-            self.group_roll = RollCall::default();
+            self.group_roll = Roll::default();
         }
-        let asked = head.roll_call != self.device_roll && !is_planted(Mutant::RollCallUnheard);
-        self.device_roll = head.roll_call;
+        let called = self.device_roll.hear(head.roll_call);
+        let asked = called && !is_planted(Mutant::RollCallUnheard);
         if self.own.as_ref() != Some(&head) {
             out.push(Action::KeepDeviceHead);
         }
@@ -56,8 +56,7 @@ impl Machine {
             out.push(Action::PublishInfo(InfoExtent::IfChanged));
         }
         if asked {
-            self.persist(out);
-            self.answer_roll_call(Asked::Alone, out);
+            self.answer_alone(out);
         }
         if first || moved {
             self.link = Link::Member(Member::default());
@@ -112,11 +111,10 @@ impl Machine {
         let Link::Member(member) = &mut self.link else {
             return;
         };
-        let roll = (head.roll_call, head.spread_s);
-        let asked = roll.0 != self.group_roll;
+        let spread_ms = u64::from(head.spread_s) * 1_000;
+        let asked = self.group_roll.hear(head.roll_call);
         let newer = head.generation > self.generation;
         self.generation = head.generation;
-        self.group_roll = roll.0;
         let kept = self.ring.past.keep_listed(&head.notices);
         member.head = Some(head);
         member.wake = None;
@@ -126,12 +124,12 @@ impl Machine {
             out.push(Action::StoreOutcomes(self.ring.clone()));
         }
         // An older head is refused after a power cut too (W2).
-        if newer || asked {
+        if newer {
             self.persist(out);
         }
         if asked {
-            match u64::from(roll.1) * 1_000 {
-                0 => self.answer_roll_call(Asked::WithItsGroup, out),
+            match spread_ms {
+                0 => self.answer_with_group(out),
                 spread_ms => self.answer_ms = Some(now.unix_ms + now.random % spread_ms),
             }
         }

@@ -13,6 +13,7 @@ mod reconnect;
 mod report;
 mod resync;
 mod retry;
+mod roll;
 mod rollback;
 mod state;
 
@@ -24,12 +25,12 @@ pub use retry::backoff_ms;
 pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
 
 use hoist_protocol::head::{DeviceHead, Notice};
-use hoist_protocol::id::{DeviceId, Generation, ReleaseId, RollCall, Seq};
+use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::mutant::{Mutant, is_planted};
 use crate::record::{Memory, Record, Ring, Slot};
-use report::Asked;
+use roll::Roll;
 use state::{Active, Link, Work};
 
 /// What a machine starts from.
@@ -73,8 +74,8 @@ pub struct Machine {
     reserved: Seq,
     acked: u32,
     generation: Generation,
-    device_roll: RollCall,
-    group_roll: RollCall,
+    device_roll: Roll,
+    group_roll: Roll,
     /// The format the journal is written in.
     format: u8,
     /// What the device remembers of its past.
@@ -133,8 +134,8 @@ impl Machine {
             reserved: record.reserved,
             acked: record.acked,
             generation: record.generation,
-            device_roll: record.device_roll,
-            group_roll: record.group_roll,
+            device_roll: Roll::new(record.device_roll),
+            group_roll: Roll::new(record.group_roll),
             format,
             memory,
             own_status_heard: false,
@@ -182,7 +183,7 @@ impl Machine {
             Event::ScriptRefused { reason, output } => {
                 self.script_ended(Err(reason), output, now, out);
             }
-            Event::Acknowledged { ended } => self.acknowledged(ended),
+            Event::Acknowledged { seq, ended } => self.acknowledged(seq, ended, out),
             Event::Timer => self.timer(now, out),
         }
         if is_planted(Mutant::JournalAfterEffect) {
@@ -273,7 +274,7 @@ impl Machine {
     fn timer(&mut self, now: Now, out: &mut Vec<Action>) {
         if self.answer_ms.is_some_and(|at| at <= now.unix_ms) {
             self.answer_ms = None;
-            self.answer_roll_call(Asked::WithItsGroup, out);
+            self.answer_with_group(out);
         }
         if let Link::Member(member) = &self.link
             && member.wake.is_some_and(|at| at <= now.unix_ms)

@@ -3,7 +3,7 @@
 use hoist_protocol::id::{Seq, SessionCounter};
 use hoist_protocol::status::{DeviceStatus, Progress, Step};
 
-use super::action::{Action, InfoExtent};
+use super::action::Action;
 use super::state::{Active, Stage, Work};
 use super::{Machine, Now};
 use crate::mutant::{Mutant, is_planted};
@@ -16,15 +16,6 @@ const SEQ_BLOCK: u64 = 64;
 const PROGRESS_PERCENT: u8 = 10;
 const PROGRESS_MS: u64 = 30_000;
 
-/// Whose roll was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// That of its group, by the group's head.
-    WithItsGroup,
-    /// Its own, by its own head.
-    Alone,
-}
-
 impl Machine {
     /// Writes the record; whatever follows in the actions may rely on it.
     pub(super) fn persist(&mut self, out: &mut Vec<Action>) {
@@ -35,8 +26,8 @@ impl Machine {
             reserved: self.reserved,
             acked: self.acked,
             generation: self.generation,
-            device_roll: self.device_roll,
-            group_roll: self.group_roll,
+            device_roll: self.device_roll.answered(),
+            group_roll: self.group_roll.answered(),
             time_ms: self.now_ms,
             memory: self.memory,
             job: self.job().cloned(),
@@ -45,7 +36,7 @@ impl Machine {
 
     /// Publishes if there is something new to say.
     pub(super) fn report(&mut self, out: &mut Vec<Action>) {
-        let status = self.status(self.acked);
+        let status = self.status();
         let same = self
             .last
             .as_ref()
@@ -61,22 +52,6 @@ impl Machine {
             Some(last) => out.push(Action::Publish(last)),
             None => self.report(out),
         }
-    }
-
-    /// W6: the whole ring, under a new number; whoever asks this device alone misses an
-    /// outcome and is told everything that is remembered.
-    pub(super) fn answer_roll_call(&mut self, asked: Asked, out: &mut Vec<Action>) {
-        let acked = if is_planted(Mutant::RollCallShort) {
-            self.acked
-        } else {
-            0
-        };
-        let mut status = self.status(acked);
-        if asked == Asked::Alone && !is_planted(Mutant::PastUntold) {
-            status.outcomes = self.ring.everything();
-        }
-        self.publish(status, out);
-        out.push(Action::PublishInfo(InfoExtent::Full));
     }
 
     pub(super) fn progress(&mut self, percent: u8, now: Now, out: &mut Vec<Action>) {
@@ -98,15 +73,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, ended: u32) {
-        let ended = ended.min(self.ring.ended);
-        if ended > self.acked {
-            self.acked = ended;
-            self.ring.drop_output(ended);
-        }
-    }
-
-    fn status(&self, acked: u32) -> DeviceStatus {
+    pub(super) fn status(&self) -> DeviceStatus {
         DeviceStatus {
             seq: self.seq,
             ended: self.ring.ended,
@@ -114,7 +81,7 @@ impl Machine {
                 Work::Active(active) if !active.job.is_local() => Some(active.progress()),
                 Work::Active(_) | Work::Idle | Work::Asking(_) => None,
             },
-            outcomes: self.ring.since(acked).to_vec(),
+            outcomes: self.outcomes_to_tell(),
         }
     }
 
@@ -133,7 +100,7 @@ impl Machine {
         self.seq
     }
 
-    fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
+    pub(super) fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
         status.seq = self.next_seq(out);
         self.last = Some(status.clone());
         if is_planted(Mutant::AckedWhenSent) {

@@ -296,6 +296,13 @@ impl World {
         }
     }
 
+    /// The broker has what was said last.
+    fn acknowledge(&mut self) {
+        let last = self.said.last().unwrap();
+        let (seq, ended) = (last.seq, last.ended);
+        self.tell(Event::Acknowledged { seq, ended });
+    }
+
     /// Lets time pass until the machine waits for nothing.
     fn wait(&mut self) {
         for _ in 0..100 {
@@ -336,4 +343,5 @@ mod power;
 mod proof;
 mod removed;
 mod reports;
+mod roll;
 mod sentences;

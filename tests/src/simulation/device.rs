@@ -11,7 +11,9 @@ use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, SessionCounter};
+use hoist_protocol::id::{
+    DeploymentId, DeviceId, Generation, Name, ReleaseId, Seq, SessionCounter,
+};
 use hoist_protocol::status::DeviceStatus;
 
 use super::broker::{Broker, Payload};
@@ -87,8 +89,8 @@ pub struct Device {
     pub(super) boots: u8,
     pub(super) session: SessionCounter,
     pub(super) doing: Option<Doing>,
-    /// The status on its way to the broker has this `ended`.
-    pub(super) in_flight: Option<u32>,
+    /// The status on its way to the broker has this number and `ended`.
+    pub(super) in_flight: Option<(Seq, u32)>,
     pub(super) waiting: Option<DeviceStatus>,
     /// Highest `ended` acknowledged.
     pub(super) acked: u32,
@@ -179,7 +181,7 @@ impl Device {
 
     /// Whether that status carries an outcome which none before it did.
     pub fn awaits_new_ack(&self) -> bool {
-        self.in_flight.is_some_and(|ended| ended > self.acked)
+        self.in_flight.is_some_and(|(_, ended)| ended > self.acked)
     }
 
     /// Whether it will still say that no head came.
@@ -290,9 +292,9 @@ impl Device {
 
     /// The broker acknowledges the status on its way.
     pub fn acknowledge(&mut self, world: &mut Surroundings<'_>) {
-        if let Some(ended) = self.in_flight.take() {
+        if let Some((seq, ended)) = self.in_flight.take() {
             self.acked = self.acked.max(ended);
-            self.tell(Event::Acknowledged { ended }, world);
+            self.tell(Event::Acknowledged { seq, ended }, world);
             self.send_waiting(world);
         }
     }

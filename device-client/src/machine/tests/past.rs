@@ -28,8 +28,7 @@ fn list(world: &mut World, deployments: impl IntoIterator<Item = u32>) {
     world.now_ms += 1;
     world.tell(Event::GroupHead(head(world.now_ms, notices)));
     // What waited meanwhile is asked for again.
-    let ended = world.ring.ended;
-    world.tell(Event::Acknowledged { ended });
+    world.acknowledge();
 }
 
 fn installs(world: &World) -> usize {

@@ -40,7 +40,7 @@ fn a_listed_deployment_is_installed_in_order_and_reported_in_five_statuses() {
 fn an_acknowledged_outcome_is_not_sent_again_but_a_roll_call_gets_the_whole_ring_w5() {
     let mut world = World::new(1).online(head(1, vec![notice(1)]));
     assert_eq!(world.said.last().unwrap().outcomes.len(), 1);
-    world.tell(Event::Acknowledged { ended: 1 });
+    world.acknowledge();
     world.tell(Event::GroupHead(head(2, vec![notice(2)])));
     assert_eq!(
         world.said.last().unwrap().outcomes.len(),

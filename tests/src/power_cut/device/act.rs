@@ -133,7 +133,7 @@ impl Device<'_, '_> {
     fn publish(&mut self, status: DeviceStatus) {
         self.world.note(|| format!("publish {status:?}"));
         let passage = self.world.broker.passage(&status);
-        let ended = status.ended;
+        let (seq, ended) = (status.seq, status.ended);
         if matches!(passage, Passage::Whole | Passage::Unacknowledged) {
             match self.world.broker.receive(status) {
                 Err(fault) => self.world.blame(fault),
@@ -142,7 +142,7 @@ impl Device<'_, '_> {
         }
         match passage {
             Passage::Whole | Passage::Swallowed => {
-                self.events.push_back(Event::Acknowledged { ended });
+                self.events.push_back(Event::Acknowledged { seq, ended });
             }
             Passage::Unacknowledged | Passage::Lost => {
                 self.disconnect();

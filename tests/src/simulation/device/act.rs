@@ -144,7 +144,7 @@ impl Device {
         if !status.outcomes.is_empty() {
             payload.extend_from_slice(&self.public_key().0);
         }
-        self.in_flight = Some(status.ended);
+        self.in_flight = Some((status.seq, status.ended));
         world
             .broker
             .publish(Line::Status(self.number), &payload.into());

@@ -1,0 +1,102 @@
+//! Roll calls (W6): the server asks for everything that ended, of one device or of a group. A
+//! roll call is answered when the broker has the answer, not when it is given: until then
+//! every status carries it, and after a power cut it is given again.
+
+use hoist_protocol::id::{RollCall, Seq};
+use hoist_protocol::status::Outcome;
+
+use super::Machine;
+use super::action::{Action, InfoExtent};
+use crate::mutant::{Mutant, is_planted};
+
+/// What one roll was called for, and how far the answer is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Roll {
+    heard: RollCall,
+    answered: RollCall,
+    /// The first status that carried the answer, while none with it is acknowledged.
+    answer: Option<Seq>,
+}
+
+impl Roll {
+    /// As it was kept.
+    pub(super) fn new(answered: RollCall) -> Self {
+        Self {
+            heard: answered,
+            answered,
+            answer: None,
+        }
+    }
+
+    /// The last roll call whose answer the broker has: what is kept.
+    pub(super) fn answered(&self) -> RollCall {
+        self.answered
+    }
+
+    /// Whether this one was not heard before.
+    pub(super) fn hear(&mut self, called: RollCall) -> bool {
+        let new = called != self.heard;
+        if new {
+            self.heard = called;
+            self.answer = None;
+            if is_planted(Mutant::AnsweredWhenAsked) {
+                self.answered = called;
+            }
+        }
+        new
+    }
+
+    /// The broker has a status; whether it is the first that carried the answer.
+    fn acknowledged(&mut self, seq: Seq) -> bool {
+        let has_answer = self.answer.is_some_and(|first| seq >= first);
+        if has_answer {
+            self.answer = None;
+            self.answered = self.heard;
+        }
+        has_answer
+    }
+}
+
+impl Machine {
+    /// Whoever asks this device alone misses an outcome.
+    pub(super) fn answer_alone(&mut self, out: &mut Vec<Action>) {
+        self.device_roll.answer = Some(Seq(self.seq.0 + 1));
+        self.answer(out);
+    }
+
+    pub(super) fn answer_with_group(&mut self, out: &mut Vec<Action>) {
+        self.group_roll.answer = Some(Seq(self.seq.0 + 1));
+        self.answer(out);
+    }
+
+    fn answer(&mut self, out: &mut Vec<Action>) {
+        let status = self.status();
+        self.publish(status, out);
+        out.push(Action::PublishInfo(InfoExtent::Full));
+    }
+
+    /// What a status tells: what ended and was not acknowledged; the whole ring to who called
+    /// the roll of the group; everything that is remembered to who asked this device alone.
+    pub(super) fn outcomes_to_tell(&self) -> Vec<Outcome> {
+        let asked = (&self.device_roll.answer, &self.group_roll.answer);
+        match asked {
+            (Some(_), _) if !is_planted(Mutant::PastUntold) => self.ring.everything(),
+            (None, None) => self.ring.since(self.acked).to_vec(),
+            _ if is_planted(Mutant::RollCallShort) => self.ring.since(self.acked).to_vec(),
+            _ => self.ring.since(0).to_vec(),
+        }
+    }
+
+    /// The broker has a status.
+    pub(super) fn acknowledged(&mut self, seq: Seq, ended: u32, out: &mut Vec<Action>) {
+        let ended = ended.min(self.ring.ended);
+        if ended > self.acked {
+            self.acked = ended;
+            self.ring.drop_output(ended);
+        }
+        let alone = self.device_roll.acknowledged(seq);
+        if self.group_roll.acknowledged(seq) || alone {
+            self.persist(out);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Roll calls are answered when the broker has the answer (W6).
+
+use hoist_protocol::id::RollCall;
+
+use super::*;
+
+const ALONE: u32 = 4;
+const GROUP: u32 = 3;
+
+/// One deployment is over and acknowledged; then a roll is called.
+fn called(alone: bool) -> World {
+    let mut world = World::new(1).online(head(1, vec![notice(1)]));
+    world.acknowledge();
+    call(&mut world, alone);
+    world
+}
+
+fn call(world: &mut World, alone: bool) {
+    if alone {
+        world.tell(Event::DeviceHead(DeviceHead {
+            roll_call: RollCall(ALONE),
+            ..own_head(2)
+        }));
+    }
+    world.tell(Event::GroupHead(GroupHead {
+        roll_call: RollCall(if alone { 0 } else { GROUP }),
+        ..head(2, vec![notice(1)])
+    }));
+}
+
+fn told(world: &World) -> Vec<u32> {
+    let outcomes = world.said.last().unwrap().outcomes.iter();
+    outcomes.map(|outcome| outcome.deployment.0).collect()
+}
+
+fn starts_again(world: &mut World) {
+    world.restart();
+    world.said.clear();
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+}
+
+#[test]
+fn an_answer_that_the_power_took_along_is_given_again_w6() {
+    for alone in [true, false] {
+        let mut world = called(alone);
+        assert_eq!(told(&world), [1]);
+        for _ in 0..5 {
+            starts_again(&mut world);
+            if !alone {
+                world.tell(Event::DeviceHead(own_head(1)));
+            }
+            call(&mut world, alone);
+            assert_eq!(told(&world), [1], "alone: {alone}");
+        }
+        world.acknowledge();
+        starts_again(&mut world);
+        if !alone {
+            world.tell(Event::DeviceHead(own_head(1)));
+        }
+        call(&mut world, alone);
+        assert_eq!(told(&world), [0; 0], "alone: {alone}");
+    }
+}
+
+#[test]
+fn what_is_said_before_the_answer_is_acknowledged_carries_it_too_w6() {
+    for alone in [true, false] {
+        let mut world = called(alone);
+        let answer = Event::Acknowledged {
+            seq: Seq(world.said.last().unwrap().seq.0 - 1),
+            ended: 1,
+        };
+        world.tell(answer);
+        world.tell(Event::GroupHead(GroupHead {
+            roll_call: RollCall(if alone { 0 } else { GROUP }),
+            ..head(3, vec![notice(1), notice(2)])
+        }));
+        assert_eq!(told(&world), [1, 2], "an older status is none: {alone}");
+        world.acknowledge();
+        world.tell(Event::GroupHead(GroupHead {
+            roll_call: RollCall(if alone { 0 } else { GROUP }),
+            ..head(4, vec![notice(2), notice(3)])
+        }));
+        assert_eq!(told(&world), [3], "alone: {alone}");
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_its_time_is_not_lost_with_the_power_w6() {
+    let mut world = World::new(1).online(head(1, vec![notice(1)]));
+    world.acknowledge();
+    let spread = GroupHead {
+        roll_call: RollCall(GROUP),
+        spread_s: 60,
+        ..head(2, vec![notice(1)])
+    };
+    let said = world.said.len();
+    world.tell(Event::GroupHead(spread.clone()));
+    assert_eq!(world.said.len(), said);
+    starts_again(&mut world);
+    world.tell(Event::DeviceHead(own_head(1)));
+    world.tell(Event::GroupHead(spread));
+    world.wait();
+    assert_eq!(told(&world), [1]);
+}
