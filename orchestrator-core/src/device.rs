@@ -23,7 +23,7 @@ use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::refusal::rejected;
 use crate::reply::Answer;
-use crate::request::{may_change, parse_name};
+use crate::request::{may_change, one_line, parse_name};
 use crate::row::{DeviceRow, RevokedRow};
 use crate::trouble;
 use crate::txn::{Txn, Undecided};
@@ -235,21 +235,12 @@ fn added(command: &DeviceAdd, device: DeviceId, group: GroupId, issue: u32) -> A
     }
 }
 
-/// What people see of a device is one line: no character of it moves a cursor.
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {
-    let moves = |text: &str| text.chars().any(char::is_control);
-    let field = if labels
-        .iter()
-        .any(|(name, value)| moves(name) || moves(value))
-    {
-        Some("labels")
-    } else {
-        moves(device_type).then_some("type")
-    };
-    if let Some(field) = field {
-        let why = "a text has control characters, such as a line break or a tab";
-        return Err(Rejection::new(Code::Command, why).field(field));
+    for (name, value) in labels {
+        one_line(name, "labels")?;
+        one_line(value, "labels")?;
     }
+    one_line(device_type, "type")?;
     let long = |text: &str| text.len() > TEXT_BYTES_MAX;
     if labels.len() > LABELS_MAX || labels.iter().any(|(k, v)| long(k) || long(v)) {
         let why = "a device has at most 16 labels of 128 bytes each";

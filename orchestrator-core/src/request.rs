@@ -235,6 +235,15 @@ pub(crate) fn may_change(input: &CommandInput, group: &GroupId) -> Result<(), Re
     Err(Rejection::new(Code::Role, why).field("group"))
 }
 
+/// Refuses a text that is not one line: no character of what people are shown moves a cursor.
+pub(crate) fn one_line(text: &str, field: &str) -> Result<(), Rejection> {
+    if !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let why = "a text has control characters, such as a line break or a tab";
+    Err(Rejection::new(Code::Command, why).field(field))
+}
+
 /// An answer's seven days are over.
 pub(crate) fn forget(
     txn: &mut Txn,

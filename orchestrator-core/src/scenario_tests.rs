@@ -367,6 +367,7 @@ mod dry_runs;
 mod identity;
 mod imports;
 mod limits;
+mod lists;
 mod moves;
 mod plans;
 mod refusals;

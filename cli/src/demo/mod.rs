@@ -3,6 +3,7 @@
 //! broken, so its `verify` fails and its own scripts put the old firmware back, and one
 //! device loses its network while it fetches, and tries again.
 
+mod disks;
 pub(crate) mod fixture;
 mod frame;
 mod lanes;

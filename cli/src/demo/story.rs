@@ -18,12 +18,12 @@ use hoist_protocol::topic::{Topic, View};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Casting;
-use super::fixture::{self, FIRMWARE, NAME, RELEASE, Sensor};
+use super::fixture::{self, NAME, RELEASE, Sensor};
 use super::lanes::{Lane, Lanes};
 use super::line::Line;
 use super::report::Place;
 use super::stage::{Stage, When};
+use super::{Casting, disks};
 use crate::agent_file::agent_toml;
 use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
@@ -114,7 +114,7 @@ impl<'a> Story<'a> {
         };
         let detail = client.ask(Verb::DeploymentShow, &asked).await?;
         client.close().await;
-        self.check_disks()?;
+        disks::check(self.casting, |device| self.work_of(device))?;
         Ok(Outcome {
             detail,
             place: Place {
@@ -178,7 +178,7 @@ impl<'a> Story<'a> {
         stage: &mut Stage,
     ) -> Result<(), Failure> {
         let dir = self.root.join("release");
-        fixture::write_release(&dir).map_err(|error| disk(&dir, &error))?;
+        fixture::write_release(&dir).map_err(|error| disks::failed(&dir, &error))?;
         let key = read_key(&self.data_dir().release_key())?;
         let release = SignedRelease::pack(dir, &key).await?;
         release.publish(client, file).await?;
@@ -223,10 +223,11 @@ impl<'a> Story<'a> {
                 Sensor::Works
             };
             let work = self.work_of(device);
-            fixture::preinstall(&work, device, sensor).map_err(|error| disk(&work, &error))?;
+            fixture::preinstall(&work, device, sensor)
+                .map_err(|error| disks::failed(&work, &error))?;
             let config = self.config_of(device);
             std::fs::write(&config, agent_toml(&server, None, &added)?)
-                .map_err(|error| disk(&config, &error))?;
+                .map_err(|error| disks::failed(&config, &error))?;
             self.start_agent(&config)?;
         }
         stage.say(&format!(
@@ -352,24 +353,6 @@ impl<'a> Story<'a> {
             }
         }
     }
-
-    /// What the devices really have on disk: the old firmware where the sensor is broken,
-    /// the new one everywhere else.
-    fn check_disks(&self) -> Result<(), Failure> {
-        for (index, device) in self.casting.devices.iter().enumerate() {
-            let path = self.work_of(device).join(FIRMWARE);
-            let content = std::fs::read(&path).map_err(|error| disk(&path, &error))?;
-            let is_old = content == fixture::old_firmware(device).into_bytes();
-            if is_old != (index == self.casting.broken) {
-                let which = if is_old { "old" } else { "new" };
-                return Err(Failure::new(
-                    Code::Demo,
-                    format!("{device} has the {which} firmware, against the story"),
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 async fn deploy(client: &mut Client, stage: &mut Stage) -> Result<DeploymentId, Failure> {
@@ -395,8 +378,4 @@ async fn open_line(url: &str) -> Result<Line, Failure> {
     Line::open(target)
         .await
         .map_err(|error| Failure::because(Code::Port, "no free port", &error))
-}
-
-fn disk(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::because(Code::File, path.display(), error)
 }

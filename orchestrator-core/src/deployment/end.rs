@@ -15,7 +15,7 @@ use crate::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
 use crate::limit;
 use crate::mutant::{Mutant, is_planted};
 use crate::reply::{AbortResult, Answer, DeploymentState};
-use crate::request::may_change;
+use crate::request::{may_change, one_line};
 use crate::row::{DeploymentRow, End, EndReason, GroupRow};
 use crate::timer::{Timer, TimerKind, clear_timer};
 use crate::txn::{Txn, Undecided};
@@ -115,6 +115,7 @@ pub(crate) fn abort(
         let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
         return Err(Rejection::new(Code::Size, why).field("reason").into());
     }
+    one_line(&text, "reason")?;
     let effects = match row.state {
         DeploymentState::Completed => {
             let why = format!("deployment {id} is completed");

@@ -330,3 +330,18 @@ fn a_scheduled_deployment_can_be_aborted_before_its_time() {
     world.fire_due();
     assert_eq!(world.listed(), []);
 }
+
+#[test]
+fn the_reason_of_an_abort_is_one_line_that_moves_no_cursor() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    for reason in ["two\nlines", "\u{1b}[2J", "bell\u{7}"] {
+        let answer = world.order(Command::Abort(Abort {
+            deployment: id.0,
+            reason: Some(reason.into()),
+            dry_run: false,
+        }));
+        assert_eq!(refusal(&answer), Some(Code::Command), "{reason:?}");
+    }
+    assert_eq!(world.listed().len(), 1);
+}
