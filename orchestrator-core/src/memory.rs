@@ -151,11 +151,11 @@ impl MemoryRows {
     /// What `read` ends in, other than a need.
     pub fn query<T, E>(
         &self,
-        mut read: impl FnMut(&Reader) -> Result<Result<T, E>, Need>,
+        mut read: impl FnMut(&mut Reader) -> Result<Result<T, E>, Need>,
     ) -> Result<Result<T, E>, Undecided> {
         let mut reader = Reader::default();
         loop {
-            match read(&reader) {
+            match read(&mut reader) {
                 Ok(done) => return Ok(done),
                 Err(Need::Rows(Undecided::Missing(keys))) => self.load(reader.rows_mut(), keys),
                 Err(Need::Rows(undecided)) => return Err(undecided),

@@ -26,13 +26,15 @@ use crate::row::{
     ReleaseNameRow, ReleaseRow,
 };
 use crate::time::format_time;
-use crate::txn::{Txn, Undecided};
+use crate::txn::{Stored, Txn, Undecided};
 use crate::view::{DeploymentView, FleetView, GroupView};
 
 mod cursor;
 mod device;
 mod list;
 mod plan;
+mod show;
+mod walk;
 mod why;
 
 pub use cursor::Cursor;
@@ -40,14 +42,17 @@ pub(crate) use device::of_record;
 use device::{device_list, device_show};
 use list::{deployment_list, group_list, release_item, release_list};
 use plan::plan;
+use show::deployment_show;
+use walk::Walks;
 use why::device_why;
 
 /// Rows one scan asks for.
 const SCAN_ROWS: usize = 100;
+/// Rows that one list looks at before it says where to go on: some 10 ms of one processor,
+/// so that a list of whom hardly anybody matches holds nobody up.
+const LOOKED_AT_MAX: usize = 2_000;
 /// Bytes of a page's items: the reply stays under 16 KiB.
 const ITEMS_BYTES_MAX: usize = 15_000;
-/// Failed devices named in `deployment-show`: the rest is in `device-list`.
-const FAILED_DEVICES_MAX: usize = 20;
 
 /// A part of a key range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +91,7 @@ pub struct Reader {
     rows: Txn,
     pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
     heads: Option<HeadsOut>,
+    walks: Walks,
 }
 
 impl Reader {
@@ -96,8 +102,25 @@ impl Reader {
 
     /// Adds the answer of a scan.
     pub fn page(&mut self, scan: Scan, rows: ScanPage) {
+        if let Prefix::Devices | Prefix::Records(_) | Prefix::Deployments = scan.prefix {
+            for (key, bytes) in &rows {
+                // Nothing read is written again: which writing it is of does not matter.
+                let bytes = bytes.clone();
+                let generation = 0;
+                self.rows
+                    .load(key.clone(), Some(Stored { generation, bytes }));
+            }
+        }
         let pages = self.pages.entry(scan.prefix.bytes()).or_default();
         pages.insert(scan.after, rows);
+    }
+
+    /// Drops what was read of a range.
+    fn forget(&mut self, prefix: &Prefix) {
+        let pages = self.pages.remove(&prefix.bytes()).unwrap_or_default();
+        for (key, _) in pages.into_values().flatten() {
+            self.rows.unload(&key);
+        }
     }
 
     /// Says what is known to be at the broker of the heads that were asked for.
@@ -158,11 +181,17 @@ fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
 /// What a query ends in, or what it lacks.
 pub type Queried<T> = Result<Result<T, Rejection>, Need>;
 
-/// Answers a command that reads, to the user who sent it.
+/// Answers a command that reads, to the user who sent it. A list goes on where it was: ask
+/// again with the same reader and command.
 ///
 /// # Errors
 /// [`Need`]: answer it and ask again.
-pub fn answer(reader: &Reader, user: &UserId, command: &Command, now: Now) -> Queried<ResultBody> {
+pub fn answer(
+    reader: &mut Reader,
+    user: &UserId,
+    command: &Command,
+    now: Now,
+) -> Queried<ResultBody> {
     match command {
         Command::DeploymentList(list) => {
             Ok(deployment_list(reader, list)?.map(ResultBody::Deployments))
@@ -281,11 +310,13 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
         deployments: Vec::new(),
         updated_at: format_time(now.unix_ms),
     };
-    for (key, bytes) in reader.all(&Prefix::Groups)? {
+    let groups = reader.all(&Prefix::Groups)?;
+    let id = |key: &Key| Prefix::Groups.rest(key)?.parse::<GroupId>().ok();
+    let ids = groups.iter().filter_map(|(key, _)| id(key));
+    reader.want(ids.map(|id| GroupCountKey(id).key()))?;
+    for (key, bytes) in groups {
         let group: GroupRow = row(key, bytes)?;
-        let Some(Ok(id)) = Prefix::Groups.rest(key).map(|text| text.parse::<GroupId>()) else {
-            continue;
-        };
+        let Some(id) = id(key) else { continue };
         let count = group_count(reader, &id)?;
         fleet.groups += 1;
         fleet.devices += count.members;
@@ -294,75 +325,6 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
     }
     fleet.deployments.sort_unstable();
     Ok(fleet)
-}
-
-fn deployment_show(reader: &Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
-    let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
-    let (Some(view), Some(deployment)) = (
-        deployment_view(reader, id)?,
-        reader.read(&DeploymentKey(id))?,
-    ) else {
-        return Ok(Err(unknown().field("deployment")));
-    };
-    let (totals, _) = totals(reader, id)?;
-    let time = |ms: Option<u64>| ms.map(format_time);
-    let end = deployment.end.as_ref();
-    let failed_devices = if view.counts.failed == 0 {
-        Vec::new()
-    } else {
-        failed_devices(reader, id, view.counts.failed)?
-    };
-    Ok(Ok(DeploymentDetail {
-        view,
-        retried: totals.retried,
-        rolled_back: totals.rolled_back,
-        created_by: deployment.created_by.to_string(),
-        start: time(deployment.start_ms),
-        until: time(deployment.until_ms),
-        ended_by: end.and_then(|end| end.by.as_ref()).map(ToString::to_string),
-        ended_text: end.map(|end| end.text.clone()),
-        failed_devices,
-    }))
-}
-
-/// The first failed devices of a deployment.
-fn failed_devices(
-    reader: &Reader,
-    id: DeploymentId,
-    failed: u32,
-) -> Result<Vec<FailedDevice>, Need> {
-    let wanted = FAILED_DEVICES_MAX.min(usize::try_from(failed).unwrap_or(usize::MAX));
-    let prefix = Prefix::Records(id);
-    let mut found = Vec::new();
-    let mut after: Option<Key> = None;
-    loop {
-        let page = reader.scan(&prefix, after.as_ref(), SCAN_ROWS)?;
-        for (key, bytes) in page {
-            let record: RecordRow = row(key, bytes)?;
-            if let Some(item) = prefix.rest(key).and_then(|d| failed_device(d, &record)) {
-                found.push(item);
-            }
-            if found.len() == wanted {
-                return Ok(found);
-            }
-        }
-        match page.last() {
-            Some((key, _)) if page.len() == SCAN_ROWS => after = Some(key.clone()),
-            _ => return Ok(found),
-        }
-    }
-}
-
-fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
-    let item = device::of_record(record);
-    (item.status == Some(StatusWord::Failed)).then(|| FailedDevice {
-        device,
-        reason: item.reason.unwrap_or_default(),
-        script: item.script,
-        script_end: item.script_end,
-        exit: item.exit,
-        rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
-    })
 }
 
 fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {

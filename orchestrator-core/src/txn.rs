@@ -58,6 +58,11 @@ impl Txn {
         self.loaded.insert(key, row);
     }
 
+    /// Forgets that a row was loaded.
+    pub(crate) fn unload(&mut self, key: &Key) {
+        self.loaded.remove(key);
+    }
+
     /// Whether a row needs no loading.
     #[must_use]
     pub fn has(&self, key: &Key) -> bool {

@@ -1,10 +1,12 @@
 //! Devices, by group or as one deployment sees them.
 
 use super::cursor::Cursor;
+use super::walk::{End, Row, Way};
 use super::{
     BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
-    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ITEMS_BYTES_MAX, Key, ListResult, Need,
-    Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScriptExit,
+    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ListResult, Need,
+    Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScanPage,
+    ScriptExit,
     StatusWord, format_time, group_wish, name,
 };
 use crate::admission::{Case, bar};
@@ -20,6 +22,10 @@ use hoist_protocol::status::Step;
 
 /// Items of a page at most; bytes end it first when devices have long inventories.
 const ITEMS_MAX: u32 = 100;
+/// Rows read at once where every one is listed: as many as fit into a reply.
+const ROWS: usize = 32;
+/// The same where few may be.
+const FILTERED_ROWS: usize = 256;
 
 /// What is listed, checked.
 struct Wish {
@@ -29,6 +35,14 @@ struct Wish {
     status: Option<StatusWord>,
     wanted: usize,
     cursor: Cursor,
+}
+
+impl Wish {
+    /// Whether there may be rows along the way that are not listed.
+    fn is_filtered(&self) -> bool {
+        let members = matches!(self.prefix, Prefix::Members(_));
+        self.status.is_some() || (self.group.is_some() && !members)
+    }
 }
 
 fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
@@ -70,7 +84,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
 
 /// `device-list`
 pub(super) fn device_list(
-    reader: &Reader,
+    reader: &mut Reader,
     list: &DeviceList,
     now: Now,
 ) -> Queried<ListResult<DeviceItem>> {
@@ -82,66 +96,99 @@ pub(super) fn device_list(
         Ok(after) => after,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let mut after = after.map(|after| {
+    let start = after.map(|after| {
         let mut key = wish.prefix.bytes();
         key.0.extend_from_slice(after.as_bytes());
         key
     });
-    let mut items = Vec::new();
-    let mut bytes = 0;
-    let mut last: Option<String> = None;
-    loop {
-        let page = reader.scan(&wish.prefix, after.as_ref(), super::SCAN_ROWS)?;
-        let devices: Vec<DeviceId> = page
-            .iter()
-            .filter_map(|(key, _)| wish.prefix.rest(key)?.parse().ok())
-            .collect();
-        want_rows(reader, &wish, &devices)?;
-        for device in devices {
-            let Some((item, _)) = item(reader, &device, wish.deployment, now)? else {
-                continue;
-            };
-            let grouped = wish.group.as_ref().is_none_or(|g| g.as_str() == item.group);
-            if !grouped
-                || wish
-                    .status
-                    .is_some_and(|status| item.status != Some(status))
-            {
-                continue;
-            }
-            bytes += bytes_at_most(&item);
-            let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
-            if full || items.len() == wish.wanted {
-                let next = last.map(|last| wish.cursor.behind(&last));
-                return Ok(Ok(ListResult { items, next }));
-            }
-            last = Some(device.to_string());
-            items.push(item);
+    let page = match wish.is_filtered() {
+        true => FILTERED_ROWS,
+        false => ROWS.min(wish.wanted + 1),
+    };
+    let way = Way {
+        prefix: wish.prefix.clone(),
+        start,
+        page,
+        wanted: wish.wanted,
+        rows: super::LOOKED_AT_MAX,
+        end: End::OneMore,
+    };
+    let mut walk = std::mem::take(&mut reader.walks.devices);
+    match walk.go(reader, &way, |reader, page| look(reader, &wish, page, now)) {
+        Ok(last) => {
+            let next = last.map(|last| wish.cursor.behind(&last));
+            let items = walk.items;
+            Ok(Ok(ListResult { items, next }))
         }
-        match page.last() {
-            Some((key, _)) if page.len() == super::SCAN_ROWS => after = Some(key.clone()),
-            _ => return Ok(Ok(ListResult { items, next: None })),
+        Err(need) => {
+            reader.walks.devices = walk;
+            Err(need)
         }
     }
 }
 
-fn want_rows(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<(), Need> {
+/// Looks at one page: of those that are not listed, no more is read than tells it.
+fn look(
+    reader: &Reader,
+    wish: &Wish,
+    page: &ScanPage,
+    now: Now,
+) -> Result<Vec<Row<DeviceItem>>, Need> {
+    let named = page.iter().filter_map(|(key, _)| wish.prefix.rest(key));
+    let devices: Vec<DeviceId> = named.filter_map(|text| text.parse().ok()).collect();
+    let listed = listed(reader, wish, &devices)?;
+    let rows = devices.iter().zip(&listed).filter(|(_, listed)| **listed);
+    reader.want(rows.flat_map(|(device, _)| {
+        [
+            RefusedKey(device.clone()).key(),
+            TroubleKey(device.clone()).key(),
+        ]
+    }))?;
+    let looked = devices.iter().zip(listed).map(|(device, listed)| {
+        let item = match listed {
+            true => item(reader, device, wish.deployment, now)?.map(|(item, _)| item),
+            false => None,
+        };
+        Ok(Row {
+            mark: device.to_string(),
+            item: item.map(|item| {
+                let bytes = bytes_at_most(&item);
+                (item, bytes)
+            }),
+        })
+    });
+    looked.collect()
+}
+
+/// Which of these devices are to be listed.
+fn listed(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<Vec<bool>, Need> {
     let rows = devices.iter().map(|device| DeviceKey(device.clone()).key());
     let deployment = wish.deployment.map(|id| DeploymentKey(id).key());
     reader.want(rows.chain(deployment).chain([MetaKey.key()]))?;
-    let mut keys: Vec<Key> = Vec::new();
+    let mut shown: Vec<(Option<DeploymentId>, bool)> = Vec::with_capacity(devices.len());
     for device in devices {
-        let latest = match wish.deployment {
-            Some(id) => Some(id),
-            None => reader
-                .read(&DeviceKey(device.clone()))?
-                .and_then(|row: DeviceRow| row.latest),
-        };
-        keys.extend(latest.map(|id| RecordKey(id, device.clone()).key()));
-        keys.push(RefusedKey(device.clone()).key());
-        keys.push(TroubleKey(device.clone()).key());
+        let row = reader.read(&DeviceKey(device.clone()))?;
+        let latest = row.as_ref().and_then(|row: &DeviceRow| row.latest);
+        // A device that was removed is in no group.
+        let group = row.map_or(String::new(), |row| row.group.to_string());
+        let grouped = wish.group.as_ref().is_none_or(|of| of.as_str() == group);
+        shown.push((wish.deployment.or(latest), grouped));
     }
-    reader.want(keys)
+    let records = devices.iter().zip(&shown).filter_map(|(device, shown)| {
+        let (id, grouped) = *shown;
+        Some(RecordKey(id.filter(|_| grouped)?, device.clone()).key())
+    });
+    reader.want(records)?;
+    let listed = devices.iter().zip(shown).map(|(device, (id, grouped))| {
+        let (Some(wanted), true) = (wish.status, grouped) else {
+            return Ok(grouped);
+        };
+        let Some(id) = id else { return Ok(false) };
+        let record = reader.read(&RecordKey(id, device.clone()))?;
+        let status = record.map_or(Some(StatusWord::Pending), |record| of_record(&record).status);
+        Ok(status == Some(wanted))
+    });
+    listed.collect()
 }
 
 /// An upper bound of an item's JSON: versions may need six bytes for one when escaped.

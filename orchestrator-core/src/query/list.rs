@@ -1,10 +1,11 @@
 //! Lists of deployments, groups and releases.
 
 use super::cursor::{self, Cursor};
+use super::walk::{End, Row, Way};
 use super::{
     DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
     ListResult, Page, Prefix, Queried, Reader, ReleaseId, ReleaseItem, ReleaseKey, ReleaseNameRow,
-    ReleaseRow, RowKey, deployment_view, format_time, group_count, group_wish, row,
+    ReleaseRow, RowKey, ScanPage, deployment_view, format_time, group_count, group_wish, row,
 };
 use crate::command::{ReleaseList, Verb};
 use crate::row::{DeploymentRow, GroupRow};
@@ -21,7 +22,7 @@ fn wanted(limit: Option<u32>) -> usize {
 
 /// Deployments of every group or one, oldest first.
 pub(super) fn deployment_list(
-    reader: &Reader,
+    reader: &mut Reader,
     list: &DeploymentList,
 ) -> Queried<ListResult<DeploymentView>> {
     let group = match group_wish(reader, list.group.as_deref())? {
@@ -38,39 +39,42 @@ pub(super) fn deployment_list(
         Some(Ok(number)) => Some(DeploymentKey(DeploymentId(number)).key()),
         None => None,
     };
-    let wanted = wanted(list.limit);
-    let mut items: Vec<DeploymentView> = Vec::new();
-    let mut bytes = 0;
-    let mut after: Option<Key> = after;
-    loop {
-        let page = reader.scan(&Prefix::Deployments, after.as_ref(), super::SCAN_ROWS)?;
-        for (key, value) in page {
+    let way = Way {
+        prefix: Prefix::Deployments,
+        start: after,
+        page: super::SCAN_ROWS,
+        wanted: wanted(list.limit),
+        rows: super::LOOKED_AT_MAX,
+        end: End::OneMore,
+    };
+    let look = |reader: &Reader, page: &ScanPage| {
+        let looked = page.iter().map(|(key, value)| {
             let deployment: DeploymentRow = row(key, value)?;
             let number = key.0.get(1..).and_then(|bytes| bytes.try_into().ok());
-            let Some(id) = number.map(u32::from_be_bytes).map(DeploymentId) else {
-                continue;
+            let id = DeploymentId(number.map_or(0, u32::from_be_bytes));
+            let wanted = group.as_ref().is_none_or(|of| *of == deployment.group);
+            let view = match wanted {
+                true => deployment_view(reader, id)?,
+                false => None,
             };
-            if group
-                .as_ref()
-                .is_some_and(|group| *group != deployment.group)
-            {
-                continue;
-            }
-            let Some(view) = deployment_view(reader, id)? else {
-                continue;
-            };
-            bytes += view_bytes_at_most(&view);
-            let full = bytes > ITEMS_BYTES_MAX && !items.is_empty();
-            if full || items.len() == wanted {
-                let last = items.last().map(|last| last.deployment.to_string());
-                let next = last.map(|last| cursor.behind(&last));
-                return Ok(Ok(ListResult { items, next }));
-            }
-            items.push(view);
+            let bytes = view.as_ref().map_or(0, view_bytes_at_most);
+            Ok(Row {
+                mark: id.to_string(),
+                item: view.map(|view| (view, bytes)),
+            })
+        });
+        looked.collect()
+    };
+    let mut walk = std::mem::take(&mut reader.walks.deployments);
+    match walk.go(reader, &way, look) {
+        Ok(last) => {
+            let next = last.map(|last| cursor.behind(&last));
+            let items = walk.items;
+            Ok(Ok(ListResult { items, next }))
         }
-        match page.last() {
-            Some((key, _)) if page.len() == super::SCAN_ROWS => after = Some(key.clone()),
-            _ => return Ok(Ok(ListResult { items, next: None })),
+        Err(need) => {
+            reader.walks.deployments = walk;
+            Err(need)
         }
     }
 }

@@ -204,3 +204,53 @@ fn deployments_are_listed_by_group_in_pages() {
     let second = world.answer(&list(next.as_deref()));
     assert_eq!(ids(second), (vec![3], None));
 }
+
+#[test]
+fn a_list_of_whom_nobody_matches_ends_early_and_goes_on_to_the_end() {
+    let names: Vec<String> = (0..2_500).map(|number| format!("d{number:04}")).collect();
+    let devices: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with_devices(&devices);
+    world.deploy("fw@1.0.0");
+    let ask = |status, after: Option<String>| {
+        let list = DeviceList {
+            group: Some("eu".into()),
+            status: Some(status),
+            deployment: Some(1),
+            limit: Some(100),
+            after,
+        };
+        match world.answer(&Command::DeviceList(list)) {
+            ResultBody::Devices(page) => page,
+            other => panic!("{other:?}"),
+        }
+    };
+    let failed = ask(StatusWord::Failed, None);
+    assert!(failed.items.is_empty(), "nobody has a record");
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = ask(StatusWord::Pending, after);
+        assert!(page.items.len() <= 100);
+        seen.extend(page.items.into_iter().map(|item| item.device));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, names, "each once, in order");
+    let fleet = |after: Option<String>| {
+        let list = DeviceList {
+            status: Some(StatusWord::Failed),
+            after,
+            ..DeviceList::default()
+        };
+        match world.answer(&Command::DeviceList(list)) {
+            ResultBody::Devices(page) => page,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = fleet(None);
+    assert!(first.items.is_empty());
+    let after = first.next.expect("more than one request may look at");
+    assert_eq!(fleet(Some(after)).next, None);
+}

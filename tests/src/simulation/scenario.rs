@@ -285,7 +285,7 @@ impl Play {
     fn query(&self, command: &Command) -> Result<ResultBody, String> {
         let now = self.world.server.now(self.world.unix_ms);
         let user: UserId = "operator".parse().expect("a valid user");
-        let read = |reader: &Reader| query::answer(reader, &user, command, now);
+        let read = |reader: &mut Reader| query::answer(reader, &user, command, now);
         let answered = self.world.server.rows.query(read);
         let answered = answered.map_err(|error| error.to_string())?;
         answered.map_err(|rejection| rejection.detail)

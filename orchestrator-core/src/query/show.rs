@@ -1,0 +1,97 @@
+//! One deployment, with those who failed in it.
+
+use super::walk::{End, Row, Way};
+use super::{
+    Code, DeploymentDetail, DeploymentId, DeploymentKey, FailedDevice, Need, Prefix, Queried,
+    Reader, RecordRow, Rejection, ScanPage, StatusWord, deployment_view, device, format_time, row,
+    totals,
+};
+
+/// Failed devices named in `deployment-show`: the rest is in `device-list`.
+const FAILED_DEVICES_MAX: usize = 20;
+/// Records that are looked at for them: of more members the first failures show.
+const RECORDS_MAX: usize = 100_000;
+/// Records read at once.
+const RECORDS: usize = 512;
+
+/// `deployment-show`
+pub(super) fn deployment_show(
+    reader: &mut Reader,
+    id: DeploymentId,
+) -> Queried<DeploymentDetail> {
+    let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
+    let (Some(view), Some(deployment)) = (
+        deployment_view(reader, id)?,
+        reader.read(&DeploymentKey(id))?,
+    ) else {
+        return Ok(Err(unknown().field("deployment")));
+    };
+    let (totals, _) = totals(reader, id)?;
+    let time = |ms: Option<u64>| ms.map(format_time);
+    let end = deployment.end.as_ref();
+    let failed_devices = if view.counts.failed == 0 {
+        Vec::new()
+    } else {
+        failed_devices(reader, id, view.counts.failed)?
+    };
+    Ok(Ok(DeploymentDetail {
+        view,
+        retried: totals.retried,
+        rolled_back: totals.rolled_back,
+        created_by: deployment.created_by.to_string(),
+        start: time(deployment.start_ms),
+        until: time(deployment.until_ms),
+        ended_by: end.and_then(|end| end.by.as_ref()).map(ToString::to_string),
+        ended_text: end.map(|end| end.text.clone()),
+        failed_devices,
+    }))
+}
+
+/// The first failed devices of a deployment.
+fn failed_devices(
+    reader: &mut Reader,
+    id: DeploymentId,
+    failed: u32,
+) -> Result<Vec<FailedDevice>, Need> {
+    let prefix = Prefix::Records(id);
+    let way = Way {
+        prefix: prefix.clone(),
+        start: None,
+        page: RECORDS,
+        wanted: FAILED_DEVICES_MAX.min(usize::try_from(failed).unwrap_or(usize::MAX)),
+        rows: RECORDS_MAX,
+        end: End::Wanted,
+    };
+    let look = |_: &Reader, page: &ScanPage| {
+        let looked = page.iter().map(|(key, bytes)| {
+            let record: RecordRow = row(key, bytes)?;
+            let mark = prefix.rest(key).unwrap_or_default();
+            // So few fit always.
+            let item = failed_device(mark.clone(), &record).map(|item| (item, 0));
+            Ok(Row { mark, item })
+        });
+        looked.collect()
+    };
+    let mut walk = std::mem::take(&mut reader.walks.failed);
+    let gone = walk.go(reader, &way, look);
+    match gone {
+        Ok(_) => Ok(walk.items),
+        Err(need) => {
+            reader.walks.failed = walk;
+            Err(need)
+        }
+    }
+}
+
+fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
+    let item = device::of_record(record);
+    (item.status == Some(StatusWord::Failed)).then(|| FailedDevice {
+        device,
+        reason: item.reason.unwrap_or_default(),
+        script: item.script,
+        script_end: item.script_end,
+        exit: item.exit,
+        rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
+    })
+}
+
