@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoist_orchestrator_core::command::Verb;
+use hoist_orchestrator_core::command::{Verb, VerbEffect};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};
@@ -21,6 +21,8 @@ use crate::mqtt::{Address, ConnectError, Connection, Event, Login, Lost, Message
 /// A command is sent again when its answer is not there after this time; executing it
 /// once is the orchestrator's promise.
 const REPEAT_EVERY: Duration = Duration::from_secs(2);
+/// Pause before a query is sent again of which the server has too many.
+const BUSY: Duration = Duration::from_secs(1);
 /// First pause before connecting again; doubled up to the last.
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause before connecting again.
@@ -100,6 +102,7 @@ impl Client {
         verb: Verb,
         body: &impl Serialize,
     ) -> Result<Value, Failure> {
+        let reads = verb.effect() == VerbEffect::Reads;
         let verb = verb.word();
         let body = serde_json::to_vec(body).map_err(|error| {
             Failure::because(Code::Command, format!("cannot encode {verb}"), &error)
@@ -125,7 +128,13 @@ impl Client {
         let until = Instant::now() + self.patience.answer;
         loop {
             match self.exchange(&reply, &command, until).await {
-                Ok(Some(payload)) => return read_reply(verb, &payload),
+                Ok(Some(payload)) => match read_reply(verb, &payload) {
+                    // Whoever only reads does as it is told: it comes again.
+                    Err(busy) if reads && is_busy(&busy) && Instant::now() + BUSY < until => {
+                        tokio::time::sleep(BUSY).await;
+                    }
+                    read => return read,
+                },
                 Ok(None) => {
                     return Err(Failure::new(Code::Wait, format!("no answer to {verb} in time"))
                         .help("the broker is there but the orchestrator does not answer; look at the server's log"));
@@ -291,6 +300,10 @@ fn request_id() -> Result<RequestId, Failure> {
 pub(crate) fn read_view<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(payload)
         .map_err(|error| Failure::because(Code::Reply, "a view of the server", &error))
+}
+
+fn is_busy(failure: &Failure) -> bool {
+    failure.code == Code::Busy.as_str()
 }
 
 fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {

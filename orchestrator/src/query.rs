@@ -17,23 +17,55 @@ use crate::store::Store;
 /// Users in one page of `user-list`.
 const USERS_MAX: usize = 100;
 
-/// Answers a command that reads, to the user who sent it; `heads` says what is known to be
-/// at the broker of a group's and a device's head.
-///
-/// # Errors
-/// [`ReadError`]; what is refused is the inner error.
-pub(crate) async fn answer(
-    store: &dyn Store,
-    heads: impl Fn(&GroupId, &DeviceId) -> HeadsOut,
-    (user, command): (&UserId, &Command),
+/// A command that reads, as far as it is answered.
+pub(crate) struct Question {
+    user: UserId,
+    command: Command,
     now: Now,
-) -> Result<Result<ResultBody, Rejection>, ReadError> {
-    let mut reader = Reader::default();
-    loop {
-        match query::answer(&reader, user, command, now) {
-            Ok(answer) => return Ok(answer),
-            Err(Need::Heads(group, device)) => reader.heads(heads(&group, &device)),
-            Err(need) => load(store, &mut reader, need).await?,
+    reader: Reader,
+}
+
+/// What a question has come to.
+pub(crate) enum Found {
+    /// Its answer.
+    Answer(Result<ResultBody, Rejection>),
+    /// It lacks what is known to be at the broker of these heads ([`Question::heads`]).
+    Heads(GroupId, DeviceId),
+}
+
+impl Question {
+    /// Asked by this user; the role has been checked.
+    pub(crate) fn new(user: UserId, command: Command, now: Now) -> Self {
+        let reader = Reader::default();
+        Self {
+            user,
+            command,
+            now,
+            reader,
+        }
+    }
+
+    /// What it asks.
+    pub(crate) fn verb(&self) -> Verb {
+        self.command.verb()
+    }
+
+    /// Says what it lacked.
+    pub(crate) fn heads(&mut self, heads: HeadsOut) {
+        self.reader.heads(heads);
+    }
+
+    /// Goes on where it was, by reads of what is durable.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what is refused is an answer.
+    pub(crate) async fn go_on(&mut self, store: &dyn Store) -> Result<Found, ReadError> {
+        loop {
+            match query::answer(&mut self.reader, &self.user, &self.command, self.now) {
+                Ok(answer) => return Ok(Found::Answer(answer)),
+                Err(Need::Heads(group, device)) => return Ok(Found::Heads(group, device)),
+                Err(need) => load(store, &mut self.reader, need).await?,
+            }
         }
     }
 }

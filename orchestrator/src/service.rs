@@ -7,8 +7,10 @@ mod done;
 mod door;
 mod effects;
 mod outside;
+mod queries;
 mod refused;
 mod replies;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +27,11 @@ use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::Generation;
 use hoist_protocol::topic::Topics;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinError;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::arrival::{Arrival, Asked, Content};
-use crate::batch::{self, BATCH_MAX};
+use crate::batch;
 use crate::config::{Directory, OrchestratorConfig};
 use crate::mqtt;
 use crate::reconcile::Reconciler;
@@ -41,13 +42,12 @@ use crate::timer::{self, AttendedClock};
 use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver, Session};
 use crate::view::Views;
 
-use background::{Background, Works};
+use background::Works;
 pub use door::Door;
-use door::Knock;
+use door::{Knock, Knocks};
 use replies::Held;
+use sources::{Sources, Work};
 
-/// Commands by HTTP waiting for the loop; a client is told to come again beyond it.
-const DOOR_MAX: usize = 64;
 /// How often timers, views and reconcile look by themselves.
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two looks at timers and overdue heads.
@@ -73,7 +73,7 @@ pub struct Orchestrator {
     config: OrchestratorConfig,
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
-    door: mpsc::Receiver<Knock>,
+    door: Knocks,
 }
 
 impl Orchestrator {
@@ -84,14 +84,14 @@ impl Orchestrator {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
     ) -> (Self, Door) {
-        let (knocks, door) = mpsc::channel(DOOR_MAX);
+        let (door, knocks) = door::door();
         let orchestrator = Self {
             config,
             store,
             directory,
-            door,
+            door: knocks,
         };
-        (orchestrator, Door { knocks })
+        (orchestrator, door)
     }
 
     /// Runs until `shutdown`, then ends within five seconds. `ready` says whether all
@@ -112,30 +112,22 @@ impl Orchestrator {
     /// The same over any transport.
     pub(crate) async fn run_on(
         self,
-        mut incoming: IncomingReceiver,
+        incoming: IncomingReceiver,
         ready: watch::Sender<bool>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServiceError> {
-        let mut door = self.door;
+        let mut sources = Sources::new(self.door, incoming);
         let mut service =
             Service::open(self.config, self.store, self.directory, ready.clone()).await?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shutdown = pin!(shutdown);
-        let mut news = Vec::with_capacity(BATCH_MAX);
         loop {
             let work = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 _ = tick.tick() => Work::Tick,
-                Some(knock) = door.recv() => Work::Knock(Box::new(knock)),
-                Some(ended) = service.background.tasks.join_next() => Work::Ended(ended),
-                count = incoming.recv_many(&mut news, BATCH_MAX) => {
-                    if count == 0 {
-                        return Err(ServiceError::Connection);
-                    }
-                    Work::News(std::mem::take(&mut news))
-                }
+                work = sources.next(&mut service.background.tasks) => work?,
             };
             let step = service.step(work);
             let mut step = pin!(step);
@@ -167,13 +159,6 @@ fn filters(topics: &Topics) -> Vec<String> {
         "cmd/+/+/+",
     ];
     below.iter().map(|below| topics.filter(below)).collect()
-}
-
-enum Work {
-    News(Vec<Incoming>),
-    Knock(Box<Knock>),
-    Ended(Result<Background, JoinError>),
-    Tick,
 }
 
 struct Service {
@@ -236,13 +221,7 @@ impl Service {
     async fn step(&mut self, work: Work) -> Result<(), ServiceError> {
         match work {
             Work::News(news) => self.news(news).await?,
-            Work::Knock(knock) => {
-                let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
-                self.look_at_release(&mut asked).await;
-                let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
-                arrival.answer_to = Some(knock.answer_to);
-                self.decide(vec![arrival]).await?;
-            }
+            Work::Knocks(knocks) => self.knocks(knocks).await?,
             Work::Ended(ended) => self.ended(ended).await?,
             Work::Tick => self.tick().await?,
         }
@@ -253,6 +232,19 @@ impl Service {
         self.reconciler.flush(now.unix_ms).await?;
         self.tell_ready();
         Ok(())
+    }
+
+    /// Commands by HTTP, decided together.
+    async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
+        let mut arrivals = Vec::with_capacity(knocks.len());
+        for knock in knocks {
+            let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
+            self.look_at_release(&mut asked).await;
+            let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
+            arrival.answer_to = Some(knock.answer_to);
+            arrivals.push(arrival);
+        }
+        self.decide(arrivals).await
     }
 
     /// News in their order: what came before the end of a connection is decided before it.

@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod head;
 pub mod id;
 pub mod mutant;
+pub mod rate;
 pub mod reason;
 pub mod release;
 pub mod root;

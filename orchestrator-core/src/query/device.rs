@@ -4,10 +4,9 @@ use super::cursor::Cursor;
 use super::walk::{End, Row, Way};
 use super::{
     BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
-    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ListResult, Need,
-    Prefix, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey, ScanPage,
-    ScriptExit,
-    StatusWord, format_time, group_wish, name,
+    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ListResult, Need, Prefix, Queried, Reader,
+    RecordKey, RecordRow, RecordState, Rejection, RowKey, ScanPage, ScriptExit, StatusWord,
+    format_time, group_wish, name,
 };
 use crate::admission::{Case, bar};
 use crate::command::Verb;
@@ -185,7 +184,9 @@ fn listed(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<Vec<bool
         };
         let Some(id) = id else { return Ok(false) };
         let record = reader.read(&RecordKey(id, device.clone()))?;
-        let status = record.map_or(Some(StatusWord::Pending), |record| of_record(&record).status);
+        let status = record.map_or(Some(StatusWord::Pending), |record| {
+            of_record(&record).status
+        });
         Ok(status == Some(wanted))
     });
     listed.collect()

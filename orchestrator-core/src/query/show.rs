@@ -15,10 +15,7 @@ const RECORDS_MAX: usize = 100_000;
 const RECORDS: usize = 512;
 
 /// `deployment-show`
-pub(super) fn deployment_show(
-    reader: &mut Reader,
-    id: DeploymentId,
-) -> Queried<DeploymentDetail> {
+pub(super) fn deployment_show(reader: &mut Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
     let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
     let (Some(view), Some(deployment)) = (
         deployment_view(reader, id)?,
@@ -94,4 +91,3 @@ fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
         rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
     })
 }
-

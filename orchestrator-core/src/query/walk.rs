@@ -202,6 +202,9 @@ mod tests {
     #[test]
     fn a_full_list_goes_on_before_the_item_that_had_no_place() {
         let (walk, last, _) = walk(&way(1, 1_000));
-        assert_eq!((walk.items.as_slice(), last.as_deref()), (&[49][..], Some("98")));
+        assert_eq!(
+            (walk.items.as_slice(), last.as_deref()),
+            (&[49][..], Some("98"))
+        );
     }
 }

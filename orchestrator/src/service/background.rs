@@ -9,6 +9,7 @@ use hoist_orchestrator_core::reply::PlanResult;
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
 
+use super::queries::{Asked, Queries};
 use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::line;
@@ -24,6 +25,8 @@ pub(super) enum Background {
     Line(Result<Found, ReadError>),
     /// The counting of a plan's members, by its number, with the answer it is part of.
     Plan(u64, Box<Answered>, Result<(), ReadError>),
+    /// A query, or as much of it as can be done beside the loop.
+    Query(Asked),
 }
 
 /// What is being worked on.
@@ -34,6 +37,8 @@ pub(super) struct Works {
     plans: Vec<Counting>,
     /// The number of the last one.
     last: u64,
+    /// What people ask.
+    pub(super) queries: Queries,
 }
 
 /// A plan that is being counted.
@@ -90,7 +95,9 @@ impl Service {
         &mut self,
         ended: Result<Background, JoinError>,
     ) -> Result<(), ServiceError> {
+        self.go_on_with_queries();
         match ended {
+            Ok(Background::Query(asked)) => self.asked(asked).await,
             Ok(Background::Line(Ok(found))) => {
                 self.decide_one(Input::LineFound(Box::new(found))).await
             }

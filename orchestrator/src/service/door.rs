@@ -1,6 +1,8 @@
 //! The way into the loop for commands by HTTP.
 
 use async_trait::async_trait;
+use hoist_orchestrator_core::command::{Verb, VerbEffect};
+use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,10 +18,32 @@ pub(super) struct Knock {
     pub(super) answer_to: oneshot::Sender<Vec<u8>>,
 }
 
-/// The way into the loop for commands by HTTP.
+/// Commands of one kind waiting for the loop.
+const WAITING_MAX: usize = 64;
+
+/// The way into the loop for commands by HTTP: what changes something does not wait behind
+/// what only reads.
 #[derive(Clone)]
 pub struct Door {
-    pub(super) knocks: mpsc::Sender<Knock>,
+    changes: mpsc::Sender<Knock>,
+    reads: mpsc::Sender<Knock>,
+}
+
+/// The other side of a [`Door`].
+pub(super) struct Knocks {
+    pub(super) changes: mpsc::Receiver<Knock>,
+    pub(super) reads: mpsc::Receiver<Knock>,
+}
+
+/// A door and its other side.
+pub(super) fn door() -> (Door, Knocks) {
+    let (changes, changing) = mpsc::channel(WAITING_MAX);
+    let (reads, reading) = mpsc::channel(WAITING_MAX);
+    let knocks = Knocks {
+        changes: changing,
+        reads: reading,
+    };
+    (Door { changes, reads }, knocks)
 }
 
 #[async_trait]
@@ -35,6 +59,9 @@ impl CommandDoor for Door {
             Ok(request) => request,
             Err(error) => return Some(replies::bad_request(&request, &error)),
         };
+        let changes = verb
+            .parse()
+            .is_ok_and(|verb: Verb| verb.effect() == VerbEffect::Changes);
         let (answer_to, answer) = oneshot::channel();
         let knock = Knock {
             user,
@@ -43,7 +70,18 @@ impl CommandDoor for Door {
             body,
             answer_to,
         };
-        self.knocks.send(knock).await.ok()?;
-        answer.await.ok()
+        if changes {
+            self.changes.send(knock).await.ok()?;
+            return answer.await.ok();
+        }
+        match self.reads.try_send(knock) {
+            Ok(()) => answer.await.ok(),
+            Err(mpsc::error::TrySendError::Full(knock)) => {
+                let why = format!("{WAITING_MAX} queries wait at this door");
+                let busy = Rejection::new(Code::Busy, why).hint("ask again in 1 s");
+                Some(replies::refused(&knock.request, busy))
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => None,
+        }
     }
 }

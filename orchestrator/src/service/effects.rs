@@ -11,11 +11,12 @@ use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
+use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done};
 use crate::arrival::{Arrival, Content, Headless};
 use crate::config::UserChange;
-use crate::query;
+use crate::query::{self, Question};
 use crate::reconcile::Subject;
 use crate::transport::Outgoing;
 
@@ -78,12 +79,11 @@ impl Service {
                 request,
                 command,
             } => {
-                let reconciler = &self.reconciler;
-                let heads = |group: &_, device: &_| reconciler.heads_out(group, device);
-                let asked = (&user, &command);
-                let outcome = query::answer(&*self.store, heads, asked, now).await?;
-                let answered = Answered::new(user, request, outcome, answer_to);
-                self.answer(answered).await;
+                let question = Question::new(user.clone(), command, now);
+                // What it is, is not known yet.
+                let unknown = Err(Rejection::new(Code::Internal, "it was not answered"));
+                let answered = Answered::new(user, request, unknown, answer_to);
+                self.ask(Query::new(question, answered), now).await;
             }
             Effect::ManageUser {
                 user,

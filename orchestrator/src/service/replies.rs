@@ -2,17 +2,20 @@
 //! so that whoever reads that view next reads their own write; views go out at most so often,
 //! hence an answer may wait for its view's turn.
 
+use std::sync::Arc;
+
 use hoist_orchestrator_core::command::JSON_BYTES_MAX;
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody, PlanResult, Reply, ResultBody};
 use hoist_protocol::id::{IdError, RequestId, UserId};
-use hoist_protocol::topic::{Topic, View};
+use hoist_protocol::topic::{Topic, Topics, View};
 use tokio::sync::oneshot;
 
 use super::{Service, ServiceError};
+use crate::store::Store;
 use crate::suggest::suggest;
-use crate::transport::Outgoing;
+use crate::transport::{Connection, Lost, Outgoing};
 
 /// An answer and where it goes.
 pub(super) struct Answered {
@@ -57,6 +60,18 @@ impl Answered {
         }
     }
 
+    /// Says what it is, of one that was not known yet.
+    pub(super) fn with(self, outcome: Result<ResultBody, Rejection>) -> Self {
+        Self { outcome, ..self }
+    }
+
+    /// Whether whoever waited for it has left.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.answer_to
+            .as_ref()
+            .is_some_and(oneshot::Sender::is_closed)
+    }
+
     /// Makes it a refusal.
     pub(super) fn refuse(&mut self, rejection: Rejection) {
         self.outcome = Err(rejection);
@@ -86,7 +101,7 @@ impl Service {
         // Before what comes next changes them: a view that went out now shows what others wait for.
         self.release_held().await;
         if settled {
-            self.answer(answered).await;
+            self.reply_or_count(answered).await;
         } else {
             self.held.push(Held { views, answered });
         }
@@ -111,7 +126,7 @@ impl Service {
     }
 
     /// Answers; a plan when its members are counted.
-    pub(super) async fn answer(&mut self, mut answered: Answered) {
+    pub(super) async fn reply_or_count(&mut self, mut answered: Answered) {
         match answered.plans() {
             Some(_) => self.answer_plan(answered).await,
             None => self.reply(answered).await,
@@ -120,6 +135,34 @@ impl Service {
 
     /// Answers at once.
     pub(super) async fn reply(&mut self, answered: Answered) {
+        if self.voice().reply(answered).await.is_err() {
+            self.connection = None;
+        }
+    }
+
+    /// What answers beside the loop.
+    pub(super) fn voice(&self) -> Voice {
+        Voice {
+            store: Arc::clone(&self.store),
+            topics: self.topics.clone(),
+            connection: self.connection.clone(),
+        }
+    }
+}
+
+/// What an answer goes out by.
+pub(super) struct Voice {
+    store: Arc<dyn Store>,
+    topics: Topics,
+    connection: Option<Arc<dyn Connection>>,
+}
+
+impl Voice {
+    /// Answers, with the nearest name where one was not found.
+    ///
+    /// # Errors
+    /// [`Lost`]: whoever asked repeats.
+    pub(super) async fn reply(&self, answered: Answered) -> Result<(), Lost> {
         let Answered {
             user,
             request,
@@ -132,14 +175,16 @@ impl Service {
             tracing::warn!(%error, "no name can be suggested");
         }
         let payload = json(&request, outcome);
-        match answer_to {
+        match (answer_to, &self.connection) {
             // Whoever asked by HTTP and left can ask again under the same id.
-            Some(answer_to) => drop(answer_to.send(payload)),
-            None => {
+            (Some(answer_to), _) => drop(answer_to.send(payload)),
+            (None, Some(connection)) => {
                 let topic = self.topics.format(&Topic::Reply { user, request });
-                self.publish(Outgoing::passing(topic, payload)).await;
+                return connection.publish(Outgoing::passing(topic, payload)).await;
             }
+            (None, None) => {}
         }
+        Ok(())
     }
 }
 
@@ -156,6 +201,11 @@ fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> 
     let detail = format!("the reply would have {} bytes", payload.len());
     let refused = Rejection::new(Code::Size, detail).hint(fewer);
     serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
+}
+
+/// The reply of a door to what it does not let in.
+pub(super) fn refused(request: &RequestId, rejection: Rejection) -> Vec<u8> {
+    json(request, Err(rejection))
 }
 
 /// The reply to a request whose id is none.

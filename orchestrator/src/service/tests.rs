@@ -5,6 +5,7 @@ mod answers;
 mod commands;
 mod dry_run;
 mod outbox;
+mod queries;
 mod rig;
 mod rollout;
 mod waiting;

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,15 +28,16 @@ use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
-use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
+use crate::store::Store;
 use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
 
 mod artifact;
 mod people;
+mod store;
 
 pub(super) use artifact::artifact;
 pub(super) use people::People;
+pub(super) use store::Watched;
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,63 +91,6 @@ impl Log {
             Ok(found) => found,
             Err(_) => panic!("never happened; did: {:#?}", self.all()),
         }
-    }
-}
-
-/// A store that logs its commits and can be made to fail.
-#[derive(Default)]
-pub(super) struct Watched {
-    inner: MemoryStore,
-    pub(super) log: Arc<Log>,
-    pub(super) conflicts: AtomicUsize,
-    pub(super) failures: AtomicUsize,
-}
-
-fn take_one(count: &AtomicUsize) -> bool {
-    let less = |count: usize| count.checked_sub(1);
-    count
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        .is_ok()
-}
-
-#[async_trait]
-impl Store for Watched {
-    async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
-        self.inner.load(keys).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let refused = if take_one(&self.conflicts) {
-            Some(CommitError::Conflict)
-        } else if take_one(&self.failures) {
-            let (path, why) = ("store".into(), "no space left on device".to_owned());
-            Some(CommitError::Store(StoreError::Io {
-                path,
-                trouble: Trouble::Failing,
-                why,
-            }))
-        } else {
-            self.inner.commit(batch).await.err()
-        };
-        match refused {
-            Some(error) => {
-                self.log.add(Happened::Refused);
-                Err(error)
-            }
-            None => {
-                self.log.add(Happened::Committed);
-                Ok(())
-            }
-        }
-    }
-
-    async fn scan(
-        &self,
-        prefix: Vec<u8>,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        self.inner.scan(prefix, after, limit).await
     }
 }
 

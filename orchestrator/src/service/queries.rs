@@ -1,0 +1,328 @@
+//! What people ask, answered beside the loop by reads of what is durable: a list of ten
+//! thousand devices holds neither a status nor an abort up. Each user has a line of their own,
+//! and whoever asks more than that is told when to come again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use hoist_orchestrator_core::effect::Sender;
+use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::reply::ResultBody;
+use hoist_protocol::id::{DeviceId, GroupId, UserId};
+use hoist_protocol::rate::{Bucket, Rate};
+
+use super::background::Background;
+use super::replies::Answered;
+use super::{Service, ServiceError};
+use crate::query::{Found, Question};
+use crate::rows::ReadError;
+
+/// Queries answered at once: as many as a small machine has processors, so that most of one is
+/// left for the loop whatever they read.
+const AT_ONCE: usize = 2;
+/// Queries of one user that wait or are being answered: a page of a browser asks a handful.
+const OF_ONE_MAX: usize = 8;
+/// How often one user may ask: a list of 10 000 devices is 400 pages, one after another.
+const RATE: Rate = Rate {
+    per_second: 100,
+    burst: 500,
+};
+/// Users that are remembered; one who asked nothing lately need not be.
+const USERS_MAX: usize = 1_024;
+
+/// A question, and where its answer goes.
+pub(super) struct Query {
+    question: Question,
+    answered: Answered,
+    /// Given back by being dropped.
+    places: Vec<Arc<()>>,
+}
+
+impl Query {
+    /// `answered` has no outcome yet.
+    pub(super) fn new(question: Question, answered: Answered) -> Self {
+        Self {
+            question,
+            answered,
+            places: Vec::new(),
+        }
+    }
+
+    fn user(&self) -> UserId {
+        self.answered.key().0
+    }
+}
+
+/// What has become of a query.
+pub(super) enum Asked {
+    /// It was answered, or nobody waits any more.
+    Told,
+    /// Its answer, of which members are still to be counted.
+    Plan(Box<Answered>),
+    /// It lacks what only the loop knows.
+    Heads(Box<Query>, GroupId, DeviceId),
+    /// Its rows could not be read.
+    Failed(Box<Answered>, ReadError),
+}
+
+/// Somebody's line.
+struct Line {
+    waiting: VecDeque<Query>,
+    left: Bucket,
+    /// One more holder for each query that waits or is being answered.
+    place: Arc<()>,
+}
+
+impl Line {
+    /// How many wait or are being answered.
+    fn len(&self) -> usize {
+        Arc::strong_count(&self.place) - 1
+    }
+}
+
+/// Everybody's lines.
+pub(super) struct Queries {
+    /// What times are counted from: no clock that somebody sets.
+    began: Instant,
+    lines: BTreeMap<UserId, Line>,
+    /// Who has something waiting, in the order of their turns.
+    turns: VecDeque<UserId>,
+    /// One more holder for each query that is being answered.
+    running: Arc<()>,
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            lines: BTreeMap::new(),
+            turns: VecDeque::new(),
+            running: Arc::default(),
+        }
+    }
+}
+
+impl Queries {
+    /// Takes a query into its user's line.
+    ///
+    /// # Errors
+    /// The query, and the refusal that says when to come again.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a query that is refused goes back whole"
+    )]
+    fn enter(&mut self, mut query: Query, now_ms: u64) -> Result<(), (Query, Rejection)> {
+        self.forget(now_ms);
+        let user = query.user();
+        let line = self.lines.entry(user.clone()).or_insert_with(|| Line {
+            waiting: VecDeque::new(),
+            left: Bucket::full(RATE, now_ms),
+            place: Arc::default(),
+        });
+        let key = query.answered.key();
+        let asked = |other: &Query| other.answered.is_by_mqtt() && other.answered.key() == key;
+        if query.answered.is_by_mqtt() && line.waiting.iter().any(asked) {
+            // A repeat of what is waiting; it is answered once.
+            return Ok(());
+        }
+        if line.len() >= OF_ONE_MAX {
+            let why = format!("{OF_ONE_MAX} queries of {user} are being answered");
+            return Err((query, busy(why, 1_000)));
+        }
+        if let Err(wait_ms) = line.left.take(1, RATE, now_ms) {
+            let why = format!("{user} asks more than {} times a second", RATE.per_second);
+            return Err((query, busy(why, wait_ms)));
+        }
+        query.places.push(Arc::clone(&line.place));
+        if line.waiting.is_empty() {
+            self.turns.push_back(user);
+        }
+        line.waiting.push_back(query);
+        Ok(())
+    }
+
+    /// The next query to answer, user by user, if there is room for one.
+    fn next(&mut self) -> Option<Query> {
+        if Arc::strong_count(&self.running) > AT_ONCE {
+            return None;
+        }
+        loop {
+            let user = self.turns.pop_front()?;
+            let Some(line) = self.lines.get_mut(&user) else {
+                continue;
+            };
+            let next = line.waiting.pop_front();
+            if !line.waiting.is_empty() {
+                self.turns.push_back(user);
+            }
+            match next {
+                Some(query) if query.answered.is_given_up() => {}
+                Some(mut query) => {
+                    query.places.push(Arc::clone(&self.running));
+                    return Some(query);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn passed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Makes room for other users.
+    fn forget(&mut self, now_ms: u64) {
+        if self.lines.len() >= USERS_MAX {
+            self.lines
+                .retain(|_, line| line.len() > 0 || !line.left.is_full(RATE, now_ms));
+        }
+    }
+}
+
+/// Says when to come again.
+fn busy(why: String, wait_ms: u64) -> Rejection {
+    let seconds = wait_ms.div_ceil(1_000).max(1);
+    Rejection::new(Code::Busy, why).hint(format!("ask again in {seconds} s"))
+}
+
+impl Service {
+    /// Answers a query when its turn has come.
+    pub(super) async fn ask(&mut self, query: Query, now: Now) {
+        let verb = query.question.verb();
+        let now_ms = self.background.queries.passed_ms();
+        match self.background.queries.enter(query, now_ms) {
+            Ok(()) => self.go_on_with_queries(),
+            Err((query, rejection)) => {
+                let sender = Sender::User {
+                    user: query.user(),
+                    verb: Some(verb),
+                };
+                self.refused(rejection.code, &sender, now);
+                self.reply(query.answered.with(Err(rejection))).await;
+            }
+        }
+    }
+
+    /// Begins as many queries as there is room for.
+    pub(super) fn go_on_with_queries(&mut self) {
+        while let Some(query) = self.background.queries.next() {
+            self.go_on_with(Box::new(query));
+        }
+    }
+
+    fn go_on_with(&mut self, mut query: Box<Query>) {
+        let (store, voice) = (Arc::clone(&self.store), self.voice());
+        self.background.tasks.spawn(async move {
+            let found = query.question.go_on(&*store).await;
+            if let Ok(Found::Heads(group, device)) = found {
+                return Background::Query(Asked::Heads(query, group, device));
+            }
+            let Query { answered, .. } = *query;
+            Background::Query(match found {
+                Ok(Found::Answer(planned @ Ok(ResultBody::Planned(_)))) => {
+                    Asked::Plan(Box::new(answered.with(planned)))
+                }
+                Ok(Found::Answer(outcome)) => {
+                    // Whoever lost their connection asks again on the next one.
+                    let _ = voice.reply(answered.with(outcome)).await;
+                    Asked::Told
+                }
+                Ok(Found::Heads(..)) => Asked::Told,
+                Err(error) => Asked::Failed(Box::new(answered), error),
+            })
+        });
+    }
+
+    /// Goes on with what came of a query beside the loop.
+    pub(super) async fn asked(&mut self, asked: Asked) -> Result<(), ServiceError> {
+        match asked {
+            Asked::Told => {}
+            Asked::Plan(answered) => self.answer_plan(*answered).await,
+            Asked::Heads(mut query, group, device) => {
+                query
+                    .question
+                    .heads(self.reconciler.heads_out(&group, &device));
+                self.go_on_with(query);
+            }
+            Asked::Failed(answered, ReadError::Store(error)) => {
+                tracing::warn!(%error, "a query was not answered");
+                let why = "the store could not be read";
+                let refused = Rejection::new(Code::Internal, why);
+                self.reply(answered.with(Err(refused))).await;
+            }
+            Asked::Failed(_, corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hoist_orchestrator_core::command::{Command, DeviceList};
+    use hoist_orchestrator_core::input::Patience;
+
+    use super::*;
+
+    fn query(user: &str, request: u32) -> Query {
+        let now = Now {
+            unix_ms: 0,
+            attended_ms: 0,
+            patience: Patience {
+                grace_ms: 0,
+                settle_ms: 0,
+            },
+        };
+        let user: UserId = user.parse().unwrap();
+        let command = Command::DeviceList(DeviceList::default());
+        let question = Question::new(user.clone(), command, now);
+        let request = format!("q{request}").parse().unwrap();
+        let unknown = Err(Rejection::new(Code::Internal, "nothing yet"));
+        Query::new(question, Answered::new(user, request, unknown, &mut None))
+    }
+
+    fn hint(entered: Result<(), (Query, Rejection)>) -> Option<String> {
+        entered.err().and_then(|(_, rejection)| rejection.hint)
+    }
+
+    #[test]
+    fn who_asks_too_often_is_told_when_to_come_again() {
+        let mut queries = Queries::default();
+        for number in 0..RATE.burst {
+            assert!(queries.enter(query("vera", number), 0).is_ok(), "{number}");
+            drop(queries.next());
+        }
+        let hint = hint(queries.enter(query("vera", RATE.burst), 0));
+        assert_eq!(hint.as_deref(), Some("ask again in 1 s"));
+        assert!(queries.enter(query("alice", 0), 0).is_ok());
+        assert!(queries.enter(query("vera", RATE.burst), 1_000).is_ok());
+    }
+
+    #[test]
+    fn users_take_turns_and_so_many_are_answered_at_once() {
+        let mut queries = Queries::default();
+        for (user, number) in [("vera", 0), ("vera", 1), ("vera", 2), ("alice", 0)] {
+            assert!(queries.enter(query(user, number), 0).is_ok());
+        }
+        let first = queries.next().unwrap();
+        let second = queries.next().unwrap();
+        assert_eq!(
+            (first.user().as_str(), second.user().as_str()),
+            ("vera", "alice")
+        );
+        assert!(queries.next().is_none(), "two are being answered");
+        drop(first);
+        assert_eq!(queries.next().unwrap().user().as_str(), "vera");
+    }
+
+    #[test]
+    fn a_repeat_of_what_waits_is_answered_once() {
+        let mut queries = Queries::default();
+        for _ in 0..100 {
+            assert!(queries.enter(query("vera", 1), 0).is_ok());
+        }
+        let first = queries.next();
+        assert!(first.is_some() && queries.next().is_none());
+    }
+}

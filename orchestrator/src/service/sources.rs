@@ -1,0 +1,63 @@
+//! Where the loop's work comes from, and whose turn it is.
+
+use tokio::task::{JoinError, JoinSet};
+
+use super::ServiceError;
+use super::background::Background;
+use super::door::{Knock, Knocks};
+use crate::batch::BATCH_MAX;
+use crate::transport::{Incoming, IncomingReceiver};
+
+/// Commands by HTTP decided together: few, because they may change much.
+const KNOCKS_MAX: usize = 16;
+
+/// What the loop does next.
+pub(super) enum Work {
+    News(Vec<Incoming>),
+    Knocks(Vec<Knock>),
+    Ended(Result<Background, JoinError>),
+    Tick,
+}
+
+/// Where work comes from.
+pub(super) struct Sources {
+    door: Knocks,
+    incoming: IncomingReceiver,
+    changes: Vec<Knock>,
+    reads: Vec<Knock>,
+    news: Vec<Incoming>,
+}
+
+impl Sources {
+    pub(super) fn new(door: Knocks, incoming: IncomingReceiver) -> Self {
+        Self {
+            door,
+            incoming,
+            changes: Vec::new(),
+            reads: Vec::new(),
+            news: Vec::with_capacity(BATCH_MAX),
+        }
+    }
+
+    /// The next work. Of several sources with work each gets its turn by chance, so that none
+    /// waits for ever behind another, however busy that is. Cancel-safe.
+    pub(super) async fn next(
+        &mut self,
+        tasks: &mut JoinSet<Background>,
+    ) -> Result<Work, ServiceError> {
+        // A door that is closed has nothing more to say.
+        tokio::select! {
+            Some(ended) = tasks.join_next() => Ok(Work::Ended(ended)),
+            1.. = self.door.changes.recv_many(&mut self.changes, KNOCKS_MAX) => {
+                Ok(Work::Knocks(std::mem::take(&mut self.changes)))
+            }
+            1.. = self.door.reads.recv_many(&mut self.reads, KNOCKS_MAX) => {
+                Ok(Work::Knocks(std::mem::take(&mut self.reads)))
+            }
+            count = self.incoming.recv_many(&mut self.news, BATCH_MAX) => match count {
+                0 => Err(ServiceError::Connection),
+                _ => Ok(Work::News(std::mem::take(&mut self.news))),
+            },
+        }
+    }
+}

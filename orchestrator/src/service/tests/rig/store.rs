@@ -1,0 +1,75 @@
+//! A store that can be made to fail, and to be slow.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use hoist_orchestrator_core::key::Prefix;
+use tokio::sync::watch;
+
+use super::{Happened, Log};
+use crate::store::memory::MemoryStore;
+use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
+
+/// A store that logs its commits and can be made to fail.
+#[derive(Default)]
+pub(in crate::service::tests) struct Watched {
+    inner: MemoryStore,
+    pub(in crate::service::tests) log: Arc<Log>,
+    pub(in crate::service::tests) conflicts: AtomicUsize,
+    pub(in crate::service::tests) failures: AtomicUsize,
+    /// While it is shut, nobody reads along the devices.
+    pub(in crate::service::tests) shut: watch::Sender<bool>,
+}
+
+fn take_one(count: &AtomicUsize) -> bool {
+    let less = |count: usize| count.checked_sub(1);
+    count
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        .is_ok()
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.inner.load(keys).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let refused = if take_one(&self.conflicts) {
+            Some(CommitError::Conflict)
+        } else if take_one(&self.failures) {
+            let (path, why) = ("store".into(), "no space left on device".to_owned());
+            Some(CommitError::Store(StoreError::Io {
+                path,
+                trouble: Trouble::Failing,
+                why,
+            }))
+        } else {
+            self.inner.commit(batch).await.err()
+        };
+        match refused {
+            Some(error) => {
+                self.log.add(Happened::Refused);
+                Err(error)
+            }
+            None => {
+                self.log.add(Happened::Committed);
+                Ok(())
+            }
+        }
+    }
+
+    async fn scan(
+        &self,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        if prefix == Prefix::Devices.bytes().0 {
+            let mut shut = self.shut.subscribe();
+            shut.wait_for(|shut| !*shut).await.unwrap();
+        }
+        self.inner.scan(prefix, after, limit).await
+    }
+}
