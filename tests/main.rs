@@ -45,6 +45,7 @@ mod server_log;
 mod sim;
 mod simulation;
 mod store_faults;
+mod store_power;
 mod tables;
 mod why;
 mod wire_budget;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{Store, StoreError};
 
-const WRITER: &str = env!("CARGO_BIN_EXE_store_writer");
+pub(crate) const WRITER: &str = env!("CARGO_BIN_EXE_store_writer");
 const NO_SPACE: i32 = 28;
 const IO: i32 = 5;
 /// Enough for a first start, rows that are new and rows that are written over.

@@ -1,5 +1,6 @@
 /* Lets the writes of files below a folder fail, for programs that are started with this
- * library preloaded: the calls are counted, and from one of them on so many fail.
+ * library preloaded: the calls are counted, and from one of them on so many fail. Or keeps
+ * what they did, in their order, so that a power cut can be played after each of them.
  *
  *   HOIST_FAULT_DIR    the folder
  *   HOIST_FAULT_ERRNO  what they fail with
@@ -7,12 +8,19 @@
  *   HOIST_FAULT_CALLS  how many fail
  *   HOIST_FAULT_WHILE  a file: calls fail, uncounted, while it is there
  *   HOIST_FAULT_COUNT  a file that gets a byte for every call
+ *   HOIST_FAULT_LOG    a file that gets every call: a letter, the length of the path and the
+ *                      path below the folder, an offset, a length and as many bytes; numbers
+ *                      in 8 bytes of this machine
+ *                        w write   t truncate   s sync   r rename (bytes: the new path)
+ *                        u unlink  a the program said something (bytes: what)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +45,22 @@ static void count_one(void) {
     close(fd);
 }
 
+/* The path behind a descriptor below the folder, from behind the folder's name on. */
+static const char *below(int fd, char *path, size_t size) {
+    char link[64];
+    const char *dir = getenv("HOIST_FAULT_DIR");
+    if (!dir) return NULL;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, size - 1);
+    if (length <= 0) return NULL;
+    path[length] = 0;
+    return strncmp(path, dir, strlen(dir)) == 0 ? path + strlen(dir) : NULL;
+}
+
 /* Whether this call is to fail; errno says how. */
 static int fails(int fd) {
-    char link[64], path[4096];
-    const char *dir = getenv("HOIST_FAULT_DIR");
-    if (!dir) return 0;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length <= 0) return 0;
-    path[length] = 0;
-    if (strncmp(path, dir, strlen(dir)) != 0) return 0;
+    char path[4096];
+    if (!below(fd, path, sizeof path)) return 0;
     const char *gate = getenv("HOIST_FAULT_WHILE");
     if (gate) {
         if (access(gate, F_OK) != 0) return 0;
@@ -60,18 +74,96 @@ static int fails(int fd) {
     return 1;
 }
 
-#define FAULTY(result, name, parameters, arguments)                 \
+static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
+static int log_fd = -1;
+
+/* Calls are kept one at a time, so that the log has the order in which they were done. */
+static void begin(void) {
+    const char *file = getenv("HOIST_FAULT_LOG");
+    if (!file) return;
+    pthread_mutex_lock(&order);
+    if (log_fd < 0) log_fd = open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+}
+
+static void keep(char what, const char *path, uint64_t at, uint64_t size, const void *data) {
+    static ssize_t (*real)(int, const void *, size_t);
+    uint64_t length = path ? strlen(path) : 0;
+    if (log_fd < 0) return;
+    if (!real) real = dlsym(RTLD_NEXT, "write");
+    size_t total = 1 + 8 + length + 8 + 8 + size;
+    char *record = malloc(total), *end = record;
+    *end++ = what;
+    memcpy(end, &length, 8), end += 8;
+    memcpy(end, path, length), end += length;
+    memcpy(end, &at, 8), end += 8;
+    memcpy(end, &size, 8), end += 8;
+    memcpy(end, data, size);
+    if (real(log_fd, record, total) != (ssize_t)total) abort();
+    free(record);
+}
+
+static void keep_fd(char what, int fd, uint64_t at, uint64_t size, const void *data) {
+    char path[4096];
+    const char *name = log_fd < 0 ? NULL : below(fd, path, sizeof path);
+    if (name) keep(what, name, at, size, data);
+}
+
+static void end(void) {
+    if (getenv("HOIST_FAULT_LOG")) pthread_mutex_unlock(&order);
+}
+
+/* A call on a file of the folder; `kept` says what is kept of it when it was done. */
+#define FAULTY(result, name, parameters, arguments, kept)           \
     result name parameters {                                        \
         static result(*real) parameters;                            \
         if (!real) real = dlsym(RTLD_NEXT, #name);                  \
-        return fails(fd) ? (result)-1 : real arguments;             \
+        if (fails(fd)) return (result)-1;                           \
+        begin();                                                    \
+        result done = real arguments;                               \
+        int why = errno;                                            \
+        if (done >= 0) { kept; }                                    \
+        end();                                                      \
+        errno = why;                                                \
+        return done;                                                \
     }
 
-FAULTY(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
-FAULTY(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
-FAULTY(ssize_t, pwrite64, (int fd, const void *data, size_t size, off64_t at), (fd, data, size, at))
-FAULTY(int, fsync, (int fd), (fd))
-FAULTY(int, fdatasync, (int fd), (fd))
-FAULTY(int, ftruncate, (int fd, off_t size), (fd, size))
-FAULTY(int, ftruncate64, (int fd, off64_t size), (fd, size))
-FAULTY(int, sync_file_range, (int fd, off64_t at, off64_t size, unsigned int how), (fd, at, size, how))
+static void keep_write(int fd, ssize_t done, const void *data) {
+    if (fd == STDOUT_FILENO) keep('a', NULL, 0, done, data);
+    else keep_fd('w', fd, lseek(fd, 0, SEEK_CUR) - done, done, data);
+}
+
+FAULTY(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size), keep_write(fd, done, data))
+FAULTY(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at), keep_fd('w', fd, at, done, data))
+FAULTY(ssize_t, pwrite64, (int fd, const void *data, size_t size, off64_t at), (fd, data, size, at), keep_fd('w', fd, at, done, data))
+FAULTY(int, fsync, (int fd), (fd), keep_fd('s', fd, 0, 0, ""))
+FAULTY(int, fdatasync, (int fd), (fd), keep_fd('s', fd, 0, 0, ""))
+FAULTY(int, ftruncate, (int fd, off_t size), (fd, size), keep_fd('t', fd, size, 0, ""))
+FAULTY(int, ftruncate64, (int fd, off64_t size), (fd, size), keep_fd('t', fd, size, 0, ""))
+FAULTY(int, sync_file_range, (int fd, off64_t at, off64_t size, unsigned int how), (fd, at, size, how), )
+
+static const char *named(const char *path) {
+    const char *dir = getenv("HOIST_FAULT_DIR");
+    return dir && strncmp(path, dir, strlen(dir)) == 0 ? path + strlen(dir) : NULL;
+}
+
+int rename(const char *from, const char *to) {
+    static int (*real)(const char *, const char *);
+    if (!real) real = dlsym(RTLD_NEXT, "rename");
+    begin();
+    int done = real(from, to), why = errno;
+    if (done == 0 && named(from) && named(to)) keep('r', named(from), 0, strlen(named(to)), named(to));
+    end();
+    errno = why;
+    return done;
+}
+
+int unlink(const char *path) {
+    static int (*real)(const char *);
+    if (!real) real = dlsym(RTLD_NEXT, "unlink");
+    begin();
+    int done = real(path), why = errno;
+    if (done == 0 && named(path)) keep('u', named(path), 0, 0, "");
+    end();
+    errno = why;
+    return done;
+}

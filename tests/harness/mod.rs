@@ -3,6 +3,7 @@
 
 pub mod between;
 pub mod device;
+pub mod disk;
 pub mod mqtt;
 pub mod operator;
 pub mod process;

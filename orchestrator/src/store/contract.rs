@@ -184,12 +184,12 @@ mod stores {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         drop(SledStore::open(&path).unwrap());
-        std::fs::write(path.join("FORMAT"), "hoist-store 2\n").unwrap();
+        std::fs::write(path.join("FORMAT"), "hoist-store 3\n").unwrap();
         let error = SledStore::open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Format { .. }), "{error}");
         assert!(error.to_string().contains("FORMAT"), "{error}");
 
-        std::fs::write(path.join("FORMAT"), "hoist-store 1\n").unwrap();
+        std::fs::write(path.join("FORMAT"), "hoist-store 2\n").unwrap();
         std::fs::remove_file(path.join("db")).unwrap();
         let error = SledStore::open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");

@@ -2,7 +2,8 @@
 //! test lets the disk of fail, or kills. It does what the server does when the store fails: it
 //! reads again, and only then decides.
 //!
-//! `store_writer FOLDER ROWS [TRIES]`
+//! `store_writer FOLDER ROWS [TRIES [BYTES [KEYS]]]`: a row has at least so many
+//! bytes.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,20 +14,23 @@ use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{Change, Expected, Store, StoreError};
 
 /// Rows are written over, as a server's are.
-const KEYS: u64 = 5;
+const KEYS: &str = "5";
 const PAUSE: Duration = Duration::from_millis(30);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, folder, rows, rest @ ..] = arguments.as_slice() else {
-        eprintln!("store_writer FOLDER ROWS [TRIES]");
+        eprintln!("store_writer FOLDER ROWS [TRIES [BYTES [KEYS]]]");
         return ExitCode::from(2);
     };
-    let rows: u64 = rows.parse().expect("a number of rows");
-    let tries: u32 = rest
-        .first()
-        .map_or(8, |text| text.parse().expect("a number"));
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    let given = |place: usize, or: &str| number(rest.get(place).map_or(or, String::as_str));
+    let (rows, tries) = (number(rows), given(0, "8"));
+    let rows_are = Rows {
+        bytes: usize::try_from(given(1, "0")).expect("a length"),
+        keys: given(2, KEYS),
+    };
     let store = match SledStore::open(Path::new(folder)) {
         Ok(store) => store,
         Err(error) => {
@@ -36,7 +40,7 @@ async fn main() -> ExitCode {
     };
     for row in 1..=rows {
         let mut failed = 0;
-        while let Err(error) = write(&store, row).await {
+        while let Err(error) = write(&store, row, &rows_are).await {
             eprintln!("row {row}: {error}");
             failed += 1;
             if failed == tries {
@@ -51,11 +55,16 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+struct Rows {
+    bytes: usize,
+    keys: u64,
+}
+
 /// What is there already is no news: it is answered without a write.
-async fn write(store: &SledStore, row: u64) -> Result<(), StoreError> {
-    let key = (row % KEYS).to_string().into_bytes();
+async fn write(store: &SledStore, row: u64, Rows { bytes, keys }: &Rows) -> Result<(), StoreError> {
+    let key = (row % keys).to_string().into_bytes();
     let found = store.load(vec![key.clone()]).await?.pop().flatten();
-    let value = row.to_string().into_bytes();
+    let value = format!("{row:bytes$}").into_bytes();
     if found.as_ref().is_some_and(|found| found.value == value) {
         return Ok(());
     }

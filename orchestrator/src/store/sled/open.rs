@@ -15,8 +15,8 @@ use super::super::seal::{Seal, SealFile};
 use super::super::{Batch, CommitError, Page, StoreError, Trouble, Versioned, holds};
 use crate::durable_file;
 
-/// What `FORMAT` says.
-const FORMAT: &str = "hoist-store 1";
+/// What `FORMAT` says of a store that is made now.
+const FORMAT: Format = Format::LargeSegments;
 /// Where the seal of the last commit is; no row's key begins like it.
 const SEAL_KEY: &[u8] = b"\xffseal";
 /// sled's own threads may hold the file's lock for a moment after it was closed.
@@ -24,6 +24,34 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// After this, a flush may be one that nobody wakes.
 const FLUSH_SLOW: Duration = Duration::from_millis(500);
+
+/// How a store is laid out; its `FORMAT` file says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// sled's own segments of half a megabyte. A node of 128 KiB goes to a file of its own,
+    /// which sled never syncs and removes too early: a power cut may lose it.
+    SmallSegments,
+    /// A node has at most some twenty rows, and none of ours has 48 KiB: all stay in the log.
+    LargeSegments,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::SmallSegments, Self::LargeSegments];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SmallSegments => "hoist-store 1",
+            Self::LargeSegments => "hoist-store 2",
+        }
+    }
+
+    fn segment_bytes(self) -> usize {
+        match self {
+            Self::SmallSegments => 512 * 1024,
+            Self::LargeSegments => 4 * 1024 * 1024,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -64,10 +92,13 @@ impl Open {
     fn new(path: &Path) -> Result<Self, StoreError> {
         let io = |error: io::Error| failing(path, &error);
         std::fs::create_dir_all(path).map_err(io)?;
-        Self::database(path)?.if_done(|open| {
+        Self::database(path, FORMAT)?.if_done(|open| {
             open.seal_as(Seal::default().first())?;
+            // sled writes it once, never syncs it, and reads nothing without it.
+            let conf = File::open(path.join("conf"));
+            conf.and_then(|conf| conf.sync_all()).map_err(io)?;
             // Last, so that an unfinished creation is never taken for a store.
-            let format = format!("{FORMAT}\n");
+            let format = format!("{}\n", FORMAT.name());
             durable_file::write(&path.join("FORMAT"), format.as_bytes(), 0o600).map_err(io)?;
             let folder = path.parent();
             folder.map_or(Ok(()), durable_file::sync_folder).map_err(io)
@@ -77,21 +108,22 @@ impl Open {
     fn existing(path: &Path) -> Result<Self, StoreError> {
         let format = path.join("FORMAT");
         let found = std::fs::read_to_string(&format).map_err(|error| failing(path, &error))?;
-        if found.trim_end() != FORMAT {
+        let known = |format: &Format| found.trim_end() == format.name();
+        let Some(known) = Format::ALL.into_iter().find(known) else {
             return Err(StoreError::Format {
                 path: format,
                 found,
             });
-        }
+        };
         if !path.join("db").is_file() {
             let why = "its FORMAT file is there, its data file `db` is not";
             return Err(damaged(path, why));
         }
-        Self::database(path)?.if_done(Self::check)
+        Self::database(path, known)?.if_done(Self::check)
     }
 
-    fn database(path: &Path) -> Result<Self, StoreError> {
-        let db = open_sled(path)?;
+    fn database(path: &Path, format: Format) -> Result<Self, StoreError> {
+        let db = open_sled(path, format)?;
         let files = File::open(path.join("db"))
             .and_then(|data| Ok((data, SealFile::open(&path.join("seal"))?)));
         match files {
@@ -329,10 +361,13 @@ fn quietly(work: impl FnOnce()) {
 }
 
 /// Opens sled; it panics over some damage.
-fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
+fn open_sled(path: &Path, format: Format) -> Result<sled::Db, StoreError> {
     let begun = Instant::now();
     loop {
-        let config = sled::Config::new().path(path).flush_every_ms(None);
+        let config = sled::Config::new()
+            .path(path)
+            .segment_size(format.segment_bytes())
+            .flush_every_ms(None);
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
         match opened {
             Ok(Ok(db)) => return Ok(db),
