@@ -34,6 +34,7 @@ mod people;
 mod plan;
 mod power_cut;
 mod readme;
+mod recovery;
 mod refusals;
 mod releases;
 mod removal;

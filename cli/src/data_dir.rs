@@ -55,6 +55,10 @@ impl DataDir {
         self.root.join("store")
     }
 
+    pub(crate) fn specs(&self) -> PathBuf {
+        self.root.join("specs")
+    }
+
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.root.join("artifacts")
     }

@@ -13,7 +13,8 @@ use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::http::{self, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::revocation;
-use hoist_orchestrator::service::Orchestrator;
+use hoist_orchestrator::service::{Orchestrator, ServiceError};
+use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{StoreError, Trouble};
 use hoist_protocol::code::Code;
@@ -80,6 +81,8 @@ impl Server {
         let Opened { keys, store, users } = open(&data_dir, &config)?;
         let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
             .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
+        let specs = SpecFolder::open(&data_dir.specs())
+            .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
         let (listener, http) = listen(config.http).await?;
         let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
         let revoked = revocation::all(&*store)
@@ -94,6 +97,7 @@ impl Server {
             namespace: config.namespace,
             keys: keys.service,
             artifacts: artifacts.clone(),
+            specs,
             // Each device knows the address it was given; a head that names one costs bytes.
             source: None,
             grace: config.grace,
@@ -121,9 +125,7 @@ impl Server {
             _lock: lock,
         };
         let run = orchestrator.run(ready, stopped(&server.stop));
-        server
-            .parts
-            .spawn(async { ended("the orchestrator", run.await) });
+        server.parts.spawn(async { orchestrator_ended(run.await) });
         let serve = http::serve(listener, state, stopped(&server.stop));
         server.parts.spawn(async { ended("HTTP", serve.await) });
         match server.become_ready(is_ready).await {
@@ -141,7 +143,11 @@ impl Server {
         tokio::select! {
             failure = self.failed() => return Err(failure),
             ready = ready => {
-                if !matches!(ready, Ok(Ok(_))) {
+                if matches!(ready, Ok(Err(_))) {
+                    // It has ended, and says why.
+                    return Err(self.failed().await);
+                }
+                if ready.is_err() {
                     let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
                     return Err(Failure::new(Code::Server, what)
                         .help("look at the log; HOIST_LOG=debug says more"));
@@ -211,6 +217,22 @@ fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
     match result {
         Ok(()) => Failure::new(Code::Server, format!("{part} ended")),
         Err(error) => Failure::because(Code::Server, format!("{part} ended"), &error),
+    }
+}
+
+/// Why the orchestrator ended.
+fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
+    match &result {
+        Err(error @ ServiceError::Older(_)) => Failure::because(
+            Code::Recover,
+            "the server does not go on",
+            error,
+        )
+        .help(
+            "put the newest store back from a backup; if another server uses copies of these keys, \
+                 stop it first",
+        ),
+        _ => ended("the orchestrator", result),
     }
 }
 

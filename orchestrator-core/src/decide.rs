@@ -14,7 +14,8 @@ use crate::key::{
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
-    contact, deployment, device, doubt, group, limit, outbox, presence, refusal, request, status,
+    contact, deployment, device, doubt, group, limit, numbers, outbox, presence, refusal, request,
+    status,
 };
 
 /// Generations reserved at once, which are ms: one write a minute at most, and the next run
@@ -84,12 +85,8 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
             TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
         },
-        Input::SeenDeployment(id) => {
-            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-            meta.last_deployment = meta.last_deployment.max(*id);
-            txn.put(&MetaKey, &meta);
-            Ok(Vec::new())
-        }
+        Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
+        Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
         Input::LineFound(found) => limit::line_found(txn, found, now),
         Input::BrokerForgot => presence::broker_forgot(txn),
         Input::Doubt(group) => presence::doubt(txn, group),
@@ -157,10 +154,16 @@ pub fn hint(input: &Input) -> Vec<Key> {
             ]
         }
         Input::HeadOut { device, .. } => vec![OutboxKey(device.clone()).key()],
-        Input::SeenDeployment(_)
-        | Input::Attended
-        | Input::ReserveGenerations(_)
-        | Input::BrokerForgot => vec![MetaKey.key()],
+        Input::SeenHead(notices) => {
+            let ids = notices.iter().map(|notice| notice.deployment);
+            let keys = ids.map(|id| DeploymentKey(id).key());
+            keys.chain([MetaKey.key()]).collect()
+        }
+        Input::SeenRounds { rounds, .. } => {
+            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id).key());
+            keys.collect()
+        }
+        Input::Attended | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),

@@ -181,7 +181,11 @@ fn create(txn: &mut Txn, mut row: DeploymentRow, now: Now) -> Result<(Created, E
         }
     }
     let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-    meta.last_deployment.0 += 1;
+    let Some(next) = meta.last_deployment.0.checked_add(1) else {
+        let why = "every number of a deployment has been given";
+        return Err(Rejection::new(Code::Internal, why).into());
+    };
+    meta.last_deployment.0 = next;
     let id = meta.last_deployment;
     // An id seen elsewhere may not be in Meta yet: never write over a deployment.
     txn.read(&DeploymentKey(id))?;

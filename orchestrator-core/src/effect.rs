@@ -84,6 +84,16 @@ pub enum Effect {
         /// Who sent it.
         sender: Sender,
     },
+    /// A device reports a deployment that this server never gave: its store is an older copy
+    /// of what it was, or the device lies. The number is not given again.
+    OlderThanDevice {
+        /// Which device.
+        device: DeviceId,
+        /// The highest it reports.
+        deployment: DeploymentId,
+        /// The highest that was known before.
+        known: DeploymentId,
+    },
     /// A status that was known already (bad-inputs rows 26, 27): count it.
     Duplicate,
 }

@@ -3,7 +3,10 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Name, RequestId, UserId};
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{
+    DeploymentId, DeviceId, Generation, GroupId, Name, RequestId, Round, UserId,
+};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
 
@@ -124,8 +127,16 @@ pub enum Input {
     TimerDue(Timer),
     /// The answer to [`crate::effect::Effect::FindLine`].
     LineFound(Box<Found>),
-    /// The highest deployment id seen in heads and statuses: ids are never used again.
-    SeenDeployment(DeploymentId),
+    /// What a group's head with our signature lists, as it was seen: its numbers and rounds
+    /// are never given again.
+    SeenHead(Vec<Notice>),
+    /// The rounds in a device's head with our signature, as it was seen.
+    SeenRounds {
+        /// Whose.
+        device: DeviceId,
+        /// Deployments, and the rounds that were opened for the device.
+        rounds: Vec<(DeploymentId, Round)>,
+    },
     /// The broker knows nothing of our session: it restarted, or dropped it. What was known
     /// of who is online is void (W8). Before anything of the new session.
     BrokerForgot,

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+mod numbers;
 mod outbox;
 pub mod presence;
 pub mod query;

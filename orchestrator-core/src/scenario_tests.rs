@@ -369,6 +369,7 @@ mod imports;
 mod limits;
 mod lists;
 mod moves;
+mod numbers;
 mod plans;
 mod refusals;
 mod removals;

@@ -16,10 +16,11 @@ use crate::doubt;
 use crate::effect::{Effect, Effects, Event, Sender};
 use crate::error::Code;
 use crate::input::{Delivered, Now, SignatureEvidence};
-use crate::key::{DeploymentKey, DeviceKey, OpenedKey, RecordKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, MetaKey, OpenedKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, may_have_obeyed};
 use crate::mutant::{Mutant, is_planted};
+use crate::numbers;
 use crate::refusal::{counts_again, rejected, unverified};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
@@ -70,6 +71,11 @@ pub(crate) fn merge(
         merge.progress(&mut row, progress)?;
     }
     let unmentioned = merge.leaves_unmentioned(&row, status)?;
+    let mentioned = status.outcomes.iter().map(|outcome| outcome.deployment);
+    let running = status.running.map(|running| running.deployment);
+    let highest = mentioned.chain(running).max();
+    let older = numbers::seen_in_status(merge.txn, device, highest)?;
+    merge.effects.extend(older);
     let Merge {
         mut effects,
         touched,
@@ -100,13 +106,14 @@ fn want_rows(
     let mentioned = status.outcomes.iter().map(|outcome| outcome.deployment);
     let running = status.running.iter().map(|running| running.deployment);
     let ids = mentioned.chain(running).chain(row.running);
-    txn.want(ids.flat_map(|id| {
+    let keys = ids.flat_map(|id| {
         [
             DeploymentKey(id).key(),
             RecordKey(id, device.clone()).key(),
             counter::key_of(id, device),
         ]
-    }))
+    });
+    txn.want(keys.chain([MetaKey.key()]))
 }
 
 /// One status being taken in.

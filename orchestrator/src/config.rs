@@ -12,6 +12,7 @@ use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
 
 use crate::artifacts::ArtifactDirectory;
 use crate::mqtt::MqttLogin;
+use crate::specs::SpecFolder;
 
 /// How an orchestrator runs.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct OrchestratorConfig {
     pub keys: Keys,
     /// Where uploaded artifacts are.
     pub artifacts: ArtifactDirectory,
+    /// Where what was signed is kept beside the store.
+    pub specs: SpecFolder,
     /// Where devices fetch artifacts from, told in group heads; absent = each device's
     /// own setting (W1).
     pub source: Option<String>,

@@ -23,6 +23,7 @@ pub mod revocation;
 mod rows;
 pub mod service;
 mod signer;
+pub mod specs;
 pub mod store;
 mod suggest;
 mod survey;

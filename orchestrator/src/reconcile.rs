@@ -3,6 +3,7 @@
 //! overwritten, it compares what is desired with what is known to be out, and publishes
 //! the difference. It never decides anything.
 
+mod ahead;
 mod difference;
 mod ledger;
 mod outbox;
@@ -25,9 +26,12 @@ use hoist_protocol::topic::{Topic, Topics};
 use crate::config::{Keys, OrchestratorConfig};
 use crate::rows::{self, ReadError};
 use crate::signer::Signer;
+use crate::specs::{Spec, SpecFolder};
 use crate::store::Store;
 use crate::transport::{Connection, Delivery, Outgoing};
 
+pub(crate) use ahead::ahead_of;
+pub use ahead::{Ahead, Shows};
 pub use difference::{Cause, Difference, Known, Publish, Subject, Unknown};
 
 /// Publishes the difference between desired and out.
@@ -36,10 +40,13 @@ pub(crate) struct Reconciler {
     signer: Signer,
     topics: Topics,
     keys: Keys,
+    specs: SpecFolder,
     source: Option<String>,
     /// How long a head with notices is valid, in seconds (W2).
     validity_s: u32,
     difference: Difference,
+    /// A head of ours that this store knows nothing of.
+    ahead: Option<Ahead>,
     connection: Option<Arc<dyn Connection>>,
 }
 
@@ -68,9 +75,11 @@ impl Reconciler {
             signer: Signer::new(keys.orchestrator.clone(), topics.clone()),
             topics,
             keys,
+            specs: config.specs.clone(),
             source: config.source.clone(),
             validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
             difference,
+            ahead: None,
             connection: None,
         }
     }
@@ -143,28 +152,47 @@ impl Reconciler {
         self.difference.forgot(device);
     }
 
-    /// A message on one of our own topics. Returns the highest deployment named in a head
-    /// that we signed, so that its number is never used again.
-    pub(crate) fn seen(&mut self, topic: &Topic, delivery: &Delivery) -> Option<DeploymentId> {
+    /// A message on one of our own topics. Returns what a head that we signed names, so that
+    /// its numbers and rounds are never given again.
+    pub(crate) fn seen(&mut self, topic: &Topic, delivery: &Delivery) -> Option<Input> {
         let (subject, signed, named) = match topic {
             Topic::GroupHead(group) => {
                 let opened = self.open::<GroupHead>(Kind::GroupHead, delivery);
-                let named = opened.iter().flat_map(|head| &head.notices);
-                let named = named.map(|notice| notice.deployment).max();
-                let signed = opened.map(|head| head.generation);
+                let signed = opened.as_ref().map(|head| head.generation);
+                let notices = opened.map(|head| head.notices).unwrap_or_default();
+                let named = Some(Input::SeenHead(notices.clone()));
+                let named = named.filter(|_| !notices.is_empty());
                 (Subject::Group(group.clone()), signed, named)
             }
             Topic::DeviceHead(device) => {
                 let opened = self.open::<DeviceHead>(Kind::DeviceHead, delivery);
-                let signed = opened.map(|head| head.generation);
-                (Subject::Device(device.clone()), signed, None)
+                let signed = opened.as_ref().map(|head| head.generation);
+                let rounds = opened.map(|head| head.rounds).unwrap_or_default();
+                let device = device.clone();
+                let subject = Subject::Device(device.clone());
+                let opened = !rounds.is_empty();
+                let named = opened.then_some(Input::SeenRounds { device, rounds });
+                (subject, signed, named)
             }
             Topic::Release(release) => (Subject::Release(*release), None, None),
             Topic::Root(number) if *number == self.keys.root_number => (Subject::Root, None, None),
             _ => return None,
         };
+        if let Some(signed) = signed.filter(|signed| self.difference.is_ahead(*signed)) {
+            let known = self.difference.generations()[1];
+            self.ahead = Some(Ahead {
+                place: delivery.topic.clone(),
+                shows: Shows::Signed { at: signed, known },
+            });
+        }
         self.difference.seen(subject, &delivery.payload, signed);
         named
+    }
+
+    /// A head of ours that shows that the store is an older copy, or that another server signs
+    /// with its keys; one that was seen.
+    pub(crate) fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_ref()
     }
 
     /// Publishes what is due: everything marked since the last call.
@@ -181,6 +209,7 @@ impl Reconciler {
                 }
             };
             for message in messages {
+                self.keep(&subject, &message).await;
                 if connection.publish(message).await.is_err() {
                     self.difference.mark(subject.clone(), cause);
                     self.connection = None;
@@ -189,6 +218,19 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// Keeps what is published for a group or of a release beside the store. It is a second
+    /// account: without it everything goes on.
+    async fn keep(&self, subject: &Subject, message: &Outgoing) {
+        let spec = match subject {
+            Subject::Group(group) => Spec::Group(group.clone()),
+            Subject::Release(release) => Spec::Release(*release),
+            Subject::Root | Subject::Device(_) => return,
+        };
+        if let Err(error) = self.specs.keep(&spec, message.payload.clone()).await {
+            tracing::warn!(?spec, %error, "what was signed is not kept beside the store");
+        }
     }
 
     /// Looks again at what was sent long ago and never seen back, and signs again what is

@@ -11,6 +11,7 @@ mod queries;
 mod refused;
 mod replies;
 mod sources;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use crate::arrival::{Arrival, Asked, Content};
 use crate::batch;
 use crate::config::{Directory, OrchestratorConfig};
 use crate::mqtt;
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Ahead, Reconciler, ahead_of};
 use crate::refusals::Refusals;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
@@ -47,12 +48,13 @@ pub use door::Door;
 use door::{Knock, Knocks};
 use replies::Held;
 use sources::{Sources, Work};
+use subscriptions::filters;
 
 /// How often timers, views and reconcile look by themselves.
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two looks at timers and overdue heads.
 const TICKS_OF_TIMERS: u32 = 5;
-/// Ticks after which attended time is persisted even when nothing happens: 10 s.
+/// Ticks after which attended time is persisted by itself: 10 s.
 const TICKS_OF_ATTENDED: u32 = 100;
 /// Longest wait for the batch at hand when the service is to end.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -63,6 +65,13 @@ pub enum ServiceError {
     /// The rows cannot be read.
     #[error("the orchestrator cannot go on")]
     Rows(#[from] ReadError),
+    /// The store is an older copy of what it was, or another server signs with its keys
+    /// (`E_RECOVER`): numbers would be given twice.
+    #[error("the store is older than what was signed with its keys: {0}")]
+    Older(Ahead),
+    /// What is kept beside the store cannot be read.
+    #[error("what was signed cannot be read")]
+    Specs(#[source] std::io::Error),
     /// The connection's task is gone.
     #[error("the connection to the broker ended for good")]
     Connection,
@@ -145,22 +154,6 @@ impl Orchestrator {
     }
 }
 
-/// What the orchestrator subscribes to: what devices and operators write, and its own
-/// retained topics, to see when somebody overwrites them.
-fn filters(topics: &Topics) -> Vec<String> {
-    let below = [
-        "g/+",
-        "d/+",
-        "r/+",
-        "k/+",
-        "s/+/+",
-        "p/+/+",
-        "i/+/+",
-        "cmd/+/+/+",
-    ];
-    below.iter().map(|below| topics.filter(below)).collect()
-}
-
 struct Service {
     config: OrchestratorConfig,
     store: Arc<dyn Store>,
@@ -191,12 +184,18 @@ impl Service {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         ready: watch::Sender<bool>,
-    ) -> Result<Self, ReadError> {
+    ) -> Result<Self, ServiceError> {
         let topics = Topics::new(config.namespace.clone());
         let mut txn = Txn::default();
         let meta = rows::resolve(&*store, &mut txn, |txn| txn.read(&MetaKey)).await?;
         let meta = meta.unwrap_or_default();
         let reserved = Generation(meta.generations_ms);
+        let specs = config.specs.read().map_err(ServiceError::Specs)?;
+        let ours = config.keys.orchestrator.public();
+        let known = (reserved, meta.last_deployment);
+        if let Some(ahead) = ahead_of(known, &specs, &ours, &topics) {
+            return Err(ServiceError::Older(ahead));
+        }
         let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone()),
@@ -252,7 +251,12 @@ impl Service {
         let mut arrivals = Vec::with_capacity(news.len());
         for one in news {
             match one {
-                Incoming::Delivery(delivery) => arrivals.push(self.arrival(delivery).await),
+                Incoming::Delivery(delivery) => {
+                    arrivals.push(self.arrival(delivery).await);
+                    if let Some(ahead) = self.reconciler.ahead() {
+                        return Err(ServiceError::Older(ahead.clone()));
+                    }
+                }
                 Incoming::Connected(connection, session) => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = Some(Arc::clone(&connection));
@@ -314,9 +318,7 @@ impl Service {
         };
         if crate::reconcile::is_own(&topic) {
             let named = self.reconciler.seen(&topic, &delivery);
-            let content = named.map_or(Content::Nothing, |deployment| {
-                Content::Input(Input::SeenDeployment(deployment))
-            });
+            let content = named.map_or(Content::Nothing, Content::Input);
             let mut arrival = Arrival::of(content);
             arrival.receipt = delivery.receipt;
             return arrival;

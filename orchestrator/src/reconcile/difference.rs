@@ -70,6 +70,13 @@ impl Difference {
         self.ledger.reserve(reserved);
     }
 
+    /// Whether a generation with our signature is above everything that this store ever let be
+    /// signed: the store is an older copy then, or another server signs with its keys.
+    #[must_use]
+    pub fn is_ahead(&self, signed: Generation) -> bool {
+        self.ledger.is_ahead(signed)
+    }
+
     /// What has to be decided before anything is published: generations to be reserved, for
     /// what is marked and the groups that it may have to wait for.
     #[must_use]

@@ -107,6 +107,12 @@ impl Ledger {
         self.reserved = reserved;
     }
 
+    /// Whether a generation is above everything that this store ever let be signed: it was
+    /// signed by one that went on from a copy of it.
+    pub(super) fn is_ahead(&self, signed: Generation) -> bool {
+        signed > self.reserved
+    }
+
     /// Generations up to this one are reserved for this run.
     pub(super) fn reserve(&mut self, reserved: Generation) {
         self.reserved = self.reserved.max(reserved);

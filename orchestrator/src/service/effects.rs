@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::queries::Query;
 use super::replies::Answered;
-use super::{Service, ServiceError, done};
+use super::{Service, ServiceError, done, refused};
 use crate::arrival::{Arrival, Content, Headless};
 use crate::config::UserChange;
 use crate::query::{self, Question};
@@ -117,6 +117,11 @@ impl Service {
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, sender } => self.refused(code, &sender, now),
+            Effect::OlderThanDevice {
+                device,
+                deployment,
+                known,
+            } => refused::say_older(&device, deployment, known),
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())

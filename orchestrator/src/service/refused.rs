@@ -5,6 +5,7 @@ use std::time::Instant;
 use hoist_orchestrator_core::effect::{Event, Sender};
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::{Input, Now};
+use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Content};
@@ -48,4 +49,17 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Says that a device reports what this server never gave. It is said once of a number.
+pub(super) fn say_older(device: &DeviceId, deployment: DeploymentId, known: DeploymentId) {
+    let code = Code::Recover;
+    tracing::error!(
+        %code,
+        %device,
+        %deployment,
+        %known,
+        "the device reports a deployment that this server never gave: it lies, or the store is \
+         an older copy; the number is not given again"
+    );
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod commands;
 mod dry_run;
+mod older;
 mod outbox;
 mod queries;
 mod rig;

@@ -28,6 +28,7 @@ use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
+use crate::specs::SpecFolder;
 use crate::store::Store;
 use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
 
@@ -155,6 +156,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
             root_sha256: [7; 32],
         },
         artifacts: ArtifactDirectory::open(artifacts).unwrap(),
+        specs: SpecFolder::open(&artifacts.join("specs")).unwrap(),
         source: None,
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
@@ -242,6 +244,11 @@ impl Rig {
     pub(super) async fn stop(mut self) {
         drop(self.stop.take());
         within(&mut self.running).await.unwrap().unwrap();
+    }
+
+    /// Why it ended by itself.
+    pub(super) async fn ended(mut self) -> ServiceError {
+        within(&mut self.running).await.unwrap().unwrap_err()
     }
 
     pub(super) fn mark(&self) -> usize {

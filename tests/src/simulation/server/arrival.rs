@@ -31,12 +31,16 @@ impl Server {
         Ok(match line {
             Line::Group(_) => {
                 let head = decode_prefix::<GroupHead>(payload).ok();
-                let named = head.and_then(|(head, _)| {
-                    head.notices.iter().map(|notice| notice.deployment).max()
-                });
-                named.map(Input::SeenDeployment)
+                let notices = head.map(|(head, _)| head.notices).unwrap_or_default();
+                (!notices.is_empty()).then_some(Input::SeenHead(notices))
             }
-            Line::Device(_) | Line::Release(_) => None,
+            Line::Device(number) => {
+                let head = decode_prefix::<DeviceHead>(payload).ok();
+                let rounds = head.map(|(head, _)| head.rounds).unwrap_or_default();
+                let device = device_id(number);
+                (!rounds.is_empty()).then_some(Input::SeenRounds { device, rounds })
+            }
+            Line::Release(_) => None,
             Line::Status(number) if payload.is_empty() => Some(Input::StatusCleared {
                 device: device_id(number),
             }),

@@ -40,6 +40,7 @@ impl Server {
                 | Effect::Event(_)
                 | Effect::ViewChanged(_)
                 | Effect::Rejected { .. }
+                | Effect::OlderThanDevice { .. }
                 | Effect::Duplicate => continue,
             };
             self.difference.mark(subject, Cause::Changed);

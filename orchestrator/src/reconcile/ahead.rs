@@ -1,0 +1,92 @@
+//! Heads of ours that the store knows nothing of: it is an older copy of what it was, or
+//! another server signs with its keys (bad-inputs rows 64 and 66).
+
+use std::fmt;
+
+use hoist_orchestrator_core::time::format_time;
+use hoist_protocol::envelope::{Kind, PublicKey, open};
+use hoist_protocol::head::GroupHead;
+use hoist_protocol::id::{DeploymentId, Generation};
+use hoist_protocol::topic::{Topic, Topics};
+
+use crate::specs::Spec;
+
+/// What shows that the store is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// Where it was found.
+    pub place: String,
+    /// What it shows.
+    pub shows: Shows,
+}
+
+/// What a head of ours shows that the store knows nothing of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shows {
+    /// It was signed after everything that the store knows of.
+    Signed {
+        /// When.
+        at: Generation,
+        /// Nothing that the store knows of was signed later.
+        known: Generation,
+    },
+    /// It lists a deployment with a number that was not given yet.
+    Deployment {
+        /// Which.
+        listed: DeploymentId,
+        /// The highest number that was given.
+        known: DeploymentId,
+    },
+}
+
+impl fmt::Display for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shows {
+            Shows::Signed { at, known } => write!(
+                f,
+                "{} was signed at {}, and the store knows of nothing after {}",
+                self.place,
+                format_time(at.0),
+                format_time(known.0)
+            ),
+            Shows::Deployment { listed, known } => write!(
+                f,
+                "{} lists deployment {listed}, and the store knows of none after {known}",
+                self.place
+            ),
+        }
+    }
+}
+
+/// Whether a store that let nothing be signed after `reserved`, and gave no number above
+/// `last`, is behind what was kept beside it.
+pub(crate) fn ahead_of(
+    (reserved, last): (Generation, DeploymentId),
+    specs: &[(Spec, Vec<u8>)],
+    ours: &PublicKey,
+    topics: &Topics,
+) -> Option<Ahead> {
+    specs.iter().find_map(|(spec, sealed)| {
+        let Spec::Group(group) = spec else {
+            return None;
+        };
+        let topic = topics.format(&Topic::GroupHead(group.clone()));
+        let opened = open::<GroupHead>(&[*ours], Kind::GroupHead, &topic, sealed);
+        let head = opened.ok()?.message;
+        let at = head.generation;
+        let listed = head.notices.iter().map(|notice| notice.deployment).max();
+        let shows = match listed {
+            _ if at > reserved => Shows::Signed {
+                at,
+                known: reserved,
+            },
+            Some(listed) if listed > last => Shows::Deployment {
+                listed,
+                known: last,
+            },
+            _ => return None,
+        };
+        let place = format!("the spec of group {group}");
+        Some(Ahead { place, shows })
+    })
+}

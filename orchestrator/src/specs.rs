@@ -1,0 +1,109 @@
+//! What was signed and published of groups and releases, as files beside the store: a second
+//! account that outlives it. The broker keeps its retained messages in memory only; with
+//! these, a store that was lost is rebuilt, and one that is an older copy is seen to be one.
+//! Nobody serves them: what a device obeys comes from the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hoist_protocol::id::{GroupId, ReleaseId};
+
+use crate::durable_file;
+
+/// Only its owner reads the data directory.
+const MODE: u32 = 0o600;
+
+/// Of what a file is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spec {
+    /// A group's head.
+    Group(GroupId),
+    /// A release's manifest.
+    Release(ReleaseId),
+}
+
+impl Spec {
+    fn file_name(&self) -> String {
+        match self {
+            Self::Group(group) => format!("g-{group}"),
+            Self::Release(release) => format!("r-{release}"),
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let (kind, id) = name.split_once('-')?;
+        match kind {
+            "g" => id.parse().ok().map(Self::Group),
+            "r" => id.parse().ok().map(Self::Release),
+            _ => None,
+        }
+    }
+}
+
+/// The folder of these files.
+#[derive(Debug, Clone)]
+pub struct SpecFolder(PathBuf);
+
+impl SpecFolder {
+    /// Opens the folder, or makes it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Keeps what was signed, durably, unless it is there already.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) async fn keep(&self, spec: &Spec, sealed: Vec<u8>) -> io::Result<()> {
+        let path = self.0.join(spec.file_name());
+        let write = move || match std::fs::read(&path) {
+            Ok(known) if known == sealed => Ok(()),
+            _ => durable_file::write(&path, &sealed, MODE),
+        };
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    /// Everything that is kept, groups first. What has no name of ours is not.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read(&self) -> io::Result<Vec<(Spec, Vec<u8>)>> {
+        let mut specs = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if let Some(spec) = entry.file_name().to_str().and_then(Spec::parse) {
+                specs.push((spec, std::fs::read(entry.path())?));
+            }
+        }
+        specs.sort();
+        Ok(specs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_kept_is_read_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = SpecFolder::open(&dir.path().join("specs")).unwrap();
+        let group = Spec::Group("eu-1".parse().unwrap());
+        let release = Spec::Release(ReleaseId([7; 16]));
+        folder.keep(&release, b"manifest".into()).await.unwrap();
+        for head in [b"one", b"two", b"two"] {
+            folder.keep(&group, head.into()).await.unwrap();
+        }
+        for other in ["notes", "g-", "x-eu", "g-eu.new"] {
+            std::fs::write(dir.path().join("specs").join(other), "other").unwrap();
+        }
+        let kept = [(group, b"two".to_vec()), (release, b"manifest".to_vec())];
+        assert_eq!(folder.read().unwrap(), kept);
+    }
+}
