@@ -17,7 +17,9 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
         | Mutant::NumbersReused
         | Mutant::SupersededLate
         | Mutant::RollCallUnheard
-        | Mutant::RollCallShort => false,
+        | Mutant::RollCallShort
+        | Mutant::PastUntold
+        | Mutant::AnsweredWhenAsked => false,
         Mutant::AttemptNotCounted
         | Mutant::JournalAfterEffect
         | Mutant::RollbackSkipsFailing
