@@ -132,6 +132,7 @@ fn a_device_that_counts_its_sessions_from_a_lower_number_again_is_online_all_the
 
 #[test]
 fn two_devices_with_one_identity_are_found_and_told_of_once() {
+    // bad-inputs row 86
     let (server, operator) = with_release();
     assert!(operator.client().subscribe("hoist/event/#"));
     let mut device = Device::add(&server, "dev-01", &[]);

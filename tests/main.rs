@@ -17,6 +17,7 @@ mod agent_update;
 mod agent_waits;
 mod api;
 mod arrows;
+mod bad_inputs;
 mod boundary;
 mod codes;
 mod commands;

@@ -43,6 +43,7 @@ fn is_online(operator: &Operator, device: &str) {
 
 #[test]
 fn a_removed_device_is_turned_out_and_its_token_is_worth_nothing_for_ever() {
+    // bad-inputs row 81
     let mut server = Server::start();
     let first = login(&server, "dev-01");
     let session = Client::connect(server.mqtt(), "dev-01", &first);
@@ -181,6 +182,7 @@ fn a_device_of_another_namespace_is_not_told_that_it_was_removed() {
 
 #[test]
 fn a_user_who_is_removed_or_changed_is_turned_out_by_command_and_by_editor() {
+    // bad-inputs row 81
     let server = Server::start();
     let add = |role: &str| {
         let file = server.scratch().join(format!("vera-{role}.toml"));
@@ -213,6 +215,7 @@ fn a_user_who_is_removed_or_changed_is_turned_out_by_command_and_by_editor() {
 
 #[test]
 fn the_last_administrator_cannot_be_removed() {
+    // bad-inputs row 80
     let server = Server::start();
     for dry in [&["--dry-run"][..], &["--yes"]] {
         let output = server.hoist(&[&["user", "remove", "admin"], dry].concat());

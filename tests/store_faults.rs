@@ -111,6 +111,7 @@ async fn lost(fault: Fault) -> Option<String> {
 
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_disk_is_full_or_fails() {
+    // bad-inputs rows 65 and 75
     let calls = calls();
     assert!(
         calls > 3 * ROWS,
@@ -183,7 +184,7 @@ fn edit_db(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
 
 #[test]
 fn a_store_that_lost_anything_is_refused_and_never_starts_with_less() {
-    // bad-inputs row 62
+    // bad-inputs rows 62 and 76
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     written(&path, 300);
@@ -237,6 +238,7 @@ fn a_store_that_lost_anything_is_refused_and_never_starts_with_less() {
 /// What sled no longer reads may be damaged: then nothing is missing.
 #[tokio::test]
 async fn a_flipped_bit_is_refused_or_costs_nothing() {
+    // bad-inputs row 76
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     let told = written(&path, 60);
@@ -264,6 +266,7 @@ async fn a_flipped_bit_is_refused_or_costs_nothing() {
 
 #[test]
 fn a_kill_at_any_moment_of_a_first_start_leaves_a_store_that_starts() {
+    // bad-inputs row 74
     for millis in 0..25 {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");

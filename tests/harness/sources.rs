@@ -56,6 +56,15 @@ pub fn sources() -> Vec<Text> {
     found
 }
 
+/// All of it, tests included.
+pub fn code() -> Vec<Text> {
+    let mut found = Vec::new();
+    for name in CRATES.into_iter().chain(["tests"]) {
+        collect(&Path::new(ROOT).join(name), "rs", &mut found);
+    }
+    found
+}
+
 /// README, CONTRIBUTING and what lies in `docs`.
 pub fn documents() -> Vec<Text> {
     let mut found = Vec::new();

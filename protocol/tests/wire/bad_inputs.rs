@@ -69,7 +69,7 @@ fn an_unknown_variant_and_a_newer_version_are_told_apart_from_rubbish() {
 
 #[test]
 fn version_one_is_the_oldest_so_none_before_it_is_read() {
-    // row 18
+    // bad-inputs row 18
     assert_eq!(GroupHead::VERSION, 1);
     let error = decode::<Presence>(&[0, 1, 5]).unwrap_err();
     assert_eq!(error, DecodeError::Version { version: 0 });
@@ -77,7 +77,7 @@ fn version_one_is_the_oldest_so_none_before_it_is_read() {
 
 #[test]
 fn a_device_info_of_the_version_before_is_read_as_strictly() {
-    // row 18
+    // bad-inputs row 18
     let info = device_info();
     let mut old = encode(&info);
     assert_eq!((old[0], old.pop()), (2, Some(0)), "no trouble");
@@ -94,7 +94,7 @@ fn a_device_info_of_the_version_before_is_read_as_strictly() {
 
 #[test]
 fn an_older_device_info_out_of_bounds_is_refused() {
-    // rows 18 and 20
+    // bad-inputs rows 18 and 20
     let mut info = device_info();
     info.agent = "x".repeat(65);
     let mut old = encode(&info);
@@ -106,7 +106,7 @@ fn an_older_device_info_out_of_bounds_is_refused() {
 
 #[test]
 fn a_length_of_two_to_the_64_minus_one_is_refused() {
-    // row 19: reserving that much would abort the test process
+    // bad-inputs row 19: reserving that much would abort the test process
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
     let mut status = vec![1, 0, 0, 0]; // seq, ended, nothing running
     status.extend_from_slice(&huge);
@@ -118,7 +118,7 @@ fn a_length_of_two_to_the_64_minus_one_is_refused() {
 
 #[test]
 fn invalid_utf8_and_a_string_of_64_kb_are_refused() {
-    // row 20
+    // bad-inputs row 20
     let mut bytes = encode(&device_info());
     assert_eq!(bytes[1], 5, "the length of the agent version");
     bytes[2] = 0xff;

@@ -231,6 +231,7 @@ async fn a_will_speaks_when_the_socket_drops_and_only_then() {
 
 #[tokio::test]
 async fn silence_for_one_and_a_half_keep_alives_closes_and_the_will_speaks() {
+    // bad-inputs row 68
     let broker = broker().await;
     let mut bystander = bystander(&broker).await;
     let mut connect = with_will("d1", topic(Topic::Presence, "d1"));

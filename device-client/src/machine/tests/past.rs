@@ -37,6 +37,7 @@ fn installs(world: &World) -> usize {
 
 #[test]
 fn a_failed_deployment_that_stays_listed_ran_once_whatever_ends_after_it_s13() {
+    // bad-inputs row 82
     let mut world = with_failed(1);
     for id in 2..=21 {
         list(&mut world, [1, id]);

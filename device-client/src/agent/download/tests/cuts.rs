@@ -21,6 +21,7 @@ fn second_segment(bytes: &[u8]) -> usize {
 
 #[tokio::test]
 async fn a_link_that_breaks_every_100_and_every_20_kb_moves_nothing_twice() {
+    // bad-inputs row 83
     let (_source, packed, bytes) = large();
     for cut in [100_000, 20_000] {
         let (url, cuts) = serve_cut(bytes.clone(), cut).await;
@@ -83,6 +84,7 @@ async fn what_came_of_a_segment_is_kept_on_disk_for_the_next_start() {
 
 #[tokio::test]
 async fn a_connection_that_brings_little_is_given_up_and_its_bytes_are_kept() {
+    // bad-inputs row 83
     let (_source, packed, bytes) = release();
     let (url, cuts) = serve_cut(bytes, 1_000).await;
     let dir = tempfile::tempdir().unwrap();
@@ -184,7 +186,7 @@ async fn a_link_in_the_place_of_the_part_is_neither_read_nor_written_through() {
 
 #[tokio::test]
 async fn a_file_that_changes_with_every_connection_is_asked_for_twice_and_later() {
-    // bad-inputs row 49
+    // bad-inputs rows 49 and 83
     let rig = rig(|bytes, asked| {
         let second = second_segment(bytes);
         match (asked.from < second, asked.number % 2) {

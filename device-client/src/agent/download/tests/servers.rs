@@ -162,7 +162,7 @@ async fn a_redirect_loop_another_host_and_https_are_refused() {
 
 #[tokio::test]
 async fn a_portal_that_answers_with_its_own_page_uses_time_and_not_the_deployment() {
-    // bad-inputs row 48
+    // bad-inputs rows 48 and 68
     let rig = rig(|bytes, asked| match asked.number {
         0 => whole(b"<html>please log in</html>"),
         _ => ranged(bytes, asked),
