@@ -11,6 +11,7 @@ use super::event::Verdict;
 use super::install::SUPERSEDED;
 use super::roll::Roll;
 use super::state::{Active, Cause, Job, Link, Member, Work};
+use super::turn::Turn;
 use super::{Machine, Now, Starts};
 use crate::mutant::{Mutant, is_planted};
 
@@ -197,12 +198,17 @@ impl Machine {
             return;
         }
         let closed_ms = until_open_ms(&notice.policy.windows, now.unix_ms);
-        let spread_ms = match u64::from(head.spread_s) * 1_000 {
-            spread_ms if !member.waited && spread_ms > 0 => now.random % spread_ms,
-            _ => 0,
+        let open_ms = now.unix_ms + closed_ms;
+        let due_ms = match u64::from(head.spread_s) * 1_000 {
+            spread_ms if !member.waited && spread_ms > 0 => {
+                let turn = Turn::of(self.turn, notice, open_ms, spread_ms, now);
+                self.turn = Some(turn);
+                turn.due_ms
+            }
+            _ => open_ms,
         };
-        if closed_ms > 0 || spread_ms > 0 {
-            member.wake = Some(now.unix_ms + closed_ms + spread_ms);
+        if due_ms > now.unix_ms {
+            member.wake = Some(due_ms);
             return;
         }
         member.waited = false;

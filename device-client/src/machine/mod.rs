@@ -16,6 +16,7 @@ mod retry;
 mod roll;
 mod rollback;
 mod state;
+mod turn;
 
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
@@ -32,6 +33,7 @@ use crate::mutant::{Mutant, is_planted};
 use crate::record::{Memory, Record, Ring, Slot};
 use roll::Roll;
 use state::{Active, Link, Work};
+use turn::Turn;
 
 /// What a machine starts from.
 #[derive(Debug, Clone)]
@@ -93,6 +95,8 @@ pub struct Machine {
     last: Option<DeviceStatus>,
     reported_ms: u64,
     answer_ms: Option<u64>,
+    /// Drawn last.
+    turn: Option<Turn>,
 }
 
 impl Machine {
@@ -149,6 +153,7 @@ impl Machine {
             last: None,
             reported_ms: 0,
             answer_ms: None,
+            turn: None,
         }
     }
 

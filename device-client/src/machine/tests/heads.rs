@@ -1,5 +1,7 @@
 //! What the heads let start, and when (W2, W3, S10, S11, S13).
 
+use hoist_protocol::head::Window;
+
 use super::*;
 
 #[test]
@@ -67,6 +69,55 @@ fn a_device_that_waited_asks_again_before_it_starts_w2() {
     world.tell(Event::GroupHead(head(2, Vec::new())));
     world.wait();
     assert_eq!(world.ran, [], "aborted meanwhile");
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_does_not_put_a_turn_off_w1() {
+    let spread = |generation| GroupHead {
+        spread_s: 60,
+        ..head(generation, vec![notice(1)])
+    };
+    let mut world = World::new(1);
+    world.random = 45_000;
+    let mut world = world.online(spread(1));
+    let due = world.machine.next_timeout().unwrap();
+    for generation in 2..8 {
+        world.now_ms += 10_000;
+        world.random += 10_007;
+        world.tell(Event::Disconnected);
+        world.tell(Event::Connected);
+        world.tell(Event::DeviceHead(own_head(1)));
+        world.tell(Event::GroupHead(spread(generation)));
+        assert_eq!(world.ring.ended > 0, world.now_ms >= due);
+    }
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn a_turn_that_came_in_a_closed_window_is_drawn_anew_w1() {
+    let mut windowed = notice(1);
+    let start_minute = |now_ms: u64| u16::try_from((now_ms / 60_000 + 3 * 1_440) % 10_080).unwrap();
+    let now_ms = World::new(1).now_ms;
+    windowed.policy.windows = vec![Window {
+        start_minute: start_minute(now_ms + 600_000),
+        minutes: 60,
+    }];
+    let spread = GroupHead {
+        spread_s: 60,
+        ..head(1, vec![windowed])
+    };
+    let mut world = World::new(1).online(spread.clone());
+    let first = world.machine.next_timeout().unwrap();
+    assert!((now_ms + 600_000..now_ms + 660_000).contains(&first));
+    // Away until the window has closed again.
+    world.tell(Event::Disconnected);
+    world.now_ms += 5 * 3_600_000;
+    world.tell(Event::Connected);
+    world.tell(Event::DeviceHead(own_head(1)));
+    world.tell(Event::GroupHead(spread));
+    let week_ms = 7 * 24 * 3_600_000;
+    let next = world.machine.next_timeout().unwrap();
+    assert!((now_ms + 600_000 + week_ms..now_ms + 660_000 + week_ms).contains(&next));
 }
 
 #[test]
