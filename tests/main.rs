@@ -24,6 +24,7 @@ mod commands;
 mod demo;
 mod deploy;
 mod dry_run;
+mod full_disk;
 mod hints;
 mod identity;
 mod import;

@@ -87,6 +87,9 @@ async fn lost(fault: Fault) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     let output = write(&path, fault, None);
+    if output.status.code() == Some(101) {
+        return Some(format!("{fault:?}: {output:?}"));
+    }
     let told = acknowledged(&output);
     if !path.join("FORMAT").exists() {
         // It never came to be: a first start removes what there is, and begins again.

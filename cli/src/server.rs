@@ -10,6 +10,7 @@ use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
+use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::revocation;
@@ -92,6 +93,7 @@ impl Server {
         let service_token = random_token()?;
         let broker = start_broker(&config, &registry, &service_token).await?;
         let address = broker.local_addr();
+        let health = Health::default();
         let orchestrator = OrchestratorConfig {
             mqtt: service_login(address, service_token),
             namespace: config.namespace,
@@ -103,6 +105,7 @@ impl Server {
             grace: config.grace,
             settle: config.settle,
             head_validity: HEAD_VALIDITY,
+            health: health.clone(),
         };
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
@@ -113,6 +116,7 @@ impl Server {
             bearers: registry,
             commands: Arc::new(door),
             ready: is_ready.clone(),
+            health,
         };
         let mut server = Self {
             mqtt: format!("mqtt://{address}"),

@@ -233,6 +233,17 @@ pub enum Event {
         /// Which.
         device: DeviceId,
     },
+    /// Something is wrong with the server, or not any more.
+    ServerDegraded {
+        /// What it is about: `store`, `users.toml`, `artifact <id>`.
+        about: String,
+        /// What kind of failure it is.
+        code: String,
+        /// One sentence with the particulars.
+        detail: String,
+        /// Whether it is over.
+        over: bool,
+    },
 }
 
 impl Event {
@@ -253,6 +264,7 @@ impl Event {
             Self::UserChanged { .. } => "user-changed",
             Self::UserRemoved { .. } => "user-removed",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
+            Self::ServerDegraded { .. } => "server-degraded",
         }
     }
 }

@@ -138,12 +138,28 @@ pub struct FleetView {
 pub struct HealthView {
     /// Always [`API_VERSION`].
     pub api_version: String,
-    /// `ok`, or what is wrong.
+    /// `ok`, or `degraded` while there are problems.
     pub status: String,
+    /// What is wrong now, what stops the whole server first.
+    pub problems: Vec<ProblemItem>,
     /// RFC 3339.
     pub started_at: String,
     /// RFC 3339.
     pub updated_at: String,
+}
+
+/// Something that is wrong with the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemItem {
+    /// What it is about: `store`, `users.toml`, `artifact <id>`.
+    pub about: String,
+    /// What kind of failure it is, as `hoist explain` knows it.
+    pub code: String,
+    /// One sentence with the particulars.
+    pub detail: String,
+    /// Since when, RFC 3339.
+    pub since: String,
 }
 
 impl DeploymentView {

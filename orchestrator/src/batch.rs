@@ -19,28 +19,25 @@ use crate::store::{CommitError, Store, StoreError};
 pub(crate) const BATCH_MAX: usize = 512;
 /// Conflicts in a row after which something is wrong: another writer never lasts so long.
 const CONFLICTS_MAX: u32 = 16;
-/// Pause before a batch is tried again on a store that fails (bad-inputs row 65).
-const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// Failures in a row after which somebody has to look: the program says why, and ends. A full
-/// disk is waited for.
-const STORE_FAILURES_MAX: u32 = 30;
+/// Pause before a batch is tried again that was refused too often.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The effects of each arrival, in order.
 pub(crate) type Decided = Vec<Effects>;
 
-/// Decides and commits; returns only when everything is durable. While the store fails it
-/// tries again: unacknowledged deliveries stay with the broker.
+/// Decides and commits; returns only when everything is durable.
 ///
 /// # Errors
 /// [`ReadError`] when a row is corrupt or the store is damaged: going on would lose something;
-/// and when the store goes on failing, unless its disk is full.
+/// and when it failed twice in a row, with nothing or, as far as nobody can tell, all of it
+/// written.
 pub(crate) async fn commit(
     store: &dyn Store,
     directory: &dyn Directory,
     arrivals: &[Arrival],
     now: Now,
 ) -> Result<Decided, ReadError> {
-    let (mut conflicts, mut failures) = (0, 0);
+    let (mut conflicts, mut again) = (0, false);
     loop {
         match attempt(store, directory, arrivals, now).await {
             Ok(decided) => return Ok(decided),
@@ -53,27 +50,18 @@ pub(crate) async fn commit(
                     batch = arrivals.len(),
                     "the store refuses the batch every time"
                 );
-                tokio::time::sleep(STORE_PAUSE).await;
+                tokio::time::sleep(CONFLICT_PAUSE).await;
             }
             Err(Failed::Store(error)) => {
-                failures += u32::from(!error.is_full());
-                if is_final(&error) || failures == STORE_FAILURES_MAX {
+                // A failure may have been the only one: what is on the disk is read anew.
+                if again || !error.passes() {
                     return Err(error.into());
                 }
-                tracing::error!(%error, "the store failed, nothing is acknowledged");
-                tokio::time::sleep(STORE_PAUSE).await;
+                again = true;
             }
             Err(Failed::Corrupt(error)) => return Err(error),
         }
     }
-}
-
-/// Whether trying again cannot help.
-fn is_final(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Damaged { .. } | StoreError::Format { .. }
-    )
 }
 
 enum Failed {

@@ -11,6 +11,7 @@ use hoist_protocol::envelope::{PrivateKey, PublicKey};
 use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
 
 use crate::artifacts::ArtifactDirectory;
+use crate::health::Health;
 use crate::mqtt::MqttLogin;
 use crate::specs::SpecFolder;
 
@@ -36,6 +37,8 @@ pub struct OrchestratorConfig {
     pub settle: Duration,
     /// How long a head with notices is valid (W2). Default 7 days.
     pub head_validity: Duration,
+    /// Where it says what is wrong, and tells people what others say.
+    pub health: Health,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

@@ -3,9 +3,11 @@
 //! anywhere delivers again what was not acknowledged.
 
 mod background;
+mod delivery;
 mod done;
 mod door;
 mod effects;
+mod outage;
 mod outside;
 mod queries;
 mod refused;
@@ -15,37 +17,38 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::Input;
 use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
 use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
-use hoist_protocol::id::Generation;
+use hoist_protocol::id::{Generation, RequestId, UserId};
 use hoist_protocol::topic::Topics;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::arrival::{Arrival, Asked, Content};
+use crate::arrival::{Arrival, Content};
 use crate::batch;
 use crate::config::{Directory, OrchestratorConfig};
+use crate::health::Health;
 use crate::mqtt;
 use crate::reconcile::{Ahead, Reconciler, ahead_of};
 use crate::refusals::Refusals;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::timer::{self, AttendedClock};
-use crate::transport::{Connection, Delivery, Incoming, IncomingReceiver, Session};
+use crate::transport::{Connection, Incoming, IncomingReceiver, Session};
 use crate::view::Views;
 
 use background::Works;
 pub use door::Door;
-use door::{Knock, Knocks};
+use door::Knocks;
+use outage::Outage;
 use replies::Held;
 use sources::{Sources, Work};
 use subscriptions::filters;
@@ -136,7 +139,7 @@ impl Orchestrator {
                 biased;
                 () = &mut shutdown => break,
                 _ = tick.tick() => Work::Tick,
-                work = sources.next(&mut service.background.tasks) => work?,
+                work = sources.next(&mut service.background.tasks, service.outage.as_ref()) => work?,
             };
             let step = service.step(work);
             let mut step = pin!(step);
@@ -175,6 +178,15 @@ struct Service {
     /// Topics of retained commands that were cleared on this connection, until the empty
     /// message comes back, which is no command.
     clearing: BTreeSet<String>,
+    /// Whether every subscription of this connection is granted.
+    subscribed: bool,
+    health: Health,
+    /// While the store cannot be written.
+    outage: Option<Outage>,
+    /// Commands refused meanwhile; a broker may deliver one again.
+    refused: VecDeque<(UserId, RequestId)>,
+    /// Whether everything is to be read and published anew.
+    refresh: bool,
     ready: watch::Sender<bool>,
 }
 
@@ -198,10 +210,11 @@ impl Service {
         }
         let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
         Ok(Self {
-            views: Views::new(Arc::clone(&store), topics.clone()),
+            views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),
             held: Vec::new(),
             clock: AttendedClock::new(meta.attended_ms, &config),
+            health: config.health.clone(),
             config,
             store,
             directory,
@@ -213,6 +226,10 @@ impl Service {
             ticks: 0,
             events: 0,
             clearing: BTreeSet::new(),
+            subscribed: false,
+            outage: None,
+            refused: VecDeque::new(),
+            refresh: false,
             ready,
         })
     }
@@ -224,26 +241,23 @@ impl Service {
             Work::Ended(ended) => self.ended(ended).await?,
             Work::Tick => self.tick().await?,
         }
-        let now = self.clock.now();
-        if let Some(input) = self.reconciler.wants(now.unix_ms) {
-            self.decide_one(input).await?;
+        if self.outage.is_none() {
+            self.reconcile().await?;
         }
-        self.reconciler.flush(now.unix_ms).await?;
         self.tell_ready();
         Ok(())
     }
 
-    /// Commands by HTTP, decided together.
-    async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
-        let mut arrivals = Vec::with_capacity(knocks.len());
-        for knock in knocks {
-            let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
-            self.look_at_release(&mut asked).await;
-            let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
-            arrival.answer_to = Some(knock.answer_to);
-            arrivals.push(arrival);
+    async fn reconcile(&mut self) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        if let Some(input) = self.reconciler.wants(now.unix_ms) {
+            self.decide_one(input).await?;
         }
-        self.decide(arrivals).await
+        if self.outage.is_none() {
+            let flushed = self.reconciler.flush(now.unix_ms).await;
+            self.passing(flushed)?;
+        }
+        Ok(())
     }
 
     /// News in their order: what came before the end of a connection is decided before it.
@@ -274,6 +288,8 @@ impl Service {
                 Incoming::Disconnected => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = None;
+                    self.subscribed = false;
+                    self.forget_aside();
                     self.reconciler.disconnected();
                     self.clock.stop();
                     self.decide_one(Input::Disconnected).await?;
@@ -284,20 +300,24 @@ impl Service {
     }
 
     async fn subscribed(&mut self) -> Result<(), ServiceError> {
-        self.clock.start();
-        self.decide_one(Input::Connected).await?;
+        self.subscribed = true;
+        if self.outage.is_none() {
+            self.clock.start();
+            self.decide_one(Input::Connected).await?;
+        }
         if self.session == Session::Fresh {
             self.doubt_all().await?;
         }
-        self.reconciler.subscribed().await?;
-        self.views.all_changed().await?;
+        self.refresh = true;
+        self.read_all_anew().await?;
         tracing::info!("connected to the broker, all subscriptions granted");
         Ok(())
     }
 
     /// The broker lost what it retained: every group's roll is called (W6).
     async fn doubt_all(&mut self) -> Result<(), ServiceError> {
-        let groups = rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await?;
+        let groups = rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await;
+        let groups = self.passing(groups)?.unwrap_or_default();
         let named = |(key, _): (Key, GroupRow)| Prefix::Groups.rest(&key)?.parse().ok();
         let doubts = groups.into_iter().filter_map(named).map(Input::Doubt);
         let arrivals = doubts.map(|input| Arrival::of(Content::Input(input)));
@@ -308,33 +328,6 @@ impl Service {
         self.decide(vec![Arrival::of(Content::Input(input))]).await
     }
 
-    /// What a delivery asks to be decided. Our own topics are reconcile's.
-    async fn arrival(&mut self, delivery: Delivery) -> Arrival {
-        let Ok(topic) = self.topics.parse(&delivery.topic) else {
-            let (device, code) = (None, Code::Topic);
-            let mut arrival = Arrival::of(Content::Input(Input::Refused { device, code }));
-            arrival.receipt = delivery.receipt;
-            return arrival;
-        };
-        if crate::reconcile::is_own(&topic) {
-            let named = self.reconciler.seen(&topic, &delivery);
-            let content = named.map_or(Content::Nothing, Content::Input);
-            let mut arrival = Arrival::of(content);
-            arrival.receipt = delivery.receipt;
-            return arrival;
-        }
-        if delivery.payload.is_empty() && self.clearing.remove(&delivery.topic) {
-            let mut arrival = Arrival::of(Content::Nothing);
-            arrival.receipt = delivery.receipt;
-            return arrival;
-        }
-        let mut arrival = Arrival::delivered(topic, delivery);
-        if let Content::Command(asked) = &mut arrival.content {
-            self.look_at_release(asked).await;
-        }
-        arrival
-    }
-
     /// Decides, commits, publishes, acknowledges: always in this order.
     async fn decide(&mut self, mut arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
         let out = self.reconciler.take_out().into_iter();
@@ -342,11 +335,14 @@ impl Service {
         if arrivals.is_empty() {
             return Ok(());
         }
+        if self.outage.is_some() {
+            return self.set_aside(arrivals).await;
+        }
         let now = self.clock.now();
-        let decided = batch::commit(&*self.store, &*self.directory, &arrivals, now).await?;
         let arrived = arrivals.len();
-        for (arrival, effects) in arrivals.into_iter().zip(decided) {
-            self.follow(arrival, effects, now).await?;
+        match batch::commit(&*self.store, &*self.directory, &arrivals, now).await {
+            Ok(decided) => self.follow_all(arrivals, decided, now).await?,
+            Err(error) => self.interrupted(error, arrivals).await?,
         }
         let took_ms = timer::unix_ms().saturating_sub(now.unix_ms);
         tracing::trace!(arrived, took_ms, "batch done");
@@ -364,8 +360,10 @@ impl Service {
                     "the system clock jumped; device timeouts do not follow it"
                 );
             }
-            let mut due: Vec<Arrival> = timer::due(&*self.store, now)
-                .await?
+            let due = timer::due(&*self.store, now).await;
+            let mut due: Vec<Arrival> = self
+                .passing(due)?
+                .unwrap_or_default()
                 .into_iter()
                 .map(|timer| Arrival::of(Content::Input(Input::TimerDue(timer))))
                 .collect();
@@ -374,8 +372,12 @@ impl Service {
             }
             self.decide(due).await?;
         }
+        self.try_again().await?;
+        self.read_all_anew().await?;
+        self.tell_health(now).await;
         if let Some(connection) = self.connection.clone() {
-            self.views.publish_due(&*connection, now).await?;
+            let published = self.views.publish_due(&*connection, now).await;
+            self.passing(published)?;
         }
         self.release_held().await;
         self.tell_refusals(now).await

@@ -11,17 +11,20 @@ use hoist_orchestrator_core::query;
 use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_orchestrator_core::row::{DeploymentRow, GroupRow};
 use hoist_orchestrator_core::time::format_time;
-use hoist_orchestrator_core::view::HealthView;
+use hoist_orchestrator_core::view::{HealthView, ProblemItem};
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, Topics, View};
 use serde::Serialize;
 
+use crate::health::{Health, Problem};
 use crate::query::read;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::timer::unix_ms;
 use crate::transport::{Connection, Outgoing};
 
+/// Problems that a view names: whoever mends them sees the others next.
+const PROBLEMS_MAX: usize = 20;
 /// Shortest time between two publishes of one view.
 const PERIOD: Duration = Duration::from_millis(200);
 
@@ -33,11 +36,13 @@ pub(crate) struct Views {
     /// When each view went out; entries older than [`PERIOD`] are forgotten.
     recent: BTreeMap<View, Instant>,
     started_ms: u64,
+    health: Health,
 }
 
 impl Views {
-    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics, health: Health) -> Self {
         Self {
+            health,
             store,
             topics,
             changed: BTreeSet::new(),
@@ -136,13 +141,30 @@ impl Views {
                 view.and_then(|view| json(&view))
             }
             View::Fleet => json(&read(store, |reader| query::fleet_view(reader, now)).await?),
-            View::Health => json(&HealthView {
-                api_version: API_VERSION.to_owned(),
-                status: "ok".to_owned(),
-                started_at: format_time(self.started_ms),
-                updated_at: format_time(now.unix_ms),
-            }),
+            View::Health => json(&self.health_view(now)),
         })
+    }
+
+    fn health_view(&self, now: Now) -> HealthView {
+        let problems = self.health.problems();
+        let status = if problems.is_empty() {
+            "ok"
+        } else {
+            "degraded"
+        };
+        let item = |problem: Problem| ProblemItem {
+            about: problem.about,
+            code: problem.code.as_str().to_owned(),
+            detail: problem.detail,
+            since: format_time(problem.since_ms),
+        };
+        HealthView {
+            api_version: API_VERSION.to_owned(),
+            status: status.to_owned(),
+            problems: problems.into_iter().take(PROBLEMS_MAX).map(item).collect(),
+            started_at: format_time(self.started_ms),
+            updated_at: format_time(now.unix_ms),
+        }
     }
 }
 

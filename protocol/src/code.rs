@@ -182,9 +182,9 @@ codes! {
     Downgrade = "E_ROLLBACK", Failed, "the release is older than what is installed", "release it with a higher counter";
     /// The release needs another artifact, or another version of one, than the device has.
     Depends = "E_DEPENDS", Failed, "something that the release needs is not installed", "deploy what is needed first";
-    /// There is not enough space for the payload, for unpacking it and for the way back.
+    /// Of a device: there is not enough space for the payload, for unpacking it and for the way back. Of the server: its disk is full, or nearly. Then nothing is changed, reports of devices wait, and both go on by themselves when there is space.
     Space = "E_SPACE", Failed, "not enough space", "free some space where it is named";
-    /// The file system refused to read or write.
+    /// The file system refused to read or write: it is read-only, permission is missing, or the medium fails. What a server was sent meanwhile was not carried out.
     Storage = "E_STORAGE", Failed, "the storage failed", "look at the file system and the medium";
     /// The artifact did not arrive before the deadline.
     Download = "E_DOWNLOAD", Failed, "the download did not succeed", "look at the address `artifacts` of agent.toml and at the network between";

@@ -1,7 +1,7 @@
 //! A real `hoist serve` in its own data directory, and the operator in front of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,8 +29,14 @@ impl Server {
 
     /// The same with more arguments.
     pub fn start_with(more: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut process, _) = Self::spawn(dir.path(), "127.0.0.1:0", "127.0.0.1:0", more);
+        Self::start_in(tempfile::tempdir().unwrap(), more, &[])
+    }
+
+    /// The same with variables, in a folder that may hold something already. Started again, it
+    /// has the variables no more.
+    pub fn start_in(dir: TempDir, more: &[&str], variables: &[(&str, &str)]) -> Self {
+        let any = "127.0.0.1:0";
+        let (mut process, _) = Self::spawn(dir.path(), [any, any], more, variables);
         let ready = wait_ready(dir.path(), &mut process);
         let address = |key: &str| {
             ready[key]
@@ -61,7 +67,12 @@ impl Server {
         server
     }
 
-    fn spawn(root: &Path, mqtt: &str, http: &str, more: &[&str]) -> (Process, PathBuf) {
+    fn spawn(
+        root: &Path,
+        [mqtt, http]: [&str; 2],
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Process, PathBuf) {
         let data = root.join("data");
         let data_text = data.to_str().unwrap().to_owned();
         let mut args = vec![
@@ -74,7 +85,10 @@ impl Server {
             http,
         ];
         args.extend_from_slice(more);
-        (Process::start(HOIST, &args, &root.join("server.log")), data)
+        let mut command = Command::new(HOIST);
+        command.args(args).envs(variables.iter().copied());
+        let process = Process::spawn(&mut command, &root.join("server.log"));
+        (process, data)
     }
 
     /// Kills the server and starts it again on the same ports and data.
@@ -98,7 +112,7 @@ impl Server {
         let ready = self.data().join("run.json");
         let _ = std::fs::remove_file(ready);
         let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
-        let (process, _) = Self::spawn(self.dir.path(), &self.mqtt, &self.http, &more);
+        let (process, _) = Self::spawn(self.dir.path(), [&self.mqtt, &self.http], &more, &[]);
         self.process = process;
         wait_ready(self.dir.path(), &mut self.process);
     }

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
+use crate::health::Health;
 
 /// Who a bearer token belongs to.
 pub trait Bearers: Send + Sync {
@@ -55,6 +56,8 @@ pub struct HttpState {
     pub commands: Arc<dyn CommandDoor>,
     /// Whether the server is ready.
     pub ready: watch::Receiver<bool>,
+    /// Why it is not.
+    pub health: Health,
 }
 
 /// Serves until `shutdown`, then lets running requests end.
@@ -89,7 +92,11 @@ async fn readyz(State(state): State<HttpState>) -> Response {
     if *state.ready.borrow() {
         "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+        let why = match state.health.stopped_by() {
+            Some(problem) => format!("{}: {}\n", problem.code.as_str(), problem.detail),
+            None => "starting\n".to_owned(),
+        };
+        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
     }
 }
 

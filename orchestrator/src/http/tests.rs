@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::health::Health;
 
 struct Desk;
 
@@ -44,6 +45,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let (ready, receiver) = watch::channel(false);
         let state = HttpState {
+            health: Health::default(),
             artifacts: ArtifactDirectory::open(dir.path()).unwrap(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),

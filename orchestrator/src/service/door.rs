@@ -6,7 +6,8 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
-use super::replies;
+use super::{Service, ServiceError, replies};
+use crate::arrival::{Arrival, Asked, Content};
 use crate::http::CommandDoor;
 
 /// A command that came by HTTP.
@@ -83,5 +84,20 @@ impl CommandDoor for Door {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => None,
         }
+    }
+}
+
+impl Service {
+    /// Commands by HTTP, decided together.
+    pub(super) async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
+        let mut arrivals = Vec::with_capacity(knocks.len());
+        for knock in knocks {
+            let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
+            self.look_at_release(&mut asked).await;
+            let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
+            arrival.answer_to = Some(knock.answer_to);
+            arrivals.push(arrival);
+        }
+        self.decide(arrivals).await
     }
 }

@@ -15,6 +15,7 @@ use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done, refused};
 use crate::arrival::{Arrival, Content, Headless};
+use crate::batch::Decided;
 use crate::config::UserChange;
 use crate::query::{self, Question};
 use crate::reconcile::Subject;
@@ -24,8 +25,21 @@ use crate::transport::Outgoing;
 const REPORTS: [fn(DeviceId) -> Topic; 3] = [Topic::Info, Topic::Presence, Topic::Status];
 
 impl Service {
+    /// Carries out the effects of all arrivals, in order.
+    pub(super) async fn follow_all(
+        &mut self,
+        arrivals: Vec<Arrival>,
+        decided: Decided,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        for (arrival, effects) in arrivals.into_iter().zip(decided) {
+            self.follow(arrival, effects, now).await?;
+        }
+        Ok(())
+    }
+
     /// Carries out the effects of one arrival, then acknowledges it.
-    pub(super) async fn follow(
+    async fn follow(
         &mut self,
         mut arrival: Arrival,
         effects: Effects,
@@ -54,7 +68,7 @@ impl Service {
         Ok(())
     }
 
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         effect: Effect,
         answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,

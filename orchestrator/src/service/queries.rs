@@ -248,8 +248,7 @@ impl Service {
             }
             Asked::Failed(answered, ReadError::Store(error)) => {
                 tracing::warn!(%error, "a query was not answered");
-                let why = "the store could not be read";
-                let refused = Rejection::new(Code::Internal, why);
+                let refused = Rejection::new(error.code(), error.to_string());
                 self.reply(answered.with(Err(refused))).await;
             }
             Asked::Failed(_, corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),

@@ -1,4 +1,5 @@
-//! What follows a refusal: a line in the log, a row that people see, and an event.
+//! What follows a refusal: a line in the log, a row that people see, and an event. And what
+//! people are told of what is wrong with the server.
 
 use std::time::Instant;
 
@@ -6,9 +7,11 @@ use hoist_orchestrator_core::effect::{Event, Sender};
 use hoist_orchestrator_core::error::Code;
 use hoist_orchestrator_core::input::{Input, Now};
 use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::topic::View;
 
 use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Content};
+use crate::health::News;
 
 impl Service {
     /// Counts a refusal, with a line in the log at first and once a minute.
@@ -31,6 +34,9 @@ impl Service {
 
     /// Writes what was counted of devices, and tells people.
     pub(super) async fn tell_refusals(&mut self, now: Now) -> Result<(), ServiceError> {
+        if self.outage.is_some() {
+            return Ok(());
+        }
         let due = self.refusals.due(Instant::now());
         let inputs = due.iter().map(|due| Input::CountRefusals {
             device: due.device.clone(),
@@ -48,6 +54,20 @@ impl Service {
             self.event(&event, now).await;
         }
         Ok(())
+    }
+
+    /// Tells people what began to be wrong with the server, and what is over.
+    pub(super) async fn tell_health(&mut self, now: Now) {
+        for News { problem, over } in self.health.take_news() {
+            self.views.changed(View::Health);
+            let event = Event::ServerDegraded {
+                about: problem.about,
+                code: problem.code.as_str().to_owned(),
+                detail: problem.detail,
+                over,
+            };
+            self.event(&event, now).await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::ServiceError;
 use super::background::Background;
 use super::door::{Knock, Knocks};
+use super::outage::Outage;
 use crate::batch::BATCH_MAX;
 use crate::transport::{Incoming, IncomingReceiver};
 
@@ -40,10 +41,12 @@ impl Sources {
     }
 
     /// The next work. Of several sources with work each gets its turn by chance, so that none
-    /// waits for ever behind another, however busy that is. Cancel-safe.
+    /// waits for ever behind another, however busy that is. In an outage no more comes from the
+    /// broker than can be set aside. Cancel-safe.
     pub(super) async fn next(
         &mut self,
         tasks: &mut JoinSet<Background>,
+        outage: Option<&Outage>,
     ) -> Result<Work, ServiceError> {
         // A door that is closed has nothing more to say.
         tokio::select! {
@@ -54,7 +57,7 @@ impl Sources {
             1.. = self.door.reads.recv_many(&mut self.reads, KNOCKS_MAX) => {
                 Ok(Work::Knocks(std::mem::take(&mut self.reads)))
             }
-            count = self.incoming.recv_many(&mut self.news, BATCH_MAX) => match count {
+            count = self.incoming.recv_many(&mut self.news, BATCH_MAX), if outage.is_none_or(Outage::has_room) => match count {
                 0 => Err(ServiceError::Connection),
                 _ => Ok(Work::News(std::mem::take(&mut self.news))),
             },

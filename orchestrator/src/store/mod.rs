@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use hoist_protocol::code::Code;
 
 /// A stored value with the number of times its key has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,17 +124,37 @@ impl fmt::Display for Trouble {
 }
 
 impl StoreError {
-    /// Whether a while and another try may end it: nothing is damaged, and nothing is to be
-    /// given from outside first but space.
+    /// Whether it may be over after a while: nothing is damaged.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+
+    /// Whether waiting is of no use for ever: a disk that fails is to be replaced. The others
+    /// end when somebody gives space, permission or the right to write.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
         matches!(
             self,
             Self::Io {
-                trouble: Trouble::Full,
+                trouble: Trouble::Failing,
                 ..
             }
         )
+    }
+
+    /// What people and scripts see of it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Damaged { .. } => Code::StoreDamaged,
+            Self::Format { .. } => Code::Store,
+            Self::Io {
+                trouble: Trouble::Full,
+                ..
+            } => Code::Space,
+            Self::Io { .. } => Code::Storage,
+        }
     }
 }
 

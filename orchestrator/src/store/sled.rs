@@ -1,6 +1,6 @@
 //! The store on disk. What sled keeps in memory may not be on the disk when a write has
-//! failed, so that nothing is ever answered from a handle after that: it is closed, and the
-//! next use opens it anew, from what the disk holds.
+//! failed: after that, a handle shows what was durable before, and takes no write. The next
+//! commit opens it anew, from what the disk holds, once files can be written there again.
 
 mod open;
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::open::{Open, failing};
+use self::open::{Open, check_space, failing, probe};
 use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 
 /// Opening is not tried again sooner after it failed.
@@ -33,8 +33,14 @@ struct Inner {
 #[derive(Debug)]
 enum Handle {
     Open(Box<Open>),
-    /// A write failed.
-    Failed,
+    /// A write failed: it is only read.
+    Failed {
+        open: Box<Open>,
+        /// When it was last tried whether the disk can be written, and what that said.
+        tried: Option<(Instant, StoreError)>,
+    },
+    /// It is being opened anew.
+    Between,
     /// It could not be opened again.
     Closed {
         at: Instant,
@@ -87,8 +93,9 @@ impl Drop for Inner {
             .handle
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Handle::Open(open) = std::mem::replace(handle, Handle::Failed) {
-            open.close();
+        match std::mem::replace(handle, Handle::Between) {
+            Handle::Open(open) | Handle::Failed { open, .. } => open.close(),
+            Handle::Between | Handle::Closed { .. } => {}
         }
     }
 }
@@ -98,7 +105,7 @@ impl Inner {
     fn read<T>(&self, work: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
         loop {
             let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
-            if let Handle::Open(open) = &*handle {
+            if let Handle::Open(open) | Handle::Failed { open, .. } = &*handle {
                 return work(open);
             }
             drop(handle);
@@ -107,43 +114,63 @@ impl Inner {
         }
     }
 
-    /// Writes. Reading waits until it is durable, or has failed and is forgotten.
+    /// Writes. Reading waits until it is durable, or has failed.
     fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-        let done = self.open_anew(&mut handle)?.commit(batch);
-        if let Err(CommitError::Store(error)) = &done {
-            tracing::warn!(%error, "the store is closed, and what it holds is read anew");
-            if let Handle::Open(open) = std::mem::replace(&mut *handle, Handle::Failed) {
-                open.close();
-            }
+        let open = self.open_anew(&mut handle)?;
+        check_space(&self.path)?;
+        let done = open.commit(batch);
+        if let Err(CommitError::Store(error)) = &done
+            && let Handle::Open(open) = std::mem::replace(&mut *handle, Handle::Between)
+        {
+            tracing::debug!(%error, "a write failed, the store is only read until it is opened anew");
+            let tried = None;
+            *handle = Handle::Failed { open, tried };
         }
         done
     }
 
-    /// The open handle; after a failure it is opened anew, not too often.
+    /// The handle, open for writing; after a failure it is opened anew, not too often.
     fn open_anew<'a>(&self, handle: &'a mut Handle) -> Result<&'a mut Open, StoreError> {
         match handle {
-            Handle::Closed { at, why } if at.elapsed() < REOPEN_PAUSE => return Err(why.clone()),
-            Handle::Failed | Handle::Closed { .. } => match Open::reopen(&self.path) {
-                Ok(open) => {
-                    tracing::info!(path = %self.path.display(), "the store is open again");
-                    *handle = Handle::Open(Box::new(open));
-                }
-                Err(why) => {
-                    let at = Instant::now();
-                    *handle = Handle::Closed {
-                        at,
-                        why: why.clone(),
-                    };
+            Handle::Closed { at, why }
+            | Handle::Failed {
+                tried: Some((at, why)),
+                ..
+            } if at.elapsed() < REOPEN_PAUSE => return Err(why.clone()),
+            Handle::Failed { tried, .. } => {
+                // It can still be read, which is not given up for a disk that is still full.
+                if let Err(why) = probe(&self.path) {
+                    *tried = Some((Instant::now(), why.clone()));
                     return Err(why);
                 }
-            },
+                if let Handle::Failed { open, .. } = std::mem::replace(handle, Handle::Between) {
+                    open.close();
+                }
+                *handle = self.reopened();
+            }
+            Handle::Closed { .. } | Handle::Between => *handle = self.reopened(),
             Handle::Open(_) => {}
         }
         match handle {
             Handle::Open(open) => Ok(open),
-            Handle::Failed => Err(failing(&self.path, &ErrorKind::Other.into())),
             Handle::Closed { why, .. } => Err(why.clone()),
+            Handle::Failed { .. } | Handle::Between => {
+                Err(failing(&self.path, &ErrorKind::Other.into()))
+            }
+        }
+    }
+
+    fn reopened(&self) -> Handle {
+        match Open::reopen(&self.path) {
+            Ok(open) => {
+                tracing::debug!(path = %self.path.display(), "the store is open again");
+                Handle::Open(Box::new(open))
+            }
+            Err(why) => Handle::Closed {
+                at: Instant::now(),
+                why,
+            },
         }
     }
 }

@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
+use crate::health::Health;
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::specs::SpecFolder;
@@ -161,6 +162,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
         head_validity: Duration::from_secs(600),
+        health: Health::default(),
     }
 }
 
@@ -235,10 +237,20 @@ impl Rig {
         rig
     }
 
+    /// Its connection to the broker.
+    pub(super) fn link(&self) -> Arc<dyn Connection> {
+        Arc::clone(&self.link)
+    }
+
     pub(super) async fn connect(&self) {
         let connected = Incoming::Connected(Arc::clone(&self.link), Session::Fresh);
         self.news.send(connected).await.unwrap();
         self.news.send(Incoming::Subscribed).await.unwrap();
+    }
+
+    /// Waits until it ends by itself, and returns why.
+    pub(super) async fn ends(mut self) -> ServiceError {
+        within(&mut self.running).await.unwrap().unwrap_err()
     }
 
     pub(super) async fn stop(mut self) {

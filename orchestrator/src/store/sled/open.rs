@@ -2,18 +2,23 @@
 //! sled's flush does not reach the disk and a power cut would lose acknowledged batches.
 //! A value is its generation (8 bytes, big-endian) and the bytes.
 
+mod read;
+
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use sled::IVec;
+
 use super::super::seal::{Seal, SealFile};
-use super::super::{Batch, CommitError, Page, StoreError, Trouble, Versioned, holds};
+use super::super::{Batch, CommitError, StoreError, Trouble, holds};
 use crate::durable_file;
+use crate::space;
 
 /// What `FORMAT` says of a store that is made now.
 const FORMAT: Format = Format::LargeSegments;
@@ -22,6 +27,10 @@ const SEAL_KEY: &[u8] = b"\xffseal";
 /// sled's own threads may hold the file's lock for a moment after it was closed.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Below this nothing is begun: opening writes a segment and an index of the pages, a batch less.
+const SPACE_MIN: u64 = 8 << 20;
+/// More than a batch of statuses.
+const PROBE_BYTES: usize = 256 << 10;
 /// After this, a flush may be one that nobody wakes.
 const FLUSH_SLOW: Duration = Duration::from_millis(500);
 
@@ -62,7 +71,13 @@ pub(super) struct Open {
     seals: SealFile,
     /// Of the last commit.
     seal: Seal,
+    /// What was stored before a commit that failed, of every key it was to change: sled may
+    /// show what never became durable. Empty as long as none has failed.
+    before: Before,
 }
+
+/// Keys with what is stored under them, if anything.
+type Before = BTreeMap<Vec<u8>, Option<IVec>>;
 
 impl Open {
     /// Opens a store, or makes one where nothing is.
@@ -123,6 +138,7 @@ impl Open {
     }
 
     fn database(path: &Path, format: Format) -> Result<Self, StoreError> {
+        check_space(path)?;
         let db = open_sled(path, format)?;
         let files = File::open(path.join("db"))
             .and_then(|data| Ok((data, SealFile::open(&path.join("seal"))?)));
@@ -133,6 +149,7 @@ impl Open {
                 data,
                 seals,
                 seal: Seal::default(),
+                before: Before::new(),
             }),
             Err(error) => {
                 quietly(|| drop(db));
@@ -254,25 +271,11 @@ impl Open {
         of_sled(&self.path, error)
     }
 
-    fn versioned(&self, stored: &[u8]) -> Result<Versioned, StoreError> {
-        let (generation, value) = stored
-            .split_first_chunk()
-            .ok_or_else(|| self.damaged("a value is without its generation"))?;
-        Ok(Versioned {
-            generation: u64::from_be_bytes(*generation),
-            value: value.to_vec(),
-        })
-    }
-
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
-        let found = self.db.get(key).map_err(|error| self.failed(error))?;
-        found.map(|stored| self.versioned(&stored)).transpose()
-    }
-
     /// Writes a batch with the seal of what there is then.
     pub(super) fn commit(&mut self, batch: Batch) -> Result<(), CommitError> {
         let mut writes = sled::Batch::default();
         let mut seal = self.seal;
+        let mut all_before = Before::new();
         for change in batch {
             let before = self
                 .db
@@ -289,6 +292,7 @@ impl Open {
             if let Some(stored) = &before {
                 seal.remove(&change.key, stored);
             }
+            all_before.insert(change.key.clone(), before);
             match change.value {
                 Some(value) => {
                     let mut stored = (found.unwrap_or(0) + 1).to_be_bytes().to_vec();
@@ -301,37 +305,14 @@ impl Open {
         }
         seal.commits += 1;
         writes.insert(SEAL_KEY, seal.encode().as_slice());
+        self.before = all_before;
         self.db
             .apply_batch(writes)
             .map_err(|error| self.failed(error))?;
         self.make_durable()?;
         self.keep_seal(seal)?;
+        self.before.clear();
         Ok(())
-    }
-
-    pub(super) fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let mut page = Page::default();
-        let start = match after.filter(|key| key.as_slice() >= prefix) {
-            Some(key) => Bound::Excluded(key),
-            None => Bound::Included(prefix.to_vec()),
-        };
-        for row in self.db.range((start, Bound::Unbounded)) {
-            let (key, stored) = row.map_err(|error| self.failed(error))?;
-            if !key.starts_with(prefix) || &*key == SEAL_KEY {
-                break;
-            }
-            if page.items.len() == limit {
-                page.more = true;
-                break;
-            }
-            page.items.push((key.to_vec(), self.versioned(&stored)?));
-        }
-        Ok(page)
     }
 }
 
@@ -353,6 +334,29 @@ fn flush(db: &sled::Db) -> Result<(), sled::Error> {
         drop(done);
         flushed
     })
+}
+
+/// Refuses what would begin to write where there is no space to end it.
+pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
+    let left = space::left(path).map_err(|error| failing(path, &error))?;
+    if left >= SPACE_MIN {
+        return Ok(());
+    }
+    let (left_kib, least_kib) = (left >> 10, SPACE_MIN >> 10);
+    Err(StoreError::Io {
+        path: path.to_owned(),
+        trouble: Trouble::Full,
+        why: format!("{left_kib} KiB are left of {least_kib} KiB that it needs to work"),
+    })
+}
+
+/// Whether files can be written and made durable there again, by doing it.
+pub(super) fn probe(path: &Path) -> Result<(), StoreError> {
+    check_space(path)?;
+    let file = path.join("probe");
+    let written = durable_file::write(&file, &[0; PROBE_BYTES], 0o600);
+    let removed = std::fs::remove_file(&file);
+    written.and(removed).map_err(|error| failing(path, &error))
 }
 
 /// sled panics when it is let go and cannot write what is left: that is not worth anything.

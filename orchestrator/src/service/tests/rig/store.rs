@@ -1,7 +1,7 @@
 //! A store that can be made to fail, and to be slow.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hoist_orchestrator_core::key::Prefix;
@@ -17,7 +17,8 @@ pub(in crate::service::tests) struct Watched {
     inner: MemoryStore,
     pub(in crate::service::tests) log: Arc<Log>,
     pub(in crate::service::tests) conflicts: AtomicUsize,
-    pub(in crate::service::tests) failures: AtomicUsize,
+    /// Every commit fails by this.
+    pub(in crate::service::tests) trouble: Mutex<Option<Trouble>>,
     /// While it is shut, nobody reads along the devices.
     pub(in crate::service::tests) shut: watch::Sender<bool>,
 }
@@ -38,13 +39,9 @@ impl Store for Watched {
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let refused = if take_one(&self.conflicts) {
             Some(CommitError::Conflict)
-        } else if take_one(&self.failures) {
-            let (path, why) = ("store".into(), "no space left on device".to_owned());
-            Some(CommitError::Store(StoreError::Io {
-                path,
-                trouble: Trouble::Failing,
-                why,
-            }))
+        } else if let Some(trouble) = *self.trouble.lock().unwrap() {
+            let (path, why) = ("store".into(), "a test".to_owned());
+            Some(CommitError::Store(StoreError::Io { path, trouble, why }))
         } else {
             self.inner.commit(batch).await.err()
         };

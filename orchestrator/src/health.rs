@@ -1,0 +1,134 @@
+//! What is wrong with the server now, as views, `/readyz`, events and the log tell people.
+//! Whoever notices something says so here; nothing is decided by it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hoist_protocol::code::Code;
+
+use crate::timer::unix_ms;
+
+/// What a problem stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stops {
+    /// The server as a whole: it is not ready.
+    Server,
+    /// Only what it is about.
+    Part,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What it is about: `store`, `users.toml`, `artifact <id>`. One problem each.
+    pub about: String,
+    /// What kind of failure it is.
+    pub code: Code,
+    /// One sentence with the particulars.
+    pub detail: String,
+    /// What it stops.
+    pub stops: Stops,
+    /// Since when, Unix ms.
+    pub since_ms: u64,
+}
+
+/// A problem that began, or is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Which.
+    pub problem: Problem,
+    /// Whether it is over.
+    pub over: bool,
+}
+
+/// The problems there are. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    problems: BTreeMap<String, Problem>,
+    news: Vec<News>,
+}
+
+impl Health {
+    /// There is a problem. The same one again is no news; another one about the same thing
+    /// takes its place.
+    pub fn begin(&self, about: &str, code: Code, detail: &str, stops: Stops) {
+        let mut state = self.state();
+        let before = state.problems.get(about);
+        if before.is_some_and(|before| before.code == code && before.detail == detail) {
+            return;
+        }
+        let problem = Problem {
+            about: about.to_owned(),
+            code,
+            detail: detail.to_owned(),
+            stops,
+            since_ms: before.map_or_else(unix_ms, |before| before.since_ms),
+        };
+        state.problems.insert(about.to_owned(), problem.clone());
+        let over = false;
+        state.news.push(News { problem, over });
+    }
+
+    /// The problem about this is over, if there was one.
+    pub fn end(&self, about: &str) {
+        let mut state = self.state();
+        if let Some(problem) = state.problems.remove(about) {
+            let over = true;
+            state.news.push(News { problem, over });
+        }
+    }
+
+    /// All problems, what stops the whole server first.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut all: Vec<Problem> = self.state().problems.values().cloned().collect();
+        all.sort_by_key(|problem| problem.stops == Stops::Part);
+        all
+    }
+
+    /// What stops the whole server.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<Problem> {
+        let first = self.problems().into_iter().next();
+        first.filter(|problem| problem.stops == Stops::Server)
+    }
+
+    /// What began and ended since the last call.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        std::mem::take(&mut self.state().news)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_news_when_it_begins_changes_and_is_over() {
+        let health = Health::default();
+        let full = |detail| health.begin("store", Code::Space, detail, Stops::Server);
+        health.begin("users.toml", Code::Config, "line 3", Stops::Part);
+        full("no space");
+        full("no space");
+        assert_eq!(health.take_news().len(), 2);
+        assert_eq!(health.problems()[0].about, "store");
+        full("still no space");
+        assert_eq!(health.take_news().len(), 1);
+        assert_eq!(health.stopped_by().unwrap().detail, "still no space");
+        health.end("store");
+        health.end("store");
+        let news = health.take_news();
+        assert!(news.len() == 1 && news[0].over, "{news:?}");
+        assert_eq!(health.stopped_by(), None);
+        assert_eq!(health.problems().len(), 1);
+    }
+}

@@ -1,0 +1,328 @@
+//! The store cannot be written for a while. Then nothing is decided: reports wait, without
+//! being acknowledged, what changes is refused at once, and what is asked is answered from
+//! what is durable. As soon as the store can be written again, everything goes on in the
+//! order in which it came.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use hoist_orchestrator_core::command::{Command, VerbEffect};
+use hoist_orchestrator_core::decide::decide;
+use hoist_orchestrator_core::effect::{Effect, Effects};
+use hoist_orchestrator_core::error::Rejection;
+use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::id::{RequestId, UserId};
+
+use super::replies::Answered;
+use super::{Service, ServiceError};
+use crate::arrival::{Arrival, Asked, Content};
+use crate::batch::{self, BATCH_MAX};
+use crate::health::Stops;
+use crate::rows::{self, ReadError};
+use crate::store::StoreError;
+use crate::transport::INCOMING_MAX;
+
+/// What the problem is about, for people.
+const ABOUT: &str = "store";
+/// Time between two looks whether the store can be written.
+const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 1_000 });
+/// Time between two lines in the log.
+const LINE: Duration = Duration::from_secs(60);
+/// Looks in a row at a disk that fails after which somebody has to act: the program says
+/// why, and ends. Space, permission and the right to write are waited for.
+const FAILING_MAX: u32 = 30;
+/// Commands that are remembered as refused, should they be delivered again.
+const REFUSED_MAX: usize = 4_096;
+
+/// A time in which the store cannot be written.
+pub(super) struct Outage {
+    why: StoreError,
+    since: Instant,
+    looked: Instant,
+    said: Instant,
+    /// Looks in a row at a disk that fails.
+    failing: u32,
+    /// What is to be decided then, in order.
+    aside: VecDeque<Arrival>,
+}
+
+/// Whether what a command was to change may have become durable before the store failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    No,
+    Perhaps,
+}
+
+impl Outage {
+    fn begin(why: StoreError) -> Self {
+        let now = Instant::now();
+        Self {
+            failing: u32::from(why.is_failing()),
+            why,
+            since: now,
+            looked: now,
+            said: now,
+            aside: VecDeque::new(),
+        }
+    }
+
+    /// Whether more can be set aside. A broker has fewer of ours unacknowledged.
+    pub(super) fn has_room(&self) -> bool {
+        self.aside.len() < INCOMING_MAX
+    }
+}
+
+impl Service {
+    /// What was read; or nothing, when the store cannot be read now: then an outage begins,
+    /// and what was to be read is read after it.
+    ///
+    /// # Errors
+    /// [`ServiceError`] for what waiting cannot mend.
+    pub(super) fn passing<T>(
+        &mut self,
+        read: Result<T, ReadError>,
+    ) -> Result<Option<T>, ServiceError> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(ReadError::Store(error)) if error.passes() => {
+                self.refresh = true;
+                self.stop_deciding(error);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// These could not be made durable.
+    pub(super) async fn interrupted(
+        &mut self,
+        error: ReadError,
+        arrivals: Vec<Arrival>,
+    ) -> Result<(), ServiceError> {
+        let ReadError::Store(error) = error else {
+            return Err(error.into());
+        };
+        if !error.passes() {
+            return Err(ReadError::Store(error).into());
+        }
+        self.stop_deciding(error);
+        self.put_aside(arrivals, Kept::Perhaps).await
+    }
+
+    /// What arrives meanwhile.
+    pub(super) async fn set_aside(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+        self.put_aside(arrivals, Kept::No).await
+    }
+
+    /// The connection is gone: what it brought is delivered again on the next one.
+    pub(super) fn forget_aside(&mut self) {
+        if let Some(outage) = &mut self.outage {
+            outage.aside.retain(|arrival| arrival.receipt.is_none());
+        }
+    }
+
+    /// Whether this is a command that was refused, which a broker delivers again.
+    pub(super) fn was_refused(&mut self, asked: &Asked) -> bool {
+        let key = (asked.user.clone(), asked.request.clone());
+        let place = self.refused.iter().position(|refused| *refused == key);
+        place.is_some_and(|place| self.refused.remove(place).is_some())
+    }
+
+    /// Looks whether the store can be written again, and goes on if it can.
+    pub(super) async fn try_again(&mut self) -> Result<(), ServiceError> {
+        let Some(outage) = &mut self.outage else {
+            return Ok(());
+        };
+        if outage.looked.elapsed() < PAUSE {
+            return Ok(());
+        }
+        outage.looked = Instant::now();
+        if outage.said.elapsed() >= LINE {
+            outage.said = Instant::now();
+            let (code, seconds) = (outage.why.code().as_str(), outage.since.elapsed().as_secs());
+            let waiting = outage.aside.len();
+            tracing::error!(code, error = %outage.why, seconds, waiting, "the store still cannot be written");
+        }
+        let first = outage.aside.len().min(BATCH_MAX);
+        let mut arrivals: Vec<Arrival> = outage.aside.drain(..first).collect();
+        // There is always something to write: only a write shows that one is possible.
+        arrivals.push(Arrival::of(Content::Input(Input::Attended)));
+        let now = self.clock.now();
+        let decided = batch::commit(&*self.store, &*self.directory, &arrivals, now).await;
+        match decided {
+            Ok(decided) => {
+                let rest = self.go_on();
+                self.follow_all(arrivals, decided, now).await?;
+                self.decide_rest(rest).await
+            }
+            Err(ReadError::Store(error)) if error.passes() => {
+                arrivals.pop();
+                self.wait_on(error, arrivals)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads and publishes everything anew: what was stored when the store failed may be more
+    /// than was followed by anything.
+    pub(super) async fn read_all_anew(&mut self) -> Result<(), ServiceError> {
+        if !self.refresh || self.outage.is_some() || !self.subscribed {
+            return Ok(());
+        }
+        self.refresh = false;
+        let read = self.reconciler.subscribed().await;
+        if self.passing(read)?.is_some() {
+            let read = self.views.all_changed().await;
+            self.passing(read)?;
+        }
+        Ok(())
+    }
+
+    fn stop_deciding(&mut self, why: StoreError) {
+        let (code, text) = (why.code(), why.to_string());
+        self.health.begin(ABOUT, code, &text, Stops::Server);
+        if self.outage.is_some() {
+            return;
+        }
+        tracing::error!(
+            code = code.as_str(),
+            error = %why,
+            "the store cannot be written: changes are refused and reports wait until it can"
+        );
+        // Nobody listens to devices meanwhile: it is no time in which they were silent (S7).
+        self.clock.stop();
+        self.outage = Some(Outage::begin(why));
+    }
+
+    /// The outage is over; what is still to be decided.
+    fn go_on(&mut self) -> VecDeque<Arrival> {
+        let Some(outage) = self.outage.take() else {
+            return VecDeque::new();
+        };
+        let (seconds, waited) = (outage.since.elapsed().as_secs(), outage.aside.len());
+        tracing::info!(seconds, waited, "the store can be written again");
+        self.health.end(ABOUT);
+        self.refresh = true;
+        outage.aside
+    }
+
+    async fn decide_rest(&mut self, rest: VecDeque<Arrival>) -> Result<(), ServiceError> {
+        let mut rest = rest.into_iter().peekable();
+        while rest.peek().is_some() {
+            let arrivals = rest.by_ref().take(BATCH_MAX).collect();
+            self.decide(arrivals).await?;
+        }
+        if self.subscribed && self.outage.is_none() {
+            self.clock.start();
+            self.decide_one(Input::Connected).await?;
+        }
+        Ok(())
+    }
+
+    fn wait_on(&mut self, why: StoreError, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+        let Some(outage) = &mut self.outage else {
+            return Ok(());
+        };
+        for arrival in arrivals.into_iter().rev() {
+            outage.aside.push_front(arrival);
+        }
+        outage.failing = if why.is_failing() {
+            outage.failing + 1
+        } else {
+            0
+        };
+        if outage.failing >= FAILING_MAX {
+            return Err(ReadError::Store(why).into());
+        }
+        self.health
+            .begin(ABOUT, why.code(), &why.to_string(), Stops::Server);
+        outage.why = why;
+        Ok(())
+    }
+
+    async fn put_aside(&mut self, arrivals: Vec<Arrival>, kept: Kept) -> Result<(), ServiceError> {
+        for mut arrival in arrivals {
+            if let Content::Command(_) = &arrival.content {
+                self.answer_without_deciding(&mut arrival, kept).await?;
+            }
+            // Timers are due again, and time is not attended.
+            let repeats = matches!(
+                arrival.content,
+                Content::Input(Input::TimerDue(_) | Input::Attended)
+            );
+            let nothing = matches!(arrival.content, Content::Nothing);
+            // Acknowledgments go out in the order of the deliveries, so that they wait too.
+            let last = arrival.receipt.is_none() && arrival.clear.is_none();
+            if let Some(outage) = &mut self.outage
+                && !repeats
+                && !(nothing && last)
+            {
+                outage.aside.push_back(arrival);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a command that changes nothing, and refuses one that does; nothing of it is
+    /// left to decide.
+    async fn answer_without_deciding(
+        &mut self,
+        arrival: &mut Arrival,
+        kept: Kept,
+    ) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        let mut txn = Txn::default();
+        let one = |txn: &mut Txn| match arrival.input(txn, &*self.directory)? {
+            Some(input) => decide(txn, &input, now),
+            None => Ok(Effects::new()),
+        };
+        let decided = rows::resolve(&*self.store, &mut txn, one).await;
+        let Content::Command(asked) = std::mem::replace(&mut arrival.content, Content::Nothing)
+        else {
+            return Ok(());
+        };
+        match decided {
+            Ok(effects) if txn.writes().is_empty() && !effects.iter().any(manages_users) => {
+                for effect in effects {
+                    self.carry_out(effect, &mut arrival.answer_to, now).await?;
+                }
+            }
+            Ok(_) | Err(ReadError::Store(_)) => self.refuse(*asked, kept, arrival).await,
+            Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, asked: Asked, kept: Kept, arrival: &mut Arrival) {
+        let Some(outage) = &self.outage else { return };
+        let rejection = Rejection::new(outage.why.code(), outage.why.to_string());
+        let rejection = rejection.hint(match kept {
+            Kept::No => "nothing was changed; send it again when the server is ready",
+            Kept::Perhaps => {
+                "whether it was changed shows when the server is ready: look then, before you \
+                 send it again"
+            }
+        });
+        if arrival.receipt.is_some() {
+            self.remember_refused(asked.user.clone(), asked.request.clone());
+        }
+        let outcome = Err(rejection);
+        let answered = Answered::new(asked.user, asked.request, outcome, &mut arrival.answer_to);
+        self.reply(answered).await;
+    }
+
+    fn remember_refused(&mut self, user: UserId, request: RequestId) {
+        if self.refused.len() == REFUSED_MAX {
+            self.refused.pop_front();
+        }
+        self.refused.push_back((user, request));
+    }
+}
+
+/// Whether users are to be changed, which are kept beside the store, on the same disk.
+fn manages_users(effect: &Effect) -> bool {
+    let changes =
+        |command: &Command| command.verb().effect() == VerbEffect::Changes && !command.is_dry();
+    matches!(effect, Effect::ManageUser { command, .. } if changes(command))
+}

@@ -1,0 +1,155 @@
+//! The store cannot be written for a while.
+
+use hoist_protocol::codec::encode;
+use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::id::SessionCounter;
+use serde_json::{Value, json};
+
+use super::rig::{Happened, Rig, within};
+use crate::store::Trouble;
+use crate::transport::{Delivery, Incoming, Receipt};
+
+const BIRTH: &str = "hoist/p/8b/d1";
+const HEALTH: &str = "hoist/view/health";
+
+fn birth(session: u64) -> Vec<u8> {
+    encode(&Presence {
+        state: PresenceState::Online,
+        session: SessionCounter(session),
+    })
+}
+
+/// A rig with a device and a store that cannot be written.
+async fn stopped(trouble: Trouble) -> Rig {
+    let mut rig = Rig::start().await;
+    rig.done("r0", "device-add", &json!({"device": "d1"})).await;
+    *rig.store.trouble.lock().unwrap() = Some(trouble);
+    rig
+}
+
+async fn health(rig: &Rig, from: usize, status: &str) -> Value {
+    let find = |happened: &Happened| match happened {
+        Happened::Published(message) if message.topic == HEALTH => {
+            let view: Value = serde_json::from_slice(&message.payload).unwrap();
+            (view["status"] == status).then_some(view)
+        }
+        _ => None,
+    };
+    rig.log.wait(from, find).await.1
+}
+
+async fn degraded(rig: &Rig, from: usize) -> Value {
+    let event = rig.published(from, "hoist/event/server-degraded").await.1;
+    serde_json::from_slice::<Value>(&event).unwrap()["data"].clone()
+}
+
+#[tokio::test]
+async fn while_the_store_is_full_reports_wait_and_people_are_answered_at_once() {
+    // bad-inputs rows 65 and 88
+    let mut rig = stopped(Trouble::Full).await;
+    let from = rig.mark();
+    let waits = rig.deliver(BIRTH, &birth(1), false).await;
+    let view = health(&rig, from, "degraded").await;
+    assert_eq!(view["problems"][0]["code"], "E_SPACE", "{view}");
+    let event = degraded(&rig, from).await;
+    assert_eq!(
+        (&event["about"], &event["over"]),
+        (&json!("store"), &json!(false))
+    );
+    within(rig.ready.wait_for(|ready| !ready)).await.unwrap();
+
+    let created = rig
+        .command("r1", "group-create", &json!({"group": "eu"}))
+        .await;
+    assert_eq!(created["error"]["code"], "E_SPACE", "{created}");
+    let shown = rig
+        .done("r2", "device-show", &json!({"device": "d1"}))
+        .await;
+    assert_eq!(shown["presence"], "unknown", "{shown}");
+    let user = json!({"user": "vera", "role": "viewer", "tokenSha256": "00".repeat(32)});
+    let added = rig.command("r3", "user-add", &user).await;
+    assert_eq!(added["error"]["code"], "E_SPACE", "{added}");
+    let acknowledged = |h: &Happened| matches!(h, Happened::Acknowledged(_));
+    assert!(!rig.log.all()[from..].iter().any(acknowledged));
+
+    let from = rig.mark();
+    *rig.store.trouble.lock().unwrap() = None;
+    // In the order in which they came, refused commands too.
+    let first = rig.acknowledged(from, waits).await;
+    let second = rig.acknowledged(from, waits + 1).await;
+    let stored = rig
+        .log
+        .wait(from, |h| (*h == Happened::Committed).then_some(()));
+    let stored = stored.await.0;
+    assert!(
+        stored < first && first < second,
+        "{stored} {first} {second}"
+    );
+    health(&rig, from, "ok").await;
+    assert_eq!(degraded(&rig, from).await["over"], true);
+    within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
+    let shown = rig
+        .done("r4", "device-show", &json!({"device": "d1"}))
+        .await;
+    assert_eq!(shown["presence"], "online", "{shown}");
+    let created = rig
+        .done("r1", "group-create", &json!({"group": "eu"}))
+        .await;
+    assert_eq!(created["group"], "eu", "what was refused was not kept");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_that_was_refused_is_not_carried_out_when_a_broker_delivers_it_again() {
+    let mut rig = stopped(Trouble::ReadOnly).await;
+    let refused = rig
+        .command("r1", "group-create", &json!({"group": "eu"}))
+        .await;
+    assert_eq!(refused["error"]["code"], "E_STORAGE", "{refused}");
+    *rig.store.trouble.lock().unwrap() = None;
+    within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
+    let (from, packet) = (rig.mark(), 4_711);
+    let again = Delivery {
+        topic: "hoist/cmd/alice/r1/group-create".to_owned(),
+        payload: json!({"group": "eu"}).to_string().into_bytes().into(),
+        retained: false,
+        again: true,
+        receipt: Some(Receipt {
+            connection: rig.link(),
+            packet,
+        }),
+    };
+    rig.news.send(Incoming::Delivery(again)).await.unwrap();
+    rig.acknowledged(from, packet).await;
+    let groups = rig.done("r2", "group-list", &json!({})).await;
+    assert!(!groups.to_string().contains("\"eu\""), "{groups}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_lost_connection_brought_is_not_acknowledged_on_the_next() {
+    let mut rig = stopped(Trouble::Full).await;
+    let from = rig.mark();
+    let lost = rig.deliver(BIRTH, &birth(1), false).await;
+    health(&rig, from, "degraded").await;
+    rig.news.send(Incoming::Disconnected).await.unwrap();
+    rig.connect().await;
+    let again = rig.deliver(BIRTH, &birth(1), false).await;
+    // Answered on the new connection, after everything before it.
+    rig.done("r1", "group-list", &json!({})).await;
+    *rig.store.trouble.lock().unwrap() = None;
+    rig.acknowledged(from, again).await;
+    let stale = Happened::Acknowledged(lost);
+    assert!(!rig.log.all()[from..].contains(&stale));
+    within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_goes_on_failing_ends_the_server_with_a_reason() {
+    let mut rig = stopped(Trouble::Failing).await;
+    rig.deliver(BIRTH, &birth(1), false).await;
+    let error = rig.ends().await;
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.contains("its file system fails"), "{why}");
+}
