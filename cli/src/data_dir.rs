@@ -21,6 +21,9 @@ use crate::users::{User, Users};
 /// The name of the first user.
 const ADMIN: &str = "admin";
 
+/// A file by which somebody asks for a new first user, after `users.toml` was lost.
+const NEW_ADMIN: &str = "new-administrator";
+
 /// A data directory.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
@@ -87,7 +90,7 @@ impl DataDir {
     /// creates the store. The caller holds the directory's lock.
     ///
     /// # Errors
-    /// `E_RECOVER` for keys without a store or a store without keys, `E_SECRET`,
+    /// `E_RECOVER` for keys, a store or users that are missing beside the others, `E_SECRET`,
     /// `E_CONFIG`, `E_DATA_DIR`, and those of `open_store`.
     pub(crate) fn open<S>(
         &self,
@@ -112,6 +115,9 @@ impl DataDir {
         let keys = Keys::load(&self.keys(), namespace).map_err(|error| self.unusable(error))?;
         let store = open_store(&self.store())?;
         if !self.users().exists() {
+            if first.is_none() {
+                self.take_new_admin()?;
+            }
             self.create_admin(namespace, mqtt, http)?;
         }
         let users = Users::open(&self.users())?;
@@ -145,6 +151,21 @@ impl DataDir {
                 Ok(Some(FirstStart { marker }))
             }
         }
+    }
+
+    /// Beside a fleet, somebody has to want a new administrator: a lost file makes none.
+    fn take_new_admin(&self) -> Result<(), Failure> {
+        let wanted = self.root.join(NEW_ADMIN);
+        if fs::remove_file(&wanted).is_ok() {
+            tracing::warn!("users.toml was lost, and a new administrator was asked for");
+            return Ok(());
+        }
+        let what = format!("{} is missing", self.users().display());
+        Err(Failure::new(Code::Recover, what).help(format!(
+            "put it back from a backup; or, for a new administrator and no other user, \
+             `touch {}` and start again",
+            wanted.display()
+        )))
     }
 
     /// Gives a directory without users its administrator.

@@ -81,6 +81,25 @@ fn keys_without_a_store_and_a_store_without_keys_are_refused() {
 }
 
 #[test]
+fn lost_users_are_replaced_by_a_new_administrator_only_when_somebody_asks() {
+    // bad-inputs row 80
+    let (_temp, dir) = fresh();
+    open(&dir).unwrap();
+    let client = fs::read(dir.client()).unwrap();
+    fs::remove_file(dir.users()).unwrap();
+    let failure = open(&dir).err().unwrap();
+    assert_eq!(failure.code, "E_RECOVER");
+    assert!(!dir.users().exists() && fs::read(dir.client()).unwrap() == client);
+    let asked = dir.root().join(NEW_ADMIN);
+    assert!(failure.help.unwrap().contains(asked.to_str().unwrap()));
+    fs::write(&asked, b"").unwrap();
+    let opened = open(&dir).unwrap();
+    assert_eq!(opened.users.list().len(), 1);
+    assert_ne!(fs::read(dir.client()).unwrap(), client);
+    assert!(!asked.exists(), "asked for once");
+}
+
+#[test]
 fn a_first_start_that_was_cut_off_is_completed() {
     let (_temp, dir) = fresh();
     dir.create().unwrap();

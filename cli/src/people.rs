@@ -173,6 +173,7 @@ fn rejection(error: &UsersError) -> Rejection {
         UsersError::Beyond { .. } => Code::Role,
         UsersError::LastAdmin { .. } => Code::LastAdmin,
         UsersError::Unknown { .. } => Code::User,
+        UsersError::NotInEffect { .. } => Code::Config,
         UsersError::File(_) => Code::Internal,
     };
     Rejection::new(code, crate::failure::chain(error))

@@ -80,12 +80,17 @@ impl Server {
         data_dir.create()?;
         let lock = Lock::take(data_dir.root())?;
         let Opened { keys, store, users } = open(&data_dir, &config)?;
+        let health = Health::default();
         let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
             .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
         let specs = SpecFolder::open(&data_dir.specs())
             .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
         let (listener, http) = listen(config.http).await?;
-        let registry = Arc::new(Registry::new(config.namespace.clone(), keys.token, users));
+        let registry = Arc::new(Registry::new(
+            config.namespace.clone(),
+            keys.token,
+            users.telling(health.clone()),
+        ));
         let revoked = revocation::all(&*store)
             .await
             .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
@@ -93,7 +98,6 @@ impl Server {
         let service_token = random_token()?;
         let broker = start_broker(&config, &registry, &service_token).await?;
         let address = broker.local_addr();
-        let health = Health::default();
         let orchestrator = OrchestratorConfig {
             mqtt: service_login(address, service_token),
             namespace: config.namespace,

@@ -1,5 +1,6 @@
 //! `users.toml`: people and programs with a token, of which only the hash is kept. Read
-//! again whenever it changes, so that an editor is as good as a command.
+//! again whenever it changes, so that an editor is as good as a command: as a whole, or not
+//! at all. What somebody is in the middle of editing is never written over.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use hoist_orchestrator::config::UserChange;
+use hoist_orchestrator::health::{Health, Stops};
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{GroupId, UserId};
@@ -48,6 +50,9 @@ struct UsersFile {
     users: Vec<User>,
 }
 
+/// What a problem with it is about, for people.
+const NAME: &str = "users.toml";
+
 const KEYS: [&str; 5] = ["users", "name", "role", "groups", "token_sha256"];
 
 mod hex {
@@ -82,6 +87,8 @@ struct Loaded {
     users: BTreeMap<UserId, User>,
     /// Rises with every change of the users.
     changes: u64,
+    /// Why the file as it is now has not been taken.
+    refused: Option<String>,
 }
 
 /// How far a change goes.
@@ -98,6 +105,8 @@ pub(crate) enum Extent {
 pub(crate) struct Users {
     path: PathBuf,
     loaded: Mutex<Loaded>,
+    /// Where a file that is not taken is told.
+    health: Health,
 }
 
 /// Why users stay as they are.
@@ -142,6 +151,12 @@ pub(crate) enum UsersError {
         /// Which.
         name: UserId,
     },
+    /// The file is not what is in effect, and would be lost.
+    #[error("users.toml on the server is not in effect and is not written over: {why}")]
+    NotInEffect {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
@@ -158,6 +173,7 @@ impl Users {
             version: version(path),
             users,
             changes: 0,
+            refused: None,
         };
         if !has_admin(loaded.users.values()) {
             tracing::error!(
@@ -169,7 +185,13 @@ impl Users {
         Ok(Self {
             path: path.to_owned(),
             loaded: Mutex::new(loaded),
+            health: Health::default(),
         })
+    }
+
+    /// Tells there when the file is changed to something that is not taken.
+    pub(crate) fn telling(self, health: Health) -> Self {
+        Self { health, ..self }
     }
 
     /// Creates the file with its first user.
@@ -252,6 +274,9 @@ impl Users {
         name: &UserId,
         extent: Extent,
     ) -> Result<(), UsersError> {
+        if let Some(why) = &loaded.refused {
+            return Err(UsersError::NotInEffect { why: why.clone() });
+        }
         if has_admin(loaded.users.values()) && !has_admin(users.values()) {
             return Err(UsersError::LastAdmin { name: name.clone() });
         }
@@ -278,22 +303,29 @@ impl Users {
             return;
         }
         loaded.version = version;
-        match read(&self.path) {
-            Ok(users) if !has_admin(users.values()) => {
-                tracing::error!(
-                    code = Code::LastAdmin.as_str(),
-                    "users.toml names no administrator of all groups, the last good one stays in effect"
-                );
-            }
-            Ok(users) => {
+        let (code, why) = match read(&self.path) {
+            Ok(users) if has_admin(users.values()) => {
                 tracing::info!(users = users.len(), "users.toml changed");
                 loaded.users = users;
                 loaded.changes += 1;
+                loaded.refused = None;
+                self.health.end(NAME);
+                return;
             }
-            Err(failure) => {
-                tracing::error!(%failure, "users.toml is not usable, the last good one stays in effect");
-            }
-        }
+            Ok(_) => (
+                Code::LastAdmin,
+                "it names no administrator of all groups".to_owned(),
+            ),
+            Err(failure) => (Code::Config, failure.to_string()),
+        };
+        tracing::error!(
+            code = code.as_str(),
+            why,
+            "users.toml is not usable, the last good one stays in effect"
+        );
+        let detail = format!("it is not in effect, the last good one is: {why}");
+        self.health.begin(NAME, code, &detail, Stops::Part);
+        loaded.refused = Some(why);
     }
 }
 
@@ -338,12 +370,18 @@ fn read(path: &Path) -> Result<BTreeMap<UserId, User>, Failure> {
             .help(format!("chmod 600 {}", path.display())),
         error @ PrivateFileError::Io { .. } => Failure::because(Code::Config, "users", &error),
     })?;
-    let file: UsersFile = parse_toml(path, &String::from_utf8_lossy(&bytes), &KEYS)?;
-    Ok(file
-        .users
-        .into_iter()
-        .map(|user| (user.name.clone(), user))
-        .collect())
+    let mistake = |what: String| Failure::new(Code::Config, format!("{}: {what}", path.display()));
+    let text = String::from_utf8(bytes).map_err(|_| mistake("it is not UTF-8".to_owned()))?;
+    let file: UsersFile = parse_toml(path, &text, &KEYS)?;
+    let mut users = BTreeMap::new();
+    for user in file.users {
+        let name = user.name.clone();
+        if users.insert(name.clone(), user).is_some() {
+            // Nobody could say which of them somebody meant to remove.
+            return Err(mistake(format!("user {name} is there twice")));
+        }
+    }
+    Ok(users)
 }
 
 fn write(path: &Path, users: Vec<User>) -> Result<(), PrivateFileError> {

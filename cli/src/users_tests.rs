@@ -69,6 +69,45 @@ fn an_edited_file_counts_at_once_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
+fn a_file_with_a_mistake_is_told_and_never_written_over() {
+    // bad-inputs row 80
+    let (dir, users) = opened();
+    let path = dir.path().join("users.toml");
+    let health = Health::default();
+    let users = users.telling(health.clone());
+    users.add(user("vera", 2), &root(), Extent::Write).unwrap();
+    let good = std::fs::read_to_string(&path).unwrap();
+    let (_, vera) = good.rsplit_once("[[users]]").unwrap();
+    for mistake in [
+        format!("{good}\n[[users]\n"),
+        format!("{good}\n[[users]]{vera}"),
+        format!("[[users]]{vera}"),
+        String::new(),
+    ] {
+        private_file::write(&path, mistake.as_bytes()).unwrap();
+        let add = |extent| users.add(user("bob", 3), &root(), extent);
+        for extent in [Extent::Check, Extent::Write] {
+            let refused = add(extent).unwrap_err();
+            assert!(
+                matches!(refused, UsersError::NotInEffect { .. }),
+                "{refused}"
+            );
+        }
+        let vera = "vera".parse().unwrap();
+        assert!(users.remove(&vera, &root(), Extent::Write).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), mistake);
+        assert_eq!(users.list().len(), 2, "the last good one");
+        assert_eq!(health.problems()[0].about, "users.toml");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(users.add(user("bob", 3), &root(), Extent::Write).is_err());
+    assert!(!path.exists(), "a file that is gone is not made up");
+    private_file::write(&path, good.as_bytes()).unwrap();
+    users.add(user("bob", 3), &root(), Extent::Write).unwrap();
+    assert_eq!(health.problems(), []);
+}
+
+#[test]
 fn the_last_administrator_is_neither_removed_nor_demoted() {
     let (_dir, users) = opened();
     let name = "admin".parse().unwrap();

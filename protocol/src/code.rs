@@ -248,7 +248,7 @@ codes! {
     Locked = "E_LOCKED", Failed, "another process uses the directory", "stop the named process first";
     /// The store of the server is of a newer version, or its files cannot be read or written. Nothing is damaged.
     Store = "E_STORE", Failed, "the store cannot be used", "do as is said, and start again";
-    /// Keys without a store, or a store without keys: starting would make new ones, and the fleet would not obey them.
+    /// Keys, store or users are missing beside the others: starting would make new ones, and the fleet would not obey them, be forgotten, or have a new master.
     Recover = "E_RECOVER", Failed, "a part of the data directory is missing", "put back what is missing from a backup";
     /// Tokens would travel unencrypted beyond this machine.
     Insecure = "E_INSECURE", Usage, "not without encryption", "listen on a loopback address";

@@ -3,6 +3,7 @@
 //! commit opens it anew, from what the disk holds, once files can be written there again.
 
 mod open;
+mod room;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::open::{Open, check_space, failing, probe};
+use self::open::{Open, failing};
+use self::room::{check_space, probe};
 use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 
 /// Opening is not tried again sooner after it failed.

@@ -17,8 +17,8 @@ use sled::IVec;
 
 use super::super::seal::{Seal, SealFile};
 use super::super::{Batch, CommitError, StoreError, Trouble, holds};
+use super::room::check_space;
 use crate::durable_file;
-use crate::space;
 
 /// What `FORMAT` says of a store that is made now.
 const FORMAT: Format = Format::LargeSegments;
@@ -27,10 +27,6 @@ const SEAL_KEY: &[u8] = b"\xffseal";
 /// sled's own threads may hold the file's lock for a moment after it was closed.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Below this nothing is begun: opening writes a segment and an index of the pages, a batch less.
-const SPACE_MIN: u64 = 8 << 20;
-/// More than a batch of statuses.
-const PROBE_BYTES: usize = 256 << 10;
 /// After this, a flush may be one that nobody wakes.
 const FLUSH_SLOW: Duration = Duration::from_millis(500);
 
@@ -334,29 +330,6 @@ fn flush(db: &sled::Db) -> Result<(), sled::Error> {
         drop(done);
         flushed
     })
-}
-
-/// Refuses what would begin to write where there is no space to end it.
-pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
-    let left = space::left(path).map_err(|error| failing(path, &error))?;
-    if left >= SPACE_MIN {
-        return Ok(());
-    }
-    let (left_kib, least_kib) = (left >> 10, SPACE_MIN >> 10);
-    Err(StoreError::Io {
-        path: path.to_owned(),
-        trouble: Trouble::Full,
-        why: format!("{left_kib} KiB are left of {least_kib} KiB that it needs to work"),
-    })
-}
-
-/// Whether files can be written and made durable there again, by doing it.
-pub(super) fn probe(path: &Path) -> Result<(), StoreError> {
-    check_space(path)?;
-    let file = path.join("probe");
-    let written = durable_file::write(&file, &[0; PROBE_BYTES], 0o600);
-    let removed = std::fs::remove_file(&file);
-    written.and(removed).map_err(|error| failing(path, &error))
 }
 
 /// sled panics when it is let go and cannot write what is left: that is not worth anything.
