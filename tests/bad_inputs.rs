@@ -35,7 +35,7 @@ fn test_at(lines: &[&str], at: usize) -> Option<String> {
         let line = line.trim_start();
         line.starts_with("fn ") || line.starts_with("async fn ")
     };
-    let before = lines[..at].iter().rposition(|line| is_fn(&line))?;
+    let before = lines[..at].iter().rposition(is_fn)?;
     let attributes = &lines[before.saturating_sub(3)..before];
     let is_test = attributes.iter().any(|line| {
         let line = line.trim();
