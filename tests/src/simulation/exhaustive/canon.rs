@@ -44,7 +44,7 @@ pub(super) struct Print {
 }
 
 /// Debug text of a part.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Text {
     text: String,
     /// Of what was added without being read.

@@ -193,8 +193,11 @@ impl<'a> Search<'a> {
             let applied = choices.try_for_each(|choice| world.apply(choice));
             applied.map(|()| steps.state(&world))
         });
+        let mut differences = String::new();
         let whole = match (whole, other, reached) {
             (Ok(whole), Ok(other), Ok(state)) => {
+                let found = states.together(steps, *state, [1, 2]);
+                differences = steps.differences(&found.parts, &whole);
                 let left = [[1, 2], [2, 1]].map(|names| {
                     let after = states.together(steps, *state, names);
                     after.left
@@ -207,7 +210,8 @@ impl<'a> Search<'a> {
         };
         assert_eq!(
             &whole, reached,
-            "a step is not what it is in the whole world"
+            "a step is not what it is in the whole world: {:?}\n{differences}",
+            self.choices(path, [1, 2])
         );
     }
 

@@ -211,6 +211,16 @@ impl Steps {
         world
     }
 
+    /// What differs between two states, for whoever reads a failure.
+    pub(super) fn differences(&self, one: &State, other: &State) -> String {
+        let places = (0..PARTS).filter(|place| one[*place] != other[*place]);
+        let texts = places.map(|place| {
+            let [one, other] = [one, other].map(|state| text(self.part(state, place), place));
+            format!("part {place}:\n{one:?}\n{other:?}\n")
+        });
+        texts.collect()
+    }
+
     /// The number of a message of the server.
     fn payload(&self, line: Line, payload: &Payload) -> u32 {
         let number = || self.payloads.put((line, Arc::clone(payload)));

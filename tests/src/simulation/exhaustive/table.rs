@@ -14,7 +14,7 @@ const PIECES: usize = 1 << 14;
 
 /// A quick hash of 128 bits: two different things of a search have the same by chance once
 /// in more searches than will ever be made.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Hash128(u64, u64);
 
 /// Odd numbers without a pattern: digits of the golden ratio and of the root of 3.
