@@ -80,9 +80,9 @@ impl Machine {
     pub(super) fn outcomes_to_tell(&self) -> Vec<Outcome> {
         let asked = (&self.device_roll.answer, &self.group_roll.answer);
         match asked {
-            (Some(_), _) if !is_planted(Mutant::PastUntold) => self.ring.everything(),
             (None, None) => self.ring.since(self.acked).to_vec(),
             _ if is_planted(Mutant::RollCallShort) => self.ring.since(self.acked).to_vec(),
+            (Some(_), _) if !is_planted(Mutant::PastUntold) => self.ring.everything(),
             _ => self.ring.since(0).to_vec(),
         }
     }
