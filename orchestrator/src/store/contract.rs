@@ -178,6 +178,24 @@ mod stores {
         assert_eq!(load(&store, "a").await, Some(kept));
     }
 
+    #[tokio::test]
+    async fn what_a_kill_left_of_an_index_keeps_no_store_from_starting() {
+        // bad-inputs row 74
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let store = SledStore::open(&path).unwrap();
+        let one = vec![put("a", Expected::Absent, "kept")];
+        store.commit(one).await.unwrap();
+        drop(store);
+        for torn in [&b""[..], b"half of an index"] {
+            let unfinished = path.join("snap.00000000FFFFFFFF.generating");
+            std::fs::write(&unfinished, torn).unwrap();
+            let store = SledStore::open(&path).unwrap();
+            assert!(load(&store, "a").await.is_some());
+            assert!(!unfinished.exists());
+        }
+    }
+
     #[test]
     fn a_store_that_is_unknown_or_lost_its_data_is_refused_with_its_path() {
         // bad-inputs row 62

@@ -135,6 +135,7 @@ impl Open {
 
     fn database(path: &Path, format: Format) -> Result<Self, StoreError> {
         check_space(path)?;
+        sweep(path).map_err(|error| failing(path, &error))?;
         let db = open_sled(path, format)?;
         let files = File::open(path.join("db"))
             .and_then(|data| Ok((data, SealFile::open(&path.join("seal"))?)));
@@ -335,6 +336,20 @@ fn flush(db: &sled::Db) -> Result<(), sled::Error> {
 /// sled panics when it is let go and cannot write what is left: that is not worth anything.
 fn quietly(work: impl FnOnce()) {
     let _done = catch_unwind(AssertUnwindSafe(work));
+}
+
+/// Removes what a kill left of an index of the pages: sled writes it beside its name, and then
+/// reads the unfinished one as if it were the newest. It is made anew from the log.
+fn sweep(path: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens sled; it panics over some damage.
