@@ -209,7 +209,8 @@ impl<'a> Search<'a> {
             (whole, other, _) => whole.and(other).map(|_| self.first),
         };
         assert_eq!(
-            &whole, reached,
+            &whole,
+            reached,
             "a step is not what it is in the whole world: {:?}\n{differences}",
             self.choices(path, [1, 2])
         );
