@@ -3,6 +3,7 @@
 //! is bounded by the access rules: there are only four topics it may write.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -36,8 +37,12 @@ impl Retained {
                 .into_iter()
                 .collect();
         }
-        topics
-            .keys()
+        // Whatever matches begins like the filter, up to the level of its first wildcard.
+        let literal = filter.split(['+', '#']).next().unwrap_or_default();
+        let literal = literal.strip_suffix('/').unwrap_or(literal);
+        let like = topics.range::<str, _>((Bound::Included(literal), Bound::Unbounded));
+        like.map(|(topic, _)| topic)
+            .take_while(|topic| topic.starts_with(literal))
             .filter(|topic| matches(filter, topic))
             .cloned()
             .collect()

@@ -292,6 +292,8 @@ codes! {
     NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID`";
     /// Rows of the store are gone or changed, or it went back to what it was earlier: every row is compared with what the last commit left. Starting would forget devices and deployments.
     StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "put a backup of the whole data directory in its place, see docs/operations.md";
+    /// A client sends or connects more often than one client may. A device is closed and let in again after a while; a user is read more slowly.
+    Flood = "E_FLOOD", Failed, "the client sends or connects too often", "look at what the client does; it is let in again after a while";
 }
 
 impl Code {

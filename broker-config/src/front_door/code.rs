@@ -38,6 +38,8 @@ codes! {
     Auth = Auth, "its name, token and client id do not belong together";
     /// The connection cap is reached.
     Busy = Busy, "too many connections are open";
+    /// More, or more often, than one client may send.
+    Flood = Flood, "it sends or connects more often than one client may; wait before connecting again";
     /// The socket closed without a DISCONNECT, or does not take bytes any more.
     Gone = Gone, "its socket closed or does not read any more";
     /// One and a half times the keep-alive passed in silence.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use rumqttc::mqttbytes::Error;
-use rumqttc::mqttbytes::v4::Packet;
+use rumqttc::mqttbytes::v4::{Connect, Packet};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::code::Code;
+use super::connect::{self, Fault};
+use super::frame;
 
 /// Above this many bytes waiting to be written, nothing more is queued for the socket.
 const OUT_BYTES: usize = 64 * 1024;
@@ -27,6 +29,10 @@ pub(crate) struct Connection<S> {
     packet_bytes: usize,
     write_patience: Duration,
     stuck_at: Option<Instant>,
+    /// Nothing more is read until then: its client sends faster than it may.
+    paused_until: Option<Instant>,
+    /// Whether packets are checked as those of a client.
+    checks: bool,
     /// Bytes read and written since they were last counted.
     pub(crate) passed: usize,
     /// Who is at the other end, for the log.
@@ -42,9 +48,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             packet_bytes,
             write_patience,
             stuck_at: None,
+            paused_until: None,
+            checks: false,
             passed: 0,
             peer: None,
         }
+    }
+
+    /// The same socket, of a client that speaks as MQTT 3.1.1 says.
+    pub(crate) fn checked(self) -> Self {
+        Self {
+            checks: true,
+            ..self
+        }
+    }
+
+    /// Reads nothing for a while.
+    pub(crate) fn pause(&mut self, until: Instant) {
+        self.paused_until = Some(until);
     }
 
     /// The same socket, known to come from there.
@@ -77,7 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// room. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Packet>, Code> {
         loop {
-            let may_read = self.output.len() < ANSWER_BYTES;
+            let paused_until = self.paused_until.filter(|until| *until > Instant::now());
+            self.paused_until = paused_until;
+            let may_read = self.output.len() < ANSWER_BYTES && paused_until.is_none();
             if may_read && let Some(packet) = self.take()? {
                 return Ok(Some(packet));
             }
@@ -104,11 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 },
                 () = tokio::time::sleep_until(stuck), if wants_write => return Err(Code::Gone),
+                () = paused(paused_until), if paused_until.is_some() => {}
             }
         }
     }
 
     fn take(&mut self) -> Result<Option<Packet>, Code> {
+        if self.checks {
+            frame::check(&self.input)?;
+        }
         match Packet::read(&mut self.input, self.packet_bytes) {
             Ok(packet) => Ok(Some(packet)),
             Err(Error::InsufficientBytes(_)) => Ok(None),
@@ -134,6 +161,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(count) => self.passed += count,
             }
         }
+    }
+
+    /// Reads a CONNECT whose level was found to be 4.
+    pub(crate) async fn connect(&mut self) -> Result<Result<Connect, Fault>, Code> {
+        loop {
+            if let Some(body) = frame::connect_body(&self.input) {
+                let read = connect::read(body);
+                let length = body.len();
+                self.skip(length);
+                return Ok(read);
+            }
+            if frame::announced(&self.input).is_some_and(|length| length > self.packet_bytes) {
+                return Err(Code::Size);
+            }
+            match self.stream.read_buf(&mut self.input).await {
+                Ok(0) | Err(_) => return Err(Code::Gone),
+                Ok(count) => self.passed += count,
+            }
+        }
+    }
+
+    /// Skips a packet with a body of this length at the start of the input.
+    fn skip(&mut self, body: usize) {
+        let length = self.input.iter().skip(1).position(|byte| byte & 0x80 == 0);
+        self.input.advance(length.map_or(1, |last| last + 2) + body);
     }
 
     /// Writes raw bytes and what is queued, best effort, before closing.
@@ -164,6 +216,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The bare socket.
     pub(crate) fn into_stream(self) -> S {
         self.stream
+    }
+}
+
+/// Waits until a pause is over.
+async fn paused(until: Option<Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
     }
 }
 

@@ -4,18 +4,21 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use hoist_protocol::access::{Principal, single_reader};
+use hoist_protocol::access::{Principal, Role, single_reader};
 use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::{Topic, Topics, covers};
 use rumqttc::QoS;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::code::{Code, CodeCounters};
 use super::limits::Limits;
+use super::pace::{Paced, Paces};
 use super::quiet::Quiet;
+use super::readers::{Readers, RouterFilters};
 use super::session::{ToSession, end_soon};
 use crate::credentials::{Credentials, Pass};
 use crate::retained::Retained;
@@ -83,8 +86,8 @@ pub(crate) enum Route {
     Router,
     /// By the owner that the topic names; nothing is to be registered.
     Owner,
-    /// By the exact topic: one device's, which the router would never forget.
-    Exact,
+    /// By the hub: an exact topic, or whatever a device reads.
+    Hub,
 }
 
 /// Shared by the acceptor and every session.
@@ -99,8 +102,13 @@ pub(crate) struct Hub {
     pub(crate) quiet: Quiet,
     router: RwLock<Arc<Router>>,
     sessions: Mutex<HashMap<Owner, HashMap<String, Handle>>>,
-    /// Sessions that read one device's topic.
-    readers: Mutex<HashMap<String, Vec<Handle>>>,
+    /// Who reads what by the hub.
+    readers: Mutex<Readers>,
+    /// What the router was given to match.
+    router_filters: Mutex<RouterFilters>,
+    /// How much each client sends.
+    paces: Paces,
+    began: Instant,
     instances: AtomicU64,
 }
 
@@ -121,6 +129,9 @@ impl Hub {
             router: RwLock::new(router),
             sessions: Mutex::default(),
             readers: Mutex::default(),
+            router_filters: Mutex::default(),
+            paces: Paces::default(),
+            began: Instant::now(),
             instances: AtomicU64::new(0),
         })
     }
@@ -128,7 +139,7 @@ impl Hub {
     /// A link per connection, and some for the orchestrator, probes and sessions that are
     /// just ending.
     fn links(limits: &Limits) -> usize {
-        limits.connections + 100
+        limits.connections + limits.operator_connections + 100
     }
 
     pub(crate) fn router(&self) -> Arc<Router> {
@@ -140,6 +151,8 @@ impl Hub {
         match Router::start(Self::links(&self.limits)) {
             Ok(fresh) => {
                 *self.router.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+                let mut filters = self.lock_router_filters();
+                *filters = RouterFilters::default();
             }
             // The next probe fails again and comes back here.
             Err(error) => tracing::error!(%error, "no new router could be started"),
@@ -217,6 +230,25 @@ impl Hub {
         }
     }
 
+    /// How much a client may send; the orchestrator as much as it likes.
+    pub(crate) fn pace(&self, principal: &Principal) -> Option<Paced> {
+        let pace = match principal {
+            Principal::Device(_) => self.limits.device_pace,
+            Principal::User {
+                role: Role::Viewer, ..
+            } => self.limits.viewer_pace,
+            Principal::User { .. } => self.limits.operator_pace,
+            Principal::Service => return None,
+        };
+        Some(self.paces.of(&Owner::of(principal), pace))
+    }
+
+    /// Sessions of an owner that are there now.
+    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(owner).map_or(0, HashMap::len)
+    }
+
     /// A client id for a client that gave none.
     pub(crate) fn anonymous_id(&self) -> String {
         // Text ids of clients never hold a space.
@@ -234,7 +266,10 @@ impl Hub {
 
     /// Keeps a message if it is retained, and hands it to its readers. It was authorized
     /// before.
-    pub(crate) fn publish(&self, link: &mut Link, message: Message) -> Result<(), RouterDead> {
+    ///
+    /// # Errors
+    /// [`Code::Router`], or [`Code::Busy`] for a command that the orchestrator has no room for.
+    pub(crate) fn publish(&self, link: &mut Link, message: Message) -> Result<(), Code> {
         Counters::add(&self.counters.published, 1);
         let Ok(topic) = self.topics.parse(&message.topic) else {
             return Ok(());
@@ -250,7 +285,12 @@ impl Hub {
             ..message
         };
         if single_reader(&topic) {
-            hand_over(&self.readers_by_owner(&topic), &message);
+            let readers = self.readers_by_owner(&topic);
+            // Whoever sends it repeats it until it is answered: nobody else may suffer.
+            if is_command && readers.iter().any(|inbox| inbox.capacity() == 0) {
+                return Err(Code::Busy);
+            }
+            hand_over(&readers, &message);
             return Ok(());
         }
         hand_over(&self.readers_by_topic(&message.topic), &message);
@@ -258,6 +298,7 @@ impl Hub {
         tagged.push(message.qos as u8);
         tagged.extend_from_slice(&message.payload);
         link.publish(&message.topic, tagged)
+            .map_err(|RouterDead| Code::Router)
     }
 
     /// The sessions of the only client that reads a topic, and the orchestrator's.
@@ -276,42 +317,55 @@ impl Hub {
     }
 
     fn readers_by_topic(&self, topic: &str) -> Vec<mpsc::Sender<ToSession>> {
-        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let handles = readers.get(topic).into_iter().flatten();
-        handles.map(|handle| handle.inbox.clone()).collect()
+        self.lock_readers().of(topic)
     }
 
-    /// How the messages of a filter come to a session.
-    pub(crate) fn route(&self, filter: &str) -> Route {
+    fn lock_readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_router_filters(&self) -> MutexGuard<'_, RouterFilters> {
+        let filters = self.router_filters.lock();
+        filters.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the messages of a filter come to a session of this principal.
+    pub(crate) fn route(&self, filter: &str, principal: &Principal) -> Route {
         let by_owner = ["d/+", "reply/#", "cmd/#"];
         let covered = |below: &&str| covers(&self.topics.filter(below), filter);
         if by_owner.iter().any(covered) {
             return Route::Owner;
         }
-        match self.topics.parse(filter) {
-            Ok(Topic::Status(_) | Topic::Presence(_) | Topic::Info(_) | Topic::Needs(_)) => {
-                Route::Exact
-            }
-            _ => Route::Router,
+        let is_device = matches!(principal, Principal::Device(_));
+        match is_device || !filter.contains(['+', '#']) {
+            true => Route::Hub,
+            false => Route::Router,
         }
     }
 
-    /// Makes a session a reader of one topic.
-    pub(crate) fn read_topic(&self, topic: &str, handle: &Handle) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let handles = readers.entry(topic.to_owned()).or_default();
-        handles.push(handle.clone());
+    /// Whether the router may be given a filter by this owner.
+    pub(crate) fn may_route(&self, filter: &str, owner: &Owner) -> bool {
+        let limits = &self.limits;
+        let most = (limits.router_filters_per_hour, limits.router_filters);
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.lock_router_filters()
+            .allow(filter, owner, most, now_ms)
     }
 
-    /// Ends what [`Hub::read_topic`] began.
-    pub(crate) fn forget_topic(&self, topic: &str, instance: u64) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handles) = readers.get_mut(topic) {
-            handles.retain(|handle| handle.instance != instance);
-            if handles.is_empty() {
-                readers.remove(topic);
-            }
-        }
+    /// Makes a session a reader of a filter.
+    pub(crate) fn read(&self, filter: &str, handle: &Handle) {
+        self.lock_readers().add(filter, handle);
+    }
+
+    /// Ends what [`Hub::read`] began.
+    pub(crate) fn forget(&self, filter: &str, instance: u64) {
+        self.lock_readers().remove(filter, instance);
+    }
+
+    /// Filters that the hub serves, and those that the router has ever been given.
+    #[cfg(test)]
+    pub(crate) fn filters(&self) -> (usize, usize) {
+        (self.lock_readers().len(), self.lock_router_filters().len())
     }
 }
 

@@ -2,6 +2,20 @@
 
 use std::time::Duration;
 
+use hoist_protocol::rate::Rate;
+
+/// What one client may send. A packet that others get counts as two, a filter with a wildcard
+/// as ten and what is retained on it besides, because all retained topics are looked through.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Packets.
+    pub packets: Rate,
+    /// Bytes of what it publishes.
+    pub bytes: Rate,
+    /// Packets that a CONNECT counts as: it costs that much more.
+    pub connect: u32,
+}
+
 /// Settings; the defaults are for one machine and small messages.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -19,6 +33,24 @@ pub struct Limits {
     pub user_subscriptions: usize,
     /// Open connections: each costs about 33 KiB. The orchestrator comes in above it.
     pub connections: usize,
+    /// Places above it that only users get: a fleet must not keep its operators out.
+    pub operator_connections: usize,
+    /// Open connections of one user, who must not keep all others out.
+    pub user_connections: usize,
+    /// What a device may send: five statuses of a small update come within a moment, and none
+    /// is due more often than every ten percent of a download.
+    pub device_pace: Pace,
+    /// What a viewer may send: some hundred queries a second, which is more than is answered.
+    pub viewer_pace: Pace,
+    /// What others may send: programs register fleets as fast as they are answered.
+    pub operator_pace: Pace,
+    /// Filters with wildcards that one user may be the first to bring in an hour: the router
+    /// never forgets one, and takes 7 kB for it. All others are served without it.
+    pub router_filters_per_hour: usize,
+    /// Such filters in all.
+    pub router_filters: usize,
+    /// Messages waiting for the orchestrator above which only the newest of each topic is kept.
+    pub service_newest_above: usize,
     /// New connections per second, from any address: a whole fleet may sit behind one.
     /// More wait in the listener's backlog.
     pub connects_per_second: u32,
@@ -48,6 +80,45 @@ impl Default for Limits {
             device_subscriptions: 16,
             user_subscriptions: 64,
             connections: 10_000,
+            operator_connections: 64,
+            user_connections: 256,
+            device_pace: Pace {
+                packets: Rate {
+                    per_second: 40,
+                    burst: 800,
+                },
+                bytes: Rate {
+                    per_second: 16 * 1024,
+                    burst: 512 * 1024,
+                },
+                connect: 10,
+            },
+            viewer_pace: Pace {
+                packets: Rate {
+                    per_second: 300,
+                    burst: 1_500,
+                },
+                bytes: Rate {
+                    per_second: 128 * 1024,
+                    burst: 1024 * 1024,
+                },
+                connect: 10,
+            },
+            operator_pace: Pace {
+                packets: Rate {
+                    per_second: 2_000,
+                    burst: 8_000,
+                },
+                bytes: Rate {
+                    per_second: 1024 * 1024,
+                    burst: 4 * 1024 * 1024,
+                },
+                connect: 10,
+            },
+            // Dashboards bring a handful, once.
+            router_filters_per_hour: 64,
+            router_filters: 2_000,
+            service_newest_above: 1_024,
             connects_per_second: 1_000,
             keep_alive: Duration::from_secs(1_200),
             window: 100,

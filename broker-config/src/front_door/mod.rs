@@ -2,11 +2,17 @@
 //! router through links. rumqttd's own server is never used: one client can kill it.
 
 pub(crate) mod code;
+mod connect;
 pub(crate) mod connection;
+mod frame;
 pub(crate) mod hub;
 pub(crate) mod limits;
 mod outbox;
+mod pace;
+mod places;
 mod quiet;
+mod readers;
+mod refused;
 pub(crate) mod session;
 
 use std::io;
@@ -16,90 +22,29 @@ use std::time::Duration;
 
 use hoist_protocol::access::{Principal, may_publish};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Connect, Packet};
+use rumqttc::mqttbytes::v4::Connect;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::credentials::{Login, Pass, Refusal};
+use crate::credentials::{Login, Pass};
 use code::Code;
 use connection::Connection;
 use hub::{Counters, Hub, Key, Message, Owner};
+use places::{For, Placed, Places};
+use refused::Refused;
 use session::{Attach, Session, Stream, ToSession};
 
-/// CONNACK of MQTT 5 saying "unsupported protocol version".
-const UNSUPPORTED_V5: [u8; 5] = [0x20, 0x03, 0x00, 0x84, 0x00];
-/// CONNACK of MQTT 3 saying the same.
-const UNSUPPORTED_V3: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Places above the connection cap, which only the orchestrator gets: devices must not be
-/// able to keep it out.
-const RESERVED: usize = 16;
-
-/// Why a CONNECT is refused, with its CONNACK code where there is one.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    /// It closed without a word, as a probe does.
-    #[error("it closed without a word")]
-    Silent,
-    #[error("{0}")]
-    NotConnect(Code),
-    #[error("{code} (it spoke level {level})", code = Code::Version)]
-    Version { level: u8 },
-    #[error("{code}: {0}", code = word(*.0))]
-    Credentials(Refusal),
-    #[error("{code}, so not leave a will there either")]
-    Will { code: Code, of_device: bool },
-    #[error("{0}")]
-    Later(Code),
-}
-
-/// The code of a refused login.
-fn word(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Revoked => Code::Revoked.word(),
-        _ => Code::Auth.word(),
-    }
-}
-
-impl Refused {
-    fn code(&self) -> Option<Code> {
-        match self {
-            Self::Silent => None,
-            Self::Version { .. } => Some(Code::Version),
-            Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
-            Self::Credentials(_) => Some(Code::Auth),
-            Self::NotConnect(code) | Self::Will { code, .. } | Self::Later(code) => Some(*code),
-        }
-    }
-
-    /// What the client is told before the socket closes. To a device "not authorized" says
-    /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
-    fn answer(&self) -> &'static [u8] {
-        match self {
-            Self::Silent | Self::NotConnect(_) => &[],
-            Self::Version { level: 5 } => &UNSUPPORTED_V5,
-            Self::Version { .. } => &UNSUPPORTED_V3,
-            Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
-            Self::Later(_) => &[0x20, 2, 0, 3],
-            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed)
-            | Self::Will {
-                of_device: true, ..
-            } => &[0x20, 2, 0, 4],
-            Self::Credentials(Refusal::Revoked) | Self::Will { .. } => &[0x20, 2, 0, 5],
-        }
-    }
-}
-
 /// Accepts until told to stop; then no socket is left that could still become a session.
 pub(crate) async fn accept(
     listener: TcpListener,
     hub: Arc<Hub>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let places = Arc::new(Semaphore::new(hub.limits.connections + RESERVED));
+    let places = Places::new(&hub.limits);
     let mut pace = Pace::new(hub.limits.connects_per_second);
     let mut opening = JoinSet::new();
     loop {
@@ -111,12 +56,14 @@ pub(crate) async fn accept(
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
+                if let Some(unsaid) = hub.quiet.says("", "accept", Instant::now()) {
+                    tracing::warn!(%error, unsaid, "accept failed");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Some((place, of)) = places.take() else {
             hub.counters.closed.add(Code::Busy);
             continue;
         };
@@ -126,9 +73,8 @@ pub(crate) async fn accept(
             stream,
             _place: place,
         };
-        let is_full = places.available_permits() < RESERVED;
         let hub = Arc::clone(&hub);
-        opening.spawn(async move { open((Box::new(stream), peer), &hub, is_full).await });
+        opening.spawn(async move { open((Box::new(stream), peer), &hub, of).await });
     }
     drop(listener);
     opening.shutdown().await;
@@ -165,13 +111,10 @@ impl Pace {
 }
 
 /// Takes a socket from its first byte to its session.
-async fn open(
-    (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
-    hub: &Arc<Hub>,
-    is_full: bool,
-) {
+async fn open((stream, peer): (Box<dyn Stream>, Option<SocketAddr>), hub: &Arc<Hub>, of: For) {
     let limits = &hub.limits;
-    let mut connection = Connection::new(stream, limits.packet_bytes, limits.write).with_peer(peer);
+    let connection = Connection::new(stream, limits.packet_bytes, limits.write);
+    let mut connection = connection.with_peer(peer).checked();
     let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
     let client = match &connect {
         Ok(Ok(connect)) => quiet::shown(&connect.client_id),
@@ -179,11 +122,8 @@ async fn open(
     };
     let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
         Err(refused) => refused,
-        Ok(connect) => match admit(&connect, hub) {
+        Ok(connect) => match admit(&connect, hub, of) {
             Err(refused) => refused,
-            Ok(pass) if is_full && pass.principal != Principal::Service => {
-                Refused::Later(Code::Busy)
-            }
             Ok(pass) => match begin(connection, connect, pass.clone(), hub).await {
                 Ok(key) => return stay(&key, &pass, hub),
                 Err((back, refused)) => {
@@ -219,18 +159,14 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
         Err(Code::Gone) if connection.passed == 0 => return Err(Refused::Silent),
         Err(code) => return Err(Refused::NotConnect(code)),
     }
-    loop {
-        match connection.next().await {
-            Ok(Some(Packet::Connect(connect))) => return Ok(connect),
-            Ok(None) => {}
-            Ok(Some(_)) => return Err(Refused::NotConnect(Code::Packet)),
-            Err(code) => return Err(Refused::NotConnect(code)),
-        }
+    match connection.connect().await {
+        Ok(read) => read.map_err(Refused::from),
+        Err(code) => Err(Refused::NotConnect(code)),
     }
 }
 
 /// Decides who a CONNECT is from and whether its will is allowed.
-fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
+fn admit(connect: &Connect, hub: &Hub, of: For) -> Result<Pass, Refused> {
     let (user, token) = connect.login.as_ref().map_or(("", ""), |login| {
         (login.username.as_str(), login.password.as_str())
     });
@@ -250,6 +186,11 @@ fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
             return Err(refused(Code::Qos));
         }
     }
+    if let Some(Err(_)) = hub.pace(&pass.principal).map(|paced| paced.connect()) {
+        return Err(Refused::Later(Code::Flood));
+    }
+    let stays = of.may_stay(&pass.principal, hub);
+    stays.map_err(Refused::Later)?;
     Ok(pass)
 }
 
@@ -310,46 +251,6 @@ async fn begin(
             Ok(key)
         }
         Err(_) => Err((attach.connection, Refused::Later(Code::Router))),
-    }
-}
-
-/// A socket with its place under the connection cap.
-struct Placed<S> {
-    stream: S,
-    _place: OwnedSemaphorePermit,
-}
-
-impl<S: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for Placed<S> {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: tokio::io::AsyncWrite + Unpin> tokio::io::AsyncWrite for Placed<S> {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

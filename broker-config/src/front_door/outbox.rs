@@ -1,7 +1,7 @@
 //! What waits for one client and what it has not acknowledged yet. Everything goes out in
 //! the order it came in; nothing here touches a socket.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use rumqttc::QoS;
@@ -20,6 +20,9 @@ pub(crate) struct Bounds {
     pub(crate) messages: usize,
     /// Bytes of their payloads.
     pub(crate) bytes: usize,
+    /// Live messages waiting above which only the newest of each topic is kept. A topic that
+    /// is retained says all there is to say each time; whoever writes commands repeats them.
+    pub(crate) newest_above: usize,
 }
 
 enum Waiting {
@@ -27,6 +30,8 @@ enum Waiting {
     /// Whatever is retained on the topic when its turn comes, at most at this QoS: values
     /// of many topics need not be held, and an old one never follows a newer one.
     Retained(String, QoS),
+    /// A newer message on the same topic waits behind it.
+    Outdated,
 }
 
 /// A client's queue and in-flight table.
@@ -37,6 +42,12 @@ pub(crate) struct Outbox {
     /// entry for each topic of the retained store.
     messages: usize,
     bytes: usize,
+    /// Entries that are outdated.
+    outdated: usize,
+    /// The number of the first entry that waits.
+    first: u64,
+    /// The number of each topic's newest live message; kept only where it is asked for.
+    newest: HashMap<String, u64>,
     in_flight: VecDeque<(u16, Message)>,
     last_id: u16,
 }
@@ -48,35 +59,101 @@ impl Outbox {
             waiting: VecDeque::new(),
             messages: 0,
             bytes: 0,
+            outdated: 0,
+            first: 0,
+            newest: HashMap::new(),
             in_flight: VecDeque::new(),
             last_id: 0,
         }
     }
 
-    /// Takes a live message.
+    /// Takes a live message. When much waits, those on the same topic are given up for it.
     ///
     /// # Errors
     /// [`Code::Overflow`] when too much waits already.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Code> {
+        if self.messages >= self.bounds.newest_above {
+            self.give_up(&message.topic);
+        }
         let bytes = self.bytes + message.payload.len();
         if self.messages >= self.bounds.messages || bytes > self.bounds.bytes {
             return Err(Code::Overflow);
         }
         self.messages += 1;
         self.bytes = bytes;
+        if self.bounds.newest_above < usize::MAX {
+            let number = self.first + self.waiting.len() as u64;
+            self.newest.insert(message.topic.clone(), number);
+        }
         self.waiting.push_back(Waiting::Live(message));
         Ok(())
+    }
+
+    /// Gives up what waits on a topic, as far as it is known.
+    fn give_up(&mut self, topic: &str) {
+        let number = self.newest.remove(topic);
+        let index = number.and_then(|number| number.checked_sub(self.first));
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) else {
+            return;
+        };
+        if let Waiting::Live(message) = waiting
+            && message.topic == topic
+        {
+            self.messages -= 1;
+            self.bytes -= message.payload.len();
+            self.outdated += 1;
+            *waiting = Waiting::Outdated;
+        }
+        if self.outdated > self.waiting.len() / 2 {
+            self.renumber();
+        }
+    }
+
+    /// Drops outdated entries.
+    fn renumber(&mut self) {
+        self.waiting
+            .retain(|waiting| !matches!(waiting, Waiting::Outdated));
+        self.outdated = 0;
+        self.first = 0;
+        self.newest.clear();
+        if self.bounds.newest_above < usize::MAX {
+            let live = self.waiting.iter().zip(0_u64..);
+            let live = live.filter_map(|(waiting, number)| match waiting {
+                Waiting::Live(message) => Some((message.topic.clone(), number)),
+                _ => None,
+            });
+            self.newest.extend(live);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        self.first += 1;
+        match &waiting {
+            Waiting::Live(message) => {
+                self.messages -= 1;
+                self.bytes -= message.payload.len();
+                if self.newest.get(&message.topic) == Some(&(self.first - 1)) {
+                    self.newest.remove(&message.topic);
+                }
+            }
+            Waiting::Outdated => self.outdated -= 1,
+            Waiting::Retained(..) => {}
+        }
+        Some(waiting)
     }
 
     /// Takes topics whose retained value is to be sent once each, however often they are
     /// asked for.
     pub(crate) fn push_retained(&mut self, topics: Vec<String>, qos: QoS) {
         // Both are sorted or small: a set is built only when something waits already.
-        if self.waiting.len() > self.messages {
+        if self.waiting.len() > self.messages + self.outdated {
             let again: std::collections::HashSet<&String> = topics.iter().collect();
             self.waiting.retain(
                 |waiting| !matches!(waiting, Waiting::Retained(topic, _) if again.contains(topic)),
             );
+            self.renumber();
         }
         let retained = topics
             .into_iter()
@@ -87,12 +164,9 @@ impl Outbox {
     /// The next packet to send, if the window has room.
     pub(crate) fn next(&mut self, retained: &Retained) -> Option<Packet> {
         while self.in_flight.len() < self.bounds.window {
-            let message = match self.waiting.pop_front()? {
-                Waiting::Live(message) => {
-                    self.messages -= 1;
-                    self.bytes -= message.payload.len();
-                    message
-                }
+            let message = match self.pop()? {
+                Waiting::Live(message) => message,
+                Waiting::Outdated => continue,
                 Waiting::Retained(topic, qos) => match retained.get(&topic) {
                     None => continue,
                     Some((payload, stored)) => Message {
@@ -160,6 +234,7 @@ mod tests {
         window: 2,
         messages: 3,
         bytes: 10,
+        newest_above: usize::MAX,
     };
 
     fn message(payload: &'static [u8], qos: QoS) -> Message {
@@ -240,5 +315,39 @@ mod tests {
         outbox.last_id = u16::MAX;
         outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
         assert_eq!(ids(&mut outbox, &Retained::default()), [1]);
+    }
+
+    #[test]
+    fn when_much_waits_the_newest_of_each_topic_is_kept_and_a_flood_ends_nothing() {
+        let bounds = Bounds {
+            newest_above: 2,
+            ..BOUNDS
+        };
+        let mut outbox = Outbox::new(bounds);
+        let on = |topic: &str, payload: &str| Message {
+            topic: topic.to_owned(),
+            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            qos: QoS::AtMostOnce,
+            retain: false,
+        };
+        outbox.push(on("a", "1")).unwrap();
+        outbox.push(on("b", "1")).unwrap();
+        for number in 0..10_000 {
+            outbox.push(on("a", &number.to_string())).unwrap();
+        }
+        assert!(outbox.waiting.len() < 10, "{}", outbox.waiting.len());
+        let retained = Retained::default();
+        let sent = std::iter::from_fn(|| match outbox.next(&retained)? {
+            Packet::Publish(publish) => Some((publish.topic, publish.payload)),
+            other => panic!("{other:?}"),
+        });
+        let sent: Vec<_> = sent.collect();
+        let wanted = [("b", "1"), ("a", "9999")];
+        let wanted = wanted.map(|(topic, text)| (topic.to_owned(), Bytes::from(text)));
+        assert_eq!(sent, wanted, "in the order of the newest");
+        assert_eq!(
+            (outbox.messages, outbox.bytes, outbox.newest.len()),
+            (0, 0, 0)
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! is attached. The task is the session: the orchestrator's outlives its sockets and sends
 //! again, marked as duplicates, what was not acknowledged.
 
+mod flood;
 mod removal;
 mod subscriptions;
 
@@ -23,6 +24,7 @@ use super::connection::Connection;
 use super::hub::{Counters, Handle, Hub, Key, Message, untag};
 use super::limits::Limits;
 use super::outbox::{Bounds, Outbox, lower};
+use super::pace::Paced;
 use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
 
@@ -95,6 +97,8 @@ pub(crate) struct Session {
     link: Link,
     filters: Vec<(String, QoS)>,
     outbox: Outbox,
+    /// How much its client may still send; of the orchestrator it is not counted.
+    paced: Option<Paced>,
     socket: Option<Socket>,
 }
 
@@ -116,11 +120,13 @@ fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
             window: usize::from(limits.service_window),
             messages: limits.service_queue,
             bytes: limits.service_queue_bytes,
+            newest_above: limits.service_newest_above,
         },
         Principal::Device(_) | Principal::User { .. } => Bounds {
             window: usize::from(limits.window),
             messages: limits.queue,
             bytes: limits.queue_bytes,
+            newest_above: usize::MAX,
         },
     }
 }
@@ -141,6 +147,7 @@ impl Session {
         let mut session = Self {
             hub: Arc::clone(hub),
             outbox: Outbox::new(bounds(&hub.limits, &principal)),
+            paced: hub.pace(&principal),
             key,
             principal,
             persistent,
@@ -316,6 +323,7 @@ impl Session {
         if let Some(socket) = &mut self.socket {
             socket.deadline = Instant::now() + socket.attach.keep_alive;
         }
+        self.count(&packet)?;
         match packet {
             Packet::Publish(publish) => self.handle_publish(publish),
             Packet::PubAck(ack) => Ok(self.outbox.acknowledge(ack.pkid)?),
@@ -361,7 +369,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         for (filter, _) in &self.filters {
-            self.hub.forget_topic(filter, self.handle.instance);
+            self.hub.forget(filter, self.handle.instance);
         }
         self.hub.leave(&self.key, self.handle.instance);
     }

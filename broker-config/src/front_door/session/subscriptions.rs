@@ -35,6 +35,7 @@ impl Session {
         // After the router knows the filter: nothing falls between retained and live.
         for (filter, qos) in granted {
             let topics = self.hub.retained.matching(filter);
+            self.count_retained(topics.len())?;
             self.outbox.push_retained(topics, qos);
         }
         Ok(())
@@ -55,9 +56,10 @@ impl Session {
         if self.filters.len() >= most {
             return Ok(false);
         }
-        match self.hub.route(filter) {
+        match self.hub.route(filter, &self.principal) {
+            Route::Router if !self.hub.may_route(filter, &self.key.0) => return Ok(false),
             Route::Router => self.link.subscribe(filter)?,
-            Route::Exact => self.hub.read_topic(filter, &self.handle),
+            Route::Hub => self.hub.read(filter, &self.handle),
             Route::Owner => {}
         }
         self.filters.push((filter.to_owned(), qos));
@@ -70,9 +72,9 @@ impl Session {
                 continue;
             };
             self.filters.remove(index);
-            match self.hub.route(filter) {
+            match self.hub.route(filter, &self.principal) {
                 Route::Router => self.link.unsubscribe(filter)?,
-                Route::Exact => self.hub.forget_topic(filter, self.handle.instance),
+                Route::Hub => self.hub.forget(filter, self.handle.instance),
                 Route::Owner => {}
             }
         }

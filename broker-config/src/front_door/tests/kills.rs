@@ -49,7 +49,7 @@ async fn a_topic_that_kills_the_router_closes_only_its_sender() {
         (b"hoist/s/+/x", "E_TOPIC"),
         (b"#", "E_TOPIC"),
         (b"", "E_TOPIC"),
-        (b"a\0b", "E_TOPIC"),
+        (b"a\0b", "E_PACKET"),
         (b"\xff\xfe", "E_PACKET"),
         (b"$share/g/x", "E_ACCESS"),
         (&long, "E_ACCESS"),

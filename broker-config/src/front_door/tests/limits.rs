@@ -70,7 +70,7 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     let hub = broker.hub_for_tests();
     tokio::spawn(async move {
         let line = (Box::new(far) as Box<dyn Stream>, None);
-        front_door::open(line, &hub, false).await;
+        front_door::open(line, &hub, front_door::places::For::Everybody).await;
     });
     let mut client = Connection::new(near, 1 << 20, PATIENCE);
     client.write(&Packet::Connect(device_connect("d1")));
@@ -89,7 +89,7 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
 }
 
 #[tokio::test]
-async fn above_the_connection_cap_only_the_orchestrator_comes_in() {
+async fn above_the_connection_cap_only_operators_and_the_orchestrator_come_in() {
     let broker = broker_with(Limits {
         connections: 2,
         ..Limits::default()
@@ -97,12 +97,14 @@ async fn above_the_connection_cap_only_the_orchestrator_comes_in() {
     .await;
     let mut bystander = bystander(&broker).await;
     let device = Client::connect(&broker, device_connect("d1")).await;
-    let third = Client::connect(&broker, connect_of("", "bob", "bob-token")).await;
+    let third = Client::connect(&broker, device_connect("d2")).await;
     assert_eq!(third.code, ConnectReturnCode::ServiceUnavailable);
+    let bob = Client::connect(&broker, connect_of("", "bob", "bob-token")).await;
+    assert_eq!(bob.code, ConnectReturnCode::Success);
     let service = Client::connect(&broker, service_connect()).await;
     assert_eq!(service.code, ConnectReturnCode::Success);
     assert_eq!(count_of(&broker, "E_BUSY"), 1);
-    drop((device, third, service));
+    drop((device, third, bob, service));
     until("places are free", || broker.stats().sessions == 2).await;
     still_works(&broker, &mut bystander).await;
 }

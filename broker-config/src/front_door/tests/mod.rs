@@ -1,9 +1,11 @@
 //! Real sockets against the real door, with a bystander who must not notice what others
 //! do. Here is what the tests share.
 
+mod floods;
 mod kills;
 mod limits;
 mod messages;
+mod probes;
 mod reviews;
 mod sessions;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, Namespace, UserId};
+use hoist_protocol::rate::Rate;
 use hoist_protocol::topic::{Topic, Topics};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{
@@ -20,6 +23,7 @@ use rumqttc::mqttbytes::v4::{
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
+use super::limits::Pace;
 use crate::credentials::{People, SERVICE_USER, TokenCredentials, TokenKey, User, hash_user_token};
 use crate::{EmbeddedBroker, FrontDoorConfig, Limits};
 
@@ -76,9 +80,23 @@ async fn broker_with(limits: Limits) -> EmbeddedBroker {
 async fn broker() -> EmbeddedBroker {
     broker_with(Limits {
         handshake: Duration::from_millis(300),
+        device_pace: generous(),
         ..Limits::default()
     })
     .await
+}
+
+/// For tests that send more than any device has to say.
+fn generous() -> Pace {
+    let rate = Rate {
+        per_second: 1_000_000,
+        burst: 100_000_000,
+    };
+    Pace {
+        packets: rate,
+        bytes: rate,
+        connect: 1,
+    }
 }
 
 fn topic(of: fn(DeviceId) -> Topic, device: &str) -> String {

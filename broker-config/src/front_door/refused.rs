@@ -1,0 +1,78 @@
+//! Why a connection does not become a session, and what its client is told.
+
+use super::code::Code;
+use super::connect::Fault;
+use crate::credentials::Refusal;
+
+/// CONNACK of MQTT 5 saying "unsupported protocol version".
+const UNSUPPORTED_V5: [u8; 5] = [0x20, 0x03, 0x00, 0x84, 0x00];
+/// CONNACK of MQTT 3 saying the same.
+const UNSUPPORTED_V3: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
+/// Why a CONNECT is refused, with its CONNACK code where there is one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// It closed without a word, as a probe does.
+    #[error("it closed without a word")]
+    Silent,
+    #[error("{0}")]
+    NotConnect(Code),
+    /// No client id, and a session to be kept (MQTT 3.1.1, 3.1.3.1).
+    #[error("{code}: it names no client and wants its session kept", code = Code::Packet)]
+    NoClientId,
+    #[error("{code} (it spoke level {level})", code = Code::Version)]
+    Version { level: u8 },
+    #[error("{code}: {0}", code = word(*.0))]
+    Credentials(Refusal),
+    #[error("{code}, so not leave a will there either")]
+    Will { code: Code, of_device: bool },
+    #[error("{0}")]
+    Later(Code),
+}
+
+/// The code of a refused login.
+fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Revoked => Code::Revoked.word(),
+        _ => Code::Auth.word(),
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed => Self::NotConnect(Code::Packet),
+            Fault::NoClientId => Self::NoClientId,
+            Fault::Password => Self::Credentials(Refusal::Token),
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Silent => None,
+            Self::Version { .. } => Some(Code::Version),
+            Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
+            Self::Credentials(_) => Some(Code::Auth),
+            Self::NoClientId => Some(Code::Packet),
+            Self::NotConnect(code) | Self::Will { code, .. } | Self::Later(code) => Some(*code),
+        }
+    }
+
+    /// What the client is told before the socket closes. To a device "not authorized" says
+    /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
+    pub(super) fn answer(&self) -> &'static [u8] {
+        match self {
+            Self::Silent | Self::NotConnect(_) => &[],
+            Self::Version { level: 5 } => &UNSUPPORTED_V5,
+            Self::Version { .. } => &UNSUPPORTED_V3,
+            Self::NoClientId | Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
+            Self::Later(_) => &[0x20, 2, 0, 3],
+            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed)
+            | Self::Will {
+                of_device: true, ..
+            } => &[0x20, 2, 0, 4],
+            Self::Credentials(Refusal::Revoked) | Self::Will { .. } => &[0x20, 2, 0, 5],
+        }
+    }
+}
