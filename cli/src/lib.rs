@@ -23,6 +23,7 @@ mod keys;
 mod lock;
 mod logging;
 mod mqtt;
+mod open_files;
 mod output;
 mod people;
 mod plan;

@@ -11,7 +11,7 @@ use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, HttpState};
+use hoist_orchestrator::http::{self, HttpLimits, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
 use crate::failure::Failure;
 use crate::lock::Lock;
+use crate::open_files;
 use crate::people::Registry;
 use crate::user::random_token;
 
@@ -121,6 +122,7 @@ impl Server {
             commands: Arc::new(door),
             ready: is_ready.clone(),
             health,
+            limits: HttpLimits::default(),
         };
         let mut server = Self {
             mqtt: format!("mqtt://{address}"),
@@ -135,7 +137,7 @@ impl Server {
         let run = orchestrator.run(ready, stopped(&server.stop));
         server.parts.spawn(async { orchestrator_ended(run.await) });
         let serve = http::serve(listener, state, stopped(&server.stop));
-        server.parts.spawn(async { ended("HTTP", serve.await) });
+        server.parts.spawn(ends("HTTP", serve));
         match server.become_ready(is_ready).await {
             Ok(()) => Ok(server),
             Err(failure) => {
@@ -220,6 +222,12 @@ impl Server {
     }
 }
 
+/// Runs a part that only ends when the server stops.
+async fn ends(part: &'static str, run: impl Future<Output = ()>) -> Failure {
+    run.await;
+    Failure::new(Code::Server, format!("{part} ended"))
+}
+
 /// Why a part ended that never ends by itself.
 fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
     match result {
@@ -290,6 +298,12 @@ fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStor
     data_dir.open(&config.namespace, now(), config.mqtt, config.http, store)
 }
 
+/// Connections that may be open at once.
+fn connections() -> usize {
+    let mqtt = Limits::default();
+    mqtt.connections + mqtt.operator_connections + HttpLimits::default().connections
+}
+
 /// Listens for HTTP, and says where.
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let bind = async {
@@ -314,6 +328,7 @@ async fn start_broker(
         namespace: config.namespace.clone(),
         limits: Limits::default(),
     };
+    open_files::raise(connections());
     let credentials = Arc::new(registry.credentials(service_token));
     EmbeddedBroker::start(door, credentials)
         .await

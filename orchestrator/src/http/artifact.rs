@@ -10,7 +10,7 @@ use hoist_protocol::id::ArtifactId;
 use http_body_util::BodyExt;
 use tower_http::services::ServeFile;
 
-use super::{HttpState, authenticate, refusal};
+use super::{HttpState, authenticate, refusal, too_slow};
 use crate::artifacts::ArtifactError;
 
 fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
@@ -94,9 +94,11 @@ pub(super) async fn put(
     if state.artifacts.contains(id) {
         return StatusCode::NO_CONTENT.into_response();
     }
-    match take(&state, id, request.into_body()).await {
-        Ok(()) => StatusCode::CREATED.into_response(),
-        Err(Failed::Sender) => {
+    let taken = take(&state, id, request.into_body());
+    match tokio::time::timeout(state.limits.upload, taken).await {
+        Err(_) => too_slow("the upload took too long"),
+        Ok(Ok(())) => StatusCode::CREATED.into_response(),
+        Ok(Err(Failed::Sender)) => {
             let title = "the upload broke off";
             refusal(
                 StatusCode::BAD_REQUEST,
@@ -105,7 +107,7 @@ pub(super) async fn put(
                 "send it again",
             )
         }
-        Err(Failed::Artifact(error)) => {
+        Ok(Err(Failed::Artifact(error))) => {
             let (status, code) = match &error {
                 ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Hash),
                 ArtifactError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::Size),
@@ -128,7 +130,9 @@ async fn take(state: &HttpState, id: ArtifactId, mut body: Body) -> Result<(), F
         .receive(id)
         .await
         .map_err(Failed::Artifact)?;
-    while let Some(frame) = body.frame().await {
+    let part = state.limits.part;
+    let next = async |body: &mut Body| tokio::time::timeout(part, body.frame()).await;
+    while let Some(frame) = next(&mut body).await.map_err(|_| Failed::Sender)? {
         let frame = frame.map_err(|_| Failed::Sender)?;
         if let Some(bytes) = frame.data_ref() {
             incoming.write(bytes).await.map_err(Failed::Artifact)?;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use hoist_protocol::code::Code;
 use http_body_util::{BodyExt, Limited};
 
-use super::{HttpState, authenticate, refusal};
+use super::{HttpState, authenticate, refusal, too_slow};
 
 /// Largest command, as by MQTT.
 const COMMAND_BYTES_MAX: usize = 16 * 1024;
@@ -36,35 +36,34 @@ pub(super) async fn post(
             hint,
         );
     };
-    let Ok(body) = Limited::new(request.into_body(), COMMAND_BYTES_MAX)
-        .collect()
-        .await
-    else {
-        let title = "the command is too large or broke off";
-        return refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::Size,
-            title,
-            "at most 16 KiB",
-        );
+    let body = Limited::new(request.into_body(), COMMAND_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(state.limits.body, body).await {
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        Ok(Err(_)) => {
+            let title = "the command is too large or broke off";
+            return refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Code::Size,
+                title,
+                "at most 16 KiB",
+            );
+        }
+        Err(_) => return too_slow("the command did not come in time"),
     };
-    match state
-        .commands
-        .command(user, key, verb, body.to_bytes().to_vec())
-        .await
-    {
-        Some(reply) => (
+    let answer = state.commands.command(user, key, verb, body);
+    match tokio::time::timeout(state.limits.answer, answer).await {
+        Ok(Some(reply)) => (
             [(header::CONTENT_TYPE, "application/json")],
             Body::from(reply),
         )
             .into_response(),
-        None => {
-            let title = "the server is stopping or not connected";
+        Ok(None) | Err(_) => {
+            let title = "the server is stopping, not connected, or too busy";
             refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Unavailable,
                 title,
-                "send it again",
+                "send it again under the same id",
             )
         }
     }

@@ -3,11 +3,12 @@
 
 mod artifact;
 mod command;
+mod listener;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::health::Health;
+
+pub use listener::HttpLimits;
 
 /// Who a bearer token belongs to.
 pub trait Bearers: Send + Sync {
@@ -58,17 +61,17 @@ pub struct HttpState {
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
     pub health: Health,
+    /// How many may come, and how slow they may be.
+    pub limits: HttpLimits,
 }
 
 /// Serves until `shutdown`, then lets running requests end.
-///
-/// # Errors
-/// When the listener fails for good.
 pub async fn serve(
     listener: TcpListener,
     state: HttpState,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
+    let limits = state.limits;
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
         .route("/api/v1/{verb}", post(command::post))
@@ -83,9 +86,7 @@ pub async fn serve(
             )
         })
         .with_state(state);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
+    listener::serve(listener, router, limits, shutdown).await;
 }
 
 async fn readyz(State(state): State<HttpState>) -> Response {
@@ -112,6 +113,12 @@ fn refusal(status: StatusCode, code: Code, title: &str, hint: &str) -> Response 
         body.to_string(),
     )
         .into_response()
+}
+
+/// Who sends too slowly.
+fn too_slow(title: &str) -> Response {
+    let hint = "send it again, faster";
+    refusal(StatusCode::REQUEST_TIMEOUT, Code::Timeout, title, hint)
 }
 
 /// The user behind a request's bearer token.

@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::health::Health;
 
+mod slow;
+
 struct Desk;
 
 impl Bearers for Desk {
@@ -42,6 +44,10 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::with(HttpLimits::default()).await
+    }
+
+    async fn with(limits: HttpLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ready, receiver) = watch::channel(false);
         let state = HttpState {
@@ -50,6 +56,7 @@ impl Site {
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
             ready: receiver,
+            limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,0 +1,237 @@
+//! The listener: so many connections, and so long for each thing that a client may do slowly.
+//! Whoever sends half a header and waits takes nothing from anybody.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::timed::Timed;
+
+/// Pause after a failed accept (out of descriptors): others may end meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Every limit with its reason.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// For the head of a request, from the first moment that one is waited for.
+    pub head: Duration,
+    /// For the body of a command, which is small.
+    pub body: Duration,
+    /// For the answer to a command: counting a plan of a million devices takes some of it.
+    pub answer: Duration,
+    /// Between two parts of an upload.
+    pub part: Duration,
+    /// For a whole upload: a gigabyte at 300 KiB a second.
+    pub upload: Duration,
+    /// Without a byte in either direction: longer than an answer may take.
+    pub silence: Duration,
+    /// Open connections; more wait in the listener's backlog. A device that downloads uses
+    /// one, for as long as that takes.
+    pub connections: usize,
+    /// Of one address, except of this machine, where a proxy speaks for all.
+    pub of_one_address: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            answer: Duration::from_secs(60),
+            part: Duration::from_secs(30),
+            upload: Duration::from_secs(3_600),
+            silence: Duration::from_secs(75),
+            connections: 1_024,
+            of_one_address: 256,
+        }
+    }
+}
+
+/// Serves until `shutdown`, then lets running requests end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let places = Places::new(limits);
+    let stop = watch::Sender::new(false);
+    let mut open = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        while open.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = places.accept(&listener) => accepted,
+        };
+        match accepted {
+            Ok(Some((stream, place))) => {
+                let conversation = converse(stream, router.clone(), limits, stop.subscribe());
+                open.spawn(async move {
+                    conversation.await;
+                    drop(place);
+                });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    stop.send_replace(true);
+    while open.join_next().await.is_some() {}
+}
+
+/// One connection, request after request.
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    limits: HttpLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let stream = TokioIo::new(Timed::new(stream, limits.silence));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head);
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // How it ended is the client's business.
+        _ = &mut connection => {}
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Completes once the server is to stop; a sender that is gone means the same.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// How many may come in.
+struct Places {
+    all: Arc<Semaphore>,
+    of_one_address: usize,
+    addresses: Arc<Addresses>,
+}
+
+/// How many connections each address has.
+#[derive(Debug, Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection's place; given back by being dropped.
+struct Place {
+    _place: OwnedSemaphorePermit,
+    of: Option<(IpAddr, Arc<Addresses>)>,
+}
+
+impl Places {
+    fn new(limits: HttpLimits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.connections)),
+            of_one_address: limits.of_one_address,
+            addresses: Arc::default(),
+        }
+    }
+
+    /// The next connection, once there is a place for it; none for one too many of its
+    /// address, which is closed. Cancel-safe.
+    async fn accept(&self, listener: &TcpListener) -> io::Result<Option<(TcpStream, Place)>> {
+        let place = Arc::clone(&self.all).acquire_owned().await;
+        let place = place.map_err(io::Error::other)?;
+        let (stream, peer) = listener.accept().await?;
+        let _ = stream.set_nodelay(true);
+        Ok(self.of(peer, place).map(|place| (stream, place)))
+    }
+
+    fn of(&self, peer: SocketAddr, place: OwnedSemaphorePermit) -> Option<Place> {
+        let address = peer.ip().to_canonical();
+        let of = match address.is_loopback() {
+            true => None,
+            false => {
+                self.addresses.enter(address, self.of_one_address)?;
+                Some((address, Arc::clone(&self.addresses)))
+            }
+        };
+        Some(Place { _place: place, of })
+    }
+}
+
+impl Addresses {
+    /// Counts one more, if there may be one.
+    fn enter(&self, address: IpAddr, most: usize) -> Option<()> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(())
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((address, addresses)) = &self.of {
+            addresses.leave(*address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_has_so_many_connections_and_this_machine_as_many_as_there_are() {
+        let places = Places::new(HttpLimits {
+            of_one_address: 2,
+            ..HttpLimits::default()
+        });
+        let place = async |address: &str| {
+            let permit = Arc::clone(&places.all).acquire_owned().await.unwrap();
+            places.of(address.parse().unwrap(), permit)
+        };
+        let first = place("192.0.2.1:1").await;
+        let second = place("[::ffff:192.0.2.1]:2").await;
+        assert!(first.is_some() && second.is_some());
+        assert!(place("192.0.2.1:3").await.is_none(), "one too many");
+        let other = place("192.0.2.2:1").await;
+        assert!(other.is_some());
+        drop(first);
+        assert!(place("192.0.2.1:4").await.is_some());
+        let mut of_this_machine = Vec::new();
+        for _ in 0..5 {
+            of_this_machine.push(place("127.0.0.1:1").await.unwrap());
+        }
+        drop((second, other));
+        assert!(places.addresses.0.lock().unwrap().is_empty());
+    }
+}
