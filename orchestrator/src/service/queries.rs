@@ -10,6 +10,7 @@ use hoist_orchestrator_core::effect::Sender;
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::ResultBody;
+use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
 use hoist_protocol::rate::{Bucket, Rate};
 
@@ -22,12 +23,18 @@ use crate::rows::ReadError;
 /// Queries answered at once: as many as a small machine has processors, so that most of one is
 /// left for the loop whatever they read.
 const AT_ONCE: usize = 2;
-/// Queries of one user that wait or are being answered: a page of a browser asks a handful.
-const OF_ONE_MAX: usize = 8;
-/// How often one user may ask: a list of 10 000 devices is 400 pages, one after another.
-const RATE: Rate = Rate {
+/// Queries of one user that wait or are being answered: a page of a browser asks a handful, a
+/// program that registers a fleet 16 at a time.
+const OF_ONE_MAX: usize = 32;
+/// How often a viewer may ask: a list of 10 000 devices is 400 pages, one after another.
+const VIEWER: Rate = Rate {
     per_second: 100,
     burst: 500,
+};
+/// How often others may: their programs ask about each device of a fleet.
+const OPERATOR: Rate = Rate {
+    per_second: 1_000,
+    burst: 2_000,
 };
 /// Users that are remembered; one who asked nothing lately need not be.
 const USERS_MAX: usize = 1_024;
@@ -70,6 +77,7 @@ pub(super) enum Asked {
 /// Somebody's line.
 struct Line {
     waiting: VecDeque<Query>,
+    rate: Rate,
     left: Bucket,
     /// One more holder for each query that waits or is being answered.
     place: Arc<()>,
@@ -113,14 +121,21 @@ impl Queries {
         clippy::result_large_err,
         reason = "a query that is refused goes back whole"
     )]
-    fn enter(&mut self, mut query: Query, now_ms: u64) -> Result<(), (Query, Rejection)> {
+    fn enter(
+        &mut self,
+        mut query: Query,
+        rate: Rate,
+        now_ms: u64,
+    ) -> Result<(), (Query, Rejection)> {
         self.forget(now_ms);
         let user = query.user();
         let line = self.lines.entry(user.clone()).or_insert_with(|| Line {
             waiting: VecDeque::new(),
-            left: Bucket::full(RATE, now_ms),
+            rate,
+            left: Bucket::full(rate, now_ms),
             place: Arc::default(),
         });
+        line.rate = rate;
         let key = query.answered.key();
         let asked = |other: &Query| other.answered.is_by_mqtt() && other.answered.key() == key;
         if query.answered.is_by_mqtt() && line.waiting.iter().any(asked) {
@@ -131,8 +146,8 @@ impl Queries {
             let why = format!("{OF_ONE_MAX} queries of {user} are being answered");
             return Err((query, busy(why, 1_000)));
         }
-        if let Err(wait_ms) = line.left.take(1, RATE, now_ms) {
-            let why = format!("{user} asks more than {} times a second", RATE.per_second);
+        if let Err(wait_ms) = line.left.take(1, rate, now_ms) {
+            let why = format!("{user} asks more than {} times a second", rate.per_second);
             return Err((query, busy(why, wait_ms)));
         }
         query.places.push(Arc::clone(&line.place));
@@ -176,7 +191,7 @@ impl Queries {
     fn forget(&mut self, now_ms: u64) {
         if self.lines.len() >= USERS_MAX {
             self.lines
-                .retain(|_, line| line.len() > 0 || !line.left.is_full(RATE, now_ms));
+                .retain(|_, line| line.len() > 0 || !line.left.is_full(line.rate, now_ms));
         }
     }
 }
@@ -191,8 +206,13 @@ impl Service {
     /// Answers a query when its turn has come.
     pub(super) async fn ask(&mut self, query: Query, now: Now) {
         let verb = query.question.verb();
+        let rights = self.directory.rights_of(&query.user());
+        let rate = match rights.map(|rights| rights.role) {
+            Some(Role::Deployer | Role::Admin) => OPERATOR,
+            Some(Role::Viewer) | None => VIEWER,
+        };
         let now_ms = self.background.queries.passed_ms();
-        match self.background.queries.enter(query, now_ms) {
+        match self.background.queries.enter(query, rate, now_ms) {
             Ok(()) => self.go_on_with_queries(),
             Err((query, rejection)) => {
                 let sender = Sender::User {
@@ -288,21 +308,28 @@ mod tests {
     #[test]
     fn who_asks_too_often_is_told_when_to_come_again() {
         let mut queries = Queries::default();
-        for number in 0..RATE.burst {
-            assert!(queries.enter(query("vera", number), 0).is_ok(), "{number}");
+        for number in 0..VIEWER.burst {
+            assert!(
+                queries.enter(query("vera", number), VIEWER, 0).is_ok(),
+                "{number}"
+            );
             drop(queries.next());
         }
-        let hint = hint(queries.enter(query("vera", RATE.burst), 0));
+        let hint = hint(queries.enter(query("vera", VIEWER.burst), VIEWER, 0));
         assert_eq!(hint.as_deref(), Some("ask again in 1 s"));
-        assert!(queries.enter(query("alice", 0), 0).is_ok());
-        assert!(queries.enter(query("vera", RATE.burst), 1_000).is_ok());
+        assert!(queries.enter(query("alice", 0), VIEWER, 0).is_ok());
+        assert!(
+            queries
+                .enter(query("vera", VIEWER.burst), VIEWER, 1_000)
+                .is_ok()
+        );
     }
 
     #[test]
     fn users_take_turns_and_so_many_are_answered_at_once() {
         let mut queries = Queries::default();
         for (user, number) in [("vera", 0), ("vera", 1), ("vera", 2), ("alice", 0)] {
-            assert!(queries.enter(query(user, number), 0).is_ok());
+            assert!(queries.enter(query(user, number), VIEWER, 0).is_ok());
         }
         let first = queries.next().unwrap();
         let second = queries.next().unwrap();
@@ -319,7 +346,7 @@ mod tests {
     fn a_repeat_of_what_waits_is_answered_once() {
         let mut queries = Queries::default();
         for _ in 0..100 {
-            assert!(queries.enter(query("vera", 1), 0).is_ok());
+            assert!(queries.enter(query("vera", 1), VIEWER, 0).is_ok());
         }
         let first = queries.next();
         assert!(first.is_some() && queries.next().is_none());
