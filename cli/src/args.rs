@@ -49,6 +49,11 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run the server: broker, orchestrator, store and artifacts in one process
     Serve(Serve),
+    /// Write everything a server needs again into one file, also while it runs
+    Backup(Backup),
+    /// Look at the store of a stopped server
+    #[command(subcommand)]
+    Store(Store),
     /// Show a whole rollout here and now: 25 devices, one failure, one lost network
     Demo(Demo),
     /// Run simulated devices against a server
@@ -100,6 +105,19 @@ pub(crate) struct Serve {
     /// First level of every topic [default: hoist]
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Backup {
+    /// Where to write it: a tar file, for its owner only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Read everything in it, and say whether it is whole and fits together
+    Check,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -10,6 +10,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
 use serde::Serialize;
 
+use crate::backup;
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::keys::{self, Keys, KeysError};
@@ -68,6 +69,25 @@ impl DataDir {
 
     pub(crate) fn client(&self) -> PathBuf {
         self.root.join("client.toml")
+    }
+
+    /// Where the rows lie while a backup is made.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.root.join("backup.rows")
+    }
+
+    /// What is known of the newest backup.
+    pub(crate) fn backup_note(&self) -> PathBuf {
+        self.root.join("backup.json")
+    }
+
+    /// What brings a lost store back.
+    pub(crate) fn way_back(&self) -> String {
+        backup::known(self).unwrap_or_else(|| {
+            "put a backup of the data directory in its place; what happened since must be done \
+             again"
+                .to_owned()
+        })
     }
 
     fn users(&self) -> PathBuf {

@@ -5,7 +5,9 @@
 //! knows the data directory.
 
 mod agent_file;
+mod archive;
 mod args;
+mod backup;
 mod client;
 mod client_file;
 mod color;
@@ -38,6 +40,8 @@ mod settings;
 mod signals;
 mod sim;
 mod status;
+mod store_check;
+mod store_failure;
 mod told;
 mod upload;
 mod user;
@@ -158,6 +162,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Group(command) => group::run(context, command).await,
         Command::User(command) => user::run(context, command).await,
         Command::Serve(_) => serve::serve(context).await,
+        Command::Backup(wish) => backup::backup(context, &wish).await,
+        Command::Store(args::Store::Check) => store_check::check(context).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
         Command::Config(_) | Command::Explain { .. } | Command::Completions { .. } => Ok(exit::OK),

@@ -17,7 +17,6 @@ use hoist_orchestrator::revocation;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator::store::{StoreError, Trouble};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 use tokio::net::TcpListener;
@@ -30,6 +29,7 @@ use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
 use crate::people::Registry;
+use crate::store_failure::store_failure;
 use crate::user::random_token;
 
 /// A server that is not ready by then never will be.
@@ -112,6 +112,8 @@ impl Server {
             head_validity: HEAD_VALIDITY,
             health: health.clone(),
         };
+        let backed_up = Arc::clone(&store);
+        let _leftover = std::fs::remove_file(data_dir.scratch());
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
         let stop = watch::Sender::new(false);
@@ -120,6 +122,8 @@ impl Server {
             artifacts,
             bearers: registry,
             commands: Arc::new(door),
+            store: SledStore::clone(&backed_up),
+            scratch: data_dir.scratch(),
             ready: is_ready.clone(),
             health,
             limits: HttpLimits::default(),
@@ -261,39 +265,11 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
     }
 }
 
-/// What is wrong with the store, and what to do about just that.
-fn store_failure(error: &StoreError) -> Failure {
-    let (code, help) = match error {
-        StoreError::Damaged { .. } => (
-            Code::StoreDamaged,
-            "stop here, keep a copy, and put a backup of the whole data directory in its place; \
-             what happened since the backup must be done again",
-        ),
-        StoreError::Format { .. } => (
-            Code::Store,
-            "start the version that wrote it; nothing was changed",
-        ),
-        StoreError::Io { trouble, .. } => match trouble {
-            Trouble::Full => (Code::Space, "free some space there; nothing is damaged"),
-            Trouble::ReadOnly => (
-                Code::Store,
-                "mount the file system writable; nothing is damaged",
-            ),
-            Trouble::Denied => (
-                Code::Store,
-                "give the directory and all in it to the user that runs the server; nothing is damaged",
-            ),
-            Trouble::Failing => (Code::Store, "look at the disk and the system's log"),
-        },
-    };
-    Failure::because(code, "the store cannot be used", error).help(help)
-}
-
 /// Opens what the data directory holds.
 fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStore>>, Failure> {
     let store = |path: &Path| {
         let opened = SledStore::open(path).map(Arc::new);
-        opened.map_err(|error| store_failure(&error))
+        opened.map_err(|error| store_failure(&error, data_dir))
     };
     data_dir.open(&config.namespace, now(), config.mqtt, config.http, store)
 }

@@ -209,12 +209,17 @@ fn entry<K: Ord + Copy>(counts: &mut Vec<(K, u32)>, key: K) -> &mut u32 {
     &mut counts[index].1
 }
 
+/// Adds what a record counts as.
+pub(crate) fn count(row: &mut CounterRow, record: &RecordRow) {
+    apply(row, record, |count| *count += 1);
+}
+
 /// Counts records afresh: what the stored counters must equal.
 #[must_use]
 pub fn recount<'a>(records: impl IntoIterator<Item = &'a RecordRow>) -> Totals {
     let mut row = CounterRow::default();
     for record in records {
-        apply(&mut row, record, |count| *count += 1);
+        count(&mut row, record);
     }
     let mut totals = Totals::default();
     totals.add(&row);

@@ -6,6 +6,7 @@
 //! are asked for as values, so the adapter alone decides when and how it reads.
 
 pub mod admission;
+pub mod check;
 pub mod command;
 pub mod contact;
 pub mod counter;

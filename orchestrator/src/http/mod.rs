@@ -2,6 +2,7 @@
 //! command table as a third door. It decides nothing.
 
 mod artifact;
+mod backup;
 mod command;
 mod listener;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 mod timed;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::health::Health;
+use crate::store::sled::SledStore;
 
 pub use listener::HttpLimits;
 
@@ -57,6 +60,10 @@ pub struct HttpState {
     pub bearers: Arc<dyn Bearers>,
     /// The way into the loop.
     pub commands: Arc<dyn CommandDoor>,
+    /// What is backed up.
+    pub store: SledStore,
+    /// Where its rows lie while they are sent.
+    pub scratch: PathBuf,
     /// Whether the server is ready.
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
@@ -75,6 +82,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
         .route("/api/v1/{verb}", post(command::post))
+        .route("/backup/rows", get(backup::rows))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .fallback(|| async {

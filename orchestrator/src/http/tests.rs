@@ -55,6 +55,8 @@ impl Site {
             artifacts: ArtifactDirectory::open(dir.path()).unwrap(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
+            store: SledStore::open(&dir.path().join("store")).unwrap(),
+            scratch: dir.path().join("backup.rows"),
             ready: receiver,
             limits,
         };

@@ -6,6 +6,7 @@ mod contract;
 pub mod memory;
 mod seal;
 pub mod sled;
+pub mod snapshot;
 
 use std::fmt;
 use std::io::ErrorKind;

@@ -5,7 +5,7 @@
 mod open;
 mod room;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use self::open::{Open, failing};
 use self::room::{check_space, probe};
+use super::snapshot::SnapshotWriter;
 use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 
 /// Opening is not tried again sooner after it failed.
@@ -66,6 +67,48 @@ impl SledStore {
                 handle: RwLock::new(Handle::Open(open)),
             }),
         })
+    }
+
+    /// Looks at all rows of one moment, keys and values in order; writing waits meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(
+            &mut dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>>,
+        ) -> Result<T, StoreError>
+        + Send
+        + 'static,
+    ) -> Result<T, StoreError> {
+        self.blocking(move |inner| {
+            let mut look = Some(look);
+            inner.read(|open| match look.take() {
+                Some(look) => look(&mut open.everything()),
+                None => Err(failing(&inner.path, &ErrorKind::Other.into())),
+            })
+        })
+        .await
+    }
+
+    /// Writes all rows of one moment; how many there are. Writing to the store waits
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// Those of the store, and of `out`.
+    pub async fn snapshot(&self, out: impl Write + Send + 'static) -> io::Result<u64> {
+        let written = self.look(|rows| {
+            let mut write = || {
+                let mut writer = SnapshotWriter::new(out)?;
+                for row in rows {
+                    let (key, value) = row.map_err(io::Error::other)?;
+                    writer.row(&key, &value)?;
+                }
+                writer.finish()
+            };
+            Ok(write())
+        });
+        written.await.map_err(io::Error::other)?
     }
 
     /// Runs file work off the async threads.

@@ -48,6 +48,20 @@ impl Open {
         Ok(page)
     }
 
+    /// Every row, key and value.
+    pub(in super::super) fn everything(
+        &self,
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
+        let rows = self.rows(Bound::Unbounded).filter(|row| match row {
+            Ok((key, _)) => key != SEAL_KEY,
+            Err(_) => true,
+        });
+        rows.map(|row| {
+            let (key, stored) = row?;
+            Ok((key, self.versioned(&stored)?.value))
+        })
+    }
+
     /// Rows in the order of their keys: sled's, and in the place of those that a failed
     /// commit was to change, those from before it.
     fn rows(&self, start: Bound<Vec<u8>>) -> impl Iterator<Item = Result<Row, StoreError>> {

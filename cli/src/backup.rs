@@ -1,0 +1,265 @@
+//! `hoist backup`: everything that a server needs again, in one file, also while it runs:
+//! keys, users, the rows of the store at one moment, and artifacts. What `hoist restore` and
+//! the errors of a damaged store say about it is in its first file.
+
+mod fetch;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hoist_orchestrator::durable_file;
+use hoist_orchestrator::store::sled::SledStore;
+use hoist_protocol::code::Code;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::ArchiveWriter;
+use crate::args::Backup;
+use crate::context::Context;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::lock::Lock;
+use crate::output::{API_VERSION, Shape, Show, column};
+use crate::private_file;
+use crate::store_failure::store_failure;
+
+/// The first file of a backup.
+const ABOUT: &str = "backup.json";
+/// The rows of the store.
+const ROWS: &str = "store.rows";
+/// What this version writes and reads.
+const FORMAT: u32 = 1;
+/// Of a folder's files that belong to it.
+const FOLDERS: [&str; 2] = ["keys", "artifacts"];
+const FILES: [&str; 2] = ["users.toml", "client.toml"];
+
+const SHAPE: Shape = Shape {
+    name: "file",
+    columns: &[
+        column("FILE", "/file", Show::Plain),
+        column("CREATED", "/createdAt", Show::Plain),
+        column("ROWS", "/rows", Show::Plain),
+        column("BYTES", "/bytes", Show::Plain),
+    ],
+};
+
+/// What a backup is of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct About {
+    api_version: String,
+    format: u32,
+    created_at: String,
+    rows: u64,
+    /// The version that wrote it.
+    version: String,
+}
+
+/// The newest backup of a data directory, as far as it knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Noted {
+    file: PathBuf,
+    created_at: String,
+    rows: u64,
+}
+
+/// `hoist backup`
+pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failure> {
+    let data_dir = DataDir::new(&context.settings.data_dir.value);
+    if !data_dir.root().is_dir() {
+        let what = format!("there is no data directory {}", data_dir.root().display());
+        return Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"));
+    }
+    let out = Scratch::create(&wish.out)?;
+    let rows = Scratch::create(&with_suffix(&wish.out, ".rows"))?;
+    let at = SystemTime::now();
+    let count = snapshot(context, &data_dir, &rows.path).await?;
+    let about = About {
+        api_version: API_VERSION.to_owned(),
+        format: FORMAT,
+        created_at: humantime::format_rfc3339_seconds(at).to_string(),
+        rows: count,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let unwritable = |error: io::Error| out.failure(&error);
+    let files = Files {
+        data_dir: data_dir.root(),
+        rows: &rows.path,
+        unix_s: at
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+    };
+    let bytes = files.write(&about, &out).map_err(unwritable)?;
+    out.keep(&wish.out)?;
+    let noted = Noted {
+        file: std::path::absolute(&wish.out).unwrap_or_else(|_| wish.out.clone()),
+        created_at: about.created_at.clone(),
+        rows: count,
+    };
+    note(&data_dir, &noted);
+    let item = serde_json::json!({
+        "file": wish.out, "createdAt": about.created_at, "rows": count, "bytes": bytes,
+    });
+    let sentence = format!(
+        "{} holds keys, users, {count} rows and artifacts of {}; whoever has it is the server: \
+         keep it as safe as the keys",
+        wish.out.display(),
+        about.created_at
+    );
+    context.print_change(&SHAPE, &item, &sentence)
+}
+
+/// Writes the rows of one moment: those of the running server, or, when none runs, of the
+/// store on disk.
+async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u64, Failure> {
+    match Lock::take(data_dir.root()) {
+        Ok(_lock) => {
+            let path = data_dir.store();
+            if !path.join("FORMAT").exists() {
+                let what = format!("{} is no store", path.display());
+                return Err(Failure::new(Code::Recover, what).help("see `hoist explain E_RECOVER`"));
+            }
+            let store = SledStore::open(&path).map_err(|error| store_failure(&error, data_dir))?;
+            let out = File::create(to).map_err(|error| unusable(to, &error))?;
+            let written = store.snapshot(BufWriter::new(out)).await;
+            written.map_err(|error| unusable(to, &error))
+        }
+        Err(failure) if failure.is(Code::Locked) => {
+            let client = data_dir.client();
+            let file = match client.exists() {
+                true => crate::client_file::ClientFile::read(&client)?,
+                false => context.client_file()?,
+            };
+            fetch::fetch(&file, to).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    Failure::because(Code::File, path.display(), error)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// A file that is written beside its place, for its owner only, and is gone unless it is kept.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn create(place: &Path) -> Result<Self, Failure> {
+        let path = with_suffix(place, ".new");
+        let _leftover = std::fs::remove_file(&path);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let opened = options.open(&path);
+        opened.map_err(|error| unusable(&path, &error))?;
+        Ok(Self { path })
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        unusable(&self.path, error)
+    }
+
+    /// Gives it its name, durably.
+    fn keep(self, place: &Path) -> Result<(), Failure> {
+        let kept = File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.path, place));
+        kept.map_err(|error| unusable(place, &error))?;
+        let folder = place
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        durable_file::sync_folder(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| unusable(place, &error))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Kept, it has another name by now.
+        let _gone = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What goes into a backup.
+struct Files<'a> {
+    data_dir: &'a Path,
+    rows: &'a Path,
+    unix_s: u64,
+}
+
+impl Files<'_> {
+    /// Writes all of it, the rows before artifacts: whatever rows name is there then.
+    fn write(&self, about: &About, out: &Scratch) -> io::Result<u64> {
+        let file = OpenOptions::new().write(true).open(&out.path)?;
+        let mut archive = ArchiveWriter::new(BufWriter::new(file));
+        let text = serde_json::to_vec(about).map_err(io::Error::other)?;
+        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        archive.file(ABOUT, (size, self.unix_s), text.as_slice())?;
+        self.add(&mut archive, ROWS, self.rows)?;
+        for name in FILES {
+            let path = self.data_dir.join(name);
+            if path.is_file() {
+                self.add(&mut archive, name, &path)?;
+            }
+        }
+        for folder in FOLDERS {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(self.data_dir.join(folder))? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    names.push(entry.file_name());
+                }
+            }
+            names.sort();
+            for name in names.iter().filter_map(|name| name.to_str()) {
+                let path = self.data_dir.join(folder).join(name);
+                self.add(&mut archive, &format!("{folder}/{name}"), &path)?;
+            }
+        }
+        archive.finish()?.flush()?;
+        Ok(std::fs::metadata(&out.path)?.len())
+    }
+
+    fn add<W: Write>(
+        &self,
+        archive: &mut ArchiveWriter<W>,
+        name: &str,
+        path: &Path,
+    ) -> io::Result<()> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        archive.file(name, (size, self.unix_s), BufReader::new(file))
+    }
+}
+
+/// Notes the newest backup, so that errors can name it.
+fn note(data_dir: &DataDir, noted: &Noted) {
+    if let Ok(text) = serde_json::to_vec(noted) {
+        // Only a convenience: the backup is there without it.
+        let _unnoted = private_file::write(&data_dir.backup_note(), &text);
+    }
+}
+
+/// What the newest backup that is known would bring back, and how, when there is one.
+pub(crate) fn known(data_dir: &DataDir) -> Option<String> {
+    let text = std::fs::read(data_dir.backup_note()).ok()?;
+    let noted: Noted = serde_json::from_slice(&text).ok()?;
+    noted.file.exists().then(|| {
+        format!(
+            "The backup {} has the {} rows of {}",
+            noted.file.display(),
+            noted.rows,
+            noted.created_at
+        )
+    })
+}

@@ -1,0 +1,75 @@
+//! The rows of a running server, over HTTP.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use bytes::Bytes;
+use hoist_orchestrator::store::snapshot::SnapshotReader;
+use hoist_protocol::code::Code;
+use http_body_util::{BodyExt, Empty};
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::unusable;
+use crate::client_file::ClientFile;
+use crate::failure::{Failure, chain};
+
+/// Writes the rows of the server to a file, and reads them once more: only whole ones count.
+pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> {
+    let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
+    let authority = authority.trim_end_matches('/');
+    let unreachable = |why: String| {
+        Failure::new(Code::Http, format!("no rows from {}: {why}", file.http))
+            .help("a server runs in this data directory; is `http` in client.toml its address?")
+    };
+    let failed = |error: hyper::Error| unreachable(chain(&error));
+    let stream = TcpStream::connect(authority)
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.map_err(failed)?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get("/backup/rows")
+        .header(HOST, authority)
+        .header(AUTHORIZATION, format!("Bearer {}", file.token))
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| unreachable(error.to_string()))?;
+    let answer = sender.send_request(request).await.map_err(failed)?;
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            let what = format!("user {} may not back up the server", file.user);
+            return Err(Failure::new(Code::Role, what).help("use the client.toml of an admin"));
+        }
+        status => return Err(unreachable(format!("it answers {status}"))),
+    }
+    let out = OpenOptions::new().write(true).open(to);
+    let mut out = BufWriter::new(out.map_err(|error| unusable(to, &error))?);
+    let mut body = answer.into_body();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame.map_err(failed)?.into_data() {
+            out.write_all(&piece)
+                .map_err(|error| unusable(to, &error))?;
+        }
+    }
+    out.flush().map_err(|error| unusable(to, &error))?;
+    driver.abort();
+    count(to).map_err(unreachable)
+}
+
+/// How many rows there are, when they are whole.
+fn count(path: &Path) -> Result<u64, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let read = || {
+        let mut reader = SnapshotReader::new(std::io::BufReader::new(file))?;
+        let mut rows = 0;
+        while reader.next_row()?.is_some() {
+            rows += 1;
+        }
+        Ok(rows)
+    };
+    read().map_err(|error: hoist_orchestrator::store::snapshot::SnapshotError| chain(&error))
+}

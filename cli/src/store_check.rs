@@ -1,0 +1,89 @@
+//! `hoist store check`: reads everything in the store of a stopped server, and says whether
+//! it is whole and fits together.
+
+use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator_core::check::{Check, Extent, Findings};
+use hoist_orchestrator_core::key::Key;
+use hoist_protocol::code::Code;
+use serde_json::json;
+
+use crate::context::{Context, print};
+use crate::data_dir::DataDir;
+use crate::exit;
+use crate::failure::Failure;
+use crate::lock::Lock;
+use crate::output::{Format, printable, versioned};
+use crate::store_failure::store_failure;
+use crate::why::wrapped;
+
+/// `hoist store check`
+pub(crate) async fn check(context: &Context) -> Result<u8, Failure> {
+    let data_dir = DataDir::new(&context.settings.data_dir.value);
+    let path = data_dir.store();
+    if !path.join("FORMAT").exists() {
+        let what = format!("there is no store in {}", path.display());
+        return Err(Failure::new(Code::Recover, what).help(data_dir.way_back()));
+    }
+    let _lock = Lock::take(data_dir.root()).map_err(|failure| match failure.is(Code::Locked) {
+        true => failure.help("stop that server first: it compares its rows at every start itself"),
+        false => failure,
+    })?;
+    let store = SledStore::open(&path).map_err(|error| store_failure(&error, &data_dir))?;
+    let checked = store
+        .look(|rows| {
+            let mut check = Check::default();
+            for row in rows {
+                let (key, value) = row?;
+                check.row(&Key(key), &value);
+            }
+            Ok(check.finish())
+        })
+        .await;
+    let (extent, findings) = checked.map_err(|error| store_failure(&error, &data_dir))?;
+    match context.format() {
+        Format::Table | Format::Wide => print(&told(&extent, &findings))?,
+        _ => print(&(versioned(&item(&extent, &findings)).to_string() + "\n"))?,
+    }
+    Ok(match findings.count {
+        0 => exit::OK,
+        _ => exit::ERROR,
+    })
+}
+
+fn item(extent: &Extent, findings: &Findings) -> serde_json::Value {
+    let found: Vec<_> = findings
+        .listed
+        .iter()
+        .map(|finding| json!({"about": finding.about, "what": finding.what}))
+        .collect();
+    json!({
+        "kind": "store-check", "ok": findings.count == 0, "rows": extent.rows,
+        "groups": extent.groups, "devices": extent.devices, "releases": extent.releases,
+        "deployments": extent.deployments, "records": extent.records,
+        "findings": findings.count, "found": found,
+    })
+}
+
+fn told(extent: &Extent, findings: &Findings) -> String {
+    let mut text = format!(
+        "{} rows: {} groups, {} devices, {} releases, {} deployments, {} records\n",
+        extent.rows,
+        extent.groups,
+        extent.devices,
+        extent.releases,
+        extent.deployments,
+        extent.records
+    );
+    if findings.count == 0 {
+        return text + "All of them are those of the last commit, and fit together.\n";
+    }
+    for finding in &findings.listed {
+        let line = format!("{}: {}", finding.about, finding.what);
+        text += &wrapped("  ", &printable(&line));
+    }
+    let listed = u64::try_from(findings.listed.len()).unwrap_or(u64::MAX);
+    if findings.count > listed {
+        text += &format!("  and {} more\n", findings.count - listed);
+    }
+    text + &format!("{} things are not as they must be.\n", findings.count)
+}
