@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Write everything a server needs again into one file, also while it runs
     Backup(Backup),
+    /// Bring a backup back, into an empty data directory or one that lost its store
+    Restore(Restore),
+    /// Learn from the fleet what a lost or older store does not know, then end
+    Recover(Recover),
     /// Look at the store of a stopped server
     #[command(subcommand)]
     Store(Store),
@@ -112,6 +116,24 @@ pub(crate) struct Backup {
     /// Where to write it: a tar file, for its owner only
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Restore {
+    /// A file that `hoist backup` wrote
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+    /// Longest wait for the fleet
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: std::time::Duration,
+    /// Also when nothing shows that anything was lost: it ends every active deployment
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

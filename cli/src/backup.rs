@@ -3,6 +3,7 @@
 //! the errors of a damaged store say about it is in its first file.
 
 mod fetch;
+mod restore;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
@@ -24,6 +25,8 @@ use crate::lock::Lock;
 use crate::output::{API_VERSION, Shape, Show, column};
 use crate::private_file;
 use crate::store_failure::store_failure;
+
+pub(crate) use restore::restore;
 
 /// The first file of a backup.
 const ABOUT: &str = "backup.json";
@@ -120,7 +123,7 @@ async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u6
             let path = data_dir.store();
             if !path.join("FORMAT").exists() {
                 let what = format!("{} is no store", path.display());
-                return Err(Failure::new(Code::Recover, what).help("see `hoist explain E_RECOVER`"));
+                return Err(Failure::new(Code::Recover, what).help(data_dir.way_back()));
             }
             let store = SledStore::open(&path).map_err(|error| store_failure(&error, data_dir))?;
             let out = File::create(to).map_err(|error| unusable(to, &error))?;
@@ -256,8 +259,9 @@ pub(crate) fn known(data_dir: &DataDir) -> Option<String> {
     let noted: Noted = serde_json::from_slice(&text).ok()?;
     noted.file.exists().then(|| {
         format!(
-            "The backup {} has the {} rows of {}",
+            "`hoist restore {} --data-dir {}` brings back the {} rows of {}",
             noted.file.display(),
+            data_dir.root().display(),
             noted.rows,
             noted.created_at
         )

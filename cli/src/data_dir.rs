@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
@@ -83,11 +84,63 @@ impl DataDir {
 
     /// What brings a lost store back.
     pub(crate) fn way_back(&self) -> String {
-        backup::known(self).unwrap_or_else(|| {
-            "put a backup of the data directory in its place; what happened since must be done \
-             again"
-                .to_owned()
-        })
+        let root = self.root.display();
+        let known = backup::known(self).unwrap_or_else(|| {
+            format!("`hoist restore FILE --data-dir {root}` brings back what a backup holds")
+        });
+        format!(
+            "{known}; without one, `hoist recover --data-dir {root}` brings back what the fleet \
+             knows"
+        )
+    }
+
+    /// There while no server may start: the store is lost or older than it was.
+    fn recovery(&self) -> PathBuf {
+        self.root.join("recovery")
+    }
+
+    /// Lets no server start until a recovery is over; `origin` says why.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn begin_recovery(&self, origin: &str) -> Result<(), Failure> {
+        private_file::write(&self.recovery(), origin.as_bytes())
+            .map_err(|error| self.unusable(error))
+    }
+
+    /// Whether a recovery was begun and is not over.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.recovery().exists()
+    }
+
+    /// A recovery is over.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn end_recovery(&self) -> Result<(), Failure> {
+        let removed = fs::remove_file(self.recovery());
+        removed
+            .map_err(PrivateFileError::io("remove", &self.recovery()))
+            .map_err(|error| self.unusable(error))
+    }
+
+    /// Moves a store that cannot be used out of the way; nothing of it is deleted.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn move_store_aside(&self) -> Result<PathBuf, Failure> {
+        let mut number = 1;
+        let aside = loop {
+            let aside = self.root.join(format!("store.lost-{number}"));
+            if !aside.exists() {
+                break aside;
+            }
+            number += 1;
+        };
+        fs::rename(self.store(), &aside)
+            .map_err(PrivateFileError::io("move away", &self.store()))
+            .map_err(|error| self.unusable(error))?;
+        Ok(aside)
     }
 
     fn users(&self) -> PathBuf {
@@ -114,7 +167,7 @@ impl DataDir {
     /// `E_CONFIG`, `E_DATA_DIR`, and those of `open_store`.
     pub(crate) fn open<S>(
         &self,
-        namespace: &Namespace,
+        (namespace, mode): (&Namespace, Mode),
         now: Generation,
         mqtt: SocketAddr,
         http: SocketAddr,
@@ -122,7 +175,7 @@ impl DataDir {
     ) -> Result<Opened<S>, Failure> {
         // Left by a server that was killed.
         drop(Announced { path: self.ready() });
-        let first = self.first_start()?;
+        let first = self.first_start(mode)?;
         if first.is_some() && !self.keys().exists() {
             keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
         }
@@ -151,19 +204,39 @@ impl DataDir {
 
     /// Tells a first start, also one that was cut off, from a directory that lost
     /// something.
-    fn first_start(&self) -> Result<Option<FirstStart>, Failure> {
+    fn first_start(&self, mode: Mode) -> Result<Option<FirstStart>, Failure> {
         let marker = self.root.join("first-start");
-        let refused = |what: String, help: &str| Err(Failure::new(Code::Recover, what).help(help));
+        let refused =
+            |what: String, help: String| Err(Failure::new(Code::Recover, what).help(help));
+        if let (Mode::Serving, Ok(origin)) = (mode, fs::read_to_string(self.recovery())) {
+            let root = self.root.display();
+            return refused(
+                format!("{origin}, and a recovery is not over"),
+                format!("`hoist recover --data-dir {root}` asks the fleet what is not known"),
+            );
+        }
         match (marker.exists(), self.keys().exists(), self.store().exists()) {
+            (false, true, false) if mode == Mode::Recovering => {
+                self.begin_recovery("the store is missing")?;
+                Ok(None)
+            }
             (false, true, true) => Ok(None),
             (false, true, false) => refused(
                 format!("{} is missing beside its keys", self.store().display()),
-                "put the store back from a backup; starting empty would forget every device and \
-                 deployment",
+                format!(
+                    "starting empty would forget every device and deployment. {}",
+                    self.way_back()
+                ),
+            ),
+            (false, false, _) if mode == Mode::Recovering => refused(
+                format!("there are no keys in {}", self.root.display()),
+                "without its keys no device obeys: bring a backup back with `hoist restore`"
+                    .to_owned(),
             ),
             (false, false, true) => refused(
                 format!("{} is missing beside its store", self.keys().display()),
-                "put the keys back from a backup; with new ones no device would obey any more",
+                "put the keys back from a backup; with new ones no device would obey any more"
+                    .to_owned(),
             ),
             (true, ..) => Ok(Some(FirstStart { marker })),
             (false, false, false) => {

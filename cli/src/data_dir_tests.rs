@@ -13,7 +13,7 @@ fn open(dir: &DataDir) -> Result<Opened<()>, Failure> {
             .map_err(|error| Failure::because(Code::Store, "store", &error))
     };
     dir.open(
-        &Namespace::default(),
+        (&Namespace::default(), Mode::Serving),
         Generation(1),
         address(1),
         address(2),
@@ -105,7 +105,7 @@ fn a_first_start_that_was_cut_off_is_completed() {
     dir.create().unwrap();
     let failing = |_: &Path| Err::<(), _>(Failure::new(Code::Store, "disk full"));
     let cut_off = dir.open(
-        &Namespace::default(),
+        (&Namespace::default(), Mode::Serving),
         Generation(1),
         address(1),
         address(2),

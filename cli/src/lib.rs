@@ -33,6 +33,7 @@ mod plural;
 mod private_file;
 mod random;
 mod rate;
+mod recover;
 mod release;
 mod serve;
 mod server;
@@ -132,6 +133,7 @@ pub fn command_line() -> clap::Command {
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let serve_flags = match &cli.command {
         Command::Serve(serve) => serve.clone(),
+        Command::Recover(recover) => recover.serve.clone(),
         _ => Serve::default(),
     };
     let variables = |name: &str| std::env::var_os(name);
@@ -163,6 +165,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::User(command) => user::run(context, command).await,
         Command::Serve(_) => serve::serve(context).await,
         Command::Backup(wish) => backup::backup(context, &wish).await,
+        Command::Restore(wish) => backup::restore(context, &wish).await,
+        Command::Recover(wish) => recover::recover(context, &wish).await,
         Command::Store(args::Store::Check) => store_check::check(context).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,

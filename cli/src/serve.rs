@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -42,7 +43,8 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
     }
 }
 
-fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
+/// How the settings say to start.
+pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),
         mqtt: loopback("--mqtt", &settings.mqtt.value)?,
@@ -50,6 +52,8 @@ fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
         namespace: settings.namespace.value.clone(),
         grace: settings.grace.value,
         settle: settings.settle.value,
+        mode: Mode::Serving,
+        whole_too: false,
     })
 }
 

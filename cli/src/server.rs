@@ -8,17 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
-use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpLimits, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
-use hoist_orchestrator::revocation;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
-use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::code::Code;
-use hoist_protocol::id::{Generation, Namespace};
+use hoist_protocol::id::Namespace;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,8 +27,12 @@ use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
 use crate::people::Registry;
-use crate::store_failure::store_failure;
 use crate::user::random_token;
+
+mod fleet;
+mod opening;
+
+pub(crate) use fleet::Fleet;
 
 /// A server that is not ready by then never will be.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -54,6 +56,9 @@ pub(crate) struct ServerConfig {
     pub(crate) grace: Duration,
     /// No timer fires this soon after connecting (S7).
     pub(crate) settle: Duration,
+    pub(crate) mode: Mode,
+    /// Recovers also where nothing shows that anything was lost.
+    pub(crate) whole_too: bool,
 }
 
 /// A running server.
@@ -66,8 +71,19 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
+    fleet: Fleet,
+    found: Found,
     /// Last, so that nobody else comes in before everything else is closed.
     _lock: Lock,
+}
+
+/// What a recovery found at its start.
+#[derive(Default)]
+struct Found {
+    /// Where the store is that could not be used.
+    aside: Option<PathBuf>,
+    /// What is kept beside the store and cannot be used.
+    unusable: Vec<String>,
 }
 
 impl Server {
@@ -80,22 +96,13 @@ impl Server {
         let data_dir = DataDir::new(&config.data_dir);
         data_dir.create()?;
         let lock = Lock::take(data_dir.root())?;
-        let Opened { keys, store, users } = open(&data_dir, &config)?;
+        let mut found = Found::default();
+        let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
         let health = Health::default();
-        let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
-            .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
-        let specs = SpecFolder::open(&data_dir.specs())
-            .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
+        let (artifacts, specs) = opening::folders(&data_dir)?;
         let (listener, http) = listen(config.http).await?;
-        let registry = Arc::new(Registry::new(
-            config.namespace.clone(),
-            keys.token,
-            users.telling(health.clone()),
-        ));
-        let revoked = revocation::all(&*store)
-            .await
-            .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
-        registry.revoke_all(revoked);
+        let people = (keys.token, users.telling(health.clone()));
+        let registry = opening::registry(&config.namespace, people, &*store).await?;
         let service_token = random_token()?;
         let broker = start_broker(&config, &registry, &service_token).await?;
         let address = broker.local_addr();
@@ -109,12 +116,21 @@ impl Server {
             source: None,
             grace: config.grace,
             settle: config.settle,
+            mode: config.mode,
             head_validity: HEAD_VALIDITY,
             health: health.clone(),
         };
-        let backed_up = Arc::clone(&store);
+        let fleet = Fleet {
+            store: Arc::clone(&store),
+            people: Arc::clone(&registry),
+        };
         let _leftover = std::fs::remove_file(data_dir.scratch());
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
+        if config.mode == Mode::Recovering {
+            found.unusable = fleet
+                .begin(&data_dir, config.whole_too, &orchestrator)
+                .await?;
+        }
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
         let stop = watch::Sender::new(false);
         let (ready, is_ready) = watch::channel(false);
@@ -122,13 +138,13 @@ impl Server {
             artifacts,
             bearers: registry,
             commands: Arc::new(door),
-            store: SledStore::clone(&backed_up),
+            store: SledStore::clone(&fleet.store),
             scratch: data_dir.scratch(),
             ready: is_ready.clone(),
             health,
             limits: HttpLimits::default(),
         };
-        let mut server = Self {
+        let server = Self {
             mqtt: format!("mqtt://{address}"),
             http: format!("http://{http}"),
             data_dir,
@@ -136,16 +152,29 @@ impl Server {
             broker,
             parts: JoinSet::new(),
             stop,
+            fleet,
+            found,
             _lock: lock,
         };
         let run = orchestrator.run(ready, stopped(&server.stop));
-        server.parts.spawn(async { orchestrator_ended(run.await) });
         let serve = http::serve(listener, state, stopped(&server.stop));
-        server.parts.spawn(ends("HTTP", serve));
-        match server.become_ready(is_ready).await {
-            Ok(()) => Ok(server),
+        server.begin(run, serve, is_ready).await
+    }
+
+    /// Lets orchestrator and HTTP run, until everything is ready.
+    async fn begin(
+        mut self,
+        orchestrator: impl Future<Output = Result<(), ServiceError>> + Send + 'static,
+        http: impl Future<Output = ()> + Send + 'static,
+        is_ready: watch::Receiver<bool>,
+    ) -> Result<Self, Failure> {
+        self.parts
+            .spawn(async { orchestrator_ended(orchestrator.await) });
+        self.parts.spawn(ends("HTTP", http));
+        match self.become_ready(is_ready).await {
+            Ok(()) => Ok(self),
             Err(failure) => {
-                server.stop().await;
+                self.stop().await;
                 Err(failure)
             }
         }
@@ -200,6 +229,29 @@ impl Server {
         self.broker.stats().device_bytes
     }
 
+    /// A recovery is over: a server may start here again.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn end_recovery(&self) -> Result<(), Failure> {
+        self.data_dir.end_recovery()
+    }
+
+    /// Who answers a recovery.
+    pub(crate) fn fleet(&self) -> Fleet {
+        self.fleet.clone()
+    }
+
+    /// What is kept beside the store and could not be used.
+    pub(crate) fn unusable_specs(&self) -> &[String] {
+        &self.found.unusable
+    }
+
+    /// Where the store is that could not be used.
+    pub(crate) fn moved_aside(&self) -> Option<&Path> {
+        self.found.aside.as_deref()
+    }
+
     /// Waits until a part ends by itself, and says why. Cancel-safe.
     pub(crate) async fn failed(&mut self) -> Failure {
         match self.parts.join_next().await {
@@ -249,8 +301,8 @@ fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
             error,
         )
         .help(
-            "put the newest store back from a backup; if another server uses copies of these keys, \
-                 stop it first",
+            "`hoist recover` lets this store learn what it does not know, `hoist restore` brings a \
+                 newer one back; if another server uses copies of these keys, stop it first",
         ),
         _ => ended("the orchestrator", result),
     }
@@ -263,15 +315,6 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
         // A sender that is gone means the same.
         let _ = stop.wait_for(|stop| *stop).await;
     }
-}
-
-/// Opens what the data directory holds.
-fn open(data_dir: &DataDir, config: &ServerConfig) -> Result<Opened<Arc<SledStore>>, Failure> {
-    let store = |path: &Path| {
-        let opened = SledStore::open(path).map(Arc::new);
-        opened.map_err(|error| store_failure(&error, data_dir))
-    };
-    data_dir.open(&config.namespace, now(), config.mqtt, config.http, store)
 }
 
 /// Connections that may be open at once.
@@ -334,12 +377,6 @@ fn port_taken(flag: &str, address: SocketAddr) -> Failure {
     .help(format!(
         "stop that program, or choose another address with {flag}; port 0 takes a free one"
     ))
-}
-
-fn now() -> Generation {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let millis = since.unwrap_or_default().as_millis();
-    Generation(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

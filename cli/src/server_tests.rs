@@ -24,6 +24,8 @@ fn config(dir: &TempDir) -> ServerConfig {
         namespace: Namespace::default(),
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
+        mode: Mode::Serving,
+        whole_too: false,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::key::{
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
-    contact, deployment, device, doubt, group, limit, numbers, outbox, presence, refusal, request,
-    status,
+    contact, deployment, device, doubt, group, limit, numbers, outbox, presence, recovery, refusal,
+    request, status,
 };
 
 /// Generations reserved at once, which are ms: one write a minute at most, and the next run
@@ -87,6 +87,15 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         },
         Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
         Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
+        Input::RecoverRelease(verified) => recovery::release(txn, verified, now),
+        Input::RecoverGroup { group, head } => recovery::group(txn, group, head, now),
+        Input::RecoverDevice {
+            device,
+            head,
+            newer,
+            shown,
+        } => recovery::device(txn, device, (head, *newer), *shown, now),
+        Input::RecoveryOver(group) => recovery::over(txn, group, now),
         Input::LineFound(found) => limit::line_found(txn, found, now),
         Input::BrokerForgot => presence::broker_forgot(txn),
         Input::Doubt(group) => presence::doubt(txn, group),
@@ -142,7 +151,11 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys.push(GroupKey(found.seek.group.clone()).key());
             keys
         }
-        Input::Doubt(group) => vec![GroupKey(group.clone()).key()],
+        Input::Doubt(group) | Input::RecoverGroup { group, .. } | Input::RecoveryOver(group) => {
+            vec![GroupKey(group.clone()).key()]
+        }
+        Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
+        Input::RecoverRelease(_) => Vec::new(),
         Input::Command(command) => request::hint(command),
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {

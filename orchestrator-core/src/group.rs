@@ -63,7 +63,8 @@ pub(crate) fn ensure_unassigned(txn: &mut Txn, now: Now) -> Result<Effects, Unde
     ensure(txn, &GroupId::unassigned(), now)
 }
 
-fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+/// Gives a group its row, unless it has one.
+pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
     if txn.read(&GroupKey(group.clone()))?.is_some() {
         return Ok(Vec::new());
     }

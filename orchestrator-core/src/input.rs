@@ -3,7 +3,8 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::head::Notice;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{
     DeploymentId, DeviceId, Generation, GroupId, Name, RequestId, Round, UserId,
 };
@@ -26,6 +27,18 @@ pub struct Now {
     pub attended_ms: u64,
     /// How long silence is borne.
     pub patience: Patience,
+    /// What the server is there for.
+    pub mode: Mode,
+}
+
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// To roll out what operators want.
+    #[default]
+    Serving,
+    /// To learn from the fleet what its store does not know any more; nothing is begun.
+    Recovering,
 }
 
 /// How long silence is borne before anything is concluded from it: settings, in attended
@@ -137,6 +150,28 @@ pub enum Input {
         /// Deployments, and the rounds that were opened for the device.
         rounds: Vec<(DeploymentId, Round)>,
     },
+    /// A release's manifest that was kept beside a lost store.
+    RecoverRelease(Box<VerifiedRelease>),
+    /// A group's head with our signature that outlived the store.
+    RecoverGroup {
+        /// Whose.
+        group: GroupId,
+        /// As it was signed.
+        head: Box<GroupHead>,
+    },
+    /// A device's head with our signature that the device kept.
+    RecoverDevice {
+        /// Whose.
+        device: DeviceId,
+        /// As it was signed.
+        head: Box<DeviceHead>,
+        /// Whether it was signed after everything that the store knew of.
+        newer: bool,
+        /// The key that the device shows.
+        shown: Option<PublicKey>,
+    },
+    /// The fleet has answered: what a group has active or scheduled ends.
+    RecoveryOver(GroupId),
     /// The broker knows nothing of our session: it restarted, or dropped it. What was known
     /// of who is online is void (W8). Before anything of the new session.
     BrokerForgot,

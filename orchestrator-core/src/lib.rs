@@ -33,6 +33,7 @@ mod numbers;
 mod outbox;
 pub mod presence;
 pub mod query;
+mod recovery;
 mod refusal;
 mod release;
 pub mod reply;

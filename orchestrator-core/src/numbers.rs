@@ -100,7 +100,8 @@ pub(crate) fn seen_in_status(
     }))
 }
 
-fn raise(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
+/// Gives no number up to this one again.
+pub(crate) fn raise(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
     let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
     if meta.last_deployment < id {
         meta.last_deployment = id;

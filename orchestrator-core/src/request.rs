@@ -9,7 +9,7 @@ use crate::command::{Command, VerbEffect};
 use crate::decide::Stop;
 use crate::effect::{Effect, Effects, Sender};
 use crate::error::{Code, Rejection};
-use crate::input::{CommandInput, Now};
+use crate::input::{CommandInput, Mode, Now};
 use crate::key::{
     DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RevokedKey, RowKey,
 };
@@ -37,6 +37,11 @@ pub(crate) fn execute(txn: &mut Txn, input: &CommandInput, now: Now) -> Result<E
         Ok(command) => command,
         Err(rejection) => return Ok(refused(input, rejection)),
     };
+    if now.mode == Mode::Recovering && command.verb().effect() == VerbEffect::Changes {
+        let why = "the server learns what its store has lost, and changes nothing meanwhile";
+        let refusal = Rejection::new(Code::Recover, why).hint("wait until `hoist recover` is over");
+        return Ok(refused(input, refusal));
+    }
     let user = input.user.clone();
     let request = input.request.clone();
     let command_of = || command.clone();

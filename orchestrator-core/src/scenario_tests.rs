@@ -63,6 +63,7 @@ impl World {
                 grace_ms: GRACE_MS,
                 settle_ms: SETTLE_MS,
             },
+            ..Now::default()
         };
         let mut world = Self {
             rows: MemoryRows::default(),
@@ -384,6 +385,7 @@ mod lists;
 mod moves;
 mod numbers;
 mod plans;
+mod recovery;
 mod refusals;
 mod removals;
 mod rounds;

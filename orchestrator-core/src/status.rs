@@ -15,12 +15,13 @@ use crate::device::call_roll;
 use crate::doubt;
 use crate::effect::{Effect, Effects, Event, Sender};
 use crate::error::Code;
-use crate::input::{Delivered, Now, SignatureEvidence};
+use crate::input::{Delivered, Mode, Now, SignatureEvidence};
 use crate::key::{DeploymentKey, DeviceKey, MetaKey, OpenedKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, may_have_obeyed};
 use crate::mutant::{Mutant, is_planted};
 use crate::numbers;
+use crate::recovery;
 use crate::refusal::{counts_again, rejected, unverified};
 use crate::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
@@ -55,13 +56,17 @@ pub(crate) fn merge(
     if !status.outcomes.is_empty() && !proven {
         return unverified(txn, device, row, evidence, now);
     }
+    let mut effects = Effects::new();
+    if now.mode == Mode::Recovering {
+        effects = recovery::reported(txn, (device, &row), status, now)?;
+    }
     want_rows(txn, device, &row, status)?;
     let mut merge = Merge {
         txn,
         device,
         now,
         seq: status.seq,
-        effects: Vec::new(),
+        effects,
         touched: Vec::new(),
     };
     for outcome in &status.outcomes {

@@ -11,7 +11,17 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Those of the file system; then the old content stands.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    replace(path, content, mode, File::sync_all)?;
+    replace(path, |file| file.write_all(content), mode, File::sync_all)?;
+    folder_of(path).map_or(Ok(()), sync_folder)
+}
+
+/// The same, of content that is too large for memory.
+///
+/// # Errors
+/// Those of the file system and of `content`; then the old content stands.
+pub fn write_from(path: &Path, content: &mut impl io::Read, mode: u32) -> io::Result<()> {
+    let fill = |file: &mut File| io::copy(content, file).map(drop);
+    replace(path, fill, mode, File::sync_all)?;
     folder_of(path).map_or(Ok(()), sync_folder)
 }
 
@@ -21,7 +31,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    replace(path, content, mode, |_| Ok(()))
+    replace(path, |file| file.write_all(content), mode, |_| Ok(()))
 }
 
 /// Whether a file could be written there: nothing but a file is in its place, and its folder
@@ -75,14 +85,14 @@ fn create(new: &Path, mode: u32) -> io::Result<File> {
 
 fn replace(
     path: &Path,
-    content: &[u8],
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
     mode: u32,
-    sync: impl Fn(&File) -> io::Result<()>,
+    sync: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<()> {
     let new = beside(path);
     let replace = || -> io::Result<()> {
         let mut file = create(&new, mode)?;
-        file.write_all(content)?;
+        fill(&mut file)?;
         sync(&file)?;
         std::fs::rename(&new, path)
     };

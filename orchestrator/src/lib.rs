@@ -17,6 +17,7 @@ pub mod mutant;
 mod mutant;
 mod query;
 pub mod reconcile;
+pub mod recovery;
 mod refusals;
 mod release;
 mod release_id;

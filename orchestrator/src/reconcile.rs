@@ -8,18 +8,17 @@ mod difference;
 mod ledger;
 mod outbox;
 mod part;
+mod seen;
 
 use std::sync::Arc;
 
 use hoist_orchestrator_core::desired;
 use hoist_orchestrator_core::explain::{HeadsOut, Out};
-use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::input::{Input, Mode};
 use hoist_orchestrator_core::key::{DeviceKey, OutboxKey, Prefix, ReleaseKey, RowKey};
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow, OutboxRow};
 use hoist_orchestrator_core::txn::Txn;
-use hoist_protocol::envelope::{Kind, PublicKey, open};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 use hoist_protocol::topic::{Topic, Topics};
 
@@ -28,7 +27,7 @@ use crate::rows::{self, ReadError};
 use crate::signer::Signer;
 use crate::specs::{Spec, SpecFolder};
 use crate::store::Store;
-use crate::transport::{Connection, Delivery, Outgoing};
+use crate::transport::{Connection, Outgoing};
 
 pub(crate) use ahead::ahead_of;
 pub use ahead::{Ahead, Shows};
@@ -45,6 +44,9 @@ pub(crate) struct Reconciler {
     /// How long a head with notices is valid, in seconds (W2).
     validity_s: u32,
     difference: Difference,
+    mode: Mode,
+    /// What the store knew of when the program started.
+    known: Generation,
     /// A head of ours that this store knows nothing of.
     ahead: Option<Ahead>,
     connection: Option<Arc<dyn Connection>>,
@@ -79,6 +81,8 @@ impl Reconciler {
             source: config.source.clone(),
             validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
             difference,
+            mode: config.mode,
+            known: reserved,
             ahead: None,
             connection: None,
         }
@@ -139,7 +143,10 @@ impl Reconciler {
 
     /// A device connected.
     pub(crate) fn born(&mut self, device: DeviceId) {
-        self.difference.born(device);
+        // In recovery it shows the head that it has, when it gets none.
+        if self.mode == Mode::Serving {
+            self.difference.born(device);
+        }
     }
 
     /// A device shows the head that it was told last.
@@ -150,49 +157,6 @@ impl Reconciler {
     /// A device shows its key.
     pub(crate) fn forgot(&mut self, device: DeviceId) {
         self.difference.forgot(device);
-    }
-
-    /// A message on one of our own topics. Returns what a head that we signed names, so that
-    /// its numbers and rounds are never given again.
-    pub(crate) fn seen(&mut self, topic: &Topic, delivery: &Delivery) -> Option<Input> {
-        let (subject, signed, named) = match topic {
-            Topic::GroupHead(group) => {
-                let opened = self.open::<GroupHead>(Kind::GroupHead, delivery);
-                let signed = opened.as_ref().map(|head| head.generation);
-                let notices = opened.map(|head| head.notices).unwrap_or_default();
-                let named = Some(Input::SeenHead(notices.clone()));
-                let named = named.filter(|_| !notices.is_empty());
-                (Subject::Group(group.clone()), signed, named)
-            }
-            Topic::DeviceHead(device) => {
-                let opened = self.open::<DeviceHead>(Kind::DeviceHead, delivery);
-                let signed = opened.as_ref().map(|head| head.generation);
-                let rounds = opened.map(|head| head.rounds).unwrap_or_default();
-                let device = device.clone();
-                let subject = Subject::Device(device.clone());
-                let opened = !rounds.is_empty();
-                let named = opened.then_some(Input::SeenRounds { device, rounds });
-                (subject, signed, named)
-            }
-            Topic::Release(release) => (Subject::Release(*release), None, None),
-            Topic::Root(number) if *number == self.keys.root_number => (Subject::Root, None, None),
-            _ => return None,
-        };
-        if let Some(signed) = signed.filter(|signed| self.difference.is_ahead(*signed)) {
-            let known = self.difference.generations()[1];
-            self.ahead = Some(Ahead {
-                place: delivery.topic.clone(),
-                shows: Shows::Signed { at: signed, known },
-            });
-        }
-        self.difference.seen(subject, &delivery.payload, signed);
-        named
-    }
-
-    /// A head of ours that shows that the store is an older copy, or that another server signs
-    /// with its keys; one that was seen.
-    pub(crate) fn ahead(&self) -> Option<&Ahead> {
-        self.ahead.as_ref()
     }
 
     /// Publishes what is due: everything marked since the last call.
@@ -257,17 +221,6 @@ impl Reconciler {
         }
     }
 
-    /// The message of ours in a delivery, when our signature on it holds.
-    fn open<M: hoist_protocol::codec::Message>(
-        &self,
-        kind: Kind,
-        delivery: &Delivery,
-    ) -> Option<M> {
-        let ours: [PublicKey; 1] = [self.keys.orchestrator.public()];
-        let opened = open::<M>(&ours, kind, &delivery.topic, &delivery.payload);
-        opened.ok().map(|opened| opened.message)
-    }
-
     /// What must be published for a subject, if anything.
     async fn due(
         &mut self,
@@ -296,7 +249,12 @@ impl Reconciler {
                 let Some((row, deployments)) = rows::resolve(&*store, &mut txn, read).await? else {
                     return Ok(self.unknown(subject, &Topic::GroupHead(group.clone()), cause));
                 };
-                Ok(self.group(group, &row, &deployments, now_ms))
+                // In recovery nothing is begun.
+                let listed = match self.mode {
+                    Mode::Serving => deployments,
+                    Mode::Recovering => Vec::new(),
+                };
+                Ok(self.group(group, &row, &listed, now_ms))
             }
             Subject::Device(device) => {
                 let read = |txn: &mut Txn| {

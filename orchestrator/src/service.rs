@@ -10,6 +10,7 @@ mod effects;
 mod outage;
 mod outside;
 mod queries;
+mod recovering;
 mod refused;
 mod replies;
 mod sources;
@@ -23,7 +24,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::input::{Input, Mode};
 use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
 use hoist_orchestrator_core::row::GroupRow;
 use hoist_orchestrator_core::txn::Txn;
@@ -205,7 +206,8 @@ impl Service {
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
         let ours = config.keys.orchestrator.public();
         let known = (reserved, meta.last_deployment);
-        if let Some(ahead) = ahead_of(known, &specs, &ours, &topics) {
+        let serves = config.mode == Mode::Serving;
+        if let Some(ahead) = ahead_of(known, &specs, &ours, &topics).filter(|_| serves) {
             return Err(ServiceError::Older(ahead));
         }
         let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
@@ -266,6 +268,7 @@ impl Service {
         for one in news {
             match one {
                 Incoming::Delivery(delivery) => {
+                    arrivals.extend(self.brings_back(&delivery));
                     arrivals.push(self.arrival(delivery).await);
                     if let Some(ahead) = self.reconciler.ahead() {
                         return Err(ServiceError::Older(ahead.clone()));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::input::{Now, Patience};
+use hoist_orchestrator_core::input::{Mode, Now, Patience};
 use hoist_orchestrator_core::key::Key;
 use hoist_orchestrator_core::timer::{Clock, Timer};
 
@@ -28,6 +28,7 @@ pub(crate) struct AttendedClock {
     before_ms: u64,
     since: Option<Instant>,
     patience: Patience,
+    mode: Mode,
     /// Unix time and the time since the start when both were read last.
     read: Option<(u64, Instant)>,
 }
@@ -42,6 +43,7 @@ impl AttendedClock {
                 grace_ms: millis(config.grace),
                 settle_ms: millis(config.settle),
             },
+            mode: config.mode,
             read: None,
         }
     }
@@ -76,6 +78,7 @@ impl AttendedClock {
             unix_ms: unix_ms(),
             attended_ms: self.ms(),
             patience: self.patience,
+            mode: self.mode,
         }
     }
 

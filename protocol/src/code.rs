@@ -248,8 +248,8 @@ codes! {
     Locked = "E_LOCKED", Failed, "another process uses the directory", "stop the named process first";
     /// The store of the server is of a newer version, or its files cannot be read or written. Nothing is damaged.
     Store = "E_STORE", Failed, "the store cannot be used", "do as is said, and start again";
-    /// Keys, store or users are missing beside the others: starting would make new ones, and the fleet would not obey them, be forgotten, or have a new master.
-    Recover = "E_RECOVER", Failed, "a part of the data directory is missing", "put back what is missing from a backup";
+    /// Keys, store or users are missing beside the others, or the store is older than what was signed with its keys, or a recovery is not over: starting would make new ones, and the fleet would not obey them, be forgotten, or have a new master.
+    Recover = "E_RECOVER", Failed, "a part of the data directory is lost or older than it was", "bring a backup back with `hoist restore`, or what the fleet knows with `hoist recover`";
     /// Tokens would travel unencrypted beyond this machine.
     Insecure = "E_INSECURE", Usage, "not without encryption", "listen on a loopback address";
     /// The server's HTTP address cannot be reached, or it refused an upload.

@@ -139,6 +139,14 @@ impl GroupId {
     }
 }
 
+impl UserId {
+    /// In the place of whoever created what a recovery brought back.
+    #[must_use]
+    pub fn recovery() -> Self {
+        Self("recovery".to_string())
+    }
+}
+
 macro_rules! content_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

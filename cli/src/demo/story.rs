@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hoist_device_client::agent;
 use hoist_device_client::agent::config::AgentConfig;
 use hoist_orchestrator_core::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
+use hoist_orchestrator_core::input::Mode;
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
 use hoist_orchestrator_core::view::{DeploymentView, GroupView};
 use hoist_protocol::code::Code;
@@ -156,6 +157,8 @@ impl<'a> Story<'a> {
             namespace: Namespace::default(),
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(30),
+            mode: Mode::Serving,
+            whole_too: false,
         });
         let server = server.await?;
         stage.say(&format!(

@@ -2,7 +2,6 @@ use hoist_protocol::codec::encode;
 
 use super::*;
 use crate::key::{CounterKey, DeviceKey, GroupCountKey, MemberKey, MetaKey, Prefix, RowKey};
-use crate::memory::MemoryRows;
 
 /// Rows of a small fleet, as the rules write them.
 fn rows() -> Vec<(Key, Vec<u8>)> {
@@ -61,7 +60,9 @@ fn every_row_that_is_lost_or_damaged_is_noticed_where_others_tell_of_it() {
         lost.contains("it has records or counters and is not there"),
         "{lost}"
     );
-    let torn = |rows: &mut Vec<(Key, Vec<u8>)>, place: usize| drop(rows[place].1.pop());
+    let torn = |rows: &mut Vec<(Key, Vec<u8>)>, place: usize| {
+        rows[place].1.pop();
+    };
     assert!(after(&device(), torn).contains("device d1: it cannot be read"));
 }
 
@@ -86,5 +87,4 @@ fn counters_that_are_not_a_recount_and_rows_of_unknown_kinds_are_found() {
     );
     let shard = hoist_protocol::id::Shard(0);
     assert!(CounterKey(DeploymentId(2), shard).key() > prefix);
-    let _none: MemoryRows = MemoryRows::default();
 }

@@ -24,15 +24,15 @@ use crate::txn::{Txn, Undecided};
 const TEXT_BYTES_MAX: usize = 256;
 
 /// How a deployment ends.
-pub(super) struct Ending {
-    pub(super) state: DeploymentState,
-    pub(super) reason: EndReason,
-    pub(super) by: Option<UserId>,
-    pub(super) text: String,
+pub(crate) struct Ending {
+    pub(crate) state: DeploymentState,
+    pub(crate) reason: EndReason,
+    pub(crate) by: Option<UserId>,
+    pub(crate) text: String,
 }
 
 impl Ending {
-    pub(super) fn itself(reason: EndReason) -> Self {
+    pub(crate) fn itself(reason: EndReason) -> Self {
         Self {
             state: DeploymentState::Completed,
             reason,
@@ -44,7 +44,7 @@ impl Ending {
 
 /// Ends a deployment: it is listed no more (W2), its members freeze (S5). Devices in
 /// progress finish, so their records, timers and counters go on (S4).
-pub(super) fn finish(
+pub(crate) fn finish(
     txn: &mut Txn,
     id: DeploymentId,
     row: &mut DeploymentRow,

@@ -17,17 +17,20 @@ pub enum EndReason {
     DeviceLimit,
     /// When its start time came it could not be listed: overlap or a full head.
     Conflict,
+    /// The server lost its store: it may have been aborted since, and nobody knows.
+    Recovered,
 }
 
 impl EndReason {
     /// Every one, in the order of the enum.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Operator,
         Self::Superseded,
         Self::EndTime,
         Self::AllSuccessful,
         Self::DeviceLimit,
         Self::Conflict,
+        Self::Recovered,
     ];
 
     /// Its word in JSON.
@@ -40,6 +43,7 @@ impl EndReason {
             Self::AllSuccessful => "all-successful",
             Self::DeviceLimit => "device-limit",
             Self::Conflict => "conflict",
+            Self::Recovered => "recovered",
         }
     }
 
@@ -70,6 +74,11 @@ impl EndReason {
                 "When its start time came it could not start: an active deployment to its group \
                  has some of its artifacts, or the group has as many active ones as it may."
             }
+            Self::Recovered => {
+                "The server was recovered from what was left of it. Whether the deployment was \
+                 ended since is not known: devices that had not started never start, those in \
+                 progress finish."
+            }
         }
     }
 
@@ -81,6 +90,7 @@ impl EndReason {
             Self::Superseded => "nothing; see the newer deployment in `hoist deployment list`",
             Self::EndTime | Self::AllSuccessful => "deploy again to reach the other devices",
             Self::DeviceLimit => "deploy again, with a higher limit or none",
+            Self::Recovered => "deploy again: devices that have it answer that it is there already",
             Self::Conflict => "wait for or abort what is in its way, then deploy again",
         }
     }

@@ -70,6 +70,12 @@ impl Difference {
         self.ledger.reserve(reserved);
     }
 
+    /// A head with our signature was signed with this generation: what is signed from now on
+    /// is newer.
+    pub fn learned(&mut self, signed: Generation) {
+        self.ledger.learned(signed);
+    }
+
     /// Whether a generation with our signature is above everything that this store ever let be
     /// signed: the store is an older copy then, or another server signs with its keys.
     #[must_use]

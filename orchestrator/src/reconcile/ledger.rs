@@ -107,6 +107,11 @@ impl Ledger {
         self.reserved = reserved;
     }
 
+    /// An earlier run signed with this generation.
+    pub(super) fn learned(&mut self, signed: Generation) {
+        self.floor = self.floor.max(signed);
+    }
+
     /// Whether a generation is above everything that this store ever let be signed: it was
     /// signed by one that went on from a copy of it.
     pub(super) fn is_ahead(&self, signed: Generation) -> bool {

@@ -280,7 +280,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::command::{Command, DeviceList};
-    use hoist_orchestrator_core::input::Patience;
+    use hoist_orchestrator_core::input::{Mode, Patience};
 
     use super::*;
 
@@ -292,6 +292,7 @@ mod tests {
                 grace_ms: 0,
                 settle_ms: 0,
             },
+            mode: Mode::Serving,
         };
         let user: UserId = user.parse().unwrap();
         let command = Command::DeviceList(DeviceList::default());

@@ -98,7 +98,7 @@ impl SledStore {
     /// Those of the store, and of `out`.
     pub async fn snapshot(&self, out: impl Write + Send + 'static) -> io::Result<u64> {
         let written = self.look(|rows| {
-            let mut write = || {
+            let write = || {
                 let mut writer = SnapshotWriter::new(out)?;
                 for row in rows {
                     let (key, value) = row.map_err(io::Error::other)?;

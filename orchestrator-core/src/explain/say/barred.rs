@@ -132,6 +132,7 @@ impl Scene<'_> {
             EndReason::Operator
             | EndReason::EndTime
             | EndReason::AllSuccessful
+            | EndReason::Recovered
             | EndReason::Conflict => "never: it is over; deploy again to reach this device",
         };
         Said::new(why, says, next)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::Rejection;
+use hoist_orchestrator_core::input::Mode;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::bundle::{artifact_start, index_hash, raw_index};
@@ -161,6 +162,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         source: None,
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
+        mode: Mode::Serving,
         head_validity: Duration::from_secs(600),
         health: Health::default(),
     }

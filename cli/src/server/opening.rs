@@ -1,0 +1,77 @@
+//! What a server finds in its data directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::revocation;
+use hoist_orchestrator::specs::SpecFolder;
+use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator::store::{Store, StoreError};
+use hoist_orchestrator_core::input::Mode;
+use hoist_protocol::code::Code;
+use hoist_protocol::id::{Generation, Namespace};
+
+use super::ServerConfig;
+use crate::data_dir::{DataDir, Opened};
+use crate::failure::Failure;
+use crate::people::Registry;
+use crate::store_failure::store_failure;
+use crate::users::Users;
+
+/// Opens what the data directory holds. A recovery puts a store that cannot be used aside.
+pub(super) fn open(
+    data_dir: &DataDir,
+    config: &ServerConfig,
+    aside: &mut Option<PathBuf>,
+) -> Result<Opened<Arc<SledStore>>, Failure> {
+    let recovers = config.mode == Mode::Recovering;
+    let store = |path: &Path| {
+        let unfinished = recovers && path.exists() && !path.join("FORMAT").exists();
+        if unfinished {
+            *aside = Some(data_dir.move_store_aside()?);
+        }
+        let opened = match SledStore::open(path) {
+            Err(StoreError::Damaged { why, .. }) if recovers => {
+                data_dir.begin_recovery(&format!("the store was damaged ({why})"))?;
+                *aside = Some(data_dir.move_store_aside()?);
+                SledStore::open(path)
+            }
+            opened => opened,
+        };
+        let opened = opened.map(Arc::new);
+        opened.map_err(|error| store_failure(&error, data_dir))
+    };
+    let (namespace, mode) = (&config.namespace, config.mode);
+    data_dir.open((namespace, mode), now(), config.mqtt, config.http, store)
+}
+
+/// Where artifacts are, and what was signed.
+pub(super) fn folders(data_dir: &DataDir) -> Result<(ArtifactDirectory, SpecFolder), Failure> {
+    let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
+        .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
+    let specs = SpecFolder::open(&data_dir.specs())
+        .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
+    Ok((artifacts, specs))
+}
+
+/// Who may come in: people, and every device that was not removed.
+pub(super) async fn registry(
+    namespace: &Namespace,
+    (token_key, users): ([u8; 32], Users),
+    store: &dyn Store,
+) -> Result<Arc<Registry>, Failure> {
+    let registry = Registry::new(namespace.clone(), token_key, users);
+    let revoked = revocation::all(store)
+        .await
+        .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
+    registry.revoke_all(revoked);
+    Ok(Arc::new(registry))
+}
+
+fn now() -> Generation {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    Generation(u64::try_from(millis).unwrap_or(u64::MAX))
+}

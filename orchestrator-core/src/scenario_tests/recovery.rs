@@ -1,0 +1,155 @@
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::HOLD_ALL;
+use hoist_protocol::id::RollCall;
+
+use super::*;
+use crate::input::Mode;
+
+/// A server that lost everything, and what it had told its fleet.
+fn lost(world: &World) -> World {
+    let mut empty = World::with_devices(&[]);
+    empty.rows = MemoryRows::default();
+    empty.requests = 1_000;
+    empty.now = Now {
+        mode: Mode::Recovering,
+        ..world.now
+    };
+    empty.tell(Input::Connected);
+    empty
+}
+
+fn kept(world: &World, device: &str) -> Input {
+    let head = DeviceHead {
+        public_key: Some(PublicKey([7; 32])),
+        ..world.device_head(device)
+    };
+    Input::RecoverDevice {
+        device: device.parse().unwrap(),
+        head: Box::new(head),
+        newer: true,
+        shown: None,
+    }
+}
+
+fn group(world: &World) -> Input {
+    Input::RecoverGroup {
+        group: "eu".parse().unwrap(),
+        head: Box::new(world.head("eu")),
+    }
+}
+
+fn over(world: &mut World) {
+    world.tell(Input::RecoveryOver("eu".parse().unwrap()));
+    world.now.mode = Mode::Serving;
+}
+
+#[test]
+fn groups_devices_and_deployments_come_back_and_nothing_of_them_is_listed() {
+    // bad-inputs row 66, W4
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let id = world.deploy("fw@1.0.0");
+    world.hold("d2", true);
+    let mut empty = lost(&world);
+    let release = Box::new(verified("fw", "1.0.0", &["app"]));
+    empty.tell(Input::RecoverRelease(release));
+    empty.tell(group(&world));
+    for device in ["d1", "d2"] {
+        let effects = empty.tell(kept(&world, device));
+        let reads = Effect::ReadReports(device.parse().unwrap());
+        assert!(effects.contains(&reads), "{effects:?}");
+    }
+    let row = empty.device_row("d1");
+    assert_eq!(
+        (row.group.as_str(), row.public_key),
+        ("eu", Some(PublicKey([7; 32])))
+    );
+    assert_eq!(
+        row.roll_call,
+        RollCall(world.roll_call("d1") + 1),
+        "it is asked"
+    );
+    assert_eq!(empty.device_head("d2").holds, [HOLD_ALL]);
+    empty.say("d1", done(9, id));
+    empty.say("d2", failed(4, DeploymentId(7)));
+    let view = empty.view(id);
+    assert_eq!(
+        (view.counts.successful, view.release.as_str()),
+        (1, "fw@1.0.0")
+    );
+    over(&mut empty);
+    assert_eq!(empty.view(id).state, DeploymentState::Aborted);
+    assert_eq!(empty.view(id).reason.as_deref(), Some("recovered"));
+    assert_eq!(empty.listed(), []);
+    assert_eq!(empty.view(DeploymentId(7)).counts.failed, 1);
+    assert_eq!(
+        empty.deploy("fw@1.0.0"),
+        DeploymentId(8),
+        "above every number that was reported"
+    );
+}
+
+#[test]
+fn while_the_fleet_is_asked_nothing_is_changed_by_operators() {
+    let world = World::with_devices(&["d1"]);
+    let mut empty = lost(&world);
+    match empty.create_group("us") {
+        Answer::Refused(refusal) => assert_eq!(refusal.code, Code::Recover),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_brought_back_twice_is_there_once() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    let mut empty = lost(&world);
+    for _ in 0..2 {
+        empty.tell(group(&world));
+        empty.tell(kept(&world, "d1"));
+        empty.say("d1", done(9, id));
+    }
+    let view = empty.view(id);
+    assert_eq!((view.counts.members, view.counts.successful), (1, 1));
+    over(&mut empty);
+    over(&mut empty);
+    assert_eq!(empty.view(id).counts.successful, 1);
+}
+
+#[test]
+fn an_older_store_learns_of_moves_and_rounds_from_the_heads_that_devices_kept() {
+    let mut world = World::with_devices(&["d1"]);
+    let id = world.deploy("fw@1.0.0");
+    world.say("d1", failed(1, id));
+    let mut older = World::with_devices(&[]);
+    older.rows = world.rows.clone();
+    older.requests = 1_000;
+    older.now = Now {
+        mode: Mode::Recovering,
+        ..world.now
+    };
+    world.retry(id, Some(&["d1"]));
+    let retried = kept(&world, "d1");
+    world.create_group("us");
+    world.move_to("d1", "us");
+    older.tell(retried);
+    let effects = older.say("d1", super::rounds::in_round(1, done(3, id)));
+    let rejected = |effect: &Effect| matches!(effect, Effect::Rejected { .. });
+    assert!(!effects.iter().any(rejected), "{effects:?}");
+    older.tell(kept(&world, "d1"));
+    assert_eq!(older.device_row("d1").group.as_str(), "us");
+    over(&mut older);
+    assert_eq!(older.view(id).counts.successful, 1);
+}
+
+#[test]
+fn a_removal_after_a_recovery_revokes_whatever_token_the_device_has() {
+    let world = World::with_devices(&["d1"]);
+    let mut empty = lost(&world);
+    empty.tell(kept(&world, "d1"));
+    over(&mut empty);
+    let issue = empty.device_row("d1").issue;
+    assert!(
+        u64::from(issue) > 1_000_000,
+        "above any number of removals: {issue}"
+    );
+}

@@ -1,0 +1,246 @@
+//! The server in recovery mode, around its loop: what is kept beside the store is taken in
+//! first, the fleet tells the rest while the loop runs, and in the end whatever may have been
+//! aborted since is stopped.
+
+use hoist_orchestrator_core::counter::Totals;
+use hoist_orchestrator_core::input::{Input, Mode, Now, VerifiedRelease};
+use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::row::{CounterRow, DeploymentRow, DeviceRow, GroupRow, ReleaseRow};
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::envelope::{Kind, open};
+use hoist_protocol::head::GroupHead;
+use hoist_protocol::id::{DeploymentId, Generation, GroupId};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::topic::{Topic, Topics};
+use serde::Serialize;
+
+use crate::arrival::{Arrival, Content};
+use crate::batch;
+use crate::config::{Directory, OrchestratorConfig};
+use crate::reconcile::{Ahead, ahead_of};
+use crate::release::manifest_of;
+use crate::rows::{self, ReadError};
+use crate::service::ServiceError;
+use crate::specs::Spec;
+use crate::store::Store;
+use crate::timer::unix_ms;
+
+/// What a store is rebuilt with.
+#[derive(Clone, Copy)]
+pub struct Recovery<'a> {
+    /// Into which.
+    pub store: &'a dyn Store,
+    /// The people.
+    pub directory: &'a dyn Directory,
+}
+
+/// How far the fleet has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// Devices that are registered.
+    pub devices: usize,
+    /// Those among them that were heard since it began.
+    pub heard: usize,
+    /// What devices say they ended and have not told yet.
+    pub missing: u64,
+    /// Numbers of the newest statuses, summed: whether anything came since the last look.
+    pub news: u64,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovered {
+    /// Groups by name.
+    pub groups: Vec<String>,
+    /// How many devices.
+    pub devices: usize,
+    /// Devices that are registered and were not heard.
+    pub silent: Vec<String>,
+    /// Releases, `name@version`.
+    pub releases: Vec<String>,
+    /// Deployments by number.
+    pub deployments: Vec<RecoveredDeployment>,
+}
+
+/// A deployment that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveredDeployment {
+    /// Its number.
+    pub deployment: DeploymentId,
+    /// `name@version`, or `unknown`.
+    pub release: String,
+    /// Its group.
+    pub group: GroupId,
+    /// Devices in progress.
+    pub in_progress: u32,
+    /// Successful ones.
+    pub successful: u32,
+    /// Failed ones.
+    pub failed: u32,
+}
+
+/// What shows that a store is behind what was signed with its keys and kept beside it.
+///
+/// # Errors
+/// [`ServiceError`].
+pub async fn behind(
+    store: &dyn Store,
+    config: &OrchestratorConfig,
+) -> Result<Option<Ahead>, ServiceError> {
+    let mut txn = Txn::default();
+    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
+    let meta = meta.unwrap_or_default();
+    let specs = config.specs.read().map_err(ServiceError::Specs)?;
+    let known = (Generation(meta.generations_ms), meta.last_deployment);
+    let topics = Topics::new(config.namespace.clone());
+    let ours = config.keys.orchestrator.public();
+    Ok(ahead_of(known, &specs, &ours, &topics))
+}
+
+impl Recovery<'_> {
+    /// Takes in what is kept beside the store. Returns what of it cannot be used, by name.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn begin(self, config: &OrchestratorConfig) -> Result<Vec<String>, ServiceError> {
+        let specs = config.specs.read().map_err(ServiceError::Specs)?;
+        let (mut inputs, mut lost) = (Vec::new(), Vec::new());
+        for (spec, sealed) in &specs {
+            if let Spec::Release(id) = spec {
+                match self.release(config, sealed).await {
+                    Some(verified) => inputs.push(Input::RecoverRelease(Box::new(verified))),
+                    None => lost.push(format!("release {id}: its artifacts are not there")),
+                }
+            }
+        }
+        let topics = Topics::new(config.namespace.clone());
+        let ours = [config.keys.orchestrator.public()];
+        let mut highest = Generation::default();
+        for (spec, sealed) in &specs {
+            let Spec::Group(group) = spec else { continue };
+            let topic = topics.format(&Topic::GroupHead(group.clone()));
+            match open::<GroupHead>(&ours, Kind::GroupHead, &topic, sealed) {
+                Ok(opened) => {
+                    let head = Box::new(opened.message);
+                    highest = highest.max(head.generation);
+                    let group = group.clone();
+                    inputs.push(Input::RecoverGroup { group, head });
+                }
+                Err(error) => lost.push(format!("group {group}: {error}")),
+            }
+        }
+        inputs.push(Input::ReserveGenerations(highest));
+        self.decide(inputs).await?;
+        Ok(lost)
+    }
+
+    async fn release(self, config: &OrchestratorConfig, sealed: &[u8]) -> Option<VerifiedRelease> {
+        let opened = open::<ReleaseManifest>(&config.keys.release, Kind::Release, "", sealed);
+        let manifest = opened.ok()?.message;
+        let mut artifacts = Vec::with_capacity(manifest.artifacts.len());
+        for artifact in &manifest.artifacts {
+            artifacts.push(manifest_of(artifact, &config.artifacts).await.ok()?.name);
+        }
+        Some(VerifiedRelease {
+            sealed: sealed.to_vec(),
+            manifest,
+            artifacts,
+        })
+    }
+
+    /// How far the fleet has answered since then, Unix ms.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn answered(self, since_ms: u64) -> Result<Answered, ReadError> {
+        let mut answered = Answered::default();
+        for (_, row) in rows::all::<DeviceRow>(self.store, &Prefix::Devices).await? {
+            answered.devices += 1;
+            answered.heard += usize::from(is_heard(&row, since_ms));
+            answered.missing += u64::from(row.missed);
+            let seq = row.seq.map_or(0, |seq| seq.0);
+            answered.news = answered.news.wrapping_add(seq).wrapping_add(1);
+        }
+        Ok(answered)
+    }
+
+    /// Stops whatever may have been aborted since, and says what came back.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn over(self, since_ms: u64) -> Result<Recovered, ReadError> {
+        let mut recovered = Recovered::default();
+        for (key, _) in rows::all::<GroupRow>(self.store, &Prefix::Groups).await? {
+            if let Some(group) = Prefix::Groups.rest(&key) {
+                if let Ok(group) = group.parse() {
+                    self.decide(vec![Input::RecoveryOver(group)]).await?;
+                }
+                recovered.groups.push(group);
+            }
+        }
+        for (key, row) in rows::all::<DeviceRow>(self.store, &Prefix::Devices).await? {
+            recovered.devices += 1;
+            if !is_heard(&row, since_ms) {
+                recovered.silent.extend(Prefix::Devices.rest(&key));
+            }
+        }
+        let releases = rows::all::<ReleaseRow>(self.store, &Prefix::Releases).await?;
+        let text = |row: ReleaseRow| format!("{}@{}", row.manifest.name, row.manifest.version);
+        recovered.releases = releases.into_iter().map(|(_, row)| text(row)).collect();
+        for (key, row) in rows::all::<DeploymentRow>(self.store, &Prefix::Deployments).await? {
+            recovered
+                .deployments
+                .extend(self.deployment(&key, row).await?);
+        }
+        Ok(recovered)
+    }
+
+    async fn deployment(
+        self,
+        key: &Key,
+        row: DeploymentRow,
+    ) -> Result<Option<RecoveredDeployment>, ReadError> {
+        let number = key.0.get(1..).and_then(|number| number.try_into().ok());
+        let Some(deployment) = number.map(u32::from_be_bytes).map(DeploymentId) else {
+            return Ok(None);
+        };
+        let mut totals = Totals::default();
+        let counters = Prefix::Counters(deployment);
+        for (_, counter) in rows::all::<CounterRow>(self.store, &counters).await? {
+            totals.add(&counter);
+        }
+        let counts = totals.counts(0);
+        Ok(Some(RecoveredDeployment {
+            deployment,
+            release: row.release_text,
+            group: row.group,
+            in_progress: counts.in_progress,
+            successful: counts.successful,
+            failed: counts.failed,
+        }))
+    }
+
+    async fn decide(self, inputs: Vec<Input>) -> Result<(), ReadError> {
+        let mut txn = Txn::default();
+        let meta = rows::resolve(self.store, &mut txn, |txn| txn.read(&MetaKey)).await?;
+        let now = Now {
+            unix_ms: unix_ms(),
+            attended_ms: meta.unwrap_or_default().attended_ms,
+            mode: Mode::Recovering,
+            ..Now::default()
+        };
+        // One by one: each sees what the one before has written.
+        for input in inputs {
+            let arrival = Arrival::of(Content::Input(input));
+            // What follows is published by the next run of the server.
+            let _effects = batch::commit(self.store, self.directory, &[arrival], now).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_heard(row: &DeviceRow, since_ms: u64) -> bool {
+    row.last_seen_ms.is_some_and(|seen_ms| seen_ms >= since_ms)
+}

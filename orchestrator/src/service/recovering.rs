@@ -1,0 +1,35 @@
+//! What the loop does otherwise in recovery mode: a head that a device kept is its membership
+//! (W4).
+
+use hoist_orchestrator_core::input::{Input, Mode};
+use hoist_protocol::codec::decode;
+use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::topic::Topic;
+
+use super::Service;
+use crate::arrival::{Arrival, Content};
+use crate::transport::Delivery;
+
+impl Service {
+    /// What a delivery brings back of a lost store, to be decided before what else it says.
+    pub(super) fn brings_back(&mut self, delivery: &Delivery) -> Option<Arrival> {
+        if self.config.mode != Mode::Recovering {
+            return None;
+        }
+        let Ok(Topic::Info(device)) = self.topics.parse(&delivery.topic) else {
+            return None;
+        };
+        let info = decode::<DeviceInfo>(&delivery.payload).ok()?;
+        let stored = info.stored_head?;
+        let (head, newer) = self.reconciler.kept_by(&device, &stored)?;
+        let shown = info
+            .public_key
+            .filter(hoist_protocol::envelope::PublicKey::is_sound);
+        Some(Arrival::of(Content::Input(Input::RecoverDevice {
+            device,
+            head: Box::new(head),
+            newer,
+            shown,
+        })))
+    }
+}
