@@ -1,6 +1,7 @@
 //! Final outcomes are never lost and never counted twice, whatever crashes (S15).
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -82,4 +83,19 @@ fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
         truth["counts"]["failed"].as_u64().unwrap() > 0,
         "some devices fail: {truth}"
     );
+}
+
+#[test]
+fn a_server_that_is_killed_at_any_moment_of_its_start_starts_again() {
+    // bad-inputs row 74
+    let mut server = Server::start();
+    server.hoist_ok(&["group", "create", "kept"]);
+    for kill in 0..25 {
+        server.kill_in_start(Duration::from_millis(8 * kill));
+        if kill % 5 == 4 {
+            server.restart();
+            let groups = server.hoist_ok(&["group", "list", "-o", "name"]);
+            assert!(groups.contains("kept"), "{groups}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,6 +116,18 @@ impl Server {
         let (process, _) = Self::spawn(self.dir.path(), [&self.mqtt, &self.http], &more, &[]);
         self.process = process;
         wait_ready(self.dir.path(), &mut self.process);
+    }
+
+    /// Starts it again, and kills it so soon after that.
+    pub fn kill_in_start(&mut self, after: Duration) {
+        self.kill();
+        let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
+        let addresses = [self.mqtt.as_str(), self.http.as_str()];
+        let (process, _) = Self::spawn(self.dir.path(), addresses, &more, &[]);
+        self.process = process;
+        // Any moment is as good as another: nothing is waited for.
+        std::thread::sleep(after);
+        self.kill();
     }
 
     /// Its process.
