@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
@@ -54,7 +55,16 @@ pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
         settle: settings.settle.value,
         mode: Mode::Serving,
         whole_too: false,
+        uploads: UploadLimits {
+            reserve_bytes: mib(settings.space_reserve_mib.value),
+            quota_bytes: mib(settings.upload_quota_mib.value),
+            keep_unused: settings.keep_unused_artifacts.as_ref().map(|set| set.value),
+        },
     })
+}
+
+fn mib(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
 }
 
 /// An address to listen on. Tokens travel in clear, so only this machine may reach it.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
+use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpLimits, HttpState};
@@ -59,6 +60,8 @@ pub(crate) struct ServerConfig {
     pub(crate) mode: Mode,
     /// Recovers also where nothing shows that anything was lost.
     pub(crate) whole_too: bool,
+    /// What uploads of artifacts leave to others.
+    pub(crate) uploads: UploadLimits,
 }
 
 /// A running server.
@@ -100,6 +103,7 @@ impl Server {
         let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
         let health = Health::default();
         let (artifacts, specs) = opening::folders(&data_dir)?;
+        let artifacts = artifacts.limited(config.uploads).telling(health.clone());
         let (listener, http) = listen(config.http).await?;
         let people = (keys.token, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;

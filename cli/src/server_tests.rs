@@ -26,6 +26,7 @@ fn config(dir: &TempDir) -> ServerConfig {
         settle: Duration::from_secs(30),
         mode: Mode::Serving,
         whole_too: false,
+        uploads: UploadLimits::default(),
     }
 }
 

@@ -68,6 +68,12 @@ pub(crate) struct Settings {
     pub(crate) grace: Setting<Duration>,
     /// No timer fires this soon after the orchestrator connected (S7).
     pub(crate) settle: Setting<Duration>,
+    /// MiB that uploads of artifacts leave to the store.
+    pub(crate) space_reserve_mib: Setting<u64>,
+    /// MiB of one user's uploads that no release names.
+    pub(crate) upload_quota_mib: Setting<u64>,
+    /// How long artifacts that no release names are kept; absent = for ever.
+    pub(crate) keep_unused_artifacts: Option<Setting<Duration>>,
 }
 
 /// The settings file.
@@ -87,9 +93,13 @@ struct File {
     grace: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     settle: Option<Duration>,
+    space_reserve_mib: Option<u64>,
+    upload_quota_mib: Option<u64>,
+    #[serde(default, deserialize_with = "duration")]
+    keep_unused_artifacts: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 11] = [
+const FILE_KEYS: [&str; 14] = [
     "data_dir",
     "client",
     "broker",
@@ -101,6 +111,9 @@ const FILE_KEYS: [&str; 11] = [
     "namespace",
     "grace",
     "settle",
+    "space_reserve_mib",
+    "upload_quota_mib",
+    "keep_unused_artifacts",
 ];
 
 fn duration<'de, D: serde::Deserializer<'de>>(
@@ -220,6 +233,9 @@ impl Settings {
             namespace: or_default(namespace, Namespace::default()),
             grace: or_default(choose.of(None, None, file.grace)?, Duration::from_secs(60)),
             settle: or_default(choose.of(None, None, file.settle)?, Duration::from_secs(30)),
+            space_reserve_mib: or_default(choose.of(None, None, file.space_reserve_mib)?, 64),
+            upload_quota_mib: or_default(choose.of(None, None, file.upload_quota_mib)?, 20 * 1024),
+            keep_unused_artifacts: choose.of(None, None, file.keep_unused_artifacts)?,
         })
     }
 
@@ -249,6 +265,21 @@ impl Settings {
             row("namespace", Some(&self.namespace), Namespace::to_string),
             row("grace", Some(&self.grace), time),
             row("settle", Some(&self.settle), time),
+            row(
+                "space_reserve_mib",
+                Some(&self.space_reserve_mib),
+                u64::to_string,
+            ),
+            row(
+                "upload_quota_mib",
+                Some(&self.upload_quota_mib),
+                u64::to_string,
+            ),
+            row(
+                "keep_unused_artifacts",
+                self.keep_unused_artifacts.as_ref(),
+                time,
+            ),
         ]
     }
 }

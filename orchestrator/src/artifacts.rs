@@ -1,17 +1,50 @@
-//! Artifact files in a directory, addressed by content: what is there was verified when it
-//! came in, whoever sent it. Nothing is ever changed in place.
+//! Artifact files in a directory, addressed by content: what is there was proven when it
+//! came in, whoever sent it. Nothing is ever changed in place; what was changed all the same
+//! is noticed, told, and replaced by the next upload of it.
 
-use std::io::{self, Read};
+pub(crate) mod check;
+mod incoming;
+mod ledger;
+mod proof;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use hoist_protocol::bundle::{BundleError, INDEX_ENTRY_BYTES, Layout, segment_bytes};
-use hoist_protocol::codec::encode;
-use hoist_protocol::id::{ArtifactId, sha256};
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use hoist_protocol::code::Code;
+use hoist_protocol::id::{ArtifactId, UserId};
+
+use self::ledger::{Ledger, Stamp};
+use crate::health::{Health, Stops};
+use crate::space;
+
+pub use incoming::Incoming;
 
 /// Largest artifact file accepted: more than any device here installs, less than a disk.
 pub const ARTIFACT_BYTES_MAX: u64 = 16 << 30;
+
+/// What uploads leave to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// Space that is left to the store, in bytes.
+    pub reserve_bytes: u64,
+    /// Uploads of one user that no release names, in bytes, since the server's start.
+    pub quota_bytes: u64,
+    /// How long what no release names is kept; none = for ever.
+    pub keep_unused: Option<Duration>,
+}
+
+impl Default for UploadLimits {
+    /// Room for what the store writes in a day of much to do; more than the largest artifact.
+    fn default() -> Self {
+        Self {
+            reserve_bytes: 64 << 20,
+            quota_bytes: 20 << 30,
+            keep_unused: None,
+        }
+    }
+}
 
 /// Why an artifact was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +57,43 @@ pub enum ArtifactError {
         /// What does not fit.
         why: String,
     },
+    /// Another number of bytes than its manifest says (`E_LENGTH`).
+    #[error("{announced} bytes are announced where the artifact's manifest says {total}")]
+    Length {
+        /// By the sender.
+        announced: u64,
+        /// By the manifest.
+        total: u64,
+    },
     /// More bytes than [`ARTIFACT_BYTES_MAX`] (`E_SIZE`).
     #[error("an artifact has at most {ARTIFACT_BYTES_MAX} bytes")]
     TooLarge,
+    /// What would be left is the store's (`E_SPACE`).
+    #[error(
+        "{left} bytes are left on the server's disk, {wanted} are wanted, and {reserve} are kept \
+         for its store; free some space there"
+    )]
+    NoSpace {
+        /// On the disk.
+        left: u64,
+        /// By this artifact.
+        wanted: u64,
+        /// For the store.
+        reserve: u64,
+    },
+    /// The user has uploaded too much that no release names (`E_SPACE`).
+    #[error(
+        "{unused} bytes that {user} has uploaded are in no release, and it may be {quota} at \
+         most; add their releases first, with `hoist release create`"
+    )]
+    Quota {
+        /// Whose upload.
+        user: UserId,
+        /// So far.
+        unused: u64,
+        /// At most.
+        quota: u64,
+    },
     /// The disk failed or is full (`E_SPACE`).
     #[error("cannot store the artifact in {path}", path = path.display())]
     Io {
@@ -37,10 +104,32 @@ pub enum ArtifactError {
     },
 }
 
-/// The directory; `tmp` in it holds what is arriving.
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Whole, as far as it was looked at.
+    Whole,
+    /// It is known to be damaged, or missing though a release names it.
+    Damaged,
+    /// There is none.
+    Nothing,
+}
+
+impl Seen {
+    fn of(whole: bool) -> Self {
+        if whole { Self::Whole } else { Self::Damaged }
+    }
+}
+
+/// The directory; `tmp` in it holds what is arriving. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct ArtifactDirectory {
     root: PathBuf,
+    limits: UploadLimits,
+    ledger: Arc<Mutex<Ledger>>,
+    /// Held while a file is read as a whole.
+    proving: Arc<tokio::sync::Mutex<()>>,
+    health: Health,
 }
 
 impl ArtifactDirectory {
@@ -60,7 +149,23 @@ impl ArtifactDirectory {
         }
         Ok(Self {
             root: root.to_owned(),
+            limits: UploadLimits::default(),
+            ledger: Arc::default(),
+            proving: Arc::default(),
+            health: Health::default(),
         })
+    }
+
+    /// With these limits.
+    #[must_use]
+    pub fn limited(self, limits: UploadLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Tells there which artifacts are damaged.
+    #[must_use]
+    pub fn telling(self, health: Health) -> Self {
+        Self { health, ..self }
     }
 
     /// Where an artifact is, whether there or not.
@@ -69,163 +174,105 @@ impl ArtifactDirectory {
         self.root.join(id.to_string())
     }
 
-    /// Whether an artifact is there.
+    /// Whether an artifact is there, and not known to be damaged.
     #[must_use]
     pub fn contains(&self, id: ArtifactId) -> bool {
-        self.path(id).is_file()
+        self.path(id).is_file() && !self.is_damaged(id)
     }
 
-    /// Begins to take an artifact.
+    /// Whether it was found to be damaged or missing.
+    #[must_use]
+    pub fn is_damaged(&self, id: ArtifactId) -> bool {
+        self.ledger().is_damaged(id)
+    }
+
+    /// Whether any was.
+    pub(crate) fn has_damaged(&self) -> bool {
+        self.ledger().has_damaged()
+    }
+
+    /// A release names it.
+    pub(crate) fn claim(&self, id: ArtifactId, release: &str) {
+        self.ledger().released(id, release);
+    }
+
+    /// What is to be served: a file that is not as it was when it was proven is proven anew.
+    pub(crate) async fn look(&self, id: ArtifactId) -> Seen {
+        let stamp = Stamp::of(&self.path(id));
+        let (known, changed, released) = {
+            let ledger = self.ledger();
+            let released = ledger.release_of(id).is_some();
+            (ledger.known(id, stamp), ledger.has_changed(id), released)
+        };
+        match (known, stamp) {
+            (Some(whole), _) => Seen::of(whole),
+            (None, None) if !released => Seen::Nothing,
+            (None, Some(_)) if !changed => Seen::Whole,
+            (None, _) => {
+                let wanted = Arc::new(());
+                self.prove(id, Arc::downgrade(&wanted)).await
+            }
+        }
+    }
+
+    /// Begins to take an artifact of a user, of so many bytes as far as it was announced.
     ///
     /// # Errors
     /// [`ArtifactError::Io`].
-    pub async fn receive(&self, id: ArtifactId) -> Result<Incoming, ArtifactError> {
-        let directory = self.root.join("tmp");
-        let named = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(directory));
-        let io = |source| ArtifactError::Io {
+    pub async fn receive(
+        &self,
+        id: ArtifactId,
+        user: UserId,
+        announced: Option<u64>,
+    ) -> Result<Incoming, ArtifactError> {
+        Incoming::begin(self.clone(), (id, user), announced).await
+    }
+
+    /// Whether so many bytes more leave the store its own.
+    fn check_space(&self, wanted: u64) -> Result<(), ArtifactError> {
+        let left = space::left(&self.root).map_err(|source| ArtifactError::Io {
             path: self.root.clone(),
             source,
+        })?;
+        let reserve = self.limits.reserve_bytes;
+        // Others are arriving; a part of them is there already, which makes this no smaller.
+        let arriving = if wanted == 0 {
+            0
+        } else {
+            self.ledger().arriving()
         };
-        let named = named
-            .await
-            .map_err(io::Error::other)
-            .and_then(|named| named)
-            .map_err(io)?;
-        let file = File::from_std(named.as_file().try_clone().map_err(io)?);
-        Ok(Incoming {
-            id,
-            target: self.path(id),
-            named,
-            file,
-            bytes: 0,
-        })
-    }
-}
-
-/// An artifact that is arriving; dropped, it leaves nothing behind.
-pub struct Incoming {
-    id: ArtifactId,
-    target: PathBuf,
-    named: tempfile::NamedTempFile,
-    file: File,
-    bytes: u64,
-}
-
-impl Incoming {
-    /// Takes more bytes.
-    ///
-    /// # Errors
-    /// [`ArtifactError`].
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
-        self.bytes += bytes.len() as u64;
-        if self.bytes > ARTIFACT_BYTES_MAX {
-            return Err(ArtifactError::TooLarge);
+        let needed = reserve.saturating_add(wanted).saturating_add(arriving);
+        if left >= needed {
+            return Ok(());
         }
-        let path = &self.target;
-        let written = self.file.write_all(bytes).await;
-        written.map_err(|source| ArtifactError::Io {
-            path: path.clone(),
-            source,
+        Err(ArtifactError::NoSpace {
+            left,
+            wanted,
+            reserve,
         })
     }
 
-    /// Verifies everything and keeps it; the same artifact again is fine.
-    ///
-    /// # Errors
-    /// [`ArtifactError`]; nothing is kept then.
-    pub async fn finish(mut self) -> Result<(), ArtifactError> {
-        let target = self.target.clone();
-        let io = move |source| ArtifactError::Io {
-            path: target.clone(),
-            source,
-        };
-        self.file.flush().await.map_err(&io)?;
-        self.file.sync_all().await.map_err(&io)?;
-        drop(self.file);
-        let (id, bytes, named, target) = (self.id, self.bytes, self.named, self.target);
-        let keeping = tokio::task::spawn_blocking(move || {
-            let mut file = named.reopen()?;
-            if let Err(why) = verify(&mut file, id, bytes)? {
-                return Ok(Err(ArtifactError::Content { id, why }));
+    /// What was found out about a file.
+    fn found(&self, id: ArtifactId, verdict: Result<(), String>) {
+        let stamp = Stamp::of(&self.path(id));
+        let mut ledger = self.ledger();
+        ledger.found(id, stamp, verdict.is_ok());
+        let about = format!("artifact {id}");
+        match (verdict, ledger.release_of(id)) {
+            (Err(why), Some(release)) => {
+                tracing::error!(artifact = %id, release, why, "an artifact is damaged");
+                let detail = format!(
+                    "{release} cannot be installed: {why}; `hoist release create` of the same \
+                     directory repairs it"
+                );
+                self.health
+                    .begin(&about, Code::Artifact, &detail, Stops::Part);
             }
-            named.persist(&target).map_err(|error| error.error)?;
-            let folder = target.parent().unwrap_or(Path::new("."));
-            std::fs::File::open(folder)?.sync_all()?;
-            Ok(Ok(()))
-        });
-        keeping
-            .await
-            .map_err(io::Error::other)
-            .and_then(|kept| kept)
-            .map_err(io)?
-    }
-}
-
-/// Checks an artifact file against its id, down to every segment. The inner error says
-/// what does not fit.
-fn verify(file: &mut impl Read, id: ArtifactId, bytes: u64) -> io::Result<Result<(), String>> {
-    let mut start = vec![0; 4];
-    let opened = (|| {
-        file.read_exact(&mut start)?;
-        let length = match Layout::manifest_bytes(&start) {
-            Ok(length) => length,
-            Err(error) => return Ok(Err(error)),
-        };
-        start.resize(4 + length, 0);
-        file.read_exact(&mut start[4..])?;
-        Ok(Layout::read(&start))
-    })();
-    let layout = match short(opened)? {
-        Ok(Ok(layout)) => layout,
-        Ok(Err(error)) => return Ok(Err(error.to_string())),
-        Err(why) => return Ok(Err(why)),
-    };
-    if ArtifactId::of(&encode(&layout.manifest)) != id {
-        return Ok(Err("its manifest has another hash".to_owned()));
-    }
-    if layout.raw_bytes != bytes {
-        return Ok(Err(format!(
-            "it has {bytes} bytes where its manifest says {}",
-            layout.raw_bytes
-        )));
-    }
-    short(verify_content(file, &layout)).map(|content| match content {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(why) => Err(why),
-    })
-}
-
-fn verify_content(file: &mut impl Read, layout: &Layout) -> io::Result<Result<(), BundleError>> {
-    let index_bytes = usize::try_from(layout.segments_offset - layout.index_offset);
-    let mut index = vec![0; index_bytes.map_err(io::Error::other)?];
-    debug_assert_eq!(index.len() % INDEX_ENTRY_BYTES, 0);
-    file.read_exact(&mut index)?;
-    let lists = match layout.read_index(&index) {
-        Ok(lists) => lists,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut segment = Vec::new();
-    for (payload, entries) in layout.manifest.payloads.iter().zip(lists) {
-        for (number, entry) in entries.iter().enumerate() {
-            segment.clear();
-            let wanted = segment_bytes(payload, number as u64);
-            file.take(wanted).read_to_end(&mut segment)?;
-            if sha256(&segment) != entry.hash {
-                return Ok(Err(BundleError::Hash));
-            }
+            _ => self.health.end(&about),
         }
     }
-    Ok(Ok(()))
-}
 
-/// A file that ends too early is a fault of the sender, not of the disk.
-fn short<T>(read: io::Result<T>) -> io::Result<Result<T, String>> {
-    match read {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Ok(Err("it ends too early".to_owned()))
-        }
-        Err(error) => Err(error),
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::VerifiedRelease;
 use hoist_protocol::bundle::Layout;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
-use hoist_protocol::id::Name;
+use hoist_protocol::id::{ArtifactId, Name};
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use tokio::io::AsyncReadExt;
 
@@ -39,6 +39,10 @@ pub(crate) async fn verify(
     for artifact in &manifest.artifacts {
         artifacts.push(name_of(artifact, directory).await?);
     }
+    let text = format!("{}@{}", manifest.name, manifest.version);
+    for artifact in &manifest.artifacts {
+        directory.claim(artifact.id(), &text);
+    }
     Ok(VerifiedRelease {
         sealed,
         manifest,
@@ -50,6 +54,14 @@ async fn name_of(artifact: &ArtifactRef, directory: &ArtifactDirectory) -> Resul
     Ok(manifest_of(artifact, directory).await?.name)
 }
 
+/// The refusal of what no device could fetch.
+pub(crate) fn damaged(id: ArtifactId) -> Rejection {
+    let why = format!("artifact {id} is damaged or missing on the server");
+    Rejection::new(Code::Artifact, why)
+        .field("release")
+        .hint("repair it with `hoist release create` of the same directory")
+}
+
 /// The manifest at the start of an artifact's file.
 ///
 /// # Errors
@@ -59,6 +71,9 @@ pub(crate) async fn manifest_of(
     directory: &ArtifactDirectory,
 ) -> Result<ArtifactManifest, Rejection> {
     let id = artifact.id();
+    if directory.is_damaged(id) {
+        return Err(damaged(id));
+    }
     if !directory.contains(id) {
         return Err(Rejection::new(
             Code::Artifact,

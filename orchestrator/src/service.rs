@@ -132,6 +132,7 @@ impl Orchestrator {
         let mut sources = Sources::new(self.door, incoming);
         let mut service =
             Service::open(self.config, self.store, self.directory, ready.clone()).await?;
+        service.check_artifacts();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shutdown = pin!(shutdown);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hoist_device_client::agent;
 use hoist_device_client::agent::config::AgentConfig;
+use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
 use hoist_orchestrator_core::input::Mode;
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
@@ -159,6 +160,7 @@ impl<'a> Story<'a> {
             settle: Duration::from_secs(30),
             mode: Mode::Serving,
             whole_too: false,
+            uploads: UploadLimits::default(),
         });
         let server = server.await?;
         stage.say(&format!(

@@ -1,17 +1,17 @@
 //! `GET /artifacts/<id>` with ranges, for whoever knows the hash; `PUT` for deployers.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
-use hoist_protocol::id::ArtifactId;
+use hoist_protocol::id::{ArtifactId, UserId};
 use http_body_util::BodyExt;
 use tower_http::services::ServeFile;
 
 use super::{HttpState, authenticate, refusal, too_slow};
-use crate::artifacts::ArtifactError;
+use crate::artifacts::{ArtifactError, Seen};
 
 fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
     id.parse().map_err(|_| {
@@ -32,16 +32,22 @@ pub(super) async fn get(
     request: Request,
 ) -> Response {
     let id = match parse(&id) {
-        Ok(id) if state.artifacts.contains(id) => id,
-        _ => {
-            return refusal(
-                StatusCode::NOT_FOUND,
-                Code::Artifact,
-                "no such artifact",
-                "",
-            );
-        }
+        Ok(id) => id,
+        Err(refused) => return *refused,
     };
+    match state.artifacts.look(id).await {
+        Seen::Whole => {}
+        Seen::Nothing => {
+            let title = "no such artifact";
+            return refusal(StatusCode::NOT_FOUND, Code::Artifact, title, "");
+        }
+        // It is repaired by an upload: whoever waits gets it then.
+        Seen::Damaged => {
+            let title = "the artifact is damaged on the server";
+            let hint = "upload it again with `hoist release create`";
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, Code::Artifact, title, hint);
+        }
+    }
     // Content never changes under its id, so the id is the entity tag.
     let etag = HeaderValue::try_from(format!("\"{id}\""));
     match ServeFile::new(state.artifacts.path(id))
@@ -74,7 +80,7 @@ pub(super) async fn put(
     Path(id): Path<String>,
     request: Request,
 ) -> Response {
-    match authenticate(&state, request.headers()) {
+    let user = match authenticate(&state, request.headers()) {
         Err(refused) => return *refused,
         Ok((_, Role::Viewer)) => {
             let hint = "ask an administrator for the role deployer";
@@ -85,8 +91,8 @@ pub(super) async fn put(
                 hint,
             );
         }
-        Ok(_) => {}
-    }
+        Ok((user, _)) => user,
+    };
     let id = match parse(&id) {
         Ok(id) => id,
         Err(refused) => return *refused,
@@ -94,7 +100,7 @@ pub(super) async fn put(
     if state.artifacts.contains(id) {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let taken = take(&state, id, request.into_body());
+    let taken = take(&state, (id, user), request.into_body());
     match tokio::time::timeout(state.limits.upload, taken).await {
         Err(_) => too_slow("the upload took too long"),
         Ok(Ok(())) => StatusCode::CREATED.into_response(),
@@ -110,7 +116,11 @@ pub(super) async fn put(
         Ok(Err(Failed::Artifact(error))) => {
             let (status, code) = match &error {
                 ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Hash),
+                ArtifactError::Length { .. } => (StatusCode::BAD_REQUEST, Code::Length),
                 ArtifactError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::Size),
+                ArtifactError::NoSpace { .. } | ArtifactError::Quota { .. } => {
+                    (StatusCode::INSUFFICIENT_STORAGE, Code::Space)
+                }
                 ArtifactError::Io { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::Space),
             };
             tracing::warn!(artifact = %id, %error, "upload refused");
@@ -124,10 +134,15 @@ enum Failed {
     Artifact(ArtifactError),
 }
 
-async fn take(state: &HttpState, id: ArtifactId, mut body: Body) -> Result<(), Failed> {
+async fn take(
+    state: &HttpState,
+    (id, user): (ArtifactId, UserId),
+    mut body: Body,
+) -> Result<(), Failed> {
+    let announced = body.size_hint().exact();
     let mut incoming = state
         .artifacts
-        .receive(id)
+        .receive(id, user, announced)
         .await
         .map_err(Failed::Artifact)?;
     let part = state.limits.part;

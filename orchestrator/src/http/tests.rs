@@ -1,3 +1,5 @@
+mod uploads;
+
 use hoist_protocol::bundle::{artifact_start, raw_index};
 use hoist_protocol::id::{ArtifactId, sha256};
 use hoist_protocol::release::{ArtifactManifest, Payload, PayloadKind, Script};
@@ -6,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::artifacts::UploadLimits;
 use crate::health::Health;
 
 mod slow;
@@ -39,20 +42,33 @@ impl CommandDoor for Desk {
 struct Site {
     address: std::net::SocketAddr,
     dir: tempfile::TempDir,
+    artifacts: ArtifactDirectory,
+    health: Health,
     ready: watch::Sender<bool>,
 }
 
 impl Site {
     async fn start() -> Self {
-        Self::with(HttpLimits::default()).await
+        Self::both(HttpLimits::default(), UploadLimits::default()).await
     }
 
     async fn with(limits: HttpLimits) -> Self {
+        Self::both(limits, UploadLimits::default()).await
+    }
+
+    async fn limited(uploads: UploadLimits) -> Self {
+        Self::both(HttpLimits::default(), uploads).await
+    }
+
+    async fn both(limits: HttpLimits, uploads: UploadLimits) -> Self {
+        let health = Health::default();
         let dir = tempfile::tempdir().unwrap();
         let (ready, receiver) = watch::channel(false);
+        let artifacts = ArtifactDirectory::open(dir.path()).unwrap();
+        let artifacts = artifacts.limited(uploads).telling(health.clone());
         let state = HttpState {
-            health: Health::default(),
-            artifacts: ArtifactDirectory::open(dir.path()).unwrap(),
+            health: health.clone(),
+            artifacts: artifacts.clone(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
             store: SledStore::open(&dir.path().join("store")).unwrap(),
@@ -66,6 +82,8 @@ impl Site {
         Self {
             address,
             dir,
+            artifacts,
+            health,
             ready,
         }
     }

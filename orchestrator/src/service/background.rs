@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::queries::{Asked, Queries};
 use super::replies::Answered;
 use super::{Service, ServiceError};
+use crate::artifacts;
 use crate::line;
 use crate::rows::ReadError;
 use crate::survey;
@@ -21,6 +22,8 @@ const PLANS_MAX: usize = 4;
 
 /// What has ended.
 pub(super) enum Background {
+    /// The look at all artifacts, which could not be taken.
+    Checked,
     /// A search for a line.
     Line(Result<Found, ReadError>),
     /// The counting of a plan's members, by its number, with the answer it is part of.
@@ -50,6 +53,15 @@ struct Counting {
 }
 
 impl Service {
+    /// Looks at all artifacts, and at what is not used, for as long as the service runs.
+    pub(super) fn check_artifacts(&mut self) {
+        let (store, directory) = (Arc::clone(&self.store), self.config.artifacts.clone());
+        self.background.tasks.spawn(async move {
+            artifacts::check::check(store, directory).await;
+            Background::Checked
+        });
+    }
+
     /// Looks for a line; at most one for each limited deployment every ten seconds.
     pub(super) fn find_line(&mut self, seek: Seek) {
         let store = Arc::clone(&self.store);
@@ -97,6 +109,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         self.go_on_with_queries();
         match ended {
+            Ok(Background::Checked) => Ok(()),
             Ok(Background::Query(asked)) => self.asked(asked).await,
             Ok(Background::Line(Ok(found))) => {
                 self.decide_one(Input::LineFound(Box::new(found))).await

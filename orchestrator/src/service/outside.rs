@@ -1,23 +1,60 @@
-//! What the rules cannot look at themselves: manifests to verify.
+//! What the rules cannot look at themselves: manifests to verify, and files that are damaged.
 
 use hoist_orchestrator_core::command::Command;
+use hoist_orchestrator_core::key::{ReleaseKey, ReleaseNameKey};
+use hoist_orchestrator_core::txn::{Txn, Undecided};
+use hoist_protocol::id::{ArtifactId, ReleaseId};
 
 use super::Service;
 use crate::arrival::Asked;
 use crate::release;
 use crate::release_id;
+use crate::rows;
 
 impl Service {
-    /// Looks at what the core cannot: the beginning of an id, and the manifest of `release-add`.
+    /// Looks at what the core cannot: the beginning of an id, the manifest of `release-add`,
+    /// and whether what is to be deployed is there for devices to fetch.
     pub(super) async fn look_at_release(&self, asked: &mut Asked) {
         release_id::complete(&*self.store, asked).await;
-        let Ok(Command::ReleaseAdd(add)) = &asked.command else {
-            return;
-        };
-        let keys = &self.config.keys.release;
-        match release::verify(&add.manifest, keys, &self.config.artifacts).await {
-            Ok(verified) => asked.release = Some(verified),
-            Err(rejection) => asked.command = Err(rejection),
+        let directory = &self.config.artifacts;
+        match &asked.command {
+            Ok(Command::ReleaseAdd(add)) => {
+                let keys = &self.config.keys.release;
+                match release::verify(&add.manifest, keys, directory).await {
+                    Ok(verified) => asked.release = Some(verified),
+                    Err(rejection) => asked.command = Err(rejection),
+                }
+            }
+            Ok(Command::Deploy(deploy) | Command::Plan(deploy)) if directory.has_damaged() => {
+                let artifacts = self.artifacts_of(&deploy.release).await;
+                let damaged = artifacts.into_iter().find(|id| directory.is_damaged(*id));
+                if let Some(damaged) = damaged {
+                    asked.command = Err(release::damaged(damaged));
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// The artifacts of a release, as a command names it; none of one that does not exist.
+    async fn artifacts_of(&self, text: &str) -> Vec<ArtifactId> {
+        let find = |txn: &mut Txn| -> Result<Vec<ArtifactId>, Undecided> {
+            let id = match text.parse::<ReleaseId>() {
+                Ok(id) => Some(id),
+                Err(_) => {
+                    let named = txn.read(&ReleaseNameKey(text.to_owned()))?;
+                    named.map(|row| row.release)
+                }
+            };
+            let Some(id) = id else { return Ok(Vec::new()) };
+            let row = txn.read(&ReleaseKey(id))?;
+            let artifacts = row.into_iter().flat_map(|row| row.manifest.artifacts);
+            Ok(artifacts.map(|artifact| artifact.id()).collect())
+        };
+        let found = rows::resolve(&*self.store, &mut Txn::default(), find).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the artifacts of a release are not looked at");
+            Vec::new()
+        })
     }
 }

@@ -58,6 +58,9 @@ impl Service {
 
     /// Tells people what began to be wrong with the server, and what is over.
     pub(super) async fn tell_health(&mut self, now: Now) {
+        if self.connection.is_none() {
+            return;
+        }
         for News { problem, over } in self.health.take_news() {
             self.views.changed(View::Health);
             let event = Event::ServerDegraded {

@@ -55,3 +55,24 @@ async fn a_command_by_http_is_answered_there_and_only_there() {
     assert!(!rig.log.all().iter().any(replied));
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_release_whose_artifact_is_lost_is_told_and_neither_planned_nor_deployed() {
+    let mut rig = Rig::start().await;
+    rig.add_release("1.0.0").await;
+    rig.done("r1", "group-create", &json!({"group": "eu"}))
+        .await;
+    let (store, from) = (Arc::clone(&rig.store), rig.mark());
+    rig.stop().await;
+    // Another folder: nothing is in it.
+    let mut rig = Rig::on(store).await;
+    let event = rig.published(from, "hoist/event/server-degraded").await.1;
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(event["data"]["code"], "E_ARTIFACT", "{event}");
+    let body = json!({"release": "app@1.0.0", "group": "eu"});
+    for (request, verb) in [("r2", "deploy"), ("r3", "plan")] {
+        let refused = rig.command(request, verb, &body).await;
+        assert_eq!(refused["error"]["code"], "E_ARTIFACT", "{refused}");
+    }
+    rig.stop().await;
+}

@@ -141,6 +141,7 @@ pub(super) fn release_key() -> PrivateKey {
 }
 
 fn config(artifacts: &Path) -> OrchestratorConfig {
+    let health = Health::default();
     OrchestratorConfig {
         mqtt: MqttLogin {
             host: "unused".into(),
@@ -157,14 +158,16 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
             root_number: 1,
             root_sha256: [7; 32],
         },
-        artifacts: ArtifactDirectory::open(artifacts).unwrap(),
+        artifacts: ArtifactDirectory::open(artifacts)
+            .unwrap()
+            .telling(health.clone()),
         specs: SpecFolder::open(&artifacts.join("specs")).unwrap(),
         source: None,
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
         mode: Mode::Serving,
         head_validity: Duration::from_secs(600),
-        health: Health::default(),
+        health,
     }
 }
 

@@ -1,0 +1,171 @@
+//! Looks at all artifacts beside everything else: those that releases name are proven once
+//! after the start, and what no release ever named is removed when it is old, if that is set.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use hoist_orchestrator_core::key::Prefix;
+use hoist_orchestrator_core::row::ReleaseRow;
+use hoist_protocol::id::ArtifactId;
+
+use super::ledger::Stamp;
+use super::proof::verify;
+use super::{ArtifactDirectory, Seen};
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+
+/// Time between two looks for what is not used.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// A file that is read while somebody holds on to the other end.
+struct While<R> {
+    file: R,
+    wanted: Weak<()>,
+}
+
+impl<R: Read> Read for While<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.wanted.upgrade() {
+            Some(_) => self.file.read(into),
+            None => Err(io::Error::other("nobody wants to know any more")),
+        }
+    }
+}
+
+/// Checks all artifacts, then sweeps for ever.
+pub(crate) async fn check(store: Arc<dyn Store>, directory: ArtifactDirectory) {
+    // Dropped with this future: a long check then ends too.
+    let wanted = Arc::new(());
+    let named = match named(&*store).await {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::warn!(%error, "artifacts are not checked");
+            return;
+        }
+    };
+    for (id, release) in &named {
+        directory.claim(*id, release);
+    }
+    let mut damaged = 0_u32;
+    for (id, _) in &named {
+        let seen = directory.prove(*id, Arc::downgrade(&wanted)).await;
+        damaged += u32::from(seen == Seen::Damaged);
+    }
+    tracing::debug!(artifacts = named.len(), damaged, "artifacts checked");
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        sweep.tick().await;
+        directory.sweep();
+    }
+}
+
+/// Artifacts that releases name, each with one of them.
+async fn named(store: &dyn Store) -> Result<Vec<(ArtifactId, String)>, ReadError> {
+    let mut named = Vec::new();
+    for (_, row) in rows::all::<ReleaseRow>(store, &Prefix::Releases).await? {
+        let release = format!("{}@{}", row.manifest.name, row.manifest.version);
+        let artifacts = row.manifest.artifacts.iter();
+        named.extend(artifacts.map(|artifact| (artifact.id(), release.clone())));
+    }
+    named.sort_by_key(|(id, _)| *id);
+    named.dedup_by_key(|(id, _)| *id);
+    Ok(named)
+}
+
+impl ArtifactDirectory {
+    /// What a file is, by all of its content. One after the other.
+    pub(crate) async fn prove(&self, id: ArtifactId, wanted: Weak<()>) -> Seen {
+        let _alone = self.proving.lock().await;
+        let path = self.path(id);
+        let stamp = Stamp::of(&path);
+        if let Some(whole) = self.ledger().known(id, stamp) {
+            return Seen::of(whole);
+        }
+        if stamp.is_none() {
+            self.found(id, Err("its file is missing".to_owned()));
+            return Seen::Damaged;
+        }
+        let verifying = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            verify(&mut While { file, wanted }, id)
+        });
+        match verifying
+            .await
+            .map_err(io::Error::other)
+            .and_then(|verified| verified)
+        {
+            Ok(verdict) => {
+                let whole = verdict.is_ok();
+                self.found(id, verdict);
+                Seen::of(whole)
+            }
+            Err(error) => {
+                tracing::warn!(artifact = %id, %error, "an artifact cannot be read");
+                self.found(id, Err(format!("its file cannot be read: {error}")));
+                Seen::Damaged
+            }
+        }
+    }
+
+    /// Removes what no release named for too long.
+    fn sweep(&self) {
+        let Some(keep) = self.limits.keep_unused else {
+            return;
+        };
+        let Ok(entries) = std::fs::read_dir(&self.root) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(id) = name
+                .to_str()
+                .and_then(|name| name.parse::<ArtifactId>().ok())
+            else {
+                continue;
+            };
+            let modified = entry.metadata().and_then(|meta| meta.modified());
+            let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+            let mut ledger = self.ledger();
+            if age.is_ok_and(|age| age > keep)
+                && ledger.release_of(id).is_none()
+                && std::fs::remove_file(entry.path()).is_ok()
+            {
+                ledger.removed(id);
+                tracing::info!(artifact = %id, "an artifact that no release names was removed");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifacts::UploadLimits;
+
+    #[test]
+    fn only_what_no_release_names_is_removed_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let [used, unused, new] = [[1; 16], [2; 16], [3; 16]].map(ArtifactId);
+        let directory = ArtifactDirectory::open(dir.path()).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(7_200);
+        for id in [used, unused, new] {
+            std::fs::write(directory.path(id), b"x").unwrap();
+            if id != new {
+                let mut options = std::fs::File::options();
+                let file = options.write(true).open(directory.path(id)).unwrap();
+                file.set_modified(old).unwrap();
+            }
+        }
+        directory.claim(used, "app@1.0.0");
+        directory.sweep();
+        assert!(directory.contains(unused), "kept for ever by default");
+        let limits = UploadLimits {
+            keep_unused: Some(Duration::from_secs(3_600)),
+            ..UploadLimits::default()
+        };
+        directory.clone().limited(limits).sweep();
+        let there = [used, unused, new].map(|id| directory.contains(id));
+        assert_eq!(there, [true, false, true]);
+    }
+}

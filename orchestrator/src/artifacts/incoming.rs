@@ -1,0 +1,162 @@
+//! An artifact that is arriving: proven as it comes, refused as soon as it cannot be what it
+//! is said to be, and before any of its content when there is no room for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hoist_protocol::id::{ArtifactId, UserId};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::proof::Proof;
+use super::{ARTIFACT_BYTES_MAX, ArtifactDirectory, ArtifactError};
+
+/// An artifact that is arriving; dropped, it leaves nothing behind.
+pub struct Incoming {
+    id: ArtifactId,
+    user: UserId,
+    /// Bytes that were announced.
+    announced: Option<u64>,
+    directory: ArtifactDirectory,
+    target: PathBuf,
+    named: tempfile::NamedTempFile,
+    file: File,
+    proof: Proof,
+    /// Bytes from before it is known how many there will be.
+    held: Vec<u8>,
+    /// Its number in the ledger, once there is room for it.
+    number: Option<u64>,
+}
+
+impl Incoming {
+    pub(super) async fn begin(
+        directory: ArtifactDirectory,
+        (id, user): (ArtifactId, UserId),
+        announced: Option<u64>,
+    ) -> Result<Self, ArtifactError> {
+        let tmp = directory.root.join("tmp");
+        let target = directory.path(id);
+        let io = |source| ArtifactError::Io {
+            path: target.clone(),
+            source,
+        };
+        let named = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(tmp));
+        let named = named
+            .await
+            .map_err(io::Error::other)
+            .and_then(|named| named)
+            .map_err(io)?;
+        let file = File::from_std(named.as_file().try_clone().map_err(io)?);
+        Ok(Self {
+            id,
+            user,
+            announced,
+            directory,
+            target,
+            named,
+            file,
+            proof: Proof::new(id),
+            held: Vec::new(),
+            number: None,
+        })
+    }
+
+    /// Takes more bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
+        let id = self.id;
+        let proven = self.proof.take(bytes);
+        proven.map_err(|why| ArtifactError::Content { id, why })?;
+        let Some(total) = self.proof.total() else {
+            self.held.extend_from_slice(bytes);
+            return Ok(());
+        };
+        if self.number.is_none() {
+            self.number = Some(self.admit(total)?);
+            let held = std::mem::take(&mut self.held);
+            self.store(&held).await?;
+        }
+        self.directory.check_space(0)?;
+        self.store(bytes).await
+    }
+
+    async fn store(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
+        let written = self.file.write_all(bytes).await;
+        written.map_err(|source| ArtifactError::Io {
+            path: self.target.clone(),
+            source,
+        })
+    }
+
+    /// Whether there is room for so many bytes, of this user.
+    fn admit(&self, total: u64) -> Result<u64, ArtifactError> {
+        if let Some(announced) = self.announced.filter(|announced| *announced != total) {
+            return Err(ArtifactError::Length { announced, total });
+        }
+        if total > ARTIFACT_BYTES_MAX {
+            return Err(ArtifactError::TooLarge);
+        }
+        self.directory.check_space(total)?;
+        let mut ledger = self.directory.ledger();
+        let (unused, quota) = (
+            ledger.unused_of(&self.user),
+            self.directory.limits.quota_bytes,
+        );
+        if ledger.release_of(self.id).is_none() && unused.saturating_add(total) > quota {
+            let user = self.user.clone();
+            return Err(ArtifactError::Quota {
+                user,
+                unused,
+                quota,
+            });
+        }
+        Ok(ledger.begin(self.user.clone(), total))
+    }
+
+    /// Keeps it, when it is whole; the same artifact again is fine.
+    ///
+    /// # Errors
+    /// [`ArtifactError`]; nothing is kept then.
+    pub async fn finish(mut self) -> Result<(), ArtifactError> {
+        let id = self.id;
+        let proof = std::mem::replace(&mut self.proof, Proof::new(id));
+        proof
+            .finish()
+            .map_err(|why| ArtifactError::Content { id, why })?;
+        let target = self.target.clone();
+        let io = |source| ArtifactError::Io {
+            path: target.clone(),
+            source,
+        };
+        self.file.flush().await.map_err(io)?;
+        self.file.sync_all().await.map_err(io)?;
+        let empty = tempfile::NamedTempFile::new_in(self.directory.root.join("tmp")).map_err(io)?;
+        let named = std::mem::replace(&mut self.named, empty);
+        let to = self.target.clone();
+        let keeping = tokio::task::spawn_blocking(move || {
+            named.persist(&to).map_err(|error| error.error)?;
+            let folder = to.parent().unwrap_or(Path::new("."));
+            std::fs::File::open(folder)?.sync_all()
+        });
+        let kept = keeping
+            .await
+            .map_err(io::Error::other)
+            .and_then(|kept| kept);
+        kept.map_err(io)?;
+        if let Some(number) = self.number.take() {
+            self.directory.ledger().arrived(number, id);
+        }
+        self.directory.found(id, Ok(()));
+        Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.directory.ledger().end(number);
+        }
+    }
+}

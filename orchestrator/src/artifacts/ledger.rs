@@ -1,0 +1,144 @@
+//! What is known of artifacts beside their files: which a release names, whose uploads no
+//! release names yet, and which files were proven or found damaged, as they were then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use hoist_protocol::id::{ArtifactId, UserId};
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    modified: (i64, i64),
+    bytes: u64,
+}
+
+impl Stamp {
+    /// Of the file there now, if there is one.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?;
+        Some(Self {
+            inode: meta.ino(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            bytes: meta.size(),
+        })
+    }
+}
+
+/// Bytes that somebody's upload takes.
+#[derive(Debug)]
+struct Taken {
+    user: UserId,
+    bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// With a release that names each.
+    released: BTreeMap<ArtifactId, String>,
+    /// Uploads of this run that no release names.
+    unused: HashMap<ArtifactId, Taken>,
+    arriving: HashMap<u64, Taken>,
+    /// The number of the last one that arrived.
+    last: u64,
+    proven: HashMap<ArtifactId, Stamp>,
+    damaged: HashMap<ArtifactId, Option<Stamp>>,
+}
+
+impl Ledger {
+    /// A release names it: it is no longer held against whoever uploaded it.
+    pub(super) fn released(&mut self, id: ArtifactId, release: &str) {
+        self.unused.remove(&id);
+        self.released
+            .entry(id)
+            .or_insert_with(|| release.to_owned());
+    }
+
+    /// A release that names it.
+    pub(super) fn release_of(&self, id: ArtifactId) -> Option<String> {
+        self.released.get(&id).cloned()
+    }
+
+    /// Bytes of a user's uploads that no release names, arriving ones included.
+    pub(super) fn unused_of(&self, user: &UserId) -> u64 {
+        let all = self.unused.values().chain(self.arriving.values());
+        all.filter(|taken| taken.user == *user)
+            .map(|taken| taken.bytes)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Bytes that are still to come, at most.
+    pub(super) fn arriving(&self) -> u64 {
+        let bytes = self.arriving.values().map(|taken| taken.bytes);
+        bytes.fold(0, u64::saturating_add)
+    }
+
+    /// An upload begins; its number.
+    pub(super) fn begin(&mut self, user: UserId, bytes: u64) -> u64 {
+        self.last += 1;
+        self.arriving.insert(self.last, Taken { user, bytes });
+        self.last
+    }
+
+    /// An upload is whole, and in its place.
+    pub(super) fn arrived(&mut self, number: u64, id: ArtifactId) {
+        let taken = self.arriving.remove(&number);
+        if let Some(taken) = taken
+            && !self.released.contains_key(&id)
+        {
+            self.unused.insert(id, taken);
+        }
+    }
+
+    /// An upload ended, whole or not.
+    pub(super) fn end(&mut self, number: u64) {
+        self.arriving.remove(&number);
+    }
+
+    /// What was found of a file.
+    pub(super) fn found(&mut self, id: ArtifactId, stamp: Option<Stamp>, whole: bool) {
+        self.proven.remove(&id);
+        self.damaged.remove(&id);
+        match stamp.filter(|_| whole) {
+            Some(stamp) => drop(self.proven.insert(id, stamp)),
+            None => drop(self.damaged.insert(id, stamp)),
+        }
+    }
+
+    /// What is known of a file that is like this now: whether it is whole.
+    pub(super) fn known(&self, id: ArtifactId, stamp: Option<Stamp>) -> Option<bool> {
+        if stamp.is_some() && self.proven.get(&id) == stamp.as_ref() {
+            return Some(true);
+        }
+        self.damaged
+            .get(&id)
+            .is_some_and(|damaged| *damaged == stamp)
+            .then_some(false)
+    }
+
+    /// Whether something was found out about another state of it.
+    pub(super) fn has_changed(&self, id: ArtifactId) -> bool {
+        self.proven.contains_key(&id) || self.damaged.contains_key(&id)
+    }
+
+    /// Whether it was damaged or missing when it was looked at last.
+    pub(super) fn is_damaged(&self, id: ArtifactId) -> bool {
+        self.damaged.contains_key(&id)
+    }
+
+    /// Whether any was.
+    pub(super) fn has_damaged(&self) -> bool {
+        !self.damaged.is_empty()
+    }
+
+    /// A file was removed.
+    pub(super) fn removed(&mut self, id: ArtifactId) {
+        self.unused.remove(&id);
+        self.proven.remove(&id);
+        self.damaged.remove(&id);
+    }
+}
