@@ -48,11 +48,13 @@ struct Counts {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Summed {
     started: usize,
     #[serde(flatten)]
     counts: Counts,
     installs: u64,
+    failed_devices: Vec<DeviceId>,
 }
 
 impl Truth {
@@ -113,6 +115,11 @@ impl Truth {
 }
 
 impl Lived {
+    fn failed(&self) -> Vec<DeviceId> {
+        let failed = self.ended.iter().filter(|(_, end)| **end == End::Failed);
+        failed.map(|(device, _)| device.clone()).collect()
+    }
+
     fn sum(&self) -> Summed {
         let count = |end| self.ended.values().filter(|ended| **ended == end).count();
         Summed {
@@ -122,6 +129,7 @@ impl Lived {
                 failed: count(End::Failed),
             },
             installs: self.installs,
+            failed_devices: self.failed(),
         }
     }
 }
@@ -176,7 +184,7 @@ mod tests {
         truth.started(DeploymentId(10), &b);
         assert_eq!(
             serde_json::to_string(&truth.account(2)).unwrap(),
-            r#"{"apiVersion":"hoist/v1","kind":"sim","devices":2,"counts":{"successful":1,"failed":0},"deployments":{"10":{"started":2,"successful":1,"failed":0,"installs":1},"2":{"started":1,"successful":0,"failed":1,"installs":1}}}"#
+            r#"{"apiVersion":"hoist/v1","kind":"sim","devices":2,"counts":{"successful":1,"failed":0},"deployments":{"10":{"started":2,"successful":1,"failed":0,"installs":1,"failedDevices":[]},"2":{"started":1,"successful":0,"failed":1,"installs":1,"failedDevices":["sim-00001"]}}}"#
         );
     }
 }
