@@ -44,6 +44,8 @@ struct Site {
     dir: tempfile::TempDir,
     artifacts: ArtifactDirectory,
     health: Health,
+    /// Holds the store.
+    _beside: tempfile::TempDir,
     ready: watch::Sender<bool>,
 }
 
@@ -62,7 +64,7 @@ impl Site {
 
     async fn both(limits: HttpLimits, uploads: UploadLimits) -> Self {
         let health = Health::default();
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (ready, receiver) = watch::channel(false);
         let artifacts = ArtifactDirectory::open(dir.path()).unwrap();
         let artifacts = artifacts.limited(uploads).telling(health.clone());
@@ -71,8 +73,8 @@ impl Site {
             artifacts: artifacts.clone(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
-            store: SledStore::open(&dir.path().join("store")).unwrap(),
-            scratch: dir.path().join("backup.rows"),
+            store: SledStore::open(&beside.path().join("store")).unwrap(),
+            scratch: beside.path().join("backup.rows"),
             ready: receiver,
             limits,
         };
@@ -84,6 +86,7 @@ impl Site {
             dir,
             artifacts,
             health,
+            _beside: beside,
             ready,
         }
     }
