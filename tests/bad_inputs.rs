@@ -47,7 +47,8 @@ fn test_at(lines: &[&str], at: usize) -> Option<String> {
 /// Tests by the rows that they name.
 fn named() -> BTreeMap<u32, Vec<String>> {
     let mut named: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for Text { path, text } in code() {
+    let others = |file: &Text| !file.path.ends_with("bad_inputs.rs") || file.path.contains("wire");
+    for Text { path, text } in code().into_iter().filter(others) {
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let whole_file = line.starts_with("//!") && text.contains("#[test]");
@@ -98,7 +99,7 @@ fn every_row_names_the_tests_that_name_it_or_says_why_there_is_none() {
     if std::env::var_os("HOIST_WRITE_BAD_INPUTS").is_some() {
         fs::write(&path, &anew).unwrap();
     }
-    assert_eq!(anew, fs::read_to_string(&path).unwrap(), "{ANEW}");
+    assert!(anew == fs::read_to_string(&path).unwrap(), "{ANEW}");
     let rows: BTreeMap<u32, &str> = anew
         .lines()
         .filter_map(row)

@@ -31,6 +31,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn no_byte_half_a_head_and_a_slow_body_are_closed_in_time() {
+    // bad-inputs row 79
     let site = Site::with(impatient()).await;
     let post = "POST /api/v1/plan HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer viewer\r\n\
                 Idempotency-Key: r1\r\nContent-Length: 100\r\n\r\n{";
