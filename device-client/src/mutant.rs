@@ -81,6 +81,4 @@ hoist_protocol::mutants! {
     RollCallShort = "roll-call-short";
     /// A device that is asked alone tells only the ring (W5).
     PastUntold = "past-untold";
-    /// A roll call counts as answered before the broker has the answer (W6).
-    AnsweredWhenAsked = "answered-when-asked";
 }

@@ -18,8 +18,7 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
         | Mutant::SupersededLate
         | Mutant::RollCallUnheard
         | Mutant::RollCallShort
-        | Mutant::PastUntold
-        | Mutant::AnsweredWhenAsked => false,
+        | Mutant::PastUntold => false,
         Mutant::AttemptNotCounted
         | Mutant::JournalAfterEffect
         | Mutant::RollbackSkipsFailing

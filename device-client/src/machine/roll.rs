@@ -39,9 +39,6 @@ impl Roll {
         if new {
             self.heard = called;
             self.answer = None;
-            if is_planted(Mutant::AnsweredWhenAsked) {
-                self.answered = called;
-            }
         }
         new
     }

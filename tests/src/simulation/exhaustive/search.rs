@@ -198,12 +198,9 @@ impl<'a> Search<'a> {
             (Ok(whole), Ok(other), Ok(state)) => {
                 let found = states.together(steps, *state, [1, 2]);
                 differences = steps.differences(&found.parts, &whole);
-                let left = [[1, 2], [2, 1]].map(|names| {
-                    let after = states.together(steps, *state, names);
-                    after.left
-                });
-                let whole = View::of(whole, left[0]);
-                let other = View::of(other, left[1]);
+                let after = states.together(steps, *state, [2, 1]);
+                let whole = View::of(whole, found.left);
+                let other = View::of(other, after.left);
                 Ok(states.whole(steps, &whole, &other))
             }
             (whole, other, _) => whole.and(other).map(|_| self.first),
