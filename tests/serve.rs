@@ -95,13 +95,11 @@ fn secrets_are_readable_by_their_owner_only_and_the_ready_file_goes_at_the_end()
     ] {
         assert_eq!(mode(file), 0o600, "{file}");
     }
-    assert!(
-        server
-            .process()
-            .said()
-            .lines()
-            .any(|line| line.starts_with("ready mqtt://"))
-    );
+    crate::harness::eventually("it to say that it is ready", || {
+        let said = server.process().said();
+        let ready = said.lines().any(|line| line.starts_with("ready mqtt://"));
+        ready.then_some(())
+    });
     assert!(server.stop().success(), "SIGTERM ends with 0");
     assert!(!server.data().join("run.json").exists());
     server.restart();
