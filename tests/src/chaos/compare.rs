@@ -21,7 +21,7 @@ pub struct Found {
     lost: u64,
     /// Outcomes that the server has and no device reached, and installs beyond the attempts.
     duplicated: u64,
-    /// Devices whose outcome is another one than their own word.
+    /// Devices that failed by one account and not by the other.
     mismatched: u64,
 }
 
