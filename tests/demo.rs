@@ -100,8 +100,10 @@ fn whatever_ends_the_demo_early_it_says_so_and_leaves_nothing() {
     let tmp = dir.path().join("tmp");
     fs::create_dir(&tmp).unwrap();
     for signal in ["INT", "TERM", "HUP"] {
-        let mut demo = Command::new(HOIST);
-        demo.args(["demo", "--devices", "200"]).env("TMPDIR", &tmp);
+        // Tests that were started by nohup would have it ignore the hangup, as they do.
+        let mut demo = Command::new("env");
+        demo.args(["--default-signal=HUP", HOIST, "demo", "--devices", "200"])
+            .env("TMPDIR", &tmp);
         let mut demo = Process::spawn(&mut demo, &dir.path().join(signal));
         eventually("its devices to have keys", || {
             let folder = fs::read_dir(&tmp).unwrap().next()?.unwrap().path();

@@ -19,6 +19,9 @@
 //!   of them its party can crash, in it the power can go after every single effect, and its
 //!   message can get lost or come twice. That the server never reads a status later than it
 //!   could is what this leaves to the random runs.
+//! - **A device's head goes out in that device's turn**, before any group's. The server takes
+//!   heads that have to go out together by their devices' names; only the device reads its
+//!   head, and its generation is compared with nobody else's.
 //! - **What only a restart reads** does not count once its owner cannot crash any more.
 //! - **A step is taken once** for all states that agree in the parts it can touch ([`step`]):
 //!   it runs in a world that has nothing else, so it cannot depend on anything else. A state is
@@ -43,6 +46,7 @@ mod look;
 mod looking;
 mod owner;
 mod part;
+mod proof;
 mod search;
 mod state;
 mod step;

@@ -25,6 +25,7 @@ pub(super) struct Looking<'a> {
     turns: &'a Turns,
     /// As in a [`Turn`](super::turn::Turn).
     pub(super) private: bool,
+    pub(super) reconciles: bool,
     pub(super) any: bool,
     pub(super) timers: bool,
     pub(super) outs: Vec<Out>,
@@ -35,6 +36,7 @@ impl<'a> Looking<'a> {
         Self {
             turns,
             private: false,
+            reconciles: false,
             any: false,
             timers: false,
             outs: Vec::new(),
@@ -59,6 +61,8 @@ impl<'a> Looking<'a> {
         self.any = !offers.is_empty();
         let first = offers.iter().find(|offer| offer.private).copied();
         self.private = first.is_some();
+        let reconciles = |offer: Offer| matches!(offer.choice, Choice::Reconcile);
+        self.reconciles = device == 0 && first.is_some_and(reconciles);
         match first {
             Some(Offer { choice, .. }) => {
                 self.crash_of(Party::of(choice), view);

@@ -25,7 +25,7 @@ const SHARDS: usize = 1 << 14;
 type Met = HashMap<State, State, BuildHasherDefault<Hash128>>;
 
 /// Steps, each with the state before it.
-type Path = Vec<(State, Step)>;
+pub(super) type Path = Vec<(State, Step)>;
 
 /// What one thread found.
 #[derive(Default)]
@@ -39,7 +39,7 @@ struct Found {
 
 /// Who has a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+pub(super) enum Who {
     /// The first device of a state.
     First,
     Second,
@@ -49,7 +49,7 @@ enum Who {
 
 /// A step from a state.
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     /// A turn, to one of its outs, or to what it breaks.
     Turn(Who, Option<(u32, u32)>),
     /// The server looks at its timers.
@@ -66,13 +66,13 @@ enum Others {
 }
 
 pub(super) struct Search<'a> {
-    turns: &'a Turns,
+    pub(super) turns: &'a Turns,
     met: Vec<Mutex<Met>>,
     states: AtomicUsize,
     states_max: usize,
     stop: AtomicBool,
     threads: usize,
-    first: State,
+    pub(super) first: State,
 }
 
 impl<'a> Search<'a> {
@@ -180,39 +180,6 @@ impl<'a> Search<'a> {
         Ok(states.whole(steps, &view?, &other?))
     }
 
-    /// A path leads to the same where the whole world is there at every step.
-    fn prove(&self, path: &[(State, Step)], reached: &Result<State, Broken>) {
-        let Some((from, _)) = path.first() else {
-            return;
-        };
-        let (steps, states) = (&self.turns.steps, &self.turns.states);
-        let [whole, other] = [[1, 2], [2, 1]].map(|names| {
-            let before = states.together(steps, *from, names);
-            let mut world = steps.world(&before.parts);
-            let mut choices = self.choices(path, names).into_iter();
-            let applied = choices.try_for_each(|choice| world.apply(choice));
-            applied.map(|()| steps.state(&world))
-        });
-        let mut differences = String::new();
-        let whole = match (whole, other, reached) {
-            (Ok(whole), Ok(other), Ok(state)) => {
-                let found = states.together(steps, *state, [1, 2]);
-                differences = steps.differences(&found.parts, &whole);
-                let after = states.together(steps, *state, [2, 1]);
-                let whole = View::of(whole, found.left);
-                let other = View::of(other, after.left);
-                Ok(states.whole(steps, &whole, &other))
-            }
-            (whole, other, _) => whole.and(other).map(|_| self.first),
-        };
-        assert_eq!(
-            &whole,
-            reached,
-            "a step is not what it is in the whole world: {:?}\n{differences}",
-            self.choices(path, [1, 2])
-        );
-    }
-
     /// The turns in a state.
     fn turns(&self, state: State) -> [(Who, &'a Turn); 3] {
         let [shared, first, second] = state;
@@ -252,7 +219,7 @@ impl<'a> Search<'a> {
     }
 
     /// What happens on a path, the devices by these names.
-    fn choices(&self, path: &[(State, Step)], names: [u16; 2]) -> Vec<Choice> {
+    pub(super) fn choices(&self, path: &[(State, Step)], names: [u16; 2]) -> Vec<Choice> {
         let choices = path.iter().map(|(state, step)| {
             let [shared, first, second] = *state;
             let way = match step {

@@ -19,6 +19,8 @@ pub(super) const NOBODY: u32 = u32::MAX;
 pub(super) struct Turn {
     /// Whether it happens before anything that somebody else does, because nobody can tell.
     pub(super) private: bool,
+    /// Whether it is the server's look at what of the shared is to be published.
+    pub(super) reconciles: bool,
     /// Whether anything but an accident can happen.
     pub(super) any: bool,
     /// Whether the server has to look at its timers.
@@ -27,6 +29,15 @@ pub(super) struct Turn {
     pub(super) outs: Box<[(u32, u32)]>,
     /// What is broken on the way.
     pub(super) broken: Option<Broken>,
+}
+
+impl Turn {
+    /// Whether the next step is part of the same turn: nobody else can tell, and nobody goes
+    /// before it. The server looks at devices before it looks at groups, so that look begins
+    /// a turn of its own, the last of all.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        next.private && (self.reconciles || !next.reconciles)
+    }
 }
 
 /// Every turn that was ever met.
@@ -90,7 +101,7 @@ impl Turns {
         };
         let mut outs = Vec::new();
         for (shared, own) in &step.outs {
-            if self.step(*shared, *own).private {
+            if step.goes_on_in(self.step(*shared, *own)) {
                 let next = self.turn(*shared, *own);
                 outs.extend_from_slice(&next.outs);
                 turn.broken = turn.broken.or_else(|| next.broken.clone());
@@ -124,6 +135,7 @@ impl Turns {
         }
         Turn {
             private: found.private,
+            reconciles: found.reconciles,
             any: found.any,
             timers: found.timers,
             outs: outs.into(),
@@ -152,6 +164,7 @@ impl Turns {
         name: u16,
         to: Option<(u32, u32)>,
     ) -> Option<Vec<Choice>> {
+        let step = self.step(shared, own);
         let looks = [1, 2].map(|name| self.look(shared, own, name).outs);
         for (first, second) in looks[0].iter().zip(&looks[1]) {
             let (_, way, ended) = [first, second][usize::from(name) - 1];
@@ -163,7 +176,7 @@ impl Turns {
             }
             let other = Some(&second.0).filter(|_| own != NOBODY);
             let out = self.out(&first.0, other);
-            let rest = if self.step(out.0, out.1).private {
+            let rest = if step.goes_on_in(self.step(out.0, out.1)) {
                 self.way(out.0, out.1, name, to)
             } else {
                 (to == Some(out)).then(Vec::new)

@@ -1,5 +1,6 @@
 //! What the server's rows say, and what it has to do yet.
 
+use hoist_orchestrator::reconcile::Subject;
 use hoist_orchestrator_core::key::{Prefix, RowKey};
 use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
@@ -57,6 +58,14 @@ impl Server {
     /// Whether reconcile has something to look at.
     pub fn is_marked(&self) -> bool {
         self.difference.marked().next().is_some()
+    }
+
+    /// Of how many devices reconcile has to look at the heads.
+    pub fn marked_devices(&self) -> usize {
+        let marked = self.difference.marked();
+        marked
+            .filter(|subject| matches!(subject, Subject::Device(_)))
+            .count()
     }
 
     /// A durable row.
