@@ -34,9 +34,7 @@ impl Machine {
         let first = matches!(self.link, Link::Joining);
         let moved = self.own.as_ref().is_none_or(|own| own.group != head.group);
         if moved {
-            // Generations and roll calls are each group's own.
-            self.generation = Generation::default();
-            self.group_roll = Roll::default();
+            self.forget_group(out);
         }
         let called = self.device_roll.hear(head.roll_call);
         let asked = called && !is_planted(Mutant::RollCallUnheard);
@@ -70,6 +68,18 @@ impl Machine {
             self.ask_again(out);
         } else {
             self.consider(now, out);
+        }
+    }
+
+    /// Generations and roll calls are each group's own. What was the old group's is gone from
+    /// the disk before the new head is there: after a power cut between the two the same head
+    /// moves the device again, and no older head of the new group is taken for a replay.
+    fn forget_group(&mut self, out: &mut Vec<Action>) {
+        let known = self.generation > Generation::default() || self.group_roll.is_known();
+        self.generation = Generation::default();
+        self.group_roll = Roll::default();
+        if known {
+            self.persist(out);
         }
     }
 

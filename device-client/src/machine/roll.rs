@@ -33,6 +33,11 @@ impl Roll {
         self.answered
     }
 
+    /// Whether any was ever heard.
+    pub(super) fn is_known(&self) -> bool {
+        self.heard > RollCall::default()
+    }
+
     /// Whether this one was not heard before.
     pub(super) fn hear(&mut self, called: RollCall) -> bool {
         let new = called != self.heard;

@@ -224,11 +224,13 @@ impl World {
             }
             Action::KeepDeviceHead => {
                 self.own = self.machine.own_head().cloned();
+                self.wrote();
                 None
             }
             Action::ForgetDeviceHead(generation) => {
                 self.own = None;
                 self.forgotten = Some(generation);
+                self.wrote();
                 None
             }
             Action::CommitInventory => {

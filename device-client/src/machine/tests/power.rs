@@ -68,6 +68,28 @@ fn a_power_cut_after_any_write_installs_once_per_attempt_and_loses_no_outcome() 
     assert_eq!(cases, 600);
 }
 
+/// The heads of the new group may be older than those of the old one (W2).
+#[test]
+fn a_power_cut_in_a_move_takes_no_head_of_the_new_group_for_a_replay() {
+    let moved = || DeviceHead {
+        group: "us".parse().unwrap(),
+        ..own_head(2)
+    };
+    for writes in 0..4 {
+        let mut world = World::new(1).online(head(9, Vec::new()));
+        world.power = Some(writes);
+        world.tell(Event::DeviceHead(moved()));
+        world.power = None;
+        world.restart();
+        world.tell(Event::Started);
+        world.tell(Event::Connected);
+        world.tell(Event::DeviceHead(moved()));
+        world.tell(Event::GroupHead(head(4, vec![notice(1)])));
+        assert_eq!(world.warned, [], "after {writes} writes");
+        assert_eq!(world.ring.ended, 1, "after {writes} writes");
+    }
+}
+
 /// An update of the agent itself may bring the older agent back, which must be able to
 /// read the journal: only a fresh start proves that it is not the one on disk.
 #[test]
