@@ -43,6 +43,7 @@ fn typed(verb: Verb) -> &'static str {
         Verb::DeviceApprove => "device approve",
         Verb::DeviceRemove => "device remove",
         Verb::GroupCreate => "group create",
+        Verb::GroupRemove => "group remove",
         Verb::UserAdd => "user add",
         Verb::UserList => "user list",
         Verb::UserRemove => "user remove",

@@ -32,6 +32,8 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
     server.hoist_ok(&[&["user", "add", "bob"], &token[..]].concat());
     would(&["group", "create", "eu"], "eu would be created");
     would(&["device", "add", "d1"], "would be in group unassigned");
+    server.hoist_ok(&["group", "create", "us"]);
+    would(&["group", "remove", "us"], "us would be removed");
     would(
         &[&["user", "add", "vera"], &token[..]].concat(),
         "vera would be added",
@@ -42,7 +44,7 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
         "would be added",
     );
     let listed = |verb, field| texts(&client.command_ok(verb, &json!({})), field);
-    assert_eq!(listed("group-list", "group"), ["unassigned"]);
+    assert_eq!(listed("group-list", "group"), ["unassigned", "us"]);
     assert_eq!(listed("device-list", "device"), [""; 0]);
     assert_eq!(listed("user-list", "user"), ["admin", "bob"]);
     assert_eq!(listed("release-list", "release"), [""; 0]);

@@ -25,6 +25,7 @@ mod demo;
 mod deploy;
 mod dry_run;
 mod full_disk;
+mod groups;
 mod hints;
 mod identity;
 mod import;

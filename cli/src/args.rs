@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Register, look at, move, hold and remove devices, and ask why one does not start
     #[command(subcommand)]
     Device(Device),
-    /// Create and list groups
+    /// Create, list and remove groups
     #[command(subcommand)]
     Group(Group),
     /// Create, list and remove people and programs with a token

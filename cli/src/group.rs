@@ -30,6 +30,15 @@ pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure
             let created = context.command(Verb::GroupCreate, &body).await?;
             context.print_change(&SHAPE, &created, &sentence)
         }
+        Group::Remove { group, dry_run } => {
+            let sentence = match dry_run {
+                false => format!("group {group} removed"),
+                true => format!("group {group} would be removed; nothing was changed"),
+            };
+            let body = GroupRef { group, dry_run };
+            let removed = context.command(Verb::GroupRemove, &body).await?;
+            context.print_change(&SHAPE, &removed, &sentence)
+        }
         Group::List => {
             context
                 .print_list(Verb::GroupList, Map::new(), None, &SHAPE)

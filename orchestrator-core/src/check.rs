@@ -11,8 +11,8 @@ use crate::key::Key;
 use crate::reply::DeploymentState;
 use crate::row::{
     CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, GroupCountRow, GroupRow, MemberRow,
-    MetaRow, OpenedRow, OutboxRow, RecordRow, RefusedRow, ReleaseNameRow, ReleaseRow, RequestRow,
-    RevokedRow, SlotRow, TimerRow, TroubleRow,
+    MetaRow, OpenedRow, OutboxRow, RecordRow, RefusedRow, ReleaseNameRow, ReleaseRow,
+    RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -211,6 +211,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         18 => is::<TroubleRow>(bytes)?,
         19 => is::<FactsRow>(bytes)?,
         20 => is::<SlotRow>(bytes)?,
+        21 => is::<RemovedGroupRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))
@@ -218,7 +219,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
 
 /// What a key is about, for people.
 fn named(key: &Key) -> String {
-    const KINDS: [&str; 21] = [
+    const KINDS: [&str; 22] = [
         "row",
         "meta",
         "group",
@@ -240,6 +241,7 @@ fn named(key: &Key) -> String {
         "trouble",
         "facts",
         "slot",
+        "removed group",
     ];
     let (kind, rest) = key.0.split_first().unwrap_or((&0, &[]));
     let word = KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]);

@@ -115,6 +115,7 @@ verbs! {
     DeviceRemove = "device-remove", Admin, Changes, DeviceRemove;
     DeviceApprove = "device-approve", Admin, Changes, DeviceApprove;
     GroupCreate = "group-create", Admin, Changes, GroupRef;
+    GroupRemove = "group-remove", Admin, Changes, GroupRef;
     UserAdd = "user-add", Admin, Changes, UserAdd;
     UserList = "user-list", Admin, Reads, Page;
     UserRemove = "user-remove", Admin, Changes, UserRef;
@@ -135,7 +136,7 @@ impl Command {
             Self::DeviceAdd(add) => add.dry_run,
             Self::DeviceImport(import) => import.dry_run,
             Self::ReleaseAdd(add) => add.dry_run,
-            Self::GroupCreate(create) => create.dry_run,
+            Self::GroupCreate(group) | Self::GroupRemove(group) => group.dry_run,
             Self::UserAdd(add) => add.dry_run,
             Self::UserRemove(remove) => remove.dry_run,
             Self::DeploymentList(_)
@@ -284,7 +285,7 @@ fn yes() -> bool {
     true
 }
 
-/// `group-create`
+/// `group-create`, `group-remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupRef {

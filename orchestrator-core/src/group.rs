@@ -8,10 +8,10 @@ use crate::decide::Stop;
 use crate::effect::{Effect, Effects};
 use crate::error::{Code, Rejection};
 use crate::input::{CommandInput, Now};
-use crate::key::{GroupCountKey, GroupKey};
+use crate::key::{GroupCountKey, GroupKey, RemovedGroupKey};
 use crate::reply::Answer;
 use crate::request::{may_change, parse_name};
-use crate::row::{GroupCountRow, GroupRow, MetaRow};
+use crate::row::{GroupCountRow, GroupRow, MetaRow, RemovedGroupRow};
 use crate::txn::{Txn, Undecided};
 
 /// Reads a group; `unassigned` exists before its row does.
@@ -68,7 +68,15 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
     if txn.read(&GroupKey(group.clone()))?.is_some() {
         return Ok(Vec::new());
     }
+    let before = RemovedGroupKey(group.clone());
+    let removed = txn.read(&before)?;
+    if removed.is_some() {
+        txn.delete(&before);
+    }
+    let RemovedGroupRow { roll_call, turn } = removed.unwrap_or_default();
     let row = GroupRow {
+        roll_call,
+        turn,
         created_ms: now.unix_ms,
         ..GroupRow::default()
     };
@@ -78,4 +86,65 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
     ])
+}
+
+/// `group-remove`: nobody is in it and nothing is active, so that nobody obeys it.
+pub(crate) fn remove(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &GroupRef,
+) -> Result<(Answer, Effects), Stop> {
+    let (group, row) = named(txn, &command.group)?;
+    may_change(input, &group)?;
+    let count = GroupCountKey(group.clone());
+    let members = txn.read(&count)?.unwrap_or_default().members;
+    if let Some(refusal) = in_use(&group, &row, members) {
+        return Err(refusal.into());
+    }
+    let removed = RemovedGroupKey(group.clone());
+    // Loaded, so that a group removed once more finds the generation of its row.
+    txn.read(&removed)?;
+    txn.put(
+        &removed,
+        &RemovedGroupRow {
+            roll_call: row.roll_call,
+            turn: row.turn,
+        },
+    );
+    txn.delete(&GroupKey(group.clone()));
+    txn.delete(&count);
+    let effects = vec![
+        Effect::GroupHeadChanged(group.clone()),
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ];
+    Ok((Answer::GroupRemoved { group }, effects))
+}
+
+/// Why a group cannot be removed, if it cannot.
+fn in_use(group: &GroupId, row: &GroupRow, members: u32) -> Option<Rejection> {
+    let refused = |why: String| Rejection::new(Code::GroupInUse, why).field("group");
+    let listed = row.active.first().or(row.scheduled.first());
+    if *group == GroupId::unassigned() {
+        let why = format!("{group} is where a device is that is in no other group");
+        return Some(refused(why).hint("it stays, also when it is empty"));
+    }
+    if let Some(id) = listed {
+        let why = format!("deployment {id} of group {group} has not ended");
+        let hint = format!("wait for it, or end it: hoist deployment abort {id}");
+        return Some(refused(why).hint(hint));
+    }
+    if members > 0 {
+        let devices = match members {
+            1 => "1 device is".to_owned(),
+            several => format!("{several} devices are"),
+        };
+        let hint = "move them with `hoist device move ID --group G`, or remove them";
+        return Some(refused(format!("{devices} in group {group}")).hint(hint));
+    }
+    // It may obey the group until then.
+    (row.leaving > 0).then(|| {
+        let why = format!("a device that left group {group} has not been told yet");
+        refused(why).hint("try again in a moment")
+    })
 }

@@ -71,6 +71,9 @@ pub struct CloneKey(pub DeviceId);
 /// A slot of a limit that a device took along when it left the deployment's group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotKey(pub DeploymentId, pub DeviceId);
+/// A group that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedGroupKey(pub GroupId);
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -131,6 +134,7 @@ keys! {
     CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
     SlotKey => SlotRow, |key| number(20, key.0, key.1.as_str().as_bytes());
     FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
+    RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
 }
 
 /// Prefixes to scan by.
@@ -160,6 +164,8 @@ pub enum Prefix {
     Outbox,
     /// Every device of which tokens are revoked.
     Revoked,
+    /// Every group that was removed.
+    RemovedGroups,
 }
 
 impl Prefix {
@@ -182,6 +188,7 @@ impl Prefix {
             Self::Members(group) => text(9, &[group.as_str(), ""]),
             Self::Outbox => Key(vec![13]),
             Self::Revoked => Key(vec![14]),
+            Self::RemovedGroups => Key(vec![21]),
         }
     }
 

@@ -221,6 +221,7 @@ pub fn answer(
         | Command::DeviceRemove(_)
         | Command::DeviceApprove(_)
         | Command::GroupCreate(_)
+        | Command::GroupRemove(_)
         | Command::UserAdd(_)
         | Command::UserList(_)
         | Command::UserRemove(_) => Ok(Err(Rejection::new(

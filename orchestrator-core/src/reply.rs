@@ -179,6 +179,11 @@ pub enum Answer {
         /// Those that were there.
         existing: Vec<DeploymentId>,
     },
+    /// `group-remove`
+    GroupRemoved {
+        /// Which group.
+        group: GroupId,
+    },
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -220,9 +225,11 @@ impl Answer {
             Self::DeviceRemoved { device } => ResultBody::Device(DeviceResult {
                 device: device.to_string(),
             }),
-            Self::GroupCreated { group } => ResultBody::Group(GroupResult {
-                group: group.to_string(),
-            }),
+            Self::GroupCreated { group } | Self::GroupRemoved { group } => {
+                ResultBody::Group(GroupResult {
+                    group: group.to_string(),
+                })
+            }
             Self::Retried(result) => ResultBody::Retried(result),
             Self::DeviceMoved { device, group } | Self::DevicePlanned { device, group } => {
                 ResultBody::DeviceInGroup(DeviceInGroupResult {
@@ -274,7 +281,7 @@ pub enum ResultBody {
     DeviceApproved(DeviceApproveResult),
     /// `device-remove`
     Device(DeviceResult),
-    /// `group-create`
+    /// `group-create`, `group-remove`
     Group(GroupResult),
     /// `deployment-list`
     Deployments(ListResult<DeploymentView>),

@@ -213,6 +213,7 @@ fn carry_out(
         Command::DeviceRemove(device) => device::remove(txn, input, device, now),
         Command::DeviceApprove(approve) => identity::approve(txn, input, approve, now),
         Command::GroupCreate(create) => group::create(txn, input, create, now),
+        Command::GroupRemove(remove) => group::remove(txn, input, remove),
         Command::DeploymentList(_)
         | Command::DeploymentShow(_)
         | Command::DeviceList(_)

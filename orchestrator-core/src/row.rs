@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 mod device;
 mod end_reason;
 mod refused;
+mod removed;
 mod trouble;
 
 pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
+pub use removed::RemovedGroupRow;
 pub use trouble::TroubleRow;
 
 use crate::command::CompleteWhen;
@@ -82,6 +84,7 @@ rows! {
     RequestRow, 65_536;
     TimerRow, 8;
     SlotRow, 8;
+    RemovedGroupRow, 32;
 }
 
 /// Things that belong to no other row.

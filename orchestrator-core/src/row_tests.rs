@@ -100,6 +100,11 @@ fn small_rows_keep_their_bytes() {
     };
     golden(&change, "01030101026575");
     golden(&RevokedRow { issue: 300 }, "01ac02");
+    let removed = RemovedGroupRow {
+        roll_call: RollCall(3),
+        turn: 300,
+    };
+    golden(&removed, "0103ac02");
     let facts = FactsRow {
         attributes: vec![("a".into(), "b".into())],
         floor: 300,

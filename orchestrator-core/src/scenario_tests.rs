@@ -378,6 +378,7 @@ mod contact;
 mod deployments;
 mod doubt;
 mod dry_runs;
+mod groups;
 mod identity;
 mod imports;
 mod limits;

@@ -15,9 +15,13 @@ use std::sync::Arc;
 use hoist_orchestrator_core::desired;
 use hoist_orchestrator_core::explain::{HeadsOut, Out};
 use hoist_orchestrator_core::input::{Input, Mode};
-use hoist_orchestrator_core::key::{DeviceKey, OutboxKey, Prefix, ReleaseKey, RowKey};
+use hoist_orchestrator_core::key::{
+    DeviceKey, OutboxKey, Prefix, ReleaseKey, RemovedGroupKey, RowKey,
+};
 use hoist_orchestrator_core::reply::DeploymentState;
-use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, GroupRow, OutboxRow};
+use hoist_orchestrator_core::row::{
+    DeploymentRow, DeviceRow, GroupRow, OutboxRow, RemovedGroupRow,
+};
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 use hoist_protocol::topic::{Topic, Topics};
@@ -100,6 +104,14 @@ impl Reconciler {
         let mut shared = vec![Subject::Root];
         for (key, _) in rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await? {
             let group = Prefix::Groups.rest(&key).and_then(|text| text.parse().ok());
+            shared.extend(group.map(Subject::Group));
+        }
+        // Also when the crash came before the head could be cleared.
+        for (key, _) in
+            rows::all::<RemovedGroupRow>(&*self.store, &Prefix::RemovedGroups).await?
+        {
+            let group = Prefix::RemovedGroups.rest(&key);
+            let group = group.and_then(|text| text.parse().ok());
             shared.extend(group.map(Subject::Group));
         }
         for (key, _) in rows::all::<OutboxRow>(&*self.store, &Prefix::Outbox).await? {
@@ -192,7 +204,11 @@ impl Reconciler {
             Subject::Release(release) => Spec::Release(*release),
             Subject::Root | Subject::Device(_) => return,
         };
-        if let Err(error) = self.specs.keep(&spec, message.payload.clone()).await {
+        let kept = match message.payload.is_empty() {
+            true => self.specs.forget(&spec).await,
+            false => self.specs.keep(&spec, message.payload.clone()).await,
+        };
+        if let Err(error) = kept {
             tracing::warn!(?spec, %error, "what was signed is not kept beside the store");
         }
     }
@@ -247,6 +263,9 @@ impl Reconciler {
             Subject::Group(group) => {
                 let read = |txn: &mut Txn| desired::read_group(txn, group);
                 let Some((row, deployments)) = rows::resolve(&*store, &mut txn, read).await? else {
+                    let key = RemovedGroupKey(group.clone());
+                    let removed = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
+                    let cause = removed.map_or(cause, |_| Cause::Changed);
                     return Ok(self.unknown(subject, &Topic::GroupHead(group.clone()), cause));
                 };
                 // In recovery nothing is begun.

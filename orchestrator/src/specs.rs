@@ -69,6 +69,21 @@ impl SpecFolder {
             .map_err(io::Error::other)?
     }
 
+    /// Keeps it no longer: it was removed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) async fn forget(&self, spec: &Spec) -> io::Result<()> {
+        let path = self.0.join(spec.file_name());
+        let remove = move || match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        tokio::task::spawn_blocking(remove)
+            .await
+            .map_err(io::Error::other)?
+    }
+
     /// Everything that is kept, groups first. What has no name of ours is not.
     ///
     /// # Errors
@@ -105,5 +120,10 @@ mod tests {
         }
         let kept = [(group, b"two".to_vec()), (release, b"manifest".to_vec())];
         assert_eq!(folder.read().unwrap(), kept);
+        let [_, (release, _)] = &kept;
+        for _ in 0..2 {
+            folder.forget(release).await.unwrap();
+        }
+        assert_eq!(folder.read().unwrap(), kept[..1]);
     }
 }

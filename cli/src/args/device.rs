@@ -178,6 +178,14 @@ pub(crate) enum Group {
     },
     /// List groups
     List,
+    /// Remove a group in which no device and no active deployment is
+    Remove {
+        /// Its name
+        group: String,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {

@@ -99,7 +99,7 @@ pub struct DeviceResult {
     pub device: String,
 }
 
-/// `group-create`
+/// `group-create`, `group-remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupResult {
     /// Which group.

@@ -21,6 +21,7 @@ impl Answer {
             | Self::DeviceAdded { .. }
             | Self::DeviceRemoved { .. }
             | Self::GroupCreated { .. }
+            | Self::GroupRemoved { .. }
             | Self::DeviceMoved { .. }
             | Self::DeviceHeld { .. }
             | Self::DeviceApproved { .. }

@@ -18,6 +18,7 @@ fn dry_runs() -> Vec<Command> {
                 r#"{"device":"d1","dryRun":true}"#
             }
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,
+            Verb::GroupRemove => r#"{"group":"empty","dryRun":true}"#,
             Verb::UserAdd => r#"{"user":"bob","role":"viewer","tokenSha256":"00","dryRun":true}"#,
             Verb::UserRemove => r#"{"user":"bob","dryRun":true}"#,
             other => panic!("{other:?} has no dry run"),
@@ -37,6 +38,7 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
     let id = world.deploy("fw@1.0.0");
     world.say("d1", failed(1, id));
     world.add_release("new", "1", &["app"]);
+    world.create_group("empty");
     // The second key is one to approve.
     for key in [8, 9] {
         let info = DeviceInfo {

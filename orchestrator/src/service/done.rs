@@ -149,7 +149,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
                 ..About::default()
             }
         }
-        Answer::GroupCreated { group } => About {
+        Answer::GroupCreated { group } | Answer::GroupRemoved { group } => About {
             group: Some(group.to_string()),
             ..About::default()
         },

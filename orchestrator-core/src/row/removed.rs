@@ -1,0 +1,14 @@
+//! What is left of something that was removed: as much as its next life must know.
+
+use hoist_protocol::id::RollCall;
+use serde::{Deserialize, Serialize};
+
+/// A group that was removed. One of its name goes on from here: devices remember its roll
+/// calls, and what they did before is told from what they do then by the group's turns (S14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RemovedGroupRow {
+    /// Its roll call number (W6).
+    pub roll_call: RollCall,
+    /// Its turn.
+    pub turn: u64,
+}
