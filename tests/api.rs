@@ -33,6 +33,7 @@ fn typed(verb: Verb) -> &'static str {
         Verb::ReleaseShow => "release show",
         Verb::Plan => "plan",
         Verb::ReleaseAdd => "release create",
+        Verb::ReleaseRemove => "release remove",
         Verb::Deploy => "deploy",
         Verb::Abort => "deployment abort",
         Verb::Retry => "deployment retry",

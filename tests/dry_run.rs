@@ -34,6 +34,12 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
     would(&["device", "add", "d1"], "would be in group unassigned");
     server.hoist_ok(&["group", "create", "us"]);
     would(&["group", "remove", "us"], "us would be removed");
+    let other = Release::write(server.scratch(), "other", "1.0.0", 1, "other");
+    server.release(other.dir());
+    would(
+        &["release", "remove", "other@1.0.0"],
+        "other@1.0.0 would be removed",
+    );
     would(
         &[&["user", "add", "vera"], &token[..]].concat(),
         "vera would be added",
@@ -47,11 +53,11 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
     assert_eq!(listed("group-list", "group"), ["unassigned", "us"]);
     assert_eq!(listed("device-list", "device"), [""; 0]);
     assert_eq!(listed("user-list", "user"), ["admin", "bob"]);
-    assert_eq!(listed("release-list", "release"), [""; 0]);
+    assert_eq!(listed("release-list", "release"), ["other@1.0.0"]);
     let artifacts = std::fs::read_dir(data.join("artifacts")).unwrap();
     let names = artifacts.map(|entry| entry.unwrap().file_name());
     let uploaded: Vec<_> = names.filter(|name| name != "tmp").collect();
-    assert!(uploaded.is_empty(), "{uploaded:?}");
+    assert_eq!(uploaded.len(), 1, "that of the other release: {uploaded:?}");
     assert!(!file.exists());
     let reply = client.command_ok("device-add", &json!({"device": "d1", "dryRun": true}));
     assert_eq!(reply, json!({"device": "d1", "group": "unassigned"}));

@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use crate::harness::eventually;
+use crate::harness::mqtt::{Client, Login};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -135,4 +137,97 @@ fn a_program_that_asked_for_json_gets_its_errors_as_json_too() {
         "{}",
         stderr(&text)
     );
+}
+
+/// The names of the artifact files that a server has.
+fn artifacts(server: &Server) -> Vec<String> {
+    let entries = std::fs::read_dir(server.data().join("artifacts")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != "tmp").collect()
+}
+
+#[test]
+fn a_release_is_removed_once_nobody_needs_it_and_its_artifacts_follow() {
+    let mut server = Server::start_set("keep_unused_artifacts = \"0s\"\n");
+    let login = Login::read(&server.add_device("watcher", &[]));
+    let watcher = Client::connect(server.mqtt(), "watcher", &login);
+    for version in ["1.0.0", "1.1.0"] {
+        server.release(Release::write(server.scratch(), "app", version, 1, version).dir());
+    }
+    assert_eq!(artifacts(&server).len(), 2);
+    server.hoist_ok(&["deploy", "app@1.0.0", "--group", "unassigned"]);
+    let refused = server.hoist(&["release", "remove", "app@1.0.0", "--yes"]);
+    assert_eq!(refused.status.code(), Some(8));
+    let said = stderr(&refused);
+    assert!(said.starts_with("error[E_RELEASE_IN_USE]"), "{said}");
+    assert!(said.contains("deployment 1"), "{said}");
+    let unasked = server.hoist(&["release", "remove", "app@1.1.0"]);
+    assert_eq!(unasked.status.code(), Some(2), "{}", stderr(&unasked));
+    let would = server.hoist_ok(&["release", "remove", "app@1.1.0", "--dry-run"]);
+    assert!(would.ends_with("nothing was changed\n"), "{would}");
+
+    let shown = server.hoist_ok(&["release", "show", "app@1.1.0", "-o", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let id = shown["id"].as_str().unwrap();
+    let topic = format!("hoist/r/{id}");
+    assert!(watcher.subscribe(&topic));
+    watcher.wait_for(&topic, |manifest| (!manifest.is_empty()).then_some(()));
+    let said = server.hoist_ok(&["release", "remove", "app@1.1.0", "--yes"]);
+    assert!(said.starts_with("release app@1.1.0 removed"), "{said}");
+    watcher.wait_for(&topic, |cleared| cleared.is_empty().then_some(()));
+    let spec = server.data().join(format!("specs/r-{id}"));
+    eventually("what was signed to be forgotten", || {
+        (!spec.exists()).then_some(())
+    });
+    let listed = server.hoist_ok(&["release", "list", "-o", "name"]);
+    assert_eq!(listed, "app@1.0.0\n");
+    // Swept after the start and then now and then; what a release names stays.
+    server.kill_and_restart();
+    eventually("the unused artifact to be removed", || {
+        (artifacts(&server).len() == 1).then_some(())
+    });
+    server.hoist_ok(&["deployment", "abort", "1", "--yes"]);
+    server.hoist_ok(&["release", "remove", "app@1.0.0", "--yes"]);
+    let old = server.hoist_ok(&["deployment", "show", "1"]);
+    assert!(old.contains("app@1.0.0"), "{old}");
+    server.kill_and_restart();
+    eventually("nothing to be left", || {
+        artifacts(&server).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn a_release_shows_which_artifacts_are_damaged_and_how_they_are_repaired() {
+    let mut server = Server::start();
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, "one");
+    server.release(release.dir());
+    let show = |server: &Server, more: &[&str]| {
+        server.hoist_ok(&[&["release", "show", "app@1.0.0"], more].concat())
+    };
+    let json = |server: &Server| -> serde_json::Value {
+        serde_json::from_str(&show(server, &["-o", "json"])).unwrap()
+    };
+    let whole = json(&server);
+    assert_eq!(
+        (&whole["damaged"], &whole["next"]),
+        (&serde_json::json!([]), &serde_json::json!(null))
+    );
+    let [id] = &artifacts(&server)[..] else {
+        panic!("one artifact is there")
+    };
+    let file = server.data().join("artifacts").join(id);
+    std::fs::write(&file, "something else").unwrap();
+    server.kill_and_restart();
+    eventually("the damage to be found", || {
+        (json(&server)["damaged"][0]["found"] == "damaged").then_some(())
+    });
+    std::fs::remove_file(&file).unwrap();
+    let missing = json(&server);
+    let expected = serde_json::json!([{"artifact": "app", "id": id, "found": "missing"}]);
+    assert_eq!(missing["damaged"], expected);
+    let said = show(&server, &[]);
+    assert!(said.contains("missing"), "{said}");
+    assert!(said.contains("hoist release create"), "{said}");
+    server.release(release.dir());
+    assert_eq!(json(&server)["damaged"], serde_json::json!([]));
 }

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run simulated devices against a server
     Sim(Sim),
-    /// Pack, sign and list releases
+    /// Pack, sign, list and remove releases
     #[command(subcommand)]
     Release(Release),
     /// Send a release to a group
@@ -218,6 +218,17 @@ pub(crate) enum Release {
     Show {
         /// name@version or release id
         release: String,
+    },
+    /// Remove a release that no deployment needs any more
+    Remove {
+        /// name@version or release id
+        release: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

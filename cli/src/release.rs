@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
-use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, Verb};
+use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, ReleaseRemove, Verb};
 use hoist_orchestrator_core::reply::release_text;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
@@ -18,6 +18,8 @@ use crate::client::Client;
 use crate::client_file::ClientFile;
 use crate::context::{Context, list};
 use crate::data_dir::DataDir;
+use crate::deployment::may_remove;
+use crate::exit;
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::{Shape, Show, column, wide};
@@ -78,7 +80,32 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
                 .await?;
             context.print_one(&SHAPE, &shown)
         }
+        Release::Remove {
+            release,
+            yes,
+            dry_run,
+        } => remove(context, release, yes, dry_run).await,
     }
+}
+
+/// Removes a release, once somebody has said yes.
+async fn remove(
+    context: &Context,
+    release: String,
+    yes: bool,
+    dry_run: bool,
+) -> Result<u8, Failure> {
+    if !yes && !dry_run && !may_remove(&release)? {
+        return Ok(exit::ERROR);
+    }
+    let body = ReleaseRemove { release, dry_run };
+    let removed = context.command(Verb::ReleaseRemove, &body).await?;
+    let named = removed["release"].as_str().unwrap_or("?");
+    let sentence = match dry_run {
+        false => format!("release {named} removed; deployments of it keep its name"),
+        true => format!("release {named} would be removed; nothing was changed"),
+    };
+    context.print_change(&SHAPE, &removed, &sentence)
 }
 
 /// What became of a release that was packed here.

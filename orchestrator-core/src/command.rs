@@ -10,12 +10,14 @@ mod deploy;
 mod import;
 mod object;
 mod read;
+mod release;
 
 pub use deploy::{CompleteWhen, Deploy, Limit};
 pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key};
 pub use read::{
     DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseList, ReleaseRef,
 };
+pub use release::{ReleaseAdd, ReleaseRemove};
 
 /// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
 pub const JSON_BYTES_MAX: usize = 16 * 1024;
@@ -116,6 +118,7 @@ verbs! {
     DeviceApprove = "device-approve", Admin, Changes, DeviceApprove;
     GroupCreate = "group-create", Admin, Changes, GroupRef;
     GroupRemove = "group-remove", Admin, Changes, GroupRef;
+    ReleaseRemove = "release-remove", Admin, Changes, ReleaseRemove;
     UserAdd = "user-add", Admin, Changes, UserAdd;
     UserList = "user-list", Admin, Reads, Page;
     UserRemove = "user-remove", Admin, Changes, UserRef;
@@ -136,6 +139,7 @@ impl Command {
             Self::DeviceAdd(add) => add.dry_run,
             Self::DeviceImport(import) => import.dry_run,
             Self::ReleaseAdd(add) => add.dry_run,
+            Self::ReleaseRemove(remove) => remove.dry_run,
             Self::GroupCreate(group) | Self::GroupRemove(group) => group.dry_run,
             Self::UserAdd(add) => add.dry_run,
             Self::UserRemove(remove) => remove.dry_run,
@@ -160,6 +164,7 @@ impl Command {
         match self {
             Self::Deploy(deploy) | Self::Plan(deploy) => Some(&mut deploy.release),
             Self::ReleaseShow(show) => Some(&mut show.release),
+            Self::ReleaseRemove(remove) => Some(&mut remove.release),
             _ => None,
         }
     }
@@ -218,17 +223,6 @@ pub struct Retry {
     /// Only these, at most 256; every failed device when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `release-add`; the artifacts have been uploaded before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReleaseAdd {
-    /// The signed release manifest in base64.
-    pub manifest: String,
     /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

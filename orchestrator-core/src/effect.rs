@@ -4,7 +4,7 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{
-    DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
+    ArtifactId, DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
 };
 use hoist_protocol::topic::View;
 use serde::Serialize;
@@ -77,6 +77,14 @@ pub enum Effect {
     GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
     PublishRelease(ReleaseId),
+    /// A release was removed: its manifest is retained no more, and those of its artifacts
+    /// that no other release names are not used any more.
+    ReleaseRemoved {
+        /// Which.
+        release: ReleaseId,
+        /// All of its artifacts.
+        artifacts: Vec<ArtifactId>,
+    },
     /// An input was refused: count it.
     Rejected {
         /// Why.

@@ -213,6 +213,17 @@ pub struct CommandInput {
     pub command: Result<Command, Rejection>,
     /// For `release-add`: what was verified of the manifest.
     pub release: Option<VerifiedRelease>,
+    /// For `release-remove`: who needs the release.
+    pub uses: Option<Uses>,
+}
+
+/// Deployments that need a release: found by looking at all of them, before it is decided.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Uses {
+    /// The highest number that was given when they were looked at.
+    pub last: DeploymentId,
+    /// Those that had not ended, or on which a device was at work.
+    pub by: Vec<DeploymentId>,
 }
 
 /// A release whose signature and artifacts the adapter has verified.

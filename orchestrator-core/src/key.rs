@@ -192,6 +192,14 @@ impl Prefix {
         }
     }
 
+    /// The number behind the prefix of a key in this range.
+    #[must_use]
+    pub fn deployment(&self, key: &Key) -> Option<DeploymentId> {
+        let rest = key.0.strip_prefix(self.bytes().0.as_slice())?;
+        let (number, _) = rest.split_first_chunk::<4>()?;
+        Some(DeploymentId(u32::from_be_bytes(*number)))
+    }
+
     /// The text behind the prefix of a key in this range: a device, a group, a name.
     #[must_use]
     pub fn rest(&self, key: &Key) -> Option<String> {

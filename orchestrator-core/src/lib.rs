@@ -40,6 +40,7 @@ pub mod reply;
 mod request;
 mod retry;
 pub mod row;
+pub mod settled;
 mod status;
 pub mod survey;
 pub mod time;

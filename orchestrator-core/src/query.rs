@@ -18,8 +18,8 @@ use crate::key::{
 };
 use crate::reply::API_VERSION;
 use crate::reply::{
-    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseItem,
-    ResultBody, StatusWord,
+    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseDetail,
+    ReleaseItem, ResultBody, StatusWord,
 };
 use crate::row::{
     CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
@@ -222,6 +222,7 @@ pub fn answer(
         | Command::DeviceApprove(_)
         | Command::GroupCreate(_)
         | Command::GroupRemove(_)
+        | Command::ReleaseRemove(_)
         | Command::UserAdd(_)
         | Command::UserList(_)
         | Command::UserRemove(_) => Ok(Err(Rejection::new(
@@ -339,6 +340,12 @@ fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
     };
     let release = reader.read(&ReleaseKey(id))?;
     Ok(release
-        .map(|release| ResultBody::Release(release_item(id, &release)))
+        .map(|release| {
+            ResultBody::Release(ReleaseDetail {
+                item: release_item(id, &release),
+                damaged: Vec::new(),
+                next: None,
+            })
+        })
         .ok_or_else(unknown))
 }

@@ -18,8 +18,8 @@ pub use deploy::{Created, DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
-    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, Identity, RefusedItem,
-    ReleaseItem, StatusWord, UserItem,
+    DamagedArtifact, DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, Identity,
+    RefusedItem, ReleaseDetail, ReleaseItem, StatusWord, UserItem,
 };
 pub use result::{
     AbortResult, DeploymentState, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
@@ -184,6 +184,8 @@ pub enum Answer {
         /// Which group.
         group: GroupId,
     },
+    /// `release-remove`
+    ReleaseRemoved(ReleaseAddResult),
 }
 
 /// What only the adapter knows about a new device: never stored, never logged.
@@ -213,7 +215,9 @@ impl Answer {
                 existing,
             } => deploy::result(&items, &existing, several),
             Self::Aborted(result) => ResultBody::Aborted(result),
-            Self::ReleaseAdded(result) => ResultBody::ReleaseAdded(result),
+            Self::ReleaseAdded(result) | Self::ReleaseRemoved(result) => {
+                ResultBody::ReleaseAdded(result)
+            }
             Self::DeviceAdded { device, issue } => {
                 let DeviceSecrets { token, root_sha256 } = secrets(&device, issue);
                 ResultBody::DeviceAdded(DeviceAddResult {
@@ -267,7 +271,7 @@ pub enum ResultBody {
     Aborted(AbortResult),
     /// `retry`
     Retried(RetryResult),
-    /// `release-add`
+    /// `release-add`, `release-remove`
     ReleaseAdded(ReleaseAddResult),
     /// `device-add`
     DeviceAdded(DeviceAddResult),
@@ -300,7 +304,7 @@ pub enum ResultBody {
     /// `release-list`
     Releases(ListResult<ReleaseItem>),
     /// `release-show`
-    Release(ReleaseItem),
+    Release(ReleaseDetail),
     /// `user-add`, `user-remove`
     User(UserResult),
     /// `user-list`

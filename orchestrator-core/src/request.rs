@@ -203,6 +203,7 @@ fn carry_out(
 ) -> Result<(Answer, Effects), Stop> {
     match command {
         Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
+        Command::ReleaseRemove(remove) => release::remove(txn, input, remove),
         Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
         Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
         Command::Retry(again) => retry::retry(txn, input, again, now),

@@ -63,6 +63,15 @@ fn record(state: RecordState, due_ms: Option<u64>) -> RecordRow {
 }
 
 #[test]
+fn what_is_left_of_removed_things_keeps_its_bytes() {
+    let removed = RemovedGroupRow {
+        roll_call: RollCall(3),
+        turn: 300,
+    };
+    golden(&removed, "0103ac02");
+}
+
+#[test]
 fn small_rows_keep_their_bytes() {
     let meta = MetaRow {
         last_deployment: DeploymentId(17),
@@ -100,11 +109,6 @@ fn small_rows_keep_their_bytes() {
     };
     golden(&change, "01030101026575");
     golden(&RevokedRow { issue: 300 }, "01ac02");
-    let removed = RemovedGroupRow {
-        roll_call: RollCall(3),
-        turn: 300,
-    };
-    golden(&removed, "0103ac02");
     let facts = FactsRow {
         attributes: vec![("a".into(), "b".into())],
         floor: 300,

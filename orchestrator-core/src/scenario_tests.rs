@@ -142,6 +142,7 @@ impl World {
             body_hash: sha256(format!("{command:?}").as_bytes()),
             command: Ok(command),
             release: None,
+            uses: None,
         }
     }
 
@@ -388,6 +389,7 @@ mod numbers;
 mod plans;
 mod recovery;
 mod refusals;
+mod releases;
 mod removals;
 mod rounds;
 mod said;

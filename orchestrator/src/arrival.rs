@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::{CommandInput, Delivered, Input, VerifiedRelease};
+use hoist_orchestrator_core::input::{CommandInput, Delivered, Input, Uses, VerifiedRelease};
 use hoist_orchestrator_core::key::DeviceKey;
 use hoist_orchestrator_core::txn::{Txn, Undecided};
 use hoist_protocol::codec::{DecodeError, decode};
@@ -65,6 +65,7 @@ pub(crate) struct Asked {
     pub(crate) body_hash: [u8; 32],
     pub(crate) command: Result<hoist_orchestrator_core::command::Command, Rejection>,
     pub(crate) release: Option<VerifiedRelease>,
+    pub(crate) uses: Option<Uses>,
 }
 
 impl Asked {
@@ -76,6 +77,7 @@ impl Asked {
             body_hash: command::body_hash(verb, body),
             command: command::parse(verb, body),
             release: None,
+            uses: None,
         }
     }
 }
@@ -190,6 +192,7 @@ impl Arrival {
                     body_hash: asked.body_hash,
                     command: asked.command.clone(),
                     release: asked.release.clone(),
+                    uses: asked.uses.clone(),
                 }))
             }
         }))

@@ -10,7 +10,7 @@ mod proof;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{ArtifactId, UserId};
@@ -194,6 +194,30 @@ impl ArtifactDirectory {
     /// A release names it.
     pub(crate) fn claim(&self, id: ArtifactId, release: &str) {
         self.ledger().released(id, release);
+    }
+
+    /// A release that named it was removed. When none does any more, it is kept as long as what
+    /// none ever named.
+    pub(crate) fn unclaim(&self, id: ArtifactId, by: Option<&str>) {
+        if let Some(release) = by {
+            self.ledger().renamed(id, release);
+            return;
+        }
+        let path = self.path(id);
+        let file = std::fs::File::options().write(true).open(&path);
+        if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
+            tracing::debug!(artifact = %id, %error, "the age of an artifact stays");
+        }
+        self.ledger().unclaimed(id, Stamp::of(&path));
+        self.health.end(&format!("artifact {id}"));
+    }
+
+    /// What no device could fetch of a release, and whether that is there at all.
+    pub(crate) fn state_of(&self, id: ArtifactId) -> Option<&'static str> {
+        match Stamp::of(&self.path(id)) {
+            None => Some("missing"),
+            Some(_) => self.is_damaged(id).then_some("damaged"),
+        }
     }
 
     /// What is to be served: a file that is not as it was when it was proven is proven anew.

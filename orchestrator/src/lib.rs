@@ -21,6 +21,7 @@ pub mod recovery;
 mod refusals;
 mod release;
 mod release_id;
+mod release_uses;
 pub mod revocation;
 mod rows;
 pub mod service;

@@ -107,9 +107,7 @@ impl Reconciler {
             shared.extend(group.map(Subject::Group));
         }
         // Also when the crash came before the head could be cleared.
-        for (key, _) in
-            rows::all::<RemovedGroupRow>(&*self.store, &Prefix::RemovedGroups).await?
-        {
+        for (key, _) in rows::all::<RemovedGroupRow>(&*self.store, &Prefix::RemovedGroups).await? {
             let group = Prefix::RemovedGroups.rest(&key);
             let group = group.and_then(|text| text.parse().ok());
             shared.extend(group.map(Subject::Group));
@@ -257,6 +255,8 @@ impl Reconciler {
                 let row = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
                 Ok(match row {
                     Some(row) => self.fixed(subject, &Topic::Release(*id), row.sealed, now_ms),
+                    // In recovery it may be all that is left of it.
+                    None if self.mode == Mode::Recovering => Vec::new(),
                     None => self.unknown(subject, &Topic::Release(*id), cause),
                 })
             }

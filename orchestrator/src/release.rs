@@ -5,13 +5,21 @@ use std::path::Path;
 
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::VerifiedRelease;
+use hoist_orchestrator_core::key::ReleaseKey;
+use hoist_orchestrator_core::reply::{DamagedArtifact, ReleaseDetail};
+use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::bundle::Layout;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
-use hoist_protocol::id::{ArtifactId, Name};
+use hoist_protocol::id::{ArtifactId, Name, ReleaseId};
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use tokio::io::AsyncReadExt;
 
 use crate::artifacts::ArtifactDirectory;
+use crate::rows;
+use crate::store::Store;
+
+/// What is done about an artifact that is damaged or missing.
+const REPAIR: &str = "repair it with `hoist release create` of the same directory";
 
 /// Opens the base64 of a `release-add` and looks for its artifacts.
 ///
@@ -59,7 +67,37 @@ pub(crate) fn damaged(id: ArtifactId) -> Rejection {
     let why = format!("artifact {id} is damaged or missing on the server");
     Rejection::new(Code::Artifact, why)
         .field("release")
-        .hint("repair it with `hoist release create` of the same directory")
+        .hint(REPAIR)
+}
+
+/// Says which artifacts of a release are not there to be fetched.
+pub(crate) async fn show_damage(
+    store: &dyn Store,
+    directory: &ArtifactDirectory,
+    shown: &mut ReleaseDetail,
+) {
+    let Ok(id) = shown.item.id.parse::<ReleaseId>() else {
+        return;
+    };
+    let key = ReleaseKey(id);
+    let read = rows::resolve(store, &mut Txn::default(), |txn| txn.read(&key)).await;
+    let row = read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the artifacts of a release are not looked at");
+        None
+    });
+    let Some(row) = row else { return };
+    for (artifact, name) in row.manifest.artifacts.iter().zip(&row.artifacts) {
+        if let Some(found) = directory.state_of(artifact.id()) {
+            shown.damaged.push(DamagedArtifact {
+                artifact: name.to_string(),
+                id: artifact.id().to_string(),
+                found: found.to_owned(),
+            });
+        }
+    }
+    if !shown.damaged.is_empty() {
+        shown.next = Some(REPAIR.to_owned());
+    }
 }
 
 /// The manifest at the start of an artifact's file.

@@ -3,10 +3,12 @@
 
 use data_encoding::HEXLOWER;
 use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::key::Prefix;
+use hoist_orchestrator_core::key::{Prefix, ReleaseNameKey};
+use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::ReleaseId;
 
 use crate::arrival::Asked;
+use crate::rows::{self, ReadError};
 use crate::store::{Store, StoreError};
 
 /// Fewer digits are rather a slip than an id.
@@ -32,6 +34,20 @@ pub(crate) async fn complete(store: &dyn Store, asked: &mut Asked) {
         Ok(Err(rejection)) => asked.command = Err(rejection),
         Err(error) => tracing::warn!(%error, "no release id can be looked up"),
     }
+}
+
+/// The id of a release that is named as `name@version` or by its whole id; none where there is
+/// no such name.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn named(store: &dyn Store, text: &str) -> Result<Option<ReleaseId>, ReadError> {
+    if let Ok(id) = text.parse() {
+        return Ok(Some(id));
+    }
+    let key = ReleaseNameKey(text.to_owned());
+    let row = rows::resolve(store, &mut Txn::default(), |txn| txn.read(&key)).await?;
+    Ok(row.map(|row| row.release))
 }
 
 /// What was typed for a release.
@@ -84,7 +100,7 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
     use crate::store::{Change, Expected};
-    use hoist_orchestrator_core::key::{ReleaseKey, ReleaseNameKey, RowKey};
+    use hoist_orchestrator_core::key::{ReleaseKey, RowKey};
 
     async fn store(ids: &[&str], names: &[&str]) -> MemoryStore {
         let store = MemoryStore::default();

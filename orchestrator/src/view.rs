@@ -12,7 +12,6 @@ use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_orchestrator_core::row::{DeploymentRow, GroupRow};
 use hoist_orchestrator_core::time::format_time;
 use hoist_orchestrator_core::view::{HealthView, ProblemItem};
-use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, Topics, View};
 use serde::Serialize;
 
@@ -65,9 +64,7 @@ impl Views {
         }
         let prefix = Prefix::Deployments;
         for (key, _) in rows::all::<DeploymentRow>(&*self.store, &prefix).await? {
-            let number = key.0.strip_prefix(prefix.bytes().0.as_slice());
-            let number = number.and_then(|bytes| bytes.try_into().ok());
-            let id = number.map(|bytes| DeploymentId(u32::from_be_bytes(bytes)));
+            let id = prefix.deployment(&key);
             self.changed.extend(id.map(View::Deployment));
         }
         Ok(())

@@ -294,6 +294,8 @@ codes! {
     StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "put a backup of the whole data directory in its place, see docs/operations.md";
     /// A client sends or connects more often than one client may. A device is closed and let in again after a while; a user is read more slowly.
     Flood = "E_FLOOD", Failed, "the client sends or connects too often", "look at what the client does; it is let in again after a while";
+    /// A release is only removed when every deployment of it has ended, and no device is at work on one.
+    ReleaseInUse = "E_RELEASE_IN_USE", Conflict, "the release is in use", "wait for its deployments or end them first";
 }
 
 impl Code {

@@ -216,6 +216,32 @@ pub struct ReleaseItem {
     pub created_at: String,
 }
 
+/// `release-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseDetail {
+    /// What `release-list` says.
+    #[serde(flatten)]
+    pub item: ReleaseItem,
+    /// Its artifacts that no device could fetch; while there are any it is neither planned nor
+    /// deployed.
+    #[serde(default)]
+    pub damaged: Vec<DamagedArtifact>,
+    /// What to do about them; null when there are none.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
+/// An artifact of a release whose file is not what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedArtifact {
+    /// Its name.
+    pub artifact: String,
+    /// Its id in hex.
+    pub id: String,
+    /// `damaged` or `missing`.
+    pub found: String,
+}
+
 /// One user in `user-list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserItem {

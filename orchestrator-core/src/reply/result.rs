@@ -62,7 +62,7 @@ pub struct DeviceHoldResult {
     pub held: bool,
 }
 
-/// `release-add`
+/// `release-add`, `release-remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseAddResult {
     /// The release's id in hex.

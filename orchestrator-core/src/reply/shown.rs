@@ -18,6 +18,7 @@ impl Answer {
             Self::Retried(result) => vec![result.deployment],
             Self::Refused(_)
             | Self::ReleaseAdded(_)
+            | Self::ReleaseRemoved(_)
             | Self::DeviceAdded { .. }
             | Self::DeviceRemoved { .. }
             | Self::GroupCreated { .. }

@@ -9,6 +9,7 @@ fn dry_runs() -> Vec<Command> {
     let read = |verb: &Verb| {
         let body = match verb {
             Verb::ReleaseAdd => r#"{"manifest":"","dryRun":true}"#,
+            Verb::ReleaseRemove => r#"{"release":"new@1","dryRun":true}"#,
             Verb::Deploy => r#"{"release":"fw@1.0.0","group":"eu","dryRun":true}"#,
             Verb::Abort | Verb::Retry => r#"{"deployment":1,"dryRun":true}"#,
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
@@ -56,6 +57,7 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
         assert!(command.is_dry(), "{command:?}");
         let release = matches!(command, Command::ReleaseAdd(_));
         let mut input = world.input(command.clone());
+        input.uses = Some(crate::input::Uses::default());
         input.release = release.then(|| verified("newer", "1", &["app"]));
         let effects = world.tell(Input::Command(Box::new(input)));
         match &effects[..] {

@@ -101,10 +101,7 @@ fn a_group_of_the_same_name_goes_on_where_the_removed_one_was() {
     world.add_device("d2");
     let late = world.say("d2", done(1, second));
     assert!(rejects(&late, Code::Deployment), "it joined after the end");
-    assert!(rejects(
-        &world.say("d2", done(2, before)),
-        Code::Deployment
-    ));
+    assert!(rejects(&world.say("d2", done(2, before)), Code::Deployment));
     // Removed once more, its row finds its generation.
     world.move_to("d2", "unassigned");
     assert_eq!(refusal(&remove(&mut world, "eu")), None);

@@ -61,7 +61,7 @@ pub(crate) async fn check(store: Arc<dyn Store>, directory: ArtifactDirectory) {
 }
 
 /// Artifacts that releases name, each with one of them.
-async fn named(store: &dyn Store) -> Result<Vec<(ArtifactId, String)>, ReadError> {
+pub(crate) async fn named(store: &dyn Store) -> Result<Vec<(ArtifactId, String)>, ReadError> {
     let mut named = Vec::new();
     for (_, row) in rows::all::<ReleaseRow>(store, &Prefix::Releases).await? {
         let release = format!("{}@{}", row.manifest.name, row.manifest.version);
@@ -167,5 +167,35 @@ mod tests {
         directory.clone().limited(limits).sweep();
         let there = [used, unused, new].map(|id| directory.contains(id));
         assert_eq!(there, [true, false, true]);
+    }
+
+    #[test]
+    fn what_no_release_names_any_more_is_kept_for_as_long_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = ArtifactId([1; 16]);
+        let limits = UploadLimits {
+            keep_unused: Some(Duration::from_secs(3_600)),
+            ..UploadLimits::default()
+        };
+        let directory = ArtifactDirectory::open(dir.path()).unwrap().limited(limits);
+        let age = |hours: u64| {
+            let mut options = std::fs::File::options();
+            let file = options.write(true).open(directory.path(id)).unwrap();
+            let at = SystemTime::now() - Duration::from_secs(hours * 3_600);
+            file.set_modified(at).unwrap();
+        };
+        std::fs::write(directory.path(id), b"x").unwrap();
+        age(5);
+        directory.claim(id, "app@1.0.0");
+        directory.unclaim(id, Some("app@1.1.0"));
+        directory.sweep();
+        assert!(directory.contains(id), "another release names it");
+        directory.unclaim(id, None);
+        directory.sweep();
+        assert!(directory.contains(id), "its time begins with the removal");
+        age(2);
+        directory.sweep();
+        assert!(!directory.contains(id));
+        assert_eq!(directory.state_of(id), Some("missing"));
     }
 }

@@ -58,6 +58,19 @@ impl Ledger {
             .or_insert_with(|| release.to_owned());
     }
 
+    /// Another release names it than the one that was removed.
+    pub(super) fn renamed(&mut self, id: ArtifactId, release: &str) {
+        self.released.insert(id, release.to_owned());
+    }
+
+    /// No release names it any more; what was found of it is true of the file as it is now.
+    pub(super) fn unclaimed(&mut self, id: ArtifactId, stamp: Option<Stamp>) {
+        self.released.remove(&id);
+        if let (Some(proven), Some(stamp)) = (self.proven.get_mut(&id), stamp) {
+            *proven = stamp;
+        }
+    }
+
     /// A release that names it.
     pub(super) fn release_of(&self, id: ArtifactId) -> Option<String> {
         self.released.get(&id).cloned()

@@ -311,9 +311,12 @@ impl Difference {
     /// deleted or it is not ours.
     pub fn unknown(&mut self, subject: &Subject, cause: Cause) -> Unknown {
         if matches!(subject, Subject::Release(_)) {
-            // Its id is its content's: it can mislead nobody.
             self.ledger.forget(subject);
-            return Unknown::NotOurs;
+            return match cause {
+                Cause::Changed => Unknown::Clear,
+                // Its id is its content's: it can mislead nobody.
+                Cause::Seen => Unknown::NotOurs,
+            };
         }
         if cause == Cause::Seen && !self.ledger.knows(subject) {
             return Unknown::NotOurs;

@@ -119,7 +119,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
             devices: Some(retried.devices),
             ..About::default()
         },
-        Answer::ReleaseAdded(added) => About {
+        Answer::ReleaseAdded(added) | Answer::ReleaseRemoved(added) => About {
             release: Some(added.release.clone()),
             ..About::default()
         },

@@ -7,7 +7,7 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{DeviceId, UserId};
+use hoist_protocol::id::{ArtifactId, DeviceId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -15,6 +15,7 @@ use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done, refused};
 use crate::arrival::{Arrival, Content, Headless};
+use crate::artifacts;
 use crate::batch::Decided;
 use crate::config::UserChange;
 use crate::query::{self, Question};
@@ -129,6 +130,10 @@ impl Service {
             }
             Effect::FindLine(seek) => self.find_line(seek),
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
+            Effect::ReleaseRemoved { release, artifacts } => {
+                self.reconciler.changed(Subject::Release(release));
+                self.unclaim(&artifacts).await?;
+            }
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, sender } => self.refused(code, &sender, now),
             Effect::OlderThanDevice {
@@ -147,6 +152,21 @@ impl Service {
         self.directory.revoke(device, issue);
         self.refusals.forget(device);
         self.clear_reports(device).await;
+    }
+
+    /// A release was removed: those of its artifacts that no other one names are not used any
+    /// more. Before anything else is decided, so that nobody claims them meanwhile.
+    async fn unclaim(&mut self, artifacts: &[ArtifactId]) -> Result<(), ServiceError> {
+        let named = artifacts::check::named(&*self.store).await;
+        let Some(named) = self.passing(named)? else {
+            return Ok(());
+        };
+        for id in artifacts {
+            let by = named.iter().find(|(artifact, _)| artifact == id);
+            let by = by.map(|(_, release)| release.as_str());
+            self.config.artifacts.unclaim(*id, by);
+        }
+        Ok(())
     }
 
     /// An event of a decision; a device that is registered now begins with nothing refused.

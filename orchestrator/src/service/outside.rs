@@ -1,14 +1,15 @@
 //! What the rules cannot look at themselves: manifests to verify, and files that are damaged.
 
 use hoist_orchestrator_core::command::Command;
-use hoist_orchestrator_core::key::{ReleaseKey, ReleaseNameKey};
-use hoist_orchestrator_core::txn::{Txn, Undecided};
-use hoist_protocol::id::{ArtifactId, ReleaseId};
+use hoist_orchestrator_core::key::ReleaseKey;
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::id::ArtifactId;
 
 use super::Service;
 use crate::arrival::Asked;
 use crate::release;
 use crate::release_id;
+use crate::release_uses;
 use crate::rows;
 
 impl Service {
@@ -25,6 +26,12 @@ impl Service {
                     Err(rejection) => asked.command = Err(rejection),
                 }
             }
+            Ok(Command::ReleaseRemove(remove)) => {
+                let uses = release_uses::find(&*self.store, &remove.release).await;
+                asked.uses = uses
+                    .inspect_err(|error| tracing::warn!(%error, "no deployment is looked at"))
+                    .ok();
+            }
             Ok(Command::Deploy(deploy) | Command::Plan(deploy)) if directory.has_damaged() => {
                 let artifacts = self.artifacts_of(&deploy.release).await;
                 let damaged = artifacts.into_iter().find(|id| directory.is_damaged(*id));
@@ -38,21 +45,19 @@ impl Service {
 
     /// The artifacts of a release, as a command names it; none of one that does not exist.
     async fn artifacts_of(&self, text: &str) -> Vec<ArtifactId> {
-        let find = |txn: &mut Txn| -> Result<Vec<ArtifactId>, Undecided> {
-            let id = match text.parse::<ReleaseId>() {
-                Ok(id) => Some(id),
-                Err(_) => {
-                    let named = txn.read(&ReleaseNameKey(text.to_owned()))?;
-                    named.map(|row| row.release)
-                }
+        let found = async {
+            let Some(id) = release_id::named(&*self.store, text).await? else {
+                return Ok(None);
             };
-            let Some(id) = id else { return Ok(Vec::new()) };
-            let row = txn.read(&ReleaseKey(id))?;
-            let artifacts = row.into_iter().flat_map(|row| row.manifest.artifacts);
-            Ok(artifacts.map(|artifact| artifact.id()).collect())
+            let key = ReleaseKey(id);
+            let find = |txn: &mut Txn| txn.read(&key);
+            rows::resolve(&*self.store, &mut Txn::default(), find).await
         };
-        let found = rows::resolve(&*self.store, &mut Txn::default(), find).await;
-        found.unwrap_or_else(|error| {
+        let artifacts = found.await.map(|row| {
+            let artifacts = row.into_iter().flat_map(|row| row.manifest.artifacts);
+            artifacts.map(|artifact| artifact.id()).collect()
+        });
+        artifacts.unwrap_or_else(|error| {
             tracing::warn!(%error, "the artifacts of a release are not looked at");
             Vec::new()
         })

@@ -18,6 +18,7 @@ use super::background::Background;
 use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::query::{Found, Question};
+use crate::release;
 use crate::rows::ReadError;
 
 /// Queries answered at once: as many as a small machine has processors, so that most of one is
@@ -234,6 +235,7 @@ impl Service {
 
     fn go_on_with(&mut self, mut query: Box<Query>) {
         let (store, voice) = (Arc::clone(&self.store), self.voice());
+        let directory = self.config.artifacts.clone();
         self.background.tasks.spawn(async move {
             let found = query.question.go_on(&*store).await;
             if let Ok(Found::Heads(group, device)) = found {
@@ -244,7 +246,10 @@ impl Service {
                 Ok(Found::Answer(planned @ Ok(ResultBody::Planned(_)))) => {
                     Asked::Plan(Box::new(answered.with(planned)))
                 }
-                Ok(Found::Answer(outcome)) => {
+                Ok(Found::Answer(mut outcome)) => {
+                    if let Ok(ResultBody::Release(shown)) = &mut outcome {
+                        release::show_damage(&*store, &directory, shown).await;
+                    }
                     // Whoever lost their connection asks again on the next one.
                     let _ = voice.reply(answered.with(outcome)).await;
                     Asked::Told

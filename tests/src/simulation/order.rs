@@ -47,6 +47,7 @@ impl Order {
                 body_hash: sha256(self.text.as_bytes()),
                 command: Ok(command),
                 release,
+                uses: None,
             }));
         }
         let given = self.given.clone().ok_or("an order without content")?;

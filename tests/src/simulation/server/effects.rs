@@ -36,6 +36,7 @@ impl Server {
                 }
                 Effect::Query { .. }
                 | Effect::DeviceRevoked { .. }
+                | Effect::ReleaseRemoved { .. }
                 | Effect::ManageUser { .. }
                 | Effect::Event(_)
                 | Effect::ViewChanged(_)

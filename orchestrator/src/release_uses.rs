@@ -1,0 +1,52 @@
+//! Who needs a release: every deployment is looked at, before its removal is decided on.
+
+use hoist_orchestrator_core::counter::Totals;
+use hoist_orchestrator_core::input::Uses;
+use hoist_orchestrator_core::key::{MetaKey, Prefix};
+use hoist_orchestrator_core::row::{CounterRow, DeploymentRow};
+use hoist_orchestrator_core::settled::is_over;
+use hoist_orchestrator_core::txn::Txn;
+use hoist_protocol::id::DeploymentId;
+
+use crate::release_id;
+use crate::rows::{self, ReadError};
+use crate::store::Store;
+
+/// Deployments of a release, as a command names it, that are not over on every device.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn find(store: &dyn Store, text: &str) -> Result<Uses, ReadError> {
+    // First: whatever is made from now on has a higher number.
+    let mut txn = Txn::default();
+    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
+    let mut uses = Uses {
+        last: meta.unwrap_or_default().last_deployment,
+        by: Vec::new(),
+    };
+    let Some(release) = release_id::named(store, text).await? else {
+        return Ok(uses);
+    };
+    let prefix = Prefix::Deployments;
+    for (key, row) in rows::all::<DeploymentRow>(store, &prefix).await? {
+        let Some(id) = prefix.deployment(&key).filter(|_| row.release == release) else {
+            continue;
+        };
+        if !is_over(&row, &totals(store, id).await?) {
+            uses.by.push(id);
+        }
+    }
+    Ok(uses)
+}
+
+/// A deployment's counters, summed.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn totals(store: &dyn Store, id: DeploymentId) -> Result<Totals, ReadError> {
+    let mut totals = Totals::default();
+    for (_, row) in rows::all::<CounterRow>(store, &Prefix::Counters(id)).await? {
+        totals.add(&row);
+    }
+    Ok(totals)
+}
