@@ -55,6 +55,8 @@ hoist_protocol::mutants! {
     CutOffRunsAgain = "cut-off-runs-again";
     /// An unfinished update of an older agent goes on in the newest format.
     FormatNotKept = "format-not-kept";
+    /// What belongs to the old group of a moved device is forgotten in memory only (W2).
+    OldGroupKept = "old-group-kept";
     /// A head older than one seen before is obeyed (W2).
     ReplayObeyed = "replay-obeyed";
     /// A head past its validity is obeyed (W2).

@@ -45,6 +45,7 @@ pub(crate) fn shows_on_one_device(mutant: Mutant) -> bool {
         | Mutant::ReleaseKeptTooLate
         | Mutant::BootIdIgnored
         | Mutant::CutOffRunsAgain
-        | Mutant::FormatNotKept => true,
+        | Mutant::FormatNotKept
+        | Mutant::OldGroupKept => true,
     }
 }

@@ -78,7 +78,7 @@ impl Machine {
         let known = self.generation > Generation::default() || self.group_roll.is_known();
         self.generation = Generation::default();
         self.group_roll = Roll::default();
-        if known {
+        if known && !is_planted(Mutant::OldGroupKept) {
             self.persist(out);
         }
     }

@@ -28,6 +28,8 @@ pub struct Scenario {
     pub came_with: Vec<(&'static str, u8)>,
     /// Orders that stay listed beside those after them, from the first on.
     pub lasting: usize,
+    /// From which order on the device is in another group, whose heads are older.
+    pub moved: Option<usize>,
     /// Whether a cut may damage what was synced.
     pub damage: bool,
     /// What is wrong with the device itself: what must be seen.
@@ -129,6 +131,7 @@ pub fn one(name: &'static str, parts: &[Part], expect: Expect) -> Scenario {
         luck: Luck::default(),
         came_with: Vec::new(),
         lasting: 0,
+        moved: None,
         damage: false,
         flaw: None,
     }
@@ -204,6 +207,14 @@ impl Scenario {
     /// The first order stays listed beside all others.
     pub fn first_lasts(self) -> Self {
         Self { lasting: 1, ..self }
+    }
+
+    /// The device is moved before the last order.
+    pub fn after_a_move(self) -> Self {
+        Self {
+            moved: self.orders.len().checked_sub(1),
+            ..self
+        }
     }
 
     /// Cuts may damage what was synced.

@@ -178,6 +178,9 @@ fn memories() -> Vec<Scenario> {
     let verify = ScriptKind::Verify;
     vec![
         stays_listed(),
+        one("moved", &[APP], Expect::Installed)
+            .then(2, &[version(APP, 2)], Expect::Installed)
+            .after_a_move(),
         one("memory-lost", &[APP], Expect::Installed)
             .then(2, &[version(APP, 2)], Expect::Installed)
             .damage(),

@@ -22,6 +22,8 @@ use super::software::{Software, State};
 /// The state directory.
 pub const DIR: &str = "/state";
 const START_MS: u64 = 1_000_000_000;
+/// How much older the heads are of the group that a device is moved to.
+const OLDER_MS: u64 = 3_600_000;
 
 /// Everything but the running program.
 #[derive(Debug, Clone)]
@@ -164,11 +166,18 @@ impl World {
         updates_itself && self.software.now(AGENT_NAME) != State::Version(2)
     }
 
+    /// Whether the device was moved.
+    fn is_moved(&self) -> bool {
+        self.scenario.moved.is_some_and(|from| self.order >= from)
+    }
+
     /// The head of the device.
     pub fn own_head(&self) -> DeviceHead {
+        let moved = self.is_moved();
+        let group = if moved { "us" } else { "eu" };
         DeviceHead {
-            generation: Generation(START_MS),
-            group: "eu".parse().expect("a valid group"),
+            generation: Generation(START_MS + u64::from(moved)),
+            group: group.parse().expect("a valid group"),
             labels: Vec::new(),
             roll_call: RollCall(0),
             holds: Vec::new(),
@@ -195,8 +204,9 @@ impl World {
         let lasting = self.scenario.lasting.min(self.order);
         let lasting = self.scenario.orders[..lasting].iter();
         let notices = lasting.chain(&self.order()).filter_map(notice).collect();
+        let older_ms = if self.is_moved() { OLDER_MS } else { 0 };
         GroupHead {
-            generation: Generation(START_MS + self.order as u64),
+            generation: Generation(START_MS - older_ms + self.order as u64),
             notices,
             ..GroupHead::default()
         }

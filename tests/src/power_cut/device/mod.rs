@@ -268,10 +268,14 @@ impl Device<'_, '_> {
         if let (true, Some(status)) = (self.machine.wants_own_status(), retained) {
             self.events.push_back(Event::OwnStatus(status));
         }
+        self.hear_own_head();
+        None
+    }
+
+    fn hear_own_head(&mut self) {
         let head = self.world.own_head();
         self.storage.head = encode(&head);
         self.events.push_back(Event::DeviceHead(head));
-        None
     }
 
     fn disconnect(&mut self) {
@@ -287,9 +291,11 @@ impl Device<'_, '_> {
         };
         if self.world.result().is_some() && !self.machine.is_working() {
             self.world.next_order();
-            let head = self.world.head();
-            if self.world.order().is_some() {
-                self.events.push_back(Event::GroupHead(head));
+            if self.world.scenario.moved == Some(self.world.order) {
+                // It asks its new group itself.
+                self.hear_own_head();
+            } else if self.world.order().is_some() {
+                self.events.push_back(Event::GroupHead(self.world.head()));
             }
             return true;
         }
