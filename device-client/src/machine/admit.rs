@@ -34,22 +34,37 @@ pub(super) fn is_valid(head: &GroupHead, now_ms: u64) -> bool {
     valid || is_planted(Mutant::StaleObeyed)
 }
 
+const MINUTE_MS: u64 = 60_000;
+const WEEK_MS: u64 = WEEK_MINUTES as u64 * MINUTE_MS;
+
+/// Milliseconds since a window opened last.
+fn since_open_ms(window: &Window, now_ms: u64) -> u64 {
+    // The epoch was a Thursday; weeks begin on Monday.
+    let of_week = (now_ms + 3 * 24 * 60 * MINUTE_MS) % WEEK_MS;
+    let start = u64::from(window.start_minute) * MINUTE_MS;
+    (of_week + WEEK_MS - start) % WEEK_MS
+}
+
+/// Milliseconds that a window is open for still.
+fn left_ms(window: &Window, now_ms: u64) -> u64 {
+    let length_ms = u64::from(window.minutes) * MINUTE_MS;
+    length_ms.saturating_sub(since_open_ms(window, now_ms))
+}
+
 /// Milliseconds until one of the windows is open; 0 = now, also without windows.
 pub(super) fn until_open_ms(windows: &[Window], now_ms: u64) -> u64 {
-    const MINUTE_MS: u64 = 60_000;
-    let week_ms = u64::from(WEEK_MINUTES) * MINUTE_MS;
-    // The epoch was a Thursday; weeks begin on Monday.
-    let of_week = (now_ms + 3 * 24 * 60 * MINUTE_MS) % week_ms;
-    let wait = |window: &Window| {
-        let start = u64::from(window.start_minute) * MINUTE_MS;
-        let since = (of_week + week_ms - start) % week_ms;
-        if since < u64::from(window.minutes) * MINUTE_MS {
-            0
-        } else {
-            week_ms - since
-        }
+    let wait = |window: &Window| match left_ms(window, now_ms) {
+        0 => WEEK_MS - since_open_ms(window, now_ms),
+        _ => 0,
     };
     windows.iter().map(wait).min().unwrap_or(0)
+}
+
+/// Milliseconds that the longest of the windows that are open then is open for still; without
+/// windows there is no end.
+pub(super) fn open_for_ms(windows: &[Window], then_ms: u64) -> u64 {
+    let left = windows.iter().map(|window| left_ms(window, then_ms));
+    left.max().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -72,5 +87,8 @@ mod tests {
             (u64::from(WEEK_MINUTES) - 30) * 60_000
         );
         assert_eq!(until_open_ms(&[], monday), 0);
+        assert_eq!(open_for_ms(&window, monday + 70 * 60_000), 20 * 60_000);
+        assert_eq!(open_for_ms(&window, monday), 0);
+        assert_eq!(open_for_ms(&[], monday), u64::MAX);
     }
 }

@@ -6,7 +6,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
 use super::action::{Action, HeadRefusal, InfoExtent};
-use super::admit::{choose, is_valid, until_open_ms};
+use super::admit::{choose, is_valid, open_for_ms, until_open_ms};
 use super::event::Verdict;
 use super::install::SUPERSEDED;
 use super::roll::Roll;
@@ -210,8 +210,14 @@ impl Machine {
         let closed_ms = until_open_ms(&notice.policy.windows, now.unix_ms);
         let open_ms = now.unix_ms + closed_ms;
         let due_ms = match u64::from(head.spread_s) * 1_000 {
-            spread_ms if !member.waited && spread_ms > 0 => {
-                let turn = Turn::of(self.turn, notice, open_ms, spread_ms, now);
+            // Whoever waits for a window, for whatever reason, does so with many others: all of
+            // them begin within it, and not as one when it opens.
+            spread_ms if spread_ms > 0 && (closed_ms > 0 || !member.waited) => {
+                let within_ms = match closed_ms {
+                    0 => spread_ms,
+                    _ => spread_ms.min(open_for_ms(&notice.policy.windows, open_ms)),
+                };
+                let turn = Turn::of(self.turn, notice, open_ms, within_ms, now);
                 self.turn = Some(turn);
                 turn.due_ms
             }

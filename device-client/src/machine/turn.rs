@@ -16,8 +16,8 @@ pub(super) struct Turn {
 
 impl Turn {
     /// The one that was drawn before, or a new one: for a deployment that may begin from
-    /// `open_ms` on, somewhere in the time after it. One that came while its window was closed
-    /// is drawn anew, and one that is later than a new one could be.
+    /// `open_ms` on, somewhere in the time after it. One that came while its window was closed,
+    /// or comes while it is, is drawn anew, and one that is later than a new one could be.
     pub(super) fn of(
         drawn: Option<Self>,
         notice: &Notice,

@@ -95,17 +95,8 @@ fn a_connection_that_comes_and_goes_does_not_put_a_turn_off_w1() {
 
 #[test]
 fn a_turn_that_came_in_a_closed_window_is_drawn_anew_w1() {
-    let mut windowed = notice(1);
-    let start_minute = |now_ms: u64| u16::try_from((now_ms / 60_000 + 3 * 1_440) % 10_080).unwrap();
     let now_ms = World::new(1).now_ms;
-    windowed.policy.windows = vec![Window {
-        start_minute: start_minute(now_ms + 600_000),
-        minutes: 60,
-    }];
-    let spread = GroupHead {
-        spread_s: 60,
-        ..head(1, vec![windowed])
-    };
+    let spread = in_window(1, now_ms + 600_000, 60, 60);
     let mut world = World::new(1).online(spread.clone());
     let first = world.machine.next_timeout().unwrap();
     assert!((now_ms + 600_000..now_ms + 660_000).contains(&first));
@@ -115,9 +106,66 @@ fn a_turn_that_came_in_a_closed_window_is_drawn_anew_w1() {
     world.tell(Event::Connected);
     world.tell(Event::DeviceHead(own_head(1)));
     world.tell(Event::GroupHead(spread));
-    let week_ms = 7 * 24 * 3_600_000;
     let next = world.machine.next_timeout().unwrap();
-    assert!((now_ms + 600_000 + week_ms..now_ms + 660_000 + week_ms).contains(&next));
+    assert!((now_ms + 600_000 + WEEK_MS..now_ms + 660_000 + WEEK_MS).contains(&next));
+}
+
+const WEEK_MS: u64 = 7 * 86_400_000;
+
+/// A head whose one notice has a window from then on, for so many minutes.
+fn in_window(generation: u64, from_ms: u64, minutes: u16, spread_s: u32) -> GroupHead {
+    let start_minute = u16::try_from((from_ms / 60_000 + 3 * 1_440) % 10_080).unwrap();
+    let mut windowed = notice(1);
+    windowed.policy.windows = vec![Window {
+        start_minute,
+        minutes,
+    }];
+    GroupHead {
+        spread_s,
+        ..head(generation, vec![windowed])
+    }
+}
+
+#[test]
+fn a_turn_past_the_end_of_its_window_is_spread_over_the_next_one_w1() {
+    let now_ms = World::new(1).now_ms;
+    let spread = in_window(1, now_ms, 5, 3_600);
+    let mut world = World::new(1);
+    world.random = 1_817_000;
+    let mut world = world.online(spread.clone());
+    world.now_ms = world.machine.next_timeout().unwrap();
+    assert_eq!(world.now_ms, now_ms + 1_817_000);
+    world.tell(Event::Timer);
+    world.tell(Event::GroupHead(spread.clone()));
+    let next = world.machine.next_timeout().unwrap();
+    assert_eq!(next, now_ms + WEEK_MS + 1_817_000 % 300_000);
+    world.now_ms = next;
+    world.tell(Event::Timer);
+    world.tell(Event::GroupHead(spread));
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn what_waits_for_a_window_is_spread_within_it_whatever_it_waited_for_before_w1() {
+    let now_ms = World::new(1).now_ms;
+    let opens_ms = now_ms + 600_000;
+    let mut due = Vec::new();
+    for random in (0..7_200_000).step_by(311_000) {
+        let mut world = World::new(1);
+        world.random = random;
+        let mut world = world.online(in_window(1, opens_ms, 10, 3_600));
+        due.push(world.machine.next_timeout().unwrap());
+        for starts in [Starts::Vetoed, Starts::Allowed] {
+            let _asked = world.machine.set_starts(starts);
+            world.tell(Event::GroupHead(in_window(1, opens_ms, 10, 3_600)));
+        }
+        due.push(world.machine.next_timeout().unwrap());
+    }
+    let in_it = opens_ms..opens_ms + 600_000;
+    assert!(due.iter().all(|at| in_it.contains(at)), "{due:?}");
+    due.sort_unstable();
+    due.dedup();
+    assert!(due.len() > 15, "{due:?}");
 }
 
 #[test]
