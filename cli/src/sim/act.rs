@@ -191,7 +191,11 @@ impl Device {
         }
         let message = self.retained(&Topic::Info(self.id.clone()), encode(&info));
         self.last_info = Some(info);
-        self.publish(message, Sent::Other);
+        let sent = match extent {
+            InfoExtent::Full => Sent::FullInfo,
+            InfoExtent::IfChanged => Sent::Other,
+        };
+        self.publish(message, sent);
     }
 
     /// Subscribes to the one group, now and again (W2).

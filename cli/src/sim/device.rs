@@ -37,6 +37,8 @@ pub(super) enum Sent {
         seq: Seq,
         ended: u32,
     },
+    /// A DeviceInfo with the stored head.
+    FullInfo,
     Other,
 }
 
@@ -207,11 +209,20 @@ impl Device {
 
     /// The broker acknowledged the oldest publish.
     pub(super) fn acknowledged(&mut self) {
-        if let Some(Sent::Status { seq, ended }) = self.unacknowledged.pop_front() {
-            self.tell(Event::Acknowledged { seq, ended });
-            if let Some(status) = self.waiting.take() {
-                self.publish_status(status);
+        match self.unacknowledged.pop_front() {
+            Some(Sent::Status { seq, ended }) => {
+                self.tell(Event::Acknowledged { seq, ended });
+                if let Some(status) = self.waiting.take() {
+                    self.publish_status(status);
+                }
             }
+            Some(Sent::FullInfo) => {
+                let is_full = |sent: &Sent| matches!(sent, Sent::FullInfo);
+                if !self.unacknowledged.iter().any(is_full) {
+                    self.tell(Event::InfoAcknowledged);
+                }
+            }
+            Some(Sent::Other) | None => {}
         }
     }
 

@@ -34,6 +34,7 @@ impl Agent {
                 self.status_in_flight = false;
                 self.send_waiting_status();
             }
+            Incoming::InfoAcknowledged => self.handle(Event::InfoAcknowledged),
             Incoming::Refused => {
                 tracing::error!("the broker refuses a subscription this device needs");
             }
@@ -350,7 +351,7 @@ impl Agent {
         self.publish(
             &Topic::Info(self.host.device.clone()),
             payload,
-            Carries::Info,
+            Carries::Info(extent),
         );
     }
 }

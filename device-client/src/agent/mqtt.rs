@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::config::ServerConfig;
 use super::task;
+use crate::machine::InfoExtent;
 
 /// Requests waiting for the poll task: a session's start needs fewer than ten.
 const REQUESTS_MAX: usize = 32;
@@ -31,6 +32,8 @@ pub(super) enum Incoming {
     Message { topic: String, payload: Bytes },
     /// A status with this number and `ended` was acknowledged.
     StatusAcknowledged { seq: Seq, ended: u32 },
+    /// The last full DeviceInfo that was on its way was acknowledged.
+    InfoAcknowledged,
     /// A subscription was refused.
     Refused,
     /// The login is refused because the token was revoked (CONNACK code 5), and the
@@ -46,10 +49,12 @@ pub(super) enum Carries {
     /// A status with this number and `ended`.
     Status { seq: Seq, ended: u32 },
     /// What the device is and has.
-    Info,
+    Info(InfoExtent),
     /// Anything else.
     Other,
 }
+
+const FULL_INFO: Carries = Carries::Info(InfoExtent::Full);
 
 /// The agent's side of a connection.
 pub(super) struct Session {
@@ -124,8 +129,14 @@ impl Session {
                 Some(Raw::Acknowledged(id)) => {
                     let place = self.in_flight.iter().position(|(sent, _)| *sent == id);
                     let carried = place.map(|place| self.in_flight.remove(place).1);
-                    if let Some(Carries::Status { seq, ended }) = carried {
-                        return Incoming::StatusAcknowledged { seq, ended };
+                    match carried {
+                        Some(Carries::Status { seq, ended }) => {
+                            return Incoming::StatusAcknowledged { seq, ended };
+                        }
+                        Some(FULL_INFO) if !self.is_open(|carries| *carries == FULL_INFO) => {
+                            return Incoming::InfoAcknowledged;
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -153,9 +164,13 @@ impl Session {
 
     /// Whether it is not known that the broker has what was last said of the device.
     pub(super) fn owes_info(&self) -> bool {
+        self.is_open(|carries| matches!(carries, Carries::Info(_)))
+    }
+
+    /// Whether something of the kind is not acknowledged.
+    fn is_open(&self, wanted: impl Fn(&Carries) -> bool) -> bool {
         let in_flight = self.in_flight.iter().map(|(_, carries)| carries);
-        let mut open = self.queued.iter().chain(in_flight);
-        open.any(|carries| *carries == Carries::Info)
+        self.queued.iter().chain(in_flight).any(wanted)
     }
 
     /// Whether something could not be said: the connection is as good as lost.

@@ -84,6 +84,8 @@ pub enum Event {
         /// Outcomes the status accounted for.
         ended: u32,
     },
+    /// The broker acknowledged the last DeviceInfo with the stored head that is on its way.
+    InfoAcknowledged,
     /// The time of `next_timeout` has come.
     Timer,
 }

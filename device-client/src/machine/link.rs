@@ -5,7 +5,7 @@ use hoist_protocol::id::{DeploymentId, Generation, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
-use super::action::{Action, HeadRefusal, InfoExtent};
+use super::action::{Action, HeadRefusal};
 use super::admit::{choose, is_valid, open_for_ms, until_open_ms};
 use super::event::Verdict;
 use super::install::SUPERSEDED;
@@ -52,7 +52,7 @@ impl Machine {
         if first {
             self.own_status_is_over(out);
             self.report_again(out);
-            out.push(Action::PublishInfo(InfoExtent::IfChanged));
+            out.push(Action::PublishInfo(self.info_of_session()));
         }
         if asked {
             self.answer_alone(out);

@@ -189,6 +189,7 @@ impl Machine {
                 self.script_ended(Err(reason), output, now, out);
             }
             Event::Acknowledged { seq, ended } => self.acknowledged(seq, ended, out),
+            Event::InfoAcknowledged => self.info_acknowledged(out),
             Event::Timer => self.timer(now, out),
         }
         if is_planted(Mutant::JournalAfterEffect) {

@@ -1,6 +1,7 @@
 //! Roll calls (W6): the server asks for everything that ended, of one device or of a group. A
 //! roll call is answered when the broker has the answer, not when it is given: until then
-//! every status carries it, and after a power cut it is given again.
+//! every status carries it, and after a power cut it is given again. An answer has two halves,
+//! a status and a DeviceInfo with the stored head.
 
 use hoist_protocol::id::{RollCall, Seq};
 use hoist_protocol::status::Outcome;
@@ -16,6 +17,8 @@ pub(super) struct Roll {
     answered: RollCall,
     /// The first status that carried the answer, while none with it is acknowledged.
     answer: Option<Seq>,
+    /// The answer's DeviceInfo is not acknowledged.
+    owes_info: bool,
 }
 
 impl Roll {
@@ -25,6 +28,7 @@ impl Roll {
             heard: answered,
             answered,
             answer: None,
+            owes_info: false,
         }
     }
 
@@ -42,32 +46,48 @@ impl Roll {
     pub(super) fn hear(&mut self, called: RollCall) -> bool {
         let new = called != self.heard;
         if new {
-            self.heard = called;
-            self.answer = None;
+            *self = Self {
+                heard: called,
+                ..Self::new(self.answered)
+            };
         }
         new
     }
 
-    /// The broker has a status; whether it is the first that carried the answer.
-    fn acknowledged(&mut self, seq: Seq) -> bool {
-        let has_answer = self.answer.is_some_and(|first| seq >= first);
-        if has_answer {
-            self.answer = None;
+    fn give(&mut self, first: Seq) {
+        self.answer = Some(first);
+        self.owes_info = true;
+    }
+
+    /// The broker has a status; whether that is all of an answer now.
+    fn status_arrived(&mut self, seq: Seq) -> bool {
+        let carried = self.answer.take_if(|first| seq >= *first).is_some();
+        carried && self.is_given()
+    }
+
+    /// The broker has the DeviceInfo; whether that is all of an answer now.
+    fn info_arrived(&mut self) -> bool {
+        std::mem::take(&mut self.owes_info) && self.is_given()
+    }
+
+    fn is_given(&mut self) -> bool {
+        let given = self.answer.is_none() && !self.owes_info;
+        if given {
             self.answered = self.heard;
         }
-        has_answer
+        given
     }
 }
 
 impl Machine {
     /// Whoever asks this device alone misses an outcome.
     pub(super) fn answer_alone(&mut self, out: &mut Vec<Action>) {
-        self.device_roll.answer = Some(Seq(self.seq.0 + 1));
+        self.device_roll.give(Seq(self.seq.0 + 1));
         self.answer(out);
     }
 
     pub(super) fn answer_with_group(&mut self, out: &mut Vec<Action>) {
-        self.group_roll.answer = Some(Seq(self.seq.0 + 1));
+        self.group_roll.give(Seq(self.seq.0 + 1));
         self.answer(out);
     }
 
@@ -96,9 +116,26 @@ impl Machine {
             self.acked = ended;
             self.ring.drop_output(ended);
         }
-        let alone = self.device_roll.acknowledged(seq);
-        if self.group_roll.acknowledged(seq) || alone {
+        let alone = self.device_roll.status_arrived(seq);
+        if self.group_roll.status_arrived(seq) || alone {
             self.persist(out);
+        }
+    }
+
+    /// The broker has every DeviceInfo with the stored head that it was sent.
+    pub(super) fn info_acknowledged(&mut self, out: &mut Vec<Action>) {
+        let alone = self.device_roll.info_arrived();
+        if self.group_roll.info_arrived() || alone {
+            self.persist(out);
+        }
+    }
+
+    /// How much is said of the device when a session begins: what an answer lacks was lost with
+    /// the one before.
+    pub(super) fn info_of_session(&self) -> InfoExtent {
+        match self.device_roll.owes_info || self.group_roll.owes_info {
+            true => InfoExtent::Full,
+            false => InfoExtent::IfChanged,
         }
     }
 }

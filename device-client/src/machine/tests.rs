@@ -43,6 +43,7 @@ struct World {
     /// Scripts in the order they began.
     ran: Vec<(u8, ScriptKind, u32)>,
     said: Vec<DeviceStatus>,
+    infos: Vec<InfoExtent>,
     subscribed: u32,
     committed: u32,
     downloads: u32,
@@ -134,6 +135,7 @@ impl World {
             random: 7,
             ran: Vec::new(),
             said: Vec::new(),
+            infos: Vec::new(),
             subscribed: 0,
             committed: 0,
             downloads: 0,
@@ -253,11 +255,13 @@ impl World {
                 self.applied.push(result);
                 None
             }
-            Action::Reboot
-            | Action::KeepRelease(_)
-            | Action::CancelDownload
-            | Action::PublishInfo(_)
-            | Action::Cleanup => None,
+            Action::Reboot | Action::KeepRelease(_) | Action::CancelDownload | Action::Cleanup => {
+                None
+            }
+            Action::PublishInfo(extent) => {
+                self.infos.push(extent);
+                None
+            }
         }
     }
 
@@ -303,6 +307,9 @@ impl World {
         let last = self.said.last().unwrap();
         let (seq, ended) = (last.seq, last.ended);
         self.tell(Event::Acknowledged { seq, ended });
+        if std::mem::take(&mut self.infos).contains(&InfoExtent::Full) {
+            self.tell(Event::InfoAcknowledged);
+        }
     }
 
     /// Lets time pass until the machine waits for nothing.

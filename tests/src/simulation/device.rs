@@ -92,6 +92,8 @@ pub struct Device {
     /// The status on its way to the broker has this number and `ended`.
     pub(super) in_flight: Option<(Seq, u32)>,
     pub(super) waiting: Option<DeviceStatus>,
+    /// A DeviceInfo with the stored head is on its way beside that status.
+    pub(super) info_in_flight: bool,
     /// Highest `ended` acknowledged.
     pub(super) acked: u32,
     /// Whether it will still say that no head came in this connection.
@@ -139,6 +141,7 @@ impl Device {
             doing: None,
             in_flight: None,
             waiting: None,
+            info_in_flight: false,
             acked: 0,
             announces: false,
             wanted: None,
@@ -295,6 +298,9 @@ impl Device {
         if let Some((seq, ended)) = self.in_flight.take() {
             self.acked = self.acked.max(ended);
             self.tell(Event::Acknowledged { seq, ended }, world);
+            if std::mem::take(&mut self.info_in_flight) {
+                self.tell(Event::InfoAcknowledged, world);
+            }
             self.send_waiting(world);
         }
     }

@@ -64,6 +64,36 @@ fn an_answer_that_the_power_took_along_is_given_again_w6() {
 }
 
 #[test]
+fn an_answer_whose_half_was_lost_with_its_session_is_not_given_w6() {
+    for alone in [true, false] {
+        let mut world = called(alone);
+        assert!(world.infos.contains(&InfoExtent::Full));
+        let last = world.said.last().unwrap();
+        let acknowledged = Event::Acknowledged {
+            seq: last.seq,
+            ended: last.ended,
+        };
+        world.tell(acknowledged);
+        let answered = |world: &World| {
+            let record = world.record.as_ref().unwrap();
+            (record.device_roll.0, record.group_roll.0)
+        };
+        assert_eq!(answered(&world), (0, 0), "alone: {alone}");
+        world.infos.clear();
+        world.tell(Event::Disconnected);
+        world.tell(Event::Connected);
+        world.tell(Event::DeviceHead(DeviceHead {
+            roll_call: RollCall(if alone { ALONE } else { 0 }),
+            ..own_head(2)
+        }));
+        assert_eq!(world.infos, [InfoExtent::Full], "alone: {alone}");
+        world.tell(Event::InfoAcknowledged);
+        let expected = if alone { (ALONE, 0) } else { (0, GROUP) };
+        assert_eq!(answered(&world), expected);
+    }
+}
+
+#[test]
 fn what_is_said_before_the_answer_is_acknowledged_carries_it_too_w6() {
     for alone in [true, false] {
         let mut world = called(alone);

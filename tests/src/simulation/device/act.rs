@@ -166,6 +166,7 @@ impl Device {
             return;
         }
         self.info = Some(Arc::clone(&payload));
+        self.info_in_flight |= full && self.in_flight.is_some();
         broker.publish(Line::Info(self.number), &payload);
     }
 }

@@ -51,6 +51,7 @@ impl Device {
         self.online = false;
         self.in_flight = None;
         self.waiting = None;
+        self.info_in_flight = false;
         self.wanted = None;
         let pinned = self.machine.own_head().and_then(|head| head.public_key);
         if pinned != Some(self.public_key()) {

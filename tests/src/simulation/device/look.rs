@@ -23,6 +23,7 @@ impl Device {
             doing,
             in_flight,
             waiting,
+            info_in_flight,
             acked,
             announces,
             wanted,
@@ -45,7 +46,16 @@ impl Device {
         put(&(special, online, fuse, boots, session, doing));
         put(&format_args!("time_ms: {ahead_ms}"));
         put(&(
-            in_flight, waiting, acked, announces, wanted, proof, reconnects, vetoes, lies,
+            in_flight,
+            waiting,
+            info_in_flight,
+            acked,
+            announces,
+            wanted,
+            proof,
+            reconnects,
+            vetoes,
+            lies,
         ));
         // Without a signed time it does not matter since when.
         if *signed_ms > 0 {
