@@ -153,7 +153,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.input.first().is_some_and(|first| *first != 0x10) {
                 return Err(Code::Packet);
             }
-            if let Some(level) = protocol_level(&self.input)? {
+            let announced = frame::announced(&self.input)?;
+            if announced.is_some_and(|body| body.bytes > self.packet_bytes) {
+                return Err(Code::Size);
+            }
+            let level = announced.map(|body| protocol_level(&self.input, body.begins));
+            if let Some(level) = level.transpose()?.flatten() {
                 return Ok(level);
             }
             match self.stream.read_buf(&mut self.input).await {
@@ -163,17 +168,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads a CONNECT whose level was found to be 4.
+    /// Reads a CONNECT whose level was found to be 4, and so its length to be within the limit.
     pub(crate) async fn connect(&mut self) -> Result<Result<Connect, Fault>, Code> {
         loop {
-            if let Some(body) = frame::connect_body(&self.input) {
+            if let Some(body) = frame::connect_body(&self.input)? {
                 let read = connect::read(body);
-                let length = body.len();
-                self.skip(length);
+                self.skip()?;
                 return Ok(read);
-            }
-            if frame::announced(&self.input).is_some_and(|length| length > self.packet_bytes) {
-                return Err(Code::Size);
             }
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return Err(Code::Gone),
@@ -182,10 +183,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Skips a packet with a body of this length at the start of the input.
-    fn skip(&mut self, body: usize) {
-        let length = self.input.iter().skip(1).position(|byte| byte & 0x80 == 0);
-        self.input.advance(length.map_or(1, |last| last + 2) + body);
+    /// Skips the packet at the start of the input.
+    fn skip(&mut self) -> Result<(), Code> {
+        if let Some(body) = frame::announced(&self.input)? {
+            self.input.advance(body.begins + body.bytes);
+        }
+        Ok(())
     }
 
     /// Writes raw bytes and what is queued, best effort, before closing.
@@ -226,17 +229,9 @@ async fn paused(until: Option<Instant>) {
     }
 }
 
-/// Where the level is in a CONNECT: after the fixed header and the protocol name.
-fn protocol_level(input: &[u8]) -> Result<Option<u8>, Code> {
-    let Some(length_end) = input.iter().skip(1).position(|byte| byte & 0x80 == 0) else {
-        return if input.len() > 5 {
-            Err(Code::Size)
-        } else {
-            Ok(None)
-        };
-    };
-    let name = length_end + 2;
-    let Some(length) = input.get(name..name + 2) else {
+/// The level in a CONNECT whose body begins there: it follows the protocol name.
+fn protocol_level(input: &[u8], body: usize) -> Result<Option<u8>, Code> {
+    let Some(length) = input.get(body..body + 2) else {
         return Ok(None);
     };
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
@@ -244,5 +239,5 @@ fn protocol_level(input: &[u8]) -> Result<Option<u8>, Code> {
     if length > 6 {
         return Err(Code::Packet);
     }
-    Ok(input.get(name + 2 + length).copied())
+    Ok(input.get(body + 2 + length).copied())
 }

@@ -14,13 +14,12 @@ const DISCONNECT: u8 = 14;
 /// Bytes of a remaining length at most.
 const LENGTH_BYTES_MAX: usize = 4;
 
-/// Checks the packet at the start of the input, if it is complete; the codec says what is
-/// wrong with its length.
+/// Checks the packet at the start of the input, if it is complete.
 ///
 /// # Errors
-/// [`Code::Packet`].
+/// [`Code::Packet`], or [`Code::Size`] for a length that is none.
 pub(crate) fn check(input: &[u8]) -> Result<(), Code> {
-    let Some((kind, flags, body)) = split(input) else {
+    let Some((kind, flags, body)) = split(input)? else {
         return Ok(());
     };
     let sound = match kind {
@@ -39,13 +38,17 @@ pub(crate) fn check(input: &[u8]) -> Result<(), Code> {
     }
 }
 
-/// Type, flags and body of a complete packet.
-fn split(input: &[u8]) -> Option<(u8, u8, &[u8])> {
-    let (first, rest) = input.split_first()?;
-    let length = announced(input)?;
-    let last = rest.iter().position(|byte| byte & 0x80 == 0)?;
-    let body = rest.get(last + 1..)?.get(..length)?;
-    Some((first >> 4, first & 0x0f, body))
+/// Type, flags and body.
+type Parts<'a> = (u8, u8, &'a [u8]);
+
+/// The parts of a complete packet.
+fn split(input: &[u8]) -> Result<Option<Parts<'_>>, Code> {
+    let Some(Announced { begins, bytes }) = announced(input)? else {
+        return Ok(None);
+    };
+    let body = input.get(begins..).and_then(|rest| rest.get(..bytes));
+    let first = input.first().zip(body);
+    Ok(first.map(|(first, body)| (first >> 4, first & 0x0f, body)))
 }
 
 /// [3.3]
@@ -111,20 +114,59 @@ pub(crate) fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     (!text.contains('\0')).then_some(text)
 }
 
-/// How long the body of the packet at the start of the input is to be.
-pub(crate) fn announced(input: &[u8]) -> Option<usize> {
-    let digits = input.get(1..)?.iter().take(LENGTH_BYTES_MAX);
-    let mut length = 0;
+/// Where the body of a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// Its first byte, counted from the packet's.
+    pub(crate) begins: usize,
+    /// How long it is to be.
+    pub(crate) bytes: usize,
+}
+
+/// The body that the packet at the start of the input says it has; `None` until that is known.
+///
+/// # Errors
+/// [`Code::Size`] for a length that goes on after its last digit [2.2.3]: whatever follows
+/// would be waited for without end.
+pub(crate) fn announced(input: &[u8]) -> Result<Option<Announced>, Code> {
+    let digits = input.iter().skip(1).take(LENGTH_BYTES_MAX);
+    let mut bytes = 0;
     for (index, digit) in digits.enumerate() {
-        length |= usize::from(digit & 0x7f) << (7 * index);
+        bytes |= usize::from(digit & 0x7f) << (7 * index);
         if digit & 0x80 == 0 {
-            return Some(length);
+            let begins = index + 2;
+            return Ok(Some(Announced { begins, bytes }));
         }
     }
-    None
+    match input.len() > LENGTH_BYTES_MAX {
+        true => Err(Code::Size),
+        false => Ok(None),
+    }
 }
 
 /// The body of a complete CONNECT at the start of the input.
-pub(crate) fn connect_body(input: &[u8]) -> Option<&[u8]> {
-    split(input).map(|(_, _, body)| body)
+pub(crate) fn connect_body(input: &[u8]) -> Result<Option<&[u8]>, Code> {
+    Ok(split(input)?.map(|(_, _, body)| body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_read_as_far_as_it_is_there_and_has_four_digits_at_most() {
+        // bad-inputs row 9
+        for (input, wanted) in [
+            (&[][..], Ok(None)),
+            (&[0x10], Ok(None)),
+            (&[0x10, 0x80, 0x80, 0x80], Ok(None)),
+            (&[0x10, 0x81, 0x80, 0x80, 0x01], Ok(Some((5, 0x20_0001)))),
+            (&[0x10, 0x7f, 0xff], Ok(Some((2, 0x7f)))),
+            (&[0x10, 0xff, 0xff, 0xff, 0xff], Err(Code::Size)),
+            (&[0x10, 0x80, 0x80, 0x80, 0x80, 0x01], Err(Code::Size)),
+        ] {
+            let read = announced(input).map(|read| read.map(|read| (read.begins, read.bytes)));
+            assert_eq!(read, wanted, "{input:02x?}");
+        }
+    }
 }

@@ -43,6 +43,16 @@ pub(super) fn first_packets() -> Vec<Probe> {
             Closed,
         ),
         (
+            "the same with a protocol name and more behind it",
+            [b"\x10\xff\xff\xff\xff\x01\x00\x04MQTT\x04", &[0; 64][..]].concat(),
+            Closed,
+        ),
+        (
+            "a length of four bytes that is not at its end",
+            vec![0x10, 0xff, 0xff, 0xff, 0xff],
+            Closed,
+        ),
+        (
             "a length over the limit",
             vec![0x10, 0xff, 0xff, 0x7f, 0, 4, b'M', b'Q', b'T', b'T', 4],
             Closed,
