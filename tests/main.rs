@@ -29,6 +29,7 @@ mod groups;
 mod hints;
 mod identity;
 mod import;
+mod lost_store;
 mod operations;
 mod other_language;
 mod own_writes;

@@ -11,14 +11,14 @@ use crate::harness::release::Release;
 use crate::harness::server::Server;
 
 /// Copies a folder with all that is in it.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
     assert!(run("cp", &["-a", from, to]).status.success());
 }
 
 /// A stopped server's store, kept for later.
-fn store_of(server: &mut Server, name: &str) -> PathBuf {
+pub fn store_of(server: &mut Server, name: &str) -> PathBuf {
     assert!(server.stop().success());
     let kept = server.scratch().join(name);
     copy(&server.data().join("store"), &kept);
@@ -26,7 +26,7 @@ fn store_of(server: &mut Server, name: &str) -> PathBuf {
 }
 
 /// What a start that is refused says.
-fn refused_start(data: &Path) -> String {
+pub fn refused_start(data: &Path) -> String {
     let free = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let args = [&["serve", "--data-dir", data.to_str().unwrap()][..], &free].concat();
     let output = run(HOIST, &args);
@@ -63,7 +63,7 @@ fn a_server_whose_store_is_older_than_what_it_signed_does_not_start() {
 }
 
 /// Runs a program on this data directory, which must succeed, and returns its JSON.
-fn json_of(args: &[&str], data: &Path) -> Value {
+pub fn json_of(args: &[&str], data: &Path) -> Value {
     let all = [args, &["--data-dir", data.to_str().unwrap(), "-o", "json"]].concat();
     let output = run(HOIST, &all);
     assert!(output.status.success(), "{args:?}: {output:?}");
@@ -71,7 +71,7 @@ fn json_of(args: &[&str], data: &Path) -> Value {
 }
 
 /// `hoist recover` on the ports of a server, whose devices connect as soon as it listens.
-fn recover(server: &Server, devices: &mut [Device]) -> Value {
+pub fn recover(server: &Server, devices: &mut [Device]) -> Value {
     let log = server.scratch().join("recover.log");
     let data = server.data();
     let data = data.to_str().unwrap();
@@ -88,7 +88,7 @@ fn recover(server: &Server, devices: &mut [Device]) -> Value {
 }
 
 /// How often a device has installed something, as its own script counts it.
-fn installs(device: &Device) -> usize {
+pub fn installs(device: &Device) -> usize {
     let counted = device.state().join("work/app/installs");
     std::fs::read_to_string(counted)
         .unwrap_or_default()
@@ -96,14 +96,14 @@ fn installs(device: &Device) -> usize {
         .count()
 }
 
-fn deployed(server: &Server, release: &str) -> u64 {
+pub fn deployed(server: &Server, release: &str) -> u64 {
     let answer = server.hoist_ok(&["deploy", release, "--group", "eu", "-o", "json"]);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     answer["deployment"].as_u64().unwrap()
 }
 
 /// A release whose install script counts its runs.
-fn counting(server: &Server, version: &str, counter: u64) -> String {
+pub fn counting(server: &Server, version: &str, counter: u64) -> String {
     let release = Release::write(server.scratch(), "app", version, counter, version);
     let script = release.dir().join("scripts/install");
     let text = std::fs::read_to_string(&script).unwrap();

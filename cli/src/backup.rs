@@ -120,12 +120,8 @@ pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failu
 async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u64, Failure> {
     match Lock::take(data_dir.root()) {
         Ok(_lock) => {
-            let path = data_dir.store();
-            if !path.join("FORMAT").exists() {
-                let what = format!("{} is no store", path.display());
-                return Err(Failure::new(Code::Recover, what).help(data_dir.way_back()));
-            }
-            let store = SledStore::open(&path).map_err(|error| store_failure(&error, data_dir))?;
+            let store = SledStore::open(&data_dir.store())
+                .map_err(|error| store_failure(&error, data_dir))?;
             let out = File::create(to).map_err(|error| unusable(to, &error))?;
             let written = store.snapshot(BufWriter::new(out)).await;
             written.map_err(|error| unusable(to, &error))

@@ -9,16 +9,19 @@ use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
-use serde::Serialize;
 
 use crate::backup;
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::keys::{self, Keys, KeysError};
-use crate::output::API_VERSION;
 use crate::private_file::{self, PrivateFileError};
 use crate::user::random_token;
 use crate::users::{User, Users};
+
+mod ready;
+mod recovery;
+
+pub(crate) use ready::{Announced, ReadyFile};
 
 /// The name of the first user.
 const ADMIN: &str = "admin";
@@ -94,61 +97,8 @@ impl DataDir {
         )
     }
 
-    /// There while no server may start: the store is lost or older than it was.
-    fn recovery(&self) -> PathBuf {
-        self.root.join("recovery")
-    }
-
-    /// Lets no server start until a recovery is over; `origin` says why.
-    ///
-    /// # Errors
-    /// `E_DATA_DIR`.
-    pub(crate) fn begin_recovery(&self, origin: &str) -> Result<(), Failure> {
-        private_file::write(&self.recovery(), origin.as_bytes())
-            .map_err(|error| self.unusable(error))
-    }
-
-    /// Whether a recovery was begun and is not over.
-    pub(crate) fn is_recovering(&self) -> bool {
-        self.recovery().exists()
-    }
-
-    /// A recovery is over.
-    ///
-    /// # Errors
-    /// `E_DATA_DIR`.
-    pub(crate) fn end_recovery(&self) -> Result<(), Failure> {
-        let removed = fs::remove_file(self.recovery());
-        removed
-            .map_err(PrivateFileError::io("remove", &self.recovery()))
-            .map_err(|error| self.unusable(error))
-    }
-
-    /// Moves a store that cannot be used out of the way; nothing of it is deleted.
-    ///
-    /// # Errors
-    /// `E_DATA_DIR`.
-    pub(crate) fn move_store_aside(&self) -> Result<PathBuf, Failure> {
-        let mut number = 1;
-        let aside = loop {
-            let aside = self.root.join(format!("store.lost-{number}"));
-            if !aside.exists() {
-                break aside;
-            }
-            number += 1;
-        };
-        fs::rename(self.store(), &aside)
-            .map_err(PrivateFileError::io("move away", &self.store()))
-            .map_err(|error| self.unusable(error))?;
-        Ok(aside)
-    }
-
     fn users(&self) -> PathBuf {
         self.root.join("users.toml")
-    }
-
-    fn ready(&self) -> PathBuf {
-        self.root.join("run.json")
     }
 
     /// Creates the directory itself, so that it can be locked.
@@ -159,8 +109,14 @@ impl DataDir {
         private_file::create_dir(&self.root).map_err(|error| self.unusable(error))
     }
 
-    /// Makes what a first start makes and opens what is there; `open_store` opens or
-    /// creates the store. The caller holds the directory's lock.
+    /// Whether there is a store, or a part of one.
+    pub(crate) fn has_store(&self) -> bool {
+        let has = |file: &&str| self.store().join(file).exists();
+        ["FORMAT", "db"].iter().any(|file| has(&file))
+    }
+
+    /// Makes what a first start makes and opens what is there; `open_store` opens the store,
+    /// or makes one where it is told to. The caller holds the directory's lock.
     ///
     /// # Errors
     /// `E_RECOVER` for keys, a store or users that are missing beside the others, `E_SECRET`,
@@ -171,10 +127,9 @@ impl DataDir {
         now: Generation,
         mqtt: SocketAddr,
         http: SocketAddr,
-        open_store: impl FnOnce(&Path) -> Result<S, Failure>,
+        open_store: impl FnOnce(&Path, Found) -> Result<S, Failure>,
     ) -> Result<Opened<S>, Failure> {
-        // Left by a server that was killed.
-        drop(Announced { path: self.ready() });
+        self.forget_ready();
         let first = self.first_start(mode)?;
         if first.is_some() && !self.keys().exists() {
             keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
@@ -186,7 +141,11 @@ impl DataDir {
                 .map_err(|error| self.unusable(error))?;
         }
         let keys = Keys::load(&self.keys(), namespace).map_err(|error| self.unusable(error))?;
-        let store = open_store(&self.store())?;
+        let found = match first {
+            Some(_) if !self.has_store() => Found::Nothing,
+            _ => Found::Store,
+        };
+        let store = open_store(&self.store(), found)?;
         if !self.users().exists() {
             if first.is_none() {
                 self.take_new_admin()?;
@@ -208,21 +167,18 @@ impl DataDir {
         let marker = self.root.join("first-start");
         let refused =
             |what: String, help: String| Err(Failure::new(Code::Recover, what).help(help));
-        if let (Mode::Serving, Ok(origin)) = (mode, fs::read_to_string(self.recovery())) {
-            let root = self.root.display();
-            return refused(
-                format!("{origin}, and a recovery is not over"),
-                format!("`hoist recover --data-dir {root}` asks the fleet what is not known"),
-            );
+        if mode == Mode::Serving {
+            self.refuse_recovering()?;
         }
-        match (marker.exists(), self.keys().exists(), self.store().exists()) {
-            (false, true, false) if mode == Mode::Recovering => {
-                self.begin_recovery("the store is missing")?;
-                Ok(None)
-            }
+        match (marker.exists(), self.keys().exists(), self.has_store()) {
             (false, true, true) => Ok(None),
+            // Whoever opens it begins a recovery before anything is made.
+            (false, true, false) if mode == Mode::Recovering => Ok(None),
             (false, true, false) => refused(
-                format!("{} is missing beside its keys", self.store().display()),
+                format!(
+                    "there is no store in {} beside its keys",
+                    self.store().display()
+                ),
                 format!(
                     "starting empty would forget every device and deployment. {}",
                     self.way_back()
@@ -233,13 +189,16 @@ impl DataDir {
                 "without its keys no device obeys: bring a backup back with `hoist restore`"
                     .to_owned(),
             ),
-            (false, false, true) => refused(
-                format!("{} is missing beside its store", self.keys().display()),
+            (false, false, _) if self.store().exists() || self.users().exists() => refused(
+                format!(
+                    "{} is missing beside what belongs to it",
+                    self.keys().display()
+                ),
                 "put the keys back from a backup; with new ones no device would obey any more"
                     .to_owned(),
             ),
             (true, ..) => Ok(Some(FirstStart { marker })),
-            (false, false, false) => {
+            (false, false, _) => {
                 private_file::write(&marker, b"").map_err(|error| self.unusable(error))?;
                 Ok(Some(FirstStart { marker }))
             }
@@ -311,18 +270,6 @@ impl DataDir {
             .map_err(|error| self.unusable(error))
     }
 
-    /// Says that the server is ready, until the result is dropped.
-    ///
-    /// # Errors
-    /// `E_DATA_DIR`.
-    pub(crate) fn announce(&self, ready: &ReadyFile) -> Result<Announced, Failure> {
-        let path = self.ready();
-        let text = serde_json::to_vec(ready)
-            .map_err(|error| Failure::because(Code::DataDir, path.display(), &error))?;
-        private_file::write(&path, &text).map_err(|error| self.unusable(error))?;
-        Ok(Announced { path })
-    }
-
     fn unusable(&self, error: impl Into<KeysError>) -> Failure {
         let error = error.into();
         let what = format!("data directory {}", self.root.display());
@@ -336,46 +283,20 @@ impl DataDir {
     }
 }
 
+/// What is found where the store belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is a store, or has been one.
+    Store,
+    /// This is a first start, which makes one.
+    Nothing,
+}
+
 /// What a data directory holds.
 pub(crate) struct Opened<S> {
     pub(crate) keys: Keys,
     pub(crate) store: S,
     pub(crate) users: Users,
-}
-
-/// `run.json`
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ReadyFile {
-    api_version: &'static str,
-    pid: u32,
-    mqtt: String,
-    http: String,
-    started_at: String,
-}
-
-impl ReadyFile {
-    pub(crate) fn new(mqtt: &str, http: &str, started: std::time::SystemTime) -> Self {
-        Self {
-            api_version: API_VERSION,
-            pid: std::process::id(),
-            mqtt: mqtt.to_owned(),
-            http: http.to_owned(),
-            started_at: humantime::format_rfc3339_seconds(started).to_string(),
-        }
-    }
-}
-
-/// The ready file; removed when dropped.
-#[derive(Debug)]
-pub(crate) struct Announced {
-    path: PathBuf,
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 #[cfg(test)]

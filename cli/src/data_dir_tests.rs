@@ -8,9 +8,11 @@ fn address(port: u16) -> SocketAddr {
 
 fn open(dir: &DataDir) -> Result<Opened<()>, Failure> {
     dir.create()?;
-    let store = |path: &Path| {
-        private_file::create_dir(path)
-            .map_err(|error| Failure::because(Code::Store, "store", &error))
+    let store = |path: &Path, found: Found| match found {
+        Found::Nothing => private_file::create_dir(path)
+            .and_then(|()| private_file::write(&path.join("FORMAT"), b"one"))
+            .map_err(|error| Failure::because(Code::Store, "store", &error)),
+        Found::Store => Ok(()),
     };
     dir.open(
         (&Namespace::default(), Mode::Serving),
@@ -73,11 +75,16 @@ fn keys_without_a_store_and_a_store_without_keys_are_refused() {
     // bad-inputs rows 62 and 66
     let (_temp, dir) = fresh();
     open(&dir).unwrap();
-    fs::remove_dir(dir.store()).unwrap();
+    fs::remove_dir_all(dir.store()).unwrap();
     assert_eq!(code(open(&dir)), "E_RECOVER");
+    // A volume that is not mounted, or a copy that was cut off.
     fs::create_dir(dir.store()).unwrap();
+    assert_eq!(code(open(&dir)), "E_RECOVER");
     fs::remove_dir_all(dir.keys()).unwrap();
     assert_eq!(code(open(&dir)), "E_RECOVER");
+    fs::remove_dir(dir.store()).unwrap();
+    assert_eq!(code(open(&dir)), "E_RECOVER", "its users are left");
+    assert!(!dir.keys().exists());
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn lost_users_are_replaced_by_a_new_administrator_only_when_somebody_asks() {
 fn a_first_start_that_was_cut_off_is_completed() {
     let (_temp, dir) = fresh();
     dir.create().unwrap();
-    let failing = |_: &Path| Err::<(), _>(Failure::new(Code::Store, "disk full"));
+    let failing = |_: &Path, _| Err::<(), _>(Failure::new(Code::Store, "disk full"));
     let cut_off = dir.open(
         (&Namespace::default(), Mode::Serving),
         Generation(1),

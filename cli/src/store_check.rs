@@ -1,6 +1,7 @@
 //! `hoist store check`: reads everything in the store of a stopped server, and says whether
 //! it is whole and fits together.
 
+use hoist_orchestrator::store::StoreError;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::check::{Check, Extent, Findings};
 use hoist_orchestrator_core::key::Key;
@@ -19,16 +20,16 @@ use crate::why::wrapped;
 /// `hoist store check`
 pub(crate) async fn check(context: &Context) -> Result<u8, Failure> {
     let data_dir = DataDir::new(&context.settings.data_dir.value);
-    let path = data_dir.store();
-    if !path.join("FORMAT").exists() {
-        let what = format!("there is no store in {}", path.display());
-        return Err(Failure::new(Code::Recover, what).help(data_dir.way_back()));
+    if !data_dir.has_store() {
+        let path = data_dir.store();
+        return Err(store_failure(&StoreError::Missing { path }, &data_dir));
     }
     let _lock = Lock::take(data_dir.root()).map_err(|failure| match failure.is(Code::Locked) {
         true => failure.help("stop that server first: it compares its rows at every start itself"),
         false => failure,
     })?;
-    let store = SledStore::open(&path).map_err(|error| store_failure(&error, &data_dir))?;
+    let store =
+        SledStore::open(&data_dir.store()).map_err(|error| store_failure(&error, &data_dir))?;
     let checked = store
         .look(|rows| {
             let mut check = Check::default();

@@ -9,6 +9,10 @@ use crate::failure::Failure;
 /// A store that cannot be used.
 pub(crate) fn store_failure(error: &StoreError, data_dir: &DataDir) -> Failure {
     let (code, help) = match error {
+        StoreError::Missing { path } => {
+            let what = format!("there is no store in {}", path.display());
+            return Failure::new(Code::Recover, what).help(data_dir.way_back());
+        }
         StoreError::Damaged { .. } => {
             let help = format!("stop here, and keep a copy. {}", data_dir.way_back());
             let what = "the store cannot be used";

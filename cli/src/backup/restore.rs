@@ -133,7 +133,7 @@ fn make_room(data_dir: &DataDir) -> Result<Option<PathBuf>, Failure> {
                  away first; or restore into another --data-dir",
             ))
         }
-        Err(StoreError::Damaged { .. }) => data_dir.move_store_aside().map(Some),
+        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => data_dir.move_store_aside(),
         Err(error) => Err(crate::store_failure::store_failure(&error, data_dir)),
     }
 }
@@ -219,7 +219,7 @@ async fn import(data_dir: &DataDir, content: impl Read + Send) -> Result<u64, Fa
     if new.exists() {
         std::fs::remove_dir_all(&new).map_err(|error| failed(&error))?;
     }
-    let store = SledStore::open(&new).map_err(|error| failed(&error))?;
+    let store = SledStore::create(&new).map_err(|error| failed(&error))?;
     let reader = SnapshotReader::new(content).map_err(|error| failed(&error))?;
     let rows = snapshot::import(&store, reader)
         .await

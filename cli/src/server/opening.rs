@@ -14,7 +14,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 
 use super::ServerConfig;
-use crate::data_dir::{DataDir, Opened};
+use crate::data_dir::{DataDir, Found, Opened};
 use crate::failure::Failure;
 use crate::people::Registry;
 use crate::store_failure::store_failure;
@@ -27,24 +27,35 @@ pub(super) fn open(
     aside: &mut Option<PathBuf>,
 ) -> Result<Opened<Arc<SledStore>>, Failure> {
     let recovers = config.mode == Mode::Recovering;
-    let store = |path: &Path| {
-        let unfinished = recovers && path.exists() && !path.join("FORMAT").exists();
-        if unfinished {
-            *aside = Some(data_dir.move_store_aside()?);
-        }
-        let opened = match SledStore::open(path) {
-            Err(StoreError::Damaged { why, .. }) if recovers => {
-                data_dir.begin_recovery(&format!("the store was damaged ({why})"))?;
-                *aside = Some(data_dir.move_store_aside()?);
-                SledStore::open(path)
-            }
-            opened => opened,
+    let store = |path: &Path, found: Found| {
+        let opened = match found {
+            Found::Nothing => SledStore::create(path),
+            Found::Store => match SledStore::open(path) {
+                Err(error) if recovers => match lost(&error) {
+                    Some(origin) => {
+                        data_dir.begin_recovery(&origin)?;
+                        *aside = data_dir.move_store_aside()?;
+                        SledStore::create(path)
+                    }
+                    None => Err(error),
+                },
+                opened => opened,
+            },
         };
         let opened = opened.map(Arc::new);
         opened.map_err(|error| store_failure(&error, data_dir))
     };
     let (namespace, mode) = (&config.namespace, config.mode);
     data_dir.open((namespace, mode), now(), config.mqtt, config.http, store)
+}
+
+/// Why a recovery makes a new store, when this one cannot be used.
+fn lost(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Missing { .. } => Some("the store is missing".to_owned()),
+        StoreError::Damaged { why, .. } => Some(format!("the store was damaged ({why})")),
+        StoreError::Format { .. } | StoreError::Io { .. } => None,
+    }
 }
 
 /// Where artifacts are, and what was signed.

@@ -73,7 +73,7 @@ impl Site {
             artifacts: artifacts.clone(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
-            store: SledStore::open(&beside.path().join("store")).unwrap(),
+            store: SledStore::create(&beside.path().join("store")).unwrap(),
             scratch: beside.path().join("backup.rows"),
             ready: receiver,
             limits,

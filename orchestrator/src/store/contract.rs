@@ -155,7 +155,7 @@ mod stores {
     async fn the_sled_store_keeps_the_contract() {
         let dir = tempfile::tempdir().unwrap();
         run(Arc::new(
-            SledStore::open(&dir.path().join("store")).unwrap(),
+            SledStore::create(&dir.path().join("store")).unwrap(),
         ))
         .await;
     }
@@ -164,7 +164,7 @@ mod stores {
     async fn a_reopened_store_has_everything_that_was_committed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
-        let store = SledStore::open(&path).unwrap();
+        let store = SledStore::create(&path).unwrap();
         store
             .commit(vec![put("a", Expected::Absent, "kept")])
             .await
@@ -183,7 +183,7 @@ mod stores {
         // bad-inputs row 74
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
-        let store = SledStore::open(&path).unwrap();
+        let store = SledStore::create(&path).unwrap();
         let one = vec![put("a", Expected::Absent, "kept")];
         store.commit(one).await.unwrap();
         drop(store);
@@ -201,7 +201,7 @@ mod stores {
         // bad-inputs row 62
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
-        drop(SledStore::open(&path).unwrap());
+        drop(SledStore::create(&path).unwrap());
         std::fs::write(path.join("FORMAT"), "hoist-store 3\n").unwrap();
         let error = SledStore::open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Format { .. }), "{error}");
@@ -212,5 +212,27 @@ mod stores {
         let error = SledStore::open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
         assert!(!path.join("db").exists(), "it is not started empty");
+    }
+
+    #[test]
+    fn no_store_is_made_where_one_is_looked_for_nor_over_a_part_of_one() {
+        // bad-inputs row 66
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        for _ in 0..2 {
+            let error = SledStore::open(&path).unwrap_err();
+            assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+            assert!(!path.join("FORMAT").exists() && !path.join("db").exists());
+            // The second time a volume is not mounted.
+            std::fs::create_dir_all(&path).unwrap();
+        }
+        drop(SledStore::create(&path).unwrap());
+        let error = SledStore::create(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        std::fs::remove_file(path.join("FORMAT")).unwrap();
+        let error = SledStore::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        let error = SledStore::create(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
     }
 }

@@ -67,7 +67,13 @@ pub enum StoreError {
         /// What it says.
         found: String,
     },
-    /// A store that was there is gone or damaged (`E_STORE_DAMAGED`).
+    /// No store is there, nor a part of one (`E_RECOVER`).
+    #[error("there is no store in {path}", path = path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A store that was there lost something (`E_STORE_DAMAGED`).
     #[error("the store in {path} is damaged: {why}", path = path.display())]
     Damaged {
         /// Its folder.
@@ -148,6 +154,7 @@ impl StoreError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
+            Self::Missing { .. } => Code::Recover,
             Self::Damaged { .. } => Code::StoreDamaged,
             Self::Format { .. } => Code::Store,
             Self::Io {

@@ -52,21 +52,33 @@ enum Handle {
 }
 
 impl SledStore {
-    /// Opens the store in `path`, or makes one where nothing is. All of it is read and
-    /// compared with what its last commit left.
+    /// Opens the store in `path`. All of it is read and compared with what its last commit
+    /// left.
     ///
     /// # Errors
-    /// [`StoreError::Format`] for what this version does not know, and
-    /// [`StoreError::Damaged`] for a store that lost anything: it never starts empty, nor
-    /// with less than it had.
+    /// [`StoreError::Missing`] where there is none, [`StoreError::Format`] for what this
+    /// version does not know, and [`StoreError::Damaged`] for a store that lost anything: it
+    /// never starts empty, nor with less than it had.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let open = Box::new(Open::create_or_open(path)?);
-        Ok(Self {
+        Ok(Self::of(path, Open::existing(path)?))
+    }
+
+    /// Makes an empty store in `path`: for a server that has no past, or whose past comes from
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also where a store or a part of one is.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::of(path, Open::create(path)?))
+    }
+
+    fn of(path: &Path, open: Open) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
-                handle: RwLock::new(Handle::Open(open)),
+                handle: RwLock::new(Handle::Open(Box::new(open))),
             }),
-        })
+        }
     }
 
     /// Looks at all rows of one moment, keys and values in order; writing waits meanwhile.

@@ -31,7 +31,12 @@ async fn main() -> ExitCode {
         bytes: usize::try_from(given(1, "0")).expect("a length"),
         keys: given(2, KEYS),
     };
-    let store = match SledStore::open(Path::new(folder)) {
+    let folder = Path::new(folder);
+    let opened = match folder.join("FORMAT").exists() {
+        true => SledStore::open(folder),
+        false => SledStore::create(folder),
+    };
+    let store = match opened {
         Ok(store) => store,
         Err(error) => {
             eprintln!("{error}");

@@ -2,18 +2,17 @@
 //! sled's flush does not reach the disk and a power cut would lose acknowledged batches.
 //! A value is its generation (8 bytes, big-endian) and the bytes.
 
+mod database;
 mod read;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
 use sled::IVec;
+
+use self::database::{Format, flush, open_sled, quietly, sweep};
 
 use super::super::seal::{Seal, SealFile};
 use super::super::{Batch, CommitError, StoreError, Trouble, holds};
@@ -24,39 +23,6 @@ use crate::durable_file;
 const FORMAT: Format = Format::LargeSegments;
 /// Where the seal of the last commit is; no row's key begins like it.
 const SEAL_KEY: &[u8] = b"\xffseal";
-/// sled's own threads may hold the file's lock for a moment after it was closed.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// After this, a flush may be one that nobody wakes.
-const FLUSH_SLOW: Duration = Duration::from_millis(500);
-
-/// How a store is laid out; its `FORMAT` file says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// sled's own segments of half a megabyte. A node of 128 KiB goes to a file of its own,
-    /// which sled never syncs and removes too early: a power cut may lose it.
-    SmallSegments,
-    /// A node has at most some twenty rows, and none of ours has 48 KiB: all stay in the log.
-    LargeSegments,
-}
-
-impl Format {
-    const ALL: [Self; 2] = [Self::SmallSegments, Self::LargeSegments];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::SmallSegments => "hoist-store 1",
-            Self::LargeSegments => "hoist-store 2",
-        }
-    }
-
-    fn segment_bytes(self) -> usize {
-        match self {
-            Self::SmallSegments => 512 * 1024,
-            Self::LargeSegments => 4 * 1024 * 1024,
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -76,16 +42,32 @@ pub(super) struct Open {
 type Before = BTreeMap<Vec<u8>, Option<IVec>>;
 
 impl Open {
-    /// Opens a store, or makes one where nothing is.
-    pub(super) fn create_or_open(path: &Path) -> Result<Self, StoreError> {
-        match std::fs::read_to_string(path.join("FORMAT")) {
-            Ok(_) => Self::existing(path),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failing(path, &error)),
-            Err(_) if path.join("db").exists() => Err(StoreError::Format {
-                path: path.join("FORMAT"),
-                found: String::new(),
-            }),
-            Err(_) => Self::new(path),
+    /// Opens the store that is there.
+    pub(super) fn existing(path: &Path) -> Result<Self, StoreError> {
+        let format = path.join("FORMAT");
+        let found = match std::fs::read_to_string(&format) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unformatted(path)),
+            read => read.map_err(|error| failing(path, &error))?,
+        };
+        let known = |format: &Format| found.trim_end() == format.name();
+        let Some(known) = Format::ALL.into_iter().find(known) else {
+            return Err(StoreError::Format {
+                path: format,
+                found,
+            });
+        };
+        if !path.join("db").is_file() {
+            let why = "its FORMAT file is there, its data file `db` is not";
+            return Err(damaged(path, why));
+        }
+        Self::database(path, known)?.if_done(Self::check)
+    }
+
+    /// Makes a store where none is, nor a part of one.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        match ["FORMAT", "db"].iter().any(|file| path.join(file).exists()) {
+            true => Err(failing(path, &io::ErrorKind::AlreadyExists.into())),
+            false => Self::new(path),
         }
     }
 
@@ -114,23 +96,6 @@ impl Open {
             let folder = path.parent();
             folder.map_or(Ok(()), durable_file::sync_folder).map_err(io)
         })
-    }
-
-    fn existing(path: &Path) -> Result<Self, StoreError> {
-        let format = path.join("FORMAT");
-        let found = std::fs::read_to_string(&format).map_err(|error| failing(path, &error))?;
-        let known = |format: &Format| found.trim_end() == format.name();
-        let Some(known) = Format::ALL.into_iter().find(known) else {
-            return Err(StoreError::Format {
-                path: format,
-                found,
-            });
-        };
-        if !path.join("db").is_file() {
-            let why = "its FORMAT file is there, its data file `db` is not";
-            return Err(damaged(path, why));
-        }
-        Self::database(path, known)?.if_done(Self::check)
     }
 
     fn database(path: &Path, format: Format) -> Result<Self, StoreError> {
@@ -236,9 +201,11 @@ impl Open {
         }
     }
 
-    /// Writes a first seal; outside first, so that one that was cut off is seen as begun.
+    /// Writes a first seal; outside first, so that one that was cut off is seen as begun. Its
+    /// file is new, and must not lose its name either.
     fn seal_as(&mut self, seal: Seal) -> Result<(), StoreError> {
         self.keep_seal(seal)?;
+        durable_file::sync_folder(&self.path).map_err(|error| failing(&self.path, &error))?;
         self.db
             .insert(SEAL_KEY, seal.encode().as_slice())
             .map_err(|error| self.failed(error))?;
@@ -313,73 +280,20 @@ impl Open {
     }
 }
 
-/// Waits until what was written is with the system. When a write of sled's own threads fails
-/// (`exit_reservation`), sled keeps the error and wakes nobody: whoever waits here would wait
-/// for ever. Another flush finds the error at once and wakes the others, so that one follows
-/// when this one is slow.
-fn flush(db: &sled::Db) -> Result<(), sled::Error> {
-    std::thread::scope(|scope| {
-        let (done, slow) = mpsc::channel::<Infallible>();
-        scope.spawn(move || {
-            let mut pause = FLUSH_SLOW;
-            while slow.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                scope.spawn(|| db.flush());
-                pause *= 2;
-            }
-        });
-        let flushed = db.flush().map(drop);
-        drop(done);
-        flushed
-    })
-}
-
-/// sled panics when it is let go and cannot write what is left: that is not worth anything.
-fn quietly(work: impl FnOnce()) {
-    let _done = catch_unwind(AssertUnwindSafe(work));
-}
-
-/// Removes what a kill left of an index of the pages: sled writes it beside its name, and then
-/// reads the unfinished one as if it were the newest. It is made anew from the log.
-fn sweep(path: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Opens sled; it panics over some damage.
-fn open_sled(path: &Path, format: Format) -> Result<sled::Db, StoreError> {
-    let begun = Instant::now();
-    loop {
-        let config = sled::Config::new()
-            .path(path)
-            .segment_size(format.segment_bytes())
-            .flush_every_ms(None);
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        match opened {
-            Ok(Ok(db)) => return Ok(db),
-            Ok(Err(sled::Error::Io(error))) if is_locked(&error) && begun.elapsed() < LOCK_WAIT => {
-                std::thread::sleep(LOCK_PAUSE);
-            }
-            Ok(Err(error)) => return Err(of_sled(path, error)),
-            Err(_) => return Err(damaged(path, "its data file `db` cannot be read")),
-        }
-    }
-}
-
-fn is_locked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("lock")
-}
-
 fn of_sled(path: &Path, error: sled::Error) -> StoreError {
     match error {
         sled::Error::Io(error) => failing(path, &error),
         other => damaged(path, &other.to_string()),
+    }
+}
+
+/// Of a folder without a FORMAT file, which a store gets last.
+fn unformatted(path: &Path) -> StoreError {
+    match path.join("db").exists() {
+        true => damaged(path, "its data file `db` is there, its FORMAT file is not"),
+        false => StoreError::Missing {
+            path: path.to_owned(),
+        },
     }
 }
 

@@ -1,0 +1,70 @@
+//! The ready file: there while a server runs here, with its addresses.
+
+use std::fs;
+use std::path::PathBuf;
+
+use hoist_protocol::code::Code;
+use serde::Serialize;
+
+use super::DataDir;
+use crate::failure::Failure;
+use crate::output::API_VERSION;
+use crate::private_file;
+
+impl DataDir {
+    pub(super) fn ready(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    /// What a server that was killed left is not true any more.
+    pub(super) fn forget_ready(&self) {
+        drop(Announced { path: self.ready() });
+    }
+
+    /// Says that the server is ready, until the result is dropped.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn announce(&self, ready: &ReadyFile) -> Result<Announced, Failure> {
+        let path = self.ready();
+        let text = serde_json::to_vec(ready)
+            .map_err(|error| Failure::because(Code::DataDir, path.display(), &error))?;
+        private_file::write(&path, &text).map_err(|error| self.unusable(error))?;
+        Ok(Announced { path })
+    }
+}
+
+/// `run.json`
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReadyFile {
+    api_version: &'static str,
+    pid: u32,
+    mqtt: String,
+    http: String,
+    started_at: String,
+}
+
+impl ReadyFile {
+    pub(crate) fn new(mqtt: &str, http: &str, started: std::time::SystemTime) -> Self {
+        Self {
+            api_version: API_VERSION,
+            pid: std::process::id(),
+            mqtt: mqtt.to_owned(),
+            http: http.to_owned(),
+            started_at: humantime::format_rfc3339_seconds(started).to_string(),
+        }
+    }
+}
+
+/// The ready file; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    path: PathBuf,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
