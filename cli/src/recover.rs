@@ -63,18 +63,20 @@ pub(crate) async fn recover(context: &Context, wish: &Recover) -> Result<u8, Fai
         waited = wait(&fleet, since_ms, wish.wait) => waited,
         () = ends.requested() => Err(canceled()),
     };
-    let recovered = match waited {
-        Ok(()) => fleet.over(since_ms).await,
-        Err(failure) => Err(failure),
-    };
-    if recovered.is_ok() {
-        server.end_recovery()?;
-    }
-    let lost = server.unusable_specs().to_vec();
-    let aside = server.moved_aside().map(|path| path.display().to_string());
-    let root = server.data_dir().display().to_string();
-    server.stop().await;
-    report(context, &recovered?, &lost, aside.as_deref(), &root)
+    // A straggler that is heard after the end would begin something again.
+    let quiet = server.quiet().await;
+    waited?;
+    let recovered = quiet.recovered(since_ms).await?;
+    let found = quiet.found();
+    let aside = found.aside.as_ref().map(|path| path.display().to_string());
+    let root = quiet.data_dir().display().to_string();
+    report(
+        context,
+        &recovered,
+        &found.unusable,
+        aside.as_deref(),
+        &root,
+    )
 }
 
 fn canceled() -> Failure {

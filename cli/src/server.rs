@@ -32,8 +32,10 @@ use crate::user::random_token;
 
 mod fleet;
 mod opening;
+mod quiet;
 
 pub(crate) use fleet::Fleet;
+pub(crate) use quiet::{Found, Quiet};
 
 /// A server that is not ready by then never will be.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -78,15 +80,6 @@ pub(crate) struct Server {
     found: Found,
     /// Last, so that nobody else comes in before everything else is closed.
     _lock: Lock,
-}
-
-/// What a recovery found at its start.
-#[derive(Default)]
-struct Found {
-    /// Where the store is that could not be used.
-    aside: Option<PathBuf>,
-    /// What is kept beside the store and cannot be used.
-    unusable: Vec<String>,
 }
 
 impl Server {
@@ -233,27 +226,9 @@ impl Server {
         self.broker.stats().device_bytes
     }
 
-    /// A recovery is over: a server may start here again.
-    ///
-    /// # Errors
-    /// `E_DATA_DIR`.
-    pub(crate) fn end_recovery(&self) -> Result<(), Failure> {
-        self.data_dir.end_recovery()
-    }
-
     /// Who answers a recovery.
     pub(crate) fn fleet(&self) -> Fleet {
         self.fleet.clone()
-    }
-
-    /// What is kept beside the store and could not be used.
-    pub(crate) fn unusable_specs(&self) -> &[String] {
-        &self.found.unusable
-    }
-
-    /// Where the store is that could not be used.
-    pub(crate) fn moved_aside(&self) -> Option<&Path> {
-        self.found.aside.as_deref()
     }
 
     /// Waits until a part ends by itself, and says why. Cancel-safe.
@@ -268,7 +243,12 @@ impl Server {
     }
 
     /// Stops accepting, lets what was begun be committed, and ends within five seconds.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        drop(self.quiet().await);
+    }
+
+    /// The same; until the result is dropped no other server starts here.
+    pub(crate) async fn quiet(mut self) -> Quiet {
         let deadline = Instant::now() + STOP_TIMEOUT;
         drop(self.announced.take());
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -279,6 +259,13 @@ impl Server {
             tracing::warn!("not everything ended in time");
         }
         let _ = tokio::time::timeout(BROKER_STOP_TIMEOUT, self.broker.stop()).await;
+        self.parts.shutdown().await;
+        Quiet {
+            data_dir: self.data_dir,
+            fleet: self.fleet,
+            found: self.found,
+            _lock: self._lock,
+        }
     }
 }
 

@@ -159,3 +159,27 @@ async fn without_a_broker_a_person_learns_it_at_once() {
         ("E_BROKER", exit::UNREACHABLE)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_is_over_only_when_nobody_is_heard_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    Server::start(config(&dir)).await.unwrap().stop().await;
+    let recovering = ServerConfig {
+        mode: Mode::Recovering,
+        whole_too: true,
+        ..config(&dir)
+    };
+    let server = Server::start(recovering).await.unwrap();
+    let heard = server.mqtt().trim_start_matches("mqtt://").to_owned();
+    assert!(tokio::net::TcpStream::connect(&heard).await.is_ok());
+    let quiet = server.quiet().await;
+    assert!(tokio::net::TcpStream::connect(&heard).await.is_err());
+    let refused = Server::start(config(&dir)).await.err().unwrap();
+    assert_eq!(
+        refused.code, "E_LOCKED",
+        "nor does another server start before"
+    );
+    quiet.recovered(0).await.unwrap();
+    drop(quiet);
+    Server::start(config(&dir)).await.unwrap().stop().await;
+}

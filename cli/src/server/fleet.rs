@@ -64,11 +64,12 @@ impl Fleet {
         answered.map_err(|error| not_recovered(&error))
     }
 
-    /// Stops what may have been aborted since, and says what came back.
+    /// Stops what may have been aborted since, and says what came back. Nobody may be heard
+    /// any more: whatever is learned after this would stay active.
     ///
     /// # Errors
     /// `E_RECOVER`.
-    pub(crate) async fn over(&self, since_ms: u64) -> Result<Recovered, Failure> {
+    pub(super) async fn over(&self, since_ms: u64) -> Result<Recovered, Failure> {
         let recovered = self.recovery().over(since_ms).await;
         recovered.map_err(|error| not_recovered(&error))
     }

@@ -1,0 +1,50 @@
+//! A server that has stopped, and in whose place no other starts yet.
+
+use std::path::{Path, PathBuf};
+
+use hoist_orchestrator::recovery::Recovered;
+
+use super::Fleet;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::lock::Lock;
+
+/// What is left of it: nobody is heard any more, so that what is decided now is the last.
+pub(crate) struct Quiet {
+    pub(super) data_dir: DataDir,
+    pub(super) fleet: Fleet,
+    pub(super) found: Found,
+    pub(super) _lock: Lock,
+}
+
+/// What a recovery found at its start.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Where the store is that could not be used.
+    pub(crate) aside: Option<PathBuf>,
+    /// What is kept beside the store and cannot be used.
+    pub(crate) unusable: Vec<String>,
+}
+
+impl Quiet {
+    /// Ends a recovery: stops whatever may have been aborted since, lets a server start here
+    /// again, and says what came back. Cut off, the recovery is begun again.
+    ///
+    /// # Errors
+    /// `E_RECOVER`, `E_DATA_DIR`.
+    pub(crate) async fn recovered(&self, since_ms: u64) -> Result<Recovered, Failure> {
+        let recovered = self.fleet.over(since_ms).await?;
+        self.data_dir.end_recovery()?;
+        Ok(recovered)
+    }
+
+    /// What was found.
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.root()
+    }
+}
