@@ -17,7 +17,7 @@ fn stopped() -> Server {
 }
 
 /// `hoist recover` where nobody answers.
-fn recovered(data: &Path) -> Value {
+pub fn recovered(data: &Path) -> Value {
     let free = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     json_of(&[&["recover", "--wait", "1s"][..], &free].concat(), data)
 }

@@ -43,6 +43,7 @@ mod refusals;
 mod releases;
 mod removal;
 mod restart;
+mod restore;
 mod rollout;
 mod scenario;
 mod serve;

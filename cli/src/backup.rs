@@ -2,11 +2,12 @@
 //! keys, users, the rows of the store at one moment, and artifacts. What `hoist restore` and
 //! the errors of a damaged store say about it is in its first file.
 
+mod contents;
 mod fetch;
 mod restore;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use hoist_orchestrator::store::sled::SledStore;
 use hoist_protocol::code::Code;
 use serde::{Deserialize, Serialize};
 
+use self::contents::{ABOUT, ROWS, SUMS, Sum, Summing};
 use crate::archive::ArchiveWriter;
 use crate::args::Backup;
 use crate::context::Context;
@@ -28,15 +30,8 @@ use crate::store_failure::store_failure;
 
 pub(crate) use restore::restore;
 
-/// The first file of a backup.
-const ABOUT: &str = "backup.json";
-/// The rows of the store.
-const ROWS: &str = "store.rows";
-/// What this version writes and reads.
-const FORMAT: u32 = 1;
-/// Of a folder's files that belong to it.
-const FOLDERS: [&str; 2] = ["keys", "artifacts"];
-const FILES: [&str; 2] = ["users.toml", "client.toml"];
+/// What this version writes. It reads the one before too, which has no list at its end.
+const FORMAT: u32 = 2;
 
 const SHAPE: Shape = Shape {
     name: "file",
@@ -75,6 +70,11 @@ pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failu
     if !data_dir.root().is_dir() {
         let what = format!("there is no data directory {}", data_dir.root().display());
         return Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"));
+    }
+    if let Some(name) = contents::needed(|name| data_dir.root().join(name).is_file()) {
+        let what = format!("{} is missing", data_dir.root().join(name).display());
+        return Err(Failure::new(Code::Key, what)
+            .help("a backup without it brings no server back: put the key back first"));
     }
     let out = Scratch::create(&wish.out)?;
     let rows = Scratch::create(&with_suffix(&wish.out, ".rows"))?;
@@ -197,34 +197,24 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Writes all of it, the rows before artifacts: whatever rows name is there then.
+    /// Writes all of it, the rows before artifacts: whatever rows name is there then. What
+    /// was written is listed at the end.
     fn write(&self, about: &About, out: &Scratch) -> io::Result<u64> {
         let file = OpenOptions::new().write(true).open(&out.path)?;
         let mut archive = ArchiveWriter::new(BufWriter::new(file));
         let text = serde_json::to_vec(about).map_err(io::Error::other)?;
-        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        archive.file(ABOUT, (size, self.unix_s), text.as_slice())?;
-        self.add(&mut archive, ROWS, self.rows)?;
-        for name in FILES {
-            let path = self.data_dir.join(name);
-            if path.is_file() {
-                self.add(&mut archive, name, &path)?;
+        let mut sums = vec![self.put(&mut archive, ABOUT, (text.len() as u64, &text[..]))?];
+        sums.push(self.add(&mut archive, ROWS, File::open(self.rows)?)?);
+        for name in contents::names(self.data_dir)? {
+            match File::open(self.data_dir.join(&name)) {
+                // Nothing needed it, and it was swept meanwhile.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && contents::is_artifact(&name) => {}
+                file => sums.push(self.add(&mut archive, &name, file?)?),
             }
         }
-        for folder in FOLDERS {
-            let mut names = Vec::new();
-            for entry in std::fs::read_dir(self.data_dir.join(folder))? {
-                let entry = entry?;
-                if entry.file_type()?.is_file() {
-                    names.push(entry.file_name());
-                }
-            }
-            names.sort();
-            for name in names.iter().filter_map(|name| name.to_str()) {
-                let path = self.data_dir.join(folder).join(name);
-                self.add(&mut archive, &format!("{folder}/{name}"), &path)?;
-            }
-        }
+        let text = serde_json::to_vec(&sums).map_err(io::Error::other)?;
+        self.put(&mut archive, SUMS, (text.len() as u64, &text[..]))?;
         archive.finish()?.flush()?;
         Ok(std::fs::metadata(&out.path)?.len())
     }
@@ -233,11 +223,21 @@ impl Files<'_> {
         &self,
         archive: &mut ArchiveWriter<W>,
         name: &str,
-        path: &Path,
-    ) -> io::Result<()> {
-        let file = File::open(path)?;
+        file: File,
+    ) -> io::Result<Sum> {
         let size = file.metadata()?.len();
-        archive.file(name, (size, self.unix_s), BufReader::new(file))
+        self.put(archive, name, (size, BufReader::new(file)))
+    }
+
+    fn put<W: Write>(
+        &self,
+        archive: &mut ArchiveWriter<W>,
+        name: &str,
+        (size, content): (u64, impl Read),
+    ) -> io::Result<Sum> {
+        let mut content = Summing::new(content.take(size));
+        archive.file(name, (size, self.unix_s), &mut content)?;
+        Ok(content.sum(name))
     }
 }
 

@@ -167,6 +167,7 @@ impl DataDir {
         let marker = self.root.join("first-start");
         let refused =
             |what: String, help: String| Err(Failure::new(Code::Recover, what).help(help));
+        self.refuse_restoring()?;
         if mode == Mode::Serving {
             self.refuse_recovering()?;
         }

@@ -2,22 +2,24 @@
 //! one. What is there and may be newer stays: keys, users, artifacts, specs. The server is not
 //! started before `hoist recover` has learned what happened since.
 
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use hoist_orchestrator::store::StoreError;
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator::store::snapshot::{self, SnapshotReader};
+use hoist_orchestrator::store::snapshot::{self, SnapshotError, SnapshotReader};
 use hoist_protocol::code::Code;
-use hoist_protocol::id::ArtifactId;
 
-use super::{ABOUT, About, FORMAT, ROWS, unusable};
-use crate::archive::{ArchiveReader, Entry};
+use super::contents::{self, ABOUT, ROWS, SUMS, Sum, Summing};
+use super::{About, FORMAT, unusable};
+use crate::archive::ArchiveReader;
 use crate::args::Restore;
 use crate::context::Context;
 use crate::data_dir::DataDir;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::lock::Lock;
 use crate::output::{Shape, Show, column};
 use crate::private_file;
@@ -31,27 +33,24 @@ const SHAPE: Shape = Shape {
     ],
 };
 
-/// Key files that a backup may hold.
-const KEYS: [&str; 5] = [
-    "root.key",
-    "release.key",
-    "orchestrator.key",
-    "token.key",
-    "root.bin",
-];
-
 /// `hoist restore`
 pub(crate) async fn restore(context: &Context, wish: &Restore) -> Result<u8, Failure> {
     let data_dir = DataDir::new(&context.settings.data_dir.value);
-    let about = check(&wish.file)?;
+    let Checked { about, keys } = check(&wish.file)?;
     data_dir.create()?;
     let _lock = Lock::take(data_dir.root())?;
-    let lost = make_room(&data_dir)?;
-    same_fleet(&data_dir, &wish.file)?;
-    // From here on no server starts before it was told what happened since.
+    same_fleet(&data_dir, &keys)?;
+    refuse_whole(&data_dir)?;
+    // From here on no server starts before it was told what happened since, and before all of
+    // this is done: its name is the last that the store gets.
     let origin = format!("the backup of {} was restored", about.created_at);
-    data_dir.begin_recovery(&origin)?;
-    let rows = unpack(&data_dir, &wish.file).await?;
+    data_dir.begin_restore(&origin)?;
+    let unfinished = |failure: Failure| {
+        let help = "nothing that was there is lost; repeat it when that is mended";
+        failure.help(help)
+    };
+    let rows = unpack(&data_dir, &wish.file).await.map_err(unfinished)?;
+    let lost = data_dir.end_restore().map_err(unfinished)?;
     let item = serde_json::json!({
         "dataDir": data_dir.root(), "createdAt": about.created_at, "rows": rows,
         "movedAside": lost,
@@ -74,57 +73,105 @@ fn open(file: &Path) -> Result<ArchiveReader<BufReader<File>>, Failure> {
     Ok(ArchiveReader::new(BufReader::new(opened)))
 }
 
+/// What a backup that was read to its end holds.
+struct Checked {
+    about: About,
+    /// By name.
+    keys: BTreeMap<String, Vec<u8>>,
+}
+
 /// Reads a backup to its end before anything is changed.
-fn check(file: &Path) -> Result<About, Failure> {
-    let mut archive = open(file)?;
+fn check(file: &Path) -> Result<Checked, Failure> {
     let damaged = |why: &str| {
         let what = format!("{} is no whole backup: {why}", file.display());
         Failure::new(Code::File, what).help("take another one; nothing was changed")
     };
-    let read = |error: io::Error| damaged(&error.to_string());
-    let mut about = None;
-    let mut rows = None;
-    while let Some(entry) = archive.next_file().map_err(read)? {
-        let mut content = archive.content(&entry);
-        match entry.name.as_str() {
-            ABOUT => {
-                let mut text = Vec::new();
-                content.read_to_end(&mut text).map_err(read)?;
-                let parsed: About =
-                    serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
-                about = Some(parsed);
-            }
-            ROWS => {
-                let mut reader =
-                    SnapshotReader::new(content).map_err(|error| damaged(&error.to_string()))?;
-                let mut count = 0_u64;
-                while reader
-                    .next_row()
-                    .map_err(|error| damaged(&error.to_string()))?
-                    .is_some()
-                {
-                    count += 1;
-                }
-                rows = Some(count);
-            }
-            _ => drop(io::copy(&mut content, &mut io::sink()).map_err(read)?),
-        }
+    let contents = Contents::read(&mut open(file)?);
+    let contents = contents.map_err(|error| damaged(&chain(&*error)))?;
+    let Some(about) = contents.about else {
+        return Err(damaged("it does not say what it is of"));
+    };
+    if !(1..=FORMAT).contains(&about.format) {
+        return Err(damaged("another version wrote it").help("use that version"));
     }
-    match (about, rows) {
-        (Some(about), _) if about.format != FORMAT => {
-            Err(damaged("another version wrote it").help("use that version"))
+    if contents.rows != Some(about.rows) {
+        return Err(damaged("rows are missing in it"));
+    }
+    let listed = match contents.listed {
+        None if about.format == 1 => contents.found.clone(),
+        listed => listed.unwrap_or_default(),
+    };
+    if listed != contents.found {
+        let differs = contents.found.iter().find(|sum| !listed.contains(sum));
+        let missing = || listed.iter().find(|sum| !contents.found.contains(sum));
+        let name = differs
+            .or_else(missing)
+            .map_or("one", |sum| sum.name.as_str());
+        return Err(damaged(&format!(
+            "of its files, {name} is missing or not as it was"
+        )));
+    }
+    if let Some(name) = contents::needed(|name| contents.keys.contains_key(name)) {
+        return Err(damaged(&format!("without {name} no server starts")));
+    }
+    let keys = contents.keys;
+    Ok(Checked { about, keys })
+}
+
+/// What is in the file, proven or not.
+#[derive(Default)]
+struct Contents {
+    about: Option<About>,
+    rows: Option<u64>,
+    keys: BTreeMap<String, Vec<u8>>,
+    /// What is there.
+    found: Vec<Sum>,
+    /// What it says is there.
+    listed: Option<Vec<Sum>>,
+}
+
+impl Contents {
+    fn read(archive: &mut ArchiveReader<impl Read>) -> Result<Self, Box<dyn Error>> {
+        let mut contents = Self::default();
+        while let Some(entry) = archive.next_file()? {
+            let mut content = Summing::new(archive.content(&entry));
+            let mut text = Vec::new();
+            match entry.name.as_str() {
+                ROWS => contents.rows = Some(count(&mut content)?),
+                ABOUT => {
+                    content.read_to_end(&mut text)?;
+                    contents.about = Some(serde_json::from_slice(&text)?);
+                }
+                SUMS => {
+                    content.read_to_end(&mut text)?;
+                    contents.listed = Some(serde_json::from_slice(&text)?);
+                    continue;
+                }
+                name if contents::is_key(name) => {
+                    content.read_to_end(&mut text)?;
+                    contents.keys.insert(name.to_owned(), text);
+                }
+                _ => {}
+            }
+            io::copy(&mut content, &mut io::sink())?;
+            contents.found.push(content.sum(&entry.name));
         }
-        (Some(about), Some(rows)) if rows == about.rows => Ok(about),
-        _ => Err(damaged("something is missing in it")),
+        Ok(contents)
     }
 }
 
-/// Moves a damaged store aside; a whole one is not written over.
-fn make_room(data_dir: &DataDir) -> Result<Option<PathBuf>, Failure> {
-    let store = data_dir.store();
-    if !store.exists() {
-        return Ok(None);
+fn count(content: impl Read) -> Result<u64, SnapshotError> {
+    let mut reader = SnapshotReader::new(content)?;
+    let mut count = 0;
+    while reader.next_row()?.is_some() {
+        count += 1;
     }
+    Ok(count)
+}
+
+/// A whole store is not written over.
+fn refuse_whole(data_dir: &DataDir) -> Result<(), Failure> {
+    let store = data_dir.store();
     match SledStore::open(&store) {
         Ok(_) => {
             let what = format!("there is a whole store in {}", store.display());
@@ -133,33 +180,20 @@ fn make_room(data_dir: &DataDir) -> Result<Option<PathBuf>, Failure> {
                  away first; or restore into another --data-dir",
             ))
         }
-        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => data_dir.move_store_aside(),
+        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(()),
         Err(error) => Err(crate::store_failure::store_failure(&error, data_dir)),
     }
 }
 
 /// Keys that are there must be those of the backup: no device would obey others.
-fn same_fleet(data_dir: &DataDir, file: &Path) -> Result<(), Failure> {
-    let mut archive = open(file)?;
-    let read = |error: io::Error| unusable(file, &error);
-    while let Some(entry) = archive.next_file().map_err(read)? {
-        let mut content = Vec::new();
-        let own = data_dir.root().join(&entry.name);
-        let is_root = entry.name == "keys/root.bin" && own.exists();
-        if !is_root {
-            let mut rest = archive.content(&entry);
-            io::copy(&mut rest, &mut io::sink()).map_err(read)?;
+fn same_fleet(data_dir: &DataDir, keys: &BTreeMap<String, Vec<u8>>) -> Result<(), Failure> {
+    for (name, content) in keys {
+        let own = data_dir.root().join(name);
+        if !own.exists() {
             continue;
         }
-        archive
-            .content(&entry)
-            .read_to_end(&mut content)
-            .map_err(read)?;
-        if std::fs::read(&own).map_err(|error| unusable(&own, &error))? != content {
-            let what = format!(
-                "the keys in {} are not those of the backup",
-                data_dir.root().display()
-            );
+        if std::fs::read(&own).map_err(|error| unusable(&own, &error))? != *content {
+            let what = format!("{} is not that of the backup", own.display());
             return Err(Failure::new(Code::Key, what)
                 .help("nothing was changed; restore into another --data-dir, or an empty one"));
         }
@@ -176,27 +210,13 @@ async fn unpack(data_dir: &DataDir, file: &Path) -> Result<u64, Failure> {
             .next_file()
             .map_err(|error| unusable(file, &error))?;
         let Some(entry) = next else { return Ok(rows) };
-        let place = place(data_dir, &entry);
+        let place = contents::place(&entry.name).map(|place| data_dir.root().join(place));
         let content = archive.content(&entry);
         if entry.name == ROWS {
-            rows = import(data_dir, content).await?;
+            rows = import(&data_dir.store_new(), content).await?;
         } else {
             put(place, content).map_err(|error| unusable(data_dir.root(), &error))?;
         }
-    }
-}
-
-/// Where a file of a backup belongs; nowhere when it is none of ours.
-fn place(data_dir: &DataDir, entry: &Entry) -> Option<PathBuf> {
-    let root = data_dir.root();
-    match entry.name.split_once('/') {
-        Some(("keys", key)) if KEYS.contains(&key) => Some(root.join("keys").join(key)),
-        Some(("artifacts", id)) => {
-            let id: ArtifactId = id.parse().ok()?;
-            Some(root.join("artifacts").join(id.to_string()))
-        }
-        None if super::FILES.contains(&entry.name.as_str()) => Some(root.join(&entry.name)),
-        _ => None,
     }
 }
 
@@ -211,21 +231,12 @@ fn put(place: Option<PathBuf>, mut content: impl Read) -> io::Result<()> {
     hoist_orchestrator::durable_file::write_from(&place, &mut content, 0o600)
 }
 
-/// Makes the store of these rows, beside its place until it is whole.
-async fn import(data_dir: &DataDir, content: impl Read + Send) -> Result<u64, Failure> {
-    let new = data_dir.root().join("store.new");
+/// Makes the store of these rows, beside its place until everything else is there.
+async fn import(new: &Path, content: impl Read + Send) -> Result<u64, Failure> {
     let failed =
         |error: &dyn std::error::Error| Failure::because(Code::Store, new.display(), error);
-    if new.exists() {
-        std::fs::remove_dir_all(&new).map_err(|error| failed(&error))?;
-    }
-    let store = SledStore::create(&new).map_err(|error| failed(&error))?;
+    let store = SledStore::create(new).map_err(|error| failed(&error))?;
     let reader = SnapshotReader::new(content).map_err(|error| failed(&error))?;
-    let rows = snapshot::import(&store, reader)
-        .await
-        .map_err(|error| failed(&error))?;
-    drop(store);
-    std::fs::rename(&new, data_dir.store()).map_err(|error| failed(&error))?;
-    private_file::sync_dir(data_dir.root()).map_err(|error| failed(&error))?;
-    Ok(rows)
+    let rows = snapshot::import(&store, reader).await;
+    rows.map_err(|error| failed(&error))
 }

@@ -30,6 +30,56 @@ impl DataDir {
         self.recovery().exists()
     }
 
+    /// Where a restored store is until everything else of the backup is there.
+    pub(crate) fn store_new(&self) -> PathBuf {
+        self.root.join("store.new")
+    }
+
+    /// Begins to put a backup back: until that is done, only another restore does anything
+    /// here.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn begin_restore(&self, origin: &str) -> Result<(), Failure> {
+        let new = self.store_new();
+        if new.exists() {
+            fs::remove_dir_all(&new)
+                .map_err(PrivateFileError::io("remove", &new))
+                .map_err(|error| self.unusable(error))?;
+        }
+        let made = private_file::create_dir(&new).and_then(|()| private_file::sync_dir(&self.root));
+        made.map_err(|error| self.unusable(error))?;
+        self.begin_recovery(origin)
+    }
+
+    /// Gives the restored store its name. Returns where the one is that was there.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub(crate) fn end_restore(&self) -> Result<Option<PathBuf>, Failure> {
+        let aside = self.move_store_aside()?;
+        let (new, store) = (self.store_new(), self.store());
+        let named = fs::rename(&new, &store).map_err(PrivateFileError::io("rename", &new));
+        named
+            .and_then(|()| private_file::sync_dir(&self.root))
+            .map_err(|error| self.unusable(error))?;
+        Ok(aside)
+    }
+
+    /// Refuses to go on from the half of a backup.
+    pub(super) fn refuse_restoring(&self) -> Result<(), Failure> {
+        let new = self.store_new();
+        if !new.exists() {
+            return Ok(());
+        }
+        let what = format!("a restore into {} was cut off", self.root.display());
+        Err(Failure::new(Code::Recover, what).help(format!(
+            "repeat `hoist restore FILE --data-dir {}`; to go on without the backup, remove {}",
+            self.root.display(),
+            new.display()
+        )))
+    }
+
     /// Refuses to serve while a recovery is not over.
     pub(super) fn refuse_recovering(&self) -> Result<(), Failure> {
         let Ok(origin) = fs::read_to_string(self.recovery()) else {
