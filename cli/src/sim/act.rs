@@ -82,7 +82,7 @@ impl Device {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             for outcome in ring.since(self.told_ended) {
-                truth.ended(outcome.deployment, &self.id, &outcome.result);
+                truth.ended(&self.id, outcome);
             }
         }
         self.told_ended = ring.ended;
@@ -117,7 +117,7 @@ impl Device {
                 .truth
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            truth.installed(run.deployment);
+            truth.installed(run.deployment, &self.id);
         }
         let fails = run.kind == ScriptKind::Verify && self.luck.is_doomed(run.deployment);
         let end = Event::ScriptDone {
