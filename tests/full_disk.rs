@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::eventually;
-use crate::harness::process::{HOIST, Process};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+use crate::harness::sim::Sim;
 use crate::store_faults::library;
 
 const DEVICES: u64 = 60;
@@ -44,26 +44,6 @@ fn readiness(server: &Server) -> (bool, String) {
     (ready, answer)
 }
 
-fn sim(server: &Server) -> Process {
-    let client = server.data().join("client.toml");
-    let devices = DEVICES.to_string();
-    let args = [
-        "--client",
-        client.to_str().unwrap(),
-        "sim",
-        "--devices",
-        &devices,
-        "--fail",
-        "10%",
-        "--seed",
-        "7",
-        "--json",
-        "--keep",
-        "--until-settled",
-    ];
-    Process::start(HOIST, &args, &server.scratch().join("sim.log"))
-}
-
 fn ended(view: &Value) -> u64 {
     let count = |name: &str| view["counts"][name].as_u64().unwrap_or(0);
     count("successful") + count("failed")
@@ -79,7 +59,7 @@ fn a_rollout_goes_on_after_the_disk_was_full_and_nothing_answered_is_lost() {
     assert!(client.subscribe("hoist/view/#") && client.subscribe("hoist/event/#"));
     client.command_ok("group-create", &json!({"group": "other"}));
     client.command_ok("deploy", &json!({"release": "app@1.0.0", "group": "other"}));
-    let mut sim = sim(&server);
+    let sim = Sim::start(&server, DEVICES);
     client.wait_json("hoist/view/group/sim", |view| {
         view["members"] == json!(DEVICES)
     });
@@ -119,10 +99,7 @@ fn a_rollout_goes_on_after_the_disk_was_full_and_nothing_answered_is_lost() {
     let shown = client.command_ok("deployment-show", &json!({"deployment": 1}));
     assert_eq!(shown["state"], json!("aborted"), "{shown}");
     let view = client.wait_json("hoist/view/deployment/2", |view| ended(view) == DEVICES);
-    assert!(sim.wait().code().is_some());
-    let said = sim.said();
-    let truth = said.lines().find(|line| line.starts_with('{')).unwrap();
-    let truth: Value = serde_json::from_str(truth).unwrap();
+    let truth = sim.truth();
     for outcome in ["successful", "failed"] {
         let (told, own) = (&view["counts"][outcome], &truth["counts"][outcome]);
         assert_eq!(told, own, "{view} {truth}");

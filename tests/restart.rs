@@ -1,13 +1,12 @@
 //! Final outcomes are never lost and never counted twice, whatever crashes (S15).
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::process::HOIST;
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+use crate::harness::sim::Sim;
 
 const DEVICES: u64 = 200;
 const KILLS: u64 = 5;
@@ -22,29 +21,7 @@ fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
     let mut server = Server::start();
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
-    let client_file = server.data().join("client.toml");
-    let sim = Command::new(HOIST)
-        .args([
-            "--client",
-            client_file.to_str().unwrap(),
-            "sim",
-            "--devices",
-            "200",
-        ])
-        .args([
-            "--fail",
-            "10%",
-            "--seed",
-            "7",
-            "--json",
-            "--keep",
-            "--until-settled",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
+    let sim = Sim::start(&server, DEVICES);
     let client = server.client();
     assert!(client.subscribe("hoist/view/#"));
     client.wait_json("hoist/view/group/sim", |view| {
@@ -61,8 +38,7 @@ fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
         server.kill_and_restart();
     }
 
-    let output = sim.wait_with_output().unwrap();
-    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let truth = sim.truth();
     let client = server.client();
     assert!(client.subscribe("hoist/view/#"));
     let view = client.wait_json("hoist/view/deployment/1", |view| finished(view) == DEVICES);

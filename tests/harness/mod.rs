@@ -9,6 +9,7 @@ pub mod operator;
 pub mod process;
 pub mod release;
 pub mod server;
+pub mod sim;
 pub mod slow;
 pub mod sources;
 pub mod wire;
