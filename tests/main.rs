@@ -39,6 +39,7 @@ mod plan;
 mod power_cut;
 mod readme;
 mod recovery;
+mod recovery_kills;
 mod refusals;
 mod releases;
 mod removal;

@@ -6,6 +6,8 @@
  *   HOIST_FAULT_ERRNO  what they fail with
  *   HOIST_FAULT_AT     the first call that fails, from 1; 0 = none
  *   HOIST_FAULT_CALLS  how many fail
+ *   HOIST_FAULT_KILL   the first that would fail ends the program instead; renames and removals
+ *                      count then, too
  *   HOIST_FAULT_WHILE  a file: calls fail, uncounted, while it is there
  *   HOIST_FAULT_COUNT  a file that gets a byte for every call
  *   HOIST_FAULT_LOG    a file that gets every call: a letter, the length of the path and the
@@ -19,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,6 +60,20 @@ static const char *below(int fd, char *path, size_t size) {
     return strncmp(path, dir, strlen(dir)) == 0 ? path + strlen(dir) : NULL;
 }
 
+/* Whether this call is one of those that fail. */
+static int is_due(void) {
+    count_one();
+    long at = number("HOIST_FAULT_AT");
+    long call = atomic_fetch_add(&calls, 1) + 1;
+    return at != 0 && call >= at && call - at < number("HOIST_FAULT_CALLS");
+}
+
+static void end_if_due(void) {
+    if (!is_due()) return;
+    kill(getpid(), SIGKILL);
+    for (;;) pause();
+}
+
 /* Whether this call is to fail; errno says how. */
 static int fails(int fd) {
     char path[4096];
@@ -64,11 +81,11 @@ static int fails(int fd) {
     const char *gate = getenv("HOIST_FAULT_WHILE");
     if (gate) {
         if (access(gate, F_OK) != 0) return 0;
-    } else {
-        count_one();
-        long at = number("HOIST_FAULT_AT");
-        long call = atomic_fetch_add(&calls, 1) + 1;
-        if (at == 0 || call < at || call - at >= number("HOIST_FAULT_CALLS")) return 0;
+    } else if (getenv("HOIST_FAULT_KILL")) {
+        end_if_due();
+        return 0;
+    } else if (!is_due()) {
+        return 0;
     }
     errno = (int)number("HOIST_FAULT_ERRNO");
     return 1;
@@ -149,6 +166,7 @@ static const char *named(const char *path) {
 int rename(const char *from, const char *to) {
     static int (*real)(const char *, const char *);
     if (!real) real = dlsym(RTLD_NEXT, "rename");
+    if (getenv("HOIST_FAULT_KILL") && named(to)) end_if_due();
     begin();
     int done = real(from, to), why = errno;
     if (done == 0 && named(from) && named(to)) keep('r', named(from), 0, strlen(named(to)), named(to));
@@ -160,6 +178,7 @@ int rename(const char *from, const char *to) {
 int unlink(const char *path) {
     static int (*real)(const char *);
     if (!real) real = dlsym(RTLD_NEXT, "unlink");
+    if (getenv("HOIST_FAULT_KILL") && named(path)) end_if_due();
     begin();
     int done = real(path), why = errno;
     if (done == 0 && named(path)) keep('u', named(path), 0, 0, "");
