@@ -30,6 +30,7 @@ mod hints;
 mod identity;
 mod import;
 mod lost_store;
+mod moments;
 mod operations;
 mod other_language;
 mod own_writes;

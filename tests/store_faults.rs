@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{Store, StoreError};
+use hoist_tests::faults;
 
 pub(crate) const WRITER: &str = env!("CARGO_BIN_EXE_store_writer");
 const NO_SPACE: i32 = 28;
@@ -15,21 +16,12 @@ const IO: i32 = 5;
 const ROWS: u64 = 6;
 const FOR_EVER: u64 = u64::MAX >> 1;
 
-/// The library that lets writes fail, built once by the C compiler that Rust links with.
+/// The library that lets writes fail, built once.
 pub(crate) fn library() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = BUILT.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("faults.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/faults.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&path)
-            .arg(source)
-            .arg("-ldl")
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{built:?}");
+        let path = faults::build(faults::WRITES, dir.path()).unwrap();
         (dir, path)
     });
     path

@@ -12,9 +12,16 @@ struct Args {
     /// How often the server is killed
     #[arg(long, default_value_t = 100)]
     kills: u32,
-    /// Devices of the fleet
+    /// How often it is ended in order besides, and started again with an empty broker, as it
+    /// is after every kill
+    #[arg(long, default_value_t = 0)]
+    broker_restarts: u32,
+    /// Simulated devices of the fleet
     #[arg(long, default_value_t = 200)]
     devices: u32,
+    /// Real agents beside them
+    #[arg(long, default_value_t = 4)]
+    agents: u32,
     /// Decides what happens when, as far as this program decides it
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -24,16 +31,24 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().peekable();
-    // It is the program that it kills, too: nothing else has to be built.
-    if words.nth(1).is_some_and(|first| first == chaos::HOIST) {
-        let program = std::iter::once(chaos::HOIST.into());
-        return hoist_cli::run(program.chain(words)).into();
+    let mut words = std::env::args_os();
+    // It is the programs that it kills, too: nothing else has to be built.
+    match words.nth(1) {
+        Some(first) if first == chaos::HOIST => {
+            return hoist_cli::run(std::iter::once(first).chain(words)).into();
+        }
+        Some(first) if first == chaos::AGENT => {
+            let words = words.filter_map(|word| word.into_string().ok());
+            return hoist_device_client::agent::run_cli(words).into();
+        }
+        _ => {}
     }
     let args = Args::parse();
     let plan = Plan {
         kills: args.kills,
+        broker_restarts: args.broker_restarts,
         devices: args.devices,
+        agents: args.agents,
         seed: args.seed,
     };
     match chaos::run(plan) {

@@ -1,123 +1,207 @@
-//! The server's records beside what the devices did.
+//! The server's records beside what the devices did, device by device.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::Failed;
+use super::found::Found;
 use super::server::Server;
-use super::{Failed, Plan};
 
-/// What was found in the end.
-#[derive(Debug, Clone, Default)]
-pub struct Found {
-    kills: u32,
-    devices: u32,
-    deployments: u32,
-    outcomes: u64,
-    seconds: f64,
-    /// Outcomes that a device reached and the server does not have.
-    lost: u64,
-    /// Outcomes that the server has and no device reached, and installs beyond the attempts.
-    duplicated: u64,
-    /// Devices that failed by one account and not by the other.
-    mismatched: u64,
-}
-
-impl Found {
-    /// Whether the records are the devices' own.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.lost + self.duplicated + self.mismatched == 0
-    }
-
-    /// The one line of JSON.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        json!({
-            "kills": self.kills,
-            "devices": self.devices,
-            "deployments": self.deployments,
-            "outcomes": self.outcomes,
-            "seconds": self.seconds.round(),
-            "lost": self.lost,
-            "duplicated": self.duplicated,
-            "mismatched": self.mismatched,
-        })
-    }
-
-    pub(super) fn after(mut self, time: Duration) -> Self {
-        self.seconds = time.as_secs_f64();
-        self
-    }
-}
-
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} kills, {} deployments to {} devices, {} outcomes in {:.0} s: {} lost, {} \
-             duplicated, {} mismatched",
-            self.kills,
-            self.deployments,
-            self.devices,
-            self.outcomes,
-            self.seconds,
-            self.lost,
-            self.duplicated,
-            self.mismatched
-        )
-    }
-}
-
-/// Passes of a device through a deployment, when nobody says otherwise.
+/// Passes of a device through a round, when nobody says otherwise.
 const ATTEMPTS: u64 = 3;
+/// Differences that are told; more say the same.
+const TOLD_MAX: u64 = 20;
+/// More than there are devices.
+const EVERYBODY: &str = "100000";
 
+/// One deployment as its devices lived it.
+#[derive(Debug, Default)]
+pub(super) struct Lived {
+    /// The last word of each device that ended it.
+    pub(super) words: BTreeMap<String, Word>,
+    /// How many devices began and did not end.
+    pub(super) unended: u64,
+    /// Agents that say other than their scripts did.
+    pub(super) contradictions: u64,
+}
+
+/// How a deployment ended on a device. What somebody does not know is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) status: String,
+    pub(super) reason: Option<String>,
+    pub(super) round: Option<u64>,
+    pub(super) attempt: Option<u64>,
+    /// Runs of `install` in all rounds.
+    pub(super) installs: usize,
+    /// The most of them in attempts of one number.
+    pub(super) in_one_attempt: usize,
+}
+
+impl Word {
+    /// Reads an item of `hoist device list`, or of what `hoist sim` says.
+    pub(super) fn read(item: &Value) -> Self {
+        let text = |field: &str| item[field].as_str().map(str::to_owned);
+        let installs = item["installs"].as_u64().unwrap_or_default();
+        Self {
+            status: text("status").unwrap_or_default(),
+            reason: text("reason"),
+            round: item["round"].as_u64(),
+            attempt: item["attempt"].as_u64(),
+            installs: usize::try_from(installs).unwrap_or(usize::MAX),
+            in_one_attempt: 0,
+        }
+    }
+
+    /// Whether a device that says this can have what the server recorded.
+    fn is(&self, recorded: &Self) -> bool {
+        let same = |own: Option<u64>, recorded| own.is_none() || own == recorded;
+        (&self.status, &self.reason) == (&recorded.status, &recorded.reason)
+            && same(self.round, recorded.round)
+            && same(self.attempt, recorded.attempt)
+    }
+
+    /// Whether an install ran more often than there were attempts.
+    fn is_doubled(&self, recorded: &Self) -> bool {
+        let round = recorded.round.unwrap_or_default();
+        let attempts = round * ATTEMPTS + recorded.attempt.unwrap_or_default();
+        let over = |runs: usize, most: u64| u64::try_from(runs).is_ok_and(|runs| runs > most);
+        over(self.installs, attempts) || over(self.in_one_attempt, round + 1)
+    }
+}
+
+/// Compares every deployment.
 pub(super) fn compare(
     server: &Server,
-    plan: Plan,
-    deployments: u32,
-    truth: &Value,
-) -> Result<Found, Failed> {
-    let mut found = Found {
-        kills: plan.kills,
-        devices: plan.devices,
-        deployments,
-        ..Found::default()
-    };
-    for number in 1..=deployments {
-        let text = number.to_string();
-        let lived = &truth["deployments"][&text];
-        let count = |of: &Value, what: &str| of[what].as_u64().unwrap_or(0);
-        let recorded = server.view(number)?;
-        let counts = &recorded["counts"];
-        let ended = count(lived, "successful") + count(lived, "failed");
-        let known = count(counts, "successful") + count(counts, "failed");
-        found.outcomes += known;
-        found.lost += ended.saturating_sub(known);
-        found.duplicated += known.saturating_sub(ended);
-        let attempts = count(lived, "successful") + count(lived, "failed") * ATTEMPTS;
-        found.duplicated += count(lived, "installs").saturating_sub(attempts);
-        let listed = [
-            "device",
-            "list",
-            "--deployment",
-            &text,
-            "--status",
-            "failed",
-            "--limit",
-            "100000",
-        ];
-        let listed = server.ask_json(&listed)?;
-        let names = |value: &Value, key: Option<&str>| -> BTreeSet<String> {
-            let each = value.as_array().into_iter().flatten();
-            let name = each.filter_map(|one| key.map_or(one, |key| &one[key]).as_str());
-            name.map(str::to_owned).collect()
-        };
-        let own = names(&lived["failedDevices"], None);
-        let theirs = names(&listed, Some("device"));
-        found.mismatched += u64::try_from(own.symmetric_difference(&theirs).count())?;
+    deployments: &[u32],
+    truth: &BTreeMap<u32, Lived>,
+    found: &mut Found,
+) -> Result<(), Failed> {
+    for number in deployments.iter().copied() {
+        let recorded = records(server, number)?;
+        found.outcomes += u64::try_from(recorded.len())?;
+        let counts = &server.view(number)?["counts"];
+        for status in ["successful", "failed"] {
+            let listed = recorded.values().filter(|word| word.status == status);
+            let listed = u64::try_from(listed.count())?;
+            found.failed += if status == "failed" { listed } else { 0 };
+            // The counters of the deployment are those of its devices.
+            found.mismatched += u64::from(counts[status].as_u64() != Some(listed));
+        }
+        let nothing = Lived::default();
+        let lived = truth.get(&number).unwrap_or(&nothing);
+        found.lost += lived.unended;
+        found.mismatched += lived.contradictions;
+        each_device(number, &lived.words, &recorded, found);
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Every device that ended a deployment by either account.
+fn each_device(
+    number: u32,
+    own: &BTreeMap<String, Word>,
+    recorded: &BTreeMap<String, Word>,
+    found: &mut Found,
+) {
+    let devices: BTreeSet<&String> = own.keys().chain(recorded.keys()).collect();
+    for device in devices {
+        let (own, recorded) = (own.get(device), recorded.get(device));
+        let wrong = match (own, recorded) {
+            (Some(own), Some(recorded)) if own.is_doubled(recorded) => &mut found.duplicated,
+            (Some(own), Some(recorded)) if own.is(recorded) => continue,
+            (Some(_), Some(_)) => &mut found.mismatched,
+            (Some(_), None) => &mut found.lost,
+            (None, _) => &mut found.duplicated,
+        };
+        *wrong += 1;
+        if found.lost + found.duplicated + found.mismatched <= TOLD_MAX {
+            eprintln!("deployment {number}, {device}: it says {own:?}, the server {recorded:?}");
+        }
+    }
+}
+
+/// What the server has recorded as final, of every device.
+fn records(server: &Server, number: u32) -> Result<BTreeMap<String, Word>, Failed> {
+    let number = number.to_string();
+    let list = ["device", "list", "--limit", EVERYBODY, "--deployment"];
+    let listed = server.ask_json(&[&list[..], &[&number]].concat())?;
+    let items = listed.as_array().ok_or("the list of devices is none")?;
+    let ended = |item: &&Value| matches!(item["status"].as_str(), Some("successful" | "failed"));
+    let mut records = BTreeMap::new();
+    for item in items.iter().filter(ended) {
+        let device = item["device"].as_str().ok_or("a device has no name")?;
+        let mut word = Word::read(item);
+        if item["provisional"] == Value::Bool(true) {
+            // No device said so.
+            word.reason = Some("provisional".to_owned());
+        }
+        records.insert(device.to_owned(), word);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn word(item: Value) -> Word {
+        Word::read(&item)
+    }
+
+    #[test]
+    fn every_difference_is_of_one_kind() {
+        let fine = json!({"status": "successful", "reason": null, "round": 0, "attempt": 2});
+        let own = |installs: u64, attempt: u64| {
+            json!({"status": "successful", "reason": null, "round": 0, "attempt": attempt,
+                "installs": installs})
+        };
+        let failed = json!({"status": "failed", "reason": "timed-out", "round": 0, "attempt": 2});
+        let said = [
+            ("same", Some(own(2, 2)), Some(fine.clone())),
+            ("lost", Some(own(1, 1)), None),
+            ("made up", None, Some(fine.clone())),
+            ("twice", Some(own(3, 2)), Some(fine.clone())),
+            ("other attempt", Some(own(1, 1)), Some(fine)),
+            ("other status", Some(own(1, 2)), Some(failed)),
+        ];
+        let side = |own: bool| -> BTreeMap<String, Word> {
+            let each = said.clone().into_iter();
+            each.filter_map(|(name, says, has)| {
+                Some((name.to_owned(), word(if own { says? } else { has? })))
+            })
+            .collect()
+        };
+        let mut found = Found::default();
+        each_device(1, &side(true), &side(false), &mut found);
+        assert_eq!((found.lost, found.duplicated, found.mismatched), (1, 2, 2));
+    }
+
+    #[test]
+    fn what_an_agent_does_not_know_is_not_compared_and_what_it_knows_is() {
+        let recorded = word(
+            json!({"status": "failed", "reason": "script-failed", "round": 1,
+            "attempt": 3}),
+        );
+        let own = Word {
+            status: "failed".to_owned(),
+            reason: Some("script-failed".to_owned()),
+            installs: 6,
+            in_one_attempt: 2,
+            ..Word::default()
+        };
+        assert!(own.is(&recorded) && !own.is_doubled(&recorded));
+        let thrice = Word {
+            in_one_attempt: 3,
+            ..own.clone()
+        };
+        assert!(thrice.is_doubled(&recorded));
+        let other = Word {
+            attempt: Some(2),
+            ..own
+        };
+        assert!(!other.is(&recorded));
+    }
 }

@@ -1,46 +1,94 @@
-//! A real `hoist serve`, killed at moments of all kinds while a simulated fleet works behind
-//! lines that break; at the end the server's records must be the devices' own, exactly.
+//! A real `hoist serve`, killed at moments of all kinds while a fleet works behind a line that
+//! breaks: simulated devices, and a few real agents that are killed as well. At the end the
+//! server's records must be the devices' own, exactly.
 
+mod agents;
 mod compare;
+mod fleet;
+mod found;
 mod line;
+mod moments;
+mod release;
 mod server;
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{File, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use self::compare::Found;
+use self::agents::Agents;
+use self::fleet::Fleet;
+pub use self::found::Found;
 use self::line::Line;
+pub use self::moments::{Moments, Point};
 use self::server::Server;
 
 /// The first word that makes the program be `hoist`.
 pub const HOIST: &str = "hoist";
+/// The first word that makes the program be `hoist-agent`.
+pub const AGENT: &str = "hoist-agent";
 const GROUP: &str = "sim";
-/// Kills between two deployments.
-const KILLS_EACH: u32 = 12;
+/// Kills from one deployment to the next.
+const KILLS_EACH: u32 = 6;
 /// One deployment in so many is aborted soon after.
 const ABORTED: u32 = 4;
-/// Whatever has not come to its end by then never will.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Those that failed in one deployment in so many begin again, after so many kills.
+const RETRIED: u32 = 3;
+const RETRIED_AFTER: u32 = 4;
+/// Whatever has not come to its end by then never will: a download that failed often is tried
+/// again within five minutes.
+const PATIENCE: Duration = Duration::from_secs(420);
+/// A moment that has not come by then is not waited for.
+const MOMENT: Duration = Duration::from_secs(4);
+/// Where the clock of the server is put, in seconds from where it ought to be.
+const CLOCKS: [i64; 5] = [0, 3_600, -3_600, 86_400, -86_400];
 
-pub(crate) type Failed = Box<dyn Error>;
+pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
 /// How much goes wrong.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How often the server is killed.
     pub kills: u32,
-    /// Devices of the fleet.
+    /// How often it is ended in order and started again, its broker with it.
+    pub broker_restarts: u32,
+    /// Simulated devices of the fleet.
     pub devices: u32,
+    /// Real agents beside them.
+    pub agents: u32,
     /// Decides what happens when.
     pub seed: u64,
 }
+
+/// What the server is in when it is killed.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    InStart,
+    WithoutNetwork,
+    AfterStandstill,
+    Working,
+    At(Point),
+}
+
+/// Of so many kills each comes so often, in any order.
+const MOMENTS: [Moment; 12] = [
+    Moment::InStart,
+    Moment::InStart,
+    Moment::WithoutNetwork,
+    Moment::AfterStandstill,
+    Moment::Working,
+    Moment::At(Point::BeforeCommit),
+    Moment::At(Point::BeforeSeal),
+    Moment::At(Point::AfterCommit),
+    Moment::At(Point::AfterCommit),
+    Moment::At(Point::AfterPublish),
+    Moment::At(Point::AfterPublish),
+    Moment::At(Point::InReconcile),
+];
 
 /// Lets all of it happen.
 ///
@@ -49,91 +97,278 @@ pub struct Plan {
 pub fn run(plan: Plan) -> Result<Found, Failed> {
     let began = Instant::now();
     let dir = tempfile::tempdir()?;
-    let mut dice = fastrand::Rng::with_seed(plan.seed);
-    let mut server = Server::start(dir.path())?;
-    let line = Line::open(server.mqtt(), plan.seed)?;
-    let fleet = Fleet::start(dir.path(), &server, &line, plan)?;
-    until("the fleet is there", || {
-        fleet.is_there(&server, plan.devices)
-    })?;
-    let mut deployments = 0;
-    for kill in 0..plan.kills {
-        if kill % KILLS_EACH == 0 {
-            deployments += 1;
-            deploy(dir.path(), &server, deployments)?;
-            if deployments % ABORTED == 0 {
-                let number = deployments.to_string();
-                server.insist(&["deployment", "abort", &number, "--yes"])?;
-            }
-        }
-        misfortune(&mut server, &line, &mut dice)?;
+    let done = Chaos::start(dir.path(), plan).and_then(Chaos::run);
+    if !done.as_ref().is_ok_and(Found::is_clean) {
+        eprintln!("all of it is in {}", dir.keep().display());
     }
-    line.heal();
-    until("every deployment is settled", || {
-        server.is_settled(deployments)
-    })?;
-    let truth = fleet.end()?;
-    let found = compare::compare(&server, plan, deployments, &truth)?;
-    server.stop()?;
-    Ok(found.after(began.elapsed()))
+    Ok(done?.after(began.elapsed()))
 }
 
-/// A moment of one of these kinds comes, and the server is killed in it.
-fn misfortune(server: &mut Server, line: &Line, dice: &mut fastrand::Rng) -> Result<(), Failed> {
-    match dice.u8(..8) {
-        // In its start.
-        0 | 1 => pause(dice.u64(..200)),
-        // The network is gone first, for everybody.
-        2 => {
-            line.cut(dice.bool());
-            pause(dice.u64(..800));
-            line.heal();
-            pause(dice.u64(..400));
-        }
-        // It stands still, as in a machine that is out of memory.
-        3 => {
-            server.signal("STOP")?;
-            pause(dice.u64(..1_500));
-            server.signal("CONT")?;
-            pause(dice.u64(..300));
-        }
-        // While it works.
-        _ => {
-            server.wait_ready()?;
-            pause(dice.u64(..1_200));
-        }
+struct Chaos<'a> {
+    dir: &'a Path,
+    plan: Plan,
+    dice: fastrand::Rng,
+    server: Server,
+    line: Line,
+    fleet: Fleet,
+    agents: Agents,
+    /// What is asked of the server while it is killed, and in which words.
+    asked: Option<(Order, Child, Vec<String>)>,
+    releases: u32,
+    /// The number of the newest deployment.
+    newest: u32,
+    /// Orders to deploy that were given again without an answer.
+    unsure: u32,
+    /// Whose abort was answered.
+    aborted: Vec<u32>,
+    found: Found,
+}
+
+/// What an operator wants.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Deploy,
+    Abort(u32),
+    Retry,
+}
+
+impl<'a> Chaos<'a> {
+    fn start(dir: &'a Path, plan: Plan) -> Result<Self, Failed> {
+        let server = Server::start(dir)?;
+        let line = Line::open(server.mqtt(), plan.seed)?;
+        let fleet = Fleet::start(dir, &server, &line, plan)?;
+        until("the fleet is there", || {
+            fleet.is_there(&server, plan.devices)
+        })?;
+        let agents = Agents::start(dir, &server, &line, plan.agents)?;
+        Ok(Self {
+            dir,
+            plan,
+            dice: fastrand::Rng::with_seed(plan.seed),
+            server,
+            line,
+            fleet,
+            agents,
+            asked: None,
+            releases: 0,
+            newest: 0,
+            unsure: 0,
+            aborted: Vec::new(),
+            found: Found {
+                kills: plan.kills,
+                broker_restarts: plan.broker_restarts,
+                devices: plan.devices,
+                agents: plan.agents,
+                ..Found::default()
+            },
+        })
     }
-    server.kill_and_start()
+
+    fn run(mut self) -> Result<Found, Failed> {
+        let mut moments = MOMENTS;
+        for kill in 0..self.plan.kills {
+            let place = kill as usize % moments.len();
+            if place == 0 {
+                self.dice.shuffle(&mut moments);
+            }
+            self.answered()?;
+            match kill % KILLS_EACH {
+                0 => self.deploy()?,
+                1 if self.releases.is_multiple_of(ABORTED) => self.abort()?,
+                RETRIED_AFTER if self.releases.is_multiple_of(RETRIED) => self.retry()?,
+                _ => {}
+            }
+            if self.is_restarted(kill) {
+                self.server.restart()?;
+            }
+            self.misfortune(moments[place])?;
+        }
+        self.answered()?;
+        self.end()
+    }
+
+    /// Orderly restarts come evenly among the kills.
+    fn is_restarted(&self, kill: u32) -> bool {
+        let by = |kill: u32| {
+            u64::from(kill) * u64::from(self.plan.broker_restarts) / u64::from(self.plan.kills)
+        };
+        by(kill + 1) > by(kill)
+    }
+
+    /// A moment of this kind comes, and the server is killed in it.
+    fn misfortune(&mut self, moment: Moment) -> Result<(), Failed> {
+        if self.dice.u8(..3) == 0 {
+            self.agents.kill_one(&mut self.dice)?;
+        }
+        if self.dice.u8(..3) == 0 {
+            self.step_clock()?;
+        }
+        let word = match moment {
+            Moment::InStart => {
+                pause(self.dice.u64(..200));
+                "inStart"
+            }
+            // It is gone first, for everybody.
+            Moment::WithoutNetwork => {
+                self.line.cut(self.dice.bool());
+                pause(self.dice.u64(..800));
+                self.line.heal();
+                pause(self.dice.u64(..400));
+                "withoutNetwork"
+            }
+            // As in a machine that is out of memory.
+            Moment::AfterStandstill => {
+                self.server.signal("STOP")?;
+                pause(self.dice.u64(..1_500));
+                self.server.signal("CONT")?;
+                pause(self.dice.u64(..300));
+                "afterStandstill"
+            }
+            Moment::At(point) if self.comes(point)? => point.word(),
+            Moment::At(_) => "working",
+            Moment::Working => {
+                self.server.wait_ready()?;
+                pause(self.dice.u64(..1_200));
+                "working"
+            }
+        };
+        *self.found.by_point.entry(word).or_default() += 1;
+        self.server.kill()?;
+        if self.dice.u8(..3) == 0 {
+            self.agents.revive()?;
+        }
+        if self.dice.u8(..6) == 0 {
+            self.step_clock()?;
+        }
+        self.server.begin()
+    }
+
+    /// Waits for a moment that ends the server; whether it came.
+    fn comes(&mut self, point: Point) -> Result<bool, Failed> {
+        if point != Point::InReconcile {
+            self.server.wait_ready()?;
+        }
+        let most = match point {
+            Point::BeforeCommit | Point::BeforeSeal | Point::AfterCommit => 6,
+            Point::AfterPublish => 20,
+            // Each device is told when it comes back.
+            Point::InReconcile => i64::from(self.plan.devices / 4).max(1),
+        };
+        let linger = self.dice.i64(0..20_000);
+        let time = self.dice.i64(1..=most);
+        self.server.moments().arm(point, time, linger)?;
+        let came = self.server.ends_within(MOMENT)?;
+        self.server.moments().disarm()?;
+        Ok(came)
+    }
+
+    fn step_clock(&mut self) -> Result<(), Failed> {
+        let clock = self.dice.choice(CLOCKS).unwrap_or_default();
+        self.found.clock_steps += 1;
+        self.server.moments().set_clock(clock)
+    }
+
+    /// A new release is deployed, while the next misfortune comes.
+    fn deploy(&mut self) -> Result<(), Failed> {
+        self.releases += 1;
+        let number = self.releases;
+        let folder = self.dir.join(format!("app-{number}"));
+        let doomed = format!("agent-{}", number % (self.plan.agents + 1));
+        release::write(&folder, number, &doomed)?;
+        let folder = folder.display().to_string();
+        self.server.insist(&["release", "create", &folder])?;
+        let name = format!("app@{number}.0.0");
+        self.order(Order::Deploy, &["deploy", &name, "--group", GROUP])
+    }
+
+    fn abort(&mut self) -> Result<(), Failed> {
+        let number = self.newest.to_string();
+        let order = Order::Abort(self.newest);
+        self.order(order, &["deployment", "abort", &number, "--yes"])
+    }
+
+    /// There may be nobody who failed: then it is refused.
+    fn retry(&mut self) -> Result<(), Failed> {
+        let number = self.newest.to_string();
+        self.order(Order::Retry, &["deployment", "retry", &number])
+    }
+
+    fn order(&mut self, order: Order, words: &[&str]) -> Result<(), Failed> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let asked = self.server.begin_ask(&words)?;
+        self.asked = Some((order, asked, words));
+        Ok(())
+    }
+
+    /// Waits for the answer to what was asked last: whoever asks repeats it until it comes.
+    fn answered(&mut self) -> Result<(), Failed> {
+        let Some((order, asked, words)) = self.asked.take() else {
+            return Ok(());
+        };
+        let answered = asked.wait_with_output()?;
+        let done = answered.status.success();
+        match order {
+            Order::Deploy => {
+                let mut told = serde_json::from_slice(&answered.stdout).unwrap_or_default();
+                if !done {
+                    // It may have been done, and once more.
+                    self.unsure += 1;
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    until("a release is deployed", || {
+                        told = self.server.ask_json(&words).unwrap_or_default();
+                        Ok(!told.is_null())
+                    })?;
+                }
+                let number: &Value = &told["deployment"];
+                let number = number.as_u64().ok_or("a deployment has no number")?;
+                self.newest = u32::try_from(number)?;
+            }
+            Order::Abort(number) if done => self.aborted.push(number),
+            Order::Abort(_) | Order::Retry => {}
+        }
+        Ok(())
+    }
+
+    /// Everything is whole again, and comes to its end.
+    fn end(mut self) -> Result<Found, Failed> {
+        self.line.heal();
+        self.agents.begin_anew()?;
+        self.server.wait_ready()?;
+        let mut deployments = Vec::new();
+        until("every deployment is settled", || {
+            deployments = self.server.deployments()?;
+            self.server.are_settled(&deployments)
+        })?;
+        let mut truth = BTreeMap::new();
+        self.fleet.end(&mut truth)?;
+        self.agents.end(&mut truth)?;
+        self.ordered(&deployments)?;
+        compare::compare(&self.server, &deployments, &truth, &mut self.found)?;
+        self.found.agent_kills = self.agents.kills;
+        self.found.starts_ms = self.server.stop()?;
+        Ok(self.found)
+    }
+
+    /// What was ordered once is there once, and what was aborted is.
+    fn ordered(&mut self, deployments: &[u32]) -> Result<(), Failed> {
+        let there = u32::try_from(deployments.len())?;
+        self.found.deployments = there;
+        let most = self.releases + self.unsure;
+        self.found.lost += u64::from(self.releases.saturating_sub(there));
+        self.found.duplicated += u64::from(there.saturating_sub(most));
+        for number in &self.aborted {
+            let state = &self.server.view(*number)?["state"];
+            if state != "aborted" {
+                eprintln!("deployment {number} was aborted, and is {state}");
+                self.found.lost += 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn pause(millis: u64) {
     std::thread::sleep(Duration::from_millis(millis));
-}
-
-fn deploy(dir: &Path, server: &Server, number: u32) -> Result<(), Failed> {
-    let release = dir.join(format!("app-{number}"));
-    write_release(&release, number)?;
-    let folder = release.display().to_string();
-    server.insist(&["release", "create", &folder])?;
-    let name = format!("app@{number}.0.0");
-    server.insist(&["deploy", &name, "--group", GROUP])
-}
-
-fn write_release(dir: &Path, number: u32) -> Result<(), Failed> {
-    std::fs::create_dir_all(dir.join("scripts"))?;
-    std::fs::create_dir_all(dir.join("payload"))?;
-    std::fs::write(dir.join("payload/content"), format!("content {number}"))?;
-    let manifest = format!(
-        "name = \"app\"\nversion = \"{number}.0.0\"\ntype = \"files\"\n\
-         payload = [\"payload/content\"]\ncounter = {number}\n"
-    );
-    std::fs::write(dir.join("artifact.toml"), manifest)?;
-    for script in ["install", "verify", "rollback"] {
-        let path = dir.join("scripts").join(script);
-        std::fs::write(&path, "#!/bin/sh\n")?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
-    }
-    Ok(())
 }
 
 /// Asks again and again.
@@ -154,49 +389,4 @@ pub(crate) fn until(
 /// A port that nobody has.
 pub(crate) fn free_port() -> Result<u16, Failed> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// `hoist sim` behind the line.
-struct Fleet {
-    process: Child,
-    said: PathBuf,
-}
-
-impl Fleet {
-    fn start(dir: &Path, server: &Server, line: &Line, plan: Plan) -> Result<Self, Failed> {
-        let (client, said) = (dir.join("fleet.toml"), dir.join("truth.json"));
-        std::fs::write(&client, server.client_file(line.port())?)?;
-        std::fs::set_permissions(&client, Permissions::from_mode(0o600))?;
-        let process = Command::new(std::env::current_exe()?)
-            .args([HOIST, "--client"])
-            .arg(&client)
-            .args(["sim", "--json", "--keep", "--fail", "10%", "--loss", "5%"])
-            .args(["--flap", "20s", "--group", GROUP])
-            .args(["--devices", &plan.devices.to_string()])
-            .args(["--seed", &plan.seed.to_string()])
-            .stdin(Stdio::null())
-            .stdout(File::create(&said)?)
-            .spawn()?;
-        Ok(Self { process, said })
-    }
-
-    fn is_there(&self, server: &Server, devices: u32) -> Result<bool, Failed> {
-        let listed = server.ask(&["device", "list", "--group", GROUP, "-o", "name"]);
-        let count = listed.map_or(0, |names| names.lines().count());
-        Ok(u32::try_from(count)? == devices)
-    }
-
-    /// What the devices did.
-    fn end(mut self) -> Result<Value, Failed> {
-        server::signal(&self.process, "INT")?;
-        self.process.wait()?;
-        Ok(serde_json::from_slice(&std::fs::read(&self.said)?)?)
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        let _already_gone = self.process.kill();
-        let _already_waited = self.process.wait();
-    }
 }

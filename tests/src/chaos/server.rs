@@ -3,36 +3,53 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Failed, HOIST, free_port, until};
+use super::line::Line;
+use super::moments::Moments;
+use super::{Failed, HOIST, PATIENCE, free_port, pause, until};
 
 /// How long one question may last.
 const ASK: Duration = Duration::from_secs(5);
+/// Who is waited for this soon after the start is waited for from the start on.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// Of a log, when its server ended by itself.
+const LAST_LINES: usize = 20;
+const KILL: i32 = 9;
 
 pub(crate) struct Server {
     data: PathBuf,
     log: PathBuf,
     mqtt: u16,
     http: u16,
+    moments: Moments,
     process: Child,
+    /// When it was started, until it was seen to be ready.
+    started: Option<Instant>,
+    /// How long it took to be ready, in ms, when it was waited for from the start on.
+    starts_ms: Vec<u64>,
 }
 
 impl Server {
     pub(crate) fn start(dir: &Path) -> Result<Self, Failed> {
         let (data, log) = (dir.join("data"), dir.join("server.log"));
         let (mqtt, http) = (free_port()?, free_port()?);
-        let process = serve(&data, &log, mqtt, http)?;
-        let server = Self {
+        let moments = Moments::create(dir)?;
+        let process = serve(&data, &log, [mqtt, http], &moments)?;
+        let mut server = Self {
             data,
             log,
             mqtt,
             http,
+            moments,
             process,
+            started: None,
+            starts_ms: Vec::new(),
         };
         server.wait_ready()?;
         Ok(server)
@@ -43,31 +60,92 @@ impl Server {
         self.mqtt
     }
 
-    pub(crate) fn kill_and_start(&mut self) -> Result<(), Failed> {
+    /// What ends it, and its clock.
+    pub(crate) fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
+    /// `kill -9`, wherever it is.
+    pub(crate) fn kill(&mut self) -> Result<(), Failed> {
         self.process.kill()?;
-        self.process.wait()?;
-        self.process = serve(&self.data, &self.log, self.mqtt, self.http)?;
+        let ended = self.process.wait()?;
+        if ended.signal() == Some(KILL) {
+            return Ok(());
+        }
+        Err(self.ended(ended))
+    }
+
+    /// Starts it again, on the same ports and data.
+    pub(crate) fn begin(&mut self) -> Result<(), Failed> {
+        self.started = Some(Instant::now());
+        self.process = serve(&self.data, &self.log, [self.mqtt, self.http], &self.moments)?;
         Ok(())
+    }
+
+    /// Ends it in order, and starts it again.
+    pub(crate) fn restart(&mut self) -> Result<(), Failed> {
+        self.wait_ready()?;
+        self.terminate()?;
+        self.begin()
     }
 
     pub(crate) fn signal(&self, name: &str) -> Result<(), Failed> {
         signal(&self.process, name)
     }
 
-    /// It ends as it is asked to.
-    pub(crate) fn stop(mut self) -> Result<(), Failed> {
+    fn terminate(&mut self) -> Result<(), Failed> {
         self.signal("TERM")?;
         let ended = self.process.wait()?;
-        if ended.success() {
-            return Ok(());
+        match ended.success() {
+            true => Ok(()),
+            false => Err(self.ended(ended)),
         }
-        Err(format!("the server ended with {ended}").into())
     }
 
-    pub(crate) fn wait_ready(&self) -> Result<(), Failed> {
-        until("the server is ready", || {
-            Ok(self.is_ready().unwrap_or(false))
-        })
+    /// It ends as it is asked to; how long its starts took, in ms.
+    pub(crate) fn stop(mut self) -> Result<Vec<u64>, Failed> {
+        self.terminate()?;
+        Ok(std::mem::take(&mut self.starts_ms))
+    }
+
+    fn ended(&self, how: ExitStatus) -> Failed {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        format!("the server ended with {how}:\n{}", last.join("\n")).into()
+    }
+
+    /// Whether it ends by itself in this time.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> Result<bool, Failed> {
+        let began = Instant::now();
+        loop {
+            if self.process.try_wait()?.is_some() {
+                return Ok(true);
+            }
+            if began.elapsed() > time {
+                return Ok(false);
+            }
+            pause(5);
+        }
+    }
+
+    pub(crate) fn wait_ready(&mut self) -> Result<(), Failed> {
+        let began = Instant::now();
+        while !self.is_ready().unwrap_or(false) {
+            if let Some(ended) = self.process.try_wait()? {
+                return Err(self.ended(ended));
+            }
+            if began.elapsed() > PATIENCE {
+                return Err("the server is never ready".into());
+            }
+            pause(10);
+        }
+        let started = self.started.take();
+        if let Some(started) = started.filter(|started| began - *started < AT_ONCE) {
+            let took = started.elapsed().as_millis();
+            self.starts_ms.push(u64::try_from(took)?);
+        }
+        Ok(())
     }
 
     fn is_ready(&self) -> Result<bool, Failed> {
@@ -79,20 +157,36 @@ impl Server {
         Ok(answer.ends_with(b"200"))
     }
 
-    /// The client file of its first administrator, with another MQTT port.
-    pub(crate) fn client_file(&self, port: u16) -> Result<String, Failed> {
+    /// The client file of its first administrator, for whoever is behind the line.
+    pub(crate) fn client_file(&self, line: &Line) -> Result<String, Failed> {
         let text = std::fs::read_to_string(self.data.join("client.toml"))?;
-        Ok(text.replace(&format!(":{}", self.mqtt), &format!(":{port}")))
+        Ok(self.behind(line, &text))
+    }
+
+    /// The same settings, for whoever is behind the line.
+    pub(crate) fn behind(&self, line: &Line, text: &str) -> String {
+        text.replace(&format!(":{}", self.mqtt), &format!(":{}", line.port()))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        command.args([HOIST, "--data-dir"]).arg(&self.data);
+        command.stdin(Stdio::null());
+        command
     }
 
     fn run(&self, words: &[&str]) -> Result<Output, Failed> {
-        let output = Command::new(std::env::current_exe()?)
-            .args([HOIST, "--data-dir"])
-            .arg(&self.data)
-            .args(words)
-            .stdin(Stdio::null())
-            .output()?;
-        Ok(output)
+        Ok(self.command().args(words).output()?)
+    }
+
+    /// Asks, and does not wait for the answer, which is JSON.
+    pub(crate) fn begin_ask(&self, words: &[String]) -> Result<Child, Failed> {
+        let mut command = self.command();
+        command.args(words).args(["-o", "json"]);
+        Ok(command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?)
     }
 
     /// What a command says, or why it fails.
@@ -120,11 +214,22 @@ impl Server {
         Ok(serde_json::from_str(&self.ask(&words)?)?)
     }
 
-    /// Whether every deployment up to this number is.
-    pub(crate) fn is_settled(&self, deployments: u32) -> Result<bool, Failed> {
-        for number in 1..=deployments {
-            let shown = self.view(number)?;
-            if shown["settled"] != Value::Bool(true) {
+    /// The numbers of all deployments.
+    pub(crate) fn deployments(&self) -> Result<Vec<u32>, Failed> {
+        let listed = self.ask_json(&["deployment", "list"])?;
+        let each = listed.as_array().ok_or("the list of deployments is none")?;
+        let number = |item: &Value| {
+            item["deployment"]
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+        };
+        Ok(each.iter().filter_map(number).collect())
+    }
+
+    /// Whether every one of these deployments is.
+    pub(crate) fn are_settled(&self, deployments: &[u32]) -> Result<bool, Failed> {
+        for number in deployments {
+            if self.view(*number)?["settled"] != Value::Bool(true) {
                 return Ok(false);
             }
         }
@@ -145,13 +250,19 @@ impl Drop for Server {
     }
 }
 
-fn serve(data: &Path, log: &Path, mqtt: u16, http: u16) -> Result<Child, Failed> {
+fn serve(
+    data: &Path,
+    log: &Path,
+    [mqtt, http]: [u16; 2],
+    moments: &Moments,
+) -> Result<Child, Failed> {
     let log = File::options().create(true).append(true).open(log)?;
-    let child = Command::new(std::env::current_exe()?)
+    let child = Command::new("/proc/self/exe")
         .args([HOIST, "serve", "--data-dir"])
         .arg(data)
         .args(["--mqtt", &format!("127.0.0.1:{mqtt}")])
         .args(["--http", &format!("127.0.0.1:{http}")])
+        .envs(moments.variables(mqtt))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

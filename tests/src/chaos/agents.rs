@@ -1,0 +1,229 @@
+//! A few real agents in the fleet, killed now and then like the server; what they did is what
+//! their scripts wrote, and what `hoist-agent status` says.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::compare::{Lived, Word};
+use super::line::Line;
+use super::release::{INSTALL, LOG, VERIFIED};
+use super::server::{Server, signal};
+use super::{AGENT, Failed, GROUP};
+
+pub(super) struct Agents {
+    all: Vec<Agent>,
+    /// How often one of them was killed.
+    pub(super) kills: u32,
+}
+
+struct Agent {
+    device: String,
+    config: PathBuf,
+    /// None while it is dead.
+    process: Option<Child>,
+}
+
+impl Agents {
+    /// Adds so many to the fleet, behind the line, and starts them.
+    pub(super) fn start(
+        dir: &Path,
+        server: &Server,
+        line: &Line,
+        count: u32,
+    ) -> Result<Self, Failed> {
+        let mut all = Vec::new();
+        for number in 1..=count {
+            let device = format!("agent-{number}");
+            let text = server.ask(&["device", "add", &device, "--group", GROUP])?;
+            let text = server.behind(line, &text);
+            let config = dir.join(&device).with_extension("toml");
+            std::fs::write(&config, text)?;
+            all.push(Agent {
+                device,
+                config,
+                process: None,
+            });
+        }
+        let mut agents = Self { all, kills: 0 };
+        agents.revive()?;
+        Ok(agents)
+    }
+
+    /// One of them is killed, wherever it is in its work.
+    pub(super) fn kill_one(&mut self, dice: &mut fastrand::Rng) -> Result<(), Failed> {
+        let alive = self.all.iter_mut().filter(|agent| agent.process.is_some());
+        if let Some(agent) = dice.choice(alive.collect::<Vec<_>>()) {
+            agent.kill()?;
+            self.kills += 1;
+        }
+        Ok(())
+    }
+
+    /// The dead ones start again.
+    pub(super) fn revive(&mut self) -> Result<(), Failed> {
+        let dead = self.all.iter_mut().filter(|agent| agent.process.is_none());
+        for agent in dead {
+            let log = File::options()
+                .create(true)
+                .append(true)
+                .open(agent.config.with_extension("log"))?;
+            let process = agent.command().stdout(Stdio::null()).stderr(log).spawn()?;
+            agent.process = Some(process);
+        }
+        Ok(())
+    }
+
+    /// All of them are killed once more, and start without the long pauses of those that had
+    /// no network for long.
+    pub(super) fn begin_anew(&mut self) -> Result<(), Failed> {
+        for agent in &mut self.all {
+            agent.kill()?;
+            self.kills += 1;
+        }
+        self.revive()
+    }
+
+    /// Ends them, and says what they did in each deployment.
+    pub(super) fn end(&mut self, truth: &mut BTreeMap<u32, Lived>) -> Result<(), Failed> {
+        for agent in &mut self.all {
+            if let Some(mut process) = agent.process.take() {
+                signal(&process, "TERM")?;
+                process.wait()?;
+            }
+            agent.tell(truth)?;
+        }
+        Ok(())
+    }
+}
+
+impl Agent {
+    fn command(&self) -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        command.args([AGENT, "--config"]).arg(&self.config);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn kill(&mut self) -> Result<(), Failed> {
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, truth: &mut BTreeMap<u32, Lived>) -> Result<(), Failed> {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args([AGENT, "status", "--config"])
+            .arg(&self.config);
+        let said = command.stdin(Stdio::null()).output()?;
+        let said = String::from_utf8(said.stdout)?;
+        let scripts = self.scripts()?;
+        for (number, word) in outcomes(&said) {
+            let lived = truth.entry(number).or_default();
+            let done = scripts.get(&number).map_or(&[][..], Vec::as_slice);
+            let verified = done.last().is_some_and(|(_, word)| word == VERIFIED);
+            if verified != (word.status == "successful") {
+                let name = &self.device;
+                eprintln!("deployment {number}, {name}: it says {word:?}, its scripts {done:?}");
+                lived.contradictions += 1;
+            }
+            let device = self.device.clone();
+            lived.words.insert(device, installed(word, done));
+        }
+        Ok(())
+    }
+
+    /// What its scripts wrote, of each deployment: attempt and word.
+    fn scripts(&self) -> Result<BTreeMap<u32, Vec<(u32, String)>>, Failed> {
+        let work = self.config.with_extension("state").join("work/app");
+        let log = work.join(LOG);
+        let mut scripts: BTreeMap<u32, Vec<(u32, String)>> = BTreeMap::new();
+        for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let [deployment, attempt, word] = fields[..] else {
+                return Err(format!("{} wrote {line:?}", self.device).into());
+            };
+            let done = (attempt.parse()?, word.to_owned());
+            scripts.entry(deployment.parse()?).or_default().push(done);
+        }
+        Ok(scripts)
+    }
+}
+
+/// The newest outcome of each deployment, as `hoist-agent status` says it.
+fn outcomes(said: &str) -> BTreeMap<u32, Word> {
+    let mut outcomes = BTreeMap::new();
+    for line in said.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let [
+            "deployment",
+            number,
+            status @ ("successful" | "failed"),
+            rest @ ..,
+        ] = &words[..]
+            && let Ok(number) = number.parse()
+        {
+            let reason = (*status == "failed").then(|| rest.first().copied().unwrap_or_default());
+            let word = Word {
+                status: (*status).to_owned(),
+                reason: reason.map(str::to_owned),
+                ..Word::default()
+            };
+            outcomes.insert(number, word);
+        }
+    }
+    outcomes
+}
+
+/// The same with how often `install` ran, and in which attempt last.
+fn installed(word: Word, done: &[(u32, String)]) -> Word {
+    let attempts = done.iter().filter(|(_, word)| word == INSTALL);
+    let attempts: Vec<u64> = attempts.map(|(attempt, _)| u64::from(*attempt)).collect();
+    let runs = |of: &u64| attempts.iter().filter(|one| *one == of).count();
+    Word {
+        attempt: attempts.last().copied(),
+        installs: attempts.len(),
+        in_one_attempt: attempts.iter().map(runs).max().unwrap_or_default(),
+        ..word
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _already_gone = self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installs_are_counted_by_attempt() {
+        let scripts = [
+            (1, "install"),
+            (1, "rollback"),
+            (2, "install"),
+            (2, "install"),
+        ];
+        let done = scripts.map(|(attempt, word)| (attempt, word.to_owned()));
+        let word = installed(Word::default(), &done);
+        assert_eq!((word.attempt, word.installs), (Some(2), 3));
+        assert_eq!(word.in_one_attempt, 2);
+    }
+
+    #[test]
+    fn the_words_of_an_agent_are_read() {
+        let said = "device agent-1\ninstalled app 2.0.0 counter 2\ndeployment 3 in progress: \
+                    ending, attempt 1\ndeployment 1 failed script-failed (rollback ok)\n\
+                    deployment 2 successful\ndeployment 1 successful (already there)\n";
+        let outcomes = outcomes(said);
+        assert_eq!(outcomes.len(), 2);
+        assert_eq!(outcomes[&1].status, "successful");
+        assert_eq!(outcomes[&2].reason, None);
+    }
+}
