@@ -1,12 +1,16 @@
 //! What is wrong with the server now, as views, `/readyz`, events and the log tell people.
 //! Whoever notices something says so here; nothing is decided by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoist_protocol::code::Code;
 
 use crate::timer::unix_ms;
+
+/// News that wait for a connection on which they can be told; the oldest are given up, and the
+/// view of the server's health has what is still wrong.
+const NEWS_MAX: usize = 256;
 
 /// What a problem stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +54,26 @@ pub struct Health {
 #[derive(Debug, Default)]
 struct State {
     problems: BTreeMap<String, Problem>,
-    news: Vec<News>,
+    news: VecDeque<News>,
+}
+
+impl State {
+    fn tell(&mut self, problem: Problem, over: bool) {
+        if self.news.len() == NEWS_MAX {
+            self.news.pop_front();
+        }
+        self.news.push_back(News { problem, over });
+    }
 }
 
 impl Health {
-    /// There is a problem. The same one again is no news; another one about the same thing
+    /// There is a problem. The same one again is no news, whatever its particulars are by now:
+    /// how much space is left changes with every look. One of another kind about the same thing
     /// takes its place.
     pub fn begin(&self, about: &str, code: Code, detail: &str, stops: Stops) {
         let mut state = self.state();
         let before = state.problems.get(about);
-        if before.is_some_and(|before| before.code == code && before.detail == detail) {
-            return;
-        }
+        let is_new = before.is_none_or(|before| before.code != code);
         let problem = Problem {
             about: about.to_owned(),
             code,
@@ -70,16 +82,16 @@ impl Health {
             since_ms: before.map_or_else(unix_ms, |before| before.since_ms),
         };
         state.problems.insert(about.to_owned(), problem.clone());
-        let over = false;
-        state.news.push(News { problem, over });
+        if is_new {
+            state.tell(problem, false);
+        }
     }
 
     /// The problem about this is over, if there was one.
     pub fn end(&self, about: &str) {
         let mut state = self.state();
         if let Some(problem) = state.problems.remove(about) {
-            let over = true;
-            state.news.push(News { problem, over });
+            state.tell(problem, true);
         }
     }
 
@@ -99,7 +111,7 @@ impl Health {
     }
 
     /// What began and ended since the last call.
-    pub(crate) fn take_news(&self) -> Vec<News> {
+    pub(crate) fn take_news(&self) -> VecDeque<News> {
         std::mem::take(&mut self.state().news)
     }
 
@@ -113,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_news_when_it_begins_changes_and_is_over() {
+    fn a_problem_is_news_when_it_begins_becomes_another_and_is_over() {
         let health = Health::default();
         let full = |detail| health.begin("store", Code::Space, detail, Stops::Server);
         health.begin("users.toml", Code::Config, "line 3", Stops::Part);
@@ -122,13 +134,27 @@ mod tests {
         assert_eq!(health.take_news().len(), 2);
         assert_eq!(health.problems()[0].about, "store");
         full("still no space");
-        assert_eq!(health.take_news().len(), 1);
+        assert_eq!(health.take_news().len(), 0);
         assert_eq!(health.stopped_by().unwrap().detail, "still no space");
+        health.begin("store", Code::Storage, "read-only", Stops::Server);
+        assert_eq!(health.take_news().len(), 1);
         health.end("store");
         health.end("store");
         let news = health.take_news();
         assert!(news.len() == 1 && news[0].over, "{news:?}");
         assert_eq!(health.stopped_by(), None);
         assert_eq!(health.problems().len(), 1);
+    }
+
+    #[test]
+    fn news_that_nobody_takes_are_bounded_and_end_with_the_newest() {
+        let health = Health::default();
+        for _ in 0..NEWS_MAX {
+            health.begin("store", Code::Space, "no space", Stops::Server);
+            health.end("store");
+        }
+        let news = health.take_news();
+        assert_eq!(news.len(), NEWS_MAX);
+        assert!(news.back().unwrap().over);
     }
 }
