@@ -31,7 +31,7 @@ impl Service {
         let again = delivery.again;
         let mut arrival = Arrival::delivered(topic, delivery);
         if let Content::Command(asked) = &mut arrival.content {
-            if again && self.was_refused(asked) {
+            if self.was_refused(asked, again) {
                 arrival.content = Content::Nothing;
                 return arrival;
             }

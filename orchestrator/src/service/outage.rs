@@ -122,11 +122,15 @@ impl Service {
         }
     }
 
-    /// Whether this is a command that was refused, which a broker delivers again.
-    pub(super) fn was_refused(&mut self, asked: &Asked) -> bool {
+    /// Whether this is a command that was refused, which a broker delivers `again`: as often as
+    /// connections end before it is acknowledged. Sent anew by its user, it is another try.
+    pub(super) fn was_refused(&mut self, asked: &Asked, again: bool) -> bool {
         let key = (asked.user.clone(), asked.request.clone());
         let place = self.refused.iter().position(|refused| *refused == key);
-        place.is_some_and(|place| self.refused.remove(place).is_some())
+        if let (Some(place), false) = (place, again) {
+            self.refused.remove(place);
+        }
+        place.is_some() && again
     }
 
     /// Looks whether the store can be written again, and goes on if it can.

@@ -106,22 +106,32 @@ async fn a_command_that_was_refused_is_not_carried_out_when_a_broker_delivers_it
         .command("r1", "group-create", &json!({"group": "eu"}))
         .await;
     assert_eq!(refused["error"]["code"], "E_STORAGE", "{refused}");
+    let packet = 4_711;
+    let again = |rig: &Rig| {
+        Incoming::Delivery(Delivery {
+            topic: "hoist/cmd/alice/r1/group-create".to_owned(),
+            payload: json!({"group": "eu"}).to_string().into_bytes().into(),
+            retained: false,
+            again: true,
+            receipt: Some(Receipt {
+                connection: rig.link(),
+                packet,
+            }),
+        })
+    };
+    // Once while the store cannot be written yet, and that connection is lost too.
+    rig.news.send(Incoming::Disconnected).await.unwrap();
+    rig.connect().await;
+    rig.news.send(again(&rig)).await.unwrap();
+    rig.done("r2", "group-list", &json!({})).await;
+    rig.news.send(Incoming::Disconnected).await.unwrap();
+    rig.connect().await;
     *rig.store.trouble.lock().unwrap() = None;
     within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
-    let (from, packet) = (rig.mark(), 4_711);
-    let again = Delivery {
-        topic: "hoist/cmd/alice/r1/group-create".to_owned(),
-        payload: json!({"group": "eu"}).to_string().into_bytes().into(),
-        retained: false,
-        again: true,
-        receipt: Some(Receipt {
-            connection: rig.link(),
-            packet,
-        }),
-    };
-    rig.news.send(Incoming::Delivery(again)).await.unwrap();
+    let from = rig.mark();
+    rig.news.send(again(&rig)).await.unwrap();
     rig.acknowledged(from, packet).await;
-    let groups = rig.done("r2", "group-list", &json!({})).await;
+    let groups = rig.done("r3", "group-list", &json!({})).await;
     assert!(!groups.to_string().contains("\"eu\""), "{groups}");
     rig.stop().await;
 }
