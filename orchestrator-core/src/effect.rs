@@ -77,6 +77,13 @@ pub enum Effect {
     GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
     PublishRelease(ReleaseId),
+    /// A release was added: its artifacts are used.
+    ReleaseAdded {
+        /// As `name@version`.
+        release: String,
+        /// All of its artifacts.
+        artifacts: Vec<ArtifactId>,
+    },
     /// A release was removed: its manifest is retained no more, and those of its artifacts
     /// that no other release names are not used any more.
     ReleaseRemoved {

@@ -59,7 +59,13 @@ pub(crate) fn add(
             created_ms: now.unix_ms,
         },
     );
-    Ok((release_added(id, &text), vec![Effect::PublishRelease(id)]))
+    let artifacts = verified.manifest.artifacts.iter();
+    let added = Effect::ReleaseAdded {
+        release: text.clone(),
+        artifacts: artifacts.map(|artifact| artifact.id()).collect(),
+    };
+    let effects = vec![added, Effect::PublishRelease(id)];
+    Ok((release_added(id, &text), effects))
 }
 
 /// Finds the release that a command names as `name@version` or by its id.

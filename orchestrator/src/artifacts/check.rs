@@ -1,6 +1,7 @@
 //! Looks at all artifacts beside everything else: those that releases name are proven once
 //! after the start, and what no release ever named is removed when it is old, if that is set.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -56,7 +57,11 @@ pub(crate) async fn check(store: Arc<dyn Store>, directory: ArtifactDirectory) {
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         sweep.tick().await;
-        directory.sweep();
+        // What became durable in a write that failed was followed by nothing.
+        match self::named(&*store).await {
+            Ok(named) => directory.sweep(&named.into_iter().map(|(id, _)| id).collect()),
+            Err(error) => tracing::warn!(%error, "unused artifacts are not looked for"),
+        }
     }
 }
 
@@ -108,8 +113,8 @@ impl ArtifactDirectory {
         }
     }
 
-    /// Removes what no release named for too long.
-    fn sweep(&self) {
+    /// Removes what no release named for too long; none of those that one is known to name.
+    fn sweep(&self, named: &BTreeSet<ArtifactId>) {
         let Some(keep) = self.limits.keep_unused else {
             return;
         };
@@ -129,6 +134,7 @@ impl ArtifactDirectory {
             let mut ledger = self.ledger();
             if age.is_ok_and(|age| age > keep)
                 && ledger.release_of(id).is_none()
+                && !named.contains(&id)
                 && std::fs::remove_file(entry.path()).is_ok()
             {
                 ledger.removed(id);
@@ -158,13 +164,19 @@ mod tests {
             }
         }
         directory.claim(used, "app@1.0.0");
-        directory.sweep();
+        directory.sweep(&BTreeSet::new());
         assert!(directory.contains(unused), "kept for ever by default");
         let limits = UploadLimits {
             keep_unused: Some(Duration::from_secs(3_600)),
             ..UploadLimits::default()
         };
-        directory.clone().limited(limits).sweep();
+        let limited = directory.clone().limited(limits);
+        limited.sweep(&[unused].into());
+        assert!(
+            directory.contains(unused),
+            "a release of the store names it"
+        );
+        limited.sweep(&BTreeSet::new());
         let there = [used, unused, new].map(|id| directory.contains(id));
         assert_eq!(there, [true, false, true]);
     }
@@ -188,13 +200,13 @@ mod tests {
         age(5);
         directory.claim(id, "app@1.0.0");
         directory.unclaim(id, Some("app@1.1.0"));
-        directory.sweep();
+        directory.sweep(&BTreeSet::new());
         assert!(directory.contains(id), "another release names it");
         directory.unclaim(id, None);
-        directory.sweep();
+        directory.sweep(&BTreeSet::new());
         assert!(directory.contains(id), "its time begins with the removal");
         age(2);
-        directory.sweep();
+        directory.sweep(&BTreeSet::new());
         assert!(!directory.contains(id));
         assert_eq!(directory.state_of(id), Some("missing"));
     }

@@ -130,6 +130,11 @@ impl Service {
             }
             Effect::FindLine(seek) => self.find_line(seek),
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
+            Effect::ReleaseAdded { release, artifacts } => {
+                for id in artifacts {
+                    self.config.artifacts.claim(id, &release);
+                }
+            }
             Effect::ReleaseRemoved { release, artifacts } => {
                 self.reconciler.changed(Subject::Release(release));
                 self.unclaim(&artifacts).await?;

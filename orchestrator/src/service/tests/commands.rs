@@ -1,6 +1,7 @@
 //! What commands come to, by whichever door.
 
 use super::*;
+use crate::artifacts::Seen;
 
 #[tokio::test]
 async fn a_viewer_and_a_stranger_change_nothing() {
@@ -31,6 +32,33 @@ async fn a_release_needs_the_release_key_and_its_artifacts() {
     std::fs::remove_file(file).unwrap();
     let reply = rig.command("r2", "release-add", &add(&sealed)).await;
     assert_eq!(reply["error"]["code"], "E_ARTIFACT", "{reply}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_release_that_was_added_claims_its_artifacts() {
+    let mut rig = Rig::start().await;
+    let manifest = data_encoding::BASE64.encode(&rig.release("1.0.0"));
+    let (artifact, _) = artifact("1.0.0");
+    let file = rig.artifacts.path().join(artifact.id().to_string());
+    let dry = json!({"manifest": manifest, "dryRun": true});
+    rig.done("r1", "release-add", &dry).await;
+    let from = rig.mark();
+    let add = json!({"manifest": manifest});
+    rig.deliver(
+        "hoist/cmd/vera/r2/release-add",
+        add.to_string().as_bytes(),
+        false,
+    )
+    .await;
+    rig.published(from, "hoist/reply/vera/r2").await;
+    let content = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(rig.directory.look(artifact.id()).await, Seen::Nothing);
+    std::fs::write(&file, content).unwrap();
+    rig.done("r3", "release-add", &add).await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(rig.directory.look(artifact.id()).await, Seen::Damaged);
     rig.stop().await;
 }
 

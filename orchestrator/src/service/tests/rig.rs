@@ -199,6 +199,7 @@ pub(super) struct Rig {
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServiceError>>,
     pub(super) artifacts: tempfile::TempDir,
+    pub(super) directory: ArtifactDirectory,
     packets: VecDeque<u16>,
 }
 
@@ -211,6 +212,7 @@ impl Rig {
     pub(super) async fn on(store: Arc<Watched>) -> Self {
         let artifacts = tempfile::tempdir().unwrap();
         let config = config(artifacts.path());
+        let directory = config.artifacts.clone();
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
         let dynamic: Arc<dyn Store> = store.clone();
@@ -235,6 +237,7 @@ impl Rig {
             stop: Some(stop),
             running,
             artifacts,
+            directory,
             packets: (1..u16::MAX).collect(),
         };
         rig.connect().await;

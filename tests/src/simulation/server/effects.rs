@@ -36,6 +36,7 @@ impl Server {
                 }
                 Effect::Query { .. }
                 | Effect::DeviceRevoked { .. }
+                | Effect::ReleaseAdded { .. }
                 | Effect::ReleaseRemoved { .. }
                 | Effect::ManageUser { .. }
                 | Effect::Event(_)
