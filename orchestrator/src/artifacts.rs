@@ -111,6 +111,8 @@ pub(crate) enum Seen {
     Whole,
     /// It is known to be damaged, or missing though a release names it.
     Damaged,
+    /// It could not be read now, which says nothing about it.
+    Unread,
     /// There is none.
     Nothing,
 }
@@ -276,10 +278,24 @@ impl ArtifactDirectory {
         })
     }
 
-    /// What was found out about a file.
-    fn found(&self, id: ArtifactId, verdict: Result<(), String>) {
-        let stamp = Stamp::of(&self.path(id));
+    /// A file could not be read: people are told, and nothing is known of it.
+    fn unread(&self, id: ArtifactId, error: &io::Error) {
+        tracing::warn!(artifact = %id, %error, "an artifact cannot be read");
+        if let Some(release) = self.ledger().release_of(id) {
+            let about = format!("artifact {id}");
+            let detail = format!("{release} cannot be installed: its file cannot be read: {error}");
+            self.health
+                .begin(&about, Code::Storage, &detail, Stops::Part);
+        }
+    }
+
+    /// What was found out about a file that was like this then; whether that is the one there
+    /// now. Another one has come meanwhile otherwise, of which nothing was found out.
+    fn found(&self, id: ArtifactId, stamp: Option<Stamp>, verdict: Result<(), String>) -> bool {
         let mut ledger = self.ledger();
+        if Stamp::of(&self.path(id)) != stamp {
+            return false;
+        }
         ledger.found(id, stamp, verdict.is_ok());
         let about = format!("artifact {id}");
         match (verdict, ledger.release_of(id)) {
@@ -294,6 +310,7 @@ impl ArtifactDirectory {
             }
             _ => self.health.end(&about),
         }
+        true
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

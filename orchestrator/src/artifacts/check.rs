@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -48,15 +49,11 @@ pub(crate) async fn check(store: Arc<dyn Store>, directory: ArtifactDirectory) {
     for (id, release) in &named {
         directory.claim(*id, release);
     }
-    let mut damaged = 0_u32;
-    for (id, _) in &named {
-        let seen = directory.prove(*id, Arc::downgrade(&wanted)).await;
-        damaged += u32::from(seen == Seen::Damaged);
-    }
-    tracing::debug!(artifacts = named.len(), damaged, "artifacts checked");
+    let mut unread: Vec<ArtifactId> = named.iter().map(|(id, _)| *id).collect();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         sweep.tick().await;
+        unread = directory.prove_all(unread, &wanted).await;
         // What became durable in a write that failed was followed by nothing.
         match self::named(&*store).await {
             Ok(named) => directory.sweep(&named.into_iter().map(|(id, _)| id).collect()),
@@ -78,39 +75,63 @@ pub(crate) async fn named(store: &dyn Store) -> Result<Vec<(ArtifactId, String)>
     Ok(named)
 }
 
+/// What all of a file's content says, as long as it can be read.
+async fn read(path: PathBuf, id: ArtifactId, wanted: Weak<()>) -> io::Result<Result<(), String>> {
+    let verifying = tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::open(path)?;
+        verify(&mut While { file, wanted }, id)
+    });
+    verifying
+        .await
+        .map_err(io::Error::other)
+        .and_then(|verified| verified)
+}
+
 impl ArtifactDirectory {
     /// What a file is, by all of its content. One after the other.
     pub(crate) async fn prove(&self, id: ArtifactId, wanted: Weak<()>) -> Seen {
         let _alone = self.proving.lock().await;
-        let path = self.path(id);
-        let stamp = Stamp::of(&path);
-        if let Some(whole) = self.ledger().known(id, stamp) {
-            return Seen::of(whole);
-        }
-        if stamp.is_none() {
-            self.found(id, Err("its file is missing".to_owned()));
-            return Seen::Damaged;
-        }
-        let verifying = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path)?;
-            verify(&mut While { file, wanted }, id)
-        });
-        match verifying
-            .await
-            .map_err(io::Error::other)
-            .and_then(|verified| verified)
-        {
-            Ok(verdict) => {
-                let whole = verdict.is_ok();
-                self.found(id, verdict);
-                Seen::of(whole)
+        loop {
+            let path = self.path(id);
+            let stamp = Stamp::of(&path);
+            if let Some(whole) = self.ledger().known(id, stamp) {
+                return Seen::of(whole);
             }
-            Err(error) => {
-                tracing::warn!(artifact = %id, %error, "an artifact cannot be read");
-                self.found(id, Err(format!("its file cannot be read: {error}")));
-                Seen::Damaged
+            let verdict = match stamp {
+                None => Ok(Err("its file is missing".to_owned())),
+                Some(_) => read(path, id, wanted.clone()).await,
+            };
+            let verdict = match verdict {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    self.unread(id, &error);
+                    return Seen::Unread;
+                }
+            };
+            let whole = verdict.is_ok();
+            // Else an upload has put another file there, and that one is looked at.
+            if self.found(id, stamp, verdict) {
+                return Seen::of(whole);
             }
         }
+    }
+
+    /// Proves all of these; what could not be read is left for another time.
+    async fn prove_all(&self, ids: Vec<ArtifactId>, wanted: &Arc<()>) -> Vec<ArtifactId> {
+        let (artifacts, mut damaged, mut unread) = (ids.len(), 0_u32, Vec::new());
+        for id in ids {
+            match self.prove(id, Arc::downgrade(wanted)).await {
+                Seen::Unread => unread.push(id),
+                seen => damaged += u32::from(seen == Seen::Damaged),
+            }
+        }
+        tracing::debug!(
+            artifacts,
+            damaged,
+            unread = unread.len(),
+            "artifacts checked"
+        );
+        unread
     }
 
     /// Removes what no release named for too long; none of those that one is known to name.
@@ -209,5 +230,27 @@ mod tests {
         directory.sweep(&BTreeSet::new());
         assert!(!directory.contains(id));
         assert_eq!(directory.state_of(id), Some("missing"));
+    }
+
+    #[tokio::test]
+    async fn a_verdict_is_that_of_the_file_that_was_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = ArtifactId([1; 16]);
+        let directory = ArtifactDirectory::open(dir.path()).unwrap();
+        std::fs::write(directory.path(id), b"damaged").unwrap();
+        // Nobody wants to know it: reading fails, which says nothing of the file.
+        assert_eq!(directory.prove(id, Weak::new()).await, Seen::Unread);
+        assert!(!directory.is_damaged(id));
+
+        let before = Stamp::of(&directory.path(id));
+        let repaired = dir.path().join("repaired");
+        std::fs::write(&repaired, b"as it was packed").unwrap();
+        std::fs::rename(repaired, directory.path(id)).unwrap();
+        let damaged = || Err("a segment is damaged".to_owned());
+        assert!(!directory.found(id, before, damaged()));
+        assert!(!directory.is_damaged(id), "that was another file");
+        let now = Stamp::of(&directory.path(id));
+        assert!(directory.found(id, now, damaged()));
+        assert!(directory.is_damaged(id));
     }
 }

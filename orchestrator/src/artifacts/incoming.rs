@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::id::{ArtifactId, UserId};
+use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
+use super::ledger::Stamp;
 use super::proof::Proof;
 use super::{ARTIFACT_BYTES_MAX, ArtifactDirectory, ArtifactError};
 
@@ -19,7 +21,7 @@ pub struct Incoming {
     announced: Option<u64>,
     directory: ArtifactDirectory,
     target: PathBuf,
-    named: tempfile::NamedTempFile,
+    named: NamedTempFile,
     file: File,
     proof: Proof,
     /// Bytes from before it is known how many there will be.
@@ -40,7 +42,7 @@ impl Incoming {
             path: target.clone(),
             source,
         };
-        let named = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(tmp));
+        let named = tokio::task::spawn_blocking(move || NamedTempFile::new_in(tmp));
         let named = named
             .await
             .map_err(io::Error::other)
@@ -132,23 +134,35 @@ impl Incoming {
         };
         self.file.flush().await.map_err(io)?;
         self.file.sync_all().await.map_err(io)?;
-        let empty = tempfile::NamedTempFile::new_in(self.directory.root.join("tmp")).map_err(io)?;
+        let empty = NamedTempFile::new_in(self.directory.root.join("tmp")).map_err(io)?;
         let named = std::mem::replace(&mut self.named, empty);
-        let to = self.target.clone();
-        let keeping = tokio::task::spawn_blocking(move || {
-            named.persist(&to).map_err(|error| error.error)?;
-            let folder = to.parent().unwrap_or(Path::new("."));
-            std::fs::File::open(folder)?.sync_all()
-        });
+        let (directory, number) = (self.directory.clone(), self.number.take());
+        let keeping = tokio::task::spawn_blocking(move || directory.keep(id, named, number));
         let kept = keeping
             .await
             .map_err(io::Error::other)
             .and_then(|kept| kept);
-        kept.map_err(io)?;
-        if let Some(number) = self.number.take() {
-            self.directory.ledger().arrived(number, id);
+        kept.map_err(io)
+    }
+}
+
+impl ArtifactDirectory {
+    /// Puts a proven file in its place, and notes whose it is in one go: nobody who hangs up
+    /// meanwhile is rid of it.
+    fn keep(&self, id: ArtifactId, named: NamedTempFile, number: Option<u64>) -> io::Result<()> {
+        let (stamp, to) = (Stamp::of(named.path()), self.path(id));
+        let put = named.persist(&to);
+        if let Some(number) = number {
+            let mut ledger = self.ledger();
+            if put.is_ok() {
+                ledger.arrived(number, id);
+            }
+            ledger.end(number);
         }
-        self.directory.found(id, Ok(()));
+        put.map_err(|error| error.error)?;
+        let folder = to.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()?;
+        self.found(id, stamp, Ok(()));
         Ok(())
     }
 }
@@ -158,5 +172,26 @@ impl Drop for Incoming {
         if let Some(number) = self.number {
             self.directory.ledger().end(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_brought_it_first_is_held_to_it_although_nobody_waits_for_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = ArtifactDirectory::open(dir.path()).unwrap();
+        let id = ArtifactId([1; 16]);
+        let users = ["dan", "eve"].map(|user| user.parse::<UserId>().unwrap());
+        for user in &users {
+            let named = NamedTempFile::new_in(dir.path().join("tmp")).unwrap();
+            let number = directory.ledger().begin(user.clone(), 7);
+            directory.keep(id, named, Some(number)).unwrap();
+        }
+        let unused = users.map(|user| directory.ledger().unused_of(&user));
+        assert_eq!(unused, [7, 0]);
+        assert!(directory.contains(id));
     }
 }

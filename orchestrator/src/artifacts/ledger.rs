@@ -97,13 +97,14 @@ impl Ledger {
         self.last
     }
 
-    /// An upload is whole, and in its place.
+    /// An upload is whole, and in its place. Whoever brought it first is held to it: nobody is
+    /// rid of it because somebody sends the same again.
     pub(super) fn arrived(&mut self, number: u64, id: ArtifactId) {
         let taken = self.arriving.remove(&number);
         if let Some(taken) = taken
             && !self.released.contains_key(&id)
         {
-            self.unused.insert(id, taken);
+            self.unused.entry(id).or_insert(taken);
         }
     }
 

@@ -41,6 +41,12 @@ pub(super) async fn get(
             let title = "no such artifact";
             return refusal(StatusCode::NOT_FOUND, Code::Artifact, title, "");
         }
+        // Whoever waits asks again.
+        Seen::Unread => {
+            let title = "the artifact cannot be read now";
+            let hint = "see the server's log";
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, Code::Storage, title, hint);
+        }
         // It is repaired by an upload: whoever waits gets it then.
         Seen::Damaged => {
             let title = "the artifact is damaged on the server";
