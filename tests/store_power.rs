@@ -1,7 +1,8 @@
-//! The power goes: what the store has acknowledged is there, and it starts.
+//! The power goes: what the store has acknowledged is there, and it starts; and so again when
+//! the power goes a second time, after it has gone on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hoist_orchestrator::store::Store;
@@ -10,35 +11,113 @@ use hoist_orchestrator::store::sled::SledStore;
 use crate::harness::disk::{Call, Disk, calls};
 use crate::store_faults::{WRITER, library};
 
-/// What a writer of so many rows did.
-fn recorded(rows: u64, bytes: u64, keys: u64) -> Vec<Call> {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let store = dir.path().join("store");
-    let output = Command::new(WRITER)
-        .arg(&store)
-        .args([rows, 1, bytes, keys].map(|number| number.to_string()))
-        .env("LD_PRELOAD", library())
-        .env("HOIST_FAULT_DIR", &store)
-        .env("HOIST_FAULT_LOG", &log)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    calls(&log)
+/// What a writer does.
+#[derive(Debug, Clone, Copy)]
+struct Writer {
+    first: u64,
+    rows: u64,
+    bytes: u64,
+    keys: u64,
 }
 
-/// The disk after so many calls, and the highest row of each key that was acknowledged.
-fn after(calls: &[Call], keys: u64) -> (Disk, BTreeMap<u64, u64>) {
-    let mut disk = Disk::default();
-    let mut told = BTreeMap::new();
-    for call in calls {
-        disk.does(call);
-        if let Call::Said(text) = call {
-            let row: u64 = text.trim().parse().unwrap();
-            told.insert(row % keys, row);
+/// The highest row of each key that was acknowledged.
+type Told = BTreeMap<u64, u64>;
+
+/// What a writer did to a folder, from a beginning on.
+struct Recording {
+    keys: u64,
+    start: Disk,
+    told: Told,
+    calls: Vec<Call>,
+    /// Kept when something is found wrong, to be looked at and played again.
+    dir: tempfile::TempDir,
+}
+
+impl Recording {
+    /// Lets a writer write into a folder that was left behind, or into none.
+    fn of(writer: Writer, left: Option<(&Path, Told)>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, store) = (dir.path().join("log"), dir.path().join("store"));
+        let (start, told) = match left {
+            Some((folder, told)) => {
+                let start = Disk::of(folder);
+                // As the model has it, which is what the cut left.
+                start.cut(&mut fastrand::Rng::with_seed(0), &store);
+                start.cut(&mut fastrand::Rng::with_seed(0), &dir.path().join("start"));
+                (start, told)
+            }
+            None => (Disk::default(), Told::new()),
+        };
+        let Writer {
+            first,
+            rows,
+            bytes,
+            keys,
+        } = writer;
+        let output = Command::new(WRITER)
+            .arg(&store)
+            .args([rows, 1, bytes, keys, first].map(|number| number.to_string()))
+            .env("LD_PRELOAD", library())
+            .env("HOIST_FAULT_DIR", &store)
+            .env("HOIST_FAULT_LOG", &log)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Self {
+            keys,
+            start,
+            told,
+            calls: calls(&log),
+            dir,
         }
     }
-    (disk, told)
+
+    /// The disk after so many calls, and what was acknowledged by then.
+    fn after(&self, count: usize) -> (Disk, Told) {
+        let (mut disk, mut told) = (self.start.clone(), self.told.clone());
+        for call in &self.calls[..count] {
+            disk.does(call);
+            if let Call::Said(text) = call {
+                let row: u64 = text.trim().parse().unwrap();
+                told.insert(row % self.keys, row);
+            }
+        }
+        (disk, told)
+    }
+
+    /// Cuts the power where this seed says, and leaves behind what it says.
+    fn cut(&self, seed: u64, folder: &Path) -> (usize, Told) {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let at = dice.usize(..=self.calls.len());
+        let (disk, told) = self.after(at);
+        disk.cut(&mut dice, folder);
+        (at, told)
+    }
+
+    /// Cuts at chance, each with what chance leaves; what was wrong, and where. What shows it
+    /// is kept.
+    async fn cuts(self, seeds: u64) -> Vec<String> {
+        let mut all = Vec::new();
+        for seed in 0..seeds {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("store");
+            let (at, told) = self.cut(seed, &folder);
+            let left = Disk::of(&folder);
+            if let Some(what) = wrong(&folder, &told).await {
+                all.push(format!("seed {seed}, after call {at}: {what}"));
+                // As it was before it was opened.
+                let kept = self.dir.path().join(format!("cut-{seed}"));
+                left.cut(&mut fastrand::Rng::with_seed(0), &kept);
+            }
+        }
+        if !all.is_empty() {
+            let kept: PathBuf = self.dir.keep();
+            all.push(format!(
+                "the calls, and what the cuts left, are in {kept:?}"
+            ));
+        }
+        all
+    }
 }
 
 /// What is wrong with a store after a cut: it does not start, or lacks what was acknowledged.
@@ -63,32 +142,49 @@ async fn wrong(folder: &Path, told: &BTreeMap<u64, u64>) -> Option<String> {
     None
 }
 
-/// Cuts at chance, each with what chance leaves; what was wrong, and where.
-async fn cut(calls: &[Call], keys: u64, rounds: u64) -> Vec<String> {
-    let mut all = Vec::new();
-    for round in 0..rounds {
-        let mut dice = fastrand::Rng::with_seed(round);
-        let at = dice.usize(..=calls.len());
-        let (disk, told) = after(&calls[..at], keys);
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("store");
-        disk.cut(&mut dice, &folder);
-        if let Some(what) = wrong(&folder, &told).await {
-            all.push(format!("round {round}, after call {at}: {what}"));
-        }
-    }
-    all
-}
-
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_with_the_power_and_the_store_starts() {
     // The large ones are as large as rows are, and fill some of sled's segments.
-    for (rows, bytes, keys, rounds) in [(60, 0, 5, 350), (160, 24_000, 50, 80)] {
-        let calls = recorded(rows, bytes, keys);
+    for (rows, bytes, keys, seeds) in [(60, 0, 5, 350), (160, 24_000, 50, 80)] {
+        let writer = Writer {
+            first: 1,
+            rows,
+            bytes,
+            keys,
+        };
+        let recording = Recording::of(writer, None);
         let has_blob =
             |call: &Call| matches!(call, Call::Write { path, .. } if path.contains("blob"));
-        assert!(!calls.iter().any(has_blob), "sled never syncs those files");
-        assert_eq!(cut(&calls, keys, rounds).await, [""; 0]);
+        let blobs = recording.calls.iter().any(has_blob);
+        assert!(!blobs, "sled never syncs those files");
+        assert_eq!(recording.cuts(seeds).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_went_on_after_a_cut_loses_nothing_in_the_next_one() {
+    let writer = Writer {
+        first: 1,
+        rows: 60,
+        bytes: 0,
+        keys: 5,
+    };
+    let before = Recording::of(writer, None);
+    for seed in 1_000..1_030 {
+        let dir = tempfile::tempdir().unwrap();
+        let (at, told) = before.cut(seed, dir.path());
+        if !dir.path().join("FORMAT").exists() {
+            continue;
+        }
+        // Whatever was written may be there, acknowledged or not.
+        let next = Writer {
+            first: 61,
+            rows: 80,
+            ..writer
+        };
+        let recording = Recording::of(next, Some((dir.path(), told)));
+        let lost = recording.cuts(12).await;
+        assert_eq!(lost, [""; 0], "after seed {seed}, cut after call {at}");
     }
 }
 
@@ -96,8 +192,20 @@ async fn nothing_acknowledged_is_lost_with_the_power_and_the_store_starts() {
 /// flush does not reach the disk.
 #[tokio::test]
 async fn without_the_stores_own_sync_the_same_cuts_lose_something() {
-    let mut calls = recorded(60, 0, 5);
-    calls.retain(|call| !matches!(call, Call::Sync { path } if path == "/db"));
-    let lost = cut(&calls, 5, 50).await;
-    assert!(!lost.is_empty());
+    let writer = Writer {
+        first: 1,
+        rows: 60,
+        bytes: 0,
+        keys: 5,
+    };
+    let mut recording = Recording::of(writer, None);
+    let is_data = |call: &Call| matches!(call, Call::Sync { path } if path == "/db");
+    recording.calls.retain(|call| !is_data(call));
+    let mut lost = 0;
+    for seed in 0..50 {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, told) = recording.cut(seed, dir.path());
+        lost += u32::from(wrong(dir.path(), &told).await.is_some());
+    }
+    assert!(lost > 0);
 }

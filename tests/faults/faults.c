@@ -14,7 +14,10 @@
  *                      path below the folder, an offset, a length and as many bytes; numbers
  *                      in 8 bytes of this machine
  *                        w write   t truncate   s sync   r rename (bytes: the new path)
- *                        u unlink  a the program said something (bytes: what)
+ *                        u unlink  c create     m make a folder
+ *                        a the program said something (bytes: what)
+ *                      What changes the folder in another way ends the program: the log would
+ *                      not be what happened.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,12 +25,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static atomic_long calls;
@@ -186,3 +192,76 @@ int unlink(const char *path) {
     errno = why;
     return done;
 }
+
+int mkdir(const char *path, mode_t mode) {
+    static int (*real)(const char *, mode_t);
+    if (!real) real = dlsym(RTLD_NEXT, "mkdir");
+    begin();
+    int done = real(path, mode), why = errno;
+    if (done == 0 && named(path)) keep('m', named(path), 0, 0, "");
+    end();
+    errno = why;
+    return done;
+}
+
+/* A file may get its name here, and lose its content. */
+#define OPENING(name)                                                            \
+    int name(const char *path, int flags, ...) {                                 \
+        static int (*real)(const char *, int, ...);                              \
+        va_list rest;                                                            \
+        va_start(rest, flags);                                                   \
+        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;  \
+        va_end(rest);                                                            \
+        if (!real) real = dlsym(RTLD_NEXT, #name);                               \
+        if (!named(path) || !getenv("HOIST_FAULT_LOG")) return real(path, flags, mode); \
+        begin();                                                                 \
+        int done = real(path, flags, mode), why = errno;                         \
+        if (done >= 0 && flags & O_CREAT) keep('c', named(path), 0, 0, "");      \
+        if (done >= 0 && flags & O_TRUNC) keep('t', named(path), 0, 0, "");      \
+        end();                                                                   \
+        errno = why;                                                             \
+        return done;                                                             \
+    }
+
+OPENING(open)
+OPENING(open64)
+
+/* What is not kept, and would change the folder. */
+static void refuse(const char *what, int changes) {
+    if (!changes || !getenv("HOIST_FAULT_LOG")) return;
+    fprintf(stderr, "%s is not kept: teach faults.c what it does\n", what);
+    abort();
+}
+
+static int is_below(int fd) {
+    char path[4096];
+    return below(fd, path, sizeof path) != NULL;
+}
+
+#define UNKNOWN(result, name, parameters, arguments, changes) \
+    result name parameters {                                  \
+        static result(*real) parameters;                      \
+        if (!real) real = dlsym(RTLD_NEXT, #name);            \
+        refuse(#name, changes);                               \
+        return real arguments;                                \
+    }
+
+static int at(int fd, const char *path) { return path[0] == '/' ? named(path) != NULL : fd != AT_FDCWD && is_below(fd); }
+
+UNKNOWN(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to), at(a, from) || at(b, to))
+UNKNOWN(int, renameat2, (int a, const char *from, int b, const char *to, unsigned int how), (a, from, b, to, how), at(a, from) || at(b, to))
+UNKNOWN(int, unlinkat, (int fd, const char *path, int how), (fd, path, how), at(fd, path))
+UNKNOWN(int, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode), at(fd, path))
+UNKNOWN(int, rmdir, (const char *path), (path), named(path) != NULL)
+UNKNOWN(int, link, (const char *from, const char *to), (from, to), named(to) != NULL)
+UNKNOWN(int, linkat, (int a, const char *from, int b, const char *to, int how), (a, from, b, to, how), at(b, to))
+UNKNOWN(int, symlink, (const char *from, const char *to), (from, to), named(to) != NULL)
+UNKNOWN(int, truncate, (const char *path, off_t size), (path, size), named(path) != NULL)
+UNKNOWN(int, truncate64, (const char *path, off64_t size), (path, size), named(path) != NULL)
+UNKNOWN(int, fallocate, (int fd, int how, off_t from, off_t size), (fd, how, from, size), is_below(fd))
+UNKNOWN(int, fallocate64, (int fd, int how, off64_t from, off64_t size), (fd, how, from, size), is_below(fd))
+UNKNOWN(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count), is_below(fd))
+UNKNOWN(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off_t from), (fd, parts, count, from), is_below(fd))
+UNKNOWN(ssize_t, pwritev64, (int fd, const struct iovec *parts, int count, off64_t from), (fd, parts, count, from), is_below(fd))
+UNKNOWN(ssize_t, copy_file_range, (int a, off64_t *from, int b, off64_t *to, size_t size, unsigned int how), (a, from, b, to, size, how), is_below(b))
+UNKNOWN(ssize_t, sendfile64, (int to, int from, off64_t *start, size_t size), (to, from, start, size), is_below(to))

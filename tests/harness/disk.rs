@@ -1,7 +1,7 @@
 //! A disk whose power goes: what a program did to the files of a folder, kept by
 //! `faults/faults.c`, and what is there after a cut. What was synced is there; of the rest
-//! each block holds what it held after some of the writes to it, and a name that its folder
-//! was not synced for may be missing, or lead to what it led to before.
+//! each block holds what it held after some of the writes to it, and of what was done to the
+//! names in a folder since that was synced, any part may be missing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +30,13 @@ pub(crate) enum Call {
         to: String,
     },
     Remove {
+        path: String,
+    },
+    /// Of a file: one that is there stays as it is.
+    Create {
+        path: String,
+    },
+    MakeFolder {
         path: String,
     },
     /// The program said this on its standard output.
@@ -61,6 +68,8 @@ pub(crate) fn calls(log: &Path) -> Vec<Call> {
                 to: text(&data),
             },
             b'u' => Call::Remove { path },
+            b'c' => Call::Create { path },
+            b'm' => Call::MakeFolder { path },
             b'a' => Call::Said(text(&data)),
             other => panic!("a call of kind {other}"),
         });
@@ -139,16 +148,82 @@ impl Change {
     }
 }
 
+/// What a name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    File(usize),
+    Folder,
+}
+
+type Names = BTreeMap<String, Entry>;
+
+/// Something done to names, whole or not at all.
+#[derive(Debug, Clone)]
+enum Renaming {
+    Put(String, Entry),
+    Move(String, String, Entry),
+    Remove(String),
+}
+
+impl Renaming {
+    fn apply(&self, names: &mut Names) {
+        match self {
+            Self::Put(path, entry) => drop(names.insert(path.clone(), *entry)),
+            Self::Move(from, to, entry) => {
+                // The name it comes from may never have reached the disk.
+                names.remove(from);
+                names.insert(to.clone(), *entry);
+            }
+            Self::Remove(path) => drop(names.remove(path)),
+        }
+    }
+
+    /// Whether it is durable when this folder is synced.
+    fn is_in(&self, folder: &str) -> bool {
+        let (Self::Put(path, _) | Self::Move(_, path, _) | Self::Remove(path)) = self;
+        path.rsplit_once('/')
+            .is_some_and(|(parent, _)| parent == folder)
+    }
+}
+
 /// What the program's folder is like at some moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     files: Vec<File>,
     /// Names as the program sees them, and as the disk has them for certain.
-    names: BTreeMap<String, usize>,
-    durable: BTreeMap<String, usize>,
+    names: Names,
+    durable: Names,
+    /// What was done to names that is not certain.
+    since: Vec<Renaming>,
 }
 
 impl Disk {
+    /// What is in a folder, all of it durable.
+    pub(crate) fn of(folder: &Path) -> Self {
+        let mut disk = Self::default();
+        disk.read(folder, "");
+        disk.durable = disk.names.clone();
+        disk
+    }
+
+    fn read(&mut self, folder: &Path, prefix: &str) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                self.names.insert(name.clone(), Entry::Folder);
+                self.read(&entry.path(), &name);
+            } else {
+                let durable = std::fs::read(entry.path()).unwrap();
+                self.names.insert(name, Entry::File(self.files.len()));
+                self.files.push(File {
+                    durable,
+                    since: Vec::new(),
+                });
+            }
+        }
+    }
+
     /// A call is done.
     pub(crate) fn does(&mut self, call: &Call) {
         match call {
@@ -159,41 +234,86 @@ impl Disk {
             Call::Truncate { path, length } => {
                 self.file(path).since.push(Change::Truncate(*length));
             }
-            Call::Sync { path } if path.is_empty() => self.durable = self.names.clone(),
-            Call::Sync { path } => self.file(path).sync(),
+            Call::Sync { path } => match self.names.get(path) {
+                Some(Entry::File(number)) => self.files[*number].sync(),
+                Some(Entry::Folder) => self.sync_folder(path),
+                None if path.is_empty() => self.sync_folder(path),
+                None => panic!("{path} is synced and not there"),
+            },
             Call::Rename { from, to } => {
-                let file = self.names.remove(from).unwrap();
-                self.names.insert(to.clone(), file);
+                let entry = self.names[from];
+                assert!(entry != Entry::Folder, "no folder is renamed");
+                self.change(Renaming::Move(from.clone(), to.clone(), entry));
             }
-            Call::Remove { path } => {
-                self.names.remove(path);
-            }
+            Call::Remove { path } => self.change(Renaming::Remove(path.clone())),
+            Call::Create { path } => drop(self.file(path)),
+            // The store's own folder is there before everything else.
+            Call::MakeFolder { path } if path.is_empty() => {}
+            Call::MakeFolder { path } => self.change(Renaming::Put(path.clone(), Entry::Folder)),
             Call::Said(_) => {}
         }
     }
 
-    fn file(&mut self, path: &str) -> &mut File {
-        let next = self.files.len();
-        let number = *self.names.entry(path.to_owned()).or_insert(next);
-        if number == next {
-            self.files.push(File::default());
+    fn change(&mut self, renaming: Renaming) {
+        renaming.apply(&mut self.names);
+        self.since.push(renaming);
+    }
+
+    fn sync_folder(&mut self, folder: &str) {
+        let since = std::mem::take(&mut self.since);
+        let (certain, open) = since.into_iter().partition(|done| done.is_in(folder));
+        self.since = open;
+        let certain: Vec<Renaming> = certain;
+        for renaming in certain {
+            renaming.apply(&mut self.durable);
         }
+    }
+
+    fn file(&mut self, path: &str) -> &mut File {
+        let number = match self.names.get(path) {
+            Some(Entry::File(number)) => *number,
+            Some(Entry::Folder) => panic!("{path} is a folder"),
+            None => {
+                self.files.push(File::default());
+                let number = self.files.len() - 1;
+                self.change(Renaming::Put(path.to_owned(), Entry::File(number)));
+                number
+            }
+        };
         &mut self.files[number]
+    }
+
+    /// The names after a cut: all that was done, nothing of what is not certain, the first of
+    /// it, or any part.
+    fn names_after_a_cut(&self, dice: &mut fastrand::Rng) -> Names {
+        let mut names = self.durable.clone();
+        let kept = match dice.u8(..4) {
+            0 => 0,
+            1 => dice.usize(..=self.since.len()),
+            _ => self.since.len(),
+        };
+        let any_part = dice.u8(..3) == 0;
+        for renaming in &self.since[..kept] {
+            if !any_part || dice.bool() {
+                renaming.apply(&mut names);
+            }
+        }
+        names
     }
 
     /// Writes into a folder what is there after the power went now.
     pub(crate) fn cut(&self, dice: &mut fastrand::Rng, folder: &Path) {
-        let named = if dice.bool() {
-            &self.names
-        } else {
-            &self.durable
-        };
         std::fs::create_dir_all(folder).unwrap();
-        for (name, number) in named {
-            let content = self.files[*number].after_a_cut(dice);
+        // A folder comes before what is in it; what is in one that never came to be is lost.
+        for (name, entry) in self.names_after_a_cut(dice) {
             let path = folder.join(name.trim_start_matches('/'));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
+            match entry {
+                Entry::Folder => std::fs::create_dir(path).unwrap(),
+                Entry::File(number) if path.parent().unwrap().is_dir() => {
+                    std::fs::write(path, self.files[number].after_a_cut(dice)).unwrap();
+                }
+                Entry::File(_) => {}
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //! test lets the disk of fail, or kills. It does what the server does when the store fails: it
 //! answers from what is durable, and reads again before it decides.
 //!
-//! `store_writer FOLDER ROWS [TRIES [BYTES [KEYS]]]`: a row has at least so many
-//! bytes.
+//! `store_writer FOLDER ROWS [TRIES [BYTES [KEYS [FIRST]]]]`: a row has at least so many
+//! bytes; those before the first are there already.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, folder, rows, rest @ ..] = arguments.as_slice() else {
-        eprintln!("store_writer FOLDER ROWS [TRIES [BYTES [KEYS]]]");
+        eprintln!("store_writer FOLDER ROWS [TRIES [BYTES [KEYS [FIRST]]]]");
         return ExitCode::from(2);
     };
     let number = |text: &str| text.parse::<u64>().expect("a number");
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(4);
         }
     };
-    for row in 1..=rows {
+    for row in given(3, "1")..=rows {
         let mut failed = 0;
         while let Err(error) = write(&store, row, &rows_are).await {
             eprintln!("row {row}: {error}");
