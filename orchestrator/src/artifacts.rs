@@ -254,6 +254,20 @@ impl ArtifactDirectory {
         Incoming::begin(self.clone(), (id, user), announced).await
     }
 
+    /// Says in the log that an upload was refused: at most once a minute for each user and code,
+    /// since a program may try again without a pause.
+    pub(crate) fn say_refused(
+        &self,
+        (artifact, user): (ArtifactId, &UserId),
+        code: Code,
+        error: &ArtifactError,
+    ) {
+        if let Some(count) = self.ledger().refused(user, code) {
+            let code = code.as_str();
+            tracing::warn!(%user, %artifact, code, count, %error, "upload refused");
+        }
+    }
+
     /// Whether so many bytes more leave the store its own.
     fn check_space(&self, wanted: u64) -> Result<(), ArtifactError> {
         let left = space::left(&self.root).map_err(|source| ArtifactError::Io {

@@ -4,8 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Instant;
 
+use hoist_orchestrator_core::effect::Sender;
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{ArtifactId, UserId};
+
+use crate::refusals::Refusals;
+use crate::timer::unix_ms;
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(super) struct Ledger {
     last: u64,
     proven: HashMap<ArtifactId, Stamp>,
     damaged: HashMap<ArtifactId, Option<Stamp>>,
+    /// Whose uploads were refused lately.
+    refused: Refusals,
 }
 
 impl Ledger {
@@ -113,6 +121,16 @@ impl Ledger {
         self.arriving.remove(&number);
     }
 
+    /// An upload of a user was refused: how many were since the last line in the log about this
+    /// user and code, if it is time for another.
+    pub(super) fn refused(&mut self, user: &UserId, code: Code) -> Option<u64> {
+        let sender = Sender::User {
+            user: user.clone(),
+            verb: None,
+        };
+        self.refused.note(code, &sender, unix_ms(), Instant::now())
+    }
+
     /// What was found of a file.
     pub(super) fn found(&mut self, id: ArtifactId, stamp: Option<Stamp>, whole: bool) {
         self.proven.remove(&id);
@@ -154,5 +172,22 @@ impl Ledger {
         self.unused.remove(&id);
         self.proven.remove(&id);
         self.damaged.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_uploads_are_told_at_first_and_then_now_and_then_for_each_user_and_code() {
+        let mut ledger = Ledger::default();
+        let [dora, vera]: [UserId; 2] = ["dora", "vera"].map(|user| user.parse().unwrap());
+        assert_eq!(ledger.refused(&dora, Code::Space), Some(1));
+        for _ in 0..1_000 {
+            assert_eq!(ledger.refused(&dora, Code::Space), None);
+        }
+        assert_eq!(ledger.refused(&dora, Code::Hash), Some(1));
+        assert_eq!(ledger.refused(&vera, Code::Space), Some(1));
     }
 }

@@ -106,7 +106,7 @@ pub(super) async fn put(
     if state.artifacts.contains(id) {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let taken = take(&state, (id, user), request.into_body());
+    let taken = take(&state, (id, user.clone()), request.into_body());
     match tokio::time::timeout(state.limits.upload, taken).await {
         Err(_) => too_slow("the upload took too long"),
         Ok(Ok(())) => StatusCode::CREATED.into_response(),
@@ -129,7 +129,7 @@ pub(super) async fn put(
                 }
                 ArtifactError::Io { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::Space),
             };
-            tracing::warn!(artifact = %id, %error, "upload refused");
+            state.artifacts.say_refused((id, &user), code, &error);
             refusal(status, code, &error.to_string(), "")
         }
     }
