@@ -46,6 +46,7 @@ mod releases;
 mod removal;
 mod restart;
 mod restore;
+mod retention;
 mod rollout;
 mod scenario;
 mod serve;

@@ -2,9 +2,10 @@
 //! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`crate::server`].
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 use hoist_orchestrator::artifacts::UploadLimits;
-use hoist_orchestrator_core::input::Mode;
+use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -13,7 +14,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::server::{Server, ServerConfig};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use crate::signals::Ends;
 
 /// `hoist serve`
@@ -60,7 +61,15 @@ pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
             quota_bytes: mib(settings.upload_quota_mib.value),
             keep_unused: settings.keep_unused_artifacts.as_ref().map(|set| set.value),
         },
+        keep: Keep {
+            ended_deployments_ms: settings.keep_ended_deployments.as_ref().map(millis),
+            silent_devices_ms: settings.keep_silent_devices.as_ref().map(millis),
+        },
     })
+}
+
+fn millis(setting: &Setting<Duration>) -> u64 {
+    u64::try_from(setting.value.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn mib(mib: u64) -> u64 {

@@ -15,7 +15,7 @@ use hoist_orchestrator::http::{self, HttpLimits, HttpState};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator_core::input::Mode;
+use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use tokio::net::TcpListener;
@@ -64,6 +64,8 @@ pub(crate) struct ServerConfig {
     pub(crate) whole_too: bool,
     /// What uploads of artifacts leave to others.
     pub(crate) uploads: UploadLimits,
+    /// What is kept for how long.
+    pub(crate) keep: Keep,
 }
 
 /// A running server.
@@ -114,6 +116,7 @@ impl Server {
             grace: config.grace,
             settle: config.settle,
             mode: config.mode,
+            keep: config.keep,
             head_validity: HEAD_VALIDITY,
             health: health.clone(),
         };

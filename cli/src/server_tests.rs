@@ -27,6 +27,7 @@ fn config(dir: &TempDir) -> ServerConfig {
         mode: Mode::Serving,
         whole_too: false,
         uploads: UploadLimits::default(),
+        keep: Keep::default(),
     }
 }
 

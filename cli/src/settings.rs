@@ -74,6 +74,10 @@ pub(crate) struct Settings {
     pub(crate) upload_quota_mib: Setting<u64>,
     /// How long artifacts that no release names are kept; absent = for ever.
     pub(crate) keep_unused_artifacts: Option<Setting<Duration>>,
+    /// How long deployments are kept that are over on every device; absent = for ever.
+    pub(crate) keep_ended_deployments: Option<Setting<Duration>>,
+    /// How long devices are kept that are away and not heard; absent = for ever.
+    pub(crate) keep_silent_devices: Option<Setting<Duration>>,
 }
 
 /// The settings file.
@@ -97,9 +101,13 @@ struct File {
     upload_quota_mib: Option<u64>,
     #[serde(default, deserialize_with = "duration")]
     keep_unused_artifacts: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    keep_ended_deployments: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    keep_silent_devices: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 14] = [
+const FILE_KEYS: [&str; 16] = [
     "data_dir",
     "client",
     "broker",
@@ -114,6 +122,8 @@ const FILE_KEYS: [&str; 14] = [
     "space_reserve_mib",
     "upload_quota_mib",
     "keep_unused_artifacts",
+    "keep_ended_deployments",
+    "keep_silent_devices",
 ];
 
 fn duration<'de, D: serde::Deserializer<'de>>(
@@ -236,6 +246,8 @@ impl Settings {
             space_reserve_mib: or_default(choose.of(None, None, file.space_reserve_mib)?, 64),
             upload_quota_mib: or_default(choose.of(None, None, file.upload_quota_mib)?, 20 * 1024),
             keep_unused_artifacts: choose.of(None, None, file.keep_unused_artifacts)?,
+            keep_ended_deployments: choose.of(None, None, file.keep_ended_deployments)?,
+            keep_silent_devices: choose.of(None, None, file.keep_silent_devices)?,
         })
     }
 
@@ -278,6 +290,16 @@ impl Settings {
             row(
                 "keep_unused_artifacts",
                 self.keep_unused_artifacts.as_ref(),
+                time,
+            ),
+            row(
+                "keep_ended_deployments",
+                self.keep_ended_deployments.as_ref(),
+                time,
+            ),
+            row(
+                "keep_silent_devices",
+                self.keep_silent_devices.as_ref(),
                 time,
             ),
         ]

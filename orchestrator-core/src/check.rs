@@ -10,9 +10,9 @@ use crate::counter::{Totals, count};
 use crate::key::Key;
 use crate::reply::DeploymentState;
 use crate::row::{
-    CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, GroupCountRow, GroupRow, MemberRow,
-    MetaRow, OpenedRow, OutboxRow, RecordRow, RefusedRow, ReleaseNameRow, ReleaseRow,
-    RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
+    CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
+    GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RefusedRow, ReleaseNameRow,
+    ReleaseRow, RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -79,6 +79,8 @@ pub struct Check {
     releases: BTreeSet<ReleaseId>,
     names: Vec<(String, ReleaseId)>,
     deployments: BTreeMap<DeploymentId, (GroupId, ReleaseId, DeploymentState)>,
+    /// Removed ones, and whether rows of them may be left.
+    forgotten: BTreeMap<DeploymentId, bool>,
     counters: BTreeMap<DeploymentId, Totals>,
     recounted: BTreeMap<DeploymentId, CounterRow>,
     /// Records in progress, with when their time is over.
@@ -162,6 +164,13 @@ impl Check {
                     self.timers.insert((deployment, device, timer.due_ms));
                 }
             }
+            22 => {
+                let row: ForgottenRow = decode(bytes)?;
+                let number = numbered(rest).map(|(number, _)| number);
+                let sweeping = row.sweep_due_ms.is_some();
+                self.forgotten
+                    .extend(number.map(|number| (number, sweeping)));
+            }
             12 => {
                 let row: GroupCountRow = decode(bytes)?;
                 self.counts
@@ -219,7 +228,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
 
 /// What a key is about, for people.
 fn named(key: &Key) -> String {
-    const KINDS: [&str; 22] = [
+    const KINDS: [&str; 23] = [
         "row",
         "meta",
         "group",
@@ -242,6 +251,7 @@ fn named(key: &Key) -> String {
         "facts",
         "slot",
         "removed group",
+        "removed deployment",
     ];
     let (kind, rest) = key.0.split_first().unwrap_or((&0, &[]));
     let word = KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]);

@@ -8,14 +8,15 @@ use crate::effect::{Effect, Effects};
 use crate::error::Rejection;
 use crate::input::{Input, Now};
 use crate::key::{
-    CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, OutboxKey,
-    RecordKey, RefusedKey, RequestKey, RowKey,
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
+    OutboxKey, RecordKey, RefusedKey, RequestKey, RowKey,
 };
+use crate::retention::Old;
 use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
     contact, deployment, device, doubt, group, limit, numbers, outbox, presence, recovery, refusal,
-    request, status,
+    request, retention, status,
 };
 
 /// Generations reserved at once, which are ms: one write a minute at most, and the next run
@@ -83,6 +84,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
             TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
             TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
+            TimerKind::Sweep(id) => retention::sweep_due(txn, timer, *id, now),
             TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
         },
         Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
@@ -97,6 +99,8 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         } => recovery::device(txn, device, (head, *newer), *shown, now),
         Input::RecoveryOver(group) => recovery::over(txn, group, now),
         Input::LineFound(found) => limit::line_found(txn, found, now),
+        Input::Old(old) => retention::old(txn, old, now),
+        Input::Left(left) => retention::sweep(txn, left, now),
         Input::BrokerForgot => presence::broker_forgot(txn),
         Input::Doubt(group) => presence::doubt(txn, group),
         Input::Connected => {
@@ -151,6 +155,12 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys.push(GroupKey(found.seek.group.clone()).key());
             keys
         }
+        Input::Old(Old::Deployment(id)) => vec![DeploymentKey(*id).key(), ForgottenKey(*id).key()],
+        Input::Old(Old::Device(device)) => vec![DeviceKey(device.clone()).key(), MetaKey.key()],
+        Input::Left(left) => {
+            let keys = left.keys.iter().cloned();
+            keys.chain([ForgottenKey(left.deployment).key()]).collect()
+        }
         Input::Doubt(group) | Input::RecoverGroup { group, .. } | Input::RecoveryOver(group) => {
             vec![GroupKey(group.clone()).key()]
         }
@@ -196,6 +206,7 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
             keys.push(DeploymentKey(*id).key());
         }
+        TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),
         TimerKind::Contact(device) | TimerKind::Doubt(device) => {
             keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
-use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::id::{DeviceId, GroupId, UserId};
 
 use crate::command::{DeviceAdd, DeviceMove, DeviceRemove};
 use crate::contact;
@@ -281,20 +281,32 @@ pub(crate) fn remove(
     command: &DeviceRemove,
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
-    let (device, mut row) = named(txn, input, &command.device)?;
+    let (device, row) = named(txn, input, &command.device)?;
+    let effects = take_out(txn, &device, row, input.user.clone(), now)?;
+    Ok((Answer::DeviceRemoved { device }, effects))
+}
+
+/// Removes a device: by whom is told.
+pub(crate) fn take_out(
+    txn: &mut Txn,
+    device: &DeviceId,
+    mut row: DeviceRow,
+    by: UserId,
+    now: Now,
+) -> Result<Effects, Undecided> {
     let (group, issue) = (row.group.clone(), row.issue);
     let revoked = RevokedKey(device.clone());
     // Loaded, so that a device removed once more finds the generation of its row.
     txn.read(&revoked)?;
-    identity::forget(txn, &device)?;
+    identity::forget(txn, device)?;
     row.running = None;
-    let mut effects = contact::watch(txn, &device, &mut row, now)?;
-    effects.extend(leave(txn, &device, &mut row, now)?);
+    let mut effects = contact::watch(txn, device, &mut row, now)?;
+    effects.extend(leave(txn, device, &mut row, now)?);
     txn.delete(&DeviceKey(device.clone()));
     txn.read(&RefusedKey(device.clone()))?;
     txn.delete(&RefusedKey(device.clone()));
-    trouble::note(txn, &device, None)?;
-    facts::note(txn, &device, None)?;
+    trouble::note(txn, device, None)?;
+    facts::note(txn, device, None)?;
     if !is_planted(Mutant::TokenNotRevoked) {
         txn.put(&revoked, &RevokedRow { issue });
     }
@@ -309,9 +321,9 @@ pub(crate) fn remove(
     effects.push(Effect::Event(Event::DeviceRemoved {
         device: device.clone(),
         group,
-        by: input.user.clone(),
+        by,
     }));
-    Ok((Answer::DeviceRemoved { device }, effects))
+    Ok(effects)
 }
 
 /// `device-move` (S14): what runs goes on, and from then on it obeys its new group.

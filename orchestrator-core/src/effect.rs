@@ -73,6 +73,9 @@ pub enum Effect {
     /// Find a line among the members of a group, in the background, with a
     /// [`crate::limit::Search`]; answered by [`crate::input::Input::LineFound`].
     FindLine(Seek),
+    /// Find a page of what is left of a removed deployment, in the background; answered by
+    /// [`crate::input::Input::Left`].
+    Sweep(DeploymentId),
     /// Heads may be signed with generations up to this one.
     GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
@@ -165,6 +168,15 @@ pub enum Event {
         /// By whom, when a person did it.
         by: Option<UserId>,
     },
+    /// A deployment that had been over for as long as they are kept was removed.
+    DeploymentRemoved {
+        /// Which.
+        deployment: DeploymentId,
+        /// `name@version`.
+        release: String,
+        /// Of which group.
+        group: GroupId,
+    },
     /// A device failed, or counts as failed provisionally. Successes are in the views: an
     /// event for each would cost a message per device.
     DeviceFailed {
@@ -201,7 +213,7 @@ pub enum Event {
         device: DeviceId,
         /// From which group.
         group: GroupId,
-        /// By whom.
+        /// By whom; `retention` when it was silent for as long as such devices are kept.
         by: UserId,
     },
     /// Two devices speak as one: one is a copy of the other.
@@ -269,6 +281,7 @@ impl Event {
             Self::DeploymentCreated { .. } => "deployment-created",
             Self::DeploymentStarted { .. } => "deployment-started",
             Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::DeploymentRemoved { .. } => "deployment-removed",
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",

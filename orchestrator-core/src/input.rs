@@ -14,6 +14,7 @@ use hoist_protocol::status::DeviceStatus;
 use crate::command::Command;
 use crate::error::{Code, Rejection};
 use crate::limit::Found;
+use crate::retention::{Left, Old};
 use crate::row::Refusal;
 use crate::timer::Timer;
 
@@ -29,6 +30,17 @@ pub struct Now {
     pub patience: Patience,
     /// What the server is there for.
     pub mode: Mode,
+    /// What is kept for how long.
+    pub keep: Keep,
+}
+
+/// How long what is over is kept: settings; none = for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// A deployment that is over on every device, in ms.
+    pub ended_deployments_ms: Option<u64>,
+    /// A device that is away and not heard, in ms of both clocks.
+    pub silent_devices_ms: Option<u64>,
 }
 
 /// What a server is there for.
@@ -172,6 +184,10 @@ pub enum Input {
     },
     /// The fleet has answered: what a group has active or scheduled ends.
     RecoveryOver(GroupId),
+    /// Something that may have been kept for long enough ([`Keep`]).
+    Old(Old),
+    /// The answer to [`crate::effect::Effect::Sweep`].
+    Left(Box<Left>),
     /// The broker knows nothing of our session: it restarted, or dropped it. What was known
     /// of who is online is void (W8). Before anything of the new session.
     BrokerForgot,

@@ -71,6 +71,9 @@ pub struct CloneKey(pub DeviceId);
 /// A slot of a limit that a device took along when it left the deployment's group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotKey(pub DeploymentId, pub DeviceId);
+/// A deployment that was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgottenKey(pub DeploymentId);
 /// A group that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedGroupKey(pub GroupId);
@@ -135,6 +138,7 @@ keys! {
     SlotKey => SlotRow, |key| number(20, key.0, key.1.as_str().as_bytes());
     FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
     RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
+    ForgottenKey => ForgottenRow, |key| number(22, key.0, &[]);
 }
 
 /// Prefixes to scan by.
@@ -156,6 +160,8 @@ pub enum Prefix {
     Records(DeploymentId),
     /// The counters of a deployment, by shard.
     Counters(DeploymentId),
+    /// Rounds that were opened for devices of a deployment alone, by device.
+    Opened(DeploymentId),
     /// Slots of a deployment that devices took along, by device.
     Slots(DeploymentId),
     /// The members of a group, by device.
@@ -184,6 +190,7 @@ impl Prefix {
             Self::Deployments => Key(vec![6]),
             Self::Records(id) => number(7, *id, &[]),
             Self::Counters(id) => number(8, *id, &[]),
+            Self::Opened(id) => number(16, *id, &[]),
             Self::Slots(id) => number(20, *id, &[]),
             Self::Members(group) => text(9, &[group.as_str(), ""]),
             Self::Outbox => Key(vec![13]),

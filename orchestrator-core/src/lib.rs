@@ -38,6 +38,7 @@ mod refusal;
 mod release;
 pub mod reply;
 mod request;
+pub mod retention;
 mod retry;
 pub mod row;
 pub mod settled;

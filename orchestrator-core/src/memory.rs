@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hoist_protocol::codec::decode;
+use hoist_protocol::id::DeploymentId;
 
 use crate::decide::{decide, hint};
 use crate::effect::Effects;
@@ -13,6 +14,7 @@ use crate::input::{Input, Now};
 use crate::key::{GroupKey, Key, Prefix, RowKey};
 use crate::limit::{Search, Seek};
 use crate::query::{Need, Reader, ScanPage};
+use crate::retention::{Left, left_of};
 use crate::timer::{Clock, Timer};
 use crate::txn::{Stored, Txn, Undecided, Write};
 
@@ -110,6 +112,22 @@ impl MemoryRows {
             }
         }
         Ok(Input::LineFound(Box::new(search.found())))
+    }
+
+    /// A page of what is left of a removed deployment: the answer to
+    /// [`crate::effect::Effect::Sweep`].
+    #[must_use]
+    pub fn left(&self, deployment: DeploymentId, at_most: usize) -> Input {
+        let ranges = left_of(deployment).map(|prefix| prefix.bytes());
+        let all = ranges.iter().flat_map(|range| self.scan(range));
+        let mut keys: Vec<Key> = all.map(|(key, _)| key.clone()).take(at_most + 1).collect();
+        let more = keys.len() > at_most;
+        keys.truncate(at_most);
+        Input::Left(Box::new(Left {
+            deployment,
+            keys,
+            more,
+        }))
     }
 
     /// Reads one row.

@@ -13,14 +13,15 @@ use crate::error::{Code, Rejection};
 use crate::explain::HeadsOut;
 use crate::input::Now;
 use crate::key::{
-    DeploymentKey, DeviceKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, RecordKey, ReleaseKey,
-    ReleaseNameKey, RowKey,
+    DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix,
+    RecordKey, ReleaseKey, ReleaseNameKey, RowKey,
 };
 use crate::reply::API_VERSION;
 use crate::reply::{
     DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseDetail,
     ReleaseItem, ResultBody, StatusWord,
 };
+use crate::retention;
 use crate::row::{
     CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
     ReleaseNameRow, ReleaseRow,
@@ -234,6 +235,12 @@ pub fn answer(
 
 fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {
     crate::request::parse_name(field, text)
+}
+
+/// The refusal of a deployment that is not there (any more).
+fn no_deployment(reader: &Reader, id: DeploymentId) -> Result<Rejection, Need> {
+    let forgotten = reader.read(&ForgottenKey(id))?;
+    Ok(retention::no_deployment(id, forgotten))
 }
 
 /// The group a list is limited to, which must exist.

@@ -16,7 +16,7 @@ use crate::device::call_roll;
 use crate::effect::{Effect, Effects, Event};
 use crate::group;
 use crate::input::{Now, VerifiedRelease};
-use crate::key::{DeploymentKey, DeviceKey, GroupKey, MetaKey, ReleaseKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, ReleaseKey, RowKey};
 use crate::membership;
 use crate::numbers;
 use crate::outbox::{self, Means};
@@ -89,7 +89,8 @@ impl Found<'_> {
     fn put(self, txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
         let key = DeploymentKey(self.id);
         let mut group_row = group::read(txn, group)?.unwrap_or_default();
-        if txn.read(&key)?.is_some() || group_row.active.len() >= LISTED_MAX {
+        let is_known = txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some();
+        if is_known || group_row.active.len() >= LISTED_MAX {
             return Ok(Effects::new());
         }
         numbers::raise(txn, self.id)?;

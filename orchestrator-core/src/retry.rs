@@ -17,6 +17,7 @@ use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{Answer, DeploymentState, RetryResult};
 use crate::request::{may_change, parse_name};
+use crate::retention;
 use crate::row::{DeploymentRow, DeviceRow, OpenedRow, RecordRow, RecordState};
 use crate::txn::Txn;
 
@@ -31,9 +32,9 @@ pub(crate) fn retry(
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let id = DeploymentId(command.deployment);
-    let mut row = txn.read(&DeploymentKey(id))?.ok_or_else(|| {
-        Rejection::new(Code::Deployment, format!("there is no deployment {id}")).field("deployment")
-    })?;
+    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+        return Err(retention::missing(txn, id)?.into());
+    };
     may_change(input, &row.group)?;
     if row.state != DeploymentState::Active {
         let why = format!("deployment {id} is not active: nobody can begin");

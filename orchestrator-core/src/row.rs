@@ -19,7 +19,7 @@ mod trouble;
 pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
-pub use removed::RemovedGroupRow;
+pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use trouble::TroubleRow;
 
 use crate::command::CompleteWhen;
@@ -85,6 +85,7 @@ rows! {
     TimerRow, 8;
     SlotRow, 8;
     RemovedGroupRow, 32;
+    ForgottenRow, 32;
 }
 
 /// Things that belong to no other row.

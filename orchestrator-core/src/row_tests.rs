@@ -10,9 +10,9 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
 use crate::key::{
-    CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, GroupCountKey, GroupKey, MemberKey,
-    MetaKey, OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey, RequestKey, RevokedKey, RowKey,
-    SlotKey,
+    CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey, GroupCountKey,
+    GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey,
+    RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -69,6 +69,11 @@ fn what_is_left_of_removed_things_keeps_its_bytes() {
         turn: 300,
     };
     golden(&removed, "0103ac02");
+    let forgotten = ForgottenRow {
+        at_ms: 300,
+        sweep_due_ms: Some(5),
+    };
+    golden(&forgotten, "01ac020105");
 }
 
 #[test]
@@ -252,6 +257,8 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (OutboxKey(device()).key(), "0d6431"),
         (FactsKey(device()).key(), "136431"),
         (RevokedKey(device()).key(), "0e6431"),
+        (RemovedGroupKey(group()).key(), "156575"),
+        (ForgottenKey(DeploymentId(17)).key(), "1600000011"),
         (CloneKey(device()).key(), "0f6431"),
         (SlotKey(id, device()).key(), "14000001026431"),
     ];

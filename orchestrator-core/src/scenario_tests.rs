@@ -391,6 +391,7 @@ mod recovery;
 mod refusals;
 mod releases;
 mod removals;
+mod retention;
 mod rounds;
 mod said;
 mod slots;

@@ -16,7 +16,7 @@ use crate::doubt;
 use crate::effect::{Effect, Effects, Event, Sender};
 use crate::error::Code;
 use crate::input::{Delivered, Mode, Now, SignatureEvidence};
-use crate::key::{DeploymentKey, DeviceKey, MetaKey, OpenedKey, RecordKey, RowKey};
+use crate::key::{DeploymentKey, DeviceKey, ForgottenKey, MetaKey, OpenedKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, may_have_obeyed};
 use crate::mutant::{Mutant, is_planted};
@@ -153,8 +153,12 @@ impl Merge<'_> {
         let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
         let belongs =
             |deployment: &DeploymentRow| record.is_some() || may_have_obeyed(row, deployment);
+        let is_there = deployment.is_some();
         let Some(deployment) = deployment.filter(belongs) else {
-            self.reject(Code::Deployment);
+            // What was removed is told by rings for long: it counts no more, and is no offence.
+            if is_there || self.txn.read(&ForgottenKey(id))?.is_none() {
+                self.reject(Code::Deployment);
+            }
             return Ok(None);
         };
         Ok(Some((deployment, record)))

@@ -45,6 +45,8 @@ pub enum TimerKind {
     Seek(DeploymentId),
     /// A device that was asked a moment ago is asked about outcomes that are missing (W5).
     Doubt(DeviceId),
+    /// What is left of a removed deployment was asked for and is not found.
+    Sweep(DeploymentId),
 }
 
 impl TimerKind {
@@ -52,7 +54,11 @@ impl TimerKind {
     #[must_use]
     pub fn clock(&self) -> Clock {
         match self {
-            Self::Device(..) | Self::Contact(_) | Self::Seek(_) | Self::Doubt(_) => Clock::Attended,
+            Self::Device(..)
+            | Self::Contact(_)
+            | Self::Seek(_)
+            | Self::Doubt(_)
+            | Self::Sweep(_) => Clock::Attended,
             Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
         }
     }

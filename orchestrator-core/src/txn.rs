@@ -111,6 +111,11 @@ impl Txn {
         self.set(key.key(), None);
     }
 
+    /// Deletes a row of whatever kind.
+    pub(crate) fn delete_key(&mut self, key: &Key) {
+        self.set(key.clone(), None);
+    }
+
     fn set(&mut self, key: Key, bytes: Option<Vec<u8>>) {
         let before = self.written.insert(key.clone(), bytes);
         self.undo.push((key, before));

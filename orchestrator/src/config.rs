@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::Rejection;
-use hoist_orchestrator_core::input::Mode;
+use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
@@ -38,6 +38,8 @@ pub struct OrchestratorConfig {
     pub settle: Duration,
     /// What the server is there for.
     pub mode: Mode,
+    /// What is kept for how long. Default: everything for ever.
+    pub keep: Keep,
     /// How long a head with notices is valid (W2). Default 7 days.
     pub head_validity: Duration,
     /// Where it says what is wrong, and tells people what others say.

@@ -22,6 +22,7 @@ mod refusals;
 mod release;
 mod release_id;
 mod release_uses;
+mod retention;
 pub mod revocation;
 mod rows;
 pub mod service;

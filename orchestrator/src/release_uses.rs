@@ -1,14 +1,13 @@
 //! Who needs a release: every deployment is looked at, before its removal is decided on.
 
-use hoist_orchestrator_core::counter::Totals;
 use hoist_orchestrator_core::input::Uses;
 use hoist_orchestrator_core::key::{MetaKey, Prefix};
-use hoist_orchestrator_core::row::{CounterRow, DeploymentRow};
+use hoist_orchestrator_core::row::DeploymentRow;
 use hoist_orchestrator_core::settled::is_over;
 use hoist_orchestrator_core::txn::Txn;
-use hoist_protocol::id::DeploymentId;
 
 use crate::release_id;
+use crate::retention::counted;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
 
@@ -32,21 +31,10 @@ pub(crate) async fn find(store: &dyn Store, text: &str) -> Result<Uses, ReadErro
         let Some(id) = prefix.deployment(&key).filter(|_| row.release == release) else {
             continue;
         };
-        if !is_over(&row, &totals(store, id).await?) {
+        let (totals, _) = counted(store, id).await?;
+        if !is_over(&row, &totals) {
             uses.by.push(id);
         }
     }
     Ok(uses)
-}
-
-/// A deployment's counters, summed.
-///
-/// # Errors
-/// [`ReadError`].
-pub(crate) async fn totals(store: &dyn Store, id: DeploymentId) -> Result<Totals, ReadError> {
-    let mut totals = Totals::default();
-    for (_, row) in rows::all::<CounterRow>(store, &Prefix::Counters(id)).await? {
-        totals.add(&row);
-    }
-    Ok(totals)
 }

@@ -375,6 +375,7 @@ impl Service {
                 due.push(Arrival::of(Content::Input(Input::Attended)));
             }
             self.decide(due).await?;
+            self.look_for_old(now);
         }
         self.try_again().await?;
         self.read_all_anew().await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::input::{Mode, Now, Patience};
+use hoist_orchestrator_core::input::{Keep, Mode, Now, Patience};
 use hoist_orchestrator_core::key::Key;
 use hoist_orchestrator_core::timer::{Clock, Timer};
 
@@ -29,6 +29,7 @@ pub(crate) struct AttendedClock {
     since: Option<Instant>,
     patience: Patience,
     mode: Mode,
+    keep: Keep,
     /// Unix time and the time since the start when both were read last.
     read: Option<(u64, Instant)>,
 }
@@ -44,6 +45,7 @@ impl AttendedClock {
                 settle_ms: millis(config.settle),
             },
             mode: config.mode,
+            keep: config.keep,
             read: None,
         }
     }
@@ -79,6 +81,7 @@ impl AttendedClock {
             attended_ms: self.ms(),
             patience: self.patience,
             mode: self.mode,
+            keep: self.keep,
         }
     }
 

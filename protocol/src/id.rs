@@ -145,6 +145,12 @@ impl UserId {
     pub fn recovery() -> Self {
         Self("recovery".to_string())
     }
+
+    /// In the place of whoever removes what was kept for long enough.
+    #[must_use]
+    pub fn retention() -> Self {
+        Self("retention".to_string())
+    }
 }
 
 macro_rules! content_id {

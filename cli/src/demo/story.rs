@@ -9,7 +9,7 @@ use hoist_device_client::agent;
 use hoist_device_client::agent::config::AgentConfig;
 use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
-use hoist_orchestrator_core::input::Mode;
+use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
 use hoist_orchestrator_core::view::{DeploymentView, GroupView};
 use hoist_protocol::code::Code;
@@ -161,6 +161,7 @@ impl<'a> Story<'a> {
             mode: Mode::Serving,
             whole_too: false,
             uploads: UploadLimits::default(),
+            keep: Keep::default(),
         });
         let server = server.await?;
         stage.say(&format!(

@@ -68,6 +68,11 @@ fn presence(item: &DeviceItem, now: SystemTime) -> String {
 
 /// What became of its newest deployment, or how far it is.
 fn status(item: &DeviceItem) -> Option<String> {
+    if let (None, Some(removed)) = (item.status, item.deployment) {
+        return Some(format!(
+            "not known any more: deployment {removed} was removed"
+        ));
+    }
     let said = match item.status? {
         StatusWord::Pending => "pending".to_owned(),
         StatusWord::InProgress if item.retrying => "in progress, waits to try again".to_owned(),

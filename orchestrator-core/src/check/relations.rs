@@ -62,6 +62,16 @@ impl Check {
                 findings.add(about(), format!("group {group} does not list it"));
             }
         }
+        for id in self.forgotten.keys() {
+            let about = || format!("deployment {id}");
+            if self.deployments.contains_key(id) {
+                findings.add(about(), "it was removed and is there");
+            }
+            if *id > self.last_deployment {
+                let what = format!("the highest number given is {}", self.last_deployment);
+                findings.add(about(), what);
+            }
+        }
         for (group, row) in &self.groups {
             let listed = row.active.iter().map(|id| (id, DeploymentState::Active));
             let waiting = row.scheduled.iter();
@@ -97,6 +107,10 @@ impl Check {
         let ids = self.counters.keys().chain(self.recounted.keys());
         for id in ids.collect::<std::collections::BTreeSet<_>>() {
             let about = || format!("deployment {id}");
+            // It was removed, and what is left of it goes page by page.
+            if self.forgotten.get(id) == Some(&true) {
+                continue;
+            }
             if !self.deployments.contains_key(id) {
                 findings.add(about(), "it has records or counters and is not there");
             }

@@ -16,6 +16,7 @@ use crate::limit;
 use crate::mutant::{Mutant, is_planted};
 use crate::reply::{AbortResult, Answer, DeploymentState};
 use crate::request::{may_change, one_line};
+use crate::retention;
 use crate::row::{DeploymentRow, End, EndReason, GroupRow};
 use crate::timer::{Timer, TimerKind, clear_timer};
 use crate::txn::{Txn, Undecided};
@@ -106,9 +107,9 @@ pub(crate) fn abort(
     now: Now,
 ) -> Result<(Answer, Effects), Stop> {
     let id = DeploymentId(command.deployment);
-    let mut row = txn.read(&DeploymentKey(id))?.ok_or_else(|| {
-        Rejection::new(Code::Deployment, format!("there is no deployment {id}")).field("deployment")
-    })?;
+    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+        return Err(retention::missing(txn, id)?.into());
+    };
     may_change(input, &row.group)?;
     let text = command.reason.clone().unwrap_or_default();
     if text.len() > TEXT_BYTES_MAX {

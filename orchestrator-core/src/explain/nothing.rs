@@ -28,7 +28,13 @@ pub(crate) fn nothing(device: &DeviceId, row: &DeviceRow, trouble: Option<Troubl
     let group = &row.group;
     Nothing {
         why: Why::NoDeployment,
-        says: format!("nothing is deployed to its group {group}"),
+        says: match row.latest {
+            None => format!("nothing is deployed to its group {group}"),
+            Some(latest) => format!(
+                "nothing is deployed to its group {group}; its newest deployment, {latest}, was \
+                 removed long after it was over"
+            ),
+        },
         next: format!("starts what is deployed next: hoist deploy RELEASE --group {group}"),
     }
 }
@@ -45,6 +51,9 @@ mod tests {
         assert_eq!(nothing(&device, &row, None).why, Why::Unassigned);
         row.group = "eu".parse().unwrap();
         assert_eq!(nothing(&device, &row, None).why, Why::NoDeployment);
+        row.latest = Some(hoist_protocol::id::DeploymentId(3));
+        let said = nothing(&device, &row, None).says;
+        assert!(said.contains("deployment, 3, was removed"), "{said}");
         let trouble = Some(Trouble::CannotExecute);
         assert_eq!(nothing(&device, &row, trouble).why, Why::CannotExecute);
     }

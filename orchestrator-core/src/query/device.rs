@@ -3,10 +3,10 @@
 use super::cursor::Cursor;
 use super::walk::{End, Row, Way};
 use super::{
-    BTreeMap, Code, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
+    BTreeMap, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
     DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ListResult, Need, Prefix, Queried, Reader,
-    RecordKey, RecordRow, RecordState, Rejection, RowKey, ScanPage, ScriptExit, StatusWord,
-    format_time, group_wish, name,
+    RecordKey, RecordRow, RecordState, RowKey, ScanPage, ScriptExit, StatusWord, format_time,
+    group_wish, name, no_deployment,
 };
 use crate::admission::{Case, bar};
 use crate::command::Verb;
@@ -53,10 +53,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
     let prefix = match (deployment, &group) {
         (Some(id), _) => {
             let Some(row): Option<DeploymentRow> = reader.read(&DeploymentKey(id))? else {
-                let why = format!("there is no deployment {id}");
-                return Ok(Err(
-                    Rejection::new(Code::Deployment, why).field("deployment")
-                ));
+                return Ok(Err(no_deployment(reader, id)?));
             };
             match list.status {
                 // Pending has no record: only the members know (S5).
@@ -184,9 +181,10 @@ fn listed(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<Vec<bool
         };
         let Some(id) = id else { return Ok(false) };
         let record = reader.read(&RecordKey(id, device.clone()))?;
-        let status = record.map_or(Some(StatusWord::Pending), |record| {
-            of_record(&record).status
-        });
+        let status = match record {
+            Some(record) => of_record(&record).status,
+            None => wish.deployment.map(|_| StatusWord::Pending),
+        };
         Ok(status == Some(wanted))
     });
     listed.collect()
@@ -220,8 +218,9 @@ fn item(
     }
     let mut item = match (&record, shown) {
         (Some(record), _) => of_record(record),
+        // Without a record in its newest one: that was removed, and what it came to with it.
         (None, Some(_)) => DeviceItem {
-            status: Some(StatusWord::Pending),
+            status: deployment.map(|_| StatusWord::Pending),
             ..DeviceItem::default()
         },
         (None, None) => DeviceItem::default(),

@@ -2,8 +2,8 @@
 
 use super::walk::{End, Row, Way};
 use super::{
-    Code, DeploymentDetail, DeploymentId, DeploymentKey, FailedDevice, Need, Prefix, Queried,
-    Reader, RecordRow, Rejection, ScanPage, StatusWord, deployment_view, device, format_time, row,
+    DeploymentDetail, DeploymentId, DeploymentKey, FailedDevice, Need, Prefix, Queried, Reader,
+    RecordRow, ScanPage, StatusWord, deployment_view, device, format_time, no_deployment, row,
     totals,
 };
 
@@ -16,12 +16,11 @@ const RECORDS: usize = 512;
 
 /// `deployment-show`
 pub(super) fn deployment_show(reader: &mut Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
-    let unknown = || Rejection::new(Code::Deployment, format!("there is no deployment {id}"));
     let (Some(view), Some(deployment)) = (
         deployment_view(reader, id)?,
         reader.read(&DeploymentKey(id))?,
     ) else {
-        return Ok(Err(unknown().field("deployment")));
+        return Ok(Err(no_deployment(reader, id)?));
     };
     let (totals, _) = totals(reader, id)?;
     let time = |ms: Option<u64>| ms.map(format_time);

@@ -8,9 +8,9 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use super::device::presence;
 use super::{
-    Code, DeploymentKey, DeploymentRow, DeviceKey, DeviceRow, GroupKey, GroupRow, ITEMS_BYTES_MAX,
-    MetaKey, Need, Now, Queried, Reader, RecordKey, RecordRow, RecordState, Rejection, RowKey,
-    format_time, name,
+    DeploymentKey, DeploymentRow, DeviceKey, DeviceRow, GroupKey, GroupRow, ITEMS_BYTES_MAX,
+    MetaKey, Need, Now, Queried, Reader, RecordKey, RecordRow, RecordState, RowKey, format_time,
+    name, no_deployment,
 };
 use crate::admission::{Case, bar};
 use crate::command::DeviceWhy as Wish;
@@ -73,7 +73,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     if let Some(id) = wish.deployment.map(DeploymentId)
         && !rows.contains_key(&id)
     {
-        return Ok(Err(no_deployment(id)));
+        return Ok(Err(no_deployment(reader, id)?));
     }
     let case = |id: DeploymentId| {
         let (deployment, record) = rows.get(&id)?;
@@ -114,11 +114,6 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         deployments,
         omitted,
     }))
-}
-
-fn no_deployment(id: DeploymentId) -> Rejection {
-    let why = format!("there is no deployment {id}");
-    Rejection::new(Code::Deployment, why).field("deployment")
 }
 
 /// Those whose limit may leave somebody without a slot.

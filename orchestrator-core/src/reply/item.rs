@@ -37,7 +37,7 @@ pub struct DeviceItem {
     pub last_seen: Option<String>,
     /// The deployment the next fields are about.
     pub deployment: Option<DeploymentId>,
-    /// Its status there.
+    /// Its status there; null when there is no deployment, or when that one was removed.
     pub status: Option<StatusWord>,
     /// The step, while in progress.
     pub step: Option<String>,

@@ -12,3 +12,13 @@ pub struct RemovedGroupRow {
     /// Its turn.
     pub turn: u64,
 }
+
+/// A deployment that was removed, because it had been over for as long as they are kept. Its
+/// number is never given again, and what devices still tell of it is no offence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ForgottenRow {
+    /// Unix time of the removal, in ms.
+    pub at_ms: u64,
+    /// While rows of it are left: when they are asked for again, in attended ms.
+    pub sweep_due_ms: Option<u64>,
+}

@@ -1,19 +1,23 @@
 //! Work over many members, done beside the loop and told to it when it has ended.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::Input;
+use hoist_orchestrator_core::input::{Input, Mode, Now};
 use hoist_orchestrator_core::limit::{Found, Seek};
 use hoist_orchestrator_core::reply::PlanResult;
-use hoist_protocol::id::{RequestId, UserId};
+use hoist_orchestrator_core::retention::{Left, Old};
+use hoist_protocol::id::{DeploymentId, RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
 
 use super::queries::{Asked, Queries};
 use super::replies::Answered;
 use super::{Service, ServiceError};
+use crate::arrival::{Arrival, Content};
 use crate::artifacts;
 use crate::line;
+use crate::retention::{self, Looks};
 use crate::rows::ReadError;
 use crate::survey;
 
@@ -24,6 +28,10 @@ const PLANS_MAX: usize = 4;
 pub(super) enum Background {
     /// The look at all artifacts, which could not be taken.
     Checked,
+    /// A look for what was kept for long enough.
+    Old(Result<Vec<Old>, ReadError>),
+    /// A page of what is left of a removed deployment.
+    Left(Result<Left, ReadError>),
     /// A search for a line.
     Line(Result<Found, ReadError>),
     /// The counting of a plan's members, by its number, with the answer it is part of.
@@ -42,6 +50,8 @@ pub(super) struct Works {
     last: u64,
     /// What people ask.
     pub(super) queries: Queries,
+    /// When it is looked for what was kept for long enough.
+    looks: Looks,
 }
 
 /// A plan that is being counted.
@@ -60,6 +70,34 @@ impl Service {
             artifacts::check::check(store, directory).await;
             Background::Checked
         });
+    }
+
+    /// Looks for what was kept for long enough, when it is time.
+    pub(super) fn look_for_old(&mut self, now: Now) {
+        let serves = now.mode == Mode::Serving;
+        if serves && self.background.looks.begin(now, Instant::now()) {
+            let store = Arc::clone(&self.store);
+            self.background
+                .tasks
+                .spawn(async move { Background::Old(retention::find(&*store, now).await) });
+        }
+    }
+
+    /// What was found is decided on, one after the other, in one commit.
+    async fn found_old(&mut self, found: Result<Vec<Old>, ReadError>) -> Result<(), ServiceError> {
+        let old = self.passing(found)?.unwrap_or_default();
+        self.background.looks.end(old.len());
+        let inputs = old.into_iter().map(Input::Old);
+        let arrivals = inputs.map(|input| Arrival::of(Content::Input(input)));
+        self.decide(arrivals.collect()).await
+    }
+
+    /// Finds a page of what is left of a removed deployment.
+    pub(super) fn sweep(&mut self, deployment: DeploymentId) {
+        let store = Arc::clone(&self.store);
+        self.background
+            .tasks
+            .spawn(async move { Background::Left(retention::left(&*store, deployment).await) });
     }
 
     /// Looks for a line; at most one for each limited deployment every ten seconds.
@@ -111,6 +149,12 @@ impl Service {
         match ended {
             Ok(Background::Checked) => Ok(()),
             Ok(Background::Query(asked)) => self.asked(asked).await,
+            Ok(Background::Old(found)) => self.found_old(found).await,
+            Ok(Background::Left(found)) => match self.passing(found)? {
+                Some(left) => self.decide_one(Input::Left(Box::new(left))).await,
+                // Its timer asks again.
+                None => Ok(()),
+            },
             Ok(Background::Line(Ok(found))) => {
                 self.decide_one(Input::LineFound(Box::new(found))).await
             }
@@ -136,6 +180,7 @@ impl Service {
             Err(error) => {
                 // Whose it was is not known: nobody may be kept from asking again.
                 self.background.plans.clear();
+                self.background.looks.end(0);
                 tracing::error!(%error, "work in the background died");
                 Ok(())
             }

@@ -93,6 +93,14 @@ pub(super) fn say_event(event: &Event) {
             provisional,
             ..
         } => tracing::info!(%deployment, %device, reason, provisional, "device failed"),
+        Event::DeploymentRemoved {
+            deployment,
+            release,
+            group,
+        } => tracing::info!(%deployment, release, %group, "deployment removed: long over"),
+        Event::DeviceRemoved { device, group, by } if *by == UserId::retention() => {
+            tracing::info!(%device, %group, "device removed: silent for long");
+        }
         // A command says more about the rest.
         _ => {}
     }

@@ -7,7 +7,7 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{ArtifactId, DeviceId, UserId};
+use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -129,6 +129,7 @@ impl Service {
                     .await;
             }
             Effect::FindLine(seek) => self.find_line(seek),
+            Effect::Sweep(deployment) => self.sweep(deployment),
             Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::ReleaseAdded { release, artifacts } => {
                 for id in artifacts {
@@ -136,8 +137,7 @@ impl Service {
                 }
             }
             Effect::ReleaseRemoved { release, artifacts } => {
-                self.reconciler.changed(Subject::Release(release));
-                self.unclaim(&artifacts).await?;
+                self.release_removed(release, &artifacts).await?;
             }
             Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
             Effect::Rejected { code, sender } => self.refused(code, &sender, now),
@@ -161,7 +161,12 @@ impl Service {
 
     /// A release was removed: those of its artifacts that no other one names are not used any
     /// more. Before anything else is decided, so that nobody claims them meanwhile.
-    async fn unclaim(&mut self, artifacts: &[ArtifactId]) -> Result<(), ServiceError> {
+    async fn release_removed(
+        &mut self,
+        release: ReleaseId,
+        artifacts: &[ArtifactId],
+    ) -> Result<(), ServiceError> {
+        self.reconciler.changed(Subject::Release(release));
         let named = artifacts::check::named(&*self.store).await;
         let Some(named) = self.passing(named)? else {
             return Ok(());

@@ -250,10 +250,12 @@ impl Service {
             if let Content::Command(_) = &arrival.content {
                 self.answer_without_deciding(&mut arrival, kept).await?;
             }
-            // Timers are due again, and time is not attended.
+            // Timers are due again, what is old is looked for again, and time is not attended.
             let repeats = matches!(
                 arrival.content,
-                Content::Input(Input::TimerDue(_) | Input::Attended)
+                Content::Input(
+                    Input::TimerDue(_) | Input::Attended | Input::Old(_) | Input::Left(_)
+                )
             );
             let nothing = matches!(arrival.content, Content::Nothing);
             // Acknowledgments go out in the order of the deliveries, so that they wait too.

@@ -298,6 +298,7 @@ mod tests {
                 settle_ms: 0,
             },
             mode: Mode::Serving,
+            ..Now::default()
         };
         let user: UserId = user.parse().unwrap();
         let command = Command::DeviceList(DeviceList::default());

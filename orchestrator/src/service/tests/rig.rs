@@ -165,6 +165,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         source: None,
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
+        keep: hoist_orchestrator_core::input::Keep::default(),
         mode: Mode::Serving,
         head_validity: Duration::from_secs(600),
         health,
