@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// One seed in so many makes a world of few devices and many deployments.
 const MANY_DEPLOYMENTS: u64 = 16;
 
+/// How long deployments are kept, where they are not for ever, in ms.
+const KEEP_MS: u64 = 5_000;
+
 /// Whether a seed makes a world in which some deployments last while many more come and go:
 /// one that keeps to the protocol, and one that does not.
 pub fn has_many_deployments(seed: u64, devices: Option<u16>) -> bool {
@@ -39,6 +42,8 @@ pub fn world(seed: u64, devices: Option<u16>) -> World {
     // Every second broker is one that keeps to the protocol.
     world.honest = seed.is_multiple_of(2);
     world.broker.overtakes = seed.is_multiple_of(3);
+    // Some servers soon forget what is over.
+    world.server.keep_ms = seed.is_multiple_of(5).then_some(KEEP_MS);
     for (number, special) in (1..).zip(special) {
         world.devices[usize::from(number) - 1] = Arc::new(Device::new(number, special));
     }

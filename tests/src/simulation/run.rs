@@ -132,6 +132,8 @@ fn live(world: &mut World, seed: u64, pace: Pace) -> Result<(), Broken> {
 /// Whatever was forgotten in a crash, a restart comes to the same end.
 fn restarted(world: &World) -> Result<(), Broken> {
     let mut again = world.clone();
+    // What goes meanwhile is a matter of time.
+    again.server.keep_ms = None;
     again.apply(Choice::ServerCrash)?;
     again.apply(Choice::ServerStart)?;
     again.apply(Choice::ServerConnect(0))?;

@@ -15,7 +15,7 @@ use hoist_orchestrator_core::memory::MemoryRows;
 use hoist_orchestrator_core::reply::{Answer, DeploymentState};
 use hoist_orchestrator_core::timer::{Clock, Timer};
 use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
-use hoist_protocol::id::{DeviceId, Generation, RequestId};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, RequestId};
 
 use super::broker::Broker;
 use super::catalog::Catalog;
@@ -26,6 +26,7 @@ mod arrival;
 mod effects;
 mod look;
 mod publish;
+mod retire;
 
 use arrival::headless;
 
@@ -78,6 +79,10 @@ pub struct Server {
     /// Lines it has yet to look for, and those it found.
     pub(super) seeks: VecDeque<Seek>,
     pub(super) found: VecDeque<Input>,
+    /// How long deployments are kept that are over, ms; none = for ever.
+    pub keep_ms: Option<u64>,
+    /// Removed deployments of which a page is yet to be looked for.
+    pub(super) sweeps: VecDeque<DeploymentId>,
 }
 
 impl Server {
@@ -96,6 +101,8 @@ impl Server {
             reads: Vec::new(),
             seeks: VecDeque::new(),
             found: VecDeque::new(),
+            keep_ms: None,
+            sweeps: VecDeque::new(),
         }
     }
 
@@ -104,6 +111,7 @@ impl Server {
         Now {
             unix_ms: unix_ms + self.ahead_ms,
             attended_ms: self.attended_ms,
+            keep: self.keep(),
             ..Now::default()
         }
     }
@@ -166,6 +174,7 @@ impl Server {
         self.reads.clear();
         self.seeks.clear();
         self.found.clear();
+        self.sweeps.clear();
     }
 
     /// Lets attended time pass.
@@ -336,6 +345,8 @@ impl Server {
         if let Some(seek) = self.seeks.pop_front() {
             let found = self.rows.find_line(&seek);
             self.found.push_back(found.expect("readable rows"));
+        } else {
+            self.find_left();
         }
     }
 
@@ -355,6 +366,7 @@ impl Server {
     /// Looks at what was sent long ago and never seen back.
     pub fn review(&mut self, unix_ms: u64) {
         self.difference.review(unix_ms + self.ahead_ms);
+        self.retire(unix_ms);
     }
 }
 

@@ -116,9 +116,12 @@ fn look_at_server(server: &Server, text: &mut Text) {
         reads: _,
         seeks,
         found,
+        keep_ms,
+        sweeps,
     } = server;
     text.put((up, connected, ahead_ms, attended_ms));
     text.put((answers, seeks, found));
+    text.put((keep_ms, sweeps));
     look_at_difference(difference, text);
     look_at_rows(rows, text);
 }

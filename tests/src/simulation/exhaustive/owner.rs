@@ -23,7 +23,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             TimerKind::Start(_)
             | TimerKind::Until(_)
             | TimerKind::Forget(..)
-            | TimerKind::Seek(_) => None,
+            | TimerKind::Seek(_)
+            | TimerKind::Sweep(_) => None,
         },
         _ => None,
     }

@@ -59,6 +59,10 @@ pub const FINALLY: &[(&str, Check)] = &[
         a_removed_device_is_turned_out,
     ),
     (
+        "nothing-is-left-of-what-was-removed",
+        counts::nothing_is_left_of_what_was_removed,
+    ),
+    (
         "presence-is-as-the-devices-are",
         presence_is_as_the_devices_are,
     ),

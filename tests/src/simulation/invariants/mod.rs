@@ -51,6 +51,7 @@ pub const ALWAYS: &[&str] = &[
     "no-outcome-is-counted-twice",
     "limits-are-exact",
     "a-retry-raises-the-round",
+    "a-number-is-given-once",
 ];
 
 /// A broken invariant.

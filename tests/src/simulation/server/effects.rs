@@ -30,6 +30,10 @@ impl Server {
                     self.difference.reserved(reserved);
                     continue;
                 }
+                Effect::Sweep(deployment) => {
+                    self.sweeps.push_back(deployment);
+                    continue;
+                }
                 Effect::FindLine(seek) => {
                     self.seeks.push_back(seek);
                     continue;

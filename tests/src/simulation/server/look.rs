@@ -10,7 +10,8 @@ use super::{DUE_MAX, Server};
 impl Server {
     /// Whether a line is sought, and whether one was found.
     pub fn lines(&self) -> (bool, bool) {
-        (!self.seeks.is_empty(), !self.found.is_empty())
+        let sought = !self.seeks.is_empty() || !self.sweeps.is_empty();
+        (sought, !self.found.is_empty())
     }
 
     /// Timers that are due now, as the adapter looks for them: only while connected.

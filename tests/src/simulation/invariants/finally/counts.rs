@@ -1,8 +1,11 @@
 //! Counters and counts, added up afresh.
 
 use hoist_orchestrator_core::counter::{Totals, recount};
-use hoist_orchestrator_core::key::{GroupCountKey, MemberKey, MetaKey, Prefix, RecordKey};
+use hoist_orchestrator_core::key::{
+    ForgottenKey, GroupCountKey, MemberKey, MetaKey, Prefix, RecordKey,
+};
 use hoist_orchestrator_core::presence::known;
+use hoist_orchestrator_core::retention::left_of;
 use hoist_orchestrator_core::row::CounterRow;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::{DeploymentId, DeviceId};
@@ -76,6 +79,28 @@ pub(super) fn groups_count_their_members(world: &World) -> Result<(), String> {
             &row.in_run(meta.broker_run).online,
             &online,
         )?;
+    }
+    Ok(())
+}
+
+pub(super) fn nothing_is_left_of_what_was_removed(world: &World) -> Result<(), String> {
+    for number in 1..=world
+        .server
+        .row(&MetaKey)
+        .unwrap_or_default()
+        .last_deployment
+        .0
+    {
+        let id = DeploymentId(number);
+        if world.server.row(&ForgottenKey(id)).is_none() {
+            continue;
+        }
+        let ranges = left_of(id).map(|prefix| prefix.bytes());
+        let rows: usize = ranges
+            .iter()
+            .map(|range| world.server.rows.scan(range).count())
+            .sum();
+        same(format_args!("rows left of {id}"), &rows, &0)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::command::CompleteWhen;
-use hoist_orchestrator_core::key::{DeploymentKey, RecordKey};
+use hoist_orchestrator_core::key::{DeploymentKey, ForgottenKey, RecordKey};
 use hoist_orchestrator_core::membership::may_have_obeyed;
 use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_orchestrator_core::row::{EndReason, RecordRow, RecordState};
@@ -31,7 +31,8 @@ pub(super) fn every_started_device_ends_as_it_says(world: &World) -> Result<(), 
             }
         }
         let ids: BTreeSet<DeploymentId> = truth.ends.keys().map(|(id, _)| *id).collect();
-        for id in ids {
+        let kept = |id: &DeploymentId| world.server.row(&ForgottenKey(*id)).is_none();
+        for id in ids.into_iter().filter(kept) {
             let record = world.server.row(&RecordKey(id, device.clone()));
             let recorded = record.as_ref().and_then(|record| match &record.state {
                 RecordState::Successful(_) => Some((record.round, Ending::Successful)),

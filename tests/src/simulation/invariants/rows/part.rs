@@ -1,6 +1,6 @@
 //! A mirror in parts, and put together from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_protocol::id::{DeploymentId, Shard};
 
@@ -15,7 +15,7 @@ impl Mirror {
     ) {
         put(&self.deployments);
         put(&(&self.records, &self.counters, &self.tallies));
-        put(&self.removed);
+        put(&(&self.removed, &self.gone));
         for (call, at_ms) in self.calls.values() {
             put(&format_args!("{call:?} called_ms: {at_ms}"));
         }
@@ -29,6 +29,7 @@ impl Mirror {
         let Some(device) = device else {
             return Self {
                 deployments: self.deployments.clone(),
+                gone: self.gone.clone(),
                 ..Self::default()
             };
         };
@@ -52,6 +53,7 @@ impl Mirror {
                 .map(|(of, session)| (*of, *session))
                 .collect(),
             removed: self.removed.iter().copied().filter(only).collect(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -68,5 +70,6 @@ impl Mirror {
         self.calls.extend(&other.calls);
         self.sessions.extend(&other.sessions);
         self.removed.extend(&other.removed);
+        self.gone.extend(&other.gone);
     }
 }
