@@ -100,12 +100,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Serve {
-    /// Address of the MQTT broker; port 0 takes a free one [default: 127.0.0.1:1883]
+    /// Where the embedded broker listens; port 0 takes a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) mqtt: Option<String>,
     /// Address of HTTP for artifacts and health [default: 127.0.0.1:7883]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http: Option<String>,
+    /// `embedded`, or another broker: mqtt://127.0.0.1:PORT [default: embedded]
+    #[arg(long, value_name = "BROKER")]
+    pub(crate) broker: Option<String>,
     /// First level of every topic [default: hoist]
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,

@@ -7,6 +7,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::broker;
 use crate::failure::Failure;
 use crate::private_file;
 use crate::settings::{Settings, Variables, parse_toml};
@@ -69,7 +70,9 @@ impl ClientFile {
     /// `E_CONFIG` when there is none or it is malformed.
     pub(crate) fn find(settings: &Settings, variables: Variables<'_>) -> Result<Self, Failure> {
         let mut file = Self::read(&locate(settings, variables)?)?;
-        if let Some(broker) = &settings.broker {
+        let elsewhere = settings.broker.as_ref();
+        // A server's own broker is where client.toml says.
+        if let Some(broker) = elsewhere.filter(|broker| broker.value != broker::EMBEDDED) {
             file.mqtt.clone_from(&broker.value);
         }
         if let Some(token) = &settings.token_file {

@@ -8,6 +8,7 @@ mod agent_file;
 mod archive;
 mod args;
 mod backup;
+mod broker;
 mod client;
 mod client_file;
 mod color;

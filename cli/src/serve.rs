@@ -9,6 +9,7 @@ use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::broker;
 use crate::context::Context;
 use crate::exit;
 use crate::failure::Failure;
@@ -49,7 +50,7 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
 pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),
-        mqtt: loopback("--mqtt", &settings.mqtt.value)?,
+        broker: broker::of_settings(settings)?,
         http: loopback("--http", &settings.http.value)?,
         namespace: settings.namespace.value.clone(),
         grace: settings.grace.value,
@@ -77,7 +78,7 @@ fn mib(mib: u64) -> u64 {
 }
 
 /// An address to listen on. Tokens travel in clear, so only this machine may reach it.
-fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+pub(crate) fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
     let address = text
         .to_socket_addrs()
         .ok()

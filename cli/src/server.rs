@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hoist_broker_config::credentials::SERVICE_USER;
-use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
+use hoist_broker_config::Limits;
 use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpLimits, HttpState};
-use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::input::{Keep, Mode};
@@ -23,13 +21,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::broker::BrokerConfig;
 use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
-use crate::people::Registry;
-use crate::user::random_token;
 
+mod broker;
 mod fleet;
 mod opening;
 mod quiet;
@@ -37,12 +35,15 @@ mod quiet;
 pub(crate) use fleet::Fleet;
 pub(crate) use quiet::{Found, Quiet};
 
-/// A server that is not ready by then never will be.
+use broker::Broker;
+
+/// A server that is not ready by then never will be, unless it waits for somebody else's broker.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often systemd is told that a start goes on, and for how long it then waits: its own
+/// limit is 90 s.
+const STILL_STARTING: Duration = Duration::from_secs(20);
 /// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
 const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
-/// For the broker to say goodbye to its clients.
-const BROKER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a head with notices is valid (W2).
 const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -50,8 +51,7 @@ const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub(crate) struct ServerConfig {
     pub(crate) data_dir: PathBuf,
-    /// Port 0 takes a free one.
-    pub(crate) mqtt: SocketAddr,
+    pub(crate) broker: BrokerConfig,
     /// Port 0 takes a free one.
     pub(crate) http: SocketAddr,
     pub(crate) namespace: Namespace,
@@ -74,7 +74,7 @@ pub(crate) struct Server {
     mqtt: String,
     http: String,
     announced: Option<Announced>,
-    broker: EmbeddedBroker,
+    broker: Broker,
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
@@ -100,13 +100,14 @@ impl Server {
         let (artifacts, specs) = opening::folders(&data_dir)?;
         let artifacts = artifacts.limited(config.uploads).telling(health.clone());
         let (listener, http) = listen(config.http).await?;
-        let people = (keys.token, users.telling(health.clone()));
+        let token_key = keys.token;
+        let people = (token_key, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;
-        let service_token = random_token()?;
-        let broker = start_broker(&config, &registry, &service_token).await?;
-        let address = broker.local_addr();
+        open_files::raise(connections(&config.broker));
+        let started = Broker::start(&config.broker, &config.namespace, &registry, &token_key);
+        let (broker, login) = started.await?;
         let orchestrator = OrchestratorConfig {
-            mqtt: service_login(address, service_token),
+            mqtt: login,
             namespace: config.namespace,
             keys: keys.service,
             artifacts: artifacts.clone(),
@@ -145,7 +146,7 @@ impl Server {
             limits: HttpLimits::default(),
         };
         let server = Self {
-            mqtt: format!("mqtt://{address}"),
+            mqtt: broker.url(),
             http: format!("http://{http}"),
             data_dir,
             announced: None,
@@ -181,31 +182,46 @@ impl Server {
     }
 
     /// Waits until everything works, proves it, and says so.
-    async fn become_ready(&mut self, mut is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
-        let ready = tokio::time::timeout(READY_TIMEOUT, is_ready.wait_for(|ready| *ready));
-        tokio::select! {
-            failure = self.failed() => return Err(failure),
-            ready = ready => {
-                if matches!(ready, Ok(Err(_))) {
-                    // It has ended, and says why.
-                    return Err(self.failed().await);
-                }
-                if ready.is_err() {
-                    let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
-                    return Err(Failure::new(Code::Server, what)
-                        .help("look at the log; HOIST_LOG=debug says more"));
-                }
-            }
-        }
-        self.broker
-            .self_probe()
-            .await
-            .map_err(|error| Failure::because(Code::Server, "the broker does not work", &error))?;
+    async fn become_ready(&mut self, is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
+        self.wait_ready(is_ready).await?;
+        self.broker.self_probe().await?;
         self.data_dir.update_client(&self.mqtt, &self.http)?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
+    /// Waits until heads are out. Somebody else's broker may come late: HTTP says why it is
+    /// not ready, and the log.
+    async fn wait_ready(&mut self, mut is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
+        let give_up = Instant::now() + READY_TIMEOUT;
+        let mut still = tokio::time::interval(STILL_STARTING);
+        loop {
+            tokio::select! {
+                failure = self.failed() => return Err(failure),
+                ready = is_ready.wait_for(|ready| *ready) => match ready.map(|_| ()) {
+                    Ok(()) => return Ok(()),
+                    // It has ended, and says why.
+                    Err(_) => return Err(self.failed().await),
+                },
+                _ = still.tick() => self.still_starting(give_up)?,
+            }
+        }
+    }
+
+    fn still_starting(&self, give_up: Instant) -> Result<(), Failure> {
+        if self.broker.is_external() {
+            let longer = u32::try_from(2 * STILL_STARTING.as_micros()).unwrap_or(u32::MAX);
+            // Without systemd there is nobody to tell.
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::ExtendTimeoutUsec(longer)]);
+        } else if Instant::now() >= give_up {
+            let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
+            return Err(
+                Failure::new(Code::Server, what).help("look at the log; HOIST_LOG=debug says more")
+            );
+        }
         Ok(())
     }
 
@@ -224,9 +240,9 @@ impl Server {
         self.data_dir.root()
     }
 
-    /// Bytes of MQTT that devices and broker have exchanged.
-    pub(crate) fn device_bytes(&self) -> u64 {
-        self.broker.stats().device_bytes
+    /// Bytes of MQTT that devices and its own broker have exchanged.
+    pub(crate) fn device_bytes(&self) -> Option<u64> {
+        self.broker.device_bytes()
     }
 
     /// Who answers a recovery.
@@ -261,7 +277,7 @@ impl Server {
             // A long download; its device resumes it.
             tracing::warn!("not everything ended in time");
         }
-        let _ = tokio::time::timeout(BROKER_STOP_TIMEOUT, self.broker.stop()).await;
+        self.broker.stop().await;
         self.parts.shutdown().await;
         Quiet {
             data_dir: self.data_dir,
@@ -312,9 +328,15 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
 }
 
 /// Connections that may be open at once.
-fn connections() -> usize {
-    let mqtt = Limits::default();
-    mqtt.connections + mqtt.operator_connections + HttpLimits::default().connections
+fn connections(broker: &BrokerConfig) -> usize {
+    let http = HttpLimits::default().connections;
+    match broker {
+        BrokerConfig::Embedded(_) => {
+            let mqtt = Limits::default();
+            mqtt.connections + mqtt.operator_connections + http
+        }
+        BrokerConfig::External(_) => http,
+    }
 }
 
 /// Listens for HTTP, and says where.
@@ -329,38 +351,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
             std::io::ErrorKind::AddrInUse => port_taken("--http", address),
             _ => Failure::because(Code::Port, format!("cannot listen on {address}"), &error),
         })
-}
-
-async fn start_broker(
-    config: &ServerConfig,
-    registry: &Arc<Registry>,
-    service_token: &str,
-) -> Result<EmbeddedBroker, Failure> {
-    let door = FrontDoorConfig {
-        listen: config.mqtt,
-        namespace: config.namespace.clone(),
-        limits: Limits::default(),
-    };
-    open_files::raise(connections());
-    let credentials = Arc::new(registry.credentials(service_token));
-    EmbeddedBroker::start(door, credentials)
-        .await
-        .map_err(|error| match error {
-            StartError::PortTaken { address } => port_taken("--mqtt", address),
-            StartError::Listen { .. } => {
-                Failure::because(Code::Port, "the broker cannot start", &error)
-            }
-        })
-}
-
-fn service_login(broker: SocketAddr, token: String) -> MqttLogin {
-    MqttLogin {
-        host: broker.ip().to_string(),
-        port: broker.port(),
-        client_id: SERVICE_USER.to_owned(),
-        user: SERVICE_USER.to_owned(),
-        token,
-    }
 }
 
 fn port_taken(flag: &str, address: SocketAddr) -> Failure {

@@ -19,7 +19,7 @@ fn config(dir: &TempDir) -> ServerConfig {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ServerConfig {
         data_dir: dir.path().join("data"),
-        mqtt: free,
+        broker: BrokerConfig::Embedded(free),
         http: free,
         namespace: Namespace::default(),
         grace: Duration::from_secs(60),
@@ -71,7 +71,8 @@ async fn what_was_answered_is_there_after_a_restart_on_other_ports() {
 async fn a_command_goes_on_over_a_restart_of_the_server() {
     let (dir, server, mut client, _) = started().await;
     let mut same_ports = config(&dir);
-    same_ports.mqtt = server.mqtt().trim_start_matches("mqtt://").parse().unwrap();
+    let port = server.mqtt().trim_start_matches("mqtt://").parse();
+    same_ports.broker = BrokerConfig::Embedded(port.unwrap());
     server.stop().await;
     let (answered, server) = tokio::join!(groups(&mut client), Server::start(same_ports));
     assert_eq!(answered, ["unassigned"]);

@@ -55,10 +55,14 @@ pub(crate) struct Settings {
     pub(crate) data_dir: Setting<PathBuf>,
     /// Named explicitly; without it the usual places are searched.
     pub(crate) client: Option<Setting<PathBuf>>,
-    /// Overrides the address of the client file.
+    /// `hoist serve`: the broker it works with. Else it overrides the address of the client file.
     pub(crate) broker: Option<Setting<String>>,
     /// Overrides the token of the client file.
     pub(crate) token_file: Option<Setting<PathBuf>>,
+    /// The orchestrator's name at an external broker.
+    pub(crate) broker_user: Option<Setting<String>>,
+    /// Holds its password there.
+    pub(crate) broker_token_file: Option<Setting<PathBuf>>,
     pub(crate) output: Setting<Format>,
     pub(crate) log: Setting<String>,
     pub(crate) mqtt: Setting<String>,
@@ -87,6 +91,8 @@ struct File {
     data_dir: Option<PathBuf>,
     client: Option<PathBuf>,
     broker: Option<String>,
+    broker_user: Option<String>,
+    broker_token_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
     output: Option<Format>,
     log: Option<String>,
@@ -111,6 +117,8 @@ const FILE_KEYS: [&str; 16] = [
     "data_dir",
     "client",
     "broker",
+    "broker_user",
+    "broker_token_file",
     "token_file",
     "output",
     "log",
@@ -234,7 +242,17 @@ impl Settings {
         Ok(Self {
             data_dir: or_default(data_dir, PathBuf::from("./hoist-data")),
             client,
-            broker: choose.of(None, Some(("HOIST_BROKER", Ok)), file.broker)?,
+            broker: choose.of(
+                serve.broker.clone().map(|v| ("--broker", v)),
+                Some(("HOIST_BROKER", Ok)),
+                file.broker,
+            )?,
+            broker_user: choose.of(None, None, file.broker_user)?,
+            broker_token_file: choose.of(
+                None,
+                Some(("HOIST_TOKEN_FILE", path)),
+                file.broker_token_file,
+            )?,
             token_file: choose.of(None, Some(("HOIST_TOKEN_FILE", path)), file.token_file)?,
             output: or_default(output, Format::Table),
             log: or_default(log, "info".to_owned()),
@@ -269,6 +287,8 @@ impl Settings {
             row("data_dir", Some(&self.data_dir), shown),
             row("client", self.client.as_ref(), shown),
             row("broker", self.broker.as_ref(), String::clone),
+            row("broker_user", self.broker_user.as_ref(), String::clone),
+            row("broker_token_file", self.broker_token_file.as_ref(), shown),
             row("token_file", self.token_file.as_ref(), shown),
             row("output", Some(&self.output), Format::to_string),
             row("log", Some(&self.log), String::clone),

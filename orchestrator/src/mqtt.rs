@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hoist_protocol::code::Code;
 use rumqttc::{
-    AsyncClient, ConnectionError, EventLoop, MqttOptions, Packet, Publish, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, MqttOptions, Packet, Publish, QoS,
+    SubscribeReasonCode,
 };
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::health::{Health, Stops};
 use crate::transport::{
     Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
     Receipt, Session,
@@ -26,6 +29,8 @@ const INFLIGHT_MAX: u16 = 256;
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// First bound of the pause: a broker that restarts is back within a moment.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// What a missing broker is to [`Health`].
+pub(crate) const ABOUT: &str = "broker";
 /// A silent broker is noticed within 1.5 times this.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -40,8 +45,8 @@ pub struct MqttLogin {
     pub client_id: String,
     /// User name.
     pub user: String,
-    /// Token; never logged.
-    pub token: String,
+    /// Token; never logged. A broker without passwords wants none.
+    pub token: Option<String>,
 }
 
 impl std::fmt::Debug for MqttLogin {
@@ -52,27 +57,35 @@ impl std::fmt::Debug for MqttLogin {
 
 /// Connects, subscribes to `filters` and stays connected until the receiver is dropped.
 #[must_use]
-pub fn connect(login: MqttLogin, filters: Vec<String>) -> IncomingReceiver {
+pub fn connect(login: MqttLogin, filters: Vec<String>, health: Health) -> IncomingReceiver {
     let (sender, receiver) = tokio::sync::mpsc::channel(INCOMING_MAX);
-    tokio::spawn(stay_connected(login, filters, sender));
+    tokio::spawn(stay_connected(login, filters, sender, health));
     receiver
 }
 
-async fn stay_connected(login: MqttLogin, filters: Vec<String>, incoming: IncomingSender) {
+async fn stay_connected(
+    login: MqttLogin,
+    filters: Vec<String>,
+    incoming: IncomingSender,
+    health: Health,
+) {
     let mut bound = BACKOFF_FIRST;
     while !incoming.is_closed() {
         let ended = tokio::select! {
-            ended = one_connection(&login, &filters, &incoming) => ended,
+            ended = one_connection(&login, &filters, &incoming, &health) => ended,
             () = incoming.closed() => return,
         };
         match ended {
             Ended::Closed => return,
             Ended::Never { reason } => {
                 tracing::warn!(broker = ?login, reason, "cannot connect to the broker");
+                missing(&health, &login, &reason);
                 bound = (bound * 2).min(BACKOFF_MAX);
             }
             Ended::Lost { reason, usable } => {
                 tracing::warn!(broker = ?login, reason, "connection to the broker lost");
+                let reason = format!("it was lost ({reason}); the broker's log may say why");
+                missing(&health, &login, &reason);
                 bound = if usable {
                     BACKOFF_FIRST
                 } else {
@@ -85,6 +98,13 @@ async fn stay_connected(login: MqttLogin, filters: Vec<String>, incoming: Incomi
         }
         tokio::time::sleep(bound.mul_f64(random_part())).await;
     }
+}
+
+/// There is no broker: nothing is told to devices, and nothing heard of them.
+fn missing(health: &Health, login: &MqttLogin, reason: &str) {
+    let MqttLogin { host, port, .. } = login;
+    let detail = format!("no connection to the broker at {host}:{port}: {reason}");
+    health.begin(ABOUT, Code::Broker, &detail, Stops::Server);
 }
 
 /// A number from 0 to 1 for full jitter. Not secret: it only spreads reconnects.
@@ -104,10 +124,15 @@ enum Ended {
     Closed,
 }
 
-async fn one_connection(login: &MqttLogin, filters: &[String], incoming: &IncomingSender) -> Ended {
+async fn one_connection(
+    login: &MqttLogin,
+    filters: &[String],
+    incoming: &IncomingSender,
+    health: &Health,
+) -> Ended {
     let mut options = MqttOptions::new(&login.client_id, &login.host, login.port);
     options
-        .set_credentials(&login.user, &login.token)
+        .set_credentials(&login.user, login.token.as_deref().unwrap_or_default())
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_session(false)
         .set_manual_acks(true)
@@ -126,6 +151,7 @@ async fn one_connection(login: &MqttLogin, filters: &[String], incoming: &Incomi
         filters,
         granted: 0,
         incoming,
+        health,
     };
     reader.read(&mut event_loop).await
 }
@@ -171,6 +197,7 @@ struct Reader<'a> {
     /// Subscriptions granted so far.
     granted: usize,
     incoming: &'a IncomingSender,
+    health: &'a Health,
 }
 
 impl Reader<'_> {
@@ -208,6 +235,7 @@ impl Reader<'_> {
                 }
                 self.granted += 1;
                 if self.granted == self.filters.len() {
+                    self.health.end(ABOUT);
                     self.tell(Incoming::Subscribed)?;
                 }
                 Ok(())
@@ -250,7 +278,8 @@ impl Reader<'_> {
     fn lost(&self, reason: &str) -> Ended {
         Ended::Lost {
             reason: reason.to_owned(),
-            usable: self.granted == self.filters.len(),
+            // What is read once is subscribed to as well.
+            usable: self.granted >= self.filters.len(),
         }
     }
 
@@ -264,6 +293,9 @@ impl Reader<'_> {
 
 fn describe(error: &ConnectionError) -> String {
     match error {
+        ConnectionError::ConnectionRefused(
+            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
+        ) => "it refuses the orchestrator's name or password".to_owned(),
         ConnectionError::ConnectionRefused(code) => format!("refused: {code:?}"),
         other => other.to_string(),
     }

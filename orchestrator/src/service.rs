@@ -10,6 +10,7 @@ mod effects;
 mod outage;
 mod outside;
 mod queries;
+mod readiness;
 mod recovering;
 mod refused;
 mod replies;
@@ -22,11 +23,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::input::{Input, Mode};
-use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
-use hoist_orchestrator_core::row::GroupRow;
+use hoist_orchestrator_core::key::MetaKey;
 use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::id::{Generation, RequestId, UserId};
 use hoist_protocol::topic::Topics;
@@ -118,7 +118,11 @@ impl Orchestrator {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServiceError> {
         let topics = Topics::new(self.config.namespace.clone());
-        let incoming = mqtt::connect(self.config.mqtt.clone(), filters(&topics));
+        let incoming = mqtt::connect(
+            self.config.mqtt.clone(),
+            filters(&topics),
+            self.config.health.clone(),
+        );
         self.run_on(incoming, ready, shutdown).await
     }
 
@@ -180,8 +184,8 @@ struct Service {
     /// Topics of retained commands that were cleared on this connection, until the empty
     /// message comes back, which is no command.
     clearing: BTreeSet<String>,
-    /// Whether every subscription of this connection is granted.
-    subscribed: bool,
+    /// Since when every subscription of this connection is granted.
+    subscribed: Option<Instant>,
     health: Health,
     /// While the store cannot be written.
     outage: Option<Outage>,
@@ -229,7 +233,7 @@ impl Service {
             ticks: 0,
             events: 0,
             clearing: BTreeSet::new(),
-            subscribed: false,
+            subscribed: None,
             outage: None,
             refused: VecDeque::new(),
             refresh: false,
@@ -292,7 +296,7 @@ impl Service {
                 Incoming::Disconnected => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = None;
-                    self.subscribed = false;
+                    self.subscribed = None;
                     self.forget_aside();
                     self.reconciler.disconnected();
                     self.clock.stop();
@@ -301,31 +305,6 @@ impl Service {
             }
         }
         self.decide(arrivals).await
-    }
-
-    async fn subscribed(&mut self) -> Result<(), ServiceError> {
-        self.subscribed = true;
-        if self.outage.is_none() {
-            self.clock.start();
-            self.decide_one(Input::Connected).await?;
-        }
-        if self.session == Session::Fresh {
-            self.doubt_all().await?;
-        }
-        self.refresh = true;
-        self.read_all_anew().await?;
-        tracing::info!("connected to the broker, all subscriptions granted");
-        Ok(())
-    }
-
-    /// The broker lost what it retained: every group's roll is called (W6).
-    async fn doubt_all(&mut self) -> Result<(), ServiceError> {
-        let groups = rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await;
-        let groups = self.passing(groups)?.unwrap_or_default();
-        let named = |(key, _): (Key, GroupRow)| Prefix::Groups.rest(&key)?.parse().ok();
-        let doubts = groups.into_iter().filter_map(named).map(Input::Doubt);
-        let arrivals = doubts.map(|input| Arrival::of(Content::Input(input)));
-        self.decide(arrivals.collect()).await
     }
 
     async fn decide_one(&mut self, input: Input) -> Result<(), ServiceError> {
@@ -386,15 +365,5 @@ impl Service {
         }
         self.release_held().await;
         self.tell_refusals(now).await
-    }
-
-    fn tell_ready(&self) {
-        let ready = self.clock.runs() && self.reconciler.is_quiet();
-        self.ready.send_if_modified(|before| {
-            // Once ready, only a lost connection makes it not ready: heads that change
-            // are no reason to send anybody away.
-            let now = ready || (*before && self.clock.runs());
-            std::mem::replace(before, now) != now
-        });
     }
 }

@@ -198,7 +198,7 @@ codes! {
     Superseded = "E_SUPERSEDED", Failed, "a newer deployment took its place", "nothing; see the newer deployment";
     /// What the device had written about its progress is damaged or gone.
     State = "E_STATE", Failed, "the device's memory is damaged", "look at the medium of its state directory; the device asks the server for what it has lost";
-    /// No rule lets this client publish to, or subscribe, that topic.
+    /// No rule lets this client publish to, or subscribe, that topic. In `/readyz`: an external broker gives nothing back of what the server publishes.
     Access = "E_ACCESS", Failed, "the client may not use that topic", "see who may use which topic in docs/wire.md";
     /// MQTT wants acknowledgments in the order of the messages; a client that breaks this loses some.
     Ack = "E_ACK", Failed, "the client acknowledged another message than the next", "mend the client";
@@ -234,7 +234,7 @@ codes! {
     DataDir = "E_DATA_DIR", Failed, "the data directory cannot be used", "look at its owner, its mode and the space left";
     /// The operating system refused something that is needed.
     System = "E_SYSTEM", Failed, "the system refused", "look at what it said";
-    /// No connection to the broker comes about.
+    /// No connection to the broker comes about. In `/readyz` and `view/health`: the server has none.
     Broker = "E_BROKER", Unreachable, "the broker cannot be reached", "start the server with `hoist serve`, or name its client.toml with --client";
     /// The server or a deployment did not get so far in the time given. What was begun goes on.
     Wait = "E_WAIT", TimedOut, "waited for long enough", "look again with `hoist status N`";

@@ -27,6 +27,7 @@ use super::report::Place;
 use super::stage::{Stage, When};
 use super::{Casting, disks};
 use crate::agent_file::agent_toml;
+use crate::broker::BrokerConfig;
 use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
@@ -130,7 +131,8 @@ impl<'a> Story<'a> {
     }
 
     fn device_bytes(&self) -> u64 {
-        self.server.as_ref().map_or(0, Server::device_bytes)
+        let counted = self.server.as_ref().and_then(Server::device_bytes);
+        counted.unwrap_or_default()
     }
 
     fn data_dir(&self) -> DataDir {
@@ -153,7 +155,7 @@ impl<'a> Story<'a> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::start(ServerConfig {
             data_dir: self.data_dir().root().to_owned(),
-            mqtt: free,
+            broker: BrokerConfig::Embedded(free),
             http: free,
             namespace: Namespace::default(),
             grace: Duration::from_secs(60),

@@ -46,7 +46,13 @@ pub(super) fn open(
         opened.map_err(|error| store_failure(&error, data_dir))
     };
     let (namespace, mode) = (&config.namespace, config.mode);
-    data_dir.open((namespace, mode), now(), config.mqtt, config.http, store)
+    data_dir.open(
+        (namespace, mode),
+        now(),
+        config.broker.address(),
+        config.http,
+        store,
+    )
 }
 
 /// Why a recovery makes a new store, when this one cannot be used.

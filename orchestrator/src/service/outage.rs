@@ -171,7 +171,7 @@ impl Service {
     /// Reads and publishes everything anew: what was stored when the store failed may be more
     /// than was followed by anything.
     pub(super) async fn read_all_anew(&mut self) -> Result<(), ServiceError> {
-        if !self.refresh || self.outage.is_some() || !self.subscribed {
+        if !self.refresh || self.outage.is_some() || self.subscribed.is_none() {
             return Ok(());
         }
         self.refresh = false;
@@ -217,7 +217,7 @@ impl Service {
             let arrivals = rest.by_ref().take(BATCH_MAX).collect();
             self.decide(arrivals).await?;
         }
-        if self.subscribed && self.outage.is_none() {
+        if self.subscribed.is_some() && self.outage.is_none() {
             self.clock.start();
             self.decide_one(Input::Connected).await?;
         }

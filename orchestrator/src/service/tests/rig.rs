@@ -148,7 +148,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
             port: 1,
             client_id: "unused".into(),
             user: "unused".into(),
-            token: "unused".into(),
+            token: None,
         },
         namespace: Namespace::default(),
         keys: Keys {
