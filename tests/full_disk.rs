@@ -1,8 +1,6 @@
 //! A disk without space stops nothing but what must be written, and everything goes on by
 //! itself as soon as there is some.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -29,19 +27,6 @@ fn on_a_disk() -> (Server, PathBuf) {
     ];
     let server = Server::start_in(dir, &[], &variables);
     (server, full)
-}
-
-/// Whether it is ready, and what it says.
-fn readiness(server: &Server) -> (bool, String) {
-    let mut stream = TcpStream::connect(server.http()).unwrap();
-    stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let ready = answer.starts_with("HTTP/1.1 200");
-    assert!(ready || answer.starts_with("HTTP/1.1 503"), "{answer}");
-    (ready, answer)
 }
 
 fn ended(view: &Value) -> u64 {
@@ -71,7 +56,7 @@ fn a_rollout_goes_on_after_the_disk_was_full_and_nothing_answered_is_lost() {
     let view = client.wait_json(health, |view| view["status"] == json!("degraded"));
     assert_eq!(view["problems"][0]["code"], json!("E_SPACE"), "{view}");
     let said = eventually("the server not to be ready", || {
-        let (ready, said) = readiness(&server);
+        let (ready, said) = server.readiness().unwrap();
         (!ready).then_some(said)
     });
     assert!(said.contains("E_SPACE"), "{said}");
@@ -88,7 +73,7 @@ fn a_rollout_goes_on_after_the_disk_was_full_and_nothing_answered_is_lost() {
     std::fs::remove_file(&full).unwrap();
     client.wait_json(health, |view| view["status"] == json!("ok"));
     eventually("the server to be ready", || {
-        readiness(&server).0.then_some(())
+        server.readiness().unwrap().0.then_some(())
     });
     client.command_ok("abort", &abort);
     drop(client);

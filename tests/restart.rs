@@ -16,49 +16,58 @@ fn finished(view: &Value) -> u64 {
     count("successful") + count("failed")
 }
 
-#[test]
-fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
-    let mut server = Server::start();
+/// Has a simulated fleet take part in a rollout that is disturbed so many times, and asserts
+/// that the server tells in the end what the devices tell, all of it and once.
+pub fn disturbed_rollout(
+    server: &mut Server,
+    devices: u64,
+    times: u64,
+    mut disturb: impl FnMut(&mut Server),
+) {
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
-    let sim = Sim::start(&server, DEVICES);
+    let sim = Sim::start(server, devices);
     let client = server.client();
     assert!(client.subscribe("hoist/view/#"));
     client.wait_json("hoist/view/group/sim", |view| {
-        view["members"] == json!(DEVICES)
+        view["members"] == json!(devices)
     });
     client.command_ok("deploy", &json!({"release": "app@1.0.0", "group": "sim"}));
     drop(client);
 
-    for kill in 1..=KILLS {
+    for time in 1..=times {
         let client = server.client();
         assert!(client.subscribe("hoist/view/#"));
-        let goal = DEVICES * kill / (KILLS + 1);
+        let goal = devices * time / (times + 1);
         client.wait_json("hoist/view/deployment/1", |view| finished(view) >= goal);
-        server.kill_and_restart();
+        disturb(server);
     }
 
     let truth = sim.truth();
     let client = server.client();
     assert!(client.subscribe("hoist/view/#"));
-    let view = client.wait_json("hoist/view/deployment/1", |view| finished(view) == DEVICES);
-    assert_eq!(
-        view["counts"]["successful"], truth["counts"]["successful"],
-        "{view} {truth}"
-    );
-    assert_eq!(
-        view["counts"]["failed"], truth["counts"]["failed"],
-        "{view} {truth}"
-    );
-    assert_eq!(
-        truth["deployments"]["1"]["started"],
-        json!(DEVICES),
-        "{truth}"
-    );
+    let view = client.wait_json("hoist/view/deployment/1", |view| finished(view) == devices);
+    for outcome in ["successful", "failed"] {
+        let (told, own) = (&view["counts"][outcome], &truth["counts"][outcome]);
+        assert_eq!(told, own, "{outcome}: {view} {truth}");
+    }
+    let own = &truth["deployments"]["1"];
+    assert_eq!(own["started"], json!(devices), "{truth}");
     assert!(
         truth["counts"]["failed"].as_u64().unwrap() > 0,
         "some devices fail: {truth}"
     );
+    let body = json!({"deployment": 1, "status": "failed", "limit": 100});
+    let list = client.command_ok("device-list", &body);
+    let names = list["items"].as_array().unwrap().iter();
+    let names: Vec<&Value> = names.map(|item| &item["device"]).collect();
+    assert_eq!(json!(names), own["failedDevices"], "{list} {truth}");
+}
+
+#[test]
+fn five_kills_of_the_server_during_a_rollout_lose_and_double_nothing() {
+    let mut server = Server::start();
+    disturbed_rollout(&mut server, DEVICES, KILLS, Server::kill_and_restart);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A real `hoist serve` in its own data directory, and the operator in front of it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::eventually;
+use super::mosquitto::{self, Mosquitto};
 use super::mqtt::{Client, Login};
 use super::process::{AGENT, HOIST, Process, run};
 
@@ -20,6 +23,8 @@ pub struct Server {
     more: Vec<String>,
     /// Holds the settings file.
     settings: Option<TempDir>,
+    /// The broker, unless it is the server's own. After the process: it is there until the end.
+    broker: Option<Mosquitto>,
 }
 
 impl Server {
@@ -36,8 +41,27 @@ impl Server {
     /// The same with variables, in a folder that may hold something already. Started again, it
     /// has the variables no more.
     pub fn start_in(dir: TempDir, more: &[&str], variables: &[(&str, &str)]) -> Self {
-        let any = "127.0.0.1:0";
-        let (mut process, _) = Self::spawn(dir.path(), [any, any], more, variables);
+        let broker = mosquitto::is_wanted().then(Mosquitto::start);
+        Self::start_at(broker, dir, more, variables)
+    }
+
+    /// A server at this broker.
+    pub fn start_on(broker: Mosquitto) -> Self {
+        Self::start_at(Some(broker), tempfile::tempdir().unwrap(), &[], &[])
+    }
+
+    /// The same at a broker of others, if there is one.
+    pub fn start_at(
+        broker: Option<Mosquitto>,
+        dir: TempDir,
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let any = "127.0.0.1:0".to_owned();
+        let mut more: Vec<String> = more.iter().map(|arg| (*arg).to_owned()).collect();
+        more.extend(broker.iter().flat_map(Mosquitto::arguments));
+        let mqtt = broker.is_none().then_some(any.as_str());
+        let mut process = Self::spawn(dir.path(), (mqtt, &any), &more, variables);
         let ready = wait_ready(dir.path(), &mut process);
         let address = |key: &str| {
             ready[key]
@@ -53,8 +77,9 @@ impl Server {
             http: address("http"),
             dir,
             process,
-            more: more.iter().map(|arg| (*arg).to_owned()).collect(),
+            more,
             settings: None,
+            broker,
         }
     }
 
@@ -70,26 +95,26 @@ impl Server {
 
     fn spawn(
         root: &Path,
-        [mqtt, http]: [&str; 2],
-        more: &[&str],
+        (mqtt, http): (Option<&str>, &str),
+        more: &[String],
         variables: &[(&str, &str)],
-    ) -> (Process, PathBuf) {
-        let data = root.join("data");
-        let data_text = data.to_str().unwrap().to_owned();
-        let mut args = vec![
-            "serve",
-            "--data-dir",
-            &data_text,
-            "--mqtt",
-            mqtt,
-            "--http",
-            http,
-        ];
-        args.extend_from_slice(more);
+    ) -> Process {
         let mut command = Command::new(HOIST);
-        command.args(args).envs(variables.iter().copied());
-        let process = Process::spawn(&mut command, &root.join("server.log"));
-        (process, data)
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(root.join("data"));
+        command.args(mqtt.iter().flat_map(|mqtt| ["--mqtt", *mqtt]));
+        command.args(["--http", http]).args(more);
+        command.envs(variables.iter().copied());
+        Process::spawn(&mut command, &root.join("server.log"))
+    }
+
+    /// Starts it again, on the same ports and data.
+    fn spawn_again(&mut self) {
+        let mqtt = self.broker.is_none().then_some(self.mqtt.as_str());
+        let addresses = (mqtt, self.http.as_str());
+        self.process = Self::spawn(self.dir.path(), addresses, &self.more, &[]);
     }
 
     /// Kills the server and starts it again on the same ports and data.
@@ -110,21 +135,38 @@ impl Server {
 
     /// Starts it again on the same ports and data.
     pub fn restart(&mut self) {
+        self.restart_unready();
+        self.wait_ready();
+    }
+
+    /// Starts it again without waiting for anything.
+    pub fn restart_unready(&mut self) {
         let ready = self.data().join("run.json");
         let _ = std::fs::remove_file(ready);
-        let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
-        let (process, _) = Self::spawn(self.dir.path(), [&self.mqtt, &self.http], &more, &[]);
-        self.process = process;
+        self.spawn_again();
+    }
+
+    /// Waits until it is ready.
+    pub fn wait_ready(&mut self) {
         wait_ready(self.dir.path(), &mut self.process);
+    }
+
+    /// Whether it says that it is ready, and what else it says; nothing when it does not listen.
+    pub fn readiness(&self) -> Option<(bool, String)> {
+        let mut stream = TcpStream::connect(&self.http).ok()?;
+        let asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(asked).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let ready = answer.starts_with("HTTP/1.1 200");
+        assert!(ready || answer.starts_with("HTTP/1.1 503"), "{answer}");
+        Some((ready, answer))
     }
 
     /// Starts it again, and kills it so soon after that.
     pub fn kill_in_start(&mut self, after: Duration) {
         self.kill();
-        let more: Vec<&str> = self.more.iter().map(String::as_str).collect();
-        let addresses = [self.mqtt.as_str(), self.http.as_str()];
-        let (process, _) = Self::spawn(self.dir.path(), addresses, &more, &[]);
-        self.process = process;
+        self.spawn_again();
         // Any moment is as good as another: nothing is waited for.
         std::thread::sleep(after);
         self.kill();
@@ -133,6 +175,11 @@ impl Server {
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// The broker that is not its own.
+    pub fn broker(&mut self) -> &mut Mosquitto {
+        self.broker.as_mut().unwrap()
     }
 
     /// A folder for the test's own files.
