@@ -43,6 +43,7 @@ mod power_cut;
 mod readme;
 mod recovery;
 mod recovery_kills;
+mod recovery_kept;
 mod refusals;
 mod releases;
 mod removal;

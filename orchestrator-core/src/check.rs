@@ -11,8 +11,9 @@ use crate::key::Key;
 use crate::reply::DeploymentState;
 use crate::row::{
     CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
-    GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RefusedRow, ReleaseNameRow,
-    ReleaseRow, RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
+    GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow,
+    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow,
+    TroubleRow,
 };
 use crate::timer::{Timer, TimerKind};
 
@@ -221,6 +222,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         19 => is::<FactsRow>(bytes)?,
         20 => is::<SlotRow>(bytes)?,
         21 => is::<RemovedGroupRow>(bytes)?,
+        23 => is::<RecoveryRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))
@@ -228,7 +230,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
 
 /// What a key is about, for people.
 fn named(key: &Key) -> String {
-    const KINDS: [&str; 23] = [
+    const KINDS: [&str; 24] = [
         "row",
         "meta",
         "group",
@@ -252,6 +254,7 @@ fn named(key: &Key) -> String {
         "slot",
         "removed group",
         "removed deployment",
+        "recovery",
     ];
     let (kind, rest) = key.0.split_first().unwrap_or((&0, &[]));
     let word = KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]);

@@ -9,19 +9,16 @@ use crate::error::Rejection;
 use crate::input::{Input, Now};
 use crate::key::{
     CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
-    OutboxKey, RecordKey, RefusedKey, RequestKey, RowKey,
+    OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
 };
 use crate::retention::Old;
 use crate::timer::{Timer, TimerKind};
+use crate::row::GENERATIONS_MS;
 use crate::txn::{Txn, Undecided};
 use crate::{
     contact, deployment, device, doubt, group, limit, numbers, outbox, presence, recovery, refusal,
     request, retention, status,
 };
-
-/// Generations reserved at once, which are ms: one write a minute at most, and the next run
-/// of the server is at most so far ahead of its clock.
-const GENERATIONS_MS: u64 = 60_000;
 
 /// Why a command stops.
 #[derive(Debug)]
@@ -98,6 +95,8 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             shown,
         } => recovery::device(txn, device, (head, *newer), *shown, now),
         Input::RecoveryOver(group) => recovery::over(txn, group, now),
+        Input::RecoveryBegins => recovery::begins(txn, now),
+        Input::RecoveryEnds => recovery::ends(txn),
         Input::LineFound(found) => limit::line_found(txn, found, now),
         Input::Old(old) => retention::old(txn, old, now),
         Input::Left(left) => retention::sweep(txn, left, now),
@@ -122,6 +121,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         Input::Attended => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             meta.attended_ms = meta.attended_ms.max(now.attended_ms);
+            meta.written_ms = now.unix_ms;
             txn.put(&MetaKey, &meta);
             Ok(Vec::new())
         }
@@ -186,6 +186,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id).key());
             keys.collect()
         }
+        Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key(), MetaKey.key()],
         Input::Attended | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),

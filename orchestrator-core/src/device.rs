@@ -17,7 +17,9 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::identity;
 use crate::input::{CommandInput, Now};
-use crate::key::{DeviceKey, FactsKey, Key, RefusedKey, RevokedKey, RowKey, TroubleKey};
+use crate::key::{
+    DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
+};
 use crate::membership;
 use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
@@ -203,11 +205,12 @@ fn register(
     }
     // The tokens of an earlier life stay worth nothing.
     let revoked = txn.read(&RevokedKey(id.clone()))?.unwrap_or_default();
+    let forgotten = txn.read(&RecoveryKey)?.unwrap_or_default();
     let mut row = DeviceRow {
         labels,
         device_type,
         public_key: wish.public_key,
-        issue: revoked.issue.saturating_add(1),
+        issue: revoked.issue.max(forgotten.issue).saturating_add(1),
         ..DeviceRow::new(now.unix_ms)
     };
     let mut effects = membership::join(txn, &id, &mut row, &group)?;

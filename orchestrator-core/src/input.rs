@@ -188,6 +188,10 @@ pub enum Input {
     Old(Old),
     /// The answer to [`crate::effect::Effect::Sweep`].
     Left(Box<Left>),
+    /// A recovery of this store begins, or goes on after a crash.
+    RecoveryBegins,
+    /// A recovery of this store is over.
+    RecoveryEnds,
     /// The broker knows nothing of our session: it restarted, or dropped it. What was known
     /// of who is online is void (W8). Before anything of the new session.
     BrokerForgot,

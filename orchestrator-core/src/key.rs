@@ -68,6 +68,9 @@ pub struct RevokedKey(pub DeviceId);
 /// A device that two seem to be: what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloneKey(pub DeviceId);
+/// The newest recovery of this store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryKey;
 /// A slot of a limit that a device took along when it left the deployment's group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotKey(pub DeploymentId, pub DeviceId);
@@ -136,6 +139,7 @@ keys! {
     RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
     CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
     SlotKey => SlotRow, |key| number(20, key.0, key.1.as_str().as_bytes());
+    RecoveryKey => RecoveryRow, |_key| Key(vec![23]);
     FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
     RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
     ForgottenKey => ForgottenRow, |key| number(22, key.0, &[]);

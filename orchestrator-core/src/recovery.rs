@@ -16,13 +16,15 @@ use crate::device::call_roll;
 use crate::effect::{Effect, Effects, Event};
 use crate::group;
 use crate::input::{Now, VerifiedRelease};
-use crate::key::{DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, ReleaseKey, RowKey};
+use crate::key::{
+    DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, RecoveryKey, ReleaseKey, RowKey,
+};
 use crate::membership;
 use crate::numbers;
 use crate::outbox::{self, Means};
 use crate::release;
 use crate::reply::{DeploymentState, release_text};
-use crate::row::{DeploymentRow, DeviceRow, EndReason};
+use crate::row::{DeploymentRow, DeviceRow, EndReason, RecoveryRow};
 use crate::txn::{Txn, Undecided};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
@@ -31,6 +33,29 @@ pub(crate) const AHEAD_MAX: u32 = 100_000;
 const LISTED_MAX: usize = 256;
 /// What stands for a release of which only its number in a report is left.
 const UNKNOWN: &str = "unknown";
+
+/// It begins, or goes on after a crash: then what the store knew when it began first counts.
+pub(crate) fn begins(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
+    let before = txn.read(&RecoveryKey)?.unwrap_or_default();
+    if !before.open {
+        let known_ms = txn.read(&MetaKey)?.unwrap_or_default().known_ms();
+        let issue = before.issue.max(issue(now));
+        let row = RecoveryRow {
+            open: true,
+            known_ms,
+            issue,
+        };
+        txn.put(&RecoveryKey, &row);
+    }
+    Ok(Effects::new())
+}
+
+/// It is over. The number of the tokens that may have been forgotten stays.
+pub(crate) fn ends(txn: &mut Txn) -> Result<Effects, Undecided> {
+    let row = txn.read(&RecoveryKey)?.unwrap_or_default();
+    txn.put(&RecoveryKey, &RecoveryRow { open: false, ..row });
+    Ok(Effects::new())
+}
 
 /// A release's manifest that was kept beside the store.
 pub(crate) fn release(
@@ -180,6 +205,7 @@ pub(crate) fn device(
                 effects.extend(membership::join(txn, device, &mut row, &head.group)?);
             }
             row.labels.clone_from(&head.labels);
+            row.held = head.holds.contains(&HOLD_ALL);
             row.public_key = head.public_key.or(row.public_key);
             row.roll_call = row.roll_call.max(head.roll_call);
             row.issue = row.issue.max(issue(now));

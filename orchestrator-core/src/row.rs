@@ -63,10 +63,10 @@ fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), Deco
 grown! {
     DeploymentRow, 8_192;
     CounterRow, 1_024;
+    MetaRow, 64;
 }
 
 rows! {
-    MetaRow, 64;
     GroupRow, 4_096;
     DeviceRow, 32_768;
     ReleaseRow, 24_576;
@@ -86,7 +86,12 @@ rows! {
     SlotRow, 8;
     RemovedGroupRow, 32;
     ForgottenRow, 32;
+    RecoveryRow, 32;
 }
+
+/// Generations reserved at once, which are ms: one write a minute at most, and the next run
+/// of the server is at most so far ahead of its clock.
+pub(crate) const GENERATIONS_MS: u64 = 60_000;
 
 /// Things that belong to no other row.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -102,6 +107,22 @@ pub struct MetaRow {
     /// No head was ever signed with a higher generation (W1): what is signed by the next run
     /// of the server is above it, whatever its clock says.
     pub generations_ms: u64,
+    /// The clock at the newest batch that carried anything, Unix ms; zero in a row of an older
+    /// version.
+    pub written_ms: u64,
+}
+
+impl MetaRow {
+    /// The generation up to which the store knows of what was signed: heads are signed by the
+    /// clock, unless that stands behind what was reserved before (W1).
+    #[must_use]
+    pub fn known_ms(&self) -> u64 {
+        let by_clock = self.written_ms.saturating_add(GENERATIONS_MS) >= self.generations_ms;
+        match by_clock {
+            true => self.written_ms.min(self.generations_ms),
+            false => self.generations_ms,
+        }
+    }
 }
 
 /// A group.
@@ -309,6 +330,18 @@ pub struct OpenedRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RevokedRow {
     /// The highest issue number among them ([`DeviceRow::issue`]).
+    pub issue: u32,
+}
+
+/// The newest recovery of this store ([`crate::recovery`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecoveryRow {
+    /// Whether it goes on.
+    pub open: bool,
+    /// [`MetaRow::known_ms`] when it began: what was signed above it, the store had forgotten. A recovery that is begun again after a crash goes on with the same.
+    pub known_ms: u64,
+    /// Tokens of removed devices may have been forgotten too: no device is added with an
+    /// issue number ([`DeviceRow::issue`]) up to this one.
     pub issue: u32,
 }
 

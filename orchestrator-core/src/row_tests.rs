@@ -11,7 +11,7 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 use super::*;
 use crate::key::{
     CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey, GroupCountKey,
-    GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, ReleaseKey, ReleaseNameKey,
+    GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey,
     RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
 };
 use crate::timer::{Timer, TimerKind};
@@ -84,8 +84,14 @@ fn small_rows_keep_their_bytes() {
         connected_at_ms: 2,
         broker_run: 4,
         generations_ms: 7,
+        written_ms: 300,
     };
-    golden(&meta, "0111ac02020407");
+    golden(&meta, "0211ac02020407ac02");
+    let older = MetaRow {
+        written_ms: 0,
+        ..meta
+    };
+    older_golden(&older, "0111ac02020407");
     let row = GroupRow {
         roll_call: RollCall(3),
         active: vec![DeploymentId(17)],
@@ -114,6 +120,12 @@ fn small_rows_keep_their_bytes() {
     };
     golden(&change, "01030101026575");
     golden(&RevokedRow { issue: 300 }, "01ac02");
+    let recovery = RecoveryRow {
+        open: true,
+        known_ms: 300,
+        issue: 7,
+    };
+    golden(&recovery, "0101ac0207");
     let facts = FactsRow {
         attributes: vec![("a".into(), "b".into())],
         floor: 300,
@@ -259,6 +271,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (RevokedKey(device()).key(), "0e6431"),
         (RemovedGroupKey(group()).key(), "156575"),
         (ForgottenKey(DeploymentId(17)).key(), "1600000011"),
+        (RecoveryKey.key(), "17"),
         (CloneKey(device()).key(), "0f6431"),
         (SlotKey(id, device()).key(), "14000001026431"),
     ];

@@ -49,7 +49,7 @@ pub(crate) struct Reconciler {
     validity_s: u32,
     difference: Difference,
     mode: Mode,
-    /// What the store knew of when the program started.
+    /// What the store knew of when the program started, or when its recovery began first.
     known: Generation,
     /// A head of ours that this store knows nothing of.
     ahead: Option<Ahead>,
@@ -65,12 +65,13 @@ pub(crate) fn is_own(topic: &Topic) -> bool {
 }
 
 impl Reconciler {
-    /// A reconciler; no earlier run signed a generation above `reserved`.
+    /// A reconciler; no earlier run signed a generation above `reserved`, and the store knew of
+    /// those up to `known` before it began to recover.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         topics: Topics,
         config: &OrchestratorConfig,
-        reserved: Generation,
+        (reserved, known): (Generation, Generation),
     ) -> Self {
         let mut difference = Difference::default();
         difference.started(reserved);
@@ -86,7 +87,7 @@ impl Reconciler {
             validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
             difference,
             mode: config.mode,
-            known: reserved,
+            known,
             ahead: None,
             connection: None,
         }

@@ -106,7 +106,7 @@ impl Recovery<'_> {
     /// [`ServiceError`].
     pub async fn begin(self, config: &OrchestratorConfig) -> Result<Vec<String>, ServiceError> {
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
-        let (mut inputs, mut lost) = (Vec::new(), Vec::new());
+        let (mut inputs, mut lost) = (vec![Input::RecoveryBegins], Vec::new());
         for (spec, sealed) in &specs {
             if let Spec::Release(id) = spec {
                 match self.release(config, sealed).await {
@@ -180,6 +180,7 @@ impl Recovery<'_> {
                 recovered.groups.push(group);
             }
         }
+        self.decide(vec![Input::RecoveryEnds]).await?;
         for (key, row) in rows::all::<DeviceRow>(self.store, &Prefix::Devices).await? {
             recovered.devices += 1;
             if !is_heard(&row, since_ms) {

@@ -215,7 +215,12 @@ impl Service {
         if let Some(ahead) = ahead_of(known, &specs, &ours, &topics).filter(|_| serves) {
             return Err(ServiceError::Older(ahead));
         }
-        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, reserved);
+        let known = match config.mode {
+            Mode::Serving => reserved,
+            Mode::Recovering => recovering::known(&*store).await?,
+        };
+        let generations = (reserved, known);
+        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, generations);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),

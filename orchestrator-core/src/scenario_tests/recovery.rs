@@ -1,6 +1,6 @@
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::head::HOLD_ALL;
-use hoist_protocol::id::RollCall;
+use hoist_protocol::id::{Generation, RollCall};
 
 use super::*;
 use crate::input::Mode;
@@ -135,8 +135,10 @@ fn an_older_store_learns_of_moves_and_rounds_from_the_heads_that_devices_kept() 
     let effects = older.say("d1", super::rounds::in_round(1, done(3, id)));
     let rejected = |effect: &Effect| matches!(effect, Effect::Rejected { .. });
     assert!(!effects.iter().any(rejected), "{effects:?}");
+    world.hold("d1", true);
     older.tell(kept(&world, "d1"));
-    assert_eq!(older.device_row("d1").group.as_str(), "us");
+    let row = older.device_row("d1");
+    assert_eq!((row.group.as_str(), row.held), ("us", true));
     over(&mut older);
     assert_eq!(older.view(id).counts.successful, 1);
 }
@@ -152,4 +154,37 @@ fn a_removal_after_a_recovery_revokes_whatever_token_the_device_has() {
         u64::from(issue) > 1_000_000,
         "above any number of removals: {issue}"
     );
+}
+
+#[test]
+fn a_device_that_is_added_after_a_recovery_gets_none_of_the_tokens_that_were_forgotten() {
+    let mut world = World::with_devices(&["d1"]);
+    let forgotten = world.device_row("d1").issue;
+    let mut empty = lost(&world);
+    empty.tell(Input::RecoveryBegins);
+    over(&mut empty);
+    empty.tell(Input::RecoveryEnds);
+    empty.create_group("eu");
+    empty.add_device("d1");
+    let issue = empty.device_row("d1").issue;
+    assert!(u64::from(issue) > 1_000_000 && issue > forgotten, "{issue}");
+    world.add_device("d2");
+    assert_eq!(world.device_row("d2").issue, 1, "where nothing was lost");
+}
+
+#[test]
+fn a_recovery_that_is_begun_again_goes_on_from_what_the_store_knew_at_first() {
+    use crate::key::RecoveryKey;
+
+    let mut world = World::with_devices(&["d1"]);
+    world.tell(Input::ReserveGenerations(Generation(5)));
+    world.tell(Input::RecoveryBegins);
+    let known = world.rows.read(&RecoveryKey).unwrap().unwrap();
+    world.tell(Input::ReserveGenerations(Generation(u64::MAX / 2)));
+    world.tell(Input::RecoveryBegins);
+    assert_eq!(world.rows.read(&RecoveryKey).unwrap(), Some(known));
+    world.tell(Input::RecoveryEnds);
+    world.tell(Input::RecoveryBegins);
+    let next = world.rows.read(&RecoveryKey).unwrap().unwrap();
+    assert!(next.open && next.known_ms > known.known_ms);
 }

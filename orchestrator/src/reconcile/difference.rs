@@ -114,6 +114,12 @@ impl Difference {
         }
     }
 
+    /// Whether a head of a device with this generation was signed by this run of the program.
+    pub fn signed_here(&self, device: &DeviceId, generation: Generation) -> bool {
+        let subject = Subject::Device(device.clone());
+        self.ledger.signed_here(&subject, generation)
+    }
+
     /// A device connected: its head is published unless it is known to be out.
     pub fn born(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);

@@ -220,6 +220,13 @@ impl Ledger {
         entry.is_some_and(|entry| entry.generation.is_some())
     }
 
+    /// Whether this run of the program signed this generation for the subject, or a higher
+    /// one.
+    pub(super) fn signed_here(&self, subject: &Subject, generation: Generation) -> bool {
+        let entry = self.entries.get(subject).filter(|entry| entry.sent);
+        entry.is_some_and(|entry| entry.generation >= Some(generation))
+    }
+
     /// Whether all that was sent of these subjects was seen back. What the broker may have
     /// lost is not waited for: it is sent when it is wanted.
     pub(super) fn all_seen(&self, these: impl Fn(&Subject) -> bool) -> bool {

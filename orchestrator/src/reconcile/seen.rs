@@ -59,7 +59,8 @@ impl Reconciler {
     }
 
     /// The head that a device kept, when we signed it for the device, and whether that was
-    /// after everything that the store knew of. What is signed from now on is newer.
+    /// after everything that the store knew of when its recovery began, but not in this run of
+    /// the program. What is signed from now on is newer.
     pub(crate) fn kept_by(
         &mut self,
         device: &DeviceId,
@@ -70,7 +71,8 @@ impl Reconciler {
         let opened = open::<DeviceHead>(&ours, Kind::DeviceHead, &topic, stored);
         let head = opened.ok()?.message;
         self.difference.learned(head.generation);
-        let newer = head.generation > self.known;
+        let here = self.difference.signed_here(device, head.generation);
+        let newer = head.generation > self.known && !here;
         Some((head, newer))
     }
 

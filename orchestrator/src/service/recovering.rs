@@ -2,13 +2,25 @@
 //! (W4).
 
 use hoist_orchestrator_core::input::{Input, Mode};
+use hoist_orchestrator_core::key::RecoveryKey;
+use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::id::Generation;
 use hoist_protocol::topic::Topic;
 
-use super::Service;
+use super::{Service, ServiceError};
 use crate::arrival::{Arrival, Content};
+use crate::rows;
+use crate::store::Store;
 use crate::transport::Delivery;
+
+/// The generation up to which the store knew of what was signed, when its recovery began.
+pub(super) async fn known(store: &dyn Store) -> Result<Generation, ServiceError> {
+    let mut txn = Txn::default();
+    let row = rows::resolve(store, &mut txn, |txn| txn.read(&RecoveryKey)).await?;
+    Ok(Generation(row.unwrap_or_default().known_ms))
+}
 
 impl Service {
     /// What a delivery brings back of a lost store, to be decided before what else it says.

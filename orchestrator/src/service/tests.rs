@@ -8,6 +8,7 @@ mod older;
 mod outage;
 mod outbox;
 mod queries;
+mod recovering;
 mod rig;
 mod rollout;
 mod waiting;

@@ -211,8 +211,20 @@ impl Rig {
 
     /// Starts on a store, connected and subscribed, and waits until it is ready.
     pub(super) async fn on(store: Arc<Watched>) -> Self {
+        Self::run(store, Mode::Serving).await
+    }
+
+    /// Starts in recovery mode, with nothing in the store.
+    pub(super) async fn recovering() -> Self {
+        Self::run(Arc::new(Watched::default()), Mode::Recovering).await
+    }
+
+    async fn run(store: Arc<Watched>, mode: Mode) -> Self {
         let artifacts = tempfile::tempdir().unwrap();
-        let config = config(artifacts.path());
+        let config = OrchestratorConfig {
+            mode,
+            ..config(artifacts.path())
+        };
         let directory = config.artifacts.clone();
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
