@@ -36,24 +36,29 @@ fn a_supervisor_hears_that_the_agent_is_ready_and_alive_and_stops_it_cleanly() {
     let mut agent = Command::new(AGENT)
         .args(["--config", config.to_str().unwrap()])
         .env("NOTIFY_SOCKET", &socket)
+        .stderr(fs::File::create(server.scratch().join("agent.log")).unwrap())
         .spawn()
         .unwrap();
     let mut heard = BTreeSet::new();
-    let mut buffer = [0; 256];
-    while !["READY=1", "WATCHDOG=1"]
-        .iter()
-        .all(|word| heard.contains(*word))
-    {
-        let length = supervisor.recv(&mut buffer).unwrap();
-        let said = String::from_utf8_lossy(&buffer[..length]);
-        heard.extend(said.lines().map(str::to_owned));
-    }
+    let mut hear = |words: &[&str]| {
+        let mut buffer = [0; 256];
+        while !words.iter().all(|word| heard.contains(*word)) {
+            let length = supervisor.recv(&mut buffer).unwrap();
+            let said = String::from_utf8_lossy(&buffer[..length]);
+            heard.extend(said.lines().map(str::to_owned));
+        }
+    };
+    hear(&["READY=1", "WATCHDOG=1"]);
     let ready = config.with_extension("state").join("run.json");
     assert!(ready.exists());
     let pid = agent.id().to_string();
     assert!(run("kill", &["-TERM", &pid]).status.success());
     assert!(agent.wait().unwrap().success());
     assert!(!ready.exists());
+    hear(&["STOPPING=1"]);
+    let log = fs::read_to_string(server.scratch().join("agent.log")).unwrap();
+    let (begun, over) = (log.find("stopping"), log.find("stopped"));
+    assert!(begun.is_some() && begun < over, "{log}");
 }
 
 #[test]
@@ -75,6 +80,14 @@ fn a_configuration_is_checked_before_anything_runs() {
         "device = \"d1\"\nbroker = \"mqtt://127.0.0.1\"\ntoken = \"t\"\nroot_sha256 = \"{root}\"\n"
     );
     assert_eq!(check(&good), (Some(0), String::new()));
+    let output = run(
+        AGENT,
+        &["check-config", "--config", config.to_str().unwrap()],
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    let state = dir.path().join("d1.state");
+    assert_eq!(said, format!("ok\nstate_dir {}\n", state.display()));
+    assert!(UNIT.contains("#   state_dir = \"/var/lib/hoist-agent\"\n"));
     let (code, said) = check(&good.replace("root_sha256", "rot_sha256"));
     assert_eq!(code, Some(2));
     assert!(said.contains("agent.toml:4"), "{said}");

@@ -55,6 +55,9 @@ fn the_servers_unit_starts_it_hears_that_it_is_ready_and_stops_it_in_time() {
     assert!(dir.path().join("data/run.json").exists());
     assert!(server.terminate().success());
     assert!(!dir.path().join("data/run.json").exists());
+    let log = server.said();
+    let (begun, over) = (log.find("stopping"), log.find("stopped"));
+    assert!(begun.is_some() && begun < over, "{log}");
 }
 
 #[test]

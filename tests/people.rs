@@ -2,6 +2,7 @@
 //! adds a name twice is told what to do.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -67,4 +68,41 @@ fn a_name_that_is_taken_is_told_with_its_role_and_how_it_gets_another() {
                     shown once and never again\nhelp: `hoist user remove NAME` ends that token";
     assert!(said.starts_with(expected), "{said}");
     assert!(said.contains("users.toml"), "{said}");
+}
+
+#[test]
+fn a_users_file_is_written_for_its_owner_only_and_replaces_nothing() {
+    let server = Server::start();
+    let file = server.scratch().join("vera.toml");
+    let path = file.to_str().unwrap();
+    let add = |name: &str| server.hoist(&["user", "add", name, "--role", "viewer", "--out", path]);
+    let added = add("vera");
+    assert!(added.status.success(), "{}", said(&added));
+    assert!(!String::from_utf8_lossy(&added.stdout).contains("token"));
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let listed = run(HOIST, &["--client", path, "device", "list", "-o", "json"]);
+    assert!(listed.status.success(), "{}", said(&listed));
+    let written = fs::read(&file).unwrap();
+    let refused = add("max");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said(&refused).contains("nothing was changed"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(fs::read(&file).unwrap(), written);
+    let nowhere = server.scratch().join("nowhere/max.toml");
+    let nowhere = [
+        "user",
+        "add",
+        "max",
+        "--role",
+        "viewer",
+        "--out",
+        nowhere.to_str().unwrap(),
+    ];
+    assert_eq!(server.hoist(&nowhere).status.code(), Some(1));
+    let users = server.hoist_ok(&["user", "list", "-o", "name"]);
+    assert!(!users.contains("max"), "{users}");
 }

@@ -93,7 +93,20 @@ fn a_refusal_names_who_was_refused_what_and_a_flood_is_one_line() {
         let reply = client.command_as(&request, "deploy", body.as_bytes());
         assert_eq!(reply["ok"], json!(false));
     }
+    for (verb, body) in [("frobnicate", "{}"), ("abort", "{}")] {
+        assert_eq!(
+            client.command_as("r-bad", verb, body.as_bytes())["ok"],
+            json!(false)
+        );
+    }
     let log = server.process().said();
+    for words in [
+        &["refused a command", "E_VERB", "request=r-bad", "frobnicate"][..],
+        &["refused a command", "E_CMD", "request=r-bad", "abort"],
+        &["connection refused", "E_AUTH", "user=\"admin\""],
+    ] {
+        assert!(!lines(&log, words).is_empty(), "{words:?} in\n{log}");
+    }
     let refused = lines(
         &log,
         &["connection refused", "mallory-7", "peer=127.0.0.1:"],

@@ -20,7 +20,7 @@ pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
 #[derive(Debug, Parser)]
-#[command(name = "hoist", version, after_help = exit::HELP, propagate_version = true)]
+#[command(name = "hoist", version, after_help = exit::HELP, propagate_version = true, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -28,20 +28,23 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Heading of what stands in the help of every command.
+const GLOBAL: &str = "Options of every command";
+
 /// What every command understands.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Global {
     /// Settings file (TOML) for everything that is not given by a flag
-    #[arg(long, global = true, env = "HOIST_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "HOIST_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The server's data directory [default: ./hoist-data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address and token to connect with [default: client.toml of the data directory]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub(crate) client: Option<PathBuf>,
     /// How to print results [default: table]
-    #[arg(short, long, global = true, value_name = "FORMAT")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Option<Format>,
 }
 
@@ -147,7 +150,7 @@ pub(crate) enum Store {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Demo {
-    /// One line of JSON on standard output
+    /// One line of JSON on standard output; its dataDir stays only with --keep
     #[arg(long)]
     pub(crate) json: bool,
     /// How many devices
@@ -187,7 +190,8 @@ pub(crate) struct Sim {
     /// The devices' own truth as JSON on standard output, at the end
     #[arg(long)]
     pub(crate) json: bool,
-    /// Leave the devices registered
+    /// Leave the devices registered: a later run with the same prefix and group goes on with
+    /// them, and leaves them too
     #[arg(long)]
     pub(crate) keep: bool,
     /// End when a deployment to the group is settled

@@ -67,10 +67,7 @@ struct Noted {
 /// `hoist backup`
 pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failure> {
     let data_dir = DataDir::new(&context.settings.data_dir.value);
-    if !data_dir.root().is_dir() {
-        let what = format!("there is no data directory {}", data_dir.root().display());
-        return Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"));
-    }
+    data_dir.must_be_one()?;
     if let Some(name) = contents::needed(|name| data_dir.root().join(name).is_file()) {
         let what = format!("{} is missing", data_dir.root().join(name).display());
         return Err(Failure::new(Code::Key, what)
@@ -142,6 +139,28 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
     Failure::because(Code::File, path.display(), error)
 }
 
+/// Why nothing can be written where a backup is to go.
+fn no_place(place: &Path, path: &Path, error: &io::Error) -> Failure {
+    let folder = place.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::new(
+            Code::File,
+            format!("there is no folder {folder} for the backup"),
+        )
+        .help(format!(
+            "make it for the server's user: `install -d -o hoist -m 0700 {folder}`"
+        )),
+        io::ErrorKind::PermissionDenied => Failure::because(
+            Code::File,
+            format!("nothing can be written to {folder}"),
+            error,
+        )
+        .help("let the folder belong to the user that makes the backup"),
+        _ => unusable(path, error),
+    }
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -159,9 +178,10 @@ impl Scratch {
         let _leftover = std::fs::remove_file(&path);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let opened = options.open(&path);
-        opened.map_err(|error| unusable(&path, &error))?;
-        Ok(Self { path })
+        match options.open(&path) {
+            Ok(_) => Ok(Self { path }),
+            Err(error) => Err(no_place(place, &path, &error)),
+        }
     }
 
     fn failure(&self, error: &io::Error) -> Failure {

@@ -1,6 +1,7 @@
 //! `client.toml`: where the server is and who is asking. Whoever can read it can do what
 //! its user may do.
 
+use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::code::Code;
@@ -8,6 +9,7 @@ use hoist_protocol::id::{Namespace, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::broker;
+use crate::denied::{denied, is_denied};
 use crate::failure::Failure;
 use crate::private_file;
 use crate::settings::{Settings, Variables, parse_toml};
@@ -69,7 +71,11 @@ impl ClientFile {
     /// # Errors
     /// `E_CONFIG` when there is none or it is malformed.
     pub(crate) fn find(settings: &Settings, variables: Variables<'_>) -> Result<Self, Failure> {
-        let mut file = Self::read(&locate(settings, variables)?)?;
+        let path = locate(settings, variables)?;
+        if std::fs::File::open(&path).is_err_and(|error| error.kind() == PermissionDenied) {
+            return Err(denied(&path, &settings.data_dir.value));
+        }
+        let mut file = Self::read(&path)?;
         let elsewhere = settings.broker.as_ref();
         // A server's own broker is where client.toml says.
         if let Some(broker) = elsewhere.filter(|broker| broker.value != broker::EMBEDDED) {
@@ -116,6 +122,9 @@ fn locate(settings: &Settings, variables: Variables<'_>) -> Result<PathBuf, Fail
     let places: Vec<PathBuf> = [Some(of_data), of_user].into_iter().flatten().collect();
     if let Some(found) = places.iter().find(|place| place.exists()) {
         return Ok(found.clone());
+    }
+    if let Some(hidden) = places.iter().find(|place| is_denied(place)) {
+        return Err(denied(hidden, &settings.data_dir.value));
     }
     let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
     let failure = Failure::new(

@@ -12,6 +12,7 @@ use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
 
 use crate::backup;
 use crate::client_file::ClientFile;
+use crate::denied::{denied, is_denied};
 use crate::failure::Failure;
 use crate::keys::{self, Keys, KeysError};
 use crate::private_file::{self, PrivateFileError};
@@ -101,6 +102,22 @@ impl DataDir {
         self.root.join("users.toml")
     }
 
+    /// Whether a server has ever had its data here.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR` where not, `E_CONFIG` where this user may not know.
+    pub(crate) fn must_be_one(&self) -> Result<(), Failure> {
+        let parts = [self.keys(), self.store()];
+        if let Some(hidden) = parts.iter().find(|part| is_denied(part)) {
+            return Err(denied(hidden, &self.root));
+        }
+        if parts.iter().any(|part| part.exists()) {
+            return Ok(());
+        }
+        let what = format!("{} is no data directory of a server", self.root.display());
+        Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"))
+    }
+
     /// Creates the directory itself, so that it can be locked.
     ///
     /// # Errors
@@ -112,7 +129,7 @@ impl DataDir {
     /// Whether there is a store, or a part of one.
     pub(crate) fn has_store(&self) -> bool {
         let has = |file: &&str| self.store().join(file).exists();
-        ["FORMAT", "db"].iter().any(|file| has(&file))
+        ["FORMAT", "db"].iter().any(has)
     }
 
     /// Makes what a first start makes and opens what is there; `open_store` opens the store,

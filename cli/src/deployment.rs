@@ -194,7 +194,10 @@ fn show(context: &Context, shown: Value) -> Result<u8, Failure> {
 fn retry_sentence(result: &Value, dry_run: bool) -> String {
     let count = result["devices"].as_u64().unwrap_or(0);
     let begin = match (count, dry_run) {
-        (0, _) => return format!("deployment {}: nothing has failed", result["deployment"]),
+        (0, _) => {
+            let deployment = &result["deployment"];
+            return format!("deployment {deployment}: nobody has failed, so nobody begins again");
+        }
         (_, true) => "would begin",
         (1, false) => "begins",
         (_, false) => "begin",
@@ -340,7 +343,7 @@ mod tests {
         let nothing = json!({"deployment": 17, "round": 2, "devices": 0});
         assert_eq!(
             retry_sentence(&nothing, false),
-            "deployment 17: nothing has failed"
+            "deployment 17: nobody has failed, so nobody begins again"
         );
     }
 

@@ -14,7 +14,7 @@ pub const FAILED_DEVICES: u8 = 3;
 pub const NOT_AUTHORIZED: u8 = 4;
 /// What was waited for did not happen in time.
 pub const TIMED_OUT: u8 = 5;
-/// The deployment was aborted.
+/// The deployment was aborted, or another took its place before it was everywhere.
 pub const ABORTED: u8 = 6;
 /// Something named does not exist.
 pub const NOT_FOUND: u8 = 7;
@@ -27,8 +27,18 @@ pub const INTERRUPTED: u8 = 130;
 
 /// The table shown at the end of `--help`.
 pub(crate) const HELP: &str = "\
-Exit codes: 0 ok · 1 error · 2 usage · 3 finished with failed devices · 4 not authorized · \
-5 wait timed out · 6 aborted · 7 not found · 8 conflict · 9 broker unreachable · 130 interrupted";
+Exit codes:
+    0  ok
+    1  error
+    2  usage
+    3  finished with failed devices
+    4  not authorized
+    5  wait timed out
+    6  aborted or superseded
+    7  not found
+    8  conflict
+    9  broker unreachable
+  130  interrupted";
 
 /// The exit code of a stable error code; [`ERROR`] for one that only a newer server knows.
 #[must_use]

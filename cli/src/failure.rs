@@ -59,6 +59,15 @@ impl Failure {
         Self::new(code, format!("{what}: {}", chain(cause)))
     }
 
+    /// What is wrong and what to do, as a part of another sentence.
+    #[must_use]
+    pub(crate) fn clause(self) -> String {
+        match self.help {
+            Some(help) => format!("{}; {help}", self.what),
+            None => self.what,
+        }
+    }
+
     /// The exit code of the program.
     #[must_use]
     pub(crate) fn exit(&self) -> u8 {

@@ -10,8 +10,10 @@ use hoist_orchestrator_core::reply::{DeviceAddResult, ImportResult};
 use hoist_protocol::code::Code;
 use serde_json::{Value, json};
 
+mod refusal;
 mod table;
 
+use refusal::refusal;
 use table::{Fault, Row, Table};
 
 use crate::agent_file::{self, agent_toml};
@@ -80,6 +82,7 @@ async fn check(
             faults.push(Fault {
                 line: row.map_or(0, |row| row.line),
                 what: fault.detail,
+                code: Code::parse(&fault.code),
             });
         }
     }
@@ -184,24 +187,6 @@ fn batches(rows: &[Row]) -> Vec<&[Row]> {
     }
     batches.extend(rows.get(from..).filter(|rest| !rest.is_empty()));
     batches
-}
-
-fn refusal(file: &Path, faults: &[Fault]) -> Failure {
-    let lines = u32::try_from(faults.len()).unwrap_or(u32::MAX);
-    let mut what = format!(
-        "{}: nothing was imported, {} {} wrong",
-        file.display(),
-        count(lines, "line"),
-        either(lines, "is", "are"),
-    );
-    for fault in faults {
-        let said = output::printable(&fault.what);
-        what.push_str(&format!("\n  line {}: {said}", fault.line));
-    }
-    Failure::new(Code::Csv, what).help(
-        "mend these lines and run it again; --skip-existing leaves devices as they are that \
-         are registered with other properties",
-    )
 }
 
 fn would(planned: &ImportResult) -> String {

@@ -15,6 +15,7 @@ mod color;
 mod context;
 mod data_dir;
 mod demo;
+mod denied;
 mod deployment;
 mod device;
 pub mod exit;
@@ -25,6 +26,7 @@ mod import;
 mod keys;
 mod lock;
 mod logging;
+mod misused;
 mod mqtt;
 mod open_files;
 mod output;
@@ -51,7 +53,6 @@ mod users;
 mod why;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
 
 use clap::{CommandFactory, Parser};
 use hoist_protocol::code::Code;
@@ -59,7 +60,7 @@ use hoist_protocol::code::Code;
 use crate::args::{Cli, Command, Serve};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Format;
+use crate::misused::{asked_format, misused};
 use crate::settings::Settings;
 
 /// Runs one command line, program name first, and returns the exit code: see [`exit`].
@@ -80,49 +81,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             failure.exit()
         }
     }
-}
-
-/// Help and version are asked for; everything else that is no command line is wrong usage.
-fn misused(error: &clap::Error, format: Format) -> u8 {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return exit::OK;
-    }
-    if matches!(format, Format::Json | Format::Ndjson) {
-        let text = error.to_string();
-        let what = text.lines().next().unwrap_or_default();
-        let what = what.strip_prefix("error: ").unwrap_or(what);
-        let failure = Failure::new(Code::Usage, what);
-        failure.help("see `hoist --help`").print(format);
-    } else if io::stderr().is_terminal() {
-        // A terminal that was closed takes no farewell.
-        let _unheard = writeln!(
-            io::stderr(),
-            "{}",
-            failure::for_terminal(&error.to_string())
-        );
-    } else {
-        let _ = error.print();
-    }
-    exit::USAGE
-}
-
-/// How results were asked for on a command line that may be none, or by the variable.
-fn asked_format(args: &[OsString]) -> Format {
-    let words: Vec<_> = args.iter().map(|word| word.to_string_lossy()).collect();
-    let after = words.windows(2).find_map(|pair| match &*pair[0] {
-        "-o" | "--output" => Some(pair[1].to_string()),
-        _ => None,
-    });
-    let within = words.iter().find_map(|word| {
-        let word = word.strip_prefix("--output=").or(word.strip_prefix("-o"));
-        word.map(str::to_owned)
-    });
-    let variable = || std::env::var("HOIST_OUTPUT").ok();
-    let asked = after.or(within).or_else(variable);
-    asked
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(Format::Table)
 }
 
 /// The command line as data, for what checks or documents it.

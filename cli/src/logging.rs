@@ -9,25 +9,36 @@ use crate::color::Color;
 use crate::failure::Failure;
 use crate::settings::{Origin, Settings};
 
+/// Reads a level.
+///
+/// # Errors
+/// What is wanted instead.
+pub(crate) fn level(text: &str) -> Result<LevelFilter, String> {
+    text.parse().map_err(|_| {
+        format!("log level {text:?} does not exist; use off, error, warn, info, debug or trace")
+    })
+}
+
+/// What is logged at a level: all that Hoist says, and of the libraries below it no more than
+/// warnings, since the rest is about their own packets and pages. rumqttd opens an error-level
+/// span for every message.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("hoist", level)
+        .with_target("rumqttd", LevelFilter::OFF)
+}
+
 /// Starts logging at the level of the settings, or at `quiet` when nobody set one.
 ///
 /// # Errors
 /// `E_CONFIG` for a level that does not exist.
 pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Failure> {
-    let text = &settings.log.value;
-    let level: LevelFilter = match settings.log.origin {
+    let level = match settings.log.origin {
         Origin::Default => default,
-        _ => text.parse().map_err(|_| {
-            Failure::new(Code::Config, format!("log level {text:?} does not exist"))
-                .help("use off, error, warn, info, debug or trace")
-        })?,
+        _ => level(&settings.log.value).map_err(|why| Failure::new(Code::Config, why))?,
     };
-    // rumqttd opens an error-level span for every message; what sled says below a warning
-    // is about its own pages.
-    let filter = Targets::new()
-        .with_default(level)
-        .with_target("rumqttd", LevelFilter::OFF)
-        .with_target("sled", level.min(LevelFilter::WARN));
+    let filter = filter(level);
     let color = Color::on(&std::io::stderr()) == Color::Allowed;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -39,4 +50,30 @@ pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Fai
         .with(lines)
         .try_init();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn a_debug_log_has_only_warnings_of_others() {
+        let debug = filter(LevelFilter::DEBUG);
+        for own in [
+            "hoist_cli::server",
+            "hoist_orchestrator",
+            "hoist_broker_config::front_door",
+        ] {
+            assert!(debug.would_enable(own, &Level::DEBUG), "{own}");
+        }
+        for other in ["rumqttc::state", "sled::pagecache", "hyper::proto", "axum"] {
+            assert!(!debug.would_enable(other, &Level::INFO), "{other}");
+            assert!(debug.would_enable(other, &Level::WARN), "{other}");
+        }
+        assert!(!debug.would_enable("rumqttd::router", &Level::ERROR));
+        let quiet = filter(LevelFilter::ERROR);
+        assert!(!quiet.would_enable("rumqttc::state", &Level::WARN));
+        assert!(!quiet.would_enable("hoist_cli", &Level::WARN));
+    }
 }

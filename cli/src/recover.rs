@@ -15,6 +15,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::output::{self, Format};
+use crate::plural::count;
 use crate::serve;
 use crate::server::{Fleet, Server};
 use crate::signals::Ends;
@@ -99,8 +100,9 @@ async fn wait(fleet: &Fleet, since_ms: u64, at_most: Duration) -> Result<(), Fai
         let answered = fleet.answered(since_ms).await?;
         if answered != last.0 {
             eprintln!(
-                "{} of {} devices have answered",
-                answered.heard, answered.devices
+                "{} of {} answered",
+                answered.heard,
+                number(answered.devices, "device")
             );
             last = (answered, Instant::now());
         }
@@ -135,11 +137,11 @@ fn report(
 
 fn told(recovered: &Recovered, lost: &[String], aside: Option<&str>, root: &str) -> String {
     let mut text = format!(
-        "{} groups, {} devices, {} releases and {} deployments are there.\n",
-        recovered.groups.len(),
-        recovered.devices,
-        recovered.releases.len(),
-        recovered.deployments.len()
+        "{}, {}, {} and {} came back.\n",
+        number(recovered.groups.len(), "group"),
+        number(recovered.devices, "device"),
+        number(recovered.releases.len(), "release"),
+        number(recovered.deployments.len(), "deployment")
     );
     for one in &recovered.deployments {
         let line = format!(
@@ -167,6 +169,10 @@ fn told(recovered: &Recovered, lost: &[String], aside: Option<&str>, root: &str)
          answers that it is there already"
     );
     text + &wrapped("Next: ", &next)
+}
+
+fn number(of: usize, noun: &str) -> String {
+    count(u64::try_from(of).unwrap_or(u64::MAX), noun)
 }
 
 /// The first of many names.

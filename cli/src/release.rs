@@ -1,6 +1,7 @@
 //! `hoist release …`: packs and signs on this machine, so the key never travels, then
 //! uploads the artifacts and registers the release.
 
+use std::cmp::Ordering;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -300,13 +301,18 @@ fn outdone(of_name: &[Value], id: &str, manifest: &ReleaseManifest) -> Option<St
     let counter = |item: &Value| item["counter"].as_u64().unwrap_or(0);
     let highest = others.max_by_key(|item| counter(item))?;
     let (counter, highest_counter) = (manifest.counter, counter(highest));
-    (counter < highest_counter).then(|| {
-        format!(
-            "counter {counter} is below that of {} ({highest_counter}): \
-             devices that have it refuse this release as a downgrade",
-            highest["release"].as_str().unwrap_or("?"),
-        )
-    })
+    let other = highest["release"].as_str().unwrap_or("?");
+    match counter.cmp(&highest_counter) {
+        Ordering::Less => Some(format!(
+            "counter {counter} is below that of {other} ({highest_counter}): devices that have it \
+             refuse this release as a downgrade"
+        )),
+        Ordering::Equal => Some(format!(
+            "counter {counter} is not above that of {other}: a device takes either of them in the \
+             place of the other, so nothing keeps it from going back"
+        )),
+        Ordering::Greater => None,
+    }
 }
 
 /// Runs file work where it may block.
@@ -323,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_counter_below_another_of_the_name_is_warned_about() {
+    fn a_counter_that_is_not_above_the_others_of_the_name_is_warned_about() {
         let item = |release: &str, id: &str, counter: u64| json!({"release": release, "id": id, "counter": counter});
         let known = [item("hello@1.0.0", "aa", 3), item("hello@1.1.0", "bb", 5)];
         let warns = |id: &str, counter| {
@@ -339,7 +345,11 @@ mod tests {
             outdone(&known, id, &manifest)
         };
         assert_eq!(warns("dd", 6), None);
-        assert_eq!(warns("dd", 5), None, "a device takes what counts as high");
+        let warning = warns("dd", 5).unwrap();
+        assert!(
+            warning.contains("not above that of hello@1.1.0"),
+            "{warning}"
+        );
         assert_eq!(warns("bb", 5), None, "the same again");
         let warning = warns("dd", 4).unwrap();
         assert!(warning.contains("hello@1.1.0 (5)"), "{warning}");

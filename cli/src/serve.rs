@@ -40,7 +40,9 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
             Err(failure)
         }
         () = ends.requested() => {
+            tracing::info!("stopping: a signal asks for it");
             server.stop().await;
+            tracing::info!("stopped");
             Ok(exit::OK)
         }
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::args::{Global, Serve};
 use crate::failure::Failure;
+use crate::logging::level;
 use crate::output::Format;
 
 /// Reads one variable; injected so that tests need no process environment.
@@ -95,6 +96,7 @@ struct File {
     broker_token_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
     output: Option<Format>,
+    #[serde(default, deserialize_with = "log")]
     log: Option<String>,
     mqtt: Option<String>,
     http: Option<String>,
@@ -113,7 +115,7 @@ struct File {
     keep_silent_devices: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 16] = [
+const FILE_KEYS: [&str; 18] = [
     "data_dir",
     "client",
     "broker",
@@ -141,6 +143,16 @@ fn duration<'de, D: serde::Deserializer<'de>>(
     crate::rate::parse_duration(&text)
         .map(Some)
         .map_err(serde::de::Error::custom)
+}
+
+fn log<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    log_level(text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A level that exists, as it was written.
+fn log_level(text: String) -> Result<String, String> {
+    level(&text).map(|_| text)
 }
 
 /// The name of a variable and how its text is read.
@@ -235,7 +247,7 @@ impl Settings {
             Some(("HOIST_OUTPUT", |text| text.parse())),
             file.output,
         )?;
-        let log = choose.of(None, Some(("HOIST_LOG", Ok)), file.log)?;
+        let log = choose.of(None, Some(("HOIST_LOG", log_level)), file.log)?;
         let mqtt = choose.of(serve.mqtt.clone().map(|v| ("--mqtt", v)), None, file.mqtt)?;
         let http = choose.of(serve.http.clone().map(|v| ("--http", v)), None, file.http)?;
         let namespace = choose.of(namespace.map(|v| ("--namespace", v)), None, file.namespace)?;

@@ -70,6 +70,24 @@ fn a_bad_unit_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_log_level_that_does_not_exist_is_refused_wherever_it_is_set() {
+    let (_dir, global) = file("\nlog = \"frob\"\n");
+    let failure = Settings::resolve(&global, &Serve::default(), &none).unwrap_err();
+    assert!(failure.what.contains("hoist.toml:2:"), "{failure}");
+    let variable = |name: &str| (name == "HOIST_LOG").then(|| "frob".into());
+    let of_variable = Settings::resolve(&Global::default(), &Serve::default(), &variable);
+    let failure = of_variable.unwrap_err();
+    assert_eq!(failure.exit(), crate::exit::USAGE);
+    assert!(
+        failure
+            .what
+            .contains("variable HOIST_LOG: log level \"frob\""),
+        "{failure}"
+    );
+    assert!(failure.what.contains("debug"), "{failure}");
+}
+
+#[test]
 fn every_setting_is_shown_with_its_origin() {
     let settings = Settings::resolve(&Global::default(), &Serve::default(), &none).unwrap();
     let rows = settings.rows();

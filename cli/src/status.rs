@@ -21,6 +21,9 @@ use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::told;
 
+/// Length of the bar in characters: with numbers of five digits it fits 80 columns.
+const BAR: u8 = 24;
+
 /// `hoist status`
 pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Failure> {
     let mut client = context.client().await?;
@@ -145,7 +148,8 @@ impl Progress {
             return Self::Lines { last: None };
         }
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} ended, {msg}") {
+        // One text is one drawing: parts that are set one by one would contradict each other.
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
         Self::Bar(bar)
@@ -154,14 +158,7 @@ impl Progress {
     fn show(&mut self, view: &DeploymentView) {
         let counts = view.counts;
         match self {
-            Self::Bar(bar) => {
-                bar.set_length(u64::from(counts.members));
-                bar.set_position(u64::from(counts.successful + counts.failed));
-                bar.set_message(format!(
-                    "{} failed, {} in progress",
-                    counts.failed, counts.in_progress
-                ));
-            }
+            Self::Bar(bar) => bar.set_message(bar_line(view)),
             Self::Lines { last } if *last != Some(counts) => {
                 *last = Some(counts);
                 eprintln!("{}", told::line(view));
@@ -175,6 +172,23 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// How far it is, in one line of a terminal: of those that can start at all.
+fn bar_line(view: &DeploymentView) -> String {
+    let Counts {
+        members,
+        in_progress,
+        successful,
+        failed,
+        ..
+    } = view.counts;
+    let all = members.saturating_sub(told::beyond_limit(view));
+    let ended = successful + failed;
+    let part = u64::from(BAR) * u64::from(ended.min(all)) / u64::from(all.max(1));
+    let full = usize::try_from(part).unwrap_or_default();
+    let (done, rest) = ("█".repeat(full), "░".repeat(usize::from(BAR) - full));
+    format!("{done}{rest} {ended}/{all} ended, {failed} failed, {in_progress} in progress")
 }
 
 #[cfg(test)]
@@ -207,6 +221,26 @@ mod tests {
         assert_eq!(exit_of(&superseded), exit::ABORTED);
         assert!(!is_final(&view("active", false, 1)));
         assert!(is_final(&view("completed", false, 0)));
+    }
+
+    #[test]
+    fn a_bar_and_its_numbers_are_one_line_of_those_who_can_start() {
+        let mut half = view("active", false, 5);
+        half.counts.successful = 7;
+        half.counts.in_progress = 13;
+        assert_eq!(
+            bar_line(&half),
+            "███████████░░░░░░░░░░░░░ 12/25 ended, 5 failed, 13 in progress"
+        );
+        let nobody = DeploymentView {
+            counts: Counts::default(),
+            ..half.clone()
+        };
+        assert!(bar_line(&nobody).contains(" 0/0 ended"));
+        half.counts.members = 99_999;
+        half.counts.failed = 50_000;
+        half.counts.in_progress = 49_992;
+        assert!(bar_line(&half).chars().count() < 80, "{}", bar_line(&half));
     }
 
     #[test]

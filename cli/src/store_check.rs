@@ -13,13 +13,20 @@ use crate::data_dir::DataDir;
 use crate::exit;
 use crate::failure::Failure;
 use crate::lock::Lock;
-use crate::output::{Format, printable, versioned};
+use crate::output::{self, Format, Shape, printable};
+use crate::plural::{count, either};
 use crate::store_failure::store_failure;
 use crate::why::wrapped;
+
+const SHAPE: Shape = Shape {
+    name: "kind",
+    columns: &[],
+};
 
 /// `hoist store check`
 pub(crate) async fn check(context: &Context) -> Result<u8, Failure> {
     let data_dir = DataDir::new(&context.settings.data_dir.value);
+    data_dir.must_be_one()?;
     if !data_dir.has_store() {
         let path = data_dir.store();
         return Err(store_failure(&StoreError::Missing { path }, &data_dir));
@@ -43,7 +50,7 @@ pub(crate) async fn check(context: &Context) -> Result<u8, Failure> {
     let (extent, findings) = checked.map_err(|error| store_failure(&error, &data_dir))?;
     match context.format() {
         Format::Table | Format::Wide => print(&told(&extent, &findings))?,
-        _ => print(&(versioned(&item(&extent, &findings)).to_string() + "\n"))?,
+        format => print(&output::one(format, &SHAPE, &item(&extent, &findings)))?,
     }
     Ok(match findings.count {
         0 => exit::OK,
@@ -67,13 +74,13 @@ fn item(extent: &Extent, findings: &Findings) -> serde_json::Value {
 
 fn told(extent: &Extent, findings: &Findings) -> String {
     let mut text = format!(
-        "{} rows: {} groups, {} devices, {} releases, {} deployments, {} records\n",
-        extent.rows,
-        extent.groups,
-        extent.devices,
-        extent.releases,
-        extent.deployments,
-        extent.records
+        "{}: {}, {}, {}, {}, {}\n",
+        count(extent.rows, "row"),
+        count(extent.groups, "group"),
+        count(extent.devices, "device"),
+        count(extent.releases, "release"),
+        count(extent.deployments, "deployment"),
+        count(extent.records, "record"),
     );
     if findings.count == 0 {
         return text + "All of them are those of the last commit, and fit together.\n";
@@ -86,5 +93,6 @@ fn told(extent: &Extent, findings: &Findings) -> String {
     if findings.count > listed {
         text += &format!("  and {} more\n", findings.count - listed);
     }
-    text + &format!("{} things are not as they must be.\n", findings.count)
+    let are = either(findings.count, "is not as it", "are not as they");
+    text + &format!("{} {are} must be.\n", count(findings.count, "thing"))
 }

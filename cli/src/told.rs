@@ -6,12 +6,16 @@ use std::time::SystemTime;
 
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
 use hoist_orchestrator_core::row::EndReason;
-use hoist_orchestrator_core::view::{Counts, DeploymentView};
+use hoist_orchestrator_core::view::{Counts, DeploymentView, LimitCounts};
 use hoist_protocol::reason::{Cure, Reason};
 use serde_json::Value;
 
 use crate::output::{self, Format, Shape, Show, ago, column, printable};
+use crate::plural;
 use crate::why::fitted;
+
+/// What an abort says of its reason when nobody gave one.
+pub(crate) const NO_REASON: &str = "aborted by operator";
 
 /// Failed devices, as a table.
 const FAILED: Shape = Shape {
@@ -30,6 +34,13 @@ pub(crate) fn is_superseded(view: &DeploymentView) -> bool {
     view.state == DeploymentState::Completed
         && view.reason.as_deref() == Some(EndReason::Superseded.word())
         && view.counts.successful < view.counts.members
+}
+
+/// Members that can never start: its device limit leaves them no place (S10).
+pub(crate) fn beyond_limit(view: &DeploymentView) -> u32 {
+    let places = |limit: LimitCounts| limit.devices.saturating_sub(limit.started);
+    view.limit
+        .map_or(0, |limit| view.counts.pending.saturating_sub(places(limit)))
 }
 
 /// Its state in a word: one that is active and has nothing left to wait for is settled, one
@@ -54,17 +65,21 @@ pub(crate) fn line(view: &DeploymentView) -> String {
         successful,
         failed,
     } = view.counts;
+    let limit = view.limit.map(|limit| format!(", limit {}", limit.devices));
     let mut text = format!(
-        "deployment {} ({} to {}): {}, {successful} of {members} successful",
+        "deployment {} ({} to {}): {}{}, {successful} of {members} successful",
         view.deployment,
         view.release,
         view.group,
-        state(view)
+        state(view),
+        limit.unwrap_or_default(),
     );
+    let beyond = beyond_limit(view);
     for (count, what) in [
         (failed, "failed"),
         (in_progress, "in progress"),
-        (pending, "pending"),
+        (pending.saturating_sub(beyond), "pending"),
+        (beyond, "beyond the limit"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -104,7 +119,12 @@ fn ended(detail: &DeploymentDetail, now: SystemTime) -> Option<String> {
     );
     let reason = view.reason.as_deref().filter(|_| over)?;
     let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
-    let said = detail.ended_text.as_deref().filter(|text| !text.is_empty());
+    let reason_said = match reason == EndReason::Operator.word() {
+        true => "aborted",
+        false => reason,
+    };
+    let said = detail.ended_text.as_deref();
+    let said = said.filter(|text| !text.is_empty() && *text != NO_REASON);
     let why = match (reason, said) {
         (_, None) => String::new(),
         // What took its place is part of the reason.
@@ -112,7 +132,10 @@ fn ended(detail: &DeploymentDetail, now: SystemTime) -> Option<String> {
         (_, Some(said)) => format!(": {said}"),
     };
     let at = ago(&view.updated_at, now);
-    Some(format!("{at}, {reason}{}{why}", by.unwrap_or_default()))
+    Some(format!(
+        "{at}, {reason_said}{}{why}",
+        by.unwrap_or_default()
+    ))
 }
 
 /// When and by whom, and what happened to how many.
@@ -143,11 +166,15 @@ fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, Strin
     );
     facts.extend(ended(detail, now).map(|ended| ("ended", ended)));
     for (title, count, what) in [
-        ("retried", detail.retried, "tried again or waited to"),
-        ("rolled", detail.rolled_back, "put back what they had"),
+        (
+            "retried",
+            detail.retried,
+            "that had to try again, or waits to",
+        ),
+        ("rolled", detail.rolled_back, "that put back what was there"),
     ] {
         if count > 0 {
-            facts.push((title, format!("{count} {what}")));
+            facts.push((title, format!("{} {what}", plural::count(count, "device"))));
         }
     }
     facts
@@ -242,7 +269,7 @@ mod tests {
             told,
             "deployment 1 (hello@1.1.0 to eu): settled, 24 of 25 successful, 1 failed\n  \
              created    5m ago by admin\n  \
-             rolled     1 put back what they had\n  \
+             rolled     1 device that put back what was there\n  \
              failed     1 script-failed\n\n\
              DEVICE  REASON         SCRIPT  EXIT  ROLLBACK\n\
              dev-07  script-failed  verify  1     ok\n\n\
@@ -261,10 +288,41 @@ mod tests {
         detail.ended_text = Some("wrong version".into());
         let told = full(&detail, now());
         assert!(
-            told.contains("ended      5m ago, operator by alice: wrong version\n"),
+            told.contains("ended      5m ago, aborted by alice: wrong version\n"),
             "{told}"
         );
         assert!(!told.contains("retry"), "{told}");
+    }
+
+    #[test]
+    fn a_limit_is_named_with_those_whom_it_leaves_out() {
+        let mut view = detail().view;
+        view.counts = Counts {
+            members: 200,
+            pending: 196,
+            in_progress: 2,
+            successful: 2,
+            failed: 0,
+        };
+        view.limit = Some(LimitCounts {
+            devices: 20,
+            given: 20,
+            started: 4,
+        });
+        (view.settled, view.group) = (false, "g".to_owned());
+        assert!(
+            line(&view).ends_with(
+                "active, limit 20, 2 of 200 successful, 2 in progress, 16 pending, 180 beyond the \
+                 limit"
+            ),
+            "{}",
+            line(&view)
+        );
+        view.limit = Some(LimitCounts {
+            devices: 500,
+            ..LimitCounts::default()
+        });
+        assert_eq!(beyond_limit(&view), 0);
     }
 
     #[test]

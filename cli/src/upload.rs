@@ -84,10 +84,24 @@ impl Answer {
                 Failure::new(Code::Role, format!("user {user} may not upload artifacts"))
                     .help("ask an admin for the role deployer")
             }
-            status => {
+            status => self.refusal().unwrap_or_else(|| {
                 let what = format!("the upload was refused with {status}: {}", self.text);
                 Failure::new(Code::Http, what)
-            }
+            }),
+        })
+    }
+
+    /// What the server itself says about it; none of what anything between here and there says.
+    fn refusal(&self) -> Option<Failure> {
+        let said: serde_json::Value = serde_json::from_str(&self.text).ok()?;
+        let field = |name: &str| said["error"][name].as_str().filter(|text| !text.is_empty());
+        let code = field("code")?;
+        let why = field("detail").or(field("title"))?;
+        let failure = Failure::answered(code, format!("the upload was refused: {why}"));
+        let known = Code::parse(code).map(Code::hint);
+        Some(match field("hint").or(known) {
+            Some(hint) => failure.help(hint),
+            None => failure,
         })
     }
 }
@@ -185,5 +199,50 @@ impl Body for PieceBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes_left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, text: &str) -> Failure {
+        let file = ClientFile {
+            mqtt: "mqtt://m".to_owned(),
+            http: "http://h".to_owned(),
+            namespace: hoist_protocol::id::Namespace::default(),
+            user: "admin".parse().unwrap(),
+            token: "secret".to_owned(),
+        };
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            text: text.to_owned(),
+        };
+        answer.judge(&file).unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_of_the_server_is_told_under_its_code_with_what_to_do() {
+        let text = r#"{"apiVersion":"hoist/v1","ok":false,"error":
+            {"code":"E_SPACE","title":"3 MiB are left","hint":""}}"#;
+        let failure = judged(507, text);
+        assert_eq!(
+            failure.to_string(),
+            format!(
+                "error[E_SPACE]: the upload was refused: 3 MiB are left\nhelp: {}",
+                Code::Space.hint()
+            )
+        );
+        let hinted = judged(
+            408,
+            &text.replace(r#""hint":"""#, r#""hint":"send it again""#),
+        );
+        assert_eq!(hinted.help.as_deref(), Some("send it again"));
+        let between = judged(502, "<html>bad gateway</html>");
+        assert!(between.is(Code::Http), "{between}");
+        assert!(
+            between.to_string().contains("502 Bad Gateway: <html>"),
+            "{between}"
+        );
     }
 }

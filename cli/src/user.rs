@@ -1,6 +1,8 @@
 //! `hoist user …`: the token is made here and shown once; the server only ever gets its
 //! hash.
 
+use std::path::Path;
+
 use hoist_orchestrator_core::command::{UserAdd, UserRef, Verb};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
@@ -14,6 +16,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::{Shape, Show, column};
+use crate::private_file::{self, PrivateFileError};
 
 const SHAPE: Shape = Shape {
     name: "user",
@@ -31,6 +34,7 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
             user,
             role,
             groups,
+            out,
             dry_run,
         } => {
             let body = UserAdd {
@@ -40,7 +44,7 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
                 token_sha256: String::new(),
                 dry_run,
             };
-            add(context, body).await
+            add(context, body, out.as_deref()).await
         }
         User::List => {
             context
@@ -87,11 +91,14 @@ fn answered(
 }
 
 /// Adds a user with a new token; of a dry run nobody gets to see it.
-async fn add(context: &Context, mut body: UserAdd) -> Result<u8, Failure> {
+async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result<u8, Failure> {
     let user: UserId = body
         .user
         .parse()
         .map_err(|error| Failure::because(Code::Name, format!("user {:?}", body.user), &error))?;
+    if let Some(path) = out {
+        check(path)?;
+    }
     let token = random_token()?;
     body.token_sha256 = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
     let added = context.command(Verb::UserAdd, &body).await?;
@@ -104,8 +111,34 @@ async fn add(context: &Context, mut body: UserAdd) -> Result<u8, Failure> {
         token,
         ..context.client_file()?
     };
-    print(&file.render())?;
+    match out {
+        None => print(&file.render())?,
+        Some(path) => {
+            private_file::write(path, file.render().as_bytes())
+                .map_err(|error| unwritten(&file.user, &error))?;
+            let (user, path) = (&file.user, path.display());
+            let sentence = format!("user {user} added; its client.toml is {path}, for you only");
+            return context.print_change(&SHAPE, &added, &sentence);
+        }
+    }
     Ok(exit::OK)
+}
+
+/// Whether a client.toml could be written there, before there is a token to write.
+fn check(path: &Path) -> Result<(), Failure> {
+    let other = "nothing was changed; name another file";
+    if path.symlink_metadata().is_ok() {
+        let what = format!("--out: {} is there, perhaps with a token", path.display());
+        return Err(Failure::new(Code::File, what).help(other));
+    }
+    private_file::check(path)
+        .map_err(|error| Failure::because(Code::File, "--out", &error).help(other))
+}
+
+fn unwritten(user: &UserId, error: &PrivateFileError) -> Failure {
+    Failure::because(Code::File, "the user is added, but --out", error).help(format!(
+        "its token is lost: `hoist user remove {user}`, and add it again with another file"
+    ))
 }
 
 /// A new token: 256 random bits.

@@ -316,7 +316,7 @@ impl Users {
                 Code::LastAdmin,
                 "it names no administrator of all groups".to_owned(),
             ),
-            Err(failure) => (Code::Config, failure.to_string()),
+            Err(failure) => (Code::Config, failure.clause()),
         };
         tracing::error!(
             code = code.as_str(),

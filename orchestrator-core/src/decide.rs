@@ -12,8 +12,8 @@ use crate::key::{
     OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
 };
 use crate::retention::Old;
-use crate::timer::{Timer, TimerKind};
 use crate::row::GENERATIONS_MS;
+use crate::timer::{Timer, TimerKind};
 use crate::txn::{Txn, Undecided};
 use crate::{
     contact, deployment, device, doubt, group, limit, numbers, outbox, presence, recovery, refusal,

@@ -9,7 +9,7 @@ use hoist_protocol::id::{
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
-use crate::command::{Command, Verb};
+use crate::command::Command;
 use crate::error::Code;
 use crate::limit::Seek;
 use crate::reply::Answer;
@@ -130,8 +130,10 @@ pub enum Sender {
     User {
         /// Who.
         user: UserId,
-        /// Which command, where it could be read.
-        verb: Option<Verb>,
+        /// In which request.
+        request: RequestId,
+        /// Which command, as it was asked for.
+        verb: String,
     },
     /// The topic names nobody.
     Nobody,

@@ -229,6 +229,8 @@ pub struct CommandInput {
     pub request: RequestId,
     /// SHA-256 of verb and body, to tell a repeat from a reused id.
     pub body_hash: [u8; 32],
+    /// Which command was asked for, for the log: it may be none.
+    pub verb: String,
     /// The parsed command, or why it could not be parsed.
     pub command: Result<Command, Rejection>,
     /// For `release-add`: what was verified of the manifest.

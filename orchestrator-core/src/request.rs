@@ -134,7 +134,8 @@ fn rejected(input: &CommandInput, code: Code) -> Effect {
         code,
         sender: Sender::User {
             user: input.user.clone(),
-            verb: input.command.as_ref().ok().map(Command::verb),
+            request: input.request.clone(),
+            verb: input.verb.clone(),
         },
     }
 }

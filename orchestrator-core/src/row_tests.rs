@@ -77,7 +77,7 @@ fn what_is_left_of_removed_things_keeps_its_bytes() {
 }
 
 #[test]
-fn small_rows_keep_their_bytes() {
+fn the_meta_row_keeps_its_bytes() {
     let meta = MetaRow {
         last_deployment: DeploymentId(17),
         attended_ms: 300,
@@ -92,6 +92,10 @@ fn small_rows_keep_their_bytes() {
         ..meta
     };
     older_golden(&older, "0111ac02020407");
+}
+
+#[test]
+fn small_rows_keep_their_bytes() {
     let row = GroupRow {
         roll_call: RollCall(3),
         active: vec![DeploymentId(17)],

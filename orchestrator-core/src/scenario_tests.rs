@@ -139,6 +139,7 @@ impl World {
             role: Some(Role::Admin),
             groups: Vec::new(),
             request: format!("r{}", self.requests).parse().unwrap(),
+            verb: command.verb().word().to_owned(),
             body_hash: sha256(format!("{command:?}").as_bytes()),
             command: Ok(command),
             release: None,

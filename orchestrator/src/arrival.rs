@@ -58,10 +58,15 @@ pub(crate) enum Content {
     Nothing,
 }
 
+/// No command's name is longer; whoever asks over HTTP may write any.
+const VERB_CHARS_MAX: usize = 40;
+
 /// A command with all that its text says.
 pub(crate) struct Asked {
     pub(crate) user: UserId,
     pub(crate) request: RequestId,
+    /// As much of it as is worth a line of the log.
+    pub(crate) verb: String,
     pub(crate) body_hash: [u8; 32],
     pub(crate) command: Result<hoist_orchestrator_core::command::Command, Rejection>,
     pub(crate) release: Option<VerifiedRelease>,
@@ -74,6 +79,7 @@ impl Asked {
         Self {
             user,
             request,
+            verb: verb.chars().take(VERB_CHARS_MAX).collect(),
             body_hash: command::body_hash(verb, body),
             command: command::parse(verb, body),
             release: None,
@@ -189,6 +195,7 @@ impl Arrival {
                     role: rights.as_ref().map(|rights| rights.role),
                     groups: rights.map(|rights| rights.groups).unwrap_or_default(),
                     request: asked.request.clone(),
+                    verb: asked.verb.clone(),
                     body_hash: asked.body_hash,
                     command: asked.command.clone(),
                     release: asked.release.clone(),

@@ -17,7 +17,7 @@ use hoist_protocol::id::{ArtifactId, UserId};
 
 use self::ledger::{Ledger, Stamp};
 use crate::health::{Health, Stops};
-use crate::space;
+use crate::space::{self, amount};
 
 pub use incoming::Incoming;
 
@@ -70,8 +70,9 @@ pub enum ArtifactError {
     TooLarge,
     /// What would be left is the store's (`E_SPACE`).
     #[error(
-        "{left} bytes are left on the server's disk, {wanted} are wanted, and {reserve} are kept \
-         for its store; free some space there"
+        "{} are left on the server's disk, {} are wanted, and {} are kept for its store; free \
+         some space there",
+        amount(*left), amount(*wanted), amount(*reserve)
     )]
     NoSpace {
         /// On the disk.
@@ -83,8 +84,9 @@ pub enum ArtifactError {
     },
     /// The user has uploaded too much that no release names (`E_SPACE`).
     #[error(
-        "{unused} bytes that {user} has uploaded are in no release, and it may be {quota} at \
-         most; add their releases first, with `hoist release create`"
+        "{} that {user} has uploaded are in no release, and it may be {} at most; add their \
+         releases first, with `hoist release create`",
+        amount(*unused), amount(*quota)
     )]
     Quota {
         /// Whose upload.

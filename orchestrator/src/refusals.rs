@@ -116,6 +116,27 @@ impl Refusals {
             Sender::User { user, .. } => (Who::User(user.clone()), None),
             Sender::Nobody => (Who::Nobody, None),
         };
+        self.count(code, (who, seq), unix_ms, at)
+    }
+
+    /// The same for an upload of a user.
+    pub(crate) fn note_upload(
+        &mut self,
+        code: Code,
+        user: &UserId,
+        unix_ms: u64,
+        at: Instant,
+    ) -> Option<u64> {
+        self.count(code, (Who::User(user.clone()), None), unix_ms, at)
+    }
+
+    fn count(
+        &mut self,
+        code: Code,
+        (who, seq): (Who, Option<Seq>),
+        unix_ms: u64,
+        at: Instant,
+    ) -> Option<u64> {
         let table = match (&who, code) {
             // A device whose reports are refused for anything else is registered.
             (Who::Device(_), code) if code != Code::Unknown => &mut self.registered,

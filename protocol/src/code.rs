@@ -163,7 +163,7 @@ codes! {
     /// A script of the release ended with another exit code than 0, or cannot be started at all.
     Script = "E_SCRIPT", Failed, "a script fails", "read what the script printed, mend it and release it under a new version";
     /// A line of the table of devices cannot be read. Nothing was imported; the lines are named.
-    Csv = "E_CSV", Usage, "the table of devices is malformed", "mend the named lines: id,type,group,public_key";
+    Csv = "E_CSV", Usage, "the table of devices is malformed", "mend the named lines: id,type,group,public_key,labels";
     /// The script did not end within its `timeout`, and was killed with what it had started.
     ScriptTimeout = "E_SCRIPT_TIMEOUT", Failed, "a script ran too long", "mend the script, or raise its `timeout` and release it under a new version";
     /// Of a device: the time that the deployment gives ended before it was done. Of a connection: no complete CONNECT came in time.
@@ -291,7 +291,7 @@ codes! {
     /// Only the key that a device shows in the place of its pinned one can be approved.
     NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID`";
     /// Rows of the store are gone or changed, or it went back to what it was earlier: every row is compared with what the last commit left. Starting would forget devices and deployments.
-    StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "put a backup of the whole data directory in its place, see docs/operations.md";
+    StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "keep a copy, then `hoist restore FILE --data-dir D`, or without a backup `hoist recover --data-dir D`; see docs/operations.md";
     /// A client sends or connects more often than one client may. A device is closed and let in again after a while; a user is read more slowly.
     Flood = "E_FLOOD", Failed, "the client sends or connects too often", "look at what the client does; it is let in again after a while";
     /// A release is only removed when every deployment of it has ended, and no device is at work on one.

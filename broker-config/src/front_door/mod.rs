@@ -116,9 +116,9 @@ async fn open((stream, peer): (Box<dyn Stream>, Option<SocketAddr>), hub: &Arc<H
     let connection = Connection::new(stream, limits.packet_bytes, limits.write);
     let mut connection = connection.with_peer(peer).checked();
     let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
-    let client = match &connect {
-        Ok(Ok(connect)) => quiet::shown(&connect.client_id),
-        _ => String::new(),
+    let (client, user) = match &connect {
+        Ok(Ok(connect)) => (quiet::shown(&connect.client_id), user_of(connect)),
+        _ => (String::new(), None),
     };
     let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
         Err(refused) => refused,
@@ -135,12 +135,23 @@ async fn open((stream, peer): (Box<dyn Stream>, Option<SocketAddr>), hub: &Arc<H
     };
     if let Some(code) = refused.code() {
         hub.counters.closed.add(code);
-        if let Some(unsaid) = hub.quiet.says(&client, code.word(), Instant::now()) {
+        // Whoever names no client is told from others by its user.
+        let who = match client.is_empty() {
+            true => user.as_deref().unwrap_or_default(),
+            false => client.as_str(),
+        };
+        if let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now()) {
             let peer = peer.map(tracing::field::display);
-            tracing::warn!(client, peer, reason = %refused, unsaid, "connection refused");
+            tracing::warn!(client, user, peer, reason = %refused, unsaid, "connection refused");
         }
     }
     connection.say_last(refused.answer()).await;
+}
+
+/// The user name of a CONNECT, unless its client id says the same.
+fn user_of(connect: &Connect) -> Option<String> {
+    let login = connect.login.as_ref()?;
+    (login.username != connect.client_id).then(|| quiet::shown(&login.username))
 }
 
 /// Sees a session out whose client was removed while it came in.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::command::CompleteWhen;
 
 use crate::rate::parse_duration;
+use crate::told::NO_REASON;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Deploy {
@@ -96,7 +97,7 @@ pub(crate) enum Deployment {
         #[arg(value_parser = parse_deployment)]
         deployment: u32,
         /// Why, for those who ask later
-        #[arg(long, default_value = "aborted by operator")]
+        #[arg(long, default_value = NO_REASON)]
         reason: String,
         /// Do not ask
         #[arg(long)]

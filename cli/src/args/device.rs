@@ -65,7 +65,12 @@ pub(crate) struct Why {
 pub(crate) enum Device {
     /// Register a device; print its agent.toml, or write it with --out
     Add(DeviceAdd),
-    /// Register the devices of a CSV file, all or none; once more changes nothing
+    /// Register the devices of a CSV file; once more changes nothing
+    ///
+    /// Every line is checked before the first device is registered, and whatever is wrong
+    /// refuses the whole file. The server then takes fifty devices at a time, each time all or
+    /// none: should the connection break, the same command again does the rest. Groups must
+    /// exist: `hoist group create NAME`.
     Import(Import),
     /// List devices
     List {

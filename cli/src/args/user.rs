@@ -1,11 +1,13 @@
 //! `hoist user …`
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 use hoist_protocol::access::Role;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
-    /// Create a user and print a client.toml with the token, once
+    /// Create a user; print its client.toml, which has its token, or write it with --out
     Add {
         /// Name: 1-64 of A-Z a-z 0-9 _ -
         user: String,
@@ -15,6 +17,10 @@ pub(crate) enum User {
         /// Only these groups [default: all]
         #[arg(long, value_delimiter = ',')]
         groups: Vec<String>,
+        /// Write its client.toml, which holds its token, to this file, mode 0600; a file that
+        /// is there is never replaced [default: print it]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Say what would happen and change nothing: no token is made
         #[arg(long)]
         dry_run: bool,

@@ -6,6 +6,7 @@ use std::io::{Chain, Read};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use hoist_orchestrator_core::command::{ImportDevice, PUBLIC_KEY_IS, parse_public_key};
+use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use crate::settings::closest;
@@ -33,6 +34,8 @@ pub(super) struct Row {
 pub(super) struct Fault {
     pub(super) line: u64,
     pub(super) what: String,
+    /// What the server calls it; none for what is seen here.
+    pub(super) code: Option<Code>,
 }
 
 /// The devices of a file, and all that is wrong with it.
@@ -45,7 +48,8 @@ pub(super) struct Table {
 impl Table {
     fn refuse(&mut self, line: u64, what: impl Into<String>) {
         let what = what.into();
-        self.faults.push(Fault { line, what });
+        let code = None;
+        self.faults.push(Fault { line, what, code });
     }
 }
 
@@ -88,7 +92,13 @@ pub(super) fn read(content: &[u8]) -> Table {
                     table.refuse(line, format!("{} is on line {first} too", device.device));
                 }
             },
-            Err(what) => table.refuse(line, what),
+            Err(what) => {
+                // Whoever stands there once more is named for that, too.
+                if let Some(id) = id(&columns, &fields) {
+                    first_lines.entry(id.to_owned()).or_insert(line);
+                }
+                table.refuse(line, what);
+            }
         }
     }
     if table.rows.is_empty() && table.faults.is_empty() {
@@ -197,6 +207,13 @@ fn columns(header: &[Result<String, &'static str>]) -> Result<Vec<&'static str>,
             example()
         ))
     }
+}
+
+/// The id on a line that may be wrong otherwise.
+fn id<'a>(columns: &[&str], fields: &'a [Result<String, &'static str>]) -> Option<&'a str> {
+    let at = columns.iter().position(|column| *column == "id")?;
+    let id = fields.get(at)?.as_deref().ok()?;
+    Some(id).filter(|id| !id.is_empty())
 }
 
 /// The device of one line.

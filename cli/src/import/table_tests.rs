@@ -129,3 +129,11 @@ fn a_label_that_is_there_twice_and_a_key_that_is_none_are_named() {
         ]
     );
 }
+
+#[test]
+fn an_id_that_stands_twice_is_named_also_where_its_first_line_is_wrong() {
+    let faults = faults("id,public_key\nd1,zz\nd1,\n,zz\n");
+    let lines: Vec<u64> = faults.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 3, 4], "{faults:?}");
+    assert_eq!(faults[1].1, "d1 is on line 2 too");
+}

@@ -71,11 +71,7 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
             return Err(failure);
         }
     };
-    eprintln!(
-        "{} registered in group {}",
-        plural::count(sim.devices, "device"),
-        sim.group
-    );
+    eprintln!("{}", told(sim, &devices));
     let stop = watch::Sender::new(false);
     let mut lives = start(&fleet, &file, &devices, &stop)?;
     let watched = tokio::select! {
@@ -115,13 +111,24 @@ async fn gather(file: &ClientFile, sim: &Sim, ends: &mut Ends) -> Result<Vec<Reg
     }
 }
 
-/// Removes the fleet, unless it is to stay.
+/// What is there now, in a sentence.
+fn told(sim: &Sim, devices: &[Registered]) -> String {
+    let kept = devices.iter().filter(|device| device.kept).count();
+    let stay = match kept {
+        0 => String::new(),
+        kept => format!(", {kept} of them by an earlier run: these stay"),
+    };
+    let devices = plural::count(sim.devices, "device");
+    format!("{devices} registered in group {}{stay}", sim.group)
+}
+
+/// Removes what this run registered, unless it is to stay.
 async fn dismiss(file: &ClientFile, sim: &Sim, devices: &[Registered]) -> Result<(), Failure> {
     if sim.keep {
         return Ok(());
     }
-    let names = devices.iter().map(|device| device.device.to_string());
-    unregister(file, names.collect()).await
+    let new = devices.iter().filter(|device| !device.kept);
+    unregister(file, new.map(|device| device.device.to_string()).collect()).await
 }
 
 /// Learns from the root document whose signatures count.

@@ -1,5 +1,6 @@
 //! Registers the fleet by the same commands an operator would use, a few at a time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,8 @@ pub(super) struct Registered {
     pub(super) token: String,
     /// SHA-256 of the root document, in hex.
     pub(super) root_sha256: String,
+    /// Whether it was there before: then it stays.
+    pub(super) kept: bool,
 }
 
 /// The ids of the fleet.
@@ -68,7 +71,10 @@ pub(super) async fn register(
         }
     };
     match each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add, stop).await {
-        Ok(added) => added.into_iter().map(registered).collect(),
+        Ok(added) => {
+            let new: HashSet<String> = new.into_iter().collect();
+            added.into_iter().map(|it| registered(it, &new)).collect()
+        }
         Err(failure) => {
             unregister(file, new).await?;
             Err(failure)
@@ -76,8 +82,12 @@ pub(super) async fn register(
     }
 }
 
-fn registered(added: Result<DeviceAddResult, Failure>) -> Result<Registered, Failure> {
+fn registered(
+    added: Result<DeviceAddResult, Failure>,
+    new: &HashSet<String>,
+) -> Result<Registered, Failure> {
     let added = added?;
+    let kept = !new.contains(&added.device);
     let device = added
         .device
         .parse()
@@ -86,14 +96,16 @@ fn registered(added: Result<DeviceAddResult, Failure>) -> Result<Registered, Fai
         device,
         token: added.token,
         root_sha256: added.root_sha256,
+        kept,
     })
 }
 
-/// The names that no device has yet. Those that an earlier fleet of the group left are
-/// taken over.
+/// The names that no device has yet. Those that an earlier fleet of the group left behind
+/// (`--keep`) are taken over.
 ///
 /// # Errors
-/// `E_DEVICE_EXISTS` for a device that is somewhere else: it is none of ours.
+/// `E_DEVICE_EXISTS` for a device that is somewhere else, or that somebody runs: it is none
+/// of ours.
 async fn new_names(
     file: &ClientFile,
     sim: &Sim,
@@ -113,17 +125,31 @@ async fn new_names(
     .await?;
     let mut new = Vec::new();
     for (name, shown) in names.into_iter().zip(shown) {
-        match shown {
+        match shown.map(|known| not_ours(&name, &known, &sim.group)) {
             Err(_) => new.push(name),
-            Ok(known) if known.item.group == sim.group => {}
-            Ok(known) => {
-                let why = format!("{name} is a device of group {} already", known.item.group);
-                return Err(Failure::new(Code::DeviceExists, why)
-                    .help("nothing was changed; choose other ids with --prefix"));
-            }
+            Ok(None) => {}
+            Ok(Some(failure)) => return Err(failure),
         }
     }
     Ok(new)
+}
+
+/// Why a device that is there already is not to be simulated here.
+fn not_ours(name: &str, known: &DeviceDetail, group: &str) -> Option<Failure> {
+    let (why, help) = if known.item.group != group {
+        (
+            format!("{name} is a device of group {} already", known.item.group),
+            "nothing was changed; choose other ids with --prefix",
+        )
+    } else if known.item.presence == "online" {
+        (
+            format!("{name} is online already: another program runs it"),
+            "nothing was changed; choose other ids with --prefix, or end that program first",
+        )
+    } else {
+        return None;
+    };
+    Some(Failure::new(Code::DeviceExists, why).help(help))
 }
 
 /// Removes the fleet again; who is gone already is no failure.

@@ -135,7 +135,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
             "status" if verb == Verb::Run => verb = Verb::Status,
             "check-config" if verb == Verb::Run => verb = Verb::CheckConfig,
             "apply" if verb == Verb::Run => {
-                let path = args.next().filter(|path| !path.starts_with('-'));
+                let path = args.next();
+                if matches!(path.as_deref(), Some("--help" | "-h")) {
+                    return Ok(Parsed::Help);
+                }
+                let path = path.filter(|path| !path.starts_with('-'));
                 verb = Verb::Apply(
                     path.ok_or("apply needs a .hoist file or a directory")?
                         .into(),
@@ -185,7 +189,7 @@ fn status(host: &HostConfig) -> u8 {
 /// Says of a configuration that can be read whether the device fits it.
 fn check(host: &HostConfig, can_execute: impl Fn(&Path) -> bool) -> u8 {
     if can_execute(&host.state_dir) {
-        return print("ok\n");
+        return print(&format!("ok\nstate_dir {}\n", host.state_dir.display()));
     }
     let path = host.state_dir.clone();
     let error = ApplyError::CannotExecute { path };
@@ -231,7 +235,8 @@ fn say(applied: &Applied) -> u8 {
         }
         FinalResult::Failed(failure) => {
             let code = failure.reason.code();
-            eprintln!("error[{code}]: {name} failed: {}", show::failure(failure));
+            let told = show::failure(failure, release.artifacts.len());
+            eprintln!("error[{code}]: {name} failed: {told}");
             match failure.rollback {
                 Rollback::NotNeeded | Rollback::Succeeded => FAILED,
                 Rollback::Failed => ERROR,
@@ -293,6 +298,9 @@ mod tests {
         ] {
             let verb = Verb::Apply("x.hoist".into());
             assert_eq!(parse_line(line), Ok(Parsed::Do(verb, config.clone())));
+        }
+        for line in ["apply --help", "apply -h", "apply x --help", "status -h"] {
+            assert_eq!(parse_line(line), Ok(Parsed::Help), "{line}");
         }
         assert_eq!(parse_line("status"), Ok(Parsed::Do(Verb::Status, None)));
         for line in [

@@ -2,12 +2,13 @@
 //! revived: a reused event loop hands out old deliveries after the new CONNACK.
 
 use std::collections::VecDeque;
+use std::io;
 
 use bytes::Bytes;
 use hoist_protocol::id::{DeviceId, Seq};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
-    Packet, QoS, SubscribeReasonCode,
+    Packet, QoS, StateError, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -213,10 +214,39 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
     }
 }
 
+/// How a connection ends that the other side ended.
+const CLOSED: &str = "the server closed the connection";
+/// How one ends in which nothing comes any more.
+const SILENT: &str = "the server does not answer";
+
+/// What the system says of a connection, in our words where there are some.
+fn of_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens at the server's address".to_owned(),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
+        io::ErrorKind::TimedOut => SILENT.to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "no network leads to the server".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// What the end of a connection means for whoever can do something about it.
 fn why(error: &ConnectionError) -> String {
-    let ConnectionError::ConnectionRefused(code) = error else {
-        return error.to_string();
+    let code = match error {
+        ConnectionError::ConnectionRefused(code) => code,
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
+            return of_io(error);
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => return CLOSED.to_owned(),
+        ConnectionError::MqttState(StateError::AwaitPingResp)
+        | ConnectionError::NetworkTimeout
+        | ConnectionError::FlushTimeout => return SILENT.to_owned(),
+        other => return format!("what came is not what a broker says ({other})"),
     };
     match code {
         ConnectReturnCode::BadUserNamePassword => {
@@ -245,5 +275,34 @@ fn incoming(packet: Packet) -> Option<Raw> {
             .contains(&SubscribeReasonCode::Failure)
             .then_some(Raw::Refused),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_is_told_in_words_that_need_no_source() {
+        let io = |kind: io::ErrorKind| ConnectionError::Io(kind.into());
+        for (error, says) in [
+            (
+                io(io::ErrorKind::ConnectionRefused),
+                "nothing listens at the server's address",
+            ),
+            (io(io::ErrorKind::ConnectionReset), CLOSED),
+            (io(io::ErrorKind::TimedOut), SILENT),
+            (
+                ConnectionError::MqttState(StateError::ConnectionAborted),
+                CLOSED,
+            ),
+            (
+                ConnectionError::MqttState(StateError::AwaitPingResp),
+                SILENT,
+            ),
+            (ConnectionError::NetworkTimeout, SILENT),
+        ] {
+            assert_eq!(why(&error), says);
+        }
     }
 }

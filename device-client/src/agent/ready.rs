@@ -29,6 +29,12 @@ pub(super) fn still_alive() {
     let _alone = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
 }
 
+/// Tells systemd that the agent ends because it was asked to.
+pub(super) fn stopping() {
+    // Not started by systemd is no error.
+    let _alone = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+}
+
 impl Drop for Ready {
     fn drop(&mut self) {
         // A ready file whose pid is dead counts as stale.

@@ -104,9 +104,12 @@ pub async fn run(
         () = agent.serve() => {}
         () = shutdown => {}
     }
+    ready::stopping();
+    tracing::info!("stopping: what runs goes on, or back, at the next start");
     drop(ready);
     agent.stop_task();
     agent.say_goodbye().await;
+    tracing::info!("stopped");
     Ok(())
 }
 

@@ -96,11 +96,13 @@ pub(super) fn result(result: &FinalResult) -> String {
     }
 }
 
-/// A failure in a sentence, with the end of the script's output below it.
-pub(super) fn failure(failure: &Failure) -> String {
+/// A failure of a release of so many artifacts in a sentence, with the end of the script's
+/// output below it.
+pub(super) fn failure(failure: &Failure, artifacts: usize) -> String {
     let mut text = String::new();
     let artifact = failure
         .artifact
+        .filter(|_| artifacts > 1)
         .map(|index| format!("artifact {}: ", index + 1));
     text.push_str(&artifact.unwrap_or_default());
     match failure.script {

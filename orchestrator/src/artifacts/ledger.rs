@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
-use hoist_orchestrator_core::effect::Sender;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{ArtifactId, UserId};
 
@@ -124,11 +123,8 @@ impl Ledger {
     /// An upload of a user was refused: how many were since the last line in the log about this
     /// user and code, if it is time for another.
     pub(super) fn refused(&mut self, user: &UserId, code: Code) -> Option<u64> {
-        let sender = Sender::User {
-            user: user.clone(),
-            verb: None,
-        };
-        self.refused.note(code, &sender, unix_ms(), Instant::now())
+        self.refused
+            .note_upload(code, user, unix_ms(), Instant::now())
     }
 
     /// What was found of a file.

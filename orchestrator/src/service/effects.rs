@@ -7,7 +7,7 @@ use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::input::Now;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_orchestrator_core::time::format_time;
-use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, UserId};
+use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, RequestId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -105,16 +105,7 @@ impl Service {
                 request,
                 command,
             } => {
-                let (outcome, event) = match self.manage_user(&command, &user) {
-                    Ok((result, event)) => (Ok(result), event),
-                    Err(rejection) => (Err(rejection), None),
-                };
-                if outcome.is_ok() {
-                    done::say_user(&user, &request, &command);
-                }
-                if let Some(event) = event {
-                    self.event(&event, now).await;
-                }
+                let outcome = self.user_managed((&user, &request), &command, now).await;
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
@@ -149,6 +140,21 @@ impl Service {
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
+    }
+
+    /// A command about a person was asked for by somebody.
+    async fn user_managed(
+        &mut self,
+        (user, request): (&UserId, &RequestId),
+        command: &Command,
+        now: Now,
+    ) -> Result<ResultBody, Rejection> {
+        let (result, event) = self.manage_user(command, user)?;
+        done::say_user(user, request, command);
+        if let Some(event) = event {
+            self.event(&event, now).await;
+        }
+        Ok(result)
     }
 
     /// A device was removed.

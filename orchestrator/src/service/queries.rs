@@ -216,9 +216,11 @@ impl Service {
         match self.background.queries.enter(query, rate, now_ms) {
             Ok(()) => self.go_on_with_queries(),
             Err((query, rejection)) => {
+                let (user, request) = query.answered.key();
                 let sender = Sender::User {
-                    user: query.user(),
-                    verb: Some(verb),
+                    user,
+                    request,
+                    verb: verb.word().to_owned(),
                 };
                 self.refused(rejection.code, &sender, now);
                 self.reply(query.answered.with(Err(rejection))).await;

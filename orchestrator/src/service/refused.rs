@@ -24,10 +24,11 @@ impl Service {
             Sender::Device { device, .. } => {
                 tracing::warn!(%code, %device, times, "refused a report");
             }
-            Sender::User { user, verb } => {
-                let verb = verb.map(|verb| verb.word());
-                tracing::warn!(%code, %user, verb, times, "refused a command");
-            }
+            Sender::User {
+                user,
+                request,
+                verb,
+            } => tracing::warn!(%code, %user, %request, verb, times, "refused a command"),
             Sender::Nobody => tracing::warn!(%code, times, "refused a message"),
         }
     }

@@ -44,6 +44,7 @@ impl Order {
                 role: Some(Role::Admin),
                 groups: Vec::new(),
                 request: format!("r{}", self.number).parse().expect("a valid id"),
+                verb: command.verb().word().to_owned(),
                 body_hash: sha256(self.text.as_bytes()),
                 command: Ok(command),
                 release,

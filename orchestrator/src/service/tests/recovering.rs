@@ -21,10 +21,11 @@ fn heads(rig: &Rig) -> Vec<DeviceHead> {
         Happened::Published(message) if message.topic == HEAD => Some(message.payload),
         _ => None,
     });
-    let open = |payload: Vec<u8>| open::<DeviceHead>(&keys, Kind::DeviceHead, HEAD, &payload);
-    heads
-        .map(|payload| open(payload).unwrap().message)
-        .collect()
+    let open = |payload: Vec<u8>| {
+        let opened = open::<DeviceHead>(&keys, Kind::DeviceHead, HEAD, &payload);
+        opened.unwrap().message
+    };
+    heads.map(open).collect()
 }
 
 #[tokio::test]

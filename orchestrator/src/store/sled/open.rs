@@ -283,6 +283,8 @@ impl Open {
 fn of_sled(path: &Path, error: sled::Error) -> StoreError {
     match error {
         sled::Error::Io(error) => failing(path, &error),
+        // Its own words are of offsets that nobody can do anything with.
+        sled::Error::Corruption { .. } => damaged(path, "it does not read as it was written"),
         other => damaged(path, &other.to_string()),
     }
 }
