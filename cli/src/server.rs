@@ -333,7 +333,7 @@ fn connections(broker: &BrokerConfig) -> usize {
     match broker {
         BrokerConfig::Embedded(_) => {
             let mqtt = Limits::default();
-            mqtt.connections + mqtt.operator_connections + http
+            mqtt.connections + mqtt.operator_connections + mqtt.opening + http
         }
         BrokerConfig::External(_) => http,
     }

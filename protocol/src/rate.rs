@@ -13,8 +13,8 @@ pub struct Rate {
 /// What somebody has left of a [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
-    /// In thousandths.
-    left: u64,
+    /// In thousandths; below zero what is owed.
+    left: i64,
     at_ms: u64,
 }
 
@@ -22,9 +22,8 @@ impl Bucket {
     /// A full one.
     #[must_use]
     pub fn full(rate: Rate, now_ms: u64) -> Self {
-        let left = u64::from(rate.burst) * 1_000;
         Self {
-            left,
+            left: thousandths(rate.burst),
             at_ms: now_ms,
         }
     }
@@ -35,30 +34,48 @@ impl Bucket {
     /// After how many ms as much will be there; nothing was taken.
     pub fn take(&mut self, count: u32, rate: Rate, now_ms: u64) -> Result<(), u64> {
         self.refill(rate, now_ms);
-        let wanted = u64::from(count) * 1_000;
-        match self.left.checked_sub(wanted) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err((wanted - self.left).div_ceil(u64::from(rate.per_second.max(1)))),
+        let left = self.left - thousandths(count);
+        if left < 0 {
+            return Err(ms_until_back(-left, rate));
         }
+        self.left = left;
+        Ok(())
+    }
+
+    /// Takes some, whether it is there or not: what is missing is owed, and never more than
+    /// comes back in so many seconds. After how many ms nothing is owed any more.
+    #[must_use]
+    pub fn owe(&mut self, count: u32, rate: Rate, seconds_max: u32, now_ms: u64) -> u64 {
+        self.refill(rate, now_ms);
+        let most = thousandths(rate.per_second).saturating_mul(i64::from(seconds_max));
+        self.left = (self.left - thousandths(count)).max(-most);
+        ms_until_back(-self.left, rate)
     }
 
     /// Whether nothing is missing, so that it need not be kept.
     #[must_use]
     pub fn is_full(&mut self, rate: Rate, now_ms: u64) -> bool {
         self.refill(rate, now_ms);
-        self.left >= u64::from(rate.burst) * 1_000
+        self.left >= thousandths(rate.burst)
     }
 
     fn refill(&mut self, rate: Rate, now_ms: u64) {
         let passed_ms = now_ms.saturating_sub(self.at_ms);
         let back = passed_ms.saturating_mul(u64::from(rate.per_second));
-        let most = u64::from(rate.burst) * 1_000;
-        self.left = self.left.saturating_add(back).min(most);
+        let back = i64::try_from(back).unwrap_or(i64::MAX);
+        self.left = self.left.saturating_add(back).min(thousandths(rate.burst));
         self.at_ms = self.at_ms.max(now_ms);
     }
+}
+
+fn thousandths(count: u32) -> i64 {
+    i64::from(count) * 1_000
+}
+
+/// How long it takes until so many thousandths are back; nothing is missing below zero.
+fn ms_until_back(missing: i64, rate: Rate) -> u64 {
+    let missing = u64::try_from(missing).unwrap_or(0);
+    missing.div_ceil(u64::from(rate.per_second.max(1)))
 }
 
 #[cfg(test)]
@@ -83,6 +100,17 @@ mod tests {
         assert!(bucket.is_full(RATE, 9_000_000));
         assert_eq!(bucket.take(3, RATE, 9_000_000), Ok(()));
         assert_eq!(bucket.take(1, RATE, 9_000_000), Err(100));
+    }
+
+    #[test]
+    fn what_is_owed_is_waited_for_in_full_and_has_an_end() {
+        let mut bucket = Bucket::full(RATE, 0);
+        assert_eq!(bucket.owe(3, RATE, 60, 0), 0);
+        assert_eq!(bucket.owe(1, RATE, 60, 0), 100);
+        assert_eq!(bucket.owe(2, RATE, 60, 50), 250, "each adds to it");
+        assert_eq!(bucket.take(1, RATE, 299), Err(101));
+        assert_eq!(bucket.take(1, RATE, 400), Ok(()));
+        assert_eq!(bucket.owe(u32::MAX, RATE, 60, 400), 60_000);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::code::Code;
 use super::connect::{self, Fault};
-use super::frame;
+use super::frame::{self, Urgency};
+use super::pace::Paced;
 
 /// Above this many bytes waiting to be written, nothing more is queued for the socket.
 const OUT_BYTES: usize = 64 * 1024;
@@ -20,6 +21,18 @@ const OUT_BYTES: usize = 64 * 1024;
 /// never reads get so far. Well above the other bound, because a client may have to finish
 /// writing before it reads.
 const ANSWER_BYTES: usize = 256 * 1024;
+
+/// How often a client that is to wait may ping: its keep-alive is a second at least.
+const PING_PAUSE: Duration = Duration::from_millis(500);
+
+/// When the packet at the start of the input is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Now,
+    At(Instant),
+    /// When [`Connection::park`] says so.
+    Told,
+}
 
 /// A socket with its buffers.
 pub(crate) struct Connection<S> {
@@ -29,8 +42,12 @@ pub(crate) struct Connection<S> {
     packet_bytes: usize,
     write_patience: Duration,
     stuck_at: Option<Instant>,
-    /// Nothing more is read until then: its client sends faster than it may.
-    paused_until: Option<Instant>,
+    /// How much its client may send; while it owes, what is work for others is not taken.
+    paced: Option<Paced>,
+    /// Whether what it sent last waits for room.
+    is_parked: bool,
+    /// When the next ping is taken of a client that is to wait.
+    ping_at: Instant,
     /// Whether packets are checked as those of a client.
     checks: bool,
     /// Bytes read and written since they were last counted.
@@ -48,7 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             packet_bytes,
             write_patience,
             stuck_at: None,
-            paused_until: None,
+            paced: None,
+            is_parked: false,
+            ping_at: Instant::now(),
             checks: false,
             passed: 0,
             peer: None,
@@ -63,9 +82,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads nothing for a while.
-    pub(crate) fn pause(&mut self, until: Instant) {
-        self.paused_until = Some(until);
+    /// The same socket, read as fast as its client may send.
+    pub(crate) fn with_pace(self, paced: Option<Paced>) -> Self {
+        Self { paced, ..self }
+    }
+
+    /// Takes nothing that is work for others until told otherwise.
+    pub(crate) fn park(&mut self, is_parked: bool) {
+        self.is_parked = is_parked;
+    }
+
+    /// Until when nothing that is work for others is taken, as far as that is known now.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        let owes = self.paced.as_ref().and_then(Paced::owes_until);
+        match self.is_parked {
+            true => owes.max(Some(Instant::now())),
+            false => owes,
+        }
+    }
+
+    /// Whether its client is to wait now.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held_until()
+            .is_some_and(|until| self.is_parked || until > Instant::now())
+    }
+
+    /// When the packet at the start of the input is taken; without one there is nothing to
+    /// wait with.
+    fn turn(&self) -> Turn {
+        let (Some(first), Some(until)) = (self.input.first(), self.held_until()) else {
+            return Turn::Now;
+        };
+        if !self.is_held() {
+            return Turn::Now;
+        }
+        let told = match self.is_parked {
+            true => Turn::Told,
+            false => Turn::At(until),
+        };
+        match frame::urgency(*first) {
+            Urgency::Answer => Turn::Now,
+            Urgency::Ping if self.ping_at <= Instant::now() => Turn::Now,
+            Urgency::Ping => Turn::At(self.ping_at),
+            Urgency::Goodbye if !self.is_parked => Turn::Now,
+            Urgency::Goodbye | Urgency::Waits => told,
+        }
     }
 
     /// The same socket, known to come from there.
@@ -98,9 +159,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// room. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Packet>, Code> {
         loop {
-            let paused_until = self.paused_until.filter(|until| *until > Instant::now());
-            self.paused_until = paused_until;
-            let may_read = self.output.len() < ANSWER_BYTES && paused_until.is_none();
+            let turn = self.turn();
+            let may_read = self.output.len() < ANSWER_BYTES && turn == Turn::Now;
             if may_read && let Some(packet) = self.take()? {
                 return Ok(Some(packet));
             }
@@ -127,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 },
                 () = tokio::time::sleep_until(stuck), if wants_write => return Err(Code::Gone),
-                () = paused(paused_until), if paused_until.is_some() => {}
+                () = comes(turn), if turn != Turn::Now => {}
             }
         }
     }
@@ -137,7 +197,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             frame::check(&self.input)?;
         }
         match Packet::read(&mut self.input, self.packet_bytes) {
-            Ok(packet) => Ok(Some(packet)),
+            Ok(packet) => {
+                if packet == Packet::PingReq {
+                    self.ping_at = Instant::now() + PING_PAUSE;
+                }
+                Ok(Some(packet))
+            }
             Err(Error::InsufficientBytes(_)) => Ok(None),
             Err(Error::PayloadSizeLimitExceeded(_) | Error::MalformedRemainingLength) => {
                 Err(Code::Size)
@@ -222,10 +287,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Waits until a pause is over.
-async fn paused(until: Option<Instant>) {
-    if let Some(until) = until {
-        tokio::time::sleep_until(until).await;
+/// Waits until it is a packet's turn.
+async fn comes(turn: Turn) {
+    match turn {
+        Turn::Now => {}
+        Turn::At(at) => tokio::time::sleep_until(at).await,
+        Turn::Told => std::future::pending().await,
     }
 }
 

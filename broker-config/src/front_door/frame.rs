@@ -14,6 +14,29 @@ const DISCONNECT: u8 = 14;
 /// Bytes of a remaining length at most.
 const LENGTH_BYTES_MAX: usize = 4;
 
+/// How a packet that begins like this is taken from a client that is to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Nobody else has work by it, and its sender's connection depends on it: now and then.
+    Ping,
+    /// It answers what was sent to it: at once.
+    Answer,
+    /// Its turn ends the connection: after everything that was before it.
+    Goodbye,
+    /// It is work for others.
+    Waits,
+}
+
+/// How a packet with this first byte is taken from a client that is to wait.
+pub(crate) fn urgency(first: u8) -> Urgency {
+    match first >> 4 {
+        PINGREQ => Urgency::Ping,
+        PUBACK => Urgency::Answer,
+        DISCONNECT => Urgency::Goodbye,
+        _ => Urgency::Waits,
+    }
+}
+
 /// Checks the packet at the start of the input, if it is complete.
 ///
 /// # Errors

@@ -6,17 +6,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use bytes::Bytes;
 use hoist_protocol::access::{Principal, Role, single_reader};
 use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::{Topic, Topics, covers};
-use rumqttc::QoS;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::code::{Code, CodeCounters};
 use super::limits::Limits;
+use super::message::{Message, Way, command, hand_over};
 use super::pace::{Paced, Paces};
+use super::places::Places;
 use super::quiet::Quiet;
 use super::readers::{Readers, RouterFilters};
 use super::session::{ToSession, end_soon};
@@ -44,15 +44,6 @@ impl Owner {
 
 /// A session: its owner and client id.
 pub(crate) type Key = (Owner, String);
-
-/// A message on its way to readers.
-#[derive(Debug, Clone)]
-pub(crate) struct Message {
-    pub(crate) topic: String,
-    pub(crate) payload: Bytes,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-}
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -108,6 +99,8 @@ pub(crate) struct Hub {
     router_filters: Mutex<RouterFilters>,
     /// How much each client sends.
     paces: Paces,
+    /// Who may come in.
+    pub(crate) places: Places,
     began: Instant,
     instances: AtomicU64,
 }
@@ -121,6 +114,7 @@ impl Hub {
         let router = Arc::new(Router::start(Self::links(&limits))?);
         Ok(Self {
             topics,
+            places: Places::new(&limits),
             limits,
             credentials,
             retained: Retained::default(),
@@ -243,12 +237,6 @@ impl Hub {
         Some(self.paces.of(&Owner::of(principal), pace))
     }
 
-    /// Sessions of an owner that are there now.
-    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(owner).map_or(0, HashMap::len)
-    }
-
     /// A client id for a client that gave none.
     pub(crate) fn anonymous_id(&self) -> String {
         // Text ids of clients never hold a space.
@@ -265,14 +253,19 @@ impl Hub {
     }
 
     /// Keeps a message if it is retained, and hands it to its readers. It was authorized
-    /// before.
+    /// before. A command is still to be sent on its way, with a place in its sender's share.
     ///
     /// # Errors
-    /// [`Code::Router`], or [`Code::Busy`] for a command that the orchestrator has no room for.
-    pub(crate) fn publish(&self, link: &mut Link, message: Message) -> Result<(), Code> {
+    /// [`Code::Router`].
+    pub(crate) fn publish(
+        &self,
+        link: &mut Link,
+        message: Message,
+        share: Option<&Arc<Semaphore>>,
+    ) -> Result<Option<Way>, Code> {
         Counters::add(&self.counters.published, 1);
         let Ok(topic) = self.topics.parse(&message.topic) else {
-            return Ok(());
+            return Ok(None);
         };
         let is_command = matches!(topic, Topic::Command { .. });
         // A command is never kept; its retain flag stays, so that it can be refused.
@@ -286,19 +279,18 @@ impl Hub {
         };
         if single_reader(&topic) {
             let readers = self.readers_by_owner(&topic);
-            // Whoever sends it repeats it until it is answered: nobody else may suffer.
-            if is_command && readers.iter().any(|inbox| inbox.capacity() == 0) {
-                return Err(Code::Busy);
+            if is_command {
+                return Ok(Some(Box::pin(command(readers, message, share.cloned()))));
             }
             hand_over(&readers, &message);
-            return Ok(());
+            return Ok(None);
         }
         hand_over(&self.readers_by_topic(&message.topic), &message);
         let mut tagged = Vec::with_capacity(message.payload.len() + 1);
         tagged.push(message.qos as u8);
         tagged.extend_from_slice(&message.payload);
-        link.publish(&message.topic, tagged)
-            .map_err(|RouterDead| Code::Router)
+        let given = link.publish(&message.topic, tagged);
+        given.map(|()| None).map_err(|RouterDead| Code::Router)
     }
 
     /// The sessions of the only client that reads a topic, and the orchestrator's.
@@ -367,29 +359,4 @@ impl Hub {
     pub(crate) fn filters(&self) -> (usize, usize) {
         (self.lock_readers().len(), self.lock_router_filters().len())
     }
-}
-
-/// Gives a message to sessions; whether a filter of theirs matches, they know themselves.
-fn hand_over(inboxes: &[mpsc::Sender<ToSession>], message: &Message) {
-    for inbox in inboxes {
-        let given = inbox.try_send(ToSession::Deliver(message.clone()));
-        if let Err(mpsc::error::TrySendError::Full(_)) = given {
-            end_soon(inbox.clone(), Code::Overflow);
-        }
-    }
-}
-
-/// Reads what [`Hub::publish`] gave the router.
-pub(crate) fn untag(topic: &[u8], mut tagged: Bytes) -> Option<Message> {
-    let topic = String::from_utf8(topic.to_vec()).ok()?;
-    let qos = match tagged.first()? {
-        0 => QoS::AtMostOnce,
-        _ => QoS::AtLeastOnce,
-    };
-    Some(Message {
-        topic,
-        payload: tagged.split_off(1),
-        qos,
-        retain: false,
-    })
 }

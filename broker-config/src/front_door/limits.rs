@@ -19,8 +19,11 @@ pub struct Pace {
 /// Settings; the defaults are for one machine and small messages.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// From accept to a complete CONNECT: an idle socket must not stay.
+    /// From accept to a complete CONNECT: an idle socket must not stay. Half of it is what a
+    /// user who connects too often is kept waiting for at most.
     pub handshake: Duration,
+    /// Sockets that have not said yet who they are: when more come, the oldest is closed.
+    pub opening: usize,
     /// For a write to make progress before the client counts as gone.
     pub write: Duration,
     /// Bytes of a packet: commands are at most 16 KiB, statuses 4 KiB.
@@ -74,6 +77,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
+            // At the most connects a second each has a second.
+            opening: 1_024,
             write: Duration::from_secs(20),
             packet_bytes: 20_000,
             service_packet_bytes: 1 << 20,

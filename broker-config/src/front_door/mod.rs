@@ -7,6 +7,7 @@ pub(crate) mod connection;
 mod frame;
 pub(crate) mod hub;
 pub(crate) mod limits;
+mod message;
 mod outbox;
 mod pace;
 mod places;
@@ -31,8 +32,9 @@ use tokio::time::Instant;
 use crate::credentials::{Login, Pass};
 use code::Code;
 use connection::Connection;
-use hub::{Counters, Hub, Key, Message, Owner};
-use places::{For, Placed, Places};
+use hub::{Counters, Hub, Key, Owner};
+use message::Message;
+use places::{Opening, Place};
 use refused::Refused;
 use session::{Attach, Session, Stream, ToSession};
 
@@ -44,8 +46,8 @@ pub(crate) async fn accept(
     hub: Arc<Hub>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let places = Places::new(&hub.limits);
     let mut pace = Pace::new(hub.limits.connects_per_second);
+    let mut silent = Opening::default();
     let mut opening = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -63,18 +65,11 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        let Some((place, of)) = places.take() else {
-            hub.counters.closed.add(Code::Busy);
-            continue;
-        };
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
-        let stream = Placed {
-            stream,
-            _place: place,
-        };
+        let room = silent.enter(hub.limits.opening);
         let hub = Arc::clone(&hub);
-        opening.spawn(async move { open((Box::new(stream), peer), &hub, of).await });
+        opening.spawn(async move { open((Box::new(stream), peer), &hub, room).await });
     }
     drop(listener);
     opening.shutdown().await;
@@ -110,21 +105,33 @@ impl Pace {
     }
 }
 
-/// Takes a socket from its first byte to its session.
-async fn open((stream, peer): (Box<dyn Stream>, Option<SocketAddr>), hub: &Arc<Hub>, of: For) {
+/// Takes a socket from its first byte to its session. Until it has said who it is, it may have
+/// to make room.
+async fn open(
+    (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
+    hub: &Arc<Hub>,
+    mut room: oneshot::Receiver<()>,
+) {
     let limits = &hub.limits;
+    let until = Instant::now() + limits.handshake / 2;
     let connection = Connection::new(stream, limits.packet_bytes, limits.write);
     let mut connection = connection.with_peer(peer).checked();
-    let connect = tokio::time::timeout(limits.handshake, read_connect(&mut connection)).await;
-    let (client, user) = match &connect {
-        Ok(Ok(connect)) => (quiet::shown(&connect.client_id), user_of(connect)),
-        _ => (String::new(), None),
+    let reading = tokio::time::timeout(limits.handshake, read_connect(&mut connection));
+    let connect = tokio::select! {
+        connect = reading => connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))),
+        Ok(()) = &mut room => Err(Refused::NotConnect(Code::Busy)),
     };
-    let refused = match connect.unwrap_or(Err(Refused::NotConnect(Code::Timeout))) {
+    drop(room);
+    let (client, user) = match &connect {
+        Ok(connect) => (quiet::shown(&connect.client_id), user_of(connect)),
+        Err(_) => (String::new(), None),
+    };
+    let refused = match connect {
         Err(refused) => refused,
-        Ok(connect) => match admit(&connect, hub, of) {
+        Ok(connect) => match let_in(&connect, hub, until).await {
             Err(refused) => refused,
-            Ok(pass) => match begin(connection, connect, pass.clone(), hub).await {
+            Ok((pass, place)) => match begin((connection, place), connect, pass.clone(), hub).await
+            {
                 Ok(key) => return stay(&key, &pass, hub),
                 Err((back, refused)) => {
                     connection = back;
@@ -176,8 +183,45 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
     }
 }
 
+/// Decides whether who sent a CONNECT comes in, and takes a place for it.
+async fn let_in(connect: &Connect, hub: &Hub, until: Instant) -> Result<(Pass, Place), Refused> {
+    let pass = admit(connect, hub)?;
+    let principal = &pass.principal;
+    keep_pace(principal, hub, until).await?;
+    let place = match hub.places.take(principal) {
+        Err(_) if *principal != Principal::Service => {
+            // Whoever comes again needs no place more.
+            let key = (Owner::of(principal), connect.client_id.clone());
+            if let Some(old) = hub.find(&key) {
+                session::end(old, Code::TakenOver).await;
+            }
+            hub.places.take(principal)
+        }
+        place => place,
+    };
+    Ok((pass, place.map_err(Refused::Later)?))
+}
+
+/// Lets nobody connect too often: a device, which comes again by itself, is refused; a user is
+/// kept waiting, because each command of a program is a connection.
+async fn keep_pace(principal: &Principal, hub: &Hub, until: Instant) -> Result<(), Refused> {
+    let Some(paced) = hub.pace(principal) else {
+        return Ok(());
+    };
+    let too_often = Refused::Later(Code::Flood);
+    if matches!(principal, Principal::Device(_)) {
+        return paced.connect().map_err(|_| too_often);
+    }
+    let patience = until.saturating_duration_since(Instant::now());
+    let wait = paced.connect_later(patience).ok_or(too_often)?;
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    Ok(())
+}
+
 /// Decides who a CONNECT is from and whether its will is allowed.
-fn admit(connect: &Connect, hub: &Hub, of: For) -> Result<Pass, Refused> {
+fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
     let (user, token) = connect.login.as_ref().map_or(("", ""), |login| {
         (login.username.as_str(), login.password.as_str())
     });
@@ -197,11 +241,6 @@ fn admit(connect: &Connect, hub: &Hub, of: For) -> Result<Pass, Refused> {
             return Err(refused(Code::Qos));
         }
     }
-    if let Some(Err(_)) = hub.pace(&pass.principal).map(|paced| paced.connect()) {
-        return Err(Refused::Later(Code::Flood));
-    }
-    let stays = of.may_stay(&pass.principal, hub);
-    stays.map_err(Refused::Later)?;
     Ok(pass)
 }
 
@@ -209,7 +248,7 @@ type Back = (Connection<Box<dyn Stream>>, Refused);
 
 /// Gives the socket to its session: a new one, or the orchestrator's that waits for it.
 async fn begin(
-    connection: Connection<Box<dyn Stream>>,
+    (connection, place): (Connection<Box<dyn Stream>>, Place),
     connect: Connect,
     pass: Pass,
     hub: &Arc<Hub>,
@@ -229,6 +268,7 @@ async fn begin(
         payload: bytes::Bytes::copy_from_slice(&will.message),
         qos: will.qos,
         retain: will.retain,
+        share: None,
     });
     // Others may ask for a persistent session, but get one that ends with its socket.
     let persistent = is_service && !connect.clean_session;
@@ -243,6 +283,7 @@ async fn begin(
         connection,
         will,
         keep_alive,
+        _place: place,
     };
     if let Some(old) = hub.find(&key) {
         if persistent {

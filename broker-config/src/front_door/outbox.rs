@@ -8,7 +8,7 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish};
 
 use super::code::Code;
-use super::hub::Message;
+use super::message::Message;
 use crate::retained::Retained;
 
 /// How much may wait.
@@ -174,6 +174,7 @@ impl Outbox {
                         payload,
                         qos: lower(stored, qos),
                         retain: true,
+                        share: None,
                     },
                 },
             };
@@ -243,6 +244,7 @@ mod tests {
             payload: Bytes::from_static(payload),
             qos,
             retain: false,
+            share: None,
         }
     }
 
@@ -329,6 +331,7 @@ mod tests {
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             qos: QoS::AtMostOnce,
             retain: false,
+            share: None,
         };
         outbox.push(on("a", "1")).unwrap();
         outbox.push(on("b", "1")).unwrap();

@@ -1,112 +1,142 @@
 //! Who may come in while many are there: everybody first, then users, who must be able to end
-//! what a fleet does, and at last only the orchestrator.
+//! what a fleet does; the orchestrator has places of its own. A place is taken when it is known
+//! who comes, and held as long as its socket.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoist_protocol::access::Principal;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::code::Code;
-use super::hub::{Hub, Owner};
+use super::hub::Owner;
 use super::limits::Limits;
 
-/// Places that only the orchestrator gets.
+/// Places that only the orchestrator gets: one, and those of its sockets that are just ending.
 const OF_SERVICE: usize = 16;
-/// Sessions that one user may have among the places that only users get.
+/// Places of one user among those that only users get.
 const OF_ONE_USER: usize = 4;
 
 /// All places.
-pub(super) struct Places {
-    free: Arc<Semaphore>,
-    of_users: usize,
+pub(crate) struct Places {
+    everybody: Arc<Semaphore>,
+    users: Arc<Semaphore>,
+    service: Arc<Semaphore>,
+    of_one_user: usize,
+    taken: Arc<Mutex<Taken>>,
 }
 
-/// Whom the place is for that a socket got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
-    Everybody,
-    Users,
-    Service,
+/// How many places each user has: in all, and of those that only users get.
+type Taken = HashMap<Owner, (usize, usize)>;
+
+/// A place, until it is dropped.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _counted: Option<Counted>,
+}
+
+/// A place of a user.
+struct Counted {
+    owner: Owner,
+    /// Of those that only users get: 1 or 0.
+    of_users: usize,
+    taken: Arc<Mutex<Taken>>,
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn free(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(places).try_acquire_owned().ok()
 }
 
 impl Places {
     pub(super) fn new(limits: &Limits) -> Self {
-        let of_users = limits.operator_connections;
-        let all = limits.connections + of_users + OF_SERVICE;
+        let places = |count| Arc::new(Semaphore::new(count));
         Self {
-            free: Arc::new(Semaphore::new(all)),
-            of_users,
+            everybody: places(limits.connections),
+            users: places(limits.operator_connections),
+            service: places(OF_SERVICE),
+            of_one_user: limits.user_connections,
+            taken: Arc::default(),
         }
     }
 
-    /// Takes a place, if there is one.
-    pub(super) fn take(&self) -> Option<(OwnedSemaphorePermit, For)> {
-        let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        let left = self.free.available_permits();
-        let of = match left {
-            left if left < OF_SERVICE => For::Service,
-            left if left < OF_SERVICE + self.of_users => For::Users,
-            _ => For::Everybody,
-        };
-        Some((place, of))
-    }
-}
-
-impl For {
-    /// Whether a client may stay on this place.
+    /// Takes a place.
     ///
     /// # Errors
-    /// [`Code::Busy`].
-    pub(super) fn may_stay(self, principal: &Principal, hub: &Hub) -> Result<(), Code> {
-        let most = match (self, principal) {
-            (_, Principal::Service) | (Self::Everybody, Principal::Device(_)) => return Ok(()),
-            (Self::Everybody, Principal::User { .. }) => hub.limits.user_connections,
-            (Self::Users, Principal::User { .. }) => OF_ONE_USER,
-            _ => return Err(Code::Busy),
+    /// [`Code::Busy`] when there is none for this client.
+    pub(super) fn take(&self, principal: &Principal) -> Result<Place, Code> {
+        let uncounted = |permit| Place {
+            _permit: permit,
+            _counted: None,
         };
-        match hub.count_of(&Owner::of(principal)) < most {
-            true => Ok(()),
-            false => Err(Code::Busy),
+        let place = match principal {
+            Principal::Service => free(&self.service).map(uncounted),
+            Principal::Device(_) => free(&self.everybody).map(uncounted),
+            Principal::User { .. } => self.take_for_user(Owner::of(principal)),
+        };
+        place.ok_or(Code::Busy)
+    }
+
+    fn take_for_user(&self, owner: Owner) -> Option<Place> {
+        let mut taken = lock(&self.taken);
+        let (all, for_users) = taken.get(&owner).copied().unwrap_or_default();
+        if all >= self.of_one_user {
+            return None;
+        }
+        let (permit, of_users) = match free(&self.everybody) {
+            Some(permit) => (permit, 0),
+            None if for_users >= OF_ONE_USER => return None,
+            None => (free(&self.users)?, 1),
+        };
+        taken.insert(owner.clone(), (all + 1, for_users + of_users));
+        let taken = Arc::clone(&self.taken);
+        Some(Place {
+            _permit: permit,
+            _counted: Some(Counted {
+                owner,
+                of_users,
+                taken,
+            }),
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        let Some((all, for_users)) = taken.get_mut(&self.owner) else {
+            return;
+        };
+        *all -= 1;
+        *for_users -= self.of_users;
+        if *all == 0 {
+            taken.remove(&self.owner);
         }
     }
 }
 
-/// A socket with its place under the connection cap.
-pub(super) struct Placed<S> {
-    pub(super) stream: S,
-    pub(super) _place: OwnedSemaphorePermit,
-}
+/// Sockets that have not said yet who they are. They hold no place, and when there are too many
+/// the one that has said nothing for the longest makes room: whoever has something to say needs
+/// milliseconds.
+#[derive(Default)]
+pub(super) struct Opening(VecDeque<oneshot::Sender<()>>);
 
-impl<S: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for Placed<S> {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: tokio::io::AsyncWrite + Unpin> tokio::io::AsyncWrite for Placed<S> {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
+impl Opening {
+    /// Takes one more in; it is told when it has to make room, until the receiver is dropped.
+    pub(super) fn enter(&mut self, most: usize) -> oneshot::Receiver<()> {
+        if self.0.len() >= most {
+            self.0.retain(|silent| !silent.is_closed());
+        }
+        if self.0.len() >= most
+            && let Some(oldest) = self.0.pop_front()
+        {
+            let _ = oldest.send(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.0.push_back(sender);
+        receiver
     }
 }

@@ -3,7 +3,9 @@
 //! again, marked as duplicates, what was not acknowledged.
 
 mod flood;
+mod publish;
 mod removal;
+mod socket;
 mod subscriptions;
 
 use std::net::SocketAddr;
@@ -11,22 +13,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoist_protocol::access::{Principal, may_publish};
+use hoist_protocol::access::Principal;
 use hoist_protocol::topic::matches;
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
+use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::code::Code;
 use super::connection::Connection;
-use super::hub::{Counters, Handle, Hub, Key, Message, untag};
+use super::hub::{Counters, Handle, Hub, Key};
 use super::limits::Limits;
+use super::message::{Message, untag};
 use super::outbox::{Bounds, Outbox, lower};
 use super::pace::Paced;
+use super::places::Place;
 use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
+use publish::Parked;
+use socket::{Socket, next_packet};
 
 /// Messages that may wait in a session's inbox: the task empties it at every turn, so this
 /// is what publishers can hand over during one.
@@ -51,11 +57,8 @@ pub(crate) struct Attach {
     pub(crate) connection: Connection<Box<dyn Stream>>,
     pub(crate) will: Option<Message>,
     pub(crate) keep_alive: Duration,
-}
-
-struct Socket {
-    attach: Attach,
-    deadline: Instant,
+    /// Its place, until it closes.
+    pub(crate) _place: Place,
 }
 
 /// What a session's turn is about.
@@ -66,6 +69,8 @@ enum Happened {
     Routed(Result<(Bytes, Bytes), RouterDead>),
     /// A packet; none after bytes went out.
     Packet(Result<Option<Packet>, Code>),
+    /// The command that its client waited with has arrived.
+    Arrived,
 }
 
 /// Why a socket is closed.
@@ -99,6 +104,7 @@ pub(crate) struct Session {
     outbox: Outbox,
     /// How much its client may still send; of the orchestrator it is not counted.
     paced: Option<Paced>,
+    parked: Option<Parked>,
     socket: Option<Socket>,
 }
 
@@ -154,6 +160,7 @@ impl Session {
             handle,
             link,
             filters: Vec::new(),
+            parked: None,
             socket: None,
         };
         tokio::spawn(async move {
@@ -168,6 +175,7 @@ impl Session {
                 told = inbox.recv() => Happened::Told(told),
                 routed = self.link.next() => Happened::Routed(routed),
                 packet = next_packet(&mut self.socket) => Happened::Packet(packet),
+                () = publish::arrived(&mut self.parked) => Happened::Arrived,
             };
             // First of all: a device that was removed since says and hears nothing more.
             let happened = self.may_stay().and_then(|()| self.follow(happened));
@@ -198,6 +206,10 @@ impl Session {
             Happened::Routed(routed) => {
                 let (topic, tagged) = routed?;
                 untag(&topic, tagged).map_or(Ok(()), |message| self.enqueue(message))
+            }
+            Happened::Arrived => {
+                self.unpark();
+                Ok(())
             }
             Happened::Packet(packet) => packet?.map_or(Ok(()), |packet| self.handle(packet)),
         }
@@ -234,6 +246,11 @@ impl Session {
 
     /// Takes a socket: acknowledges its CONNECT and sends again what is in flight.
     fn attach(&mut self, attach: Attach, session_present: bool) {
+        // The orchestrator's has none: it is read as it comes.
+        let attach = Attach {
+            connection: attach.connection.with_pace(self.paced.clone()),
+            ..attach
+        };
         let deadline = Instant::now() + attach.keep_alive;
         let connection = &mut self
             .socket
@@ -268,6 +285,7 @@ impl Session {
     fn lose(&mut self, closed: &Closed, keeps_session: bool) {
         self.count_bytes();
         let socket = self.socket.take();
+        self.parked = None;
         let Closed::For(code) = *closed else { return };
         if !keeps_session && self.persistent && code != Code::Stopped {
             tracing::error!(reason = %code, "the orchestrator's session ended; what waited is gone");
@@ -282,7 +300,9 @@ impl Session {
             }
             (_, Some(will)) if code != Code::Revoked => {
                 // A dead router only keeps it from being seen at once: it is retained.
-                let _ = self.hub.publish(&mut self.link, will);
+                if let Ok(Some(way)) = self.hub.publish(&mut self.link, will, None) {
+                    tokio::spawn(way);
+                }
             }
             _ => {}
         }
@@ -343,26 +363,6 @@ impl Session {
             socket.attach.connection.write(packet);
         }
     }
-
-    fn handle_publish(&mut self, publish: Publish) -> Result<(), Closed> {
-        if publish.qos == QoS::ExactlyOnce {
-            return Err(Code::Qos.into());
-        }
-        let allowed = may_publish(&self.principal, &self.hub.topics, &publish.topic);
-        allowed.map_err(|denied| Code::from(&denied))?;
-        let message = Message {
-            topic: publish.topic,
-            // A copy: the original would keep the whole read buffer alive.
-            payload: Bytes::copy_from_slice(&publish.payload),
-            qos: publish.qos,
-            retain: publish.retain,
-        };
-        self.hub.publish(&mut self.link, message)?;
-        if publish.qos == QoS::AtLeastOnce {
-            self.write(&Packet::PubAck(PubAck::new(publish.pkid)));
-        }
-        Ok(())
-    }
 }
 
 /// Unregisters, however the task ends.
@@ -373,15 +373,4 @@ impl Drop for Session {
         }
         self.hub.leave(&self.key, self.handle.instance);
     }
-}
-
-/// The next packet of the socket, or `None` after bytes went out. Waits for ever without
-/// a socket; cancel-safe.
-async fn next_packet(socket: &mut Option<Socket>) -> Result<Option<Packet>, Code> {
-    let Some(socket) = socket else {
-        return std::future::pending().await;
-    };
-    tokio::time::timeout_at(socket.deadline, socket.attach.connection.next())
-        .await
-        .unwrap_or(Err(Code::KeepAlive))
 }

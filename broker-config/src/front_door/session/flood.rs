@@ -1,10 +1,9 @@
 //! What becomes of a client that sends more than it may: a device is closed, since nothing that
-//! it has to say is so much; a user is read more slowly, since programs send commands as fast as
-//! they can.
+//! it has to say is so much; a user is read more slowly, on all connections together, since
+//! programs send commands as fast as they can.
 
 use hoist_protocol::access::Principal;
 use rumqttc::mqttbytes::v4::Packet;
-use tokio::time::Instant;
 
 use super::super::code::Code;
 use super::{Closed, Session};
@@ -31,10 +30,18 @@ impl Session {
                 let filters = subscribe.filters.iter();
                 self.count_as(filters.map(|filter| cost(&filter.path)).sum(), 0)
             }
-            // It answers what was sent to it.
-            Packet::PubAck(_) => Ok(()),
+            // One answers what was sent to it, the other is the last: a client that says
+            // goodbye must not be taken for one that is gone.
+            Packet::PubAck(_) | Packet::Disconnect => Ok(()),
+            // It keeps the connection of one who waits; no more of them are taken.
+            Packet::PingReq if self.is_held() => Ok(()),
             _ => self.count_as(1, 0),
         }
+    }
+
+    fn is_held(&self) -> bool {
+        let socket = self.socket.as_ref();
+        socket.is_some_and(|socket| socket.attach.connection.is_held())
     }
 
     /// Counts what a filter brought that was retained.
@@ -43,18 +50,16 @@ impl Session {
     }
 
     fn count_as(&mut self, packets: usize, bytes: usize) -> Result<(), Closed> {
-        let sent = self.paced.as_ref().map(|paced| paced.send(packets, bytes));
-        let Some(Err(wait)) = sent else {
-            return Ok(());
-        };
-        if matches!(self.principal, Principal::Device(_)) {
-            return Err(Code::Flood.into());
+        match (&self.paced, &self.principal) {
+            (None, _) => Ok(()),
+            (Some(paced), Principal::Device(_)) => {
+                let sent = paced.send(packets, bytes);
+                sent.map_err(|_| Code::Flood.into())
+            }
+            (Some(paced), _) => {
+                paced.owe(packets, bytes);
+                Ok(())
+            }
         }
-        if let Some(socket) = &mut self.socket {
-            let until = Instant::now() + wait;
-            socket.attach.connection.pause(until);
-            socket.deadline = until + socket.attach.keep_alive;
-        }
-        Ok(())
     }
 }

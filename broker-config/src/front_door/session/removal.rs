@@ -7,7 +7,7 @@ use hoist_protocol::topic::Topic;
 use rumqttc::QoS;
 
 use super::super::code::Code;
-use super::super::hub::Message;
+use super::super::message::Message;
 use super::{Closed, Session};
 
 impl Session {
@@ -31,8 +31,9 @@ impl Session {
                 payload: Bytes::new(),
                 qos: QoS::AtLeastOnce,
                 retain: true,
+                share: None,
             };
-            let _ = self.hub.publish(&mut self.link, cleared);
+            let _ = self.hub.publish(&mut self.link, cleared, None);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::Limits;
 use crate::front_door::limits::Pace;
 
 /// So many at once, and hardly any more.
-fn pace(burst: u32) -> Pace {
+pub(super) fn pace(burst: u32) -> Pace {
     let rate = |burst| Rate {
         per_second: 1,
         burst,
@@ -73,29 +73,6 @@ async fn many_bytes_are_a_flood_too() {
     }
     device.closed().await;
     assert_eq!(count_of(&broker, "E_FLOOD"), 1);
-}
-
-#[tokio::test]
-async fn a_user_that_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
-    let mut limit = pace(30);
-    limit.packets.per_second = 200;
-    let broker = broker_with(Limits {
-        operator_pace: limit,
-        ..Limits::default()
-    })
-    .await;
-    let mut service = Client::connect(&broker, service_connect()).await;
-    service.subscribe("hoist/cmd/+/+/+", QoS::AtMostOnce).await;
-    let mut alice = Client::alice(&broker).await;
-    for request in 0..60 {
-        let command = format!("hoist/cmd/alice/r{request}/plan");
-        alice.publish(&command, b"{}", false).await;
-    }
-    for request in 0..60 {
-        let wanted = format!("hoist/cmd/alice/r{request}/plan");
-        assert_eq!(service.receive().await.topic, wanted);
-    }
-    assert_eq!(count_of(&broker, "E_FLOOD"), 0);
 }
 
 #[tokio::test]

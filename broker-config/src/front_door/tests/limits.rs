@@ -70,7 +70,8 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     let hub = broker.hub_for_tests();
     tokio::spawn(async move {
         let line = (Box::new(far) as Box<dyn Stream>, None);
-        front_door::open(line, &hub, front_door::places::For::Everybody).await;
+        let (_never, room) = tokio::sync::oneshot::channel();
+        front_door::open(line, &hub, room).await;
     });
     let mut client = Connection::new(near, 1 << 20, PATIENCE);
     client.write(&Packet::Connect(device_connect("d1")));

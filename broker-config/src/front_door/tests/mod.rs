@@ -1,10 +1,12 @@
 //! Real sockets against the real door, with a bystander who must not notice what others
 //! do. Here is what the tests share.
 
+mod commands;
 mod floods;
 mod kills;
 mod limits;
 mod messages;
+mod places;
 mod probes;
 mod reviews;
 mod sessions;
