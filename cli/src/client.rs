@@ -2,6 +2,8 @@
 //! A command is repeated under its request id until it is answered, because one that was
 //! sent while nobody listened is gone.
 
+mod connect;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,17 +18,14 @@ use tokio::time::Instant;
 
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
-use crate::mqtt::{Address, ConnectError, Connection, Event, Login, Lost, Message};
+use crate::mqtt::{Address, Connection, Event, Lost, Message};
+use connect::connect;
 
 /// A command is sent again when its answer is not there after this time; executing it
 /// once is the orchestrator's promise.
 const REPEAT_EVERY: Duration = Duration::from_secs(2);
 /// Pause before a query is sent again of which the server has too many.
 const BUSY: Duration = Duration::from_secs(1);
-/// First pause before connecting again; doubled up to the last.
-const RECONNECT_FIRST: Duration = Duration::from_millis(100);
-/// Longest pause before connecting again.
-const RECONNECT_LAST: Duration = Duration::from_secs(2);
 
 /// How long to try before giving up.
 #[derive(Debug, Clone, Copy)]
@@ -250,35 +249,6 @@ impl Client {
     /// Says goodbye.
     pub(crate) async fn close(self) {
         self.connection.close().await;
-    }
-}
-
-/// Connects, trying again until `until` while no broker answers.
-async fn connect(
-    address: &Address,
-    file: &ClientFile,
-    until: Instant,
-) -> Result<Connection, Failure> {
-    let mut pause = RECONNECT_FIRST;
-    loop {
-        let client_id = format!("hoist-{}", request_id()?);
-        let login = Login::operator(address.clone(), &file.user, &file.token, client_id);
-        match Connection::open(&login).await {
-            Ok(connection) => return Ok(connection),
-            Err(error @ ConnectError::Refused { .. }) => {
-                return Err(Failure::because(Code::Auth, "not connected", &error)
-                    .help("use the client.toml of this server, or ask for one: `hoist user add`"));
-            }
-            Err(error) if Instant::now() + pause >= until => {
-                return Err(Failure::because(Code::Broker, "not connected", &error).help(
-                    "start the server with `hoist serve`, or name its client.toml with --client",
-                ));
-            }
-            Err(_) => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RECONNECT_LAST);
-            }
-        }
     }
 }
 

@@ -111,6 +111,12 @@ pub(crate) enum ConnectError {
         /// Which broker.
         address: String,
     },
+    /// The broker has no place for this client, or heard of it too often.
+    #[error("the broker at {address} takes no more connections now, or no more of this client")]
+    Busy {
+        /// Which broker.
+        address: String,
+    },
     /// No broker answers there.
     #[error("no broker answers at {address}: {reason}")]
     Unreachable {
@@ -184,6 +190,9 @@ impl Connection {
             Ok(Ok(Err(Rejection::Credentials))) => Err(ConnectError::Refused {
                 address: address.to_string(),
             }),
+            Ok(Ok(Err(Rejection::Busy))) => Err(ConnectError::Busy {
+                address: address.to_string(),
+            }),
             Ok(Ok(Err(Rejection::Network(reason)))) => Err(unreachable(&reason)),
             Ok(Err(_)) => Err(unreachable("the connection task ended")),
             Err(_) => {
@@ -248,6 +257,7 @@ impl Drop for Connection {
 
 enum Rejection {
     Credentials,
+    Busy,
     Network(String),
 }
 
@@ -257,6 +267,7 @@ impl From<ConnectionError> for Rejection {
             ConnectionError::ConnectionRefused(
                 ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
             ) => Self::Credentials,
+            ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable) => Self::Busy,
             ConnectionError::Io(error) => Self::Network(error.to_string()),
             other => Self::Network(other.to_string()),
         }

@@ -67,7 +67,9 @@ pub(super) async fn live(
                 device.tell(HappenedTo::Removed);
                 bound = RECONNECT_LAST;
             }
-            Err(ConnectError::Unreachable { .. }) => bound = (bound * 2).min(RECONNECT_LAST),
+            Err(ConnectError::Busy { .. } | ConnectError::Unreachable { .. }) => {
+                bound = (bound * 2).min(RECONNECT_LAST)
+            }
         }
         let resume = Instant::now() + device.luck().below(bound);
         while Instant::now() < resume {
