@@ -77,7 +77,8 @@ pub(crate) enum Route {
     Router,
     /// By the owner that the topic names; nothing is to be registered.
     Owner,
-    /// By the hub: an exact topic, or whatever a device reads.
+    /// By the hub: an exact topic, whatever a device reads, and what would be too much for the
+    /// router.
     Hub,
 }
 
@@ -329,14 +330,17 @@ impl Hub {
             return Route::Owner;
         }
         let is_device = matches!(principal, Principal::Device(_));
-        match is_device || !filter.contains(['+', '#']) {
+        let by_hub = is_device
+            || !filter.contains(['+', '#'])
+            || !self.may_route(filter, &Owner::of(principal));
+        match by_hub {
             true => Route::Hub,
             false => Route::Router,
         }
     }
 
-    /// Whether the router may be given a filter by this owner.
-    pub(crate) fn may_route(&self, filter: &str, owner: &Owner) -> bool {
+    /// Whether the router is given a filter by this owner.
+    fn may_route(&self, filter: &str, owner: &Owner) -> bool {
         let limits = &self.limits;
         let most = (limits.router_filters_per_hour, limits.router_filters);
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
+use hoist_protocol::status::DeviceStatus;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish};
 
@@ -30,8 +31,17 @@ enum Waiting {
     /// Whatever is retained on the topic when its turn comes, at most at this QoS: values
     /// of many topics need not be held, and an old one never follows a newer one.
     Retained(String, QoS),
-    /// A newer message on the same topic waits behind it.
-    Outdated,
+}
+
+/// Statuses with outcomes of one topic that wait although newer ones came: as many as a device
+/// tells of by itself. What is beyond is asked for, because each status says how many there were.
+const OUTCOMES_KEPT: u8 = 8;
+
+/// The newest live message of a topic.
+struct Newest {
+    number: u64,
+    /// Older ones that were not given up for newer ones.
+    kept: u8,
 }
 
 /// A client's queue and in-flight table.
@@ -42,12 +52,10 @@ pub(crate) struct Outbox {
     /// entry for each topic of the retained store.
     messages: usize,
     bytes: usize,
-    /// Entries that are outdated.
-    outdated: usize,
     /// The number of the first entry that waits.
     first: u64,
-    /// The number of each topic's newest live message; kept only where it is asked for.
-    newest: HashMap<String, u64>,
+    /// Each topic's newest live message; only where it is asked for.
+    newest: HashMap<String, Newest>,
     in_flight: VecDeque<(u16, Message)>,
     last_id: u16,
 }
@@ -59,7 +67,6 @@ impl Outbox {
             waiting: VecDeque::new(),
             messages: 0,
             bytes: 0,
-            outdated: 0,
             first: 0,
             newest: HashMap::new(),
             in_flight: VecDeque::new(),
@@ -67,13 +74,15 @@ impl Outbox {
         }
     }
 
-    /// Takes a live message. When much waits, those on the same topic are given up for it.
+    /// Takes a live message. When much waits, it takes the place of the one before it on the
+    /// same topic: however often somebody speaks, its turn comes.
     ///
     /// # Errors
     /// [`Code::Overflow`] when too much waits already.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Code> {
-        if self.messages >= self.bounds.newest_above {
-            self.give_up(&message.topic);
+        let is_much = self.messages >= self.bounds.newest_above;
+        if is_much && let Some(index) = self.outdated_by(&message.topic) {
+            return self.replace(index, message);
         }
         let bytes = self.bytes + message.payload.len();
         if self.messages >= self.bounds.messages || bytes > self.bounds.bytes {
@@ -83,47 +92,52 @@ impl Outbox {
         self.bytes = bytes;
         if self.bounds.newest_above < usize::MAX {
             let number = self.first + self.waiting.len() as u64;
-            self.newest.insert(message.topic.clone(), number);
+            let newest = self.newest.entry(message.topic.clone());
+            newest
+                .and_modify(|newest| newest.number = number)
+                .or_insert(Newest { number, kept: 0 });
         }
         self.waiting.push_back(Waiting::Live(message));
         Ok(())
     }
 
-    /// Gives up what waits on a topic, as far as it is known.
-    fn give_up(&mut self, topic: &str) {
-        let number = self.newest.remove(topic);
-        let index = number.and_then(|number| number.checked_sub(self.first));
-        let index = index.and_then(|index| usize::try_from(index).ok());
-        let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) else {
-            return;
+    /// Which entry a newer message on a topic makes worthless. A status with outcomes is not:
+    /// the broker has acknowledged it, so its device says them no more by itself.
+    fn outdated_by(&mut self, topic: &str) -> Option<usize> {
+        let newest = self.newest.get_mut(topic)?;
+        let index = usize::try_from(newest.number.checked_sub(self.first)?).ok()?;
+        let Some(Waiting::Live(message)) = self.waiting.get(index) else {
+            return None;
         };
-        if let Waiting::Live(message) = waiting
-            && message.topic == topic
-        {
-            self.messages -= 1;
-            self.bytes -= message.payload.len();
-            self.outdated += 1;
-            *waiting = Waiting::Outdated;
+        if newest.kept < OUTCOMES_KEPT && tells_outcomes(message) {
+            newest.kept += 1;
+            return None;
         }
-        if self.outdated > self.waiting.len() / 2 {
-            self.renumber();
-        }
+        Some(index)
     }
 
-    /// Drops outdated entries.
+    fn replace(&mut self, index: usize, message: Message) -> Result<(), Code> {
+        let Some(Waiting::Live(old)) = self.waiting.get_mut(index) else {
+            return Ok(());
+        };
+        let bytes = self.bytes - old.payload.len() + message.payload.len();
+        if bytes > self.bounds.bytes {
+            return Err(Code::Overflow);
+        }
+        self.bytes = bytes;
+        *old = message;
+        Ok(())
+    }
+
+    /// Counts anew after entries were taken out of the middle.
     fn renumber(&mut self) {
-        self.waiting
-            .retain(|waiting| !matches!(waiting, Waiting::Outdated));
-        self.outdated = 0;
         self.first = 0;
-        self.newest.clear();
-        if self.bounds.newest_above < usize::MAX {
-            let live = self.waiting.iter().zip(0_u64..);
-            let live = live.filter_map(|(waiting, number)| match waiting {
-                Waiting::Live(message) => Some((message.topic.clone(), number)),
-                _ => None,
-            });
-            self.newest.extend(live);
+        for (waiting, number) in self.waiting.iter().zip(0_u64..) {
+            if let Waiting::Live(message) = waiting
+                && let Some(newest) = self.newest.get_mut(&message.topic)
+            {
+                newest.number = number;
+            }
         }
     }
 
@@ -134,11 +148,11 @@ impl Outbox {
             Waiting::Live(message) => {
                 self.messages -= 1;
                 self.bytes -= message.payload.len();
-                if self.newest.get(&message.topic) == Some(&(self.first - 1)) {
+                let newest = self.newest.get(&message.topic);
+                if newest.is_some_and(|newest| newest.number == self.first - 1) {
                     self.newest.remove(&message.topic);
                 }
             }
-            Waiting::Outdated => self.outdated -= 1,
             Waiting::Retained(..) => {}
         }
         Some(waiting)
@@ -148,7 +162,7 @@ impl Outbox {
     /// asked for.
     pub(crate) fn push_retained(&mut self, topics: Vec<String>, qos: QoS) {
         // Both are sorted or small: a set is built only when something waits already.
-        if self.waiting.len() > self.messages + self.outdated {
+        if self.waiting.len() > self.messages {
             let again: std::collections::HashSet<&String> = topics.iter().collect();
             self.waiting.retain(
                 |waiting| !matches!(waiting, Waiting::Retained(topic, _) if again.contains(topic)),
@@ -166,7 +180,6 @@ impl Outbox {
         while self.in_flight.len() < self.bounds.window {
             let message = match self.pop()? {
                 Waiting::Live(message) => message,
-                Waiting::Outdated => continue,
                 Waiting::Retained(topic, qos) => match retained.get(&topic) {
                     None => continue,
                     Some((payload, stored)) => Message {
@@ -211,6 +224,12 @@ impl Outbox {
     }
 }
 
+/// Whether it is a status that says how deployments ended.
+fn tells_outcomes(message: &Message) -> bool {
+    let received = DeviceStatus::receive(&message.payload);
+    received.is_ok_and(|received| !received.status.outcomes.is_empty())
+}
+
 /// The lower of two qualities of service.
 pub(crate) fn lower(one: QoS, other: QoS) -> QoS {
     if one == QoS::AtMostOnce { one } else { other }
@@ -228,129 +247,5 @@ fn packet(message: &Message, id: u16, dup: bool) -> Packet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds {
-        window: 2,
-        messages: 3,
-        bytes: 10,
-        newest_above: usize::MAX,
-    };
-
-    fn message(payload: &'static [u8], qos: QoS) -> Message {
-        Message {
-            topic: "t".to_owned(),
-            payload: Bytes::from_static(payload),
-            qos,
-            retain: false,
-            share: None,
-        }
-    }
-
-    fn ids(outbox: &mut Outbox, retained: &Retained) -> Vec<u16> {
-        std::iter::from_fn(|| match outbox.next(retained)? {
-            Packet::Publish(publish) => Some(publish.pkid),
-            other => panic!("{other:?}"),
-        })
-        .collect()
-    }
-
-    #[test]
-    fn the_window_bounds_what_is_unacknowledged_and_acks_open_it() {
-        let retained = Retained::default();
-        let mut outbox = Outbox::new(BOUNDS);
-        for _ in 0..3 {
-            outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
-        }
-        assert_eq!(ids(&mut outbox, &retained), [1, 2]);
-        assert_eq!(outbox.acknowledge(1), Ok(()));
-        assert_eq!(ids(&mut outbox, &retained), [3]);
-        assert_eq!(outbox.again().count(), 2);
-    }
-
-    #[test]
-    fn an_ack_out_of_order_or_for_nothing_is_refused() {
-        // bad-inputs row 73
-        let mut outbox = Outbox::new(BOUNDS);
-        assert_eq!(outbox.acknowledge(1), Err(Code::Ack));
-        for _ in 0..2 {
-            outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
-        }
-        ids(&mut outbox, &Retained::default());
-        assert_eq!(outbox.acknowledge(2), Err(Code::Ack));
-        assert_eq!(outbox.acknowledge(1), Ok(()));
-        assert_eq!(outbox.acknowledge(1), Err(Code::Ack));
-    }
-
-    #[test]
-    fn messages_and_bytes_that_wait_are_bounded() {
-        let mut outbox = Outbox::new(BOUNDS);
-        for _ in 0..3 {
-            outbox.push(message(b"x", QoS::AtMostOnce)).unwrap();
-        }
-        let fourth = outbox.push(message(b"x", QoS::AtMostOnce));
-        assert_eq!(fourth, Err(Code::Overflow));
-        let mut outbox = Outbox::new(BOUNDS);
-        let large = outbox.push(message(b"eleven bytes", QoS::AtMostOnce));
-        assert_eq!(large, Err(Code::Overflow));
-    }
-
-    #[test]
-    fn a_retained_topic_waits_once_however_often_it_is_asked_for() {
-        let retained = Retained::default();
-        let topics = || vec!["a".to_owned(), "b".to_owned()];
-        for topic in topics() {
-            retained.set(&topic, &Bytes::from_static(b"v"), QoS::AtMostOnce);
-        }
-        let mut outbox = Outbox::new(BOUNDS);
-        for _ in 0..5 {
-            outbox.push_retained(topics(), QoS::AtLeastOnce);
-        }
-        // Stored at QoS 0, so not sent at more.
-        assert_eq!(ids(&mut outbox, &retained), [0, 0]);
-    }
-
-    #[test]
-    fn packet_ids_wrap_past_0() {
-        let mut outbox = Outbox::new(BOUNDS);
-        outbox.last_id = u16::MAX;
-        outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
-        assert_eq!(ids(&mut outbox, &Retained::default()), [1]);
-    }
-
-    #[test]
-    fn when_much_waits_the_newest_of_each_topic_is_kept_and_a_flood_ends_nothing() {
-        let bounds = Bounds {
-            newest_above: 2,
-            ..BOUNDS
-        };
-        let mut outbox = Outbox::new(bounds);
-        let on = |topic: &str, payload: &str| Message {
-            topic: topic.to_owned(),
-            payload: Bytes::copy_from_slice(payload.as_bytes()),
-            qos: QoS::AtMostOnce,
-            retain: false,
-            share: None,
-        };
-        outbox.push(on("a", "1")).unwrap();
-        outbox.push(on("b", "1")).unwrap();
-        for number in 0..10_000 {
-            outbox.push(on("a", &number.to_string())).unwrap();
-        }
-        assert!(outbox.waiting.len() < 10, "{}", outbox.waiting.len());
-        let retained = Retained::default();
-        let sent = std::iter::from_fn(|| match outbox.next(&retained)? {
-            Packet::Publish(publish) => Some((publish.topic, publish.payload)),
-            other => panic!("{other:?}"),
-        });
-        let sent: Vec<_> = sent.collect();
-        let wanted = [("b", "1"), ("a", "9999")];
-        let wanted = wanted.map(|(topic, text)| (topic.to_owned(), Bytes::from(text)));
-        assert_eq!(sent, wanted, "in the order of the newest");
-        assert_eq!(
-            (outbox.messages, outbox.bytes, outbox.newest.len()),
-            (0, 0, 0)
-        );
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

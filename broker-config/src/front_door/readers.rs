@@ -1,20 +1,28 @@
-//! Who reads what, of the filters that the hub serves itself: every exact topic, and whatever a
-//! device reads. The router never forgets a filter; these are gone with their last reader.
+//! Who reads what, of the filters that the hub serves itself: every exact topic, whatever a
+//! device reads, and what the router is not given any more. The router never forgets a filter; these are gone with their last reader.
 
 use std::collections::{HashMap, HashSet};
 
-use hoist_protocol::topic::matches;
 use tokio::sync::mpsc;
 
 use super::hub::{Handle, Owner};
 use super::session::ToSession;
 
-/// Sessions by filter, and in it by their number.
+/// Sessions by their number.
+type Handles = HashMap<u64, Handle>;
+
+/// Sessions by filter.
 #[derive(Default)]
 pub(crate) struct Readers {
-    exact: HashMap<String, HashMap<u64, Handle>>,
-    /// With a wildcard: a handful, because devices may use few.
-    wild: HashMap<String, HashMap<u64, Handle>>,
+    exact: HashMap<String, Handles>,
+    wild: Level,
+}
+
+/// Filters with wildcards, level by level: how many there are costs a message nothing.
+#[derive(Default)]
+struct Level {
+    readers: Handles,
+    below: HashMap<String, Level>,
 }
 
 /// Whether a filter stands for more than one topic.
@@ -22,38 +30,78 @@ fn is_wild(filter: &str) -> bool {
     filter.contains(['+', '#'])
 }
 
-impl Readers {
-    fn kind(&mut self, filter: &str) -> &mut HashMap<String, HashMap<u64, Handle>> {
-        match is_wild(filter) {
-            true => &mut self.wild,
-            false => &mut self.exact,
+impl Level {
+    fn add(&mut self, filter: &str, handle: &Handle) {
+        let mut level = self;
+        for name in filter.split('/') {
+            level = level.below.entry(name.to_owned()).or_default();
+        }
+        level.readers.insert(handle.instance, handle.clone());
+    }
+
+    fn remove(&mut self, names: &[&str], instance: u64) {
+        let Some((name, rest)) = names.split_first() else {
+            self.readers.remove(&instance);
+            return;
+        };
+        if let Some(below) = self.below.get_mut(*name) {
+            below.remove(rest, instance);
+            if below.readers.is_empty() && below.below.is_empty() {
+                self.below.remove(*name);
+            }
         }
     }
 
+    /// Those of the filters that match a topic with these levels.
+    fn find<'a>(&'a self, names: &[&str], found: &mut Vec<&'a Handles>) {
+        found.extend(self.below.get("#").map(|rest| &rest.readers));
+        match names.split_first() {
+            None => found.push(&self.readers),
+            Some((name, rest)) => {
+                let below = ["+", *name].map(|name| self.below.get(name));
+                for level in below.into_iter().flatten() {
+                    level.find(rest, found);
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        let below = self.below.values().map(Self::len);
+        below.sum::<usize>() + usize::from(!self.readers.is_empty())
+    }
+}
+
+impl Readers {
     pub(crate) fn add(&mut self, filter: &str, handle: &Handle) {
-        let readers = self.kind(filter).entry(filter.to_owned()).or_default();
+        if is_wild(filter) {
+            return self.wild.add(filter, handle);
+        }
+        let readers = self.exact.entry(filter.to_owned()).or_default();
         readers.insert(handle.instance, handle.clone());
     }
 
     pub(crate) fn remove(&mut self, filter: &str, instance: u64) {
-        let kind = self.kind(filter);
-        if let Some(readers) = kind.get_mut(filter) {
+        if is_wild(filter) {
+            let names: Vec<&str> = filter.split('/').collect();
+            return self.wild.remove(&names, instance);
+        }
+        if let Some(readers) = self.exact.get_mut(filter) {
             readers.remove(&instance);
             if readers.is_empty() {
-                kind.remove(filter);
+                self.exact.remove(filter);
             }
         }
     }
 
     /// The inboxes of a topic's readers, each once.
     pub(crate) fn of(&self, topic: &str) -> Vec<mpsc::Sender<ToSession>> {
-        let exact = self.exact.get(topic).into_iter().flatten();
-        let wild = self
-            .wild
-            .iter()
-            .filter(|(filter, _)| matches(filter, topic));
+        let mut found: Vec<&Handles> = self.exact.get(topic).into_iter().collect();
+        let names: Vec<&str> = topic.split('/').collect();
+        self.wild.find(&names, &mut found);
         let mut seen = HashSet::new();
-        let all = exact.chain(wild.flat_map(|(_, readers)| readers));
+        let all = found.into_iter().flatten();
         all.filter(|(instance, _)| seen.insert(**instance))
             .map(|(_, handle)| handle.inbox.clone())
             .collect()
@@ -78,7 +126,7 @@ pub(crate) struct RouterFilters {
 }
 
 impl RouterFilters {
-    /// Whether the router may be given a filter by this client: one that it has already, or
+    /// Whether the router is given a filter by this client: one that it has already, or
     /// so many new ones an hour, and so many in all.
     pub(crate) fn allow(
         &mut self,

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::code::Code;
 use super::connection::Connection;
-use super::hub::{Counters, Handle, Hub, Key};
+use super::hub::{Counters, Handle, Hub, Key, Route};
 use super::limits::Limits;
 use super::message::{Message, untag};
 use super::outbox::{Bounds, Outbox, lower};
@@ -33,6 +33,7 @@ use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
 use publish::Parked;
 use socket::{Socket, next_packet};
+use subscriptions::Read;
 
 /// Messages that may wait in a session's inbox: the task empties it at every turn, so this
 /// is what publishers can hand over during one.
@@ -100,7 +101,7 @@ pub(crate) struct Session {
     persistent: bool,
     handle: Handle,
     link: Link,
-    filters: Vec<(String, QoS)>,
+    filters: Vec<Read>,
     outbox: Outbox,
     /// How much its client may still send; of the orchestrator it is not counted.
     paced: Option<Paced>,
@@ -313,8 +314,8 @@ impl Session {
         let matching = self
             .filters
             .iter()
-            .filter(|(filter, _)| matches(filter, &message.topic));
-        let Some(granted) = matching.map(|(_, qos)| *qos).max_by_key(|qos| *qos as u8) else {
+            .filter(|read| matches(&read.filter, &message.topic));
+        let Some(granted) = matching.map(|read| read.qos).max_by_key(|qos| *qos as u8) else {
             return Ok(());
         };
         let qos = lower(message.qos, granted);
@@ -368,8 +369,8 @@ impl Session {
 /// Unregisters, however the task ends.
 impl Drop for Session {
     fn drop(&mut self) {
-        for (filter, _) in &self.filters {
-            self.hub.forget(filter, self.handle.instance);
+        for read in self.filters.iter().filter(|read| read.route == Route::Hub) {
+            self.hub.forget(&read.filter, self.handle.instance);
         }
         self.hub.leave(&self.key, self.handle.instance);
     }

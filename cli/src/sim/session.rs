@@ -68,7 +68,7 @@ pub(super) async fn live(
                 bound = RECONNECT_LAST;
             }
             Err(ConnectError::Busy { .. } | ConnectError::Unreachable { .. }) => {
-                bound = (bound * 2).min(RECONNECT_LAST)
+                bound = (bound * 2).min(RECONNECT_LAST);
             }
         }
         let resume = Instant::now() + device.luck().below(bound);

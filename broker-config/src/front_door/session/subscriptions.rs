@@ -11,6 +11,13 @@ use super::super::hub::Route;
 use super::super::outbox::lower;
 use super::{Closed, Session};
 
+/// What a client reads.
+pub(super) struct Read {
+    pub(super) filter: String,
+    pub(super) qos: QoS,
+    pub(super) route: Route,
+}
+
 impl Session {
     pub(super) fn handle_subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Closed> {
         let mut codes = Vec::with_capacity(subscribe.filters.len());
@@ -49,30 +56,37 @@ impl Session {
         if may_subscribe(&self.principal, &self.hub.topics, filter).is_err() {
             return Ok(false);
         }
-        if let Some(known) = self.filters.iter_mut().find(|(known, _)| known == filter) {
-            known.1 = qos;
+        if let Some(known) = self.filters.iter_mut().find(|known| known.filter == filter) {
+            known.qos = qos;
             return Ok(true);
         }
         if self.filters.len() >= most {
             return Ok(false);
         }
-        match self.hub.route(filter, &self.principal) {
-            Route::Router if !self.hub.may_route(filter, &self.key.0) => return Ok(false),
+        let route = self.hub.route(filter, &self.principal);
+        match route {
             Route::Router => self.link.subscribe(filter)?,
             Route::Hub => self.hub.read(filter, &self.handle),
             Route::Owner => {}
         }
-        self.filters.push((filter.to_owned(), qos));
+        self.filters.push(Read {
+            filter: filter.to_owned(),
+            qos,
+            route,
+        });
         Ok(true)
     }
 
     pub(super) fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Closed> {
         for filter in &unsubscribe.topics {
-            let Some(index) = self.filters.iter().position(|(known, _)| known == filter) else {
+            let Some(index) = self
+                .filters
+                .iter()
+                .position(|known| known.filter == *filter)
+            else {
                 continue;
             };
-            self.filters.remove(index);
-            match self.hub.route(filter, &self.principal) {
+            match self.filters.remove(index).route {
                 Route::Router => self.link.unsubscribe(filter)?,
                 Route::Hub => self.hub.forget(filter, self.handle.instance),
                 Route::Owner => {}
