@@ -122,7 +122,12 @@ impl Agent {
         let said = command.stdin(Stdio::null()).output()?;
         let said = String::from_utf8(said.stdout)?;
         let scripts = self.scripts()?;
-        for (number, word) in outcomes(&said) {
+        let mut told = outcomes(&said);
+        for (number, done) in &scripts {
+            // It says only the newest; of the others its scripts know how they ended.
+            told.entry(*number).or_insert_with(|| ended(done));
+        }
+        for (number, word) in told {
             let lived = truth.entry(number).or_default();
             let done = scripts.get(&number).map_or(&[][..], Vec::as_slice);
             let verified = done.last().is_some_and(|(_, word)| word == VERIFIED);
@@ -177,6 +182,16 @@ fn outcomes(said: &str) -> BTreeMap<u32, Word> {
         }
     }
     outcomes
+}
+
+/// How a deployment ended by what its scripts wrote, which does not say why.
+fn ended(done: &[(u32, String)]) -> Word {
+    let verified = done.last().is_some_and(|(_, word)| word == VERIFIED);
+    let status = if verified { "successful" } else { "failed" };
+    Word {
+        status: status.to_owned(),
+        ..Word::default()
+    }
 }
 
 /// The same with how often `install` ran, and in which attempt last.

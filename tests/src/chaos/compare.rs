@@ -57,7 +57,9 @@ impl Word {
     /// Whether a device that says this can have what the server recorded.
     fn is(&self, recorded: &Self) -> bool {
         let same = |own: Option<u64>, recorded| own.is_none() || own == recorded;
-        (&self.status, &self.reason) == (&recorded.status, &recorded.reason)
+        let reason = self.reason.is_none() || self.reason == recorded.reason;
+        self.status == recorded.status
+            && reason
             && same(self.round, recorded.round)
             && same(self.attempt, recorded.attempt)
     }
