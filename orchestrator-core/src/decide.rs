@@ -20,6 +20,10 @@ use crate::{
     request, retention, status,
 };
 
+/// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
+/// writes, and less than a start takes, so that quick starts do not run away from the clock.
+const SPARE_MS: u64 = 1_000;
+
 /// Why a command stops.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -110,10 +114,11 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             group::ensure_unassigned(txn, now)
         }
         Input::HeadOut { device, change } => outbox::head_out(txn, device, *change),
-        Input::ReserveGenerations(above) => {
+        Input::ReserveGenerations(up_to) => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-            let from_ms = meta.generations_ms.max(above.0).max(now.unix_ms);
-            meta.generations_ms = from_ms.saturating_add(GENERATIONS_MS);
+            let needed_ms = up_to.0.saturating_add(SPARE_MS);
+            let ahead_ms = now.unix_ms.saturating_add(GENERATIONS_MS);
+            meta.generations_ms = meta.generations_ms.max(needed_ms).max(ahead_ms);
             txn.put(&MetaKey, &meta);
             let reserved = Generation(meta.generations_ms);
             Ok(vec![Effect::GenerationsReserved(reserved)])

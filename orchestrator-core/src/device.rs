@@ -31,7 +31,7 @@ use crate::trouble;
 use crate::txn::{Txn, Undecided};
 
 mod facts;
-mod hold;
+pub(crate) mod hold;
 mod import;
 
 pub(crate) use hold::hold;

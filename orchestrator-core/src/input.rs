@@ -203,7 +203,7 @@ pub enum Input {
     Disconnected,
     /// Persists [`Now::attended_ms`]; once per batch is enough.
     Attended,
-    /// Persists that heads may be signed with generations above this one; answered by
+    /// Persists that heads may be signed with generations up to this one; answered by
     /// [`crate::effect::Effect::GenerationsReserved`].
     ReserveGenerations(Generation),
     /// The broker was seen to hold a device's head, or to hold none for a device that was

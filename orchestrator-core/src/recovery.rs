@@ -12,7 +12,7 @@ use hoist_protocol::topic::View;
 
 use crate::command::CompleteWhen;
 use crate::deployment::end::{Ending, finish};
-use crate::device::call_roll;
+use crate::device::{call_roll, hold};
 use crate::effect::{Effect, Effects, Event};
 use crate::group;
 use crate::input::{Now, VerifiedRelease};
@@ -24,13 +24,11 @@ use crate::numbers;
 use crate::outbox::{self, Means};
 use crate::release;
 use crate::reply::{DeploymentState, release_text};
-use crate::row::{DeploymentRow, DeviceRow, EndReason, RecoveryRow};
+use crate::row::{DeploymentRow, DeviceRow, End, EndReason, RecoveryRow};
 use crate::txn::{Txn, Undecided};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
 pub(crate) const AHEAD_MAX: u32 = 100_000;
-/// Deployments that come back in one group: they are in one row.
-const LISTED_MAX: usize = 256;
 /// What stands for a release of which only its number in a report is left.
 const UNKNOWN: &str = "unknown";
 
@@ -114,14 +112,24 @@ impl Found<'_> {
     fn put(self, txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
         let key = DeploymentKey(self.id);
         let mut group_row = group::read(txn, group)?.unwrap_or_default();
-        let is_known = txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some();
-        if is_known || group_row.active.len() >= LISTED_MAX {
+        numbers::raise(txn, self.id)?;
+        if txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some() {
             return Ok(Effects::new());
         }
-        numbers::raise(txn, self.id)?;
         group_row.turn += 1;
-        group_row.active.push(self.id);
-        group_row.active.sort_unstable();
+        // What no head lists is over: there may be very many, and a group has one row.
+        let end = self.notice.is_none().then(|| End {
+            reason: EndReason::Recovered,
+            by: None,
+            text: String::new(),
+            at_ms: now.unix_ms,
+            members: 0,
+            turn: group_row.turn,
+        });
+        if end.is_none() {
+            group_row.active.push(self.id);
+            group_row.active.sort_unstable();
+        }
         let round = self.notice.map(|notice| notice.round).unwrap_or_default();
         let policy = self.notice.map(|notice| notice.policy.clone());
         let line = self.notice.map_or(u32::MAX, |notice| {
@@ -144,8 +152,11 @@ impl Found<'_> {
             line,
             seek_due_ms: None,
             complete_when: CompleteWhen::default(),
-            state: DeploymentState::Active,
-            end: None,
+            state: match &end {
+                None => DeploymentState::Active,
+                Some(_) => DeploymentState::Aborted,
+            },
+            end,
             created_ms: now.unix_ms,
             turn: group_row.turn,
             created_by: recoverer(),
@@ -163,6 +174,13 @@ impl Found<'_> {
 /// In the place of whoever created it.
 fn recoverer() -> UserId {
     UserId::recovery()
+}
+
+/// Whether a deployment was brought back by a recovery. Who was in its group then is not known
+/// any more, nor for one of which only the number is left which group it was: whoever signs
+/// that it ended one is believed.
+pub(crate) fn is_recovered(deployment: &DeploymentRow) -> bool {
+    deployment.created_by == recoverer()
 }
 
 /// A device's head with our signature, which the device kept. `newer` says that it was signed
@@ -205,7 +223,10 @@ pub(crate) fn device(
                 effects.extend(membership::join(txn, device, &mut row, &head.group)?);
             }
             row.labels.clone_from(&head.labels);
-            row.held = head.holds.contains(&HOLD_ALL);
+            let held = head.holds.contains(&HOLD_ALL);
+            if row.held != held {
+                effects.extend(hold::set(txn, device, &mut row, held)?);
+            }
             row.public_key = head.public_key.or(row.public_key);
             row.roll_call = row.roll_call.max(head.roll_call);
             row.issue = row.issue.max(issue(now));

@@ -89,8 +89,8 @@ rows! {
     RecoveryRow, 32;
 }
 
-/// Generations reserved at once, which are ms: one write a minute at most, and the next run
-/// of the server is at most so far ahead of its clock.
+/// Generations reserved ahead of the clock, which are ms: one write a minute at most, and the
+/// next run of the server is at most so far ahead of it.
 pub(crate) const GENERATIONS_MS: u64 = 60_000;
 
 /// Things that belong to no other row.

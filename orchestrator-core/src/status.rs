@@ -151,8 +151,11 @@ impl Merge<'_> {
     ) -> Result<Option<(DeploymentRow, Option<RecordRow>)>, Undecided> {
         let deployment = self.txn.read(&DeploymentKey(id))?;
         let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
-        let belongs =
-            |deployment: &DeploymentRow| record.is_some() || may_have_obeyed(row, deployment);
+        let belongs = |deployment: &DeploymentRow| {
+            record.is_some()
+                || may_have_obeyed(row, deployment)
+                || recovery::is_recovered(deployment)
+        };
         let is_there = deployment.is_some();
         let Some(deployment) = deployment.filter(belongs) else {
             // What was removed is told by rings for long: it counts no more, and is no offence.

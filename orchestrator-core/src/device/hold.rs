@@ -1,5 +1,7 @@
 //! `device-hold`: an operator keeps a device from starting anything.
 
+use hoist_protocol::id::DeviceId;
+
 use super::named;
 use crate::command::DeviceHold;
 use crate::decide::Stop;
@@ -11,7 +13,8 @@ use crate::limit;
 use crate::membership;
 use crate::outbox::{self, Means};
 use crate::reply::Answer;
-use crate::txn::Txn;
+use crate::row::DeviceRow;
+use crate::txn::{Txn, Undecided};
 
 /// `device-hold`: a held device finishes what it has started and starts nothing else.
 pub(crate) fn hold(
@@ -28,6 +31,17 @@ pub(crate) fn hold(
     if row.held == held {
         return Ok((answer, Vec::new()));
     }
+    let effects = set(txn, &device, &mut row, held)?;
+    Ok((answer, effects))
+}
+
+/// Holds a device, or lifts that; it is not so yet. Its row is written too.
+pub(crate) fn set(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    held: bool,
+) -> Result<Effects, Undecided> {
     let group = row.group.clone();
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     txn.want([
@@ -49,15 +63,15 @@ pub(crate) fn hold(
     txn.put(&GroupCountKey(group.clone()), &count);
     row.held = held;
     if !held {
-        limit::admit_released(txn, &device, &mut row)?;
+        limit::admit_released(txn, device, row)?;
     }
-    membership::put_member(txn, &device, &row)?;
-    txn.put(&DeviceKey(device.clone()), &row);
+    membership::put_member(txn, device, row)?;
+    txn.put(&DeviceKey(device.clone()), row);
     let means = match held {
         true => Means::Restricts,
         false => Means::Permits,
     };
-    let mut effects = vec![outbox::changed(txn, &device, means)?];
+    let mut effects = vec![outbox::changed(txn, device, means)?];
     effects.extend(membership::shown(&group, &group_row));
-    Ok((answer, effects))
+    Ok(effects)
 }

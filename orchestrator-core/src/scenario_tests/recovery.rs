@@ -4,6 +4,7 @@ use hoist_protocol::id::{Generation, RollCall};
 
 use super::*;
 use crate::input::Mode;
+use crate::key::{GroupCountKey, GroupKey};
 
 /// A server that lost everything, and what it had told its fleet.
 fn lost(world: &World) -> World {
@@ -187,4 +188,94 @@ fn a_recovery_that_is_begun_again_goes_on_from_what_the_store_knew_at_first() {
     world.tell(Input::RecoveryBegins);
     let next = world.rows.read(&RecoveryKey).unwrap().unwrap();
     assert!(next.open && next.known_ms > known.known_ms);
+}
+
+fn is_refusal(effect: &Effect) -> bool {
+    matches!(effect, Effect::Rejected { .. })
+}
+
+#[test]
+fn outcomes_of_devices_that_were_moved_come_back_whoever_reports_first() {
+    let mut world = World::with_devices(&["d1", "d2", "d3"]);
+    let id = world.deploy("fw@1.0.0");
+    world.create_group("us");
+    world.move_to("d1", "us");
+    for order in [["d1", "d2", "d3"], ["d3", "d2", "d1"]] {
+        let mut empty = lost(&world);
+        for device in order {
+            empty.tell(kept(&world, device));
+        }
+        for device in order {
+            let effects = empty.say(device, done(9, id));
+            assert!(!effects.iter().any(is_refusal), "{device}: {effects:?}");
+        }
+        for group in ["eu", "us"] {
+            empty.tell(Input::RecoveryOver(group.parse().unwrap()));
+        }
+        assert_eq!(empty.view(id).counts.successful, 3, "{order:?}");
+        assert_eq!(empty.view(id).state, DeploymentState::Aborted);
+    }
+}
+
+#[test]
+fn an_older_store_takes_a_hold_from_a_newer_head_and_lifts_it_again() {
+    let mut world = World::with_devices(&["d1", "d2"]);
+    let mut older = World::with_devices(&[]);
+    older.rows = world.rows.clone();
+    older.now.mode = Mode::Recovering;
+    for held in [true, false] {
+        world.hold("d1", held);
+        older.tell(kept(&world, "d1"));
+        assert_eq!(older.device_row("d1").held, held);
+        let count = older
+            .rows
+            .read(&GroupCountKey("eu".parse().unwrap()))
+            .unwrap();
+        assert_eq!(count.map(|count| count.held), Some(u32::from(held)));
+    }
+}
+
+#[test]
+fn however_many_deployments_come_back_none_is_lost_and_no_number_is_given_again() {
+    let world = World::with_devices(&["d1"]);
+    let mut empty = lost(&world);
+    empty.tell(kept(&world, "d1"));
+    for number in 1..=300 {
+        empty.say("d1", done(u64::from(number), DeploymentId(number)));
+    }
+    // Further ahead than a device is believed at other times.
+    let far = DeploymentId(5_000);
+    empty.say("d1", done(301, far));
+    for id in [DeploymentId(1), DeploymentId(300), far] {
+        assert_eq!(empty.view(id).counts.successful, 1, "{id}");
+    }
+    let group = empty
+        .rows
+        .read(&GroupKey("eu".parse().unwrap()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(group.active, [], "one row does not grow with all of them");
+    over(&mut empty);
+    empty.add_release("fw", "1.0.0", &["app"]);
+    assert_eq!(empty.deploy("fw@1.0.0"), DeploymentId(5_001));
+}
+
+#[test]
+fn servers_that_start_again_and_again_do_not_sign_ahead_of_the_clock() {
+    // W1
+    let mut world = World::with_devices(&[]);
+    let mut reserved = Generation(0);
+    for _ in 0..1_000 {
+        world.now.unix_ms += 2_000;
+        // A start signs some heads above everything that the one before may have signed.
+        let first = reserved.0.max(world.now.unix_ms);
+        let effects = world.tell(Input::ReserveGenerations(Generation(first + 8)));
+        let [Effect::GenerationsReserved(now)] = effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert!(now.0 >= first + 8 && now >= reserved);
+        reserved = now;
+        let ahead_ms = reserved.0 - world.now.unix_ms;
+        assert!(ahead_ms <= 62_000, "{ahead_ms} ms ahead");
+    }
 }

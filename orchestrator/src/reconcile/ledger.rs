@@ -123,12 +123,13 @@ impl Ledger {
         self.reserved = self.reserved.max(reserved);
     }
 
-    /// The generation above which more have to be reserved before so many heads are signed.
+    /// Up to where generations have to be reserved before so many heads are signed.
     pub(super) fn runs_out(&self, heads: usize, now_ms: u64) -> Option<Generation> {
         let first = self.highest.0.max(self.issue_ms(now_ms));
         let heads = u64::try_from(heads).unwrap_or(u64::MAX);
-        let runs_out = heads > 0 && first.saturating_add(heads) > self.reserved.0;
-        runs_out.then_some(Generation(first))
+        let last = first.saturating_add(heads);
+        let runs_out = heads > 0 && last > self.reserved.0;
+        runs_out.then_some(Generation(last))
     }
 
     /// What earlier runs reserved, what this one did, and the highest signed or seen.

@@ -17,13 +17,13 @@ fn a_run_after_the_clock_was_set_back_signs_above_everything_that_was_reserved()
     let mut ledger = Ledger::default();
     ledger.started(Generation(900));
     assert_eq!(ledger.runs_out(0, 100), None, "nothing to sign");
-    assert_eq!(ledger.runs_out(1, 100), Some(Generation(901)));
+    assert_eq!(ledger.runs_out(1, 100), Some(Generation(902)));
     ledger.reserve(Generation(1_000));
     assert_eq!(ledger.runs_out(1, 100), None);
     let first = ledger.head(&group(), content("a"), 0, 100).unwrap();
     assert_eq!(first.generation, Generation(901));
     assert_eq!(ledger.runs_out(99, 100), None);
-    assert_eq!(ledger.runs_out(100, 100), Some(Generation(901)));
+    assert_eq!(ledger.runs_out(100, 100), Some(Generation(1_001)));
 }
 
 #[test]
