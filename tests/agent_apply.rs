@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::eventually;
 use crate::harness::process::{AGENT, Process};
 use crate::harness::release::{Release, runs};
 use crate::harness::server::Server;
+use crate::harness::{eventually, write_private};
 
 const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/hello");
 
@@ -236,7 +236,7 @@ fn a_kill_in_the_middle_is_rolled_back_by_the_next_start_before_anything_else() 
         "device = \"dev-01\"\nbroker = \"mqtt://127.0.0.1:1\"\ntoken = \"t\"\nroot_sha256 = \"{}\"\n",
         "ab".repeat(32)
     );
-    fs::write(&config, text).unwrap();
+    write_private(&config, text);
     let args = ["apply", dir, "--config", config.to_str().unwrap()];
     let mut first = Process::start(AGENT, &args, &machine.path("log"));
     eventually("install to run", || begun.exists().then_some(()));
@@ -267,7 +267,7 @@ fn a_reboot_is_followed_by_verify_when_it_is_applied_again() {
          boot_id_file = {boot:?}\nreboot_command = [\"touch\", {asked:?}]\n",
         "ab".repeat(32)
     );
-    fs::write(&config, text).unwrap();
+    write_private(&config, text);
     let dir = release.dir().to_str().unwrap();
     let args = ["apply", dir, "--config", config.to_str().unwrap()];
     let mut first = Process::start(AGENT, &args, &machine.path("log"));

@@ -209,9 +209,10 @@ fn what_of_an_address_cannot_be_honored_is_refused_by_name_and_no_password_is_to
         (output.status.code(), said)
     };
     let check = ["check-config", "--config", path];
-    assert_eq!(said(&check, &[]), (Some(0), "ok\n".to_owned()));
+    let whole = |(code, said): (Option<i32>, String)| code == Some(0) && said.starts_with("ok\n");
+    assert!(whole(said(&check, &[])));
     let fine = [("http_proxy", "proxy:3128"), ("https_proxy", "proxy:3128")];
-    assert_eq!(said(&check, &fine), (Some(0), "ok\n".to_owned()));
+    assert!(whole(said(&check, &fine)));
     for (variable, value) in [
         ("https_proxy", "http://proxy:3128"),
         ("ALL_PROXY", "socks5://user:hunter2@proxy"),

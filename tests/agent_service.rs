@@ -14,7 +14,7 @@ use crate::harness::operator::{Operator, assert_one_outcome};
 use crate::harness::process::{AGENT, run};
 use crate::harness::release::{Release, ran};
 use crate::harness::server::Server;
-use crate::harness::{PATIENCE, eventually};
+use crate::harness::{PATIENCE, eventually, write_private};
 
 const UNIT: &str = include_str!("../device-client/hoist-agent.service");
 
@@ -67,7 +67,7 @@ fn a_configuration_is_checked_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("agent.toml");
     let check = |text: &str| {
-        fs::write(&config, text).unwrap();
+        write_private(&config, text);
         let output = run(
             AGENT,
             &["check-config", "--config", config.to_str().unwrap()],

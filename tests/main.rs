@@ -52,6 +52,7 @@ mod restore;
 mod retention;
 mod rollout;
 mod scenario;
+mod secrets;
 mod serve;
 mod server_log;
 mod sim;

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::harness::process::{HOIST, run};
 use crate::harness::server::Server;
@@ -104,6 +105,72 @@ fn secrets_are_readable_by_their_owner_only_and_the_ready_file_goes_at_the_end()
     assert!(!server.data().join("run.json").exists());
     server.restart();
     server.hoist_ok(&["group", "list"]);
+}
+
+/// What lies below a folder and who may read it: everything that others may is a fault.
+fn open_to_others(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        if meta.permissions().mode() & 0o077 != 0 {
+            found.push(entry.path());
+        }
+        if meta.is_dir() {
+            open_to_others(&entry.path(), found);
+        }
+    }
+}
+
+#[test]
+fn in_a_directory_that_was_there_and_is_open_everything_of_ours_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let open = |path: &Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    std::fs::create_dir(&data).unwrap();
+    open(&data);
+    let mut server = Server::start_in(dir, &[], &[]);
+    server.hoist_ok(&["group", "create", "eu"]);
+    let mut found = Vec::new();
+    open_to_others(&data, &mut found);
+    assert!(found.is_empty(), "while it runs: {found:?}");
+    assert!(server.stop().success());
+    // As an earlier version left them.
+    for folder in ["store", "specs", "artifacts"] {
+        open(&data.join(folder));
+    }
+    server.restart();
+    open_to_others(&data, &mut found);
+    assert!(found.is_empty(), "after the next start: {found:?}");
+}
+
+#[test]
+fn something_odd_in_the_place_of_the_users_stops_nobody() {
+    // bad-inputs row 80
+    let server = Server::start();
+    let users = server.data().join("users.toml");
+    let client = server.client();
+    assert!(client.subscribe("hoist/view/health"));
+    std::fs::remove_file(&users).unwrap();
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&users)
+            .status()
+            .unwrap()
+            .success()
+    );
+    client.wait_json("hoist/view/health", |view| {
+        view["problems"][0]["about"] == serde_json::json!("users.toml")
+    });
+    server.hoist_ok(&["group", "create", "eu"]);
+    let mut stream = TcpStream::connect(server.http()).unwrap();
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]

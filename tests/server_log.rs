@@ -1,14 +1,15 @@
 //! The server's log: who did what, how deployments ended, and who was refused why. One
 //! line each, with fields that can be searched for.
 
-use std::fs;
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::eventually;
 use crate::harness::mqtt::{Client, Login};
-use crate::harness::process::{HOIST, Process};
+use crate::harness::process::{AGENT, HOIST, Process, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -114,6 +115,50 @@ fn a_refusal_names_who_was_refused_what_and_a_flood_is_one_line() {
     assert_eq!(refused.len(), 1, "{log}");
     let commands = lines(&log, &["refused", "user=admin", "deploy"]);
     assert_eq!(commands.len(), 1, "{log}");
+}
+
+/// A server that says what it has to say there, once it is ready, until it is told to end.
+fn serves_saying_into(place: impl Into<Stdio>) {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Command::new(HOIST);
+    let any = ["serve", "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    server.args(any).env("HOIST_DATA_DIR", &data);
+    let mut server = Process::saying_into(&mut server, place);
+    let ready = eventually("the server to be ready", || {
+        assert_eq!(server.ended(), None);
+        fs::read(data.join("run.json")).ok()
+    });
+    let ready: Value = serde_json::from_slice(&ready).unwrap();
+    let data = data.to_str().unwrap();
+    let made = run(HOIST, &["--data-dir", data, "group", "create", "eu"]);
+    assert!(made.status.success(), "{made:?} {ready}");
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_reader_of_the_log_that_stalls_stops_nothing() {
+    let (reader, mut full) = std::io::pipe().unwrap();
+    // All that the pipe takes: every line from now on waits for the reader.
+    full.write_all(&[b'x'; 65_536]).unwrap();
+    serves_saying_into(full);
+    drop(reader);
+}
+
+#[test]
+fn a_log_on_a_full_disk_or_without_a_reader_stops_nothing() {
+    serves_saying_into(File::options().write(true).open("/dev/full").unwrap());
+    let (_, unread) = std::io::pipe().unwrap();
+    serves_saying_into(unread);
+    for (program, args, code) in [
+        (HOIST, ["group", "nonsense"], 2),
+        (AGENT, ["--nonsense", ""], 2),
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(program);
+        let mut process = Process::saying_into(command.args(args), full);
+        assert_eq!(process.wait().code(), Some(code), "{program}");
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_status_that_is_none_is_told_which_there_are_and_which_was_meant() {
         said.contains("pending, in-progress, successful, failed"),
         "{said}"
     );
-    assert!(said.contains("similar value exists: 'failed'"), "{said}");
+    assert!(said.contains("did you mean failed?"), "{said}");
     for status in ["in-progress", "inProgress"] {
         server.hoist_ok(&["device", "list", "--status", status]);
     }

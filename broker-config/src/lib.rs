@@ -1,6 +1,9 @@
 //! The embedded broker: our front door over rumqttd's router, who may come in, and (later)
 //! configuration for other brokers. It knows topics and access rules, not deployments.
 
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod credentials;
 mod embedded;
 mod front_door;

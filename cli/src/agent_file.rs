@@ -37,7 +37,7 @@ pub(crate) fn agent_toml(
 /// Whether a file says the same already, whatever else somebody wrote into it, and to nobody
 /// but its owner.
 pub(crate) fn says(path: &Path, text: &str) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|old| says_all_of(&old, text))
+    private_file::read_named(path).is_ok_and(|old| says_all_of(&old, text))
         && !private_file::others_can_read(path)
 }
 
@@ -53,14 +53,13 @@ fn says_all_of(old: &str, new: &str) -> bool {
 ///
 /// # Errors
 /// `E_FILE`: it cannot, or what is there is not of this device.
-pub(crate) fn check(path: &Path, device: &str) -> Result<(), Failure> {
+pub(crate) fn check(path: &Path, device: &str, data_dir: &Path) -> Result<(), Failure> {
     let other = "nothing was changed; name another file";
-    private_file::check(path)
+    private_file::check_outside(path, data_dir)
         .map_err(|error| Failure::because(Code::File, "--out", &error).help(other))?;
-    let Ok(old) = std::fs::read(path) else {
+    let Ok(old) = private_file::read_named(path) else {
         return Ok(());
     };
-    let old = String::from_utf8_lossy(&old);
     let table = old.parse::<toml::Table>().ok();
     let of = table.as_ref().and_then(|table| table.get("device"));
     let of = of.and_then(toml::Value::as_str);
@@ -97,7 +96,8 @@ mod tests {
     fn a_file_of_another_device_or_of_another_kind_is_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.toml");
-        assert_eq!(check(&path, "d1"), Ok(()));
+        let data = dir.path().join("data");
+        assert_eq!(check(&path, "d1", &data), Ok(()));
         for (content, fits) in [
             ("", true),
             (
@@ -109,9 +109,9 @@ mod tests {
             ("what somebody wrote", false),
         ] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(check(&path, "d1").is_ok(), fits, "{content}");
+            assert_eq!(check(&path, "d1", &data).is_ok(), fits, "{content}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
-        assert!(check(dir.path(), "d1").is_err());
+        assert!(check(dir.path(), "d1", &data).is_err());
     }
 }

@@ -22,7 +22,7 @@ use crate::archive::ArchiveWriter;
 use crate::args::Backup;
 use crate::context::Context;
 use crate::data_dir::DataDir;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::lock::Lock;
 use crate::output::{API_VERSION, Shape, Show, column};
 use crate::private_file;
@@ -73,6 +73,7 @@ pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failu
         return Err(Failure::new(Code::Key, what)
             .help("a backup without it brings no server back: put the key back first"));
     }
+    check_out(&wish.out, data_dir.root())?;
     let out = Scratch::create(&wish.out)?;
     let rows = Scratch::create(&with_suffix(&wish.out, ".rows"))?;
     let at = SystemTime::now();
@@ -110,6 +111,25 @@ pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failu
         about.created_at
     );
     context.print_change(&SHAPE, &item, &sentence)
+}
+
+/// Only an older backup is replaced, and nothing of the server.
+fn check_out(out: &Path, data_dir: &Path) -> Result<(), Failure> {
+    let refused = |why: String| {
+        let what = format!("no backup is written to --out: {why}");
+        Failure::new(Code::File, what).help("name another file; nothing was changed")
+    };
+    private_file::check_outside(out, data_dir).map_err(|error| refused(chain(&error)))?;
+    let Ok(there) = File::open(out) else {
+        return Ok(());
+    };
+    let mut begin = Vec::new();
+    let read = there.take(ABOUT.len() as u64).read_to_end(&mut begin);
+    read.map_err(|error| unusable(out, &error))?;
+    match begin.is_empty() || begin == ABOUT.as_bytes() {
+        true => Ok(()),
+        false => Err(refused(format!("{} is no backup", out.display()))),
+    }
 }
 
 /// Writes the rows of one moment: those of the running server, or, when none runs, of the
@@ -271,7 +291,7 @@ fn note(data_dir: &DataDir, noted: &Noted) {
 
 /// What the newest backup that is known would bring back, and how, when there is one.
 pub(crate) fn known(data_dir: &DataDir) -> Option<String> {
-    let text = std::fs::read(data_dir.backup_note()).ok()?;
+    let text = private_file::read(&data_dir.backup_note()).ok()?;
     let noted: Noted = serde_json::from_slice(&text).ok()?;
     noted.file.exists().then(|| {
         format!(

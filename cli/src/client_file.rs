@@ -4,6 +4,7 @@
 use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 
+use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, UserId};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ impl ClientFile {
     /// # Errors
     /// `E_CONFIG` naming the file and line.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = private_file::read_named(path).map_err(|error| {
             Failure::because(
                 Code::Config,
                 format!("cannot read {}", path.display()),
@@ -57,10 +58,10 @@ impl ClientFile {
             )
         })?;
         if private_file::others_can_read(path) {
-            eprintln!(
+            said::say(format_args!(
                 "warning: {} holds a token and others can read it; chmod 600 it",
                 path.display()
-            );
+            ));
         }
         parse_toml(path, &text, &KEYS)
     }
@@ -83,7 +84,7 @@ impl ClientFile {
         }
         if let Some(token) = &settings.token_file {
             let path = &token.value;
-            let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = private_file::read_named(path).map_err(|error| {
                 Failure::because(
                     Code::Config,
                     format!("cannot read {}", path.display()),

@@ -118,12 +118,17 @@ impl DataDir {
         Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"))
     }
 
-    /// Creates the directory itself, so that it can be locked.
+    /// Creates the directory itself, so that it can be locked. In one that was there and is
+    /// open to others, what is ours is closed: the directory may have more in it.
     ///
     /// # Errors
     /// `E_DATA_DIR`.
     pub(crate) fn create(&self) -> Result<(), Failure> {
-        private_file::create_dir(&self.root).map_err(|error| self.unusable(error))
+        private_file::create_dir(&self.root).map_err(|error| self.unusable(error))?;
+        for folder in [self.keys(), self.store(), self.specs(), self.artifacts()] {
+            private_file::close_dir(&folder).map_err(|error| self.unusable(error))?;
+        }
+        Ok(())
     }
 
     /// Whether there is a store, or a part of one.

@@ -1,8 +1,9 @@
 //! `hoist deploy` and `hoist deployment …`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::command::{
     self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
 };
@@ -238,9 +239,9 @@ async fn abort(
                 &abort_sentence(deployment, "would be", &plan),
             );
         }
-        eprintln!("{}", abort_sentence(deployment, "will be", &plan));
+        said::say(abort_sentence(deployment, "will be", &plan));
         if !confirmed(&format!("abort deployment {deployment}? [y/N] ")) {
-            eprintln!("nothing was changed");
+            said::say("nothing was changed");
             return Ok(exit::ERROR);
         }
     }
@@ -271,7 +272,7 @@ pub(crate) fn may_remove(what: &str) -> Result<bool, Failure> {
     }
     let yes = confirmed(&format!("remove {what} for good? [y/N] "));
     if !yes {
-        eprintln!("nothing was changed");
+        said::say("nothing was changed");
     }
     Ok(yes)
 }
@@ -279,11 +280,8 @@ pub(crate) fn may_remove(what: &str) -> Result<bool, Failure> {
 /// Asks on the terminal; anything but a clear yes is a no.
 fn confirmed(question: &str) -> bool {
     let mut answer = String::new();
-    eprint!("{question}");
-    let asked = std::io::stderr().flush();
-    asked.is_ok()
-        && std::io::stdin().read_line(&mut answer).is_ok()
-        && matches!(answer.trim(), "y" | "Y" | "yes")
+    said::write(question.as_bytes());
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 #[cfg(test)]

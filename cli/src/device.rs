@@ -16,7 +16,8 @@ use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::import;
-use crate::output::{Format, Shape, Show, column, narrow, printable, wide};
+use crate::output::{self, Format, Shape, Show, column, narrow, printable, wide};
+use crate::secret_output;
 use crate::why;
 
 mod shown;
@@ -216,7 +217,7 @@ async fn remove(
 async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
     let out = wish.out;
     if let Some(path) = &out {
-        agent_file::check(path, &wish.device)?;
+        agent_file::check(path, &wish.device, &context.settings.data_dir.value)?;
     }
     let body = DeviceAdd {
         device: wish.device,
@@ -241,9 +242,12 @@ async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
         let sentence = format!("{device} registered; its agent.toml is {path}, for its owner only");
         return context.print_change(&SHAPE, &added, &sentence);
     }
-    match context.format() {
-        Format::Table | Format::Wide => print(&text)?,
-        _ => return context.print_one(&SHAPE, &added),
-    }
+    let shown = match context.format() {
+        Format::Table | Format::Wide => text,
+        format => output::one(format, &SHAPE, &added),
+    };
+    let device = &result.device;
+    let after = format!("{device} is registered; the same command again prints the same");
+    secret_output::print(&shown, &after)?;
     Ok(exit::OK)
 }

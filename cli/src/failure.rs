@@ -3,8 +3,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::reply::ErrorBody;
 use hoist_protocol::code::Code;
 use serde_json::json;
@@ -81,8 +82,7 @@ impl Failure {
             _ if io::stderr().is_terminal() => for_terminal(&self.to_string()),
             Format::Table | Format::Wide | Format::Name => self.to_string(),
         };
-        // A terminal that was closed takes no farewell.
-        let _unheard = writeln!(io::stderr(), "{text}");
+        said::say(text);
     }
 
     /// The same fields as in the reply to a refused command.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::command::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb};
 use hoist_orchestrator_core::reply::{DeviceAddResult, ImportResult};
 use hoist_protocol::code::Code;
@@ -26,9 +27,14 @@ use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::plural::{count, either};
 use crate::private_file::{self, PrivateFileError};
+use crate::secret_output;
 
 /// Bytes of one command's devices: a command has at most 16 KiB.
 const BATCH_BYTES_MAX: usize = 14_000;
+
+/// What to do when something cannot be written.
+const GOES_ON: &str = "what is registered stays so; mend that and run the same command again: \
+                       it goes on where this one stopped";
 
 const SHAPE: Shape = Shape {
     name: "device",
@@ -51,7 +57,7 @@ pub(crate) async fn run(context: &Context, wish: &Import) -> Result<u8, Failure>
         faults.sort();
         return Err(refusal(&wish.file, &faults));
     }
-    check_files(wish, &rows)?;
+    check_files(wish, &rows, &context.settings.data_dir.value)?;
     if wish.dry_run {
         client.close().await;
         let would = format!("{}; nothing was changed", would(&planned));
@@ -90,7 +96,7 @@ async fn check(
 }
 
 /// Whether every file could be written, as long as nothing is registered yet.
-fn check_files(wish: &Import, rows: &[Row]) -> Result<(), Failure> {
+fn check_files(wish: &Import, rows: &[Row], data_dir: &Path) -> Result<(), Failure> {
     let Some(dir) = &wish.out else { return Ok(()) };
     if !wish.dry_run {
         private_file::create_dir(dir).map_err(|error| unusable(&error))?;
@@ -100,7 +106,7 @@ fn check_files(wish: &Import, rows: &[Row]) -> Result<(), Failure> {
     }
     for row in rows {
         let path = file_of(dir, &row.device.device);
-        private_file::check(&path).map_err(|error| unusable(&error))?;
+        private_file::check_outside(&path, data_dir).map_err(|error| unusable(&error))?;
     }
     Ok(())
 }
@@ -117,9 +123,7 @@ fn unusable(error: &PrivateFileError) -> Failure {
 }
 
 fn unwritten(error: &PrivateFileError) -> Failure {
-    Failure::because(Code::System, "cannot write to --out", error).help(
-        "what is registered stays so; mend that and run the same command again: it goes on          where this one stopped",
-    )
+    Failure::because(Code::System, "cannot write to --out", error).help(GOES_ON)
 }
 
 /// Registers batch after batch; each is one change of the server, all or nothing.
@@ -249,7 +253,8 @@ impl<'a> Sink<'a> {
             match self.out {
                 Some(dir) => self.write(dir, &added.device, &text)?,
                 None if self.for_people() => {
-                    print(&format!("# ---- {}.toml\n{text}\n", added.device))?;
+                    let text = format!("# ---- {}.toml\n{text}\n", added.device);
+                    secret_output::print(&text, GOES_ON)?;
                 }
                 None => {
                     item["token"] = json!(added.token);
@@ -283,7 +288,11 @@ impl<'a> Sink<'a> {
         if !self.for_people() {
             let items = &self.items;
             let now = std::time::SystemTime::now();
-            print(&output::list(self.context.format(), &SHAPE, items, now))?;
+            let items = output::list(self.context.format(), &SHAPE, items, now);
+            match self.out {
+                Some(_) => print(&items)?,
+                None => secret_output::print(&items, GOES_ON)?,
+            }
             return Ok(exit::OK);
         }
         let mut said = if done.added == 0 {
@@ -304,7 +313,7 @@ impl<'a> Sink<'a> {
         match self.out {
             Some(_) => print(&format!("{said}{files}\n"))?,
             // Standard output has the configurations.
-            None => eprintln!("{said}"),
+            None => said::say(said),
         }
         Ok(exit::OK)
     }

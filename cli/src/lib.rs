@@ -4,6 +4,9 @@
 //! do. This crate joins broker, orchestrator and files into `hoist serve`, and only it
 //! knows the data directory.
 
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod agent_file;
 mod archive;
 mod args;
@@ -38,6 +41,7 @@ mod random;
 mod rate;
 mod recover;
 mod release;
+mod secret_output;
 mod serve;
 mod server;
 mod settings;
@@ -53,8 +57,10 @@ mod users;
 mod why;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 
 use crate::args::{Cli, Command, Serve};
@@ -63,17 +69,26 @@ use crate::failure::Failure;
 use crate::misused::{asked_format, misused};
 use crate::settings::Settings;
 
+/// For whoever reads what was said last: a server that is told to stop waits no longer.
+const SAID_PATIENCE: Duration = Duration::from_millis(400);
+
 /// Runs one command line, program name first, and returns the exit code: see [`exit`].
 /// Results go to standard output, everything else to standard error.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let exit = carry_out(&args);
+    said::end(SAID_PATIENCE);
+    exit
+}
+
+fn carry_out(args: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error, asked_format(&args)),
+        Err(error) => return misused(&error, asked_format(args)),
     };
     let variables = |name: &str| std::env::var_os(name);
     let settings = Settings::resolve(&cli.global, &Serve::default(), &variables);
-    let format = settings.map_or_else(|_| asked_format(&args), |known| known.output.value);
+    let format = settings.map_or_else(|_| asked_format(args), |known| known.output.value);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -98,6 +113,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let variables = |name: &str| std::env::var_os(name);
     let settings = Settings::resolve(&cli.global, &serve_flags, &variables)?;
     let context = Context::new(settings);
+    if keeps_data(&cli.command) {
+        private_file::by_default();
+    }
     match cli.command {
         Command::Completions { shell } => {
             // Into memory first: a reader that leaves early is no failure.
@@ -110,6 +128,19 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Config(args::Config::Show { origin }) => context.show_settings(origin),
         command => runtime()?.block_on(operate(&context, command)),
     }
+}
+
+/// Whether a command writes below a data directory.
+fn keeps_data(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Serve(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Recover(_)
+            | Command::Store(_)
+            | Command::Demo(_)
+    )
 }
 
 async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {

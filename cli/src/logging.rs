@@ -1,5 +1,9 @@
-//! Logs go to standard error, and never hold payloads or secrets.
+//! Logs go to standard error, and never hold payloads or secrets. Nothing waits for whoever
+//! reads them.
 
+use std::io;
+
+use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -29,6 +33,20 @@ fn filter(level: LevelFilter) -> Targets {
         .with_target("rumqttd", LevelFilter::OFF)
 }
 
+/// Takes lines of the log, each as a whole.
+struct Lines;
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        said::write(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Starts logging at the level of the settings, or at `quiet` when nobody set one.
 ///
 /// # Errors
@@ -41,7 +59,7 @@ pub(crate) fn start(settings: &Settings, default: LevelFilter) -> Result<(), Fai
     let filter = filter(level);
     let color = Color::on(&std::io::stderr()) == Color::Allowed;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lines)
         .with_ansi(color)
         .with_target(false);
     // A second start in one process keeps the first.

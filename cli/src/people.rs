@@ -2,7 +2,9 @@
 //! devices by the token key.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+use std::{io, thread};
 
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
@@ -14,6 +16,9 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
 
 use crate::users::{Extent, User, Users, UsersError, decode_hash};
+
+/// How often it is looked whether somebody edited `users.toml`.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The people and devices of one server.
 pub(crate) struct Registry {
@@ -40,6 +45,24 @@ impl Registry {
             users,
             revoked: RwLock::default(),
         }
+    }
+
+    /// Takes in what somebody edits, for as long as there is a server. A file system that
+    /// does not answer holds up this thread of its own, and nobody else.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
+    pub(crate) fn watch(self: &Arc<Self>) -> io::Result<()> {
+        let registry = Arc::downgrade(self);
+        let look = move || {
+            while let Some(registry) = Weak::upgrade(&registry) {
+                registry.users.look();
+                drop(registry);
+                thread::sleep(LOOK);
+            }
+        };
+        let builder = thread::Builder::new().name("users".into());
+        builder.spawn(look).map(drop)
     }
 
     /// Takes in what was revoked before this start.

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator::recovery::{Answered, Recovered};
 use hoist_orchestrator_core::input::Mode;
 use hoist_protocol::code::Code;
@@ -52,12 +53,12 @@ pub(crate) async fn recover(context: &Context, wish: &Recover) -> Result<u8, Fai
         () = ends.requested() => return Err(canceled()),
     };
     let time = humantime::format_duration(wish.wait);
-    eprintln!(
+    said::say(format_args!(
         "recovering {} for up to {time}: {} {}",
         server.data_dir().display(),
         server.mqtt(),
         server.http()
-    );
+    ));
     let fleet = server.fleet();
     let waited = tokio::select! {
         failure = server.failed() => Err(failure),
@@ -99,11 +100,11 @@ async fn wait(fleet: &Fleet, since_ms: u64, at_most: Duration) -> Result<(), Fai
     while begun.elapsed() < at_most {
         let answered = fleet.answered(since_ms).await?;
         if answered != last.0 {
-            eprintln!(
+            said::say(format_args!(
                 "{} of {} answered",
                 answered.heard,
                 number(answered.devices, "device")
-            );
+            ));
             last = (answered, Instant::now());
         }
         let all = answered.devices > 0 && answered.heard == answered.devices;
@@ -129,7 +130,7 @@ fn report(
             let mut item = json!({"kind": "recovered", "recovered": recovered, "unusable": lost,
                 "onlyInBackup": ONLY_A_BACKUP, "movedAside": aside});
             item["dataDir"] = root.into();
-            println!("{}", output::versioned(&item));
+            print(&format!("{}\n", output::versioned(&item)))?;
         }
     }
     Ok(exit::OK)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, ReleaseRemove, Verb};
 use hoist_orchestrator_core::reply::release_text;
 use hoist_protocol::code::Code;
@@ -24,6 +25,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::{Shape, Show, column, wide};
+use crate::private_file;
 use crate::upload::upload;
 
 const SHAPE: Shape = Shape {
@@ -62,6 +64,12 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
                 return release.dry_run(context, no_upload).await;
             }
             if let Some(out) = &out {
+                private_file::check_outside(out, &context.settings.data_dir.value).map_err(
+                    |error| {
+                        Failure::because(Code::File, "--out", &error)
+                            .help("name another file; nothing was changed")
+                    },
+                )?;
                 release.write(out.clone()).await?;
             }
             let went = match no_upload {
@@ -186,7 +194,7 @@ impl SignedRelease {
         of_name.insert("name".to_owned(), json!(manifest.name));
         let known = list(client, Verb::ReleaseList, of_name, None).await?;
         if let Some(warning) = outdone(&known, &self.id(), manifest) {
-            eprintln!("warning: {warning}");
+            said::say(format_args!("warning: {warning}"));
         }
         let is_there = known.iter().any(|item| item["id"] == *self.id());
         Ok(if is_there { Went::Already } else { Went::Up })

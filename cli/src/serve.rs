@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_protocol::code::Code;
@@ -28,12 +29,12 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
         server = Server::start(config) => server?,
         () = ends.requested() => return Ok(exit::OK),
     };
-    eprintln!(
+    said::say(format_args!(
         "ready {} {} data {}",
         server.mqtt(),
         server.http(),
         server.data_dir().display()
-    );
+    ));
     tokio::select! {
         failure = server.failed() => {
             server.stop().await;

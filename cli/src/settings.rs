@@ -340,7 +340,7 @@ impl Settings {
 
 /// Reads the settings file.
 fn read(path: &Path) -> Result<File, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = crate::private_file::read_named(path).map_err(|error| {
         Failure::because(
             Code::Config,
             format!("cannot read {}", path.display()),

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::command::{DeploymentRef, Verb};
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState};
 use hoist_orchestrator_core::view::{Counts, DeploymentView};
@@ -161,7 +162,7 @@ impl Progress {
             Self::Bar(bar) => bar.set_message(bar_line(view)),
             Self::Lines { last } if *last != Some(counts) => {
                 *last = Some(counts);
-                eprintln!("{}", told::line(view));
+                said::say(told::line(view));
             }
             Self::Lines { .. } => {}
         }

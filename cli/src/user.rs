@@ -10,13 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::args::User;
 use crate::client_file::ClientFile;
-use crate::context::{Context, print};
+use crate::context::Context;
 use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::{Shape, Show, column};
 use crate::private_file::{self, PrivateFileError};
+use crate::secret_output;
 
 const SHAPE: Shape = Shape {
     name: "user",
@@ -96,8 +97,10 @@ async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result
         .user
         .parse()
         .map_err(|error| Failure::because(Code::Name, format!("user {:?}", body.user), &error))?;
-    if let Some(path) = out {
-        check(path)?;
+    match out {
+        Some(path) => check(path)?,
+        None if !body.dry_run => secret_output::check()?,
+        None => {}
     }
     let token = random_token()?;
     body.token_sha256 = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
@@ -106,13 +109,17 @@ async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result
         let sentence = format!("user {user} would be added; nothing was changed");
         return context.print_change(&SHAPE, &added, &sentence);
     }
+    let after = format!(
+        "user {user} exists, with a token that nobody has: `hoist user remove {user} --yes`, then \
+         add it again"
+    );
     let file = ClientFile {
         user,
         token,
         ..context.client_file()?
     };
     match out {
-        None => print(&file.render())?,
+        None => secret_output::print(&file.render(), &after)?,
         Some(path) => {
             private_file::write(path, file.render().as_bytes())
                 .map_err(|error| unwritten(&file.user, &error))?;

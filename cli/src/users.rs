@@ -1,11 +1,12 @@
 //! `users.toml`: people and programs with a token, of which only the hash is kept. Read
-//! again whenever it changes, so that an editor is as good as a command: as a whole, or not
-//! at all. What somebody is in the middle of editing is never written over.
+//! again soon after it changes, so that an editor is as good as a command: as a whole, or not
+//! at all. What somebody is in the middle of editing is never written over. Whoever asks who
+//! there is never waits for a disk.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hoist_orchestrator::config::UserChange;
 use hoist_orchestrator::health::{Health, Stops};
@@ -13,6 +14,10 @@ use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
+
+mod error;
+
+pub(crate) use error::UsersError;
 
 use crate::failure::Failure;
 use crate::private_file::{self, PrivateFileError};
@@ -104,62 +109,12 @@ pub(crate) enum Extent {
 #[derive(Debug)]
 pub(crate) struct Users {
     path: PathBuf,
+    /// Never held while the file is looked at: that can take for ever.
     loaded: Mutex<Loaded>,
+    /// Held by whoever looks at the file or writes it.
+    file: Mutex<()>,
     /// Where a file that is not taken is told.
     health: Health,
-}
-
-/// Why users stay as they are.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UsersError {
-    /// The name is taken, by somebody with another token.
-    #[error(
-        "user {name} exists as {}{}; a token is shown once and never again",
-        role.word(), limited(groups)
-    )]
-    Exists {
-        /// Which.
-        name: UserId,
-        /// What it may do.
-        role: Role,
-        /// The groups that it is limited to.
-        groups: Vec<GroupId>,
-    },
-    /// Whoever asks has less than that user has or would have.
-    #[error(
-        "{by} has no rights over {name}: an administrator limited to groups ({}) adds, changes \
-         and removes only users limited to them",
-        joined(groups)
-    )]
-    Beyond {
-        /// Who asks.
-        by: UserId,
-        /// About whom.
-        name: UserId,
-        /// The groups that the one who asks is limited to.
-        groups: Vec<GroupId>,
-    },
-    /// Nobody would be left who can add another one.
-    #[error("{name} is the only administrator of all groups")]
-    LastAdmin {
-        /// Which.
-        name: UserId,
-    },
-    /// Nobody has the name.
-    #[error("there is no user {name}")]
-    Unknown {
-        /// Which.
-        name: UserId,
-    },
-    /// The file is not what is in effect, and would be lost.
-    #[error("users.toml on the server is not in effect and is not written over: {why}")]
-    NotInEffect {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The file cannot be written.
-    #[error(transparent)]
-    File(#[from] PrivateFileError),
 }
 
 impl Users {
@@ -185,6 +140,7 @@ impl Users {
         Ok(Self {
             path: path.to_owned(),
             loaded: Mutex::new(loaded),
+            file: Mutex::default(),
             health: Health::default(),
         })
     }
@@ -199,21 +155,29 @@ impl Users {
         write(path, vec![first])
     }
 
-    /// The user of a name, as the file says now.
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user of a name.
     pub(crate) fn find(&self, name: &UserId) -> Option<User> {
-        self.with_current(|users| users.get(name).cloned())
+        self.loaded().users.get(name).cloned()
     }
 
     /// All users by name.
     pub(crate) fn list(&self) -> Vec<User> {
-        self.with_current(|users| users.values().cloned().collect())
+        self.loaded().users.values().cloned().collect()
     }
 
     /// Rises with every change of the users, also by an editor.
     pub(crate) fn changes(&self) -> u64 {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut loaded);
-        loaded.changes
+        self.loaded().changes
+    }
+
+    /// Takes in what somebody may have changed in the file. May wait for the disk.
+    pub(crate) fn look(&self) {
+        let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh();
     }
 
     /// Adds a user, or gives the one with that very token another role or other groups. The
@@ -224,13 +188,13 @@ impl Users {
         by: &UserId,
         extent: Extent,
     ) -> Result<UserChange, UsersError> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut loaded);
-        within(&loaded.users, by, &user)?;
-        if let Some(existing) = loaded.users.get(&user.name) {
-            within(&loaded.users, by, existing)?;
+        let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.refresh();
+        within(&known, by, &user)?;
+        if let Some(existing) = known.get(&user.name) {
+            within(&known, by, existing)?;
         }
-        let change = match loaded.users.get(&user.name) {
+        let change = match known.get(&user.name) {
             Some(existing) if *existing == user => return Ok(UserChange::Nothing),
             Some(existing) if existing.token_sha256 == user.token_sha256 => UserChange::Changed,
             Some(existing) => {
@@ -243,9 +207,9 @@ impl Users {
             None => UserChange::Added,
         };
         let name = user.name.clone();
-        let mut users = loaded.users.clone();
+        let mut users = known.clone();
         users.insert(name.clone(), user);
-        self.replace(&mut loaded, users, &name, extent)?;
+        self.replace(&known, users, &name, extent)?;
         Ok(change)
     }
 
@@ -256,59 +220,62 @@ impl Users {
         by: &UserId,
         extent: Extent,
     ) -> Result<(), UsersError> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut loaded);
-        let mut users = loaded.users.clone();
+        let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.refresh();
+        let mut users = known.clone();
         let Some(removed) = users.remove(name) else {
             return Err(UsersError::Unknown { name: name.clone() });
         };
-        within(&loaded.users, by, &removed)?;
-        self.replace(&mut loaded, users, name, extent)
+        within(&known, by, &removed)?;
+        self.replace(&known, users, name, extent)
     }
 
     /// Puts these users in the place of those that were there, because of a change of `name`.
     fn replace(
         &self,
-        loaded: &mut Loaded,
+        known: &BTreeMap<UserId, User>,
         users: BTreeMap<UserId, User>,
         name: &UserId,
         extent: Extent,
     ) -> Result<(), UsersError> {
-        if let Some(why) = &loaded.refused {
-            return Err(UsersError::NotInEffect { why: why.clone() });
+        if let Some(why) = self.loaded().refused.clone() {
+            return Err(UsersError::NotInEffect { why });
         }
-        if has_admin(loaded.users.values()) && !has_admin(users.values()) {
+        if has_admin(known.values()) && !has_admin(users.values()) {
             return Err(UsersError::LastAdmin { name: name.clone() });
         }
         if extent == Extent::Write {
             write(&self.path, users.values().cloned().collect())?;
-            loaded.users = users;
-            loaded.version = version(&self.path);
-            loaded.changes += 1;
+            self.take(users, version(&self.path));
         }
         Ok(())
     }
 
-    fn with_current<T>(&self, read: impl FnOnce(&BTreeMap<UserId, User>) -> T) -> T {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut loaded);
-        read(&loaded.users)
+    /// From now on these are the users.
+    fn take(&self, users: BTreeMap<UserId, User>, version: Option<Version>) {
+        let mut loaded = self.loaded();
+        loaded.users = users;
+        loaded.version = version;
+        loaded.changes += 1;
+        loaded.refused = None;
     }
 
-    /// A file that became unreadable or wrong changes nothing: locking everybody out
-    /// because of a typing mistake would help nobody.
-    fn refresh(&self, loaded: &mut Loaded) {
+    /// Reads the file if it is another one; who there is then. One that became unreadable or
+    /// wrong changes nothing: locking everybody out because of a typing mistake would help
+    /// nobody.
+    fn refresh(&self) -> BTreeMap<UserId, User> {
         let version = version(&self.path);
-        if version == loaded.version {
-            return;
+        if version != self.loaded().version {
+            self.reread(version);
         }
-        loaded.version = version;
+        self.loaded().users.clone()
+    }
+
+    fn reread(&self, version: Option<Version>) {
         let (code, why) = match read(&self.path) {
             Ok(users) if has_admin(users.values()) => {
                 tracing::info!(users = users.len(), "users.toml changed");
-                loaded.users = users;
-                loaded.changes += 1;
-                loaded.refused = None;
+                self.take(users, version);
                 self.health.end(NAME);
                 return;
             }
@@ -325,6 +292,8 @@ impl Users {
         );
         let detail = format!("it is not in effect, the last good one is: {why}");
         self.health.begin(NAME, code, &detail, Stops::Part);
+        let mut loaded = self.loaded();
+        loaded.version = version;
         loaded.refused = Some(why);
     }
 }
@@ -340,18 +309,6 @@ fn within(users: &BTreeMap<UserId, User>, by: &UserId, user: &User) -> Result<()
         name: user.name.clone(),
         groups: asking.map_or_else(Vec::new, |asking| asking.groups.clone()),
     })
-}
-
-fn limited(groups: &[GroupId]) -> String {
-    match groups {
-        [] => String::new(),
-        groups => format!(" of groups {}", joined(groups)),
-    }
-}
-
-fn joined(groups: &[GroupId]) -> String {
-    let names: Vec<&str> = groups.iter().map(GroupId::as_str).collect();
-    names.join(", ")
 }
 
 /// Whether somebody among them can add whomever is wanted: one limited to groups cannot.

@@ -50,11 +50,12 @@ fn a_name_is_given_once_but_the_same_user_may_be_added_again() {
 }
 
 #[test]
-fn an_edited_file_counts_at_once_and_a_broken_one_changes_nothing() {
+fn an_edited_file_counts_and_a_broken_one_changes_nothing() {
     let (dir, users) = opened();
     let path = dir.path().join("users.toml");
     write(&path, vec![admin("bob", 4)]).unwrap();
     let names = |users: &Users| -> Vec<String> {
+        users.look();
         users
             .list()
             .iter()
@@ -108,6 +109,48 @@ fn a_file_with_a_mistake_is_told_and_never_written_over() {
 }
 
 #[test]
+fn something_that_is_no_file_holds_nobody_up_and_changes_nothing() {
+    // bad-inputs row 80
+    let (dir, users) = opened();
+    let path = dir.path().join("users.toml");
+    let health = Health::default();
+    let users = users.telling(health.clone());
+    let odd: [fn(&Path); 4] = [
+        |path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status();
+            assert!(made.unwrap().success());
+        },
+        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| private_file::write(path, &vec![b'#'; 2 << 20]).unwrap(),
+    ];
+    for make in odd {
+        let _gone = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        make(&path);
+        users.look();
+        assert_eq!(users.list(), [admin("admin", 1)]);
+        assert_eq!(health.problems()[0].about, "users.toml");
+        let refused = users.add(user("vera", 2), &root(), Extent::Write);
+        assert!(matches!(refused, Err(UsersError::NotInEffect { .. })));
+    }
+    std::fs::remove_file(&path).unwrap();
+    write(&path, vec![admin("bob", 4)]).unwrap();
+    users.look();
+    assert_eq!(users.list(), [admin("bob", 4)]);
+    assert_eq!(health.problems(), []);
+}
+
+#[test]
+fn whoever_asks_waits_for_nobody_who_looks_at_the_file() {
+    let (_dir, users) = opened();
+    // As by somebody whom a dead file system does not answer.
+    let _looking = users.file.lock().unwrap();
+    assert_eq!(users.list().len(), 1);
+    assert!(users.find(&root()).is_some());
+    assert_eq!(users.changes(), 0);
+}
+
+#[test]
 fn the_last_administrator_is_neither_removed_nor_demoted() {
     let (_dir, users) = opened();
     let name = "admin".parse().unwrap();
@@ -151,6 +194,7 @@ fn every_change_is_counted_and_nothing_else_is() {
         .unwrap();
     assert!(changed(&users));
     write(&dir.path().join("users.toml"), vec![admin("bob", 4)]).unwrap();
+    users.look();
     assert!(changed(&users), "by an editor");
 }
 

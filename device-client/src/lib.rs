@@ -2,6 +2,9 @@
 //!
 //! Without the feature `agent` there is no I/O here.
 
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod machine;

@@ -5,6 +5,9 @@
 //! retained, [`query`] and [`view`] say what people may read. Rows that are not loaded
 //! are asked for as values, so the adapter alone decides when and how it reads.
 
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod admission;
 pub mod check;
 pub mod command;

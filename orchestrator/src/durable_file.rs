@@ -34,13 +34,17 @@ pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     replace(path, |file| file.write_all(content), mode, |_| Ok(()))
 }
 
-/// Whether a file could be written there: nothing but a file is in its place, and its folder
-/// takes new ones. Leaves nothing behind.
+/// Whether a file could be written there: nothing but a file is in its place, neither a link
+/// nor a device, and its folder takes new ones. Leaves nothing behind.
 ///
 /// # Errors
 /// Why it could not.
 pub fn check(path: &Path) -> io::Result<()> {
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+    if path == Path::new("-") {
+        let what = "`-` is no name of a file; one that is called so is `./-`";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         let kind = io::ErrorKind::AlreadyExists;
         return Err(io::Error::new(kind, "something that is no file is there"));
     }
@@ -125,9 +129,19 @@ mod tests {
         std::fs::create_dir(path("folder")).unwrap();
         std::fs::create_dir(path("beside.new")).unwrap();
         std::fs::write(path("file"), b"kept").unwrap();
-        for blocked in ["folder", "beside", "nowhere/file", "file/below"] {
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/full", path("device")).unwrap();
+        for blocked in [
+            "folder",
+            "beside",
+            "nowhere/file",
+            "file/below",
+            "link",
+            "device",
+        ] {
             assert!(check(&path(blocked)).is_err(), "{blocked}");
         }
+        assert!(check(Path::new("-")).is_err() && check(Path::new("/dev/full")).is_err());
         check(&path("file")).unwrap();
         check(&path("new")).unwrap();
         assert_eq!(std::fs::read(path("file")).unwrap(), b"kept");

@@ -1,5 +1,8 @@
 //! Hoist's orchestrator: the adapters around the pure core. It decides nothing by itself.
 
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod arrival;
 pub mod artifacts;
 mod batch;
@@ -27,6 +30,7 @@ pub mod revocation;
 mod rows;
 pub mod service;
 mod signer;
+pub mod small_file;
 mod space;
 pub mod specs;
 pub mod store;

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use hoist_protocol::id::{GroupId, ReleaseId};
 
-use crate::durable_file;
+use crate::{durable_file, small_file};
 
 /// Only its owner reads the data directory.
 const MODE: u32 = 0o600;
+
+/// A manifest, the largest of them, has less than 24 KiB.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// Of what a file is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +63,8 @@ impl SpecFolder {
     /// Those of the file system.
     pub(crate) async fn keep(&self, spec: &Spec, sealed: Vec<u8>) -> io::Result<()> {
         let path = self.0.join(spec.file_name());
-        let write = move || match std::fs::read(&path) {
-            Ok(known) if known == sealed => Ok(()),
+        let write = move || match small_file::read(&path, BYTES_MAX) {
+            Ok(known) if known.content == sealed => Ok(()),
             _ => durable_file::write(&path, &sealed, MODE),
         };
         tokio::task::spawn_blocking(write)
@@ -93,7 +96,8 @@ impl SpecFolder {
         for entry in std::fs::read_dir(&self.0)? {
             let entry = entry?;
             if let Some(spec) = entry.file_name().to_str().and_then(Spec::parse) {
-                specs.push((spec, std::fs::read(entry.path())?));
+                let file = small_file::read(&entry.path(), BYTES_MAX)?;
+                specs.push((spec, file.content));
             }
         }
         specs.sort();

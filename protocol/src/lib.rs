@@ -4,6 +4,8 @@
 //! arguments, and builds without the standard library. `docs/wire.md` is the same in
 //! prose, for other languages.
 #![no_std]
+// A print ends the program when nobody takes it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 extern crate alloc;
 

@@ -15,8 +15,20 @@ pub mod slow;
 pub mod sources;
 pub mod wire;
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+/// Writes a file for its owner only, as whoever has a token in it must.
+pub fn write_private(path: &Path, text: impl AsRef<[u8]>) {
+    let _old = fs::remove_file(path);
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.unwrap().write_all(text.as_ref()).unwrap();
+}
 
 /// Longest wait for anything a healthy program does: generous, because two cores may be
 /// shared by everything that runs at the same time.

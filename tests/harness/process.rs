@@ -38,6 +38,15 @@ impl Process {
         }
     }
 
+    /// Starts a prepared command whose errors and log go somewhere else.
+    pub fn saying_into(command: &mut Command, place: impl Into<Stdio>) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self {
+            child: command.stderr(place).spawn().unwrap(),
+            log: PathBuf::new(),
+        }
+    }
+
     /// What it has said so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::eventually;
 use super::mosquitto::{self, Mosquitto};
 use super::mqtt::{Client, Login};
 use super::process::{AGENT, HOIST, Process, run};
+use super::{eventually, write_private};
 
 /// A server with everything that belongs to one test.
 pub struct Server {
@@ -249,7 +249,7 @@ impl Server {
         let mut args = vec!["device", "add", device];
         args.extend_from_slice(more);
         let config = self.scratch().join(format!("{device}.toml"));
-        std::fs::write(&config, self.hoist_ok(&args)).unwrap();
+        write_private(&config, self.hoist_ok(&args));
         config
     }
 

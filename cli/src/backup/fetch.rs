@@ -7,15 +7,19 @@ use std::path::Path;
 use bytes::Bytes;
 use hoist_orchestrator::store::snapshot::SnapshotReader;
 use hoist_protocol::code::Code;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::unusable;
 use crate::client_file::ClientFile;
 use crate::failure::{Failure, chain};
+
+/// The longest answer that is read as an error.
+const ERROR_BYTES_MAX: usize = 16 * 1024;
 
 /// Writes the rows of the server to a file, and reads them once more: only whole ones count.
 pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> {
@@ -44,7 +48,15 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
             let what = format!("user {} may not back up the server", file.user);
             return Err(Failure::new(Code::Role, what).help("use the client.toml of an admin"));
         }
-        status => return Err(unreachable(format!("it answers {status}"))),
+        status => {
+            // An error of ours is small.
+            let body = Limited::new(answer.into_body(), ERROR_BYTES_MAX).collect();
+            let body = body
+                .await
+                .map_or_else(|_| Bytes::new(), |body| body.to_bytes());
+            let strange = || unreachable(format!("it answers {status}"));
+            return Err(refused(&body).unwrap_or_else(strange));
+        }
     }
     let out = OpenOptions::new().write(true).open(to);
     let mut out = BufWriter::new(out.map_err(|error| unusable(to, &error))?);
@@ -60,6 +72,19 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
     count(to).map_err(unreachable)
 }
 
+/// What the server says of itself: it is there, so its address is right.
+fn refused(body: &[u8]) -> Option<Failure> {
+    let reply: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| reply["error"][name].as_str();
+    let what = text("detail").or_else(|| text("title"))?;
+    let failure = Failure::answered(text("code")?, format!("the server gives no rows: {what}"));
+    let hint = text("hint").filter(|hint| !hint.is_empty());
+    Some(match hint {
+        Some(hint) => failure.help(hint),
+        None => failure,
+    })
+}
+
 /// How many rows there are, when they are whole.
 fn count(path: &Path) -> Result<u64, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
@@ -72,4 +97,20 @@ fn count(path: &Path) -> Result<u64, String> {
         Ok(rows)
     };
     read().map_err(|error: hoist_orchestrator::store::snapshot::SnapshotError| chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_what_is_wrong_is_no_wrong_address() {
+        let body =
+            br#"{"ok":false,"error":{"code":"E_SPACE","title":"no space","hint":"free some"}}"#;
+        let failure = refused(body).unwrap();
+        assert_eq!(failure.code, "E_SPACE");
+        assert!(failure.what.ends_with("no space"), "{failure}");
+        assert_eq!(failure.help.as_deref(), Some("free some"));
+        assert_eq!(refused(b"<html>Bad Gateway</html>"), None);
+    }
 }

@@ -15,6 +15,7 @@ mod story;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -108,7 +109,7 @@ pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> 
         print(&report.summary(&NextSteps { program, left }))?;
     }
     for deviation in &deviations {
-        eprintln!("not as told: {deviation}");
+        said::say(format_args!("not as told: {deviation}"));
     }
     Ok(if report.ok { exit::OK } else { exit::ERROR })
 }

@@ -1,7 +1,8 @@
 //! Where the demo is watched: a picture that moves on a terminal, plain lines otherwise,
 //! nothing with `--json`. Always on standard error.
 
-use std::io::{self, IsTerminal, Write};
+use hoist_device_client::agent::said;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::frame::frame;
@@ -134,5 +135,5 @@ fn line(tally: Tally) -> String {
 
 /// A terminal that was closed ends no story: the signal that says so does.
 fn write(text: &str) {
-    let _unseen = io::stderr().write_all(text.as_bytes());
+    said::write(text.as_bytes());
 }

@@ -26,7 +26,7 @@ use super::line::Line;
 use super::report::Place;
 use super::stage::{Stage, When};
 use super::{Casting, disks};
-use crate::agent_file::agent_toml;
+use crate::agent_file::{self, agent_toml};
 use crate::broker::BrokerConfig;
 use crate::client::{Client, Patience, read_view};
 use crate::client_file::ClientFile;
@@ -234,8 +234,7 @@ impl<'a> Story<'a> {
             fixture::preinstall(&work, device, sensor)
                 .map_err(|error| disks::failed(&work, &error))?;
             let config = self.config_of(device);
-            std::fs::write(&config, agent_toml(&server, None, &added)?)
-                .map_err(|error| disks::failed(&config, &error))?;
+            agent_file::write(&config, &agent_toml(&server, None, &added)?)?;
             self.start_agent(&config)?;
         }
         stage.say(&format!(

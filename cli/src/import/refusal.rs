@@ -35,8 +35,8 @@ pub(super) fn refusal(file: &Path, faults: &[Fault]) -> Failure {
         .map(|(_, lines)| lines.len())
         .sum();
     if untold > 0 {
-        let untold = u32::try_from(untold).unwrap_or(u32::MAX);
-        what.push_str(&format!("\n  and {} more", count(untold, "line")));
+        let lines = if untold == 1 { "line" } else { "lines" };
+        what.push_str(&format!("\n  and {untold} more {lines}"));
     }
     Failure::new(Code::Csv, what).help(help(faults))
 }

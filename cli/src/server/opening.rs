@@ -84,7 +84,10 @@ pub(super) async fn registry(
         .await
         .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
     registry.revoke_all(revoked);
-    Ok(Arc::new(registry))
+    let registry = Arc::new(registry);
+    let watched = registry.watch();
+    watched.map_err(|error| Failure::because(Code::System, "cannot start a thread", &error))?;
+    Ok(registry)
 }
 
 fn now() -> Generation {

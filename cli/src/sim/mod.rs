@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::view::DeploymentView;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
@@ -71,7 +72,7 @@ pub(crate) async fn sim(context: &Context, sim: &Sim) -> Result<u8, Failure> {
             return Err(failure);
         }
     };
-    eprintln!("{}", told(sim, &devices));
+    said::say(told(sim, &devices));
     let stop = watch::Sender::new(false);
     let mut lives = start(&fleet, &file, &devices, &stop)?;
     let watched = tokio::select! {

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::status::{FinalResult, Rollback, Success};
@@ -16,13 +17,16 @@ use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::download::{Proxies, ProxyError};
 use super::log::StderrLog;
 use super::program::can_execute_below;
-use super::{runner, show};
+use super::{runner, said, show};
 
 const OK: u8 = 0;
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
 const FAILED: u8 = 3;
 const INTERRUPTED: u8 = 130;
+
+/// For whoever reads what was said last.
+const SAID_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Names the configuration when `--config` does not.
 const CONFIG_VARIABLE: &str = "HOIST_CONFIG";
@@ -63,6 +67,12 @@ enum Parsed {
 
 /// Runs the program with the arguments after its name; returns its exit code.
 pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
+    let exit = carry_out(args);
+    said::end(SAID_PATIENCE);
+    exit
+}
+
+fn carry_out(args: impl Iterator<Item = String>) -> u8 {
     let (verb, config) = match parse(args) {
         Err(problem) => return usage(&problem),
         Ok(Parsed::Help) => return print(HELP),
@@ -86,7 +96,7 @@ pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
             }
             // A device that does not start can never be updated; without, it may reach all.
             Err(error @ ProxyError::Kind { .. }) => {
-                eprintln!("warning[{}]: {error}", Code::Config);
+                said::say(format_args!("warning[{}]: {error}", Code::Config));
                 run(config)
             }
             Err(error) => fail(Code::Config, &error, USAGE),
@@ -156,7 +166,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
 
 fn usage(problem: &str) -> u8 {
     let code = Code::Usage;
-    eprintln!("error[{code}]: {problem}\nhelp: see `hoist-agent --help`");
+    said::say(format_args!(
+        "error[{code}]: {problem}\nhelp: see `hoist-agent --help`"
+    ));
     USAGE
 }
 
@@ -169,13 +181,13 @@ fn print(text: &str) -> u8 {
 }
 
 fn fail(code: Code, error: &dyn Error, exit: u8) -> u8 {
-    eprint!("error[{code}]: {error}");
+    let mut line = format!("error[{code}]: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        eprint!(": {cause}");
+        line += &format!(": {cause}");
         source = cause.source();
     }
-    eprintln!();
+    said::say(line);
     exit
 }
 
@@ -224,7 +236,7 @@ fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
 
 fn say(applied: &Applied) -> u8 {
     let Applied::Ended { release, result } = applied else {
-        eprintln!("interrupted: apply again, or start the agent, to finish or roll back");
+        said::say("interrupted: apply again, or start the agent, to finish or roll back");
         return INTERRUPTED;
     };
     let name = format!("{}@{}", release.name, release.version);
@@ -236,7 +248,7 @@ fn say(applied: &Applied) -> u8 {
         FinalResult::Failed(failure) => {
             let code = failure.reason.code();
             let told = show::failure(failure, release.artifacts.len());
-            eprintln!("error[{code}]: {name} failed: {told}");
+            said::say(format_args!("error[{code}]: {name} failed: {told}"));
             match failure.rollback {
                 Rollback::NotNeeded | Rollback::Succeeded => FAILED,
                 Rollback::Failed => ERROR,

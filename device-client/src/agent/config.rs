@@ -2,7 +2,7 @@
 //! stops the agent with file, line and suggestion. Secrets never appear in debug output.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -114,9 +114,15 @@ pub enum ConfigError {
     /// The text does not fit; names line and remedy.
     #[error(transparent)]
     Toml(#[from] TomlError),
-    /// A secret that others can read.
-    #[error("{} holds a secret and is readable by others: run `chmod 600 {}`", path.display(), path.display())]
+    /// A secret that others can read or change.
+    #[error("{} holds a token, and others can read or change it: `chmod 600 {}`; if somebody else may have seen it, take a new one: `hoist device remove ID`, then `hoist device add ID --out FILE`", path.display(), path.display())]
     Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What the device obeys and runs, and others can change.
+    #[error("{} can be changed by others, who could make this device obey them: `chmod go-w {}`, and look at what it says", path.display(), path.display())]
+    Writable {
         /// The file.
         path: PathBuf,
     },
@@ -128,7 +134,7 @@ impl ConfigError {
     pub fn code(&self) -> Code {
         match self {
             Self::File { .. } | Self::Toml(_) => Code::Config,
-            Self::Exposed { .. } => Code::Exposed,
+            Self::Exposed { .. } | Self::Writable { .. } => Code::Exposed,
         }
     }
 }
@@ -190,14 +196,18 @@ impl RawConfig {
 }
 
 impl AgentConfig {
-    /// Reads a configuration. A file that holds the token itself is made private when it
-    /// is ours (a shell's `>` creates it readable); a `token_file` must be private.
+    /// Reads a configuration. A file that holds the token, be it this one or the
+    /// `token_file`, must be its owner's alone, and nobody else may change this one.
     ///
     /// # Errors
     /// [`ConfigError`], with file and line where it is about the text.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (text, mode) = read(path)?;
         let raw = strict_toml::read(path, &text, &KEYS, RawConfig::read)?;
+        if mode & 0o022 != 0 && raw.token.is_none() {
+            let path = path.to_path_buf();
+            return Err(ConfigError::Writable { path });
+        }
         let source = Source {
             path,
             text: &text,
@@ -234,7 +244,7 @@ impl Source<'_> {
     fn token(&self, raw: &RawConfig) -> Result<Token, ConfigError> {
         match (&raw.token, &raw.token_file) {
             (Some(token), None) => {
-                make_private(self.path, self.mode)?;
+                private(self.path, self.mode)?;
                 Ok(Token(token.clone()))
             }
             (None, Some(file)) => Ok(Token(read_token(&self.folder().join(file))?)),
@@ -357,8 +367,11 @@ fn read(path: &Path) -> Result<(String, u32), ConfigError> {
         let mode = file.metadata()?.permissions().mode();
         let mut text = String::new();
         file.by_ref()
-            .take(CONFIG_BYTES_MAX)
+            .take(CONFIG_BYTES_MAX + 1)
             .read_to_string(&mut text)?;
+        if text.len() as u64 > CONFIG_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         Ok((text, mode))
     };
     content().map_err(|source| ConfigError::File {
@@ -367,27 +380,18 @@ fn read(path: &Path) -> Result<(String, u32), ConfigError> {
     })
 }
 
-fn make_private(path: &Path, mode: u32) -> Result<(), ConfigError> {
+/// Making it private here would hide that somebody else may have the token by now.
+fn private(path: &Path, mode: u32) -> Result<(), ConfigError> {
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    // Only its owner may do this: a file of somebody else's stays refused.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|_| {
-        ConfigError::Exposed {
-            path: path.to_path_buf(),
-        }
-    })?;
-    tracing::warn!(path = %path.display(), "the configuration holds a token and was readable by others; it is private now");
-    Ok(())
+    let path = path.to_path_buf();
+    Err(ConfigError::Exposed { path })
 }
 
 fn read_token(path: &Path) -> Result<String, ConfigError> {
     let (text, mode) = read(path)?;
-    if mode & 0o077 != 0 {
-        return Err(ConfigError::Exposed {
-            path: path.to_path_buf(),
-        });
-    }
+    private(path, mode)?;
     Ok(text.trim().to_owned())
 }
 

@@ -1,14 +1,20 @@
 //! Configuration errors (bad-inputs row 70).
 
 use super::*;
+use std::fs;
 
 const ROOT: &str = "abababababababababababababababababababababababababababababababab";
 
 fn load(text: &str) -> Result<AgentConfig, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.toml");
-    fs::write(&path, text).unwrap();
+    write(&path, text, 0o600);
     AgentConfig::load(&path)
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn rendered() -> String {
@@ -24,11 +30,10 @@ fn rendered() -> String {
 }
 
 #[test]
-fn a_rendered_configuration_loads_and_is_made_private() {
+fn a_rendered_configuration_loads() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dev-01.toml");
-    fs::write(&path, rendered()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    write(&path, &rendered(), 0o600);
     let config = AgentConfig::load(&path).unwrap();
     assert_eq!(
         config.server.broker,
@@ -40,8 +45,6 @@ fn a_rendered_configuration_loads_and_is_made_private() {
     assert_eq!(config.server.root_sha256, [0xab; 32]);
     assert_eq!(config.host.state_dir, dir.path().join("dev-01.state"));
     assert_eq!(config.server.keep_alive, KEEP_ALIVE);
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
     assert!(!format!("{config:?}").contains("secret"));
 }
 
@@ -99,14 +102,41 @@ fn an_address_that_artifacts_cannot_come_from_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_token_that_others_can_read_or_a_file_that_they_can_change_is_refused_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.toml");
+    let beside = rendered().replace("token = \"1.secret\"", "token_file = \"token\"");
+    write(&dir.path().join("token"), "1.secret\n", 0o400);
+    for (text, mode, fits) in [
+        (rendered(), 0o600, true),
+        (rendered(), 0o644, false),
+        (rendered(), 0o640, false),
+        (rendered(), 0o666, false),
+        (beside.clone(), 0o644, true),
+        (beside.clone(), 0o664, false),
+        (beside, 0o646, false),
+    ] {
+        write(&path, &text, mode);
+        match AgentConfig::load(&path) {
+            Ok(_) => assert!(fits, "{mode:o}"),
+            Err(error) => {
+                assert!(!fits && error.code() == Code::Exposed, "{mode:o}: {error}");
+                assert!(error.to_string().contains("`chmod "), "{error}");
+            }
+        }
+        let found = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "it is not mended in silence");
+    }
+}
+
+#[test]
 fn a_token_file_that_others_can_read_is_refused_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.toml");
     let text = rendered().replace("token = \"1.secret\"", "token_file = \"token\"");
-    fs::write(&path, text).unwrap();
+    write(&path, &text, 0o644);
     let token = dir.path().join("token");
-    fs::write(&token, "1.secret\n").unwrap();
-    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    write(&token, "1.secret\n", 0o644);
     let error = AgentConfig::load(&path).unwrap_err().to_string();
     assert!(error.contains("chmod 600"), "{error}");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();

@@ -2,12 +2,13 @@
 //! be an eighth of the agent's size.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use super::said;
 
 /// Writes events of this program up to INFO.
 pub(super) struct StderrLog;
@@ -32,14 +33,13 @@ impl Subscriber for StderrLog {
         };
         event.record(&mut line);
         let level = event.metadata().level();
-        // A log that cannot be written must not stop an update.
-        let _unwritten = writeln!(
-            std::io::stderr().lock(),
+        // A log that nobody reads must not stop an update.
+        said::say(format_args!(
             "{} {level:5} {}{}",
             humantime::format_rfc3339_millis(SystemTime::now()),
             line.message,
             line.fields
-        );
+        ));
     }
 
     fn enter(&self, _span: &Id) {}

@@ -11,6 +11,7 @@ pub mod journal;
 pub mod pairs;
 pub mod preflight;
 pub mod program;
+pub mod said;
 pub mod script;
 pub mod storage;
 pub mod strict_toml;

@@ -13,7 +13,7 @@ const MARK_BYTES: usize = 4;
 /// What gives and reads the cursors of one list with one filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    mark: String,
+    list: String,
 }
 
 impl Cursor {
@@ -25,30 +25,33 @@ impl Cursor {
             text.push('\n');
             text.push_str(part.unwrap_or_default());
         }
-        let hash = sha256(text.as_bytes());
+        Self { list: text }
+    }
+
+    /// What tells a cursor of this list from every other, and from one that was cut.
+    fn mark(&self, item: &str) -> String {
+        let hash = sha256(format!("{}\n\n{item}", self.list).as_bytes());
         let mark = hash.iter().take(MARK_BYTES);
-        Self {
-            mark: mark.fold(String::new(), |mut mark, byte| {
-                let _ = write!(mark, "{byte:02x}");
-                mark
-            }),
-        }
+        mark.fold(String::new(), |mut mark, byte| {
+            let _ = write!(mark, "{byte:02x}");
+            mark
+        })
     }
 
     /// The cursor of the page behind an item.
     #[must_use]
     pub fn behind(&self, item: &str) -> String {
-        format!("{}.{item}", self.mark)
+        format!("{}.{item}", self.mark(item))
     }
 
     /// The item that a cursor stands behind.
     ///
     /// # Errors
-    /// `E_CURSOR` for one of another list or filter.
+    /// `E_CURSOR` for one of another list or filter, and for one that was cut or changed.
     pub fn open<'a>(&self, after: Option<&'a str>) -> Result<Option<&'a str>, Rejection> {
         let Some(after) = after else { return Ok(None) };
         match after.split_once('.') {
-            Some((mark, item)) if mark == self.mark => Ok(Some(item)),
+            Some((mark, item)) if mark == self.mark(item) => Ok(Some(item)),
             _ => Err(refusal()),
         }
     }
@@ -70,6 +73,9 @@ mod tests {
         let eu = of(Verb::DeviceList, Some("eu"));
         let cursor = eu.behind("fw@1.0.0");
         assert_eq!(eu.open(Some(&cursor)), Ok(Some("fw@1.0.0")));
+        for other in [&cursor[..cursor.len() - 1], &cursor.replace("1.0", "2.0")] {
+            assert_eq!(eu.open(Some(other)).unwrap_err().code, Code::Cursor);
+        }
         assert_eq!(eu.open(None), Ok(None));
         for other in [
             of(Verb::DeviceList, None),

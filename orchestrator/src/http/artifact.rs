@@ -29,7 +29,7 @@ fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
 pub(super) async fn get(
     State(state): State<HttpState>,
     Path(id): Path<String>,
-    request: Request,
+    mut request: Request,
 ) -> Response {
     let id = match parse(&id) {
         Ok(id) => id,
@@ -56,6 +56,12 @@ pub(super) async fn get(
     }
     // Content never changes under its id, so the id is the entity tag.
     let etag = HeaderValue::try_from(format!("\"{id}\""));
+    let headers = request.headers_mut();
+    let known = headers.get(header::IF_RANGE);
+    if known.is_some_and(|known| etag.as_ref().is_ok_and(|etag| etag != known)) {
+        // A part of something else is of no use: all of it is sent.
+        headers.remove(header::RANGE);
+    }
     match ServeFile::new(state.artifacts.path(id))
         .try_call(request)
         .await

@@ -93,6 +93,10 @@ pub async fn serve(
                 "",
             )
         })
+        .method_not_allowed_fallback(|| async {
+            let title = "this path takes another method";
+            refusal(StatusCode::METHOD_NOT_ALLOWED, Code::Path, title, "")
+        })
         .with_state(state);
     listener::serve(listener, router, limits, shutdown).await;
 }
@@ -109,8 +113,13 @@ async fn readyz(State(state): State<HttpState>) -> Response {
     }
 }
 
-/// An error as JSON, in the shape of every other door.
+/// An error as JSON, in the shape of every other door; without a hint of its own it has that
+/// of its code.
 fn refusal(status: StatusCode, code: Code, title: &str, hint: &str) -> Response {
+    let hint = match hint {
+        "" => code.hint(),
+        own => own,
+    };
     let body = serde_json::json!({
         "apiVersion": "hoist/v1", "ok": false,
         "error": {"code": code.as_str(), "title": title, "hint": hint},

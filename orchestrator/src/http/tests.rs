@@ -207,6 +207,10 @@ async fn an_uploaded_artifact_comes_back_whole_and_in_ranges() {
     let range = format!("GET /artifacts/{id} HTTP/1.1\r\nRange: bytes=10-");
     let (status, _, body) = site.ask(&range, b"").await;
     assert_eq!((status, &body[..]), (206, &file[10..]));
+    for (known, expected) in [(format!("\"{id}\""), 206), ("\"other\"".to_owned(), 200)] {
+        let again = format!("{range}\r\nIf-Range: {known}");
+        assert_eq!(site.ask(&again, b"").await.0, expected, "{known}");
+    }
     let range = format!("GET /artifacts/{id} HTTP/1.1\r\nRange: bytes=999999-");
     assert_eq!(site.ask(&range, b"").await.0, 416);
     assert_eq!(
@@ -219,6 +223,22 @@ async fn an_uploaded_artifact_comes_back_whole_and_in_ranges() {
         site.ask("GET /artifacts/nonsense HTTP/1.1", b"").await.0,
         404
     );
+}
+
+#[tokio::test]
+async fn every_refusal_is_json_and_says_what_to_do() {
+    let site = Site::start().await;
+    for (head, status) in [
+        ("GET /nothing HTTP/1.1", 404),
+        ("DELETE /livez HTTP/1.1", 405),
+        ("GET /api/v1/deploy HTTP/1.1", 405),
+    ] {
+        let (found, head, body) = site.ask(head, b"").await;
+        assert_eq!(found, status, "{head}");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["code"], "E_PATH", "{body}");
+        assert_eq!(body["error"]["hint"], Code::Path.hint(), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -58,9 +58,9 @@ impl Reconciler {
         }
     }
 
-    /// The head that a device kept, when we signed it for the device, and whether that was
-    /// after everything that the store knew of when its recovery began, but not in this run of
-    /// the program. What is signed from now on is newer.
+    /// The head that a device kept, when an earlier run of the program signed it for the device,
+    /// and whether that was after everything that the store knew of when its recovery began.
+    /// What is signed from now on is newer.
     pub(crate) fn kept_by(
         &mut self,
         device: &DeviceId,
@@ -70,9 +70,11 @@ impl Reconciler {
         let ours = [self.keys.orchestrator.public()];
         let opened = open::<DeviceHead>(&ours, Kind::DeviceHead, &topic, stored);
         let head = opened.ok()?.message;
+        if self.difference.signed_here(device, head.generation) {
+            return None;
+        }
         self.difference.learned(head.generation);
-        let here = self.difference.signed_here(device, head.generation);
-        let newer = head.generation > self.known && !here;
+        let newer = head.generation > self.known;
         Some((head, newer))
     }
 
