@@ -148,10 +148,7 @@ fn a_backup_for_which_there_is_no_folder_names_the_folder_and_how_to_make_it() {
         said.starts_with("error[E_FILE]: there is no folder "),
         "{said}"
     );
-    assert!(
-        said.contains(&format!("install -d -o hoist -m 0700 {folder}`")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("mkdir -m 0700 {folder}`")), "{said}");
     assert!(!said.contains(".new"), "{said}");
 }
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::contents::{ABOUT, ROWS, SUMS, Sum, Summing};
 use crate::archive::ArchiveWriter;
 use crate::args::Backup;
+use crate::client_file::ClientFile;
 use crate::context::Context;
 use crate::data_dir::DataDir;
 use crate::failure::{Failure, chain};
@@ -145,10 +146,12 @@ async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u6
         }
         Err(failure) if failure.is(Code::Locked) => {
             let client = data_dir.client();
-            let file = match client.exists() {
-                true => crate::client_file::ClientFile::read(&client)?,
+            let mut file = match client.exists() {
+                true => ClientFile::read(&client)?,
                 false => context.client_file()?,
             };
+            // A client.toml of another server would bring that one's rows.
+            file.http = data_dir.running_http().unwrap_or(file.http);
             fetch::fetch(&file, to).await
         }
         Err(failure) => Err(failure),
@@ -169,7 +172,7 @@ fn no_place(place: &Path, path: &Path, error: &io::Error) -> Failure {
             format!("there is no folder {folder} for the backup"),
         )
         .help(format!(
-            "make it for the server's user: `install -d -o hoist -m 0700 {folder}`"
+            "make it, as a folder of the server's user: `mkdir -m 0700 {folder}`"
         )),
         io::ErrorKind::PermissionDenied => Failure::because(
             Code::File,

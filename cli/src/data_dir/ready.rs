@@ -16,6 +16,13 @@ impl DataDir {
         self.root.join("run.json")
     }
 
+    /// Where the server that runs here listens for HTTP, once it is ready.
+    pub(crate) fn running_http(&self) -> Option<String> {
+        let text = fs::read(self.ready()).ok()?;
+        let ready: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        ready["http"].as_str().map(str::to_owned)
+    }
+
     /// What a server that was killed left is not true any more.
     pub(super) fn forget_ready(&self) {
         drop(Announced { path: self.ready() });

@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,6 +16,15 @@ use tower_http::services::ServeFile;
 
 use super::{HttpState, authenticate, refusal};
 
+/// A file that is removed in the end; what is served of it is open already.
+struct Gone<'a>(&'a Path);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let _removed = std::fs::remove_file(self.0);
+    }
+}
+
 /// Sends the rows. They are written to a file first: the store waits for no slow client.
 pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Response {
     match authenticate(&state, request.headers()) {
@@ -25,7 +35,7 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
             return refusal(StatusCode::FORBIDDEN, Code::Role, title, "");
         }
     }
-    let path = &state.scratch;
+    let path = state.scratch.as_path();
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let Ok(file) = options.open(path) else {
@@ -37,6 +47,8 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
             hint,
         );
     };
+    // Also when the client goes away meanwhile, and nobody waits for this any more.
+    let _gone = Gone(path);
     let written = state.store.snapshot(BufWriter::new(file)).await;
     let served = match written {
         Ok(rows) => {
@@ -45,8 +57,6 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
         }
         Err(error) => Err(error),
     };
-    // What is served is open already.
-    let _gone = std::fs::remove_file(path);
     match served {
         Ok(served) => served.map(Body::new).into_response(),
         Err(error) => {

@@ -11,6 +11,7 @@ use super::*;
 use crate::artifacts::UploadLimits;
 use crate::health::Health;
 
+mod backups;
 mod slow;
 
 struct Desk;
@@ -19,6 +20,7 @@ impl Bearers for Desk {
     fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
         match token {
             "deployer" => Some(("dora".parse().unwrap(), Role::Deployer)),
+            "admin" => Some(("ann".parse().unwrap(), Role::Admin)),
             "viewer" => Some(("vera".parse().unwrap(), Role::Viewer)),
             _ => None,
         }
@@ -44,6 +46,7 @@ struct Site {
     dir: tempfile::TempDir,
     artifacts: ArtifactDirectory,
     health: Health,
+    state: HttpState,
     /// Holds the store.
     _beside: tempfile::TempDir,
     ready: watch::Sender<bool>,
@@ -80,12 +83,13 @@ impl Site {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, state, std::future::pending()));
+        tokio::spawn(serve(listener, state.clone(), std::future::pending()));
         Self {
             address,
             dir,
             artifacts,
             health,
+            state,
             _beside: beside,
             ready,
         }
