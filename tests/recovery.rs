@@ -264,7 +264,7 @@ fn a_store_is_checked_while_no_server_runs_and_found_out_when_it_is_damaged() {
     let whole = run(HOIST, &check);
     let said = String::from_utf8_lossy(&whole.stdout).into_owned();
     assert!(
-        whole.status.success() && said.contains("1 devices"),
+        whole.status.success() && said.contains("1 device,"),
         "{said}"
     );
     std::fs::write(data.join("store/db"), "nothing").unwrap();

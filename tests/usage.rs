@@ -14,6 +14,13 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Runs `hoist` on the data directory of a server.
+fn with_data(server: &Server, args: &[&str]) -> Output {
+    let data = server.data();
+    let data_dir = ["--data-dir", data.to_str().unwrap()];
+    server.hoist(&[args, &data_dir].concat())
+}
+
 #[test]
 fn a_command_line_that_is_none_is_an_error_like_every_other() {
     for (line, says) in [
@@ -141,7 +148,7 @@ fn a_backup_for_which_there_is_no_folder_names_the_folder_and_how_to_make_it() {
     let server = Server::start();
     let folder = server.scratch().join("backups");
     let out = folder.join("b.tar");
-    let output = server.hoist(&["backup", "--out", out.to_str().unwrap()]);
+    let output = with_data(&server, &["backup", "--out", out.to_str().unwrap()]);
     let said = said(&output);
     let folder = folder.display().to_string();
     assert!(
@@ -158,7 +165,7 @@ fn an_upload_for_which_there_is_no_room_is_refused_by_the_servers_code_and_words
     let content = "x".repeat(2 << 20);
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, &content);
     let dir = release.dir().to_str().unwrap();
-    let output = server.hoist(&["release", "create", dir]);
+    let output = with_data(&server, &["release", "create", dir]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
@@ -182,7 +189,7 @@ fn a_counter_that_is_not_above_what_is_there_is_warned_about() {
         let release = Release::write(&dir, "app", version, 1, version);
         let create = ["release", "create", release.dir().to_str().unwrap()];
         for more in [&["--dry-run"][..], &[]] {
-            let output = server.hoist(&[&create[..], more].concat());
+            let output = with_data(&server, &[&create[..], more].concat());
             let said = said(&output);
             assert!(output.status.success(), "{said}");
             assert_eq!(said.contains("is not above that of app@"), warned, "{said}");

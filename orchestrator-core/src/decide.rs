@@ -105,7 +105,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
         Input::Old(old) => retention::old(txn, old, now),
         Input::Left(left) => retention::sweep(txn, left, now),
         Input::BrokerForgot => presence::broker_forgot(txn),
-        Input::Doubt(group) => presence::doubt(txn, group),
+        Input::Doubt(group) => presence::doubt(txn, group, now.mode),
         Input::Connected => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             meta.attended_ms = now.attended_ms;

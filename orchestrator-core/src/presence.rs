@@ -12,11 +12,11 @@ use crate::effect::{Effect, Effects};
 use crate::error::Code;
 use crate::group;
 use crate::identity;
-use crate::input::{Delivered, Now};
+use crate::input::{Delivered, Mode, Now};
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::mutant::{Mutant, is_planted};
 use crate::refusal::rejected;
-use crate::row::{DeviceRow, Heard, MetaRow};
+use crate::row::{DeviceRow, GroupRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
 
 /// Whether a device is known to be there, known not to be there, or unknown (`None`).
@@ -117,12 +117,14 @@ pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
 }
 
 /// Asks every device of a group to report everything, when there is something to report
-/// about (W6).
+/// about, as there always is in a recovery (W6).
 pub(crate) fn doubt(
     txn: &mut Txn,
     group: &hoist_protocol::id::GroupId,
+    mode: Mode,
 ) -> Result<Effects, Undecided> {
-    let row = group::read(txn, group)?.filter(|row| !row.active.is_empty());
+    let asks = |row: &GroupRow| mode == Mode::Recovering || !row.active.is_empty();
+    let row = group::read(txn, group)?.filter(asks);
     let Some(mut row) = row else {
         return Ok(Vec::new());
     };

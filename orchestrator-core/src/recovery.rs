@@ -76,6 +76,12 @@ pub(crate) fn group(
     now: Now,
 ) -> Result<Effects, Undecided> {
     let mut effects = group::ensure(txn, group, now)?;
+    let mut row = group::read(txn, group)?.unwrap_or_default();
+    if row.roll_call < head.roll_call {
+        // The next one is to be heard.
+        row.roll_call = head.roll_call;
+        txn.put(&GroupKey(group.clone()), &row);
+    }
     for notice in &head.notices {
         let release = txn.read(&ReleaseKey(notice.release))?;
         let named = release.map(|row| {
