@@ -120,6 +120,10 @@ fn check_out(out: &Path, data_dir: &Path) -> Result<(), Failure> {
         let what = format!("no backup is written to --out: {why}");
         Failure::new(Code::File, what).help("name another file; nothing was changed")
     };
+    let folder = out.parent().filter(|it| !it.as_os_str().is_empty());
+    if let Some(Err(error)) = folder.map(std::fs::metadata) {
+        return Err(no_place(out, out, &error));
+    }
     private_file::check_outside(out, data_dir).map_err(|error| refused(chain(&error)))?;
     let Ok(there) = File::open(out) else {
         return Ok(());

@@ -13,6 +13,9 @@ use tower_http::services::ServeFile;
 use super::{HttpState, authenticate, refusal, too_slow};
 use crate::artifacts::{ArtifactError, Seen};
 
+/// Bytes of a refused upload that are taken and thrown away.
+const DISCARDED_MAX: usize = 64 << 20;
+
 fn parse(id: &str) -> Result<ArtifactId, Box<Response>> {
     id.parse().map_err(|_| {
         let hint = "an artifact id is 32 lower-case hex digits";
@@ -141,6 +144,19 @@ pub(super) async fn put(
     }
 }
 
+/// Takes what comes of a refused upload, for a while: a sender whose connection is closed
+/// before all is sent may never read why.
+async fn discard(mut body: Body) {
+    let mut left = DISCARDED_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
+
 enum Failed {
     Sender,
     Artifact(ArtifactError),
@@ -152,12 +168,15 @@ async fn take(
     mut body: Body,
 ) -> Result<(), Failed> {
     let announced = body.size_hint().exact();
-    let mut incoming = state
-        .artifacts
-        .receive(id, user, announced)
-        .await
-        .map_err(Failed::Artifact)?;
     let part = state.limits.part;
+    let received = state.artifacts.receive(id, user, announced).await;
+    let mut incoming = match received {
+        Ok(incoming) => incoming,
+        Err(error) => {
+            let _late = tokio::time::timeout(part, discard(body)).await;
+            return Err(Failed::Artifact(error));
+        }
+    };
     let next = async |body: &mut Body| tokio::time::timeout(part, body.frame()).await;
     while let Some(frame) = next(&mut body).await.map_err(|_| Failed::Sender)? {
         let frame = frame.map_err(|_| Failed::Sender)?;
