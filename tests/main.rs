@@ -42,7 +42,6 @@ mod plan;
 mod power_cut;
 mod readme;
 mod recovery;
-mod recovery_kept;
 mod recovery_kills;
 mod refusals;
 mod releases;

@@ -14,13 +14,6 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs `hoist` on the data directory of a server.
-fn with_data(server: &Server, args: &[&str]) -> Output {
-    let data = server.data();
-    let data_dir = ["--data-dir", data.to_str().unwrap()];
-    server.hoist(&[args, &data_dir].concat())
-}
-
 #[test]
 fn a_command_line_that_is_none_is_an_error_like_every_other() {
     for (line, says) in [
@@ -148,14 +141,19 @@ fn a_backup_for_which_there_is_no_folder_names_the_folder_and_how_to_make_it() {
     let server = Server::start();
     let folder = server.scratch().join("backups");
     let out = folder.join("b.tar");
-    let output = with_data(&server, &["backup", "--out", out.to_str().unwrap()]);
+    let data = server.data();
+    let data = ["--data-dir", data.to_str().unwrap()];
+    let output = server.hoist(&[&["backup", "--out", out.to_str().unwrap()], &data[..]].concat());
     let said = said(&output);
     let folder = folder.display().to_string();
     assert!(
         said.starts_with("error[E_FILE]: there is no folder "),
         "{said}"
     );
-    assert!(said.contains(&format!("mkdir -m 0700 {folder}`")), "{said}");
+    assert!(
+        said.contains(&format!("install -d -m 0700 -o hoist {folder}`")),
+        "{said}"
+    );
     assert!(!said.contains(".new"), "{said}");
 }
 
@@ -165,7 +163,9 @@ fn an_upload_for_which_there_is_no_room_is_refused_by_the_servers_code_and_words
     let content = "x".repeat(2 << 20);
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, &content);
     let dir = release.dir().to_str().unwrap();
-    let output = with_data(&server, &["release", "create", dir]);
+    let key = server.data().join("keys/release.key");
+    let key = key.to_str().unwrap();
+    let output = server.hoist(&["release", "create", dir, "--key", key]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
@@ -182,14 +182,17 @@ fn an_upload_for_which_there_is_no_room_is_refused_by_the_servers_code_and_words
 #[test]
 fn a_counter_that_is_not_above_what_is_there_is_warned_about() {
     let server = Server::start();
+    let key = server.data().join("keys/release.key");
+    let key = key.to_str().unwrap();
     for (version, warned) in [("1.0.0", false), ("1.1.0", true), ("1.0.0", true)] {
         let name = format!("app-{version}-{warned}");
         let dir = server.scratch().join(name);
         fs::create_dir_all(&dir).unwrap();
         let release = Release::write(&dir, "app", version, 1, version);
-        let create = ["release", "create", release.dir().to_str().unwrap()];
+        let dir = release.dir().to_str().unwrap();
+        let create = ["release", "create", dir, "--key", key];
         for more in [&["--dry-run"][..], &[]] {
-            let output = with_data(&server, &[&create[..], more].concat());
+            let output = server.hoist(&[&create[..], more].concat());
             let said = said(&output);
             assert!(output.status.success(), "{said}");
             assert_eq!(said.contains("is not above that of app@"), warned, "{said}");

@@ -20,7 +20,8 @@ pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
 #[derive(Debug, Parser)]
-#[command(name = "hoist", bin_name = "hoist", version, after_help = exit::HELP, propagate_version = true, max_term_width = 80)]
+#[command(name = "hoist", bin_name = "hoist", version, propagate_version = true)]
+#[command(after_help = exit::HELP, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

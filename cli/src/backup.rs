@@ -26,7 +26,7 @@ use crate::data_dir::DataDir;
 use crate::failure::{Failure, chain};
 use crate::lock::Lock;
 use crate::output::{API_VERSION, Shape, Show, column};
-use crate::private_file;
+use crate::private_file::{self, PrivateFileError};
 use crate::store_failure::store_failure;
 
 pub(crate) use restore::restore;
@@ -120,11 +120,13 @@ fn check_out(out: &Path, data_dir: &Path) -> Result<(), Failure> {
         let what = format!("no backup is written to --out: {why}");
         Failure::new(Code::File, what).help("name another file; nothing was changed")
     };
-    let folder = out.parent().filter(|it| !it.as_os_str().is_empty());
-    if let Some(Err(error)) = folder.map(std::fs::metadata) {
-        return Err(no_place(out, out, &error));
-    }
-    private_file::check_outside(out, data_dir).map_err(|error| refused(chain(&error)))?;
+    private_file::check_outside(out, data_dir).map_err(|error| {
+        let folder = match &error {
+            PrivateFileError::Io { source, .. } => no_place(out, source),
+            PrivateFileError::Exposed { .. } => None,
+        };
+        folder.unwrap_or_else(|| refused(chain(&error)))
+    })?;
     let Ok(there) = File::open(out) else {
         return Ok(());
     };
@@ -166,26 +168,22 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
     Failure::because(Code::File, path.display(), error)
 }
 
-/// Why nothing can be written where a backup is to go.
-fn no_place(place: &Path, path: &Path, error: &io::Error) -> Failure {
+/// Why nothing can be written where a backup is to go, when it is the folder.
+fn no_place(place: &Path, error: &io::Error) -> Option<Failure> {
     let folder = place.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::new(
-            Code::File,
+    let (why, help) = match error.kind() {
+        io::ErrorKind::NotFound => (
             format!("there is no folder {folder} for the backup"),
-        )
-        .help(format!(
-            "make it, as a folder of the server's user: `mkdir -m 0700 {folder}`"
-        )),
-        io::ErrorKind::PermissionDenied => Failure::because(
-            Code::File,
-            format!("nothing can be written to {folder}"),
-            error,
-        )
-        .help("let the folder belong to the user that makes the backup"),
-        _ => unusable(path, error),
-    }
+            format!("make it for the server's user: `install -d -m 0700 -o hoist {folder}`"),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            format!("this user may not write to {folder}"),
+            "let the folder belong to the user that makes the backup".to_owned(),
+        ),
+        _ => return None,
+    };
+    Some(Failure::new(Code::File, why).help(help))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -207,7 +205,7 @@ impl Scratch {
         options.write(true).create_new(true).mode(0o600);
         match options.open(&path) {
             Ok(_) => Ok(Self { path }),
-            Err(error) => Err(no_place(place, &path, &error)),
+            Err(error) => Err(no_place(place, &error).unwrap_or_else(|| unusable(&path, &error))),
         }
     }
 
