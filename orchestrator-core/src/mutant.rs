@@ -53,8 +53,6 @@ hoist_protocol::mutants! {
     OutboxNotWritten = "outbox-not-written";
     /// A removed device's token is not noted as worth nothing.
     TokenNotRevoked = "token-not-revoked";
-    /// A removed deployment's number may be given again.
-    RetentionForgetsNumbers = "retention-forgets-numbers";
     /// A late death beats a newer birth (W8).
     LateDeathBelieved = "late-death-believed";
 }

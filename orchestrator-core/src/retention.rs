@@ -16,7 +16,6 @@ use crate::group;
 use crate::input::{Mode, Now};
 use crate::key::{CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix};
 use crate::key::{RecordKey, RowKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::numbers;
 use crate::presence::known;
 use crate::row::{DeploymentRow, DeviceRow, ForgottenRow, MetaRow, RecordState};
@@ -129,7 +128,7 @@ fn deployment(txn: &mut Txn, id: DeploymentId, now: Now) -> Result<Effects, Unde
     if !is_old(&row, &totals, changed_ms, now) {
         return Ok(Effects::new());
     }
-    remember_number(txn, id)?;
+    numbers::raise(txn, id)?;
     txn.delete(&key);
     let mut row_left = ForgottenRow {
         at_ms: now.unix_ms,
@@ -145,19 +144,6 @@ fn deployment(txn: &mut Txn, id: DeploymentId, now: Now) -> Result<Effects, Unde
         Effect::ViewChanged(View::Deployment(id)),
         sweep,
     ])
-}
-
-/// The number stays given, whatever else is known of it.
-fn remember_number(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
-    if !is_planted(Mutant::RetentionForgetsNumbers) {
-        return numbers::raise(txn, id);
-    }
-    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-    if meta.last_deployment == id {
-        meta.last_deployment.0 = id.0.saturating_sub(1);
-        txn.put(&MetaKey, &meta);
-    }
-    Ok(())
 }
 
 /// Asks for a page of what is left, and again when no answer comes.
