@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -39,7 +41,14 @@ impl Agents {
             let text = server.ask(&["device", "add", &device, "--group", GROUP])?;
             let text = server.behind(line, &text);
             let config = dir.join(&device).with_extension("toml");
-            std::fs::write(&config, text)?;
+            // An agent takes no token that others can read.
+            let mut options = File::options();
+            let file = options
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&config);
+            file?.write_all(text.as_bytes())?;
             all.push(Agent {
                 device,
                 config,
