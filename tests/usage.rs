@@ -158,6 +158,28 @@ fn a_backup_for_which_there_is_no_folder_names_the_folder_and_how_to_make_it() {
 }
 
 #[test]
+fn an_upload_for_which_there_is_no_room_is_refused_by_the_servers_code_and_words() {
+    let server = Server::start_set("upload_quota_mib = 1\n");
+    let content = "x".repeat(2 << 20);
+    let release = Release::write(server.scratch(), "app", "1.0.0", 1, &content);
+    let dir = release.dir().to_str().unwrap();
+    let key = server.data().join("keys/release.key");
+    let key = key.to_str().unwrap();
+    let output = server.hoist(&["release", "create", dir, "--key", key]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.starts_with("error[E_SPACE]: the upload was refused: "),
+        "{said}"
+    );
+    assert!(
+        said.contains("1.0 MiB at most") && said.contains("\nhelp: "),
+        "{said}"
+    );
+    assert!(!said.contains('{'), "{said}");
+}
+
+#[test]
 fn a_counter_that_is_not_above_what_is_there_is_warned_about() {
     let server = Server::start();
     let key = server.data().join("keys/release.key");

@@ -115,7 +115,8 @@ pub(super) async fn put(
     if state.artifacts.contains(id) {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let taken = take(&state, (id, user.clone()), request.into_body());
+    let mut body = request.into_body();
+    let taken = take(&state, (id, user.clone()), &mut body);
     match tokio::time::timeout(state.limits.upload, taken).await {
         Err(_) => too_slow("the upload took too long"),
         Ok(Ok(())) => StatusCode::CREATED.into_response(),
@@ -129,6 +130,7 @@ pub(super) async fn put(
             )
         }
         Ok(Err(Failed::Artifact(error))) => {
+            let _late = tokio::time::timeout(state.limits.part, discard(body)).await;
             let (status, code) = match &error {
                 ArtifactError::Content { .. } => (StatusCode::UNPROCESSABLE_ENTITY, Code::Hash),
                 ArtifactError::Length { .. } => (StatusCode::BAD_REQUEST, Code::Length),
@@ -165,20 +167,17 @@ enum Failed {
 async fn take(
     state: &HttpState,
     (id, user): (ArtifactId, UserId),
-    mut body: Body,
+    body: &mut Body,
 ) -> Result<(), Failed> {
     let announced = body.size_hint().exact();
+    let mut incoming = state
+        .artifacts
+        .receive(id, user, announced)
+        .await
+        .map_err(Failed::Artifact)?;
     let part = state.limits.part;
-    let received = state.artifacts.receive(id, user, announced).await;
-    let mut incoming = match received {
-        Ok(incoming) => incoming,
-        Err(error) => {
-            let _late = tokio::time::timeout(part, discard(body)).await;
-            return Err(Failed::Artifact(error));
-        }
-    };
     let next = async |body: &mut Body| tokio::time::timeout(part, body.frame()).await;
-    while let Some(frame) = next(&mut body).await.map_err(|_| Failed::Sender)? {
+    while let Some(frame) = next(body).await.map_err(|_| Failed::Sender)? {
         let frame = frame.map_err(|_| Failed::Sender)?;
         if let Some(bytes) = frame.data_ref() {
             incoming.write(bytes).await.map_err(Failed::Artifact)?;
