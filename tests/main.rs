@@ -42,6 +42,7 @@ mod plan;
 mod power_cut;
 mod readme;
 mod recovery;
+mod recovery_kept;
 mod recovery_kills;
 mod refusals;
 mod releases;

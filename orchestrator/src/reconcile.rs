@@ -10,6 +10,7 @@ mod outbox;
 mod part;
 mod seen;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::desired;
@@ -51,6 +52,8 @@ pub(crate) struct Reconciler {
     mode: Mode,
     /// What the store knew of when the program started, or when its recovery began first.
     known: Generation,
+    /// Devices that have shown in this run what they keep, or that they keep nothing.
+    shown: HashSet<DeviceId>,
     /// A head of ours that this store knows nothing of.
     ahead: Option<Ahead>,
     connection: Option<Arc<dyn Connection>>,
@@ -88,6 +91,7 @@ impl Reconciler {
             difference,
             mode: config.mode,
             known,
+            shown: HashSet::new(),
             ahead: None,
             connection: None,
         }
@@ -154,19 +158,18 @@ impl Reconciler {
 
     /// A device connected.
     pub(crate) fn born(&mut self, device: DeviceId) {
-        // In recovery it shows the head that it has, when it gets none.
-        if self.mode == Mode::Serving {
-            self.difference.born(device);
-        }
+        self.difference.born(device);
     }
 
     /// A device shows the head that it was told last.
     pub(crate) fn asked(&mut self, device: DeviceId) {
+        self.shown.insert(device.clone());
         self.difference.asked(device);
     }
 
     /// A device shows its key.
     pub(crate) fn forgot(&mut self, device: DeviceId) {
+        self.shown.insert(device.clone());
         self.difference.forgot(device);
     }
 
@@ -176,6 +179,9 @@ impl Reconciler {
             return Ok(());
         };
         while let Some((subject, cause)) = self.difference.pop() {
+            if self.is_unheard(&subject) {
+                continue;
+            }
             let messages = match self.due(&subject, cause, now_ms).await {
                 Ok(messages) => messages,
                 Err(error) => {
@@ -193,6 +199,18 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// Whether a device has not shown yet what it keeps, in recovery: a new head would take its
+    /// place, and it may be all that is left of a move or a hold. As soon as it shows that, its
+    /// head is looked at again.
+    fn is_unheard(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Device(device) => {
+                self.mode == Mode::Recovering && !self.shown.contains(device)
+            }
+            _ => false,
+        }
     }
 
     /// Keeps what is published for a group or of a release beside the store. It is a second
