@@ -8,11 +8,11 @@ use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::{Value, json};
 
+use crate::closest::closest;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shape, Show, column};
-use crate::settings::closest;
 use crate::why::wrapped;
 
 const SHAPE: Shape = Shape {

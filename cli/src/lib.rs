@@ -14,6 +14,7 @@ mod backup;
 mod broker;
 mod client;
 mod client_file;
+mod closest;
 mod color;
 mod context;
 mod data_dir;

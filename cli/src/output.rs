@@ -10,7 +10,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::settings::closest;
+use crate::closest::closest;
 
 /// The version of every JSON document.
 pub(crate) const API_VERSION: &str = "hoist/v1";

@@ -12,6 +12,7 @@ use hoist_protocol::id::Namespace;
 use serde::Deserialize;
 
 use crate::args::{Global, Serve};
+use crate::closest::closest;
 use crate::failure::Failure;
 use crate::logging::level;
 use crate::output::Format;
@@ -378,23 +379,6 @@ pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(
 fn word(text: &str, span: Range<usize>) -> Option<String> {
     let word = text.get(span)?.split(['=', ' ']).next()?;
     Some(word.to_owned())
-}
-
-/// The candidate that was probably meant.
-pub(crate) fn closest<'a>(typed: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    // Below this similarity a suggestion confuses more than it helps.
-    const SIMILAR: f64 = 0.6;
-    candidates
-        .iter()
-        .map(|candidate| {
-            (
-                strsim::normalized_damerau_levenshtein(typed, candidate),
-                *candidate,
-            )
-        })
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

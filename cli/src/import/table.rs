@@ -9,7 +9,7 @@ use hoist_orchestrator_core::command::{ImportDevice, PUBLIC_KEY_IS, parse_public
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use crate::settings::closest;
+use crate::closest::closest;
 
 /// The columns there are, in the order in which they are documented.
 const COLUMNS: [&str; 5] = ["id", "type", "group", "public_key", "labels"];

@@ -1,0 +1,40 @@
+//! What belongs to no other row.
+
+use hoist_protocol::id::DeploymentId;
+use serde::{Deserialize, Serialize};
+
+/// Generations reserved ahead of the clock, which are ms: one write a minute at most, and the
+/// next run of the server is at most so far ahead of it.
+pub(crate) const GENERATIONS_MS: u64 = 60_000;
+
+/// Things that belong to no other row.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MetaRow {
+    /// Highest deployment id ever used or seen.
+    pub last_deployment: DeploymentId,
+    /// Milliseconds this orchestrator has been connected, ever.
+    pub attended_ms: u64,
+    /// [`MetaRow::attended_ms`] when the connection came up last.
+    pub connected_at_ms: u64,
+    /// Counts how often the broker forgot us: presence heard before is unknown (W8).
+    pub broker_run: u32,
+    /// No head was ever signed with a higher generation (W1): what is signed by the next run
+    /// of the server is above it, whatever its clock says.
+    pub generations_ms: u64,
+    /// The clock at the newest batch that carried anything, Unix ms; zero in a row of an older
+    /// version.
+    pub written_ms: u64,
+}
+
+impl MetaRow {
+    /// The generation up to which the store knows of what was signed: heads are signed by the
+    /// clock, unless that stands behind what was reserved before (W1).
+    #[must_use]
+    pub fn known_ms(&self) -> u64 {
+        let by_clock = self.written_ms.saturating_add(GENERATIONS_MS) >= self.generations_ms;
+        match by_clock {
+            true => self.written_ms.min(self.generations_ms),
+            false => self.generations_ms,
+        }
+    }
+}
