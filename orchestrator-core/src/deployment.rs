@@ -186,6 +186,7 @@ fn create(txn: &mut Txn, mut row: DeploymentRow, now: Now) -> Result<(Created, E
         return Err(Rejection::new(Code::Internal, why).into());
     };
     meta.last_deployment.0 = next;
+    meta.told = 0;
     let id = meta.last_deployment;
     // An id seen elsewhere may not be in Meta yet: never write over a deployment.
     txn.read(&DeploymentKey(id))?;

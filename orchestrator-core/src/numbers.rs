@@ -8,11 +8,12 @@ use hoist_protocol::topic::View;
 
 use crate::effect::{Effect, Effects};
 use crate::key::{DeploymentKey, MetaKey, OpenedKey, RowKey};
-use crate::row::DeploymentRow;
+use crate::row::{DeploymentRow, MetaRow};
 use crate::txn::{Txn, Undecided};
 
-/// Devices are believed numbers so far above the highest known: a backup may be behind by a
-/// few hundred deployments, and one device that lies must not use all numbers up.
+/// Devices are believed numbers so far above the highest known, all of them together: a
+/// backup may be behind by a few hundred deployments, and whoever lies must not use all
+/// numbers up.
 const AHEAD_MAX: u32 = 1_000;
 
 /// A group's head with our signature was seen: numbers and rounds in it were given.
@@ -89,10 +90,16 @@ pub(crate) fn seen_in_status(
     };
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let ahead = highest.0.saturating_sub(meta.last_deployment.0);
-    if ahead == 0 || ahead > AHEAD_MAX {
+    let told = meta.told.saturating_add(ahead);
+    if ahead == 0 || told > AHEAD_MAX {
         return Ok(None);
     }
-    raise(txn, highest)?;
+    let raised = MetaRow {
+        last_deployment: highest,
+        told,
+        ..meta
+    };
+    txn.put(&MetaKey, &raised);
     Ok(Some(Effect::OlderThanDevice {
         device: device.clone(),
         deployment: highest,
@@ -105,6 +112,7 @@ pub(crate) fn raise(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
     let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
     if meta.last_deployment < id {
         meta.last_deployment = id;
+        meta.told = 0;
         txn.put(&MetaKey, &meta);
     }
     Ok(())

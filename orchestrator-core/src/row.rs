@@ -66,7 +66,6 @@ fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), Deco
 grown! {
     DeploymentRow, 8_192;
     CounterRow, 1_024;
-    MetaRow, 64;
 }
 
 rows! {

@@ -85,10 +85,12 @@ fn the_meta_row_keeps_its_bytes() {
         broker_run: 4,
         generations_ms: 7,
         written_ms: 300,
+        told: 5,
     };
-    golden(&meta, "0211ac02020407ac02");
+    golden(&meta, "0211ac02020407ac0205");
     let older = MetaRow {
         written_ms: 0,
+        told: 0,
         ..meta
     };
     older_golden(&older, "0111ac02020407");

@@ -1,5 +1,6 @@
 //! What belongs to no other row.
 
+use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,24 @@ pub struct MetaRow {
     /// The clock at the newest batch that carried anything, Unix ms; zero in a row of an older
     /// version.
     pub written_ms: u64,
+    /// By how much reports of devices have raised [`MetaRow::last_deployment`] since a number
+    /// was given, or shown by a head of ours.
+    pub told: u32,
+}
+
+impl Message for MetaRow {
+    const VERSION: u8 = 2;
+    const BYTES_MAX: usize = 64;
+
+    fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+        let fields = bytes.strip_prefix(&[1])?;
+        let grown = [&[Self::VERSION], fields, &[0, 0]].concat();
+        Some(decode(&grown).map(|row| (row, &[][..])))
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 impl MetaRow {

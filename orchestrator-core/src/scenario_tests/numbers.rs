@@ -47,6 +47,23 @@ fn a_number_that_a_device_reports_is_never_given_again() {
 }
 
 #[test]
+fn step_by_step_devices_use_no_more_numbers_up_than_at_once() {
+    let (_, mut restored) = rolled_back(|_| {});
+    for (seq, number) in [(5, 600), (6, 1_001), (7, 1_002), (8, 1_900)] {
+        restored.say("d1", done(seq, DeploymentId(number)));
+    }
+    restored.add_release("fw", "1.1.0", &["app"]);
+    assert_eq!(restored.deploy("fw@1.1.0"), DeploymentId(1_002));
+    restored.say("d2", done(5, DeploymentId(1_003)));
+    restored.add_release("fw", "1.2.0", &["app"]);
+    assert_eq!(
+        restored.deploy("fw@1.2.0"),
+        DeploymentId(1_004),
+        "a number was given"
+    );
+}
+
+#[test]
 fn a_number_far_above_every_other_is_no_number_of_ours() {
     let (_, mut restored) = rolled_back(|_| {});
     for far in [1_002, u32::MAX] {
