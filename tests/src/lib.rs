@@ -5,5 +5,6 @@ pub mod chaos;
 #[cfg(feature = "mutants")]
 mod device_mutants;
 pub mod faults;
+pub mod mutants;
 pub mod power_cut;
 pub mod simulation;
