@@ -33,6 +33,7 @@ mod identity;
 mod import;
 mod lost_store;
 mod moments;
+mod mutants;
 mod operations;
 mod other_language;
 mod own_writes;

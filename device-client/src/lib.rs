@@ -8,9 +8,5 @@
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod machine;
-#[cfg(feature = "mutants")]
-pub mod mutant;
-#[cfg(not(feature = "mutants"))]
-mod mutant;
 pub mod past;
 pub mod record;

@@ -8,7 +8,6 @@ use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Job;
-use crate::mutant::{Mutant, is_planted};
 use crate::past::{Ended, Ending, Past, ReleaseMark};
 
 /// Largest journal slot: one small flash write.
@@ -157,7 +156,6 @@ impl Slot for Ring {
             postcard::take_from_bytes(bytes).ok()?;
         let past = match rest {
             [] => past_of(&outcomes),
-            _ if is_planted(Mutant::PastNotReadBack) => past_of(&outcomes),
             rest => postcard::from_bytes(rest).ok()?,
         };
         Some(Self {
@@ -194,9 +192,7 @@ impl Ring {
             self.outcomes.remove(0);
         }
         self.outcomes.push(outcome);
-        if !is_planted(Mutant::EndedNotCounted) {
-            self.ended = self.ended.saturating_add(1);
-        }
+        self.ended = self.ended.saturating_add(1);
     }
 
     /// Whether a round of a deployment is over on this device (S13), as [`Past::is_over`].
@@ -207,10 +203,7 @@ impl Ring {
         release: Option<ReleaseId>,
         round: Round,
     ) -> bool {
-        let mut outcomes = self.outcomes.iter();
-        let told = outcomes.any(|outcome| outcome.deployment == deployment);
-        (told || !is_planted(Mutant::PastForgotten))
-            && self.past.is_over(deployment, release, round)
+        self.past.is_over(deployment, release, round)
     }
 
     /// The outcomes that came after the first `acked` ones.

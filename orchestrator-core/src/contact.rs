@@ -12,7 +12,6 @@ use crate::device::call_roll;
 use crate::effect::{Effect, Effects};
 use crate::input::Now;
 use crate::key::{DeviceKey, MetaKey, RecordKey, RowKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::presence;
 use crate::row::{DeviceRow, MetaRow, RecordRow, RecordState};
 use crate::status::ended;
@@ -164,7 +163,7 @@ pub(crate) fn move_timer(
     old: Option<u64>,
     new: Option<u64>,
 ) -> Result<(), Undecided> {
-    if old == new || is_planted(Mutant::TimerLeft) {
+    if old == new {
         return Ok(());
     }
     let kind = || TimerKind::Device(id, device.clone());
@@ -197,22 +196,14 @@ pub(crate) fn timeout_due(
     let mut effects = Vec::new();
     if !is_settled(&meta, now) {
         new.due_ms = Some(settled_ms(&meta, now));
-    } else if let Some(mut row) = txn
-        .read(&DeviceKey(device.clone()))?
-        .filter(|_| !old.asked && !is_planted(Mutant::TimeoutUnasked))
-    {
+    } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
         effects.extend([
             Effect::ReadStatus(device.clone()),
             call_roll(txn, &mut row, device, now)?,
         ]);
         txn.put(&DeviceKey(device.clone()), &row);
         new.asked = true;
-        let grace_ms = if is_planted(Mutant::GraceSkipped) {
-            0
-        } else {
-            now.patience.grace_ms
-        };
-        new.due_ms = Some(now.attended_ms.saturating_add(grace_ms));
+        new.due_ms = Some(now.attended_ms.saturating_add(now.patience.grace_ms));
     } else {
         new.state = RecordState::TimedOut;
         new.lost = false;

@@ -9,7 +9,6 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, Step};
 
 use crate::key::{CounterKey, Key, RecordKey, RowKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::row::{CounterRow, RecordRow, RecordState};
 use crate::txn::{Txn, Undecided};
 use crate::view::Counts;
@@ -130,7 +129,7 @@ pub(crate) fn put_record(
     let RecordKey(deployment, device) = key;
     let counter = CounterKey(*deployment, Shard::of(device));
     let mut row = txn.read(&counter)?.unwrap_or_default();
-    if let Some(old) = old.filter(|_| !is_planted(Mutant::OldCountKept)) {
+    if let Some(old) = old {
         apply(&mut row, old, |count| *count = count.saturating_sub(1));
     }
     apply(&mut row, new, |count| *count += 1);

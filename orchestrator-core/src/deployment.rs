@@ -13,7 +13,6 @@ use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
 use crate::limit;
-use crate::mutant::{Mutant, is_planted};
 use crate::release;
 use crate::reply::{Answer, Created, DeploymentState, Plan, PlanResult};
 use crate::request::may_change;
@@ -199,7 +198,7 @@ fn create(txn: &mut Txn, mut row: DeploymentRow, now: Now) -> Result<(Created, E
         group: group.clone(),
         by: row.created_by.clone(),
     })];
-    if let Some(start) = row.start_ms.filter(|_| !is_planted(Mutant::StartIgnored)) {
+    if let Some(start) = row.start_ms {
         if group_row.scheduled.len() >= SCHEDULED_MAX {
             return Err(full::scheduled(&group, &group_row.scheduled).into());
         }
@@ -277,8 +276,7 @@ impl Beside {
 
     /// Why the deployment cannot be listed, if it cannot.
     fn refusal(&self, row: &DeploymentRow) -> Option<Rejection> {
-        let overlapping = self.overlapping.first();
-        if let Some((other, old)) = overlapping.filter(|_| !is_planted(Mutant::OverlapAccepted)) {
+        if let Some((other, old)) = self.overlapping.first() {
             let why = format!(
                 "deployment {other} of {} is active with some of the same artifacts",
                 old.release_text
@@ -303,9 +301,6 @@ fn activate(
 ) -> Result<Effects, Undecided> {
     let mut effects = Vec::new();
     for (other, mut old) in beside.covered {
-        if is_planted(Mutant::CoveredKept) {
-            continue;
-        }
         let end = Ending {
             text: format!("by deployment {id}"),
             ..Ending::itself(EndReason::Superseded)

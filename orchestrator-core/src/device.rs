@@ -21,7 +21,6 @@ use crate::key::{
     DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::membership;
-use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::refusal::rejected;
 use crate::reply::Answer;
@@ -44,9 +43,7 @@ pub(crate) fn call_roll(
     device: &DeviceId,
     now: Now,
 ) -> Result<Effect, Undecided> {
-    if !is_planted(Mutant::RollCallSilent) {
-        row.roll_call.0 = row.roll_call.0.wrapping_add(1);
-    }
+    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
     row.asked_ms = Some(now.attended_ms);
     outbox::changed(txn, device, Means::Restricts)
 }
@@ -74,7 +71,7 @@ pub(crate) fn merge_info(
     let mut effects = Vec::new();
     match (row.public_key, info.public_key) {
         (None, Some(shown)) => {
-            row.public_key = Some(shown).filter(|_| !is_planted(Mutant::KeyNotPinned));
+            row.public_key = Some(shown);
             effects.push(if std::mem::take(&mut row.unverified) {
                 call_roll(txn, &mut row, device, now)?
             } else {
@@ -310,9 +307,7 @@ pub(crate) fn take_out(
     txn.delete(&RefusedKey(device.clone()));
     trouble::note(txn, device, None)?;
     facts::note(txn, device, None)?;
-    if !is_planted(Mutant::TokenNotRevoked) {
-        txn.put(&revoked, &RevokedRow { issue });
-    }
+    txn.put(&revoked, &RevokedRow { issue });
     // Before its head goes out: whoever is turned away leaves nothing behind.
     effects.insert(
         0,

@@ -28,10 +28,6 @@ pub mod key;
 pub mod limit;
 pub mod membership;
 pub mod memory;
-#[cfg(feature = "mutants")]
-pub mod mutant;
-#[cfg(not(feature = "mutants"))]
-mod mutant;
 mod numbers;
 mod outbox;
 pub mod presence;

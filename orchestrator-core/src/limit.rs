@@ -16,7 +16,6 @@ use crate::key::{
     DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RecordKey, RowKey, SlotKey,
 };
 use crate::membership::put_member;
-use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{DeploymentState, LineWord};
 use crate::row::{
@@ -307,9 +306,7 @@ pub(crate) fn admit_joiner(
             let active = group::read(txn, &deployment.group)?
                 .unwrap_or_default()
                 .active;
-            if !is_planted(Mutant::JoinerAdmitted) {
-                hold_in(row, id, &active);
-            }
+            hold_in(row, id, &active);
         }
     }
     Ok(())

@@ -13,7 +13,6 @@ use crate::key::{
     SlotKey,
 };
 use crate::limit;
-use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::presence::is_online;
 use crate::row::{DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay};
@@ -114,21 +113,17 @@ pub(crate) fn leave(
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     want_rows(txn, device, &group, &group_row)?;
     group_row.turn += 1;
-    let gone = u32::from(!is_planted(Mutant::LeaverCounted));
-    count(txn, row, |count| *count = count.saturating_sub(gone))?;
+    count(txn, row, |count| *count = count.saturating_sub(1))?;
     txn.delete(&MemberKey(group.clone(), device.clone()));
     outbox::left(txn, device, &group, &mut group_row)?;
     txn.put(&GroupKey(group.clone()), &group_row);
-    mark_records(txn, device, &group_row, !is_planted(Mutant::LeaverInside))?;
+    mark_records(txn, device, &group_row, true)?;
     if row.past.len() == STAYS_MAX {
         row.past.remove(0);
     }
     let change = outbox::changed(txn, device, Means::Restricts)?;
     let mut effects = vec![change];
     effects.extend(shown(&group, &group_row));
-    if is_planted(Mutant::StayForgotten) {
-        return Ok(effects);
-    }
     row.past.push(Stay {
         group: group.clone(),
         joined: row.joined,

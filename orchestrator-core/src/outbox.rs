@@ -9,7 +9,6 @@ use hoist_protocol::id::{DeviceId, GroupId};
 
 use crate::effect::{Effect, Effects};
 use crate::key::{GroupKey, OutboxKey, RowKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::row::GroupRow;
 use crate::txn::{Txn, Undecided};
 
@@ -33,9 +32,7 @@ pub(crate) fn changed(txn: &mut Txn, device: &DeviceId, means: Means) -> Result<
     let mut row = txn.read(&key)?.unwrap_or_default();
     row.change = row.change.wrapping_add(1);
     row.permits |= means == Means::Permits;
-    if !is_planted(Mutant::OutboxNotWritten) {
-        txn.put(&key, &row);
-    }
+    txn.put(&key, &row);
     Ok(Effect::DeviceHeadChanged(device.clone()))
 }
 

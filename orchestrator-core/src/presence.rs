@@ -14,7 +14,6 @@ use crate::group;
 use crate::identity;
 use crate::input::{Delivered, Mode, Now};
 use crate::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::refusal::rejected;
 use crate::row::{DeviceRow, GroupRow, Heard, MetaRow};
 use crate::txn::{Txn, Undecided};
@@ -37,7 +36,7 @@ fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
     let Some(before) = before else { return false };
     let online = presence.state == PresenceState::Online;
     let repeated = before.run == run || (online && !before.online);
-    (presence.session < before.session && !is_planted(Mutant::LateDeathBelieved))
+    presence.session < before.session
         || (presence.session == before.session && repeated && (online || !before.online))
 }
 

@@ -13,7 +13,6 @@ use crate::error::{Code, Rejection};
 use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
-use crate::mutant::{Mutant, is_planted};
 use crate::outbox::{self, Means};
 use crate::reply::{Answer, DeploymentState, RetryResult};
 use crate::request::{may_change, parse_name};
@@ -69,11 +68,7 @@ fn all(
     if failed == 0 {
         return Ok((0, Vec::new()));
     }
-    row.round = if is_planted(Mutant::RoundNotRaised) {
-        row.round
-    } else {
-        round
-    };
+    row.round = round;
     Ok((failed, vec![Effect::GroupHeadChanged(row.group.clone())]))
 }
 

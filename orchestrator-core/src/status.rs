@@ -19,7 +19,6 @@ use crate::input::{Delivered, Mode, Now, SignatureEvidence};
 use crate::key::{DeploymentKey, DeviceKey, ForgottenKey, MetaKey, OpenedKey, RecordKey, RowKey};
 use crate::limit;
 use crate::membership::{is_counted, may_have_obeyed};
-use crate::mutant::{Mutant, is_planted};
 use crate::numbers;
 use crate::recovery;
 use crate::refusal::{counts_again, rejected, unverified};
@@ -39,7 +38,6 @@ pub(crate) fn merge(
         return Ok(vec![rejected(Code::Unknown, device, None)]);
     };
     match row.seq {
-        _ if is_planted(Mutant::RepeatTaken) => {}
         // bad-inputs row 85
         Some(known) if status.seq < known && delivered == Delivered::Kept => {
             return counts_again(txn, device, row, status.seq, now);
@@ -52,7 +50,7 @@ pub(crate) fn merge(
         Some(known) if status.seq <= known => return Ok(vec![Effect::Duplicate]),
         _ => {}
     }
-    let proven = evidence == SignatureEvidence::Valid || is_planted(Mutant::UnsignedAccepted);
+    let proven = evidence == SignatureEvidence::Valid;
     if !status.outcomes.is_empty() && !proven {
         return unverified(txn, device, row, evidence, now);
     }
@@ -176,7 +174,7 @@ impl Merge<'_> {
         (id, deployment): (DeploymentId, &DeploymentRow),
         round: Round,
     ) -> Result<bool, Undecided> {
-        if round <= round_of(id, deployment, row) || is_planted(Mutant::RoundBelieved) {
+        if round <= round_of(id, deployment, row) {
             return Ok(true);
         }
         let opened = self.txn.read(&OpenedKey(id, self.device.clone()))?;
@@ -200,7 +198,7 @@ impl Merge<'_> {
             FinalResult::Failed(failure) => RecordState::Failed(failure.clone()),
         };
         if let Some(old) = &old {
-            if outcome.round < old.round && !is_planted(Mutant::RegressAccepted) {
+            if outcome.round < old.round {
                 return Ok(());
             }
             if outcome.round == old.round && is_reported_final(&old.state) {

@@ -14,10 +14,6 @@ pub mod http;
 mod json_words;
 mod line;
 pub mod mqtt;
-#[cfg(feature = "mutants")]
-pub mod mutant;
-#[cfg(not(feature = "mutants"))]
-mod mutant;
 mod query;
 pub mod reconcile;
 pub mod recovery;

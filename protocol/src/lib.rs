@@ -18,7 +18,6 @@ pub mod device;
 pub mod envelope;
 pub mod head;
 pub mod id;
-pub mod mutant;
 pub mod rate;
 pub mod reason;
 pub mod release;

@@ -2,8 +2,6 @@
 //! crate holds no product code.
 
 pub mod chaos;
-#[cfg(feature = "mutants")]
-mod device_mutants;
 pub mod faults;
 pub mod mutants;
 pub mod power_cut;

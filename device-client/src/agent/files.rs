@@ -9,8 +9,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::mutant::{Mutant, is_planted};
-
 /// Mode of files that only the agent reads.
 pub const PRIVATE_FILE: u32 = 0o600;
 /// Mode of folders and programs that only the agent uses.
@@ -234,9 +232,7 @@ pub fn write_atomic(files: &dyn Files, path: &Path, content: &[u8], mode: u32) -
     // Left over from a power cut; also gets rid of a link laid as a trap.
     files.remove(&temporary)?;
     files.write_at(&temporary, 0, content, mode)?;
-    if !is_planted(Mutant::RenamedUnsynced) {
-        files.sync(&temporary)?;
-    }
+    files.sync(&temporary)?;
     files.rename(&temporary, path)?;
     files.sync_dir(folder)
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{Files, PRIVATE_FILE, read_optional};
-use crate::mutant::{Mutant, is_planted};
 use crate::record::{Slot, SlotError, read_slot, write_slot};
 
 /// Why a two-slot file cannot be used.
@@ -115,10 +114,7 @@ impl<T: Slot> TwoSlots<T> {
         let found = match newest {
             Some((sequence, content, slot)) => {
                 slots.sequence = sequence;
-                slots.next = match is_planted(Mutant::NewestSlotOverwritten) {
-                    true => slot,
-                    false => 1 - slot,
-                };
+                slots.next = 1 - slot;
                 Found::Content(content)
             }
             None if damaged > 0 => Found::Lost,
@@ -142,10 +138,7 @@ impl<T: Slot> TwoSlots<T> {
                 limit: self.bytes_max,
             });
         }
-        let mut written = self.replace(path, &bytes);
-        if is_planted(Mutant::WriteErrorIgnored) {
-            written = Ok(());
-        }
+        let written = self.replace(path, &bytes);
         written.map_err(|source| JournalError::File {
             path: path.clone(),
             source,
@@ -158,12 +151,9 @@ impl<T: Slot> TwoSlots<T> {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.files.write_at(path, 0, bytes, PRIVATE_FILE)?;
-        if !is_planted(Mutant::SlotNotSynced) {
-            self.files.sync(path)?;
-        }
-        let entered = self.entered[self.next] || is_planted(Mutant::FolderNotSynced);
+        self.files.sync(path)?;
         match path.parent() {
-            Some(folder) if !entered => self.files.sync_dir(folder),
+            Some(folder) if !self.entered[self.next] => self.files.sync_dir(folder),
             _ => Ok(()),
         }
     }
@@ -172,7 +162,7 @@ impl<T: Slot> TwoSlots<T> {
 /// What a killed program wrote and did not sync is read back like anything else. It is
 /// built upon from now on, so it must not go with the power later.
 fn read_durably(files: &dyn Files, path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-    if files.exists(path) && !is_planted(Mutant::KilledIsDurable) {
+    if files.exists(path) {
         files.sync(path)?;
     }
     // One byte too many makes the checksum fail.

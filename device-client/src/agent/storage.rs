@@ -18,7 +18,6 @@ use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic
 use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
 use super::journal::{Found, JournalError, TwoSlots};
 use crate::machine::Action;
-use crate::mutant::{Mutant, is_planted};
 use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 
 /// Far more than any of the kept messages.
@@ -186,9 +185,7 @@ impl Storage {
         let restored = Restored {
             lost: record == Found::Lost || ring == Found::Lost,
             record: content(record),
-            ring: content(ring)
-                .filter(|_| !is_planted(Mutant::RingNotReadBack))
-                .unwrap_or_default(),
+            ring: content(ring).unwrap_or_default(),
             device_head: device_head.map(|(head, _)| head),
             forgotten,
             release: release.as_ref().map(|release| release.id()),
@@ -340,7 +337,7 @@ impl Storage {
         };
         let downloads = self.places.0.join("download");
         for name in files.list(&downloads).unwrap_or_default() {
-            if !installed(&name) || is_planted(Mutant::OldPayloadRemoved) {
+            if !installed(&name) {
                 let _left = files.remove_dir(&downloads.join(name));
             }
         }
@@ -374,9 +371,6 @@ pub fn prepare_install(
     let content = files.read(&path, payload.size).map_err(failed(&path))?;
     if sha256(&content) != payload.hash {
         return Err(DownloadError::hash(&payload.target));
-    }
-    if is_planted(Mutant::WayBackNotKept) {
-        return Ok(());
     }
     write_atomic(files, rollback, &content, PRIVATE_DIR).map_err(failed(rollback))
 }

@@ -3,7 +3,6 @@
 use hoist_protocol::head::{DeviceHead, GroupHead, Notice, WEEK_MINUTES, Window};
 use hoist_protocol::id::DeviceId;
 
-use crate::mutant::{Mutant, is_planted};
 use crate::record::Ring;
 
 /// The notice to start: lowest deployment first among those that admit this device.
@@ -16,10 +15,9 @@ pub(super) fn choose<'a>(
     let is_over =
         |notice: &Notice| ring.is_over(notice.deployment, Some(notice.release), own.round(notice));
     let open = |notice: &&Notice| {
-        (!own.holds(notice.deployment) || is_planted(Mutant::HoldForgotten))
-            && (notice.audience.admits(notice.deployment, device)
-                || is_planted(Mutant::LineForgotten))
-            && (!is_over(notice) || is_planted(Mutant::EndedBeginsAgain))
+        !own.holds(notice.deployment)
+            && notice.audience.admits(notice.deployment, device)
+            && !is_over(notice)
     };
     head.notices
         .iter()
@@ -30,8 +28,7 @@ pub(super) fn choose<'a>(
 /// Whether a head is still valid for starting (row 42); an empty one never expires.
 pub(super) fn is_valid(head: &GroupHead, now_ms: u64) -> bool {
     let lifetime_ms = u64::from(head.valid_for_s) * 1_000;
-    let valid = lifetime_ms == 0 || now_ms <= head.generation.0.saturating_add(lifetime_ms);
-    valid || is_planted(Mutant::StaleObeyed)
+    lifetime_ms == 0 || now_ms <= head.generation.0.saturating_add(lifetime_ms)
 }
 
 const MINUTE_MS: u64 = 60_000;

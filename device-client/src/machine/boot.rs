@@ -8,7 +8,6 @@ use super::event::FetchFailure;
 use super::install::Done;
 use super::state::{Active, Cause, Stage, Then, Work};
 use super::{Machine, Now};
-use crate::mutant::{Mutant, is_planted};
 use crate::record::Memory;
 
 /// Runs of an idempotent script that power cuts may take: more is no accident.
@@ -62,9 +61,7 @@ impl Machine {
         match active.job.stage {
             Stage::Fetching | Stage::Waiting => self.proceed(Done::Nothing, now, out),
             Stage::Script { kind, run } => self.cut_off(kind, run, now, out),
-            Stage::Rebooting { boot, .. }
-                if boot != current || is_planted(Mutant::BootIdIgnored) =>
-            {
+            Stage::Rebooting { boot, .. } if boot != current => {
                 self.proceed(Done::Reboot, now, out);
             }
             Stage::Rebooting { boot, asked } if asked < REBOOTS_MAX => {
@@ -86,9 +83,7 @@ impl Machine {
             return;
         };
         let plan = active.script(active.job.artifact, kind);
-        let again =
-            |plan: super::ScriptPlan| plan.idempotent || is_planted(Mutant::CutOffRunsAgain);
-        if plan.is_some_and(again) && run < CUT_RUNS_MAX {
+        if plan.is_some_and(|plan| plan.idempotent) && run < CUT_RUNS_MAX {
             self.enter(Stage::Script { kind, run: run + 1 }, out);
             return self.run_script(kind, out);
         }

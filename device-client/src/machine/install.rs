@@ -12,7 +12,6 @@ use super::event::{FetchFailure, Retry};
 use super::retry::retry_ms;
 use super::state::{Active, ArtifactPlan, Cause, EXIT_LATER, Stage, Work};
 use super::{Machine, Now};
-use crate::mutant::{Mutant, is_planted};
 
 /// A reboot that has not come by then never will.
 const REBOOT_MS: u64 = 10 * 60 * 1_000;
@@ -160,18 +159,13 @@ impl Machine {
                     };
                     if kind == ScriptKind::Install && !active.job.counted {
                         active.job.counted = true;
-                        if !is_planted(Mutant::AttemptNotCounted) {
-                            active.job.attempt.0 += 1;
-                        }
+                        active.job.attempt.0 += 1;
                     }
                     self.enter(Stage::Script { kind, run: 1 }, out);
                     return self.run_script(kind, out);
                 }
                 Next::Reboot => return self.reboot(boot, 1, now, out),
                 Next::Artifact => {
-                    if is_planted(Mutant::InventoryTooEarly) {
-                        out.push(Action::CommitInventory);
-                    }
                     active.job.artifact += 1;
                     active.waits = 0;
                     done = Done::Nothing;
@@ -314,9 +308,6 @@ impl Machine {
             self.persist(out);
             out.push(Action::Applied(outcome.result));
         } else {
-            if is_planted(Mutant::OutcomeAfterJournal) {
-                self.persist(out);
-            }
             self.ring.push(outcome, Some(release));
             out.push(Action::StoreOutcomes(self.ring.clone()));
             self.persist(out);

@@ -13,7 +13,6 @@ use super::roll::Roll;
 use super::state::{Active, Cause, Job, Link, Member, Work};
 use super::turn::Turn;
 use super::{Machine, Now, Starts};
-use crate::mutant::{Mutant, is_planted};
 
 impl Machine {
     pub(super) fn disconnected(&mut self) {
@@ -36,8 +35,7 @@ impl Machine {
         if moved {
             self.forget_group(out);
         }
-        let called = self.device_roll.hear(head.roll_call);
-        let asked = called && !is_planted(Mutant::RollCallUnheard);
+        let asked = self.device_roll.hear(head.roll_call);
         if self.own.as_ref() != Some(&head) {
             out.push(Action::KeepDeviceHead);
         }
@@ -78,7 +76,7 @@ impl Machine {
         let known = self.generation > Generation::default() || self.group_roll.is_known();
         self.generation = Generation::default();
         self.group_roll = Roll::default();
-        if known && !is_planted(Mutant::OldGroupKept) {
+        if known {
             self.persist(out);
         }
     }
@@ -86,9 +84,6 @@ impl Machine {
     /// The device belongs to no group any more (W4): it starts nothing until another head
     /// makes it a member again. What it has started it finishes.
     pub(super) fn removed(&mut self, out: &mut Vec<Action>) {
-        if is_planted(Mutant::RemovalUnheard) {
-            return;
-        }
         if matches!(self.work, Work::Asking(_)) {
             self.work = Work::Idle;
         }
@@ -115,7 +110,7 @@ impl Machine {
     }
 
     pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
-        if head.generation < self.generation && !is_planted(Mutant::ReplayObeyed) {
+        if head.generation < self.generation {
             out.push(Action::Warn(HeadRefusal::Replayed));
             return;
         }
@@ -291,9 +286,6 @@ impl Machine {
         self.work = Work::Active(Box::new(Active::new(job)));
         match verdict {
             Verdict::Fits => {
-                if is_planted(Mutant::ReleaseKeptTooLate) {
-                    self.persist(out);
-                }
                 out.push(Action::KeepRelease(release));
                 self.persist(out);
                 self.report(out);
@@ -312,8 +304,7 @@ impl Machine {
     /// S11: while nothing is installed, a newer deployment in the place of this one ends
     /// it. Absent and replaced look alike to a device; ending early harms nothing then.
     fn end_if_superseded(&mut self, out: &mut Vec<Action>) {
-        let may_end = |job: &Job| job.is_untouched() || is_planted(Mutant::SupersededLate);
-        if self.job().is_some_and(may_end) && self.is_superseded() {
+        if self.job().is_some_and(Job::is_untouched) && self.is_superseded() {
             out.push(Action::CancelDownload);
             self.says(SUPERSEDED);
             self.end_failed(Cause::plain(Reason::Superseded), Rollback::NotNeeded, out);

@@ -29,7 +29,6 @@ use hoist_protocol::head::{DeviceHead, Notice};
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
 use hoist_protocol::status::DeviceStatus;
 
-use crate::mutant::{Mutant, is_planted};
 use crate::record::{Memory, Record, Ring, Slot};
 use roll::Roll;
 use state::{Active, Link, Work};
@@ -113,28 +112,16 @@ impl Machine {
         let mut ring = setup.ring;
         ring.ended = ring.ended.max(record.acked);
         // The outcome is written before the journal forgets the job (S15).
-        let ended = |job: &Job| {
-            !is_planted(Mutant::EndForgotten)
-                && ring.is_over(job.deployment, Some(job.release), job.round)
-        };
+        let ended = |job: &Job| ring.is_over(job.deployment, Some(job.release), job.round);
         let (work, format) = match record.job {
-            Some(job) if !ended(&job) => {
-                let format = match is_planted(Mutant::FormatNotKept) {
-                    true => Record::NEWEST,
-                    false => record.format,
-                };
-                (Work::Active(Box::new(Active::new(job))), format)
-            }
+            Some(job) if !ended(&job) => (Work::Active(Box::new(Active::new(job))), record.format),
             _ => (Work::Idle, Record::NEWEST),
         };
         Self {
             device: setup.device,
             boot: setup.boot,
             ring,
-            seq: match is_planted(Mutant::NumbersReused) {
-                true => Seq::default(),
-                false => record.reserved,
-            },
+            seq: record.reserved,
             reserved: record.reserved,
             acked: record.acked,
             generation: record.generation,
@@ -191,9 +178,6 @@ impl Machine {
             Event::Acknowledged { seq, ended } => self.acknowledged(seq, ended, out),
             Event::InfoAcknowledged => self.info_acknowledged(out),
             Event::Timer => self.timer(now, out),
-        }
-        if is_planted(Mutant::JournalAfterEffect) {
-            out.sort_by_key(|action| matches!(action, Action::Persist(_)));
         }
         std::mem::take(out)
     }

@@ -6,7 +6,6 @@ use hoist_protocol::status::{DeviceStatus, Progress, Step};
 use super::action::Action;
 use super::state::{Active, Stage, Work};
 use super::{Machine, Now};
-use crate::mutant::{Mutant, is_planted};
 use crate::record::Record;
 
 /// Status numbers reserved by one write: a flash page lasts 64 statuses, and a restart
@@ -19,8 +18,7 @@ const PROGRESS_MS: u64 = 30_000;
 impl Machine {
     /// Writes the record; whatever follows in the actions may rely on it.
     pub(super) fn persist(&mut self, out: &mut Vec<Action>) {
-        let block = SEQ_BLOCK * u64::from(!is_planted(Mutant::SequenceNotReserved));
-        self.reserved = Seq(self.seq.0 + block);
+        self.reserved = Seq(self.seq.0 + SEQ_BLOCK);
         out.push(Action::Persist(Record {
             format: self.format,
             reserved: self.reserved,
@@ -103,9 +101,6 @@ impl Machine {
     pub(super) fn publish(&mut self, mut status: DeviceStatus, out: &mut Vec<Action>) {
         status.seq = self.next_seq(out);
         self.last = Some(status.clone());
-        if is_planted(Mutant::AckedWhenSent) {
-            self.acked = status.ended;
-        }
         out.push(Action::Publish(status));
     }
 }

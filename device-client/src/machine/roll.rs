@@ -8,7 +8,6 @@ use hoist_protocol::status::Outcome;
 
 use super::Machine;
 use super::action::{Action, InfoExtent};
-use crate::mutant::{Mutant, is_planted};
 
 /// What one roll was called for, and how far the answer is.
 #[derive(Debug, Clone, Default)]
@@ -100,11 +99,9 @@ impl Machine {
     /// What a status tells: what ended and was not acknowledged; the whole ring to who called
     /// the roll of the group; everything that is remembered to who asked this device alone.
     pub(super) fn outcomes_to_tell(&self) -> Vec<Outcome> {
-        let asked = (&self.device_roll.answer, &self.group_roll.answer);
-        match asked {
+        match (&self.device_roll.answer, &self.group_roll.answer) {
             (None, None) => self.ring.since(self.acked).to_vec(),
-            _ if is_planted(Mutant::RollCallShort) => self.ring.since(self.acked).to_vec(),
-            (Some(_), _) if !is_planted(Mutant::PastUntold) => self.ring.everything(),
+            (Some(_), _) => self.ring.everything(),
             _ => self.ring.since(0).to_vec(),
         }
     }

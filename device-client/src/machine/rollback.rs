@@ -10,7 +10,6 @@ use hoist_protocol::status::{
 use super::action::Action;
 use super::state::{Cause, Stage, Then};
 use super::{Machine, Now};
-use crate::mutant::{Mutant, is_planted};
 
 /// Runs of one rollback script (S9): loud and final after that, no loop.
 const ROLLBACK_RUNS_MAX: u8 = 3;
@@ -65,7 +64,7 @@ impl Machine {
             Stage::Rebooting { .. } => true,
             _ => false,
         };
-        if touched && !is_planted(Mutant::RollbackSkipsFailing) {
+        if touched {
             self.roll_back(at, 1, cause, then, out);
         } else {
             self.rolled_back(at, cause, then, now, out);
@@ -112,7 +111,7 @@ impl Machine {
                 self.enter(Stage::Waiting, out);
                 self.wait(0, now);
             }
-            (Then::GiveUp, Some(earlier)) if !is_planted(Mutant::RollbackSkipsEarlier) => {
+            (Then::GiveUp, Some(earlier)) => {
                 self.roll_back(earlier, 1, cause, then, out);
             }
             (Then::GiveUp, _) => {
@@ -150,8 +149,7 @@ impl Machine {
             return self.rolled_back(at, cause, then, now, out);
         }
         if run < ROLLBACK_RUNS_MAX {
-            let counted = u8::from(!is_planted(Mutant::RollbackWithoutEnd));
-            return self.roll_back(at, run + counted, cause, then, out);
+            return self.roll_back(at, run + 1, cause, then, out);
         }
         active.output = output;
         let kind = ScriptKind::Rollback;
@@ -175,7 +173,7 @@ impl Machine {
         if rollback != Rollback::NotNeeded {
             self.persist(out);
         }
-        if rollback == Rollback::Failed && !is_planted(Mutant::DistrustForgotten) {
+        if rollback == Rollback::Failed {
             out.push(Action::Distrust);
         }
         self.end(

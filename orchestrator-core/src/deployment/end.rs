@@ -13,7 +13,6 @@ use crate::group;
 use crate::input::{CommandInput, Now};
 use crate::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
 use crate::limit;
-use crate::mutant::{Mutant, is_planted};
 use crate::reply::{AbortResult, Answer, DeploymentState};
 use crate::request::{may_change, one_line};
 use crate::retention;
@@ -87,9 +86,6 @@ pub(crate) fn finish(
     group_row.scheduled.retain(|scheduled| *scheduled != id);
     txn.put(&DeploymentKey(id), row);
     txn.put(&GroupKey(row.group.clone()), group_row);
-    if is_planted(Mutant::EndNotPublished) {
-        return Ok(vec![Effect::Event(event)]);
-    }
     Ok(vec![
         Effect::Event(event),
         Effect::GroupHeadChanged(row.group.clone()),
@@ -192,14 +188,10 @@ pub(crate) fn complete_if_due(
         .members;
     let totals = counter::totals(txn, id)?;
     let successful = totals.successful.saturating_sub(totals.outside_successful);
-    let started = match is_planted(Mutant::SlotsCountAsStarts) {
-        true => row.slots,
-        false => totals.started(),
-    };
+    let started = totals.started();
     let reason = if limit.is_some_and(|limit| started >= limit) {
         EndReason::DeviceLimit
-    } else if all && members > 0 && successful >= members && !is_planted(Mutant::SuccessNotCounted)
-    {
+    } else if all && members > 0 && successful >= members {
         EndReason::AllSuccessful
     } else {
         return Ok(Vec::new());
@@ -224,7 +216,7 @@ pub(crate) fn until_due(
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
     let row = txn.read(&DeploymentKey(id))?;
-    let lasts = |row: &DeploymentRow| row.end.is_none() && !is_planted(Mutant::UntilIgnored);
+    let lasts = |row: &DeploymentRow| row.end.is_none();
     let Some(mut row) = row.filter(lasts) else {
         return Ok(Vec::new());
     };

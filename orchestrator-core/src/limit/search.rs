@@ -6,7 +6,6 @@ use std::collections::BinaryHeap;
 use hoist_protocol::admission::hash32;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
-use crate::mutant::{Mutant, is_planted};
 use crate::row::MemberRow;
 
 /// A line to be found.
@@ -112,7 +111,6 @@ impl Search {
         let given = u32::try_from(self.lowest.len()).unwrap_or(u32::MAX);
         // With fewer members than slots everyone is admitted, joiners too while slots last.
         let line = match self.lowest.peek() {
-            Some(_) if is_planted(Mutant::LineOpen) => u32::MAX,
             Some((last, _)) if given >= self.seek.count => last + 1,
             _ => u32::MAX,
         };

@@ -11,7 +11,6 @@ use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
 use super::outbox::Outbox;
-use crate::mutant::{Mutant, is_planted};
 use crate::transport::Outgoing;
 
 /// Something of which one message is retained, in the order in which changes go out: what
@@ -108,8 +107,7 @@ impl Difference {
     pub fn subscribed(&mut self, shared: impl IntoIterator<Item = Subject>) {
         self.ledger
             .forget_broker(|subject| !matches!(subject, Subject::Device(_)));
-        let shared = shared.into_iter();
-        for subject in shared.filter(|_| !is_planted(Mutant::ConnectionTrusted)) {
+        for subject in shared {
             self.mark(subject, Cause::Changed);
         }
     }
@@ -287,7 +285,7 @@ impl Difference {
     ) -> Option<Publish> {
         let permits = outbox.is_some_and(|row| row.permits);
         let shared = Subject::Group(group.clone());
-        if permits && !self.is_confirmed(&shared) && !is_planted(Mutant::GroupNotAwaited) {
+        if permits && !self.is_confirmed(&shared) {
             if !self.is_on_its_way(&shared) {
                 self.mark(shared, Cause::Seen);
             }
@@ -332,7 +330,6 @@ impl Difference {
         }
         self.ledger.forget(subject);
         match (subject, cause) {
-            _ if is_planted(Mutant::RemovedKept) => Unknown::NotOurs,
             (Subject::Device(_), Cause::Changed) => Unknown::ClearReports,
             _ => Unknown::Clear,
         }

@@ -7,7 +7,6 @@ use hoist_orchestrator_core::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
 use super::difference::Subject;
-use crate::mutant::{Mutant, is_planted};
 use crate::transport::Outgoing;
 
 /// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
@@ -51,7 +50,7 @@ impl Entry {
     /// one that has been passed.
     fn forget_broker(&mut self) {
         self.broker = Broker::Unknown;
-        if !self.sent && !is_planted(Mutant::OldHeadRepeated) {
+        if !self.sent {
             self.digest = None;
         }
     }
@@ -140,10 +139,7 @@ impl Ledger {
     /// The issue time of what is signed now (W1): the clock's, unless it stands behind what
     /// an earlier run may have signed.
     fn issue_ms(&self, now_ms: u64) -> u64 {
-        match is_planted(Mutant::FloorIgnored) {
-            true => now_ms,
-            false => now_ms.max(self.floor.0.saturating_add(1)),
-        }
+        now_ms.max(self.floor.0.saturating_add(1))
     }
 
     /// The broker may have lost these.
@@ -290,9 +286,6 @@ impl Ledger {
         if signed.is_some() && matches!(entry.broker, Broker::Sent(_)) {
             return Seen::AsDesired;
         }
-        if is_planted(Mutant::OverwrittenLeft) {
-            return Seen::AsDesired;
-        }
         entry.broker = Broker::Unknown;
         entry.digest = entry.digest.filter(|_| entry.sent);
         Seen::Different
@@ -333,8 +326,7 @@ impl Ledger {
                 });
             }
         }
-        let kept = known.filter(|_| is_planted(Mutant::GenerationKept));
-        let generation = kept.unwrap_or_else(|| next_generation(known, self.issue_ms(now_ms)));
+        let generation = next_generation(known, self.issue_ms(now_ms));
         self.highest = self.highest.max(generation);
         let message = seal(generation);
         let entry = Entry {

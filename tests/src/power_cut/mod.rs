@@ -9,8 +9,7 @@ mod device;
 mod disk;
 pub mod explore;
 mod fault;
-#[cfg(feature = "mutants")]
-pub mod mutants;
+mod mutants;
 mod package;
 pub mod program;
 pub mod scenario;

@@ -3,34 +3,33 @@
 
 use std::process::ExitCode;
 
-use hoist_device_client::mutant::{Mutant, plant};
-
-use crate::device_mutants::shows_on_one_device;
+use crate::mutants::{Planted, ShownBy, shown_by};
 
 use super::explore::{Depth, Tally, cuts, replay, troubles};
 use super::scenario::Scenario;
 use super::stories::scenarios;
 use super::trouble::Lasts;
 
-/// Plants one after another; 1 when one was not seen.
-pub fn main(json: bool) -> ExitCode {
+/// Plants one after another of those whose names contain `only`; 1 when one was not seen.
+pub(super) fn main(only: &str, json: bool) -> ExitCode {
     // What panics because of a mistake is seen; people need not read it.
     std::panic::set_hook(Box::new(|_| {}));
     let mut survivors = Vec::new();
-    let of_one_device = Mutant::ALL.iter().copied();
-    let all: Vec<Mutant> = of_one_device.filter(|m| shows_on_one_device(*m)).collect();
-    for mutant in &all {
-        let first = seen(*mutant);
+    let mut planted = 0;
+    let chosen = shown_by(ShownBy::PowerCut);
+    for mutant in chosen.filter(|mutant| mutant.name.contains(only)) {
+        planted += 1;
+        let first = seen(mutant);
         if !json {
             let line = first.as_deref().unwrap_or("SURVIVES").replace('\n', " ");
             let line: String = line.chars().take(120).collect();
-            println!("{:<24} {line}", mutant.word());
+            println!("{:<24} {line}", mutant.name);
         }
         if first.is_none() {
-            survivors.push(mutant.word());
+            survivors.push(mutant.name);
         }
     }
-    let (planted, survived) = (all.len(), survivors.len());
+    let survived = survivors.len();
     if json {
         let line = serde_json::json!({
             "mutants": planted, "killed": planted - survived, "survivors": survivors,
@@ -43,15 +42,13 @@ pub fn main(json: bool) -> ExitCode {
 }
 
 /// The first case that is bad with a mistake planted, and only then.
-pub fn seen(mutant: Mutant) -> Option<String> {
+fn seen(mutant: Planted) -> Option<String> {
     let stories = scenarios();
     let tries = TRIES
         .iter()
         .flat_map(|attempt| stories.iter().map(move |story| (attempt, story)));
     for (attempt, story) in tries {
-        plant(Some(mutant));
-        let tally = attempt(story);
-        plant(None);
+        let tally = mutant.with(|| attempt(story));
         let firsts = tally.firsts();
         if let Some(first) = firsts.iter().find(|first| is_fine(first)) {
             return Some((*first).to_owned());

@@ -31,6 +31,9 @@ struct Args {
     /// Plants every mistake that is known and says which are seen
     #[arg(long)]
     mutants: bool,
+    /// Only mistakes with this in their name
+    #[arg(long, requires = "mutants")]
+    only: Option<String>,
 }
 
 /// What a scenario came to.
@@ -48,7 +51,7 @@ pub fn main() -> ExitCode {
         return replayed(case);
     }
     if args.mutants {
-        return mutants(args.json);
+        return mutants(&args);
     }
     let mut rows = Vec::new();
     for scenario in chosen(&args) {
@@ -150,13 +153,10 @@ fn replayed(case: &str) -> ExitCode {
     }
 }
 
-#[cfg(feature = "mutants")]
-fn mutants(json: bool) -> ExitCode {
-    super::mutants::main(json)
-}
-
-#[cfg(not(feature = "mutants"))]
-fn mutants(_json: bool) -> ExitCode {
-    eprintln!("error: mistakes can be planted only with `--features mutants`");
-    ExitCode::from(2)
+/// Mistakes are in a build of their own, which runs with the same words.
+fn mutants(args: &Args) -> ExitCode {
+    if !crate::mutants::are_built_in() {
+        return crate::mutants::run("power_cut");
+    }
+    super::mutants::main(args.only.as_deref().unwrap_or_default(), args.json)
 }

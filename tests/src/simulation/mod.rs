@@ -10,12 +10,7 @@ pub mod exhaustive;
 pub mod generate;
 pub mod invariants;
 pub mod line;
-#[cfg(feature = "mutants")]
-pub mod mutant;
-#[cfg(not(feature = "mutants"))]
-mod mutant;
-#[cfg(feature = "mutants")]
-pub mod mutants;
+mod mutants;
 pub mod order;
 pub mod program;
 pub mod run;

@@ -1,68 +1,99 @@
-//! Mistakes that can be planted, of every crate that the simulation runs. What it cannot see
-//! it does not prove.
+//! Plants every mistake that a fleet and its server must show: one that no seed sees shows
+//! that the simulation is too weak. A mistake is planted in the whole process, so they follow
+//! each other.
 
-use hoist_device_client::mutant as device;
-use hoist_orchestrator::mutant as server;
-use hoist_orchestrator_core::mutant as core;
+use std::process::ExitCode;
+use std::time::Instant;
 
-use super::mutant as model;
-use crate::device_mutants::shows_on_one_device;
+use crate::mutants::{Planted, ShownBy, shown_by};
+
+use super::exhaustive::{self, Bounds};
+use super::program::run;
+use super::run::{Log, run as run_seed};
 
 /// Seeds within which each must be seen.
-pub const SEEDS_MAX: u64 = 20_000;
+const SEEDS_MAX: u64 = 20_000;
 
-/// A mistake of one of the crates.
-#[derive(Debug, Clone, Copy)]
-pub enum Mistake {
-    /// In the orchestrator's rules.
-    Core(core::Mutant),
-    /// In what the orchestrator publishes.
-    Server(server::Mutant),
-    /// In the device's machine.
-    Device(device::Mutant),
-    /// In the order of things around the rules, which is modelled.
-    Model(model::Mutant),
+/// Which mistakes are planted, and who must see them.
+pub(super) struct Choice<'a> {
+    /// What their names contain.
+    pub(super) only: &'a str,
+    /// Small worlds with one accident look, in the place of seeds.
+    pub(super) exhaustive: bool,
+    /// The first of the seeds.
+    pub(super) first_seed: u64,
+    /// Devices in each fleet; by seed, when absent.
+    pub(super) devices: Option<u16>,
 }
 
-/// Every mistake.
-pub fn all() -> impl Iterator<Item = Mistake> {
-    let core = core::Mutant::ALL.iter().copied().map(Mistake::Core);
-    let server = server::Mutant::ALL.iter().copied().map(Mistake::Server);
-    let device = device::Mutant::ALL.iter().copied();
-    let device = device
-        .filter(|mutant| !shows_on_one_device(*mutant))
-        .map(Mistake::Device);
-    let model = model::Mutant::ALL.iter().copied().map(Mistake::Model);
-    core.chain(server).chain(device).chain(model)
-}
+/// What sees a mistake, and as which invariant.
+type Seen = (String, &'static str);
 
-/// Takes away whatever is planted.
-pub fn plant_none() {
-    core::plant(None);
-    server::plant(None);
-    device::plant(None);
-    model::plant(None);
-}
-
-impl Mistake {
-    /// Plants it, and nothing else, in this whole process.
-    pub fn plant(self) {
-        plant_none();
-        match self {
-            Self::Core(mutant) => core::plant(Some(mutant)),
-            Self::Server(mutant) => server::plant(Some(mutant)),
-            Self::Device(mutant) => device::plant(Some(mutant)),
-            Self::Model(mutant) => model::plant(Some(mutant)),
+impl Choice<'_> {
+    /// Plants one after another; 1 when a seed had to see one and none did.
+    pub(super) fn main(&self, json: bool) -> ExitCode {
+        let mut survivors = Vec::new();
+        let mut planted = 0;
+        let chosen = shown_by(ShownBy::Simulate);
+        for mistake in chosen.filter(|mistake| mistake.path().contains(self.only)) {
+            planted += 1;
+            let start = Instant::now();
+            let seen = match self.exhaustive {
+                true => shown(mistake),
+                false => self.seen(mistake),
+            };
+            let (name, seconds) = (mistake.path(), start.elapsed().as_secs_f64());
+            match seen {
+                Some((by, invariant)) => {
+                    eprintln!("{name}: seen by {by} as {invariant} ({seconds:.1} s)");
+                }
+                None => {
+                    eprintln!("{name}: not seen ({seconds:.1} s)");
+                    survivors.push(name);
+                }
+            }
         }
+        let killed = planted - survivors.len();
+        if json {
+            let line = serde_json::json!({
+                "mutants": planted, "killed": killed, "survivors": survivors,
+            });
+            println!("{line}");
+        } else {
+            println!("{planted} mistakes, {killed} seen, not seen: {survivors:?}");
+        }
+        ExitCode::from(u8::from(!self.exhaustive && !survivors.is_empty()))
     }
 
-    /// Its name, with where it is.
-    pub fn name(self) -> String {
-        match self {
-            Self::Core(mutant) => format!("core/{}", mutant.word()),
-            Self::Server(mutant) => format!("reconcile/{}", mutant.word()),
-            Self::Device(mutant) => format!("device/{}", mutant.word()),
-            Self::Model(mutant) => format!("adapter/{}", mutant.word()),
+    /// The first seed that sees it and is fine without.
+    fn seen(&self, mistake: Planted) -> Option<Seen> {
+        let end = self.first_seed + SEEDS_MAX;
+        let mut first = self.first_seed;
+        while first < end {
+            let tally = mistake.with(|| run(first, end - first, self.devices));
+            let violation = tally.violations.into_iter().next()?;
+            if run_seed(violation.seed, self.devices, Log::Dropped).is_ok() {
+                let by = format!("seed {}", violation.seed);
+                return Some((by, violation.broken.invariant));
+            }
+            first = violation.seed + 1;
         }
+        None
     }
+}
+
+/// The first small world that shows it; all of them are fine without.
+fn shown(mistake: Planted) -> Option<Seen> {
+    mistake.with(|| {
+        let mut worlds = exhaustive::ONE_ACCIDENT.into_iter();
+        worlds.find_map(|world| {
+            let bounds = Bounds {
+                states_max: exhaustive::ONE_ACCIDENT_MAX,
+                ..world
+            };
+            let (broken, way) = exhaustive::explore(bounds, |_, _| {}).broken?;
+            let by = format!("{} steps of {world}", way.len());
+            Some((by, broken.invariant))
+        })
+    })
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use super::exhaustive::{self, Bounds, Explored};
+use super::mutants::Choice;
 use super::run::{Log, Violation, run as run_seed};
 
 /// Lines of a log shown for a broken invariant; `--log` shows all.
@@ -49,6 +50,9 @@ struct Args {
     /// Only mistakes with this in their name
     #[arg(long, requires = "mutants")]
     only: Option<String>,
+    /// Says only whether each mistake has its place in the code and compiles
+    #[arg(long, requires = "mutants", conflicts_with = "exhaustive")]
+    check: bool,
 }
 
 /// What many seeds came to.
@@ -64,7 +68,9 @@ pub struct Tally {
 /// Runs the program; 1 when an invariant was broken, or a mistake was not seen.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    if args.mutants {
+    if args.check {
+        crate::mutants::check()
+    } else if args.mutants {
         mutants(&args)
     } else if args.exhaustive {
         explore(&args)
@@ -152,6 +158,20 @@ pub fn run(first_seed: u64, seeds: u64, devices: Option<u16>) -> Tally {
     tally
 }
 
+/// Mistakes are in a build of their own, which runs with the same words.
+fn mutants(args: &Args) -> ExitCode {
+    if !crate::mutants::are_built_in() {
+        return crate::mutants::run("simulate");
+    }
+    let choice = Choice {
+        only: args.only.as_deref().unwrap_or_default(),
+        exhaustive: args.exhaustive,
+        first_seed: args.first_seed,
+        devices: args.devices,
+    };
+    choice.main(args.json)
+}
+
 /// Runs the seed once more, to tell what happened.
 fn print_violation(violation: &Violation, devices: Option<u16>) {
     let Violation {
@@ -217,104 +237,4 @@ fn explore(args: &Args) -> ExitCode {
         println!("{bounds}: {states} states, {word}, {violations} violations, {seconds} s");
     }
     ExitCode::from(u8::from(violations > 0 || !complete))
-}
-
-/// Plants every mistake in turn. A mistake is planted in the whole process, so they follow
-/// each other.
-#[cfg(feature = "mutants")]
-fn mutants(args: &Args) -> ExitCode {
-    let mut survivors = Vec::new();
-    let mut planted = 0;
-    let only = args.only.as_deref().unwrap_or_default();
-    for mistake in super::mutants::all().filter(|mistake| mistake.name().contains(only)) {
-        planted += 1;
-        let start = Instant::now();
-        let seen = match args.exhaustive {
-            true => shown(mistake),
-            false => seen(mistake, args),
-        };
-        let (name, seconds) = (mistake.name(), start.elapsed().as_secs_f64());
-        match seen {
-            Some((by, invariant)) => {
-                eprintln!("{name}: seen by {by} as {invariant} ({seconds:.1} s)");
-            }
-            None => {
-                eprintln!("{name}: not seen ({seconds:.1} s)");
-                survivors.push(name);
-            }
-        }
-    }
-    let killed = planted - survivors.len();
-    if args.json {
-        let line = serde_json::json!({
-            "mutants": planted, "killed": killed, "survivors": survivors,
-        });
-        println!("{line}");
-    } else {
-        println!("{planted} mistakes, {killed} seen, not seen: {survivors:?}");
-    }
-    ExitCode::from(u8::from(!args.exhaustive && !survivors.is_empty()))
-}
-
-/// What sees a mistake, and as which invariant.
-#[cfg(feature = "mutants")]
-type Seen = (String, &'static str);
-
-/// The first small world that shows it; all of them are fine without.
-#[cfg(feature = "mutants")]
-fn shown(mistake: super::mutants::Mistake) -> Option<Seen> {
-    mistake.plant();
-    let mut worlds = exhaustive::ONE_ACCIDENT.into_iter();
-    let shown = worlds.find_map(|world| {
-        let bounds = Bounds {
-            states_max: exhaustive::ONE_ACCIDENT_MAX,
-            ..world
-        };
-        let (broken, way) = exhaustive::explore(bounds, |_, _| {}).broken?;
-        let by = format!("{} steps of {world}", way.len());
-        Some((by, broken.invariant))
-    });
-    super::mutants::plant_none();
-    shown
-}
-
-/// The first seed that sees it and is fine without.
-#[cfg(feature = "mutants")]
-fn seen(mistake: super::mutants::Mistake, args: &Args) -> Option<Seen> {
-    let end = args.first_seed + super::mutants::SEEDS_MAX;
-    let mut first = args.first_seed;
-    while first < end {
-        mistake.plant();
-        let violation = run(first, end - first, args.devices)
-            .violations
-            .into_iter()
-            .next();
-        super::mutants::plant_none();
-        let violation = violation?;
-        if run_seed(violation.seed, args.devices, Log::Dropped).is_ok() {
-            let by = format!("seed {}", violation.seed);
-            return Some((by, violation.broken.invariant));
-        }
-        first = violation.seed + 1;
-    }
-    None
-}
-
-/// Mistakes are compiled in only for this purpose: builds the program again with them.
-#[cfg(not(feature = "mutants"))]
-fn mutants(_args: &Args) -> ExitCode {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = "run --quiet --release -p hoist-tests --features mutants --bin simulate --";
-    let status = std::process::Command::new(cargo)
-        .args(build.split_whitespace())
-        .args(std::env::args_os().skip(1))
-        .status();
-    match status {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("cannot build the program with its mistakes: cargo {build}: {error}");
-            ExitCode::from(2)
-        }
-    }
 }

@@ -18,9 +18,7 @@ use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, RequestId};
 
 use super::broker::Broker;
-use super::catalog::Catalog;
 use super::line::{Line, device_number};
-use super::mutant::{Mutant, is_planted};
 
 mod arrival;
 mod effects;
@@ -179,7 +177,7 @@ impl Server {
 
     /// Lets attended time pass.
     pub fn advance(&mut self, ms: u64) {
-        if self.connected || is_planted(Mutant::AbsenceAttended) {
+        if self.connected {
             self.attended_ms += ms;
         }
     }
@@ -287,7 +285,7 @@ impl Server {
         acknowledge: impl FnOnce(&mut Broker),
     ) {
         if fate == Fate::CrashBefore {
-            return self.crash_before(broker, &txn, steps, now);
+            return self.crash();
         }
         self.store(&mut txn, now);
         let done = match fate {
@@ -307,27 +305,6 @@ impl Server {
             Fate::Repeats => {}
             Fate::Whole | Fate::CrashBefore => acknowledge(broker),
         }
-    }
-
-    /// Nothing has happened yet, unless a mistake is planted.
-    fn crash_before(&mut self, broker: &mut Broker, txn: &Txn, steps: Vec<Step>, now: Now) {
-        if is_planted(Mutant::PublishedBeforeCommit) {
-            let durable = Arc::clone(&self.rows);
-            Arc::make_mut(&mut self.rows).commit(txn);
-            for step in steps {
-                if let Step::Effect(effect) = step {
-                    self.carry_out([effect]);
-                }
-            }
-            while let Some((subject, cause)) = self.difference.pop() {
-                let heads = Catalog::default();
-                for (line, payload) in self.due_for(&subject, cause, &heads, now.unix_ms) {
-                    broker.publish(line, &payload);
-                }
-            }
-            self.rows = durable;
-        }
-        self.crash();
     }
 
     /// Decides an operator's command.

@@ -15,7 +15,6 @@ use super::segments::Segments;
 use super::start::{self, IndexWriter, Progress};
 use super::{Artifact, DownloadError};
 use crate::agent::files::Files;
-use crate::mutant::{Mutant, is_planted};
 
 /// An artifact file on its way to disk.
 pub struct ArtifactWriter {
@@ -194,9 +193,7 @@ impl ArtifactWriter {
                     dir: self.dir,
                 };
                 artifact.verify(self.files.as_ref())?;
-                if !is_planted(Mutant::DownloadNotSynced) {
-                    artifact.sync(self.files.as_ref())?;
-                }
+                artifact.sync(self.files.as_ref())?;
                 Ok(artifact)
             }
             _ => Err(DownloadError::incomplete(
