@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::timed::Timed;
+use super::timed::{Timed, Work};
 
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -35,8 +36,11 @@ pub struct HttpLimits {
     pub part: Duration,
     /// For a whole upload: a gigabyte at 300 KiB a second.
     pub upload: Duration,
-    /// Without a byte in either direction: longer than an answer may take.
+    /// Without a byte in either direction while nothing is worked on.
     pub silence: Duration,
+    /// For all rows of the store, once they are copied: a gigabyte at 300 KiB a second. So long
+    /// is the space kept that they take on the disk.
+    pub rows: Duration,
     /// Open connections; more wait in the listener's backlog. A device that downloads uses
     /// one, for as long as that takes.
     pub connections: usize,
@@ -53,6 +57,7 @@ impl Default for HttpLimits {
             part: Duration::from_secs(30),
             upload: Duration::from_secs(3_600),
             silence: Duration::from_secs(75),
+            rows: Duration::from_secs(3_600),
             connections: 1_024,
             of_one_address: 256,
         }
@@ -103,12 +108,22 @@ async fn converse(
     limits: HttpLimits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let stream = TokioIo::new(Timed::new(stream, limits.silence));
+    let work = Work::default();
+    let stream = TokioIo::new(Timed::new(stream, limits.silence, work.clone()));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let (working, answer) = (work.begin(), router.call(request));
+        async move {
+            let answer = answer.await;
+            drop(working);
+            answer
+        }
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head);
-    let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+    let connection = builder.serve_connection(stream, service);
     let mut connection = pin!(connection);
     tokio::select! {
         // How it ended is the client's business.
