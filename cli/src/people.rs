@@ -12,7 +12,6 @@ use hoist_orchestrator::http::Bearers;
 use hoist_orchestrator_core::command::{UserAdd, UserRef};
 use hoist_orchestrator_core::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
-use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
 
 use crate::users::{Extent, User, Users, UsersError, decode_hash};
@@ -107,14 +106,18 @@ impl People for Registry {
 }
 
 impl Bearers for Registry {
-    fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
+    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
         let hash = credentials::hash_user_token(token);
         let user = self
             .users
             .list()
             .into_iter()
             .find(|user| user.token_sha256 == hash)?;
-        Some((user.name, user.role))
+        let rights = Rights {
+            role: user.role,
+            groups: user.groups,
+        };
+        Some((user.name, rights))
     }
 }
 
@@ -204,6 +207,8 @@ fn rejection(error: &UsersError) -> Rejection {
 
 #[cfg(test)]
 mod tests {
+    use hoist_protocol::access::Role;
+
     use super::*;
 
     fn registry() -> (tempfile::TempDir, Registry) {
@@ -247,7 +252,9 @@ mod tests {
         let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
         registry.add_user(&asked("vera", &hash), &root()).unwrap();
         let vera = "vera".parse().unwrap();
-        assert_eq!(registry.user_of("token"), Some((vera, Role::Viewer)));
+        let found = registry.user_of("token");
+        let found = found.map(|(user, rights)| (user, rights.role));
+        assert_eq!(found, Some((vera, Role::Viewer)));
         assert_eq!(registry.list_users().len(), 2);
         registry.remove_user(&named("vera"), &root()).unwrap();
         assert_eq!(registry.user_of("token"), None);

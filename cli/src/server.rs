@@ -10,7 +10,7 @@ use hoist_broker_config::Limits;
 use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator::config::{Directory, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, HttpLimits, HttpState};
+use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::input::{Keep, Mode};
@@ -140,7 +140,7 @@ impl Server {
             bearers: registry,
             commands: Arc::new(door),
             store: SledStore::clone(&fleet.store),
-            scratch: data_dir.scratch(),
+            scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
             health,
             limits: HttpLimits::default(),

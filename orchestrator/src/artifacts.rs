@@ -178,6 +178,11 @@ impl ArtifactDirectory {
         self.root.join(id.to_string())
     }
 
+    /// Bytes that are left to the store.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.limits.reserve_bytes
+    }
+
     /// Whether an artifact is there, and not known to be damaged.
     #[must_use]
     pub fn contains(&self, id: ArtifactId) -> bool {

@@ -44,7 +44,7 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
     let answer = sender.send_request(request).await.map_err(failed)?;
     match answer.status() {
         StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+        StatusCode::UNAUTHORIZED => {
             let what = format!("user {} may not back up the server", file.user);
             return Err(Failure::new(Code::Role, what).help("use the client.toml of an admin"));
         }
@@ -62,7 +62,11 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
     let mut out = BufWriter::new(out.map_err(|error| unusable(to, &error))?);
     let mut body = answer.into_body();
     while let Some(frame) = body.frame().await {
-        if let Ok(piece) = frame.map_err(failed)?.into_data() {
+        let frame = frame.map_err(|error| {
+            let what = format!("the rows of {} broke off: {}", file.http, chain(&error));
+            Failure::new(Code::Http, what).help("look at the server's log, and try again")
+        });
+        if let Ok(piece) = frame?.into_data() {
             out.write_all(&piece)
                 .map_err(|error| unusable(to, &error))?;
         }

@@ -97,7 +97,7 @@ pub(super) async fn put(
 ) -> Response {
     let user = match authenticate(&state, request.headers()) {
         Err(refused) => return *refused,
-        Ok((_, Role::Viewer)) => {
+        Ok((_, rights)) if rights.role == Role::Viewer => {
             let hint = "ask an administrator for the role deployer";
             return refusal(
                 StatusCode::FORBIDDEN,

@@ -1,69 +1,200 @@
-//! `GET /backup/rows`: all rows of the store at one moment, for administrators. Rows hold no
-//! secret.
+//! `GET /backup/rows`: all rows of the store at one moment, for administrators of all groups.
+//! Rows hold no secret. They are copied to a file first, so that the store waits for no slow
+//! client; that file is there for one client at a time, and for a bounded time.
 
-use std::fs::OpenOptions;
-use std::io::BufWriter;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
+use hyper::body::Frame;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::services::ServeFile;
 
 use super::{HttpState, authenticate, refusal};
+use crate::config::Rights;
+use crate::space;
+use crate::store::Trouble;
 
-/// A file that is removed in the end; what is served of it is open already.
-struct Gone<'a>(&'a Path);
+/// Bytes that are copied between two looks at what is left on the disk.
+const PIECE: usize = 1 << 20;
 
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        let _removed = std::fs::remove_file(self.0);
+/// Where rows lie while they are sent, those of one backup at a time. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    path: PathBuf,
+    place: Arc<Semaphore>,
+}
+
+impl Scratch {
+    /// In this file, which is written over, and gone whenever nobody needs it.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        let place = Arc::new(Semaphore::new(1));
+        Self { path, place }
+    }
+
+    /// The place, once it is free.
+    async fn enter(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.place).acquire_owned().await.ok()?;
+        let path = self.path.clone();
+        Some(Place {
+            path,
+            _permit: permit,
+        })
     }
 }
 
-/// Sends the rows. They are written to a file first: the store waits for no slow client.
+/// The file, for as long as somebody writes or reads it.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _removed = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The copy that is being made. It ends when its client is gone, and leaves the store its own.
+struct Copy {
+    out: File,
+    place: Arc<Place>,
+    /// Bytes that stay free on its disk.
+    reserve: u64,
+}
+
+impl Write for Copy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if Arc::strong_count(&self.place) == 1 {
+            return Err(io::Error::other("nobody waits for it any more"));
+        }
+        let folder = self.place.path.parent().unwrap_or(Path::new("."));
+        if space::left(folder)? < self.reserve {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// What is sent, with the place that it lies in, until the time is over. It is only asked for
+/// more while its client takes some: one that takes nothing is cut for its silence.
+struct Sent {
+    body: Body,
+    _place: Arc<Place>,
+    until: Instant,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if Instant::now() >= self.until {
+            let late = io::Error::from(ErrorKind::TimedOut);
+            return Poll::Ready(Some(Err(axum::Error::new(late))));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Sends the rows.
 pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Response {
     match authenticate(&state, request.headers()) {
         Err(refused) => return *refused,
-        Ok((_, Role::Admin)) => {}
-        Ok(_) => {
-            let title = "only administrators may do this";
-            return refusal(StatusCode::FORBIDDEN, Code::Role, title, "");
+        Ok((_, rights)) => {
+            if let Err(refused) = may(&rights) {
+                return *refused;
+            }
         }
     }
-    let path = state.scratch.as_path();
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let Ok(file) = options.open(path) else {
-        let hint = "try again when it is over";
-        return refusal(
-            StatusCode::CONFLICT,
-            Code::Busy,
-            "another backup is made",
-            hint,
-        );
+    // Another one may just be ending.
+    let entered = tokio::time::timeout(state.limits.part, state.scratch.enter()).await;
+    let Ok(Some(place)) = entered else {
+        let (title, hint) = ("another backup is made", "try again when it is over");
+        return refusal(StatusCode::CONFLICT, Code::Busy, title, hint);
     };
-    // Also when the client goes away meanwhile, and nobody waits for this any more.
-    let _gone = Gone(path);
-    let written = state.store.snapshot(BufWriter::new(file)).await;
-    let served = match written {
-        Ok(rows) => {
-            tracing::info!(rows, "rows of the store backed up");
-            ServeFile::new(path).try_call(request).await
-        }
-        Err(error) => Err(error),
-    };
-    match served {
-        Ok(served) => served.map(Body::new).into_response(),
+    match send(&state, Arc::new(place)).await {
+        Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "the rows cannot be backed up");
-            let title = "the rows cannot be backed up";
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            refusal(status, Code::Storage, title, "see the server's log")
+            let (status, code) = match Trouble::of(error.kind()) {
+                Trouble::Full => (StatusCode::INSUFFICIENT_STORAGE, Code::Space),
+                _ => (StatusCode::INTERNAL_SERVER_ERROR, Code::Storage),
+            };
+            let title = format!("the rows cannot be copied: {error}");
+            refusal(status, code, &title, "")
         }
     }
+}
+
+/// Rows are of all groups.
+fn may(rights: &Rights) -> Result<(), Box<Response>> {
+    let (title, hint) = match rights.role {
+        Role::Admin if rights.groups.is_empty() => return Ok(()),
+        Role::Admin => (
+            "a backup holds all groups, and this user is limited to some",
+            "let an administrator without such a limit make the backup",
+        ),
+        _ => ("only administrators may do this", ""),
+    };
+    Err(Box::new(refusal(
+        StatusCode::FORBIDDEN,
+        Code::Role,
+        title,
+        hint,
+    )))
+}
+
+async fn send(state: &HttpState, place: Arc<Place>) -> io::Result<Response> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let copy = Copy {
+        out: options.open(&place.path)?,
+        reserve: state.artifacts.reserve_bytes(),
+        place: Arc::clone(&place),
+    };
+    let copied = state
+        .store
+        .snapshot(BufWriter::with_capacity(PIECE, copy))
+        .await;
+    let rows = copied?;
+    tracing::info!(rows, "rows of the store backed up");
+    // All of them, whatever its headers say.
+    let request = Request::new(Body::empty());
+    let served = ServeFile::new(&place.path).try_call(request).await?;
+    let until = Instant::now() + state.limits.rows;
+    Ok(served
+        .map(|body| {
+            Body::new(Sent {
+                body: Body::new(body),
+                _place: place,
+                until,
+            })
+        })
+        .into_response())
 }

@@ -5,36 +5,39 @@ mod artifact;
 mod backup;
 mod command;
 mod listener;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod timed;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::UserId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
+use crate::config::Rights;
 use crate::health::Health;
 use crate::store::sled::SledStore;
 
+pub use backup::Scratch;
 pub use listener::HttpLimits;
+use refusal::{Text, refusal, too_slow};
 
 /// Who a bearer token belongs to.
 pub trait Bearers: Send + Sync {
-    /// The user of a token and its role.
-    fn user_of(&self, token: &str) -> Option<(UserId, Role)>;
+    /// The user of a token, and what it may do.
+    fn user_of(&self, token: &str) -> Option<(UserId, Rights)>;
 }
 
 /// Commands that came by HTTP, on their way into the loop.
@@ -63,7 +66,7 @@ pub struct HttpState {
     /// What is backed up.
     pub store: SledStore,
     /// Where its rows lie while they are sent.
-    pub scratch: PathBuf,
+    pub scratch: Scratch,
     /// Whether the server is ready.
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
@@ -97,6 +100,7 @@ pub async fn serve(
             let title = "this path takes another method";
             refusal(StatusCode::METHOD_NOT_ALLOWED, Code::Path, title, "")
         })
+        .layer(map_response(refusal::as_json))
         .with_state(state);
     listener::serve(listener, router, limits, shutdown).await;
 }
@@ -109,37 +113,14 @@ async fn readyz(State(state): State<HttpState>) -> Response {
             Some(problem) => format!("{}: {}\n", problem.code.as_str(), problem.detail),
             None => "starting\n".to_owned(),
         };
-        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        let mut answer = (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        answer.extensions_mut().insert(Text);
+        answer
     }
 }
 
-/// An error as JSON, in the shape of every other door; without a hint of its own it has that
-/// of its code.
-fn refusal(status: StatusCode, code: Code, title: &str, hint: &str) -> Response {
-    let hint = match hint {
-        "" => code.hint(),
-        own => own,
-    };
-    let body = serde_json::json!({
-        "apiVersion": "hoist/v1", "ok": false,
-        "error": {"code": code.as_str(), "title": title, "hint": hint},
-    });
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
-}
-
-/// Who sends too slowly.
-fn too_slow(title: &str) -> Response {
-    let hint = "send it again, faster";
-    refusal(StatusCode::REQUEST_TIMEOUT, Code::Timeout, title, hint)
-}
-
 /// The user behind a request's bearer token.
-fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Role), Box<Response>> {
+fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Rights), Box<Response>> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -1,5 +1,6 @@
 mod uploads;
 
+use hoist_protocol::access::Role;
 use hoist_protocol::bundle::{artifact_start, raw_index};
 use hoist_protocol::id::{ArtifactId, sha256};
 use hoist_protocol::release::{ArtifactManifest, Payload, PayloadKind, Script};
@@ -17,13 +18,15 @@ mod slow;
 struct Desk;
 
 impl Bearers for Desk {
-    fn user_of(&self, token: &str) -> Option<(UserId, Role)> {
-        match token {
-            "deployer" => Some(("dora".parse().unwrap(), Role::Deployer)),
-            "admin" => Some(("ann".parse().unwrap(), Role::Admin)),
-            "viewer" => Some(("vera".parse().unwrap(), Role::Viewer)),
-            _ => None,
-        }
+    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
+        let (user, role, groups) = match token {
+            "deployer" => ("dora", Role::Deployer, Vec::new()),
+            "admin" => ("ann", Role::Admin, Vec::new()),
+            "admin of eu" => ("eva", Role::Admin, vec!["eu".parse().unwrap()]),
+            "viewer" => ("vera", Role::Viewer, Vec::new()),
+            _ => return None,
+        };
+        Some((user.parse().unwrap(), Rights { role, groups }))
     }
 }
 
@@ -48,7 +51,7 @@ struct Site {
     health: Health,
     state: HttpState,
     /// Holds the store.
-    _beside: tempfile::TempDir,
+    beside: tempfile::TempDir,
     ready: watch::Sender<bool>,
 }
 
@@ -77,7 +80,7 @@ impl Site {
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),
             store: SledStore::create(&beside.path().join("store")).unwrap(),
-            scratch: beside.path().join("backup.rows"),
+            scratch: Scratch::new(beside.path().join("backup.rows")),
             ready: receiver,
             limits,
         };
@@ -90,9 +93,14 @@ impl Site {
             artifacts,
             health,
             state,
-            _beside: beside,
+            beside,
             ready,
         }
+    }
+
+    /// Where rows lie while they are sent.
+    fn rows(&self) -> std::path::PathBuf {
+        self.beside.path().join("backup.rows")
     }
 
     /// Sends one request and returns status, head and body.
@@ -140,8 +148,12 @@ impl Site {
     }
 
     fn files(&self) -> usize {
-        let count = |path: std::path::PathBuf| std::fs::read_dir(path).unwrap().count();
-        count(self.dir.path().to_owned()) - 1 + count(self.dir.path().join("tmp"))
+        let files = |path: std::path::PathBuf| {
+            let entries = std::fs::read_dir(path).unwrap();
+            let paths = entries.map(|entry| entry.unwrap().path());
+            paths.filter(|path| path.is_file()).count()
+        };
+        files(self.dir.path().to_owned()) + files(self.dir.path().join("tmp"))
     }
 }
 
@@ -232,16 +244,29 @@ async fn an_uploaded_artifact_comes_back_whole_and_in_ranges() {
 #[tokio::test]
 async fn every_refusal_is_json_and_says_what_to_do() {
     let site = Site::start().await;
-    for (head, status) in [
-        ("GET /nothing HTTP/1.1", 404),
-        ("DELETE /livez HTTP/1.1", 405),
-        ("GET /api/v1/deploy HTTP/1.1", 405),
+    let (id, file) = artifact();
+    assert_eq!(site.put("deployer", id, &file, file.len()).await, 201);
+    let artifact = format!("GET /artifacts/{id} HTTP/1.1\r\n");
+    for (head, status, code) in [
+        ("GET /nothing HTTP/1.1", 404, Code::Path),
+        ("OPTIONS * HTTP/1.1", 404, Code::Path),
+        ("GET http://x/nothing HTTP/1.1", 404, Code::Path),
+        ("CONNECT x:80 HTTP/1.1", 404, Code::Path),
+        ("DELETE /livez HTTP/1.1", 405, Code::Path),
+        ("GET /api/v1/deploy HTTP/1.1", 405, Code::Path),
+        ("GET /artifacts/%ff HTTP/1.1", 400, Code::Path),
+        ("POST /api/v1/%ff HTTP/1.1", 400, Code::Path),
+        (&format!("{artifact}Range: bytes=99999-"), 416, Code::Length),
+        (&format!("{artifact}If-Match: \"other\""), 412, Code::Hash),
     ] {
-        let (found, head, body) = site.ask(head, b"").await;
-        assert_eq!(found, status, "{head}");
+        let (found, answer, body) = site.ask(head, b"").await;
+        assert_eq!(found, status, "{head}: {answer}");
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["error"]["code"], "E_PATH", "{body}");
-        assert_eq!(body["error"]["hint"], Code::Path.hint(), "{body}");
+        assert_eq!(body["error"]["code"], code.as_str(), "{head}: {body}");
+        assert_eq!(body["error"]["hint"], code.hint(), "{body}");
+        let length = format!("content-range: bytes */{}", file.len());
+        assert_eq!(answer.contains(&length), status == 416, "{answer}");
+        assert_eq!(answer.contains("allow: "), status == 405, "{answer}");
     }
 }
 

@@ -1,25 +1,87 @@
 //! Backups of the rows.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 
 use super::*;
 
+/// Asks as the user of a token.
+async fn ask(state: &HttpState, token: &str) -> Response {
+    let request = Request::get("/backup/rows").header("Authorization", format!("Bearer {token}"));
+    backup::rows(State(state.clone()), request.body(Body::empty()).unwrap()).await
+}
+
+async fn code(answer: Response) -> (StatusCode, String) {
+    let status = answer.status();
+    let body = to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    (status, body["error"]["code"].as_str().unwrap().to_owned())
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_while_its_backup_is_made_keeps_nobody_from_the_next() {
     let site = Site::start().await;
-    let request = || {
-        let request = Request::get("/backup/rows").header("Authorization", "Bearer admin");
-        request.body(Body::empty()).unwrap()
-    };
-    let begun = backup::rows(State(site.state.clone()), request());
     tokio::select! {
         biased;
-        answer = begun => panic!("it is made elsewhere: {answer:?}"),
+        answer = ask(&site.state, "admin") => panic!("it is made elsewhere: {answer:?}"),
         () = std::future::ready(()) => {}
     }
-    let next = backup::rows(State(site.state.clone()), request()).await;
+    let next = ask(&site.state, "admin").await;
     assert_eq!(next.status(), StatusCode::OK);
-    assert!(!site.state.scratch.exists());
+    drop(next);
+    assert!(!site.rows().exists());
+}
+
+#[tokio::test]
+async fn rows_that_somebody_still_reads_take_their_space_once_and_for_a_bounded_time() {
+    let limits = HttpLimits {
+        part: Duration::from_millis(50),
+        ..HttpLimits::default()
+    };
+    let site = Site::with(limits).await;
+    let first = ask(&site.state, "admin").await;
+    assert_eq!(first.status(), StatusCode::OK);
+    let second = ask(&site.state, "admin").await;
+    assert_eq!(
+        code(second).await,
+        (StatusCode::CONFLICT, "E_BUSY".to_owned())
+    );
+    drop(first);
+    assert!(!site.rows().exists());
+
+    let mut state = site.state.clone();
+    state.limits.rows = Duration::ZERO;
+    let late = ask(&state, "admin").await.into_body();
+    to_bytes(late, 1 << 16).await.unwrap_err();
+    assert!(!site.rows().exists());
+}
+
+#[tokio::test]
+async fn only_administrators_of_all_groups_get_the_rows_of_all_groups() {
+    let site = Site::start().await;
+    for (token, expected) in [
+        ("nobody", (StatusCode::UNAUTHORIZED, "E_AUTH")),
+        ("viewer", (StatusCode::FORBIDDEN, "E_ROLE")),
+        ("deployer", (StatusCode::FORBIDDEN, "E_ROLE")),
+        ("admin of eu", (StatusCode::FORBIDDEN, "E_ROLE")),
+    ] {
+        let (status, code) = code(ask(&site.state, token).await).await;
+        assert_eq!((status, code.as_str()), expected, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_the_rows_takes_nothing_of_the_space_that_is_the_stores() {
+    let uploads = UploadLimits {
+        reserve_bytes: u64::MAX,
+        ..UploadLimits::default()
+    };
+    let site = Site::limited(uploads).await;
+    let refused = code(ask(&site.state, "admin").await).await;
+    let no_space = (StatusCode::INSUFFICIENT_STORAGE, "E_SPACE".to_owned());
+    assert_eq!(refused, no_space);
+    assert!(!site.rows().exists());
 }

@@ -8,7 +8,7 @@ use super::*;
 /// Soon, but long enough for a loaded machine to send a request.
 const SOON: Duration = Duration::from_millis(500);
 
-fn impatient() -> HttpLimits {
+pub(super) fn impatient() -> HttpLimits {
     HttpLimits {
         head: SOON,
         body: SOON,

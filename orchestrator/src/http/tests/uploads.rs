@@ -12,12 +12,12 @@ fn content_at(file: &[u8]) -> usize {
 
 #[tokio::test]
 async fn garbage_is_refused_at_its_first_segment_and_another_length_before_any() {
-    let site = Site::start().await;
+    let site = Site::with(slow::impatient()).await;
     let (id, file) = artifact();
     let start = content_at(&file);
     let mut bad = file[..start + 8].to_vec();
     bad[start] ^= 1;
-    // The rest is never sent: nobody waits for it.
+    // The rest is never sent: it is waited for until it is late.
     assert_eq!(site.put("deployer", id, &bad, file.len()).await, 422);
     let length = site.put("deployer", id, &file[..start], file.len() + 1);
     assert_eq!(length.await, 400);
