@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::harness::process::{HOIST, run};
+use crate::harness::eventually;
+use crate::harness::process::{HOIST, Process, run};
 use crate::harness::server::Server;
 
 fn serve(data: &std::path::Path, more: &[&str]) -> (Option<i32>, String) {
@@ -54,6 +56,29 @@ fn a_port_in_use_is_refused_by_name() {
     );
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("E_PORT") && said.contains(&address), "{said}");
+}
+
+#[test]
+fn a_server_that_is_asked_to_stop_before_it_is_ready_stops_in_its_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+    // Nobody is there, so that it is never ready.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let broker = format!("mqtt://{}", nobody.unwrap());
+    let mut serve = Command::new(HOIST);
+    serve.args(["serve", "--data-dir", data.to_str().unwrap()]);
+    serve.args(["--http", "127.0.0.1:0", "--broker", &broker]);
+    let mut server = Process::spawn(&mut serve, &log);
+    eventually("the server to look for its broker", || {
+        let said = server.said();
+        said.contains("cannot connect to the broker").then_some(())
+    });
+    assert!(server.terminate().success(), "{}", server.said());
+    let said = server.said();
+    let last = said.lines().next_back().unwrap();
+    assert!(last.contains("stopped"), "{said}");
+    assert!(!said.contains("ERROR"), "{said}");
+    assert!(said.contains("stopping: a signal asks for it"), "{said}");
 }
 
 #[test]

@@ -48,9 +48,9 @@ pub(crate) async fn recover(context: &Context, wish: &Recover) -> Result<u8, Fai
     // Before anything is created, so that no signal is missed.
     let mut ends = Ends::listen()?;
     let since_ms = unix_ms();
-    let mut server = tokio::select! {
-        server = Server::start(config) => server?,
-        () = ends.requested() => return Err(canceled()),
+    let mut server = match Server::start_until(config, ends.requested()).await {
+        Err(failure) if failure.is(Code::Canceled) => return Err(canceled()),
+        started => started?,
     };
     let time = humantime::format_duration(wish.wait);
     said::say(format_args!(

@@ -2,6 +2,7 @@
 //! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`crate::server`].
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::pin;
 use std::time::Duration;
 
 use hoist_device_client::agent::said;
@@ -25,9 +26,13 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
     logging::start(&context.settings, LevelFilter::INFO)?;
     // Before anything is created, so that no signal is missed.
     let mut ends = Ends::listen()?;
-    let mut server = tokio::select! {
-        server = Server::start(config) => server?,
-        () = ends.requested() => return Ok(exit::OK),
+    let mut asked = pin!(async {
+        ends.requested().await;
+        tracing::info!("stopping: a signal asks for it");
+    });
+    let mut server = match Server::start_until(config, &mut asked).await {
+        Err(failure) if failure.is(Code::Canceled) => return Ok(stopped()),
+        started => started?,
     };
     said::say(format_args!(
         "ready {} {} data {}",
@@ -40,13 +45,16 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
             server.stop().await;
             Err(failure)
         }
-        () = ends.requested() => {
-            tracing::info!("stopping: a signal asks for it");
+        () = asked => {
             server.stop().await;
-            tracing::info!("stopped");
-            Ok(exit::OK)
+            Ok(stopped())
         }
     }
+}
+
+fn stopped() -> u8 {
+    tracing::info!("stopped");
+    exit::OK
 }
 
 /// How the settings say to start.

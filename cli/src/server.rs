@@ -3,15 +3,18 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hoist_broker_config::Limits;
-use hoist_orchestrator::artifacts::UploadLimits;
-use hoist_orchestrator::config::{Directory, OrchestratorConfig};
+use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
+use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
+use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::input::{Keep, Mode};
 use hoist_protocol::code::Code;
@@ -27,6 +30,7 @@ use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
 
+mod begun;
 mod broker;
 mod fleet;
 mod opening;
@@ -35,6 +39,7 @@ mod quiet;
 pub(crate) use fleet::Fleet;
 pub(crate) use quiet::{Found, Quiet};
 
+use begun::{Begun, given_up};
 use broker::Broker;
 
 /// A server that is not ready by then never will be, unless it waits for somebody else's broker.
@@ -91,6 +96,27 @@ impl Server {
     /// `E_LOCKED`, `E_RECOVER`, `E_SECRET`, `E_CONFIG`, `E_DATA_DIR`, `E_STORE`, `E_PORT`,
     /// or `E_SERVER` for one that does not become ready.
     pub(crate) async fn start(config: ServerConfig) -> Result<Self, Failure> {
+        Self::start_until(config, std::future::pending()).await
+    }
+
+    /// The same, given up as soon as it is to end: what was begun is stopped in its order then.
+    ///
+    /// # Errors
+    /// Those, and `E_CANCELED`.
+    pub(crate) async fn start_until(
+        config: ServerConfig,
+        end: impl Future<Output = ()>,
+    ) -> Result<Self, Failure> {
+        let mut end = pin!(end);
+        let begun = tokio::select! {
+            begun = Self::prepare(config) => begun?,
+            () = &mut end => return Err(given_up()),
+        };
+        begun.go_on(end).await
+    }
+
+    /// Everything up to the moment from which on something is decided.
+    async fn prepare(config: ServerConfig) -> Result<Begun, Failure> {
         let data_dir = DataDir::new(&config.data_dir);
         data_dir.create()?;
         let lock = Lock::take(data_dir.root())?;
@@ -106,21 +132,8 @@ impl Server {
         open_files::raise(connections(&config.broker));
         let started = Broker::start(&config.broker, &config.namespace, &registry, &token_key);
         let (broker, login) = started.await?;
-        let orchestrator = OrchestratorConfig {
-            mqtt: login,
-            namespace: config.namespace,
-            keys: keys.service,
-            artifacts: artifacts.clone(),
-            specs,
-            // Each device knows the address it was given; a head that names one costs bytes.
-            source: None,
-            grace: config.grace,
-            settle: config.settle,
-            mode: config.mode,
-            keep: config.keep,
-            head_validity: HEAD_VALIDITY,
-            health: health.clone(),
-        };
+        let files = (artifacts.clone(), specs);
+        let orchestrator = decides(&config, (login, keys.service), files, health.clone());
         let fleet = Fleet {
             store: Arc::clone(&store),
             people: Arc::clone(&registry),
@@ -159,26 +172,12 @@ impl Server {
         };
         let run = orchestrator.run(ready, stopped(&server.stop));
         let serve = http::serve(listener, state, stopped(&server.stop));
-        server.begin(run, serve, is_ready).await
-    }
-
-    /// Lets orchestrator and HTTP run, until everything is ready.
-    async fn begin(
-        mut self,
-        orchestrator: impl Future<Output = Result<(), ServiceError>> + Send + 'static,
-        http: impl Future<Output = ()> + Send + 'static,
-        is_ready: watch::Receiver<bool>,
-    ) -> Result<Self, Failure> {
-        self.parts
-            .spawn(async { orchestrator_ended(orchestrator.await) });
-        self.parts.spawn(ends("HTTP", http));
-        match self.become_ready(is_ready).await {
-            Ok(()) => Ok(self),
-            Err(failure) => {
-                self.stop().await;
-                Err(failure)
-            }
-        }
+        Ok(Begun {
+            orchestrator: Box::pin(async { orchestrator_ended(run.await) }),
+            http: Box::pin(ends("HTTP", serve)),
+            server,
+            is_ready,
+        })
     }
 
     /// Waits until everything works, proves it, and says so.
@@ -285,6 +284,30 @@ impl Server {
             found: self.found,
             _lock: self._lock,
         }
+    }
+}
+
+/// How its orchestrator runs.
+fn decides(
+    config: &ServerConfig,
+    (mqtt, keys): (MqttLogin, Keys),
+    (artifacts, specs): (ArtifactDirectory, SpecFolder),
+    health: Health,
+) -> OrchestratorConfig {
+    OrchestratorConfig {
+        mqtt,
+        namespace: config.namespace.clone(),
+        keys,
+        artifacts,
+        specs,
+        // Each device knows the address it was given; a head that names one costs bytes.
+        source: None,
+        grace: config.grace,
+        settle: config.settle,
+        mode: config.mode,
+        keep: config.keep,
+        head_validity: HEAD_VALIDITY,
+        health,
     }
 }
 
