@@ -63,6 +63,9 @@ pub struct Limits {
     pub window: u16,
     /// The same for the orchestrator: it acknowledges after a durable commit.
     pub service_window: u16,
+    /// Unacknowledged commands to the orchestrator, besides: while its store cannot be written
+    /// it acknowledges no report, and answers commands all the same. What it decides on at once.
+    pub service_commands: u16,
     /// Messages waiting for one client before it is closed as too slow.
     pub queue: usize,
     /// Bytes of their payloads: views are the largest.
@@ -128,6 +131,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(1_200),
             window: 100,
             service_window: 1_024,
+            service_commands: 512,
             queue: 10_000,
             queue_bytes: 16 << 20,
             service_queue: 100_000,

@@ -18,10 +18,6 @@ pub(crate) struct Message {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     /// Of a command, its place in its sender's share of those that are not acknowledged.
-    #[expect(
-        dead_code,
-        reason = "the place is taken for as long as the message is there"
-    )]
     pub(crate) share: Option<Arc<OwnedSemaphorePermit>>,
 }
 

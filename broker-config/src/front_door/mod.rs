@@ -6,6 +6,7 @@ mod connect;
 pub(crate) mod connection;
 mod frame;
 pub(crate) mod hub;
+mod lane;
 pub(crate) mod limits;
 mod message;
 mod outbox;

@@ -1,14 +1,15 @@
 //! What waits for one client and what it has not acknowledged yet. Everything goes out in
-//! the order it came in; nothing here touches a socket.
+//! the order it came in, but commands, which have room of their own: what devices report may
+//! wait for long to be acknowledged. Nothing here touches a socket.
 
 use std::collections::{HashMap, VecDeque};
 
-use bytes::Bytes;
 use hoist_protocol::status::DeviceStatus;
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Packet, Publish};
+use rumqttc::mqttbytes::v4::Packet;
 
 use super::code::Code;
+use super::lane::Lane;
 use super::message::Message;
 use crate::retained::Retained;
 
@@ -17,6 +18,8 @@ use crate::retained::Retained;
 pub(crate) struct Bounds {
     /// Unacknowledged deliveries.
     pub(crate) window: usize,
+    /// Unacknowledged commands besides.
+    pub(crate) commands: usize,
     /// Live messages waiting.
     pub(crate) messages: usize,
     /// Bytes of their payloads.
@@ -56,8 +59,19 @@ pub(crate) struct Outbox {
     first: u64,
     /// Each topic's newest live message; only where it is asked for.
     newest: HashMap<String, Newest>,
-    in_flight: VecDeque<(u16, Message)>,
-    last_id: u16,
+    on_way: Lane,
+    /// Commands that wait: each has a place in its sender's share, so they are not too many.
+    commands: VecDeque<Message>,
+    commands_on_way: Lane,
+    /// Whose turn it is.
+    turn: Turn,
+}
+
+/// Who may send next, if both can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Command,
+    Other,
 }
 
 impl Outbox {
@@ -69,8 +83,10 @@ impl Outbox {
             bytes: 0,
             first: 0,
             newest: HashMap::new(),
-            in_flight: VecDeque::new(),
-            last_id: 0,
+            on_way: Lane::new(1..=0x7fff, bounds.window),
+            commands: VecDeque::new(),
+            commands_on_way: Lane::new(0x8000..=0xffff, bounds.commands),
+            turn: Turn::Command,
         }
     }
 
@@ -80,6 +96,10 @@ impl Outbox {
     /// # Errors
     /// [`Code::Overflow`] when too much waits already.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Code> {
+        if message.share.is_some() {
+            self.commands.push_back(message);
+            return Ok(());
+        }
         let is_much = self.messages >= self.bounds.newest_above;
         if is_much && let Some(index) = self.outdated_by(&message.topic) {
             return self.replace(index, message);
@@ -175,9 +195,33 @@ impl Outbox {
         self.waiting.extend(retained);
     }
 
-    /// The next packet to send, if the window has room.
+    /// The next packet to send, if there is room for one on its way. Commands and all else
+    /// take turns, so that neither waits behind much of the other.
     pub(crate) fn next(&mut self, retained: &Retained) -> Option<Packet> {
-        while self.in_flight.len() < self.bounds.window {
+        match self.turn {
+            Turn::Command => {
+                self.turn = Turn::Other;
+                let command = self.next_command();
+                command.or_else(|| self.next_other(retained))
+            }
+            Turn::Other => {
+                self.turn = Turn::Command;
+                let other = self.next_other(retained);
+                other.or_else(|| self.next_command())
+            }
+        }
+    }
+
+    fn next_command(&mut self) -> Option<Packet> {
+        if !self.commands_on_way.has_room() {
+            return None;
+        }
+        let command = self.commands.pop_front()?;
+        Some(self.commands_on_way.send(command))
+    }
+
+    fn next_other(&mut self, retained: &Retained) -> Option<Packet> {
+        while self.on_way.has_room() {
             let message = match self.pop()? {
                 Waiting::Live(message) => message,
                 Waiting::Retained(topic, qos) => match retained.get(&topic) {
@@ -191,36 +235,26 @@ impl Outbox {
                     },
                 },
             };
-            if message.qos == QoS::AtMostOnce {
-                return Some(packet(&message, 0, false));
-            }
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            let packet = packet(&message, self.last_id, false);
-            self.in_flight.push_back((self.last_id, message));
-            return Some(packet);
+            return Some(self.on_way.send(message));
         }
         None
     }
 
-    /// Takes an acknowledgment, which must be for the oldest unacknowledged message
-    /// (MQTT 3.1.1, 4.6).
+    /// Takes an acknowledgment, which must be for the oldest unacknowledged command, or for
+    /// the oldest unacknowledged message of all others.
     ///
     /// # Errors
     /// [`Code::Ack`] for any other.
     pub(crate) fn acknowledge(&mut self, id: u16) -> Result<(), Code> {
-        match self.in_flight.front() {
-            Some((oldest, _)) if *oldest == id => {
-                self.in_flight.pop_front();
-                Ok(())
-            }
-            _ => Err(Code::Ack),
+        match self.commands_on_way.has(id) {
+            true => self.commands_on_way.acknowledge(id),
+            false => self.on_way.acknowledge(id),
         }
     }
 
-    /// What a new socket gets first: everything unacknowledged, in order, as duplicates.
+    /// What a new socket gets first: everything unacknowledged, as duplicates.
     pub(crate) fn again(&self) -> impl Iterator<Item = Packet> {
-        let unacknowledged = self.in_flight.iter();
-        unacknowledged.map(|(id, message)| packet(message, *id, true))
+        self.on_way.again().chain(self.commands_on_way.again())
     }
 }
 
@@ -233,17 +267,6 @@ fn tells_outcomes(message: &Message) -> bool {
 /// The lower of two qualities of service.
 pub(crate) fn lower(one: QoS, other: QoS) -> QoS {
     if one == QoS::AtMostOnce { one } else { other }
-}
-
-fn packet(message: &Message, id: u16, dup: bool) -> Packet {
-    Packet::Publish(Publish {
-        dup,
-        qos: message.qos,
-        retain: message.retain,
-        topic: message.topic.clone(),
-        pkid: id,
-        payload: Bytes::clone(&message.payload),
-    })
 }
 
 #[cfg(test)]

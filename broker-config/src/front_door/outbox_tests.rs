@@ -1,11 +1,15 @@
+use bytes::Bytes;
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
 use hoist_protocol::status::{FinalResult, Outcome, Success};
 
 use super::*;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 const BOUNDS: Bounds = Bounds {
     window: 2,
+    commands: 1,
     messages: 3,
     bytes: 10,
     newest_above: usize::MAX,
@@ -85,11 +89,29 @@ fn a_retained_topic_waits_once_however_often_it_is_asked_for() {
 }
 
 #[test]
-fn packet_ids_wrap_past_0() {
+fn commands_have_room_of_their_own_however_much_else_is_unacknowledged() {
+    let retained = Retained::default();
     let mut outbox = Outbox::new(BOUNDS);
-    outbox.last_id = u16::MAX;
-    outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
-    assert_eq!(ids(&mut outbox, &Retained::default()), [1]);
+    let command = || {
+        let share = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Message {
+            share: Some(Arc::new(share)),
+            ..message(b"x", QoS::AtLeastOnce)
+        }
+    };
+    for _ in 0..3 {
+        outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
+    }
+    assert_eq!(ids(&mut outbox, &retained), [1, 2]);
+    for _ in 0..2 {
+        outbox.push(command()).unwrap();
+    }
+    assert_eq!(ids(&mut outbox, &retained), [0x8000]);
+    assert_eq!(outbox.again().count(), 3);
+    assert_eq!(outbox.acknowledge(0x8000), Ok(()));
+    assert_eq!(outbox.acknowledge(1), Ok(()));
+    // In turns.
+    assert_eq!(ids(&mut outbox, &retained), [3, 0x8001]);
 }
 
 #[test]
@@ -151,6 +173,7 @@ fn status(seq: u64, ended: Option<u32>) -> Message {
 fn a_status_with_an_outcome_is_never_given_up_for_a_newer_one() {
     let mut outbox = Outbox::new(Bounds {
         window: 100,
+        commands: 100,
         messages: 100,
         bytes: 100_000,
         newest_above: 0,

@@ -125,12 +125,14 @@ fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
     match principal {
         Principal::Service => Bounds {
             window: usize::from(limits.service_window),
+            commands: usize::from(limits.service_commands),
             messages: limits.service_queue,
             bytes: limits.service_queue_bytes,
             newest_above: limits.service_newest_above,
         },
         Principal::Device(_) | Principal::User { .. } => Bounds {
             window: usize::from(limits.window),
+            commands: 0,
             messages: limits.queue,
             bytes: limits.queue_bytes,
             newest_above: usize::MAX,

@@ -52,12 +52,18 @@ impl Service {
         for effect in effects {
             self.carry_out(effect, &mut arrival.answer_to, now).await?;
         }
-        match arrival.headless {
+        match arrival.headless.take() {
             Some(Headless::Born(device)) => self.reconciler.born(device),
             Some(Headless::Asked(device)) => self.reconciler.asked(device),
             Some(Headless::Forgot(device)) => self.reconciler.forgot(device),
             None => {}
         }
+        self.finish(arrival).await;
+        Ok(())
+    }
+
+    /// Clears what is to be cleared, and acknowledges.
+    pub(super) async fn finish(&mut self, arrival: Arrival) {
         if let Some(topic) = arrival.clear {
             self.clearing.insert(topic.clone());
             self.publish(Outgoing::retained(topic, Vec::new())).await;
@@ -66,7 +72,6 @@ impl Service {
             // A lost connection delivers again; deciding again changes nothing.
             let _ = receipt.connection.acknowledge(receipt.packet).await;
         }
-        Ok(())
     }
 
     pub(super) async fn carry_out(

@@ -109,6 +109,42 @@ async fn one_user_takes_a_share_of_what_waits_for_the_orchestrator_and_no_more()
 }
 
 #[tokio::test]
+async fn a_command_arrives_although_no_report_is_acknowledged_any_more() {
+    // bad-inputs row 65
+    let broker = broker_with(Limits {
+        service_window: 2,
+        ..Limits::default()
+    })
+    .await;
+    let mut service = Client::connect(&broker, service_connect()).await;
+    for filter in ["hoist/p/+/+", "hoist/cmd/+/+/+"] {
+        service.subscribe(filter, QoS::AtLeastOnce).await;
+    }
+    let mut device = Client::connect(&broker, device_connect("d1")).await;
+    for _ in 0..4 {
+        let presence = topic(Topic::Presence, "d1");
+        device.publish(&presence, b"here", false).await;
+    }
+    let reports = [service.receive().await.pkid, service.receive().await.pkid];
+    service.hears_nothing().await;
+    let mut alice = Client::alice(&broker).await;
+    for number in 0..3 {
+        let command = Packet::Publish(command("alice", number));
+        alice.connection.write(&command);
+        assert_eq!(alice.next().await, acknowledged(number));
+        let heard = service.receive().await;
+        assert_eq!(heard.payload, number.to_string());
+        service.acknowledge(heard.pkid).await;
+    }
+    for report in reports {
+        service
+            .connection
+            .write(&Packet::PubAck(PubAck::new(report)));
+        assert_eq!(service.receive().await.payload.as_ref(), b"here");
+    }
+}
+
+#[tokio::test]
 async fn a_user_who_owes_goes_on_acknowledging_and_pinging() {
     let mut limit = pace(40);
     limit.packets.per_second = 1;
