@@ -87,6 +87,9 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
         Err(error @ ConfigError::File { .. }) => return fail(error.code(), &error, ERROR),
         Err(error) => return fail(error.code(), &error, USAGE),
     };
+    if let (Verb::Run | Verb::CheckConfig, Some(warning)) = (&verb, alone(std::process::id())) {
+        said::say(format_args!("warning[{}]: {warning}", Code::System));
+    }
     let proxies = Proxies::from_variables(|name| env::var(name).ok());
     match (verb, config) {
         (Verb::Run, Some(mut config)) => match proxies {
@@ -115,6 +118,16 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
             Err(error) => fail(error.code(), &error, ERROR),
         },
     }
+}
+
+/// What is to be said of an agent with no process before it. What a script leaves behind becomes
+/// its own when it ends, and an agent collects only what it started: else it could take the
+/// result of a script from whoever waits for it.
+fn alone(pid: u32) -> Option<&'static str> {
+    (pid == 1).then_some(
+        "the agent is the first process here, and what scripts leave behind is never collected \
+         when it ends; start an init before it, in a container with `docker run --init`",
+    )
 }
 
 /// Whether the program understands these arguments; what is wrong with them where not.
@@ -289,6 +302,12 @@ mod tests {
         let host = HostConfig::local().unwrap();
         assert_eq!(check(&host, |_| false), USAGE);
         assert_eq!(check(&host, |_| true), OK);
+    }
+
+    #[test]
+    fn an_agent_with_no_process_before_it_is_warned_of_what_scripts_leave_behind() {
+        assert!(alone(1).unwrap().contains("docker run --init"));
+        assert_eq!(alone(2), None);
     }
 
     #[test]
