@@ -55,8 +55,8 @@ fn a_dry_run_at_the_command_line_says_what_would_happen_and_leaves_everything_as
     assert_eq!(listed("user-list", "user"), ["admin", "bob"]);
     assert_eq!(listed("release-list", "release"), ["other@1.0.0"]);
     let artifacts = std::fs::read_dir(data.join("artifacts")).unwrap();
-    let names = artifacts.map(|entry| entry.unwrap().file_name());
-    let uploaded: Vec<_> = names.filter(|name| name != "tmp").collect();
+    let paths = artifacts.map(|entry| entry.unwrap().path());
+    let uploaded: Vec<_> = paths.filter(|path| path.is_file()).collect();
     assert_eq!(uploaded.len(), 1, "that of the other release: {uploaded:?}");
     assert!(!file.exists());
     let reply = client.command_ok("device-add", &json!({"device": "d1", "dryRun": true}));

@@ -145,8 +145,11 @@ fn a_program_that_asked_for_json_gets_its_errors_as_json_too() {
 /// The names of the artifact files that a server has.
 fn artifacts(server: &Server) -> Vec<String> {
     let entries = std::fs::read_dir(server.data().join("artifacts")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name != "tmp").collect()
+    let entries = entries.map(Result::unwrap);
+    let files = entries.filter(|entry| entry.path().is_file());
+    files
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
 }
 
 #[test]

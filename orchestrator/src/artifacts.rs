@@ -5,6 +5,7 @@
 pub(crate) mod check;
 mod incoming;
 mod ledger;
+mod owners;
 mod proof;
 
 use std::io;
@@ -16,6 +17,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{ArtifactId, UserId};
 
 use self::ledger::{Ledger, Stamp};
+use self::owners::Owners;
 use crate::health::{Health, Stops};
 use crate::space::{self, amount};
 
@@ -29,7 +31,7 @@ pub const ARTIFACT_BYTES_MAX: u64 = 16 << 30;
 pub struct UploadLimits {
     /// Space that is left to the store, in bytes.
     pub reserve_bytes: u64,
-    /// Uploads of one user that no release names, in bytes, since the server's start.
+    /// Uploads of one user that no release names, in bytes.
     pub quota_bytes: u64,
     /// How long what no release names is kept; none = for ever.
     pub keep_unused: Option<Duration>,
@@ -131,6 +133,7 @@ pub struct ArtifactDirectory {
     root: PathBuf,
     limits: UploadLimits,
     ledger: Arc<Mutex<Ledger>>,
+    owners: Owners,
     /// Held while a file is read as a whole.
     proving: Arc<tokio::sync::Mutex<()>>,
     health: Health,
@@ -151,10 +154,17 @@ impl ArtifactDirectory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
             _ => std::fs::create_dir_all(&tmp).map_err(io)?,
         }
+        let bytes = |id: ArtifactId| Stamp::of(&root.join(id.to_string())).map(|it| it.bytes());
+        let owners = Owners::open(root).map_err(io)?;
+        let mut ledger = Ledger::default();
+        for (id, user) in owners.all(|id| bytes(id).is_some()).map_err(io)? {
+            ledger.uploaded(id, user, bytes(id).unwrap_or_default());
+        }
         Ok(Self {
             root: root.to_owned(),
             limits: UploadLimits::default(),
-            ledger: Arc::default(),
+            ledger: Arc::new(Mutex::new(ledger)),
+            owners,
             proving: Arc::default(),
             health: Health::default(),
         })
@@ -202,7 +212,9 @@ impl ArtifactDirectory {
 
     /// A release names it.
     pub(crate) fn claim(&self, id: ArtifactId, release: &str) {
-        self.ledger().released(id, release);
+        if self.ledger().released(id, release) {
+            self.owners.forget(id);
+        }
     }
 
     /// A release that named it was removed. When none does any more, it is kept as long as what

@@ -158,7 +158,9 @@ impl ArtifactDirectory {
                 && !named.contains(&id)
                 && std::fs::remove_file(entry.path()).is_ok()
             {
-                ledger.removed(id);
+                if ledger.removed(id) {
+                    self.owners.forget(id);
+                }
                 tracing::info!(artifact = %id, "an artifact that no release names was removed");
             }
         }

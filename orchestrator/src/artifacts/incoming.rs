@@ -148,10 +148,17 @@ impl Incoming {
 
 impl ArtifactDirectory {
     /// Puts a proven file in its place, and notes whose it is in one go: nobody who hangs up
-    /// meanwhile is rid of it.
+    /// meanwhile is rid of it, and nobody by a restart.
     fn keep(&self, id: ArtifactId, named: NamedTempFile, number: Option<u64>) -> io::Result<()> {
         let (stamp, to) = (Stamp::of(named.path()), self.path(id));
+        let holds = number.and_then(|number| self.ledger().holds(number, id));
+        if let Some(user) = &holds {
+            self.owners.note(id, user)?;
+        }
         let put = named.persist(&to);
+        if put.is_err() && holds.is_some() {
+            self.owners.forget(id);
+        }
         if let Some(number) = number {
             let mut ledger = self.ledger();
             if put.is_ok() {
@@ -193,5 +200,29 @@ mod tests {
         let unused = users.map(|user| directory.ledger().unused_of(&user));
         assert_eq!(unused, [7, 0]);
         assert!(directory.contains(id));
+    }
+
+    #[test]
+    fn a_restart_forgets_no_upload_that_no_release_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || ArtifactDirectory::open(dir.path()).unwrap();
+        let dan: UserId = "dan".parse().unwrap();
+        let unused = |directory: &ArtifactDirectory| directory.ledger().unused_of(&dan);
+        let ids = [1, 2, 3].map(|byte| ArtifactId([byte; 16]));
+        let directory = open();
+        for id in ids {
+            let mut named = NamedTempFile::new_in(dir.path().join("tmp")).unwrap();
+            std::io::Write::write_all(&mut named, b"content").unwrap();
+            let number = directory.ledger().begin(dan.clone(), 7);
+            directory.keep(id, named, Some(number)).unwrap();
+        }
+        directory.claim(ids[0], "app@1.0.0");
+        std::fs::remove_file(directory.path(ids[1])).unwrap();
+        let directory = open();
+        assert_eq!(unused(&directory), 7);
+        directory.claim(ids[2], "app@1.1.0");
+        assert_eq!(unused(&directory), 0);
+        assert_eq!(unused(&open()), 0);
+        assert_eq!(dir.path().join("uploads").read_dir().unwrap().count(), 0);
     }
 }

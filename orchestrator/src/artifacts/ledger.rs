@@ -32,6 +32,10 @@ impl Stamp {
             bytes: meta.size(),
         })
     }
+
+    pub(super) fn bytes(self) -> u64 {
+        self.bytes
+    }
 }
 
 /// Bytes that somebody's upload takes.
@@ -45,7 +49,7 @@ struct Taken {
 pub(super) struct Ledger {
     /// With a release that names each.
     released: BTreeMap<ArtifactId, String>,
-    /// Uploads of this run that no release names.
+    /// Uploads that no release names.
     unused: HashMap<ArtifactId, Taken>,
     arriving: HashMap<u64, Taken>,
     /// The number of the last one that arrived.
@@ -57,12 +61,25 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A release names it: it is no longer held against whoever uploaded it.
-    pub(super) fn released(&mut self, id: ArtifactId, release: &str) {
-        self.unused.remove(&id);
+    /// A release names it: it is no longer held against whoever uploaded it. Whether it was.
+    pub(super) fn released(&mut self, id: ArtifactId, release: &str) -> bool {
         self.released
             .entry(id)
             .or_insert_with(|| release.to_owned());
+        self.unused.remove(&id).is_some()
+    }
+
+    /// Somebody uploaded it before this start, and no release names it as far as is known.
+    pub(super) fn uploaded(&mut self, id: ArtifactId, user: UserId, bytes: u64) {
+        self.unused.insert(id, Taken { user, bytes });
+    }
+
+    /// Who will be held to an upload when it is in its place; nobody when somebody is already,
+    /// or a release names it.
+    pub(super) fn holds(&self, number: u64, id: ArtifactId) -> Option<UserId> {
+        let free = !self.released.contains_key(&id) && !self.unused.contains_key(&id);
+        let taken = self.arriving.get(&number).filter(|_| free)?;
+        Some(taken.user.clone())
     }
 
     /// Another release names it than the one that was removed.
@@ -163,11 +180,11 @@ impl Ledger {
         !self.damaged.is_empty()
     }
 
-    /// A file was removed.
-    pub(super) fn removed(&mut self, id: ArtifactId) {
-        self.unused.remove(&id);
+    /// A file was removed. Whether it was held against somebody.
+    pub(super) fn removed(&mut self, id: ArtifactId) -> bool {
         self.proven.remove(&id);
         self.damaged.remove(&id);
+        self.unused.remove(&id).is_some()
     }
 }
 
