@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use hoist_orchestrator_core::command::{Verb, VerbEffect};
+use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
@@ -303,7 +303,7 @@ fn the_reference_of_the_api_is_what_the_types_say() {
 
 #[test]
 fn the_reference_names_fields_as_they_are_sent() {
-    use hoist_orchestrator_core::{command, reply, view};
+    use hoist_orchestrator_core::{api::command, reply, reply::view};
     let text = document();
     let samples = [
         serde_json::to_value(reply::DeviceItem::default()),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hoist_orchestrator_core::time::format_time;
+use hoist_orchestrator_core::model::time::format_time;
 use serde_json::{Value, json};
 
 use crate::harness::eventually;

@@ -7,7 +7,7 @@ mod connect;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoist_orchestrator_core::command::{Verb, VerbEffect};
+use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};

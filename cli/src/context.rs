@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::command::Verb;
+use hoist_orchestrator_core::api::command::Verb;
 use hoist_protocol::code::Code;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

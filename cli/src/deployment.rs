@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::command::{
+use hoist_orchestrator_core::api::command::{
     self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
 };
+use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeploymentState};
-use hoist_orchestrator_core::view::DeploymentView;
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 

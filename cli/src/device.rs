@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::command::{
+use hoist_orchestrator_core::api::command::{
     DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
 };
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, StatusWord};

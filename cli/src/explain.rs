@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::row::EndReason;
+use hoist_orchestrator_core::model::row::EndReason;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::{Value, json};

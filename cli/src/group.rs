@@ -1,6 +1,6 @@
 //! `hoist group …`
 
-use hoist_orchestrator_core::command::{GroupRef, Verb};
+use hoist_orchestrator_core::api::command::{GroupRef, Verb};
 use serde_json::Map;
 
 use crate::args::Group;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::command::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb};
+use hoist_orchestrator_core::api::command::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, Verb};
 use hoist_orchestrator_core::reply::{DeviceAddResult, ImportResult};
 use hoist_protocol::code::Code;
 use serde_json::{Value, json};

@@ -9,8 +9,8 @@ use std::{io, thread};
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
 use hoist_orchestrator::http::Bearers;
-use hoist_orchestrator_core::command::{UserAdd, UserRef};
-use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRef};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
 

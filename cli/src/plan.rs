@@ -3,9 +3,9 @@
 
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::command::{Deploy, Verb};
+use hoist_orchestrator_core::api::command::{Deploy, Verb};
+use hoist_orchestrator_core::reply::view::FailureCount;
 use hoist_orchestrator_core::reply::{LineWord, OtherDeployment, Plan, Why};
-use hoist_orchestrator_core::view::FailureCount;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::Value;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::command::{ReleaseAdd, ReleaseRef, ReleaseRemove, Verb};
+use hoist_orchestrator_core::api::command::{ReleaseAdd, ReleaseRef, ReleaseRemove, Verb};
 use hoist_orchestrator_core::reply::release_text;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use hoist_orchestrator_core::command::{GroupRef, Page, UserAdd, Verb};
+use hoist_orchestrator_core::api::command::{GroupRef, Page, UserAdd, Verb};
 use hoist_orchestrator_core::reply::{GroupItem, ListResult};
 use hoist_protocol::access::Role;
 use hoist_protocol::id::sha256;

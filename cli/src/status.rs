@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::command::{DeploymentRef, Verb};
+use hoist_orchestrator_core::api::command::{DeploymentRef, Verb};
+use hoist_orchestrator_core::reply::view::{Counts, DeploymentView};
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState};
-use hoist_orchestrator_core::view::{Counts, DeploymentView};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};

@@ -3,8 +3,8 @@
 
 use hoist_orchestrator::store::StoreError;
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator_core::check::{Check, Extent, Findings};
-use hoist_orchestrator_core::key::Key;
+use hoist_orchestrator_core::engine::check::{Check, Extent, Findings};
+use hoist_orchestrator_core::model::key::Key;
 use hoist_protocol::code::Code;
 use serde_json::json;
 

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
+use hoist_orchestrator_core::model::row::EndReason;
+use hoist_orchestrator_core::reply::view::{Counts, DeploymentView, LimitCounts};
 use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
-use hoist_orchestrator_core::row::EndReason;
-use hoist_orchestrator_core::view::{Counts, DeploymentView, LimitCounts};
 use hoist_protocol::reason::{Cure, Reason};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hoist_orchestrator_core::command::{UserAdd, UserRef, Verb};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRef, Verb};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
 use serde_json::{Map, Value, json};

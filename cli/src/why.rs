@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use hoist_orchestrator_core::command::{DeviceWhy as Question, Verb};
+use hoist_orchestrator_core::api::command::{DeviceWhy as Question, Verb};
 use hoist_orchestrator_core::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem, Why};
 use hoist_protocol::code::Code;
 use serde::Serialize;

@@ -7,34 +7,36 @@ use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId, UserId};
 use hoist_protocol::status::{Failure, ScriptExit};
 
-use crate::command::{Command, DeploymentList, DeviceList, Page};
-use crate::counter::Totals;
-use crate::error::{Code, Rejection};
-use crate::explain::HeadsOut;
-use crate::input::Now;
-use crate::key::{
+use crate::api::command::{Command, DeploymentList, DeviceList, Page};
+use crate::model::counter::Totals;
+use crate::model::error::{Code, Rejection};
+use crate::model::input::Now;
+use crate::model::key::{
     DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix,
     RecordKey, ReleaseKey, ReleaseNameKey, RowKey,
 };
+use crate::model::row::{
+    CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
+    ReleaseNameRow, ReleaseRow,
+};
+use crate::model::time::format_time;
+use crate::model::txn::{Stored, Txn, Undecided};
+use crate::query::explain::HeadsOut;
 use crate::reply::API_VERSION;
+use crate::reply::view::{DeploymentView, FleetView, GroupView};
 use crate::reply::{
     DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseDetail,
     ReleaseItem, ResultBody, StatusWord,
 };
-use crate::retention;
-use crate::row::{
-    CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
-    ReleaseNameRow, ReleaseRow,
-};
-use crate::time::format_time;
-use crate::txn::{Stored, Txn, Undecided};
-use crate::view::{DeploymentView, FleetView, GroupView};
+use crate::rules::deployment::retention;
 
 mod cursor;
 mod device;
+pub mod explain;
 mod list;
 mod plan;
 mod show;
+pub mod survey;
 mod walk;
 mod why;
 
@@ -234,7 +236,7 @@ pub fn answer(
 }
 
 fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {
-    crate::request::parse_name(field, text)
+    crate::api::request::parse_name(field, text)
 }
 
 /// The refusal of a deployment that is not there (any more).
@@ -254,7 +256,7 @@ fn group_wish(reader: &Reader, text: Option<&str>) -> Queried<Option<GroupId>> {
     };
     Ok(match reader.read(&GroupKey(group.clone()))? {
         Some(_) => Ok(Some(group)),
-        None => Err(crate::group::unknown(&group)),
+        None => Err(crate::rules::group::unknown(&group)),
     })
 }
 
@@ -337,7 +339,7 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
 }
 
 fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
-    let unknown = || crate::release::unknown(text);
+    let unknown = || crate::rules::release::unknown(text);
     let id = match text.parse::<ReleaseId>() {
         Ok(id) => id,
         Err(_) => match reader.read(&ReleaseNameKey(text.to_owned()))? {

@@ -4,14 +4,15 @@
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Rejection;
-use crate::view::DeploymentView;
+use crate::model::error::Rejection;
+use crate::reply::view::DeploymentView;
 
 mod deploy;
 mod import;
 mod item;
 mod result;
 mod shown;
+pub mod view;
 mod why;
 
 pub use deploy::{Created, DeployResult, DeploySeveralResult};

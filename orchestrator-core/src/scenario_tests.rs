@@ -17,27 +17,27 @@ use hoist_protocol::status::{
     ScriptFailure, ScriptKind, Step, Success,
 };
 
-use crate::command::{
+use crate::api::command::{
     Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove,
     DeviceRemove, GroupRef, Limit, Page, ReleaseAdd, Retry,
 };
-use crate::counter::{Totals, recount};
-use crate::effect::{Effect, Effects};
-use crate::error::Code;
-use crate::input::{
+use crate::engine::memory::MemoryRows;
+use crate::model::counter::{Totals, recount};
+use crate::model::effect::{Effect, Effects};
+use crate::model::error::Code;
+use crate::model::input::{
     CommandInput, Delivered, Input, Now, Patience, SignatureEvidence, VerifiedRelease,
 };
-use crate::key::{
+use crate::model::key::{
     DeploymentKey, DeviceKey, GroupCountKey, Key, OutboxKey, Prefix, RecordKey, RequestKey,
 };
-use crate::limit::{SEEK_PAUSE_MS, Seek};
-use crate::memory::MemoryRows;
+use crate::model::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
+use crate::model::timer::TimerKind;
+use crate::model::txn::{Txn, Undecided};
 use crate::query;
+use crate::reply::view::{Counts, DeploymentView};
 use crate::reply::{AbortResult, Answer, DeploymentState, DeviceItem, ResultBody, StatusWord};
-use crate::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
-use crate::timer::TimerKind;
-use crate::txn::{Txn, Undecided};
-use crate::view::{Counts, DeploymentView};
+use crate::rules::rollout::limit::{SEEK_PAUSE_MS, Seek};
 
 const GRACE_MS: u64 = 70_000;
 const SETTLE_MS: u64 = 30_000;
@@ -250,13 +250,13 @@ impl World {
         let mut txn = Txn::default();
         let group = group.parse().unwrap();
         let (row, deployments) = loop {
-            match crate::desired::read_group(&txn, &group) {
+            match crate::engine::desired::read_group(&txn, &group) {
                 Ok(found) => break found.unwrap(),
                 Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
                 Err(other) => panic!("{other}"),
             }
         };
-        crate::desired::group_head(&row, &deployments, Generation(1))
+        crate::engine::desired::group_head(&row, &deployments, Generation(1))
     }
 
     fn listed(&self) -> Vec<DeploymentId> {
@@ -272,7 +272,7 @@ impl World {
     }
 
     fn device_head(&self, device: &str) -> DeviceHead {
-        crate::desired::device_head(&self.device_row(device), Generation(1))
+        crate::engine::desired::device_head(&self.device_row(device), Generation(1))
     }
 
     /// Whether the heads of now let a device start what they list first.

@@ -2,10 +2,12 @@
 //! messages decoded, commands read. Nothing here changes anything.
 
 use bytes::Bytes;
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::{CommandInput, Delivered, Input, Uses, VerifiedRelease};
-use hoist_orchestrator_core::key::DeviceKey;
-use hoist_orchestrator_core::txn::{Txn, Undecided};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::input::{
+    CommandInput, Delivered, Input, Uses, VerifiedRelease,
+};
+use hoist_orchestrator_core::model::key::DeviceKey;
+use hoist_orchestrator_core::model::txn::{Txn, Undecided};
 use hoist_protocol::codec::{DecodeError, decode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::id::{DeviceId, RequestId, UserId};
@@ -68,7 +70,7 @@ pub(crate) struct Asked {
     /// As much of it as is worth a line of the log.
     pub(crate) verb: String,
     pub(crate) body_hash: [u8; 32],
-    pub(crate) command: Result<hoist_orchestrator_core::command::Command, Rejection>,
+    pub(crate) command: Result<hoist_orchestrator_core::api::command::Command, Rejection>,
     pub(crate) release: Option<VerifiedRelease>,
     pub(crate) uses: Option<Uses>,
 }

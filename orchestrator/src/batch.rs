@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::decide::{decide, hint};
-use hoist_orchestrator_core::effect::Effects;
-use hoist_orchestrator_core::input::{Input, Now};
-use hoist_orchestrator_core::key::Key;
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::engine::decide::{decide, hint};
+use hoist_orchestrator_core::model::effect::Effects;
+use hoist_orchestrator_core::model::input::{Input, Now};
+use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::txn::Txn;
 
 use crate::arrival::{Arrival, Content};
 use crate::config::Directory;
@@ -124,7 +124,7 @@ fn obvious(arrivals: &[Arrival]) -> Vec<Key> {
 }
 
 fn status_hint(device: &hoist_protocol::id::DeviceId, payload: &[u8]) -> Vec<Key> {
-    use hoist_orchestrator_core::input::{Delivered, SignatureEvidence};
+    use hoist_orchestrator_core::model::input::{Delivered, SignatureEvidence};
     use hoist_protocol::status::DeviceStatus;
     let Ok(received) = DeviceStatus::receive(payload) else {
         return Vec::new();

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use hoist_orchestrator_core::command::{Command, JSON_BYTES_MAX, Verb};
-use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::api::command::{Command, JSON_BYTES_MAX, Verb};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::command::{UserAdd, UserRef};
-use hoist_orchestrator_core::error::Rejection;
-use hoist_orchestrator_core::input::{Keep, Mode};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRef};
+use hoist_orchestrator_core::model::error::Rejection;
+use hoist_orchestrator_core::model::input::{Keep, Mode};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};

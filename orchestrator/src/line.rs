@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::key::{GroupKey, Key, Prefix};
-use hoist_orchestrator_core::limit::{Found, Search, Seek};
-use hoist_orchestrator_core::row::MemberRow;
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::model::key::{GroupKey, Key, Prefix};
+use hoist_orchestrator_core::model::row::MemberRow;
+use hoist_orchestrator_core::model::txn::Txn;
+use hoist_orchestrator_core::rules::rollout::limit::{Found, Search, Seek};
 use hoist_protocol::codec::decode;
 
 use crate::rows::{self, ReadError};

@@ -1,14 +1,14 @@
 //! Answers what people ask from the store: the core says which rows and pages it lacks,
 //! this reads them. Nothing here writes.
 
-use hoist_orchestrator_core::command::{Command, Page, Verb};
-use hoist_orchestrator_core::error::Rejection;
-use hoist_orchestrator_core::explain::HeadsOut;
-use hoist_orchestrator_core::input::Now;
-use hoist_orchestrator_core::key::Key;
+use hoist_orchestrator_core::api::command::{Command, Page, Verb};
+use hoist_orchestrator_core::model::error::Rejection;
+use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::txn::Undecided;
+use hoist_orchestrator_core::query::explain::HeadsOut;
 use hoist_orchestrator_core::query::{self, Cursor, Need, Reader, Scan};
 use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
-use hoist_orchestrator_core::txn::Undecided;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
 
 use crate::rows::{self, ReadError};

@@ -2,11 +2,13 @@
 //! first, the fleet tells the rest while the loop runs, and in the end whatever may have been
 //! aborted since is stopped.
 
-use hoist_orchestrator_core::counter::Totals;
-use hoist_orchestrator_core::input::{Input, Mode, Now, VerifiedRelease};
-use hoist_orchestrator_core::key::{Key, MetaKey, Prefix};
-use hoist_orchestrator_core::row::{CounterRow, DeploymentRow, DeviceRow, GroupRow, ReleaseRow};
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::model::counter::Totals;
+use hoist_orchestrator_core::model::input::{Input, Mode, Now, VerifiedRelease};
+use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::row::{
+    CounterRow, DeploymentRow, DeviceRow, GroupRow, ReleaseRow,
+};
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::envelope::{Kind, open};
 use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};

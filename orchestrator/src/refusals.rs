@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::effect::Sender;
-use hoist_orchestrator_core::error::Code;
-use hoist_orchestrator_core::row::Refusal;
+use hoist_orchestrator_core::model::effect::Sender;
+use hoist_orchestrator_core::model::error::Code;
+use hoist_orchestrator_core::model::row::Refusal;
 use hoist_protocol::id::{DeviceId, Seq, UserId};
 
 /// Registered devices and codes that are remembered: three for each of the 10 000 that the

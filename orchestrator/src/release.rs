@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::VerifiedRelease;
-use hoist_orchestrator_core::key::ReleaseKey;
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::input::VerifiedRelease;
+use hoist_orchestrator_core::model::key::ReleaseKey;
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::reply::{DamagedArtifact, ReleaseDetail};
-use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::bundle::Layout;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::id::{ArtifactId, Name, ReleaseId};

@@ -2,9 +2,9 @@
 //! release begins so. It is looked up on the way in: the rules know whole ids only.
 
 use data_encoding::HEXLOWER;
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::key::{Prefix, ReleaseNameKey};
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::key::{Prefix, ReleaseNameKey};
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ReleaseId;
 
 use crate::arrival::Asked;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
     use crate::store::{Change, Expected};
-    use hoist_orchestrator_core::key::{ReleaseKey, RowKey};
+    use hoist_orchestrator_core::model::key::{ReleaseKey, RowKey};
 
     async fn store(ids: &[&str], names: &[&str]) -> MemoryStore {
         let store = MemoryStore::default();
@@ -108,7 +108,7 @@ mod tests {
         let names = names
             .iter()
             .map(|name| ReleaseNameKey((*name).into()).key());
-        let put = |key: hoist_orchestrator_core::key::Key| Change {
+        let put = |key: hoist_orchestrator_core::model::key::Key| Change {
             key: key.0,
             expected: Expected::Absent,
             value: Some(vec![0]),

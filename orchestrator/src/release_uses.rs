@@ -1,10 +1,10 @@
 //! Who needs a release: every deployment is looked at, before its removal is decided on.
 
-use hoist_orchestrator_core::input::Uses;
-use hoist_orchestrator_core::key::{MetaKey, Prefix};
-use hoist_orchestrator_core::row::DeploymentRow;
-use hoist_orchestrator_core::settled::is_over;
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::model::input::Uses;
+use hoist_orchestrator_core::model::key::{MetaKey, Prefix};
+use hoist_orchestrator_core::model::row::DeploymentRow;
+use hoist_orchestrator_core::model::txn::Txn;
+use hoist_orchestrator_core::rules::deployment::settled::is_over;
 
 use crate::release_id;
 use crate::retention::counted;

@@ -1,8 +1,8 @@
 //! Which tokens of devices are worth nothing, for whoever keeps the door: it has to know
 //! before the first device knocks.
 
-use hoist_orchestrator_core::key::Prefix;
-use hoist_orchestrator_core::row::RevokedRow;
+use hoist_orchestrator_core::model::key::Prefix;
+use hoist_orchestrator_core::model::row::RevokedRow;
 use hoist_protocol::id::DeviceId;
 
 use crate::rows::{self, ReadError};

@@ -1,8 +1,8 @@
 //! Between the core's rows and the store's bytes: what a decision misses is loaded, and
 //! what it wrote becomes a batch. It knows no row.
 
-use hoist_orchestrator_core::key::{Key, Prefix};
-use hoist_orchestrator_core::txn::{Stored, Txn, Undecided, Write};
+use hoist_orchestrator_core::model::key::{Key, Prefix};
+use hoist_orchestrator_core::model::txn::{Stored, Txn, Undecided, Write};
 use hoist_protocol::codec::{DecodeError, Message, decode};
 
 use crate::store::{Change, Expected, Store, StoreError};

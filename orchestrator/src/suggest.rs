@@ -1,8 +1,8 @@
 //! "Did you mean …?": a name that was not found is compared with those there are. Only on
 //! the way out, and never stored: names come and go.
 
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::key::{Key, Prefix};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::key::{Key, Prefix};
 
 use crate::release_id::DIGITS_MIN;
 use crate::store::{Store, StoreError};

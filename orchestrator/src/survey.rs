@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use hoist_orchestrator_core::key::{DeviceKey, FactsKey, Key, MetaKey, Prefix, ReleaseKey, RowKey};
+use hoist_orchestrator_core::model::key::{
+    DeviceKey, FactsKey, Key, MetaKey, Prefix, ReleaseKey, RowKey,
+};
+use hoist_orchestrator_core::model::row::ReleaseRow;
+use hoist_orchestrator_core::model::txn::Txn;
+use hoist_orchestrator_core::query::survey::{Candidate, First, Provided, Survey};
 use hoist_orchestrator_core::reply::{Counted, Plan, PlanResult};
-use hoist_orchestrator_core::row::ReleaseRow;
-use hoist_orchestrator_core::survey::{Candidate, First, Provided, Survey};
-use hoist_orchestrator_core::txn::Txn;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::{DeviceId, GroupId, ReleaseId};
 use hoist_protocol::release::ArtifactManifest;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::input::{Keep, Mode, Now, Patience};
-use hoist_orchestrator_core::key::Key;
-use hoist_orchestrator_core::timer::{Clock, Timer};
+use hoist_orchestrator_core::model::input::{Keep, Mode, Now, Patience};
+use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::timer::{Clock, Timer};
 
 use crate::config::OrchestratorConfig;
 use crate::rows::ReadError;

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::input::Now;
-use hoist_orchestrator_core::key::Prefix;
+use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::key::Prefix;
+use hoist_orchestrator_core::model::row::{DeploymentRow, GroupRow};
+use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::query;
 use hoist_orchestrator_core::reply::API_VERSION;
-use hoist_orchestrator_core::row::{DeploymentRow, GroupRow};
-use hoist_orchestrator_core::time::format_time;
-use hoist_orchestrator_core::view::{HealthView, ProblemItem};
+use hoist_orchestrator_core::reply::view::{HealthView, ProblemItem};
 use hoist_protocol::topic::{Topic, Topics, View};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use hoist_orchestrator_core::command::Verb;
+use hoist_orchestrator_core::api::command::Verb;
 use syn::{Attribute, Fields, Item, Lit, Meta, Type};
 
 /// The sources of the API's types.

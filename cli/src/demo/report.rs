@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use hoist_orchestrator_core::reply::view::Counts;
 use hoist_orchestrator_core::reply::{DeploymentState, FailedDevice};
-use hoist_orchestrator_core::view::Counts;
 use hoist_protocol::id::DeploymentId;
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{Chain, Read};
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
-use hoist_orchestrator_core::command::{ImportDevice, PUBLIC_KEY_IS, parse_public_key};
+use hoist_orchestrator_core::api::command::{ImportDevice, PUBLIC_KEY_IS, parse_public_key};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, GroupId};
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::view::DeploymentView;
+use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::root::{KeyRole, RootDocument};

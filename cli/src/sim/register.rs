@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hoist_orchestrator_core::command::{DeviceAdd, DeviceRef, DeviceRemove, GroupRef, Verb};
+use hoist_orchestrator_core::api::command::{DeviceAdd, DeviceRef, DeviceRemove, GroupRef, Verb};
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeviceId;

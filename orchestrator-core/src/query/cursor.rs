@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hoist_protocol::id::sha256;
 
-use crate::command::Verb;
-use crate::error::{Code, Rejection};
+use crate::api::command::Verb;
+use crate::model::error::{Code, Rejection};
 
 /// Bytes of a mark: enough to tell lists apart that somebody mixes up.
 const MARK_BYTES: usize = 4;

@@ -8,14 +8,14 @@ use super::{
     RecordKey, RecordRow, RecordState, RowKey, ScanPage, ScriptExit, StatusWord, format_time,
     group_wish, name, no_deployment,
 };
-use crate::admission::{Case, bar};
-use crate::command::Verb;
-use crate::contact::is_lost;
-use crate::identity;
-use crate::input::Now;
-use crate::key::{CloneKey, MetaKey, RefusedKey, TroubleKey};
-use crate::presence::known;
+use crate::api::command::Verb;
+use crate::model::input::Now;
+use crate::model::key::{CloneKey, MetaKey, RefusedKey, TroubleKey};
 use crate::reply::RefusedItem;
+use crate::rules::device::contact::is_lost;
+use crate::rules::device::identity;
+use crate::rules::device::presence::known;
+use crate::rules::rollout::admission::{Case, bar};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::Step;
 
@@ -338,7 +338,7 @@ pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let unknown = || crate::device::unknown(&device);
+    let unknown = || crate::rules::device::unknown(&device);
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         return Ok(Err(unknown()));
     };

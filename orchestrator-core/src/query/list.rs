@@ -7,8 +7,8 @@ use super::{
     ListResult, Page, Prefix, Queried, Reader, ReleaseId, ReleaseItem, ReleaseKey, ReleaseNameRow,
     ReleaseRow, RowKey, ScanPage, deployment_view, format_time, group_count, group_wish, row,
 };
-use crate::command::{ReleaseList, Verb};
-use crate::row::{DeploymentRow, GroupRow};
+use crate::api::command::{ReleaseList, Verb};
+use crate::model::row::{DeploymentRow, GroupRow};
 use hoist_protocol::id::DeploymentId;
 
 /// Items of a page when nothing is said.

@@ -1,10 +1,10 @@
 //! What `deploy` would do, asked by those who may only read.
 
 use super::{Need, Now, Queried, Reader, UserId};
-use crate::command::Deploy;
-use crate::decide::Stop;
-use crate::deployment;
+use crate::api::command::Deploy;
+use crate::engine::decide::Stop;
 use crate::reply::PlanResult;
+use crate::rules::deployment;
 
 /// `plan`: on a copy of the rows that is thrown away.
 pub(super) fn plan(

@@ -1,4 +1,4 @@
-//! Why a device does or does not carry something out: the rows that [`crate::explain`]
+//! Why a device does or does not carry something out: the rows that [`crate::query::explain`]
 //! looks at.
 
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ use super::{
     MetaKey, Need, Now, Queried, Reader, RecordKey, RecordRow, RecordState, RowKey, format_time,
     name, no_deployment,
 };
-use crate::admission::{Case, bar};
-use crate::command::DeviceWhy as Wish;
-use crate::explain::{self, Around, explain};
-use crate::identity;
-use crate::key::{CloneKey, RefusedKey, TroubleKey};
-use crate::presence::known;
-use crate::refusal::standing;
+use crate::api::command::DeviceWhy as Wish;
+use crate::model::key::{CloneKey, RefusedKey, TroubleKey};
+use crate::model::row::MetaRow;
+use crate::query::explain::{self, Around, explain};
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
-use crate::row::MetaRow;
+use crate::rules::device::identity;
+use crate::rules::device::presence::known;
+use crate::rules::device::refusal::standing;
+use crate::rules::rollout::admission::{Case, bar};
 
 mod removed;
 mod slots;
@@ -60,7 +60,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
         return Ok(gone.ok_or_else(|| {
             let hint = format!("register it with `hoist device add {device}`");
-            crate::device::unknown(&device).hint(hint)
+            crate::rules::device::unknown(&device).hint(hint)
         }));
     };
     let group = group_row(reader, &row.group)?;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use crate::row::RefusedRow;
-use crate::time::format_time;
-use crate::view::DeploymentView;
+use crate::model::row::RefusedRow;
+use crate::model::time::format_time;
+use crate::reply::view::DeploymentView;
 
 /// The outer status of a device deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

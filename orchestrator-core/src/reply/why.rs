@@ -4,8 +4,8 @@ use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
 use super::{DeploymentState, ErrorBody, RefusedItem, StatusWord};
-use crate::command::CompleteWhen;
-use crate::view::FailureCount;
+use crate::api::command::CompleteWhen;
+use crate::reply::view::FailureCount;
 
 /// Why something is as it is: one closed list of kebab-case words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,9 +80,9 @@ pub enum Why {
 #[serde(untagged)]
 pub enum RuleWord {
     /// What the heads state.
-    Admission(crate::admission::Rule),
+    Admission(crate::rules::rollout::admission::Rule),
     /// What is left to wait for.
-    Waiting(crate::explain::Wait),
+    Waiting(crate::query::explain::Wait),
 }
 
 /// How one rule came out.

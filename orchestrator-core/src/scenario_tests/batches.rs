@@ -16,14 +16,16 @@ fn decisions_of_one_batch_see_each_other_and_a_miss_takes_back_only_its_own() {
 
     let mut txn = Txn::default();
     let decide_loading = |txn: &mut Txn, input: &Input| {
-        while let Err(Undecided::Missing(keys)) = crate::decide::decide(txn, input, world.now) {
+        while let Err(Undecided::Missing(keys)) =
+            crate::engine::decide::decide(txn, input, world.now)
+        {
             world.rows.load(txn, keys);
         }
     };
     decide_loading(&mut txn, &first);
     decide_loading(&mut txn, &second);
     let before = txn.writes();
-    assert!(crate::decide::decide(&mut txn, &unloaded, world.now).is_err());
+    assert!(crate::engine::decide::decide(&mut txn, &unloaded, world.now).is_err());
     assert_eq!(txn.writes(), before);
 
     world.rows.commit(&txn);
@@ -42,11 +44,13 @@ fn a_write_expects_the_generation_that_was_read() {
         delivered: Delivered::Live,
     };
     let mut txn = Txn::default();
-    while let Err(Undecided::Missing(keys)) = crate::decide::decide(&mut txn, &input, world.now) {
+    while let Err(Undecided::Missing(keys)) =
+        crate::engine::decide::decide(&mut txn, &input, world.now)
+    {
         world.rows.load(&mut txn, keys);
     }
-    let device = crate::key::RowKey::key(&DeviceKey("d1".parse().unwrap()));
-    let record = crate::key::RowKey::key(&RecordKey(id, "d1".parse().unwrap()));
+    let device = crate::model::key::RowKey::key(&DeviceKey("d1".parse().unwrap()));
+    let record = crate::model::key::RowKey::key(&RecordKey(id, "d1".parse().unwrap()));
     let expected = |key: &Key| {
         let writes = txn.writes();
         writes
@@ -71,17 +75,17 @@ fn a_corrupt_row_is_named_and_nothing_is_written() {
         },
         delivered: Delivered::Live,
     };
-    let key = crate::key::RowKey::key(&DeviceKey("d1".parse().unwrap()));
+    let key = crate::model::key::RowKey::key(&DeviceKey("d1".parse().unwrap()));
     let mut txn = Txn::default();
     let bytes = vec![99, 1, 2];
     txn.load(
         key.clone(),
-        Some(crate::txn::Stored {
+        Some(crate::model::txn::Stored {
             generation: 1,
             bytes,
         }),
     );
-    let decided = crate::decide::decide(&mut txn, &input, world.now);
+    let decided = crate::engine::decide::decide(&mut txn, &input, world.now);
     assert!(matches!(decided, Err(Undecided::Corrupt { key: found, .. }) if found == key));
     assert_eq!(txn.writes(), []);
 }

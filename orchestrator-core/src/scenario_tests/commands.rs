@@ -23,7 +23,7 @@ fn an_answer_is_forgotten_after_seven_days() {
     let key = RequestKey(input.user.clone(), input.request.clone());
     world.send(input);
     assert!(world.rows.read(&key).unwrap().is_some());
-    world.pass(crate::request::REMEMBER_MS);
+    world.pass(crate::api::request::REMEMBER_MS);
     world.fire_due();
     assert!(world.rows.read(&key).unwrap().is_none());
 }
@@ -115,7 +115,7 @@ fn the_deployment_view_is_as_documented() {
         r#""count":1}],"createdAt":"2027-01-15T08:00:30Z","updatedAt":"2027-01-15T08:00:30Z"}"#
     );
     assert_eq!(view, expected);
-    let show = Command::DeploymentShow(crate::command::DeploymentRef { deployment: 1 });
+    let show = Command::DeploymentShow(crate::api::command::DeploymentRef { deployment: 1 });
     let shown = serde_json::to_value(world.answer(&show)).unwrap();
     assert_eq!(shown["rolledBack"], 1);
     assert_eq!(
@@ -138,7 +138,7 @@ fn commands_read_strictly_and_write_what_they_read() {
     };
     assert_eq!(serde_json::to_string(&deploy).unwrap(), json);
     assert!(read("deploy", r#"{"release":"fw@1","grup":"eu"}"#).is_err());
-    assert!("launch".parse::<crate::command::Verb>().is_err());
+    assert!("launch".parse::<crate::api::command::Verb>().is_err());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn the_largest_release_fits_in_its_row() {
     }));
     input.release = Some(release);
     assert!(matches!(world.send(input), Answer::ReleaseAdded(_)));
-    let show = Command::ReleaseShow(crate::command::ReleaseRef {
+    let show = Command::ReleaseShow(crate::api::command::ReleaseRef {
         release: format!("{long}@{long}"),
     });
     assert!(matches!(world.answer(&show), ResultBody::Release(_)));

@@ -142,7 +142,7 @@ fn a_deployment_says_when_it_changed_last_and_not_when_it_was_looked_at() {
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
     let changed = |world: &World| world.view(id).updated_at;
-    let time = |world: &World| crate::time::format_time(world.now.unix_ms);
+    let time = |world: &World| crate::model::time::format_time(world.now.unix_ms);
     let created = time(&world);
     world.pass(5_000);
     assert_eq!(changed(&world), created);
@@ -190,7 +190,7 @@ fn unknown_releases_and_groups_are_refused_and_an_empty_group_is_not() {
 fn a_scheduled_deployment_is_listed_only_from_its_start() {
     // S2
     let mut world = World::with_devices(&["d1"]);
-    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
     let id = world.deploy_as(Deploy {
         start: Some(start),
         ..deploy("fw@1.0.0")
@@ -208,7 +208,7 @@ fn a_scheduled_deployment_is_listed_only_from_its_start() {
 fn a_deployment_completes_at_its_end_time() {
     // S10
     let mut world = World::with_devices(&["d1"]);
-    let until = crate::time::format_time(world.now.unix_ms + 60_000);
+    let until = crate::model::time::format_time(world.now.unix_ms + 60_000);
     let id = world.deploy_as(Deploy {
         limit: Some(Limit {
             devices: None,
@@ -240,7 +240,7 @@ fn all_successful_completes_only_when_asked_to_and_true() {
 #[test]
 fn generations_rise_even_when_the_clock_falls() {
     // W1
-    let next = |previous, now| crate::desired::next_generation(previous, now);
+    let next = |previous, now| crate::engine::desired::next_generation(previous, now);
     assert_eq!(next(None, 5), Generation(5));
     assert_eq!(next(Some(Generation(9)), 5), Generation(10));
 }
@@ -305,7 +305,7 @@ fn a_scheduled_deployment_that_cannot_be_listed_at_its_start_says_so() {
     world.add_release("mix", "1.0.0", &["app", "extra"]);
     world.add_release("part", "1.0.0", &["extra", "more"]);
     let id = world.deploy_as(Deploy {
-        start: Some(crate::time::format_time(world.now.unix_ms + 60_000)),
+        start: Some(crate::model::time::format_time(world.now.unix_ms + 60_000)),
         ..deploy("part@1.0.0")
     });
     let other = world.deploy("mix@1.0.0");
@@ -322,7 +322,7 @@ fn a_scheduled_deployment_can_be_aborted_before_its_time() {
     // S2, S4
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy_as(Deploy {
-        start: Some(crate::time::format_time(world.now.unix_ms + 60_000)),
+        start: Some(crate::model::time::format_time(world.now.unix_ms + 60_000)),
         ..deploy("fw@1.0.0")
     });
     assert_eq!(world.abort(id).never_start, 1);

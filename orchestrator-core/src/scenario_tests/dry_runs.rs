@@ -2,7 +2,7 @@ use super::*;
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PublicKey;
 
-use crate::command::{Verb, VerbEffect};
+use crate::api::command::{Verb, VerbEffect};
 
 /// Every changing command as a dry run.
 fn dry_runs() -> Vec<Command> {
@@ -57,7 +57,7 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
         assert!(command.is_dry(), "{command:?}");
         let release = matches!(command, Command::ReleaseAdd(_));
         let mut input = world.input(command.clone());
-        input.uses = Some(crate::input::Uses::default());
+        input.uses = Some(crate::model::input::Uses::default());
         input.release = release.then(|| verified("newer", "1", &["app"]));
         let effects = world.tell(Input::Command(Box::new(input)));
         match &effects[..] {

@@ -1,7 +1,7 @@
 //! A group that is removed, and one of its name that comes after it.
 
 use super::*;
-use crate::key::GroupKey;
+use crate::model::key::GroupKey;
 use hoist_protocol::topic::View;
 
 fn remove(world: &mut World, group: &str) -> Answer {
@@ -48,7 +48,7 @@ fn a_group_is_removed_only_when_nobody_is_in_it_and_nothing_is_active() {
 #[test]
 fn a_scheduled_deployment_keeps_its_group() {
     let mut world = World::with_devices(&[]);
-    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
     world.deploy_as(Deploy {
         start: Some(start),
         ..deploy("fw@1.0.0")

@@ -1,8 +1,8 @@
 //! Who a device is: a key in the place of the pinned one, and two devices that are one.
 
 use super::*;
-use crate::command::{DeviceApprove, DeviceRef, DeviceWhy};
-use crate::effect::Event;
+use crate::api::command::{DeviceApprove, DeviceRef, DeviceWhy};
+use crate::model::effect::Event;
 use crate::reply::Identity;
 
 const PINNED: PublicKey = PublicKey([1; 32]);

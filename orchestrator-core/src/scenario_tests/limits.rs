@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::admission::{Bar, Case, bar};
+use crate::rules::rollout::admission::{Bar, Case, bar};
 
 fn limited(devices: u32) -> Deploy {
     Deploy {
@@ -170,7 +170,7 @@ fn a_scheduled_limit_looks_for_its_line_when_it_starts() {
     // S2, S10
     let (mut world, names) = world(9);
     world.deploy_as(Deploy {
-        start: Some(crate::time::format_time(world.now.unix_ms + 60_000)),
+        start: Some(crate::model::time::format_time(world.now.unix_ms + 60_000)),
         ..limited(4)
     });
     assert!(world.seeks.is_empty());

@@ -1,7 +1,7 @@
 //! Lists are read in pages.
 
 use super::*;
-use crate::command::ReleaseList;
+use crate::api::command::ReleaseList;
 
 #[test]
 fn device_lists_page_through_everything_under_sixteen_kilobytes() {
@@ -19,7 +19,7 @@ fn device_lists_page_through_everything_under_sixteen_kilobytes() {
             ..DeviceList::default()
         };
         let body = world.answer(&Command::DeviceList(list));
-        assert!(serde_json::to_vec(&body).unwrap().len() < crate::command::JSON_BYTES_MAX);
+        assert!(serde_json::to_vec(&body).unwrap().len() < crate::api::command::JSON_BYTES_MAX);
         let ResultBody::Devices(page) = body else {
             panic!("not a device list")
         };
@@ -149,7 +149,9 @@ fn long_names_make_shorter_pages_never_larger_replies() {
             ..ReleaseList::default()
         };
         let body = world.answer(&Command::ReleaseList(list));
-        assert!(serde_json::to_vec(&body).unwrap().len() < crate::command::JSON_BYTES_MAX - 512);
+        assert!(
+            serde_json::to_vec(&body).unwrap().len() < crate::api::command::JSON_BYTES_MAX - 512
+        );
         let ResultBody::Releases(page) = body else {
             panic!("not a release list")
         };
@@ -186,7 +188,7 @@ fn deployments_are_listed_by_group_in_pages() {
         world.deploy(&format!("{name}@1"));
     }
     let list = |after: Option<&str>| {
-        Command::DeploymentList(crate::command::DeploymentList {
+        Command::DeploymentList(crate::api::command::DeploymentList {
             group: Some("eu".into()),
             limit: Some(2),
             after: after.map(Into::into),

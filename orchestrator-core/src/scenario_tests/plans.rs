@@ -1,9 +1,9 @@
 use super::*;
 use hoist_protocol::head::Overrides;
 
-use crate::key::FactsKey;
+use crate::model::key::FactsKey;
+use crate::model::row::FactsRow;
 use crate::reply::{Excluded, LineWord, Plan, Why};
-use crate::row::FactsRow;
 
 fn plan_of(world: &World, deploy: Deploy) -> Plan {
     match world.answer(&Command::Plan(deploy)) {
@@ -141,7 +141,7 @@ fn what_a_device_says_it_is_is_kept_as_long_as_the_device() {
 fn a_plan_of_several_groups_and_of_a_later_time() {
     let mut world = World::with_devices(&["d1"]);
     world.create_group("us");
-    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
     let several = Deploy {
         group: None,
         groups: Some(vec!["eu".into(), "us".into()]),

@@ -3,8 +3,8 @@ use hoist_protocol::head::HOLD_ALL;
 use hoist_protocol::id::{Generation, RollCall};
 
 use super::*;
-use crate::input::Mode;
-use crate::key::{GroupCountKey, GroupKey};
+use crate::model::input::Mode;
+use crate::model::key::{GroupCountKey, GroupKey};
 
 /// A server that lost everything, and what it had told its fleet.
 fn lost(world: &World) -> World {
@@ -175,7 +175,7 @@ fn a_device_that_is_added_after_a_recovery_gets_none_of_the_tokens_that_were_for
 
 #[test]
 fn a_recovery_that_is_begun_again_goes_on_from_what_the_store_knew_at_first() {
-    use crate::key::RecoveryKey;
+    use crate::model::key::RecoveryKey;
 
     let mut world = World::with_devices(&["d1"]);
     world.tell(Input::ReserveGenerations(Generation(5)));

@@ -3,11 +3,11 @@
 
 use super::rounds::in_round;
 use super::*;
-use crate::command::{DeviceRef, DeviceWhy as WhyWish};
-use crate::effect::Sender;
-use crate::key::RefusedKey;
+use crate::api::command::{DeviceRef, DeviceWhy as WhyWish};
+use crate::model::effect::Sender;
+use crate::model::key::RefusedKey;
+use crate::model::row::Refusal;
 use crate::reply::{DeviceWhy, RefusedItem, Why};
-use crate::row::Refusal;
 
 /// What the adapter does with refusals: it counts them, and says so.
 fn count_refusals(world: &mut World, effects: &[Effect]) {

@@ -1,9 +1,9 @@
 //! A release that is removed: never while somebody needs it.
 
 use super::*;
-use crate::command::ReleaseRemove;
-use crate::input::Uses;
-use crate::key::{ReleaseKey, ReleaseNameKey};
+use crate::api::command::ReleaseRemove;
+use crate::model::input::Uses;
+use crate::model::key::{ReleaseKey, ReleaseNameKey};
 
 /// Removes a release, after deployments with these numbers were looked at.
 fn remove(world: &mut World, release: &str, looked_at: u32, by: &[DeploymentId]) -> Effects {
@@ -42,7 +42,7 @@ fn a_release_stays_while_a_deployment_of_it_is_active_scheduled_or_at_work() {
     let at_work = remove(&mut world, "fw@1.0.0", 1, &by);
     assert_eq!(refused(&at_work), Some(Code::ReleaseInUse));
     world.say("d1", done(2, id));
-    let start = crate::time::format_time(world.now.unix_ms + 60_000);
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
     let scheduled = world.deploy_as(Deploy {
         start: Some(start),
         ..deploy("fw@1.0.0")

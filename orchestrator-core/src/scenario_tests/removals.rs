@@ -1,9 +1,9 @@
 //! A device that is removed: its token is worth nothing, and the next one is another.
 
 use super::*;
-use crate::effect::Event;
-use crate::key::RevokedKey;
-use crate::row::RevokedRow;
+use crate::model::effect::Event;
+use crate::model::key::RevokedKey;
+use crate::model::row::RevokedRow;
 
 fn issue(answer: &Answer) -> u32 {
     match answer {

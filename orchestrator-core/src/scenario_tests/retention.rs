@@ -1,12 +1,12 @@
 //! What goes when it has been kept for long enough, and what stays for that.
 
 use super::*;
-use crate::check::Check;
-use crate::command::{DeploymentRef, DeviceRef, DeviceWhy};
-use crate::effect::Event;
-use crate::input::{Keep, Mode};
-use crate::key::{ForgottenKey, MetaKey};
-use crate::retention::{Old, left_of};
+use crate::api::command::{DeploymentRef, DeviceRef, DeviceWhy};
+use crate::engine::check::Check;
+use crate::model::effect::Event;
+use crate::model::input::{Keep, Mode};
+use crate::model::key::{ForgottenKey, MetaKey};
+use crate::rules::deployment::retention::{Old, left_of};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -54,7 +54,7 @@ fn rows_of(world: &World, id: DeploymentId) -> usize {
     ranges.iter().map(|of| world.rows.scan(of).count()).sum()
 }
 
-fn asked(world: &World, command: &Command) -> Result<ResultBody, crate::error::Rejection> {
+fn asked(world: &World, command: &Command) -> Result<ResultBody, crate::model::error::Rejection> {
     let answer = world
         .rows
         .query(|reader| query::answer(reader, &alice(), command, world.now));

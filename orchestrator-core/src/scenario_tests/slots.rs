@@ -1,7 +1,7 @@
 //! Slots of a limit whose devices left before anything was heard of their start (S10, S14).
 
 use super::*;
-use crate::command::DeviceWhy;
+use crate::api::command::DeviceWhy;
 use crate::reply::{Explanation, Why};
 
 /// Three devices, a limit, and who was given a slot and who was not.

@@ -234,7 +234,7 @@ fn a_key_on_offer_is_forgotten_once_the_device_of_the_pinned_one_speaks() {
         let changed = |effect: &Effect| {
             matches!(
                 effect,
-                Effect::Event(crate::effect::Event::DeviceKeyChanged { .. })
+                Effect::Event(crate::model::effect::Event::DeviceKeyChanged { .. })
             )
         };
         effects.iter().any(changed)
@@ -266,7 +266,9 @@ fn a_decision_that_misses_rows_writes_nothing() {
     };
     let mut txn = Txn::default();
     let mut misses = 0;
-    while let Err(Undecided::Missing(keys)) = crate::decide::decide(&mut txn, &input, world.now) {
+    while let Err(Undecided::Missing(keys)) =
+        crate::engine::decide::decide(&mut txn, &input, world.now)
+    {
         assert_eq!(txn.writes(), []);
         misses += 1;
         // One row at a time, so that every possible miss happens.

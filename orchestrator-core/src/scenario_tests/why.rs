@@ -1,10 +1,10 @@
 use super::*;
-use crate::admission::{Case, Rule};
-use crate::command;
-use crate::explain::{self, Around, HeadsOut, Out, Wait};
-use crate::key::MetaKey;
+use crate::api::command;
+use crate::model::key::MetaKey;
+use crate::model::time::format_time;
+use crate::query::explain::{self, Around, HeadsOut, Out, Wait};
 use crate::reply::{DeviceWhy, Explanation, RuleWord, Why};
-use crate::time::format_time;
+use crate::rules::rollout::admission::{Case, Rule};
 use PresenceState::{Offline, Online};
 
 mod ended;

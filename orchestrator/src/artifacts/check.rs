@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use hoist_orchestrator_core::key::Prefix;
-use hoist_orchestrator_core::row::ReleaseRow;
+use hoist_orchestrator_core::model::key::Prefix;
+use hoist_orchestrator_core::model::row::ReleaseRow;
 use hoist_protocol::id::ArtifactId;
 
 use super::ledger::Stamp;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use hoist_orchestrator_core::time::format_time;
+use hoist_orchestrator_core::model::time::format_time;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation};

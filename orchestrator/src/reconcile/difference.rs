@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::row::OutboxRow;
+use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 
 pub use super::ledger::{Known, Publish};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use hoist_orchestrator_core::desired::next_generation;
+use hoist_orchestrator_core::engine::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
 use super::difference::Subject;

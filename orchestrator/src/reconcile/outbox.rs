@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::row::OutboxRow;
+use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use super::ledger::is_overdue;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::{Input, Mode, Now};
-use hoist_orchestrator_core::limit::{Found, Seek};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::input::{Input, Mode, Now};
 use hoist_orchestrator_core::reply::PlanResult;
-use hoist_orchestrator_core::retention::{Left, Old};
+use hoist_orchestrator_core::rules::deployment::retention::{Left, Old};
+use hoist_orchestrator_core::rules::rollout::limit::{Found, Seek};
 use hoist_protocol::id::{DeploymentId, RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
 

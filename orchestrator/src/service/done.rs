@@ -1,8 +1,8 @@
 //! What the log says of operators: a line for everything that somebody did, and one for
 //! every deployment that ended. Fields, never a body or a secret.
 
-use hoist_orchestrator_core::command::{Command, VerbEffect};
-use hoist_orchestrator_core::effect::{Effect, Event};
+use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::reply::{Answer, Imported};
 use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
 
@@ -190,7 +190,7 @@ fn created(effects: &[Effect]) -> Vec<About> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoist_orchestrator_core::command::{DeviceApprove, DeviceImport};
+    use hoist_orchestrator_core::api::command::{DeviceApprove, DeviceImport};
 
     fn id(device: &str) -> DeviceId {
         device.parse().unwrap()

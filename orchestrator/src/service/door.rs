@@ -1,8 +1,8 @@
 //! The way into the loop for commands by HTTP.
 
 use async_trait::async_trait;
-use hoist_orchestrator_core::command::{Verb, VerbEffect};
-use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 

@@ -1,12 +1,12 @@
 //! What follows a durable decision: replies, events, views, and word to reconcile; then
 //! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
 
-use hoist_orchestrator_core::command::Command;
-use hoist_orchestrator_core::effect::{Effect, Effects, Event};
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::api::command::Command;
+use hoist_orchestrator_core::model::effect::{Effect, Effects, Event};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
-use hoist_orchestrator_core::time::format_time;
 use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, RequestId, UserId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;

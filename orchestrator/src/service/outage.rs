@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::command::{Command, VerbEffect};
-use hoist_orchestrator_core::decide::decide;
-use hoist_orchestrator_core::effect::{Effect, Effects};
-use hoist_orchestrator_core::error::Rejection;
-use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::engine::decide::decide;
+use hoist_orchestrator_core::model::effect::{Effect, Effects};
+use hoist_orchestrator_core::model::error::Rejection;
+use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::{RequestId, UserId};
 
 use super::replies::Answered;

@@ -1,8 +1,8 @@
 //! What the rules cannot look at themselves: manifests to verify, and files that are damaged.
 
-use hoist_orchestrator_core::command::Command;
-use hoist_orchestrator_core::key::ReleaseKey;
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::api::command::Command;
+use hoist_orchestrator_core::model::key::ReleaseKey;
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ArtifactId;
 
 use super::Service;

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use hoist_orchestrator_core::effect::Sender;
-use hoist_orchestrator_core::error::{Code, Rejection};
-use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::model::effect::Sender;
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::input::Now;
 use hoist_orchestrator_core::reply::ResultBody;
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
@@ -286,8 +286,8 @@ impl Service {
 
 #[cfg(test)]
 mod tests {
-    use hoist_orchestrator_core::command::{Command, DeviceList};
-    use hoist_orchestrator_core::input::{Mode, Patience};
+    use hoist_orchestrator_core::api::command::{Command, DeviceList};
+    use hoist_orchestrator_core::model::input::{Mode, Patience};
 
     use super::*;
 

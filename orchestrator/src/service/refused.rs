@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use hoist_orchestrator_core::effect::{Event, Sender};
-use hoist_orchestrator_core::error::Code;
-use hoist_orchestrator_core::input::{Input, Now};
+use hoist_orchestrator_core::model::effect::{Event, Sender};
+use hoist_orchestrator_core::model::error::Code;
+use hoist_orchestrator_core::model::input::{Input, Now};
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::topic::View;
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use hoist_orchestrator_core::input::Input;
-use hoist_orchestrator_core::key::{Key, Prefix};
-use hoist_orchestrator_core::row::GroupRow;
+use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::model::key::{Key, Prefix};
+use hoist_orchestrator_core::model::row::GroupRow;
 use hoist_protocol::topic::Topics;
 
 use super::{Service, ServiceError};

@@ -1,12 +1,12 @@
 //! What operators do in the model, in the words of the command line, so that a log and a
 //! scenario file read alike.
 
-use hoist_orchestrator_core::command::{
+use hoist_orchestrator_core::api::command::{
     Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRemove,
     GroupRef, Limit, ReleaseAdd, Retry,
 };
-use hoist_orchestrator_core::input::{CommandInput, Input, VerifiedRelease};
-use hoist_orchestrator_core::time::format_time;
+use hoist_orchestrator_core::model::input::{CommandInput, Input, VerifiedRelease};
+use hoist_orchestrator_core::model::time::format_time;
 use hoist_protocol::access::Role;
 use hoist_protocol::id::sha256;
 

@@ -18,10 +18,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use hoist_orchestrator_core::command::{Command, DeploymentList, DeviceList};
+use hoist_orchestrator_core::api::command::{Command, DeploymentList, DeviceList};
 use hoist_orchestrator_core::query::{self, Reader};
+use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{ResultBody, StatusWord};
-use hoist_orchestrator_core::view::DeploymentView;
 use hoist_protocol::id::UserId;
 use hoist_protocol::status::ScriptKind;
 

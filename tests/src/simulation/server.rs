@@ -6,15 +6,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hoist_orchestrator::reconcile::{Cause, Difference, Subject};
-use hoist_orchestrator_core::decide::{decide, hint};
-use hoist_orchestrator_core::effect::{Effect, Effects};
-use hoist_orchestrator_core::input::{Input, Now};
-use hoist_orchestrator_core::key::{DeploymentKey, Key, MetaKey, Prefix};
-use hoist_orchestrator_core::limit::Seek;
-use hoist_orchestrator_core::memory::MemoryRows;
+use hoist_orchestrator_core::engine::decide::{decide, hint};
+use hoist_orchestrator_core::engine::memory::MemoryRows;
+use hoist_orchestrator_core::model::effect::{Effect, Effects};
+use hoist_orchestrator_core::model::input::{Input, Now};
+use hoist_orchestrator_core::model::key::{DeploymentKey, Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::timer::{Clock, Timer};
+use hoist_orchestrator_core::model::txn::{Txn, Undecided, Write};
 use hoist_orchestrator_core::reply::{Answer, DeploymentState};
-use hoist_orchestrator_core::timer::{Clock, Timer};
-use hoist_orchestrator_core::txn::{Txn, Undecided, Write};
+use hoist_orchestrator_core::rules::rollout::limit::Seek;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, RequestId};
 
 use super::broker::Broker;

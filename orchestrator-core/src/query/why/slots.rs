@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{DeploymentId, DeviceId, DeviceKey, Need, Reader, RecordKey, RowKey};
-use crate::explain::Taken;
-use crate::key::Prefix;
+use crate::model::key::Prefix;
+use crate::query::explain::Taken;
 
 /// Devices that are looked at: of whom nothing was heard is among the first, or is one of many.
 const LOOKED_AT: usize = 32;

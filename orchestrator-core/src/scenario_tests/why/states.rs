@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::admission::bar;
+use crate::rules::rollout::admission::bar;
 
 /// Whether a device that has read the heads of now, and knows what is recorded of it, may
 /// start a deployment: what a device machine looks at, and nothing else.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::error::{Code, Rejection};
+use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_protocol::topic::View;
 use serde_json::{Value, json};
 

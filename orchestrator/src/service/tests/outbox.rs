@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::input::Now;
+use hoist_orchestrator_core::model::input::Now;
 use serde_json::{Value, json};
 
 use super::rig::{Happened, People, Rig, Watched};

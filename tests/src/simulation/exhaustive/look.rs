@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 
 use hoist_orchestrator::reconcile::Difference;
-use hoist_orchestrator_core::key::Key;
-use hoist_orchestrator_core::memory::MemoryRows;
-use hoist_orchestrator_core::row::{CounterRow, DeviceRow, MemberRow, OutboxRow, RecordRow};
-use hoist_orchestrator_core::timer::{Timer, TimerKind};
+use hoist_orchestrator_core::engine::memory::MemoryRows;
+use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::row::{CounterRow, DeviceRow, MemberRow, OutboxRow, RecordRow};
+use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_protocol::codec::{Message, decode, decode_prefix};
 use hoist_protocol::device::{DeviceInfo, Presence};
 use hoist_protocol::head::DeviceHead;

@@ -1,7 +1,7 @@
 //! Which device a row of the server is about.
 
-use hoist_orchestrator_core::key::Key;
-use hoist_orchestrator_core::timer::{Timer, TimerKind};
+use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_protocol::id::{DeviceId, Shard};
 
 use super::super::line::{device_id, device_number};
@@ -41,7 +41,7 @@ fn of_shard(shard: u8) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use hoist_orchestrator_core::key::{
+    use hoist_orchestrator_core::model::key::{
         CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey,
         MetaKey, OutboxKey, RecordKey, RevokedKey, RowKey,
     };

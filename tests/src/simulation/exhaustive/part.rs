@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hoist_orchestrator::reconcile::Difference;
-use hoist_orchestrator_core::memory::MemoryRows;
+use hoist_orchestrator_core::engine::memory::MemoryRows;
 
 use super::super::broker::{Inbox, Link, Payload};
 use super::super::device::Device;

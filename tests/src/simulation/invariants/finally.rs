@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::key::{DeploymentKey, DeviceKey, MetaKey, RecordKey};
-use hoist_orchestrator_core::presence::known;
-use hoist_orchestrator_core::row::{DeploymentRow, DeviceRow, RecordRow};
+use hoist_orchestrator_core::model::key::{DeploymentKey, DeviceKey, MetaKey, RecordKey};
+use hoist_orchestrator_core::model::row::{DeploymentRow, DeviceRow, RecordRow};
+use hoist_orchestrator_core::rules::device::presence::known;
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId};

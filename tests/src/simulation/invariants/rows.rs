@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hoist_orchestrator_core::input::Patience;
-use hoist_orchestrator_core::key::GroupKey;
+use hoist_orchestrator_core::model::input::Patience;
+use hoist_orchestrator_core::model::key::GroupKey;
+use hoist_orchestrator_core::model::row::{
+    CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState,
+};
+use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
+use hoist_orchestrator_core::model::txn::Write;
 use hoist_orchestrator_core::reply::DeploymentState;
-use hoist_orchestrator_core::row::{CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState};
-use hoist_orchestrator_core::timer::{Timer, TimerKind};
-use hoist_orchestrator_core::txn::Write;
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, RollCall, Shard};
 
@@ -343,7 +345,7 @@ impl Mirror {
         };
         let mut names = BTreeSet::new();
         for id in &row.active {
-            let deployment = server.row(&hoist_orchestrator_core::key::DeploymentKey(*id));
+            let deployment = server.row(&hoist_orchestrator_core::model::key::DeploymentKey(*id));
             let Some(deployment) = deployment else {
                 continue;
             };
@@ -383,7 +385,9 @@ fn device_of(bytes: Option<&[u8]>) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hoist_orchestrator_core::key::{CounterKey, DeploymentKey, DeviceKey, RecordKey, RowKey};
+    use hoist_orchestrator_core::model::key::{
+        CounterKey, DeploymentKey, DeviceKey, RecordKey, RowKey,
+    };
 
     #[test]
     fn the_mirror_reads_the_cores_keys() {

@@ -1,6 +1,6 @@
 //! Running counts of records, added up here and not by the core.
 
-use hoist_orchestrator_core::row::{CounterRow, RecordRow, RecordState};
+use hoist_orchestrator_core::model::row::{CounterRow, RecordRow, RecordState};
 
 /// What records of one shard count as, added up here and not by the core.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! What people see of the modelled world, in lines.
 
+use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{Answer, DeviceItem, DeviceSecrets, ErrorBody, StatusWord};
-use hoist_orchestrator_core::view::DeploymentView;
 
 /// An answer in one line, as JSON without what is the same in every one.
 pub(super) fn said(answer: Answer) -> Result<String, String> {

@@ -1,9 +1,9 @@
 //! Reading what arrives, as the adapter does.
 
 use hoist_orchestrator::reconcile::Subject;
-use hoist_orchestrator_core::input::{Delivered, Input, SignatureEvidence};
-use hoist_orchestrator_core::key::DeviceKey;
-use hoist_orchestrator_core::txn::{Txn, Undecided};
+use hoist_orchestrator_core::model::input::{Delivered, Input, SignatureEvidence};
+use hoist_orchestrator_core::model::key::DeviceKey;
+use hoist_orchestrator_core::model::txn::{Txn, Undecided};
 use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::head::{DeviceHead, GroupHead};

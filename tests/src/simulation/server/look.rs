@@ -1,8 +1,8 @@
 //! What the server's rows say, and what it has to do yet.
 
 use hoist_orchestrator::reconcile::Subject;
-use hoist_orchestrator_core::key::{Prefix, RowKey};
-use hoist_orchestrator_core::timer::{Clock, Timer, TimerKind};
+use hoist_orchestrator_core::model::key::{Prefix, RowKey};
+use hoist_orchestrator_core::model::timer::{Clock, Timer, TimerKind};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use super::{DUE_MAX, Server};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hoist_orchestrator::reconcile::{Cause, Subject, Unknown};
 use hoist_orchestrator::transport::Outgoing;
-use hoist_orchestrator_core::desired;
-use hoist_orchestrator_core::key::{DeviceKey, OutboxKey, ReleaseKey};
-use hoist_orchestrator_core::txn::Txn;
+use hoist_orchestrator_core::engine::desired;
+use hoist_orchestrator_core::model::key::{DeviceKey, OutboxKey, ReleaseKey};
+use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::codec::encode;
 use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeviceId, Generation, GroupId};

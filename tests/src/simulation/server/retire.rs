@@ -1,7 +1,7 @@
 //! What has been over for long enough goes, page by page.
 
-use hoist_orchestrator_core::input::{Input, Keep};
-use hoist_orchestrator_core::retention::Old;
+use hoist_orchestrator_core::model::input::{Input, Keep};
+use hoist_orchestrator_core::rules::deployment::retention::Old;
 
 use super::Server;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::key::{DeviceKey, RevokedKey};
+use hoist_orchestrator_core::model::key::{DeviceKey, RevokedKey};
 use hoist_orchestrator_core::reply::Answer;
 use hoist_protocol::codec::encode;
 use hoist_protocol::id::{Attempt, DeviceId, Round, Seq};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hoist_orchestrator_core::key::Prefix;
+use hoist_orchestrator_core::model::key::Prefix;
 use tokio::sync::watch;
 
 use super::{Happened, Log};

@@ -1,12 +1,12 @@
 //! Counters and counts, added up afresh.
 
-use hoist_orchestrator_core::counter::{Totals, recount};
-use hoist_orchestrator_core::key::{
+use hoist_orchestrator_core::model::counter::{Totals, recount};
+use hoist_orchestrator_core::model::key::{
     ForgottenKey, GroupCountKey, MemberKey, MetaKey, Prefix, RecordKey,
 };
-use hoist_orchestrator_core::presence::known;
-use hoist_orchestrator_core::retention::left_of;
-use hoist_orchestrator_core::row::CounterRow;
+use hoist_orchestrator_core::model::row::CounterRow;
+use hoist_orchestrator_core::rules::deployment::retention::left_of;
+use hoist_orchestrator_core::rules::device::presence::known;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 

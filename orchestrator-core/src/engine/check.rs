@@ -1,0 +1,279 @@
+//! Whether rows fit together: each can be read, and what one says of another is so. Only
+//! looks; whoever reads the store hands every row over, in any order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hoist_protocol::codec::{DecodeError, Message, decode};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId};
+
+use crate::model::counter::{Totals, count};
+use crate::model::key::Key;
+use crate::model::row::{
+    CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
+    GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow,
+    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow,
+    TroubleRow,
+};
+use crate::model::timer::{Timer, TimerKind};
+use crate::reply::DeploymentState;
+
+mod relations;
+
+/// Findings that are listed; of more than so many the rest is only counted.
+const LISTED_MAX: usize = 100;
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about, for people.
+    pub about: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// The first of them.
+    pub listed: Vec<Finding>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Findings {
+    fn add(&mut self, about: String, what: impl Into<String>) {
+        self.count += 1;
+        if self.listed.len() < LISTED_MAX {
+            let what = what.into();
+            self.listed.push(Finding { about, what });
+        }
+    }
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// Rows of all kinds.
+    pub rows: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Devices.
+    pub devices: u64,
+    /// Releases.
+    pub releases: u64,
+    /// Deployments.
+    pub deployments: u64,
+    /// Devices within deployments.
+    pub records: u64,
+}
+
+/// Rows being looked at.
+#[derive(Default)]
+pub struct Check {
+    extent: Extent,
+    findings: Findings,
+    last_deployment: DeploymentId,
+    groups: BTreeMap<GroupId, GroupRow>,
+    counts: BTreeMap<GroupId, u32>,
+    devices: BTreeMap<DeviceId, GroupId>,
+    members: BTreeSet<(GroupId, DeviceId)>,
+    releases: BTreeSet<ReleaseId>,
+    names: Vec<(String, ReleaseId)>,
+    deployments: BTreeMap<DeploymentId, (GroupId, ReleaseId, DeploymentState)>,
+    /// Removed ones, and whether rows of them may be left.
+    forgotten: BTreeMap<DeploymentId, bool>,
+    counters: BTreeMap<DeploymentId, Totals>,
+    recounted: BTreeMap<DeploymentId, CounterRow>,
+    /// Records in progress, with when their time is over.
+    working: BTreeSet<(DeploymentId, DeviceId, u64)>,
+    timers: BTreeSet<(DeploymentId, DeviceId, u64)>,
+}
+
+impl Check {
+    /// Takes a row in.
+    pub fn row(&mut self, key: &Key, bytes: &[u8]) {
+        self.extent.rows += 1;
+        let read = self.read(key, bytes);
+        match read {
+            Ok(Some(())) => {}
+            Ok(None) => {
+                let what = "it is of a kind that this version does not know";
+                self.findings.add(named(key), what);
+            }
+            Err(error) => {
+                let what = format!("it cannot be read: {error}");
+                self.findings.add(named(key), what);
+            }
+        }
+    }
+
+    /// Says what there is, and what is wrong with it.
+    #[must_use]
+    pub fn finish(mut self) -> (Extent, Findings) {
+        self.relations();
+        (self.extent, self.findings)
+    }
+
+    /// Reads a row; `None` for an unknown kind.
+    fn read(&mut self, key: &Key, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
+        let Some((kind, rest)) = key.0.split_first() else {
+            return Ok(None);
+        };
+        match kind {
+            1 => self.last_deployment = decode::<MetaRow>(bytes)?.last_deployment,
+            2 => {
+                let row = decode(bytes)?;
+                self.groups.extend(id(rest).map(|group| (group, row)));
+                self.extent.groups += 1;
+            }
+            3 => {
+                let row: DeviceRow = decode(bytes)?;
+                self.devices
+                    .extend(id(rest).map(|device| (device, row.group)));
+                self.extent.devices += 1;
+            }
+            4 => {
+                let row: ReleaseRow = decode(bytes)?;
+                self.releases.insert(row.manifest.id());
+                self.extent.releases += 1;
+            }
+            5 => {
+                let row: ReleaseNameRow = decode(bytes)?;
+                self.names
+                    .push((String::from_utf8_lossy(rest).into(), row.release));
+            }
+            6 => {
+                let row: DeploymentRow = decode(bytes)?;
+                let Some((number, _)) = numbered(rest) else {
+                    return Ok(None);
+                };
+                let known = (row.group, row.release, row.state);
+                self.deployments.insert(number, known);
+                self.extent.deployments += 1;
+            }
+            7 | 8 => return self.read_record(*kind, rest, bytes),
+            9 => {
+                decode::<MemberRow>(bytes)?;
+                self.members.extend(pair(rest));
+            }
+            11 => {
+                decode::<TimerRow>(bytes)?;
+                let Some(timer) = Timer::parse(key) else {
+                    return Ok(None);
+                };
+                if let TimerKind::Device(deployment, device) = timer.kind {
+                    self.timers.insert((deployment, device, timer.due_ms));
+                }
+            }
+            22 => {
+                let row: ForgottenRow = decode(bytes)?;
+                let number = numbered(rest).map(|(number, _)| number);
+                let sweeping = row.sweep_due_ms.is_some();
+                self.forgotten
+                    .extend(number.map(|number| (number, sweeping)));
+            }
+            12 => {
+                let row: GroupCountRow = decode(bytes)?;
+                self.counts
+                    .extend(id(rest).map(|group| (group, row.members)));
+            }
+            kind => return read_other(*kind, bytes),
+        }
+        Ok(Some(()))
+    }
+
+    fn read_record(
+        &mut self,
+        kind: u8,
+        rest: &[u8],
+        bytes: &[u8],
+    ) -> Result<Option<()>, DecodeError> {
+        let Some((deployment, rest)) = numbered(rest) else {
+            return Ok(None);
+        };
+        if kind == 8 {
+            let row: CounterRow = decode(bytes)?;
+            self.counters.entry(deployment).or_default().add(&row);
+            return Ok(Some(()));
+        }
+        let row: RecordRow = decode(bytes)?;
+        count(self.recounted.entry(deployment).or_default(), &row);
+        self.extent.records += 1;
+        if let (Some(due_ms), Some(device)) = (row.due_ms, id(rest)) {
+            self.working.insert((deployment, device, due_ms));
+        }
+        Ok(Some(()))
+    }
+}
+
+/// Kinds of rows of which nothing else is told.
+fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
+    fn is<M: Message>(bytes: &[u8]) -> Result<(), DecodeError> {
+        decode::<M>(bytes).map(drop)
+    }
+    match kind {
+        10 => is::<RequestRow>(bytes)?,
+        13 => is::<OutboxRow>(bytes)?,
+        14 => is::<RevokedRow>(bytes)?,
+        15 => is::<CloneRow>(bytes)?,
+        16 => is::<OpenedRow>(bytes)?,
+        17 => is::<RefusedRow>(bytes)?,
+        18 => is::<TroubleRow>(bytes)?,
+        19 => is::<FactsRow>(bytes)?,
+        20 => is::<SlotRow>(bytes)?,
+        21 => is::<RemovedGroupRow>(bytes)?,
+        23 => is::<RecoveryRow>(bytes)?,
+        _ => return Ok(None),
+    }
+    Ok(Some(()))
+}
+
+/// What a key is about, for people.
+fn named(key: &Key) -> String {
+    const KINDS: [&str; 24] = [
+        "row",
+        "meta",
+        "group",
+        "device",
+        "release",
+        "release name",
+        "deployment",
+        "record",
+        "counter",
+        "member",
+        "request",
+        "timer",
+        "group count",
+        "outbox",
+        "revoked",
+        "clone",
+        "opened round",
+        "refused",
+        "trouble",
+        "facts",
+        "slot",
+        "removed group",
+        "removed deployment",
+        "recovery",
+    ];
+    let (kind, rest) = key.0.split_first().unwrap_or((&0, &[]));
+    let word = KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]);
+    format!("{word} {}", rest.escape_ascii())
+}
+
+fn id<I: std::str::FromStr>(bytes: &[u8]) -> Option<I> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+fn numbered(rest: &[u8]) -> Option<(DeploymentId, &[u8])> {
+    let (number, rest) = rest.split_first_chunk::<4>()?;
+    Some((DeploymentId(u32::from_be_bytes(*number)), rest))
+}
+
+fn pair(rest: &[u8]) -> Option<(GroupId, DeviceId)> {
+    let mut parts = rest.split(|byte| *byte == 0);
+    Some((id(parts.next()?)?, id(parts.next()?)?))
+}
+
+#[cfg(test)]
+mod tests;

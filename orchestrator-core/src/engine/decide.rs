@@ -1,0 +1,232 @@
+//! The one door into the rules: an input becomes row changes and effects, or a list of
+//! rows to load first. Deciding the same input again changes nothing, so deliveries may
+//! repeat.
+
+use hoist_protocol::id::{DeviceId, Generation, Shard};
+
+use crate::api::request;
+use crate::model::effect::{Effect, Effects};
+use crate::model::error::Rejection;
+use crate::model::input::{Input, Now};
+use crate::model::key::{
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
+    OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
+};
+use crate::model::row::GENERATIONS_MS;
+use crate::model::timer::{Timer, TimerKind};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::deployment::retention::Old;
+use crate::rules::deployment::{self, numbers, retention};
+use crate::rules::device::{self, contact, doubt, presence, refusal, status};
+use crate::rules::rollout::{limit, outbox};
+use crate::rules::{group, recovery};
+
+/// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
+/// writes, and less than a start takes, so that quick starts do not run away from the clock.
+const SPARE_MS: u64 = 1_000;
+
+/// Why a command stops.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Rows are missing.
+    Undecided(Undecided),
+    /// It is refused.
+    Rejected(Rejection),
+}
+
+impl From<Undecided> for Stop {
+    fn from(undecided: Undecided) -> Self {
+        Self::Undecided(undecided)
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// Decides one input on the batch's overlay. Decisions of one batch share `txn`; each
+/// keeps its writes only when it succeeds.
+///
+/// # Errors
+/// [`Undecided`]: nothing was written; load the rows and decide again.
+pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
+    let decided = dispatch(txn, input, now);
+    match decided {
+        Ok(_) => txn.keep(),
+        Err(_) => txn.take_back(),
+    }
+    decided
+}
+
+fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
+    match input {
+        Input::Status {
+            device,
+            status,
+            evidence,
+            delivered,
+        } => status::merge(txn, device, status, (*evidence, *delivered), now),
+        // bad-inputs row 15: a deletion says nothing about the device.
+        Input::StatusCleared { .. } | Input::Disconnected => Ok(Vec::new()),
+        Input::Refused { device, code } => refusal::refused(txn, device.as_ref(), *code, now),
+        Input::CountRefusals { device, refusal } => refusal::count(txn, device, *refusal),
+        Input::Presence {
+            device,
+            presence,
+            delivered,
+        } => presence::merge(txn, device, (*presence, *delivered), now),
+        Input::Info { device, info } => device::merge_info(txn, device, info, now),
+        Input::Command(command) => request::execute(txn, command, now),
+        Input::TimerDue(timer) => match &timer.kind {
+            TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
+            TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
+            TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
+            TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
+            TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
+            TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
+            TimerKind::Sweep(id) => retention::sweep_due(txn, timer, *id, now),
+            TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
+        },
+        Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
+        Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
+        Input::RecoverRelease(verified) => recovery::release(txn, verified, now),
+        Input::RecoverGroup { group, head } => recovery::group(txn, group, head, now),
+        Input::RecoverDevice {
+            device,
+            head,
+            newer,
+            shown,
+        } => recovery::device(txn, device, (head, *newer), *shown, now),
+        Input::RecoveryOver(group) => recovery::over(txn, group, now),
+        Input::RecoveryBegins => recovery::begins(txn, now),
+        Input::RecoveryEnds => recovery::ends(txn),
+        Input::LineFound(found) => limit::line_found(txn, found, now),
+        Input::Old(old) => retention::old(txn, old, now),
+        Input::Left(left) => retention::sweep(txn, left, now),
+        Input::BrokerForgot => presence::broker_forgot(txn),
+        Input::Doubt(group) => presence::doubt(txn, group, now.mode),
+        Input::Connected => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            meta.attended_ms = now.attended_ms;
+            meta.connected_at_ms = now.attended_ms;
+            txn.put(&MetaKey, &meta);
+            group::ensure_unassigned(txn, now)
+        }
+        Input::HeadOut { device, change } => outbox::head_out(txn, device, *change),
+        Input::ReserveGenerations(up_to) => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            let needed_ms = up_to.0.saturating_add(SPARE_MS);
+            let ahead_ms = now.unix_ms.saturating_add(GENERATIONS_MS);
+            meta.generations_ms = meta.generations_ms.max(needed_ms).max(ahead_ms);
+            txn.put(&MetaKey, &meta);
+            let reserved = Generation(meta.generations_ms);
+            Ok(vec![Effect::GenerationsReserved(reserved)])
+        }
+        Input::Attended => {
+            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            meta.attended_ms = meta.attended_ms.max(now.attended_ms);
+            meta.written_ms = now.unix_ms;
+            txn.put(&MetaKey, &meta);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Rows that deciding this input will surely look at. Loading them first saves a round;
+/// too few or too many is never wrong.
+#[must_use]
+pub fn hint(input: &Input) -> Vec<Key> {
+    match input {
+        Input::Status { device, status, .. } => {
+            let running = status.running.iter().map(|running| running.deployment);
+            let ended = status.outcomes.iter().map(|outcome| outcome.deployment);
+            let mut keys = vec![DeviceKey(device.clone()).key(), MetaKey.key()];
+            for id in running.chain(ended) {
+                keys.push(DeploymentKey(id).key());
+                keys.push(RecordKey(id, device.clone()).key());
+                keys.push(CounterKey(id, Shard::of(device)).key());
+            }
+            keys
+        }
+        Input::Presence { device, .. } => {
+            vec![DeviceKey(device.clone()).key(), MetaKey.key()]
+        }
+        Input::Info { device, .. } => device::info_hint(device),
+        Input::LineFound(found) => {
+            let devices = found.without.iter().cloned().map(DeviceKey);
+            let mut keys: Vec<Key> = devices.map(|device| device.key()).collect();
+            keys.push(DeploymentKey(found.seek.deployment).key());
+            keys.push(GroupKey(found.seek.group.clone()).key());
+            keys
+        }
+        Input::Old(Old::Deployment(id)) => vec![DeploymentKey(*id).key(), ForgottenKey(*id).key()],
+        Input::Old(Old::Device(device)) => vec![DeviceKey(device.clone()).key(), MetaKey.key()],
+        Input::Left(left) => {
+            let keys = left.keys.iter().cloned();
+            keys.chain([ForgottenKey(left.deployment).key()]).collect()
+        }
+        Input::Doubt(group) | Input::RecoverGroup { group, .. } | Input::RecoveryOver(group) => {
+            vec![GroupKey(group.clone()).key()]
+        }
+        Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
+        Input::RecoverRelease(_) => Vec::new(),
+        Input::Command(command) => request::hint(command),
+        Input::TimerDue(timer) => timer_hint(timer),
+        Input::Connected => {
+            let unassigned = hoist_protocol::id::GroupId::unassigned();
+            vec![
+                MetaKey.key(),
+                GroupKey(unassigned.clone()).key(),
+                GroupCountKey(unassigned).key(),
+            ]
+        }
+        Input::HeadOut { device, .. } => vec![OutboxKey(device.clone()).key()],
+        Input::SeenHead(notices) => {
+            let ids = notices.iter().map(|notice| notice.deployment);
+            let keys = ids.map(|id| DeploymentKey(id).key());
+            keys.chain([MetaKey.key()]).collect()
+        }
+        Input::SeenRounds { rounds, .. } => {
+            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id).key());
+            keys.collect()
+        }
+        Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key(), MetaKey.key()],
+        Input::Attended | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
+        Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
+        Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
+        Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),
+    }
+}
+
+fn refusal_hint(device: &DeviceId) -> [Key; 2] {
+    [
+        DeviceKey(device.clone()).key(),
+        RefusedKey(device.clone()).key(),
+    ]
+}
+
+fn timer_hint(timer: &Timer) -> Vec<Key> {
+    let mut keys = vec![timer.key()];
+    match &timer.kind {
+        TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
+            keys.push(DeploymentKey(*id).key());
+        }
+        TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),
+        TimerKind::Contact(device) | TimerKind::Doubt(device) => {
+            keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
+        }
+        TimerKind::Device(id, device) => keys.extend([
+            MetaKey.key(),
+            DeviceKey(device.clone()).key(),
+            RecordKey(*id, device.clone()).key(),
+            CounterKey(*id, Shard::of(device)).key(),
+            DeploymentKey(*id).key(),
+        ]),
+        TimerKind::Forget(user, request) => {
+            keys.push(RequestKey(user.clone(), request.clone()).key());
+        }
+    }
+    keys
+}

@@ -1,0 +1,97 @@
+//! What ought to be retained, as pure functions of rows. Reconcile publishes exactly this
+//! and nothing else publishes a head. Equal rows give equal heads but for the generation.
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice};
+use hoist_protocol::id::{DeploymentId, Generation, GroupId};
+
+use crate::model::key::{DeploymentKey, RowKey};
+use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
+use crate::model::txn::{Txn, Undecided};
+use crate::reply::DeploymentState;
+
+/// Seconds a head with notices is valid (W2); it is signed again at half life.
+pub const VALID_S: u32 = 7 * 24 * 60 * 60;
+
+/// The generation after `previous`: issue time, but always rising (W1).
+#[must_use]
+pub fn next_generation(previous: Option<Generation>, now_unix_ms: u64) -> Generation {
+    let above = previous.map_or(0, |generation| generation.0.saturating_add(1));
+    Generation(above.max(now_unix_ms))
+}
+
+/// A group's head from its row and its active deployments; what is not Active is not
+/// listed (S3, W2). The order is by deployment: lowest first (S11).
+#[must_use]
+pub fn group_head(
+    group: &GroupRow,
+    deployments: &[(DeploymentId, DeploymentRow)],
+    generation: Generation,
+) -> GroupHead {
+    let listed = || {
+        deployments
+            .iter()
+            .filter(|(_, row)| row.state == DeploymentState::Active)
+    };
+    let notice = |(id, row): &(DeploymentId, DeploymentRow)| Notice {
+        deployment: *id,
+        release: row.release,
+        round: row.round,
+        audience: Audience::Below(row.line),
+        policy: row.policy.clone(),
+    };
+    let mut notices: Vec<Notice> = listed().map(notice).collect();
+    notices.sort_by_key(|notice| notice.deployment);
+    GroupHead {
+        generation,
+        valid_for_s: if notices.is_empty() { 0 } else { VALID_S },
+        roll_call: group.roll_call,
+        spread_s: listed().map(|(_, row)| row.spread_s).max().unwrap_or(0),
+        source: None,
+        notices,
+    }
+}
+
+/// A device's head from its row (W4). Holds of deployments that ended may linger: a
+/// device never starts what is not listed.
+#[must_use]
+pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
+    DeviceHead {
+        generation,
+        group: device.group.clone(),
+        labels: device.labels.clone(),
+        roll_call: device.roll_call,
+        holds: if device.held {
+            vec![HOLD_ALL]
+        } else {
+            device.holds.clone()
+        },
+        rounds: device.rounds.clone(),
+        public_key: device.public_key,
+    }
+}
+
+/// Reads a group with its active deployments, for [`group_head`].
+///
+/// # Errors
+/// [`Undecided`] naming the rows to load.
+#[expect(
+    clippy::type_complexity,
+    reason = "a row with its rows, used in one place"
+)]
+pub fn read_group(
+    txn: &Txn,
+    group: &GroupId,
+) -> Result<Option<(GroupRow, Vec<(DeploymentId, DeploymentRow)>)>, Undecided> {
+    let Some(row) = crate::rules::group::read(txn, group)? else {
+        return Ok(None);
+    };
+    txn.want(row.active.iter().map(|id| DeploymentKey(*id).key()))?;
+    let mut deployments = Vec::new();
+    for id in &row.active {
+        if let Some(deployment) = txn.read(&DeploymentKey(*id))? {
+            deployments.push((*id, deployment));
+        }
+    }
+    Ok(Some((row, deployments)))
+}

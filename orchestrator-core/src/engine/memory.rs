@@ -1,0 +1,195 @@
+//! Rows in memory with automatic loading: the smallest adapter there is, for tests and the
+//! simulator. It commits after every decision, as a batch of one.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hoist_protocol::codec::decode;
+use hoist_protocol::id::DeploymentId;
+
+use crate::engine::decide::{decide, hint};
+use crate::model::effect::Effects;
+use crate::model::input::{Input, Now};
+use crate::model::key::{GroupKey, Key, Prefix, RowKey};
+use crate::model::timer::{Clock, Timer};
+use crate::model::txn::{Stored, Txn, Undecided, Write};
+use crate::query::explain::HeadsOut;
+use crate::query::{Need, Reader, ScanPage};
+use crate::rules::deployment::retention::{Left, left_of};
+use crate::rules::rollout::limit::{Search, Seek};
+
+/// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
+const ROUNDS_MAX: usize = 64;
+
+/// A store in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryRows {
+    rows: BTreeMap<Key, Stored>,
+    generation: u64,
+}
+
+impl MemoryRows {
+    /// Decides and commits one input.
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`]; [`Undecided::Missing`] when loading never ends (a bug).
+    pub fn decide(&mut self, input: &Input, now: Now) -> Result<Effects, Undecided> {
+        let mut txn = Txn::default();
+        self.load(&mut txn, hint(input));
+        let mut rounds = 0;
+        loop {
+            match decide(&mut txn, input, now) {
+                Err(Undecided::Missing(keys)) if rounds < ROUNDS_MAX => self.load(&mut txn, keys),
+                Err(undecided) => return Err(undecided),
+                Ok(effects) => {
+                    self.commit(&txn);
+                    return Ok(effects);
+                }
+            }
+            rounds += 1;
+        }
+    }
+
+    /// Loads rows into a transaction.
+    pub fn load(&self, txn: &mut Txn, keys: Vec<Key>) {
+        for key in keys {
+            let row = self.rows.get(&key).cloned();
+            txn.load(key, row);
+        }
+    }
+
+    /// Commits a transaction's writes, which it returns; the caller has loaded from this
+    /// store.
+    pub fn commit(&mut self, txn: &Txn) -> Vec<Write> {
+        let writes = txn.writes();
+        for write in &writes {
+            self.generation += 1;
+            let generation = self.generation;
+            let stored = write.bytes.clone();
+            match stored.map(|bytes| Stored { generation, bytes }) {
+                Some(stored) => self.rows.insert(write.key.clone(), stored),
+                None => self.rows.remove(&write.key),
+            };
+        }
+        writes
+    }
+
+    /// A copy of the rows under these keys.
+    #[must_use]
+    pub fn part(&self, of: impl Fn(&Key) -> bool) -> Self {
+        let rows = self.rows.iter().filter(|(key, _)| of(key));
+        Self {
+            rows: rows
+                .map(|(key, stored)| (key.clone(), stored.clone()))
+                .collect(),
+            generation: self.generation,
+        }
+    }
+
+    /// Adds the rows of another part.
+    pub fn join(&mut self, other: &Self) {
+        let rows = other.rows.iter();
+        self.rows
+            .extend(rows.map(|(key, stored)| (key.clone(), stored.clone())));
+        self.generation = self.generation.max(other.generation);
+    }
+
+    /// Finds a line at once: the answer to [`crate::model::effect::Effect::FindLine`].
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`].
+    pub fn find_line(&self, seek: &Seek) -> Result<Input, Undecided> {
+        let group = self.read(&GroupKey(seek.group.clone()))?;
+        let mut search = Search::new(seek.clone(), group.unwrap_or_default().turn);
+        let prefix = Prefix::Members(seek.group.clone());
+        for (key, bytes) in self.scan(&prefix.bytes()) {
+            let row = decode(bytes).map_err(|source| Undecided::Corrupt {
+                key: key.clone(),
+                source,
+            })?;
+            if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
+                search.member(device, &row);
+            }
+        }
+        Ok(Input::LineFound(Box::new(search.found())))
+    }
+
+    /// A page of what is left of a removed deployment: the answer to
+    /// [`crate::model::effect::Effect::Sweep`].
+    #[must_use]
+    pub fn left(&self, deployment: DeploymentId, at_most: usize) -> Input {
+        let ranges = left_of(deployment).map(|prefix| prefix.bytes());
+        let all = ranges.iter().flat_map(|range| self.scan(range));
+        let mut keys: Vec<Key> = all.map(|(key, _)| key.clone()).take(at_most + 1).collect();
+        let more = keys.len() > at_most;
+        keys.truncate(at_most);
+        Input::Left(Box::new(Left {
+            deployment,
+            keys,
+            more,
+        }))
+    }
+
+    /// Reads one row.
+    ///
+    /// # Errors
+    /// [`Undecided::Corrupt`].
+    pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
+        let key = key.key();
+        let row = self.rows.get(&key).map(|stored| decode(&stored.bytes));
+        row.transpose()
+            .map_err(|source| Undecided::Corrupt { key, source })
+    }
+
+    /// Every key and value that starts with a prefix, in order.
+    pub fn scan<'a>(&'a self, prefix: &Key) -> impl Iterator<Item = (&'a Key, &'a [u8])> + use<'a> {
+        let prefix = prefix.clone();
+        self.rows
+            .range(prefix.clone()..)
+            .take_while(move |(key, _)| key.0.starts_with(&prefix.0))
+            .map(|(key, stored)| (key, stored.bytes.as_slice()))
+    }
+
+    /// The timers due by `now`, in order of due time, each clock by itself; of each at most
+    /// so many.
+    #[must_use]
+    pub fn due(&self, now: Now, at_most: usize) -> Vec<Timer> {
+        let due = |keys: Range<Key>| {
+            let keys = self.rows.range(keys).map(|(key, _)| key);
+            keys.filter_map(Timer::parse).take(at_most)
+        };
+        let unix = due(Clock::Unix.due(now.unix_ms));
+        unix.chain(due(Clock::Attended.due(now.attended_ms)))
+            .collect()
+    }
+
+    /// Answers what a [`Reader`] needs until `read` has everything.
+    ///
+    /// # Errors
+    /// What `read` ends in, other than a need.
+    pub fn query<T, E>(
+        &self,
+        mut read: impl FnMut(&mut Reader) -> Result<Result<T, E>, Need>,
+    ) -> Result<Result<T, E>, Undecided> {
+        let mut reader = Reader::default();
+        loop {
+            match read(&mut reader) {
+                Ok(done) => return Ok(done),
+                Err(Need::Rows(Undecided::Missing(keys))) => self.load(reader.rows_mut(), keys),
+                Err(Need::Rows(undecided)) => return Err(undecided),
+                Err(Need::Scan(scan)) => {
+                    let prefix = scan.prefix.bytes();
+                    let rows: ScanPage = self
+                        .scan(&prefix)
+                        .filter(|(key, _)| scan.after.as_ref().is_none_or(|after| *key > after))
+                        .take(scan.limit)
+                        .map(|(key, bytes)| (key.clone(), bytes.to_vec()))
+                        .collect();
+                    reader.page(scan, rows);
+                }
+                // Whoever has only rows has published what they desire.
+                Err(Need::Heads(..)) => reader.heads(HeadsOut::HELD),
+            }
+        }
+    }
+}

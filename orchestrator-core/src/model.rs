@@ -1,0 +1,12 @@
+//! Data that everything else is about: rows and their keys, one batch of changes to them, timers,
+//! clocks and the effects of a decision. No rule is decided here.
+
+pub mod counter;
+pub mod effect;
+pub mod error;
+pub mod input;
+pub mod key;
+pub mod row;
+pub mod time;
+pub mod timer;
+pub mod txn;

@@ -1,0 +1,300 @@
+//! What a decision asks the adapter to do once its rows are durable. Heads are not among
+//! them: an effect only says which head may have changed, and reconcile publishes what
+//! [`crate::engine::desired`] says.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{
+    ArtifactId, DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
+};
+use hoist_protocol::topic::View;
+use serde::Serialize;
+
+use crate::api::command::Command;
+use crate::model::error::Code;
+use crate::reply::Answer;
+use crate::rules::rollout::limit::Seek;
+
+/// The effects of one decision, in order.
+pub type Effects = Vec<Effect>;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Effect {
+    /// Answer a command.
+    Reply {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The answer; the adapter adds secrets ([`Answer::into_body`]).
+        answer: Answer,
+    },
+    /// Answer a query ([`crate::query::answer`]); the role has been checked.
+    Query {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// One of the verbs that read.
+        command: Command,
+    },
+    /// Carry out `user-add`, `user-remove` or `user-list`, which the core keeps no rows for,
+    /// dry runs included; the role has been checked.
+    ManageUser {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The command.
+        command: Command,
+    },
+    /// Tell people; at most once across a crash.
+    Event(Event),
+    /// A view for people may have changed.
+    ViewChanged(View),
+    /// A group's head may have changed.
+    GroupHeadChanged(GroupId),
+    /// A device's head may have changed, or its device is gone.
+    DeviceHeadChanged(DeviceId),
+    /// Read a device's retained status again: what it said may have been missed (S7).
+    ReadStatus(DeviceId),
+    /// Read everything a device has retained, first what it is: what it said before it was
+    /// registered was refused.
+    ReadReports(DeviceId),
+    /// A device was removed: its tokens up to and including this issue are worth nothing, and
+    /// whoever is connected with one of them is not any more.
+    DeviceRevoked {
+        /// Which.
+        device: DeviceId,
+        /// The highest issue among them.
+        issue: u32,
+    },
+    /// Find a line among the members of a group, in the background, with a
+    /// [`crate::rules::rollout::limit::Search`]; answered by [`crate::model::input::Input::LineFound`].
+    FindLine(Seek),
+    /// Find a page of what is left of a removed deployment, in the background; answered by
+    /// [`crate::model::input::Input::Left`].
+    Sweep(DeploymentId),
+    /// Heads may be signed with generations up to this one.
+    GenerationsReserved(Generation),
+    /// A release's manifest is to be retained.
+    PublishRelease(ReleaseId),
+    /// A release was added: its artifacts are used.
+    ReleaseAdded {
+        /// As `name@version`.
+        release: String,
+        /// All of its artifacts.
+        artifacts: Vec<ArtifactId>,
+    },
+    /// A release was removed: its manifest is retained no more, and those of its artifacts
+    /// that no other release names are not used any more.
+    ReleaseRemoved {
+        /// Which.
+        release: ReleaseId,
+        /// All of its artifacts.
+        artifacts: Vec<ArtifactId>,
+    },
+    /// An input was refused: count it.
+    Rejected {
+        /// Why.
+        code: Code,
+        /// Who sent it.
+        sender: Sender,
+    },
+    /// A device reports a deployment that this server never gave: its store is an older copy
+    /// of what it was, or the device lies. The number is not given again.
+    OlderThanDevice {
+        /// Which device.
+        device: DeviceId,
+        /// The highest it reports.
+        deployment: DeploymentId,
+        /// The highest that was known before.
+        known: DeploymentId,
+    },
+    /// A status that was known already (bad-inputs rows 26, 27): count it.
+    Duplicate,
+}
+
+/// Who sent what is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A device.
+    Device {
+        /// Which.
+        device: DeviceId,
+        /// The number of its newest report that was taken in by then, or with it.
+        seq: Option<Seq>,
+    },
+    /// A person.
+    User {
+        /// Who.
+        user: UserId,
+        /// In which request.
+        request: RequestId,
+        /// Which command, as it was asked for.
+        verb: String,
+    },
+    /// The topic names nobody.
+    Nobody,
+}
+
+/// Something worth telling. The adapter wraps it as a CloudEvent of type [`Event::kind`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A deployment was created.
+    DeploymentCreated {
+        /// Which.
+        deployment: DeploymentId,
+        /// `name@version`.
+        release: String,
+        /// To whom.
+        group: GroupId,
+        /// By whom.
+        by: UserId,
+    },
+    /// A deployment started after its start time.
+    DeploymentStarted {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// A deployment completed or was aborted.
+    DeploymentEnded {
+        /// Which.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// Why, a kebab-case word.
+        reason: String,
+        /// By whom, when a person did it.
+        by: Option<UserId>,
+    },
+    /// A deployment that had been over for as long as they are kept was removed.
+    DeploymentRemoved {
+        /// Which.
+        deployment: DeploymentId,
+        /// `name@version`.
+        release: String,
+        /// Of which group.
+        group: GroupId,
+    },
+    /// A device failed, or counts as failed provisionally. Successes are in the views: an
+    /// event for each would cost a message per device.
+    DeviceFailed {
+        /// In which deployment.
+        deployment: DeploymentId,
+        /// Which device.
+        device: DeviceId,
+        /// In which round.
+        round: u32,
+        /// Why, a kebab-case word.
+        reason: String,
+        /// Whether the server inferred it (S7).
+        provisional: bool,
+    },
+    /// A device was registered.
+    DeviceAdded {
+        /// Which.
+        device: DeviceId,
+        /// In which group.
+        group: GroupId,
+    },
+    /// Reports of a device are refused: at most one a minute for each device and code.
+    DeviceRefused {
+        /// Which device.
+        device: DeviceId,
+        /// Why, a code.
+        code: String,
+        /// How many since the last event of this device and code.
+        count: u64,
+    },
+    /// A device was removed.
+    DeviceRemoved {
+        /// Which.
+        device: DeviceId,
+        /// From which group.
+        group: GroupId,
+        /// By whom; `retention` when it was silent for as long as such devices are kept.
+        by: UserId,
+    },
+    /// Two devices speak as one: one is a copy of the other.
+    CloneSuspected {
+        /// Which.
+        device: DeviceId,
+    },
+    /// An operator pinned another key of a device.
+    DeviceApproved {
+        /// Which.
+        device: DeviceId,
+        /// Its key, as people compare it.
+        fingerprint: String,
+        /// By whom.
+        by: UserId,
+    },
+    /// There is a new user.
+    UserAdded {
+        /// Its name.
+        user: String,
+        /// What it may do.
+        role: Role,
+        /// By whom.
+        by: UserId,
+    },
+    /// A user may do something else now.
+    UserChanged {
+        /// Its name.
+        user: String,
+        /// What it may do.
+        role: Role,
+        /// By whom.
+        by: UserId,
+    },
+    /// A user was removed.
+    UserRemoved {
+        /// Its name.
+        user: String,
+        /// By whom.
+        by: UserId,
+    },
+    /// A device showed another key than the pinned one.
+    DeviceKeyChanged {
+        /// Which.
+        device: DeviceId,
+    },
+    /// Something is wrong with the server, or not any more.
+    ServerDegraded {
+        /// What it is about: `store`, `users.toml`, `artifact <id>`.
+        about: String,
+        /// What kind of failure it is.
+        code: String,
+        /// One sentence with the particulars.
+        detail: String,
+        /// Whether it is over.
+        over: bool,
+    },
+}
+
+impl Event {
+    /// The last level of its topic and its CloudEvents type.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DeploymentCreated { .. } => "deployment-created",
+            Self::DeploymentStarted { .. } => "deployment-started",
+            Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::DeploymentRemoved { .. } => "deployment-removed",
+            Self::DeviceFailed { .. } => "device-failed",
+            Self::DeviceAdded { .. } => "device-added",
+            Self::DeviceRefused { .. } => "device-refused",
+            Self::DeviceRemoved { .. } => "device-removed",
+            Self::CloneSuspected { .. } => "clone-suspected",
+            Self::DeviceApproved { .. } => "device-approved",
+            Self::UserAdded { .. } => "user-added",
+            Self::UserChanged { .. } => "user-changed",
+            Self::UserRemoved { .. } => "user-removed",
+            Self::DeviceKeyChanged { .. } => "device-key-changed",
+            Self::ServerDegraded { .. } => "server-degraded",
+        }
+    }
+}

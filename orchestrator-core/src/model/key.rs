@@ -1,0 +1,220 @@
+//! Keys of rows: a prefix byte, then parts that sort as people expect (numbers
+//! big-endian, text ended by a zero byte). A new kind of row gets a new prefix; a prefix
+//! is never used again.
+
+use hoist_protocol::codec::Message;
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId};
+
+use crate::model::row;
+
+/// A row's key as the store sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub Vec<u8>);
+
+/// A typed key: which row lies under it, and its bytes.
+pub trait RowKey {
+    /// The row under this key.
+    type Row: Message;
+
+    /// The key's bytes.
+    fn key(&self) -> Key;
+}
+
+/// The one row of things that belong to no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetaKey;
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupKey(pub GroupId);
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceKey(pub DeviceId);
+/// A release by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseKey(pub ReleaseId);
+/// A release by its `name@version`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseNameKey(pub String);
+/// A deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeploymentKey(pub DeploymentId);
+/// One device within one deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordKey(pub DeploymentId, pub DeviceId);
+/// The counters of one shard of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CounterKey(pub DeploymentId, pub Shard);
+/// A device as member of a group: an index to page over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberKey(pub GroupId, pub DeviceId);
+/// How many members a group has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupCountKey(pub GroupId);
+/// A device whose head is not known to be out as it is desired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxKey(pub DeviceId);
+/// The highest round that was opened for one device of a deployment alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedKey(pub DeploymentId, pub DeviceId);
+/// What was refused of a device's reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey(pub DeviceId);
+/// What a device says is wrong with itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TroubleKey(pub DeviceId);
+/// A device that was removed: which of its tokens are worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedKey(pub DeviceId);
+/// A device that two seem to be: what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneKey(pub DeviceId);
+/// The newest recovery of this store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryKey;
+/// A slot of a limit that a device took along when it left the deployment's group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotKey(pub DeploymentId, pub DeviceId);
+/// A deployment that was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgottenKey(pub DeploymentId);
+/// A group that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedGroupKey(pub GroupId);
+/// An executed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey(pub UserId, pub RequestId);
+
+/// What a device says of itself besides what its row has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsKey(pub DeviceId);
+
+pub(crate) const TIMER: u8 = 11;
+
+fn text(prefix: u8, parts: &[&str]) -> Key {
+    let mut bytes = vec![prefix];
+    for part in parts {
+        if bytes.len() > 1 {
+            bytes.push(0);
+        }
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Key(bytes)
+}
+
+fn number(prefix: u8, number: DeploymentId, rest: &[u8]) -> Key {
+    let mut bytes = vec![prefix];
+    bytes.extend_from_slice(&number.0.to_be_bytes());
+    bytes.extend_from_slice(rest);
+    Key(bytes)
+}
+
+macro_rules! keys {
+    ($($key:ident => $row:ident, |$this:ident| $bytes:expr;)*) => {
+        $(impl RowKey for $key {
+            type Row = row::$row;
+            fn key(&self) -> Key {
+                let $this = self;
+                $bytes
+            }
+        })*
+    };
+}
+
+keys! {
+    MetaKey => MetaRow, |_key| Key(vec![1]);
+    GroupKey => GroupRow, |key| text(2, &[key.0.as_str()]);
+    DeviceKey => DeviceRow, |key| text(3, &[key.0.as_str()]);
+    ReleaseKey => ReleaseRow, |key| Key([&[4], &key.0.0[..]].concat());
+    ReleaseNameKey => ReleaseNameRow, |key| text(5, &[&key.0]);
+    DeploymentKey => DeploymentRow, |key| number(6, key.0, &[]);
+    RecordKey => RecordRow, |key| number(7, key.0, key.1.as_str().as_bytes());
+    CounterKey => CounterRow, |key| number(8, key.0, &[key.1.0]);
+    MemberKey => MemberRow, |key| text(9, &[key.0.as_str(), key.1.as_str()]);
+    RequestKey => RequestRow, |key| text(10, &[key.0.as_str(), key.1.as_str()]);
+    GroupCountKey => GroupCountRow, |key| text(12, &[key.0.as_str()]);
+    OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
+    OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());
+    RefusedKey => RefusedRow, |key| text(17, &[key.0.as_str()]);
+    TroubleKey => TroubleRow, |key| text(18, &[key.0.as_str()]);
+    RevokedKey => RevokedRow, |key| text(14, &[key.0.as_str()]);
+    CloneKey => CloneRow, |key| text(15, &[key.0.as_str()]);
+    SlotKey => SlotRow, |key| number(20, key.0, key.1.as_str().as_bytes());
+    RecoveryKey => RecoveryRow, |_key| Key(vec![23]);
+    FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
+    RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
+    ForgottenKey => ForgottenRow, |key| number(22, key.0, &[]);
+}
+
+/// Prefixes to scan by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prefix {
+    /// Every group.
+    Groups,
+    /// Every device.
+    Devices,
+    /// Every release, by its id.
+    Releases,
+    /// Every release, by `name@version`.
+    ReleaseNames,
+    /// Every release of a name, by version.
+    Versions(String),
+    /// Every deployment.
+    Deployments,
+    /// The records of a deployment, by device.
+    Records(DeploymentId),
+    /// The counters of a deployment, by shard.
+    Counters(DeploymentId),
+    /// Rounds that were opened for devices of a deployment alone, by device.
+    Opened(DeploymentId),
+    /// Slots of a deployment that devices took along, by device.
+    Slots(DeploymentId),
+    /// The members of a group, by device.
+    Members(GroupId),
+    /// Every device whose head is not known to be out.
+    Outbox,
+    /// Every device of which tokens are revoked.
+    Revoked,
+    /// Every group that was removed.
+    RemovedGroups,
+}
+
+impl Prefix {
+    /// What every key of the range starts with.
+    #[must_use]
+    pub fn bytes(&self) -> Key {
+        match self {
+            Self::Groups => Key(vec![2]),
+            Self::Devices => Key(vec![3]),
+            Self::Releases => Key(vec![4]),
+            Self::ReleaseNames => Key(vec![5]),
+            Self::Versions(name) => {
+                let named = format!("{name}@");
+                Key([&[5_u8][..], named.as_bytes()].concat())
+            }
+            Self::Deployments => Key(vec![6]),
+            Self::Records(id) => number(7, *id, &[]),
+            Self::Counters(id) => number(8, *id, &[]),
+            Self::Opened(id) => number(16, *id, &[]),
+            Self::Slots(id) => number(20, *id, &[]),
+            Self::Members(group) => text(9, &[group.as_str(), ""]),
+            Self::Outbox => Key(vec![13]),
+            Self::Revoked => Key(vec![14]),
+            Self::RemovedGroups => Key(vec![21]),
+        }
+    }
+
+    /// The number behind the prefix of a key in this range.
+    #[must_use]
+    pub fn deployment(&self, key: &Key) -> Option<DeploymentId> {
+        let rest = key.0.strip_prefix(self.bytes().0.as_slice())?;
+        let (number, _) = rest.split_first_chunk::<4>()?;
+        Some(DeploymentId(u32::from_be_bytes(*number)))
+    }
+
+    /// The text behind the prefix of a key in this range: a device, a group, a name.
+    #[must_use]
+    pub fn rest(&self, key: &Key) -> Option<String> {
+        let rest = key.0.strip_prefix(self.bytes().0.as_slice())?;
+        std::str::from_utf8(rest).ok().map(str::to_owned)
+    }
+}

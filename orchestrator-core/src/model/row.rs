@@ -1,0 +1,373 @@
+//! What is stored, in the wire's strict encoding: each row has its own version byte, and
+//! enums are append-only. A row never holds a secret.
+
+use hoist_protocol::codec::{DecodeError, Message, decode};
+use hoist_protocol::head::Policy;
+use hoist_protocol::id::{
+    Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, SessionCounter, UserId,
+};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::{Failure, Step, Success};
+use serde::{Deserialize, Serialize};
+
+mod device;
+mod end_reason;
+mod meta;
+mod refused;
+mod removed;
+mod trouble;
+
+pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
+pub use end_reason::EndReason;
+pub(crate) use meta::GENERATIONS_MS;
+pub use meta::MetaRow;
+pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
+pub use removed::{ForgottenRow, RemovedGroupRow};
+pub use trouble::TroubleRow;
+
+use crate::api::command::CompleteWhen;
+use crate::reply::{Answer, DeploymentState};
+
+macro_rules! rows {
+    ($($row:ident, $bytes:expr;)*) => {
+        $(impl Message for $row {
+            const VERSION: u8 = 1;
+            const BYTES_MAX: usize = $bytes;
+            fn check(&self) -> Result<(), &'static str> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+/// Rows that have one field more than their first version, at the end; one that was written
+/// without it reads as zero.
+macro_rules! grown {
+    ($($row:ident, $bytes:expr;)*) => {
+        $(impl Message for $row {
+            const VERSION: u8 = 2;
+            const BYTES_MAX: usize = $bytes;
+            fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+                one_field_shorter(bytes)
+            }
+            fn check(&self) -> Result<(), &'static str> {
+                Ok(())
+            }
+        })*
+    };
+}
+
+fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), DecodeError>> {
+    let fields = bytes.strip_prefix(&[1])?;
+    let grown = [&[M::VERSION], fields, &[0]].concat();
+    Some(decode(&grown).map(|row| (row, &[][..])))
+}
+
+grown! {
+    DeploymentRow, 8_192;
+    CounterRow, 1_024;
+}
+
+rows! {
+    GroupRow, 4_096;
+    DeviceRow, 32_768;
+    ReleaseRow, 24_576;
+    ReleaseNameRow, 32;
+    RecordRow, 1_024;
+    FactsRow, 16_384;
+    MemberRow, 64;
+    OutboxRow, 1_024;
+    OpenedRow, 16;
+    RefusedRow, 1_024;
+    TroubleRow, 8;
+    RevokedRow, 16;
+    CloneRow, 32;
+    GroupCountRow, 32;
+    RequestRow, 65_536;
+    TimerRow, 8;
+    SlotRow, 8;
+    RemovedGroupRow, 32;
+    ForgottenRow, 32;
+    RecoveryRow, 32;
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its roll call number (W6).
+    pub roll_call: RollCall,
+    /// Listed deployments, lowest first; at most 8 (S11).
+    pub active: Vec<DeploymentId>,
+    /// Deployments with a start time to come.
+    pub scheduled: Vec<DeploymentId>,
+    /// Counts what happens to the group: joins, leaves, deployments that begin and end. It
+    /// orders them where clocks cannot (S5, S14).
+    pub turn: u64,
+    /// Devices that left and are not known to have been told: they may still obey it.
+    pub leaving: u32,
+    /// Unix time of creation, in ms.
+    pub created_ms: u64,
+}
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRow {
+    /// The manifest in its envelope, as it is retained.
+    pub sealed: Vec<u8>,
+    /// The manifest.
+    pub manifest: ReleaseManifest,
+    /// Names of its artifacts, in install order.
+    pub artifacts: Vec<Name>,
+    /// Unix time of adding, in ms.
+    pub created_ms: u64,
+}
+
+/// Which release a `name@version` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseNameRow {
+    /// Its id.
+    pub release: ReleaseId,
+}
+
+/// A deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentRow {
+    /// What is installed.
+    pub release: ReleaseId,
+    /// Its `name@version`, for people.
+    pub release_text: String,
+    /// The names of its artifacts (S11).
+    pub artifacts: Vec<Name>,
+    /// To whom.
+    pub group: GroupId,
+    /// Raised to retry failed devices (S13).
+    pub round: Round,
+    /// The highest round given to any device.
+    pub last_round: Round,
+    /// How devices carry it out.
+    pub policy: Policy,
+    /// Devices spread their starts over this many seconds.
+    pub spread_s: u32,
+    /// Unix ms before which it is not listed (S2).
+    pub start_ms: Option<u64>,
+    /// Unix ms at which it completes (S10).
+    pub until_ms: Option<u64>,
+    /// Devices that may start at most (S10).
+    pub limit: Option<u32>,
+    /// Slots given to devices, of a limited deployment; one given is never taken back, but
+    /// from a device that proved unable to start.
+    pub slots: u32,
+    /// Hashes below it are admitted (W3).
+    pub line: u32,
+    /// When the line, if it is being looked for, is asked for again: attended ms.
+    pub seek_due_ms: Option<u64>,
+    /// When it completes by itself.
+    pub complete_when: CompleteWhen,
+    /// Where it is.
+    pub state: DeploymentState,
+    /// How it ended, when it has.
+    pub end: Option<End>,
+    /// Unix time of creation, in ms.
+    pub created_ms: u64,
+    /// The group's turn of creation.
+    pub turn: u64,
+    /// Who created it.
+    pub created_by: UserId,
+    /// Unix time at which it was created, began, was tried again or ended last, in ms.
+    pub updated_ms: u64,
+}
+
+/// How a deployment ended (S3), and what was frozen then (S5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+    /// Who, when a person did it.
+    pub by: Option<UserId>,
+    /// What the person said.
+    pub text: String,
+    /// Unix time, in ms.
+    pub at_ms: u64,
+    /// Members at that moment.
+    pub members: u32,
+    /// The group's turn of that moment.
+    pub turn: u64,
+}
+
+/// One device within one deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// In which round (S13).
+    pub round: Round,
+    /// Attempts begun.
+    pub attempt: Attempt,
+    /// The status that said so.
+    pub seq: Seq,
+    /// How far it is.
+    pub state: RecordState,
+    /// Whether it ever waited to try again or needed a second attempt.
+    pub retried: bool,
+    /// Whether it proved an inferred failure wrong (S7).
+    pub late: bool,
+    /// Whether the device is no member: not now, or not when the deployment ended (S5).
+    pub outside: bool,
+    /// Whether contact has been lost while it is in progress (S6).
+    pub lost: bool,
+    /// Whether it is to begin again in a round of its own (S13).
+    pub again: bool,
+    /// When its timeout is due, in attended ms; set exactly while it is in progress.
+    pub due_ms: Option<u64>,
+    /// Whether the device has been asked since that timeout passed (S7).
+    pub asked: bool,
+    /// Unix time of its last change, in ms.
+    pub updated_ms: u64,
+}
+
+/// How far a device is in a deployment. Pending is having no record (S5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordState {
+    /// Started.
+    InProgress(Step),
+    /// Ended well.
+    Successful(Success),
+    /// Ended badly, as the device reported.
+    Failed(Failure),
+    /// Nothing was heard in time: inferred, until the device says otherwise (S7).
+    TimedOut,
+}
+
+/// The counters of one shard of a deployment; a view sums them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// In progress: downloading, downloaded, installing, rebooting, retrying; without
+    /// contact counts as retrying (S6).
+    pub steps: [u32; 5],
+    /// Successful.
+    pub successful: u32,
+    /// Failed, by the reason's place in the wire's list, sorted.
+    pub failed: Vec<(u8, u32)>,
+    /// Failed ones by round, sorted: those of lower rounds are to begin again (S13).
+    pub failed_rounds: Vec<(Round, u32)>,
+    /// Failed ones that are to begin again in a round of their own.
+    pub again: u32,
+    /// Records that ever retried.
+    pub retried: u32,
+    /// Failed records whose rollback ran and succeeded.
+    pub rolled_back: u32,
+    /// Records of devices that left the group.
+    pub outside: u32,
+    /// Successful ones among them.
+    pub outside_successful: u32,
+    /// Unix time of the last change of a record, in ms.
+    pub updated_ms: u64,
+}
+
+/// Membership, with what looking for a line must know of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Whether an operator holds it.
+    pub held: bool,
+    /// Deployments in which it has no slot ([`DeviceRow::holds`]).
+    pub holds: Vec<DeploymentId>,
+}
+
+/// A change of a device's head that is not known to be at the broker, in the commit of the
+/// change: no crash can forget to tell the device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// Counts changes: word of an earlier one says nothing about this one.
+    pub change: u32,
+    /// Whether the device may start something because of it.
+    pub permits: bool,
+    /// Groups that it left, and obeys until it is told.
+    pub left: Vec<GroupId>,
+}
+
+/// The highest round that was opened for one device of a deployment alone (S13): it outlives
+/// the device's head, in which only rounds of active deployments of its group are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OpenedRow {
+    /// Which.
+    pub round: Round,
+}
+
+/// Which tokens of a device are worth nothing, because it was removed. The row outlives the
+/// removal, so that a device which is added again gets another token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RevokedRow {
+    /// The highest issue number among them ([`DeviceRow::issue`]).
+    pub issue: u32,
+}
+
+/// The newest recovery of this store ([`crate::rules::recovery`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecoveryRow {
+    /// Whether it goes on.
+    pub open: bool,
+    /// [`MetaRow::known_ms`] when it began: what was signed above it, the store had forgotten. A recovery that is begun again after a crash goes on with the same.
+    pub known_ms: u64,
+    /// Tokens of removed devices may have been forgotten too: no device is added with an
+    /// issue number ([`DeviceRow::issue`]) up to this one.
+    pub issue: u32,
+}
+
+/// How often two took turns to speak as one device ([`crate::rules::device::identity`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CloneRow {
+    /// The highest session known when they did so last.
+    pub session: SessionCounter,
+    /// How often, up to where it is proven.
+    pub turns: u8,
+    /// When last, in attended ms.
+    pub at_ms: u64,
+}
+
+/// A device left a deployment's group with a slot of its limit, and nothing was heard of its
+/// start: nobody else gets the slot, because the device may have started (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotRow {}
+
+/// How many devices a group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupCountRow {
+    /// Registered in it.
+    pub members: u32,
+    /// Online among them, as heard in [`GroupCountRow::run`].
+    pub online: u32,
+    /// The broker's run that `online` is of ([`MetaRow::broker_run`]).
+    pub run: u32,
+    /// Held by an operator among them.
+    pub held: u32,
+}
+
+impl GroupCountRow {
+    /// As counted in a run of the broker: who was online in another is unknown (W8).
+    #[must_use]
+    pub fn in_run(self, run: u32) -> Self {
+        let online = if self.run == run { self.online } else { 0 };
+        Self {
+            online,
+            run,
+            ..self
+        }
+    }
+}
+
+/// An executed request (S15 for people).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    /// SHA-256 of verb and body.
+    pub body_hash: [u8; 32],
+    /// What it was answered.
+    pub answer: Answer,
+    /// Unix time, in ms.
+    pub at_ms: u64,
+}
+
+/// A timer; the key says everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TimerRow {}
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;

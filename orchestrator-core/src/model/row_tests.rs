@@ -1,0 +1,293 @@
+//! Golden bytes of rows and keys: what a store written today must mean tomorrow.
+
+use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::head::Policy;
+use hoist_protocol::id::{
+    Attempt, DeploymentId, DeviceId, GroupId, ReleaseId, RollCall, Round, Seq, Shard,
+};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Failure, Rollback, Step, Success};
+
+use super::*;
+use crate::model::key::{
+    CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey, GroupCountKey,
+    GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey,
+    RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
+};
+use crate::model::timer::{Timer, TimerKind};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, expected: &str) {
+    let bytes = encode(row);
+    assert_eq!(hex(&bytes), expected, "{row:?}");
+    assert_eq!(decode::<R>(&bytes).as_ref(), Ok(row));
+}
+
+/// What the version before wrote.
+fn older_golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, written: &str) {
+    let bytes = |text: &str| -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    };
+    assert_eq!(decode::<R>(&bytes(written)).as_ref(), Ok(row));
+    let cut = &bytes(written)[..written.len() / 2 - 1];
+    assert!(decode::<R>(cut).is_err(), "a part of it");
+}
+
+fn device() -> DeviceId {
+    "d1".parse().unwrap()
+}
+
+fn group() -> GroupId {
+    "eu".parse().unwrap()
+}
+
+fn record(state: RecordState, due_ms: Option<u64>) -> RecordRow {
+    RecordRow {
+        round: Round(1),
+        attempt: Attempt(2),
+        seq: Seq(300),
+        state,
+        retried: true,
+        late: false,
+        outside: false,
+        lost: false,
+        again: true,
+        due_ms,
+        asked: false,
+        updated_ms: 5,
+    }
+}
+
+#[test]
+fn what_is_left_of_removed_things_keeps_its_bytes() {
+    let removed = RemovedGroupRow {
+        roll_call: RollCall(3),
+        turn: 300,
+    };
+    golden(&removed, "0103ac02");
+    let forgotten = ForgottenRow {
+        at_ms: 300,
+        sweep_due_ms: Some(5),
+    };
+    golden(&forgotten, "01ac020105");
+}
+
+#[test]
+fn the_meta_row_keeps_its_bytes() {
+    let meta = MetaRow {
+        last_deployment: DeploymentId(17),
+        attended_ms: 300,
+        connected_at_ms: 2,
+        broker_run: 4,
+        generations_ms: 7,
+        written_ms: 300,
+        told: 5,
+    };
+    golden(&meta, "0211ac02020407ac0205");
+    let older = MetaRow {
+        written_ms: 0,
+        told: 0,
+        ..meta
+    };
+    older_golden(&older, "0111ac02020407");
+}
+
+#[test]
+fn small_rows_keep_their_bytes() {
+    let row = GroupRow {
+        roll_call: RollCall(3),
+        active: vec![DeploymentId(17)],
+        scheduled: vec![],
+        turn: 5,
+        leaving: 6,
+        created_ms: 9,
+    };
+    golden(&row, "0103011100050609");
+    let count = GroupCountRow {
+        members: 4,
+        online: 1,
+        run: 2,
+        held: 3,
+    };
+    golden(&count, "0104010203");
+    let member = MemberRow {
+        held: true,
+        holds: vec![DeploymentId(17)],
+    };
+    golden(&member, "01010111");
+    let change = OutboxRow {
+        change: 3,
+        permits: true,
+        left: vec![group()],
+    };
+    golden(&change, "01030101026575");
+    golden(&RevokedRow { issue: 300 }, "01ac02");
+    let recovery = RecoveryRow {
+        open: true,
+        known_ms: 300,
+        issue: 7,
+    };
+    golden(&recovery, "0101ac0207");
+    let facts = FactsRow {
+        attributes: vec![("a".into(), "b".into())],
+        floor: 300,
+    };
+    golden(&facts, "010101610162ac02");
+    let clone = CloneRow {
+        session: SessionCounter(300),
+        turns: 2,
+        at_ms: 5,
+    };
+    golden(&clone, "01ac020205");
+    let name = ReleaseNameRow {
+        release: ReleaseId([7; 16]),
+    };
+    golden(&name, "0107070707070707070707070707070707");
+    let counter = CounterRow {
+        steps: [1, 2, 3, 4, 5],
+        successful: 6,
+        failed: vec![(0, 7), (2, 8)],
+        failed_rounds: vec![(Round(0), 13)],
+        again: 2,
+        retried: 9,
+        rolled_back: 10,
+        outside: 11,
+        outside_successful: 12,
+        updated_ms: 300,
+    };
+    golden(&counter, "02010203040506020007020801000d02090a0b0cac02");
+    let older = CounterRow {
+        updated_ms: 0,
+        ..counter
+    };
+    older_golden(&older, "01010203040506020007020801000d02090a0b0c");
+}
+
+#[test]
+fn records_keep_their_bytes() {
+    let progress = RecordState::InProgress(Step::Downloading(50));
+    golden(
+        &record(progress, Some(7)),
+        "010102ac02000032010000000101070005",
+    );
+    let success = RecordState::Successful(Success::Already);
+    golden(&record(success, None), "010102ac0201010100000001000005");
+    golden(
+        &record(RecordState::TimedOut, None),
+        "010102ac02030100000001000005",
+    );
+    let failure = Failure {
+        reason: Reason::NoSpace,
+        artifact: None,
+        script: None,
+        rollback: Rollback::NotNeeded,
+        output: vec![1],
+    };
+    golden(
+        &record(RecordState::Failed(failure), None),
+        "010102ac02020b00000001010100000001000005",
+    );
+}
+
+#[test]
+fn a_deployment_keeps_its_bytes() {
+    let row = DeploymentRow {
+        release: ReleaseId([7; 16]),
+        release_text: "fw@1".into(),
+        artifacts: vec!["app".parse().unwrap()],
+        group: group(),
+        round: Round(0),
+        last_round: Round(1),
+        policy: Policy::default(),
+        spread_s: 1,
+        start_ms: None,
+        until_ms: Some(2),
+        limit: None,
+        slots: 3,
+        line: u32::MAX,
+        seek_due_ms: None,
+        complete_when: CompleteWhen::AllSuccessful,
+        state: DeploymentState::Aborted,
+        end: Some(End {
+            reason: EndReason::Operator,
+            by: Some("al".parse().unwrap()),
+            text: "x".into(),
+            at_ms: 3,
+            members: 4,
+            turn: 6,
+        }),
+        created_ms: 5,
+        turn: 2,
+        created_by: "al".parse().unwrap(),
+        updated_ms: 7,
+    };
+    golden(
+        &row,
+        concat!(
+            "02070707070707070707070707070707070466774031010361707002657500010380a3",
+            "050000010001020003ffffffff0f00010301000102616c0178030406050202616c07"
+        ),
+    );
+    let older = DeploymentRow {
+        updated_ms: 0,
+        ..row
+    };
+    older_golden(
+        &older,
+        concat!(
+            "01070707070707070707070707070707070466774031010361707002657500010380a3",
+            "050000010001020003ffffffff0f00010301000102616c0178030406050202616c"
+        ),
+    );
+}
+
+#[test]
+fn rows_whose_keys_say_everything_keep_their_bytes() {
+    golden(&TimerRow {}, "01");
+    golden(&SlotRow {}, "01");
+}
+
+#[test]
+fn keys_keep_their_bytes_and_sort_by_number() {
+    let id = DeploymentId(258);
+    let keys = [
+        (MetaKey.key(), "01"),
+        (GroupKey(group()).key(), "026575"),
+        (DeviceKey(device()).key(), "036431"),
+        (
+            ReleaseKey(ReleaseId([7; 16])).key(),
+            "0407070707070707070707070707070707",
+        ),
+        (ReleaseNameKey("a@1".into()).key(), "05614031"),
+        (DeploymentKey(id).key(), "0600000102"),
+        (RecordKey(id, device()).key(), "07000001026431"),
+        (CounterKey(id, Shard(9)).key(), "080000010209"),
+        (MemberKey(group(), device()).key(), "096575006431"),
+        (
+            RequestKey("al".parse().unwrap(), "r".parse().unwrap()).key(),
+            "0a616c0072",
+        ),
+        (GroupCountKey(group()).key(), "0c6575"),
+        (OutboxKey(device()).key(), "0d6431"),
+        (FactsKey(device()).key(), "136431"),
+        (RevokedKey(device()).key(), "0e6431"),
+        (RemovedGroupKey(group()).key(), "156575"),
+        (ForgottenKey(DeploymentId(17)).key(), "1600000011"),
+        (RecoveryKey.key(), "17"),
+        (CloneKey(device()).key(), "0f6431"),
+        (SlotKey(id, device()).key(), "14000001026431"),
+    ];
+    for (key, expected) in keys {
+        assert_eq!(hex(&key.0), expected);
+    }
+    let timer = Timer {
+        due_ms: 258,
+        kind: TimerKind::Device(id, device()),
+    };
+    assert_eq!(hex(&timer.key().0), "0b010000000000000102028202026431");
+    assert!(DeploymentKey(DeploymentId(255)).key() < DeploymentKey(DeploymentId(256)).key());
+}

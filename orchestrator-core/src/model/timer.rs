@@ -1,0 +1,141 @@
+//! Timers are rows whose keys sort by clock and due time: the adapter scans the start of
+//! each clock's range and hands what is due to [`crate::engine::decide::decide`].
+
+use std::ops::Range;
+
+use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::model::key::{Key, RowKey, TIMER};
+use crate::model::row::TimerRow;
+use crate::model::txn::{Txn, Undecided};
+
+/// Which clock a timer is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Clock {
+    /// Unix time in ms.
+    Unix,
+    /// Attended time in ms (S7).
+    Attended,
+}
+
+/// Something to look at when its time comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    /// When, in ms of its kind's clock.
+    pub due_ms: u64,
+    /// What.
+    pub kind: TimerKind,
+}
+
+/// What a timer is for. Part of keys: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimerKind {
+    /// A scheduled deployment starts.
+    Start(DeploymentId),
+    /// A deployment's end time.
+    Until(DeploymentId),
+    /// A device's time in a deployment is over (S7).
+    Device(DeploymentId, DeviceId),
+    /// An answer no longer needs to be remembered.
+    Forget(UserId, RequestId),
+    /// Contact with a device that works on something has been lost for long (S6).
+    Contact(DeviceId),
+    /// The line of a limited deployment was asked for and is not found (S10).
+    Seek(DeploymentId),
+    /// A device that was asked a moment ago is asked about outcomes that are missing (W5).
+    Doubt(DeviceId),
+    /// What is left of a removed deployment was asked for and is not found.
+    Sweep(DeploymentId),
+}
+
+impl TimerKind {
+    /// The clock it is on.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        match self {
+            Self::Device(..)
+            | Self::Contact(_)
+            | Self::Seek(_)
+            | Self::Doubt(_)
+            | Self::Sweep(_) => Clock::Attended,
+            Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
+        }
+    }
+}
+
+impl Clock {
+    /// What the keys of this clock's timers start with; they are in order of due time.
+    #[must_use]
+    pub fn prefix(self) -> Key {
+        Key(vec![TIMER, self as u8])
+    }
+
+    /// The range of keys in which this clock's timers lie that are due by `now_ms`.
+    #[must_use]
+    pub fn due(self, now_ms: u64) -> Range<Key> {
+        let start = self.prefix();
+        let mut end = start.clone();
+        let later_ms = now_ms.saturating_add(1);
+        end.0.extend_from_slice(&later_ms.to_be_bytes());
+        start..end
+    }
+}
+
+/// Sets a timer.
+pub(crate) fn set_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
+    let timer = Timer { due_ms, kind };
+    // Loaded, so that one deleted before and set again finds its generation.
+    txn.read(&timer)?;
+    txn.put(&timer, &TimerRow {});
+    Ok(())
+}
+
+/// Clears a timer, if it is set.
+pub(crate) fn clear_timer(txn: &mut Txn, due_ms: u64, kind: TimerKind) -> Result<(), Undecided> {
+    let timer = Timer { due_ms, kind };
+    txn.read(&timer)?;
+    txn.delete(&timer);
+    Ok(())
+}
+
+impl RowKey for Timer {
+    type Row = TimerRow;
+
+    fn key(&self) -> Key {
+        let mut bytes = self.kind.clock().prefix().0;
+        bytes.extend_from_slice(&self.due_ms.to_be_bytes());
+        // Ids and numbers into a growing vector: this cannot fail.
+        Key(postcard::to_extend(&self.kind, bytes).unwrap_or_default())
+    }
+}
+
+impl Timer {
+    /// The timer of a key, or `None` when it is no timer's.
+    #[must_use]
+    pub fn parse(key: &Key) -> Option<Self> {
+        let rest = key.0.strip_prefix(&[TIMER])?.get(1..)?;
+        let (due, kind) = rest.split_first_chunk::<8>()?;
+        let timer = Self {
+            due_ms: u64::from_be_bytes(*due),
+            kind: postcard::from_bytes(kind).ok()?,
+        };
+        (timer.key() == *key).then_some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_its_key_and_sorts_by_due_time() {
+        let timer = |due_ms| Timer {
+            due_ms,
+            kind: TimerKind::Device(DeploymentId(3), "d1".parse().unwrap()),
+        };
+        assert_eq!(Timer::parse(&timer(7).key()), Some(timer(7)));
+        assert!(timer(255).key() < timer(256).key());
+        assert_eq!(Timer::parse(&Key(vec![TIMER, 1, 0])), None);
+    }
+}

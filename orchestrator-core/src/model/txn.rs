@@ -1,0 +1,164 @@
+//! The rows one batch of decisions sees: what was loaded, and what has been written over
+//! it. A row that was not loaded is a value ([`Undecided::Missing`]), never a read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hoist_protocol::codec::{DecodeError, Message, decode, encode};
+
+use crate::model::key::{Key, RowKey};
+
+/// A stored row with the generation a commit must find unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The store's generation of this row.
+    pub generation: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why no decision could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// Load these, then decide again.
+    #[error("{} rows are not loaded", .0.len())]
+    Missing(Vec<Key>),
+    /// A stored row cannot be read: someone must act (bad-inputs row 62).
+    #[error("the row {key:?} cannot be read")]
+    Corrupt {
+        /// Which row.
+        key: Key,
+        /// What is wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+}
+
+/// One row to write, if its generation is still what was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Which row.
+    pub key: Key,
+    /// The generation loaded; `None` = there was no row.
+    pub expected: Option<u64>,
+    /// The new bytes; `None` deletes the row.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// Loaded rows with an overlay of writes.
+#[derive(Debug, Clone, Default)]
+pub struct Txn {
+    loaded: BTreeMap<Key, Option<Stored>>,
+    written: BTreeMap<Key, Option<Vec<u8>>>,
+    undo: Vec<(Key, Option<Option<Vec<u8>>>)>,
+}
+
+impl Txn {
+    /// Adds a row as loaded, or its absence.
+    pub fn load(&mut self, key: Key, row: Option<Stored>) {
+        self.loaded.insert(key, row);
+    }
+
+    /// Forgets that a row was loaded.
+    pub(crate) fn unload(&mut self, key: &Key) {
+        self.loaded.remove(key);
+    }
+
+    /// Whether a row needs no loading.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.written.contains_key(key) || self.loaded.contains_key(key)
+    }
+
+    /// Reads a row through the overlay.
+    ///
+    /// # Errors
+    /// [`Undecided::Missing`] when it is not loaded, [`Undecided::Corrupt`] when it cannot
+    /// be read.
+    pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
+        let key = key.key();
+        let bytes = match (self.written.get(&key), self.loaded.get(&key)) {
+            (Some(written), _) => written.as_ref(),
+            (None, Some(loaded)) => loaded.as_ref().map(|stored| &stored.bytes),
+            (None, None) => return Err(Undecided::Missing(vec![key])),
+        };
+        bytes
+            .map(|bytes| decode(bytes))
+            .transpose()
+            .map_err(|source| Undecided::Corrupt { key, source })
+    }
+
+    /// Asks for several rows at once, so that a decision takes few rounds of loading.
+    ///
+    /// # Errors
+    /// [`Undecided::Missing`] naming all that are not loaded.
+    pub fn want(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Undecided> {
+        let missing: BTreeSet<Key> = keys.into_iter().filter(|key| !self.has(key)).collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Undecided::Missing(missing.into_iter().collect()))
+        }
+    }
+
+    /// Writes a row.
+    pub(crate) fn put<K: RowKey>(&mut self, key: &K, row: &K::Row) {
+        debug_assert!(row.check().is_ok());
+        self.set(key.key(), Some(encode(row)));
+    }
+
+    /// Deletes a row.
+    pub(crate) fn delete<K: RowKey>(&mut self, key: &K) {
+        self.set(key.key(), None);
+    }
+
+    /// Deletes a row of whatever kind.
+    pub(crate) fn delete_key(&mut self, key: &Key) {
+        self.set(key.clone(), None);
+    }
+
+    fn set(&mut self, key: Key, bytes: Option<Vec<u8>>) {
+        let before = self.written.insert(key.clone(), bytes);
+        self.undo.push((key, before));
+    }
+
+    /// Makes the writes so far part of the batch.
+    pub(crate) fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back every write since [`Txn::keep`].
+    pub(crate) fn take_back(&mut self) {
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(bytes) => self.written.insert(key, bytes),
+                None => self.written.remove(&key),
+            };
+        }
+    }
+
+    /// What to commit: every row that differs from what was loaded. A row written without
+    /// having been loaded is expected to be absent.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Write> {
+        let write = |(key, bytes, stored): (&Key, &Option<Vec<u8>>, Option<&Stored>)| Write {
+            key: key.clone(),
+            expected: stored.map(|stored| stored.generation),
+            bytes: bytes.clone(),
+        };
+        self.changed().map(write).collect()
+    }
+
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.changed().next().is_none()
+    }
+
+    fn changed(&self) -> impl Iterator<Item = (&Key, &Option<Vec<u8>>, Option<&Stored>)> {
+        let rows = self.written.iter().map(|(key, bytes)| {
+            let stored = self.loaded.get(key).and_then(Option::as_ref);
+            (key, bytes, stored)
+        });
+        rows.filter(|(_, bytes, stored)| stored.map(|stored| &stored.bytes) != bytes.as_ref())
+    }
+}

@@ -1,0 +1,212 @@
+//! Why a device does or does not carry out a deployment: the rules of admission, every one
+//! of them, then what a device that may start still waits for. What decided is the first
+//! that fails. Nothing here decides anything.
+
+use std::collections::BTreeMap;
+
+use hoist_protocol::device::Trouble;
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use serde::{Deserialize, Serialize};
+
+use crate::model::input::Now;
+use crate::model::row::{MetaRow, Refusal};
+use crate::model::time::format_time;
+use crate::query::of_record;
+use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord};
+use crate::rules::device::presence;
+use crate::rules::rollout::admission::{Case, Rule};
+
+mod failed;
+mod nothing;
+mod say;
+mod trouble;
+
+pub(crate) use nothing::nothing;
+use say::{Said, Scene};
+
+/// What a device that may start waits for, a kebab-case word in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// It carries out no other deployment first (S11).
+    Turn,
+    /// What it is to read is at the broker.
+    Published,
+    /// It is connected (S6).
+    Reachable,
+    /// Nothing on the device itself keeps it from obeying, as far as it says.
+    Sound,
+    /// The key it shows is the pinned one.
+    KnownKey,
+    /// Its last report was taken in.
+    Heeded,
+}
+
+impl Wait {
+    /// Every one, in the order in which they are looked at.
+    pub const ALL: [Self; 6] = [
+        Self::Turn,
+        Self::Published,
+        Self::Reachable,
+        Self::Sound,
+        Self::KnownKey,
+        Self::Heeded,
+    ];
+}
+
+/// A device that took a slot of a limit along when it left the group, and of whose start
+/// nothing was heard (S10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The first of them.
+    pub by: DeviceId,
+    /// Where it is now; none = it was removed.
+    pub group: Option<GroupId>,
+    /// Whether others did so too.
+    pub more: bool,
+}
+
+/// What is around a device besides its rows of one deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Around<'a> {
+    /// The slots of limits that were taken along, by deployment.
+    pub taken: &'a BTreeMap<DeploymentId, Taken>,
+    /// Which of its group's deployments it carries out now.
+    pub works_on: Option<DeploymentId>,
+    /// The lowest of its group's deployments that it may start now.
+    pub first: Option<DeploymentId>,
+    /// What of its heads is at the broker.
+    pub heads: HeadsOut,
+    /// What was refused of its reports, when nothing was taken in since.
+    pub refused: Option<Refusal>,
+    /// What the device says is wrong with itself.
+    pub trouble: Option<Trouble>,
+}
+
+/// Whether what is desired is known to be at the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadsOut {
+    /// The head of the device's group.
+    pub group: Out,
+    /// The device's own head.
+    pub device: Out,
+}
+
+impl HeadsOut {
+    /// Everything is there.
+    pub const HELD: Self = Self {
+        group: Out::Held,
+        device: Out::Held,
+    };
+}
+
+/// Where a head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Out {
+    /// At the broker; or, of a device's head, to be published when the device connects.
+    Held,
+    /// To be published, or published and not yet seen to be there.
+    OnItsWay,
+}
+
+/// How a wait is not over: what [`crate::rules::rollout::admission::Bar`] is to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// For another deployment, which is at work or comes first.
+    Turn { other: DeploymentId, at_work: bool },
+    /// For the broker.
+    Published,
+    /// For the device; whether it is known to be away.
+    Reachable { known_away: bool },
+    /// For somebody at the device.
+    Sound(Trouble),
+    /// For an operator.
+    KnownKey,
+    /// For a report that can be taken in.
+    Heeded(Refusal),
+}
+
+impl Wait {
+    fn keeps(self, scene: &Scene) -> Option<Waits> {
+        let Scene { case, around, .. } = scene;
+        let before = |at_work| move |other| Waits::Turn { other, at_work };
+        match self {
+            Self::Turn => {
+                let working = around.works_on.filter(|other| *other != case.id);
+                let lower = around.first.filter(|other| *other < case.id);
+                working
+                    .map(before(true))
+                    .or_else(|| lower.map(before(false)))
+            }
+            Self::Published => {
+                let HeadsOut { group, device } = around.heads;
+                (group == Out::OnItsWay || device == Out::OnItsWay).then_some(Waits::Published)
+            }
+            Self::Reachable => match presence::known(case.row, scene.meta) {
+                Some(true) => None,
+                known => Some(Waits::Reachable {
+                    known_away: known.is_some(),
+                }),
+            },
+            Self::Sound => around.trouble.map(Waits::Sound),
+            Self::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
+            Self::Heeded => around.refused.map(Waits::Heeded),
+        }
+    }
+}
+
+/// Explains one device and one deployment.
+#[must_use]
+pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanation {
+    let scene = Scene {
+        case,
+        around,
+        meta,
+        now,
+    };
+    let admission = Rule::ALL.into_iter().map(|rule| {
+        let said = rule.bars(&case).map(|bar| scene.barred(&bar));
+        (RuleWord::Admission(rule), said)
+    });
+    let waiting = Wait::ALL.into_iter().map(|wait| {
+        let said = wait.keeps(&scene).map(|waits| scene.waits(waits));
+        (RuleWord::Waiting(wait), said)
+    });
+    let mut decided: Option<(RuleWord, Said)> = None;
+    let mut rules = Vec::new();
+    for (rule, said) in admission.chain(waiting) {
+        rules.push(RuleItem {
+            rule,
+            pass: said.is_none(),
+            why: said.as_ref().map(|said| said.why),
+            says: said.as_ref().map(|said| said.says.clone()),
+        });
+        decided = decided.or(said.map(|said| (rule, said)));
+    }
+    let (rule, said) = match decided {
+        Some((rule, said)) => (Some(rule), said),
+        None => (None, scene.starts()),
+    };
+    let recorded = case.record.map(of_record).unwrap_or_default();
+    let counted = crate::rules::rollout::membership::is_counted(case.row, case.deployment);
+    Explanation {
+        deployment: case.id,
+        release: case.deployment.release_text.clone(),
+        group: case.deployment.group.to_string(),
+        state: case.deployment.state,
+        status: recorded
+            .status
+            .or_else(|| counted.then_some(StatusWord::Pending)),
+        step: recorded.step,
+        attempt: recorded.attempt,
+        round: recorded.round,
+        reason: recorded.reason,
+        since: case.record.map(|record| format_time(record.updated_ms)),
+        why: said.why,
+        rule,
+        says: said.says,
+        next: said.next,
+        at: said.at_ms.map(format_time),
+        rules,
+    }
+}

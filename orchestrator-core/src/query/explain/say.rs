@@ -1,0 +1,273 @@
+//! The sentences of an explanation: what decided, and what happens next.
+
+use hoist_protocol::code::Code;
+use hoist_protocol::reason::{Cure, Reason};
+use hoist_protocol::status::{Step, Success};
+
+use super::failed::cause;
+use super::{Around, Waits};
+use crate::model::input::Now;
+use crate::model::row::{MetaRow, RecordRow, RecordState, Refusal};
+use crate::model::time::format_time;
+use crate::reply::{DeploymentState, Why};
+use crate::rules::device::contact;
+use crate::rules::rollout::admission::{Case, round_of};
+
+mod barred;
+
+/// Everything that is looked at.
+pub(super) struct Scene<'a> {
+    pub(super) case: Case<'a>,
+    pub(super) around: Around<'a>,
+    pub(super) meta: &'a MetaRow,
+    pub(super) now: Now,
+}
+
+/// What one failing rule comes to.
+pub(super) struct Said {
+    pub(super) why: Why,
+    pub(super) says: String,
+    pub(super) next: String,
+    /// When that is, in Unix ms.
+    pub(super) at_ms: Option<u64>,
+}
+
+impl Said {
+    pub(super) fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            why,
+            says: says.into(),
+            next: next.into(),
+            at_ms: None,
+        }
+    }
+
+    fn at(self, at_ms: u64) -> Self {
+        Self {
+            at_ms: Some(at_ms),
+            ..self
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// Something a device that may start still waits for.
+    pub(super) fn waits(&self, waits: Waits) -> Said {
+        let device = self.case.device;
+        match waits {
+            Waits::Turn { other, at_work } => {
+                let says = match at_work {
+                    true => format!("it carries out deployment {other}, one at a time"),
+                    false => format!("deployment {other} comes first: the lowest number does"),
+                };
+                let next = format!("starts when it has ended deployment {other}");
+                Said::new(Why::AnotherFirst, says, next)
+            }
+            Waits::Published => Said::new(
+                Why::NotPublished,
+                "what tells the device is not yet known to be at the broker",
+                "is published, again if need be, as soon as the broker takes it",
+            ),
+            Waits::Reachable { known_away } => {
+                let seen = self.seen();
+                let (why, says) = match known_away {
+                    true => (Why::Offline, format!("the device is offline, {seen}")),
+                    false => (
+                        Why::PresenceUnknown,
+                        format!("nothing was heard of the device since the broker started, {seen}"),
+                    ),
+                };
+                let away = Said::new(why, says, "starts when it connects");
+                super::trouble::beside(away, self.around.trouble, device)
+            }
+            Waits::Sound(trouble) => super::trouble::said(trouble, device),
+            Waits::KnownKey => Said::new(
+                Why::KeyNotApproved,
+                format!(
+                    "the device shows another key than the pinned one ({})",
+                    Code::Reenrol
+                ),
+                format!(
+                    "what {device} says that it ended does not count until an operator approves its key"
+                ),
+            ),
+            Waits::Heeded(refusal) => {
+                let Refusal { code, .. } = refusal;
+                let says = format!(
+                    "its last report was refused at {}: {code}, {}; {} of them so far",
+                    format_time(refusal.at_ms),
+                    code.title(),
+                    refusal.count
+                );
+                let next = format!(
+                    "may have started, and its next report says so; {}",
+                    code.hint()
+                );
+                Said::new(Why::ReportRefused, says, next)
+            }
+        }
+    }
+
+    /// Nothing keeps the device.
+    pub(super) fn starts(&self) -> Said {
+        let Case {
+            id,
+            deployment,
+            row,
+            record,
+            ..
+        } = self.case;
+        let next = match deployment.spread_s {
+            0 => "starts as soon as it has read its head".to_owned(),
+            spread => format!("starts within {spread} s of reading its head"),
+        };
+        let says = match record {
+            Some(_) => format!(
+                "it failed before, and is to begin again in round {}",
+                round_of(id, deployment, row)
+            ),
+            None => "nothing keeps it from starting".to_owned(),
+        };
+        Said::new(Why::Starts, says, next)
+    }
+
+    /// It has a record in the round at hand.
+    fn begun(&self, record: &RecordRow) -> Said {
+        const DONE: &str = "nothing: it is done";
+        let release = &self.case.deployment.release_text;
+        let since = format_time(record.updated_ms);
+        match &record.state {
+            RecordState::InProgress(step) => self.at_work(record, *step),
+            RecordState::Successful(Success::Installed) => {
+                let late = match record.late {
+                    true => ", after it had counted as failed",
+                    false => "",
+                };
+                let says = format!("it was successful at {since}{late}");
+                Said::new(Why::Successful, says, DONE)
+            }
+            RecordState::Successful(Success::Already) => {
+                let says = format!("everything of {release} was there already, no script ran");
+                Said::new(Why::AlreadyThere, says, DONE)
+            }
+            RecordState::Failed(failure) if failure.reason == Reason::Incompatible => {
+                let says = format!("the device says that {release} does not fit it");
+                let next = "never: deploy a release that is made for it";
+                Said::new(Why::Incompatible, says, next)
+            }
+            RecordState::Failed(failure) => {
+                let says = format!(
+                    "it failed at {since} in round {}: {}, rollback {}",
+                    record.round,
+                    cause(failure),
+                    failure.rollback.word()
+                );
+                let next = match failure.reason.cure() {
+                    Cure::Retry => self.again(),
+                    Cure::First(what) => format!("{what}; it {}", self.again()),
+                    Cure::Another(what) => format!("never in this deployment: {what}"),
+                };
+                Said::new(Why::Failed, says, next)
+            }
+            RecordState::TimedOut => {
+                let says = format!(
+                    "it was asked and did not answer, and counts as failed since {since}, \
+                     provisionally"
+                );
+                let next = format!("its own word counts when it is back; {}", self.again());
+                Said::new(Why::TimedOut, says, next)
+            }
+        }
+    }
+
+    /// How what failed begins again, if it can (S13).
+    fn again(&self) -> String {
+        let Case {
+            id,
+            deployment,
+            device,
+            row,
+            ..
+        } = self.case;
+        if deployment.state != DeploymentState::Active {
+            return "never in this deployment, which is over; deploy again".to_owned();
+        }
+        if row.group != deployment.group {
+            let group = &row.group;
+            return format!("never in this deployment, since it obeys group {group}");
+        }
+        if row.holds.contains(&id) {
+            return "never in this deployment, in which it has no slot".to_owned();
+        }
+        format!("begins again with: hoist deployment retry {id} --device {device}")
+    }
+
+    /// It is at work: S6, S7.
+    fn at_work(&self, record: &RecordRow, step: Step) -> Said {
+        let attempt = format!("attempt {}", record.attempt);
+        let since = format_time(record.updated_ms);
+        let fails = |at_ms: u64| {
+            format!(
+                "counts as failed, provisionally, at {} if it does not answer",
+                format_time(at_ms)
+            )
+        };
+        let settled_ms = contact::settled_ms(self.meta, self.now);
+        let due_ms = record.due_ms.unwrap_or_default().max(settled_ms);
+        let due = self.unix_ms(due_ms.max(self.now.attended_ms));
+        if record.asked {
+            let says = format!(
+                "its time is over and it was asked, {} ({}, {attempt})",
+                self.seen(),
+                step.word()
+            );
+            return Said::new(Why::Asked, says, fails(due)).at(due);
+        }
+        let failed = due.saturating_add(self.now.patience.grace_ms);
+        let asked = format!("is asked at {} and {}", format_time(due), fails(failed));
+        let rebooting = step == Step::Rebooting;
+        let lost = contact::is_lost(self.case.row, self.meta, self.now) && !rebooting;
+        if record.lost || lost {
+            let says = format!(
+                "no contact with the device, {} ({}, {attempt})",
+                self.seen(),
+                step.word()
+            );
+            let next = format!("goes on when it is back; {asked}");
+            return Said::new(Why::ContactLost, says, next).at(due);
+        }
+        if step.is_retrying() {
+            let says = match step {
+                Step::RetryingAfter(cause) => {
+                    format!("it waits to try again since {since} ({attempt}): {cause}")
+                }
+                _ => format!("it waits to try again since {since} ({attempt})"),
+            };
+            let next = format!("tries again by itself; {asked}");
+            return Said::new(Why::Retrying, says, next).at(due);
+        }
+        let says = format!("it is at work: {} since {since}, {attempt}", step.word());
+        let next = match self.case.row.group == self.case.deployment.group {
+            true => format!("finishes or rolls back; {asked}"),
+            false => format!(
+                "finishes or rolls back and then obeys group {}; {asked}",
+                self.case.row.group
+            ),
+        };
+        Said::new(Why::InProgress, says, next).at(due)
+    }
+
+    fn seen(&self) -> String {
+        let seen = self.case.row.last_seen_ms;
+        seen.map_or_else(
+            || "never seen".to_owned(),
+            |seen| format!("last seen at {}", format_time(seen)),
+        )
+    }
+
+    /// A time to come of the attended clock, should the server stay connected.
+    fn unix_ms(&self, attended_ms: u64) -> u64 {
+        let wait_ms = attended_ms.saturating_sub(self.now.attended_ms);
+        self.now.unix_ms.saturating_add(wait_ms)
+    }
+}

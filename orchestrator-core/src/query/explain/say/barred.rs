@@ -1,0 +1,171 @@
+//! The sentences of what keeps a device from starting: the rules of admission.
+
+use hoist_protocol::id::GroupId;
+
+use super::super::Taken;
+use super::{Said, Scene};
+use crate::model::row::EndReason;
+use crate::model::time::format_time;
+use crate::reply::{DeploymentState, Why};
+use crate::rules::rollout::admission::{Bar, Case};
+use crate::rules::rollout::membership::{is_counted, was_member_during};
+
+impl Scene<'_> {
+    /// A failing rule of admission.
+    pub(in crate::query::explain) fn barred(&self, bar: &Bar) -> Said {
+        let Case { id, device, .. } = self.case;
+        match bar {
+            Bar::Begun => match self.case.record {
+                Some(record) => self.begun(record),
+                // Without a record nothing has begun.
+                None => self.starts(),
+            },
+            Bar::NotMember { group } => self.elsewhere(group),
+            Bar::Scheduled { start_ms } => {
+                let time = format_time(*start_ms);
+                let says = format!("deployment {id} is scheduled for {time}");
+                Said::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
+            }
+            Bar::Ended { reason } => self.over(*reason),
+            Bar::Held => Said::new(
+                Why::Held,
+                "an operator holds the device",
+                format!("starts when it is let go: hoist device hold {device} --lift"),
+            ),
+            Bar::NoSlot => {
+                let says = format!("{} given to other devices", self.slots());
+                let next = "never: the limit is used up; raise it by a new deployment";
+                self.without_slot(Why::NoSlot, says, next)
+            }
+            Bar::LineSought => {
+                let again = self.case.deployment.seek_due_ms.unwrap_or_default();
+                let again = self.unix_ms(again);
+                let says = "the line below which as many devices as the limit start is being drawn";
+                let next = format!(
+                    "starts or not when the line is drawn, which takes moments; it is asked for \
+                     again at {}",
+                    format_time(again)
+                );
+                Said::new(Why::LineSought, says, next).at(again)
+            }
+            Bar::AboveLine => {
+                let says = format!(
+                    "its place in the order is above the line of the limit: {} given to devices \
+                     before it",
+                    self.slots()
+                );
+                let next = "never, unless a device before it proves incompatible; raise the limit \
+                            by a new deployment";
+                self.without_slot(Why::AboveLine, says, next)
+            }
+        }
+    }
+
+    /// It obeys another group.
+    fn elsewhere(&self, group: &GroupId) -> Said {
+        let Case {
+            id,
+            deployment,
+            device,
+            row,
+            ..
+        } = self.case;
+        let theirs = &deployment.group;
+        let was = row.past.iter().any(|stay| stay.group == *theirs);
+        let history = if was_member_during(row, deployment) {
+            format!("it left {theirs} after deployment {id} was created")
+        } else if was {
+            format!("it was in {theirs}, but not during deployment {id}")
+        } else {
+            format!("it was never in {theirs}")
+        };
+        let next = match deployment.end {
+            Some(_) => "never: the deployment is over, and was not this device's".to_owned(),
+            None => format!("never, unless it joins: hoist device move {device} --group {theirs}"),
+        };
+        if *group == GroupId::unassigned() {
+            let says = format!("the device is in no group; {history}");
+            return Said::new(Why::Unassigned, says, next);
+        }
+        let says = format!("the device obeys group {group}; {history}");
+        Said::new(Why::OtherGroup, says, next)
+    }
+
+    /// The deployment is over.
+    fn over(&self, reason: EndReason) -> Said {
+        let Case {
+            id,
+            deployment,
+            row,
+            ..
+        } = self.case;
+        let end = deployment.end.as_ref();
+        let time = end.map_or_else(String::new, |end| format!(" at {}", format_time(end.at_ms)));
+        let (why, mut says) = match (deployment.state, reason) {
+            (_, EndReason::Superseded) => (
+                Why::Superseded,
+                format!("deployment {id} was superseded{time} by a newer one"),
+            ),
+            (DeploymentState::Aborted, _) => {
+                let by = end.and_then(|end| end.by.as_ref());
+                let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+                let text = end.map_or("", |end| end.text.as_str());
+                let text = match (text, reason) {
+                    ("", EndReason::Operator) => String::new(),
+                    ("", reason) => format!(": {}", reason.word()),
+                    (text, _) => format!(": {text}"),
+                };
+                let says = format!("deployment {id} was aborted{time}{by}{text}");
+                (Why::Aborted, says)
+            }
+            (_, reason) => {
+                let says = format!("deployment {id} is completed{time}: {}", reason.word());
+                (Why::Completed, says)
+            }
+        };
+        if row.group == deployment.group && !is_counted(row, deployment) {
+            says.push_str("; the device joined its group after that");
+        }
+        let next = match reason {
+            EndReason::DeviceLimit => "never: the limit is used up; raise it by a new deployment",
+            EndReason::Superseded => "never: what took its place reaches the device",
+            EndReason::Operator
+            | EndReason::EndTime
+            | EndReason::AllSuccessful
+            | EndReason::Recovered
+            | EndReason::Conflict => "never: it is over; deploy again to reach this device",
+        };
+        Said::new(why, says, next)
+    }
+
+    /// The limit lets others start; one that took its slot along may never be heard of.
+    fn without_slot(&self, why: Why, says: String, next: &str) -> Said {
+        let Case { id, deployment, .. } = self.case;
+        let Some(Taken { by, group, more }) = self.around.taken.get(&id) else {
+            return Said::new(why, says, next);
+        };
+        let left = match group {
+            Some(group) => format!("left, and obeys group {group}"),
+            None => "was removed".to_owned(),
+        };
+        let more = if *more { ", and so did others" } else { "" };
+        let theirs = &deployment.group;
+        let says = format!("{says}; {by} took its slot along when it {left}{more}");
+        let next = format!(
+            "never: {by} may have started, so that no other device gets its slot, and has it again \
+             when it is back in {theirs}; to give it to another, deploy again after: hoist \
+             deployment abort {id}"
+        );
+        Said::new(why, says, next)
+    }
+
+    fn slots(&self) -> String {
+        let limit = self.case.deployment.limit.unwrap_or_default();
+        let slots = self.case.deployment.slots;
+        match (slots, limit) {
+            (1, 1) => "the one slot of the limit is".to_owned(),
+            (1, _) => format!("1 of the {limit} slots of the limit is"),
+            _ => format!("{slots} of the {limit} slots of the limit are"),
+        }
+    }
+}

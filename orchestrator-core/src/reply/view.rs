@@ -1,0 +1,238 @@
+//! The retained JSON views for people, and how they are summed from rows.
+
+use hoist_protocol::id::{DeploymentId, GroupId};
+use hoist_protocol::reason::Reason;
+use serde::{Deserialize, Serialize};
+
+use crate::model::counter::Totals;
+use crate::model::row::{DeploymentRow, GroupCountRow, GroupRow};
+use crate::model::time::format_time;
+use crate::reply::{API_VERSION, DeploymentState};
+
+/// `view/deployment/<n>`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentView {
+    /// Always [`API_VERSION`].
+    pub api_version: String,
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// `name@version`.
+    pub release: String,
+    /// To whom.
+    pub group: String,
+    /// Where it is.
+    pub state: DeploymentState,
+    /// Why it ended, a kebab-case word.
+    pub reason: Option<String>,
+    /// Whether every member has a final status.
+    pub settled: bool,
+    /// How far its device limit is, when it has one (S10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitCounts>,
+    /// Devices by status.
+    pub counts: Counts,
+    /// Devices in progress by step.
+    pub steps: Steps,
+    /// Failed devices by reason, most first.
+    pub failures: Vec<FailureCount>,
+    /// When it was created, RFC 3339.
+    pub created_at: String,
+    /// When it changed last, RFC 3339: was created, began, was tried again or ended, or a
+    /// device reported something of it.
+    pub updated_at: String,
+}
+
+/// Devices by status; they add up to the members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Devices that it is about: in the group now, or when the deployment ended (S5), and
+    /// those with a record that have left the group.
+    pub members: u32,
+    /// Members without a record.
+    pub pending: u32,
+    /// Started.
+    pub in_progress: u32,
+    /// Ended well.
+    pub successful: u32,
+    /// Ended badly.
+    pub failed: u32,
+}
+
+/// How far a device limit is (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LimitCounts {
+    /// Devices that may start at most.
+    pub devices: u32,
+    /// Those that were given a slot.
+    pub given: u32,
+    /// Those that have started.
+    pub started: u32,
+}
+
+/// Devices in progress by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Steps {
+    /// Fetching artifacts.
+    pub downloading: u32,
+    /// Everything fetched.
+    pub downloaded: u32,
+    /// Scripts run.
+    pub installing: u32,
+    /// Waiting for the reboot.
+    pub rebooting: u32,
+    /// Waiting to try again, or out of contact for long (S6).
+    pub retrying: u32,
+}
+
+/// How many devices failed for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureCount {
+    /// Kebab-case word of the closed list.
+    pub reason: String,
+    /// How many.
+    pub count: u32,
+}
+
+/// `view/group/<g>`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupView {
+    /// Always [`API_VERSION`].
+    pub api_version: String,
+    /// Which group.
+    pub group: String,
+    /// Devices in it.
+    pub members: u32,
+    /// Those online.
+    pub online: u32,
+    /// Active deployments.
+    pub deployments: Vec<DeploymentId>,
+    /// When this was looked up, RFC 3339.
+    pub updated_at: String,
+}
+
+/// `view/fleet`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetView {
+    /// Always [`API_VERSION`].
+    pub api_version: String,
+    /// Registered devices.
+    pub devices: u32,
+    /// Those online.
+    pub online: u32,
+    /// Groups.
+    pub groups: u32,
+    /// Active deployments.
+    pub deployments: Vec<DeploymentId>,
+    /// When this was looked up, RFC 3339.
+    pub updated_at: String,
+}
+
+/// `view/health`; filled by the adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthView {
+    /// Always [`API_VERSION`].
+    pub api_version: String,
+    /// `ok`, or `degraded` while there are problems.
+    pub status: String,
+    /// What is wrong now, what stops the whole server first.
+    pub problems: Vec<ProblemItem>,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+/// Something that is wrong with the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemItem {
+    /// What it is about: `store`, `users.toml`, `artifact <id>`.
+    pub about: String,
+    /// What kind of failure it is, as `hoist explain` knows it.
+    pub code: String,
+    /// One sentence with the particulars.
+    pub detail: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+impl DeploymentView {
+    /// The view of a deployment from its row, its summed counters, the Unix time in ms at
+    /// which one of them changed last, and the members of its group now.
+    #[must_use]
+    pub fn new(
+        id: DeploymentId,
+        row: &DeploymentRow,
+        totals: &Totals,
+        counted_ms: u64,
+        members_now: u32,
+    ) -> Self {
+        let updated_ms = counted_ms.max(row.updated_ms).max(row.created_ms);
+        let members = row.end.as_ref().map_or(members_now, |end| end.members);
+        let counts = totals.counts(members);
+        let [downloading, downloaded, installing, rebooting, retrying] = totals.steps;
+        let over = row.end.is_some();
+        Self {
+            api_version: API_VERSION.to_owned(),
+            deployment: id,
+            release: row.release_text.clone(),
+            group: row.group.to_string(),
+            state: row.state,
+            reason: row.end.as_ref().map(|end| end.reason.word().to_owned()),
+            // Once ended, Pending means "never started" and waits for nobody (S5).
+            settled: row.state != DeploymentState::Scheduled
+                && (over || counts.pending + totals.to_begin_again(row.round) == 0)
+                && counts.in_progress == 0,
+            limit: row.limit.map(|devices| LimitCounts {
+                devices,
+                given: row.slots,
+                started: totals.started(),
+            }),
+            counts,
+            steps: Steps {
+                downloading,
+                downloaded,
+                installing,
+                rebooting,
+                retrying,
+            },
+            failures: failures(totals),
+            created_at: format_time(row.created_ms),
+            updated_at: format_time(updated_ms),
+        }
+    }
+}
+
+fn failures(totals: &Totals) -> Vec<FailureCount> {
+    let mut failures: Vec<FailureCount> = totals
+        .failed
+        .iter()
+        .filter_map(|(&reason, &count)| {
+            let reason = Reason::ALL.get(usize::from(reason))?.word().to_owned();
+            (count > 0).then_some(FailureCount { reason, count })
+        })
+        .collect();
+    failures.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+    failures
+}
+
+impl GroupView {
+    /// The view of a group.
+    #[must_use]
+    pub fn new(group: &GroupId, row: &GroupRow, count: GroupCountRow, now_ms: u64) -> Self {
+        Self {
+            api_version: API_VERSION.to_owned(),
+            group: group.to_string(),
+            members: count.members,
+            online: count.online,
+            deployments: row.active.clone(),
+            updated_at: format_time(now_ms),
+        }
+    }
+}

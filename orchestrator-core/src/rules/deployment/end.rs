@@ -1,0 +1,226 @@
+//! How deployments end: superseded, aborted, completed. An ended deployment is listed no
+//! more; devices in progress finish (S4).
+
+use hoist_protocol::id::{DeploymentId, UserId};
+use hoist_protocol::topic::View;
+
+use crate::api::command::{Abort, CompleteWhen};
+use crate::api::request::{may_change, one_line};
+use crate::engine::decide::Stop;
+use crate::model::counter;
+use crate::model::effect::{Effect, Effects, Event};
+use crate::model::error::{Code, Rejection};
+use crate::model::input::{CommandInput, Now};
+use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
+use crate::model::row::{DeploymentRow, End, EndReason, GroupRow};
+use crate::model::timer::{Timer, TimerKind, clear_timer};
+use crate::model::txn::{Txn, Undecided};
+use crate::reply::{AbortResult, Answer, DeploymentState};
+use crate::rules::deployment::retention;
+use crate::rules::group;
+use crate::rules::rollout::limit;
+
+/// Longest text an operator can leave with an abort, in bytes: it is in every list.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// How a deployment ends.
+pub(crate) struct Ending {
+    pub(crate) state: DeploymentState,
+    pub(crate) reason: EndReason,
+    pub(crate) by: Option<UserId>,
+    pub(crate) text: String,
+}
+
+impl Ending {
+    pub(crate) fn itself(reason: EndReason) -> Self {
+        Self {
+            state: DeploymentState::Completed,
+            reason,
+            by: None,
+            text: String::new(),
+        }
+    }
+}
+
+/// Ends a deployment: it is listed no more (W2), its members freeze (S5). Devices in
+/// progress finish, so their records, timers and counters go on (S4).
+pub(crate) fn finish(
+    txn: &mut Txn,
+    id: DeploymentId,
+    row: &mut DeploymentRow,
+    group_row: &mut GroupRow,
+    ending: Ending,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let members = txn
+        .read(&GroupCountKey(row.group.clone()))?
+        .unwrap_or_default()
+        .members;
+    if row.state == DeploymentState::Scheduled
+        && let Some(start) = row.start_ms
+    {
+        clear_timer(txn, start, TimerKind::Start(id))?;
+    }
+    if let Some(until) = row.until_ms {
+        clear_timer(txn, until, TimerKind::Until(id))?;
+    }
+    limit::stop_seeking(txn, id, row)?;
+    group_row.turn += 1;
+    let event = Event::DeploymentEnded {
+        deployment: id,
+        group: row.group.clone(),
+        reason: ending.reason.word().to_owned(),
+        by: ending.by.clone(),
+    };
+    row.state = ending.state;
+    row.updated_ms = now.unix_ms;
+    row.end = Some(End {
+        reason: ending.reason,
+        by: ending.by,
+        text: ending.text,
+        at_ms: now.unix_ms,
+        members,
+        turn: group_row.turn,
+    });
+    group_row.active.retain(|active| *active != id);
+    group_row.scheduled.retain(|scheduled| *scheduled != id);
+    txn.put(&DeploymentKey(id), row);
+    txn.put(&GroupKey(row.group.clone()), group_row);
+    Ok(vec![
+        Effect::Event(event),
+        Effect::GroupHeadChanged(row.group.clone()),
+        Effect::ViewChanged(View::Deployment(id)),
+        Effect::ViewChanged(View::Group(row.group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ])
+}
+
+/// `abort` (S4), with what it means in counts; the same again is the same answer.
+pub(crate) fn abort(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &Abort,
+    now: Now,
+) -> Result<(Answer, Effects), Stop> {
+    let id = DeploymentId(command.deployment);
+    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+        return Err(retention::missing(txn, id)?.into());
+    };
+    may_change(input, &row.group)?;
+    let text = command.reason.clone().unwrap_or_default();
+    if text.len() > TEXT_BYTES_MAX {
+        let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
+        return Err(Rejection::new(Code::Size, why).field("reason").into());
+    }
+    one_line(&text, "reason")?;
+    let effects = match row.state {
+        DeploymentState::Completed => {
+            let why = format!("deployment {id} is completed");
+            return Err(Rejection::new(Code::Ended, why).field("deployment").into());
+        }
+        DeploymentState::Aborted => Vec::new(),
+        DeploymentState::Scheduled | DeploymentState::Active => {
+            let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+            let ending = Ending {
+                state: DeploymentState::Aborted,
+                reason: EndReason::Operator,
+                by: Some(input.user.clone()),
+                text,
+            };
+            finish(txn, id, &mut row, &mut group_row, ending, now)?
+        }
+    };
+    let members = row.end.as_ref().map_or(0, |end| end.members);
+    let counts = counter::totals(txn, id)?.counts(members);
+    let result = AbortResult {
+        deployment: id,
+        state: row.state,
+        never_start: counts.pending,
+        finishing: counts.in_progress,
+        unaffected: counts.successful + counts.failed,
+    };
+    Ok((Answer::Aborted(result), effects))
+}
+
+/// What has just changed in a deployment, to look only at what it can complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// A device has started: has a record that it had not.
+    pub(crate) started: bool,
+    /// A device has ended, or is no member any more.
+    pub(crate) ended: bool,
+}
+
+impl Change {
+    /// A member left.
+    pub(crate) const LEFT: Self = Self {
+        started: false,
+        ended: true,
+    };
+}
+
+/// Completes a deployment when as many devices have started as it is limited to (S10), or,
+/// if it was asked to, when every member is Successful (S1).
+pub(crate) fn complete_if_due(
+    txn: &mut Txn,
+    id: DeploymentId,
+    change: Change,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let row = txn.read(&DeploymentKey(id))?;
+    let Some(mut row) = row.filter(|row| row.state == DeploymentState::Active) else {
+        return Ok(Vec::new());
+    };
+    let limit = row.limit.filter(|_| change.started);
+    let all = change.ended && row.complete_when == CompleteWhen::AllSuccessful;
+    if limit.is_none() && !all {
+        return Ok(Vec::new());
+    }
+    let mut keys: Vec<_> = counter::keys(id).collect();
+    keys.extend([
+        GroupCountKey(row.group.clone()).key(),
+        GroupKey(row.group.clone()).key(),
+    ]);
+    txn.want(keys)?;
+    let members = txn
+        .read(&GroupCountKey(row.group.clone()))?
+        .unwrap_or_default()
+        .members;
+    let totals = counter::totals(txn, id)?;
+    let successful = totals.successful.saturating_sub(totals.outside_successful);
+    let started = totals.started();
+    let reason = if limit.is_some_and(|limit| started >= limit) {
+        EndReason::DeviceLimit
+    } else if all && members > 0 && successful >= members {
+        EndReason::AllSuccessful
+    } else {
+        return Ok(Vec::new());
+    };
+    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+    finish(
+        txn,
+        id,
+        &mut row,
+        &mut group_row,
+        Ending::itself(reason),
+        now,
+    )
+}
+
+/// A deployment's end time has come (S10).
+pub(crate) fn until_due(
+    txn: &mut Txn,
+    timer: &Timer,
+    id: DeploymentId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+    let row = txn.read(&DeploymentKey(id))?;
+    let lasts = |row: &DeploymentRow| row.end.is_none();
+    let Some(mut row) = row.filter(lasts) else {
+        return Ok(Vec::new());
+    };
+    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+    let ending = Ending::itself(EndReason::EndTime);
+    finish(txn, id, &mut row, &mut group_row, ending, now)
+}

@@ -1,0 +1,119 @@
+//! Numbers that were given before this store knew of it: it is an older copy then. Nothing
+//! is ever given again at or below what signed heads and devices' reports show (W1, S13), so
+//! that one number never means two things to a device.
+
+use hoist_protocol::head::Notice;
+use hoist_protocol::id::{DeploymentId, DeviceId, Round};
+use hoist_protocol::topic::View;
+
+use crate::model::effect::{Effect, Effects};
+use crate::model::key::{DeploymentKey, MetaKey, OpenedKey, RowKey};
+use crate::model::row::{DeploymentRow, MetaRow};
+use crate::model::txn::{Txn, Undecided};
+
+/// Devices are believed numbers so far above the highest known, all of them together: a
+/// backup may be behind by a few hundred deployments, and whoever lies must not use all
+/// numbers up.
+const AHEAD_MAX: u32 = 1_000;
+
+/// A group's head with our signature was seen: numbers and rounds in it were given.
+pub(crate) fn seen_in_head(txn: &mut Txn, notices: &[Notice]) -> Result<Effects, Undecided> {
+    let deployments = notices.iter().map(|notice| notice.deployment);
+    let keys = deployments.clone().map(|id| DeploymentKey(id).key());
+    txn.want(keys.chain([MetaKey.key()]))?;
+    if let Some(highest) = deployments.max() {
+        raise(txn, highest)?;
+    }
+    let mut effects = Effects::new();
+    for notice in notices {
+        let id = notice.deployment;
+        let row = txn.read(&DeploymentKey(id))?;
+        let same = |row: &DeploymentRow| row.release == notice.release;
+        if let Some(mut row) = row.filter(same).filter(|row| row.round < notice.round) {
+            row.round = notice.round;
+            row.last_round = row.last_round.max(notice.round);
+            effects.push(Effect::GroupHeadChanged(row.group.clone()));
+            effects.push(Effect::ViewChanged(View::Deployment(id)));
+            txn.put(&DeploymentKey(id), &row);
+        }
+    }
+    Ok(effects)
+}
+
+/// A device's head with our signature was seen: rounds in it were opened for that device.
+pub(crate) fn opened_in_head(
+    txn: &mut Txn,
+    device: &DeviceId,
+    rounds: &[(DeploymentId, Round)],
+) -> Result<Effects, Undecided> {
+    let keys = rounds.iter().flat_map(|(id, _)| {
+        [
+            DeploymentKey(*id).key(),
+            OpenedKey(*id, device.clone()).key(),
+        ]
+    });
+    txn.want(keys)?;
+    for (id, round) in rounds {
+        open(txn, *id, device, *round)?;
+    }
+    Ok(Effects::new())
+}
+
+/// Notes that a round was opened for a device, and gives no lower one again.
+fn open(txn: &mut Txn, id: DeploymentId, device: &DeviceId, round: Round) -> Result<(), Undecided> {
+    let key = OpenedKey(id, device.clone());
+    let mut opened = txn.read(&key)?.unwrap_or_default();
+    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+        return Ok(());
+    };
+    if opened.round < round {
+        opened.round = round;
+        txn.put(&key, &opened);
+    }
+    if row.last_round < round {
+        row.last_round = round;
+        txn.put(&DeploymentKey(id), &row);
+    }
+    Ok(())
+}
+
+/// A device mentions deployments, up to this one: none of their numbers is given again. Says
+/// it when the store has not heard of the highest: then it is older than what it once told
+/// the device, or the device lies.
+pub(crate) fn seen_in_status(
+    txn: &mut Txn,
+    device: &DeviceId,
+    highest: Option<DeploymentId>,
+) -> Result<Option<Effect>, Undecided> {
+    let Some(highest) = highest else {
+        return Ok(None);
+    };
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let ahead = highest.0.saturating_sub(meta.last_deployment.0);
+    let told = meta.told.saturating_add(ahead);
+    if ahead == 0 || told > AHEAD_MAX {
+        return Ok(None);
+    }
+    let raised = MetaRow {
+        last_deployment: highest,
+        told,
+        ..meta
+    };
+    txn.put(&MetaKey, &raised);
+    Ok(Some(Effect::OlderThanDevice {
+        device: device.clone(),
+        deployment: highest,
+        known: meta.last_deployment,
+    }))
+}
+
+/// Gives no number up to this one again.
+pub(crate) fn raise(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
+    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    if meta.last_deployment < id {
+        meta.last_deployment = id;
+        meta.told = 0;
+        txn.put(&MetaKey, &meta);
+    }
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! What is kept for how long (settings): deployments that are over, and devices that nobody
+//! heard for long. The adapter looks for both now and then; whether they are to go is decided
+//! here, one after the other, by the rows of now. A deployment is gone for everybody with the
+//! decision; what it leaves behind is swept after that, page by page. Its number stays
+//! known: it is never given again, and what devices still tell of it is no offence.
+
+use hoist_protocol::id::{DeploymentId, DeviceId, Shard, UserId};
+use hoist_protocol::topic::View;
+
+use crate::model::counter::{self, Totals};
+use crate::model::effect::{Effect, Effects, Event};
+use crate::model::error::{Code, Rejection};
+use crate::model::input::{Mode, Now};
+use crate::model::key::{CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix};
+use crate::model::key::{RecordKey, RowKey};
+use crate::model::row::{DeploymentRow, DeviceRow, ForgottenRow, MetaRow, RecordState};
+use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::deployment::numbers;
+use crate::rules::deployment::settled::is_over;
+use crate::rules::device;
+use crate::rules::device::contact::is_lost;
+use crate::rules::device::presence::known;
+use crate::rules::group;
+
+/// Rows of a removed deployment that are swept with one decision.
+pub const PAGE: usize = 256;
+/// A page that is not found after this time, in attended ms, is asked for again: the question
+/// died with a crash.
+const SWEEP_AGAIN_MS: u64 = 10_000;
+
+/// Something that may have been kept for long enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Old {
+    /// A deployment that is over.
+    Deployment(DeploymentId),
+    /// A device that is silent.
+    Device(DeviceId),
+}
+
+/// Rows that are left of a removed deployment: the answer to
+/// [`crate::model::effect::Effect::Sweep`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Of which.
+    pub deployment: DeploymentId,
+    /// A page of their keys ([`left_of`]).
+    pub keys: Vec<Key>,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// Where everything lies that belongs to a deployment beside its own row.
+#[must_use]
+pub fn left_of(id: DeploymentId) -> [Prefix; 4] {
+    [
+        Prefix::Records(id),
+        Prefix::Counters(id),
+        Prefix::Opened(id),
+        Prefix::Slots(id),
+    ]
+}
+
+/// Whether a deployment has been over on every device for as long as it is kept. `changed_ms`
+/// is when one of its records changed last, Unix time in ms.
+#[must_use]
+pub fn is_old(row: &DeploymentRow, totals: &Totals, changed_ms: u64, now: Now) -> bool {
+    let (Some(keep_ms), Some(end)) = (now.keep.ended_deployments_ms, &row.end) else {
+        return false;
+    };
+    let over_ms = end.at_ms.max(changed_ms);
+    is_over(row, totals) && over_ms.saturating_add(keep_ms) <= now.unix_ms
+}
+
+/// Whether a deployment ended so long ago that [`is_old`] is worth asking.
+#[must_use]
+pub fn may_be_old(row: &DeploymentRow, now: Now) -> bool {
+    let ended = row.end.as_ref().map(|end| end.at_ms);
+    let old = |keep_ms: u64| {
+        ended.is_some_and(|ended_ms| ended_ms.saturating_add(keep_ms) <= now.unix_ms)
+    };
+    now.keep.ended_deployments_ms.is_some_and(old)
+}
+
+/// Whether a device has been away for as long as silent ones are kept, by the clock and by the
+/// time in which it could have been heard. One that never came waits for its first connection,
+/// and one that is held is meant to be there.
+#[must_use]
+pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
+    let keep_ms = now.keep.silent_devices_ms;
+    let (Some(keep_ms), Some(seen_ms)) = (keep_ms, row.last_seen_ms) else {
+        return false;
+    };
+    let since_ms = match row.presence {
+        Some(heard) if !heard.online => heard.since_ms,
+        // It was there when the broker restarted: since then it could have come back.
+        Some(_) if known(row, meta).is_none() => meta.connected_at_ms,
+        _ => return false,
+    };
+    !row.held
+        && is_lost(row, meta, now)
+        && seen_ms.saturating_add(keep_ms) <= now.unix_ms
+        && since_ms.saturating_add(keep_ms) <= now.attended_ms
+}
+
+/// Removes what was found to be old, if it still is.
+pub(crate) fn old(txn: &mut Txn, old: &Old, now: Now) -> Result<Effects, Undecided> {
+    match old {
+        _ if now.mode == Mode::Recovering => Ok(Effects::new()),
+        Old::Deployment(id) => deployment(txn, *id, now),
+        Old::Device(id) => silent(txn, id, now),
+    }
+}
+
+fn deployment(txn: &mut Txn, id: DeploymentId, now: Now) -> Result<Effects, Undecided> {
+    let key = DeploymentKey(id);
+    let forgotten = ForgottenKey(id);
+    txn.want([key.key(), forgotten.key(), MetaKey.key()])?;
+    let Some(row) = txn.read(&key)?.filter(|row| may_be_old(row, now)) else {
+        return Ok(Effects::new());
+    };
+    let totals = counter::totals(txn, id)?;
+    let mut changed_ms = 0;
+    for shard in 0..=u8::MAX {
+        let counted = txn.read(&CounterKey(id, Shard(shard)))?;
+        changed_ms = changed_ms.max(counted.map_or(0, |row| row.updated_ms));
+    }
+    if !is_old(&row, &totals, changed_ms, now) {
+        return Ok(Effects::new());
+    }
+    numbers::raise(txn, id)?;
+    txn.delete(&key);
+    let mut row_left = ForgottenRow {
+        at_ms: now.unix_ms,
+        sweep_due_ms: None,
+    };
+    let sweep = sweep_after(txn, id, &mut row_left, now)?;
+    Ok(vec![
+        Effect::Event(Event::DeploymentRemoved {
+            deployment: id,
+            release: row.release_text,
+            group: row.group,
+        }),
+        Effect::ViewChanged(View::Deployment(id)),
+        sweep,
+    ])
+}
+
+/// Asks for a page of what is left, and again when no answer comes.
+fn sweep_after(
+    txn: &mut Txn,
+    id: DeploymentId,
+    row: &mut ForgottenRow,
+    now: Now,
+) -> Result<Effect, Undecided> {
+    stop_sweeping(txn, id, row)?;
+    let due_ms = now.attended_ms.saturating_add(SWEEP_AGAIN_MS);
+    set_timer(txn, due_ms, TimerKind::Sweep(id))?;
+    row.sweep_due_ms = Some(due_ms);
+    txn.put(&ForgottenKey(id), row);
+    Ok(Effect::Sweep(id))
+}
+
+fn stop_sweeping(txn: &mut Txn, id: DeploymentId, row: &mut ForgottenRow) -> Result<(), Undecided> {
+    match row.sweep_due_ms.take() {
+        Some(due_ms) => clear_timer(txn, due_ms, TimerKind::Sweep(id)),
+        None => Ok(()),
+    }
+}
+
+/// A page was not found in time.
+pub(crate) fn sweep_due(
+    txn: &mut Txn,
+    timer: &Timer,
+    id: DeploymentId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+    let row = txn.read(&ForgottenKey(id))?;
+    let waits = |row: &ForgottenRow| row.sweep_due_ms == Some(timer.due_ms);
+    match row.filter(waits) {
+        Some(mut row) => Ok(vec![sweep_after(txn, id, &mut row, now)?]),
+        None => Ok(Effects::new()),
+    }
+}
+
+/// A page of what is left of a removed deployment: it goes, and the next is asked for.
+pub(crate) fn sweep(txn: &mut Txn, left: &Left, now: Now) -> Result<Effects, Undecided> {
+    let id = left.deployment;
+    let row = txn.read(&ForgottenKey(id))?;
+    let Some(mut row) = row.filter(|row| row.sweep_due_ms.is_some()) else {
+        return Ok(Effects::new());
+    };
+    let ranges = left_of(id).map(|prefix| prefix.bytes());
+    let is_left = |key: &&Key| ranges.iter().any(|range| key.0.starts_with(&range.0));
+    let keys: Vec<&Key> = left.keys.iter().filter(is_left).collect();
+    txn.want(keys.iter().copied().cloned())?;
+    for key in keys {
+        txn.delete_key(key);
+    }
+    if left.more {
+        return Ok(vec![sweep_after(txn, id, &mut row, now)?]);
+    }
+    stop_sweeping(txn, id, &mut row)?;
+    txn.put(&ForgottenKey(id), &row);
+    // Once more: a crash may have come before it was cleared.
+    Ok(vec![Effect::ViewChanged(View::Deployment(id))])
+}
+
+fn silent(txn: &mut Txn, id: &DeviceId, now: Now) -> Result<Effects, Undecided> {
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let row = txn.read(&DeviceKey(id.clone()))?;
+    let Some(row) = row.filter(|row| is_silent(row, &meta, now)) else {
+        return Ok(Effects::new());
+    };
+    if is_at_work(txn, id, &row)? {
+        return Ok(Effects::new());
+    }
+    device::take_out(txn, id, row, UserId::retention(), now)
+}
+
+/// Whether a device is in progress in what it works on, worked on last, or is to obey: until
+/// its time there is over it is waited for (S7).
+fn is_at_work(txn: &Txn, id: &DeviceId, row: &DeviceRow) -> Result<bool, Undecided> {
+    let active = group::read(txn, &row.group)?.unwrap_or_default().active;
+    let ids = row.running.into_iter().chain(row.latest).chain(active);
+    let keys: Vec<RecordKey> = ids.map(|of| RecordKey(of, id.clone())).collect();
+    txn.want(keys.iter().map(RowKey::key))?;
+    for key in keys {
+        let record = txn.read(&key)?;
+        if record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The refusal of a deployment that is not there: it never was, or it was removed.
+pub(crate) fn no_deployment(id: DeploymentId, forgotten: Option<ForgottenRow>) -> Rejection {
+    let rejection = |why: String| Rejection::new(Code::Deployment, why).field("deployment");
+    match forgotten {
+        None => rejection(format!("there is no deployment {id}")),
+        Some(row) => {
+            let at = crate::model::time::format_time(row.at_ms);
+            let why = format!("deployment {id} was removed at {at}, long after it was over");
+            rejection(why).hint(
+                "the setting `keep_ended_deployments` of the server says how long they are kept",
+            )
+        }
+    }
+}
+
+/// The same, as the rows of now say.
+pub(crate) fn missing(txn: &Txn, id: DeploymentId) -> Result<Rejection, Undecided> {
+    Ok(no_deployment(id, txn.read(&ForgottenKey(id))?))
+}

@@ -1,0 +1,218 @@
+//! Contact with devices at work. Lost contact is shown as Retrying after `grace` (S6). A
+//! device that is silent beyond its deployment's timeout is asked, and only when no answer
+//! comes is it Failed, provisionally: its own word wins whenever it comes (S7). All of it
+//! is in attended time, and none of it soon after a connect.
+
+use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::status::Step;
+use hoist_protocol::topic::View;
+
+use crate::model::counter::{self, put_record};
+use crate::model::effect::{Effect, Effects};
+use crate::model::input::Now;
+use crate::model::key::{DeviceKey, MetaKey, RecordKey, RowKey};
+use crate::model::row::{DeviceRow, MetaRow, RecordRow, RecordState};
+use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::device::call_roll;
+use crate::rules::device::presence;
+use crate::rules::device::status::ended;
+
+/// Since when nothing is known of a device, in attended ms; `None` while it is there.
+#[must_use]
+pub fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
+    match (presence::known(row, meta), row.presence) {
+        (Some(true), _) => None,
+        (Some(false), Some(heard)) => Some(heard.since_ms),
+        // The broker forgot; since the connect after that we listen in vain.
+        _ => Some(meta.connected_at_ms),
+    }
+}
+
+/// Whether contact with a device counts as lost (S6).
+#[must_use]
+pub fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
+    let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.attended_ms;
+    lost_since_ms(row, meta).is_some_and(long) && is_settled(meta, now)
+}
+
+/// Whether devices have had time to report since the last connect (S7).
+fn is_settled(meta: &MetaRow, now: Now) -> bool {
+    settled_ms(meta, now) <= now.attended_ms
+}
+
+/// Until when nothing is concluded from silence, in attended ms.
+pub(crate) fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
+    meta.connected_at_ms.saturating_add(now.patience.settle_ms)
+}
+
+/// Keeps watch over a device that is offline while it works, and over no other. The caller
+/// writes the device's row.
+pub(crate) fn watch(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let Some(id) = row.running else {
+        unwatch(txn, device, row)?;
+        return Ok(Vec::new());
+    };
+    let key = RecordKey(id, device.clone());
+    txn.want([key.key(), counter::key_of(id, device), MetaKey.key()])?;
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let record = txn.read(&key)?;
+    let Some(record) = record.filter(|r| matches!(r.state, RecordState::InProgress(_))) else {
+        unwatch(txn, device, row)?;
+        return Ok(Vec::new());
+    };
+    match presence::known(row, &meta) {
+        Some(false) if !record.lost && row.contact_due_ms.is_none() => {
+            let due_ms = now.attended_ms.saturating_add(now.patience.grace_ms);
+            set_timer(txn, due_ms, TimerKind::Contact(device.clone()))?;
+            row.contact_due_ms = Some(due_ms);
+        }
+        Some(true) => {
+            unwatch(txn, device, row)?;
+            if record.lost {
+                return set_lost(txn, &key, &record, false);
+            }
+        }
+        _ => {}
+    }
+    Ok(Vec::new())
+}
+
+fn unwatch(txn: &mut Txn, device: &DeviceId, row: &mut DeviceRow) -> Result<(), Undecided> {
+    match row.contact_due_ms.take() {
+        Some(due_ms) => clear_timer(txn, due_ms, TimerKind::Contact(device.clone())),
+        None => Ok(()),
+    }
+}
+
+fn set_lost(
+    txn: &mut Txn,
+    key: &RecordKey,
+    record: &RecordRow,
+    lost: bool,
+) -> Result<Effects, Undecided> {
+    let new = RecordRow {
+        lost,
+        ..record.clone()
+    };
+    put_record(txn, key, Some(record), &new)?;
+    Ok(vec![Effect::ViewChanged(View::Deployment(key.0))])
+}
+
+/// A device at work has been offline for `grace`: shown as Retrying, unless it is expected
+/// to be away because it reboots (S6).
+pub(crate) fn contact_due(
+    txn: &mut Txn,
+    timer: &Timer,
+    device: &DeviceId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+    let key = DeviceKey(device.clone());
+    let row = txn.read(&key)?;
+    let Some(mut row) = row.filter(|row| row.contact_due_ms == Some(timer.due_ms)) else {
+        return Ok(Vec::new());
+    };
+    row.contact_due_ms = None;
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut effects = Vec::new();
+    if let Some(id) = row.running
+        && let Some(record) = txn.read(&RecordKey(id, device.clone()))?
+        && let RecordState::InProgress(step) = record.state
+    {
+        let expected_ms = match step {
+            Step::Rebooting if !record.asked => record.due_ms.unwrap_or_default(),
+            Step::Rebooting => 0,
+            Step::Downloading(_)
+            | Step::Downloaded
+            | Step::Installing
+            | Step::Retrying
+            | Step::RetryingAfter(_) => 0,
+        };
+        let look_ms = settled_ms(&meta, now).max(expected_ms);
+        if look_ms > now.attended_ms {
+            set_timer(txn, look_ms, timer.kind.clone())?;
+            row.contact_due_ms = Some(look_ms);
+        } else if !record.lost {
+            let record_key = RecordKey(id, device.clone());
+            effects = set_lost(txn, &record_key, &record, true)?;
+        }
+    }
+    txn.put(&key, &row);
+    Ok(effects)
+}
+
+/// When a device that has just said something of its work is asked at the latest: its own
+/// deadline comes first, ours is for those that fall silent (S7).
+pub(crate) fn timeout_ms(timeout_s: u32, now: Now) -> u64 {
+    let timeout_ms = u64::from(timeout_s).saturating_mul(1000);
+    let wait_ms = timeout_ms.saturating_add(now.patience.grace_ms);
+    now.attended_ms.saturating_add(wait_ms)
+}
+
+/// Moves a record's timer.
+pub(crate) fn move_timer(
+    txn: &mut Txn,
+    id: DeploymentId,
+    device: &DeviceId,
+    old: Option<u64>,
+    new: Option<u64>,
+) -> Result<(), Undecided> {
+    if old == new {
+        return Ok(());
+    }
+    let kind = || TimerKind::Device(id, device.clone());
+    if let Some(old) = old {
+        clear_timer(txn, old, kind())?;
+    }
+    if let Some(new) = new {
+        set_timer(txn, new, kind())?;
+    }
+    Ok(())
+}
+
+/// A device's time is over: it is asked first, and only after `grace` without an answer is
+/// it Failed, provisionally (S7).
+pub(crate) fn timeout_due(
+    txn: &mut Txn,
+    timer: &Timer,
+    id: DeploymentId,
+    device: &DeviceId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let key = RecordKey(id, device.clone());
+    let record = txn.read(&key)?;
+    let Some(old) = record.filter(|record| record.due_ms == Some(timer.due_ms)) else {
+        clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+        return Ok(Vec::new());
+    };
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut new = old.clone();
+    let mut effects = Vec::new();
+    if !is_settled(&meta, now) {
+        new.due_ms = Some(settled_ms(&meta, now));
+    } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
+        effects.extend([
+            Effect::ReadStatus(device.clone()),
+            call_roll(txn, &mut row, device, now)?,
+        ]);
+        txn.put(&DeviceKey(device.clone()), &row);
+        new.asked = true;
+        new.due_ms = Some(now.attended_ms.saturating_add(now.patience.grace_ms));
+    } else {
+        new.state = RecordState::TimedOut;
+        new.lost = false;
+        new.due_ms = None;
+        new.updated_ms = now.unix_ms;
+        effects.extend(ended(id, device, &new).map(Effect::Event));
+        effects.push(Effect::ViewChanged(View::Deployment(id)));
+    }
+    put_record(txn, &key, Some(&old), &new)?;
+    move_timer(txn, id, device, old.due_ms, new.due_ms)?;
+    Ok(effects)
+}

@@ -1,0 +1,26 @@
+//! What a device says it is besides what its row has, for those who plan.
+
+use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::id::DeviceId;
+
+use crate::model::key::FactsKey;
+use crate::model::row::FactsRow;
+use crate::model::txn::{Txn, Undecided};
+
+/// Keeps what an info says, or forgets it with its device.
+pub(super) fn note(
+    txn: &mut Txn,
+    device: &DeviceId,
+    info: Option<&DeviceInfo>,
+) -> Result<(), Undecided> {
+    let key = FactsKey(device.clone());
+    txn.read(&key)?;
+    match info {
+        Some(info) => {
+            let (attributes, floor) = (info.attributes.clone(), info.floor);
+            txn.put(&key, &FactsRow { attributes, floor });
+        }
+        None => txn.delete(&key),
+    }
+    Ok(())
+}

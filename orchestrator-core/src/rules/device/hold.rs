@@ -1,0 +1,79 @@
+//! `device-hold`: an operator keeps a device from starting anything.
+
+use hoist_protocol::id::DeviceId;
+
+use super::named;
+use crate::api::command::DeviceHold;
+use crate::engine::decide::Stop;
+use crate::model::effect::Effects;
+use crate::model::input::CommandInput;
+use crate::model::key::{
+    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey,
+};
+use crate::model::row::DeviceRow;
+use crate::model::txn::{Txn, Undecided};
+use crate::reply::Answer;
+use crate::rules::group;
+use crate::rules::rollout::limit;
+use crate::rules::rollout::membership;
+use crate::rules::rollout::outbox::{self, Means};
+
+/// `device-hold`: a held device finishes what it has started and starts nothing else.
+pub(crate) fn hold(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &DeviceHold,
+) -> Result<(Answer, Effects), Stop> {
+    let (device, mut row) = named(txn, input, &command.device)?;
+    let held = command.held;
+    let answer = Answer::DeviceHeld {
+        device: device.clone(),
+        held,
+    };
+    if row.held == held {
+        return Ok((answer, Vec::new()));
+    }
+    let effects = set(txn, &device, &mut row, held)?;
+    Ok((answer, effects))
+}
+
+/// Holds a device, or lifts that; it is not so yet. Its row is written too.
+pub(crate) fn set(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    held: bool,
+) -> Result<Effects, Undecided> {
+    let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    txn.want([
+        MemberKey(group.clone(), device.clone()).key(),
+        OutboxKey(device.clone()).key(),
+        MetaKey.key(),
+        GroupCountKey(group.clone()).key(),
+    ])?;
+    // Whoever looks for a line must see it (S10).
+    group_row.turn += 1;
+    txn.put(&GroupKey(group.clone()), &group_row);
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut count = group::count(txn, &group, &meta)?;
+    count.held = if held {
+        count.held + 1
+    } else {
+        count.held.saturating_sub(1)
+    };
+    txn.put(&GroupCountKey(group.clone()), &count);
+    row.held = held;
+    if !held {
+        limit::admit_released(txn, device, row)?;
+    }
+    membership::put_member(txn, device, row)?;
+    txn.put(&DeviceKey(device.clone()), row);
+    let means = match held {
+        true => Means::Restricts,
+        false => Means::Permits,
+    };
+    let mut effects = vec![outbox::changed(txn, device, means)?];
+    effects.extend(membership::shown(&group, &group_row));
+    Ok(effects)
+}

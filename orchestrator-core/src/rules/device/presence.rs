@@ -1,0 +1,133 @@
+//! Presence by session counter: a late death never beats a newer birth, and what was heard
+//! before the broker forgot us is unknown (W8).
+
+use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::id::DeviceId;
+use hoist_protocol::topic::View;
+
+use crate::model::effect::{Effect, Effects};
+use crate::model::error::Code;
+use crate::model::input::{Delivered, Mode, Now};
+use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
+use crate::model::row::{DeviceRow, GroupRow, Heard, MetaRow};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::device::call_roll;
+use crate::rules::device::contact;
+use crate::rules::device::doubt;
+use crate::rules::device::identity;
+use crate::rules::device::refusal::rejected;
+use crate::rules::group;
+
+/// Whether a device is known to be there, known not to be there, or unknown (`None`).
+#[must_use]
+pub fn known(row: &DeviceRow, meta: &MetaRow) -> Option<bool> {
+    let heard = row.presence.filter(|heard| heard.run == meta.broker_run)?;
+    Some(heard.online)
+}
+
+pub(crate) fn is_online(row: &DeviceRow, meta: &MetaRow) -> bool {
+    known(row, meta) == Some(true)
+}
+
+/// Whether a message says nothing new: of an older session, or of the same one what is
+/// known already. Within a session death is the last word: births are sent first. A run
+/// of the broker in which nothing was heard yet makes everything new.
+fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
+    let Some(before) = before else { return false };
+    let online = presence.state == PresenceState::Online;
+    let repeated = before.run == run || (online && !before.online);
+    presence.session < before.session
+        || (presence.session == before.session && repeated && (online || !before.online))
+}
+
+/// Whether a birth of a lower session is that of a device that begins its numbers again (a
+/// restored backup, storage that was replaced, bad-inputs row 85): nobody else is there in
+/// its name, and the broker keeps no later word.
+fn counts_again(before: Heard, presence: Presence, run: u32) -> bool {
+    let gone = !before.online || before.run != run;
+    presence.state == PresenceState::Online && presence.session < before.session && gone
+}
+
+/// Takes a birth or a death in.
+pub(crate) fn merge(
+    txn: &mut Txn,
+    device: &DeviceId,
+    (presence, delivered): (Presence, Delivered),
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let key = DeviceKey(device.clone());
+    let Some(mut row) = txn.read(&key)? else {
+        return Ok(vec![rejected(Code::Unknown, device, None)]);
+    };
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let online = presence.state == PresenceState::Online;
+    let begins = |heard: &Heard| counts_again(*heard, presence, meta.broker_run);
+    let again = row.presence.filter(begins);
+    let believed = again.is_some() && delivered == Delivered::Kept;
+    if !believed && is_known(row.presence, presence, meta.broker_run) {
+        let mut effects = identity::repeated_birth(txn, device, &row, presence, now)?;
+        // What the broker keeps says whether it is late.
+        effects.extend(again.map(|_| Effect::ReadReports(device.clone())));
+        return Ok(effects);
+    }
+    let turn = match again {
+        Some(heard) => identity::take_turn(txn, device, &row, Some(heard.session), now)?,
+        None => Vec::new(),
+    };
+    let mut count = group::count(txn, &row.group, &meta)?;
+    match (is_online(&row, &meta), online) {
+        (false, true) => count.online += 1,
+        (true, false) => count.online = count.online.saturating_sub(1),
+        _ => {}
+    }
+    txn.put(&GroupCountKey(row.group.clone()), &count);
+    let before = row.presence.replace(Heard {
+        online,
+        session: presence.session,
+        run: meta.broker_run,
+        since_ms: now.attended_ms,
+    });
+    row.last_seen_ms = Some(now.unix_ms);
+    let mut effects = vec![
+        Effect::ViewChanged(View::Group(row.group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ];
+    effects.extend(turn);
+    if online {
+        effects.push(Effect::DeviceHeadChanged(device.clone()));
+    }
+    if before.is_some_and(|heard| heard.run != meta.broker_run) {
+        doubt::broker_is_new(&mut row);
+    }
+    if online && doubt::lasts(txn, device, &mut row, now)? {
+        effects.push(call_roll(txn, &mut row, device, now)?);
+    }
+    effects.extend(contact::watch(txn, device, &mut row, now)?);
+    txn.put(&key, &row);
+    Ok(effects)
+}
+
+/// The broker has forgotten us, and with that who is connected (W8).
+pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
+    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    meta.broker_run = meta.broker_run.wrapping_add(1);
+    txn.put(&MetaKey, &meta);
+    Ok(vec![Effect::ViewChanged(View::Fleet)])
+}
+
+/// Asks every device of a group to report everything, when there is something to report
+/// about, as there always is in a recovery (W6).
+pub(crate) fn doubt(
+    txn: &mut Txn,
+    group: &hoist_protocol::id::GroupId,
+    mode: Mode,
+) -> Result<Effects, Undecided> {
+    let asks = |row: &GroupRow| mode == Mode::Recovering || !row.active.is_empty();
+    let row = group::read(txn, group)?.filter(asks);
+    let Some(mut row) = row else {
+        return Ok(Vec::new());
+    };
+    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
+    txn.put(&GroupKey(group.clone()), &row);
+    Ok(vec![Effect::GroupHeadChanged(group.clone())])
+}

@@ -1,0 +1,150 @@
+//! Groups: `unassigned` always exists, the others are created by an operator.
+
+use hoist_protocol::id::GroupId;
+use hoist_protocol::topic::View;
+
+use crate::api::command::GroupRef;
+use crate::api::request::{may_change, parse_name};
+use crate::engine::decide::Stop;
+use crate::model::effect::{Effect, Effects};
+use crate::model::error::{Code, Rejection};
+use crate::model::input::{CommandInput, Now};
+use crate::model::key::{GroupCountKey, GroupKey, RemovedGroupKey};
+use crate::model::row::{GroupCountRow, GroupRow, MetaRow, RemovedGroupRow};
+use crate::model::txn::{Txn, Undecided};
+use crate::reply::Answer;
+
+/// Reads a group; `unassigned` exists before its row does.
+pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undecided> {
+    let row = txn.read(&GroupKey(group.clone()))?;
+    Ok(row.or_else(|| (*group == GroupId::unassigned()).then(GroupRow::default)))
+}
+
+/// Counts a group's members; who was online in an earlier run of the broker is not (W8).
+pub(crate) fn count(
+    txn: &Txn,
+    group: &GroupId,
+    meta: &MetaRow,
+) -> Result<GroupCountRow, Undecided> {
+    let count = txn.read(&GroupCountKey(group.clone()))?;
+    Ok(count.unwrap_or_default().in_run(meta.broker_run))
+}
+
+/// The refusal of a group that does not exist.
+pub(crate) fn unknown(group: &GroupId) -> Rejection {
+    Rejection::new(Code::Group, format!("there is no group {group}"))
+        .field("group")
+        .wanted(group.as_str())
+}
+
+/// Reads a group that a command names.
+pub(crate) fn named(txn: &Txn, text: &str) -> Result<(GroupId, GroupRow), Stop> {
+    let group: GroupId = parse_name("group", text)?;
+    let row = read(txn, &group)?.ok_or_else(|| unknown(&group))?;
+    Ok((group, row))
+}
+
+/// `group-create`; the same group again is the same answer. Whoever is limited to groups
+/// creates no other.
+pub(crate) fn create(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &GroupRef,
+    now: Now,
+) -> Result<(Answer, Effects), Stop> {
+    let group: GroupId = parse_name("group", &command.group)?;
+    may_change(input, &group)?;
+    let effects = ensure(txn, &group, now)?;
+    Ok((Answer::GroupCreated { group }, effects))
+}
+
+/// Gives `unassigned` its row.
+pub(crate) fn ensure_unassigned(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
+    ensure(txn, &GroupId::unassigned(), now)
+}
+
+/// Gives a group its row, unless it has one.
+pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+    if txn.read(&GroupKey(group.clone()))?.is_some() {
+        return Ok(Vec::new());
+    }
+    let before = RemovedGroupKey(group.clone());
+    let removed = txn.read(&before)?;
+    if removed.is_some() {
+        txn.delete(&before);
+    }
+    let RemovedGroupRow { roll_call, turn } = removed.unwrap_or_default();
+    let row = GroupRow {
+        roll_call,
+        turn,
+        created_ms: now.unix_ms,
+        ..GroupRow::default()
+    };
+    txn.put(&GroupKey(group.clone()), &row);
+    Ok(vec![
+        Effect::GroupHeadChanged(group.clone()),
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ])
+}
+
+/// `group-remove`: nobody is in it and nothing is active, so that nobody obeys it.
+pub(crate) fn remove(
+    txn: &mut Txn,
+    input: &CommandInput,
+    command: &GroupRef,
+) -> Result<(Answer, Effects), Stop> {
+    let (group, row) = named(txn, &command.group)?;
+    may_change(input, &group)?;
+    let count = GroupCountKey(group.clone());
+    let members = txn.read(&count)?.unwrap_or_default().members;
+    if let Some(refusal) = in_use(&group, &row, members) {
+        return Err(refusal.into());
+    }
+    let removed = RemovedGroupKey(group.clone());
+    // Loaded, so that a group removed once more finds the generation of its row.
+    txn.read(&removed)?;
+    txn.put(
+        &removed,
+        &RemovedGroupRow {
+            roll_call: row.roll_call,
+            turn: row.turn,
+        },
+    );
+    txn.delete(&GroupKey(group.clone()));
+    txn.delete(&count);
+    let effects = vec![
+        Effect::GroupHeadChanged(group.clone()),
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ];
+    Ok((Answer::GroupRemoved { group }, effects))
+}
+
+/// Why a group cannot be removed, if it cannot.
+fn in_use(group: &GroupId, row: &GroupRow, members: u32) -> Option<Rejection> {
+    let refused = |why: String| Rejection::new(Code::GroupInUse, why).field("group");
+    let listed = row.active.first().or(row.scheduled.first());
+    if *group == GroupId::unassigned() {
+        let why = format!("{group} is where a device is that is in no other group");
+        return Some(refused(why).hint("it stays, also when it is empty"));
+    }
+    if let Some(id) = listed {
+        let why = format!("deployment {id} of group {group} has not ended");
+        let hint = format!("wait for it, or end it: hoist deployment abort {id}");
+        return Some(refused(why).hint(hint));
+    }
+    if members > 0 {
+        let devices = match members {
+            1 => "1 device is".to_owned(),
+            several => format!("{several} devices are"),
+        };
+        let hint = "move them with `hoist device move ID --group G`, or remove them";
+        return Some(refused(format!("{devices} in group {group}")).hint(hint));
+    }
+    // It may obey the group until then.
+    (row.leaving > 0).then(|| {
+        let why = format!("a device that left group {group} has not been told yet");
+        refused(why).hint("try again in a moment")
+    })
+}

@@ -1,0 +1,313 @@
+//! What comes back of a store that was lost, or is older than what was signed with its keys:
+//! groups and deployments from signed heads of groups, devices from the signed heads that
+//! they kept, outcomes from what devices report. Nothing is listed meanwhile, and whatever is
+//! active or scheduled ends with it: it may have been aborted since, and nobody knows.
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, ReleaseId, Round, UserId};
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::View;
+
+use crate::api::command::CompleteWhen;
+use crate::model::effect::{Effect, Effects, Event};
+use crate::model::input::{Now, VerifiedRelease};
+use crate::model::key::{
+    DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, RecoveryKey, ReleaseKey, RowKey,
+};
+use crate::model::row::{DeploymentRow, DeviceRow, End, EndReason, RecoveryRow};
+use crate::model::txn::{Txn, Undecided};
+use crate::reply::{DeploymentState, release_text};
+use crate::rules::deployment::end::{Ending, finish};
+use crate::rules::deployment::numbers;
+use crate::rules::device::{call_roll, hold};
+use crate::rules::group;
+use crate::rules::release;
+use crate::rules::rollout::membership;
+use crate::rules::rollout::outbox::{self, Means};
+
+/// Devices are believed numbers so far above the highest known while everything is lost.
+pub(crate) const AHEAD_MAX: u32 = 100_000;
+/// What stands for a release of which only its number in a report is left.
+const UNKNOWN: &str = "unknown";
+
+/// It begins, or goes on after a crash: then what the store knew when it began first counts.
+pub(crate) fn begins(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
+    let before = txn.read(&RecoveryKey)?.unwrap_or_default();
+    if !before.open {
+        let known_ms = txn.read(&MetaKey)?.unwrap_or_default().known_ms();
+        let issue = before.issue.max(issue(now));
+        let row = RecoveryRow {
+            open: true,
+            known_ms,
+            issue,
+        };
+        txn.put(&RecoveryKey, &row);
+    }
+    Ok(Effects::new())
+}
+
+/// It is over. The number of the tokens that may have been forgotten stays.
+pub(crate) fn ends(txn: &mut Txn) -> Result<Effects, Undecided> {
+    let row = txn.read(&RecoveryKey)?.unwrap_or_default();
+    txn.put(&RecoveryKey, &RecoveryRow { open: false, ..row });
+    Ok(Effects::new())
+}
+
+/// A release's manifest that was kept beside the store.
+pub(crate) fn release(
+    txn: &mut Txn,
+    verified: &VerifiedRelease,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    match release::add(txn, Some(verified), now) {
+        Err(crate::engine::decide::Stop::Undecided(undecided)) => Err(undecided),
+        // One of that name is there already: it stays.
+        Ok(_) | Err(crate::engine::decide::Stop::Rejected(_)) => Ok(Effects::new()),
+    }
+}
+
+/// A group's head with our signature: the group exists, and what the head lists was given.
+pub(crate) fn group(
+    txn: &mut Txn,
+    group: &GroupId,
+    head: &GroupHead,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let mut effects = group::ensure(txn, group, now)?;
+    let mut row = group::read(txn, group)?.unwrap_or_default();
+    if row.roll_call < head.roll_call {
+        // The next one is to be heard.
+        row.roll_call = head.roll_call;
+        txn.put(&GroupKey(group.clone()), &row);
+    }
+    for notice in &head.notices {
+        let release = txn.read(&ReleaseKey(notice.release))?;
+        let named = release.map(|row| {
+            let text = release_text(&row.manifest.name, &row.manifest.version);
+            (text, row.artifacts)
+        });
+        let (text, artifacts) = named.unwrap_or_else(|| (UNKNOWN.to_owned(), Vec::new()));
+        let found = Found {
+            id: notice.deployment,
+            release: notice.release,
+            text,
+            artifacts,
+            notice: Some(notice),
+            spread_s: head.spread_s,
+        };
+        effects.extend(found.put(txn, group, now)?);
+    }
+    effects.extend(numbers::seen_in_head(txn, &head.notices)?);
+    Ok(effects)
+}
+
+/// A deployment of which something is left.
+struct Found<'a> {
+    id: DeploymentId,
+    release: ReleaseId,
+    text: String,
+    artifacts: Vec<Name>,
+    notice: Option<&'a Notice>,
+    spread_s: u32,
+}
+
+impl Found<'_> {
+    /// Writes it, unless the store has it.
+    fn put(self, txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+        let key = DeploymentKey(self.id);
+        let mut group_row = group::read(txn, group)?.unwrap_or_default();
+        numbers::raise(txn, self.id)?;
+        if txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some() {
+            return Ok(Effects::new());
+        }
+        group_row.turn += 1;
+        // What no head lists is over: there may be very many, and a group has one row.
+        let end = self.notice.is_none().then(|| End {
+            reason: EndReason::Recovered,
+            by: None,
+            text: String::new(),
+            at_ms: now.unix_ms,
+            members: 0,
+            turn: group_row.turn,
+        });
+        if end.is_none() {
+            group_row.active.push(self.id);
+            group_row.active.sort_unstable();
+        }
+        let round = self.notice.map(|notice| notice.round).unwrap_or_default();
+        let policy = self.notice.map(|notice| notice.policy.clone());
+        let line = self.notice.map_or(u32::MAX, |notice| {
+            let Audience::Below(line) = notice.audience;
+            line
+        });
+        let row = DeploymentRow {
+            release: self.release,
+            release_text: self.text,
+            artifacts: self.artifacts,
+            group: group.clone(),
+            round,
+            last_round: round,
+            policy: policy.unwrap_or_default(),
+            spread_s: self.spread_s,
+            start_ms: None,
+            until_ms: None,
+            limit: None,
+            slots: 0,
+            line,
+            seek_due_ms: None,
+            complete_when: CompleteWhen::default(),
+            state: match &end {
+                None => DeploymentState::Active,
+                Some(_) => DeploymentState::Aborted,
+            },
+            end,
+            created_ms: now.unix_ms,
+            turn: group_row.turn,
+            created_by: recoverer(),
+            updated_ms: now.unix_ms,
+        };
+        txn.put(&key, &row);
+        txn.put(&GroupKey(group.clone()), &group_row);
+        Ok(vec![
+            Effect::ViewChanged(View::Deployment(self.id)),
+            Effect::ViewChanged(View::Group(group.clone())),
+        ])
+    }
+}
+
+/// In the place of whoever created it.
+fn recoverer() -> UserId {
+    UserId::recovery()
+}
+
+/// Whether a deployment was brought back by a recovery. Who was in its group then is not known
+/// any more, nor for one of which only the number is left which group it was: whoever signs
+/// that it ended one is believed.
+pub(crate) fn is_recovered(deployment: &DeploymentRow) -> bool {
+    deployment.created_by == recoverer()
+}
+
+/// A device's head with our signature, which the device kept. `newer` says that it was signed
+/// after everything that the store knows of.
+pub(crate) fn device(
+    txn: &mut Txn,
+    device: &DeviceId,
+    (head, newer): (&DeviceHead, bool),
+    shown: Option<PublicKey>,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let mut effects = group::ensure(txn, &head.group, now)?;
+    let key = DeviceKey(device.clone());
+    let known = txn.read(&key)?;
+    for (id, _) in &head.rounds {
+        effects.extend(unknown(txn, *id, &head.group, now)?);
+    }
+    match known {
+        None => {
+            let mut row = DeviceRow {
+                labels: head.labels.clone(),
+                public_key: head.public_key.or(shown),
+                roll_call: head.roll_call,
+                held: head.holds.contains(&HOLD_ALL),
+                issue: issue(now),
+                ..DeviceRow::new(now.unix_ms)
+            };
+            effects.extend(membership::join(txn, device, &mut row, &head.group)?);
+            effects.push(call_roll(txn, &mut row, device, now)?);
+            txn.put(&key, &row);
+            effects.push(Effect::ReadReports(device.clone()));
+            effects.push(Effect::Event(Event::DeviceAdded {
+                device: device.clone(),
+                group: head.group.clone(),
+            }));
+        }
+        Some(mut row) if newer => {
+            if row.group != head.group {
+                effects.extend(membership::leave(txn, device, &mut row)?);
+                effects.extend(membership::join(txn, device, &mut row, &head.group)?);
+            }
+            row.labels.clone_from(&head.labels);
+            let held = head.holds.contains(&HOLD_ALL);
+            if row.held != held {
+                effects.extend(hold::set(txn, device, &mut row, held)?);
+            }
+            row.public_key = head.public_key.or(row.public_key);
+            row.roll_call = row.roll_call.max(head.roll_call);
+            row.issue = row.issue.max(issue(now));
+            effects.push(call_roll(txn, &mut row, device, now)?);
+            txn.put(&key, &row);
+        }
+        Some(_) => effects.push(outbox::changed(txn, device, Means::Restricts)?),
+    }
+    effects.extend(numbers::opened_in_head(txn, device, &head.rounds)?);
+    Ok(effects)
+}
+
+/// An issue number above that of any token that the device may have: minutes since 1970, where
+/// each removal counts one. So a later removal makes whatever token it has worth nothing.
+fn issue(now: Now) -> u32 {
+    u32::try_from(now.unix_ms / 60_000).unwrap_or(u32::MAX)
+}
+
+/// Whatever a device reports of deployments that are not there was given once, in its group.
+pub(crate) fn reported(
+    txn: &mut Txn,
+    device: (&DeviceId, &DeviceRow),
+    status: &DeviceStatus,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let (device, row) = device;
+    let ended = status.outcomes.iter();
+    let ended = ended.map(|outcome| (outcome.deployment, outcome.round));
+    let running = status
+        .running
+        .map(|running| (running.deployment, running.round));
+    let mentioned: Vec<(DeploymentId, Round)> = ended.chain(running).collect();
+    let last = txn.read(&MetaKey)?.unwrap_or_default().last_deployment;
+    let most = last.0.saturating_add(AHEAD_MAX);
+    txn.want(mentioned.iter().map(|(id, _)| DeploymentKey(*id).key()))?;
+    let mut effects = Effects::new();
+    for (id, _) in mentioned.iter().filter(|(id, _)| id.0 <= most) {
+        effects.extend(unknown(txn, *id, &row.group, now)?);
+    }
+    numbers::opened_in_head(txn, device, &mentioned)?;
+    Ok(effects)
+}
+
+fn unknown(
+    txn: &mut Txn,
+    id: DeploymentId,
+    group: &GroupId,
+    now: Now,
+) -> Result<Effects, Undecided> {
+    let found = Found {
+        id,
+        release: ReleaseId([0; 16]),
+        text: UNKNOWN.to_owned(),
+        artifacts: Vec::new(),
+        notice: None,
+        spread_s: 0,
+    };
+    found.put(txn, group, now)
+}
+
+/// It is over: what a group has active or scheduled ends, because it may have been aborted
+/// since the store was lost or copied. Devices in progress finish.
+pub(crate) fn over(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+    let mut group_row = group::read(txn, group)?.unwrap_or_default();
+    let listed = [&group_row.active[..], &group_row.scheduled[..]].concat();
+    txn.want(listed.iter().map(|id| DeploymentKey(*id).key()))?;
+    let mut effects = Effects::new();
+    for id in listed {
+        if let Some(mut row) = txn.read(&DeploymentKey(id))? {
+            let ending = Ending {
+                state: DeploymentState::Aborted,
+                ..Ending::itself(EndReason::Recovered)
+            };
+            effects.extend(finish(txn, id, &mut row, &mut group_row, ending, now)?);
+        }
+    }
+    Ok(effects)
+}

@@ -1,0 +1,157 @@
+//! What lets a device start a deployment: one list of rules, each by its name. The first
+//! that fails decides; who asks why is shown all of them, by the very same code. What they
+//! let start is what the heads let start ([`crate::engine::desired`]).
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
+use serde::{Deserialize, Serialize};
+
+use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState};
+use crate::reply::DeploymentState;
+
+/// One device and one deployment, with everything the rules look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// Which deployment.
+    pub id: DeploymentId,
+    /// Its row.
+    pub deployment: &'a DeploymentRow,
+    /// Which device.
+    pub device: &'a DeviceId,
+    /// Its row.
+    pub row: &'a DeviceRow,
+    /// What is recorded of the device in the deployment.
+    pub record: Option<&'a RecordRow>,
+}
+
+/// Something that must hold for a device to start a deployment, a kebab-case word in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// It has not started it, nor ended it in the round at hand (S13).
+    NotBegun,
+    /// It obeys the deployment's group (S14).
+    Member,
+    /// The deployment is listed (S2, S3).
+    Listed,
+    /// No operator holds the device.
+    NotHeld,
+    /// It is not without a slot of the limit (S10).
+    Slot,
+    /// Its place in the order is below the line (S10, W3).
+    BelowLine,
+}
+
+/// What keeps a device from starting a deployment now: how a rule fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bar {
+    /// It has started already, or has ended it in the round at hand (S13).
+    Begun,
+    /// It obeys another group (S14).
+    NotMember {
+        /// Which.
+        group: GroupId,
+    },
+    /// Its start time has not come (S2).
+    Scheduled {
+        /// Unix ms.
+        start_ms: u64,
+    },
+    /// It is over (S3).
+    Ended {
+        /// Why.
+        reason: EndReason,
+    },
+    /// An operator holds the device.
+    Held,
+    /// Every slot of the limit is given to another device (S10).
+    NoSlot,
+    /// The line is still being drawn (S10).
+    LineSought,
+    /// The device's place in the order is above the line (S10, W3).
+    AboveLine,
+}
+
+impl Rule {
+    /// Every rule, in the order in which they are looked at.
+    pub const ALL: [Self; 6] = [
+        Self::NotBegun,
+        Self::Member,
+        Self::Listed,
+        Self::NotHeld,
+        Self::Slot,
+        Self::BelowLine,
+    ];
+
+    /// How this rule keeps the device from starting, or `None` when it holds.
+    #[must_use]
+    pub fn bars(self, case: &Case) -> Option<Bar> {
+        let Case {
+            deployment, row, ..
+        } = case;
+        match self {
+            Self::NotBegun => has_begun(case).then_some(Bar::Begun),
+            Self::Member => (row.group != deployment.group).then(|| Bar::NotMember {
+                group: row.group.clone(),
+            }),
+            Self::Listed => unlisted(deployment),
+            Self::NotHeld => row.held.then_some(Bar::Held),
+            Self::Slot => row.holds.contains(&case.id).then_some(Bar::NoSlot),
+            Self::BelowLine => above_line(case),
+        }
+    }
+}
+
+/// What the first failing rule says, or `None` when the device may start.
+#[must_use]
+pub fn bar(case: &Case) -> Option<Bar> {
+    Rule::ALL.iter().find_map(|rule| rule.bars(case))
+}
+
+/// The round in which a device is to carry out a deployment (S13).
+#[must_use]
+pub fn round_of(id: DeploymentId, deployment: &DeploymentRow, row: &DeviceRow) -> Round {
+    own_round(row, id).map_or(deployment.round, |own| own.max(deployment.round))
+}
+
+/// The round of its own that a device has in a deployment.
+pub(crate) fn own_round(row: &DeviceRow, id: DeploymentId) -> Option<Round> {
+    let own = row.rounds.iter().find(|(deployment, _)| *deployment == id);
+    own.map(|(_, round)| *round)
+}
+
+fn has_begun(case: &Case) -> bool {
+    let Some(record) = case.record else {
+        return false;
+    };
+    match record.state {
+        RecordState::Failed(_) | RecordState::TimedOut => {
+            record.round >= round_of(case.id, case.deployment, case.row)
+        }
+        RecordState::InProgress(_) | RecordState::Successful(_) => true,
+    }
+}
+
+fn unlisted(deployment: &DeploymentRow) -> Option<Bar> {
+    match (deployment.state, &deployment.end) {
+        (DeploymentState::Active, _) => None,
+        (DeploymentState::Scheduled, _) => Some(Bar::Scheduled {
+            start_ms: deployment.start_ms.unwrap_or_default(),
+        }),
+        (DeploymentState::Completed | DeploymentState::Aborted, end) => {
+            let reason = end.as_ref().map_or(EndReason::Operator, |end| end.reason);
+            Some(Bar::Ended { reason })
+        }
+    }
+}
+
+fn above_line(case: &Case) -> Option<Bar> {
+    let Case { id, deployment, .. } = case;
+    if Audience::Below(deployment.line).admits(*id, case.device) {
+        None
+    } else if deployment.seek_due_ms.is_some() {
+        Some(Bar::LineSought)
+    } else {
+        Some(Bar::AboveLine)
+    }
+}

@@ -1,0 +1,215 @@
+//! Who is in which group. A join and a leave are turns of the group, so that "was it a
+//! member then" has an answer whatever the clocks did (S5, S14). Members without a record
+//! are Pending: what a move must keep right is written here and nowhere else.
+
+use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::topic::View;
+
+use crate::model::counter;
+use crate::model::effect::{Effect, Effects};
+use crate::model::key::{
+    DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
+    SlotKey,
+};
+use crate::model::row::{
+    DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay,
+};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::device::presence::is_online;
+use crate::rules::group;
+use crate::rules::rollout::limit;
+use crate::rules::rollout::outbox::{self, Means};
+
+/// Whether a device was a member of the deployment's group at any time during the
+/// deployment.
+pub(crate) fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
+    let overlaps = |stay: &Stay| stay.left > deployment.turn && stay.joined < end;
+    stays(device, &deployment.group).any(|stay| overlaps(&stay))
+}
+
+/// Whether a device may have obeyed a deployment's group before the deployment ended: then
+/// its statuses about it are taken (S14). One that left before the deployment began counts
+/// too, because it obeys the group until it hears that it left.
+#[must_use]
+pub fn may_have_obeyed(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
+    stays(device, &deployment.group).any(|stay| stay.joined < end)
+}
+
+/// Whether a device is among the members that a deployment counts: those of now, or those
+/// of the moment at which it ended (S5).
+#[must_use]
+pub fn is_counted(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
+    match &deployment.end {
+        None => device.group == deployment.group,
+        Some(end) => stays(device, &deployment.group)
+            .any(|stay| stay.joined < end.turn && end.turn < stay.left),
+    }
+}
+
+fn stays<'a>(device: &'a DeviceRow, group: &'a GroupId) -> impl Iterator<Item = Stay> + 'a {
+    let now = Stay {
+        group: device.group.clone(),
+        joined: device.joined,
+        left: u64::MAX,
+    };
+    let all = device.past.iter().cloned().chain([now]);
+    all.filter(move |stay| stay.group == *group)
+}
+
+/// Makes a device a member: it may start what is listed, but for limited deployments whose
+/// slots are all given (S10).
+pub(crate) fn join(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    group: &GroupId,
+) -> Result<Effects, Undecided> {
+    let mut group_row = group::read(txn, group)?.unwrap_or_default();
+    want_rows(txn, device, group, &group_row)?;
+    group_row.turn += 1;
+    row.group = group.clone();
+    row.joined = group_row.turn;
+    count(txn, row, |count| *count += 1)?;
+    outbox::came_back(txn, device, group, &mut group_row)?;
+    txn.put(&GroupKey(group.clone()), &group_row);
+    for id in &group_row.active {
+        let record = txn.read(&RecordKey(*id, device.clone()))?;
+        limit::admit_joiner(txn, *id, device, row, record.as_ref())?;
+        // One that was a member before shows what it did.
+        row.latest = row.latest.max(record.map(|_| *id));
+    }
+    put_member(txn, device, row)?;
+    mark_records(txn, device, &group_row, false)?;
+    let mut effects = vec![outbox::changed(txn, device, Means::Permits)?];
+    effects.extend(shown(group, &group_row));
+    Ok(effects)
+}
+
+/// Writes what looking for a line has to know of a member; the device's row says it.
+pub(crate) fn put_member(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<(), Undecided> {
+    let key = MemberKey(row.group.clone(), device.clone());
+    txn.read(&key)?;
+    let member = MemberRow {
+        held: row.held,
+        holds: row.holds.clone(),
+    };
+    txn.put(&key, &member);
+    Ok(())
+}
+
+/// Takes a device out of its group. What it has started it finishes (S14); what it has not
+/// started there it never starts, and a slot it was given stays its own: it may have started
+/// without our knowing yet (S10).
+pub(crate) fn leave(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+) -> Result<Effects, Undecided> {
+    let group = row.group.clone();
+    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    want_rows(txn, device, &group, &group_row)?;
+    group_row.turn += 1;
+    count(txn, row, |count| *count = count.saturating_sub(1))?;
+    txn.delete(&MemberKey(group.clone(), device.clone()));
+    outbox::left(txn, device, &group, &mut group_row)?;
+    txn.put(&GroupKey(group.clone()), &group_row);
+    mark_records(txn, device, &group_row, true)?;
+    if row.past.len() == STAYS_MAX {
+        row.past.remove(0);
+    }
+    let change = outbox::changed(txn, device, Means::Restricts)?;
+    let mut effects = vec![change];
+    effects.extend(shown(&group, &group_row));
+    row.past.push(Stay {
+        group: group.clone(),
+        joined: row.joined,
+        left: group_row.turn,
+    });
+    limit::take_along(txn, device, row, &group_row.active)?;
+    row.holds.clear();
+    row.rounds.clear();
+    Ok(effects)
+}
+
+fn want_rows(
+    txn: &Txn,
+    device: &DeviceId,
+    group: &GroupId,
+    group_row: &GroupRow,
+) -> Result<(), Undecided> {
+    txn.want(rows_of(device, group, group_row))
+}
+
+/// Rows that a device's joining or leaving looks at, but for the device's and the group's.
+pub(crate) fn rows_of(device: &DeviceId, group: &GroupId, group_row: &GroupRow) -> Vec<Key> {
+    let mut keys = vec![
+        MetaKey.key(),
+        GroupCountKey(group.clone()).key(),
+        MemberKey(group.clone(), device.clone()).key(),
+        OutboxKey(device.clone()).key(),
+    ];
+    for id in &group_row.active {
+        keys.push(DeploymentKey(*id).key());
+        keys.push(RecordKey(*id, device.clone()).key());
+        keys.push(SlotKey(*id, device.clone()).key());
+        keys.push(counter::key_of(*id, device));
+    }
+    keys
+}
+
+/// Changes everything that a member of its kind is counted in.
+pub(crate) fn count(
+    txn: &mut Txn,
+    row: &DeviceRow,
+    change: impl Fn(&mut u32),
+) -> Result<(), Undecided> {
+    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut count = group::count(txn, &row.group, &meta)?;
+    change(&mut count.members);
+    if is_online(row, &meta) {
+        change(&mut count.online);
+    }
+    if row.held {
+        change(&mut count.held);
+    }
+    txn.put(&GroupCountKey(row.group.clone()), &count);
+    Ok(())
+}
+
+/// Says of a device's records in what its group has active whether it is a member.
+fn mark_records(
+    txn: &mut Txn,
+    device: &DeviceId,
+    group: &GroupRow,
+    outside: bool,
+) -> Result<(), Undecided> {
+    for id in &group.active {
+        let key = RecordKey(*id, device.clone());
+        if let Some(old) = txn.read(&key)? {
+            let record = RecordRow {
+                outside,
+                again: old.again && !outside,
+                ..old.clone()
+            };
+            counter::put_record(txn, &key, Some(&old), &record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything that shows people who is in a group.
+pub(crate) fn shown(group: &GroupId, row: &GroupRow) -> Effects {
+    let mut effects = vec![
+        Effect::ViewChanged(View::Group(group.clone())),
+        Effect::ViewChanged(View::Fleet),
+    ];
+    let views = row.active.iter().copied().map(View::Deployment);
+    effects.extend(views.map(Effect::ViewChanged));
+    effects
+}

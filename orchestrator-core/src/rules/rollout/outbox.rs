@@ -1,0 +1,105 @@
+//! Which devices have to be told something: a row for each, written with the change and
+//! deleted when the broker was seen to hold the head that says it. A crash in between leaves
+//! the row, and the next run of the server tells the device.
+//!
+//! What is known to be out is also what limits rest on (S10): a line is drawn only when
+//! nobody who must not start can still read a head that lets it.
+
+use hoist_protocol::id::{DeviceId, GroupId};
+
+use crate::model::effect::{Effect, Effects};
+use crate::model::key::{GroupKey, OutboxKey, RowKey};
+use crate::model::row::GroupRow;
+use crate::model::txn::{Txn, Undecided};
+
+/// Groups that a device left and may still obey, at most: moved so often without having
+/// been told once, it is taken as told about the first.
+const LEFT_MAX: usize = 8;
+
+/// What a changed head means to its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// Nothing it could not start before: it goes out at once.
+    Restricts,
+    /// It may start something: its group's head goes first, so that it never reads an older
+    /// one that lists what is over (S4, S10).
+    Permits,
+}
+
+/// A device's head has changed.
+pub(crate) fn changed(txn: &mut Txn, device: &DeviceId, means: Means) -> Result<Effect, Undecided> {
+    let key = OutboxKey(device.clone());
+    let mut row = txn.read(&key)?.unwrap_or_default();
+    row.change = row.change.wrapping_add(1);
+    row.permits |= means == Means::Permits;
+    txn.put(&key, &row);
+    Ok(Effect::DeviceHeadChanged(device.clone()))
+}
+
+/// A device leaves a group, which it obeys until its changed head is out.
+pub(crate) fn left(
+    txn: &mut Txn,
+    device: &DeviceId,
+    group: &GroupId,
+    group_row: &mut GroupRow,
+) -> Result<(), Undecided> {
+    let key = OutboxKey(device.clone());
+    let mut row = txn.read(&key)?.unwrap_or_default();
+    if row.left.contains(group) {
+        return Ok(());
+    }
+    if row.left.len() == LEFT_MAX {
+        let first = row.left.remove(0);
+        told(txn, &first)?;
+    }
+    row.left.push(group.clone());
+    group_row.leaving += 1;
+    txn.put(&key, &row);
+    Ok(())
+}
+
+/// A device comes back to a group that it may never have heard it left.
+pub(crate) fn came_back(
+    txn: &mut Txn,
+    device: &DeviceId,
+    group: &GroupId,
+    group_row: &mut GroupRow,
+) -> Result<(), Undecided> {
+    let key = OutboxKey(device.clone());
+    let row = txn.read(&key)?;
+    let Some(mut row) = row.filter(|row| row.left.contains(group)) else {
+        return Ok(());
+    };
+    row.left.retain(|left| left != group);
+    group_row.leaving = group_row.leaving.saturating_sub(1);
+    txn.put(&key, &row);
+    Ok(())
+}
+
+/// The broker was seen to hold what the head says since that change.
+pub(crate) fn head_out(
+    txn: &mut Txn,
+    device: &DeviceId,
+    change: u32,
+) -> Result<Effects, Undecided> {
+    let key = OutboxKey(device.clone());
+    let row = txn.read(&key)?;
+    let Some(row) = row.filter(|row| row.change == change) else {
+        return Ok(Vec::new());
+    };
+    txn.want(row.left.iter().map(|left| GroupKey(left.clone()).key()))?;
+    for group in &row.left {
+        told(txn, group)?;
+    }
+    txn.delete(&key);
+    Ok(Vec::new())
+}
+
+fn told(txn: &mut Txn, group: &GroupId) -> Result<(), Undecided> {
+    let key = GroupKey(group.clone());
+    if let Some(mut row) = txn.read(&key)? {
+        row.leaving = row.leaving.saturating_sub(1);
+        txn.put(&key, &row);
+    }
+    Ok(())
+}
