@@ -77,7 +77,7 @@ fn verbs(types: &Types) -> String {
             .map(|(_, _, of)| of.as_str())
             .collect();
         assert!(!results.is_empty(), "no result's comment names {word}");
-        let (body, typed) = (verb.body(), typed(*verb));
+        let (body, typed) = (types.body(*verb), typed(*verb));
         let _ = writeln!(
             table,
             "| {word} | {role}{changes} | [{body}](#body-{}) | {} | `hoist {typed}` |",
@@ -187,9 +187,10 @@ fn commands(types: &Types) -> (String, BTreeSet<String>) {
     let mut writer = Writer::new(types, BTreeSet::new());
     let mut bodies = BTreeSet::new();
     for verb in Verb::ALL {
-        if bodies.insert(verb.body()) {
-            let object = &types.bodies[verb.body()];
-            writer.object(&format!("Body {}", verb.body()), object);
+        let body = types.body(*verb);
+        if bodies.insert(body) {
+            let object = &types.bodies[body];
+            writer.object(&format!("Body {body}"), object);
         }
     }
     writer.wanted.reverse();
@@ -303,12 +304,15 @@ fn the_reference_of_the_api_is_what_the_types_say() {
 
 #[test]
 fn the_reference_names_fields_as_they_are_sent() {
-    use hoist_orchestrator_core::{api::command, reply, reply::view};
+    use hoist_orchestrator_core::api::command;
+    use hoist_orchestrator_core::model::counter::Counts;
+    use hoist_orchestrator_core::model::state::CompleteWhen;
+    use hoist_orchestrator_core::reply::{self, view};
     let text = document();
     let samples = [
         serde_json::to_value(reply::DeviceItem::default()),
         serde_json::to_value(reply::ImportResult::default()),
-        serde_json::to_value(view::Counts::default()),
+        serde_json::to_value(Counts::default()),
         serde_json::to_value(view::Steps::default()),
         serde_json::to_value(command::DeviceList {
             group: Some(String::new()),
@@ -318,7 +322,7 @@ fn the_reference_names_fields_as_they_are_sent() {
             after: Some(String::new()),
         }),
         serde_json::to_value(command::Deploy {
-            complete_when: Some(command::CompleteWhen::AllSuccessful),
+            complete_when: Some(CompleteWhen::AllSuccessful),
             timeout_secs: Some(1),
             spread_secs: Some(1),
             dry_run: true,

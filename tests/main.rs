@@ -52,6 +52,7 @@ mod restart;
 mod restore;
 mod retention;
 mod rollout;
+mod rooms;
 mod scenario;
 mod secrets;
 mod serve;

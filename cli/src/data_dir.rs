@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use hoist_orchestrator_core::model::input::Mode;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};

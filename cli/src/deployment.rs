@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::api::command::{
-    self, Abort, CompleteWhen, DeploymentRef, Limit, Retry, Verb,
-};
+use hoist_orchestrator_core::api::command::{self, Abort, DeploymentShow, Limit, Retry, Verb};
+use hoist_orchestrator_core::model::state::CompleteWhen;
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::reply::view::DeploymentView;
-use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeploymentState};
+use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail};
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 
@@ -92,7 +92,7 @@ async fn deploy_and_say(client: &mut Client, command: &command::Deploy) -> Resul
         if item.existing {
             let deployment = item.deployment.0;
             let known: DeploymentDetail = client
-                .ask(Verb::DeploymentShow, &DeploymentRef { deployment })
+                .ask(Verb::DeploymentShow, &DeploymentShow { deployment })
                 .await?;
             text += &fitted(&format!(
                 "there already, nothing new: {}",
@@ -155,7 +155,7 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
                 .await
         }
         Deployment::Show { deployment } => {
-            let body = DeploymentRef { deployment };
+            let body = DeploymentShow { deployment };
             let shown = context.command(Verb::DeploymentShow, &body).await?;
             show(context, shown)
         }

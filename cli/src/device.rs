@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::api::command::{
-    DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRef, DeviceRemove, Verb,
+    DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRemove, DeviceShow, Verb,
 };
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, StatusWord};
 use hoist_protocol::code::Code;
@@ -134,7 +134,7 @@ fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
 }
 
 async fn show(context: &Context, device: String) -> Result<u8, Failure> {
-    let asked = DeviceRef { device };
+    let asked = DeviceShow { device };
     let shown = context.command(Verb::DeviceShow, &asked).await?;
     if !matches!(context.format(), Format::Table | Format::Wide) {
         return context.print_one(&SHAPE, &shown);

@@ -1,6 +1,6 @@
 //! `hoist group …`
 
-use hoist_orchestrator_core::api::command::{GroupRef, Verb};
+use hoist_orchestrator_core::api::command::{GroupCreate, GroupRemove, Verb};
 use serde_json::Map;
 
 use crate::args::Group;
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure
                 false => format!("group {group} created"),
                 true => format!("group {group} would be created; nothing was changed"),
             };
-            let body = GroupRef { group, dry_run };
+            let body = GroupCreate { group, dry_run };
             let created = context.command(Verb::GroupCreate, &body).await?;
             context.print_change(&SHAPE, &created, &sentence)
         }
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure
                 false => format!("group {group} removed"),
                 true => format!("group {group} would be removed; nothing was changed"),
             };
-            let body = GroupRef { group, dry_run };
+            let body = GroupRemove { group, dry_run };
             let removed = context.command(Verb::GroupRemove, &body).await?;
             context.print_change(&SHAPE, &removed, &sentence)
         }

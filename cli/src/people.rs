@@ -9,7 +9,7 @@ use std::{io, thread};
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
 use hoist_orchestrator::http::Bearers;
-use hoist_orchestrator_core::api::command::{UserAdd, UserRef};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
@@ -143,7 +143,7 @@ impl Directory for Registry {
         added.map_err(|error| rejection(&error))
     }
 
-    fn remove_user(&self, user: &UserRef, by: &UserId) -> Result<(), Rejection> {
+    fn remove_user(&self, user: &UserRemove, by: &UserId) -> Result<(), Rejection> {
         let name: UserId = user.user.parse().map_err(|error| name("user", &error))?;
         let removed = self.users.remove(&name, by, extent(user.dry_run));
         removed.map_err(|error| rejection(&error))
@@ -229,8 +229,8 @@ mod tests {
         "admin".parse().unwrap()
     }
 
-    fn named(user: &str) -> UserRef {
-        UserRef {
+    fn named(user: &str) -> UserRemove {
+        UserRemove {
             user: user.into(),
             dry_run: false,
         }
@@ -272,7 +272,7 @@ mod tests {
         registry.add_user(&dry("vera"), &root()).unwrap();
         let taken = registry.add_user(&dry("admin"), &root()).unwrap_err();
         assert_eq!(taken.code, Code::UserExists);
-        let gone = |user: &str| UserRef {
+        let gone = |user: &str| UserRemove {
             dry_run: true,
             ..named(user)
         };

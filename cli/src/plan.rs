@@ -4,8 +4,9 @@
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::api::command::{Deploy, Verb};
+use hoist_orchestrator_core::model::state::LineWord;
 use hoist_orchestrator_core::reply::view::FailureCount;
-use hoist_orchestrator_core::reply::{LineWord, OtherDeployment, Plan, Why};
+use hoist_orchestrator_core::reply::{OtherDeployment, Plan, Why};
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hoist_device_client::agent::said;
 use hoist_orchestrator::recovery::{Answered, Recovered};
-use hoist_orchestrator_core::model::input::Mode;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::code::Code;
 use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;

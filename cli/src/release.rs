@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use hoist_device_client::agent::bundle::{PackError, PackedRelease, read_release_dir, write_hoist};
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::api::command::{ReleaseAdd, ReleaseRef, ReleaseRemove, Verb};
-use hoist_orchestrator_core::reply::release_text;
+use hoist_orchestrator_core::api::command::{ReleaseAdd, ReleaseRemove, ReleaseShow, Verb};
+use hoist_orchestrator_core::model::row::release_text;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::release::ReleaseManifest;
@@ -85,7 +85,7 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
         }
         Release::Show { release } => {
             let shown = context
-                .command(Verb::ReleaseShow, &ReleaseRef { release })
+                .command(Verb::ReleaseShow, &ReleaseShow { release })
                 .await?;
             context.print_one(&SHAPE, &shown)
         }
@@ -250,7 +250,7 @@ impl SignedRelease {
         }
         let release = self.name();
         match client
-            .command(Verb::ReleaseShow, &ReleaseRef { release })
+            .command(Verb::ReleaseShow, &ReleaseShow { release })
             .await
         {
             Ok(known) if known["id"] == *self.id() => Ok(()),

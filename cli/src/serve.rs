@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hoist_device_client::agent::said;
 use hoist_orchestrator::artifacts::UploadLimits;
-use hoist_orchestrator_core::model::input::{Keep, Mode};
+use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 

@@ -16,7 +16,7 @@ use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::{Orchestrator, ServiceError};
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator_core::model::input::{Keep, Mode};
+use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use tokio::net::TcpListener;

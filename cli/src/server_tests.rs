@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use hoist_orchestrator_core::api::command::{GroupRef, Page, UserAdd, Verb};
+use hoist_orchestrator_core::api::command::{GroupCreate, GroupList, UserAdd, Verb};
 use hoist_orchestrator_core::reply::{GroupItem, ListResult};
 use hoist_protocol::access::Role;
 use hoist_protocol::id::sha256;
@@ -42,14 +42,17 @@ async fn started() -> (TempDir, Server, Client, ClientFile) {
 }
 
 async fn groups(client: &mut Client) -> Vec<String> {
-    let list: ListResult<GroupItem> = client.ask(Verb::GroupList, &Page::default()).await.unwrap();
+    let list: ListResult<GroupItem> = client
+        .ask(Verb::GroupList, &GroupList::default())
+        .await
+        .unwrap();
     list.items.into_iter().map(|item| item.group).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_a_restart_on_other_ports() {
     let (dir, server, mut client, _) = started().await;
-    let group = GroupRef {
+    let group = GroupCreate {
         group: "eu".into(),
         dry_run: false,
     };
@@ -119,7 +122,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
     let mut viewer = Client::connect(file.clone(), Patience::PERSON)
         .await
         .unwrap();
-    let group = GroupRef {
+    let group = GroupCreate {
         group: "eu".into(),
         dry_run: false,
     };

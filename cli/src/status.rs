@@ -5,9 +5,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::api::command::{DeploymentRef, Verb};
-use hoist_orchestrator_core::reply::view::{Counts, DeploymentView};
-use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState};
+use hoist_orchestrator_core::api::command::{DeploymentShow, Verb};
+use hoist_orchestrator_core::model::counter::Counts;
+use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::reply::DeploymentDetail;
+use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::{Topic, View};
@@ -68,7 +70,7 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
 
 /// Asks the server itself.
 async fn show(client: &mut Client, deployment: u32) -> Result<DeploymentDetail, Failure> {
-    let question = DeploymentRef { deployment };
+    let question = DeploymentShow { deployment };
     client.ask(Verb::DeploymentShow, &question).await
 }
 

@@ -4,9 +4,11 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
+use hoist_orchestrator_core::model::counter::Counts;
 use hoist_orchestrator_core::model::row::EndReason;
-use hoist_orchestrator_core::reply::view::{Counts, DeploymentView, LimitCounts};
-use hoist_orchestrator_core::reply::{DeploymentDetail, DeploymentState, FailedDevice};
+use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::reply::view::{DeploymentView, LimitCounts};
+use hoist_orchestrator_core::reply::{DeploymentDetail, FailedDevice};
 use hoist_protocol::reason::{Cure, Reason};
 use serde_json::Value;
 

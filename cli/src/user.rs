@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hoist_orchestrator_core::api::command::{UserAdd, UserRef, Verb};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRemove, Verb};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
 use serde_json::{Map, Value, json};
@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
                 false => format!("user {user} removed"),
                 true => format!("user {user} would be removed; nothing was changed"),
             };
-            let body = UserRef { user, dry_run };
+            let body = UserRemove { user, dry_run };
             let removed = remove(context, &body).await?;
             context.print_change(&SHAPE, &removed, &sentence)
         }
@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context, command: User) -> Result<u8, Failure>
 }
 
 /// Removes a user.
-async fn remove(context: &Context, body: &UserRef) -> Result<Value, Failure> {
+async fn remove(context: &Context, body: &UserRemove) -> Result<Value, Failure> {
     let asking = context.client_file()?.user;
     let mut client = context.client().await?;
     let answer = client.command(Verb::UserRemove, body).await;
@@ -81,7 +81,7 @@ async fn remove(context: &Context, body: &UserRef) -> Result<Value, Failure> {
 /// is the answer then.
 fn answered(
     answer: Result<Value, Failure>,
-    body: &UserRef,
+    body: &UserRemove,
     asking: &UserId,
 ) -> Result<Value, Failure> {
     let is_own = body.user == asking.as_str() && !body.dry_run;
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn whoever_removed_itself_and_is_not_let_in_again_has_done_it() {
-        let body = |user: &str, dry_run| UserRef {
+        let body = |user: &str, dry_run| UserRemove {
             user: user.into(),
             dry_run,
         };

@@ -4,4 +4,5 @@
 pub mod check;
 pub mod decide;
 pub mod desired;
+pub mod input;
 pub mod memory;

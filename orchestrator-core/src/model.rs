@@ -4,9 +4,13 @@
 pub mod counter;
 pub mod effect;
 pub mod error;
-pub mod input;
+pub mod evidence;
 pub mod key;
+pub mod now;
+pub mod release;
 pub mod row;
+pub mod search;
+pub mod state;
 pub mod time;
 pub mod timer;
 pub mod txn;

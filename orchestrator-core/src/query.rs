@@ -4,37 +4,29 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hoist_protocol::codec::{Message, decode};
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId, UserId};
-use hoist_protocol::status::{Failure, ScriptExit};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId};
 
-use crate::api::command::{Command, DeploymentList, DeviceList, Page};
 use crate::model::counter::Totals;
-use crate::model::error::{Code, Rejection};
-use crate::model::input::Now;
+use crate::model::error::Rejection;
 use crate::model::key::{
-    DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix,
-    RecordKey, ReleaseKey, ReleaseNameKey, RowKey,
+    DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, ReleaseKey,
+    ReleaseNameKey, RowKey,
 };
-use crate::model::row::{
-    CounterRow, DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState,
-    ReleaseNameRow, ReleaseRow,
-};
+use crate::model::now::Now;
+use crate::model::row::{CounterRow, GroupCountRow, GroupRow};
 use crate::model::time::format_time;
 use crate::model::txn::{Stored, Txn, Undecided};
 use crate::query::explain::HeadsOut;
-use crate::reply::API_VERSION;
 use crate::reply::view::{DeploymentView, FleetView, GroupView};
-use crate::reply::{
-    DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, ListResult, ReleaseDetail,
-    ReleaseItem, ResultBody, StatusWord,
-};
+use crate::reply::{API_VERSION, ReleaseDetail, ResultBody};
 use crate::rules::deployment::retention;
 
+pub mod body;
 mod cursor;
 mod device;
 pub mod explain;
+mod identity;
 mod list;
-mod plan;
 mod show;
 pub mod survey;
 mod walk;
@@ -42,12 +34,12 @@ mod why;
 
 pub use cursor::Cursor;
 pub(crate) use device::of_record;
-use device::{device_list, device_show};
-use list::{deployment_list, group_list, release_item, release_list};
-use plan::plan;
-use show::deployment_show;
+pub(crate) use device::{device_list, device_show};
+use list::release_item;
+pub(crate) use list::{deployment_list, group_list, release_list};
+pub(crate) use show::deployment_show;
 use walk::Walks;
-use why::device_why;
+pub(crate) use why::device_why;
 
 /// Rows one scan asks for.
 const SCAN_ROWS: usize = 100;
@@ -98,6 +90,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The rows that were loaded.
+    pub(crate) fn rows(&self) -> &Txn {
+        &self.rows
+    }
+
     /// Where to load rows into.
     pub fn rows_mut(&mut self) -> &mut Txn {
         &mut self.rows
@@ -184,59 +181,8 @@ fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
 /// What a query ends in, or what it lacks.
 pub type Queried<T> = Result<Result<T, Rejection>, Need>;
 
-/// Answers a command that reads, to the user who sent it. A list goes on where it was: ask
-/// again with the same reader and command.
-///
-/// # Errors
-/// [`Need`]: answer it and ask again.
-pub fn answer(
-    reader: &mut Reader,
-    user: &UserId,
-    command: &Command,
-    now: Now,
-) -> Queried<ResultBody> {
-    match command {
-        Command::DeploymentList(list) => {
-            Ok(deployment_list(reader, list)?.map(ResultBody::Deployments))
-        }
-        Command::DeploymentShow(show) => {
-            let shown = deployment_show(reader, DeploymentId(show.deployment))?;
-            Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
-        }
-        Command::DeviceList(list) => Ok(device_list(reader, list, now)?.map(ResultBody::Devices)),
-        Command::DeviceShow(show) => Ok(device_show(reader, &show.device, now)?
-            .map(|detail| ResultBody::DeviceDetail(Box::new(detail)))),
-        Command::DeviceWhy(wish) => {
-            Ok(device_why(reader, wish, now)?.map(|why| ResultBody::DeviceWhy(Box::new(why))))
-        }
-        Command::Plan(deploy) => Ok(plan(reader, user, deploy, now)?.map(ResultBody::Planned)),
-        Command::GroupList(page) => Ok(group_list(reader, page)?.map(ResultBody::Groups)),
-        Command::ReleaseList(list) => Ok(release_list(reader, list)?.map(ResultBody::Releases)),
-        Command::ReleaseShow(show) => release_show(reader, &show.release),
-        Command::ReleaseAdd(_)
-        | Command::Deploy(_)
-        | Command::Abort(_)
-        | Command::Retry(_)
-        | Command::DeviceAdd(_)
-        | Command::DeviceImport(_)
-        | Command::DeviceMove(_)
-        | Command::DeviceHold(_)
-        | Command::DeviceRemove(_)
-        | Command::DeviceApprove(_)
-        | Command::GroupCreate(_)
-        | Command::GroupRemove(_)
-        | Command::ReleaseRemove(_)
-        | Command::UserAdd(_)
-        | Command::UserList(_)
-        | Command::UserRemove(_) => Ok(Err(Rejection::new(
-            Code::Internal,
-            "this command is not answered from rows",
-        ))),
-    }
-}
-
 fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {
-    crate::api::request::parse_name(field, text)
+    crate::rules::text::parse_name(field, text)
 }
 
 /// The refusal of a deployment that is not there (any more).
@@ -338,7 +284,8 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
     Ok(fleet)
 }
 
-fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
+/// `release-show`
+pub(crate) fn release_show(reader: &Reader, text: &str) -> Queried<ResultBody> {
     let unknown = || crate::rules::release::unknown(text);
     let id = match text.parse::<ReleaseId>() {
         Ok(id) => id,

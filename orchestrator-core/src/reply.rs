@@ -1,11 +1,12 @@
 //! The JSON of replies. [`Answer`] is what a changing command ended in and is stored
 //! under its request id, so it holds no secret; [`ResultBody`] is what goes out.
 
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, RequestId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::Rejection;
 use crate::reply::view::DeploymentView;
+use crate::rules::deployment::Created;
 
 mod deploy;
 mod import;
@@ -15,7 +16,7 @@ mod shown;
 pub mod view;
 mod why;
 
-pub use deploy::{Created, DeployResult, DeploySeveralResult};
+pub use deploy::{DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
@@ -23,13 +24,12 @@ pub use item::{
     RefusedItem, ReleaseDetail, ReleaseItem, StatusWord, UserItem,
 };
 pub use result::{
-    AbortResult, DeploymentState, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
-    DeviceInGroupResult, DeviceResult, GroupResult, ListResult, ReleaseAddResult, RetryResult,
-    UserResult,
+    AbortResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult, DeviceInGroupResult,
+    DeviceResult, GroupResult, ListResult, ReleaseAddResult, RetryResult, UserResult,
 };
 pub use why::{
-    Counted, DeviceWhy, Excluded, Explanation, LineWord, Nothing, OtherDeployment, Plan,
-    PlanResult, RuleItem, RuleWord, Why,
+    Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
+    RuleItem, RuleWord, Wait, Why,
 };
 
 /// The `apiVersion` of every JSON document.
@@ -310,19 +310,4 @@ pub enum ResultBody {
     User(UserResult),
     /// `user-list`
     Users(ListResult<UserItem>),
-}
-
-/// `name@version` as people write it.
-#[must_use]
-pub fn release_text(name: &hoist_protocol::id::Name, version: &str) -> String {
-    format!("{name}@{version}")
-}
-
-/// The result of adding a release.
-#[must_use]
-pub(crate) fn release_added(id: ReleaseId, release: &str) -> Answer {
-    Answer::ReleaseAdded(ReleaseAddResult {
-        id: id.to_string(),
-        release: release.to_owned(),
-    })
 }

@@ -7,3 +7,5 @@ pub(crate) mod group;
 pub(crate) mod recovery;
 pub(crate) mod release;
 pub mod rollout;
+pub(crate) mod stop;
+pub(crate) mod text;

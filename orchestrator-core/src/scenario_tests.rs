@@ -18,26 +18,31 @@ use hoist_protocol::status::{
 };
 
 use crate::api::command::{
-    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove,
-    DeviceRemove, GroupRef, Limit, Page, ReleaseAdd, Retry,
+    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove, DeviceRemove,
+    GroupCreate, GroupList, Limit, ReleaseAdd, Retry,
 };
+use crate::api::request::CommandInput;
+use crate::api::response::{Decision, Response};
+use crate::engine::input::Input;
 use crate::engine::memory::MemoryRows;
-use crate::model::counter::{Totals, recount};
+use crate::model::counter::{Counts, Totals, recount};
 use crate::model::effect::{Effect, Effects};
 use crate::model::error::Code;
-use crate::model::input::{
-    CommandInput, Delivered, Input, Now, Patience, SignatureEvidence, VerifiedRelease,
-};
+use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::{
     DeploymentKey, DeviceKey, GroupCountKey, Key, OutboxKey, Prefix, RecordKey, RequestKey,
 };
+use crate::model::now::{Now, Patience};
+use crate::model::release::VerifiedRelease;
 use crate::model::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
+use crate::model::search::Seek;
+use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::timer::TimerKind;
 use crate::model::txn::{Txn, Undecided};
 use crate::query;
-use crate::reply::view::{Counts, DeploymentView};
-use crate::reply::{AbortResult, Answer, DeploymentState, DeviceItem, ResultBody, StatusWord};
-use crate::rules::rollout::limit::{SEEK_PAUSE_MS, Seek};
+use crate::reply::view::DeploymentView;
+use crate::reply::{AbortResult, Answer, DeviceItem, ResultBody, StatusWord};
+use crate::rules::rollout::limit::SEEK_PAUSE_MS;
 
 const GRACE_MS: u64 = 70_000;
 const SETTLE_MS: u64 = 30_000;
@@ -83,15 +88,19 @@ impl World {
     }
 
     fn tell(&mut self, input: impl std::borrow::Borrow<Input>) -> Effects {
-        let effects = self.rows.decide(input.borrow(), self.now).unwrap();
-        for effect in &effects {
+        self.decide(input).effects
+    }
+
+    fn decide(&mut self, input: impl std::borrow::Borrow<Input>) -> Decision {
+        let decision = self.rows.decide(input.borrow(), self.now).unwrap();
+        for effect in &decision.effects {
             match effect {
                 Effect::FindLine(seek) => self.seeks.push(seek.clone()),
                 Effect::DeviceHeadChanged(device) if !self.slow => self.head_out(device),
                 _ => {}
             }
         }
-        effects
+        decision
     }
 
     /// The broker is seen to hold a device's head.
@@ -153,12 +162,7 @@ impl World {
     }
 
     fn send(&mut self, input: CommandInput) -> Answer {
-        let effects = self.tell(Input::Command(Box::new(input)));
-        let answer = effects.into_iter().find_map(|effect| match effect {
-            Effect::Reply { answer, .. } => Some(answer),
-            _ => None,
-        });
-        answer.expect("every command of these tests is answered at once")
+        answer_of(self.decide(Input::Command(Box::new(input))))
     }
 
     fn add_release(&mut self, name: &str, version: &str, artifacts: &[&str]) -> Answer {
@@ -171,7 +175,7 @@ impl World {
     }
 
     fn create_group(&mut self, group: &str) -> Answer {
-        self.order(Command::GroupCreate(GroupRef {
+        self.order(Command::GroupCreate(GroupCreate {
             group: group.into(),
             dry_run: false,
         }))
@@ -354,7 +358,7 @@ impl World {
     fn answer(&self, command: &Command) -> ResultBody {
         let answer = self
             .rows
-            .query(|reader| query::answer(reader, &alice(), command, self.now));
+            .query(|reader| command.answer(reader, &alice(), self.now));
         answer.unwrap().unwrap()
     }
 }
@@ -398,3 +402,10 @@ mod said;
 mod slots;
 mod statuses;
 mod why;
+
+fn answer_of(decision: Decision) -> Answer {
+    match decision.response {
+        Some(Response::Reply { answer, .. }) => answer,
+        other => panic!("every command of these tests is answered at once: {other:?}"),
+    }
+}

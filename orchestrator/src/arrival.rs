@@ -2,11 +2,12 @@
 //! messages decoded, commands read. Nothing here changes anything.
 
 use bytes::Bytes;
+use hoist_orchestrator_core::api::request::CommandInput;
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::input::{
-    CommandInput, Delivered, Input, Uses, VerifiedRelease,
-};
+use hoist_orchestrator_core::model::evidence::Delivered;
 use hoist_orchestrator_core::model::key::DeviceKey;
+use hoist_orchestrator_core::model::release::{Uses, VerifiedRelease};
 use hoist_orchestrator_core::model::txn::{Txn, Undecided};
 use hoist_protocol::codec::{DecodeError, decode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};

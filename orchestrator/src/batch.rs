@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use hoist_orchestrator_core::api::response::Decision;
 use hoist_orchestrator_core::engine::decide::{decide, hint};
-use hoist_orchestrator_core::model::effect::Effects;
-use hoist_orchestrator_core::model::input::{Input, Now};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::txn::Txn;
 
 use crate::arrival::{Arrival, Content};
@@ -23,7 +24,7 @@ const CONFLICTS_MAX: u32 = 16;
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The effects of each arrival, in order.
-pub(crate) type Decided = Vec<Effects>;
+pub(crate) type Decided = Vec<Decision>;
 
 /// Decides and commits; returns only when everything is durable.
 ///
@@ -93,7 +94,7 @@ async fn attempt(
     for arrival in arrivals {
         let one = |txn: &mut Txn| match arrival.input(txn, directory)? {
             Some(input) => decide(txn, &input, now),
-            None => Ok(Effects::new()),
+            None => Ok(Decision::default()),
         };
         decided.push(rows::resolve(store, &mut txn, one).await?);
     }
@@ -124,7 +125,7 @@ fn obvious(arrivals: &[Arrival]) -> Vec<Key> {
 }
 
 fn status_hint(device: &hoist_protocol::id::DeviceId, payload: &[u8]) -> Vec<Key> {
-    use hoist_orchestrator_core::model::input::{Delivered, SignatureEvidence};
+    use hoist_orchestrator_core::model::evidence::{Delivered, SignatureEvidence};
     use hoist_protocol::status::DeviceStatus;
     let Ok(received) = DeviceStatus::receive(payload) else {
         return Vec::new();

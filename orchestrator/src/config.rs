@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::api::command::{UserAdd, UserRef};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::Rejection;
-use hoist_orchestrator_core::model::input::{Keep, Mode};
+use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
@@ -106,7 +106,7 @@ pub trait Directory: Send + Sync {
     ///
     /// # Errors
     /// `E_ROLE`, `E_USER`, `E_LAST_ADMIN`, `E_NAME` or `E_INTERNAL`.
-    fn remove_user(&self, user: &UserRef, by: &UserId) -> Result<(), Rejection>;
+    fn remove_user(&self, user: &UserRemove, by: &UserId) -> Result<(), Rejection>;
 
     /// All users by name.
     fn list_users(&self) -> Vec<UserItem>;

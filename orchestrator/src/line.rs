@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::model::key::{GroupKey, Key, Prefix};
 use hoist_orchestrator_core::model::row::MemberRow;
+use hoist_orchestrator_core::model::search::{Found, Seek};
 use hoist_orchestrator_core::model::txn::Txn;
-use hoist_orchestrator_core::rules::rollout::limit::{Found, Search, Seek};
+use hoist_orchestrator_core::rules::rollout::limit::Search;
 use hoist_protocol::codec::decode;
 
 use crate::rows::{self, ReadError};

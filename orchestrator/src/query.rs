@@ -1,13 +1,13 @@
 //! Answers what people ask from the store: the core says which rows and pages it lacks,
 //! this reads them. Nothing here writes.
 
-use hoist_orchestrator_core::api::command::{Command, Page, Verb};
+use hoist_orchestrator_core::api::command::{Command, UserList, Verb};
 use hoist_orchestrator_core::model::error::Rejection;
-use hoist_orchestrator_core::model::input::Now;
 use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::txn::Undecided;
 use hoist_orchestrator_core::query::explain::HeadsOut;
-use hoist_orchestrator_core::query::{self, Cursor, Need, Reader, Scan};
+use hoist_orchestrator_core::query::{Cursor, Need, Reader, Scan};
 use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
 
@@ -61,7 +61,7 @@ impl Question {
     /// [`ReadError`]; what is refused is an answer.
     pub(crate) async fn go_on(&mut self, store: &dyn Store) -> Result<Found, ReadError> {
         loop {
-            match query::answer(&mut self.reader, &self.user, &self.command, self.now) {
+            match self.command.answer(&mut self.reader, &self.user, self.now) {
                 Ok(answer) => return Ok(Found::Answer(answer)),
                 Err(Need::Heads(group, device)) => return Ok(Found::Heads(group, device)),
                 Err(need) => load(store, &mut self.reader, need).await?,
@@ -113,10 +113,10 @@ async fn page(store: &dyn Store, reader: &mut Reader, scan: Scan) -> Result<(), 
 /// One page of the users, by name.
 pub(crate) fn users(
     mut users: Vec<UserItem>,
-    page: &Page,
+    page: &UserList,
 ) -> Result<ListResult<UserItem>, Rejection> {
     users.sort_by(|a, b| a.user.cmp(&b.user));
-    let cursor = Cursor::of(Verb::UserList, &[]);
+    let cursor = Cursor::of("user-list", &[]);
     if let Some(after) = cursor.open(page.after.as_deref())? {
         users.retain(|user| user.user.as_str() > after);
     }

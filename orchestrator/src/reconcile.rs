@@ -14,16 +14,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::engine::desired;
-use hoist_orchestrator_core::model::input::{Input, Mode};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::{
     DeviceKey, OutboxKey, Prefix, ReleaseKey, RemovedGroupKey, RowKey,
 };
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::model::row::{
     DeploymentRow, DeviceRow, GroupRow, OutboxRow, RemovedGroupRow,
 };
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::query::explain::{HeadsOut, Out};
-use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 use hoist_protocol::topic::{Topic, Topics};
 

@@ -2,9 +2,11 @@
 //! first, the fleet tells the rest while the loop runs, and in the end whatever may have been
 //! aborted since is stopped.
 
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::counter::Totals;
-use hoist_orchestrator_core::model::input::{Input, Mode, Now, VerifiedRelease};
 use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::now::{Mode, Now};
+use hoist_orchestrator_core::model::release::VerifiedRelease;
 use hoist_orchestrator_core::model::row::{
     CounterRow, DeploymentRow, DeviceRow, GroupRow, ReleaseRow,
 };

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::input::VerifiedRelease;
 use hoist_orchestrator_core::model::key::ReleaseKey;
+use hoist_orchestrator_core::model::release::VerifiedRelease;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::reply::{DamagedArtifact, ReleaseDetail};
 use hoist_protocol::bundle::Layout;

@@ -1,7 +1,7 @@
 //! Who needs a release: every deployment is looked at, before its removal is decided on.
 
-use hoist_orchestrator_core::model::input::Uses;
 use hoist_orchestrator_core::model::key::{MetaKey, Prefix};
+use hoist_orchestrator_core::model::release::Uses;
 use hoist_orchestrator_core::model::row::DeploymentRow;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::rules::deployment::settled::is_over;

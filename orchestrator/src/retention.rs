@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::model::counter::Totals;
-use hoist_orchestrator_core::model::input::Now;
 use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::{CounterRow, DeploymentRow, DeviceRow};
+use hoist_orchestrator_core::model::search::{Left, Old};
 use hoist_orchestrator_core::model::txn::Txn;
-use hoist_orchestrator_core::rules::deployment::retention::{self, Left, Old, PAGE};
+use hoist_orchestrator_core::rules::deployment::retention::{self, PAGE};
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::DeploymentId;
 
@@ -188,7 +189,7 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
-    use hoist_orchestrator_core::model::input::Keep;
+    use hoist_orchestrator_core::model::now::Keep;
 
     use super::*;
 

@@ -25,8 +25,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::model::input::{Input, Mode};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::MetaKey;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::{Generation, RequestId, UserId};
 use hoist_protocol::topic::Topics;

@@ -1,7 +1,7 @@
 //! What is signed and what signatures are worth: heads go out sealed for their topic,
 //! statuses come in with evidence. Keys never leave this file.
 
-use hoist_orchestrator_core::model::input::SignatureEvidence;
+use hoist_orchestrator_core::model::evidence::SignatureEvidence;
 use hoist_protocol::envelope::{Kind, PrivateKey, PublicKey, seal};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::model::input::{Keep, Mode, Now, Patience};
 use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::now::{Keep, Mode, Now, Patience};
 use hoist_orchestrator_core::model::timer::{Clock, Timer};
 
 use crate::config::OrchestratorConfig;

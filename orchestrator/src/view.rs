@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoist_orchestrator_core::model::input::Now;
 use hoist_orchestrator_core::model::key::Prefix;
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::{DeploymentRow, GroupRow};
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::query;

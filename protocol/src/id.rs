@@ -132,10 +132,13 @@ impl Default for Namespace {
 }
 
 impl GroupId {
+    /// The name of the group of a device that was put in none.
+    pub const UNASSIGNED: &'static str = "unassigned";
+
     /// The group of a device that was put in none.
     #[must_use]
     pub fn unassigned() -> Self {
-        Self("unassigned".to_string())
+        Self(Self::UNASSIGNED.to_string())
     }
 }
 

@@ -8,7 +8,15 @@ use hoist_orchestrator_core::api::command::Verb;
 use syn::{Attribute, Fields, Item, Lit, Meta, Type};
 
 /// The sources of the API's types.
-const SOURCES: [&str; 4] = ["command", "reply", "view", "effect"];
+const SOURCES: [&str; 7] = [
+    "api/",
+    "reply",
+    "query/body",
+    "query/explain",
+    "model/effect",
+    "model/state",
+    "model/counter",
+];
 
 /// A field, as people write it in JSON.
 pub struct Field {
@@ -42,6 +50,8 @@ pub struct Types {
     /// Bodies of commands, apart because replies have types of the same names.
     pub bodies: BTreeMap<String, Object>,
     pub words: BTreeMap<String, Words>,
+    /// Bodies that are written as another one is.
+    pub same: BTreeMap<String, String>,
     /// Enums that are one of several types: variant, comment, type.
     pub choices: BTreeMap<String, Vec<(String, String, String)>>,
     /// Enums with named fields: variant and object.
@@ -54,24 +64,37 @@ impl Types {
         let mut types = Self::default();
         for file in crate::harness::sources::sources() {
             let name = file.path.strip_prefix("orchestrator-core/src/");
-            let first = name.and_then(|name| name.split(['/', '.']).next());
-            if first.is_some_and(|first| SOURCES.contains(&first))
-                || file.path == "orchestrator-core/src/explain.rs"
-                || file.path == "orchestrator-core/src/admission.rs"
+            let is_source = |name: &str| SOURCES.iter().any(|source| name.starts_with(source));
+            let is_body = |name: &str| name.starts_with("api/") || name == "query/body.rs";
+            if name.is_some_and(is_source)
+                || file.path == "orchestrator-core/src/rules/rollout/admission.rs"
                 || file.path == "protocol/src/access.rs"
             {
                 let parsed = syn::parse_file(&file.text).unwrap();
                 parsed
                     .items
                     .iter()
-                    .for_each(|item| types.item(item, first == Some("command")));
+                    .for_each(|item| types.item(item, name.is_some_and(is_body)));
             }
         }
         types
     }
 
+    /// The body of a verb, as it is written.
+    pub fn body(&self, verb: Verb) -> &str {
+        let name = verb.body();
+        self.same.get(name).map_or(name, String::as_str)
+    }
+
     fn item(&mut self, item: &Item, is_command: bool) {
         match item {
+            Item::Struct(item) if serde_of(&item.attrs).contains("transparent") => {
+                if let Some(syn::Type::Path(only)) = item.fields.iter().next().map(|it| &it.ty)
+                    && let Some(name) = only.path.get_ident()
+                {
+                    self.same.insert(item.ident.to_string(), name.to_string());
+                }
+            }
             Item::Struct(item) if is_serialized(&item.attrs) => {
                 let serde = serde_of(&item.attrs);
                 let object = Object {

@@ -1,7 +1,7 @@
 //! `hoist deploy`, `plan`, `status` and `deployment …`
 
 use clap::{Args, Subcommand, ValueEnum};
-use hoist_orchestrator_core::api::command::CompleteWhen;
+use hoist_orchestrator_core::model::state::CompleteWhen;
 
 use crate::rate::parse_duration;
 use crate::told::NO_REASON;

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use hoist_orchestrator_core::reply::view::Counts;
-use hoist_orchestrator_core::reply::{DeploymentState, FailedDevice};
+use hoist_orchestrator_core::model::counter::Counts;
+use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::reply::FailedDevice;
 use hoist_protocol::id::DeploymentId;
 use serde::Serialize;
 

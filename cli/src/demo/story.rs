@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use hoist_device_client::agent;
 use hoist_device_client::agent::config::AgentConfig;
 use hoist_orchestrator::artifacts::UploadLimits;
-use hoist_orchestrator_core::api::command::{self, DeploymentRef, DeviceAdd, GroupRef, Verb};
-use hoist_orchestrator_core::model::input::{Keep, Mode};
+use hoist_orchestrator_core::api::command::{self, DeploymentShow, DeviceAdd, GroupCreate, Verb};
+use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_orchestrator_core::reply::view::{DeploymentView, GroupView};
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
 use hoist_protocol::code::Code;
@@ -112,7 +112,7 @@ impl<'a> Story<'a> {
         let deployment = deploy(&mut client, stage).await?;
         self.watch(&mut client, deployment, stage).await?;
         let control_bytes = self.device_bytes() - before;
-        let asked = DeploymentRef {
+        let asked = DeploymentShow {
             deployment: deployment.0,
         };
         let detail = client.ask(Verb::DeploymentShow, &asked).await?;
@@ -207,7 +207,7 @@ impl<'a> Story<'a> {
         client
             .command(
                 Verb::GroupCreate,
-                &GroupRef {
+                &GroupCreate {
                     group: GROUP.into(),
                     dry_run: false,
                 },

@@ -9,7 +9,7 @@ use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{Store, StoreError};
-use hoist_orchestrator_core::model::input::Mode;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hoist_orchestrator_core::api::command::{DeviceAdd, DeviceRef, DeviceRemove, GroupRef, Verb};
+use hoist_orchestrator_core::api::command::{
+    DeviceAdd, DeviceRemove, DeviceShow, GroupCreate, Verb,
+};
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeviceId;
@@ -54,7 +56,7 @@ pub(super) async fn register(
     let names = names(sim)?;
     let new = new_names(file, sim, names.clone(), stop).await?;
     let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
-    let group = GroupRef {
+    let group = GroupCreate {
         group: sim.group.clone(),
         dry_run: false,
     };
@@ -112,7 +114,7 @@ async fn new_names(
     names: Vec<String>,
     stop: &Stop,
 ) -> Result<Vec<String>, Failure> {
-    let show = |device| DeviceRef { device };
+    let show = |device| DeviceShow { device };
     let expected = Some(Code::Device);
     let shown: Vec<Result<DeviceDetail, Failure>> = each_or(
         file,

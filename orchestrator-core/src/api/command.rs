@@ -1,34 +1,50 @@
-//! The command table: verbs, the role each needs, and the JSON of each command. The same
-//! types are read by the server and written by the CLI. Nothing is executed here.
+//! The one list of verbs. Each is described on the type of its body ([`Body`]); the same types
+//! are read by the server and written by the CLI.
 
 use std::str::FromStr;
 
 use hoist_protocol::access::Role;
-use serde::{Deserialize, Deserializer, Serialize};
+use hoist_protocol::id::UserId;
+use serde::{Deserialize, Deserializer};
 
-mod deploy;
-mod import;
-mod object;
-mod read;
-mod release;
+use crate::api::body::{Ask, Body, Names};
+use crate::api::object::Object;
+use crate::model::effect::Effects;
+use crate::model::now::Now;
+use crate::query::{Queried, Reader};
+use crate::reply::{Answer, ResultBody};
+use crate::rules::stop::Stop;
 
-pub use deploy::{CompleteWhen, Deploy, Limit};
-pub use import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key};
-pub use read::{
-    DeploymentList, DeploymentRef, DeviceList, DeviceRef, DeviceWhy, Page, ReleaseList, ReleaseRef,
+pub use crate::api::body::{JSON_BYTES_MAX, VerbEffect};
+pub use crate::api::commands::abort::Abort;
+pub use crate::api::commands::deploy::plan::Plan;
+pub use crate::api::commands::deploy::{Deploy, Limit};
+pub use crate::api::commands::device_add::DeviceAdd;
+pub use crate::api::commands::device_approve::DeviceApprove;
+pub use crate::api::commands::device_hold::DeviceHold;
+pub use crate::api::commands::device_import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice};
+pub use crate::api::commands::device_move::DeviceMove;
+pub use crate::api::commands::device_remove::DeviceRemove;
+pub use crate::api::commands::group_create::GroupCreate;
+pub use crate::api::commands::group_remove::GroupRemove;
+pub use crate::api::commands::release_add::ReleaseAdd;
+pub use crate::api::commands::release_remove::ReleaseRemove;
+pub use crate::api::commands::retry::Retry;
+pub use crate::api::commands::user_add::UserAdd;
+pub use crate::api::commands::user_remove::UserRemove;
+pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
+pub use crate::query::body::{
+    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, GroupList, ReleaseList,
+    ReleaseShow, UserList,
 };
-pub use release::{ReleaseAdd, ReleaseRemove};
-
-/// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
-pub const JSON_BYTES_MAX: usize = 16 * 1024;
 
 macro_rules! verbs {
-    ($($name:ident = $word:literal, $role:ident, $effect:ident, $body:ty;)*) => {
+    ($($name:ident)*) => {
         /// The last level of a command topic.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Verb {
             $(
-                #[doc = concat!("`", $word, "`")]
+                #[doc = concat!("The verb of [`", stringify!($name), "`]")]
                 $name,
             )*
         }
@@ -40,25 +56,30 @@ macro_rules! verbs {
             /// Its word in the topic.
             #[must_use]
             pub fn word(self) -> &'static str {
-                match self { $(Self::$name => $word,)* }
+                match self { $(Self::$name => $name::WORD,)* }
             }
 
             /// The least role that may use it.
             #[must_use]
             pub fn role(self) -> Role {
-                match self { $(Self::$name => Role::$role,)* }
+                match self { $(Self::$name => $name::ROLE,)* }
             }
 
             /// The name of its body's type, for documents.
             #[must_use]
             pub fn body(self) -> &'static str {
-                match self { $(Self::$name => stringify!($body),)* }
+                match self { $(Self::$name => stringify!($name),)* }
             }
 
             /// Whether it changes anything: then it is executed once per request id.
             #[must_use]
             pub fn effect(self) -> VerbEffect {
-                match self { $(Self::$name => VerbEffect::$effect,)* }
+                match self { $(Self::$name => $name::EFFECT,)* }
+            }
+
+            /// Whether the adapter that keeps the users carries it out.
+            pub(crate) fn is_managed(self) -> bool {
+                match self { $(Self::$name => $name::IS_MANAGED,)* }
             }
         }
 
@@ -66,8 +87,8 @@ macro_rules! verbs {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Command {
             $(
-                #[doc = concat!("`", $word, "`")]
-                $name($body),
+                #[doc = concat!("A [`", stringify!($name), "`]")]
+                $name($name),
             )*
         }
 
@@ -76,6 +97,40 @@ macro_rules! verbs {
             #[must_use]
             pub fn verb(&self) -> Verb {
                 match self { $(Self::$name(_) => Verb::$name,)* }
+            }
+
+            /// Whether it is only to say what would happen.
+            #[must_use]
+            pub fn is_dry(&self) -> bool {
+                match self { $(Self::$name(body) => body.is_dry(),)* }
+            }
+
+            /// The release that it names, as it was typed.
+            #[must_use]
+            pub fn release_mut(&mut self) -> Option<&mut String> {
+                match self { $(Self::$name(body) => body.release_mut(),)* }
+            }
+
+            pub(crate) fn names(&self) -> Names<'_> {
+                match self { $(Self::$name(body) => body.names(),)* }
+            }
+
+            pub(crate) fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+                match self { $(Self::$name(body) => body.execute(ask),)* }
+            }
+
+            /// Answers a command that reads, to the user who sent it. A list goes on where it
+            /// was: ask again with the same reader and command.
+            ///
+            /// # Errors
+            /// [`Need`](crate::query::Need): answer it and ask again.
+            pub fn answer(
+                &self,
+                reader: &mut Reader,
+                user: &UserId,
+                now: Now,
+            ) -> Queried<ResultBody> {
+                match self { $(Self::$name(body) => body.answer(reader, user, now),)* }
             }
 
             /// Reads the body of a command of this verb, which is an object.
@@ -87,9 +142,7 @@ macro_rules! verbs {
                 body: D,
             ) -> Result<Self, D::Error> {
                 Ok(match verb {
-                    $(Verb::$name => {
-                        Self::$name(object::Object::<$body>::deserialize(body)?.0)
-                    })*
+                    $(Verb::$name => Self::$name(Object::<$name>::deserialize(body)?.0),)*
                 })
             }
         }
@@ -97,86 +150,31 @@ macro_rules! verbs {
 }
 
 verbs! {
-    DeploymentList = "deployment-list", Viewer, Reads, DeploymentList;
-    DeploymentShow = "deployment-show", Viewer, Reads, DeploymentRef;
-    DeviceList = "device-list", Viewer, Reads, DeviceList;
-    DeviceShow = "device-show", Viewer, Reads, DeviceRef;
-    DeviceWhy = "device-why", Viewer, Reads, DeviceWhy;
-    GroupList = "group-list", Viewer, Reads, Page;
-    ReleaseList = "release-list", Viewer, Reads, ReleaseList;
-    ReleaseShow = "release-show", Viewer, Reads, ReleaseRef;
-    Plan = "plan", Viewer, Reads, Deploy;
-    ReleaseAdd = "release-add", Deployer, Changes, ReleaseAdd;
-    Deploy = "deploy", Deployer, Changes, Deploy;
-    Abort = "abort", Deployer, Changes, Abort;
-    Retry = "retry", Deployer, Changes, Retry;
-    DeviceAdd = "device-add", Admin, Changes, DeviceAdd;
-    DeviceImport = "device-import", Admin, Changes, DeviceImport;
-    DeviceMove = "device-move", Admin, Changes, DeviceMove;
-    DeviceHold = "device-hold", Admin, Changes, DeviceHold;
-    DeviceRemove = "device-remove", Admin, Changes, DeviceRemove;
-    DeviceApprove = "device-approve", Admin, Changes, DeviceApprove;
-    GroupCreate = "group-create", Admin, Changes, GroupRef;
-    GroupRemove = "group-remove", Admin, Changes, GroupRef;
-    ReleaseRemove = "release-remove", Admin, Changes, ReleaseRemove;
-    UserAdd = "user-add", Admin, Changes, UserAdd;
-    UserList = "user-list", Admin, Reads, Page;
-    UserRemove = "user-remove", Admin, Changes, UserRef;
-}
-
-impl Command {
-    /// Whether it is only to say what would happen.
-    #[must_use]
-    pub fn is_dry(&self) -> bool {
-        match self {
-            Self::Deploy(deploy) => deploy.dry_run,
-            Self::Abort(abort) => abort.dry_run,
-            Self::Retry(retry) => retry.dry_run,
-            Self::DeviceMove(to) => to.dry_run,
-            Self::DeviceHold(hold) => hold.dry_run,
-            Self::DeviceRemove(remove) => remove.dry_run,
-            Self::DeviceApprove(approve) => approve.dry_run,
-            Self::DeviceAdd(add) => add.dry_run,
-            Self::DeviceImport(import) => import.dry_run,
-            Self::ReleaseAdd(add) => add.dry_run,
-            Self::ReleaseRemove(remove) => remove.dry_run,
-            Self::GroupCreate(group) | Self::GroupRemove(group) => group.dry_run,
-            Self::UserAdd(add) => add.dry_run,
-            Self::UserRemove(remove) => remove.dry_run,
-            Self::DeploymentList(_)
-            | Self::DeploymentShow(_)
-            | Self::DeviceList(_)
-            | Self::DeviceShow(_)
-            | Self::DeviceWhy(_)
-            | Self::GroupList(_)
-            | Self::ReleaseList(_)
-            | Self::ReleaseShow(_)
-            | Self::Plan(_)
-            | Self::UserList(_) => false,
-        }
-    }
-}
-
-impl Command {
-    /// The release that it names, as it was typed.
-    #[must_use]
-    pub fn release_mut(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Deploy(deploy) | Self::Plan(deploy) => Some(&mut deploy.release),
-            Self::ReleaseShow(show) => Some(&mut show.release),
-            Self::ReleaseRemove(remove) => Some(&mut remove.release),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a verb changes state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerbEffect {
-    /// Runs again on every repeat.
-    Reads,
-    /// Executed once per user and request id, then answered the same.
-    Changes,
+    DeploymentList
+    DeploymentShow
+    DeviceList
+    DeviceShow
+    DeviceWhy
+    GroupList
+    ReleaseList
+    ReleaseShow
+    Plan
+    ReleaseAdd
+    Deploy
+    Abort
+    Retry
+    DeviceAdd
+    DeviceImport
+    DeviceMove
+    DeviceHold
+    DeviceRemove
+    DeviceApprove
+    GroupCreate
+    GroupRemove
+    ReleaseRemove
+    UserAdd
+    UserList
+    UserRemove
 }
 
 impl FromStr for Verb {
@@ -198,149 +196,4 @@ impl FromStr for Verb {
             )
         })
     }
-}
-
-/// `abort`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Abort {
-    /// Which deployment.
-    pub deployment: u32,
-    /// Why, for the record; at most 256 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `retry`: devices that failed begin again (S13).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Retry {
-    /// Which deployment.
-    pub deployment: u32,
-    /// Only these, at most 256; every failed device when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub devices: Option<Vec<String>>,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `device-add`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceAdd {
-    /// The device's id.
-    pub device: String,
-    /// Its type, which a release may require.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub device_type: Option<String>,
-    /// Its group; `unassigned` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Facts for selecting devices: at most 16, without control characters.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub labels: std::collections::BTreeMap<String, String>,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `device-move`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceMove {
-    /// The device's id.
-    pub device: String,
-    /// The group it is to obey.
-    pub group: String,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `device-hold`: a held device finishes what it has started and starts nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceHold {
-    /// The device's id.
-    pub device: String,
-    /// False lets it go again; default true.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub held: bool,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// `group-create`, `group-remove`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GroupRef {
-    /// The group's id.
-    pub group: String,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `device-remove`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceRemove {
-    /// The device's id.
-    pub device: String,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `device-approve`: the key that a device offers in the place of its pinned one is pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceApprove {
-    /// The device's id.
-    pub device: String,
-    /// The offered key's fingerprint, or its first 8 digits or more: refused when another key
-    /// is on offer by now. Whatever is on offer when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `user-add`; carried out by the adapter that keeps the users.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct UserAdd {
-    /// The user's name.
-    pub user: String,
-    /// What the user may do.
-    pub role: Role,
-    /// The only groups the user may change; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
-    /// SHA-256 of the token in hex; the token never travels.
-    pub token_sha256: String,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-}
-
-/// `user-remove`; carried out by the adapter that keeps the users.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct UserRef {
-    /// The user's name.
-    pub user: String,
-    /// Says what would happen, changes nothing; default false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
 }

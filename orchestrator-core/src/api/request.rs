@@ -1,40 +1,58 @@
 //! Commands: the role is checked, a changing verb is executed once per user and request
 //! id and then answered the same for seven days (bad-inputs row 30).
 
-use std::str::FromStr;
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{DeviceId, GroupId, RequestId, UserId};
 
-use hoist_protocol::id::{DeviceId, GroupId, IdError, RequestId, UserId};
-
+use crate::api::body::{Ask, Names};
 use crate::api::command::{Command, VerbEffect};
-use crate::engine::decide::Stop;
+use crate::api::remembered::RequestRow;
+use crate::api::response::{Decision, Response};
 use crate::model::effect::{Effect, Effects, Sender};
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Mode, Now};
 use crate::model::key::{
     DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RevokedKey, RowKey,
 };
-use crate::model::row::{RequestRow, TimerRow};
+use crate::model::now::{Mode, Now};
+use crate::model::release::{Uses, VerifiedRelease};
+use crate::model::row::TimerRow;
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
 use crate::reply::Answer;
-use crate::rules::deployment::{self, retry};
-use crate::rules::device::{self, identity};
-use crate::rules::{group, release};
+use crate::rules::stop::Stop;
 
 /// How long an answer is remembered, in ms.
 pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Reads an id that a person typed (bad-inputs row 71).
-pub(crate) fn parse_name<I: FromStr<Err = IdError>>(
-    field: &str,
-    text: &str,
-) -> Result<I, Rejection> {
-    text.parse()
-        .map_err(|error: IdError| Rejection::new(Code::Name, error.to_string()).field(field))
+/// A command with what the adapter knows about its sender and content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandInput {
+    /// From the topic; the broker vouches for it.
+    pub user: UserId,
+    /// What the user may do; absent when the user is not known (any more).
+    pub role: Option<Role>,
+    /// The only groups the user may change; empty means all.
+    pub groups: Vec<GroupId>,
+    /// From the topic.
+    pub request: RequestId,
+    /// SHA-256 of verb and body, to tell a repeat from a reused id.
+    pub body_hash: [u8; 32],
+    /// Which command was asked for, for the log: it may be none.
+    pub verb: String,
+    /// The parsed command, or why it could not be parsed.
+    pub command: Result<Command, Rejection>,
+    /// For `release-add`: what was verified of the manifest.
+    pub release: Option<VerifiedRelease>,
+    /// For `release-remove`: who needs the release.
+    pub uses: Option<Uses>,
 }
 
 /// Executes one command, or answers it again.
-pub(crate) fn execute(txn: &mut Txn, input: &CommandInput, now: Now) -> Result<Effects, Undecided> {
+pub(crate) fn execute(
+    txn: &mut Txn,
+    input: &CommandInput,
+    now: Now,
+) -> Result<Decision, Undecided> {
     let command = match allowed(input) {
         Ok(command) => command,
         Err(rejection) => return Ok(refused(input, rejection)),
@@ -44,27 +62,23 @@ pub(crate) fn execute(txn: &mut Txn, input: &CommandInput, now: Now) -> Result<E
         let refusal = Rejection::new(Code::Recover, why).hint("wait until `hoist recover` is over");
         return Ok(refused(input, refusal));
     }
-    let user = input.user.clone();
-    let request = input.request.clone();
-    let command_of = || command.clone();
-    match command {
-        Command::UserAdd(_) | Command::UserRemove(_) | Command::UserList(_) => {
-            let command = command_of();
-            Ok(vec![Effect::ManageUser {
-                user,
-                request,
-                command,
-            }])
-        }
-        _ if command.verb().effect() == VerbEffect::Reads => {
-            let command = command_of();
-            Ok(vec![Effect::Query {
-                user,
-                request,
-                command,
-            }])
-        }
-        _ => change(txn, input, command, now),
+    let verb = command.verb();
+    let (user, request) = (input.user.clone(), input.request.clone());
+    let command = command.clone();
+    if verb.is_managed() {
+        return Ok(Decision::of(Response::ManageUser {
+            user,
+            request,
+            command,
+        }));
+    }
+    match verb.effect() {
+        VerbEffect::Reads => Ok(Decision::of(Response::Query {
+            user,
+            request,
+            command,
+        })),
+        VerbEffect::Changes => change(txn, input, &command, now),
     }
 }
 
@@ -74,18 +88,9 @@ pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
         RequestKey(input.user.clone(), input.request.clone()).key(),
         MetaKey.key(),
     ];
-    let unassigned = GroupId::unassigned();
-    let (device, group) = match input.command.as_ref() {
-        Ok(Command::DeviceAdd(add)) => {
-            let group = add.group.as_deref().unwrap_or(unassigned.as_str());
-            (&add.device, Some(group))
-        }
-        Ok(Command::DeviceMove(to)) => (&to.device, Some(to.group.as_str())),
-        Ok(Command::DeviceHold(hold)) => (&hold.device, None),
-        Ok(Command::DeviceRemove(remove)) => (&remove.device, None),
-        Ok(Command::DeviceApprove(approve)) => (&approve.device, None),
-        _ => return keys,
-    };
+    let names = input.command.as_ref().map(Command::names);
+    let Names { device, group } = names.unwrap_or_default();
+    let Some(device) = device else { return keys };
     let Ok(device) = device.parse::<DeviceId>() else {
         return keys;
     };
@@ -123,12 +128,12 @@ fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
     }
 }
 
-fn refused(input: &CommandInput, rejection: Rejection) -> Effects {
-    let code = rejection.code;
-    vec![
-        reply(input, Answer::Refused(rejection)),
-        rejected(input, code),
-    ]
+fn refused(input: &CommandInput, rejection: Rejection) -> Decision {
+    let effects = vec![rejected(input, rejection.code)];
+    Decision {
+        effects,
+        response: Some(reply(input, Answer::Refused(rejection))),
+    }
 }
 
 fn rejected(input: &CommandInput, code: Code) -> Effect {
@@ -142,8 +147,8 @@ fn rejected(input: &CommandInput, code: Code) -> Effect {
     }
 }
 
-fn reply(input: &CommandInput, answer: Answer) -> Effect {
-    Effect::Reply {
+fn reply(input: &CommandInput, answer: Answer) -> Response {
+    Response::Reply {
         user: input.user.clone(),
         request: input.request.clone(),
         answer,
@@ -155,19 +160,27 @@ fn change(
     input: &CommandInput,
     command: &Command,
     now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<Decision, Undecided> {
     let key = RequestKey(input.user.clone(), input.request.clone());
     let known = txn
         .read(&key)?
         .filter(|known| known.at_ms.saturating_add(REMEMBER_MS) > now.unix_ms);
     if let Some(known) = known {
         if known.body_hash == input.body_hash {
-            return Ok(vec![reply(input, known.answer)]);
+            return Ok(Decision::of(reply(input, known.answer)));
         }
         let why = format!("request {} was another command before", input.request);
         return Ok(refused(input, Rejection::new(Code::RequestReused, why)));
     }
-    let (answer, mut effects) = match carry_out(txn, input, command, now) {
+    let done = command.execute(&mut Ask {
+        txn,
+        now,
+        user: &input.user,
+        groups: &input.groups,
+        release: input.release.as_ref(),
+        uses: input.uses.as_ref(),
+    });
+    let (answer, effects) = match done {
         Ok(done) => done,
         Err(Stop::Undecided(undecided)) => return Err(undecided),
         Err(Stop::Rejected(rejection)) => {
@@ -179,7 +192,7 @@ fn change(
     };
     if command.is_dry() {
         txn.take_back();
-        return Ok(vec![reply(input, answer)]);
+        return Ok(Decision::of(reply(input, answer)));
     }
     let row = RequestRow {
         body_hash: input.body_hash,
@@ -194,64 +207,10 @@ fn change(
     // Loaded, so that a forgotten id used again finds its old timer's generation.
     txn.read(&forget)?;
     txn.put(&forget, &TimerRow {});
-    effects.push(reply(input, answer));
-    Ok(effects)
-}
-
-fn carry_out(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &Command,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    match command {
-        Command::ReleaseAdd(_) => release::add(txn, input.release.as_ref(), now),
-        Command::ReleaseRemove(remove) => release::remove(txn, input, remove),
-        Command::Deploy(deploy) => deployment::deploy(txn, input, deploy, now),
-        Command::Abort(abort) => deployment::end::abort(txn, input, abort, now),
-        Command::Retry(again) => retry::retry(txn, input, again, now),
-        Command::DeviceAdd(add) => device::add(txn, input, add, now),
-        Command::DeviceImport(import) => device::import(txn, input, import, now),
-        Command::DeviceMove(to) => device::move_to(txn, input, to, now),
-        Command::DeviceHold(hold) => device::hold(txn, input, hold),
-        Command::DeviceRemove(device) => device::remove(txn, input, device, now),
-        Command::DeviceApprove(approve) => identity::approve(txn, input, approve, now),
-        Command::GroupCreate(create) => group::create(txn, input, create, now),
-        Command::GroupRemove(remove) => group::remove(txn, input, remove),
-        Command::DeploymentList(_)
-        | Command::DeploymentShow(_)
-        | Command::DeviceList(_)
-        | Command::DeviceShow(_)
-        | Command::DeviceWhy(_)
-        | Command::Plan(_)
-        | Command::GroupList(_)
-        | Command::ReleaseList(_)
-        | Command::ReleaseShow(_)
-        | Command::UserAdd(_)
-        | Command::UserList(_)
-        | Command::UserRemove(_) => {
-            let why = "this command changes nothing here";
-            Err(Rejection::new(Code::Internal, why).into())
-        }
-    }
-}
-
-/// Refuses a group that this user may not change.
-pub(crate) fn may_change(input: &CommandInput, group: &GroupId) -> Result<(), Rejection> {
-    if input.groups.is_empty() || input.groups.contains(group) {
-        return Ok(());
-    }
-    let why = format!("{} may not change group {group}", input.user);
-    Err(Rejection::new(Code::Role, why).field("group"))
-}
-
-/// Refuses a text that is not one line: no character of what people are shown moves a cursor.
-pub(crate) fn one_line(text: &str, field: &str) -> Result<(), Rejection> {
-    if !text.chars().any(char::is_control) {
-        return Ok(());
-    }
-    let why = "a text has control characters, such as a line break or a tab";
-    Err(Rejection::new(Code::Command, why).field(field))
+    Ok(Decision {
+        effects,
+        response: Some(reply(input, answer)),
+    })
 }
 
 /// An answer's seven days are over.

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId};
 
+use crate::api::remembered::RequestRow;
 use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
     CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
     GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow,
-    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RequestRow, RevokedRow, SlotRow, TimerRow,
-    TroubleRow,
+    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
 };
+use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
-use crate::reply::DeploymentState;
 
 mod relations;
 

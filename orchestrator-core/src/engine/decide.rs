@@ -5,17 +5,18 @@
 use hoist_protocol::id::{DeviceId, Generation, Shard};
 
 use crate::api::request;
+use crate::api::response::Decision;
+use crate::engine::input::Input;
 use crate::model::effect::{Effect, Effects};
-use crate::model::error::Rejection;
-use crate::model::input::{Input, Now};
 use crate::model::key::{
     CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
     OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
 };
+use crate::model::now::Now;
 use crate::model::row::GENERATIONS_MS;
+use crate::model::search::Old;
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::deployment::retention::Old;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
@@ -25,33 +26,12 @@ use crate::rules::{group, recovery};
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
 const SPARE_MS: u64 = 1_000;
 
-/// Why a command stops.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Rows are missing.
-    Undecided(Undecided),
-    /// It is refused.
-    Rejected(Rejection),
-}
-
-impl From<Undecided> for Stop {
-    fn from(undecided: Undecided) -> Self {
-        Self::Undecided(undecided)
-    }
-}
-
-impl From<Rejection> for Stop {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
 /// Decides one input on the batch's overlay. Decisions of one batch share `txn`; each
 /// keeps its writes only when it succeeds.
 ///
 /// # Errors
 /// [`Undecided`]: nothing was written; load the rows and decide again.
-pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
+pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecided> {
     let decided = dispatch(txn, input, now);
     match decided {
         Ok(_) => txn.keep(),
@@ -60,8 +40,9 @@ pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecid
     decided
 }
 
-fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided> {
-    match input {
+fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecided> {
+    let effects = match input {
+        Input::Command(command) => return request::execute(txn, command, now),
         Input::Status {
             device,
             status,
@@ -78,17 +59,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             delivered,
         } => presence::merge(txn, device, (*presence, *delivered), now),
         Input::Info { device, info } => device::merge_info(txn, device, info, now),
-        Input::Command(command) => request::execute(txn, command, now),
-        Input::TimerDue(timer) => match &timer.kind {
-            TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
-            TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
-            TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
-            TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
-            TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
-            TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
-            TimerKind::Sweep(id) => retention::sweep_due(txn, timer, *id, now),
-            TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
-        },
+        Input::TimerDue(timer) => timer_due(txn, timer, now),
         Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
         Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
         Input::RecoverRelease(verified) => recovery::release(txn, verified, now),
@@ -131,6 +102,20 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Effects, Undecided
             txn.put(&MetaKey, &meta);
             Ok(Vec::new())
         }
+    };
+    effects.map(Decision::from)
+}
+
+fn timer_due(txn: &mut Txn, timer: &Timer, now: Now) -> Result<Effects, Undecided> {
+    match &timer.kind {
+        TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
+        TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
+        TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
+        TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
+        TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
+        TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
+        TimerKind::Sweep(id) => retention::sweep_due(txn, timer, *id, now),
+        TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
     }
 }
 

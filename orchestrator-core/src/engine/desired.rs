@@ -7,8 +7,8 @@ use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 
 use crate::model::key::{DeploymentKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
+use crate::model::state::DeploymentState;
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::DeploymentState;
 
 /// Seconds a head with notices is valid (W2); it is signed again at half life.
 pub const VALID_S: u32 = 7 * 24 * 60 * 60;

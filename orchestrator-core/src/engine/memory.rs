@@ -7,16 +7,18 @@ use std::ops::Range;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::DeploymentId;
 
+use crate::api::response::Decision;
 use crate::engine::decide::{decide, hint};
-use crate::model::effect::Effects;
-use crate::model::input::{Input, Now};
+use crate::engine::input::Input;
 use crate::model::key::{GroupKey, Key, Prefix, RowKey};
+use crate::model::now::Now;
+use crate::model::search::{Left, Seek};
 use crate::model::timer::{Clock, Timer};
 use crate::model::txn::{Stored, Txn, Undecided, Write};
 use crate::query::explain::HeadsOut;
 use crate::query::{Need, Reader, ScanPage};
-use crate::rules::deployment::retention::{Left, left_of};
-use crate::rules::rollout::limit::{Search, Seek};
+use crate::rules::deployment::retention::left_of;
+use crate::rules::rollout::limit::Search;
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
 const ROUNDS_MAX: usize = 64;
@@ -33,7 +35,7 @@ impl MemoryRows {
     ///
     /// # Errors
     /// [`Undecided::Corrupt`]; [`Undecided::Missing`] when loading never ends (a bug).
-    pub fn decide(&mut self, input: &Input, now: Now) -> Result<Effects, Undecided> {
+    pub fn decide(&mut self, input: &Input, now: Now) -> Result<Decision, Undecided> {
         let mut txn = Txn::default();
         self.load(&mut txn, hint(input));
         let mut rounds = 0;
@@ -41,9 +43,9 @@ impl MemoryRows {
             match decide(&mut txn, input, now) {
                 Err(Undecided::Missing(keys)) if rounds < ROUNDS_MAX => self.load(&mut txn, keys),
                 Err(undecided) => return Err(undecided),
-                Ok(effects) => {
+                Ok(decision) => {
                     self.commit(&txn);
-                    return Ok(effects);
+                    return Ok(decision);
                 }
             }
             rounds += 1;

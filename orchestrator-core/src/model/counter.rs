@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use hoist_protocol::id::{DeploymentId, DeviceId, Round, Shard};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, Step};
+use serde::{Deserialize, Serialize};
 
 use crate::model::key::{CounterKey, Key, RecordKey, RowKey};
 use crate::model::row::{CounterRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::view::Counts;
 
 /// The counters of a deployment, summed over its shards.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -223,4 +223,21 @@ pub fn recount<'a>(records: impl IntoIterator<Item = &'a RecordRow>) -> Totals {
     let mut totals = Totals::default();
     totals.add(&row);
     totals
+}
+
+/// Devices by status; they add up to the members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Devices that it is about: in the group now, or when the deployment ended (S5), and
+    /// those with a record that have left the group.
+    pub members: u32,
+    /// Members without a record.
+    pub pending: u32,
+    /// Started.
+    pub in_progress: u32,
+    /// Ended well.
+    pub successful: u32,
+    /// Ended badly.
+    pub failed: u32,
 }

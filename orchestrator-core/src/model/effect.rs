@@ -9,10 +9,8 @@ use hoist_protocol::id::{
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
-use crate::api::command::Command;
 use crate::model::error::Code;
-use crate::reply::Answer;
-use crate::rules::rollout::limit::Seek;
+use crate::model::search::Seek;
 
 /// The effects of one decision, in order.
 pub type Effects = Vec<Effect>;
@@ -21,34 +19,6 @@ pub type Effects = Vec<Effect>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Effect {
-    /// Answer a command.
-    Reply {
-        /// Who asked.
-        user: UserId,
-        /// The id the question had.
-        request: RequestId,
-        /// The answer; the adapter adds secrets ([`Answer::into_body`]).
-        answer: Answer,
-    },
-    /// Answer a query ([`crate::query::answer`]); the role has been checked.
-    Query {
-        /// Who asked.
-        user: UserId,
-        /// The id the question had.
-        request: RequestId,
-        /// One of the verbs that read.
-        command: Command,
-    },
-    /// Carry out `user-add`, `user-remove` or `user-list`, which the core keeps no rows for,
-    /// dry runs included; the role has been checked.
-    ManageUser {
-        /// Who asked.
-        user: UserId,
-        /// The id the question had.
-        request: RequestId,
-        /// The command.
-        command: Command,
-    },
     /// Tell people; at most once across a crash.
     Event(Event),
     /// A view for people may have changed.
@@ -71,10 +41,10 @@ pub enum Effect {
         issue: u32,
     },
     /// Find a line among the members of a group, in the background, with a
-    /// [`crate::rules::rollout::limit::Search`]; answered by [`crate::model::input::Input::LineFound`].
+    /// [`crate::rules::rollout::limit::Search`]; answered by [`crate::engine::input::Input::LineFound`].
     FindLine(Seek),
     /// Find a page of what is left of a removed deployment, in the background; answered by
-    /// [`crate::model::input::Input::Left`].
+    /// [`crate::engine::input::Input::Left`].
     Sweep(DeploymentId),
     /// Heads may be signed with generations up to this one.
     GenerationsReserved(Generation),

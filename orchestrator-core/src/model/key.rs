@@ -90,7 +90,7 @@ pub struct FactsKey(pub DeviceId);
 
 pub(crate) const TIMER: u8 = 11;
 
-fn text(prefix: u8, parts: &[&str]) -> Key {
+pub(crate) fn text(prefix: u8, parts: &[&str]) -> Key {
     let mut bytes = vec![prefix];
     for part in parts {
         if bytes.len() > 1 {
@@ -130,7 +130,6 @@ keys! {
     RecordKey => RecordRow, |key| number(7, key.0, key.1.as_str().as_bytes());
     CounterKey => CounterRow, |key| number(8, key.0, &[key.1.0]);
     MemberKey => MemberRow, |key| text(9, &[key.0.as_str(), key.1.as_str()]);
-    RequestKey => RequestRow, |key| text(10, &[key.0.as_str(), key.1.as_str()]);
     GroupCountKey => GroupCountRow, |key| text(12, &[key.0.as_str()]);
     OutboxKey => OutboxRow, |key| text(13, &[key.0.as_str()]);
     OpenedKey => OpenedRow, |key| number(16, key.0, key.1.as_str().as_bytes());

@@ -25,8 +25,8 @@ pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use trouble::TroubleRow;
 
-use crate::api::command::CompleteWhen;
-use crate::reply::{Answer, DeploymentState};
+use crate::model::state::CompleteWhen;
+use crate::model::state::DeploymentState;
 
 macro_rules! rows {
     ($($row:ident, $bytes:expr;)*) => {
@@ -83,7 +83,6 @@ rows! {
     RevokedRow, 16;
     CloneRow, 32;
     GroupCountRow, 32;
-    RequestRow, 65_536;
     TimerRow, 8;
     SlotRow, 8;
     RemovedGroupRow, 32;
@@ -353,20 +352,15 @@ impl GroupCountRow {
     }
 }
 
-/// An executed request (S15 for people).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestRow {
-    /// SHA-256 of verb and body.
-    pub body_hash: [u8; 32],
-    /// What it was answered.
-    pub answer: Answer,
-    /// Unix time, in ms.
-    pub at_ms: u64,
-}
-
 /// A timer; the key says everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TimerRow {}
+
+/// `name@version` as people write it.
+#[must_use]
+pub fn release_text(name: &hoist_protocol::id::Name, version: &str) -> String {
+    format!("{name}@{version}")
+}
 
 #[cfg(test)]
 #[path = "row_tests.rs"]

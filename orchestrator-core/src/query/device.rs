@@ -1,23 +1,24 @@
 //! Devices, by group or as one deployment sees them.
 
-use super::cursor::Cursor;
-use super::walk::{End, Row, Way};
-use super::{
-    BTreeMap, DeploymentId, DeploymentKey, DeploymentRow, DeviceDetail, DeviceId, DeviceItem,
-    DeviceKey, DeviceList, DeviceRow, Failure, GroupId, ListResult, Need, Prefix, Queried, Reader,
-    RecordKey, RecordRow, RecordState, RowKey, ScanPage, ScriptExit, StatusWord, format_time,
-    group_wish, name, no_deployment,
-};
-use crate::api::command::Verb;
-use crate::model::input::Now;
-use crate::model::key::{CloneKey, MetaKey, RefusedKey, TroubleKey};
-use crate::reply::RefusedItem;
-use crate::rules::device::contact::is_lost;
-use crate::rules::device::identity;
-use crate::rules::device::presence::known;
-use crate::rules::rollout::admission::{Case, bar};
+use std::collections::BTreeMap;
+
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::Step;
+use hoist_protocol::status::{Failure, ScriptExit, Step};
+
+use crate::model::key::{
+    CloneKey, DeploymentKey, DeviceKey, MetaKey, Prefix, RecordKey, RefusedKey, RowKey, TroubleKey,
+};
+use crate::model::now::Now;
+use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
+use crate::model::time::format_time;
+use crate::query::body::DeviceList;
+use crate::query::cursor::Cursor;
+use crate::query::walk::{End, Row, Way};
+use crate::query::{Need, Queried, Reader, ScanPage, group_wish, identity, name, no_deployment};
+use crate::reply::{DeviceDetail, DeviceItem, ListResult, RefusedItem, StatusWord};
+use crate::rules::device::contact::is_lost;
+use crate::rules::rollout::admission::{Case, bar};
 
 /// Items of a page at most; bytes end it first when devices have long inventories.
 const ITEMS_MAX: u32 = 100;
@@ -69,7 +70,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
     let status = list.status.map(|status| format!("{status:?}"));
     let filter = [list.group.as_deref(), number.as_deref(), status.as_deref()];
     Ok(Ok(Wish {
-        cursor: Cursor::of(Verb::DeviceList, &filter),
+        cursor: Cursor::of("device-list", &filter),
         prefix,
         group,
         deployment,
@@ -79,7 +80,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
 }
 
 /// `device-list`
-pub(super) fn device_list(
+pub(crate) fn device_list(
     reader: &mut Reader,
     list: &DeviceList,
     now: Now,
@@ -238,7 +239,7 @@ fn item(
         let trouble = reader.read(&TroubleKey(device.clone()))?;
         item.trouble = trouble.map(|row| row.trouble.word().to_owned());
         item.group = row.group.to_string();
-        item.presence = presence(known(&row, &meta)).to_owned();
+        item.presence = presence(row.is_there(&meta)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);
         item.installed = row
             .inventory
@@ -333,7 +334,7 @@ fn failed(item: &mut DeviceItem, failure: &Failure) {
 }
 
 /// `device-show`
-pub(super) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<DeviceDetail> {
+pub(crate) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<DeviceDetail> {
     let device: DeviceId = match name("device", text) {
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),

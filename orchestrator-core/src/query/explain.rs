@@ -6,53 +6,23 @@ use std::collections::BTreeMap;
 
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
-use serde::{Deserialize, Serialize};
 
-use crate::model::input::Now;
+use crate::model::now::Now;
 use crate::model::row::{MetaRow, Refusal};
 use crate::model::time::format_time;
+use crate::query::explain::said::Said;
 use crate::query::of_record;
-use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord};
-use crate::rules::device::presence;
+use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord, Wait};
 use crate::rules::rollout::admission::{Case, Rule};
 
 mod failed;
 mod nothing;
+mod said;
 mod say;
 mod trouble;
 
 pub(crate) use nothing::nothing;
-use say::{Said, Scene};
-
-/// What a device that may start waits for, a kebab-case word in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wait {
-    /// It carries out no other deployment first (S11).
-    Turn,
-    /// What it is to read is at the broker.
-    Published,
-    /// It is connected (S6).
-    Reachable,
-    /// Nothing on the device itself keeps it from obeying, as far as it says.
-    Sound,
-    /// The key it shows is the pinned one.
-    KnownKey,
-    /// Its last report was taken in.
-    Heeded,
-}
-
-impl Wait {
-    /// Every one, in the order in which they are looked at.
-    pub const ALL: [Self; 6] = [
-        Self::Turn,
-        Self::Published,
-        Self::Reachable,
-        Self::Sound,
-        Self::KnownKey,
-        Self::Heeded,
-    ];
-}
+use say::Scene;
 
 /// A device that took a slot of a limit along when it left the group, and of whose start
 /// nothing was heard (S10).
@@ -126,35 +96,6 @@ enum Waits {
     Heeded(Refusal),
 }
 
-impl Wait {
-    fn keeps(self, scene: &Scene) -> Option<Waits> {
-        let Scene { case, around, .. } = scene;
-        let before = |at_work| move |other| Waits::Turn { other, at_work };
-        match self {
-            Self::Turn => {
-                let working = around.works_on.filter(|other| *other != case.id);
-                let lower = around.first.filter(|other| *other < case.id);
-                working
-                    .map(before(true))
-                    .or_else(|| lower.map(before(false)))
-            }
-            Self::Published => {
-                let HeadsOut { group, device } = around.heads;
-                (group == Out::OnItsWay || device == Out::OnItsWay).then_some(Waits::Published)
-            }
-            Self::Reachable => match presence::known(case.row, scene.meta) {
-                Some(true) => None,
-                known => Some(Waits::Reachable {
-                    known_away: known.is_some(),
-                }),
-            },
-            Self::Sound => around.trouble.map(Waits::Sound),
-            Self::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
-            Self::Heeded => around.refused.map(Waits::Heeded),
-        }
-    }
-}
-
 /// Explains one device and one deployment.
 #[must_use]
 pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanation {
@@ -169,7 +110,7 @@ pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanat
         (RuleWord::Admission(rule), said)
     });
     let waiting = Wait::ALL.into_iter().map(|wait| {
-        let said = wait.keeps(&scene).map(|waits| scene.waits(waits));
+        let said = keeps(wait, &scene).map(|waits| scene.waits(waits));
         (RuleWord::Waiting(wait), said)
     });
     let mut decided: Option<(RuleWord, Said)> = None;
@@ -208,5 +149,33 @@ pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanat
         next: said.next,
         at: said.at_ms.map(format_time),
         rules,
+    }
+}
+
+/// The reason why a device that may start does not yet, when this is it.
+fn keeps(wait: Wait, scene: &Scene) -> Option<Waits> {
+    let Scene { case, around, .. } = scene;
+    let before = |at_work| move |other| Waits::Turn { other, at_work };
+    match wait {
+        Wait::Turn => {
+            let working = around.works_on.filter(|other| *other != case.id);
+            let lower = around.first.filter(|other| *other < case.id);
+            working
+                .map(before(true))
+                .or_else(|| lower.map(before(false)))
+        }
+        Wait::Published => {
+            let HeadsOut { group, device } = around.heads;
+            (group == Out::OnItsWay || device == Out::OnItsWay).then_some(Waits::Published)
+        }
+        Wait::Reachable => match case.row.is_there(scene.meta) {
+            Some(true) => None,
+            known => Some(Waits::Reachable {
+                known_away: known.is_some(),
+            }),
+        },
+        Wait::Sound => around.trouble.map(Waits::Sound),
+        Wait::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
+        Wait::Heeded => around.refused.map(Waits::Heeded),
     }
 }

@@ -1,15 +1,19 @@
 //! Lists of deployments, groups and releases.
 
-use super::cursor::{self, Cursor};
-use super::walk::{End, Row, Way};
-use super::{
-    DeploymentKey, DeploymentList, DeploymentView, GroupId, GroupItem, ITEMS_BYTES_MAX, Key,
-    ListResult, Page, Prefix, Queried, Reader, ReleaseId, ReleaseItem, ReleaseKey, ReleaseNameRow,
-    ReleaseRow, RowKey, ScanPage, deployment_view, format_time, group_count, group_wish, row,
+use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
+
+use crate::model::key::{DeploymentKey, Key, Prefix, ReleaseKey, RowKey};
+use crate::model::row::{DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow};
+use crate::model::time::format_time;
+use crate::query::body::{DeploymentList, GroupList, ReleaseList};
+use crate::query::cursor::{self, Cursor};
+use crate::query::walk::{End, Row, Way};
+use crate::query::{
+    ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, ScanPage, deployment_view, group_count,
+    group_wish, row,
 };
-use crate::api::command::{ReleaseList, Verb};
-use crate::model::row::{DeploymentRow, GroupRow};
-use hoist_protocol::id::DeploymentId;
+use crate::reply::view::DeploymentView;
+use crate::reply::{GroupItem, ListResult, ReleaseItem};
 
 /// Items of a page when nothing is said.
 const ITEMS: u32 = 20;
@@ -21,7 +25,7 @@ fn wanted(limit: Option<u32>) -> usize {
 }
 
 /// Deployments of every group or one, oldest first.
-pub(super) fn deployment_list(
+pub(crate) fn deployment_list(
     reader: &mut Reader,
     list: &DeploymentList,
 ) -> Queried<ListResult<DeploymentView>> {
@@ -29,7 +33,7 @@ pub(super) fn deployment_list(
         Ok(group) => group,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let cursor = Cursor::of(Verb::DeploymentList, &[list.group.as_deref()]);
+    let cursor = Cursor::of("deployment-list", &[list.group.as_deref()]);
     let after = match cursor.open(list.after.as_deref()) {
         Ok(after) => after.map(str::parse),
         Err(rejection) => return Ok(Err(rejection)),
@@ -42,7 +46,7 @@ pub(super) fn deployment_list(
     let way = Way {
         prefix: Prefix::Deployments,
         start: after,
-        page: super::SCAN_ROWS,
+        page: SCAN_ROWS,
         wanted: wanted(list.limit),
         rows: super::LOOKED_AT_MAX,
         end: End::OneMore,
@@ -90,16 +94,19 @@ fn release_bytes_at_most(item: &ReleaseItem) -> usize {
     220 + 6 * item.release.len() + artifacts
 }
 
+/// The `limit` and `after` of a list.
+type Page<'a> = (Option<u32>, Option<&'a str>);
+
 /// One page of a list whose cursor is the text behind the prefix.
 fn text_page<T>(
     reader: &Reader,
     prefix: &Prefix,
-    (page, cursor): (&Page, &Cursor),
+    ((limit, after), cursor): (Page, &Cursor),
     bytes_at_most: impl Fn(&T) -> usize,
-    mut item: impl FnMut(String, &Key, &[u8]) -> Result<Option<T>, super::Need>,
+    mut item: impl FnMut(String, &Key, &[u8]) -> Result<Option<T>, Need>,
 ) -> Queried<ListResult<T>> {
-    let wanted = wanted(page.limit);
-    let after = match cursor.open(page.after.as_deref()) {
+    let wanted = wanted(limit);
+    let after = match cursor.open(after) {
         Ok(after) => after,
         Err(rejection) => return Ok(Err(rejection)),
     };
@@ -133,12 +140,15 @@ fn text_page<T>(
 }
 
 /// Every group, by name.
-pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<GroupItem>> {
+pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResult<GroupItem>> {
     // Ids and at most 8 numbers: 20 groups always fit.
     text_page(
         reader,
         &Prefix::Groups,
-        (page, &Cursor::of(Verb::GroupList, &[])),
+        (
+            (page.limit, page.after.as_deref()),
+            &Cursor::of("group-list", &[]),
+        ),
         |_| 0,
         |group, key, bytes| {
             let row: GroupRow = row(key, bytes)?;
@@ -157,7 +167,7 @@ pub(super) fn group_list(reader: &Reader, page: &Page) -> Queried<ListResult<Gro
 }
 
 /// Every release, or those of one name, by `name@version`.
-pub(super) fn release_list(
+pub(crate) fn release_list(
     reader: &Reader,
     list: &ReleaseList,
 ) -> Queried<ListResult<ReleaseItem>> {
@@ -166,12 +176,9 @@ pub(super) fn release_list(
         Some(name) => Prefix::Versions(name),
         None => Prefix::ReleaseNames,
     };
-    let page = Page {
-        limit: list.limit,
-        after: list.after.clone(),
-    };
-    let cursor = Cursor::of(Verb::ReleaseList, &[list.name.as_deref()]);
-    text_page(reader, &prefix, (&page, &cursor), size, |_, key, bytes| {
+    let page = (list.limit, list.after.as_deref());
+    let cursor = Cursor::of("release-list", &[list.name.as_deref()]);
+    text_page(reader, &prefix, (page, &cursor), size, |_, key, bytes| {
         let name: ReleaseNameRow = row(key, bytes)?;
         reader.want([ReleaseKey(name.release).key()])?;
         let release = reader.read(&ReleaseKey(name.release))?;
@@ -183,7 +190,7 @@ pub(super) fn release_list(
 pub(super) fn release_item(id: ReleaseId, release: &ReleaseRow) -> ReleaseItem {
     let manifest = &release.manifest;
     ReleaseItem {
-        release: crate::reply::release_text(&manifest.name, &manifest.version),
+        release: crate::model::row::release_text(&manifest.name, &manifest.version),
         id: id.to_string(),
         counter: manifest.counter,
         artifacts: release.artifacts.iter().map(ToString::to_string).collect(),

@@ -1,11 +1,15 @@
 //! One deployment, with those who failed in it.
 
-use super::walk::{End, Row, Way};
-use super::{
-    DeploymentDetail, DeploymentId, DeploymentKey, FailedDevice, Need, Prefix, Queried, Reader,
-    RecordRow, ScanPage, StatusWord, deployment_view, device, format_time, no_deployment, row,
-    totals,
+use hoist_protocol::id::DeploymentId;
+
+use crate::model::key::{DeploymentKey, Prefix};
+use crate::model::row::RecordRow;
+use crate::model::time::format_time;
+use crate::query::walk::{End, Row, Way};
+use crate::query::{
+    Need, Queried, Reader, ScanPage, deployment_view, device, no_deployment, row, totals,
 };
+use crate::reply::{DeploymentDetail, FailedDevice, StatusWord};
 
 /// Failed devices named in `deployment-show`: the rest is in `device-list`.
 const FAILED_DEVICES_MAX: usize = 20;
@@ -15,7 +19,7 @@ const RECORDS_MAX: usize = 100_000;
 const RECORDS: usize = 512;
 
 /// `deployment-show`
-pub(super) fn deployment_show(reader: &mut Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
+pub(crate) fn deployment_show(reader: &mut Reader, id: DeploymentId) -> Queried<DeploymentDetail> {
     let (Some(view), Some(deployment)) = (
         deployment_view(reader, id)?,
         reader.read(&DeploymentKey(id))?,

@@ -13,7 +13,6 @@ use hoist_protocol::version::{Requirement, Version, attribute_meets};
 use crate::model::row::{DeviceRow, FactsRow, MetaRow};
 use crate::reply::Counted;
 use crate::reply::view::FailureCount;
-use crate::rules::device::presence::is_online;
 use crate::rules::rollout::limit::place;
 
 /// Names and versions that artifacts provide, by the artifact's name and version.
@@ -179,7 +178,7 @@ impl Survey {
         }
         let fate = match self.candidate.refusal(row, facts) {
             Some(reason) => Fate::Refuses(reason),
-            None if is_online(row, &self.meta) => Fate::StartsNow,
+            None if row.is_there(&self.meta) == Some(true) => Fate::StartsNow,
             None => Fate::StartsWhenConnected,
         };
         let Some(first) = self.first else {

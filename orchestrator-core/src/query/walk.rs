@@ -1,8 +1,10 @@
 //! A list that goes on where it was: every page of a range is looked at once, however often
 //! the query is asked again for what it lacked meanwhile, and so many rows in one request.
 
-use super::{DeploymentView, DeviceItem, FailedDevice, ITEMS_BYTES_MAX, Key, Need, Prefix};
-use super::{Reader, ScanPage};
+use crate::model::key::{Key, Prefix};
+use crate::query::{ITEMS_BYTES_MAX, Need, Reader, ScanPage};
+use crate::reply::view::DeploymentView;
+use crate::reply::{DeviceItem, FailedDevice};
 
 /// How far a list has come.
 #[derive(Debug, Clone)]

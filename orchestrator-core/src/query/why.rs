@@ -6,19 +6,18 @@ use std::collections::BTreeMap;
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
-use super::device::presence;
-use super::{
-    DeploymentKey, DeploymentRow, DeviceKey, DeviceRow, GroupKey, GroupRow, ITEMS_BYTES_MAX,
-    MetaKey, Need, Now, Queried, Reader, RecordKey, RecordRow, RecordState, RowKey, format_time,
-    name, no_deployment,
+use crate::model::key::{
+    CloneKey, DeploymentKey, DeviceKey, GroupKey, MetaKey, RecordKey, RefusedKey, RowKey,
+    TroubleKey,
 };
-use crate::api::command::DeviceWhy as Wish;
-use crate::model::key::{CloneKey, RefusedKey, TroubleKey};
-use crate::model::row::MetaRow;
+use crate::model::now::Now;
+use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, MetaRow, RecordRow, RecordState};
+use crate::model::time::format_time;
+use crate::query::body::DeviceWhy as Wish;
+use crate::query::device::presence;
 use crate::query::explain::{self, Around, explain};
+use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
-use crate::rules::device::identity;
-use crate::rules::device::presence::known;
 use crate::rules::device::refusal::standing;
 use crate::rules::rollout::admission::{Case, bar};
 
@@ -45,7 +44,7 @@ fn is_at_work((_, record): &Rows) -> bool {
 }
 
 /// `device-why`
-pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<DeviceWhy> {
+pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<DeviceWhy> {
     let device: DeviceId = match name("device", &wish.device) {
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
@@ -102,7 +101,7 @@ pub(super) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     Ok(Ok(DeviceWhy {
         device: device.to_string(),
         group: row.group.to_string(),
-        presence: presence(known(&row, &meta)).to_owned(),
+        presence: presence(row.is_there(&meta)).to_owned(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
         refused: RefusedItem::last(refused.as_ref()),

@@ -3,22 +3,9 @@
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentState, ResultBody};
-
-/// What a group got of `deploy`, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Created {
-    /// The new deployment, or the equal one that is there already.
-    pub deployment: DeploymentId,
-    /// Its state.
-    pub state: DeploymentState,
-    /// Devices in the group now.
-    pub members: u32,
-    /// Those that may start.
-    pub eligible: u32,
-    /// Those that may not.
-    pub excluded: u32,
-}
+use super::ResultBody;
+use crate::model::state::DeploymentState;
+use crate::rules::deployment::Created;
 
 /// `deploy`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,19 +3,7 @@
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-/// The two states a deployment can be in when it is over, and the two before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeploymentState {
-    /// Not listed yet (S2).
-    Scheduled,
-    /// Listed: devices may start.
-    Active,
-    /// Ended by itself, with a reason (S3).
-    Completed,
-    /// Ended by an operator or a threshold (S3).
-    Aborted,
-}
+use crate::model::state::DeploymentState;
 
 /// `abort` (S4)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,12 @@ use hoist_protocol::id::{DeploymentId, GroupId};
 use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-use crate::model::counter::Totals;
+use crate::model::counter::{Counts, Totals};
 use crate::model::row::{DeploymentRow, GroupCountRow, GroupRow};
+use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
-use crate::reply::{API_VERSION, DeploymentState};
+use crate::reply::API_VERSION;
+use crate::rules::deployment::settled::waits_for_nobody;
 
 /// `view/deployment/<n>`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,23 +43,6 @@ pub struct DeploymentView {
     /// When it changed last, RFC 3339: was created, began, was tried again or ended, or a
     /// device reported something of it.
     pub updated_at: String,
-}
-
-/// Devices by status; they add up to the members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// Devices that it is about: in the group now, or when the deployment ended (S5), and
-    /// those with a record that have left the group.
-    pub members: u32,
-    /// Members without a record.
-    pub pending: u32,
-    /// Started.
-    pub in_progress: u32,
-    /// Ended well.
-    pub successful: u32,
-    /// Ended badly.
-    pub failed: u32,
 }
 
 /// How far a device limit is (S10).
@@ -177,7 +162,6 @@ impl DeploymentView {
         let members = row.end.as_ref().map_or(members_now, |end| end.members);
         let counts = totals.counts(members);
         let [downloading, downloaded, installing, rebooting, retrying] = totals.steps;
-        let over = row.end.is_some();
         Self {
             api_version: API_VERSION.to_owned(),
             deployment: id,
@@ -185,10 +169,7 @@ impl DeploymentView {
             group: row.group.to_string(),
             state: row.state,
             reason: row.end.as_ref().map(|end| end.reason.word().to_owned()),
-            // Once ended, Pending means "never started" and waits for nobody (S5).
-            settled: row.state != DeploymentState::Scheduled
-                && (over || counts.pending + totals.to_begin_again(row.round) == 0)
-                && counts.in_progress == 0,
+            settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,
                 given: row.slots,

@@ -3,8 +3,8 @@
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentState, ErrorBody, RefusedItem, StatusWord};
-use crate::api::command::CompleteWhen;
+use super::{ErrorBody, RefusedItem, StatusWord};
+use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
 use crate::reply::view::FailureCount;
 
 /// Why something is as it is: one closed list of kebab-case words.
@@ -82,7 +82,7 @@ pub enum RuleWord {
     /// What the heads state.
     Admission(crate::rules::rollout::admission::Rule),
     /// What is left to wait for.
-    Waiting(crate::query::explain::Wait),
+    Waiting(Wait),
 }
 
 /// How one rule came out.
@@ -269,19 +269,39 @@ pub struct Counted {
     pub would_refuse: Vec<FailureCount>,
 }
 
-/// Who a deployment admits when it is listed (S10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LineWord {
-    /// Every member, and who joins later while there are slots.
-    Everyone,
-    /// Nobody, until the line below which as many as the limit start is found.
-    Sought,
-}
-
 /// `plan`, and `deploy` with `dryRun`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanResult {
     /// One per group, in the order asked for.
     pub plans: Vec<Plan>,
+}
+
+/// What a device that may start waits for, a kebab-case word in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// It carries out no other deployment first (S11).
+    Turn,
+    /// What it is to read is at the broker.
+    Published,
+    /// It is connected (S6).
+    Reachable,
+    /// Nothing on the device itself keeps it from obeying, as far as it says.
+    Sound,
+    /// The key it shows is the pinned one.
+    KnownKey,
+    /// Its last report was taken in.
+    Heeded,
+}
+
+impl Wait {
+    /// Every one, in the order in which they are looked at.
+    pub const ALL: [Self; 6] = [
+        Self::Turn,
+        Self::Published,
+        Self::Reachable,
+        Self::Sound,
+        Self::KnownKey,
+        Self::Heeded,
+    ];
 }

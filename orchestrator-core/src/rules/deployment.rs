@@ -1,30 +1,26 @@
 //! Deployments: creating, superseding, starting at a time, aborting and completing. Each
 //! costs a few rows, however many devices the group has (S5).
 
-use hoist_protocol::head::{NOTICES_MAX, Overrides, Policy};
-use hoist_protocol::id::{DeploymentId, GroupId, Round, UserId};
+use hoist_protocol::head::NOTICES_MAX;
+use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::View;
+use serde::{Deserialize, Serialize};
 
-use crate::api::command::Deploy;
-use crate::api::request::may_change;
-use crate::engine::decide::Stop;
 use crate::model::effect::{Effect, Effects, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Now};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
-use crate::model::time::parse_time;
+use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::{Answer, Created, DeploymentState, Plan, PlanResult};
 use crate::rules::group;
-use crate::rules::release;
 use crate::rules::rollout::limit;
+use crate::rules::stop::Stop;
 
 pub(crate) mod end;
 mod full;
 pub(crate) mod numbers;
-pub(crate) mod plan;
 pub mod retention;
 pub(crate) mod retry;
 pub mod settled;
@@ -33,140 +29,14 @@ use end::{Ending, finish};
 
 /// Deployments of a group that wait for their start time: they are in one row.
 const SCHEDULED_MAX: usize = 32;
-/// Groups named in one command: each costs a few rows in one decision.
-const GROUPS_MAX: usize = 32;
-
-/// `deploy`
-pub(crate) fn deploy(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &Deploy,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    let (groups, several) = groups(txn, command)?;
-    for group in &groups {
-        may_change(input, group)?;
-    }
-    if command.dry_run {
-        // Refused as a whole, as it would be.
-        let plans = plan::plan(txn, &input.user, command, now)?.into_iter();
-        let plans = plans.map(|(plan, refusal)| refusal.map_or(Ok(plan), Err));
-        let plans: Result<Vec<Plan>, Rejection> = plans.collect();
-        return Ok((Answer::Planned(PlanResult { plans: plans? }), Vec::new()));
-    }
-    let template = template(txn, &input.user, command, now)?;
-    let (mut items, mut existing) = (Vec::new(), Vec::new());
-    let mut effects = Vec::new();
-    for group in groups {
-        let row = DeploymentRow {
-            group,
-            ..template.clone()
-        };
-        let (item, more) = create(txn, row, now)?;
-        if more.is_empty() {
-            existing.push(item.deployment);
-        }
-        effects.extend(more);
-        items.push(item);
-    }
-    let answer = match existing.is_empty() {
-        true => Answer::Deployed { items, several },
-        false => Answer::DeployedBeside {
-            items,
-            several,
-            existing,
-        },
-    };
-    Ok((answer, effects))
-}
-
-/// The groups a command names, and whether it names several.
-fn groups(txn: &Txn, command: &Deploy) -> Result<(Vec<GroupId>, bool), Stop> {
-    let (several, names) = match (&command.group, &command.groups) {
-        (Some(group), None) => (false, std::slice::from_ref(group)),
-        (None, Some(groups)) if !groups.is_empty() && groups.len() <= GROUPS_MAX => {
-            (true, groups.as_slice())
-        }
-        _ => {
-            let why = "name one group, or 1 to 32 groups, not both";
-            return Err(Rejection::new(Code::Command, why).field("group").into());
-        }
-    };
-    let named = names.iter().map(|name| Ok(group::named(txn, name)?.0));
-    let groups: Result<Vec<GroupId>, Stop> = named.collect();
-    Ok((groups?, several))
-}
-
-/// The deployment a command describes, its group aside.
-fn template(txn: &Txn, user: &UserId, command: &Deploy, now: Now) -> Result<DeploymentRow, Stop> {
-    let limit = command.limit.clone().unwrap_or_default();
-    let start_ms = time("start", command.start.as_deref())?.filter(|start| *start > now.unix_ms);
-    let until_ms = time("limit.until", limit.until.as_deref())?;
-    if until_ms.is_some_and(|until| until <= start_ms.unwrap_or(now.unix_ms)) {
-        let why = "the end time is not after the start";
-        return Err(Rejection::new(Code::Time, why).field("limit.until").into());
-    }
-    let standard = Policy::default();
-    let policy = Policy {
-        attempts: command.attempts.unwrap_or(standard.attempts),
-        timeout_s: command.timeout_secs.unwrap_or(standard.timeout_s),
-        overrides: Overrides {
-            allow_downgrade: command.allow_downgrade,
-            reinstall: command.reinstall,
-        },
-        ..standard
-    };
-    for (field, value) in [
-        ("attempts", Some(policy.attempts)),
-        ("timeoutSecs", Some(policy.timeout_s)),
-        ("limit.devices", limit.devices),
-    ] {
-        if value == Some(0) {
-            let why = format!("{field} is at least 1");
-            return Err(Rejection::new(Code::Command, why).field(field).into());
-        }
-    }
-    let (id, release) = release::named(txn, &command.release)?;
-    let name = &release.manifest.name;
-    Ok(DeploymentRow {
-        release: id,
-        release_text: crate::reply::release_text(name, &release.manifest.version),
-        artifacts: release.artifacts,
-        group: GroupId::unassigned(),
-        round: Round(0),
-        last_round: Round(0),
-        policy,
-        spread_s: command.spread_secs.unwrap_or(0),
-        start_ms,
-        until_ms,
-        limit: limit.devices,
-        slots: 0,
-        line: 0,
-        seek_due_ms: None,
-        complete_when: command.complete_when.unwrap_or_default(),
-        state: DeploymentState::Scheduled,
-        end: None,
-        created_ms: now.unix_ms,
-        turn: 0,
-        created_by: user.clone(),
-        updated_ms: now.unix_ms,
-    })
-}
-
-fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
-    let Some(text) = text else { return Ok(None) };
-    let why = || {
-        let shown: String = text.chars().take(40).collect();
-        Rejection::new(Code::Time, format!("{shown} is not a time"))
-            .field(field)
-            .hint("write times as 2026-01-31T06:00:00Z or 2026-01-31T08:00:00+02:00")
-    };
-    parse_time(text).map(Some).ok_or_else(why)
-}
 
 /// Creates one deployment, or finds the equal one that is there already, without an effect
 /// (bad-inputs row 39).
-fn create(txn: &mut Txn, mut row: DeploymentRow, now: Now) -> Result<(Created, Effects), Stop> {
+pub(crate) fn create(
+    txn: &mut Txn,
+    mut row: DeploymentRow,
+    now: Now,
+) -> Result<(Created, Effects), Stop> {
     let group = row.group.clone();
     let mut group_row = group::read(txn, &group)?.unwrap_or_default();
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
@@ -247,17 +117,21 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
 
 /// The active deployments of a group beside one that is to be listed (S11).
 #[derive(Default)]
-struct Beside {
+pub(crate) struct Beside {
     /// Those whose artifacts it covers: it takes their place.
-    covered: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) covered: Vec<(DeploymentId, DeploymentRow)>,
     /// Those it shares some artifacts with: it cannot be listed beside them.
-    overlapping: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) overlapping: Vec<(DeploymentId, DeploymentRow)>,
     /// The others.
-    apart: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) apart: Vec<(DeploymentId, DeploymentRow)>,
 }
 
 impl Beside {
-    fn read(txn: &Txn, row: &DeploymentRow, group_row: &GroupRow) -> Result<Self, Undecided> {
+    pub(crate) fn read(
+        txn: &Txn,
+        row: &DeploymentRow,
+        group_row: &GroupRow,
+    ) -> Result<Self, Undecided> {
         let active = group_row.active.iter().copied().map(DeploymentKey);
         txn.want(active.map(|key| key.key()))?;
         let mut beside = Self::default();
@@ -362,4 +236,19 @@ pub(crate) fn start_due(
         Effect::ViewChanged(View::Deployment(id)),
     ]);
     Ok(effects)
+}
+
+/// What a group got of `deploy`, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    /// The new deployment, or the equal one that is there already.
+    pub deployment: DeploymentId,
+    /// Its state.
+    pub state: DeploymentState,
+    /// Devices in the group now.
+    pub members: u32,
+    /// Those that may start.
+    pub eligible: u32,
+    /// Those that may not.
+    pub excluded: u32,
 }

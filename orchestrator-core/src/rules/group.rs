@@ -1,18 +1,15 @@
 //! Groups: `unassigned` always exists, the others are created by an operator.
 
-use hoist_protocol::id::GroupId;
+use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::topic::View;
 
-use crate::api::command::GroupRef;
-use crate::api::request::{may_change, parse_name};
-use crate::engine::decide::Stop;
 use crate::model::effect::{Effect, Effects};
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Now};
-use crate::model::key::{GroupCountKey, GroupKey, RemovedGroupKey};
-use crate::model::row::{GroupCountRow, GroupRow, MetaRow, RemovedGroupRow};
+use crate::model::key::{GroupCountKey, GroupKey, MemberKey, RemovedGroupKey};
+use crate::model::now::Now;
+use crate::model::row::{DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, RemovedGroupRow};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::Answer;
+use crate::rules::stop::Stop;
 
 /// Reads a group; `unassigned` exists before its row does.
 pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undecided> {
@@ -35,27 +32,6 @@ pub(crate) fn unknown(group: &GroupId) -> Rejection {
     Rejection::new(Code::Group, format!("there is no group {group}"))
         .field("group")
         .wanted(group.as_str())
-}
-
-/// Reads a group that a command names.
-pub(crate) fn named(txn: &Txn, text: &str) -> Result<(GroupId, GroupRow), Stop> {
-    let group: GroupId = parse_name("group", text)?;
-    let row = read(txn, &group)?.ok_or_else(|| unknown(&group))?;
-    Ok((group, row))
-}
-
-/// `group-create`; the same group again is the same answer. Whoever is limited to groups
-/// creates no other.
-pub(crate) fn create(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &GroupRef,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    let group: GroupId = parse_name("group", &command.group)?;
-    may_change(input, &group)?;
-    let effects = ensure(txn, &group, now)?;
-    Ok((Answer::GroupCreated { group }, effects))
 }
 
 /// Gives `unassigned` its row.
@@ -88,17 +64,11 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
     ])
 }
 
-/// `group-remove`: nobody is in it and nothing is active, so that nobody obeys it.
-pub(crate) fn remove(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &GroupRef,
-) -> Result<(Answer, Effects), Stop> {
-    let (group, row) = named(txn, &command.group)?;
-    may_change(input, &group)?;
+/// Removes a group that nobody is in and where nothing is active, so that nobody obeys it.
+pub(crate) fn remove(txn: &mut Txn, group: &GroupId, row: &GroupRow) -> Result<Effects, Stop> {
     let count = GroupCountKey(group.clone());
     let members = txn.read(&count)?.unwrap_or_default().members;
-    if let Some(refusal) = in_use(&group, &row, members) {
+    if let Some(refusal) = in_use(group, row, members) {
         return Err(refusal.into());
     }
     let removed = RemovedGroupKey(group.clone());
@@ -113,12 +83,11 @@ pub(crate) fn remove(
     );
     txn.delete(&GroupKey(group.clone()));
     txn.delete(&count);
-    let effects = vec![
+    Ok(vec![
         Effect::GroupHeadChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
-    ];
-    Ok((Answer::GroupRemoved { group }, effects))
+    ])
 }
 
 /// Why a group cannot be removed, if it cannot.
@@ -147,4 +116,20 @@ fn in_use(group: &GroupId, row: &GroupRow, members: u32) -> Option<Rejection> {
         let why = format!("a device that left group {group} has not been told yet");
         refused(why).hint("try again in a moment")
     })
+}
+
+/// Writes what looking for a line has to know of a member; the device's row says it.
+pub(crate) fn put_member(
+    txn: &mut Txn,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<(), Undecided> {
+    let key = MemberKey(row.group.clone(), device.clone());
+    txn.read(&key)?;
+    let member = MemberRow {
+        held: row.held,
+        holds: row.holds.clone(),
+    };
+    txn.put(&key, &member);
+    Ok(())
 }

@@ -10,22 +10,22 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, ReleaseId, Round
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::View;
 
-use crate::api::command::CompleteWhen;
 use crate::model::effect::{Effect, Effects, Event};
-use crate::model::input::{Now, VerifiedRelease};
 use crate::model::key::{
     DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, RecoveryKey, ReleaseKey, RowKey,
 };
-use crate::model::row::{DeploymentRow, DeviceRow, End, EndReason, RecoveryRow};
+use crate::model::now::Now;
+use crate::model::release::VerifiedRelease;
+use crate::model::row::{DeploymentRow, DeviceRow, End, EndReason, RecoveryRow, release_text};
+use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::{DeploymentState, release_text};
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::deployment::numbers;
-use crate::rules::device::{call_roll, hold};
-use crate::rules::group;
-use crate::rules::release;
+use crate::rules::device::hold;
+use crate::rules::device::roll_call::call_roll;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::{group, release};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
 pub(crate) const AHEAD_MAX: u32 = 100_000;
@@ -62,9 +62,9 @@ pub(crate) fn release(
     now: Now,
 ) -> Result<Effects, Undecided> {
     match release::add(txn, Some(verified), now) {
-        Err(crate::engine::decide::Stop::Undecided(undecided)) => Err(undecided),
+        Err(crate::rules::stop::Stop::Undecided(undecided)) => Err(undecided),
         // One of that name is there already: it stays.
-        Ok(_) | Err(crate::engine::decide::Stop::Rejected(_)) => Ok(Effects::new()),
+        Ok(_) | Err(crate::rules::stop::Stop::Rejected(_)) => Ok(Effects::new()),
     }
 }
 

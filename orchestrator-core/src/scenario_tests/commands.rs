@@ -41,7 +41,7 @@ fn a_role_or_group_that_does_not_allow_it_is_refused() {
     input.groups = vec!["us".parse().unwrap()];
     assert_eq!(refusal(&world.send(input)), Some(Code::Role));
     assert_eq!(world.listed(), []);
-    let mut create = world.input(Command::GroupCreate(GroupRef {
+    let mut create = world.input(Command::GroupCreate(GroupCreate {
         group: "asia".into(),
         dry_run: false,
     }));
@@ -115,7 +115,7 @@ fn the_deployment_view_is_as_documented() {
         r#""count":1}],"createdAt":"2027-01-15T08:00:30Z","updatedAt":"2027-01-15T08:00:30Z"}"#
     );
     assert_eq!(view, expected);
-    let show = Command::DeploymentShow(crate::api::command::DeploymentRef { deployment: 1 });
+    let show = Command::DeploymentShow(crate::api::command::DeploymentShow { deployment: 1 });
     let shown = serde_json::to_value(world.answer(&show)).unwrap();
     assert_eq!(shown["rolledBack"], 1);
     assert_eq!(
@@ -195,7 +195,7 @@ fn the_largest_release_fits_in_its_row() {
     }));
     input.release = Some(release);
     assert!(matches!(world.send(input), Answer::ReleaseAdded(_)));
-    let show = Command::ReleaseShow(crate::api::command::ReleaseRef {
+    let show = Command::ReleaseShow(crate::api::command::ReleaseShow {
         release: format!("{long}@{long}"),
     });
     assert!(matches!(world.answer(&show), ResultBody::Release(_)));

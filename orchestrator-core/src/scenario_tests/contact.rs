@@ -1,5 +1,6 @@
-use super::*;
 use PresenceState::{Offline, Online};
+
+use super::*;
 
 fn retrying(world: &World, id: DeploymentId) -> u32 {
     world.view(id).steps.retrying

@@ -1,8 +1,9 @@
-use super::*;
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PublicKey;
 
+use super::*;
 use crate::api::command::{Verb, VerbEffect};
+use crate::api::response::Response;
 
 /// Every changing command as a dry run.
 fn dry_runs() -> Vec<Command> {
@@ -57,13 +58,16 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
         assert!(command.is_dry(), "{command:?}");
         let release = matches!(command, Command::ReleaseAdd(_));
         let mut input = world.input(command.clone());
-        input.uses = Some(crate::model::input::Uses::default());
+        input.uses = Some(crate::model::release::Uses::default());
         input.release = release.then(|| verified("newer", "1", &["app"]));
-        let effects = world.tell(Input::Command(Box::new(input)));
-        match &effects[..] {
-            [Effect::Reply { answer, .. }] => assert_eq!(refusal(answer), None, "{command:?}"),
+        let decision = world.decide(Input::Command(Box::new(input)));
+        assert_eq!(decision.effects, [], "{command:?}");
+        match decision.response {
+            Some(Response::Reply { answer, .. }) => {
+                assert_eq!(refusal(&answer), None, "{command:?}");
+            }
             // Users are the adapter's, which finds the wish in the command.
-            [Effect::ManageUser { command, .. }] => assert!(command.is_dry()),
+            Some(Response::ManageUser { command, .. }) => assert!(command.is_dry()),
             more => panic!("{command:?} does {more:?}"),
         }
         assert!(before.scan(&everything).eq(world.rows.scan(&everything)));
@@ -82,7 +86,7 @@ fn a_dry_run_is_refused_where_the_command_would_be() {
         })
     };
     let create = |group: &str| {
-        Command::GroupCreate(GroupRef {
+        Command::GroupCreate(GroupCreate {
             group: group.into(),
             dry_run: true,
         })

@@ -1,11 +1,13 @@
 //! A group that is removed, and one of its name that comes after it.
 
-use super::*;
-use crate::model::key::GroupKey;
 use hoist_protocol::topic::View;
 
+use super::*;
+use crate::api::commands::group_remove::GroupRemove;
+use crate::model::key::GroupKey;
+
 fn remove(world: &mut World, group: &str) -> Answer {
-    world.order(Command::GroupRemove(GroupRef {
+    world.order(Command::GroupRemove(GroupRemove {
         group: group.into(),
         dry_run: false,
     }))
@@ -59,7 +61,7 @@ fn a_scheduled_deployment_keeps_its_group() {
 #[test]
 fn removing_a_group_clears_its_head_and_its_view() {
     let mut world = World::with_devices(&[]);
-    let input = world.input(Command::GroupRemove(GroupRef {
+    let input = world.input(Command::GroupRemove(GroupRemove {
         group: "eu".into(),
         dry_run: false,
     }));
@@ -111,7 +113,7 @@ fn a_group_of_the_same_name_goes_on_where_the_removed_one_was() {
 #[test]
 fn whoever_is_limited_to_groups_removes_no_other() {
     let mut world = World::with_devices(&[]);
-    let mut input = world.input(Command::GroupRemove(GroupRef {
+    let mut input = world.input(Command::GroupRemove(GroupRemove {
         group: "eu".into(),
         dry_run: false,
     }));

@@ -1,7 +1,7 @@
 //! Who a device is: a key in the place of the pinned one, and two devices that are one.
 
 use super::*;
-use crate::api::command::{DeviceApprove, DeviceRef, DeviceWhy};
+use crate::api::command::{DeviceApprove, DeviceShow, DeviceWhy};
 use crate::model::effect::Event;
 use crate::reply::Identity;
 
@@ -54,7 +54,7 @@ impl World {
 
     fn identity(&self) -> Option<Identity> {
         let device: String = "d1".into();
-        let show = DeviceRef {
+        let show = DeviceShow {
             device: device.clone(),
         };
         let ResultBody::DeviceDetail(shown) = self.answer(&Command::DeviceShow(show)) else {

@@ -79,7 +79,7 @@ fn the_versions_of_one_name_are_listed_in_pages_of_their_own() {
 fn groups_and_releases_are_listed_in_pages() {
     let mut world = World::with_devices(&["d1"]);
     world.add_release("fw", "1.1.0", &["app"]);
-    let page = |after: Option<&str>| Page {
+    let page = |after: Option<&str>| GroupList {
         limit: Some(1),
         after: after.map(Into::into),
     };
@@ -123,7 +123,7 @@ fn groups_and_releases_are_listed_in_pages() {
         Command::GroupList(page(Some("eu"))),
     ] {
         let rows = &mut world.rows;
-        let answer = rows.query(|reader| query::answer(reader, &alice(), &strange, world.now));
+        let answer = rows.query(|reader| strange.answer(reader, &alice(), world.now));
         assert_eq!(
             answer.unwrap().unwrap_err().code,
             Code::Cursor,
@@ -175,7 +175,7 @@ fn lists_of_an_unknown_group_are_refused() {
     let command = Command::DeviceList(list);
     let answer = world
         .rows
-        .query(|reader| query::answer(reader, &alice(), &command, world.now));
+        .query(|reader| command.answer(reader, &alice(), world.now));
     assert_eq!(answer.unwrap().unwrap_err().code, Code::Group);
 }
 

@@ -1,12 +1,14 @@
-use super::*;
 use hoist_protocol::head::Overrides;
 
+use super::*;
+use crate::api::command;
 use crate::model::key::FactsKey;
 use crate::model::row::FactsRow;
-use crate::reply::{Excluded, LineWord, Plan, Why};
+use crate::model::state::LineWord;
+use crate::reply::{Excluded, Plan, Why};
 
 fn plan_of(world: &World, deploy: Deploy) -> Plan {
-    match world.answer(&Command::Plan(deploy)) {
+    match world.answer(&Command::Plan(command::Plan(deploy))) {
         ResultBody::Planned(mut planned) => planned.plans.remove(0),
         other => panic!("not a plan: {other:?}"),
     }
@@ -148,7 +150,7 @@ fn a_plan_of_several_groups_and_of_a_later_time() {
         start: Some(start.clone()),
         ..deploy("fw@1.0.0")
     };
-    let ResultBody::Planned(planned) = world.answer(&Command::Plan(several)) else {
+    let ResultBody::Planned(planned) = world.answer(&Command::Plan(command::Plan(several))) else {
         panic!("not a plan")
     };
     let members: Vec<(&str, u32)> = planned

@@ -3,8 +3,8 @@ use hoist_protocol::head::HOLD_ALL;
 use hoist_protocol::id::{Generation, RollCall};
 
 use super::*;
-use crate::model::input::Mode;
 use crate::model::key::{GroupCountKey, GroupKey};
+use crate::model::now::Mode;
 
 /// A server that lost everything, and what it had told its fleet.
 fn lost(world: &World) -> World {

@@ -3,7 +3,7 @@
 
 use super::rounds::in_round;
 use super::*;
-use crate::api::command::{DeviceRef, DeviceWhy as WhyWish};
+use crate::api::command::{DeviceShow, DeviceWhy as WhyWish};
 use crate::model::effect::Sender;
 use crate::model::key::RefusedKey;
 use crate::model::row::Refusal;
@@ -47,7 +47,8 @@ fn count_again(world: &mut World, device: &str, status: DeviceStatus) {
 
 fn refused(world: &World, device: &str) -> Option<RefusedItem> {
     let device = device.into();
-    let ResultBody::DeviceDetail(detail) = world.answer(&Command::DeviceShow(DeviceRef { device }))
+    let ResultBody::DeviceDetail(detail) =
+        world.answer(&Command::DeviceShow(DeviceShow { device }))
     else {
         panic!("not a device")
     };

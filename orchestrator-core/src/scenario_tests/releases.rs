@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::api::command::ReleaseRemove;
-use crate::model::input::Uses;
+use crate::api::response::Decision;
 use crate::model::key::{ReleaseKey, ReleaseNameKey};
+use crate::model::release::Uses;
 
 /// Removes a release, after deployments with these numbers were looked at.
-fn remove(world: &mut World, release: &str, looked_at: u32, by: &[DeploymentId]) -> Effects {
+fn remove(world: &mut World, release: &str, looked_at: u32, by: &[DeploymentId]) -> Decision {
     let mut input = world.input(Command::ReleaseRemove(ReleaseRemove {
         release: release.into(),
         dry_run: false,
@@ -15,19 +16,11 @@ fn remove(world: &mut World, release: &str, looked_at: u32, by: &[DeploymentId])
         last: DeploymentId(looked_at),
         by: by.to_vec(),
     });
-    world.tell(Input::Command(Box::new(input)))
+    world.decide(Input::Command(Box::new(input)))
 }
 
-fn answer(effects: &Effects) -> Answer {
-    let answer = effects.iter().find_map(|effect| match effect {
-        Effect::Reply { answer, .. } => Some(answer.clone()),
-        _ => None,
-    });
-    answer.unwrap()
-}
-
-fn refused(effects: &Effects) -> Option<Code> {
-    refusal(&answer(effects))
+fn refused(decision: &Decision) -> Option<Code> {
+    refusal(&answer_of(decision.clone()))
 }
 
 #[test]
@@ -77,12 +70,12 @@ fn a_removed_release_is_gone_by_name_and_by_id_and_its_deployments_keep_its_name
     world.say("d1", done(1, id));
     world.abort(id);
     let manifest = verified("fw", "1.0.0", &["app"]).manifest;
-    let effects = remove(&mut world, "fw@1.0.0", 1, &[]);
+    let decision = remove(&mut world, "fw@1.0.0", 1, &[]);
     let removed = Effect::ReleaseRemoved {
         release: manifest.id(),
         artifacts: vec![manifest.artifacts[0].id()],
     };
-    assert!(effects.contains(&removed), "{effects:?}");
+    assert!(decision.effects.contains(&removed), "{decision:?}");
     let row = world.rows.read(&ReleaseKey(manifest.id())).unwrap();
     let name = world.rows.read(&ReleaseNameKey("fw@1.0.0".into())).unwrap();
     assert!(row.is_none() && name.is_none());

@@ -1,12 +1,13 @@
 //! What goes when it has been kept for long enough, and what stays for that.
 
 use super::*;
-use crate::api::command::{DeploymentRef, DeviceRef, DeviceWhy};
+use crate::api::command::{DeploymentShow, DeviceShow, DeviceWhy};
 use crate::engine::check::Check;
 use crate::model::effect::Event;
-use crate::model::input::{Keep, Mode};
 use crate::model::key::{ForgottenKey, MetaKey};
-use crate::rules::deployment::retention::{Old, left_of};
+use crate::model::now::{Keep, Mode};
+use crate::model::search::Old;
+use crate::rules::deployment::retention::left_of;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -57,13 +58,13 @@ fn rows_of(world: &World, id: DeploymentId) -> usize {
 fn asked(world: &World, command: &Command) -> Result<ResultBody, crate::model::error::Rejection> {
     let answer = world
         .rows
-        .query(|reader| query::answer(reader, &alice(), command, world.now));
+        .query(|reader| command.answer(reader, &alice(), world.now));
     answer.unwrap()
 }
 
 fn shown(world: &World, device: &str) -> DeviceItem {
     let device = device.into();
-    match asked(world, &Command::DeviceShow(DeviceRef { device })) {
+    match asked(world, &Command::DeviceShow(DeviceShow { device })) {
         Ok(ResultBody::DeviceDetail(detail)) => detail.item,
         other => panic!("{other:?}"),
     }
@@ -97,7 +98,7 @@ fn what_has_been_over_for_long_enough_goes_with_everything_of_it() {
     let view = Effect::ViewChanged(hoist_protocol::topic::View::Deployment(id));
     assert!(effects.contains(&view), "{effects:?}");
     // Gone for everybody at once, whatever is left of it.
-    let show = Command::DeploymentShow(DeploymentRef { deployment: id.0 });
+    let show = Command::DeploymentShow(DeploymentShow { deployment: id.0 });
     let refused = asked(&world, &show).unwrap_err();
     assert_eq!(refused.code, Code::Deployment);
     assert!(refused.detail.contains("was removed at"), "{refused}");

@@ -1,11 +1,12 @@
+use PresenceState::{Offline, Online};
+
 use super::*;
 use crate::api::command;
 use crate::model::key::MetaKey;
 use crate::model::time::format_time;
-use crate::query::explain::{self, Around, HeadsOut, Out, Wait};
-use crate::reply::{DeviceWhy, Explanation, RuleWord, Why};
+use crate::query::explain::{self, Around, HeadsOut, Out};
+use crate::reply::{DeviceWhy, Explanation, RuleWord, Wait, Why};
 use crate::rules::rollout::admission::{Case, Rule};
-use PresenceState::{Offline, Online};
 
 mod ended;
 mod removed;
@@ -102,14 +103,10 @@ fn a_device_without_group_or_deployment_is_told_what_would_reach_it() {
         device: "ghost".into(),
         deployment: None,
     };
-    let refused = world.rows.query(|reader| {
-        query::answer(
-            reader,
-            &alice(),
-            &Command::DeviceWhy(ghost.clone()),
-            world.now,
-        )
-    });
+    let command = Command::DeviceWhy(ghost);
+    let refused = world
+        .rows
+        .query(|reader| command.answer(reader, &alice(), world.now));
     assert_eq!(refused.unwrap().unwrap_err().code, Code::Device);
 }
 

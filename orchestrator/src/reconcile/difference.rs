@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, GroupId};
 

@@ -1,7 +1,7 @@
 //! A difference cut into parts by subject and put together again, for whoever explores what
 //! can happen and lets parts share what they have in common.
 
-use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_protocol::id::DeviceId;
 
 use super::difference::{Difference, Subject};

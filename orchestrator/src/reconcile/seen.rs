@@ -1,6 +1,7 @@
 //! What heads of ours say that lie at the broker, or that devices kept.
 
-use hoist_orchestrator_core::model::input::{Input, Mode};
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};

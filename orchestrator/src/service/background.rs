@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::input::{Input, Mode, Now};
+use hoist_orchestrator_core::model::now::{Mode, Now};
+use hoist_orchestrator_core::model::search::{Found, Seek};
+use hoist_orchestrator_core::model::search::{Left, Old};
 use hoist_orchestrator_core::reply::PlanResult;
-use hoist_orchestrator_core::rules::deployment::retention::{Left, Old};
-use hoist_orchestrator_core::rules::rollout::limit::{Found, Seek};
 use hoist_protocol::id::{DeploymentId, RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
 

@@ -1,7 +1,7 @@
 //! What comes from the broker.
 
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::Code;
-use hoist_orchestrator_core::model::input::Input;
 
 use super::Service;
 use crate::arrival::{Arrival, Content};

@@ -2,6 +2,7 @@
 //! every deployment that ended. Fields, never a body or a secret.
 
 use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::api::response::{Decision, Response};
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::reply::{Answer, Imported};
 use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
@@ -21,16 +22,15 @@ struct About {
 
 /// Says what a command did. Whatever was answered before, only asked, or changed nothing
 /// has no other effect than its reply.
-pub(super) fn say(asked: &Asked, effects: &[Effect]) {
+pub(super) fn say(asked: &Asked, decision: &Decision) {
     let Ok(command) = &asked.command else { return };
+    let Decision { effects, response } = decision;
     if !effects.iter().any(changes) {
         return;
     }
-    let answer = effects.iter().find_map(|effect| match effect {
-        Effect::Reply { answer, .. } => Some(answer),
-        _ => None,
-    });
-    let Some(answer) = answer else { return };
+    let Some(Response::Reply { answer, .. }) = response else {
+        return;
+    };
     for about in about(command, answer, effects) {
         tracing::info!(
             user = %asked.user,
@@ -46,16 +46,11 @@ pub(super) fn say(asked: &Asked, effects: &[Effect]) {
     }
 }
 
-/// Whether an effect follows from a change. To answer, to read and to refuse is none.
+/// Whether an effect follows from a change. To read and to refuse is none.
 fn changes(effect: &Effect) -> bool {
     !matches!(
         effect,
-        Effect::Reply { .. }
-            | Effect::Query { .. }
-            | Effect::ManageUser { .. }
-            | Effect::ReadReports(_)
-            | Effect::ReadStatus(_)
-            | Effect::Rejected { .. }
+        Effect::ReadReports(_) | Effect::ReadStatus(_) | Effect::Rejected { .. }
     )
 }
 

@@ -2,9 +2,10 @@
 //! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
 
 use hoist_orchestrator_core::api::command::Command;
-use hoist_orchestrator_core::model::effect::{Effect, Effects, Event};
+use hoist_orchestrator_core::api::response::{Decision, Response};
+use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
 use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, RequestId, UserId};
@@ -33,8 +34,8 @@ impl Service {
         decided: Decided,
         now: Now,
     ) -> Result<(), ServiceError> {
-        for (arrival, effects) in arrivals.into_iter().zip(decided) {
-            self.follow(arrival, effects, now).await?;
+        for (arrival, decision) in arrivals.into_iter().zip(decided) {
+            self.follow(arrival, decision, now).await?;
         }
         Ok(())
     }
@@ -43,15 +44,14 @@ impl Service {
     async fn follow(
         &mut self,
         mut arrival: Arrival,
-        effects: Effects,
+        decision: Decision,
         now: Now,
     ) -> Result<(), ServiceError> {
         if let Content::Command(asked) = &arrival.content {
-            done::say(asked, &effects);
+            done::say(asked, &decision);
         }
-        for effect in effects {
-            self.carry_out(effect, &mut arrival.answer_to, now).await?;
-        }
+        self.follow_decision(decision, &mut arrival.answer_to, now)
+            .await?;
         match arrival.headless.take() {
             Some(Headless::Born(device)) => self.reconciler.born(device),
             Some(Headless::Asked(device)) => self.reconciler.asked(device),
@@ -74,14 +74,30 @@ impl Service {
         }
     }
 
-    pub(super) async fn carry_out(
+    /// Carries out what one decision asks for, in order; the sender of a command is answered last.
+    pub(super) async fn follow_decision(
         &mut self,
-        effect: Effect,
+        decision: Decision,
         answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
         now: Now,
     ) -> Result<(), ServiceError> {
-        match effect {
-            Effect::Reply {
+        for effect in decision.effects {
+            self.carry_out(effect, now).await?;
+        }
+        match decision.response {
+            Some(response) => self.respond(response, answer_to, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn respond(
+        &mut self,
+        response: Response,
+        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        match response {
+            Response::Reply {
                 user,
                 request,
                 answer,
@@ -94,7 +110,7 @@ impl Service {
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply_after(views, answered, now).await?;
             }
-            Effect::Query {
+            Response::Query {
                 user,
                 request,
                 command,
@@ -105,7 +121,7 @@ impl Service {
                 let answered = Answered::new(user, request, unknown, answer_to);
                 self.ask(Query::new(question, answered), now).await;
             }
-            Effect::ManageUser {
+            Response::ManageUser {
                 user,
                 request,
                 command,
@@ -114,6 +130,12 @@ impl Service {
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
+        match effect {
             Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue).await,
             Effect::Event(event) => self.decided_event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),

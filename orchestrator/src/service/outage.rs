@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::api::response::{Decision, Response};
 use hoist_orchestrator_core::engine::decide::decide;
-use hoist_orchestrator_core::model::effect::{Effect, Effects};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::Rejection;
-use hoist_orchestrator_core::model::input::Input;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::{RequestId, UserId};
 
@@ -284,7 +284,7 @@ impl Service {
         let mut txn = Txn::default();
         let one = |txn: &mut Txn| match arrival.input(txn, &*self.directory)? {
             Some(input) => decide(txn, &input, now),
-            None => Ok(Effects::new()),
+            None => Ok(Decision::default()),
         };
         let decided = rows::resolve(&*self.store, &mut txn, one).await;
         let Content::Command(asked) = std::mem::replace(&mut arrival.content, Content::Nothing)
@@ -292,10 +292,9 @@ impl Service {
             return Ok(());
         };
         match decided {
-            Ok(effects) if txn.writes().is_empty() && !effects.iter().any(manages_users) => {
-                for effect in effects {
-                    self.carry_out(effect, &mut arrival.answer_to, now).await?;
-                }
+            Ok(decision) if txn.writes().is_empty() && !manages_users(&decision) => {
+                self.follow_decision(decision, &mut arrival.answer_to, now)
+                    .await?;
             }
             Ok(_) | Err(ReadError::Store(_)) => self.refuse(*asked, kept, arrival).await,
             Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
@@ -330,8 +329,8 @@ impl Service {
 }
 
 /// Whether users are to be changed, which are kept beside the store, on the same disk.
-fn manages_users(effect: &Effect) -> bool {
+fn manages_users(decision: &Decision) -> bool {
     let changes =
         |command: &Command| command.verb().effect() == VerbEffect::Changes && !command.is_dry();
-    matches!(effect, Effect::ManageUser { command, .. } if changes(command))
+    matches!(&decision.response, Some(Response::ManageUser { command, .. }) if changes(command))
 }

@@ -1,6 +1,6 @@
 //! What the rules cannot look at themselves: manifests to verify, and files that are damaged.
 
-use hoist_orchestrator_core::api::command::Command;
+use hoist_orchestrator_core::api::command::{Command, Plan};
 use hoist_orchestrator_core::model::key::ReleaseKey;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ArtifactId;
@@ -32,7 +32,9 @@ impl Service {
                     .inspect_err(|error| tracing::warn!(%error, "no deployment is looked at"))
                     .ok();
             }
-            Ok(Command::Deploy(deploy) | Command::Plan(deploy)) if directory.has_damaged() => {
+            Ok(Command::Deploy(deploy) | Command::Plan(Plan(deploy)))
+                if directory.has_damaged() =>
+            {
                 let artifacts = self.artifacts_of(&deploy.release).await;
                 let damaged = artifacts.into_iter().find(|id| directory.is_damaged(*id));
                 if let Some(damaged) = damaged {

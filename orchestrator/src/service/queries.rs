@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hoist_orchestrator_core::model::effect::Sender;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::reply::ResultBody;
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
@@ -287,7 +287,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::api::command::{Command, DeviceList};
-    use hoist_orchestrator_core::model::input::{Mode, Patience};
+    use hoist_orchestrator_core::model::now::{Mode, Patience};
 
     use super::*;
 

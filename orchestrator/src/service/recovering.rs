@@ -1,8 +1,9 @@
 //! What the loop does otherwise in recovery mode: a head that a device kept is its membership
 //! (W4).
 
-use hoist_orchestrator_core::model::input::{Input, Mode};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::RecoveryKey;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::DeviceInfo;

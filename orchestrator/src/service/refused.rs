@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::effect::{Event, Sender};
 use hoist_orchestrator_core::model::error::Code;
-use hoist_orchestrator_core::model::input::{Input, Now};
+use hoist_orchestrator_core::model::now::Now;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::topic::View;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hoist_orchestrator_core::model::input::Input;
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::row::GroupRow;
 use hoist_protocol::topic::Topics;

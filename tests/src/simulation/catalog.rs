@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use hoist_device_client::machine::{ArtifactPlan, ScriptPlan};
-use hoist_orchestrator_core::model::input::VerifiedRelease;
+use hoist_orchestrator_core::model::release::VerifiedRelease;
 use hoist_protocol::codec::encode;
 use hoist_protocol::head::NOTICES_MAX;
 use hoist_protocol::id::{Name, ReleaseId, sha256};

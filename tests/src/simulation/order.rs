@@ -2,10 +2,13 @@
 //! scenario file read alike.
 
 use hoist_orchestrator_core::api::command::{
-    Abort, Command, CompleteWhen, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRemove,
-    GroupRef, Limit, ReleaseAdd, Retry,
+    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRemove, GroupCreate, Limit,
+    ReleaseAdd, Retry,
 };
-use hoist_orchestrator_core::model::input::{CommandInput, Input, VerifiedRelease};
+use hoist_orchestrator_core::api::request::CommandInput;
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::release::VerifiedRelease;
+use hoist_orchestrator_core::model::state::CompleteWhen;
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_protocol::access::Role;
 use hoist_protocol::id::sha256;
@@ -141,7 +144,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
     let mut words = Words::of(text)?;
     let mut release = None;
     let command = match words.plain.as_slice() {
-        ["group", "create", group] => Command::GroupCreate(GroupRef {
+        ["group", "create", group] => Command::GroupCreate(GroupCreate {
             group: (*group).to_owned(),
             dry_run: false,
         }),

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hoist_orchestrator_core::api::command::{Command, DeploymentList, DeviceList};
-use hoist_orchestrator_core::query::{self, Reader};
+use hoist_orchestrator_core::query::Reader;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{ResultBody, StatusWord};
 use hoist_protocol::id::UserId;
@@ -285,7 +285,7 @@ impl Play {
     fn query(&self, command: &Command) -> Result<ResultBody, String> {
         let now = self.world.server.now(self.world.unix_ms);
         let user: UserId = "operator".parse().expect("a valid user");
-        let read = |reader: &mut Reader| query::answer(reader, &user, command, now);
+        let read = |reader: &mut Reader| command.answer(reader, &user, now);
         let answered = self.world.server.rows.query(read);
         let answered = answered.map_err(|error| error.to_string())?;
         answered.map_err(|rejection| rejection.detail)

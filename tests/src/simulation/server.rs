@@ -6,15 +6,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hoist_orchestrator::reconcile::{Cause, Difference, Subject};
+use hoist_orchestrator_core::api::response::{Decision, Response};
 use hoist_orchestrator_core::engine::decide::{decide, hint};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
 use hoist_orchestrator_core::model::effect::{Effect, Effects};
-use hoist_orchestrator_core::model::input::{Input, Now};
 use hoist_orchestrator_core::model::key::{DeploymentKey, Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::search::Seek;
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Clock, Timer};
 use hoist_orchestrator_core::model::txn::{Txn, Undecided, Write};
-use hoist_orchestrator_core::reply::{Answer, DeploymentState};
-use hoist_orchestrator_core::rules::rollout::limit::Seek;
+use hoist_orchestrator_core::reply::Answer;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, RequestId};
 
 use super::broker::Broker;
@@ -186,13 +189,13 @@ impl Server {
     fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
         let mut txn = Txn::default();
         let now = self.now(unix_ms);
-        let one = |input: &Input| self.decide(&mut txn, input, now);
+        let one = |input: &Input| self.decide(&mut txn, input, now).effects;
         let effects: Vec<Effects> = inputs.iter().map(one).collect();
         self.store(&mut txn, now);
         effects
     }
 
-    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Effects {
+    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Decision {
         self.rows.load(txn, missing(txn, hint(input)));
         self.resolve(txn, |txn| decide(txn, input, now))
     }
@@ -254,15 +257,14 @@ impl Server {
             let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &letter));
             self.note(*line, &letter.payload);
             if let Some(input) = input {
-                let more = self.decide(&mut txn, &input, now);
-                effects.extend(more.into_iter().map(Step::Effect));
+                effects.extend(steps(self.decide(&mut txn, &input, now)));
                 effects.extend(headless(&input));
                 inputs.push(input);
             }
         }
         for input in self.difference.take_out() {
             let more = self.resolve(&mut txn, |txn| decide(txn, &input, now));
-            effects.extend(more.into_iter().map(Step::Effect));
+            effects.extend(steps(more));
         }
         self.finish(broker, txn, effects, fate, now, |broker| {
             for line in lines {
@@ -295,6 +297,7 @@ impl Server {
         for step in steps.into_iter().take(done) {
             match step {
                 Step::Effect(effect) => self.carry_out([effect]),
+                Step::Response(response) => self.respond(response),
                 Step::Born(device) => self.difference.born(device),
                 Step::Asked(device) => self.difference.asked(device),
                 Step::Forgot(device) => self.difference.forgot(device),
@@ -311,8 +314,7 @@ impl Server {
     pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
         let now = self.now(unix_ms);
         let mut txn = Txn::default();
-        let effects = self.decide(&mut txn, input, now);
-        let steps = effects.into_iter().map(Step::Effect).collect();
+        let steps = steps(self.decide(&mut txn, input, now)).collect();
         self.finish(broker, txn, steps, fate, now, |_| {});
     }
 
@@ -356,9 +358,16 @@ impl Default for Server {
 /// What follows a commit.
 enum Step {
     Effect(Effect),
+    Response(Response),
     Born(DeviceId),
     Asked(DeviceId),
     Forgot(DeviceId),
+}
+
+/// The effects of a decision, then the response.
+fn steps(decision: Decision) -> impl Iterator<Item = Step> {
+    let effects = decision.effects.into_iter().map(Step::Effect);
+    effects.chain(decision.response.map(Step::Response))
 }
 
 fn missing(txn: &Txn, keys: Vec<Key>) -> Vec<Key> {

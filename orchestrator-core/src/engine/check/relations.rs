@@ -4,7 +4,7 @@ use hoist_protocol::id::GroupId;
 
 use super::{Check, Findings};
 use crate::model::counter::Totals;
-use crate::reply::DeploymentState;
+use crate::model::state::DeploymentState;
 
 impl Check {
     pub(super) fn relations(&mut self) {

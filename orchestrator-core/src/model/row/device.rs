@@ -5,6 +5,8 @@ use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeploymentId, GroupId, RollCall, Round, Seq, SessionCounter};
 use serde::{Deserialize, Serialize};
 
+use crate::model::row::MetaRow;
+
 /// Stays of a device that are remembered: statuses of deployments from before are only
 /// taken where there is a record (S14).
 pub const STAYS_MAX: usize = 8;
@@ -103,6 +105,13 @@ pub struct Stay {
 }
 
 impl DeviceRow {
+    /// Whether it is known to be there, known not to be there, or unknown (`None`).
+    #[must_use]
+    pub fn is_there(&self, meta: &MetaRow) -> Option<bool> {
+        let heard = self.presence.filter(|heard| heard.run == meta.broker_run)?;
+        Some(heard.online)
+    }
+
     /// A device just registered, in no group yet.
     #[must_use]
     pub fn new(created_ms: u64) -> Self {

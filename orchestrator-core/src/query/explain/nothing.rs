@@ -3,8 +3,8 @@
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use super::trouble;
 use crate::model::row::DeviceRow;
+use crate::query::explain::trouble;
 use crate::reply::{Nothing, Why};
 
 /// Says it; what is wrong with the device itself comes first.

@@ -4,12 +4,14 @@ use hoist_protocol::code::Code;
 use hoist_protocol::reason::{Cure, Reason};
 use hoist_protocol::status::{Step, Success};
 
-use super::failed::cause;
-use super::{Around, Waits};
-use crate::model::input::Now;
+use crate::model::now::Now;
 use crate::model::row::{MetaRow, RecordRow, RecordState, Refusal};
+use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
-use crate::reply::{DeploymentState, Why};
+use crate::query::explain::failed::cause;
+use crate::query::explain::said::Said;
+use crate::query::explain::{Around, Waits};
+use crate::reply::Why;
 use crate::rules::device::contact;
 use crate::rules::rollout::admission::{Case, round_of};
 
@@ -21,33 +23,6 @@ pub(super) struct Scene<'a> {
     pub(super) around: Around<'a>,
     pub(super) meta: &'a MetaRow,
     pub(super) now: Now,
-}
-
-/// What one failing rule comes to.
-pub(super) struct Said {
-    pub(super) why: Why,
-    pub(super) says: String,
-    pub(super) next: String,
-    /// When that is, in Unix ms.
-    pub(super) at_ms: Option<u64>,
-}
-
-impl Said {
-    pub(super) fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            why,
-            says: says.into(),
-            next: next.into(),
-            at_ms: None,
-        }
-    }
-
-    fn at(self, at_ms: u64) -> Self {
-        Self {
-            at_ms: Some(at_ms),
-            ..self
-        }
-    }
 }
 
 impl Scene<'_> {

@@ -3,7 +3,7 @@
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeviceId;
 
-use super::say::Said;
+use crate::query::explain::said::Said;
 use crate::reply::Why;
 
 /// Says it.

@@ -1,10 +1,13 @@
 //! A device that was removed: its row is gone, its records stay with their deployments (S14).
 
-use super::{
-    DeploymentId, DeviceId, DeviceWhy, MetaRow, Need, Reader, RecordRow, RecordState, format_time,
-    presence, read_rows, recent,
-};
-use crate::reply::{Nothing, Why};
+use hoist_protocol::id::{DeploymentId, DeviceId};
+
+use crate::model::row::{MetaRow, RecordRow, RecordState};
+use crate::model::time::format_time;
+use crate::query::device::presence;
+use crate::query::why::{read_rows, recent};
+use crate::query::{Need, Reader};
+use crate::reply::{DeviceWhy, Nothing, Why};
 
 /// What is said of a device without a row that has a record in this deployment, or in one of
 /// the recent ones; `None` when none shows that there ever was such a device.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{DeploymentId, DeviceId, DeviceKey, Need, Reader, RecordKey, RowKey};
-use crate::model::key::Prefix;
+use hoist_protocol::id::{DeploymentId, DeviceId};
+
+use crate::model::key::{DeviceKey, Prefix, RecordKey, RowKey};
 use crate::query::explain::Taken;
+use crate::query::{Need, Reader};
 
 /// Devices that are looked at: of whom nothing was heard is among the first, or is one of many.
 const LOOKED_AT: usize = 32;

@@ -4,24 +4,16 @@
 use hoist_protocol::id::{DeploymentId, UserId};
 use hoist_protocol::topic::View;
 
-use crate::api::command::{Abort, CompleteWhen};
-use crate::api::request::{may_change, one_line};
-use crate::engine::decide::Stop;
 use crate::model::counter;
 use crate::model::effect::{Effect, Effects, Event};
-use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Now};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
+use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, End, EndReason, GroupRow};
+use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::timer::{Timer, TimerKind, clear_timer};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::{AbortResult, Answer, DeploymentState};
-use crate::rules::deployment::retention;
 use crate::rules::group;
 use crate::rules::rollout::limit;
-
-/// Longest text an operator can leave with an abort, in bytes: it is in every list.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// How a deployment ends.
 pub(crate) struct Ending {
@@ -93,53 +85,6 @@ pub(crate) fn finish(
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
     ])
-}
-
-/// `abort` (S4), with what it means in counts; the same again is the same answer.
-pub(crate) fn abort(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &Abort,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    let id = DeploymentId(command.deployment);
-    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
-        return Err(retention::missing(txn, id)?.into());
-    };
-    may_change(input, &row.group)?;
-    let text = command.reason.clone().unwrap_or_default();
-    if text.len() > TEXT_BYTES_MAX {
-        let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
-        return Err(Rejection::new(Code::Size, why).field("reason").into());
-    }
-    one_line(&text, "reason")?;
-    let effects = match row.state {
-        DeploymentState::Completed => {
-            let why = format!("deployment {id} is completed");
-            return Err(Rejection::new(Code::Ended, why).field("deployment").into());
-        }
-        DeploymentState::Aborted => Vec::new(),
-        DeploymentState::Scheduled | DeploymentState::Active => {
-            let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
-            let ending = Ending {
-                state: DeploymentState::Aborted,
-                reason: EndReason::Operator,
-                by: Some(input.user.clone()),
-                text,
-            };
-            finish(txn, id, &mut row, &mut group_row, ending, now)?
-        }
-    };
-    let members = row.end.as_ref().map_or(0, |end| end.members);
-    let counts = counter::totals(txn, id)?.counts(members);
-    let result = AbortResult {
-        deployment: id,
-        state: row.state,
-        never_start: counts.pending,
-        finishing: counts.in_progress,
-        unaffected: counts.successful + counts.failed,
-    };
-    Ok((Answer::Aborted(result), effects))
 }
 
 /// What has just changed in a deployment, to look only at what it can complete.

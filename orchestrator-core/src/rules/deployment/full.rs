@@ -7,7 +7,7 @@ use crate::model::counter;
 use crate::model::error::{Code, Rejection};
 use crate::model::row::{DeploymentRow, GroupCountRow};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::view::DeploymentView;
+use crate::rules::deployment::settled::waits_for_nobody;
 
 /// The refusal of one more that waits for its start time.
 pub(super) fn scheduled(group: &GroupId, there: &[DeploymentId]) -> Rejection {
@@ -37,7 +37,7 @@ pub(super) fn named(
     let mut settled = Vec::new();
     for (id, row) in there {
         let totals = counter::totals(txn, *id)?;
-        if DeploymentView::new(*id, row, &totals, 0, count.members).settled {
+        if waits_for_nobody(row, &totals, count.members) {
             settled.push((*id, row));
         }
     }

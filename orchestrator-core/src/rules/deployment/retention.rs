@@ -10,45 +10,24 @@ use hoist_protocol::topic::View;
 use crate::model::counter::{self, Totals};
 use crate::model::effect::{Effect, Effects, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{Mode, Now};
-use crate::model::key::{CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix};
-use crate::model::key::{RecordKey, RowKey};
+use crate::model::key::{
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix, RecordKey, RowKey,
+};
+use crate::model::now::{Mode, Now};
 use crate::model::row::{DeploymentRow, DeviceRow, ForgottenRow, MetaRow, RecordState};
+use crate::model::search::{Left, Old};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::numbers;
 use crate::rules::deployment::settled::is_over;
-use crate::rules::device;
 use crate::rules::device::contact::is_lost;
-use crate::rules::device::presence::known;
-use crate::rules::group;
+use crate::rules::{device, group};
 
 /// Rows of a removed deployment that are swept with one decision.
 pub const PAGE: usize = 256;
 /// A page that is not found after this time, in attended ms, is asked for again: the question
 /// died with a crash.
 const SWEEP_AGAIN_MS: u64 = 10_000;
-
-/// Something that may have been kept for long enough.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Old {
-    /// A deployment that is over.
-    Deployment(DeploymentId),
-    /// A device that is silent.
-    Device(DeviceId),
-}
-
-/// Rows that are left of a removed deployment: the answer to
-/// [`crate::model::effect::Effect::Sweep`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// Of which.
-    pub deployment: DeploymentId,
-    /// A page of their keys ([`left_of`]).
-    pub keys: Vec<Key>,
-    /// Whether there may be more.
-    pub more: bool,
-}
 
 /// Where everything lies that belongs to a deployment beside its own row.
 #[must_use]
@@ -94,7 +73,7 @@ pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     let since_ms = match row.presence {
         Some(heard) if !heard.online => heard.since_ms,
         // It was there when the broker restarted: since then it could have come back.
-        Some(_) if known(row, meta).is_none() => meta.connected_at_ms,
+        Some(_) if row.is_there(meta).is_none() => meta.connected_at_ms,
         _ => return false,
     };
     !row.held

@@ -3,67 +3,24 @@
 //! is in their heads, which reaches nobody else.
 
 use hoist_protocol::id::{DeploymentId, DeviceId, Round};
-use hoist_protocol::topic::View;
 
-use crate::api::command::Retry;
-use crate::api::request::{may_change, parse_name};
-use crate::engine::decide::Stop;
 use crate::model::counter;
 use crate::model::effect::{Effect, Effects};
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Now};
-use crate::model::key::{DeploymentKey, DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
+use crate::model::key::{DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, OpenedRow, RecordRow, RecordState};
-use crate::model::txn::Txn;
-use crate::reply::{Answer, DeploymentState, RetryResult};
-use crate::rules::deployment::retention;
+use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::stop::Stop;
 
-/// Devices named in one command: each costs a few rows in one decision.
-const DEVICES_MAX: usize = 256;
-
-/// `retry`
-pub(crate) fn retry(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &Retry,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    let id = DeploymentId(command.deployment);
-    let Some(mut row) = txn.read(&DeploymentKey(id))? else {
-        return Err(retention::missing(txn, id)?.into());
-    };
-    may_change(input, &row.group)?;
-    if row.state != DeploymentState::Active {
-        let why = format!("deployment {id} is not active: nobody can begin");
-        return Err(Rejection::new(Code::Ended, why).field("deployment").into());
-    }
-    let round = Round(row.last_round.0.saturating_add(1));
-    let (devices, mut effects) = match &command.devices {
-        None => all(txn, id, &mut row, round)?,
-        Some(names) => some(txn, id, &row, round, names)?,
-    };
-    if devices > 0 {
-        row.last_round = round;
-        row.updated_ms = now.unix_ms;
-        txn.put(&DeploymentKey(id), &row);
-        effects.push(Effect::ViewChanged(View::Deployment(id)));
-    }
-    let result = RetryResult {
-        deployment: id,
-        round: row.last_round.0,
-        devices,
-    };
-    Ok((Answer::Retried(result), effects))
-}
-
-fn all(
+/// Opens a round for every device that failed; how many there are.
+pub(crate) fn all(
     txn: &Txn,
     id: DeploymentId,
     row: &mut DeploymentRow,
     round: Round,
-) -> Result<(u32, Effects), Stop> {
+) -> Result<(u32, Effects), Undecided> {
     let failed = counter::totals(txn, id)?.all_failed();
     if failed == 0 {
         return Ok((0, Vec::new()));
@@ -72,24 +29,14 @@ fn all(
     Ok((failed, vec![Effect::GroupHeadChanged(row.group.clone())]))
 }
 
-fn some(
+/// Opens a round for named devices alone, each of which must have failed.
+pub(crate) fn some(
     txn: &mut Txn,
     id: DeploymentId,
     deployment: &DeploymentRow,
     round: Round,
-    names: &[String],
+    devices: &[DeviceId],
 ) -> Result<(u32, Effects), Stop> {
-    if names.is_empty() || names.len() > DEVICES_MAX {
-        let why = format!("name 1 to {DEVICES_MAX} devices, or none at all for every failed one");
-        return Err(Rejection::new(Code::Command, why).field("devices").into());
-    }
-    let devices: Result<Vec<DeviceId>, Rejection> = names
-        .iter()
-        .map(|name| parse_name("devices", name))
-        .collect();
-    let mut devices = devices?;
-    devices.sort_unstable();
-    devices.dedup();
     txn.want(devices.iter().flat_map(|device| {
         [
             DeviceKey(device.clone()).key(),
@@ -103,7 +50,7 @@ fn some(
         .unwrap_or_default()
         .active;
     let mut effects = Vec::new();
-    for device in &devices {
+    for device in devices {
         let key = DeviceKey(device.clone());
         let row = txn.read(&key)?;
         let mut row = row.ok_or_else(|| crate::rules::device::unknown(device).field("devices"))?;

@@ -9,19 +9,18 @@ use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, put_record};
 use crate::model::effect::{Effect, Effects};
-use crate::model::input::Now;
 use crate::model::key::{DeviceKey, MetaKey, RecordKey, RowKey};
+use crate::model::now::Now;
 use crate::model::row::{DeviceRow, MetaRow, RecordRow, RecordState};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::call_roll;
-use crate::rules::device::presence;
-use crate::rules::device::status::ended;
+use crate::rules::device::record::{ended, move_timer};
+use crate::rules::device::roll_call::call_roll;
 
 /// Since when nothing is known of a device, in attended ms; `None` while it is there.
 #[must_use]
-pub fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
-    match (presence::known(row, meta), row.presence) {
+pub(crate) fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
+    match (row.is_there(meta), row.presence) {
         (Some(true), _) => None,
         (Some(false), Some(heard)) => Some(heard.since_ms),
         // The broker forgot; since the connect after that we listen in vain.
@@ -31,7 +30,7 @@ pub fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
 
 /// Whether contact with a device counts as lost (S6).
 #[must_use]
-pub fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
+pub(crate) fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.attended_ms;
     lost_since_ms(row, meta).is_some_and(long) && is_settled(meta, now)
 }
@@ -66,7 +65,7 @@ pub(crate) fn watch(
         unwatch(txn, device, row)?;
         return Ok(Vec::new());
     };
-    match presence::known(row, &meta) {
+    match row.is_there(&meta) {
         Some(false) if !record.lost && row.contact_due_ms.is_none() => {
             let due_ms = now.attended_ms.saturating_add(now.patience.grace_ms);
             set_timer(txn, due_ms, TimerKind::Contact(device.clone()))?;
@@ -145,35 +144,6 @@ pub(crate) fn contact_due(
     }
     txn.put(&key, &row);
     Ok(effects)
-}
-
-/// When a device that has just said something of its work is asked at the latest: its own
-/// deadline comes first, ours is for those that fall silent (S7).
-pub(crate) fn timeout_ms(timeout_s: u32, now: Now) -> u64 {
-    let timeout_ms = u64::from(timeout_s).saturating_mul(1000);
-    let wait_ms = timeout_ms.saturating_add(now.patience.grace_ms);
-    now.attended_ms.saturating_add(wait_ms)
-}
-
-/// Moves a record's timer.
-pub(crate) fn move_timer(
-    txn: &mut Txn,
-    id: DeploymentId,
-    device: &DeviceId,
-    old: Option<u64>,
-    new: Option<u64>,
-) -> Result<(), Undecided> {
-    if old == new {
-        return Ok(());
-    }
-    let kind = || TimerKind::Device(id, device.clone());
-    if let Some(old) = old {
-        clear_timer(txn, old, kind())?;
-    }
-    if let Some(new) = new {
-        set_timer(txn, new, kind())?;
-    }
-    Ok(())
 }
 
 /// A device's time is over: it is asked first, and only after `grace` without an answer is

@@ -6,14 +6,13 @@ use hoist_protocol::id::DeviceId;
 use hoist_protocol::status::{DeviceStatus, TOLD_MAX};
 
 use crate::model::effect::Effects;
-use crate::model::input::Now;
 use crate::model::key::{DeviceKey, MetaKey};
+use crate::model::now::Now;
 use crate::model::row::DeviceRow;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::call_roll;
-use crate::rules::device::presence;
 use crate::rules::device::refusal::may_ask_ms;
+use crate::rules::device::roll_call::call_roll;
 
 /// Times a device is asked about the same outcomes: an answer can get lost with the broker
 /// that took it, and a device that lost its memory never has them all.
@@ -90,7 +89,7 @@ pub(crate) fn due(
     let key = DeviceKey(device.clone());
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let row = txn.read(&key)?;
-    let Some(mut row) = row.filter(|row| presence::known(row, &meta) != Some(false)) else {
+    let Some(mut row) = row.filter(|row| row.is_there(&meta) != Some(false)) else {
         return Ok(Effects::new());
     };
     let mut effects = Effects::new();

@@ -2,40 +2,15 @@
 
 use hoist_protocol::id::DeviceId;
 
-use super::named;
-use crate::api::command::DeviceHold;
-use crate::engine::decide::Stop;
 use crate::model::effect::Effects;
-use crate::model::input::CommandInput;
 use crate::model::key::{
     DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey,
 };
 use crate::model::row::DeviceRow;
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::Answer;
 use crate::rules::group;
-use crate::rules::rollout::limit;
-use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, Means};
-
-/// `device-hold`: a held device finishes what it has started and starts nothing else.
-pub(crate) fn hold(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &DeviceHold,
-) -> Result<(Answer, Effects), Stop> {
-    let (device, mut row) = named(txn, input, &command.device)?;
-    let held = command.held;
-    let answer = Answer::DeviceHeld {
-        device: device.clone(),
-        held,
-    };
-    if row.held == held {
-        return Ok((answer, Vec::new()));
-    }
-    let effects = set(txn, &device, &mut row, held)?;
-    Ok((answer, effects))
-}
+use crate::rules::rollout::{limit, membership};
 
 /// Holds a device, or lifts that; it is not so yet. Its row is written too.
 pub(crate) fn set(
@@ -67,7 +42,7 @@ pub(crate) fn set(
     if !held {
         limit::admit_released(txn, device, row)?;
     }
-    membership::put_member(txn, device, row)?;
+    group::put_member(txn, device, row)?;
     txn.put(&DeviceKey(device.clone()), row);
     let means = match held {
         true => Means::Restricts,

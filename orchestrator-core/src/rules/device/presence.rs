@@ -7,27 +7,15 @@ use hoist_protocol::topic::View;
 
 use crate::model::effect::{Effect, Effects};
 use crate::model::error::Code;
-use crate::model::input::{Delivered, Mode, Now};
+use crate::model::evidence::Delivered;
 use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
-use crate::model::row::{DeviceRow, GroupRow, Heard, MetaRow};
+use crate::model::now::{Mode, Now};
+use crate::model::row::{GroupRow, Heard};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::call_roll;
-use crate::rules::device::contact;
-use crate::rules::device::doubt;
-use crate::rules::device::identity;
 use crate::rules::device::refusal::rejected;
+use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::{contact, doubt, identity};
 use crate::rules::group;
-
-/// Whether a device is known to be there, known not to be there, or unknown (`None`).
-#[must_use]
-pub fn known(row: &DeviceRow, meta: &MetaRow) -> Option<bool> {
-    let heard = row.presence.filter(|heard| heard.run == meta.broker_run)?;
-    Some(heard.online)
-}
-
-pub(crate) fn is_online(row: &DeviceRow, meta: &MetaRow) -> bool {
-    known(row, meta) == Some(true)
-}
 
 /// Whether a message says nothing new: of an older session, or of the same one what is
 /// known already. Within a session death is the last word: births are sent first. A run
@@ -75,7 +63,7 @@ pub(crate) fn merge(
         None => Vec::new(),
     };
     let mut count = group::count(txn, &row.group, &meta)?;
-    match (is_online(&row, &meta), online) {
+    match (row.is_there(&meta) == Some(true), online) {
         (false, true) => count.online += 1,
         (true, false) => count.online = count.online.saturating_sub(1),
         _ => {}

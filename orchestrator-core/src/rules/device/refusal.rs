@@ -5,11 +5,12 @@ use hoist_protocol::id::{DeviceId, Seq};
 
 use crate::model::effect::{Effect, Effects, Sender};
 use crate::model::error::Code;
-use crate::model::input::{Now, SignatureEvidence};
+use crate::model::evidence::SignatureEvidence;
 use crate::model::key::{DeviceKey, RefusedKey};
+use crate::model::now::Now;
 use crate::model::row::{DeviceRow, Refusal, RefusedRow};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::call_roll;
+use crate::rules::device::roll_call::call_roll;
 
 /// What a device says wrong calls its roll at most this often, in attended ms: one whose key
 /// was replaced, or whose name another has too, must not be asked in a loop.

@@ -3,25 +3,25 @@
 //! device says of itself beats what was inferred (S7).
 
 use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
-use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress};
 use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, put_record};
-use crate::model::effect::{Effect, Effects, Event, Sender};
+use crate::model::effect::{Effect, Effects, Sender};
 use crate::model::error::Code;
-use crate::model::input::{Delivered, Mode, Now, SignatureEvidence};
+use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::{
     DeploymentKey, DeviceKey, ForgottenKey, MetaKey, OpenedKey, RecordKey, RowKey,
 };
+use crate::model::now::{Mode, Now};
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::deployment::numbers;
-use crate::rules::device::call_roll;
-use crate::rules::device::contact::{self, move_timer, timeout_ms};
-use crate::rules::device::doubt;
+use crate::rules::device::record::{ended, move_timer, timeout_ms};
 use crate::rules::device::refusal::{counts_again, rejected, unverified};
+use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::{contact, doubt};
 use crate::rules::recovery;
 use crate::rules::rollout::admission::{own_round, round_of};
 use crate::rules::rollout::limit;
@@ -320,26 +320,4 @@ impl Merge<'_> {
 
 fn is_reported_final(state: &RecordState) -> bool {
     matches!(state, RecordState::Successful(_) | RecordState::Failed(_))
-}
-
-/// What to tell people when a record has ended: only failures, so that a rollout to many
-/// healthy devices costs no message each.
-pub(crate) fn ended(
-    deployment: DeploymentId,
-    device: &DeviceId,
-    record: &RecordRow,
-) -> Option<Event> {
-    let Round(round) = record.round;
-    let reason = match &record.state {
-        RecordState::Failed(failure) => failure.reason,
-        RecordState::TimedOut => Reason::TimedOut,
-        RecordState::Successful(_) | RecordState::InProgress(_) => return None,
-    };
-    Some(Event::DeviceFailed {
-        deployment,
-        device: device.clone(),
-        round,
-        reason: reason.word().to_owned(),
-        provisional: record.state == RecordState::TimedOut,
-    })
 }

@@ -7,7 +7,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState};
-use crate::reply::DeploymentState;
+use crate::model::state::DeploymentState;
 
 /// One device and one deployment, with everything the rules look at.
 #[derive(Debug, Clone, Copy)]

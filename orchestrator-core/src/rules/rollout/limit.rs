@@ -10,24 +10,24 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::topic::View;
 
 use crate::model::effect::{Effect, Effects};
-use crate::model::input::Now;
 use crate::model::key::{
     DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RecordKey, RowKey, SlotKey,
 };
+use crate::model::now::Now;
 use crate::model::row::{
     DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState, SlotRow,
 };
+use crate::model::search::{Found, Seek};
+use crate::model::state::{DeploymentState, LineWord};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::{DeploymentState, LineWord};
-use crate::rules::group;
-use crate::rules::rollout::membership::put_member;
+use crate::rules::group::{self, put_member};
 use crate::rules::rollout::outbox::{self, Means};
 
 mod search;
 
+pub use search::Search;
 pub(crate) use search::place;
-pub use search::{Found, Search, Seek};
 
 /// A line that is not found after this time, in attended ms, is asked for again: the
 /// question died with a crash.

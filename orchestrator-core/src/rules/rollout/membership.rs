@@ -11,12 +11,9 @@ use crate::model::key::{
     DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
     SlotKey,
 };
-use crate::model::row::{
-    DeploymentRow, DeviceRow, GroupRow, MemberRow, RecordRow, STAYS_MAX, Stay,
-};
+use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, RecordRow, STAYS_MAX, Stay};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::presence::is_online;
-use crate::rules::group;
+use crate::rules::group::{self, put_member};
 use crate::rules::rollout::limit;
 use crate::rules::rollout::outbox::{self, Means};
 
@@ -85,22 +82,6 @@ pub(crate) fn join(
     let mut effects = vec![outbox::changed(txn, device, Means::Permits)?];
     effects.extend(shown(group, &group_row));
     Ok(effects)
-}
-
-/// Writes what looking for a line has to know of a member; the device's row says it.
-pub(crate) fn put_member(
-    txn: &mut Txn,
-    device: &DeviceId,
-    row: &DeviceRow,
-) -> Result<(), Undecided> {
-    let key = MemberKey(row.group.clone(), device.clone());
-    txn.read(&key)?;
-    let member = MemberRow {
-        held: row.held,
-        holds: row.holds.clone(),
-    };
-    txn.put(&key, &member);
-    Ok(())
 }
 
 /// Takes a device out of its group. What it has started it finishes (S14); what it has not
@@ -172,7 +153,7 @@ pub(crate) fn count(
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let mut count = group::count(txn, &row.group, &meta)?;
     change(&mut count.members);
-    if is_online(row, &meta) {
+    if row.is_there(&meta) == Some(true) {
         change(&mut count.online);
     }
     if row.held {

@@ -27,7 +27,7 @@ fn a_removed_device_is_said_to_be_removed_as_far_as_its_records_show_s14() {
             device: device.into(),
             deployment: deployment.map(|id| id.0),
         });
-        let answer = |reader: &mut query::Reader| query::answer(reader, &alice(), &wish, world.now);
+        let answer = |reader: &mut query::Reader| wish.answer(reader, &alice(), world.now);
         world.rows.query(answer).unwrap().unwrap_err().code
     };
     assert_eq!(refused("d1", Some(newer)), Code::Device, "it took no part");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::input::Now;
+use hoist_orchestrator_core::model::now::Now;
 use serde_json::{Value, json};
 
 use super::rig::{Happened, People, Rig, Watched};
@@ -21,7 +21,7 @@ async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value
         ..Now::default()
     };
     let decided = batch::commit(store, &People, &[arrival], now).await;
-    assert!(!decided.unwrap()[0].is_empty());
+    assert!(!decided.unwrap()[0].effects.is_empty());
 }
 
 fn is_on(happened: &Happened, topic: &str) -> bool {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hoist_orchestrator_core::api::command::{UserAdd, UserRef};
+use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::Rejection;
-use hoist_orchestrator_core::model::input::Mode;
+use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::bundle::{artifact_start, index_hash, raw_index};
@@ -165,7 +165,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         source: None,
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),
-        keep: hoist_orchestrator_core::model::input::Keep::default(),
+        keep: hoist_orchestrator_core::model::now::Keep::default(),
         mode: Mode::Serving,
         head_validity: Duration::from_secs(600),
         health,

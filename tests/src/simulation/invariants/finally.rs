@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::model::key::{DeploymentKey, DeviceKey, MetaKey, RecordKey};
 use hoist_orchestrator_core::model::row::{DeploymentRow, DeviceRow, RecordRow};
-use hoist_orchestrator_core::rules::device::presence::known;
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId};
@@ -136,7 +135,7 @@ fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
             continue;
         }
         // Of a device that was never switched on nothing is known.
-        let known = known(&row, &meta) == Some(true);
+        let known = row.is_there(&meta) == Some(true);
         same(format_args!("presence of {device}"), &known, &online)?;
     }
     Ok(())

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::decode_prefix;
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, Generation, Round};

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::input::Patience;
 use hoist_orchestrator_core::model::key::GroupKey;
+use hoist_orchestrator_core::model::now::Patience;
 use hoist_orchestrator_core::model::row::{
     CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState,
 };
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::Write;
-use hoist_orchestrator_core::reply::DeploymentState;
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, RollCall, Shard};
 

@@ -1,7 +1,8 @@
 //! Reading what arrives, as the adapter does.
 
 use hoist_orchestrator::reconcile::Subject;
-use hoist_orchestrator_core::model::input::{Delivered, Input, SignatureEvidence};
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::evidence::{Delivered, SignatureEvidence};
 use hoist_orchestrator_core::model::key::DeviceKey;
 use hoist_orchestrator_core::model::txn::{Txn, Undecided};
 use hoist_protocol::codec::{Message, decode, decode_prefix, encode};

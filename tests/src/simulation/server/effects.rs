@@ -3,18 +3,21 @@
 use super::*;
 
 impl Server {
+    pub(super) fn respond(&mut self, response: Response) {
+        if let Response::Reply {
+            request, answer, ..
+        } = response
+        {
+            self.answers.push_back((request, answer));
+        }
+    }
+
     pub(super) fn carry_out(&mut self, effects: impl IntoIterator<Item = Effect>) {
         for effect in effects {
             let subject = match effect {
                 Effect::GroupHeadChanged(group) => Subject::Group(group),
                 Effect::DeviceHeadChanged(device) => Subject::Device(device),
                 Effect::PublishRelease(release) => Subject::Release(release),
-                Effect::Reply {
-                    request, answer, ..
-                } => {
-                    self.answers.push_back((request, answer));
-                    continue;
-                }
                 Effect::ReadStatus(device) => {
                     self.reads.extend(device_number(&device).map(Line::Status));
                     continue;
@@ -38,11 +41,9 @@ impl Server {
                     self.seeks.push_back(seek);
                     continue;
                 }
-                Effect::Query { .. }
-                | Effect::DeviceRevoked { .. }
+                Effect::DeviceRevoked { .. }
                 | Effect::ReleaseAdded { .. }
                 | Effect::ReleaseRemoved { .. }
-                | Effect::ManageUser { .. }
                 | Effect::Event(_)
                 | Effect::ViewChanged(_)
                 | Effect::Rejected { .. }

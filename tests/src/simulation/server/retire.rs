@@ -1,7 +1,8 @@
 //! What has been over for long enough goes, page by page.
 
-use hoist_orchestrator_core::model::input::{Input, Keep};
-use hoist_orchestrator_core::rules::deployment::retention::Old;
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::now::Keep;
+use hoist_orchestrator_core::model::search::Old;
 
 use super::Server;
 

@@ -3,10 +3,12 @@
 use hoist_protocol::id::GroupId;
 
 use super::super::Taken;
-use super::{Said, Scene};
 use crate::model::row::EndReason;
+use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
-use crate::reply::{DeploymentState, Why};
+use crate::query::explain::said::Said;
+use crate::query::explain::say::Scene;
+use crate::reply::Why;
 use crate::rules::rollout::admission::{Bar, Case};
 use crate::rules::rollout::membership::{is_counted, was_member_during};
 

@@ -4,39 +4,10 @@
 use std::collections::BinaryHeap;
 
 use hoist_protocol::admission::hash32;
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use crate::model::row::MemberRow;
-
-/// A line to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seek {
-    /// Of which deployment.
-    pub deployment: DeploymentId,
-    /// Among whose members.
-    pub group: GroupId,
-    /// The line so far: who is below it has been dealt with.
-    pub above: u32,
-    /// How many members more are to be admitted, at least 1.
-    pub count: u32,
-}
-
-/// A line that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// What was asked.
-    pub seek: Seek,
-    /// The group's turn when its members began to be read: if it is another by now, the
-    /// answer is void.
-    pub turn: u64,
-    /// The line.
-    pub line: u32,
-    /// How many members it admits that may start.
-    pub given: u32,
-    /// Those it admits that must not: tied with the last one, held by an operator, or told
-    /// already that they have no slot.
-    pub without: Vec<DeviceId>,
-}
+use crate::model::search::{Found, Seek};
 
 /// Where a device stands in the order of a deployment. The highest hash counts as the one
 /// below it, so that a line can be drawn under every place.

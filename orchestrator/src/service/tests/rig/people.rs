@@ -25,7 +25,7 @@ impl Directory for People {
         Ok(UserChange::Added)
     }
 
-    fn remove_user(&self, _: &UserRef, _: &UserId) -> Result<(), Rejection> {
+    fn remove_user(&self, _: &UserRemove, _: &UserId) -> Result<(), Rejection> {
         Ok(())
     }
 

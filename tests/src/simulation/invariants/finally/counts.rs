@@ -6,7 +6,6 @@ use hoist_orchestrator_core::model::key::{
 };
 use hoist_orchestrator_core::model::row::CounterRow;
 use hoist_orchestrator_core::rules::deployment::retention::left_of;
-use hoist_orchestrator_core::rules::device::presence::known;
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
@@ -60,7 +59,7 @@ pub(super) fn groups_count_their_members(world: &World) -> Result<(), String> {
         let (mut count, mut online) = (0, 0);
         for (device, row) in members {
             count += 1;
-            online += u32::from(known(&row, &meta) == Some(true));
+            online += u32::from(row.is_there(&meta) == Some(true));
             if world
                 .server
                 .row(&MemberKey(group.clone(), device.clone()))

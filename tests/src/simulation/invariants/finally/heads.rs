@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hoist_orchestrator_core::engine::desired;
 use hoist_orchestrator_core::model::key::GroupKey;
-use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::{Message, decode_prefix};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hoist_orchestrator_core::api::command::CompleteWhen;
 use hoist_orchestrator_core::model::key::{DeploymentKey, ForgottenKey, RecordKey};
 use hoist_orchestrator_core::model::row::{EndReason, RecordRow, RecordState};
-use hoist_orchestrator_core::reply::DeploymentState;
+use hoist_orchestrator_core::model::state::CompleteWhen;
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::rules::rollout::membership::may_have_obeyed;
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::DeploymentId;

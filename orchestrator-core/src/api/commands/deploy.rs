@@ -1,6 +1,17 @@
-//! The body of `deploy` and `plan`.
+//! `deploy`: one release to one group, or to several, one deployment each.
 
+use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
+
+use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::commands::deploy::template::{groups, template};
+use crate::model::effect::Effects;
+use crate::model::error::Rejection;
+use crate::model::row::DeploymentRow;
+use crate::model::state::CompleteWhen;
+use crate::reply::{Answer, Plan as PlanItem, PlanResult};
+use crate::rules::deployment;
+use crate::rules::stop::Stop;
 
 /// `deploy`: one release to one group, or to several, one deployment each. Also `plan`,
 /// which only says what that would do.
@@ -22,7 +33,7 @@ pub struct Deploy {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "super::object::optional"
+        deserialize_with = "crate::api::object::optional"
     )]
     pub limit: Option<Limit>,
     /// Whether it completes when every member is Successful (S1); default `aborted`.
@@ -61,13 +72,61 @@ pub struct Limit {
     pub until: Option<String>,
 }
 
-/// When a deployment completes by itself, limits aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CompleteWhen {
-    /// Never: later joiners get it until an operator aborts it.
-    #[default]
-    Aborted,
-    /// When every member is Successful.
-    AllSuccessful,
+impl Body for Deploy {
+    const WORD: &'static str = "deploy";
+    const ROLE: Role = Role::Deployer;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+
+    fn release_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.release)
+    }
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        let (groups, several) = groups(ask.txn, self)?;
+        for group in &groups {
+            ask.may_change(group)?;
+        }
+        if self.dry_run {
+            return planned(ask, self);
+        }
+        let template = template(ask.txn, ask.user, self, ask.now)?;
+        let (mut items, mut existing) = (Vec::new(), Vec::new());
+        let mut effects = Vec::new();
+        for group in groups {
+            let row = DeploymentRow {
+                group,
+                ..template.clone()
+            };
+            let (item, more) = deployment::create(ask.txn, row, ask.now)?;
+            if more.is_empty() {
+                existing.push(item.deployment);
+            }
+            effects.extend(more);
+            items.push(item);
+        }
+        let answer = match existing.is_empty() {
+            true => Answer::Deployed { items, several },
+            false => Answer::DeployedBeside {
+                items,
+                several,
+                existing,
+            },
+        };
+        Ok((answer, effects))
+    }
 }
+
+/// A dry run is refused as a whole, as the command would be.
+fn planned(ask: &mut Ask, command: &Deploy) -> Result<(Answer, Effects), Stop> {
+    let plans = plan::plans(ask.txn, ask.user, command, ask.now)?.into_iter();
+    let plans = plans.map(|(plan, refusal)| refusal.map_or(Ok(plan), Err));
+    let plans: Result<Vec<PlanItem>, Rejection> = plans.collect();
+    Ok((Answer::Planned(PlanResult { plans: plans? }), Vec::new()))
+}
+
+pub(crate) mod plan;
+pub(crate) mod template;

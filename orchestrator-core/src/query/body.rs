@@ -7,7 +7,7 @@ use crate::reply::StatusWord;
 /// `device-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeviceRef {
+pub struct DeviceShow {
     /// The device's id.
     pub device: String,
 }
@@ -26,7 +26,7 @@ pub struct DeviceWhy {
 /// `deployment-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DeploymentRef {
+pub struct DeploymentShow {
     /// The deployment's number.
     pub deployment: u32,
 }
@@ -34,15 +34,27 @@ pub struct DeploymentRef {
 /// `release-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReleaseRef {
+pub struct ReleaseShow {
     /// `name@version`, or a release id.
     pub release: String,
 }
 
-/// `group-list`, `user-list`
+/// `group-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Page {
+pub struct GroupList {
+    /// Most items wanted, 1 to 20; default 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `user-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserList {
     /// Most items wanted, 1 to 20; default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

@@ -1,29 +1,37 @@
 //! What a deployment would do: it is created by the very rules, in a transaction that is
 //! never kept, and told about.
 
+use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, UserId};
+use serde::{Deserialize, Serialize};
 
-use super::{Beside, create, groups, template};
-use crate::api::command::Deploy;
-use crate::engine::decide::Stop;
+use crate::api::body::Body;
+use crate::api::commands::deploy::Deploy;
+use crate::api::commands::deploy::template::{groups, template};
 use crate::model::error::Rejection;
-use crate::model::input::Now;
 use crate::model::key::GroupCountKey;
+use crate::model::now::Now;
 use crate::model::row::DeploymentRow;
+use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::model::txn::{Txn, Undecided};
-use crate::reply::{Counted, DeploymentState, ErrorBody, Excluded, OtherDeployment, Plan, Why};
+use crate::query::{Need, Queried, Reader};
+use crate::reply::{
+    Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody, Why,
+};
+use crate::rules::deployment::{self, Beside};
 use crate::rules::group;
 use crate::rules::rollout::limit;
+use crate::rules::stop::Stop;
 
 /// What `deploy` would do to each group, and why it would refuse it. The caller takes every
 /// write back.
-pub(crate) fn plan(
+pub(crate) fn plans(
     txn: &mut Txn,
     user: &UserId,
     command: &Deploy,
     now: Now,
-) -> Result<Vec<(Plan, Option<Rejection>)>, Stop> {
+) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
     let (groups, _) = groups(txn, command)?;
     let template = template(txn, user, command, now)?;
     let mut plans = Vec::new();
@@ -41,13 +49,13 @@ fn plan_one(
     txn: &mut Txn,
     row: DeploymentRow,
     now: Now,
-) -> Result<(Plan, Option<Rejection>), Undecided> {
+) -> Result<(PlanItem, Option<Rejection>), Undecided> {
     let group = group::read(txn, &row.group)?.unwrap_or_default();
     let beside = Beside::read(txn, &row, &group)?;
     let count = txn.read(&GroupCountKey(row.group.clone()))?;
     let count = count.unwrap_or_default();
     let reach = limit::reach(&row, count);
-    let (created, refusal) = match create(txn, row.clone(), now) {
+    let (created, refusal) = match deployment::create(txn, row.clone(), now) {
         Ok((created, _)) => (Some(created), None),
         Err(Stop::Rejected(refusal)) => {
             txn.take_back();
@@ -69,7 +77,7 @@ fn plan_one(
         Some(_) => Beside::default(),
         None => beside,
     };
-    let plan = Plan {
+    let plan = PlanItem {
         release: row.release_text,
         id: row.release.to_string(),
         group: row.group.to_string(),
@@ -106,4 +114,31 @@ fn named(others: &[(DeploymentId, DeploymentRow)]) -> Vec<OtherDeployment> {
         release: row.release_text.clone(),
     };
     others.iter().map(named).collect()
+}
+
+/// `plan`: the body of `deploy`, asked by those who may only read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plan(pub Deploy);
+
+impl Body for Plan {
+    const WORD: &'static str = "plan";
+    const ROLE: Role = Role::Viewer;
+
+    fn release_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.0.release)
+    }
+
+    /// On a copy of the rows that is thrown away.
+    fn answer(&self, reader: &mut Reader, user: &UserId, now: Now) -> Queried<ResultBody> {
+        let mut txn = reader.rows().clone();
+        match plans(&mut txn, user, &self.0, now) {
+            Ok(plans) => {
+                let plans = plans.into_iter().map(|(plan, _)| plan).collect();
+                Ok(Ok(ResultBody::Planned(PlanResult { plans })))
+            }
+            Err(Stop::Rejected(rejection)) => Ok(Err(rejection)),
+            Err(Stop::Undecided(undecided)) => Err(Need::Rows(undecided)),
+        }
+    }
 }

@@ -1,71 +1,112 @@
-//! `device-import`: many devices by the rule that registers one, all or none.
+//! `device-import`: many devices by the rule that registers one, all or none. Registering what is
+//! registered already changes nothing, so that a file may be sent again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId};
+use serde::{Deserialize, Serialize};
 
-use super::{Registered, Wish, register};
-use crate::api::command::{
-    DeviceImport, IMPORT_DEVICES_MAX, ImportDevice, PUBLIC_KEY_IS, parse_public_key,
-};
-use crate::engine::decide::Stop;
+use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::commands::device_add::{Registered, Wish, register};
+use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 use crate::model::effect::Effects;
 use crate::model::error::{Code, Rejection};
-use crate::model::input::{CommandInput, Now};
 use crate::model::key::{DeviceKey, GroupKey, RevokedKey, RowKey};
 use crate::model::txn::{Txn, Undecided};
 use crate::reply::{Answer, ImportFault, ImportResult, Imported, counted};
 use crate::rules::rollout::membership;
+use crate::rules::stop::Stop;
 
+/// Devices in one command: its answer, with a token for each, stays under 16 KiB.
+pub const IMPORT_DEVICES_MAX: usize = 50;
 /// Characters of a fault's sentence: fifty of them fit a reply.
 const DETAIL_CHARS_MAX: usize = 140;
 
-/// `device-import`. Registering what is registered already changes nothing, so that a file
-/// may be sent again; whatever is wrong with one device refuses all.
-pub(crate) fn import(
-    txn: &mut Txn,
-    input: &CommandInput,
-    command: &DeviceImport,
-    now: Now,
-) -> Result<(Answer, Effects), Stop> {
-    check_number(command)?;
-    load(txn, command)?;
-    let (mut done, mut faults, mut effects) = (Vec::new(), Vec::new(), Effects::new());
-    let mut seen = BTreeSet::new();
-    for (index, item) in command.devices.iter().enumerate() {
-        let one = match seen.insert(item.device.as_str()) {
-            true => import_one(txn, input, item, command.skip_existing, now),
-            false => Err(twice(&item.device).into()),
-        };
-        match one {
-            Ok((device, issue, state, caused)) => {
-                done.push((device, issue, state));
-                effects.extend(caused);
+/// `device-import`: all of the devices or none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceImport {
+    /// The devices; 1 to 50.
+    #[serde(deserialize_with = "crate::api::object::each")]
+    pub devices: Vec<ImportDevice>,
+    /// Leaves a device as it is that is registered with other properties, instead of
+    /// refusing all; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_existing: bool,
+    /// Says what would happen and what is wrong with which device, changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// One device of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImportDevice {
+    /// The device's id.
+    pub device: String,
+    /// Its type, which a release may require.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<String>,
+    /// Its group; `unassigned` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The Ed25519 key to pin, 64 hex digits; without one the first that the device shows
+    /// is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// Facts for selecting devices: at most 16, without control characters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Body for DeviceImport {
+    const WORD: &'static str = "device-import";
+    const ROLE: Role = Role::Admin;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        check_number(self)?;
+        load(ask.txn, self)?;
+        let (mut done, mut faults, mut effects) = (Vec::new(), Vec::new(), Effects::new());
+        let mut seen = BTreeSet::new();
+        for (index, item) in self.devices.iter().enumerate() {
+            let one = match seen.insert(item.device.as_str()) {
+                true => import_one(ask, item, self.skip_existing),
+                false => Err(twice(&item.device).into()),
+            };
+            match one {
+                Ok((device, issue, state, caused)) => {
+                    done.push((device, issue, state));
+                    effects.extend(caused);
+                }
+                Err(Stop::Rejected(rejection)) => faults.push((index, rejection)),
+                Err(Stop::Undecided(undecided)) => return Err(undecided.into()),
             }
-            Err(Stop::Rejected(rejection)) => faults.push((index, rejection)),
-            Err(Stop::Undecided(undecided)) => return Err(undecided.into()),
         }
-    }
-    if command.dry_run {
-        let states = done.iter().map(|(_, _, state)| *state);
-        let result = ImportResult {
-            faults: faults.into_iter().map(fault).collect(),
-            ..counted(states)
-        };
-        return Ok((Answer::ImportPlanned(result), Effects::new()));
-    }
-    match refusal(faults) {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok((Answer::Imported(done), effects)),
+        if self.dry_run {
+            let states = done.iter().map(|(_, _, state)| *state);
+            let result = ImportResult {
+                faults: faults.into_iter().map(fault).collect(),
+                ..counted(states)
+            };
+            return Ok((Answer::ImportPlanned(result), Effects::new()));
+        }
+        match refusal(faults) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok((Answer::Imported(done), effects)),
+        }
     }
 }
 
 fn import_one(
-    txn: &mut Txn,
-    input: &CommandInput,
+    ask: &mut Ask,
     item: &ImportDevice,
     skip_existing: bool,
-    now: Now,
 ) -> Result<(DeviceId, u32, Imported, Effects), Stop> {
     let public_key = item.public_key.as_deref().map(|text| {
         parse_public_key(text).ok_or_else(|| {
@@ -80,7 +121,7 @@ fn import_one(
         labels: &item.labels,
         public_key: public_key.transpose()?,
     };
-    Ok(match register(txn, input, &wish, now)? {
+    Ok(match register(ask, &wish)? {
         Registered::New { id, row, effects } => (id, row.issue, Imported::Added, effects),
         Registered::Same { id, row, effects } => (id, row.issue, Imported::Unchanged, effects),
         Registered::Other { id, row, .. } if skip_existing => {

@@ -1,0 +1,119 @@
+//! One verb: its word, its role and its work, on the type of its JSON body.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, UserId};
+
+use crate::model::effect::Effects;
+use crate::model::error::{Code, Rejection};
+use crate::model::key::{DeploymentKey, DeviceKey};
+use crate::model::now::Now;
+use crate::model::release::{Uses, VerifiedRelease};
+use crate::model::row::{DeploymentRow, DeviceRow};
+use crate::model::txn::Txn;
+use crate::query::{Queried, Reader};
+use crate::reply::{Answer, ResultBody};
+use crate::rules::deployment::retention;
+use crate::rules::device;
+use crate::rules::stop::Stop;
+use crate::rules::text::parse_name;
+
+/// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
+pub const JSON_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether a verb changes state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerbEffect {
+    /// Runs again on every repeat.
+    Reads,
+    /// Executed once per user and request id, then answered the same.
+    Changes,
+}
+
+/// Ids in a command as they were typed, whose rows it will surely read.
+#[derive(Debug, Default)]
+pub(crate) struct Names<'a> {
+    pub(crate) device: Option<&'a str>,
+    /// The group that the device is to be in.
+    pub(crate) group: Option<&'a str>,
+}
+
+/// The JSON body of a verb, with everything that the verb means.
+pub(crate) trait Body {
+    /// The last level of its topic.
+    const WORD: &'static str;
+    /// The least role that may use it.
+    const ROLE: Role;
+    /// Whether it changes anything.
+    const EFFECT: VerbEffect = VerbEffect::Reads;
+    /// Whether the adapter that keeps the users carries it out.
+    const IS_MANAGED: bool = false;
+
+    /// Whether it only says what would happen.
+    fn is_dry(&self) -> bool {
+        false
+    }
+
+    /// The release in it, as it was typed.
+    fn release_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+
+    /// Rows to load before it is executed.
+    fn names(&self) -> Names<'_> {
+        Names::default()
+    }
+
+    /// Carries out a verb that changes something.
+    fn execute(&self, _: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        let why = "this command changes nothing here";
+        Err(Rejection::new(Code::Internal, why).into())
+    }
+
+    /// Answers a verb that reads. A list goes on where it was: ask again with the same reader.
+    fn answer(&self, _: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        let why = "this command is not answered from rows";
+        Ok(Err(Rejection::new(Code::Internal, why)))
+    }
+}
+
+/// A command in the moment in which it is carried out.
+pub(crate) struct Ask<'a> {
+    pub(crate) txn: &'a mut Txn,
+    pub(crate) now: Now,
+    pub(crate) user: &'a UserId,
+    /// The only groups the user may change; empty means all.
+    pub(crate) groups: &'a [GroupId],
+    /// For `release-add`: what was verified of the manifest.
+    pub(crate) release: Option<&'a VerifiedRelease>,
+    /// For `release-remove`: who needs the release.
+    pub(crate) uses: Option<&'a Uses>,
+}
+
+impl Ask<'_> {
+    /// Refuses a group that this user may not change.
+    pub(crate) fn may_change(&self, group: &GroupId) -> Result<(), Rejection> {
+        if self.groups.is_empty() || self.groups.contains(group) {
+            return Ok(());
+        }
+        let why = format!("{} may not change group {group}", self.user);
+        Err(Rejection::new(Code::Role, why).field("group"))
+    }
+
+    /// A device by its name, which the user may change.
+    pub(crate) fn device(&self, text: &str) -> Result<(DeviceId, DeviceRow), Stop> {
+        let device: DeviceId = parse_name("device", text)?;
+        let row = self.txn.read(&DeviceKey(device.clone()))?;
+        let row = row.ok_or_else(|| device::unknown(&device))?;
+        self.may_change(&row.group)?;
+        Ok((device, row))
+    }
+
+    /// A deployment by its number, which the user may change.
+    pub(crate) fn deployment(&self, id: DeploymentId) -> Result<DeploymentRow, Stop> {
+        let Some(row) = self.txn.read(&DeploymentKey(id))? else {
+            return Err(retention::missing(self.txn, id)?.into());
+        };
+        self.may_change(&row.group)?;
+        Ok(row)
+    }
+}

@@ -1,0 +1,84 @@
+//! `abort` (S4), with what it means in counts; the same again is the same answer.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::DeploymentId;
+use serde::{Deserialize, Serialize};
+
+use crate::api::body::{Ask, Body, VerbEffect};
+use crate::model::counter;
+use crate::model::effect::Effects;
+use crate::model::error::{Code, Rejection};
+use crate::model::row::EndReason;
+use crate::model::state::DeploymentState;
+use crate::reply::{AbortResult, Answer};
+use crate::rules::deployment::end::{Ending, finish};
+use crate::rules::group;
+use crate::rules::stop::Stop;
+use crate::rules::text::one_line;
+
+/// Longest text an operator can leave with an abort, in bytes: it is in every list.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// `abort`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Abort {
+    /// Which deployment.
+    pub deployment: u32,
+    /// Why, for the record; at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Says what would happen, changes nothing; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Body for Abort {
+    const WORD: &'static str = "abort";
+    const ROLE: Role = Role::Deployer;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        let id = DeploymentId(self.deployment);
+        let mut row = ask.deployment(id)?;
+        let text = self.reason.clone().unwrap_or_default();
+        if text.len() > TEXT_BYTES_MAX {
+            let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
+            return Err(Rejection::new(Code::Size, why).field("reason").into());
+        }
+        one_line(&text, "reason")?;
+        let by = ask.user.clone();
+        let (txn, now) = (&mut *ask.txn, ask.now);
+        let effects = match row.state {
+            DeploymentState::Completed => {
+                let why = format!("deployment {id} is completed");
+                return Err(Rejection::new(Code::Ended, why).field("deployment").into());
+            }
+            DeploymentState::Aborted => Vec::new(),
+            DeploymentState::Scheduled | DeploymentState::Active => {
+                let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+                let ending = Ending {
+                    state: DeploymentState::Aborted,
+                    reason: EndReason::Operator,
+                    by: Some(by),
+                    text,
+                };
+                finish(txn, id, &mut row, &mut group_row, ending, now)?
+            }
+        };
+        let members = row.end.as_ref().map_or(0, |end| end.members);
+        let counts = counter::totals(txn, id)?.counts(members);
+        let result = AbortResult {
+            deployment: id,
+            state: row.state,
+            never_start: counts.pending,
+            finishing: counts.in_progress,
+            unaffected: counts.successful + counts.failed,
+        };
+        Ok((Answer::Aborted(result), effects))
+    }
+}

@@ -1,0 +1,106 @@
+//! The deployment that a command describes.
+
+use hoist_protocol::head::{Overrides, Policy};
+use hoist_protocol::id::{GroupId, Round, UserId};
+
+use crate::api::commands::deploy::Deploy;
+use crate::api::lookup;
+use crate::model::error::{Code, Rejection};
+use crate::model::now::Now;
+use crate::model::row::{DeploymentRow, release_text};
+use crate::model::state::DeploymentState;
+use crate::model::time::parse_time;
+use crate::model::txn::Txn;
+use crate::rules::stop::Stop;
+
+/// The groups a command names, and whether it names several.
+pub(crate) fn groups(txn: &Txn, command: &Deploy) -> Result<(Vec<GroupId>, bool), Stop> {
+    let (several, names) = match (&command.group, &command.groups) {
+        (Some(group), None) => (false, std::slice::from_ref(group)),
+        (None, Some(groups)) if !groups.is_empty() && groups.len() <= GROUPS_MAX => {
+            (true, groups.as_slice())
+        }
+        _ => {
+            let why = "name one group, or 1 to 32 groups, not both";
+            return Err(Rejection::new(Code::Command, why).field("group").into());
+        }
+    };
+    let named = names.iter().map(|name| Ok(lookup::group(txn, name)?.0));
+    let groups: Result<Vec<GroupId>, Stop> = named.collect();
+    Ok((groups?, several))
+}
+
+/// The deployment a command describes, its group aside.
+pub(crate) fn template(
+    txn: &Txn,
+    user: &UserId,
+    command: &Deploy,
+    now: Now,
+) -> Result<DeploymentRow, Stop> {
+    let limit = command.limit.clone().unwrap_or_default();
+    let start_ms = time("start", command.start.as_deref())?.filter(|start| *start > now.unix_ms);
+    let until_ms = time("limit.until", limit.until.as_deref())?;
+    if until_ms.is_some_and(|until| until <= start_ms.unwrap_or(now.unix_ms)) {
+        let why = "the end time is not after the start";
+        return Err(Rejection::new(Code::Time, why).field("limit.until").into());
+    }
+    let standard = Policy::default();
+    let policy = Policy {
+        attempts: command.attempts.unwrap_or(standard.attempts),
+        timeout_s: command.timeout_secs.unwrap_or(standard.timeout_s),
+        overrides: Overrides {
+            allow_downgrade: command.allow_downgrade,
+            reinstall: command.reinstall,
+        },
+        ..standard
+    };
+    for (field, value) in [
+        ("attempts", Some(policy.attempts)),
+        ("timeoutSecs", Some(policy.timeout_s)),
+        ("limit.devices", limit.devices),
+    ] {
+        if value == Some(0) {
+            let why = format!("{field} is at least 1");
+            return Err(Rejection::new(Code::Command, why).field(field).into());
+        }
+    }
+    let (id, release) = lookup::release(txn, &command.release)?;
+    let name = &release.manifest.name;
+    Ok(DeploymentRow {
+        release: id,
+        release_text: release_text(name, &release.manifest.version),
+        artifacts: release.artifacts,
+        group: GroupId::unassigned(),
+        round: Round(0),
+        last_round: Round(0),
+        policy,
+        spread_s: command.spread_secs.unwrap_or(0),
+        start_ms,
+        until_ms,
+        limit: limit.devices,
+        slots: 0,
+        line: 0,
+        seek_due_ms: None,
+        complete_when: command.complete_when.unwrap_or_default(),
+        state: DeploymentState::Scheduled,
+        end: None,
+        created_ms: now.unix_ms,
+        turn: 0,
+        created_by: user.clone(),
+        updated_ms: now.unix_ms,
+    })
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
+    let Some(text) = text else { return Ok(None) };
+    let why = || {
+        let shown: String = text.chars().take(40).collect();
+        Rejection::new(Code::Time, format!("{shown} is not a time"))
+            .field(field)
+            .hint("write times as 2026-01-31T06:00:00Z or 2026-01-31T08:00:00+02:00")
+    };
+    parse_time(text).map(Some).ok_or_else(why)
+}
+
+/// Groups named in one command: each costs a few rows in one decision.
+const GROUPS_MAX: usize = 32;

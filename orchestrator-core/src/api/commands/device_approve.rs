@@ -1,0 +1,112 @@
+//! `device-approve`: pins the key on offer. The device keeps its group and its records; its roll
+//! is called, because what it said meanwhile was not believed.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::DeviceId;
+use serde::{Deserialize, Serialize};
+
+use crate::api::body::{Ask, Body, Names, VerbEffect};
+use crate::model::effect::{Effect, Effects, Event};
+use crate::model::error::{Code, Rejection};
+use crate::model::key::DeviceKey;
+use crate::model::row::DeviceRow;
+use crate::reply::Answer;
+use crate::rules::device::identity;
+use crate::rules::device::roll_call::call_roll;
+use crate::rules::stop::Stop;
+
+/// Digits of a fingerprint that are enough to name a key.
+const DIGITS_MIN: usize = 8;
+
+/// `device-approve`: the key that a device offers in the place of its pinned one is pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceApprove {
+    /// The device's id.
+    pub device: String,
+    /// The offered key's fingerprint, or its first 8 digits or more: refused when another key
+    /// is on offer by now. Whatever is on offer when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Says what would happen, changes nothing; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Body for DeviceApprove {
+    const WORD: &'static str = "device-approve";
+    const ROLE: Role = Role::Admin;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            device: Some(&self.device),
+            group: None,
+        }
+    }
+
+    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        let (device, mut row) = ask.device(&self.device)?;
+        let wanted = self.fingerprint.as_deref();
+        let is_wanted = |key: &PublicKey| wanted.is_none_or(|wanted| is_named(wanted, key));
+        let pinned = row
+            .public_key
+            .filter(|key| wanted.is_some() && is_wanted(key));
+        if let (Some(pinned), None) = (pinned, row.offered_key) {
+            // Approved before.
+            let fingerprint = pinned.fingerprint();
+            let answer = Answer::DeviceApproved {
+                device,
+                fingerprint,
+            };
+            return Ok((answer, Vec::new()));
+        }
+        let Some(offered) = row.offered_key.filter(is_wanted) else {
+            return Err(not_offered(&device, &row, wanted).into());
+        };
+        row.public_key = Some(offered);
+        row.offered_key = None;
+        row.unverified = false;
+        identity::forget(ask.txn, &device)?;
+        let roll = call_roll(ask.txn, &mut row, &device, ask.now)?;
+        ask.txn.put(&DeviceKey(device.clone()), &row);
+        let fingerprint = offered.fingerprint();
+        let told = Effect::Event(Event::DeviceApproved {
+            device: device.clone(),
+            fingerprint: fingerprint.clone(),
+            by: ask.user.clone(),
+        });
+        let answer = Answer::DeviceApproved {
+            device,
+            fingerprint,
+        };
+        Ok((answer, vec![roll, told]))
+    }
+}
+
+/// Whether what a person typed names a key.
+fn is_named(wanted: &str, key: &PublicKey) -> bool {
+    let wanted = wanted.to_ascii_lowercase();
+    wanted.len() >= DIGITS_MIN && key.fingerprint().starts_with(&wanted)
+}
+
+fn not_offered(device: &DeviceId, row: &DeviceRow, wanted: Option<&str>) -> Rejection {
+    let offers = match row.offered_key {
+        Some(key) => format!("{device} offers the key {}", key.fingerprint()),
+        None => format!("{device} offers no other key than the pinned one"),
+    };
+    let (detail, field) = match wanted {
+        Some(wanted) => (format!("{offers}, not {wanted}"), "fingerprint"),
+        None => (offers, "device"),
+    };
+    Rejection::new(Code::NotOffered, detail)
+        .field(field)
+        .hint(format!(
+            "look at its keys with `hoist device show {device}`"
+        ))
+}

@@ -1,0 +1,46 @@
+//! `device-remove`: a device's records stay with their deployments (S14), its token is worth
+//! nothing from then on, and its head, which is cleared, tells it that it belongs nowhere (W4).
+
+use hoist_protocol::access::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::api::body::{Ask, Body, Names, VerbEffect};
+use crate::model::effect::Effects;
+use crate::reply::Answer;
+use crate::rules::device;
+use crate::rules::stop::Stop;
+
+/// `device-remove`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceRemove {
+    /// The device's id.
+    pub device: String,
+    /// Says what would happen, changes nothing; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Body for DeviceRemove {
+    const WORD: &'static str = "device-remove";
+    const ROLE: Role = Role::Admin;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            device: Some(&self.device),
+            group: None,
+        }
+    }
+
+    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+        let (device, row) = ask.device(&self.device)?;
+        let by = ask.user.clone();
+        let effects = device::take_out(ask.txn, &device, row, by, ask.now)?;
+        Ok((Answer::DeviceRemoved { device }, effects))
+    }
+}

@@ -1,0 +1,98 @@
+//! Commands that only read, and run again on every repeat.
+
+use hoist_protocol::access::Role;
+use hoist_protocol::id::{DeploymentId, UserId};
+
+use crate::api::body::Body;
+use crate::model::now::Now;
+use crate::query::body::{
+    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, GroupList, ReleaseList,
+    ReleaseShow, UserList,
+};
+use crate::query::{self, Queried, Reader};
+use crate::reply::ResultBody;
+
+impl Body for DeploymentList {
+    const WORD: &'static str = "deployment-list";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::deployment_list(reader, self)?.map(ResultBody::Deployments))
+    }
+}
+
+impl Body for DeploymentShow {
+    const WORD: &'static str = "deployment-show";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        let shown = query::deployment_show(reader, DeploymentId(self.deployment))?;
+        Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
+    }
+}
+
+impl Body for DeviceList {
+    const WORD: &'static str = "device-list";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, now: Now) -> Queried<ResultBody> {
+        Ok(query::device_list(reader, self, now)?.map(ResultBody::Devices))
+    }
+}
+
+impl Body for DeviceShow {
+    const WORD: &'static str = "device-show";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, now: Now) -> Queried<ResultBody> {
+        let shown = query::device_show(reader, &self.device, now)?;
+        Ok(shown.map(|detail| ResultBody::DeviceDetail(Box::new(detail))))
+    }
+}
+
+impl Body for DeviceWhy {
+    const WORD: &'static str = "device-why";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, now: Now) -> Queried<ResultBody> {
+        let why = query::device_why(reader, self, now)?;
+        Ok(why.map(|why| ResultBody::DeviceWhy(Box::new(why))))
+    }
+}
+
+impl Body for GroupList {
+    const WORD: &'static str = "group-list";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::group_list(reader, self)?.map(ResultBody::Groups))
+    }
+}
+
+impl Body for ReleaseList {
+    const WORD: &'static str = "release-list";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::release_list(reader, self)?.map(ResultBody::Releases))
+    }
+}
+
+impl Body for ReleaseShow {
+    const WORD: &'static str = "release-show";
+    const ROLE: Role = Role::Viewer;
+
+    fn release_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.release)
+    }
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        query::release_show(reader, &self.release)
+    }
+}
+
+impl Body for UserList {
+    const WORD: &'static str = "user-list";
+    const ROLE: Role = Role::Admin;
+    const IS_MANAGED: bool = true;
+}

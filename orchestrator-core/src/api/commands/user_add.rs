@@ -1,0 +1,35 @@
+//! `user-add`: the adapter that keeps the users carries it out.
+
+use hoist_protocol::access::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::api::body::{Body, VerbEffect};
+
+/// `user-add`; carried out by the adapter that keeps the users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserAdd {
+    /// The user's name.
+    pub user: String,
+    /// What the user may do.
+    pub role: Role,
+    /// The only groups the user may change; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// SHA-256 of the token in hex; the token never travels.
+    pub token_sha256: String,
+    /// Says what would happen, changes nothing; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Body for UserAdd {
+    const WORD: &'static str = "user-add";
+    const ROLE: Role = Role::Admin;
+    const EFFECT: VerbEffect = VerbEffect::Changes;
+    const IS_MANAGED: bool = true;
+
+    fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+}

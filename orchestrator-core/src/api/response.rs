@@ -1,0 +1,66 @@
+//! What is due to the person who sent a command.
+
+use hoist_protocol::id::{RequestId, UserId};
+
+use crate::api::command::Command;
+use crate::model::effect::Effects;
+use crate::reply::Answer;
+
+/// How a command is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// With what it came to.
+    Reply {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The answer; the adapter adds secrets ([`Answer::into_body`]).
+        answer: Answer,
+    },
+    /// From rows ([`Command::answer`]); the role has been checked.
+    Query {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// One of the verbs that read.
+        command: Command,
+    },
+    /// By the adapter that keeps the users, dry runs included; the role has been checked.
+    ManageUser {
+        /// Who asked.
+        user: UserId,
+        /// The id the question had.
+        request: RequestId,
+        /// The command.
+        command: Command,
+    },
+}
+
+/// What follows from one input.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// What follows once the rows are durable, in order.
+    pub effects: Effects,
+    /// What is due to the sender of a command, after that.
+    pub response: Option<Response>,
+}
+
+impl Decision {
+    pub(crate) fn of(response: Response) -> Self {
+        Self {
+            effects: Effects::new(),
+            response: Some(response),
+        }
+    }
+}
+
+impl From<Effects> for Decision {
+    fn from(effects: Effects) -> Self {
+        Self {
+            effects,
+            response: None,
+        }
+    }
+}

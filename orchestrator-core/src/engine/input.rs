@@ -1,0 +1,136 @@
+//! Everything the orchestrator can be told. The adapter decodes, verifies signatures and
+//! looks up roles; what it found is in the input, so that deciding stays pure.
+
+use hoist_protocol::device::{DeviceInfo, Presence};
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Round};
+use hoist_protocol::status::DeviceStatus;
+
+use crate::api::request::CommandInput;
+use crate::model::error::Code;
+use crate::model::evidence::{Delivered, SignatureEvidence};
+use crate::model::release::VerifiedRelease;
+use crate::model::row::Refusal;
+use crate::model::search::{Found, Left, Old};
+use crate::model::timer::Timer;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A device's status.
+    Status {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        status: DeviceStatus,
+        /// Of its outcomes.
+        evidence: SignatureEvidence,
+        /// Whether it came before.
+        delivered: Delivered,
+    },
+    /// An empty payload on a status topic: a deletion, nothing more.
+    StatusCleared {
+        /// From its topic.
+        device: DeviceId,
+    },
+    /// Something that does not decode or is not allowed; only counted.
+    Refused {
+        /// From its topic, where it has one.
+        device: Option<DeviceId>,
+        /// Why.
+        code: Code,
+    },
+    /// Reports of a device that were refused with one code since this was said last; counted
+    /// in memory, so that a flood of them costs no commit each.
+    CountRefusals {
+        /// Whose.
+        device: DeviceId,
+        /// The last of them, and how many.
+        refusal: Refusal,
+    },
+    /// A birth or a last will.
+    Presence {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        presence: Presence,
+        /// How it came.
+        delivered: Delivered,
+    },
+    /// What a device is and has.
+    Info {
+        /// From its topic.
+        device: DeviceId,
+        /// As decoded.
+        info: Box<DeviceInfo>,
+    },
+    /// A person's command.
+    Command(Box<CommandInput>),
+    /// A timer whose time has come, by the clock it is on.
+    TimerDue(Timer),
+    /// The answer to [`crate::model::effect::Effect::FindLine`].
+    LineFound(Box<Found>),
+    /// What a group's head with our signature lists, as it was seen: its numbers and rounds
+    /// are never given again.
+    SeenHead(Vec<Notice>),
+    /// The rounds in a device's head with our signature, as it was seen.
+    SeenRounds {
+        /// Whose.
+        device: DeviceId,
+        /// Deployments, and the rounds that were opened for the device.
+        rounds: Vec<(DeploymentId, Round)>,
+    },
+    /// A release's manifest that was kept beside a lost store.
+    RecoverRelease(Box<VerifiedRelease>),
+    /// A group's head with our signature that outlived the store.
+    RecoverGroup {
+        /// Whose.
+        group: GroupId,
+        /// As it was signed.
+        head: Box<GroupHead>,
+    },
+    /// A device's head with our signature that the device kept.
+    RecoverDevice {
+        /// Whose.
+        device: DeviceId,
+        /// As it was signed.
+        head: Box<DeviceHead>,
+        /// Whether it was signed after everything that the store knew of.
+        newer: bool,
+        /// The key that the device shows.
+        shown: Option<PublicKey>,
+    },
+    /// The fleet has answered: what a group has active or scheduled ends.
+    RecoveryOver(GroupId),
+    /// Something that may have been kept for long enough ([`Keep`]).
+    Old(Old),
+    /// The answer to [`crate::model::effect::Effect::Sweep`].
+    Left(Box<Left>),
+    /// A recovery of this store begins, or goes on after a crash.
+    RecoveryBegins,
+    /// A recovery of this store is over.
+    RecoveryEnds,
+    /// The broker knows nothing of our session: it restarted, or dropped it. What was known
+    /// of who is online is void (W8). Before anything of the new session.
+    BrokerForgot,
+    /// Asks every device of a group to report everything (W6): what it said may be lost.
+    Doubt(GroupId),
+    /// The connection to the broker is up, subscriptions included.
+    Connected,
+    /// It is down.
+    Disconnected,
+    /// Persists [`Now::attended_ms`]; once per batch is enough.
+    Attended,
+    /// Persists that heads may be signed with generations up to this one; answered by
+    /// [`crate::model::effect::Effect::GenerationsReserved`].
+    ReserveGenerations(Generation),
+    /// The broker was seen to hold a device's head, or to hold none for a device that was
+    /// removed.
+    HeadOut {
+        /// Whose.
+        device: DeviceId,
+        /// As of which change ([`crate::model::row::OutboxRow::change`]).
+        change: u32,
+    },
+}

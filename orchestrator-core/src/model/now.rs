@@ -1,0 +1,57 @@
+//! The clocks of a decision, and the settings that go with them.
+
+/// The two clocks of a decision, and the settings that go with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Unix time in milliseconds.
+    pub unix_ms: u64,
+    /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
+    /// The adapter persists it by [`Input::Attended`].
+    pub attended_ms: u64,
+    /// How long silence is borne.
+    pub patience: Patience,
+    /// What the server is there for.
+    pub mode: Mode,
+    /// What is kept for how long.
+    pub keep: Keep,
+}
+
+/// How long what is over is kept: settings; none = for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// A deployment that is over on every device, in ms.
+    pub ended_deployments_ms: Option<u64>,
+    /// A device that is away and not heard, in ms of both clocks.
+    pub silent_devices_ms: Option<u64>,
+}
+
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// To roll out what operators want.
+    #[default]
+    Serving,
+    /// To learn from the fleet what its store does not know any more; nothing is begun.
+    Recovering,
+}
+
+/// How long silence is borne before anything is concluded from it: settings, in attended
+/// ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a device may be out of contact, or take to answer, before it counts as
+    /// lost (S6, S7).
+    pub grace_ms: u64,
+    /// Nothing is concluded from silence this soon after (re)connecting: devices that
+    /// were cut off with us need time to report (S7).
+    pub settle_ms: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            grace_ms: 60_000,
+            settle_ms: 30_000,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Questions that are answered in the background, and their answers.
+
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+
+use crate::model::key::Key;
+
+/// A line to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seek {
+    /// Of which deployment.
+    pub deployment: DeploymentId,
+    /// Among whose members.
+    pub group: GroupId,
+    /// The line so far: who is below it has been dealt with.
+    pub above: u32,
+    /// How many members more are to be admitted, at least 1.
+    pub count: u32,
+}
+
+/// A line that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What was asked.
+    pub seek: Seek,
+    /// The group's turn when its members began to be read: if it is another by now, the
+    /// answer is void.
+    pub turn: u64,
+    /// The line.
+    pub line: u32,
+    /// How many members it admits that may start.
+    pub given: u32,
+    /// Those it admits that must not: tied with the last one, held by an operator, or told
+    /// already that they have no slot.
+    pub without: Vec<DeviceId>,
+}
+
+/// Something that may have been kept for long enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Old {
+    /// A deployment that is over.
+    Deployment(DeploymentId),
+    /// A device that is silent.
+    Device(DeviceId),
+}
+
+/// Rows that are left of a removed deployment: the answer to
+/// [`crate::model::effect::Effect::Sweep`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Of which.
+    pub deployment: DeploymentId,
+    /// A page of their keys ([`left_of`]).
+    pub keys: Vec<Key>,
+    /// Whether there may be more.
+    pub more: bool,
+}

@@ -1,0 +1,30 @@
+//! A finding about a device, in words for people.
+
+use crate::reply::Why;
+
+/// What one failing rule comes to.
+pub(super) struct Said {
+    pub(super) why: Why,
+    pub(super) says: String,
+    pub(super) next: String,
+    /// When that is, in Unix ms.
+    pub(super) at_ms: Option<u64>,
+}
+
+impl Said {
+    pub(super) fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            why,
+            says: says.into(),
+            next: next.into(),
+            at_ms: None,
+        }
+    }
+
+    pub(super) fn at(self, at_ms: u64) -> Self {
+        Self {
+            at_ms: Some(at_ms),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Texts that a person typed.
+
+use std::str::FromStr;
+
+use hoist_protocol::id::IdError;
+
+use crate::model::error::{Code, Rejection};
+
+/// Reads an id that a person typed (bad-inputs row 71).
+pub(crate) fn parse_name<I: FromStr<Err = IdError>>(
+    field: &str,
+    text: &str,
+) -> Result<I, Rejection> {
+    text.parse()
+        .map_err(|error: IdError| Rejection::new(Code::Name, error.to_string()).field(field))
+}
+
+/// Refuses a text that is not one line: no character of what people are shown moves a cursor.
+pub(crate) fn one_line(text: &str, field: &str) -> Result<(), Rejection> {
+    if !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let why = "a text has control characters, such as a line break or a tab";
+    Err(Rejection::new(Code::Command, why).field(field))
+}
