@@ -17,7 +17,7 @@ use crate::credentials::Credentials;
 use crate::front_door::code::Code;
 use crate::front_door::hub::Hub;
 use crate::front_door::limits::Limits;
-use crate::front_door::{accept, session};
+use crate::front_door::{accept, inbox};
 
 /// How often the router is probed, and how long an answer may take: together below 5 s.
 const CANARY_PERIOD: Duration = Duration::from_secs(2);
@@ -185,7 +185,7 @@ impl EmbeddedBroker {
         let _ = self.accepting.await;
         let inboxes = self.hub.all();
         for inbox in &inboxes {
-            session::end_soon(inbox.clone(), Code::Stopped);
+            inbox::end_soon(inbox.clone(), Code::Stopped);
         }
         for inbox in inboxes {
             inbox.closed().await;

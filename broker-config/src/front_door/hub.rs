@@ -7,43 +7,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hoist_protocol::access::{Principal, Role, single_reader};
-use hoist_protocol::id::{DeviceId, UserId};
 use hoist_protocol::topic::{Topic, Topics, covers};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::code::{Code, CodeCounters};
+use super::inbox::{Handle, ToSession, end_soon};
 use super::limits::Limits;
-use super::message::{Message, Way, command, hand_over};
+use super::message::Message;
+use super::owner::{Key, Owner};
 use super::pace::{Paced, Paces};
 use super::places::Places;
 use super::quiet::Quiet;
 use super::readers::{Readers, RouterFilters};
-use super::session::{ToSession, end_soon};
+use super::way::{Way, command, hand_over};
 use crate::credentials::{Credentials, Pass};
 use crate::retained::Retained;
 use crate::router::{Link, Router, RouterDead};
-
-/// Whose sessions: nobody takes over another's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Owner {
-    Device(DeviceId),
-    User(UserId),
-    Service,
-}
-
-impl Owner {
-    pub(crate) fn of(principal: &Principal) -> Self {
-        match principal {
-            Principal::Device(device) => Self::Device(device.clone()),
-            Principal::User { user, .. } => Self::User(user.clone()),
-            Principal::Service => Self::Service,
-        }
-    }
-}
-
-/// A session: its owner and client id.
-pub(crate) type Key = (Owner, String);
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -59,15 +39,6 @@ impl Counters {
     pub(crate) fn add(counter: &AtomicU64, count: usize) {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
-}
-
-/// A session's number, which is never used again, and the way to it.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    pub(crate) instance: u64,
-    pub(crate) inbox: mpsc::Sender<ToSession>,
-    /// What its client came in with.
-    pub(crate) pass: Arc<Pass>,
 }
 
 /// How the messages of a filter come to a session.

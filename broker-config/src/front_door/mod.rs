@@ -6,16 +6,19 @@ mod connect;
 pub(crate) mod connection;
 mod frame;
 pub(crate) mod hub;
+pub(crate) mod inbox;
 mod lane;
 pub(crate) mod limits;
 mod message;
 mod outbox;
+mod owner;
 mod pace;
 mod places;
 mod quiet;
 mod readers;
 mod refused;
-pub(crate) mod session;
+mod session;
+mod way;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,11 +36,13 @@ use tokio::time::Instant;
 use crate::credentials::{Login, Pass};
 use code::Code;
 use connection::Connection;
-use hub::{Counters, Hub, Key, Owner};
+use hub::{Counters, Hub};
+use inbox::{Attach, Stream, ToSession};
 use message::Message;
+use owner::{Key, Owner};
 use places::{Opening, Place};
 use refused::Refused;
-use session::{Attach, Session, Stream, ToSession};
+use session::Session;
 
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -167,7 +172,7 @@ fn stay(key: &Key, pass: &Pass, hub: &Hub) {
     if hub.credentials.review(pass).is_err()
         && let Some(inbox) = hub.find(key)
     {
-        session::end_soon(inbox, Code::Revoked);
+        inbox::end_soon(inbox, Code::Revoked);
     }
 }
 
@@ -194,7 +199,7 @@ async fn let_in(connect: &Connect, hub: &Hub, until: Instant) -> Result<(Pass, P
             // Whoever comes again needs no place more.
             let key = (Owner::of(principal), connect.client_id.clone());
             if let Some(old) = hub.find(&key) {
-                session::end(old, Code::TakenOver).await;
+                inbox::end(old, Code::TakenOver).await;
             }
             hub.places.take(principal)
         }
@@ -294,7 +299,7 @@ async fn begin(
                 Err(_) => return Ok(key),
             }
         } else {
-            session::end(old, Code::TakenOver).await;
+            inbox::end(old, Code::TakenOver).await;
         }
     }
     match hub.router().link().await {

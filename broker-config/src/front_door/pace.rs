@@ -9,8 +9,8 @@ use hoist_protocol::rate::Bucket;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::hub::Owner;
 use super::limits::Pace;
+use super::owner::Owner;
 
 /// Clients that are remembered while they are not connected; of one that was quiet for long,
 /// nothing is missing.

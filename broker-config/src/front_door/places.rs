@@ -9,8 +9,8 @@ use hoist_protocol::access::Principal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::code::Code;
-use super::hub::Owner;
 use super::limits::Limits;
+use super::owner::Owner;
 
 /// Places that only the orchestrator gets: one, and those of its sockets that are just ending.
 const OF_SERVICE: usize = 16;

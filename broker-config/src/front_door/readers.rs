@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
 
-use super::hub::{Handle, Owner};
-use super::session::ToSession;
+use super::inbox::{Handle, ToSession};
+use super::owner::Owner;
 
 /// Sessions by their number.
 type Handles = HashMap<u64, Handle>;

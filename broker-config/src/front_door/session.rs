@@ -10,25 +10,23 @@ mod subscriptions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_protocol::access::Principal;
 use hoist_protocol::topic::matches;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::code::Code;
-use super::connection::Connection;
-use super::hub::{Counters, Handle, Hub, Key, Route};
+use super::hub::{Counters, Hub, Route};
+use super::inbox::{Attach, Handle, ToSession};
 use super::limits::Limits;
 use super::message::{Message, untag};
 use super::outbox::{Bounds, Outbox, lower};
+use super::owner::Key;
 use super::pace::Paced;
-use super::places::Place;
 use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
 use publish::Parked;
@@ -38,29 +36,6 @@ use subscriptions::Read;
 /// Messages that may wait in a session's inbox: the task empties it at every turn, so this
 /// is what publishers can hand over during one.
 const INBOX: usize = 4_096;
-
-/// A socket that may carry MQTT.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
-
-/// What a session is told.
-pub(crate) enum ToSession {
-    /// A message that does not come by the router.
-    Deliver(Message),
-    /// A new socket of the same client.
-    Attach(Box<Attach>),
-    /// End; the sender of the notice sees the inbox close.
-    End(Code),
-}
-
-/// A socket whose CONNECT was accepted.
-pub(crate) struct Attach {
-    pub(crate) connection: Connection<Box<dyn Stream>>,
-    pub(crate) will: Option<Message>,
-    pub(crate) keep_alive: Duration,
-    /// Its place, until it closes.
-    pub(crate) _place: Place,
-}
 
 /// What a session's turn is about.
 enum Happened {
@@ -107,18 +82,6 @@ pub(crate) struct Session {
     paced: Option<Paced>,
     parked: Option<Parked>,
     socket: Option<Socket>,
-}
-
-/// Tells a session to end as soon as its inbox has room.
-pub(crate) fn end_soon(inbox: mpsc::Sender<ToSession>, why: Code) {
-    tokio::spawn(async move { inbox.send(ToSession::End(why)).await.is_ok() });
-}
-
-/// Ends a session and waits until it is gone.
-pub(crate) async fn end(inbox: mpsc::Sender<ToSession>, why: Code) {
-    if inbox.send(ToSession::End(why)).await.is_ok() {
-        inbox.closed().await;
-    }
 }
 
 fn bounds(limits: &Limits, principal: &Principal) -> Bounds {

@@ -11,7 +11,8 @@ use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
 use tokio::time::Instant;
 
 use super::super::code::Code;
-use super::super::message::{Message, Way};
+use super::super::message::Message;
+use super::super::way::Way;
 use super::{Closed, Session};
 
 /// A command that waits for room.

@@ -4,7 +4,7 @@ use rumqttc::mqttbytes::v4::Packet;
 use tokio::time::Instant;
 
 use super::super::code::Code;
-use super::Attach;
+use super::super::inbox::Attach;
 
 /// A socket of a session, and when its client was silent for too long.
 pub(super) struct Socket {

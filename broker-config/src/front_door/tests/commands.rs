@@ -15,8 +15,8 @@ use super::{
     with_will,
 };
 use crate::credentials::{Credentials, Login, SERVICE_USER};
-use crate::front_door::hub::{Handle, Owner};
-use crate::front_door::session::ToSession;
+use crate::front_door::inbox::{Handle, ToSession};
+use crate::front_door::owner::Owner;
 use crate::{EmbeddedBroker, Limits};
 
 /// An orchestrator that takes so many commands and does nothing with them.

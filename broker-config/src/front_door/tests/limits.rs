@@ -11,7 +11,7 @@ use super::{
     service_connect, socket, still_works, topic, until,
 };
 use crate::Limits;
-use crate::front_door::{self, connection::Connection, session::Stream};
+use crate::front_door::{self, connection::Connection, inbox::Stream};
 
 #[tokio::test]
 async fn a_packet_over_the_limit_closes_its_sender_and_the_orchestrator_may_send_more() {

@@ -1,0 +1,25 @@
+//! Whose a session is.
+
+use hoist_protocol::access::Principal;
+use hoist_protocol::id::{DeviceId, UserId};
+
+/// Whose sessions: nobody takes over another's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    Device(DeviceId),
+    User(UserId),
+    Service,
+}
+
+impl Owner {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        match principal {
+            Principal::Device(device) => Self::Device(device.clone()),
+            Principal::User { user, .. } => Self::User(user.clone()),
+            Principal::Service => Self::Service,
+        }
+    }
+}
+
+/// A session: its owner and client id.
+pub(crate) type Key = (Owner, String);
