@@ -7,6 +7,7 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+mod job;
 pub mod machine;
 pub mod past;
 pub mod record;

@@ -7,7 +7,7 @@ use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round, S
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Job;
+use crate::job::Job;
 use crate::past::{Ended, Ending, Past, ReleaseMark};
 
 /// Largest journal slot: one small flash write.

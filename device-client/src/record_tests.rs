@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::{Cause, Stage, Then};
+use crate::job::{Cause, Stage, Then};
 use crate::past::PAST_MAX;
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;

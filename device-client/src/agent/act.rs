@@ -2,35 +2,27 @@
 //! comes after it waits: it must not happen without the write (row 58). Meanwhile the
 //! connection lives on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
-use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::topic::Topic;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::apply::copy_release;
-use super::download::{Artifact, Limits};
-use super::environment;
+use super::download::Limits;
 use super::fetch_release::{Checks, FetchRelease, fetch_release};
-use super::files::Files;
-use super::inventory::Inventory;
+use super::local_release::copy_release;
 use super::preflight::Downgrade;
 use super::runner::Agent;
 use super::show;
-use super::storage::{Places, StorageError};
+use super::storage::StorageError;
 use super::task;
-use super::work::{RunScript, Told, run_script};
+use super::work::{Told, run_script};
 use crate::machine::{Action, FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
-/// Actions that may wait for a write; the agent takes no more messages then. A machine
-/// that waits for its disk says little.
-pub(super) const TODO_MAX: usize = 256;
 
 impl Agent {
     pub(super) fn act(&mut self, actions: Vec<Action>) {
@@ -178,20 +170,6 @@ impl Agent {
         self.start_task(|teller| run_script(work, teller));
     }
 
-    /// What the scripts of a release have in common.
-    pub(super) fn script_context(&self, release: Option<&ReleaseManifest>) -> ScriptContext {
-        ScriptContext {
-            files: self.storage.files.clone(),
-            places: self.storage.places(),
-            inventory: self.storage.inventory.clone(),
-            owner: environment::of_owner(&self.host),
-            device: self.host.device.to_string(),
-            release: release
-                .map(|release| format!("{}@{}", release.name, release.version))
-                .unwrap_or_default(),
-        }
-    }
-
     fn reboot(&self) {
         let Some((program, arguments)) = self.host.reboot_command.split_first() else {
             tracing::error!("reboot_command is empty");
@@ -202,35 +180,6 @@ impl Agent {
             // The reboot ends us, or the machine's timer notices that it did not come.
             Ok(mut child) => drop(task::start(async move { drop(child.wait().await) })),
             Err(error) => tracing::error!(%error, program, "cannot run reboot_command"),
-        }
-    }
-}
-
-/// What the scripts of a release have in common.
-pub(super) struct ScriptContext {
-    pub(super) files: Arc<dyn Files>,
-    places: Places,
-    inventory: Inventory,
-    owner: Vec<(String, String)>,
-    device: String,
-    release: String,
-}
-
-impl ScriptContext {
-    /// One run of one script.
-    pub(super) fn script(&self, run: ScriptRun, artifact: Artifact) -> RunScript {
-        let name = &artifact.manifest.name;
-        let old = self.inventory.find(name);
-        RunScript {
-            run,
-            files: self.files.clone(),
-            cwd: self.places.work_dir(name.as_str()),
-            rollback: self.places.rollback_path(artifact.manifest.id()),
-            owner: self.owner.clone(),
-            device: self.device.clone(),
-            release: self.release.clone(),
-            old_version: old.map(|old| old.version.clone()).unwrap_or_default(),
-            artifact,
         }
     }
 }

@@ -9,9 +9,9 @@ use hoist_protocol::id::DeploymentId;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 
-use super::act::ScriptContext;
 use super::download::ArtifactWriter;
 use super::runner::Agent;
+use super::script_context::ScriptContext;
 use super::task::blocking;
 use super::work::{Teller, Told, prepare};
 use super::{script, work};

@@ -1,7 +1,6 @@
 //! What scripts find in their environment beside what the agent tells them: `HOME`, and the
 //! variables of `[environment]` in `agent.toml`, which are their owner's word.
 
-use super::config::HostConfig;
 use super::strict_toml::Located;
 
 /// Most variables: more is a configuration of something else.
@@ -38,14 +37,6 @@ fn refusal(number: usize, name: &str, value: &str) -> Option<&'static str> {
         return Some("a value is at most 4096 bytes, none of them zero");
     }
     None
-}
-
-/// `HOME` and the owner's variables, which may also name another `HOME` or `PATH`.
-pub(super) fn of_owner(host: &HostConfig) -> Vec<(String, String)> {
-    let home = host.state_dir.join("work").display().to_string();
-    let mut variables = vec![("HOME".to_owned(), home)];
-    variables.extend_from_slice(&host.environment);
-    variables
 }
 
 #[cfg(test)]

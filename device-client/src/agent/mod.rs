@@ -30,13 +30,16 @@ mod environment;
 mod fetch_release;
 mod inbox;
 mod leftover;
+mod local_release;
 mod log;
 mod mqtt;
 mod ready;
 mod runner;
+mod script_context;
 mod show;
 mod state_dir;
 mod task;
+mod trust;
 mod veto;
 mod work;
 

@@ -19,13 +19,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::act::TODO_MAX;
-use super::apply::LocalRelease;
 use super::clock::DeviceClock;
 use super::config::{AgentConfig, HostConfig, ServerConfig};
 use super::distrust::Distrust;
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
+use super::local_release::LocalRelease;
 use super::mqtt::{Incoming, Session};
 use super::program::can_execute_below;
 use super::ready;
@@ -37,6 +36,9 @@ use crate::machine::{Action, BootId, Event, Machine, Now, Proof, Reconnects, Set
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
+/// Actions that may wait for a write; the agent takes no more messages then. A machine
+/// that waits for its disk says little.
+const TODO_MAX: usize = 256;
 /// How often it is looked whether anything keeps us from starting.
 const VETO_CHECK: Duration = Duration::from_secs(5);
 /// How often device time is kept: a device without a clock loses at most this much when

@@ -6,8 +6,9 @@ use hoist_protocol::status::{ScriptExit, ScriptKind, sentence};
 use super::action::Action;
 use super::event::FetchFailure;
 use super::install::Done;
-use super::state::{Active, Cause, Stage, Then, Work};
+use super::state::{Active, Work};
 use super::{Machine, Now};
+use crate::job::{Cause, Stage, Then};
 use crate::record::Memory;
 
 /// Runs of an idempotent script that power cuts may take: more is no accident.

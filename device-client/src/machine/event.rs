@@ -7,7 +7,7 @@ use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
 
-use super::state::ArtifactPlan;
+use super::plan::ArtifactPlan;
 
 /// Time and randomness of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

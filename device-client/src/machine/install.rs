@@ -9,9 +9,11 @@ use hoist_protocol::status::{Rollback, ScriptExit, ScriptFailure, ScriptKind, Su
 
 use super::action::{Action, BootReason, ScriptRun};
 use super::event::{FetchFailure, Retry};
+use super::plan::ArtifactPlan;
 use super::retry::retry_ms;
-use super::state::{Active, ArtifactPlan, Cause, EXIT_LATER, Stage, Work};
+use super::state::{Active, Work};
 use super::{Machine, Now};
+use crate::job::{Cause, EXIT_LATER, Stage};
 
 /// A reboot that has not come by then never will.
 const REBOOT_MS: u64 = 10 * 60 * 1_000;

@@ -10,9 +10,10 @@ use super::admit::{choose, is_valid, open_for_ms, until_open_ms};
 use super::event::Verdict;
 use super::install::SUPERSEDED;
 use super::roll::Roll;
-use super::state::{Active, Cause, Job, Link, Member, Work};
+use super::state::{Active, Link, Member, Work};
 use super::turn::Turn;
 use super::{Machine, Now, Starts};
+use crate::job::{Cause, Job};
 
 impl Machine {
     pub(super) fn disconnected(&mut self) {

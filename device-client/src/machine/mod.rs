@@ -8,6 +8,7 @@ mod boot;
 mod event;
 mod install;
 mod link;
+mod plan;
 mod proof;
 mod reconnect;
 mod report;
@@ -18,12 +19,13 @@ mod rollback;
 mod state;
 mod turn;
 
+pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Then};
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
+pub use plan::{ArtifactPlan, ScriptPlan};
 pub use proof::{Proof, Proving};
 pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
-pub use state::{ArtifactPlan, BootId, Cause, Job, LOCAL, ScriptPlan, Stage, Then};
 
 use hoist_protocol::head::{DeviceHead, Notice};
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};

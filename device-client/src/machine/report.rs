@@ -4,8 +4,9 @@ use hoist_protocol::id::{Seq, SessionCounter};
 use hoist_protocol::status::{DeviceStatus, Progress, Step};
 
 use super::action::Action;
-use super::state::{Active, Stage, Work};
+use super::state::{Active, Work};
 use super::{Machine, Now};
+use crate::job::Stage;
 use crate::record::Record;
 
 /// Status numbers reserved by one write: a flash page lasts 64 statuses, and a restart

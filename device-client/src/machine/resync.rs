@@ -11,7 +11,8 @@ use hoist_protocol::status::{
 use super::Machine;
 use super::action::Action;
 use super::rollback::failure;
-use super::state::{Cause, Link, Member};
+use super::state::{Link, Member};
+use crate::job::Cause;
 use crate::record::Memory;
 
 /// Highest number of an own status that is believed: some 10¹⁸ remain to be counted.

@@ -8,8 +8,8 @@ use hoist_protocol::status::{
 };
 
 use super::action::Action;
-use super::state::{Cause, Stage, Then};
 use super::{Machine, Now};
+use crate::job::{Cause, Stage, Then};
 
 /// Runs of one rollback script (S9): loud and final after that, no loop.
 const ROLLBACK_RUNS_MAX: u8 = 3;

@@ -1,17 +1,13 @@
 //! Packs a release directory: what its texts say and its files hold, together.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use hoist_protocol::bundle::IndexEntry;
 use hoist_protocol::codec::Message;
 use hoist_protocol::release::{
-    ArtifactManifest, MODE_MAX, MODE_READABLE, Payload, PayloadKind, ReleaseManifest, is_safe_path,
+    ArtifactManifest, MODE_MAX, MODE_READABLE, PayloadKind, ReleaseManifest, is_safe_path,
 };
 
-use super::pack::hash_file;
+use super::contents::{Contents, invalid, regular_file_mode};
 use super::scripts::pack_scripts;
 use super::written::{RawArtifact, RawRelease, read_artifact_toml, read_release_toml, texts};
 use super::{PackError, PackedArtifact, PackedRelease};
@@ -183,60 +179,4 @@ fn payload_kind(dir: &Path, path: &Path, said: Option<&String>) -> Result<Payloa
             path: dir.join(path),
             mode: from,
         })
-}
-
-/// Files in manifest order, with their hashes.
-#[derive(Default)]
-pub(super) struct Contents {
-    pub(super) payloads: Vec<Payload>,
-    index: Vec<IndexEntry>,
-    files: Vec<PathBuf>,
-}
-
-impl Contents {
-    /// Adds a file; returns its first bytes.
-    pub(super) fn add(
-        &mut self,
-        file: PathBuf,
-        kind: PayloadKind,
-        target: String,
-    ) -> Result<Vec<u8>, PackError> {
-        let hashed = hash_file(&file, kind, target)?;
-        self.payloads.push(hashed.payload);
-        self.index.extend(hashed.index);
-        self.files.push(file);
-        Ok(hashed.start)
-    }
-}
-
-pub(super) fn read_optional(path: &Path) -> Result<Option<String>, PackError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(PackError::file(path)(error)),
-    }
-}
-
-/// The mode of a file below an artifact's folder, to which no link leads: neither the file nor
-/// a folder on the way is one, or what lies elsewhere on this machine would be packed.
-pub(super) fn regular_file_mode(dir: &Path, path: &Path) -> Result<u32, PackError> {
-    let file = dir.join(path);
-    let below = file.ancestors().skip(1).take_while(|folder| *folder != dir);
-    for folder in below {
-        let metadata = fs::symlink_metadata(folder).map_err(PackError::file(folder))?;
-        if metadata.is_symlink() {
-            return Err(PackError::NotAFile {
-                path: folder.to_path_buf(),
-            });
-        }
-    }
-    let metadata = fs::symlink_metadata(&file).map_err(PackError::file(&file))?;
-    if !metadata.is_file() {
-        return Err(PackError::NotAFile { path: file });
-    }
-    Ok(metadata.permissions().mode())
-}
-
-pub(super) fn invalid(what: impl Into<String>) -> PackError {
-    PackError::Invalid { what: what.into() }
 }

@@ -2,6 +2,7 @@
 //! bytes, so the same id. Content is hashed when read and checked again when written, so
 //! a file that changes in between is an error and never a wrong release.
 
+mod contents;
 mod directory;
 mod hoist_file;
 mod pack;

@@ -9,7 +9,7 @@ use hoist_protocol::release::{PayloadKind, Script};
 use hoist_protocol::status::ScriptKind;
 
 use super::PackError;
-use super::directory::{Contents, invalid, regular_file_mode};
+use super::contents::{Contents, invalid, regular_file_mode};
 use super::written::{RawArtifact, RawScript};
 use crate::agent::pairs::find;
 use crate::agent::program::read_start;

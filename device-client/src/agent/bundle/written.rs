@@ -1,13 +1,14 @@
 //! `release.toml` and `artifact.toml` as people write them: what they say on their own, and
 //! whether each line of it can be meant.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use hoist_protocol::id::Name;
 use hoist_protocol::version::{Requirement, RequirementError, attribute_meets};
 
 use super::PackError;
-use super::directory::read_optional;
 use crate::agent::pairs::{Pairs, put};
 use crate::agent::strict_toml::{Located, Table, TomlError, read};
 
@@ -118,6 +119,14 @@ impl RawScript {
             attempts: attempts.and_then(|attempts| attempts.try_into().ok()),
             idempotent: table.flag("idempotent")?,
         })
+    }
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>, PackError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PackError::file(path)(error)),
     }
 }
 

@@ -1,0 +1,190 @@
+//! A started deployment as it is kept in the journal: what it installs, how far it is, and
+//! what made a pass of it fail.
+
+use hoist_protocol::admission::Audience;
+use hoist_protocol::head::{Notice, Overrides, Policy};
+use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{RetryCause, Rollback, ScriptExit, ScriptFailure, ScriptKind};
+use serde::{Deserialize, Serialize};
+
+/// What names one boot of the device: 8 bytes of the hash of the system's boot id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootId(pub [u8; 8]);
+
+/// A started deployment: everything needed to finish it without the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// What it installs.
+    pub release: ReleaseId,
+    /// In which round (S13).
+    pub round: Round,
+    /// Passes that may fail before the device gives up (S9).
+    pub attempts: u32,
+    /// Device time in Unix ms after which nothing is tried again (S8).
+    pub deadline_ms: u64,
+    /// The signed notice allows an older counter.
+    pub allow_downgrade: bool,
+    /// Passes that reached their first install intent.
+    pub attempt: Attempt,
+    /// Passes that failed; "later" and network errors are not among them.
+    pub failures: u32,
+    /// Whether the running pass is counted in `attempt`.
+    pub counted: bool,
+    /// Index of the artifact at hand; those before it are installed.
+    pub artifact: u8,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// The deployment of what is installed without a server: no deployment has this number,
+/// and it is never reported.
+pub const LOCAL: DeploymentId = DeploymentId(0);
+
+impl Job {
+    /// A job at its beginning, in the round that the device is to carry it out.
+    pub(crate) fn new(notice: &Notice, round: Round, now_ms: u64) -> Self {
+        let policy = &notice.policy;
+        Self {
+            deployment: notice.deployment,
+            release: notice.release,
+            round,
+            attempts: policy.attempts,
+            deadline_ms: now_ms + u64::from(policy.timeout_s) * 1_000,
+            allow_downgrade: policy.overrides.allow_downgrade,
+            attempt: Attempt(0),
+            failures: 0,
+            counted: false,
+            artifact: 0,
+            stage: Stage::Fetching,
+        }
+    }
+
+    /// A job that no server knows of: one attempt, because a person is watching.
+    pub(crate) fn local(release: ReleaseId, allow_downgrade: bool, now_ms: u64) -> Self {
+        let notice = Notice {
+            deployment: LOCAL,
+            release,
+            round: Round(0),
+            audience: Audience::EVERYONE,
+            policy: Policy {
+                attempts: 1,
+                overrides: Overrides {
+                    allow_downgrade,
+                    reinstall: false,
+                },
+                ..Policy::default()
+            },
+        };
+        Self::new(&notice, notice.round, now_ms)
+    }
+
+    /// Whether no server knows of it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.deployment == LOCAL
+    }
+
+    /// Whether it may still be refused: nothing of it was run, and no pass has failed. After
+    /// that it is finished or rolled back, whatever a check says.
+    #[must_use]
+    pub fn may_be_refused(&self) -> bool {
+        self.failures == 0 && self.is_untouched()
+    }
+
+    /// Whether nothing of the release was ever run.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.attempt.0 == 0 && matches!(self.stage, Stage::Fetching | Stage::Waiting)
+    }
+}
+
+/// How far a [`Job`] is. Written before the effect it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Artifacts are fetched; nothing has run.
+    Fetching,
+    /// Waiting to try again.
+    Waiting,
+    /// The intent to run a script of the artifact at hand.
+    Script {
+        /// Which.
+        kind: ScriptKind,
+        /// Runs in this pass, this one included.
+        run: u8,
+    },
+    /// The intent to reboot.
+    Rebooting {
+        /// The boot before it.
+        boot: BootId,
+        /// How often it was asked for.
+        asked: u8,
+    },
+    /// The intent to run a rollback script.
+    RollingBack {
+        /// Of which artifact.
+        at: u8,
+        /// Runs, this one included.
+        run: u8,
+        /// What failed.
+        cause: Cause,
+        /// What follows.
+        then: Then,
+    },
+    /// Everything is verified; the inventory is being written.
+    Committing,
+    /// The end is known and is being written to the ring.
+    Failing {
+        /// What failed.
+        cause: Cause,
+        /// What became of what was begun.
+        rollback: Rollback,
+    },
+}
+
+/// What made a pass fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Why.
+    pub reason: Reason,
+    /// At which artifact.
+    pub artifact: Option<u8>,
+    /// In which script.
+    pub script: Option<ScriptFailure>,
+}
+
+impl Cause {
+    /// A cause that lies in no script.
+    #[must_use]
+    pub fn plain(reason: Reason) -> Self {
+        Self {
+            reason,
+            artifact: None,
+            script: None,
+        }
+    }
+
+    /// What people are told while another pass is waited for.
+    pub(crate) fn retry(&self) -> RetryCause {
+        match self.script {
+            Some(ScriptFailure {
+                kind,
+                exit: ScriptExit::Code(EXIT_LATER),
+            }) => RetryCause::Later(kind),
+            _ => RetryCause::Failed(self.reason),
+        }
+    }
+}
+
+/// Exit code of a script that wants to run later (S9).
+pub(crate) const EXIT_LATER: u8 = 75;
+
+/// What follows a rollback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Then {
+    /// Another pass.
+    Retry,
+    /// The earlier artifacts, then the end.
+    GiveUp,
+}

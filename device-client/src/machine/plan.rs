@@ -1,0 +1,19 @@
+//! What the machine must know of what was fetched.
+
+/// What the machine must know of a fetched artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactPlan {
+    /// Its scripts by [`ScriptKind`](hoist_protocol::status::ScriptKind) in wire order.
+    pub scripts: [Option<ScriptPlan>; 5],
+    /// Whether the device reboots before `verify`.
+    pub reboot: bool,
+}
+
+/// What the machine must know of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptPlan {
+    /// Runs inside one pass before it counts as failed.
+    pub attempts: u8,
+    /// A run cut off by a power loss may simply be repeated.
+    pub idempotent: bool,
+}
