@@ -45,6 +45,7 @@ mod readme;
 mod recovery;
 mod recovery_kept;
 mod recovery_kills;
+mod references;
 mod refusals;
 mod releases;
 mod removal;

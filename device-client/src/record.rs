@@ -62,9 +62,9 @@ pub struct Record {
 pub enum Memory {
     /// Everything.
     Whole,
-    /// Nothing yet, or it was wiped: the device's own retained status would tell (row 28).
+    /// Nothing yet, or it was wiped: the device's own retained status would tell (bad-inputs row 28).
     New,
-    /// Journal or ring was damaged, and what was running then is not settled (row 60).
+    /// Journal or ring was damaged, and what was running then is not settled (bad-inputs row 60).
     Lost,
 }
 

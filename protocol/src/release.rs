@@ -279,7 +279,7 @@ impl Message for ArtifactManifest {
 
 impl ArtifactManifest {
     /// The first two payloads whose targets cannot both be files everywhere: they are the
-    /// same where case does not count, or one is the folder of the other (row 52).
+    /// same where case does not count, or one is the folder of the other (bad-inputs row 52).
     #[must_use]
     pub fn colliding_targets(&self) -> Option<(&str, &str)> {
         let targets = self.payloads.iter().map(|payload| {

@@ -1,5 +1,5 @@
 //! Does what the machine says, in its order. A write that fails is tried again, and what
-//! comes after it waits: it must not happen without the write (row 58). Meanwhile the
+//! comes after it waits: it must not happen without the write (bad-inputs row 58). Meanwhile the
 //! connection lives on.
 
 use std::time::Duration;

@@ -137,7 +137,7 @@ fn check_space(work: &FetchRelease, starts: &[&ArtifactWriter]) -> Result<(), Do
     let free = work.files.free_bytes(dir);
     let free = free.map_err(|error| DownloadError::storage(dir, &error))?;
     preflight::space(free, needed.fold(0, u64::saturating_add)).map_err(|refusal| {
-        // There was room when content was begun: somebody may make it again (row 58).
+        // There was room when content was begun: somebody may make it again (bad-inputs row 58).
         let is_installed = |start: &ArtifactWriter| {
             let id = start.manifest().map(ArtifactManifest::id);
             let mut installed = work.inventory.installed.iter();

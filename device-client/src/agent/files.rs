@@ -100,7 +100,7 @@ impl Files for SystemFiles {
     }
 
     fn write_at(&self, path: &Path, offset: u64, content: &[u8], mode: u32) -> io::Result<()> {
-        // Not truncated first: bytes in place of as many need no new space (row 58).
+        // Not truncated first: bytes in place of as many need no new space (bad-inputs row 58).
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -48,7 +48,7 @@ pub enum Found<T> {
     Nothing,
     /// The newest whole content.
     Content(T),
-    /// Something was written and neither slot is whole (`E_STATE`, row 60).
+    /// Something was written and neither slot is whole (`E_STATE`, bad-inputs row 60).
     Lost,
 }
 

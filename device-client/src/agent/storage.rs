@@ -52,7 +52,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The stable code: `E_SPACE` when the disk is full, else `E_STORAGE` (row 58).
+    /// The stable code: `E_SPACE` when the disk is full, else `E_STORAGE` (bad-inputs row 58).
     #[must_use]
     pub fn code(&self) -> Code {
         let source = match self {
@@ -92,7 +92,7 @@ pub struct Restored {
     pub record: Option<Record>,
     /// The outcome ring.
     pub ring: Ring,
-    /// Whether journal or ring were there and cannot be read (`E_STATE`, row 60).
+    /// Whether journal or ring were there and cannot be read (`E_STATE`, bad-inputs row 60).
     pub lost: bool,
     /// The device's own head.
     pub device_head: Option<DeviceHead>,
@@ -348,7 +348,7 @@ impl Storage {
     }
 }
 
-/// Makes an artifact ready to be installed: everything is hashed again (row 55), and its
+/// Makes an artifact ready to be installed: everything is hashed again (bad-inputs row 55), and its
 /// rollback script is kept where its other scripts do not reach. Blocks.
 ///
 /// # Errors

@@ -59,9 +59,9 @@ pub enum Action {
 /// Why a head was not obeyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// It has expired: nothing new starts (row 42).
+    /// It has expired: nothing new starts (bad-inputs row 42).
     Stale,
-    /// A newer one was seen before: somebody may be replaying it (row 29).
+    /// A newer one was seen before: somebody may be replaying it (bad-inputs row 29).
     Replayed,
 }
 

@@ -70,7 +70,7 @@ pub enum Event {
         /// Tail of its output.
         output: Vec<u8>,
     },
-    /// The script asked for was not run: what it needs is not as it must be (row 55).
+    /// The script asked for was not run: what it needs is not as it must be (bad-inputs row 55).
     ScriptRefused {
         /// Why.
         reason: Reason,

@@ -47,7 +47,7 @@ pub struct Setup {
     pub record: Option<Record>,
     /// The outcome ring.
     pub ring: Ring,
-    /// Journal or ring was there and cannot be read (row 60).
+    /// Journal or ring was there and cannot be read (bad-inputs row 60).
     pub lost: bool,
     /// The stored DeviceHead.
     pub device_head: Option<DeviceHead>,

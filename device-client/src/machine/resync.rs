@@ -1,4 +1,4 @@
-//! A device that lost its memory asks before it does anything (W5, rows 28 and 60): its
+//! A device that lost its memory asks before it does anything (W5, bad-inputs rows 28 and 60): its
 //! own retained status says where its numbers were and what was running; what it cannot
 //! know any more it reports as lost. It never installs again blindly.
 

@@ -12,14 +12,14 @@ use crate::samples::*;
 
 #[test]
 fn an_empty_payload_is_a_deletion_and_no_message() {
-    // row 15
+    // bad-inputs row 15
     assert_eq!(DeviceStatus::receive(b""), Err(DecodeError::Empty));
     assert_eq!(decode::<Presence>(b""), Err(DecodeError::Empty));
 }
 
 #[test]
 fn what_is_truncated_trailing_or_not_canonical_is_refused() {
-    // row 16
+    // bad-inputs row 16
     let good = encode(&presence(PresenceState::Online));
     assert_eq!(good, [1, 1, 0xac, 0x02]);
     assert_eq!(decode::<Presence>(&good[..3]), Err(DecodeError::Malformed));
@@ -38,7 +38,7 @@ fn what_is_truncated_trailing_or_not_canonical_is_refused() {
 
 #[test]
 fn a_bool_of_two_is_refused() {
-    // row 16: `reboot` is before the disk need, three bytes of varint
+    // bad-inputs row 16: `reboot` is before the disk need, three bytes of varint
     let mut bytes = encode(&artifact_manifest());
     let reboot = bytes.len() - 4;
     assert_eq!(bytes[reboot], 1);
@@ -51,7 +51,7 @@ fn a_bool_of_two_is_refused() {
 
 #[test]
 fn an_override_that_is_not_known_is_of_a_newer_version() {
-    // row 17: the last byte of this head is its notice's overrides
+    // bad-inputs row 17: the last byte of this head is its notice's overrides
     let mut bytes = encode(&group_head());
     *bytes.last_mut().unwrap() = 4;
     let error = decode::<GroupHead>(&bytes).unwrap_err();
@@ -60,7 +60,7 @@ fn an_override_that_is_not_known_is_of_a_newer_version() {
 
 #[test]
 fn an_unknown_variant_and_a_newer_version_are_told_apart_from_rubbish() {
-    // row 17
+    // bad-inputs row 17
     let error = decode::<Presence>(&[1, 2, 5]).unwrap_err();
     assert_eq!(error.code(), Code::Version);
     let error = decode::<Presence>(&[2, 1, 5]).unwrap_err();
@@ -134,7 +134,7 @@ fn invalid_utf8_and_a_string_of_64_kb_are_refused() {
 
 #[test]
 fn a_wrong_key_id_a_small_order_key_and_an_unsigned_outcome_are_refused() {
-    // row 22
+    // bad-inputs row 22
     let trusted = [key(ORCHESTRATOR_SEED).public()];
     let mut sealed = seal(&key(ORCHESTRATOR_SEED), Kind::GroupHead, "t", &group_head());
     let id_at = sealed.len() - 68;
@@ -159,7 +159,7 @@ fn a_wrong_key_id_a_small_order_key_and_an_unsigned_outcome_are_refused() {
 
 #[test]
 fn a_signature_counts_only_on_its_own_topic() {
-    // row 23
+    // bad-inputs row 23
     let sealed = successful().seal(&key(DEVICE_SEED), "hoist/s/00/d1");
     let received = DeviceStatus::receive(&sealed).unwrap();
     let public = key(DEVICE_SEED).public();

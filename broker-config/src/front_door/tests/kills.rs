@@ -240,7 +240,7 @@ async fn a_dead_router_is_replaced_and_clients_come_back() {
     // bad-inputs row 14
     let broker = broker().await;
     let mut client = bystander(&broker).await;
-    // What no client can do any more: the topic of row 1, past the door.
+    // What no client can do any more: the topic of bad-inputs row 1, past the door.
     let mut link = broker.hub_for_tests().router().link().await.unwrap();
     link.subscribe("x").unwrap();
     link.publish("é/x", vec![0]).unwrap();

@@ -83,7 +83,7 @@ pub enum PackError {
         /// As written.
         target: String,
     },
-    /// Two payloads that cannot both be files everywhere (`E_ARCHIVE`, row 52).
+    /// Two payloads that cannot both be files everywhere (`E_ARCHIVE`, bad-inputs row 52).
     #[error(
         "payloads {first:?} and {second:?} of artifact {artifact} collide: they differ only in case, or one is the folder of the other"
     )]

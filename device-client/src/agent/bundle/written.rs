@@ -151,7 +151,7 @@ pub(super) fn read_artifact_toml(dir: &Path) -> Result<Option<(RawArtifact, Stri
     Ok(Some((artifact, text)))
 }
 
-/// What no version could meet must not be found out by a device first (row 84).
+/// What no version could meet must not be found out by a device first (bad-inputs row 84).
 fn check_requirements(path: &Path, artifact: &RawArtifact) -> Result<(), PackError> {
     let refuse = |key: &str, name: &str, line: usize, error: &RequirementError| {
         PackError::Requirement(TomlError {

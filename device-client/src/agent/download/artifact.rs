@@ -38,7 +38,7 @@ impl Artifact {
             .then(|| payload_path(&self.dir, &self.manifest, number))
     }
 
-    /// Hashes everything again, just before it is used (row 55), and puts right what has
+    /// Hashes everything again, just before it is used (bad-inputs row 55), and puts right what has
     /// another mode than its manifest says. Blocks.
     ///
     /// # Errors

@@ -12,7 +12,7 @@
 //! | signed, but malformed or with paths that lead outside or collide | `E_ARCHIVE` | useless |
 //! | signed, but its sizes do not add up | `E_LENGTH` | useless |
 //! | signed, but of a newer format or in larger parts than this device takes | `E_VERSION` | useless |
-//! | the file system fails, is full or read-only in the middle (row 58) | `E_STORAGE`, `E_SPACE` | later: somebody may clear it |
+//! | the file system fails, is full or read-only in the middle (bad-inputs row 58) | `E_STORAGE`, `E_SPACE` | later: somebody may clear it |
 //!
 //! Space that is missing before anything began is refused for good by `preflight`.
 //!

@@ -15,7 +15,7 @@ use super::address::{Address, UrlError};
 use super::exchange::{Response, Target, Unreached, connect, get};
 use super::{DownloadError, Fetch, Limits};
 
-/// More are a loop (row 48).
+/// More are a loop (bad-inputs row 48).
 const REDIRECTS_MAX: usize = 5;
 const OK: u16 = 200;
 const PARTIAL: u16 = 206;
@@ -272,7 +272,7 @@ fn not_encoded(
     ))
 }
 
-/// Only the same host: elsewhere may be a portal that answers everything (row 48). Later
+/// Only the same host: elsewhere may be a portal that answers everything (bad-inputs row 48). Later
 /// may help, when the portal is gone.
 fn redirected(from: &Address, response: &Response) -> Result<Address, DownloadError> {
     let location = response.location.as_deref().unwrap_or_default();

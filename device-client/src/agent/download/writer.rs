@@ -165,10 +165,10 @@ impl ArtifactWriter {
         Ok(bytes)
     }
 
-    /// Takes the next bytes; what follows the artifact's end is ignored (row 46).
+    /// Takes the next bytes; what follows the artifact's end is ignored (bad-inputs row 46).
     ///
     /// # Errors
-    /// [`DownloadError`]. After a wrong hash (row 47) of a segment the writer is where that
+    /// [`DownloadError`]. After a wrong hash (bad-inputs row 47) of a segment the writer is where that
     /// segment begins; of the start, it is good only for [`ArtifactWriter::reset`]. What was
     /// proven before is still on disk.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DownloadError> {
@@ -277,7 +277,7 @@ impl ArtifactWriter {
             Stage::Length => {
                 let bytes = Layout::manifest_bytes(&self.pending)?;
                 if (LENGTH_BYTES + bytes) as u64 > self.reference.size {
-                    // The length is not signed, the size is (row 51).
+                    // The length is not signed, the size is (bad-inputs row 51).
                     return Err(DownloadError::hash("the manifest's length"));
                 }
                 self.stage = Stage::Manifest { bytes };

@@ -31,7 +31,7 @@ fn a_reboot_is_believed_only_by_a_new_boot_id() {
     }
 }
 
-/// S9, S15, row 59: the power goes after every single write, and once more in recovery.
+/// S9, S15, bad-inputs row 59: the power goes after every single write, and once more in recovery.
 #[test]
 fn a_power_cut_after_any_write_installs_once_per_attempt_and_loses_no_outcome() {
     let mut cases = 0;

@@ -204,7 +204,8 @@ impl Merge<'_> {
                 return Ok(());
             }
             if outcome.round == old.round && is_reported_final(&old.state) {
-                // The ring repeats outcomes; another one in the same round is row 33.
+                // The ring repeats outcomes; another one in the same round is refused
+                // (bad-inputs row 33).
                 if matches!(old.state, RecordState::Successful(_))
                     != matches!(state, RecordState::Successful(_))
                 {
