@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::json_words::json_words;
-use crate::suggest::nearest;
+use crate::nearest::nearest;
 
 /// Parses the body of a command.
 ///

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoist_protocol::code::Code;
 
-use crate::timer::unix_ms;
+use crate::unix_time::unix_ms;
 
 /// News that wait for a connection on which they can be told; the oldest are given up, and the
 /// view of the server's health has what is still wrong.

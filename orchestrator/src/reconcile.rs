@@ -9,6 +9,7 @@ mod ledger;
 mod outbox;
 mod part;
 mod seen;
+mod subject;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use crate::transport::{Connection, Outgoing};
 
 pub(crate) use ahead::ahead_of;
 pub use ahead::{Ahead, Shows};
-pub use difference::{Cause, Difference, Known, Publish, Subject, Unknown};
+pub use difference::{Cause, Difference, Known, Publish, Unknown};
+pub use subject::Subject;
 
 /// Publishes the difference between desired and out.
 pub(crate) struct Reconciler {

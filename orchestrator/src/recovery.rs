@@ -27,7 +27,7 @@ use crate::rows::{self, ReadError};
 use crate::service::ServiceError;
 use crate::specs::Spec;
 use crate::store::Store;
-use crate::timer::unix_ms;
+use crate::unix_time::unix_ms;
 
 /// What a store is rebuilt with.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 //! is the promise: nothing is published or acknowledged before it is durable, and a crash
 //! anywhere delivers again what was not acknowledged.
 
+mod asking;
 mod background;
 mod delivery;
 mod done;
@@ -45,6 +46,7 @@ use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::timer::{self, AttendedClock};
 use crate::transport::{Connection, Incoming, IncomingReceiver, Session};
+use crate::unix_time::unix_ms;
 use crate::view::Views;
 
 use background::Works;
@@ -333,7 +335,7 @@ impl Service {
             Ok(decided) => self.follow_all(arrivals, decided, now).await?,
             Err(error) => self.interrupted(error, arrivals).await?,
         }
-        let took_ms = timer::unix_ms().saturating_sub(now.unix_ms);
+        let took_ms = unix_ms().saturating_sub(now.unix_ms);
         tracing::trace!(arrived, took_ms, "batch done");
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The two clocks, and which timers are due by them. What a timer means is the core's.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hoist_orchestrator_core::model::key::Key;
 use hoist_orchestrator_core::model::now::{Keep, Mode, Now, Patience};
@@ -9,17 +9,12 @@ use hoist_orchestrator_core::model::timer::{Clock, Timer};
 use crate::config::OrchestratorConfig;
 use crate::rows::ReadError;
 use crate::store::Store;
+use crate::unix_time::{millis, unix_ms};
 
 /// Timers handled at once: the rest is still due a moment later.
 const DUE_MAX: usize = 256;
 /// A system clock that goes further astray at once has been set: people should know.
 const JUMP_MS: u64 = 60_000;
-
-/// Unix time in milliseconds.
-pub(crate) fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, millis)
-}
 
 /// Time during which the orchestrator was connected, ever (S7): it stands still while
 /// devices cannot be heard.
@@ -89,10 +84,6 @@ impl AttendedClock {
         let elapsed_ms = self.since.map_or(0, |since| millis(since.elapsed()));
         self.before_ms.saturating_add(elapsed_ms)
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Timers whose time has come, earliest first for each clock.

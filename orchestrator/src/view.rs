@@ -19,8 +19,8 @@ use crate::health::{Health, Problem};
 use crate::query::read;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
-use crate::timer::unix_ms;
 use crate::transport::{Connection, Outgoing};
+use crate::unix_time::unix_ms;
 
 /// Problems that a view names: whoever mends them sees the others next.
 const PROBLEMS_MAX: usize = 20;

@@ -10,7 +10,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{ArtifactId, UserId};
 
 use crate::refusals::Refusals;
-use crate::timer::unix_ms;
+use crate::unix_time::unix_ms;
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,26 +6,13 @@ use std::collections::BTreeMap;
 
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::row::OutboxRow;
-use hoist_protocol::id::{DeviceId, Generation, GroupId, ReleaseId};
+use hoist_protocol::id::{DeviceId, Generation, GroupId};
 
 pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
 use super::outbox::Outbox;
+use super::subject::Subject;
 use crate::transport::Outgoing;
-
-/// Something of which one message is retained, in the order in which changes go out: what
-/// holds a device goes before what would let it start (S10).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Subject {
-    /// The root document.
-    Root,
-    /// A release's manifest.
-    Release(ReleaseId),
-    /// A device's head.
-    Device(DeviceId),
-    /// A group's head.
-    Group(GroupId),
-}
 
 /// Why a subject is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

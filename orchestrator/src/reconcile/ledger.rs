@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use hoist_orchestrator_core::engine::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
-use super::difference::Subject;
+use super::subject::Subject;
 use crate::transport::Outgoing;
 
 /// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).

@@ -4,9 +4,10 @@
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_protocol::id::DeviceId;
 
-use super::difference::{Difference, Subject};
+use super::difference::Difference;
 use super::ledger::Ledger;
 use super::outbox::Outbox;
+use super::subject::Subject;
 
 impl Difference {
     /// What is shared: everything but what is about devices.

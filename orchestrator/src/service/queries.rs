@@ -6,19 +6,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use hoist_orchestrator_core::model::effect::Sender;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::now::Now;
-use hoist_orchestrator_core::reply::ResultBody;
-use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
 use hoist_protocol::rate::{Bucket, Rate};
 
-use super::background::Background;
 use super::replies::Answered;
-use super::{Service, ServiceError};
-use crate::query::{Found, Question};
-use crate::release;
+use crate::query::Question;
 use crate::rows::ReadError;
 
 /// Queries answered at once: as many as a small machine has processors, so that most of one is
@@ -28,12 +21,12 @@ const AT_ONCE: usize = 2;
 /// program that registers a fleet 16 at a time.
 const OF_ONE_MAX: usize = 32;
 /// How often a viewer may ask: a list of 10 000 devices is 400 pages, one after another.
-const VIEWER: Rate = Rate {
+pub(super) const VIEWER: Rate = Rate {
     per_second: 100,
     burst: 500,
 };
 /// How often others may: their programs ask about each device of a fleet.
-const OPERATOR: Rate = Rate {
+pub(super) const OPERATOR: Rate = Rate {
     per_second: 1_000,
     burst: 2_000,
 };
@@ -42,8 +35,8 @@ const USERS_MAX: usize = 1_024;
 
 /// A question, and where its answer goes.
 pub(super) struct Query {
-    question: Question,
-    answered: Answered,
+    pub(super) question: Question,
+    pub(super) answered: Answered,
     /// Given back by being dropped.
     places: Vec<Arc<()>>,
 }
@@ -58,7 +51,7 @@ impl Query {
         }
     }
 
-    fn user(&self) -> UserId {
+    pub(super) fn user(&self) -> UserId {
         self.answered.key().0
     }
 }
@@ -122,7 +115,7 @@ impl Queries {
         clippy::result_large_err,
         reason = "a query that is refused goes back whole"
     )]
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         mut query: Query,
         rate: Rate,
@@ -160,7 +153,7 @@ impl Queries {
     }
 
     /// The next query to answer, user by user, if there is room for one.
-    fn next(&mut self) -> Option<Query> {
+    pub(super) fn next(&mut self) -> Option<Query> {
         if Arc::strong_count(&self.running) > AT_ONCE {
             return None;
         }
@@ -184,7 +177,7 @@ impl Queries {
         }
     }
 
-    fn passed_ms(&self) -> u64 {
+    pub(super) fn passed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -203,91 +196,10 @@ fn busy(why: String, wait_ms: u64) -> Rejection {
     Rejection::new(Code::Busy, why).hint(format!("ask again in {seconds} s"))
 }
 
-impl Service {
-    /// Answers a query when its turn has come.
-    pub(super) async fn ask(&mut self, query: Query, now: Now) {
-        let verb = query.question.verb();
-        let rights = self.directory.rights_of(&query.user());
-        let rate = match rights.map(|rights| rights.role) {
-            Some(Role::Deployer | Role::Admin) => OPERATOR,
-            Some(Role::Viewer) | None => VIEWER,
-        };
-        let now_ms = self.background.queries.passed_ms();
-        match self.background.queries.enter(query, rate, now_ms) {
-            Ok(()) => self.go_on_with_queries(),
-            Err((query, rejection)) => {
-                let (user, request) = query.answered.key();
-                let sender = Sender::User {
-                    user,
-                    request,
-                    verb: verb.word().to_owned(),
-                };
-                self.refused(rejection.code, &sender, now);
-                self.reply(query.answered.with(Err(rejection))).await;
-            }
-        }
-    }
-
-    /// Begins as many queries as there is room for.
-    pub(super) fn go_on_with_queries(&mut self) {
-        while let Some(query) = self.background.queries.next() {
-            self.go_on_with(Box::new(query));
-        }
-    }
-
-    fn go_on_with(&mut self, mut query: Box<Query>) {
-        let (store, voice) = (Arc::clone(&self.store), self.voice());
-        let directory = self.config.artifacts.clone();
-        self.background.tasks.spawn(async move {
-            let found = query.question.go_on(&*store).await;
-            if let Ok(Found::Heads(group, device)) = found {
-                return Background::Query(Asked::Heads(query, group, device));
-            }
-            let Query { answered, .. } = *query;
-            Background::Query(match found {
-                Ok(Found::Answer(planned @ Ok(ResultBody::Planned(_)))) => {
-                    Asked::Plan(Box::new(answered.with(planned)))
-                }
-                Ok(Found::Answer(mut outcome)) => {
-                    if let Ok(ResultBody::Release(shown)) = &mut outcome {
-                        release::show_damage(&*store, &directory, shown).await;
-                    }
-                    // Whoever lost their connection asks again on the next one.
-                    let _ = voice.reply(answered.with(outcome)).await;
-                    Asked::Told
-                }
-                Ok(Found::Heads(..)) => Asked::Told,
-                Err(error) => Asked::Failed(Box::new(answered), error),
-            })
-        });
-    }
-
-    /// Goes on with what came of a query beside the loop.
-    pub(super) async fn asked(&mut self, asked: Asked) -> Result<(), ServiceError> {
-        match asked {
-            Asked::Told => {}
-            Asked::Plan(answered) => self.answer_plan(*answered).await,
-            Asked::Heads(mut query, group, device) => {
-                query
-                    .question
-                    .heads(self.reconciler.heads_out(&group, &device));
-                self.go_on_with(query);
-            }
-            Asked::Failed(answered, ReadError::Store(error)) => {
-                tracing::warn!(%error, "a query was not answered");
-                let refused = Rejection::new(error.code(), error.to_string());
-                self.reply(answered.with(Err(refused))).await;
-            }
-            Asked::Failed(_, corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::api::command::{Command, DeviceList};
-    use hoist_orchestrator_core::model::now::{Mode, Patience};
+    use hoist_orchestrator_core::model::now::{Mode, Now, Patience};
 
     use super::*;
 

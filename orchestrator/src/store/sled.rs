@@ -2,6 +2,7 @@
 //! failed: after that, a handle shows what was durable before, and takes no write. The next
 //! commit opens it anew, from what the disk holds, once files can be written there again.
 
+mod failure;
 mod open;
 mod room;
 
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::open::{Open, failing};
+use self::failure::failing;
+use self::open::Open;
 use self::room::{check_space, probe};
 use super::snapshot::SnapshotWriter;
 use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};

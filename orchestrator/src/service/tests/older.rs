@@ -15,7 +15,7 @@ async fn a_head_of_ours_that_the_store_never_let_be_signed_ends_the_server() {
         ..GroupHead::default()
     };
     let forged = PrivateKey::from_seed(&[66; 32]);
-    let later = crate::timer::unix_ms() + 3_600_000;
+    let later = crate::unix_time::unix_ms() + 3_600_000;
     let foreign = seal(&forged, Kind::GroupHead, EU, &head(later));
     rig.hand_over(EU, &foreign).await;
     let earlier = seal(&orchestrator_key(), Kind::GroupHead, EU, &head(1));

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::rig::{Happened, People, Rig, Watched};
 use crate::arrival::{Arrival, Asked, Content};
 use crate::batch;
-use crate::timer;
 use crate::transport::Outgoing;
+use crate::unix_time::unix_ms;
 
 /// Commits a command and dies before anything follows from it.
 async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value) {
@@ -17,7 +17,7 @@ async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value
     let asked = Asked::new(user, request, verb, body.to_string().as_bytes());
     let arrival = Arrival::of(Content::Command(Box::new(asked)));
     let now = Now {
-        unix_ms: timer::unix_ms(),
+        unix_ms: unix_ms(),
         ..Now::default()
     };
     let decided = batch::commit(store, &People, &[arrival], now).await;

@@ -48,7 +48,7 @@ async fn shows(rig: &mut Rig, device: &str) -> (usize, Vec<u8>) {
     let device: DeviceId = device.parse().unwrap();
     let topic = topics.format(&Topic::DeviceHead(device.clone()));
     let old = DeviceHead {
-        generation: Generation(crate::timer::unix_ms() - 60_000),
+        generation: Generation(crate::unix_time::unix_ms() - 60_000),
         group: "unassigned".parse().unwrap(),
         labels: Vec::new(),
         public_key: None,

@@ -15,7 +15,8 @@ use sled::IVec;
 use self::database::{Format, flush, open_sled, quietly, sweep};
 
 use super::super::seal::{Seal, SealFile};
-use super::super::{Batch, CommitError, StoreError, Trouble, holds};
+use super::super::{Batch, CommitError, StoreError, holds};
+use super::failure::{damaged, failing, of_sled};
 use super::room::check_space;
 use crate::durable_file;
 
@@ -280,15 +281,6 @@ impl Open {
     }
 }
 
-fn of_sled(path: &Path, error: sled::Error) -> StoreError {
-    match error {
-        sled::Error::Io(error) => failing(path, &error),
-        // Its own words are of offsets that nobody can do anything with.
-        sled::Error::Corruption { .. } => damaged(path, "it does not read as it was written"),
-        other => damaged(path, &other.to_string()),
-    }
-}
-
 /// Of a folder without a FORMAT file, which a store gets last.
 fn unformatted(path: &Path) -> StoreError {
     match path.join("db").exists() {
@@ -296,18 +288,5 @@ fn unformatted(path: &Path) -> StoreError {
         false => StoreError::Missing {
             path: path.to_owned(),
         },
-    }
-}
-
-fn damaged(path: &Path, why: &str) -> StoreError {
-    let (path, why) = (path.to_owned(), why.to_owned());
-    StoreError::Damaged { path, why }
-}
-
-pub(super) fn failing(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Io {
-        path: path.to_owned(),
-        trouble: Trouble::of(error.kind()),
-        why: error.to_string(),
     }
 }

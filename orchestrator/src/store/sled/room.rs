@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::super::{StoreError, Trouble};
-use super::open::failing;
+use super::failure::failing;
 use crate::durable_file;
 use crate::space;
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{StoreError, damaged, of_sled};
+use super::super::failure::{damaged, of_sled};
+use crate::store::StoreError;
 
 /// sled's own threads may hold the file's lock for a moment after it was closed.
 const LOCK_WAIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,28 @@
+//! What a failure of the disk or of sled is to whoever uses the store.
+
+use std::io;
+use std::path::Path;
+
+use super::super::{StoreError, Trouble};
+
+pub(super) fn of_sled(path: &Path, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => failing(path, &error),
+        // Its own words are of offsets that nobody can do anything with.
+        sled::Error::Corruption { .. } => damaged(path, "it does not read as it was written"),
+        other => damaged(path, &other.to_string()),
+    }
+}
+
+pub(super) fn damaged(path: &Path, why: &str) -> StoreError {
+    let (path, why) = (path.to_owned(), why.to_owned());
+    StoreError::Damaged { path, why }
+}
+
+pub(super) fn failing(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Io {
+        path: path.to_owned(),
+        trouble: Trouble::of(error.kind()),
+        why: error.to_string(),
+    }
+}
