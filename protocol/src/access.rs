@@ -1,6 +1,6 @@
-//! Who may publish and subscribe what, as data: the one rule table. The front door
-//! enforces it, and the files of external brokers are rendered from it. Nothing here
-//! authenticates anybody.
+//! The rule table: the topics that each principal may publish and subscribe, as data. The front
+//! door enforces the table, and the files of external brokers are rendered from it. Nothing
+//! here authenticates anybody.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DeviceId, GroupId, Shard, UserId};
 use crate::topic::{Topic, TopicError, Topics, check_filter, check_topic, covers, matches};
 
-/// What an operator may do; each includes those before it.
+/// The rights of an operator; each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -35,7 +35,7 @@ impl Role {
     }
 }
 
-/// Who a connection is, once authenticated.
+/// The identity of a connection, once authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// A device; its client id and user name are its id.
@@ -44,7 +44,7 @@ pub enum Principal {
     User {
         /// Its name, a level of its command topics.
         user: UserId,
-        /// What it may do.
+        /// The rights of the user.
         role: Role,
         /// The only groups it may change; empty means all.
         groups: Vec<GroupId>,
@@ -76,7 +76,7 @@ pub enum Party {
     Service,
 }
 
-/// What a rule allows.
+/// The action that a rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// PUBLISH, and being a last will.
@@ -159,7 +159,7 @@ pub enum Denied {
     Rule,
 }
 
-/// Whether a principal may publish on a topic, or leave a will there.
+/// Ok if a principal may publish on a topic, or leave a will there.
 ///
 /// # Errors
 /// [`Denied`] with the reason.
@@ -173,7 +173,7 @@ pub fn may_publish(principal: &Principal, topics: &Topics, topic: &str) -> Resul
     Ok(())
 }
 
-/// Whether a principal may subscribe to a filter: everything it can match is allowed.
+/// Ok if a principal may subscribe to a filter: everything that the filter can match is allowed.
 ///
 /// # Errors
 /// [`Denied`] with the reason.
@@ -193,8 +193,8 @@ fn filters(principal: &Principal, topics: &Topics, action: Action) -> impl Itera
         .filter_map(move |rule| rule.filter(principal, topics))
 }
 
-/// Whether a topic is read by one client besides the orchestrator's own subscriptions,
-/// so that a broker need not route it (a device's own head, a user's replies, commands).
+/// True if one client alone reads a topic, besides the orchestrator's own subscriptions, so that a
+/// broker need not route it (a device's own head, a user's replies, commands).
 #[must_use]
 pub fn single_reader(topic: &Topic) -> bool {
     matches!(

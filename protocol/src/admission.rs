@@ -17,7 +17,7 @@ pub fn hash32(deployment: DeploymentId, device: &DeviceId) -> u32 {
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
-/// Who may start. Append-only: labels and named devices come later.
+/// The devices that may start. Append-only: labels and named devices come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audience {
     /// Devices whose [`hash32`] is below the line; `u32::MAX` admits everyone.
@@ -28,7 +28,7 @@ impl Audience {
     /// Every device of the group.
     pub const EVERYONE: Self = Self::Below(u32::MAX);
 
-    /// Whether the device is admitted to the deployment.
+    /// True if the device is admitted to the deployment.
     ///
     /// ```
     /// use hoist_protocol::{admission::Audience, id::DeploymentId};

@@ -18,7 +18,7 @@ pub const INDEX_ENTRY_BYTES: usize = 4 + 1 + 32;
 /// Bytes of a length prefix.
 pub const LENGTH_BYTES: usize = 4;
 
-/// How a segment is stored. Append-only; `Raw` is understood by every device.
+/// The form in which a segment is stored. Append-only; `Raw` is understood by every device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Encoding {
@@ -31,7 +31,7 @@ pub enum Encoding {
 pub struct IndexEntry {
     /// Bytes stored in the artifact file.
     pub stored_bytes: u32,
-    /// How they are stored.
+    /// The form in which they are stored.
     pub encoding: Encoding,
     /// SHA-256 of the output.
     pub hash: [u8; 32],
@@ -43,7 +43,7 @@ pub enum BundleError {
     /// Fewer bytes than announced (`E_LENGTH`).
     #[error("the file ends before its {what}")]
     Truncated {
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
     },
     /// The manifest does not decode.
@@ -79,7 +79,7 @@ pub fn index_hash(hashes: impl IntoIterator<Item = [u8; 32]>) -> [u8; 32] {
     sha256(&joined)
 }
 
-/// How many segments a payload has.
+/// The number of segments of a payload.
 #[must_use]
 pub fn segment_count(payload: &Payload) -> u64 {
     payload

@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure a code stands for. Exit codes of programs follow from it.
+/// The kind of failure that a code stands for. Exit codes of programs follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Something failed that no other class describes.
@@ -16,7 +16,7 @@ pub enum Class {
     Usage,
     /// Wrong token, or a role that may not do it.
     Forbidden,
-    /// What was waited for did not happen in time.
+    /// The awaited event did not happen in time.
     TimedOut,
     /// Something named does not exist.
     NotFound,
@@ -58,19 +58,19 @@ macro_rules! codes {
                 match self { $(Self::$name => $title,)* }
             }
 
-            /// What it means, in a sentence or two.
+            /// The meaning of the code, in a sentence or two.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)* }
             }
 
-            /// What to do when nothing more particular is known.
+            /// The advice to give when nothing more particular is known.
             #[must_use]
             pub const fn hint(self) -> &'static str {
                 match self { $(Self::$name => $hint,)* }
             }
 
-            /// What kind of failure it is.
+            /// The kind of failure.
             #[must_use]
             pub const fn class(self) -> Class {
                 match self { $(Self::$name => Class::$class,)* }
@@ -114,7 +114,7 @@ codes! {
     DeviceExists = "E_DEVICE_EXISTS", Conflict, "the device exists with other properties", "choose another id, or change the existing device";
     /// No deployment of this number exists, or a device reported one that it was never given.
     Deployment = "E_DEPLOYMENT", NotFound, "deployment not found", "list the deployments with `hoist deployment list`";
-    /// What is over stays as it was recorded.
+    /// A deployment that is over stays as it was recorded.
     Ended = "E_ENDED", Conflict, "the deployment has ended", "create a new deployment";
     /// An active deployment of the group installs some of the same artifacts, and the new release does not contain all of them; nobody could say which of the two is to win.
     Conflict = "E_CONFLICT", Conflict, "overlaps with an active deployment", "wait for it, abort it, or release a superset of its artifacts";
@@ -196,7 +196,7 @@ codes! {
     RollbackFailed = "E_ROLLBACK_FAILED", Failed, "a rollback script failed", "look at the device itself before anything else is deployed to it";
     /// A newer deployment of the same artifacts took its place before it began on this device.
     Superseded = "E_SUPERSEDED", Failed, "a newer deployment took its place", "nothing; see the newer deployment";
-    /// What the device had written about its progress is damaged or gone.
+    /// The device's record of its progress is damaged or gone.
     State = "E_STATE", Failed, "the device's memory is damaged", "look at the medium of its state directory; the device asks the server for what it has lost";
     /// No rule lets this client publish to, or subscribe, that topic. In `/readyz`: an external broker gives nothing back of what the server publishes.
     Access = "E_ACCESS", Failed, "the client may not use that topic", "see who may use which topic in docs/wire.md";
@@ -282,7 +282,7 @@ codes! {
     Held = "E_HELD", Failed, "the device is held", "remove the named file";
     /// The agent cannot use the operating system as it must.
     Agent = "E_AGENT", Failed, "the agent cannot start", "look at what the system said";
-    /// What tells one boot from the next cannot be read, so a reboot could not be proven.
+    /// The id of the boot cannot be read, so a reboot could not be proven.
     BootId = "E_BOOT_ID", Failed, "the boot id cannot be read", "look at `boot_id_file` of agent.toml";
     /// agent.toml has a token in it and can be read by others.
     Exposed = "E_EXPOSED", Failed, "agent.toml is readable by others", "chmod 600 the file, and take a new one of `hoist device add ID` if others may have seen it";

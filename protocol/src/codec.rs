@@ -60,7 +60,7 @@ pub enum DecodeError {
     /// Bytes after the message (`E_DECODE`).
     #[error("{count} bytes follow the message")]
     Trailing {
-        /// How many.
+        /// The number of those bytes.
         count: usize,
     },
     /// A collection or field is out of its bounds (`E_DECODE`).

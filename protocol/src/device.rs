@@ -1,4 +1,4 @@
-//! What a device says of itself: presence (W8) and what it is and has (W4).
+//! The reports of a device on itself: presence (W8), and its properties and software (W4).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ pub const TEXT_BYTES_MAX: usize = 64;
 /// Longest stored DeviceHead returned when the roll is called, in bytes.
 pub const STORED_HEAD_BYTES_MAX: usize = 5_000;
 
-/// Whether a device is there: its birth message and its last will.
+/// The presence of a device: its birth message and its last will.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     /// Online (birth) or offline (will, or a clean goodbye).
@@ -45,7 +45,7 @@ impl Message for Presence {
     }
 }
 
-/// What a device is and what is installed on it.
+/// The properties of a device and the software installed on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// Version of the device client.
@@ -62,7 +62,8 @@ pub struct DeviceInfo {
     pub public_key: Option<PublicKey>,
     /// The DeviceHead it has stored, as received, when asked for it or given none.
     pub stored_head: Option<Vec<u8>>,
-    /// What keeps it from obeying anything, as far as it can tell. Since version 2.
+    /// The trouble that keeps the device from obeying anything, as far as it can tell. Since
+    /// version 2.
     pub trouble: Option<Trouble>,
 }
 

@@ -19,7 +19,7 @@ pub const SIGNATURE_BYTES: usize = 64;
 /// Bytes of key id and signature behind a body.
 pub const SEAL_BYTES: usize = 4 + SIGNATURE_BYTES;
 
-/// What is signed, so that a signature over one kind is never one over another.
+/// The kind of signed content, so that a signature over one kind is never one over another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -51,14 +51,15 @@ impl PublicKey {
         KeyId([hash[0], hash[1], hash[2], hash[3]])
     }
 
-    /// Whether a signature can verify by it: it is a point of the curve, and not one of the
-    /// few of small order, for which signatures can be made up.
+    /// True if a signature can verify by the key: the key is a point of the curve, and not one of
+    /// the few of small order, for which signatures can be made up.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
     }
 
-    /// What people compare keys by: the first 16 bytes of its SHA-256, in lower-case hex.
+    /// The text by which people compare keys: the first 16 bytes of the key's SHA-256, in
+    /// lower-case hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let hash = sha256(&self.0);
@@ -116,7 +117,7 @@ pub enum OpenError {
     /// Something other than key id and signature follows the body (`E_DECODE`).
     #[error("{length} bytes follow the body where the signature should be")]
     Shape {
-        /// How many.
+        /// The number of those bytes.
         length: usize,
     },
     /// Signed by a key that is not trusted for this (`E_SIG`).
@@ -190,7 +191,7 @@ pub struct Opened<'a, M> {
     pub message: M,
     /// The signed bytes, of which ids are hashes.
     pub body: &'a [u8],
-    /// Who signed.
+    /// The key of the signer.
     pub key: KeyId,
 }
 

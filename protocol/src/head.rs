@@ -1,5 +1,5 @@
-//! What the orchestrator says: one signed retained message states everything a group,
-//! or one device, ought to do now (W1–W4). Absence from it is abort.
+//! The heads of the orchestrator: one signed retained message states everything a group, or one
+//! device, ought to do now (W1–W4). Absence from it is abort.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ pub struct GroupHead {
     pub spread_s: u32,
     /// Where artifacts are: `<source>/<artifact-id>`; absent = the device's own setting.
     pub source: Option<String>,
-    /// What to install; at most [`NOTICES_MAX`].
+    /// The deployments to carry out; at most [`NOTICES_MAX`].
     pub notices: Vec<Notice>,
 }
 
@@ -50,17 +50,17 @@ pub struct GroupHead {
 pub struct Notice {
     /// Which deployment.
     pub deployment: DeploymentId,
-    /// What to install.
+    /// The release to install.
     pub release: ReleaseId,
     /// Devices that failed in a lower round begin again (S13).
     pub round: Round,
-    /// Who may start (W3).
+    /// The devices that may start (W3).
     pub audience: Audience,
-    /// How to do it.
+    /// The manner in which devices carry it out.
     pub policy: Policy,
 }
 
-/// How devices carry a deployment out.
+/// The manner in which devices carry a deployment out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Attempts before the device gives up, at least 1 (S9).
@@ -73,8 +73,8 @@ pub struct Policy {
     pub overrides: Overrides,
 }
 
-/// What an operator asks of devices that they would not do by themselves. One byte on the
-/// wire, a bit for each; an unknown bit is of a newer version.
+/// The exceptions that an operator asks of devices, which they would not make by themselves. One
+/// byte on the wire, a bit for each; an unknown bit is of a newer version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overrides {
     /// Allows counters between the confirmed floor and the installed one (bit 0).
@@ -117,7 +117,7 @@ impl Default for Policy {
 pub struct Window {
     /// Minute of the week it opens, 0 = Monday 00:00; below [`WEEK_MINUTES`].
     pub start_minute: u16,
-    /// How long it stays open, in minutes, at least 1.
+    /// The time it stays open, in minutes, at least 1.
     pub minutes: u16,
 }
 
@@ -158,7 +158,7 @@ impl Policy {
     }
 }
 
-/// What one device is: its membership certificate (W4).
+/// The properties that the orchestrator gives one device: its membership certificate (W4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceHead {
     /// Issue time in Unix ms, rising; the device refuses lower ones.
@@ -180,7 +180,7 @@ pub struct DeviceHead {
 }
 
 impl DeviceHead {
-    /// Whether the device must not start this deployment.
+    /// True if the device must not start this deployment.
     #[must_use]
     pub fn holds(&self, deployment: DeploymentId) -> bool {
         self.holds.contains(&deployment) || self.holds.contains(&HOLD_ALL)

@@ -1,16 +1,16 @@
-//! How often somebody may do something: so many at once, and so many a second from then on.
+//! A limit on repeated actions: so many at once, and so many a second from then on.
 //! Time is an argument.
 
 /// So many a second, and so many at once after a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// What comes back each second.
+    /// The number that comes back each second.
     pub per_second: u32,
-    /// What may be taken at once.
+    /// The number that may be taken at once.
     pub burst: u32,
 }
 
-/// What somebody has left of a [`Rate`].
+/// The rest that somebody has left of a [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     /// In thousandths; below zero what is owed.
@@ -52,7 +52,7 @@ impl Bucket {
         ms_until_back(-self.left, rate)
     }
 
-    /// Whether nothing is missing, so that it need not be kept.
+    /// True if nothing is missing, so that the bucket need not be kept.
     #[must_use]
     pub fn is_full(&mut self, rate: Rate, now_ms: u64) -> bool {
         self.refill(rate, now_ms);
@@ -72,7 +72,7 @@ fn thousandths(count: u32) -> i64 {
     i64::from(count) * 1_000
 }
 
-/// How long it takes until so many thousandths are back; nothing is missing below zero.
+/// The time until so many thousandths are back, ms; nothing is missing below zero.
 fn ms_until_back(missing: i64, rate: Rate) -> u64 {
     let missing = u64::try_from(missing).unwrap_or(0);
     missing.div_ceil(u64::from(rate.per_second.max(1)))

@@ -23,7 +23,8 @@ macro_rules! reasons {
                 match self { $(Self::$name => $json,)* }
             }
 
-            /// What it means, in a sentence. Long texts are only linked where they are printed.
+            /// The meaning of the reason, in a sentence. Long texts are only linked where they are
+            /// printed.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)* }
@@ -83,7 +84,7 @@ reasons! {
     BadRelease = "bad-release", Code::ReleaseInvalid;
 }
 
-/// What helps a device that failed for a reason.
+/// The cure for a device that failed for a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cure {
     /// Trying again can.
@@ -95,7 +96,7 @@ pub enum Cure {
 }
 
 impl Reason {
-    /// What helps a device that failed for this: a hint never offers what cannot.
+    /// The cure for a device that failed for this reason: a hint never offers one that cannot help.
     #[must_use]
     pub const fn cure(self) -> Cure {
         match self {

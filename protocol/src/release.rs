@@ -1,6 +1,5 @@
-//! What is installed: the signed release manifest and the artifact manifests it names by
-//! hash. Everything a device uses is known by size and hash from here before the first
-//! byte arrives.
+//! The content to install: the signed release manifest and the artifact manifests it names by hash.
+//! Everything a device uses is known by size and hash from here before the first byte arrives.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -113,17 +112,17 @@ pub struct ArtifactManifest {
     pub name: Name,
     /// Its version, for people.
     pub version: String,
-    /// What kind of thing it is (`files`, …), for people and later modules.
+    /// The kind of artifact (`files`, …), for people and later modules.
     pub artifact_type: String,
-    /// What it provides to others: name and version.
+    /// The names and versions that it provides to others.
     pub provides: Vec<(String, String)>,
-    /// What must be installed: name and requirement ([`crate::version::Requirement`]).
+    /// The names that must be installed, each with a requirement ([`crate::version::Requirement`]).
     pub depends: Vec<(String, String)>,
     /// Everything in the artifact file, scripts included.
     pub payloads: Vec<Payload>,
     /// Which payloads are scripts; `install` and `rollback` are required.
     pub scripts: Vec<Script>,
-    /// Whether the device reboots between `post-install` and `verify`.
+    /// True if the device reboots between `post-install` and `verify`.
     pub reboot: bool,
     /// Space the scripts need beside the payloads, in bytes.
     pub disk_need: u64,
@@ -132,7 +131,7 @@ pub struct ArtifactManifest {
 /// One file of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {
-    /// How it is used.
+    /// The use of the payload.
     pub kind: PayloadKind,
     /// Relative path below the payload directory: no `..`, no absolute path.
     pub target: String,
@@ -146,7 +145,7 @@ pub struct Payload {
     pub index_hash: [u8; 32],
 }
 
-/// How a payload is used.
+/// The use of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayloadKind {
     /// Put below the payload directory for the scripts, with mode 0644.
@@ -199,7 +198,7 @@ pub struct Script {
     pub timeout_s: u32,
     /// Runs inside one attempt before it counts as failed, at least 1.
     pub attempts: u8,
-    /// Whether a run cut off by a power loss may simply be repeated.
+    /// True if a run cut off by a power loss may simply be repeated.
     pub idempotent: bool,
 }
 
@@ -217,8 +216,8 @@ impl ArtifactManifest {
     }
 }
 
-/// Whether a payload's target is a path that stays inside: relative, `/`-separated, no
-/// empty, `.` or `..` part, no backslash, colon or control character.
+/// True if a payload's target is a path that stays inside: relative, `/`-separated, no empty, `.`
+/// or `..` part, no backslash, colon or control character.
 #[must_use]
 pub fn is_safe_path(path: &str) -> bool {
     !path.is_empty()

@@ -39,7 +39,7 @@ pub struct RoleKey {
     pub key: PublicKey,
 }
 
-/// What a key is trusted for.
+/// The purpose that a key is trusted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KeyRole {
     /// Signs root documents.

@@ -1,4 +1,4 @@
-//! What a device says of its work (W5): the running deployment and its final outcomes.
+//! The report of a device on its work (W5): the running deployment and its final outcomes.
 //! A status is signed exactly when it carries outcomes; an unsigned outcome is none.
 
 use alloc::vec::Vec;
@@ -27,13 +27,13 @@ pub struct DeviceStatus {
     /// Final outcomes this device ever reached: more than recorded means that one was
     /// overwritten before it was read.
     pub ended: u32,
-    /// What it works on now.
+    /// The deployment that the device works on now.
     pub running: Option<Progress>,
     /// Final outcomes, oldest first; at most [`TOLD_MAX`].
     pub outcomes: Vec<Outcome>,
 }
 
-/// How far a running deployment is.
+/// The progress of a running deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Which deployment.
@@ -42,7 +42,7 @@ pub struct Progress {
     pub round: Round,
     /// Attempts begun so far; 0 before the first install intent (S9).
     pub attempt: Attempt,
-    /// What it does now.
+    /// The step that the device takes now.
     pub step: Step,
 }
 
@@ -105,7 +105,7 @@ pub struct Outcome {
     pub round: Round,
     /// Attempts used.
     pub attempt: Attempt,
-    /// How it ended.
+    /// The result of the deployment.
     pub result: FinalResult,
 }
 
@@ -118,7 +118,7 @@ pub enum FinalResult {
     Failed(Failure),
 }
 
-/// How a deployment succeeded.
+/// The manner in which a deployment succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Success {
     /// Installed by this deployment.
@@ -127,7 +127,7 @@ pub enum Success {
     Already,
 }
 
-/// How a deployment failed.
+/// The failure of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Why.
@@ -136,7 +136,7 @@ pub struct Failure {
     pub artifact: Option<u8>,
     /// The script at fault, where there is one.
     pub script: Option<ScriptFailure>,
-    /// What became of what was begun.
+    /// The state of the changes that had been begun.
     pub rollback: Rollback,
     /// Tail of the script's output, or a sentence where no script failed; at most [`OUTPUT_BYTES_MAX`] bytes.
     pub output: Vec<u8>,
@@ -154,11 +154,11 @@ pub fn sentence(text: &str) -> Vec<u8> {
 pub struct ScriptFailure {
     /// Its kind.
     pub kind: ScriptKind,
-    /// How it ended.
+    /// The end of the script.
     pub exit: ScriptExit,
 }
 
-/// How a script ended.
+/// The end of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScriptExit {
     /// By itself, with this code.
@@ -174,7 +174,7 @@ pub enum ScriptExit {
 }
 
 impl ScriptExit {
-    /// How it ended, in JSON.
+    /// The word for this end in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -225,7 +225,7 @@ impl ScriptKind {
     }
 }
 
-/// What became of what a failed deployment had begun (S8).
+/// The state of the changes that a failed deployment had begun (S8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rollback {
     /// Nothing had been begun.
@@ -261,7 +261,7 @@ impl Step {
         }
     }
 
-    /// Whether the device waits to try again.
+    /// True if the device waits to try again.
     #[must_use]
     pub fn is_retrying(self) -> bool {
         matches!(self, Self::Retrying | Self::RetryingAfter(_))
@@ -297,7 +297,7 @@ impl Message for DeviceStatus {
 /// A decoded status with its signature, not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedStatus<'a> {
-    /// What the device says.
+    /// The decoded status.
     pub status: DeviceStatus,
     /// The bytes the signature is over.
     pub body: &'a [u8],

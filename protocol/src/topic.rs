@@ -39,16 +39,16 @@ pub enum Topic {
     Needs(DeviceId),
     /// `cmd/<user>/<request>/<verb>`: a JSON command.
     Command {
-        /// Who commands; the broker lets nobody write another's.
+        /// The user who commands; the broker lets nobody write another's.
         user: UserId,
         /// The caller's id of this command.
         request: RequestId,
-        /// What to do; any id, so that an unknown verb can be answered.
+        /// The verb; any id, so that an unknown verb can be answered.
         verb: RequestId,
     },
     /// `reply/<user>/<request>`: the JSON answer.
     Reply {
-        /// Who asked.
+        /// The user who asked.
         user: UserId,
         /// The id the question had.
         request: RequestId,
@@ -105,7 +105,7 @@ pub enum TopicError {
     /// A level is not a valid id.
     #[error("bad id in topic: {source}")]
     Id {
-        /// What is wrong with it.
+        /// The fault of the id.
         #[from]
         source: IdError,
     },
@@ -120,7 +120,7 @@ pub enum TopicError {
     /// A wildcard in the wrong place, or a shared subscription.
     #[error("bad topic filter: {why}")]
     Filter {
-        /// What is wrong with it.
+        /// The fault of the filter.
         why: &'static str,
     },
 }
@@ -328,7 +328,7 @@ pub fn check_filter(filter: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// Whether `filter` matches `topic`, by the rules of MQTT 3.1.1.
+/// True if `filter` matches `topic`, by the rules of MQTT 3.1.1.
 ///
 /// ```
 /// use hoist_protocol::topic::matches;
@@ -350,7 +350,7 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     }
 }
 
-/// Whether every topic that `filter` can match is also matched by `allowed`.
+/// True if every topic that `filter` can match is also matched by `allowed`.
 ///
 /// ```
 /// use hoist_protocol::topic::covers;

@@ -17,7 +17,7 @@ use core::str::FromStr;
 
 use semver::Prerelease;
 
-/// What a requirement may look like, for people.
+/// The forms that a requirement may have, for people.
 pub const REQUIREMENT_FORMS: &str = "`*`, a version number, or one of = > >= < <= ^ ~ before a version; \
      several separated by commas must all hold, like \">=2.0, <3.0\"";
 
@@ -47,7 +47,7 @@ impl Version {
         })
     }
 
-    /// Whether both are numbered and alike in their first `count` numbers.
+    /// True if both are numbered and alike in their first `count` numbers.
     fn same_numbers(&self, other: &Self, count: usize) -> bool {
         let (Form::Numbered(one, _), Form::Numbered(other, _)) = (&self.0, &other.0) else {
             return false;
@@ -105,7 +105,7 @@ fn runs(name: &str) -> impl Iterator<Item = Run<'_>> {
     })
 }
 
-/// What a version must be: every one of its bounds holds.
+/// A requirement on a version: every one of its bounds holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement(Vec<Bound>);
 
@@ -132,12 +132,12 @@ enum Operator {
 pub struct RequirementError {
     /// The requirement, as written.
     pub text: String,
-    /// What is wrong with it.
+    /// The fault of the requirement.
     pub why: &'static str,
 }
 
 impl Requirement {
-    /// Whether a version meets every bound.
+    /// True if a version meets every bound.
     #[must_use]
     pub fn allows(&self, version: &Version) -> bool {
         self.0.iter().all(|bound| bound.allows(version))
@@ -205,7 +205,7 @@ fn is_operator(c: char) -> bool {
     matches!(c, '=' | '>' | '<' | '^' | '~' | '*' | '!' | '|' | '&')
 }
 
-/// How many numbers `^` keeps: up to the first that is not zero.
+/// The number of numbers that `^` keeps: up to the first that is not zero.
 fn caret(numbers: &[u64]) -> usize {
     let first = numbers.iter().position(|number| *number != 0);
     first.map_or(numbers.len(), |index| index + 1)
@@ -227,7 +227,7 @@ fn check_name(name: &str, operator: Operator) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a version meets a requirement.
+/// True if a version meets a requirement.
 ///
 /// # Errors
 /// [`RequirementError`] when the requirement is none.
@@ -236,9 +236,9 @@ pub fn satisfies(version: &str, requirement: &str) -> Result<bool, RequirementEr
     Ok(requirement.allows(&Version::parse(version)))
 }
 
-/// Whether a device's attribute is what `requires` wants. A value that begins with an
-/// operator (`= > < ^ ~ *`, after spaces or not) is a requirement on a version, every other value is a text that
-/// the attribute must be, to the letter.
+/// True if a device's attribute is as `requires` wants it. A value that begins with an operator
+/// (`= > < ^ ~ *`, after spaces or not) is a requirement on a version. Every other value is a text
+/// that the attribute must equal to the letter.
 ///
 /// # Errors
 /// [`RequirementError`] when it begins like a requirement and is none.
