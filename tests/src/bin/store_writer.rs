@@ -90,7 +90,7 @@ async fn check(store: &SledStore, failed: u64, Rows { keys, .. }: &Rows) {
     assert!(rows >= (failed - 1).min(*keys).min(100), "{rows} rows");
 }
 
-/// What is there already is no news: it is answered without a write.
+/// Writes one row. A row that is there already is no news: it is answered without a write.
 async fn write(
     store: &SledStore,
     row: u64,

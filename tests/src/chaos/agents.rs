@@ -16,7 +16,7 @@ use super::{AGENT, Failed, GROUP};
 
 pub(super) struct Agents {
     all: Vec<Agent>,
-    /// How often one of them was killed.
+    /// The number of times that one of them was killed.
     pub(super) kills: u32,
 }
 
@@ -151,7 +151,7 @@ impl Agent {
         Ok(())
     }
 
-    /// What its scripts wrote, of each deployment: attempt and word.
+    /// The words that its scripts wrote, of each deployment: attempt and word.
     fn scripts(&self) -> Result<BTreeMap<u32, Vec<(u32, String)>>, Failed> {
         let work = self.config.with_extension("state").join("work/app");
         let log = work.join(LOG);
@@ -193,7 +193,7 @@ fn outcomes(said: &str) -> BTreeMap<u32, Word> {
     outcomes
 }
 
-/// How a deployment ended by what its scripts wrote, which does not say why.
+/// The end of a deployment by the words of its scripts, which do not say why.
 fn ended(done: &[(u32, String)]) -> Word {
     let verified = done.last().is_some_and(|(_, word)| word == VERIFIED);
     let status = if verified { "successful" } else { "failed" };

@@ -20,13 +20,13 @@ const EVERYBODY: &str = "100000";
 pub(super) struct Lived {
     /// The last word of each device that ended it.
     pub(super) words: BTreeMap<String, Word>,
-    /// How many devices began and did not end.
+    /// The number of devices that began and did not end.
     pub(super) unended: u64,
     /// Agents that say other than their scripts did.
     pub(super) contradictions: u64,
 }
 
-/// How a deployment ended on a device. What somebody does not know is none.
+/// The end of a deployment on a device. A field that somebody does not know is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) status: String,
@@ -54,7 +54,7 @@ impl Word {
         }
     }
 
-    /// Whether a device that says this can have what the server recorded.
+    /// True if the server's record can be of a device that says this.
     fn is(&self, recorded: &Self) -> bool {
         let same = |own: Option<u64>, recorded| own.is_none() || own == recorded;
         let reason = self.reason.is_none() || self.reason == recorded.reason;
@@ -64,7 +64,7 @@ impl Word {
             && same(self.attempt, recorded.attempt)
     }
 
-    /// Whether an install ran more often than there were attempts.
+    /// True if an install ran more often than there were attempts.
     fn is_doubled(&self, recorded: &Self) -> bool {
         let round = recorded.round.unwrap_or_default();
         let attempts = round * ATTEMPTS + recorded.attempt.unwrap_or_default();
@@ -124,7 +124,7 @@ fn each_device(
     }
 }
 
-/// What the server has recorded as final, of every device.
+/// The outcomes that the server has recorded as final, of every device.
 fn records(server: &Server, number: u32) -> Result<BTreeMap<String, Word>, Failed> {
     let number = number.to_string();
     let list = ["device", "list", "--limit", EVERYBODY, "--deployment"];

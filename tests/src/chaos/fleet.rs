@@ -41,7 +41,7 @@ impl Fleet {
         Ok(Self { process, said })
     }
 
-    /// Whether all of it is registered.
+    /// True if all of the fleet is registered.
     pub(super) fn is_there(&self, server: &Server, devices: u32) -> Result<bool, Failed> {
         let list = [
             "device", "list", "--group", GROUP, "--limit", "100000", "-o", "name",

@@ -1,4 +1,4 @@
-//! What was found in the end.
+//! The findings of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What happened, and what both accounts come to.
+/// The events of a run, and the difference between both accounts.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     pub(super) kills: u32,
@@ -36,7 +36,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether the records are the devices' own.
+    /// True if the records are the devices' own.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.lost + self.duplicated + self.mismatched == 0

@@ -15,7 +15,7 @@ const WHOLE: u8 = 0;
 const SILENT: u8 = 1;
 /// Every connection is reset.
 const CUT: u8 = 2;
-/// How often a line looks at its state while nothing comes.
+/// The time after which a line looks at its state again while nothing comes.
 const LOOK: Duration = Duration::from_millis(50);
 const STACK_BYTES: usize = 64 * 1024;
 

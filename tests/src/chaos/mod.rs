@@ -49,12 +49,12 @@ const CLOCKS: [i64; 5] = [0, 3_600, -3_600, 86_400, -86_400];
 
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
-/// How much goes wrong.
+/// The amount of trouble.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// How often the server is killed.
+    /// The number of times that the server is killed.
     pub kills: u32,
-    /// How often it is ended in order and started again, its broker with it.
+    /// The number of times that the server is ended in order and started again, its broker with it.
     pub broker_restarts: u32,
     /// Simulated devices of the fleet.
     pub devices: u32,
@@ -64,7 +64,7 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// What the server is in when it is killed.
+/// The state of the server when it is killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
     InStart,
@@ -112,19 +112,19 @@ struct Chaos<'a> {
     line: Line,
     fleet: Fleet,
     agents: Agents,
-    /// What is asked of the server while it is killed, and in which words.
+    /// The order that the server is asked for while it is killed, with its words.
     asked: Option<(Order, Child, Vec<String>)>,
     releases: u32,
     /// The number of the newest deployment.
     newest: u32,
     /// Orders to deploy that were given again without an answer.
     unsure: u32,
-    /// Whose abort was answered.
+    /// The deployments whose abort was answered.
     aborted: Vec<u32>,
     found: Found,
 }
 
-/// What an operator wants.
+/// The wish of an operator.
 #[derive(Debug, Clone, Copy)]
 enum Order {
     Deploy,
@@ -349,7 +349,7 @@ impl<'a> Chaos<'a> {
         Ok(self.found)
     }
 
-    /// What was ordered once is there once, and what was aborted is.
+    /// Counts the orders that are not there exactly once, and the aborts that are not there.
     fn ordered(&mut self, deployments: &[u32]) -> Result<(), Failed> {
         let there = u32::try_from(deployments.len())?;
         self.found.deployments = there;

@@ -20,7 +20,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// A moment in which a server ends, as the library numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
-    /// What was written of the store is not synced.
+    /// The writes of the store are not synced.
     BeforeCommit = 1,
     /// It is synced, and the store's seal does not say so yet.
     BeforeSeal = 2,
@@ -45,7 +45,7 @@ impl Point {
     }
 }
 
-/// What one program is told.
+/// The orders for one program.
 pub struct Moments {
     file: File,
     path: PathBuf,

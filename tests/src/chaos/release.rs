@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::Failed;
 
-/// What the scripts of a device have done, a line each, in the work folder of `app`:
-/// deployment, attempt, and one of the words below.
+/// The deeds of a device's scripts, a line each, in the work folder of `app`: deployment, attempt,
+/// and one of the words below.
 pub(super) const LOG: &str = "done.log";
 pub(super) const INSTALL: &str = "install";
 pub(super) const VERIFIED: &str = "verified";

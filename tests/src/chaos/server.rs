@@ -14,9 +14,9 @@ use super::line::Line;
 use super::moments::Moments;
 use super::{Failed, HOIST, PATIENCE, free_port, pause, until};
 
-/// How long one question may last.
+/// The longest time that one question may last.
 const ASK: Duration = Duration::from_secs(5);
-/// Who is waited for this soon after the start is waited for from the start on.
+/// A wait that begins this soon after the start counts as a wait from the start on.
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// Of a log, when its server ended by itself.
 const LAST_LINES: usize = 20;
@@ -31,7 +31,8 @@ pub(crate) struct Server {
     process: Child,
     /// When it was started, until it was seen to be ready.
     started: Option<Instant>,
-    /// How long it took to be ready, in ms, when it was waited for from the start on.
+    /// The times that starts took to be ready, in ms, of those that were waited for from the start
+    /// on.
     starts_ms: Vec<u64>,
 }
 
@@ -60,7 +61,7 @@ impl Server {
         self.mqtt
     }
 
-    /// What ends it, and its clock.
+    /// The moments that end the server, and its clock.
     pub(crate) fn moments(&self) -> &Moments {
         &self.moments
     }
@@ -115,7 +116,7 @@ impl Server {
         format!("the server ended with {how}:\n{}", last.join("\n")).into()
     }
 
-    /// Whether it ends by itself in this time.
+    /// True if the server ends by itself in this time.
     pub(crate) fn ends_within(&mut self, time: Duration) -> Result<bool, Failed> {
         let began = Instant::now();
         loop {
@@ -189,7 +190,7 @@ impl Server {
             .spawn()?)
     }
 
-    /// What a command says, or why it fails.
+    /// The answer to a command, or the reason why the command fails.
     pub(crate) fn ask(&self, words: &[&str]) -> Result<String, Failed> {
         let output = self.run(words)?;
         if output.status.success() {
@@ -226,7 +227,7 @@ impl Server {
         Ok(each.iter().filter_map(number).collect())
     }
 
-    /// Whether every one of these deployments is.
+    /// True if every one of these deployments is settled.
     pub(crate) fn are_settled(&self, deployments: &[u32]) -> Result<bool, Failed> {
         for number in deployments {
             if self.view(*number)?["settled"] != Value::Bool(true) {
@@ -236,7 +237,7 @@ impl Server {
         Ok(true)
     }
 
-    /// What is known of a deployment. Showing one that has failures is not a success.
+    /// The server's view of a deployment. Showing one that has failures is not a success.
     pub(crate) fn view(&self, number: u32) -> Result<Value, Failed> {
         let output = self.run(&["deployment", "show", &number.to_string(), "-o", "json"])?;
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))

@@ -36,7 +36,7 @@ impl Workshop {
         })
     }
 
-    /// How many mistakes compile: all of them.
+    /// The number of mistakes that compile: all of them.
     ///
     /// # Errors
     /// [`MutantsError`] when one does not.

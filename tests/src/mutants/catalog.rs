@@ -23,9 +23,9 @@ pub struct Mistake {
     pub area: String,
     /// Its name; no other mistake has it.
     pub name: String,
-    /// What is wrong, in a sentence.
+    /// The fault, in a sentence.
     pub wrong: String,
-    /// Who proves that it is seen.
+    /// The program that proves that the mistake is seen.
     pub shown_by: ShownBy,
     file: String,
     within: Option<String>,
@@ -146,7 +146,7 @@ impl Catalog {
         Ok(switched + &text[done..])
     }
 
-    /// What to put into a file, in the order of its text.
+    /// The switches to put into a file, in the order of its text.
     fn switches<'a>(&'a self, file: &str, text: &'a str) -> Result<Vec<Switch<'a>>, MutantsError> {
         let mut switches = Vec::new();
         for (number, mistake) in self.mistakes.iter().enumerate() {

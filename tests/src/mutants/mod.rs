@@ -36,7 +36,7 @@ pub struct Planted {
     pub area: &'static str,
     /// Its name; no other mistake has it.
     pub name: &'static str,
-    /// Who proves that it is seen.
+    /// The program that proves that the mistake is seen.
     pub shown_by: ShownBy,
 }
 
@@ -56,7 +56,7 @@ impl Planted {
     }
 }
 
-/// Whether mistakes can be planted in this build.
+/// True if mistakes can be planted in this build.
 #[must_use]
 pub fn are_built_in() -> bool {
     !switch::ALL.is_empty()
@@ -107,7 +107,7 @@ pub enum MutantsError {
     List {
         /// The list.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the list.
         why: String,
     },
     /// Two mistakes have one name.
@@ -124,11 +124,11 @@ pub enum MutantsError {
     Place {
         /// The mistake.
         name: String,
-        /// What is sought.
+        /// The text that is sought.
         text: String,
         /// The file, or the text around it.
         within: String,
-        /// How often it was found.
+        /// The number of times that the text was found.
         count: usize,
     },
     /// Two mistakes change the same text.
@@ -146,15 +146,15 @@ pub enum MutantsError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// Another program failed.
     #[error("{command}: {why}")]
     Command {
-        /// What was run.
+        /// The command that was run.
         command: String,
-        /// How it ended.
+        /// The end of the command.
         why: String,
     },
 }

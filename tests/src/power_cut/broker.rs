@@ -12,18 +12,18 @@ use super::scenario::Luck;
 /// Deployment and round.
 pub type Key = (u32, u32);
 
-/// What arrived.
+/// The messages that arrived.
 #[derive(Debug, Clone, Default)]
 pub struct Broker {
     /// The device's retained status.
     pub retained: Option<DeviceStatus>,
     heard: BTreeMap<Key, Outcome>,
     session: u64,
-    /// What still goes wrong on the way.
+    /// The trouble that is still to come on the way.
     pub luck: Luck,
 }
 
-/// What becomes of a status on its way.
+/// The fate of a status on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {
     /// It arrives, and its acknowledgment too.
@@ -50,7 +50,7 @@ impl Broker {
         self.heard.get(&key)
     }
 
-    /// How this status fares.
+    /// The fate of this status.
     pub fn passage(&mut self, status: &DeviceStatus) -> Passage {
         let luck = &mut self.luck;
         if status.outcomes.is_empty() {

@@ -1,4 +1,4 @@
-//! What is on a disk: as it is seen, and as it is after a power cut.
+//! The content of a disk: as it is seen, and as it is after a power cut.
 
 use std::io;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub struct Inode {
 }
 
 impl Content {
-    /// What is not synced is gone.
+    /// Drops everything that is not synced.
     pub fn lose(&mut self) {
         self.durable.drop_unreachable();
         self.seen = self.durable.clone();

@@ -1,7 +1,7 @@
-//! How power and program go, by name.
+//! The ways in which power and program go, by name.
 
-/// How the power, or the program, goes in an operation, and what becomes of what was not
-/// synced: the extremes, because a real disk may have written any of it.
+/// The way in which the power, or the program, goes in an operation, and the fate of the writes
+/// that were not synced: the extremes, because a real disk may have written any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// Nothing of it is done, and what was not synced is lost.
@@ -50,7 +50,7 @@ impl Moment {
         }
     }
 
-    /// Whether it damages what was synced.
+    /// True if the cut damages data that was synced.
     pub fn is_damage(self) -> bool {
         self.damages().is_some()
     }
@@ -61,6 +61,6 @@ impl Moment {
 pub struct Cut {
     /// Which operation.
     pub operation: usize,
-    /// How.
+    /// The way in which the power, or the program, goes.
     pub moment: Moment,
 }

@@ -13,7 +13,7 @@ use super::cut::{Cut, Moment};
 use super::tree::Entry;
 use super::trouble::{Touch, Trouble};
 
-/// What a cut leaves behind.
+/// A cut with the disk that it leaves behind.
 #[derive(Debug)]
 pub struct Fork {
     /// Where.
@@ -95,12 +95,12 @@ impl Disk {
         self.state().trouble = trouble;
     }
 
-    /// Whether operations fail, or will.
+    /// The trouble of operations that fail, or will.
     pub fn trouble(&self) -> Option<Trouble> {
         self.state().trouble
     }
 
-    /// What the cuts since the last call would have left.
+    /// The disks that the cuts since the last call would have left.
     pub fn take_forks(&self) -> Vec<Fork> {
         std::mem::take(&mut self.state().forks)
     }

@@ -17,7 +17,7 @@ use super::stories::find;
 use super::trouble::{Illness, Lasts, Trouble};
 use super::world::World;
 
-/// How much is explored.
+/// The depth of the exploration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// Single cuts.
@@ -26,7 +26,7 @@ pub enum Depth {
     Twice,
 }
 
-/// What all cases came to.
+/// The results of all cases.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Cases: each was lived through, or leads to a world that was.
@@ -40,7 +40,7 @@ pub struct Tally {
 /// Cases with one fault.
 #[derive(Debug, Clone)]
 pub struct Bad {
-    /// How many.
+    /// The number of cases.
     pub cases: u64,
     /// The fault of the first, and what tells it again.
     pub first: String,
@@ -96,7 +96,7 @@ fn tell(world: &mut World, forks: &mut Forks<'_>) {
     }
 }
 
-/// Whether the story goes as its scenario says when nothing goes wrong.
+/// Ok if the story goes as its scenario says when nothing goes wrong.
 pub fn goes_as_expected(scenario: Scenario) -> Result<(), String> {
     let mut world = World::new(Arc::new(scenario));
     world.log = Some(Vec::new());

@@ -1,4 +1,4 @@
-//! What must never happen, by name.
+//! The events that must never happen, by name.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Fault {
     LostOutcome(String),
     /// A status or session number repeats or falls.
     Numbers(String),
-    /// What was written cannot be read back.
+    /// A record that was written cannot be read back.
     Unreadable(String),
     /// The program panicked.
     Panic(String),

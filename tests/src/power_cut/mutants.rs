@@ -66,7 +66,7 @@ const TRIES: [Try; 3] = [
     |story| cuts(story, Depth::Twice, 1),
 ];
 
-/// Whether a case that was bad is fine without a mistake.
+/// True if a case that was bad is fine without a mistake.
 fn is_fine(first: &str) -> bool {
     let case = first.lines().last().unwrap_or_default();
     matches!(replay(case), Ok((_, None)))

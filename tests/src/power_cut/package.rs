@@ -13,7 +13,7 @@ const SEGMENT_BYTES: u32 = 64;
 /// Two whole segments and a part of one.
 const PAYLOAD_BYTES: usize = 150;
 
-/// What an artifact is like.
+/// The properties of an artifact.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
     /// Its name.
@@ -22,17 +22,17 @@ pub struct Part {
     pub version: u8,
     /// Its scripts beside `install` and `rollback`.
     pub scripts: &'static [ScriptKind],
-    /// Whether a cut-off script may simply be repeated.
+    /// True if a cut-off script may simply be repeated.
     pub idempotent: bool,
     /// Runs of a script in one attempt.
     pub runs: u8,
-    /// Whether it needs a reboot, and when what it installs is used.
+    /// The need for a reboot, and the time from which the installed version is used.
     pub reboot: Reboot,
-    /// What must be installed before.
+    /// The name that must be installed before.
     pub depends: Option<&'static str>,
 }
 
-/// What an artifact has to do with reboots.
+/// The relation of an artifact to reboots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reboot {
     /// Nothing.
@@ -48,7 +48,7 @@ pub enum Reboot {
 pub struct Package {
     /// Its manifest.
     pub manifest: ReleaseManifest,
-    /// What it installs, in order.
+    /// The artifacts that it installs, in order.
     pub parts: Vec<Part>,
     /// Its artifacts, in order.
     pub artifacts: Vec<ArtifactFile>,

@@ -36,7 +36,7 @@ struct Args {
     only: Option<String>,
 }
 
-/// What a scenario came to.
+/// The result of a scenario.
 struct Row {
     name: &'static str,
     cuts: Tally,

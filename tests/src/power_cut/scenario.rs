@@ -1,5 +1,5 @@
-//! What happens to a device beside the cuts: what it is told to install, and how scripts,
-//! reboots, downloads and messages fare.
+//! The events of a device beside the cuts: its orders to install, and the fate of scripts, reboots,
+//! downloads and messages.
 
 use std::ops::Range;
 
@@ -16,23 +16,23 @@ pub struct Scenario {
     pub name: &'static str,
     /// Releases.
     pub packages: Vec<Package>,
-    /// What is to be installed, one after another.
+    /// The orders to install, one after another.
     pub orders: Vec<Order>,
     /// Scripts that do not end with 0.
     pub exits: Vec<Exits>,
-    /// What comes of a reboot that is asked for.
+    /// The result of a reboot that is asked for.
     pub reboots: Reboots,
-    /// What goes wrong on the network.
+    /// The trouble on the network.
     pub luck: Luck,
-    /// What the device came with.
+    /// The software that the device came with.
     pub came_with: Vec<(&'static str, u8)>,
     /// Orders that stay listed beside those after them, from the first on.
     pub lasting: usize,
     /// From which order on the device is in another group, whose heads are older.
     pub moved: Option<usize>,
-    /// Whether a cut may damage what was synced.
+    /// True if a cut may damage data that was synced.
     pub damage: bool,
-    /// What is wrong with the device itself: what must be seen.
+    /// The flaw of the device itself, which must be seen.
     pub flaw: Option<Flaw>,
 }
 
@@ -45,11 +45,11 @@ pub struct Order {
     pub package: usize,
     /// Attempts.
     pub attempts: u32,
-    /// How it ends without cuts.
+    /// The end without cuts.
     pub expect: Expect,
 }
 
-/// How an order ends.
+/// The end of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// Installed now.
@@ -71,11 +71,11 @@ pub struct Exits {
     pub kind: ScriptKind,
     /// Which runs.
     pub runs: Range<u32>,
-    /// How they end.
+    /// The exit code with which they end.
     pub exit: u8,
 }
 
-/// What comes of a reboot that is asked for.
+/// The result of a reboot that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reboots {
     /// It comes.
@@ -86,7 +86,7 @@ pub enum Reboots {
     NeverCome,
 }
 
-/// What still goes wrong on the network.
+/// The trouble that is still to come on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Luck {
     /// Statuses with outcomes that never arrive.
@@ -99,7 +99,7 @@ pub struct Luck {
     pub swallows: bool,
 }
 
-/// What no real device or broker may do, and this program must see.
+/// The acts that no real device or broker may do, and this program must see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// A sync does nothing.
@@ -194,12 +194,12 @@ impl Scenario {
         self
     }
 
-    /// What comes of reboots.
+    /// Sets the result of reboots.
     pub fn reboots(self, reboots: Reboots) -> Self {
         Self { reboots, ..self }
     }
 
-    /// What goes wrong on the network.
+    /// Sets the trouble on the network.
     pub fn luck(self, luck: Luck) -> Self {
         Self { luck, ..self }
     }
@@ -225,7 +225,7 @@ impl Scenario {
         }
     }
 
-    /// What the device came with.
+    /// Sets the software that the device came with.
     pub fn came_with(self, parts: &[(&'static str, u8)]) -> Self {
         Self {
             came_with: parts.to_vec(),

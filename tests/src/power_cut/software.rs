@@ -6,7 +6,7 @@ use hoist_protocol::status::ScriptKind;
 
 use super::package::{Part, Reboot};
 
-/// What is installed of a name.
+/// The state of the software of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum State {
     /// Nothing.
@@ -18,13 +18,13 @@ pub enum State {
     Broken,
 }
 
-/// What is installed of a name, now and later.
+/// The software of a name, now and later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Slot {
     now: State,
-    /// What the next boot brings.
+    /// The state after the next boot.
     next: Option<State>,
-    /// What a rollback restores.
+    /// The state that a rollback restores.
     before: State,
 }
 
@@ -54,12 +54,12 @@ impl Software {
         self.slots.entry(name).or_default()
     }
 
-    /// What is used of a name.
+    /// The state of a name that is in use.
     pub fn now(&self, name: &str) -> State {
         self.slots.get(name).map_or(State::Absent, |slot| slot.now)
     }
 
-    /// What a rollback of a name restores.
+    /// The state of a name that a rollback restores.
     pub fn before(&self, name: &str) -> State {
         let slot = self.slots.get(name);
         slot.map_or(State::Absent, |slot| slot.before)
@@ -117,13 +117,13 @@ impl Software {
         slot.now = slot.before;
     }
 
-    /// Whether this is what the device uses, and will.
+    /// True if the device uses this part, and will.
     pub fn is_installed(&self, part: &Part) -> bool {
         let slot = self.slots.get(part.name).copied().unwrap_or_default();
         slot.next.is_none() && slot.now == State::Version(part.version)
     }
 
-    /// Whether everything is as before the order.
+    /// True if everything is as before the order.
     pub fn is_as_before(&self) -> bool {
         let mut slots = self.slots.values();
         slots.all(|slot| slot.next.is_none() && slot.now == slot.before)

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a name stands for.
+/// The entry that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// The number of its content.
@@ -19,7 +19,7 @@ pub enum Entry {
 pub struct Tree(BTreeMap<Arc<Path>, Entry>);
 
 impl Tree {
-    /// What is at a path.
+    /// The entry at a path.
     pub fn get(&self, path: &Path) -> Option<Entry> {
         self.0.get(path).copied()
     }
@@ -66,7 +66,7 @@ impl Tree {
             .collect()
     }
 
-    /// What is directly in a folder.
+    /// The entries directly in a folder.
     pub fn folder(&self, folder: &Path) -> impl Iterator<Item = (Arc<Path>, Entry)> {
         let inside = self
             .0

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What an operation does to the disk.
+/// The effect of an operation on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
     /// Nothing.
@@ -42,7 +42,7 @@ impl Illness {
         found.map_or("", |(_, word)| word)
     }
 
-    /// Whether an operation of this kind fails.
+    /// True if an operation of this kind fails.
     fn hits(self, touch: Touch) -> bool {
         match self {
             Self::Full => matches!(touch, Touch::Write | Touch::Create | Touch::Sync),
@@ -60,7 +60,7 @@ impl Illness {
     }
 }
 
-/// How long it goes on.
+/// The duration of the trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lasts {
     /// For this many operations that it hits.
@@ -94,7 +94,7 @@ pub struct Trouble {
     pub illness: Illness,
     /// From which operation on.
     pub from: usize,
-    /// How long.
+    /// The duration.
     pub lasts: Lasts,
     /// Operations that failed so far.
     pub failed: u32,
@@ -111,12 +111,12 @@ impl Trouble {
         }
     }
 
-    /// Whether it is over by itself.
+    /// True if the trouble is over by itself.
     fn is_over(&self) -> bool {
         matches!(self.lasts, Lasts::Operations(count) if self.failed >= count)
     }
 
-    /// What an operation meets.
+    /// The error that an operation meets.
     pub fn meets(&mut self, operation: usize, touch: Touch) -> Option<io::Error> {
         if operation < self.from || self.is_over() || !self.illness.hits(touch) {
             return None;

@@ -22,47 +22,47 @@ use super::software::{Software, State};
 /// The state directory.
 pub const DIR: &str = "/state";
 const START_MS: u64 = 1_000_000_000;
-/// How much older the heads are of the group that a device is moved to.
+/// The age by which the heads of the group that a device is moved to are older, ms.
 const OLDER_MS: u64 = 3_600_000;
 
 /// Everything but the running program.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// What is to happen.
+    /// The scenario of the device.
     pub scenario: Arc<Scenario>,
     /// The device's disk.
     pub disk: Arc<Disk>,
-    /// What its scripts did.
+    /// The software as its scripts left it.
     pub software: Software,
-    /// What was heard of it.
+    /// The messages that were heard of the device.
     pub broker: Broker,
     /// Which order is given.
     pub order: usize,
-    /// How often the person of the order asked.
+    /// The number of times that the person of the order asked.
     pub asks: u32,
-    /// What the person was told.
+    /// The answer that the person was given.
     pub answer: Option<FinalResult>,
     /// Time, Unix ms.
     pub now_ms: u64,
     /// The running boot, and the boot that the software knows of.
     pub boot: u64,
     pub known_boot: u64,
-    /// What must be read back, encoded.
+    /// The record that must be read back, encoded.
     pub journal: Kept<Option<Vec<u8>>>,
     pub ring: Kept<Vec<u8>>,
-    /// Whether a cut damaged what was synced.
+    /// True if a cut damaged data that was synced.
     pub damaged: bool,
     /// When somebody began to look after a disk that refuses.
     pub trouble_since_ms: Option<u64>,
-    /// How every order ended.
+    /// The end of every order.
     pub results: Vec<FinalResult>,
-    /// What went wrong.
+    /// The fault that was found.
     pub fault: Option<Fault>,
-    /// What happened, for people; only when somebody reads it.
+    /// The log of events, for people; only when somebody reads it.
     pub log: Option<Vec<String>>,
 }
 
-/// What was written last, and what may have been written since.
+/// The content that was written last, and the contents that may have been written since.
 #[derive(Debug, Clone)]
 pub struct Kept<T>(Vec<T>);
 
@@ -73,12 +73,12 @@ impl<T: PartialEq> Kept<T> {
         self.0.push(content);
     }
 
-    /// What was begun last is said to be durable.
+    /// Takes the content that was begun last as durable.
     pub fn is_durable(&mut self) {
         self.0.drain(..self.0.len().saturating_sub(1));
     }
 
-    /// Whether this may be read back.
+    /// True if this may be read back.
     pub fn may_be(&self, content: &T) -> bool {
         self.0.contains(content)
     }
@@ -134,7 +134,7 @@ impl World {
         self.scenario.orders.get(self.order).copied()
     }
 
-    /// What the order at hand installs.
+    /// The package that the order at hand installs.
     pub fn package(&self) -> Option<&Package> {
         self.scenario.packages.get(self.order()?.package)
     }
@@ -159,14 +159,14 @@ impl World {
         self.note(|| "the next order is given".to_owned());
     }
 
-    /// Whether the running agent is one that knows only format 1.
+    /// True if the running agent is one that knows only format 1.
     pub fn agent_is_old(&self) -> bool {
         let came_with = &self.scenario.came_with;
         let updates_itself = came_with.iter().any(|(name, _)| *name == AGENT_NAME);
         updates_itself && self.software.now(AGENT_NAME) != State::Version(2)
     }
 
-    /// Whether the device was moved.
+    /// True if the device was moved.
     fn is_moved(&self) -> bool {
         self.scenario.moved.is_some_and(|from| self.order >= from)
     }
@@ -212,10 +212,10 @@ impl World {
         }
     }
 
-    /// Whether a result says what is.
+    /// Ok if a result is true.
     ///
     /// # Errors
-    /// What it says otherwise.
+    /// The fault of a result that is not.
     pub fn judge(&self, result: &FinalResult, inventory: &Inventory) -> Result<(), Fault> {
         let untrue = |why: &str| {
             let what = format!("{result:?} is not true: {why}; {:?}", self.software);
@@ -254,10 +254,10 @@ impl World {
         Ok(())
     }
 
-    /// What the inventory calls confirmed is installed.
+    /// Ok if the software that the inventory calls confirmed is installed.
     ///
     /// # Errors
-    /// What is not.
+    /// The software that is not.
     pub fn judge_inventory(&self, inventory: &Inventory) -> Result<(), Fault> {
         for installed in &inventory.installed {
             let now = self.software.now(installed.name.as_str());
@@ -273,14 +273,14 @@ impl World {
         Ok(())
     }
 
-    /// Whether a story without cuts went as it should.
+    /// True if a story without cuts went as it should.
     pub fn went_as_expected(&self) -> bool {
         let results = self.results.iter().map(expectation);
         let expected = self.scenario.orders.iter().map(|order| order.expect);
         results.eq(expected)
     }
 
-    /// What everything that follows depends on, with this disk.
+    /// A fingerprint of everything that the rest of the story depends on, with this disk.
     pub fn fingerprint(&self, disk: &Disk, boot: u64, damaged: bool) -> u64 {
         let mut hasher = DefaultHasher::new();
         let into = &mut hasher;

@@ -20,7 +20,7 @@ const PAST_MAX: usize = 4;
 pub struct Letter {
     /// Its content.
     pub payload: Payload,
-    /// Whether the broker had kept it.
+    /// True if the broker had kept the message.
     pub retained: bool,
 }
 
@@ -36,7 +36,7 @@ impl Letter {
     }
 }
 
-/// What is on its way to one client: a queue for each topic.
+/// The messages on their way to one client: a queue for each topic.
 #[derive(Clone, Default, PartialEq)]
 pub struct Inbox {
     /// Lines with something in their queue.
@@ -101,17 +101,18 @@ pub struct Session {
     group: Option<u8>,
     release: Option<u8>,
     will: Option<Payload>,
-    /// What is on its way to it.
+    /// The messages on their way to the client.
     pub inbox: Inbox,
 }
 
 impl Session {
-    /// What is published when it ends without a word.
+    /// The message that is published when the session ends without a word.
     pub fn will(&self) -> Option<&Payload> {
         self.will.as_ref()
     }
 
-    /// Whether it follows the device's own head, and which group's and release's.
+    /// True if the session follows the device's own head; then the group and the release it
+    /// follows.
     pub fn follows(&self) -> (bool, Option<u8>, Option<u8>) {
         (self.own, self.group, self.release)
     }
@@ -135,8 +136,8 @@ pub struct Broker {
     pub server: Option<Inbox>,
     wills: Vec<(u16, Payload)>,
     past: Option<BTreeMap<Line, Vec<Payload>>>,
-    /// Whether what is retained comes to the server before older messages that are on their
-    /// way: our own broker hands it out on another way.
+    /// True if a retained message comes to the server before older messages that are on their way:
+    /// our own broker hands it out on another way.
     pub overtakes: bool,
 }
 
@@ -320,7 +321,7 @@ impl Broker {
         self.session_mut(device)?.inbox.pop(line)
     }
 
-    /// Whether nothing is on its way to anybody and no will is due.
+    /// True if nothing is on its way to anybody and no will is due.
     pub fn is_quiet(&self) -> bool {
         let sessions = self.devices.iter().flatten();
         self.wills.is_empty()
@@ -333,7 +334,7 @@ impl Broker {
                 .all(|inbox| inbox.lines.is_empty())
     }
 
-    /// What is retained on a line.
+    /// The message that is retained on a line.
     pub fn retained(&self, line: Line) -> Option<&Payload> {
         self.retained.get(&line)
     }

@@ -23,7 +23,7 @@ pub struct Release {
     pub id: ReleaseId,
     /// As its adding is decided.
     pub verified: VerifiedRelease,
-    /// What the machine must know of its artifacts.
+    /// The plans of its artifacts, which the machine must know.
     pub plans: Arc<[ArtifactPlan]>,
 }
 
@@ -62,7 +62,7 @@ impl Release {
         }
     }
 
-    /// Whether only devices of the type [`SPECIAL`] may have it.
+    /// True if only devices of the type [`SPECIAL`] may have the release.
     pub fn is_special(&self) -> bool {
         !self.verified.manifest.device_types.is_empty()
     }

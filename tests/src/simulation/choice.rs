@@ -35,7 +35,7 @@ pub enum Choice {
     ServerConnect(u8),
     /// A device takes a message.
     Hear(u16, Line),
-    /// What a device does comes to its end.
+    /// The task of a device comes to its end.
     Finish(u16, End),
     /// A device's time has come.
     Wake(u16),
@@ -82,7 +82,7 @@ pub enum Choice {
 }
 
 impl World {
-    /// What a device can do next without an accident, added to `choices`.
+    /// The next acts of a device without an accident, added to `choices`.
     pub fn device_choices(&self, number: u16, choices: &mut Vec<Choice>) {
         let device = self.device(number);
         let revoked = self.revoked.contains(&number);
@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    /// What the server, the broker and operators can do next without an accident.
+    /// The next acts of the server, the broker and operators without an accident.
     pub fn central_choices(&self, choices: &mut Vec<Choice>) {
         choices.extend(self.leaving.iter().map(|number| Choice::Cut(*number)));
         if !self.server.up {
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// What the server can take, while it is connected.
+    /// The messages that the server can take, while it is connected.
     pub fn arrivals(&self, choices: &mut Vec<Choice>) {
         let lines = self.broker.server.iter().flat_map(|inbox| inbox.lines());
         choices.extend(lines.map(|line| Choice::Serve(*line, Fate::Whole)));

@@ -30,7 +30,7 @@ mod task;
 
 pub use lie::Lie;
 
-/// What survives a power cut.
+/// The data that survives a power cut.
 #[derive(Clone, Default)]
 pub(super) struct Disk {
     pub(super) record: Option<Record>,
@@ -43,7 +43,7 @@ pub(super) struct Disk {
     pub(super) inventory: BTreeMap<Name, [u8; 32]>,
 }
 
-/// What was asked of the device and takes time.
+/// A task that was asked of the device and takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
     /// Proving that a release is there already.
@@ -54,7 +54,7 @@ pub enum Doing {
     Script(ScriptRun),
 }
 
-/// How what a device does can end.
+/// The end of a device's task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// Well.
@@ -74,15 +74,15 @@ pub struct Device {
     pub number: u16,
     /// Its id.
     pub id: DeviceId,
-    /// Whether it is of the type [`SPECIAL`].
+    /// True if the device is of the type [`SPECIAL`].
     pub special: bool,
-    /// Whether it has a session.
+    /// True if the device has a session.
     pub online: bool,
-    /// How far its clock is ahead, ms.
+    /// The time by which its clock is ahead, ms.
     pub ahead_ms: u64,
     /// Effects (writes, messages, scripts) after which the power goes.
     pub fuse: Option<u8>,
-    /// What it really did.
+    /// The account of its real deeds.
     pub truth: Truth,
     pub(super) machine: Machine,
     pub(super) disk: Disk,
@@ -96,7 +96,7 @@ pub struct Device {
     pub(super) info_in_flight: bool,
     /// Highest `ended` acknowledged.
     pub(super) acked: u32,
-    /// Whether it will still say that no head came in this connection.
+    /// True if the device will still say that no head came in this connection.
     pub(super) announces: bool,
     wanted: Option<Notice>,
     proof: Proof,
@@ -105,17 +105,17 @@ pub struct Device {
     /// The newest signed time, and when it was heard in true time.
     floor: (u64, u64),
     vetoes: bool,
-    /// What it says in its next status.
+    /// The lie in its next status.
     pub(super) lies: Option<Lie>,
 }
 
-/// What a device can reach outside itself.
+/// The surroundings that a device can reach.
 pub struct Surroundings<'a> {
     /// The broker.
     pub broker: &'a mut Broker,
     /// Chance.
     pub dice: &'a mut Dice,
-    /// What can be installed.
+    /// The releases that can be installed.
     pub catalog: &'a Catalog,
     /// True time, Unix ms.
     pub unix_ms: u64,
@@ -167,37 +167,37 @@ impl Device {
         self.machine.own_head()
     }
 
-    /// What takes time on it.
+    /// The task that takes time on the device.
     pub fn doing(&self) -> Option<Doing> {
         self.doing
     }
 
-    /// Whether a started deployment is not ended.
+    /// True if a started deployment is not ended.
     pub fn is_working(&self) -> bool {
         self.machine.is_working()
     }
 
-    /// Whether a status waits for its acknowledgment.
+    /// True if a status waits for its acknowledgment.
     pub fn awaits_ack(&self) -> bool {
         self.in_flight.is_some()
     }
 
-    /// Whether that status carries an outcome which none before it did.
+    /// True if that status carries an outcome which none before it did.
     pub fn awaits_new_ack(&self) -> bool {
         self.in_flight.is_some_and(|(_, ended)| ended > self.acked)
     }
 
-    /// Whether it will still say that no head came.
+    /// True if the device will still say that no head came.
     pub fn may_announce(&self) -> bool {
         self.announces
     }
 
-    /// Whether it may start nothing (the agent's `hold` file).
+    /// True if the device may start nothing (the agent's `hold` file).
     pub fn vetoes(&self) -> bool {
         self.vetoes
     }
 
-    /// Whether its answer to a roll call has the outcome of a deployment.
+    /// True if the device's answer to a roll call has the outcome of a deployment.
     pub fn still_tells(&self, id: DeploymentId) -> bool {
         let mut past = self.machine.ring().past.iter();
         past.any(|ended| ended.deployment == id)
@@ -282,7 +282,7 @@ impl Device {
         }
     }
 
-    /// Whether its machine's time has come.
+    /// True if its machine's time has come.
     pub fn is_due(&self, unix_ms: u64) -> bool {
         let now_ms = self.clock_ms(unix_ms);
         self.next_timeout().is_some_and(|at| at <= now_ms)

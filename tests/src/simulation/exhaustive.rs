@@ -60,7 +60,7 @@ use state::View;
 use step::Steps;
 use turn::Turns;
 
-/// What may still go wrong in a world.
+/// The trouble that may still come in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Left {
     /// Crashes of the server.
@@ -104,10 +104,10 @@ impl Left {
     }
 }
 
-/// How much is explored.
+/// The bounds of the exploration.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// What may go wrong.
+    /// The trouble that may come.
     pub left: Left,
     /// Deployments to the two devices; the first is aborted.
     pub deployments: u8,
@@ -159,7 +159,7 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Explored {
     /// Different states.
@@ -170,7 +170,7 @@ pub struct Explored {
     pub ends: usize,
     /// Most ways that lead to a state one after the other.
     pub depth: usize,
-    /// Whether every state was reached.
+    /// True if every state was reached.
     pub complete: bool,
     /// The first broken invariant, and what happens up to it.
     pub broken: Option<(Broken, Vec<Choice>)>,
@@ -268,5 +268,5 @@ fn beginning(bounds: Bounds, names: [u16; 2]) -> Result<World, Broken> {
     Ok(world)
 }
 
-/// How far clocks of devices are ahead, ms: more than there are generations.
+/// The time by which clocks of devices are ahead, ms: more than there are generations.
 const AHEAD_MS: u64 = 60_000;

@@ -1,4 +1,4 @@
-//! What a seed makes: a fleet, releases, and what operators will want.
+//! The world that a seed makes: a fleet, releases, and the orders of operators.
 
 use fastrand::Rng;
 
@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// One seed in so many makes a world of few devices and many deployments.
 const MANY_DEPLOYMENTS: u64 = 16;
 
-/// How long deployments are kept, where they are not for ever, in ms.
+/// The time that deployments are kept, where they are not for ever, in ms.
 const KEEP_MS: u64 = 5_000;
 
-/// Whether a seed makes a world in which some deployments last while many more come and go:
-/// one that keeps to the protocol, and one that does not.
+/// True if a seed makes a world in which some deployments last while many more come and go: one
+/// that keeps to the protocol, and one that does not.
 pub fn has_many_deployments(seed: u64, devices: Option<u16>) -> bool {
     devices.is_none() && matches!(seed % MANY_DEPLOYMENTS, 6 | 13)
 }

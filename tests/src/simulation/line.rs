@@ -48,7 +48,7 @@ impl Line {
         }
     }
 
-    /// Whether only the server writes it.
+    /// True if only the server writes the line.
     pub fn is_own(self) -> bool {
         self.owner().is_none()
     }

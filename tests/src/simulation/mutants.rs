@@ -16,7 +16,7 @@ const SEEDS_MAX: u64 = 20_000;
 
 /// Which mistakes are planted, and who must see them.
 pub(super) struct Choice<'a> {
-    /// What their names contain.
+    /// The text that their names contain.
     pub(super) only: &'a str,
     /// Small worlds with one accident look, in the place of seeds.
     pub(super) exhaustive: bool,
@@ -26,7 +26,7 @@ pub(super) struct Choice<'a> {
     pub(super) devices: Option<u16>,
 }
 
-/// What sees a mistake, and as which invariant.
+/// The run or search that shows a mistake, and the invariant that is broken.
 type Seen = (String, &'static str);
 
 impl Choice<'_> {

@@ -1,4 +1,4 @@
-//! What operators do in the model, in the words of the command line, so that a log and a
+//! The acts of operators in the model, in the words of the command line, so that a log and a
 //! scenario file read alike.
 
 use hoist_orchestrator_core::api::command::{

@@ -16,7 +16,7 @@ use super::run::{Log, Violation, run as run_seed};
 /// Lines of a log shown for a broken invariant; `--log` shows all.
 const LOG_SHOWN: usize = 60;
 
-/// How often the exploration says how far it is.
+/// The time between two reports of the exploration on its progress.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs the real orchestrator core against simulated fleets
@@ -55,13 +55,13 @@ struct Args {
     check: bool,
 }
 
-/// What many seeds came to.
+/// The results of many seeds.
 pub struct Tally {
     /// Steps of all of them.
     pub steps: u64,
-    /// What was broken; empty but for the first few.
+    /// The broken invariants; empty but for the first few.
     pub violations: Vec<Violation>,
-    /// How long it took.
+    /// The time that the run took.
     pub seconds: f64,
 }
 

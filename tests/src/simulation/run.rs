@@ -32,7 +32,7 @@ const DAY_MS: u64 = 86_400_000;
 /// A broken invariant and how to see it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What is broken.
+    /// The broken invariant.
     pub broken: Broken,
     /// The seed.
     pub seed: u64,
@@ -42,7 +42,7 @@ pub struct Violation {
     pub log: Vec<String>,
 }
 
-/// Whether a run writes down what happens.
+/// The decision of a run to write events down or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
     /// It does, which takes time.
@@ -51,12 +51,12 @@ pub enum Log {
     Dropped,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Story {
     /// Steps it took.
     pub steps: u32,
-    /// What happened.
+    /// The log of events.
     pub log: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ pub fn run(seed: u64, devices: Option<u16>, log: Log) -> Result<Story, Box<Viola
     }
 }
 
-/// How fast operators are.
+/// The speed of operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
     /// As chance has it.
@@ -106,7 +106,7 @@ impl Pace {
             }
     }
 
-    /// Whether the next order is given now.
+    /// True if the next order is given now.
     fn is_next(self, world: &mut World) -> bool {
         self == Self::AtOnce || rng(world).u8(0..4) == 0
     }
@@ -209,7 +209,7 @@ fn some(world: &mut World) -> u8 {
     }
 }
 
-/// Whether a crash of the server happens that chance proposes.
+/// True if a crash of the server that chance proposes happens.
 fn crashes(world: &mut World) -> bool {
     let devices = world.devices.len();
     devices <= CRASHES_DEVICES || rng(world).usize(..devices) < CRASHES_DEVICES
@@ -262,9 +262,9 @@ fn lie(world: &mut World, number: u16) -> Choice {
     }
 }
 
-/// How far a device's clock is ahead: less than a day, or beyond the validity of any head,
-/// also of a server that is days ahead, so that nothing starts (W2). Work that goes on by such
-/// a clock would wait for days once it is right again.
+/// The time by which a device's clock is ahead, ms: less than a day, or beyond the validity of any
+/// head, also of a server that is days ahead, so that nothing starts (W2). Work that goes on by
+/// such a clock would wait for days once the clock is right again.
 fn ahead_ms(world: &mut World, number: u16) -> u64 {
     let ahead_ms = rng(world).u64(..2 * DAY_MS);
     match ahead_ms < DAY_MS || world.device(number).is_working() {
@@ -366,7 +366,7 @@ pub fn rest(world: &mut World) -> Result<(), Broken> {
     })
 }
 
-/// What a device can do that has something to do, from a random one on.
+/// The choices of a device that has something to do, from a random device on.
 fn device_with_something(world: &mut World, choices: &mut Vec<Choice>) {
     let count = u16::try_from(world.devices.len()).unwrap_or(u16::MAX);
     let first = any_device(world);

@@ -43,14 +43,14 @@ const STEPS_MAX: u32 = 100_000;
 /// Devices of a scenario.
 const DEVICES: u16 = 9;
 
-/// How what a device does comes to its end.
+/// The way in which a device's tasks come to their ends.
 #[derive(Default)]
 struct Temper {
     fails: BTreeMap<Kind, u32>,
     pauses: Option<Kind>,
 }
 
-/// What can fail or be paused.
+/// The kind of a task that can fail or be paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Download,
@@ -239,7 +239,7 @@ impl Play {
         })
     }
 
-    /// What a choice becomes by what the scenario says of the device.
+    /// The choice that a choice becomes by the scenario's words about the device.
     fn tempered(&self, number: u16, choice: Choice) -> Option<Choice> {
         if self.offline.contains(&number) && matches!(choice, Choice::Connect(_)) {
             return None;

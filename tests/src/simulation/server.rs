@@ -34,7 +34,7 @@ use arrival::headless;
 /// Timers handled at once, as the adapter does.
 const DUE_MAX: usize = 16;
 
-/// What becomes of one batch.
+/// The fate of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// Everything is done.
@@ -61,15 +61,15 @@ pub struct Committed {
 pub struct Server {
     /// Survives crashes.
     pub rows: Arc<MemoryRows>,
-    /// Whether it runs.
+    /// True if the server runs.
     pub up: bool,
-    /// Whether it has its connection.
+    /// True if the server has its connection.
     pub connected: bool,
-    /// How far its clock is ahead, ms.
+    /// The time by which its clock is ahead, ms.
     pub ahead_ms: u64,
     /// Requests it answered, where an operator can see it.
     pub answers: VecDeque<(RequestId, Answer)>,
-    /// What was committed since the invariants looked last.
+    /// The batches that were committed since the invariants looked last.
     pub committed: Vec<Committed>,
     pub(super) difference: Difference,
     pub(super) attended_ms: u64,
@@ -80,7 +80,7 @@ pub struct Server {
     /// Lines it has yet to look for, and those it found.
     pub(super) seeks: VecDeque<Seek>,
     pub(super) found: VecDeque<Input>,
-    /// How long deployments are kept that are over, ms; none = for ever.
+    /// The time that deployments are kept that are over, ms; none = for ever.
     pub keep_ms: Option<u64>,
     /// Removed deployments of which a page is yet to be looked for.
     pub(super) sweeps: VecDeque<DeploymentId>,
@@ -355,7 +355,7 @@ impl Default for Server {
     }
 }
 
-/// What follows a commit.
+/// A step that follows a commit.
 enum Step {
     Effect(Effect),
     Response(Response),

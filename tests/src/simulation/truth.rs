@@ -1,4 +1,4 @@
-//! What a device really did: what the server must come to say, whatever gets lost.
+//! The real deeds of a device: the server must come to say them, whatever gets lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ pub enum Deed {
     Installed {
         /// Which run.
         install: Install,
-        /// Whether it had run before.
+        /// True if the script had run before.
         again: bool,
     },
     /// It ended a deployment's round.
@@ -40,11 +40,11 @@ pub enum Deed {
         deployment: DeploymentId,
         /// Which round of it.
         round: Round,
-        /// How.
+        /// The ending.
         ending: Ending,
         /// Artifacts that are neither installed nor rolled back, nor reported as such.
         left: usize,
-        /// Whether it could not begin: it is not compatible (S12).
+        /// True if the device could not begin: it is not compatible (S12).
         unable: bool,
     },
 }
@@ -71,9 +71,9 @@ impl Ending {
 /// Everything a device did.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
-    /// What it started.
+    /// The deployments and rounds that the device started.
     pub starts: BTreeSet<(DeploymentId, Round)>,
-    /// How rounds ended.
+    /// The endings of rounds.
     pub ends: BTreeMap<(DeploymentId, Round), Ending>,
     /// Deployments that it used a slot of.
     pub took_part: BTreeSet<DeploymentId>,
@@ -83,7 +83,7 @@ pub struct Truth {
     pub head: Option<GroupHead>,
     /// Deployments that had ended and left the heads before this connection began.
     pub over: BTreeSet<DeploymentId>,
-    /// Whether it was told that it is removed, and of no membership since.
+    /// True if the device was told that it is removed, and of no membership since.
     pub removed: bool,
     /// Artifacts whose install was begun and neither confirmed nor rolled back.
     begun: BTreeSet<u8>,

@@ -22,7 +22,7 @@ mod doing;
 
 /// Unix time at the start, in ms: a whole hour.
 pub const START_MS: u64 = 1_700_002_800_000;
-/// What a step takes, ms.
+/// The time that a step takes, ms.
 const STEP_MS: u64 = 1;
 /// Longest time in one step of waiting, in which no timer may be overrun, ms.
 const ECHO_MS: u64 = 10_000;
@@ -40,23 +40,23 @@ pub struct World {
     pub server: Server,
     /// The devices, registered or not yet; the first is `d1`.
     pub devices: Vec<Arc<Device>>,
-    /// What can be installed.
+    /// The releases that can be installed.
     pub catalog: Arc<Catalog>,
-    /// What operators still want.
+    /// The orders that operators still want.
     pub orders: VecDeque<Order>,
     /// Answers to operators, for those who want to read them.
     pub answers: Option<Vec<(u32, Answer)>>,
-    /// Whether nothing is lost or forged without anybody being told.
+    /// True if nothing is lost or forged without anybody being told.
     pub honest: bool,
     /// Chance.
     pub dice: Dice,
-    /// What the invariants remember.
+    /// The memory of the invariants.
     pub watch: Watch,
-    /// What they have not looked at yet.
+    /// The events that the invariants have not looked at yet.
     pub told: Told,
     /// True time the server was connected, ms.
     pub attended_ms: u64,
-    /// What happened, where somebody wants to read it.
+    /// The log of events, where somebody wants to read it.
     pub log: Option<Vec<String>>,
     /// Devices whose retained presence is a death: later than their birth, if they are online.
     pub misled: BTreeSet<u16>,
@@ -68,20 +68,20 @@ pub struct World {
     pub leaving: BTreeSet<u16>,
     /// Devices that were ever removed: their history is gone with them.
     pub removed: BTreeSet<u16>,
-    /// What a step takes, ms.
+    /// The time that a step takes, ms.
     pub step_ms: u64,
 }
 
-/// What happened that the invariants have to look at, in the order in which they do.
+/// The events that the invariants have to look at, in the order in which they do.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     /// Lines the server published, and what is retained on them now.
     pub published: Vec<(Line, Option<Payload>)>,
-    /// What the server committed.
+    /// The batches that the server committed.
     pub committed: Vec<Committed>,
     /// Deployments of which everything failed is tried again, and the round of that.
     pub retried: Vec<(DeploymentId, Round)>,
-    /// What devices did.
+    /// The deeds of devices.
     pub deeds: Vec<(u16, Deed)>,
 }
 

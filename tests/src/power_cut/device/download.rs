@@ -53,7 +53,7 @@ impl Device<'_, '_> {
         self.told.push_back(Event::Downloaded { plans });
     }
 
-    /// What the agent's own `fetch` does around its writer.
+    /// The same steps as the agent's own `fetch` around its writer.
     fn fetch(&mut self, reference: ArtifactRef) -> Result<Artifact, DownloadError> {
         let dir = self.storage.download_dir(reference.id());
         let files: Arc<dyn Files> = self.world.disk.clone();
@@ -83,7 +83,7 @@ impl Device<'_, '_> {
         result
     }
 
-    /// What was begun is finished without the network.
+    /// Sees to it that a download that was begun is finished without the network.
     fn need_network(&mut self, writer: &ArtifactWriter) {
         let begun = self.machine.job().is_some_and(|job| job.attempt.0 > 0);
         if begun && self.world.disk.trouble().is_none() {
@@ -128,7 +128,7 @@ impl Device<'_, '_> {
     }
 }
 
-/// What can be said of a release before anything of it is fetched.
+/// The judgement on a release before anything of it is fetched.
 pub(super) fn check_release(
     release: &ReleaseManifest,
     inventory: &Inventory,

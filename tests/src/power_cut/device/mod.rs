@@ -24,7 +24,7 @@ use start::start;
 /// A story of two deployments needs some 300 steps; one that needs this many goes round
 /// in circles.
 const STEPS_MAX: usize = 3_000;
-/// How long a disk is watched that is never cleared.
+/// The number of steps for which a disk is watched that is never cleared.
 const FOREVER_STEPS: usize = 300;
 /// From a power cut to the agent, and from its end to its next start.
 const BOOT_MS: u64 = 10_000;
@@ -40,7 +40,7 @@ pub struct Forks<'a> {
     pub forking: Forking,
     /// Where they end.
     pub until: Until,
-    /// Whether a world was never seen before.
+    /// True if a world was never seen before.
     pub is_new: &'a dyn Fn(u64) -> bool,
     /// Those that were not.
     pub found: Vec<(Cut, World)>,
@@ -85,12 +85,12 @@ struct Device<'a, 'b> {
     forks: &'a mut Forks<'b>,
     machine: Machine,
     storage: Storage,
-    /// What the machine said that is not done yet.
+    /// The actions of the machine that are not done yet.
     todo: VecDeque<Action>,
     write_again_ms: Option<u64>,
-    /// What the broker said.
+    /// The events from the broker.
     events: VecDeque<Event>,
-    /// What the running task said.
+    /// The events from the running task.
     told: VecDeque<Event>,
     online: bool,
     /// The process cannot write format 2.
@@ -283,8 +283,8 @@ impl Device<'_, '_> {
         self.events = VecDeque::from([Event::Disconnected]);
     }
 
-    /// What is wanted next, once what was wanted before has come to its end. Whether
-    /// anything was.
+    /// Gives the next order, once the order before has come to its end. True if anything was
+    /// wanted.
     fn give_order(&mut self) -> bool {
         let Some(order) = self.world.order() else {
             return false;

@@ -19,7 +19,7 @@ use crate::power_cut::scenario::Flaw;
 use crate::power_cut::software::State;
 use crate::power_cut::world::DIR;
 
-/// How long a script takes.
+/// The time that a script takes.
 const SCRIPT_MS: u64 = 1_000;
 
 impl Device<'_, '_> {
@@ -47,7 +47,7 @@ impl Device<'_, '_> {
         });
     }
 
-    /// What the agent does before it runs a script: the program is there and as signed.
+    /// The agent's check before it runs a script: the program is there and as signed.
     fn program(&mut self, kind: ScriptKind, artifact: &Artifact) -> Result<(), String> {
         let rollback = self.storage.places().rollback_path(artifact.manifest.id());
         let mut path = artifact.script_path(kind).ok_or("there is none")?;

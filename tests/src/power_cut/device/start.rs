@@ -78,7 +78,7 @@ pub(super) fn start<'a, 'b>(
     })
 }
 
-/// What was written is read back, or what was being written.
+/// Ok if the content that was written last is read back, or the content that was being written.
 fn is_read_back(world: &World, record: Option<&Record>, ring: &Ring) -> Result<(), Fault> {
     if !world.journal.may_be(&record.map(Slot::encode)) {
         let what = format!("journal {record:?} was not written last");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Broker, Inbox, Line, Link, Payload};
 
 impl Broker {
-    /// What is retained about a device, or about none.
+    /// The messages that are retained about a device, or about none.
     pub fn retained_about(&self, device: Option<u16>) -> BTreeMap<Line, Payload> {
         let own = self
             .all_retained()
@@ -15,7 +15,7 @@ impl Broker {
             .collect()
     }
 
-    /// What is on its way to the server about a device, or about none.
+    /// The messages on their way to the server about a device, or about none.
     pub fn lane_about(&self, device: Option<u16>) -> Option<Inbox> {
         let inbox = self.server.as_ref()?;
         let mut lane = Inbox::default();

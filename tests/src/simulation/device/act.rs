@@ -109,7 +109,7 @@ impl Device {
         }
     }
 
-    /// What is installed of the kept release may not be whole any more (S12).
+    /// Distrusts the installed parts of the kept release: they may not be whole any more (S12).
     fn distrust(&mut self, catalog: &Catalog) {
         let place = self.disk.release.and_then(|id| catalog.place(id));
         let names = place.map(|place| &catalog.at(place).verified.artifacts);

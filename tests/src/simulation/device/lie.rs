@@ -1,5 +1,4 @@
-//! What a device says that is not so. It is refused, and nobody else notices (bad-inputs
-//! rows 32, 33 and 85).
+//! The lies of a device. A lie is refused, and nobody else notices (bad-inputs rows 32, 33 and 85).
 
 use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
 use hoist_protocol::reason::Reason;
@@ -10,7 +9,7 @@ use hoist_protocol::status::{
 /// Rounds above its own that a device makes up: more than operators of a world open.
 const MADE_UP: u32 = 100;
 
-/// What is not so.
+/// A claim that is not so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lie {
     /// It failed in a round that nobody opened.

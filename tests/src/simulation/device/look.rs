@@ -71,7 +71,7 @@ impl Device {
         put(&(&self.disk.head, &self.disk.forgotten));
     }
 
-    /// What it said last of itself.
+    /// The last report of the device on itself.
     pub(in super::super) fn info(&self) -> Option<&Payload> {
         self.info.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What a device does beside its machine: proofs, downloads and scripts, and their ends.
+//! The tasks of a device beside its machine: proofs, downloads and scripts, and their ends.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl Device {
         self.doing = doing;
     }
 
-    /// What the agent's check of a release says.
+    /// The verdict of the agent's check of a release.
     pub(super) fn check(&self, id: ReleaseId, catalog: &Catalog) -> Verdict {
         let Some(place) = catalog.place(id) else {
             return Verdict::refused(Reason::BadSignature);

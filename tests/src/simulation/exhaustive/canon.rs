@@ -1,4 +1,4 @@
-//! What a part says, in a form in which nothing counts but what can make a difference.
+//! The print of a part, in a form in which nothing counts but what can make a difference.
 //!
 //! It is taken from debug text, in which numbers can be told by their types' and fields'
 //! names. Of a device's status numbers and sessions only the order counts, because the code
@@ -11,7 +11,7 @@ use std::hash::Hash;
 
 use super::table::Hash128;
 
-/// What a number is. Numbers of different kinds are never compared.
+/// The kind of a number. Numbers of different kinds are never compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// Of a device's statuses.
@@ -64,7 +64,7 @@ impl Text {
         what.hash(&mut self.raw);
     }
 
-    /// What is added from here on is read only at a restart.
+    /// Marks everything that is added from here on as read only at a restart.
     pub(super) fn lasting(&mut self) {
         self.running = Some(self.text.len());
     }
@@ -116,7 +116,7 @@ fn next(text: &str) -> Option<(&str, Kind, &str)> {
     })
 }
 
-/// What a number is by the text before it.
+/// The kind of a number by the text before it.
 fn kind(before: &str) -> Option<Kind> {
     let field = before.strip_suffix("Some(").unwrap_or(before);
     if let Some(field) = field.strip_suffix(": ") {
@@ -144,7 +144,7 @@ thread_local! {
 }
 
 impl Print {
-    /// What counts of it, and its numbers; `again` = its owner may start again.
+    /// The parts of the print that count, and its numbers; `again` = its owner may start again.
     fn counts(&self, again: bool) -> (u128, &[(u8, u64)]) {
         match self.running {
             Some((between, numbers)) if !again => (between, &self.numbers[..numbers]),

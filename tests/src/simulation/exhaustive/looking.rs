@@ -13,7 +13,7 @@ use super::turn::Turns;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offer {
     pub(super) choice: Choice,
-    /// Whether nobody else can tell when.
+    /// True if nobody else can tell when the choice happens.
     pub(super) private: bool,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Looking<'a> {
         }
     }
 
-    /// What can go wrong in a step.
+    /// Offers the accidents that can come in a step.
     fn accidents(&mut self, view: &View, choice: Choice) {
         let (crash, lost) = (view.left.server_crash(), view.left.message());
         let crashed = Fate::CrashAfter(0);
@@ -163,7 +163,7 @@ impl<'a> Looking<'a> {
     }
 }
 
-/// Who takes a step.
+/// The party that takes a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Party {
     Server,

@@ -27,15 +27,15 @@ pub(super) enum Place {
     Clock,
     /// The server with the rows that are shared.
     Server,
-    /// What operators still want.
+    /// The orders that operators still want.
     Orders,
     /// Retained messages that are shared.
     Heads,
-    /// What comes back to the server of these.
+    /// The echoes of these that come back to the server.
     Echo,
-    /// What the invariants remember of the server.
+    /// The memory of the invariants about the server.
     Rows,
-    /// What the invariants have yet to look at: nothing between two steps.
+    /// The events that the invariants have yet to look at: none between two steps.
     Told,
     /// The first of [`Place::of`]: of each device itself, its connection, what is retained
     /// about it, what is on its way to the server about it, the server's rows of it and what
@@ -174,7 +174,7 @@ impl Part {
         }
     }
 
-    /// Whether it surely is the same as another, which can be told without a closer look.
+    /// True if the part surely is the same as another, which can be told without a closer look.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Retained(a), Self::Retained(b)) => a == b,
@@ -222,7 +222,7 @@ impl Part {
     }
 }
 
-/// What is in no part, because it never is in a world that is explored.
+/// True if nothing is in the fields that no part holds: they are empty in a world that is explored.
 pub(super) fn has_nothing_else(world: &World) -> bool {
     let World {
         revoked,

@@ -7,7 +7,7 @@ use super::search::{Search, Step};
 use super::state::{State, View};
 use super::step;
 
-/// How a path ended in the whole world, or nothing where the order of devices' heads differs.
+/// The end of a path in the whole world, or nothing where the order of devices' heads differs.
 type Ended = Option<Result<step::State, Broken>>;
 
 impl Search<'_> {

@@ -27,23 +27,23 @@ type Met = HashMap<State, State, BuildHasherDefault<Hash128>>;
 /// Steps, each with the state before it.
 pub(super) type Path = Vec<(State, Step)>;
 
-/// What one thread found.
+/// The findings of one thread.
 #[derive(Default)]
 struct Found {
     next: Vec<State>,
     transitions: u64,
     ends: usize,
-    /// What is broken, and the way to it from a state.
+    /// The broken invariant, and the way to it from a state.
     broken: Option<(Broken, State, Path)>,
 }
 
-/// Who has a turn.
+/// The party that has a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     /// The first device of a state.
     First,
     Second,
-    /// What is shared comes last: a device's head goes out before a group's.
+    /// The shared part comes last: a device's head goes out before a group's.
     Shared,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Step {
     Wait(u64),
 }
 
-/// Whether others than who has a turn have anything to do that nobody can tell.
+/// The freedom of the other parties to do what nobody can tell during a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
     Rest,
@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         found.ends += ends;
     }
 
-    /// What the whole world takes part in.
+    /// The result of choices that the whole world takes part in.
     fn whole(&self, state: State, choices: &[Choice]) -> Result<State, Broken> {
         let (steps, states) = (&self.turns.steps, &self.turns.states);
         let [view, other] = [[1, 2], [2, 1]].map(|names| {
@@ -218,7 +218,7 @@ impl<'a> Search<'a> {
         shard.get(&state).copied().filter(|before| *before != state)
     }
 
-    /// What happens on a path, the devices by these names.
+    /// The events of a path, with the devices by these names.
     pub(super) fn choices(&self, path: &[(State, Step)], names: [u16; 2]) -> Vec<Choice> {
         let choices = path.iter().map(|(state, step)| {
             let [shared, first, second] = *state;

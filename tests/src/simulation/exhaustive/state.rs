@@ -15,11 +15,11 @@ use super::table::{Shelf, Table};
 /// A state: the number of what is shared, and of each device.
 pub(super) type State = [u32; 1 + DEVICES as usize];
 
-/// What each of two devices has yet to get of what has just happened: of the one whose turn
-/// it is, and of the other.
+/// The shares of the last events that each of two devices has yet to get: the device whose turn it
+/// is, and the other.
 pub(super) type Shares = [Vec<Share>; DEVICES as usize];
 
-/// What is shared, with what can still go wrong in it.
+/// The shared parts, with the trouble that can still come in them.
 struct Shared {
     parts: [u32; SHARED],
     server: u8,
@@ -38,7 +38,7 @@ struct Own {
 /// Some of a state put together, on its way to the next.
 #[derive(Clone)]
 pub(super) struct View {
-    /// What is there; other parts are those of a world with nothing.
+    /// The parts that are there; other parts are those of a world with nothing.
     pub(super) parts: Parts,
     /// Which parts are there.
     pub(super) mask: Mask,
@@ -64,7 +64,7 @@ impl States {
         }
     }
 
-    /// What is shared, for the other device's turn.
+    /// The shared parts, for the other device's turn.
     pub(super) fn changed_round(&self, steps: &Steps, shared: u32) -> u32 {
         let known = self.shared.at(shared);
         if known.shares[0] == known.shares[1] {
@@ -77,7 +77,7 @@ impl States {
         })
     }
 
-    /// What is shared, and devices with these names, put together.
+    /// The shared parts, and devices with these names, put together.
     pub(super) fn view(&self, steps: &Steps, shared: u32, devices: &[(u16, u32)]) -> View {
         let known = self.shared.at(shared);
         let mut view = View {
@@ -175,7 +175,7 @@ impl View {
         }
     }
 
-    /// Whether a device is in it.
+    /// True if a device is in it.
     pub(super) fn has(&self, name: u16) -> bool {
         self.mask & all_of(name) != 0
     }

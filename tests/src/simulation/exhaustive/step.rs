@@ -21,7 +21,7 @@ use super::touch::{looked_at, touched};
 /// A state: the number of each of its parts.
 pub(super) type State = [u32; PARTS];
 
-/// What happens to a device by a step of somebody else.
+/// The effect on a device of a step of somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Share {
     /// This message of the server came out on a line that more than one can follow.
@@ -37,7 +37,7 @@ struct Known {
     print: Print,
 }
 
-/// What a step makes of the parts it touches.
+/// The parts that a step makes of those it touches.
 type Made = Result<Box<[u32]>, Broken>;
 
 /// Every part and every step that was ever met.
@@ -89,7 +89,7 @@ impl Steps {
         &self.parts.at(state[place]).part
     }
 
-    /// What counts of a part.
+    /// The print of a part.
     pub(super) fn print(&self, number: u32) -> &Print {
         &self.parts.at(number).print
     }
@@ -211,7 +211,7 @@ impl Steps {
         world
     }
 
-    /// What differs between two states, for whoever reads a failure.
+    /// The differences between two states, for whoever reads a failure.
     pub(super) fn differences(&self, one: &State, other: &State) -> String {
         let places = (0..PARTS).filter(|place| one[*place] != other[*place]);
         let texts = places.map(|place| {

@@ -160,7 +160,7 @@ impl<T> Shelf<T> {
         number
     }
 
-    /// Whether there is a thing of this number.
+    /// True if there is a thing of this number.
     pub(super) fn has(&self, number: u32) -> bool {
         number < self.next.load(Ordering::Relaxed)
     }

@@ -64,7 +64,7 @@ fn device(number: u16) -> Mask {
     mask(&own) | mask(&[Clock.at(), Heads.at(), Told.at()])
 }
 
-/// What a server that crashes forgets of its devices.
+/// The parts of its devices that a server forgets in a crash.
 fn forgotten(fate: Fate) -> Mask {
     match fate {
         Fate::Whole | Fate::Repeats => 0,
@@ -81,7 +81,7 @@ fn all(of: &[Place]) -> Mask {
     })
 }
 
-/// What the invariants look at, by what they are told.
+/// The parts that the invariants look at, by the events they are told.
 pub(super) fn looked_at(told: &Told) -> Mask {
     let mut looked = mask(&[Place::Told.at(), Place::Rows.at()]);
     for (line, _) in &told.published {

@@ -1,5 +1,5 @@
-//! What can happen next by one party, a device or what is shared. It is found with nobody else
-//! in the world: others can be anywhere.
+//! The next events of one party, which is a device or the shared parts. They are found with nobody
+//! else in the world: others can be anywhere.
 
 use super::super::choice::Choice;
 use super::super::device::Doing;
@@ -15,26 +15,26 @@ use super::table::{Shelf, Table, hash128, pair};
 /// Nobody: instead of a device, where what is shared has its turn.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// What can happen next by one party.
+/// The next events of one party.
 pub(super) struct Turn {
-    /// Whether it happens before anything that somebody else does, because nobody can tell.
+    /// True if the turn happens before anything that somebody else does, because nobody can tell.
     pub(super) private: bool,
-    /// Whether it is the server's look at what of the shared is to be published.
+    /// True if the turn is the server's look for shared heads to publish.
     pub(super) reconciles: bool,
-    /// Whether anything but an accident can happen.
+    /// True if anything but an accident can happen.
     pub(super) any: bool,
-    /// Whether the server has to look at its timers.
+    /// True if the server has to look at its timers.
     pub(super) timers: bool,
     /// The numbers of what is shared and of the device afterwards.
     pub(super) outs: Box<[(u32, u32)]>,
-    /// What is broken on the way.
+    /// The invariant that is broken on the way.
     pub(super) broken: Option<Broken>,
 }
 
 impl Turn {
-    /// Whether the next step is part of the same turn: nobody else can tell, and nobody goes
-    /// before it. The server looks at devices before it looks at groups, so that look begins
-    /// a turn of its own, the last of all.
+    /// True if the next step is part of the same turn: nobody else can tell, and nobody goes before
+    /// it. The server looks at devices before it looks at groups, so that look begins a turn of its
+    /// own, the last of all.
     fn goes_on_in(&self, next: &Self) -> bool {
         next.private && (self.reconciles || !next.reconciles)
     }
@@ -155,8 +155,8 @@ impl Turns {
         (shared, self.states.own(&self.steps, views))
     }
 
-    /// What happens to a device of this name on the way to one of a turn's outs, or to what
-    /// is broken by it (none).
+    /// The events of a device of this name on the way to one of a turn's outs, or to the invariant
+    /// that the turn breaks (none).
     pub(super) fn way(
         &self,
         shared: u32,
@@ -209,7 +209,7 @@ impl Turns {
         looking
     }
 
-    /// What a device, or what is shared, can do in a view, accidents aside.
+    /// The choices of a device, or of the shared parts, in a view, accidents aside.
     pub(super) fn offers(&self, view: &View, device: u16, offers: &mut Vec<Offer>) {
         use Place::{Clock, Device, Echo, Lane, Link, Misled, Orders, Server};
         let server = self.steps.server(&view.parts);
@@ -248,7 +248,7 @@ impl Turns {
         }
     }
 
-    /// Whether a timer about a device is due.
+    /// True if a timer about a device is due.
     pub(super) fn is_due(&self, view: &View, device: u16) -> bool {
         let places = [Place::Clock.at(), Place::Server.at()];
         let mask = mask(&places) | 1 << Place::Served.of(device);
@@ -282,7 +282,7 @@ impl Turns {
     }
 }
 
-/// Whether nobody else can tell when this happens.
+/// True if nobody else can tell when this happens.
 fn is_private(world: &World, choice: Choice) -> bool {
     match choice {
         Choice::ServerStart

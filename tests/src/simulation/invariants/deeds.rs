@@ -1,4 +1,4 @@
-//! What devices may do: S4, S10, S11, S13, W2, and once per attempt.
+//! The deeds that devices may do: S4, S10, S11, S13, W2, and once per attempt.
 
 use hoist_protocol::id::{DeploymentId, Round};
 

@@ -1,5 +1,5 @@
-//! What must be true once everything is up, connected and quiet: everything is counted
-//! afresh, against the devices' own truth.
+//! The conditions that must be true once everything is up, connected and quiet: everything is
+//! counted afresh, against the devices' own truth.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ mod outcomes;
 
 type Check = fn(&World) -> Result<(), String>;
 
-/// What must come true, by name.
+/// The conditions that must come true, by name.
 pub const FINALLY: &[(&str, Check)] = &[
     ("counters-equal-a-recount", counts::counters_equal_a_recount),
     ("pending-equals-a-recount", counts::pending_equals_a_recount),
@@ -109,7 +109,7 @@ fn records(world: &World, id: DeploymentId) -> Vec<(&Device, RecordRow)> {
         .collect()
 }
 
-/// Whoever was removed has no session, and does not get one.
+/// A removed device has no session, and does not get one.
 fn a_removed_device_is_turned_out(world: &World) -> Result<(), String> {
     let removed = world.removed.iter().map(|number| world.device(*number));
     let mut unknown = removed.filter(|device| {
@@ -141,7 +141,7 @@ fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// What an observer sees at rest, for comparing two ends: heads without their generations,
+/// The view of an observer at rest, for comparing two ends: heads without their generations,
 /// records and deployments without times and numbers of statuses.
 #[must_use]
 pub fn essence(world: &World) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! What must be true after every step, by name, and what must come true in the end.
+//! The conditions that must be true after every step, by name, and those that must come true in the
+//! end.
 //!
 //! After a step only what it touched is looked at: the rows it wrote, the head it
 //! published, what a device did. [`finally`] counts everything afresh.
@@ -24,7 +25,7 @@ mod tally;
 
 use rows::Mirror;
 
-/// What must hold after every step.
+/// The conditions that must hold after every step.
 pub const ALWAYS: &[&str] = &[
     "generations-never-fall",
     "counters-equal-a-recount",
@@ -59,7 +60,7 @@ pub const ALWAYS: &[&str] = &[
 pub struct Broken {
     /// Its name.
     pub invariant: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub what: String,
 }
 
@@ -79,30 +80,30 @@ pub fn hold(
     Err(Broken { invariant, what })
 }
 
-/// What earlier steps have shown, to compare with: of the server, and of each device, so
-/// that a world that is explored shares what a step does not touch.
+/// The memory of earlier steps, to compare with: of the server, and of each device, so that a world
+/// that is explored shares the parts that a step does not touch.
 #[derive(Clone)]
 pub struct Watch {
     pub(super) rows: Arc<Rows>,
     pub(super) pasts: Vec<Arc<Past>>,
 }
 
-/// What the server wrote and published.
+/// The rows that the server wrote and the heads it published.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     mirror: Mirror,
     /// Highest generation the server published on each line.
     published: BTreeMap<Line, Generation>,
-    /// What each group's newest published head lists.
+    /// The deployments that each group's newest published head lists.
     listed: BTreeMap<Line, BTreeSet<DeploymentId>>,
 }
 
-/// What a device did.
+/// The deeds of a device.
 #[derive(Debug, Clone, Default)]
 pub struct Past {
     /// Deployments in which it started something.
     started: BTreeSet<DeploymentId>,
-    /// What it works on.
+    /// The deployment that the device works on.
     working: Option<DeploymentId>,
     ends: BTreeMap<(DeploymentId, Round), Ending>,
 }
@@ -157,7 +158,7 @@ impl Rows {
         put(&self.listed);
     }
 
-    /// What is remembered about a device, or about none.
+    /// The memory about a device, or about none.
     pub(super) fn part(&self, device: Option<u16>) -> Self {
         let published = self.published.iter();
         let published = published.filter(|(line, _)| line.about() == device);

@@ -1,4 +1,4 @@
-//! What the server's rows must say, looked at as they are written: a mirror of them is kept
+//! The conditions on the server's rows, looked at as the rows are written: a mirror of them is kept
 //! with its own running counts.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -368,7 +368,7 @@ impl Mirror {
     }
 }
 
-/// Whether a record changed as only a device's word changes it (bad-inputs rows 26 and 27):
+/// True if a record changed as only a device's word changes it (bad-inputs rows 26 and 27):
 /// not by time, by an operator, or by lost contact.
 fn is_answer(old: &RecordRow, new: &RecordRow) -> bool {
     let inferred = new.state == RecordState::TimedOut;

@@ -2,7 +2,7 @@
 
 use hoist_orchestrator_core::model::row::{CounterRow, RecordRow, RecordState};
 
-/// What records of one shard count as, added up here and not by the core.
+/// The counts of the records of one shard, added up here and not by the core.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Tally {
     in_progress: i64,

@@ -1,4 +1,4 @@
-//! What people see of the modelled world, in lines.
+//! The modelled world as people see it, in lines.
 
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{Answer, DeviceItem, DeviceSecrets, ErrorBody, StatusWord};

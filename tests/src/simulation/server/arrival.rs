@@ -108,7 +108,7 @@ impl Server {
     }
 }
 
-/// What an arrival says beside its decision: a device may need its head (W4).
+/// The step that follows an arrival beside its decision: a device may need its head (W4).
 pub(super) fn headless(input: &Input) -> Option<Step> {
     match input {
         Input::Presence {

@@ -1,4 +1,4 @@
-//! What follows a decision.
+//! The effects of a decision.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the server's rows say, and what it has to do yet.
+//! The content of the server's rows, and the work that the server has to do yet.
 
 use hoist_orchestrator::reconcile::Subject;
 use hoist_orchestrator_core::model::key::{Prefix, RowKey};
@@ -8,7 +8,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 use super::{DUE_MAX, Server};
 
 impl Server {
-    /// Whether a line is sought, and whether one was found.
+    /// True if a line is sought, and true if one was found.
     pub fn lines(&self) -> (bool, bool) {
         let sought = !self.seeks.is_empty() || !self.sweeps.is_empty();
         (sought, !self.found.is_empty())
@@ -19,7 +19,7 @@ impl Server {
         self.rows.due(self.now(unix_ms), DUE_MAX)
     }
 
-    /// Whether any timer is due now.
+    /// True if any timer is due now.
     pub fn is_due(&self, unix_ms: u64) -> bool {
         let [unix, attended] = self.first_due_ms;
         unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
@@ -42,12 +42,12 @@ impl Server {
         unix.into_iter().chain(attended).min()
     }
 
-    /// Whether reconcile has nothing to do and saw everything it published.
+    /// True if reconcile has nothing to do and saw everything it published.
     pub fn is_quiet(&self) -> bool {
         self.difference.is_quiet(|_| true) && self.difference.has_told_all()
     }
 
-    /// What reconcile waits for, in debug text.
+    /// The events that reconcile waits for, in debug text.
     pub fn waits_for(&self) -> String {
         let known = self.difference.known().into_iter();
         let sent: Vec<_> = known
@@ -56,7 +56,7 @@ impl Server {
         format!("{:?} {sent:?}", self.difference.outbox())
     }
 
-    /// Whether reconcile has something to look at.
+    /// True if reconcile has something to look at.
     pub fn is_marked(&self) -> bool {
         self.difference.marked().next().is_some()
     }

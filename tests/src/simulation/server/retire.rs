@@ -1,4 +1,4 @@
-//! What has been over for long enough goes, page by page.
+//! The retirement of deployments that have been over for long enough, page by page.
 
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::now::Keep;

@@ -63,7 +63,7 @@ impl World {
         self.follow_up();
     }
 
-    /// What follows at once from what the server did.
+    /// Takes the steps that follow at once from the server's acts.
     fn follow_up(&mut self) {
         for line in std::mem::take(&mut self.server.reads) {
             self.broker.read(line);
@@ -87,8 +87,8 @@ impl World {
         }
     }
 
-    /// Whom the front door turns away, from the rows that say who is registered and which
-    /// tokens are revoked. Who is connected it turns out some time later.
+    /// Turns away sessions as the front door does, by the rows that say which devices are
+    /// registered and which tokens are revoked. A connected device is turned out some time later.
     fn revoke(&mut self, committed: &Committed) {
         for write in &committed.writes {
             let Some((prefix, name)) = write.key.0.split_first() else {

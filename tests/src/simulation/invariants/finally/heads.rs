@@ -1,4 +1,4 @@
-//! What is retained, against the rows that say what ought to be.
+//! The retained messages, against the rows that say what ought to be retained.
 
 use std::collections::BTreeSet;
 

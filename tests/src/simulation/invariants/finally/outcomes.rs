@@ -1,4 +1,4 @@
-//! How devices and deployments ended, against what the devices did.
+//! The ends of devices and deployments, against the deeds of the devices.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ impl Mirror {
         }
     }
 
-    /// What is remembered about a device, or about none.
+    /// The memory about a device, or about none.
     pub(in crate::simulation::invariants) fn part(&self, device: Option<u16>) -> Self {
         let Some(device) = device else {
             return Self {
