@@ -34,14 +34,14 @@ pub(crate) fn agent_toml(
     }))
 }
 
-/// Whether a file says the same already, whatever else somebody wrote into it, and to nobody
-/// but its owner.
+/// True if a file sets the same already, whatever else somebody wrote into it, and only its owner
+/// can read it.
 pub(crate) fn says(path: &Path, text: &str) -> bool {
     private_file::read_named(path).is_ok_and(|old| says_all_of(&old, text))
         && !private_file::others_can_read(path)
 }
 
-/// Whether a configuration sets all that another sets, in the same way.
+/// True if a configuration sets all that another sets, in the same way.
 fn says_all_of(old: &str, new: &str) -> bool {
     let (Ok(old), Ok(new)) = (old.parse::<toml::Table>(), new.parse::<toml::Table>()) else {
         return false;
@@ -49,7 +49,7 @@ fn says_all_of(old: &str, new: &str) -> bool {
     new.iter().all(|(key, value)| old.get(key) == Some(value))
 }
 
-/// Whether the agent.toml of a device could be written there, before the device is registered.
+/// Ok if the agent.toml of a device could be written there, before the device is registered.
 ///
 /// # Errors
 /// `E_FILE`: it cannot, or what is there is not of this device.

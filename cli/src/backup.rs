@@ -31,7 +31,8 @@ use crate::store_failure::store_failure;
 
 pub(crate) use restore::restore;
 
-/// What this version writes. It reads the one before too, which has no list at its end.
+/// The format that this version writes. This version also reads the format before, which has no
+/// list at its end.
 const FORMAT: u32 = 2;
 
 const SHAPE: Shape = Shape {
@@ -44,7 +45,7 @@ const SHAPE: Shape = Shape {
     ],
 };
 
-/// What a backup is of.
+/// The facts about a backup.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct About {
@@ -234,7 +235,7 @@ impl Drop for Scratch {
     }
 }
 
-/// What goes into a backup.
+/// The files that go into a backup.
 struct Files<'a> {
     data_dir: &'a Path,
     rows: &'a Path,
@@ -294,7 +295,7 @@ fn note(data_dir: &DataDir, noted: &Noted) {
     }
 }
 
-/// What the newest backup that is known would bring back, and how, when there is one.
+/// The state that the newest known backup would bring back, and the way to do so, if there is one.
 pub(crate) fn known(data_dir: &DataDir) -> Option<String> {
     let text = private_file::read(&data_dir.backup_note()).ok()?;
     let noted: Noted = serde_json::from_slice(&text).ok()?;

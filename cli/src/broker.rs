@@ -35,7 +35,7 @@ impl BrokerConfig {
     }
 }
 
-/// How the orchestrator comes into a broker that somebody else runs.
+/// The orchestrator's way into a broker that somebody else runs.
 #[derive(Clone)]
 pub(crate) struct External {
     /// As people and devices are told it.

@@ -27,7 +27,7 @@ const REPEAT_EVERY: Duration = Duration::from_secs(2);
 /// Pause before a query is sent again of which the server has too many.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How long to try before giving up.
+/// The time to try before giving up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// For the first connection: zero tries once.
@@ -57,7 +57,8 @@ pub(crate) struct Client {
     patience: Patience,
     connection: Connection,
     watched: Vec<String>,
-    /// What came on watched filters while an answer was waited for: the last of each topic.
+    /// The messages on watched filters that came while an answer was waited for: the last of each
+    /// topic.
     meanwhile: Vec<(String, Bytes)>,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct ClientFile {
     /// First topic level.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) namespace: Namespace,
-    /// Who asks.
+    /// The user who asks.
     pub(crate) user: UserId,
     /// The user's token.
     pub(crate) token: String,

@@ -1,4 +1,4 @@
-//! What somebody meant who mistyped a word.
+//! The word that somebody meant who mistyped it.
 
 /// The candidate that was probably meant.
 pub(crate) fn closest<'a>(typed: &str, candidates: &[&'a str]) -> Option<&'a str> {

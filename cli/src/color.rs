@@ -1,9 +1,9 @@
-//! Whether a stream may be colored. Color only repeats what the text says.
+//! The choice to color a stream or not. Color only repeats what the text says.
 
 use std::env;
 use std::io::IsTerminal;
 
-/// Whether what is written may hold color.
+/// The permission for written text to hold color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Color {
     /// It may.
@@ -13,7 +13,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// What may be written to `stream`: color only on a terminal, never with `NO_COLOR`
+    /// The permission for `stream`: color only on a terminal, never with `NO_COLOR`
     /// set to anything, nor where `TERM` says that there is none.
     pub(crate) fn on(stream: &impl IsTerminal) -> Self {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! What every command needs: the settings, a connection, and where results go.
+//! The needs of every command: the settings, a connection, and the place for results.
 
 use std::cell::OnceCell;
 use std::io::{self, Write};
@@ -52,12 +52,12 @@ impl Context {
         }
     }
 
-    /// How results are printed.
+    /// The form in which results are printed.
     pub(crate) fn format(&self) -> Format {
         self.settings.output.value
     }
 
-    /// Whom to connect as, and where.
+    /// The user to connect as, and the address.
     pub(crate) fn client_file(&self) -> Result<ClientFile, Failure> {
         if let Some(file) = self.client_file.get() {
             return Ok(file.clone());

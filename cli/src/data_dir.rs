@@ -81,12 +81,12 @@ impl DataDir {
         self.root.join("backup.rows")
     }
 
-    /// What is known of the newest backup.
+    /// The note on the newest backup.
     pub(crate) fn backup_note(&self) -> PathBuf {
         self.root.join("backup.json")
     }
 
-    /// What brings a lost store back.
+    /// The commands that bring a lost store back.
     pub(crate) fn way_back(&self) -> String {
         let root = self.root.display();
         let known = backup::known(self).unwrap_or_else(|| {
@@ -102,7 +102,7 @@ impl DataDir {
         self.root.join("users.toml")
     }
 
-    /// Whether a server has ever had its data here.
+    /// Ok if a server has ever had its data here.
     ///
     /// # Errors
     /// `E_DATA_DIR` where not, `E_CONFIG` where this user may not know.
@@ -131,7 +131,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// Whether there is a store, or a part of one.
+    /// True if there is a store, or a part of one.
     pub(crate) fn has_store(&self) -> bool {
         let has = |file: &&str| self.store().join(file).exists();
         ["FORMAT", "db"].iter().any(has)
@@ -306,7 +306,7 @@ impl DataDir {
     }
 }
 
-/// What is found where the store belongs.
+/// The find at the place of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is a store, or has been one.
@@ -315,7 +315,7 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// What a data directory holds.
+/// The content of a data directory.
 pub(crate) struct Opened<S> {
     pub(crate) keys: Keys,
     pub(crate) store: S,

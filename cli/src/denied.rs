@@ -1,4 +1,5 @@
-//! What somebody may not look at belongs to somebody else: it is not missing.
+//! A failure for files that somebody may not look at: they belong to somebody else, and are not
+//! missing.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 /// Where the system says how users are called.
 const NAMES: &str = "/etc/passwd";
 
-/// Whether the file system does not even say what is there.
+/// True if the file system does not even say what is there.
 pub(crate) fn is_denied(path: &Path) -> bool {
     let looked = std::fs::metadata(path);
     looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
@@ -46,7 +47,7 @@ fn owner(path: &Path) -> Option<u32> {
     seen.next().map(|found| found.uid())
 }
 
-/// How a user is called, or else the number as `sudo` reads it.
+/// The name of a user, or else the number as `sudo` reads it.
 fn name_of(uid: u32, names: &str) -> String {
     let uid = uid.to_string();
     let mut lines = names

@@ -23,7 +23,7 @@ use crate::plural;
 use crate::told;
 use crate::why::fitted;
 
-/// What a deployment looks like, in lists and alone.
+/// The shape of a deployment, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
     name: "deployment",
     columns: &[

@@ -12,7 +12,7 @@ pub const USAGE: u8 = 2;
 pub const FAILED_DEVICES: u8 = 3;
 /// Wrong token or a role that may not do it.
 pub const NOT_AUTHORIZED: u8 = 4;
-/// What was waited for did not happen in time.
+/// The awaited event did not happen in time.
 pub const TIMED_OUT: u8 = 5;
 /// The deployment was aborted, or another took its place before it was everywhere.
 pub const ABORTED: u8 = 6;

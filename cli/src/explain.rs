@@ -32,7 +32,7 @@ enum Word {
     End(EndReason),
 }
 
-/// What a deployment ended for, if one can end with this word.
+/// The reason of an ended deployment, if one can end with this word.
 fn end_of(word: &str) -> Option<EndReason> {
     EndReason::ALL.into_iter().find(|end| end.word() == word)
 }

@@ -1,5 +1,6 @@
-//! What a person reads when something fails: what failed, why, what to do, under a stable
-//! code. Every operation's error ends as one of these; only [`Failure::print`] formats it.
+//! The words that a person reads when something fails: the failure, its cause and the remedy, under
+//! a stable code. Every operation's error ends as a [`Failure`]; only [`Failure::print`] formats
+//! it.
 
 use std::error::Error;
 use std::fmt;
@@ -19,9 +20,9 @@ use crate::why::wrapped;
 pub(crate) struct Failure {
     /// Stable code, `E_…`: text, because a newer server may know more of them.
     pub(crate) code: String,
-    /// What failed and why, one sentence without a full stop.
+    /// The failure and its cause, one sentence without a full stop.
     pub(crate) what: String,
-    /// What to do.
+    /// The remedy.
     pub(crate) help: Option<String>,
     /// The field of a command at fault.
     pub(crate) field: Option<String>,
@@ -43,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is for this reason.
+    /// True if the failure is for this reason.
     pub(crate) fn is(&self, code: Code) -> bool {
         self.code == code.as_str()
     }
@@ -60,7 +61,7 @@ impl Failure {
         Self::new(code, format!("{what}: {}", chain(cause)))
     }
 
-    /// What is wrong and what to do, as a part of another sentence.
+    /// The failure and the remedy, as a part of another sentence.
     #[must_use]
     pub(crate) fn clause(self) -> String {
         match self.help {

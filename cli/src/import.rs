@@ -32,7 +32,7 @@ use crate::secret_output;
 /// Bytes of one command's devices: a command has at most 16 KiB.
 const BATCH_BYTES_MAX: usize = 14_000;
 
-/// What to do when something cannot be written.
+/// The advice when something cannot be written.
 const GOES_ON: &str = "what is registered stays so; mend that and run the same command again: \
                        it goes on where this one stopped";
 
@@ -95,7 +95,7 @@ async fn check(
     Ok((sum, faults))
 }
 
-/// Whether every file could be written, as long as nothing is registered yet.
+/// Ok if every file could be written, as long as nothing is registered yet.
 fn check_files(wish: &Import, rows: &[Row], data_dir: &Path) -> Result<(), Failure> {
     let Some(dir) = &wish.out else { return Ok(()) };
     if !wish.dry_run {
@@ -201,7 +201,7 @@ fn would(planned: &ImportResult) -> String {
     )
 }
 
-/// What was left as it is.
+/// The devices that were left as they are.
 fn left(result: &ImportResult) -> String {
     let mut text = String::new();
     if result.unchanged > 0 {

@@ -50,7 +50,7 @@ pub(crate) enum KeysError {
     },
 }
 
-/// What a server needs of its keys.
+/// The keys that a server needs.
 pub(crate) struct Keys {
     /// The orchestrator's.
     pub(crate) service: config::Keys,

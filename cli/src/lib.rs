@@ -131,7 +131,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     }
 }
 
-/// Whether a command writes below a data directory.
+/// True if a command writes below a data directory.
 fn keeps_data(command: &Command) -> bool {
     matches!(
         command,

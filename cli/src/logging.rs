@@ -23,9 +23,9 @@ pub(crate) fn level(text: &str) -> Result<LevelFilter, String> {
     })
 }
 
-/// What is logged at a level: all that Hoist says, and of the libraries below it no more than
-/// warnings, since the rest is about their own packets and pages. rumqttd opens an error-level
-/// span for every message.
+/// The messages that are logged at a level: all of Hoist's own, and of the libraries below it no
+/// more than warnings, since the rest is about their own packets and pages. rumqttd opens an
+/// error-level span for every message.
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))

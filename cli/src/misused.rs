@@ -25,7 +25,7 @@ pub(crate) fn misused(error: &clap::Error, format: Format) -> u8 {
     }
 }
 
-/// What is wrong, in one sentence; what was meant, or how the command is written.
+/// The mistake, in one sentence; then the word that was meant, or the usage of the command.
 fn failure(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let mut parts = text.split("\n\n");
@@ -44,7 +44,7 @@ fn failure(error: &clap::Error) -> Failure {
     Failure::new(Code::Usage, what).help(help)
 }
 
-/// Whether it helps to see what belongs to the command.
+/// True if it helps to see what belongs to the command.
 fn asks_for_more(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -54,7 +54,7 @@ fn asks_for_more(kind: ErrorKind) -> bool {
     )
 }
 
-/// What was probably meant.
+/// The words that were probably meant.
 fn meant(error: &clap::Error) -> Option<String> {
     let kinds = [
         ContextKind::SuggestedSubcommand,
@@ -80,7 +80,7 @@ fn joined(lines: &str) -> String {
     lines.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How results were asked for on a command line that may be none, or by the variable.
+/// The format that was asked for on a command line that may be none, or by the variable.
 pub(crate) fn asked_format(args: &[OsString]) -> Format {
     let words: Vec<_> = args.iter().map(|word| word.to_string_lossy()).collect();
     let after = words.windows(2).find_map(|pair| match &*pair[0] {

@@ -72,7 +72,7 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
 }
 
-/// Who connects, and where.
+/// The login of a client, and the address it connects to.
 #[derive(Clone)]
 pub(crate) struct Login {
     pub(crate) address: Address,
@@ -122,7 +122,7 @@ pub(crate) enum ConnectError {
     Unreachable {
         /// Where.
         address: String,
-        /// What the network said.
+        /// The error of the network.
         reason: String,
     },
 }
@@ -132,7 +132,7 @@ pub(crate) enum ConnectError {
 #[error("the connection to the broker is lost")]
 pub(crate) struct Lost;
 
-/// What happens on a connection.
+/// An event on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A message arrived.

@@ -1,8 +1,9 @@
-//! How many files the process may have open: each connection is one.
+//! The limit on files that the process may have open: each connection is one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the store, artifacts and the process itself have open beside connections.
+/// The number of files that the store, artifacts and the process itself have open beside
+/// connections.
 const OTHERS: u64 = 256;
 
 /// Raises the soft limit to what so many connections need, and says loudly where the system

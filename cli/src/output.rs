@@ -1,4 +1,4 @@
-//! How results are printed on standard output: tables for people, JSON for programs. A
+//! The output of results on standard output: tables for people, JSON for programs. A
 //! state is never shown by color alone; there is no color.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::closest::closest;
 /// The version of every JSON document.
 pub(crate) const API_VERSION: &str = "hoist/v1";
 
-/// How to print.
+/// The form in which results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
@@ -82,7 +82,7 @@ pub(crate) enum Width {
     Wide,
 }
 
-/// How a cell is written.
+/// The form in which a cell is written.
 #[derive(Clone, Copy)]
 pub(crate) enum Show {
     /// As it is.
@@ -97,11 +97,11 @@ pub(crate) enum Show {
     Pairs,
     /// As much of such a map as a narrow table has room for.
     FewPairs,
-    /// What this makes of the whole item.
+    /// The text that this function makes of the whole item.
     Made(fn(&Value) -> String),
 }
 
-/// What items of one kind look like.
+/// The shape of items of one kind.
 pub(crate) struct Shape {
     /// The field that names an item.
     pub(crate) name: &'static str,
@@ -251,7 +251,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-/// How long ago a time was, in its largest unit.
+/// The time that has passed since then, in its largest unit.
 pub(crate) fn ago(time: &str, now: SystemTime) -> String {
     let Ok(then) = humantime::parse_rfc3339(time) else {
         return time.to_owned();

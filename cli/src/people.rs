@@ -1,5 +1,5 @@
-//! Who there is, as the broker, HTTP and the orchestrator ask: people by `users.toml`,
-//! devices by the token key.
+//! The people and devices that there are, as the broker, HTTP and the orchestrator ask: people by
+//! `users.toml`, devices by the token key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -16,7 +16,7 @@ use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
 
 use crate::users::{Extent, User, Users, UsersError, decode_hash};
 
-/// How often it is looked whether somebody edited `users.toml`.
+/// The time between two looks for an edit of `users.toml`.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The people and devices of one server.
@@ -71,7 +71,7 @@ impl Registry {
         all.changes += 1;
     }
 
-    /// Who may come in; the orchestrator by `service_token`.
+    /// The credentials of everybody who may come in; the orchestrator by `service_token`.
     pub(crate) fn credentials(self: &Arc<Self>, service_token: &str) -> TokenCredentials {
         TokenCredentials {
             namespace: self.namespace.clone(),

@@ -122,7 +122,8 @@ fn particulars(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-/// How many start, now or once they connect, and how many would refuse it and why.
+/// The number of devices that start, now or once they connect, and of those that would refuse it,
+/// with reasons.
 fn starts(plan: &Plan) -> String {
     if plan.members == 0 {
         return "nobody is in the group; devices that join it start".to_owned();
@@ -150,7 +151,7 @@ fn starts(plan: &Plan) -> String {
     text
 }
 
-/// What lets those that have something newer start.
+/// The option that lets devices with something newer start.
 fn downgrade(plan: &Plan) -> Option<String> {
     let is_one = |refusal: &FailureCount| refusal.reason == Reason::Downgrade.word();
     let goes_down = plan.counted.would_refuse.iter().any(is_one);
@@ -158,7 +159,7 @@ fn downgrade(plan: &Plan) -> Option<String> {
         .then(|| "--allow-downgrade goes down to the floor of a device".to_owned())
 }
 
-/// How many there are, and who is left out but for a limit.
+/// The number of members, and of those left out for another reason than a limit.
 fn members(plan: &Plan) -> String {
     let mut text = plan.members.to_string();
     for excluded in &plan.excluded {
@@ -169,7 +170,8 @@ fn members(plan: &Plan) -> String {
     text
 }
 
-/// Whom a limit lets start: the first of an order that differs from deployment to deployment.
+/// The devices that a limit lets start: the first of an order that differs from deployment to
+/// deployment.
 fn limit(plan: &Plan) -> Option<String> {
     let limit = plan.limit?;
     Some(match plan.line {
@@ -183,7 +185,7 @@ fn limit(plan: &Plan) -> Option<String> {
     })
 }
 
-/// How many of those that start are online.
+/// The number of starting devices that are online.
 fn online_of(online: u32, all: u32) -> String {
     match (online, all) {
         (0, 1) => "it is not online".to_owned(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hoist_orchestrator::{durable_file, small_file};
 use rustix::fs::Mode;
 
-/// Whose they are: their owner's alone.
+/// The mode of private files: for their owner alone.
 const MODE: u32 = 0o600;
 /// No file of ours that is read as a whole is nearly as large.
 const BYTES_MAX: u64 = 1 << 20;
@@ -25,7 +25,7 @@ pub(crate) enum PrivateFileError {
     /// The file system failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that was tried.
         action: &'static str,
         /// With which file.
         path: PathBuf,
@@ -82,13 +82,13 @@ pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), PrivateF
     durable_file::write_unsynced(path, content, MODE).map_err(PrivateFileError::io("write", path))
 }
 
-/// Whether a file could be written there. Changes nothing.
+/// Ok if a file could be written there. Changes nothing.
 pub(crate) fn check(path: &Path) -> Result<(), PrivateFileError> {
     durable_file::check(path).map_err(PrivateFileError::io("write", path))
 }
 
-/// Whether a new file could be written there that belongs to no server: the files of a data
-/// directory are never replaced by name.
+/// Ok if a new file could be written there that belongs to no server: the files of a data directory
+/// are never replaced by name.
 pub(crate) fn check_outside(path: &Path, data_dir: &Path) -> Result<(), PrivateFileError> {
     check(path)?;
     let folder = path
@@ -128,7 +128,7 @@ pub(crate) fn read_named(path: &Path) -> io::Result<String> {
     String::from_utf8(content).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Whether group or others have any access.
+/// True if group or others have any access.
 pub(crate) fn others_can_read(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o077 != 0)
 }

@@ -13,7 +13,7 @@ pub(crate) struct Percent {
 const WHOLE: u64 = 10_000;
 
 impl Percent {
-    /// Whether a uniformly random number falls into the share.
+    /// True if a uniformly random number falls into the share.
     pub(crate) fn hits(self, random: u64) -> bool {
         random % WHOLE < u64::from(self.basis_points)
     }

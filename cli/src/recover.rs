@@ -22,14 +22,14 @@ use crate::server::{Fleet, Server};
 use crate::signals::Ends;
 use crate::why::wrapped;
 
-/// How often it is looked at who has answered.
+/// The time between two looks for answers.
 const LOOK: Duration = Duration::from_secs(1);
 /// When everybody has answered and nothing new came for so long, it is over: a device that is
 /// switched on has tried to connect at least once by then.
 const QUIET: Duration = Duration::from_secs(40);
 /// Names listed in a sentence for people; JSON has them all.
 const NAMES_MAX: usize = 10;
-/// What no device and no signed head can tell.
+/// The facts that no device and no signed head can tell.
 const ONLY_A_BACKUP: [&str; 6] = [
     "limits, start and end times of deployments, and who created them",
     "deployments that no device reports and no signed head lists",

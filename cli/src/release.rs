@@ -117,7 +117,7 @@ async fn remove(
     context.print_change(&SHAPE, &removed, &sentence)
 }
 
-/// What became of a release that was packed here.
+/// The destination of a release that was packed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Went {
     /// It stays here.

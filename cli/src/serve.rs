@@ -57,7 +57,7 @@ fn stopped() -> u8 {
     exit::OK
 }
 
-/// How the settings say to start.
+/// The configuration of the server by the settings.
 pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),

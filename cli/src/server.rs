@@ -44,15 +44,15 @@ use broker::Broker;
 
 /// A server that is not ready by then never will be, unless it waits for somebody else's broker.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often systemd is told that a start goes on, and for how long it then waits: its own
-/// limit is 90 s.
+/// The time between two notices to systemd that a start goes on, and the time that systemd then
+/// waits: its own limit is 90 s.
 const STILL_STARTING: Duration = Duration::from_secs(20);
 /// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
 const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
-/// How long a head with notices is valid (W2).
+/// The time that a head with notices is valid (W2).
 const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How to start.
+/// The configuration of a start.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerConfig {
     pub(crate) data_dir: PathBuf,
@@ -67,9 +67,9 @@ pub(crate) struct ServerConfig {
     pub(crate) mode: Mode,
     /// Recovers also where nothing shows that anything was lost.
     pub(crate) whole_too: bool,
-    /// What uploads of artifacts leave to others.
+    /// The limits by which uploads of artifacts leave room to others.
     pub(crate) uploads: UploadLimits,
-    /// What is kept for how long.
+    /// The times that things are kept.
     pub(crate) keep: Keep,
 }
 
@@ -244,7 +244,7 @@ impl Server {
         self.broker.device_bytes()
     }
 
-    /// Who answers a recovery.
+    /// The fleet that answers a recovery.
     pub(crate) fn fleet(&self) -> Fleet {
         self.fleet.clone()
     }
@@ -287,7 +287,7 @@ impl Server {
     }
 }
 
-/// How its orchestrator runs.
+/// The configuration of its orchestrator.
 fn decides(
     config: &ServerConfig,
     (mqtt, keys): (MqttLogin, Keys),

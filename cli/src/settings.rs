@@ -78,11 +78,11 @@ pub(crate) struct Settings {
     pub(crate) space_reserve_mib: Setting<u64>,
     /// MiB of one user's uploads that no release names.
     pub(crate) upload_quota_mib: Setting<u64>,
-    /// How long artifacts that no release names are kept; absent = for ever.
+    /// The time that artifacts are kept that no release names; absent = for ever.
     pub(crate) keep_unused_artifacts: Option<Setting<Duration>>,
-    /// How long deployments are kept that are over on every device; absent = for ever.
+    /// The time that deployments are kept that are over on every device; absent = for ever.
     pub(crate) keep_ended_deployments: Option<Setting<Duration>>,
-    /// How long devices are kept that are away and not heard; absent = for ever.
+    /// The time that devices are kept that are away and not heard; absent = for ever.
     pub(crate) keep_silent_devices: Option<Setting<Duration>>,
 }
 

@@ -51,7 +51,7 @@ impl Ends {
     }
 }
 
-/// Whether the kernel's account of this process says that SIGHUP, signal 1, is ignored.
+/// True if the kernel's account of this process says that SIGHUP, signal 1, is ignored.
 fn ignores_hang_up(status: &str) -> bool {
     status
         .lines()

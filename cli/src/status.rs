@@ -103,8 +103,8 @@ async fn watch(
     }
 }
 
-/// Whether a view is of before another: what the server answers is ahead of its views, which
-/// go out at most so often. Times are whole seconds; within one, more has begun later.
+/// True if a view is of before another: the server's answer is ahead of its views, which go out at
+/// most so often. Times are whole seconds; within one, more has begun later.
 fn is_older(view: &DeploymentView, than: &DeploymentView) -> bool {
     let begun = |view: &DeploymentView| {
         let Counts {
@@ -120,7 +120,7 @@ fn is_older(view: &DeploymentView, than: &DeploymentView) -> bool {
     key(view) < key(than)
 }
 
-/// Whether nothing is left to wait for.
+/// True if nothing is left to wait for.
 pub(crate) fn is_final(view: &DeploymentView) -> bool {
     view.settled
         || matches!(
@@ -177,7 +177,7 @@ impl Progress {
     }
 }
 
-/// How far it is, in one line of a terminal: of those that can start at all.
+/// The progress in one line of a terminal: of those that can start at all.
 fn bar_line(view: &DeploymentView) -> String {
     let Counts {
         members,

@@ -1,4 +1,4 @@
-//! What is wrong with the store, and what to do about just that.
+//! The fault of a store, and the remedy for just that fault.
 
 use hoist_orchestrator::store::{StoreError, Trouble};
 use hoist_protocol::code::Code;

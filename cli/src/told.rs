@@ -1,5 +1,5 @@
-//! How a deployment is told to people: in one line, and in full with its failures and
-//! what to type next. Programs get JSON.
+//! The words about a deployment for people: in one line, and in full with its failures and the
+//! commands to type next. Programs get JSON.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use crate::output::{self, Format, Shape, Show, ago, column, printable};
 use crate::plural;
 use crate::why::fitted;
 
-/// What an abort says of its reason when nobody gave one.
+/// The reason of an abort when nobody gave one.
 pub(crate) const NO_REASON: &str = "aborted by operator";
 
 /// Failed devices, as a table.
@@ -31,7 +31,7 @@ const FAILED: Shape = Shape {
     ],
 };
 
-/// Whether another deployment took its place before it was everywhere.
+/// True if another deployment took its place before it was everywhere.
 pub(crate) fn is_superseded(view: &DeploymentView) -> bool {
     view.state == DeploymentState::Completed
         && view.reason.as_deref() == Some(EndReason::Superseded.word())
@@ -101,7 +101,7 @@ pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
     printable(&text)
 }
 
-/// How it ended, or where it stands: without what was known before.
+/// The end of the deployment, or where it stands: without the facts that were known before.
 pub(crate) fn end(detail: &DeploymentDetail, now: SystemTime) -> String {
     let view = &detail.view;
     let mut text = fitted(&line(view));
@@ -232,8 +232,8 @@ pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> Strin
     text
 }
 
-/// Whether trying again can help a device that failed for this; what a newer server calls
-/// by another word, perhaps.
+/// True if trying again can help a device that failed for this reason; also for a newer server's
+/// reason, which is unknown here.
 fn can_be_cured(word: &str) -> bool {
     let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
     reason.is_none_or(|reason| !matches!(reason.cure(), Cure::Another(_)))

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Pieces waiting for the socket: an artifact is never in memory as a whole.
 const PIECES_MAX: usize = 4;
-/// How long a server may take to say that it wants the content (100 Continue); one that
+/// The time that a server may take to say that it wants the content (100 Continue). A server that
 /// refuses has answered by then, and one behind an old proxy never says it.
 const WELCOME_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -91,7 +91,7 @@ impl Answer {
         })
     }
 
-    /// What the server itself says about it; none of what anything between here and there says.
+    /// The server's own words about it; nothing that anything between here and there says.
     fn refusal(&self) -> Option<Failure> {
         let said: serde_json::Value = serde_json::from_str(&self.text).ok()?;
         let field = |name: &str| said["error"][name].as_str().filter(|text| !text.is_empty());

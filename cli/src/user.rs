@@ -76,9 +76,9 @@ async fn remove(context: &Context, body: &UserRemove) -> Result<Value, Failure> 
     answered(answer, body, &asking)
 }
 
-/// What came of a removal. The sessions of whoever is removed end, perhaps before the answer to
-/// its own command is there: that a token which opened the door a moment ago does so no longer
-/// is the answer then.
+/// The result of a removal. The sessions of a removed user end, perhaps before the answer to the
+/// user's own command is there. A token that opened the door a moment ago and does so no longer is
+/// then the answer.
 fn answered(
     answer: Result<Value, Failure>,
     body: &UserRemove,
@@ -131,7 +131,7 @@ async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result
     Ok(exit::OK)
 }
 
-/// Whether a client.toml could be written there, before there is a token to write.
+/// Ok if a client.toml could be written there, before there is a token to write.
 fn check(path: &Path) -> Result<(), Failure> {
     let other = "nothing was changed; name another file";
     if path.symlink_metadata().is_ok() {

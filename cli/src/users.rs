@@ -29,7 +29,7 @@ use crate::settings::parse_toml;
 pub(crate) struct User {
     /// Its name.
     pub(crate) name: UserId,
-    /// What it may do.
+    /// The rights of the user.
     pub(crate) role: Role,
     /// The only groups it may change; empty means all.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Whether this user may give `other` what it has: nobody gives more than it has itself.
+    /// True if this user may give `other` its rights: nobody gives more than it has itself.
     fn covers(&self, other: &Self) -> bool {
         let all = self.groups.is_empty();
         let within = || other.groups.iter().all(|group| self.groups.contains(group));
@@ -55,7 +55,7 @@ struct UsersFile {
     users: Vec<User>,
 }
 
-/// What a problem with it is about, for people.
+/// The subject of a problem with the file, for people.
 const NAME: &str = "users.toml";
 
 const KEYS: [&str; 5] = ["users", "name", "role", "groups", "token_sha256"];
@@ -83,7 +83,7 @@ pub(crate) fn decode_hash(text: &str) -> Option<[u8; 32]> {
     bytes.ok()?.try_into().ok()
 }
 
-/// What tells one version of the file from another.
+/// The facts that tell one version of the file from another.
 type Version = (u64, i64, i64, u64);
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ struct Loaded {
     refused: Option<String>,
 }
 
-/// How far a change goes.
+/// The extent of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// It is only checked.
@@ -311,7 +311,7 @@ fn within(users: &BTreeMap<UserId, User>, by: &UserId, user: &User) -> Result<()
     })
 }
 
-/// Whether somebody among them can add whomever is wanted: one limited to groups cannot.
+/// True if somebody among them can add any user: an administrator limited to groups cannot.
 fn has_admin<'a>(mut users: impl Iterator<Item = &'a User>) -> bool {
     users.any(|user| user.role == Role::Admin && user.groups.is_empty())
 }

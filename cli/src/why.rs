@@ -51,7 +51,7 @@ pub(crate) fn word(of: impl Serialize) -> String {
     }
 }
 
-/// Whether every rule is listed.
+/// The choice to list every rule or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rules {
     Listed,
@@ -112,7 +112,7 @@ fn verdict(explanation: &Explanation) -> String {
     }
 }
 
-/// What happens next; nothing more happens to what is done.
+/// The next event; nothing more happens to a deployment that is done.
 fn next(explanation: &Explanation) -> String {
     match explanation.why {
         Why::Successful | Why::AlreadyThere => String::new(),

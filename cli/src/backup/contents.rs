@@ -1,4 +1,4 @@
-//! What belongs in a backup, by name, and the list at its end by which it is proven whole.
+//! The names that belong in a backup, and the list at its end by which it is proven whole.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,8 @@ pub(super) fn is_key(name: &str) -> bool {
     KEYS.contains(&name)
 }
 
-/// Whether it is content that devices download. Only these may go while a backup is made.
+/// True if the file is content that devices download. Only such files may go while a backup is
+/// made.
 pub(super) fn is_artifact(name: &str) -> bool {
     let id = name
         .strip_prefix(ARTIFACTS)

@@ -76,7 +76,8 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
     count(to).map_err(unreachable)
 }
 
-/// What the server says of itself: it is there, so its address is right.
+/// The server's own words about a failure. A server that gives them is there, so its address is
+/// right.
 fn refused(body: &[u8]) -> Option<Failure> {
     let reply: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| reply["error"][name].as_str();
@@ -89,7 +90,7 @@ fn refused(body: &[u8]) -> Option<Failure> {
     })
 }
 
-/// How many rows there are, when they are whole.
+/// The number of rows, if they are whole.
 fn count(path: &Path) -> Result<u64, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let read = || {

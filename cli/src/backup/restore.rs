@@ -73,7 +73,7 @@ fn open(file: &Path) -> Result<ArchiveReader<BufReader<File>>, Failure> {
     Ok(ArchiveReader::new(BufReader::new(opened)))
 }
 
-/// What a backup that was read to its end holds.
+/// The content of a backup that was read to its end.
 struct Checked {
     about: About,
     /// By name.
@@ -118,15 +118,15 @@ fn check(file: &Path) -> Result<Checked, Failure> {
     Ok(Checked { about, keys })
 }
 
-/// What is in the file, proven or not.
+/// The content of the file, proven or not.
 #[derive(Default)]
 struct Contents {
     about: Option<About>,
     rows: Option<u64>,
     keys: BTreeMap<String, Vec<u8>>,
-    /// What is there.
+    /// The sums of the files that are there.
     found: Vec<Sum>,
-    /// What it says is there.
+    /// The sums of the files that the backup says are there.
     listed: Option<Vec<Sum>>,
 }
 

@@ -10,7 +10,8 @@ use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::mqtt::{Address, ConnectError, Connection, Login};
 
-/// How often even a person's command connects while the broker has no place for it: some seconds.
+/// The number of times that even a person's command connects while the broker has no place for it:
+/// some seconds.
 const BUSY_TRIES: u32 = 6;
 /// First pause before connecting again; doubled up to the last.
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);

@@ -23,7 +23,7 @@ impl DataDir {
         ready["http"].as_str().map(str::to_owned)
     }
 
-    /// What a server that was killed left is not true any more.
+    /// Drops the announcement of a server that was killed, because it is not true any more.
     pub(super) fn forget_ready(&self) {
         drop(Announced { path: self.ready() });
     }

@@ -1,4 +1,4 @@
-//! What says that a recovery has begun and is not over, and where a lost store goes.
+//! The mark of a recovery that has begun and is not over, and the place where a lost store goes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ impl DataDir {
             .map_err(|error| self.unusable(error))
     }
 
-    /// Whether a recovery was begun and is not over.
+    /// True if a recovery was begun and is not over.
     pub(crate) fn is_recovering(&self) -> bool {
         self.recovery().exists()
     }

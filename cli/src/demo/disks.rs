@@ -8,8 +8,8 @@ use super::Casting;
 use super::fixture::{self, FIRMWARE};
 use crate::failure::Failure;
 
-/// What the devices really have: the old firmware where the sensor is broken, the new one
-/// everywhere else.
+/// Checks the firmware that the devices really have: the old one where the sensor is broken, the
+/// new one everywhere else.
 pub(super) fn check(casting: &Casting, work_of: impl Fn(&str) -> PathBuf) -> Result<(), Failure> {
     for (index, device) in casting.devices.iter().enumerate() {
         let path = work_of(device).join(FIRMWARE);

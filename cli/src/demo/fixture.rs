@@ -1,5 +1,5 @@
-//! What the demo rolls out and onto what: a real release directory with real shell
-//! scripts, and devices that have its predecessor installed.
+//! The release that the demo rolls out and the devices that get it: a real release directory with
+//! real shell scripts, and devices that have its predecessor installed.
 
 use std::fs;
 use std::io;
@@ -73,7 +73,7 @@ pub(crate) fn preinstall(work: &Path, device: &str, sensor: Sensor) -> io::Resul
     }
 }
 
-/// Whether a device's sensor will answer after the update.
+/// The sensor of a device, which will answer after the update or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sensor {
     /// It will.

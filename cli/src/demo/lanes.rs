@@ -1,12 +1,12 @@
-//! What every device of the demo is doing, as its own status says it: the one source of
-//! all that is drawn, one symbol per device and the counts.
+//! The work of every device of the demo, as its own status says it: the one source of all that is
+//! drawn, one symbol per device and the counts.
 
 use std::collections::BTreeMap;
 
 use hoist_protocol::id::DeviceId;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Step};
 
-/// What a device does, in one character.
+/// The work of a device, in one character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
     /// Nothing heard yet.
@@ -35,7 +35,7 @@ impl Lane {
     }
 }
 
-/// How many devices do what.
+/// The number of devices in each kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tally {
     pub(super) waiting: usize,
@@ -89,7 +89,7 @@ impl Lanes {
         self.lanes.values().copied()
     }
 
-    /// How many devices do what.
+    /// The number of devices in each kind of work.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for lane in self.all() {
@@ -103,7 +103,7 @@ impl Lanes {
         tally
     }
 
-    /// Whether every device has said how it ended.
+    /// True if every device has said how it ended.
     pub(super) fn are_over(&self) -> bool {
         self.all()
             .all(|lane| matches!(lane, Lane::Successful | Lane::Failed))

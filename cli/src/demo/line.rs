@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Whether the line carries anything.
+/// The state of the line, which carries something or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Carrier {
     Up,

@@ -36,7 +36,7 @@ const NAME: &str = "hoist";
 /// A release that whoever has the sources has.
 const EXAMPLE: &str = "examples/hello";
 
-/// Who has which trouble, by seed.
+/// The trouble of each device, by seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Casting {
     /// All devices, in order.
@@ -126,8 +126,8 @@ fn refuse_data_dir(context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// How this program is started from this shell: by its name where that finds it, else by
-/// what it was started with.
+/// The words that start this program from this shell: its name where that finds it, else the words
+/// by which it was started.
 fn program() -> String {
     let this = env::current_exe().and_then(std::fs::canonicalize).ok();
     let path = env::var_os("PATH").unwrap_or_default();

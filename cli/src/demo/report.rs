@@ -1,5 +1,5 @@
-//! What the demo says at its end, to programs and to people, and whether the story went
-//! as told.
+//! The words of the demo at its end, to programs and to people, and its verdict that the story went
+//! as told or not.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Report {
         &self.data_dir
     }
 
-    /// What did not go as told, if anything.
+    /// The parts of the story that did not go as told, if any.
     pub(super) fn deviations(&self, casting: &Casting) -> Vec<String> {
         let members = u32::try_from(casting.devices.len()).unwrap_or(u32::MAX);
         let broken = &casting.devices[casting.broken];
@@ -162,15 +162,15 @@ impl Report {
     }
 }
 
-/// What the summary proposes, with a program name that can be typed here.
+/// The proposals of the summary, with a program name that can be typed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NextSteps {
-    /// What runs this program in this shell.
+    /// The words that run this program in this shell.
     pub(super) program: String,
     pub(super) left: Left,
 }
 
-/// What a demo leaves behind.
+/// The remains of a demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Left {
     /// The server's data directory, as a shell reads it.
@@ -180,7 +180,7 @@ pub(super) enum Left {
 }
 
 impl NextSteps {
-    /// What each command is for, and the command.
+    /// The purpose of each command, and the command.
     fn commands(&self, deployment: DeploymentId) -> Vec<(&'static str, String)> {
         let program = &self.program;
         match &self.left {

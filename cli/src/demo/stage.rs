@@ -18,7 +18,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
-/// Who watches.
+/// The audience.
 pub(super) enum Stage {
     /// Nobody: the JSON at the end is enough.
     Silent,
@@ -28,7 +28,7 @@ pub(super) enum Stage {
     Live(Picture),
 }
 
-/// What stands at the bottom of a terminal.
+/// The picture at the bottom of a terminal.
 pub(super) struct Picture {
     color: Color,
     lines: Vec<String>,

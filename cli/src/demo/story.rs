@@ -58,7 +58,7 @@ struct Network {
     http: Line,
 }
 
-/// How it came out.
+/// The result of the story.
 pub(super) struct Outcome {
     /// The server's own account.
     pub(super) detail: DeploymentDetail,

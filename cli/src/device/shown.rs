@@ -66,7 +66,7 @@ fn presence(item: &DeviceItem, now: SystemTime) -> String {
     }
 }
 
-/// What became of its newest deployment, or how far it is.
+/// The outcome of its newest deployment, or the progress.
 fn status(item: &DeviceItem) -> Option<String> {
     if let (None, Some(removed)) = (item.status, item.deployment) {
         return Some(format!(

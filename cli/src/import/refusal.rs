@@ -63,7 +63,7 @@ fn named(lines: &[u64]) -> String {
     }
 }
 
-/// What to do about these faults.
+/// The remedy for these faults.
 fn help(faults: &[Fault]) -> String {
     let is = |code| faults.iter().any(|fault| fault.code == Some(code));
     let mut help = String::new();

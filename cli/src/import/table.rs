@@ -14,7 +14,7 @@ use crate::closest::closest;
 /// The columns there are, in the order in which they are documented.
 const COLUMNS: [&str; 5] = ["id", "type", "group", "public_key", "labels"];
 
-/// What a spreadsheet may put before the first line.
+/// The mark that a spreadsheet may put before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Follows the file, so that a quote that is still open at its end goes on over the end of a
@@ -29,12 +29,12 @@ pub(super) struct Row {
     pub(super) device: ImportDevice,
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fault {
     pub(super) line: u64,
     pub(super) what: String,
-    /// What the server calls it; none for what is seen here.
+    /// The server's code for the fault; none for a fault that is seen here.
     pub(super) code: Option<Code>,
 }
 
@@ -263,7 +263,7 @@ fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(labels)
 }
 
-/// What needs no server to be seen.
+/// Checks everything that needs no server to be seen.
 fn check(device: &ImportDevice) -> Result<(), String> {
     let id = &device.device;
     id.parse::<DeviceId>()

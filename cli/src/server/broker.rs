@@ -73,7 +73,7 @@ impl Broker {
         }
     }
 
-    /// Whether somebody else runs it, who may be late.
+    /// True if somebody else runs the broker, and may be late.
     pub(super) fn is_external(&self) -> bool {
         matches!(self, Self::External(_))
     }

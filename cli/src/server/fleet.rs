@@ -1,4 +1,4 @@
-//! What a recovery learns from, and where it goes.
+//! The sources that a recovery learns from, and its destination.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Fleet {
         begun.map_err(|error| not_recovered(&error))
     }
 
-    /// How far the fleet has answered since then, Unix ms.
+    /// The answers of the fleet since then, Unix ms.
     ///
     /// # Errors
     /// `E_RECOVER`.

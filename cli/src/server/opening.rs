@@ -1,4 +1,4 @@
-//! What a server finds in its data directory.
+//! The content that a server finds in its data directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub(super) fn folders(data_dir: &DataDir) -> Result<(ArtifactDirectory, SpecFold
     Ok((artifacts, specs))
 }
 
-/// Who may come in: people, and every device that was not removed.
+/// The registry of all that may come in: people, and every device that was not removed.
 pub(super) async fn registry(
     namespace: &Namespace,
     (token_key, users): ([u8; 32], Users),

@@ -9,7 +9,7 @@ use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::lock::Lock;
 
-/// What is left of it: nobody is heard any more, so that what is decided now is the last.
+/// The rest of a server: nobody is heard any more, so that decisions made now are the last.
 pub(crate) struct Quiet {
     pub(super) data_dir: DataDir,
     pub(super) fleet: Fleet,
@@ -17,12 +17,12 @@ pub(crate) struct Quiet {
     pub(super) _lock: Lock,
 }
 
-/// What a recovery found at its start.
+/// The findings of a recovery at its start.
 #[derive(Default)]
 pub(crate) struct Found {
     /// Where the store is that could not be used.
     pub(crate) aside: Option<PathBuf>,
-    /// What is kept beside the store and cannot be used.
+    /// The files beside the store that are kept and cannot be used.
     pub(crate) unusable: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl Quiet {
         Ok(recovered)
     }
 
-    /// What was found.
+    /// The findings at the start.
     pub(crate) fn found(&self) -> &Found {
         &self.found
     }

@@ -22,7 +22,7 @@ use super::Fleet;
 use super::model::Luck;
 use crate::mqtt::Message;
 
-/// What is to be done on the connection.
+/// A packet to be sent on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Send {
     Publish(Message),
@@ -30,7 +30,7 @@ pub(super) enum Send {
     Unsubscribe(String),
 }
 
-/// What an acknowledgment is for.
+/// The message that an acknowledgment is for.
 pub(super) enum Sent {
     /// A status with this number that accounted for so many outcomes.
     Status {
@@ -131,7 +131,7 @@ impl Device {
         &mut self.luck
     }
 
-    /// What is to be sent now.
+    /// The packets to be sent now.
     pub(super) fn take_sends(&mut self) -> Vec<Send> {
         std::mem::take(&mut self.out)
     }
@@ -166,7 +166,7 @@ impl Device {
         self.presence(PresenceState::Offline)
     }
 
-    /// What a clean goodbye says (W8).
+    /// The presence of a clean goodbye (W8).
     pub(super) fn goodbye(&self) -> Message {
         self.presence(PresenceState::Offline)
     }
@@ -286,7 +286,8 @@ impl Device {
         });
     }
 
-    /// What the checks of a real agent would say to a device without type or attributes.
+    /// The verdict that the checks of a real agent would give to a device without type or
+    /// attributes.
     fn judge(&self, manifest: &ReleaseManifest) -> Verdict {
         if !manifest.device_types.is_empty() || !manifest.attributes.is_empty() {
             return Verdict::refused(Reason::Incompatible);

@@ -41,13 +41,13 @@ use crate::signals::Ends;
 /// Longest wait for the root document, which is retained.
 const ROOT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whose signatures the devices believe.
+/// The keys whose signatures the devices believe.
 struct Trust {
     orchestrator: Vec<PublicKey>,
     release: Vec<PublicKey>,
 }
 
-/// What all devices share.
+/// The state that all devices share.
 struct Fleet {
     topics: Topics,
     trust: Trust,
@@ -112,7 +112,7 @@ async fn gather(file: &ClientFile, sim: &Sim, ends: &mut Ends) -> Result<Vec<Reg
     }
 }
 
-/// What is there now, in a sentence.
+/// The devices that are there now, in a sentence.
 fn told(sim: &Sim, devices: &[Registered]) -> String {
     let kept = devices.iter().filter(|device| device.kept).count();
     let stay = match kept {

@@ -1,5 +1,5 @@
-//! What a simulated device does in the place of files, downloads and scripts: it takes a
-//! while, and goes wrong as often as asked.
+//! The substitute of a simulated device for files, downloads and scripts: it takes a while, and
+//! goes wrong as often as asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const DOWNLOAD_MS: u64 = 1_000;
 /// A script takes up to this long.
 const SCRIPT_MS: u64 = 300;
 
-/// How often things go wrong.
+/// The rates at which things go wrong.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trouble {
     pub(super) seed: u64,
@@ -56,13 +56,13 @@ impl Luck {
         Duration::from_millis(self.random.below(bound))
     }
 
-    /// How long the next download takes, and whether it fails.
+    /// The time that the next download takes, and true if it fails.
     pub(super) fn download(&mut self) -> (Duration, bool) {
         let lost = self.trouble.loss.hits(self.random.next());
         (self.below(Duration::from_millis(DOWNLOAD_MS)), lost)
     }
 
-    /// How long the next script takes.
+    /// The time that the next script takes.
     pub(super) fn script(&mut self) -> Duration {
         self.below(Duration::from_millis(SCRIPT_MS))
     }
@@ -73,8 +73,8 @@ impl Luck {
         Some(self.below(mean * 2))
     }
 
-    /// Whether `verify` fails in every attempt of a deployment: fixed by the seed, so
-    /// that a rehearsal can be repeated.
+    /// True if `verify` fails in every attempt of a deployment: fixed by the seed, so that a
+    /// rehearsal can be repeated.
     pub(super) fn is_doomed(&self, deployment: DeploymentId) -> bool {
         let fate = self.member << 32 | u64::from(deployment.0);
         self.trouble

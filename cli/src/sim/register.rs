@@ -29,7 +29,7 @@ pub(super) struct Registered {
     pub(super) token: String,
     /// SHA-256 of the root document, in hex.
     pub(super) root_sha256: String,
-    /// Whether it was there before: then it stays.
+    /// True if the device was there before: then it stays.
     pub(super) kept: bool,
 }
 

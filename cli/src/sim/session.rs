@@ -128,7 +128,7 @@ fn send(device: &mut Device, connection: &Connection) -> Result<(), Lost> {
     Ok(())
 }
 
-/// What happens on the device happens without a connection too.
+/// Does the work of the device, which goes on without a connection too.
 async fn work_on(device: &mut Device) {
     sleep_until(device.wake()).await;
     device.woken();

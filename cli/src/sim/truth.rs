@@ -1,4 +1,4 @@
-//! What the simulated devices themselves did, to hold the server's account against.
+//! The deeds of the simulated devices themselves, to hold the server's account against.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ struct Lived {
     started: BTreeSet<DeviceId>,
     /// The newest outcome of each device.
     ended: BTreeMap<DeviceId, Outcome>,
-    /// How often each device ran an `install` script.
+    /// The number of `install` scripts that each device ran.
     installs: BTreeMap<DeviceId, u64>,
 }
 
@@ -58,7 +58,7 @@ struct Summed {
     outcomes: Vec<Reached>,
 }
 
-/// What one device says of its newest round.
+/// The account of one device of its newest round.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Reached {
@@ -92,7 +92,7 @@ impl Truth {
         lived.ended.insert(device.clone(), outcome.clone());
     }
 
-    /// Whether any device has ended this deployment, and none is still at work on it.
+    /// True if any device has ended this deployment, and none is still at work on it.
     pub(super) fn is_over(&self, deployment: DeploymentId) -> bool {
         self.deployments.get(&deployment).is_some_and(|lived| {
             !lived.ended.is_empty() && lived.started.iter().all(|d| lived.ended.contains_key(d))

@@ -16,19 +16,19 @@ pub(crate) enum UsersError {
     Exists {
         /// Which.
         name: UserId,
-        /// What it may do.
+        /// The rights of the user.
         role: Role,
         /// The groups that it is limited to.
         groups: Vec<GroupId>,
     },
-    /// Whoever asks has less than that user has or would have.
+    /// The asking user has less than that user has or would have.
     #[error(
         "{by} has no rights over {name}: an administrator limited to groups ({}) adds, changes \
          and removes only users limited to them",
         joined(groups)
     )]
     Beyond {
-        /// Who asks.
+        /// The user who asks.
         by: UserId,
         /// About whom.
         name: UserId,
@@ -50,7 +50,7 @@ pub(crate) enum UsersError {
     /// The file is not what is in effect, and would be lost.
     #[error("users.toml on the server is not in effect and is not written over: {why}")]
     NotInEffect {
-        /// What is wrong with it.
+        /// The fault of the file.
         why: String,
     },
     /// The file cannot be written.
