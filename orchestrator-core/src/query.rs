@@ -1,5 +1,5 @@
-//! What people may read, rendered from rows. A query asks for rows and pages it lacks as
-//! values ([`Need`]); the adapter answers and asks again. Nothing here changes a row.
+//! Queries: everything that people may read, rendered from rows. A query asks for rows and pages
+//! it lacks as values ([`Need`]); the adapter answers and asks again. Nothing here changes a row.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,14 +63,14 @@ pub struct Scan {
 /// The rows of a scan, in order of their keys.
 pub type ScanPage = Vec<(Key, Vec<u8>)>;
 
-/// What a query lacks.
+/// The data that a query lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     /// Rows to load, or a row that cannot be read.
     Rows(Undecided),
     /// A part of a range.
     Scan(Scan),
-    /// What is known to be at the broker of the heads of this group and this device.
+    /// The state at the broker of the heads of this group and this device, as far as it is known.
     Heads(GroupId, DeviceId),
 }
 
@@ -80,7 +80,7 @@ impl From<Undecided> for Need {
     }
 }
 
-/// What has been read for a query so far.
+/// The data that has been read for a query so far.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
     rows: Txn,
@@ -178,7 +178,7 @@ fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
     })
 }
 
-/// What a query ends in, or what it lacks.
+/// The end of a query, or the data that it lacks.
 pub type Queried<T> = Result<Result<T, Rejection>, Need>;
 
 fn name<I: std::str::FromStr<Err = IdError>>(field: &str, text: &str) -> Result<I, Rejection> {

@@ -44,9 +44,9 @@ pub struct Reply<R> {
     pub api_version: String,
     /// The request's id.
     pub request: String,
-    /// Whether it was done.
+    /// True if the command was done.
     pub ok: bool,
-    /// What came of it, when it was done.
+    /// The result, when the command was done.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub result: Option<R>,
     /// Why not, when it was not.
@@ -81,7 +81,7 @@ pub struct ErrorBody {
     pub title: String,
     /// One sentence.
     pub detail: String,
-    /// What to do.
+    /// The advice for the person who sent the command.
     pub hint: String,
     /// The field at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ impl From<Rejection> for ErrorBody {
     }
 }
 
-/// What a changing command ended in; stored, without secrets.
+/// The answer to a changing command; stored, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// Refused.
@@ -111,7 +111,7 @@ pub enum Answer {
     Deployed {
         /// One per group, in the order asked for.
         items: Vec<Created>,
-        /// Whether the command named `groups`.
+        /// True if the command named `groups`.
         several: bool,
     },
     /// `abort`
@@ -148,7 +148,7 @@ pub enum Answer {
     DeviceHeld {
         /// Which device.
         device: DeviceId,
-        /// Whether it is held now.
+        /// True if the device is held now.
         held: bool,
     },
     /// `deploy` with `dryRun`; never stored.
@@ -175,7 +175,7 @@ pub enum Answer {
     DeployedBeside {
         /// One per group, in the order asked for.
         items: Vec<Created>,
-        /// Whether the command named `groups`.
+        /// True if the command named `groups`.
         several: bool,
         /// Those that were there.
         existing: Vec<DeploymentId>,
@@ -189,7 +189,7 @@ pub enum Answer {
     ReleaseRemoved(ReleaseAddResult),
 }
 
-/// What only the adapter knows about a new device: never stored, never logged.
+/// The values of a new device that only the adapter knows: never stored, never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceSecrets {
     /// The device's token.

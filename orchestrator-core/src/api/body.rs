@@ -20,7 +20,7 @@ use crate::rules::text::parse_name;
 /// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
 pub const JSON_BYTES_MAX: usize = 16 * 1024;
 
-/// Whether a verb changes state.
+/// The effect of a verb on the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerbEffect {
     /// Runs again on every repeat.
@@ -43,12 +43,12 @@ pub(crate) trait Body {
     const WORD: &'static str;
     /// The least role that may use it.
     const ROLE: Role;
-    /// Whether it changes anything.
+    /// The effect of the verb on the state; reads by default.
     const EFFECT: VerbEffect = VerbEffect::Reads;
-    /// Whether the adapter that keeps the users carries it out.
+    /// True if the adapter that keeps the users carries the verb out.
     const IS_MANAGED: bool = false;
 
-    /// Whether it only says what would happen.
+    /// True for a dry run, which only says what would happen.
     fn is_dry(&self) -> bool {
         false
     }

@@ -71,13 +71,14 @@ macro_rules! verbs {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// Whether it changes anything: then it is executed once per request id.
+            /// The effect of the verb on the state: a verb that changes it is executed once per
+            /// request id.
             #[must_use]
             pub fn effect(self) -> VerbEffect {
                 match self { $(Self::$name => $name::EFFECT,)* }
             }
 
-            /// Whether the adapter that keeps the users carries it out.
+            /// True if the adapter that keeps the users carries the verb out.
             pub(crate) fn is_managed(self) -> bool {
                 match self { $(Self::$name => $name::IS_MANAGED,)* }
             }
@@ -99,7 +100,7 @@ macro_rules! verbs {
                 match self { $(Self::$name(_) => Verb::$name,)* }
             }
 
-            /// Whether it is only to say what would happen.
+            /// True for a dry run, which only says what would happen.
             #[must_use]
             pub fn is_dry(&self) -> bool {
                 match self { $(Self::$name(body) => body.is_dry(),)* }

@@ -2,7 +2,7 @@
 
 use hoist_protocol::envelope::PublicKey;
 
-/// What a public key in JSON and CSV is, to go on with after "is not".
+/// The description of a public key in JSON and CSV, to follow "is not".
 pub const PUBLIC_KEY_IS: &str = "an Ed25519 public key, 64 hex digits";
 
 /// Reads a public key as it is written in JSON and CSV: 64 hex digits, with which a signature

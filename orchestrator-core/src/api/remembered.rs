@@ -11,7 +11,7 @@ use crate::reply::Answer;
 pub struct RequestRow {
     /// SHA-256 of verb and body.
     pub body_hash: [u8; 32],
-    /// What it was answered.
+    /// The answer it got.
     pub answer: Answer,
     /// Unix time, in ms.
     pub at_ms: u64,

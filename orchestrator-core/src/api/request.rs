@@ -21,7 +21,7 @@ use crate::model::txn::{Txn, Undecided};
 use crate::reply::Answer;
 use crate::rules::stop::Stop;
 
-/// How long an answer is remembered, in ms.
+/// Time for which an answer is remembered, in ms.
 pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// A command with what the adapter knows about its sender and content.
@@ -29,7 +29,7 @@ pub(crate) const REMEMBER_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 pub struct CommandInput {
     /// From the topic; the broker vouches for it.
     pub user: UserId,
-    /// What the user may do; absent when the user is not known (any more).
+    /// The user's role; absent when the user is not known (any more).
     pub role: Option<Role>,
     /// The only groups the user may change; empty means all.
     pub groups: Vec<GroupId>,

@@ -1,4 +1,4 @@
-//! What is due to the person who sent a command.
+//! The answer that is due to the person who sent a command.
 
 use hoist_protocol::id::{RequestId, UserId};
 
@@ -6,12 +6,12 @@ use crate::api::command::Command;
 use crate::model::effect::Effects;
 use crate::reply::Answer;
 
-/// How a command is answered.
+/// The way in which a command is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
     /// With what it came to.
     Reply {
-        /// Who asked.
+        /// The user who asked.
         user: UserId,
         /// The id the question had.
         request: RequestId,
@@ -20,7 +20,7 @@ pub enum Response {
     },
     /// From rows ([`Command::answer`]); the role has been checked.
     Query {
-        /// Who asked.
+        /// The user who asked.
         user: UserId,
         /// The id the question had.
         request: RequestId,
@@ -29,7 +29,7 @@ pub enum Response {
     },
     /// By the adapter that keeps the users, dry runs included; the role has been checked.
     ManageUser {
-        /// Who asked.
+        /// The user who asked.
         user: UserId,
         /// The id the question had.
         request: RequestId,
@@ -38,12 +38,12 @@ pub enum Response {
     },
 }
 
-/// What follows from one input.
+/// The consequences of one input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
-    /// What follows once the rows are durable, in order.
+    /// The effects once the rows are durable, in order.
     pub effects: Effects,
-    /// What is due to the sender of a command, after that.
+    /// The response to the sender of a command, due after the effects.
     pub response: Option<Response>,
 }
 

@@ -1,5 +1,6 @@
-//! Whether rows fit together: each can be read, and what one says of another is so. Only
-//! looks; whoever reads the store hands every row over, in any order.
+//! The check that rows fit together: each row can be read, and each statement of one row about
+//! another is true. It only looks; its caller reads the store and hands every row over, in any
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,18 +26,18 @@ const LISTED_MAX: usize = 100;
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about, for people.
+    /// The subject of the finding, for people.
     pub about: String,
-    /// What is wrong.
+    /// The fault.
     pub what: String,
 }
 
-/// What was found.
+/// The findings of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
     /// The first of them.
     pub listed: Vec<Finding>,
-    /// How many there are.
+    /// The number of findings, listed or not.
     pub count: u64,
 }
 
@@ -50,7 +51,7 @@ impl Findings {
     }
 }
 
-/// How much there is.
+/// The numbers of things in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extent {
     /// Rows of all kinds.
@@ -228,7 +229,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
     Ok(Some(()))
 }
 
-/// What a key is about, for people.
+/// The subject of a key, for people.
 fn named(key: &Key) -> String {
     const KINDS: [&str; 24] = [
         "row",

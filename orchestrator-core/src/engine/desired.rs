@@ -1,4 +1,4 @@
-//! What ought to be retained, as pure functions of rows. Reconcile publishes exactly this
+//! Heads that ought to be retained, as pure functions of rows. Reconcile publishes exactly these
 //! and nothing else publishes a head. Equal rows give equal heads but for the generation.
 
 use hoist_protocol::admission::Audience;

@@ -26,7 +26,7 @@ pub enum Input {
         status: DeviceStatus,
         /// Of its outcomes.
         evidence: SignatureEvidence,
-        /// Whether it came before.
+        /// The way in which it came.
         delivered: Delivered,
     },
     /// An empty payload on a status topic: a deletion, nothing more.
@@ -44,7 +44,7 @@ pub enum Input {
     /// Reports of a device that were refused with one code since this was said last; counted
     /// in memory, so that a flood of them costs no commit each.
     CountRefusals {
-        /// Whose.
+        /// The device.
         device: DeviceId,
         /// The last of them, and how many.
         refusal: Refusal,
@@ -55,10 +55,10 @@ pub enum Input {
         device: DeviceId,
         /// As decoded.
         presence: Presence,
-        /// How it came.
+        /// The way in which it came.
         delivered: Delivered,
     },
-    /// What a device is and has.
+    /// A device's info: the facts that it reports of itself.
     Info {
         /// From its topic.
         device: DeviceId,
@@ -71,12 +71,12 @@ pub enum Input {
     TimerDue(Timer),
     /// The answer to [`crate::model::effect::Effect::FindLine`].
     LineFound(Box<Found>),
-    /// What a group's head with our signature lists, as it was seen: its numbers and rounds
+    /// The notices in a group's head with our signature, as it was seen: its numbers and rounds
     /// are never given again.
     SeenHead(Vec<Notice>),
     /// The rounds in a device's head with our signature, as it was seen.
     SeenRounds {
-        /// Whose.
+        /// The device.
         device: DeviceId,
         /// Deployments, and the rounds that were opened for the device.
         rounds: Vec<(DeploymentId, Round)>,
@@ -85,18 +85,18 @@ pub enum Input {
     RecoverRelease(Box<VerifiedRelease>),
     /// A group's head with our signature that outlived the store.
     RecoverGroup {
-        /// Whose.
+        /// The group.
         group: GroupId,
         /// As it was signed.
         head: Box<GroupHead>,
     },
     /// A device's head with our signature that the device kept.
     RecoverDevice {
-        /// Whose.
+        /// The device.
         device: DeviceId,
         /// As it was signed.
         head: Box<DeviceHead>,
-        /// Whether it was signed after everything that the store knew of.
+        /// True if it was signed after everything that the store knew of.
         newer: bool,
         /// The key that the device shows.
         shown: Option<PublicKey>,
@@ -128,7 +128,7 @@ pub enum Input {
     /// The broker was seen to hold a device's head, or to hold none for a device that was
     /// removed.
     HeadOut {
-        /// Whose.
+        /// The device.
         device: DeviceId,
         /// As of which change ([`crate::model::row::OutboxRow::change`]).
         change: u32,

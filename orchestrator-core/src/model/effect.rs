@@ -1,6 +1,6 @@
-//! What a decision asks the adapter to do once its rows are durable. Heads are not among
-//! them: an effect only says which head may have changed, and reconcile publishes what
-//! [`crate::engine::desired`] says.
+//! Effects of a decision, which the adapter carries out once its rows are durable. Heads are not
+//! among them: an effect only says which head may have changed, and reconcile publishes the head
+//! of [`crate::engine::desired`].
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{
@@ -69,7 +69,7 @@ pub enum Effect {
     Rejected {
         /// Why.
         code: Code,
-        /// Who sent it.
+        /// The sender of the input.
         sender: Sender,
     },
     /// A device reports a deployment that this server never gave: its store is an older copy
@@ -86,7 +86,7 @@ pub enum Effect {
     Duplicate,
 }
 
-/// Who sent what is refused.
+/// The sender of a refused message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
     /// A device.
@@ -98,7 +98,7 @@ pub enum Sender {
     },
     /// A person.
     User {
-        /// Who.
+        /// The user.
         user: UserId,
         /// In which request.
         request: RequestId,
@@ -160,7 +160,7 @@ pub enum Event {
         round: u32,
         /// Why, a kebab-case word.
         reason: String,
-        /// Whether the server inferred it (S7).
+        /// True if the server inferred the failure (S7).
         provisional: bool,
     },
     /// A device was registered.
@@ -176,7 +176,7 @@ pub enum Event {
         device: DeviceId,
         /// Why, a code.
         code: String,
-        /// How many since the last event of this device and code.
+        /// Number of refusals since the last event of this device and code.
         count: u64,
     },
     /// A device was removed.
@@ -206,7 +206,7 @@ pub enum Event {
     UserAdded {
         /// Its name.
         user: String,
-        /// What it may do.
+        /// The user's role.
         role: Role,
         /// By whom.
         by: UserId,
@@ -215,7 +215,7 @@ pub enum Event {
     UserChanged {
         /// Its name.
         user: String,
-        /// What it may do.
+        /// The user's new role.
         role: Role,
         /// By whom.
         by: UserId,
@@ -234,13 +234,13 @@ pub enum Event {
     },
     /// Something is wrong with the server, or not any more.
     ServerDegraded {
-        /// What it is about: `store`, `users.toml`, `artifact <id>`.
+        /// The subject of the problem: `store`, `users.toml`, `artifact <id>`.
         about: String,
-        /// What kind of failure it is.
+        /// The kind of the failure.
         code: String,
         /// One sentence with the particulars.
         detail: String,
-        /// Whether it is over.
+        /// True once the problem is over.
         over: bool,
     },
 }

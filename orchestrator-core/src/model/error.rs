@@ -13,7 +13,7 @@ pub struct Rejection {
     pub code: Code,
     /// One sentence with the particulars.
     pub detail: String,
-    /// What to do, when more is known than [`Code::hint`].
+    /// The advice, when more is known than [`Code::hint`].
     pub hint: Option<String>,
     /// The field of the command at fault.
     pub field: Option<String>,

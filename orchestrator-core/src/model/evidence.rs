@@ -1,6 +1,6 @@
-//! What is known of how a report came, and what its signature is worth.
+//! Evidence of the delivery of a report and of its signature.
 
-/// What the signature of a status is worth.
+/// The worth of a status's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureEvidence {
     /// Verified with the device's pinned key and topic, or no outcomes to sign.
@@ -11,7 +11,7 @@ pub enum SignatureEvidence {
     Absent,
 }
 
-/// How a message came.
+/// The way in which a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// When it was published, for the first time as far as the broker says.

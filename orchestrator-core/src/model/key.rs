@@ -47,7 +47,7 @@ pub struct CounterKey(pub DeploymentId, pub Shard);
 /// A device as member of a group: an index to page over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKey(pub GroupId, pub DeviceId);
-/// How many members a group has.
+/// The number of a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupCountKey(pub GroupId);
 /// A device whose head is not known to be out as it is desired.
@@ -56,10 +56,10 @@ pub struct OutboxKey(pub DeviceId);
 /// The highest round that was opened for one device of a deployment alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedKey(pub DeploymentId, pub DeviceId);
-/// What was refused of a device's reports.
+/// The refused reports of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedKey(pub DeviceId);
-/// What a device says is wrong with itself.
+/// The trouble that a device reports of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TroubleKey(pub DeviceId);
 /// A device that was removed: which of its tokens are worth nothing.
@@ -84,7 +84,7 @@ pub struct RemovedGroupKey(pub GroupId);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
 
-/// What a device says of itself besides what its row has.
+/// The facts that a device reports of itself besides those in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactsKey(pub DeviceId);
 
@@ -178,7 +178,7 @@ pub enum Prefix {
 }
 
 impl Prefix {
-    /// What every key of the range starts with.
+    /// The bytes with which every key of the range starts.
     #[must_use]
     pub fn bytes(&self) -> Key {
         match self {

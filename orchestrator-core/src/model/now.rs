@@ -8,15 +8,15 @@ pub struct Now {
     /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
     /// The adapter persists it by [`Input::Attended`].
     pub attended_ms: u64,
-    /// How long silence is borne.
+    /// The times for which silence is borne.
     pub patience: Patience,
-    /// What the server is there for.
+    /// The purpose of the server.
     pub mode: Mode,
-    /// What is kept for how long.
+    /// The times for which things are kept once they are over.
     pub keep: Keep,
 }
 
-/// How long what is over is kept: settings; none = for ever.
+/// The times for which things are kept once they are over: settings; none = for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
     /// A deployment that is over on every device, in ms.
@@ -25,7 +25,7 @@ pub struct Keep {
     pub silent_devices_ms: Option<u64>,
 }
 
-/// What a server is there for.
+/// The purpose of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// To roll out what operators want.
@@ -35,12 +35,12 @@ pub enum Mode {
     Recovering,
 }
 
-/// How long silence is borne before anything is concluded from it: settings, in attended
-/// ms.
+/// The times for which silence is borne before anything is concluded from it: settings, in
+/// attended ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// How long a device may be out of contact, or take to answer, before it counts as
-    /// lost (S6, S7).
+    /// Time for which a device may be out of contact, or take to answer, before it counts as lost
+    /// (S6, S7).
     pub grace_ms: u64,
     /// Nothing is concluded from silence this soon after (re)connecting: devices that
     /// were cut off with us need time to report (S7).

@@ -1,4 +1,4 @@
-//! What the adapter has found out about a release before a decision.
+//! Facts about a release that the adapter has found out before a decision.
 
 use hoist_protocol::id::{DeploymentId, Name};
 use hoist_protocol::release::ReleaseManifest;

@@ -1,5 +1,5 @@
-//! What is stored, in the wire's strict encoding: each row has its own version byte, and
-//! enums are append-only. A row never holds a secret.
+//! The stored rows, in the wire's strict encoding: each row has its own version byte, and enums
+//! are append-only. A row never holds a secret.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::head::Policy;
@@ -131,7 +131,7 @@ pub struct ReleaseNameRow {
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentRow {
-    /// What is installed.
+    /// The release to install.
     pub release: ReleaseId,
     /// Its `name@version`, for people.
     pub release_text: String,
@@ -143,7 +143,7 @@ pub struct DeploymentRow {
     pub round: Round,
     /// The highest round given to any device.
     pub last_round: Round,
-    /// How devices carry it out.
+    /// The policy by which devices carry it out.
     pub policy: Policy,
     /// Devices spread their starts over this many seconds.
     pub spread_s: u32,
@@ -164,26 +164,26 @@ pub struct DeploymentRow {
     pub complete_when: CompleteWhen,
     /// Where it is.
     pub state: DeploymentState,
-    /// How it ended, when it has.
+    /// Its end, once it has ended.
     pub end: Option<End>,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
     /// The group's turn of creation.
     pub turn: u64,
-    /// Who created it.
+    /// The user who created it.
     pub created_by: UserId,
     /// Unix time at which it was created, began, was tried again or ended last, in ms.
     pub updated_ms: u64,
 }
 
-/// How a deployment ended (S3), and what was frozen then (S5).
+/// The end of a deployment (S3), and the numbers that were frozen then (S5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Why.
     pub reason: EndReason,
-    /// Who, when a person did it.
+    /// The user, when a person did it.
     pub by: Option<UserId>,
-    /// What the person said.
+    /// The text that the person gave.
     pub text: String,
     /// Unix time, in ms.
     pub at_ms: u64,
@@ -202,27 +202,27 @@ pub struct RecordRow {
     pub attempt: Attempt,
     /// The status that said so.
     pub seq: Seq,
-    /// How far it is.
+    /// The state of the device in the deployment.
     pub state: RecordState,
-    /// Whether it ever waited to try again or needed a second attempt.
+    /// True if it ever waited to try again or needed a second attempt.
     pub retried: bool,
-    /// Whether it proved an inferred failure wrong (S7).
+    /// True if it proved an inferred failure wrong (S7).
     pub late: bool,
-    /// Whether the device is no member: not now, or not when the deployment ended (S5).
+    /// True if the device is no member: not now, or not when the deployment ended (S5).
     pub outside: bool,
-    /// Whether contact has been lost while it is in progress (S6).
+    /// True if contact has been lost while it is in progress (S6).
     pub lost: bool,
-    /// Whether it is to begin again in a round of its own (S13).
+    /// True if it is to begin again in a round of its own (S13).
     pub again: bool,
     /// When its timeout is due, in attended ms; set exactly while it is in progress.
     pub due_ms: Option<u64>,
-    /// Whether the device has been asked since that timeout passed (S7).
+    /// True if the device has been asked since that timeout passed (S7).
     pub asked: bool,
     /// Unix time of its last change, in ms.
     pub updated_ms: u64,
 }
 
-/// How far a device is in a deployment. Pending is having no record (S5).
+/// The state of a device in a deployment. A Pending device has no record (S5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordState {
     /// Started.
@@ -264,7 +264,7 @@ pub struct CounterRow {
 /// Membership, with what looking for a line must know of a member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemberRow {
-    /// Whether an operator holds it.
+    /// True while an operator holds the device.
     pub held: bool,
     /// Deployments in which it has no slot ([`DeviceRow::holds`]).
     pub holds: Vec<DeploymentId>,
@@ -276,7 +276,7 @@ pub struct MemberRow {
 pub struct OutboxRow {
     /// Counts changes: word of an earlier one says nothing about this one.
     pub change: u32,
-    /// Whether the device may start something because of it.
+    /// True if the device may start something because of the change.
     pub permits: bool,
     /// Groups that it left, and obeys until it is told.
     pub left: Vec<GroupId>,
@@ -301,7 +301,7 @@ pub struct RevokedRow {
 /// The newest recovery of this store ([`crate::rules::recovery`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecoveryRow {
-    /// Whether it goes on.
+    /// True while the recovery goes on.
     pub open: bool,
     /// [`MetaRow::known_ms`] when it began: what was signed above it, the store had forgotten. A recovery that is begun again after a crash goes on with the same.
     pub known_ms: u64,
@@ -310,12 +310,13 @@ pub struct RecoveryRow {
     pub issue: u32,
 }
 
-/// How often two took turns to speak as one device ([`crate::rules::device::identity`]).
+/// The number of times that two took turns to speak as one device
+/// ([`crate::rules::device::identity`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CloneRow {
     /// The highest session known when they did so last.
     pub session: SessionCounter,
-    /// How often, up to where it is proven.
+    /// Number of times, up to the number that proves two devices.
     pub turns: u8,
     /// When last, in attended ms.
     pub at_ms: u64,
@@ -326,7 +327,7 @@ pub struct CloneRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SlotRow {}
 
-/// How many devices a group has.
+/// The counts of a group's devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupCountRow {
     /// Registered in it.

@@ -26,7 +26,7 @@ fn golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, expected: &str) {
     assert_eq!(decode::<R>(&bytes).as_ref(), Ok(row));
 }
 
-/// What the version before wrote.
+/// The bytes that the version before wrote are read as this row.
 fn older_golden<R: Message + PartialEq + std::fmt::Debug>(row: &R, written: &str) {
     let bytes = |text: &str| -> Vec<u8> {
         let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();

@@ -13,21 +13,21 @@ pub struct Seek {
     pub group: GroupId,
     /// The line so far: who is below it has been dealt with.
     pub above: u32,
-    /// How many members more are to be admitted, at least 1.
+    /// Number of further members to admit, at least 1.
     pub count: u32,
 }
 
 /// A line that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// What was asked.
+    /// The question.
     pub seek: Seek,
     /// The group's turn when its members began to be read: if it is another by now, the
     /// answer is void.
     pub turn: u64,
     /// The line.
     pub line: u32,
-    /// How many members it admits that may start.
+    /// Number of members that it admits and that may start.
     pub given: u32,
     /// Those it admits that must not: tied with the last one, held by an operator, or told
     /// already that they have no slot.
@@ -51,6 +51,6 @@ pub struct Left {
     pub deployment: DeploymentId,
     /// A page of their keys ([`left_of`]).
     pub keys: Vec<Key>,
-    /// Whether there may be more.
+    /// True if there may be more.
     pub more: bool,
 }

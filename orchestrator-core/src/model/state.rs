@@ -27,7 +27,7 @@ pub enum CompleteWhen {
     AllSuccessful,
 }
 
-/// Who a deployment admits when it is listed (S10).
+/// The members that a deployment admits when it is listed (S10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineWord {

@@ -92,7 +92,7 @@ fn minutes_since_1969(year: u64, month: u64, day: u64) -> u64 {
     }
 }
 
-/// What follows `.` and its digits, if there is one.
+/// The text that follows `.` and its digits, if there is one.
 fn without_fraction(rest: &str) -> Option<&str> {
     let Some(fraction) = rest.strip_prefix('.') else {
         return Some(rest);

@@ -24,11 +24,11 @@ pub enum Clock {
 pub struct Timer {
     /// When, in ms of its kind's clock.
     pub due_ms: u64,
-    /// What.
+    /// The purpose of the timer.
     pub kind: TimerKind,
 }
 
-/// What a timer is for. Part of keys: append only.
+/// The purpose of a timer. Part of keys: append only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimerKind {
     /// A scheduled deployment starts.
@@ -45,7 +45,7 @@ pub enum TimerKind {
     Seek(DeploymentId),
     /// A device that was asked a moment ago is asked about outcomes that are missing (W5).
     Doubt(DeviceId),
-    /// What is left of a removed deployment was asked for and is not found.
+    /// The rows that are left of a removed deployment were asked for and are not found.
     Sweep(DeploymentId),
 }
 
@@ -65,7 +65,8 @@ impl TimerKind {
 }
 
 impl Clock {
-    /// What the keys of this clock's timers start with; they are in order of due time.
+    /// The bytes with which the keys of this clock's timers start; the keys are in order of due
+    /// time.
     #[must_use]
     pub fn prefix(self) -> Key {
         Key(vec![TIMER, self as u8])

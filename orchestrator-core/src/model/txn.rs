@@ -27,7 +27,7 @@ pub enum Undecided {
     Corrupt {
         /// Which row.
         key: Key,
-        /// What is wrong with it.
+        /// The fault in the row.
         #[source]
         source: DecodeError,
     },
@@ -63,7 +63,7 @@ impl Txn {
         self.loaded.remove(key);
     }
 
-    /// Whether a row needs no loading.
+    /// True if a row needs no loading.
     #[must_use]
     pub fn has(&self, key: &Key) -> bool {
         self.written.contains_key(key) || self.loaded.contains_key(key)
@@ -136,7 +136,7 @@ impl Txn {
         }
     }
 
-    /// What to commit: every row that differs from what was loaded. A row written without
+    /// The writes to commit: every row that differs from what was loaded. A row written without
     /// having been loaded is expected to be absent.
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {
@@ -148,7 +148,7 @@ impl Txn {
         self.changed().map(write).collect()
     }
 
-    /// Whether there is nothing to commit.
+    /// True if there is nothing to commit.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.changed().next().is_none()

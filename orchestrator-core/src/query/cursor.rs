@@ -9,7 +9,7 @@ use crate::model::error::{Code, Rejection};
 /// Bytes of a mark: enough to tell lists apart that somebody mixes up.
 const MARK_BYTES: usize = 4;
 
-/// What gives and reads the cursors of one list with one filter.
+/// One list with one filter, which gives and reads its cursors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     list: String,
@@ -27,7 +27,7 @@ impl Cursor {
         Self { list: text }
     }
 
-    /// What tells a cursor of this list from every other, and from one that was cut.
+    /// The mark that tells a cursor of this list from every other, and from one that was cut.
     fn mark(&self, item: &str) -> String {
         let hash = sha256(format!("{}\n\n{item}", self.list).as_bytes());
         let mark = hash.iter().take(MARK_BYTES);
@@ -56,7 +56,7 @@ impl Cursor {
     }
 }
 
-/// What is said of a cursor that is none of the list.
+/// The refusal of a cursor that is none of the list.
 pub(super) fn refusal() -> Rejection {
     let why = "the cursor was not given by this list with this filter";
     Rejection::new(Code::Cursor, why).field("after")

@@ -27,7 +27,7 @@ const ROWS: usize = 32;
 /// The same where few may be.
 const FILTERED_ROWS: usize = 256;
 
-/// What is listed, checked.
+/// The request for a list, checked.
 struct Wish {
     prefix: Prefix,
     group: Option<GroupId>,
@@ -38,7 +38,7 @@ struct Wish {
 }
 
 impl Wish {
-    /// Whether there may be rows along the way that are not listed.
+    /// True if there may be rows along the way that are not listed.
     fn is_filtered(&self) -> bool {
         let members = matches!(self.prefix, Prefix::Members(_));
         self.status.is_some() || (self.group.is_some() && !members)
@@ -250,7 +250,7 @@ fn item(
     Ok(Some((item, record)))
 }
 
-/// Whether something of a device is waited for: it works, or it may start (S6).
+/// True if something of a device is waited for: the device works, or it may start (S6).
 fn waits_for(
     reader: &Reader,
     device: &DeviceId,
@@ -286,7 +286,7 @@ pub(super) fn presence(online: Option<bool>) -> &'static str {
     }
 }
 
-/// What a record says.
+/// The fields of an item that come from a record.
 pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
     let mut item = DeviceItem {
         attempt: Some(record.attempt.0),

@@ -32,11 +32,11 @@ pub struct Taken {
     pub by: DeviceId,
     /// Where it is now; none = it was removed.
     pub group: Option<GroupId>,
-    /// Whether others did so too.
+    /// True if others did so too.
     pub more: bool,
 }
 
-/// What is around a device besides its rows of one deployment.
+/// The facts about a device besides its rows of one deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Around<'a> {
     /// The slots of limits that were taken along, by deployment.
@@ -45,15 +45,15 @@ pub struct Around<'a> {
     pub works_on: Option<DeploymentId>,
     /// The lowest of its group's deployments that it may start now.
     pub first: Option<DeploymentId>,
-    /// What of its heads is at the broker.
+    /// The state of its heads at the broker.
     pub heads: HeadsOut,
-    /// What was refused of its reports, when nothing was taken in since.
+    /// The last refusal of its reports, when nothing was taken in since.
     pub refused: Option<Refusal>,
-    /// What the device says is wrong with itself.
+    /// The trouble that the device reports of itself.
     pub trouble: Option<Trouble>,
 }
 
-/// Whether what is desired is known to be at the broker.
+/// The state at the broker of the heads that are desired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadsOut {
     /// The head of the device's group.
@@ -79,7 +79,7 @@ pub enum Out {
     OnItsWay,
 }
 
-/// How a wait is not over: what [`crate::rules::rollout::admission::Bar`] is to a rule.
+/// A wait that is not over, as [`crate::rules::rollout::admission::Bar`] is a rule that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     /// For another deployment, which is at work or comes first.

@@ -1,7 +1,7 @@
-//! Whom a release would reach: which members of a group would refuse it as they are now, by
-//! what they said of themselves, and who of the others is online. The members are many, so
-//! the adapter reads them page by page, beside its loop. What is not known of a device does
-//! not count against it: the device decides.
+//! The reach of a release: the members of a group that would refuse the release as they are now,
+//! by their own reports, and those of the others that are online. The members are many, so the
+//! adapter reads them page by page, beside its loop. An unknown fact does not count against a
+//! device: the device decides.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -28,9 +28,9 @@ pub struct Candidate {
     /// Its artifacts, in install order; none when they cannot be read, and then no dependency
     /// is judged.
     pub artifacts: Vec<ArtifactManifest>,
-    /// What artifacts of known releases provide.
+    /// The names and versions that artifacts of known releases provide.
     pub provided: Provided,
-    /// Whether it may go below what is installed.
+    /// True if it may go below what is installed.
     pub allow_downgrade: bool,
 }
 
@@ -130,13 +130,13 @@ fn provides<'a>(
 /// The members that a limit lets start: the first of a deployment's order (S10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
-    /// Whose order.
+    /// The deployment that sets the order.
     pub deployment: DeploymentId,
-    /// How many, at least 1.
+    /// Number of devices, at least 1.
     pub devices: u32,
 }
 
-/// What a member would do.
+/// The fate of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     StartsNow,
@@ -196,7 +196,7 @@ impl Survey {
         }
     }
 
-    /// What was counted.
+    /// The counts of the members.
     #[must_use]
     pub fn counted(mut self) -> Counted {
         self.count_first();

@@ -6,16 +6,16 @@ use crate::query::{ITEMS_BYTES_MAX, Need, Reader, ScanPage};
 use crate::reply::view::DeploymentView;
 use crate::reply::{DeviceItem, FailedDevice};
 
-/// How far a list has come.
+/// The progress of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Walk<T> {
     /// The last key of the pages that are done.
     done: Option<Key>,
-    /// What was found.
+    /// The items found so far.
     pub(super) items: Vec<T>,
     bytes: usize,
     looked_at: usize,
-    /// What the last row that was looked at is called in a cursor.
+    /// The name in a cursor of the last row that was looked at.
     mark: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Way {
     pub(super) wanted: usize,
     /// Rows looked at after which it ends early, so that nobody waits long for an answer.
     pub(super) rows: usize,
-    /// What tells the end.
+    /// The condition for the end.
     pub(super) end: End,
 }
 
@@ -57,9 +57,9 @@ pub(super) enum End {
 
 /// A row that was looked at.
 pub(super) struct Row<T> {
-    /// What it is called in a cursor.
+    /// Its name in a cursor.
     pub(super) mark: String,
-    /// What is listed of it, and the most bytes that takes as JSON.
+    /// The item that is listed of the row, and the most bytes that the item takes as JSON.
     pub(super) item: Option<(T, usize)>,
 }
 
@@ -115,7 +115,7 @@ impl<T> Walk<T> {
     }
 }
 
-/// Whether a list is complete.
+/// The completeness of a list.
 enum Ended {
     Yes,
     No,

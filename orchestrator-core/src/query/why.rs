@@ -26,8 +26,8 @@ mod slots;
 
 use removed::removed;
 
-/// How far back the newest ended deployment of the device's group is looked for, or any in
-/// which a removed device has a record.
+/// Distance from the newest deployment number within which the newest ended deployment of the
+/// device's group is looked for, or any in which a removed device has a record.
 const RECENT: u32 = 32;
 
 /// The rows of one deployment and of the device in it.

@@ -20,7 +20,7 @@ pub struct DeployResult {
     pub eligible: u32,
     /// Those that may not.
     pub excluded: u32,
-    /// Whether it was there already, so that nothing is new.
+    /// True if it was there already, so that nothing is new.
     pub existing: bool,
 }
 

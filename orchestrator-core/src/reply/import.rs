@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DeviceSecrets;
 
-/// What became of one device of an import.
+/// The result for one device of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Imported {
@@ -30,10 +30,10 @@ pub struct ImportResult {
     /// The added and the unchanged ones with their tokens, in the order of the command;
     /// empty on a dry run.
     pub devices: Vec<ImportedDevice>,
-    /// What the devices pin; null on a dry run.
+    /// SHA-256 of the root document, in hex, which the devices pin; null on a dry run.
     pub root_sha256: Option<String>,
-    /// What is wrong with which device; always empty but on a dry run, because anything
-    /// wrong refuses the command.
+    /// The faults of the devices; always empty but on a dry run, because any fault refuses the
+    /// command.
     pub faults: Vec<ImportFault>,
 }
 
@@ -44,7 +44,7 @@ pub struct ImportedDevice {
     pub device: String,
     /// Its token.
     pub token: String,
-    /// Whether it is new.
+    /// The result for the device: new or registered before.
     pub state: Imported,
 }
 
@@ -74,7 +74,8 @@ pub(crate) fn counted(states: impl Iterator<Item = Imported>) -> ImportResult {
     result
 }
 
-/// What goes out of a finished import: whoever may register a device may have its token.
+/// The result of a finished import as it goes out: whoever may register a device may have its
+/// token.
 pub(super) fn result(
     devices: Vec<(DeviceId, u32, Imported)>,
     secrets: impl Fn(&DeviceId, u32) -> DeviceSecrets,

@@ -41,14 +41,14 @@ pub struct DeviceItem {
     pub status: Option<StatusWord>,
     /// The step, while in progress.
     pub step: Option<String>,
-    /// How much of the download is there, 0 to 100; null while nothing is downloaded.
+    /// Part of the download that is there, 0 to 100 percent; null while nothing is downloaded.
     pub progress_percent: Option<u8>,
-    /// Whether it waits to try again, or is waited for: at work or expected to start, and
-    /// out of contact for long (S6).
+    /// True if it waits to try again, or is waited for: at work or expected to start, and out of
+    /// contact for long (S6).
     pub retrying: bool,
-    /// What the device waits for before it tries again, as a sentence.
+    /// The cause for which the device waits before it tries again, as a sentence.
     pub retry_cause: Option<String>,
-    /// Whether an operator holds it.
+    /// True while an operator holds the device.
     pub held: bool,
     /// Attempts begun.
     pub attempt: Option<u32>,
@@ -56,24 +56,24 @@ pub struct DeviceItem {
     pub round: Option<u32>,
     /// Why it failed.
     pub reason: Option<String>,
-    /// Whether the server inferred the failure (S7).
+    /// True if the server inferred the failure (S7).
     pub provisional: bool,
-    /// Whether the device proved an inferred failure wrong (S7).
+    /// True if the device proved an inferred failure wrong (S7).
     pub late: bool,
-    /// What became of what was begun: `not-needed`, `ok`, `failed`.
+    /// The rollback of what was begun: `not-needed`, `ok`, `failed`.
     pub rollback: Option<String>,
     /// Installed artifacts: name and version.
     pub installed: BTreeMap<String, String>,
     /// The script at fault.
     pub script: Option<String>,
-    /// How the script ended: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
+    /// The end of the script: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
     pub script_end: Option<String>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
-    /// What was refused of its reports last; null when nothing ever was.
+    /// The last refusal of its reports; null when nothing ever was refused.
     #[serde(default)]
     pub refused: Option<RefusedItem>,
-    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
+    /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
     /// `key-not-accepted` or `cannot-execute`.
     #[serde(default)]
     pub trouble: Option<String>,
@@ -86,12 +86,12 @@ pub struct RefusedItem {
     pub code: String,
     /// When, RFC 3339.
     pub at: String,
-    /// How many of its reports were refused with this code.
+    /// Number of its reports that were refused with this code.
     pub count: u64,
 }
 
 impl RefusedItem {
-    /// What people see of a device's row of refusals.
+    /// The last refusal of a device's row of refusals, as people see it.
     #[must_use]
     pub fn last(row: Option<&RefusedRow>) -> Option<Self> {
         row?.last().map(|refusal| Self {
@@ -106,22 +106,22 @@ impl RefusedItem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentDetail {
-    /// What `view/deployment/<n>` says.
+    /// The fields of `view/deployment/<n>`.
     #[serde(flatten)]
     pub view: DeploymentView,
     /// Devices that ever waited to try again or needed a second attempt.
     pub retried: u32,
     /// Devices that rolled back.
     pub rolled_back: u32,
-    /// Who created it.
+    /// The user who created it.
     pub created_by: String,
     /// When it started or will start, RFC 3339.
     pub start: Option<String>,
     /// When it ends by itself, RFC 3339.
     pub until: Option<String>,
-    /// Who ended it, and why.
+    /// The user who ended it, and the reason.
     pub ended_by: Option<String>,
-    /// What the operator said about ending it.
+    /// The operator's text about ending it.
     pub ended_text: Option<String>,
     /// The first failed devices, in order of their ids.
     pub failed_devices: Vec<FailedDevice>,
@@ -137,11 +137,11 @@ pub struct FailedDevice {
     pub reason: String,
     /// The script at fault.
     pub script: Option<String>,
-    /// How the script ended: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
+    /// The end of the script: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
     pub script_end: Option<String>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
-    /// What became of what was begun.
+    /// The rollback of what was begun.
     pub rollback: String,
 }
 
@@ -149,7 +149,7 @@ pub struct FailedDevice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceDetail {
-    /// What `device-list` says.
+    /// The fields of `device-list`.
     #[serde(flatten)]
     pub item: DeviceItem,
     /// Its type.
@@ -159,7 +159,7 @@ pub struct DeviceDetail {
     pub agent: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether a key is pinned.
+    /// True if a key is pinned.
     pub key_pinned: bool,
     /// The fingerprint of the pinned key.
     pub fingerprint: Option<String>,
@@ -180,7 +180,7 @@ pub struct Identity {
     pub code: String,
     /// One sentence.
     pub says: String,
-    /// What to do.
+    /// The advice for an operator.
     pub next: String,
 }
 
@@ -219,14 +219,14 @@ pub struct ReleaseItem {
 /// `release-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseDetail {
-    /// What `release-list` says.
+    /// The fields of `release-list`.
     #[serde(flatten)]
     pub item: ReleaseItem,
     /// Its artifacts that no device could fetch; while there are any it is neither planned nor
     /// deployed.
     #[serde(default)]
     pub damaged: Vec<DamagedArtifact>,
-    /// What to do about them; null when there are none.
+    /// The advice about the damaged artifacts; null when there are none.
     #[serde(default)]
     pub next: Option<String>,
 }
@@ -247,7 +247,7 @@ pub struct DamagedArtifact {
 pub struct UserItem {
     /// The user's name.
     pub user: String,
-    /// What the user may do.
+    /// The user's role.
     pub role: hoist_protocol::access::Role,
     /// The only groups the user may change; empty means all.
     pub groups: Vec<String>,

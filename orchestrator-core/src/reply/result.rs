@@ -1,4 +1,4 @@
-//! What a command came to, when that is no list and no detail.
+//! The result of a command, when that is no list and no detail.
 
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct RetryResult {
     pub deployment: DeploymentId,
     /// The round in which they begin again.
     pub round: u32,
-    /// How many devices begin again.
+    /// Number of devices that begin again.
     pub devices: u32,
 }
 
@@ -46,7 +46,7 @@ pub struct DeviceInGroupResult {
 pub struct DeviceHoldResult {
     /// Which device.
     pub device: String,
-    /// Whether it is held now.
+    /// True if the device is held now.
     pub held: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct DeviceAddResult {
     pub device: String,
     /// Its token, shown once.
     pub token: String,
-    /// What the device pins.
+    /// SHA-256 of the root document, in hex, which the device pins.
     pub root_sha256: String,
 }
 

@@ -27,9 +27,9 @@ pub struct DeploymentView {
     pub state: DeploymentState,
     /// Why it ended, a kebab-case word.
     pub reason: Option<String>,
-    /// Whether every member has a final status.
+    /// True if every member has a final status.
     pub settled: bool,
-    /// How far its device limit is, when it has one (S10).
+    /// The counts of its device limit, when it has one (S10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitCounts>,
     /// Devices by status.
@@ -45,7 +45,7 @@ pub struct DeploymentView {
     pub updated_at: String,
 }
 
-/// How far a device limit is (S10).
+/// The counts of a device limit (S10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LimitCounts {
     /// Devices that may start at most.
@@ -72,12 +72,12 @@ pub struct Steps {
     pub retrying: u32,
 }
 
-/// How many devices failed for one reason.
+/// The number of devices that failed for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureCount {
     /// Kebab-case word of the closed list.
     pub reason: String,
-    /// How many.
+    /// Number of devices.
     pub count: u32,
 }
 
@@ -125,7 +125,7 @@ pub struct HealthView {
     pub api_version: String,
     /// `ok`, or `degraded` while there are problems.
     pub status: String,
-    /// What is wrong now, what stops the whole server first.
+    /// The problems of now; those that stop the whole server come first.
     pub problems: Vec<ProblemItem>,
     /// RFC 3339.
     pub started_at: String,
@@ -137,9 +137,9 @@ pub struct HealthView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemItem {
-    /// What it is about: `store`, `users.toml`, `artifact <id>`.
+    /// The subject of the problem: `store`, `users.toml`, `artifact <id>`.
     pub about: String,
-    /// What kind of failure it is, as `hoist explain` knows it.
+    /// The kind of the failure, as `hoist explain` knows it.
     pub code: String,
     /// One sentence with the particulars.
     pub detail: String,

@@ -1,4 +1,4 @@
-//! What `device-why` and `plan` answer. Words are for programs, sentences for people.
+//! The answers to `device-why` and `plan`. Words are for programs, sentences for people.
 
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub enum Why {
     AboveLine,
     /// The device carries out another deployment first (S11).
     AnotherFirst,
-    /// What the device is to read is not known to be at the broker.
+    /// The heads that the device is to read are not known to be at the broker.
     NotPublished,
     /// It is not connected (S6).
     Offline,
@@ -79,18 +79,18 @@ pub enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RuleWord {
-    /// What the heads state.
+    /// A rule of admission, which the heads state.
     Admission(crate::rules::rollout::admission::Rule),
-    /// What is left to wait for.
+    /// A condition that is left to wait for.
     Waiting(Wait),
 }
 
-/// How one rule came out.
+/// The result of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleItem {
     /// Which.
     pub rule: RuleWord,
-    /// Whether it holds.
+    /// True if the rule holds.
     pub pass: bool,
     /// Why it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,13 +124,13 @@ pub struct Explanation {
     pub reason: Option<String>,
     /// When its record changed last, RFC 3339.
     pub since: Option<String>,
-    /// What decided.
+    /// The reason that decided.
     pub why: Why,
     /// The rule that decided; null when every one holds.
     pub rule: Option<RuleWord>,
-    /// What decided, as a sentence.
+    /// The reason that decided, as a sentence.
     pub says: String,
-    /// What happens next, as a sentence.
+    /// The next step, as a sentence.
     pub next: String,
     /// When, RFC 3339, where there is a time.
     pub at: Option<String>,
@@ -150,22 +150,22 @@ pub struct DeviceWhy {
     pub presence: String,
     /// When it was last heard of, RFC 3339; of a removed device, as its record says.
     pub last_seen: Option<String>,
-    /// Whether an operator holds it.
+    /// True while an operator holds the device.
     pub held: bool,
-    /// What was refused of its reports last; null when nothing ever was.
+    /// The last refusal of its reports; null when nothing ever was refused.
     #[serde(default)]
     pub refused: Option<RefusedItem>,
     /// Why it is in doubt who it is, when it is: then its reports are not believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<super::Identity>,
-    /// What the device says is wrong with itself: `root-not-trusted`, `signer-not-trusted`,
+    /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
     /// `key-not-accepted` or `cannot-execute`.
     pub trouble: Option<String>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Nothing>,
-    /// What concerns it: listed and scheduled ones of its group first, then its newest and
-    /// what it might have got.
+    /// The deployments that concern it: listed and scheduled ones of its group first, then its
+    /// newest and those that it might have got.
     pub deployments: Vec<Explanation>,
     /// Explanations left out because the reply would grow too large: ask for them by number.
     pub omitted: u32,
@@ -178,16 +178,16 @@ pub struct Nothing {
     pub why: Why,
     /// The same as a sentence.
     pub says: String,
-    /// What to do.
+    /// The advice for an operator.
     pub next: String,
 }
 
-/// How many devices one rule leaves out.
+/// The number of devices that one rule leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excluded {
     /// Why.
     pub why: Why,
-    /// How many.
+    /// Number of devices.
     pub count: u32,
 }
 
@@ -200,7 +200,7 @@ pub struct OtherDeployment {
     pub release: String,
 }
 
-/// What `deploy` would do to one group. What changes until then changes it.
+/// The plan of `deploy` for one group. Changes until then change the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -228,13 +228,13 @@ pub struct Plan {
     pub after: Vec<OtherDeployment>,
     /// Devices that may start at most (S10).
     pub limit: Option<u32>,
-    /// Who is admitted when it is listed: `everyone`, or `sought` among the members.
+    /// The members that are admitted when it is listed: `everyone`, or `sought` among the members.
     pub line: LineWord,
     /// When it starts, RFC 3339; null is at once.
     pub start: Option<String>,
     /// When it ends by itself, RFC 3339.
     pub until: Option<String>,
-    /// What else completes it.
+    /// The condition that completes it besides its limit.
     pub complete_when: CompleteWhen,
     /// Seconds a device has.
     pub timeout_secs: u32,
@@ -242,11 +242,11 @@ pub struct Plan {
     pub attempts: u32,
     /// Devices spread their starts over this many seconds.
     pub spread_secs: u32,
-    /// Whether it goes below what is installed, down to the confirmed floor.
+    /// True if it goes below what is installed, down to the confirmed floor.
     pub allow_downgrade: bool,
-    /// Whether it installs where everything is there already.
+    /// True if it installs where everything is there already.
     pub reinstall: bool,
-    /// What members were counted, one by one.
+    /// The counts of its members, looked at one by one.
     #[serde(flatten)]
     pub counted: Counted,
     /// Why `deploy` would refuse it.
@@ -256,8 +256,8 @@ pub struct Plan {
     pub number: Option<DeploymentId>,
 }
 
-/// What counting the members of a group one by one found: those that
-/// nobody holds, and of a limited deployment those that its limit lets start, as things are.
+/// The counts of a group's members, looked at one by one: of those that nobody holds, and of a
+/// limited deployment of those that its limit lets start, as things are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {
@@ -276,13 +276,13 @@ pub struct PlanResult {
     pub plans: Vec<Plan>,
 }
 
-/// What a device that may start waits for, a kebab-case word in JSON.
+/// A condition that a device which may start waits for, a kebab-case word in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
     /// It carries out no other deployment first (S11).
     Turn,
-    /// What it is to read is at the broker.
+    /// The heads that it is to read are at the broker.
     Published,
     /// It is connected (S6).
     Reachable,

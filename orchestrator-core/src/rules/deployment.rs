@@ -238,7 +238,7 @@ pub(crate) fn start_due(
     Ok(effects)
 }
 
-/// What a group got of `deploy`, as it is stored.
+/// The result of `deploy` for one group, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {
     /// The new deployment, or the equal one that is there already.

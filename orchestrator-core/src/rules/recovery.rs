@@ -1,7 +1,8 @@
-//! What comes back of a store that was lost, or is older than what was signed with its keys:
-//! groups and deployments from signed heads of groups, devices from the signed heads that
-//! they kept, outcomes from what devices report. Nothing is listed meanwhile, and whatever is
-//! active or scheduled ends with it: it may have been aborted since, and nobody knows.
+//! Recovery of a store that was lost, or is older than what was signed with its keys: groups and
+//! deployments come back from signed heads of groups, devices from the signed heads that they
+//! kept, outcomes from the devices' reports. Nothing is listed meanwhile. Every active or
+//! scheduled deployment ends with the recovery, because it may have been aborted since without
+//! anybody knowing.
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::envelope::PublicKey;
@@ -29,7 +30,7 @@ use crate::rules::{group, release};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
 pub(crate) const AHEAD_MAX: u32 = 100_000;
-/// What stands for a release of which only its number in a report is left.
+/// The text in place of a release of which only its number in a report is left.
 const UNKNOWN: &str = "unknown";
 
 /// It begins, or goes on after a crash: then what the store knew when it began first counts.
@@ -182,9 +183,9 @@ fn recoverer() -> UserId {
     UserId::recovery()
 }
 
-/// Whether a deployment was brought back by a recovery. Who was in its group then is not known
-/// any more, nor for one of which only the number is left which group it was: whoever signs
-/// that it ended one is believed.
+/// True if a deployment was brought back by a recovery. The members of its group at that time are
+/// not known any more. Where only the number is left, the group is not known either. So a device
+/// is believed when it signs that it ended such a deployment.
 pub(crate) fn is_recovered(deployment: &DeploymentRow) -> bool {
     deployment.created_by == recoverer()
 }

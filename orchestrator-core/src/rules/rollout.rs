@@ -1,4 +1,4 @@
-//! Who may start: the rule of admission, the line of a limit, membership in a group, and the
+//! Permission to start: the rule of admission, the line of a limit, membership in a group, and the
 //! devices that are still to be told.
 
 pub mod admission;

@@ -29,14 +29,14 @@ pub struct Deploy {
     /// RFC 3339 time before which it is not listed (S2); at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
-    /// What ends it by itself (S10); nothing when absent.
+    /// The limit that ends it by itself (S10); none when absent.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::api::object::optional"
     )]
     pub limit: Option<Limit>,
-    /// Whether it completes when every member is Successful (S1); default `aborted`.
+    /// The condition on which it completes besides its limit (S1); default `aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_when: Option<CompleteWhen>,
     /// Seconds a device has from its start; at least 1, default 86400.
@@ -60,7 +60,7 @@ pub struct Deploy {
     pub dry_run: bool,
 }
 
-/// What ends a deployment by itself (S10).
+/// The limit that ends a deployment by itself (S10).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limit {

@@ -82,7 +82,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) public_key: Option<PublicKey>,
 }
 
-/// What became of a wish.
+/// The result of a wish to register a device.
 pub(crate) enum Registered {
     /// It is registered now.
     New {

@@ -89,7 +89,7 @@ impl Body for DeviceApprove {
     }
 }
 
-/// Whether what a person typed names a key.
+/// True if the text that a person typed names the key.
 fn is_named(wanted: &str, key: &PublicKey) -> bool {
     let wanted = wanted.to_ascii_lowercase();
     wanted.len() >= DIGITS_MIN && key.fingerprint().starts_with(&wanted)

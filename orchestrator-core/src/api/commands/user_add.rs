@@ -11,7 +11,7 @@ use crate::api::body::{Body, VerbEffect};
 pub struct UserAdd {
     /// The user's name.
     pub user: String,
-    /// What the user may do.
+    /// The user's role.
     pub role: Role,
     /// The only groups the user may change; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! What one row says of another.
+//! Statements of one row about another.
 
 use hoist_protocol::id::GroupId;
 
@@ -45,7 +45,7 @@ impl Check {
         }
     }
 
-    /// What a group lists is what is active or scheduled in it.
+    /// A group lists exactly the deployments that are active or scheduled in it.
     fn listing(&self, findings: &mut Findings) {
         for (id, (group, _, state)) in &self.deployments {
             let about = || format!("deployment {id}");

@@ -22,7 +22,7 @@ fn checked(rows: &[(Key, Vec<u8>)]) -> (Extent, Vec<String>) {
     (extent, said.collect())
 }
 
-/// What is found when the row under this key is changed.
+/// The findings when the row under this key is changed.
 fn after(key: &impl RowKey, change: impl FnOnce(&mut Vec<(Key, Vec<u8>)>, usize)) -> String {
     let mut rows = rows();
     let key = key.key();

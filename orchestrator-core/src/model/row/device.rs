@@ -1,4 +1,4 @@
-//! What is stored of a device.
+//! The stored rows of a device.
 
 use hoist_protocol::device::Installed;
 use hoist_protocol::envelope::PublicKey;
@@ -28,7 +28,7 @@ pub struct DeviceRow {
     pub roll_call: RollCall,
     /// Attended ms at which its roll was called last, to ask at most once a minute.
     pub asked_ms: Option<u64>,
-    /// Whether an operator holds it: it starts nothing.
+    /// True while an operator holds the device: it starts nothing.
     pub held: bool,
     /// Deployments of its group in which it has no slot (S10), sorted.
     pub holds: Vec<DeploymentId>,
@@ -38,11 +38,11 @@ pub struct DeviceRow {
     pub public_key: Option<PublicKey>,
     /// Another key it has shown since: `E_REENROL`.
     pub offered_key: Option<PublicKey>,
-    /// Whether outcomes arrived that could not be verified.
+    /// True if outcomes arrived that could not be verified.
     pub unverified: bool,
     /// The issue number its token is derived from.
     pub issue: u32,
-    /// What is known of its presence; absent = never heard.
+    /// Its last known presence; absent = never heard.
     pub presence: Option<Heard>,
     /// Unix time it was heard of last, in ms.
     pub last_seen_ms: Option<u64>,
@@ -50,15 +50,15 @@ pub struct DeviceRow {
     pub contact_due_ms: Option<u64>,
     /// Its newest status.
     pub seq: Option<Seq>,
-    /// What that status says it works on.
+    /// The deployment that its newest status says it works on.
     pub running: Option<DeploymentId>,
     /// Final outcomes it says it reached (W5).
     pub ended: u32,
     /// Final outcomes recorded of it.
     pub recorded: u32,
-    /// How many were missing as of its newest status.
+    /// Number of outcomes that were missing as of its newest status.
     pub missed: u32,
-    /// How often it was asked about them; no more once it has told everything it has.
+    /// Number of times it was asked about them; no more once it has told everything it has.
     pub asks: u8,
     /// The newest deployment it has a record in.
     pub latest: Option<DeploymentId>,
@@ -70,8 +70,8 @@ pub struct DeviceRow {
     pub created_ms: u64,
 }
 
-/// What else a device says it is: what a release asks for, as of its newest info. Without a
-/// row it is not known.
+/// The facts that a device reports of itself and a release can ask for, as of its newest info.
+/// Without a row they are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FactsRow {
     /// Attributes a release can require, sorted by name.
@@ -80,10 +80,10 @@ pub struct FactsRow {
     pub floor: u64,
 }
 
-/// What a birth or a last will said (W8).
+/// The content of a birth or a last will (W8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
-    /// Whether the device is there.
+    /// True if the device is there.
     pub online: bool,
     /// The MQTT session it is about.
     pub session: SessionCounter,
@@ -105,7 +105,7 @@ pub struct Stay {
 }
 
 impl DeviceRow {
-    /// Whether it is known to be there, known not to be there, or unknown (`None`).
+    /// The device's presence: known to be there, known not to be there, or unknown (`None`).
     #[must_use]
     pub fn is_there(&self, meta: &MetaRow) -> Option<bool> {
         let heard = self.presence.filter(|heard| heard.run == meta.broker_run)?;

@@ -47,7 +47,7 @@ impl EndReason {
         }
     }
 
-    /// What it means for the deployment, in sentences for people.
+    /// The reason's meaning for the deployment, in sentences for people.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl EndReason {
         }
     }
 
-    /// What to do about it, without a full stop.
+    /// The advice for this reason, without a full stop.
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {

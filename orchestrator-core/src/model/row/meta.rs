@@ -1,4 +1,4 @@
-//! What belongs to no other row.
+//! The row of everything that belongs to no other row.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::DeploymentId;

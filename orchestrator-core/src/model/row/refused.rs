@@ -1,4 +1,4 @@
-//! What is stored of a device's refused reports: enough to see at a glance what is wrong.
+//! The row of a device's refused reports: enough to see at a glance what is wrong.
 
 use hoist_protocol::id::Seq;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::model::error::Code;
 /// Codes remembered of one device: more than a report can be refused with.
 pub const REFUSALS_MAX: usize = 16;
 
-/// What was refused of a device's reports, by code, the last one last.
+/// The refused reports of a device, by code, the last one last.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RefusedRow {
     /// At most [`REFUSALS_MAX`].
@@ -22,7 +22,7 @@ pub struct Refusal {
     pub code: Code,
     /// Unix time of the last one, in ms.
     pub at_ms: u64,
-    /// How many there were.
+    /// Number of refused reports.
     pub count: u64,
     /// The number of the newest report that was taken in before the last one, or with it.
     pub seq: Option<Seq>,

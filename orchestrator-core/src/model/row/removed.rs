@@ -1,4 +1,4 @@
-//! What is left of something that was removed: as much as its next life must know.
+//! The remains of something that was removed: as much as its next life must know.
 
 use hoist_protocol::id::RollCall;
 use serde::{Deserialize, Serialize};

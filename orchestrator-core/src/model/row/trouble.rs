@@ -1,4 +1,4 @@
-//! What is stored of a device that says that something is wrong with itself.
+//! The row of a device that reports a trouble of its own.
 
 use hoist_protocol::device::Trouble;
 use serde::{Deserialize, Serialize};

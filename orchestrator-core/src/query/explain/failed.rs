@@ -2,7 +2,7 @@
 
 use hoist_protocol::status::{Failure, ScriptExit};
 
-/// What failed, in words: the script and how it ended, or what the device says of it.
+/// The cause of a failure in words: the script and its end, or the device's own words.
 pub(super) fn cause(failure: &Failure) -> String {
     let reason = failure.reason.word();
     if let Some(script) = failure.script {

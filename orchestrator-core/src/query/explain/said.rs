@@ -2,7 +2,7 @@
 
 use crate::reply::Why;
 
-/// What one failing rule comes to.
+/// The explanation of one failing rule.
 pub(super) struct Said {
     pub(super) why: Why,
     pub(super) says: String,

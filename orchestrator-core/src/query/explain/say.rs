@@ -155,7 +155,7 @@ impl Scene<'_> {
         }
     }
 
-    /// How what failed begins again, if it can (S13).
+    /// The way in which a failed device begins again, if it can (S13).
     fn again(&self) -> String {
         let Case {
             id,

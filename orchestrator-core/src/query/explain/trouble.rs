@@ -1,4 +1,4 @@
-//! What a device's own trouble means, and who does what about it.
+//! The meaning of a device's own trouble, and the remedy: who does what about it.
 
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeviceId;
@@ -45,8 +45,8 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Said {
     Said::new(why, says, next)
 }
 
-/// What keeps a device that is away, with what it said to be wrong with itself when it was
-/// there: that it connects would not be enough.
+/// The explanation of a device that is away and that reported a trouble of its own while it was
+/// there: its connection alone would not be enough.
 pub(super) fn beside(away: Said, trouble: Option<Trouble>, device: &DeviceId) -> Said {
     let Some(trouble) = trouble else { return away };
     let own = said(trouble, device);

@@ -9,8 +9,8 @@ use crate::query::why::{read_rows, recent};
 use crate::query::{Need, Reader};
 use crate::reply::{DeviceWhy, Nothing, Why};
 
-/// What is said of a device without a row that has a record in this deployment, or in one of
-/// the recent ones; `None` when none shows that there ever was such a device.
+/// The explanation of a device without a row that has a record in this deployment, or in one of
+/// the recent ones; `None` when no record shows that there ever was such a device.
 pub(super) fn removed(
     reader: &Reader,
     device: &DeviceId,

@@ -11,7 +11,7 @@ use crate::query::{Need, Reader};
 /// Devices that are looked at: of whom nothing was heard is among the first, or is one of many.
 const LOOKED_AT: usize = 32;
 
-/// Who took a slot of these deployments along and was not heard of since.
+/// The devices that took a slot of these deployments along and were not heard of since.
 pub(super) fn taken(
     reader: &Reader,
     ids: impl Iterator<Item = DeploymentId>,

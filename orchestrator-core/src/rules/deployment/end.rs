@@ -1,5 +1,5 @@
-//! How deployments end: superseded, aborted, completed. An ended deployment is listed no
-//! more; devices in progress finish (S4).
+//! The ends of deployments: superseded, aborted, completed. An ended deployment is listed no more;
+//! devices in progress finish (S4).
 
 use hoist_protocol::id::{DeploymentId, UserId};
 use hoist_protocol::topic::View;
@@ -15,7 +15,7 @@ use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
 use crate::rules::rollout::limit;
 
-/// How a deployment ends.
+/// The end that a deployment is to get.
 pub(crate) struct Ending {
     pub(crate) state: DeploymentState,
     pub(crate) reason: EndReason,
@@ -87,7 +87,8 @@ pub(crate) fn finish(
     ])
 }
 
-/// What has just changed in a deployment, to look only at what it can complete.
+/// The latest change in a deployment, so that only completions that the change can cause are
+/// looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
     /// A device has started: has a record that it had not.

@@ -1,8 +1,9 @@
-//! What is kept for how long (settings): deployments that are over, and devices that nobody
-//! heard for long. The adapter looks for both now and then; whether they are to go is decided
-//! here, one after the other, by the rows of now. A deployment is gone for everybody with the
-//! decision; what it leaves behind is swept after that, page by page. Its number stays
-//! known: it is never given again, and what devices still tell of it is no offence.
+//! Retention of things that are over (settings): deployments that are over, and devices that
+//! nobody heard for long. The adapter looks for both now and then. The rules here decide about
+//! each, one after the other, by the rows of now. With the decision a deployment is gone for
+//! everybody; the rows that it leaves behind are swept after that, page by page. Its number stays
+//! known: the number is never given again, and a device that still reports the deployment commits
+//! no offence.
 
 use hoist_protocol::id::{DeploymentId, DeviceId, Shard, UserId};
 use hoist_protocol::topic::View;
@@ -40,8 +41,8 @@ pub fn left_of(id: DeploymentId) -> [Prefix; 4] {
     ]
 }
 
-/// Whether a deployment has been over on every device for as long as it is kept. `changed_ms`
-/// is when one of its records changed last, Unix time in ms.
+/// True if a deployment has been over on every device for as long as it is kept. `changed_ms` is
+/// when one of its records changed last, Unix time in ms.
 #[must_use]
 pub fn is_old(row: &DeploymentRow, totals: &Totals, changed_ms: u64, now: Now) -> bool {
     let (Some(keep_ms), Some(end)) = (now.keep.ended_deployments_ms, &row.end) else {
@@ -51,7 +52,7 @@ pub fn is_old(row: &DeploymentRow, totals: &Totals, changed_ms: u64, now: Now) -
     is_over(row, totals) && over_ms.saturating_add(keep_ms) <= now.unix_ms
 }
 
-/// Whether a deployment ended so long ago that [`is_old`] is worth asking.
+/// True if a deployment ended so long ago that [`is_old`] is worth asking.
 #[must_use]
 pub fn may_be_old(row: &DeploymentRow, now: Now) -> bool {
     let ended = row.end.as_ref().map(|end| end.at_ms);
@@ -61,9 +62,9 @@ pub fn may_be_old(row: &DeploymentRow, now: Now) -> bool {
     now.keep.ended_deployments_ms.is_some_and(old)
 }
 
-/// Whether a device has been away for as long as silent ones are kept, by the clock and by the
-/// time in which it could have been heard. One that never came waits for its first connection,
-/// and one that is held is meant to be there.
+/// True if a device has been away for as long as silent ones are kept, by the clock and by the
+/// time in which it could have been heard. A device that never came waits for its first
+/// connection, and one that is held is meant to be there.
 #[must_use]
 pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     let keep_ms = now.keep.silent_devices_ms;
@@ -198,8 +199,8 @@ fn silent(txn: &mut Txn, id: &DeviceId, now: Now) -> Result<Effects, Undecided> 
     device::take_out(txn, id, row, UserId::retention(), now)
 }
 
-/// Whether a device is in progress in what it works on, worked on last, or is to obey: until
-/// its time there is over it is waited for (S7).
+/// True if a device is in progress in the deployment that it works on, worked on last, or is to
+/// obey: until its time there is over it is waited for (S7).
 fn is_at_work(txn: &Txn, id: &DeviceId, row: &DeviceRow) -> Result<bool, Undecided> {
     let active = group::read(txn, &row.group)?.unwrap_or_default().active;
     let ids = row.running.into_iter().chain(row.latest).chain(active);

@@ -7,7 +7,7 @@ use crate::model::row::DeploymentRow;
 use crate::model::state::DeploymentState;
 use crate::model::txn::{Txn, Undecided};
 
-/// Whether a deployment has ended and, by its counters, no device is at work on it any more.
+/// True if a deployment has ended and, by its counters, no device is at work on it any more.
 #[must_use]
 pub fn is_over(row: &DeploymentRow, totals: &Totals) -> bool {
     row.end.is_some() && totals.steps.iter().all(|count| *count == 0)
@@ -22,8 +22,8 @@ pub(crate) fn has_settled(
     Ok(row.end.is_some() && is_over(row, &counter::totals(txn, id)?))
 }
 
-/// Whether a deployment waits for no member: each has ended, or never starts. Once it has ended,
-/// Pending means "never started" (S5).
+/// True if a deployment waits for no member: each has ended, or never starts. Once the deployment
+/// has ended, Pending means "never started" (S5).
 pub(crate) fn waits_for_nobody(row: &DeploymentRow, totals: &Totals, members: u32) -> bool {
     let members = row.end.as_ref().map_or(members, |end| end.members);
     let counts = totals.counts(members);

@@ -28,14 +28,14 @@ pub(crate) fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
     }
 }
 
-/// Whether contact with a device counts as lost (S6).
+/// True if contact with a device counts as lost (S6).
 #[must_use]
 pub(crate) fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.attended_ms;
     lost_since_ms(row, meta).is_some_and(long) && is_settled(meta, now)
 }
 
-/// Whether devices have had time to report since the last connect (S7).
+/// True if devices have had time to report since the last connect (S7).
 fn is_settled(meta: &MetaRow, now: Now) -> bool {
     settled_ms(meta, now) <= now.attended_ms
 }

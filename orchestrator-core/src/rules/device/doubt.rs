@@ -56,9 +56,9 @@ pub(crate) fn broker_is_new(row: &mut DeviceRow) {
     }
 }
 
-/// Whether outcomes are missing that a device is to be asked about now, because its status
-/// says so or because it is back and its answer may have been lost with the connection before.
-/// If it was asked a moment ago, a timer asks it later. The caller writes the device's row.
+/// True if outcomes are missing that a device is to be asked about now, because its status says so
+/// or because it is back and its answer may have been lost with the connection before. If it was
+/// asked a moment ago, a timer asks it later. The caller writes the device's row.
 pub(crate) fn lasts(
     txn: &mut Txn,
     device: &DeviceId,

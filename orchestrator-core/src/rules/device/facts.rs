@@ -1,4 +1,4 @@
-//! What a device says it is besides what its row has, for those who plan.
+//! The facts that a device reports of itself besides those in its row, for planning.
 
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::id::DeviceId;

@@ -1,7 +1,7 @@
-//! Whether a device is who it was: a key in the place of the pinned one, and two devices that
-//! speak as one. A copy of a device, with its state and its token, cannot be told from it by
-//! what it says once; but the two end each other's sessions and so take turns, and what one
-//! device says only rises.
+//! The identity of a device: a key in the place of the pinned one, and two devices that speak as
+//! one. A copy of a device, with its state and its token, cannot be told from it by one message.
+//! But the two end each other's sessions and so take turns, while the numbers of one device only
+//! rise.
 
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
@@ -22,7 +22,7 @@ const TURNS: u8 = 3;
 /// devices that are both switched on take turns every minute.
 const APART_MS: u64 = 10 * 60 * 1_000;
 
-/// Whether two devices are proven to speak as this one.
+/// True if two devices are proven to speak as this one.
 pub(crate) fn is_cloned(row: &CloneRow, now: Now) -> bool {
     row.turns >= TURNS && !is_over(row, now)
 }

@@ -17,9 +17,9 @@ use crate::rules::device::roll_call::call_roll;
 use crate::rules::device::{contact, doubt, identity};
 use crate::rules::group;
 
-/// Whether a message says nothing new: of an older session, or of the same one what is
-/// known already. Within a session death is the last word: births are sent first. A run
-/// of the broker in which nothing was heard yet makes everything new.
+/// True if a message says nothing new: it is of an older session, or of the same one and known
+/// already. Within a session death is the last word: births are sent first. A run of the broker in
+/// which nothing was heard yet makes everything new.
 fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
     let Some(before) = before else { return false };
     let online = presence.state == PresenceState::Online;
@@ -28,9 +28,9 @@ fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
         || (presence.session == before.session && repeated && (online || !before.online))
 }
 
-/// Whether a birth of a lower session is that of a device that begins its numbers again (a
-/// restored backup, storage that was replaced, bad-inputs row 85): nobody else is there in
-/// its name, and the broker keeps no later word.
+/// True if a birth of a lower session is that of a device that begins its numbers again (a
+/// restored backup, storage that was replaced, bad-inputs row 85): nobody else is there in its
+/// name, and the broker keeps no later word.
 fn counts_again(before: Heard, presence: Presence, run: u32) -> bool {
     let gone = !before.online || before.run != run;
     presence.state == PresenceState::Online && presence.session < before.session && gone

@@ -38,8 +38,8 @@ pub(crate) fn timeout_ms(timeout_s: u32, now: Now) -> u64 {
     now.attended_ms.saturating_add(wait_ms)
 }
 
-/// What to tell people when a record has ended: only failures, so that a rollout to many
-/// healthy devices costs no message each.
+/// The event when a record has ended: only for failures, so that a rollout to many healthy devices
+/// costs no message each.
 pub(crate) fn ended(
     deployment: DeploymentId,
     device: &DeviceId,

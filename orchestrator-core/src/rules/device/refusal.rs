@@ -12,8 +12,8 @@ use crate::model::row::{DeviceRow, Refusal, RefusedRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::roll_call::call_roll;
 
-/// What a device says wrong calls its roll at most this often, in attended ms: one whose key
-/// was replaced, or whose name another has too, must not be asked in a loop.
+/// Least time between two roll calls because of wrong reports of a device, in attended ms: a
+/// device whose key was replaced, or whose name another has too, must not be asked in a loop.
 const ASK_PAUSE_MS: u64 = 60_000;
 
 /// Refuses a report of a device as of its row.

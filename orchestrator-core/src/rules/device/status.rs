@@ -167,9 +167,9 @@ impl Merge<'_> {
         Ok(Some((deployment, record)))
     }
 
-    /// Whether a round was opened, for everybody or for this device alone (S13), or a refusal
-    /// (bad-inputs row 85). What the device's head does not say any more counts too: it may
-    /// have been obeyed before that was heard.
+    /// True if a round was opened, for everybody or for this device alone (S13); otherwise the
+    /// round is refused (bad-inputs row 85). A round that the device's head does not list any more
+    /// counts too: the device may have obeyed the round before that change of the head was heard.
     fn is_opened(
         &mut self,
         row: &DeviceRow,
@@ -304,7 +304,7 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Whether a record is in progress that this status no longer mentions (W6).
+    /// True if a record is in progress that this status no longer mentions (W6).
     fn leaves_unmentioned(
         &self,
         row: &DeviceRow,

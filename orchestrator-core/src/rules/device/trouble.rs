@@ -1,5 +1,5 @@
-//! What a device says is wrong with itself: it obeys nothing, or starts nothing, until
-//! somebody acts there. It is shown, and decides nothing.
+//! The trouble that a device reports of itself: it obeys nothing, or starts nothing, until
+//! somebody acts there. The trouble is shown, and decides nothing.
 
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeviceId;

@@ -1,6 +1,6 @@
-//! What lets a device start a deployment: one list of rules, each by its name. The first
-//! that fails decides; who asks why is shown all of them, by the very same code. What they
-//! let start is what the heads let start ([`crate::engine::desired`]).
+//! Rules of admission, which let a device start a deployment: one list of rules, each by its name.
+//! The first that fails decides; a person who asks why is shown all of them, by the very same
+//! code. The rules let start exactly those that the heads let start ([`crate::engine::desired`]).
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
@@ -20,7 +20,7 @@ pub struct Case<'a> {
     pub device: &'a DeviceId,
     /// Its row.
     pub row: &'a DeviceRow,
-    /// What is recorded of the device in the deployment.
+    /// The device's record in the deployment.
     pub record: Option<&'a RecordRow>,
 }
 
@@ -42,7 +42,7 @@ pub enum Rule {
     BelowLine,
 }
 
-/// What keeps a device from starting a deployment now: how a rule fails.
+/// The bar that keeps a device from starting a deployment now: a rule that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bar {
     /// It has started already, or has ended it in the round at hand (S13).
@@ -83,7 +83,7 @@ impl Rule {
         Self::BelowLine,
     ];
 
-    /// How this rule keeps the device from starting, or `None` when it holds.
+    /// The bar by which this rule keeps the device from starting, or `None` when it holds.
     #[must_use]
     pub fn bars(self, case: &Case) -> Option<Bar> {
         let Case {
@@ -102,7 +102,7 @@ impl Rule {
     }
 }
 
-/// What the first failing rule says, or `None` when the device may start.
+/// The bar of the first failing rule, or `None` when the device may start.
 #[must_use]
 pub fn bar(case: &Case) -> Option<Bar> {
     Rule::ALL.iter().find_map(|rule| rule.bars(case))

@@ -62,17 +62,17 @@ pub(crate) fn open(
     }
 }
 
-/// How far a deployment reaches when it is listed (S10).
+/// The reach of a deployment when it is listed (S10).
 pub(crate) struct Reach {
     /// Members that start.
     pub(crate) eligible: u32,
     /// Members left out because of the limit alone.
     pub(crate) beyond: u32,
-    /// Who is admitted at first.
+    /// The members that are admitted at first.
     pub(crate) line: LineWord,
 }
 
-/// How far a deployment reaches in a group of so many.
+/// The reach of a deployment in a group of so many.
 pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
     let free = count.members.saturating_sub(count.held);
     let eligible = row.limit.map_or(free, |limit| limit.min(free));
@@ -341,7 +341,7 @@ pub(crate) fn admit_released(
     Ok(())
 }
 
-/// Whether a record says that its device can never start: it has given its slot back.
+/// True if a record says that its device can never start: it has given its slot back.
 pub(crate) fn gave_back(record: &RecordRow) -> bool {
     let reason = hoist_protocol::reason::Reason::Incompatible;
     matches!(&record.state, RecordState::Failed(failure) if failure.reason == reason)

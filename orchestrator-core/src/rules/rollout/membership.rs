@@ -1,6 +1,6 @@
-//! Who is in which group. A join and a leave are turns of the group, so that "was it a
-//! member then" has an answer whatever the clocks did (S5, S14). Members without a record
-//! are Pending: what a move must keep right is written here and nowhere else.
+//! Membership in groups. A join and a leave are turns of the group, so that "was it a member then"
+//! has an answer whatever the clocks did (S5, S14). Members without a record are Pending: the rows
+//! that a move must keep right are written here and nowhere else.
 
 use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::topic::View;
@@ -17,25 +17,24 @@ use crate::rules::group::{self, put_member};
 use crate::rules::rollout::limit;
 use crate::rules::rollout::outbox::{self, Means};
 
-/// Whether a device was a member of the deployment's group at any time during the
-/// deployment.
+/// True if a device was a member of the deployment's group at any time during the deployment.
 pub(crate) fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
     let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
     let overlaps = |stay: &Stay| stay.left > deployment.turn && stay.joined < end;
     stays(device, &deployment.group).any(|stay| overlaps(&stay))
 }
 
-/// Whether a device may have obeyed a deployment's group before the deployment ended: then
-/// its statuses about it are taken (S14). One that left before the deployment began counts
-/// too, because it obeys the group until it hears that it left.
+/// True if a device may have obeyed a deployment's group before the deployment ended: then its
+/// statuses about it are taken (S14). One that left before the deployment began counts too,
+/// because it obeys the group until it hears that it left.
 #[must_use]
 pub fn may_have_obeyed(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
     let end = deployment.end.as_ref().map_or(u64::MAX, |end| end.turn);
     stays(device, &deployment.group).any(|stay| stay.joined < end)
 }
 
-/// Whether a device is among the members that a deployment counts: those of now, or those
-/// of the moment at which it ended (S5).
+/// True if a device is among the members that a deployment counts: those of now, or those of the
+/// moment at which it ended (S5).
 #[must_use]
 pub fn is_counted(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
     match &deployment.end {

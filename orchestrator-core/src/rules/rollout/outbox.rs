@@ -16,7 +16,7 @@ use crate::model::txn::{Txn, Undecided};
 /// been told once, it is taken as told about the first.
 const LEFT_MAX: usize = 8;
 
-/// What a changed head means to its device.
+/// The meaning of a changed head for its device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Means {
     /// Nothing it could not start before: it goes out at once.

@@ -1,5 +1,5 @@
-//! What a deployment would do: it is created by the very rules, in a transaction that is
-//! never kept, and told about.
+//! The plan of a deployment: the rules of `deploy` create the deployment in a transaction that is
+//! never kept, and the plan is read from the result.
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, UserId};
@@ -24,8 +24,8 @@ use crate::rules::group;
 use crate::rules::rollout::limit;
 use crate::rules::stop::Stop;
 
-/// What `deploy` would do to each group, and why it would refuse it. The caller takes every
-/// write back.
+/// The plans of `deploy`: for each group the result that it would have, and the reason of a
+/// refusal. The caller takes every write back.
 pub(crate) fn plans(
     txn: &mut Txn,
     user: &UserId,
