@@ -234,7 +234,7 @@ pub struct Plan {
     pub start: Option<String>,
     /// When it ends by itself, RFC 3339.
     pub until: Option<String>,
-    /// The condition that completes it besides its limit.
+    /// The condition that completes it besides `limit` and `until`.
     pub complete_when: CompleteWhen,
     /// Seconds a device has.
     pub timeout_secs: u32,

@@ -58,7 +58,8 @@ pub struct DeviceRow {
     pub recorded: u32,
     /// Number of outcomes that were missing as of its newest status.
     pub missed: u32,
-    /// Number of times it was asked about them; no more once it has told everything it has.
+    /// Number of times it was asked about the missing outcomes; no more once it has told everything
+    /// it has.
     pub asks: u8,
     /// The newest deployment it has a record in.
     pub latest: Option<DeploymentId>,
