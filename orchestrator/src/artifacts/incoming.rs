@@ -152,13 +152,19 @@ impl ArtifactDirectory {
     fn keep(&self, id: ArtifactId, named: NamedTempFile, number: Option<u64>) -> io::Result<()> {
         let (stamp, to) = (Stamp::of(named.path()), self.path(id));
         let holds = number.and_then(|number| self.ledger().holds(number, id));
-        if let Some(user) = &holds {
-            self.owners.note(id, user)?;
-        }
-        let put = named.persist(&to);
-        if put.is_err() && holds.is_some() {
-            self.owners.forget(id);
-        }
+        let noted = match &holds {
+            Some(user) => self.owners.note(id, user),
+            None => Ok(false),
+        };
+        let put = noted.and_then(|is_new| {
+            named.persist(&to).map(drop).map_err(|error| {
+                // Another upload of the same artifact may have made the note.
+                if is_new {
+                    self.owners.forget(id);
+                }
+                error.error
+            })
+        });
         if let Some(number) = number {
             let mut ledger = self.ledger();
             if put.is_ok() {
@@ -166,7 +172,7 @@ impl ArtifactDirectory {
             }
             ledger.end(number);
         }
-        put.map_err(|error| error.error)?;
+        put?;
         let folder = to.parent().unwrap_or(Path::new("."));
         std::fs::File::open(folder)?.sync_all()?;
         self.found(id, stamp, Ok(()));
@@ -200,6 +206,19 @@ mod tests {
         let unused = users.map(|user| directory.ledger().unused_of(&user));
         assert_eq!(unused, [7, 0]);
         assert!(directory.contains(id));
+    }
+
+    #[test]
+    fn an_upload_that_cannot_be_noted_takes_no_room_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = ArtifactDirectory::open(dir.path()).unwrap();
+        let (id, dan) = (ArtifactId([1; 16]), "dan".parse::<UserId>().unwrap());
+        std::fs::remove_dir(dir.path().join("uploads")).unwrap();
+        let named = NamedTempFile::new_in(dir.path().join("tmp")).unwrap();
+        let number = directory.ledger().begin(dan.clone(), 7);
+        let kept = directory.keep(id, named, Some(number));
+        assert!(kept.is_err() && !directory.contains(id), "{kept:?}");
+        assert_eq!(directory.ledger().unused_of(&dan), 0);
     }
 
     #[test]

@@ -31,15 +31,15 @@ impl Owners {
     }
 
     /// Notes whose upload an artifact is, before it is in its place. Whoever brought it first
-    /// stays the one.
-    pub(super) fn note(&self, id: ArtifactId, user: &UserId) -> io::Result<()> {
+    /// stays the one. True if the note is new.
+    pub(super) fn note(&self, id: ArtifactId, user: &UserId) -> io::Result<bool> {
         let mut named = NamedTempFile::new_in(&self.0)?;
         named.write_all(user.as_str().as_bytes())?;
         named.as_file().sync_all()?;
         match named.persist_noclobber(self.0.join(id.to_string())) {
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error.error),
-            Ok(_) => sync_folder(&self.0),
+            Ok(_) => sync_folder(&self.0).map(|()| true),
         }
     }
 
