@@ -47,6 +47,9 @@ pub struct MqttLogin {
     pub user: String,
     /// Token; never logged. A broker without passwords wants none.
     pub token: Option<String>,
+    /// True if the broker gives commands a window of their own, so that their acknowledgments
+    /// may overtake those of reports. MQTT 3.1.1 (4.6) wants them in the order of delivery.
+    pub commands_apart: bool,
 }
 
 impl std::fmt::Debug for MqttLogin {

@@ -61,6 +61,7 @@ impl Broker {
             client_id: SERVICE_USER.to_owned(),
             user: SERVICE_USER.to_owned(),
             token: Some(token),
+            commands_apart: true,
         };
         Ok((Self::Embedded(broker), login))
     }
@@ -117,6 +118,7 @@ fn external_login(external: &External, namespace: &Namespace, key: &[u8; 32]) ->
         ),
         user: external.user.clone(),
         token: external.token.clone(),
+        commands_apart: false,
     }
 }
 

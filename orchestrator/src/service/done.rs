@@ -21,7 +21,7 @@ struct About {
 }
 
 /// Says what a command did. Whatever was answered before, only asked, or changed nothing
-/// has no other effect than its reply.
+/// has a response and no effect.
 pub(super) fn say(asked: &Asked, decision: &Decision) {
     let Ok(command) = &asked.command else { return };
     let Decision { effects, response } = decision;

@@ -249,9 +249,11 @@ impl Service {
         for mut arrival in arrivals {
             if let Content::Command(_) = &arrival.content {
                 self.answer_without_deciding(&mut arrival, kept).await?;
-                // It waits for nothing: whoever sent it has a place for the next one.
-                self.finish(arrival).await;
-                continue;
+                if self.config.mqtt.commands_apart {
+                    // It waits for nothing: whoever sent it has a place for the next one.
+                    self.finish(arrival).await;
+                    continue;
+                }
             }
             // Timers are due again, what is old is looked for again, and time is not attended.
             let repeats = matches!(
@@ -261,7 +263,7 @@ impl Service {
                 )
             );
             let nothing = matches!(arrival.content, Content::Nothing);
-            // Acknowledgments of reports go out in the order of the deliveries: they wait too.
+            // Acknowledgments go out in the order of the deliveries: they wait too.
             let last = arrival.receipt.is_none() && arrival.clear.is_none();
             if let Some(outage) = &mut self.outage
                 && !repeats

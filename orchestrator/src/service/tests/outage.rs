@@ -98,6 +98,23 @@ async fn while_the_store_is_full_reports_wait_and_people_are_answered_at_once() 
 }
 
 #[tokio::test]
+async fn at_a_broker_with_one_window_a_refused_command_is_acknowledged_in_its_turn() {
+    let mut rig = Rig::at_a_plain_broker().await;
+    rig.done("r0", "device-add", &json!({"device": "d1"})).await;
+    *rig.store.trouble.lock().unwrap() = Some(Trouble::Full);
+    let from = rig.mark();
+    let report = rig.deliver(BIRTH, &birth(1), false).await;
+    let created = rig
+        .command("r1", "group-create", &json!({"group": "eu"}))
+        .await;
+    assert_eq!(created["error"]["code"], "E_SPACE", "{created}");
+    *rig.store.trouble.lock().unwrap() = None;
+    let command = rig.acknowledged(from, report + 1).await;
+    assert!(rig.acknowledged(from, report).await < command);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_command_that_was_refused_is_not_carried_out_when_a_broker_delivers_it_again() {
     let mut rig = stopped(Trouble::ReadOnly).await;
     let refused = rig

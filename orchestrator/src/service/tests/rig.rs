@@ -149,6 +149,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
             client_id: "unused".into(),
             user: "unused".into(),
             token: None,
+            commands_apart: true,
         },
         namespace: Namespace::default(),
         keys: Keys {
@@ -211,20 +212,23 @@ impl Rig {
 
     /// Starts on a store, connected and subscribed, and waits until it is ready.
     pub(super) async fn on(store: Arc<Watched>) -> Self {
-        Self::run(store, Mode::Serving).await
+        Self::run(store, |_| ()).await
     }
 
     /// Starts in recovery mode, with nothing in the store.
     pub(super) async fn recovering() -> Self {
-        Self::run(Arc::new(Watched::default()), Mode::Recovering).await
+        Self::run(Arc::default(), |config| config.mode = Mode::Recovering).await
     }
 
-    async fn run(store: Arc<Watched>, mode: Mode) -> Self {
+    /// Starts at a broker that has one window for everything.
+    pub(super) async fn at_a_plain_broker() -> Self {
+        Self::run(Arc::default(), |config| config.mqtt.commands_apart = false).await
+    }
+
+    async fn run(store: Arc<Watched>, change: impl FnOnce(&mut OrchestratorConfig)) -> Self {
         let artifacts = tempfile::tempdir().unwrap();
-        let config = OrchestratorConfig {
-            mode,
-            ..config(artifacts.path())
-        };
+        let mut config = config(artifacts.path());
+        change(&mut config);
         let directory = config.artifacts.clone();
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
