@@ -20,13 +20,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// With at most so many unacknowledged.
+    /// With at most so many unacknowledged, and never as many as there are ids.
     pub(crate) fn new(ids: RangeInclusive<u16>, window: usize) -> Self {
         Self {
             last_id: *ids.end(),
+            window: window.min(ids.len() - 1),
             ids,
             in_flight: VecDeque::new(),
-            window,
         }
     }
 

@@ -179,7 +179,8 @@ impl Paces {
         if all.of.len() >= KEPT_MAX && now_ms >= all.look_at_ms {
             all.look_at_ms = now_ms + LOOK_PERIOD_MS;
             all.of.retain(|_, paced| {
-                Arc::strong_count(&paced.left) > 1 || !paced.lock().is_full(now_ms)
+                let waits = paced.commands.available_permits() < COMMANDS;
+                waits || Arc::strong_count(&paced.left) > 1 || !paced.lock().is_full(now_ms)
             });
         }
         let paced = Paced {
