@@ -99,7 +99,8 @@ impl Server {
         Self::start_until(config, std::future::pending()).await
     }
 
-    /// The same, given up as soon as it is to end: what was begun is stopped in its order then.
+    /// The same, given up as soon as it is to end. Once its parts run, they are stopped in their
+    /// order then.
     ///
     /// # Errors
     /// Those, and `E_CANCELED`.

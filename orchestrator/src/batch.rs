@@ -103,7 +103,7 @@ async fn attempt(
         return Ok(decided);
     }
     // A batch that carries anything also carries the time attended so far (S7).
-    rows::resolve(store, &mut txn, |txn| decide(txn, &Input::Attended, now)).await?;
+    let _none = rows::resolve(store, &mut txn, |txn| decide(txn, &Input::Attended, now)).await?;
     match store.commit(rows::batch(txn.writes())).await {
         Ok(()) => Ok(decided),
         Err(CommitError::Conflict) => Err(Failed::Conflict),

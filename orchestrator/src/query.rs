@@ -116,7 +116,7 @@ pub(crate) fn users(
     page: &UserList,
 ) -> Result<ListResult<UserItem>, Rejection> {
     users.sort_by(|a, b| a.user.cmp(&b.user));
-    let cursor = Cursor::of("user-list", &[]);
+    let cursor = Cursor::of(Verb::UserList.word(), &[]);
     if let Some(after) = cursor.open(page.after.as_deref())? {
         users.retain(|user| user.user.as_str() > after);
     }

@@ -40,6 +40,7 @@ pub enum Response {
 
 /// The consequences of one input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
 pub struct Decision {
     /// The effects once the rows are durable, in order.
     pub effects: Effects,

@@ -103,7 +103,7 @@ pub enum Input {
     },
     /// The fleet has answered: what a group has active or scheduled ends.
     RecoveryOver(GroupId),
-    /// Something that may have been kept for long enough ([`Keep`]).
+    /// Something that may have been kept for long enough ([`crate::model::now::Keep`]).
     Old(Old),
     /// The answer to [`crate::model::effect::Effect::Sweep`].
     Left(Box<Left>),
@@ -120,7 +120,7 @@ pub enum Input {
     Connected,
     /// It is down.
     Disconnected,
-    /// Persists [`Now::attended_ms`]; once per batch is enough.
+    /// Persists [`crate::model::now::Now::attended_ms`]; once per batch is enough.
     Attended,
     /// Persists that heads may be signed with generations up to this one; answered by
     /// [`crate::model::effect::Effect::GenerationsReserved`].

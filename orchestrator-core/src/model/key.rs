@@ -120,6 +120,7 @@ macro_rules! keys {
     };
 }
 
+// 10 is taken by requests, whose row has an answer in it (`api/remembered.rs`), 11 by timers.
 keys! {
     MetaKey => MetaRow, |_key| Key(vec![1]);
     GroupKey => GroupRow, |key| text(2, &[key.0.as_str()]);

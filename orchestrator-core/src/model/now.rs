@@ -6,7 +6,7 @@ pub struct Now {
     /// Unix time in milliseconds.
     pub unix_ms: u64,
     /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
-    /// The adapter persists it by [`Input::Attended`].
+    /// The adapter persists it by [`crate::engine::input::Input::Attended`].
     pub attended_ms: u64,
     /// The times for which silence is borne.
     pub patience: Patience,

@@ -49,7 +49,7 @@ pub enum Old {
 pub struct Left {
     /// Of which.
     pub deployment: DeploymentId,
-    /// A page of their keys ([`left_of`]).
+    /// A page of their keys ([`crate::rules::deployment::retention::left_of`]).
     pub keys: Vec<Key>,
     /// True if there may be more.
     pub more: bool,

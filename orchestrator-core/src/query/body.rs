@@ -51,6 +51,11 @@ pub struct GroupList {
     pub after: Option<String>,
 }
 
+impl GroupList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "group-list";
+}
+
 /// `user-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -78,6 +83,11 @@ pub struct ReleaseList {
     pub after: Option<String>,
 }
 
+impl ReleaseList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "release-list";
+}
+
 /// `deployment-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -91,6 +101,11 @@ pub struct DeploymentList {
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+impl DeploymentList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "deployment-list";
 }
 
 /// `device-list`
@@ -112,4 +127,9 @@ pub struct DeviceList {
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+impl DeviceList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "device-list";
 }

@@ -70,7 +70,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
     let status = list.status.map(|status| format!("{status:?}"));
     let filter = [list.group.as_deref(), number.as_deref(), status.as_deref()];
     Ok(Ok(Wish {
-        cursor: Cursor::of("device-list", &filter),
+        cursor: Cursor::of(DeviceList::VERB, &filter),
         prefix,
         group,
         deployment,

@@ -33,7 +33,7 @@ pub(crate) fn deployment_list(
         Ok(group) => group,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let cursor = Cursor::of("deployment-list", &[list.group.as_deref()]);
+    let cursor = Cursor::of(DeploymentList::VERB, &[list.group.as_deref()]);
     let after = match cursor.open(list.after.as_deref()) {
         Ok(after) => after.map(str::parse),
         Err(rejection) => return Ok(Err(rejection)),
@@ -147,7 +147,7 @@ pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResul
         &Prefix::Groups,
         (
             (page.limit, page.after.as_deref()),
-            &Cursor::of("group-list", &[]),
+            &Cursor::of(GroupList::VERB, &[]),
         ),
         |_| 0,
         |group, key, bytes| {
@@ -177,7 +177,7 @@ pub(crate) fn release_list(
         None => Prefix::ReleaseNames,
     };
     let page = (list.limit, list.after.as_deref());
-    let cursor = Cursor::of("release-list", &[list.name.as_deref()]);
+    let cursor = Cursor::of(ReleaseList::VERB, &[list.name.as_deref()]);
     text_page(reader, &prefix, (page, &cursor), size, |_, key, bytes| {
         let name: ReleaseNameRow = row(key, bytes)?;
         reader.want([ReleaseKey(name.release).key()])?;

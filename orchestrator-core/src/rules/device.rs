@@ -145,8 +145,8 @@ fn leave(
     Ok(effects)
 }
 
-/// Registers a device that is not there, in a group. The effects begin with a look at what it
-/// has retained.
+/// Registers a device that is not there, in a group. Beside those of joining, the effects ask
+/// for what it has retained.
 pub(crate) fn register(
     txn: &mut Txn,
     device: &DeviceId,

@@ -1,4 +1,4 @@
-//! Releases: immutable, found by id or by `name@version`.
+//! Releases, which are immutable.
 
 use hoist_protocol::id::ReleaseId;
 

@@ -13,7 +13,7 @@ use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
 
 impl Body for DeploymentList {
-    const WORD: &'static str = "deployment-list";
+    const WORD: &'static str = Self::VERB;
     const ROLE: Role = Role::Viewer;
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
@@ -32,7 +32,7 @@ impl Body for DeploymentShow {
 }
 
 impl Body for DeviceList {
-    const WORD: &'static str = "device-list";
+    const WORD: &'static str = Self::VERB;
     const ROLE: Role = Role::Viewer;
 
     fn answer(&self, reader: &mut Reader, _: &UserId, now: Now) -> Queried<ResultBody> {
@@ -61,7 +61,7 @@ impl Body for DeviceWhy {
 }
 
 impl Body for GroupList {
-    const WORD: &'static str = "group-list";
+    const WORD: &'static str = Self::VERB;
     const ROLE: Role = Role::Viewer;
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
@@ -70,7 +70,7 @@ impl Body for GroupList {
 }
 
 impl Body for ReleaseList {
-    const WORD: &'static str = "release-list";
+    const WORD: &'static str = Self::VERB;
     const ROLE: Role = Role::Viewer;
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
