@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 
+use serde_json::json;
+
 use crate::harness::process::{HOIST, run};
 use crate::harness::server::Server;
 
@@ -55,6 +57,36 @@ fn an_administrator_limited_to_groups_makes_and_removes_only_users_limited_to_th
             .status
             .success()
     );
+}
+
+#[test]
+fn a_command_about_users_is_carried_out_once_for_each_request() {
+    // bad-inputs row 30
+    let mut server = Server::start();
+    let client = server.client();
+    let add = |role: &str| {
+        let body = json!({"user": "vera", "role": role, "tokenSha256": "22".repeat(32)});
+        body.to_string()
+    };
+    let remove = json!({"user": "vera"}).to_string();
+    let first = client.command_as("add", "user-add", add("viewer").as_bytes());
+    assert_eq!(first["ok"], json!(true), "{first}");
+    let other = client.command_as("add", "user-add", add("admin").as_bytes());
+    assert_eq!(other["error"]["code"], json!("E_REQUEST_REUSED"), "{other}");
+    let other = client.command_as("add", "group-create", br#"{"group":"eu"}"#);
+    assert_eq!(other["error"]["code"], json!("E_REQUEST_REUSED"), "{other}");
+    let removed = client.command_as("remove", "user-remove", remove.as_bytes());
+    assert_eq!(removed["ok"], json!(true), "{removed}");
+    drop(client);
+    server.kill_and_restart();
+
+    let client = server.client();
+    let again = client.command_as("add", "user-add", add("viewer").as_bytes());
+    assert_eq!(again, first, "answered as it was");
+    let again = client.command_as("remove", "user-remove", remove.as_bytes());
+    assert_eq!(again, removed, "answered as it was");
+    let users = client.command_ok("user-list", &json!({}));
+    assert!(!users.to_string().contains("vera"), "{users}");
 }
 
 #[test]

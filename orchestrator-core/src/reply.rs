@@ -187,6 +187,8 @@ pub enum Answer {
     },
     /// `release-remove`
     ReleaseRemoved(ReleaseAddResult),
+    /// `user-add`, `user-remove`
+    UserManaged(UserResult),
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -255,6 +257,7 @@ impl Answer {
             }),
             Self::Planned(result) => ResultBody::Planned(result),
             Self::Imported(devices) => ResultBody::Imported(import::result(devices, secrets)),
+            Self::UserManaged(result) => ResultBody::User(result),
             Self::ImportPlanned(result) => ResultBody::Imported(result),
         })
     }

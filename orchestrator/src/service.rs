@@ -19,6 +19,7 @@ mod sources;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;

@@ -69,6 +69,7 @@ pub(crate) fn execute(
         return Ok(Decision::of(Response::ManageUser {
             user,
             request,
+            body_hash: input.body_hash,
             command,
         }));
     }
@@ -162,15 +163,10 @@ fn change(
     now: Now,
 ) -> Result<Decision, Undecided> {
     let key = RequestKey(input.user.clone(), input.request.clone());
-    let known = txn
-        .read(&key)?
-        .filter(|known| known.at_ms.saturating_add(REMEMBER_MS) > now.unix_ms);
-    if let Some(known) = known {
-        if known.body_hash == input.body_hash {
-            return Ok(Decision::of(reply(input, known.answer)));
-        }
-        let why = format!("request {} was another command before", input.request);
-        return Ok(refused(input, Rejection::new(Code::RequestReused, why)));
+    match answered_before(txn, &key, input.body_hash, now)? {
+        None => {}
+        Some(Ok(answer)) => return Ok(Decision::of(reply(input, answer))),
+        Some(Err(reused)) => return Ok(refused(input, reused)),
     }
     let done = command.execute(&mut Ask {
         txn,
@@ -194,23 +190,58 @@ fn change(
         txn.take_back();
         return Ok(Decision::of(reply(input, answer)));
     }
-    let row = RequestRow {
-        body_hash: input.body_hash,
-        answer: answer.clone(),
-        at_ms: now.unix_ms,
-    };
-    txn.put(&key, &row);
-    let forget = Timer {
-        due_ms: now.unix_ms.saturating_add(REMEMBER_MS),
-        kind: TimerKind::Forget(input.user.clone(), input.request.clone()),
-    };
-    // Loaded, so that a forgotten id used again finds its old timer's generation.
-    txn.read(&forget)?;
-    txn.put(&forget, &TimerRow {});
+    remember(txn, &key, (input.body_hash, &answer), now)?;
     Ok(Decision {
         effects,
         response: Some(reply(input, answer)),
     })
+}
+
+/// The answer that a request was given before, if it was; a refusal when its id belongs to
+/// another command. `body_hash` is of the verb and the body.
+///
+/// # Errors
+/// [`Undecided`]: load the rows and ask again.
+pub fn answered_before(
+    txn: &Txn,
+    key: &RequestKey,
+    body_hash: [u8; 32],
+    now: Now,
+) -> Result<Option<Result<Answer, Rejection>>, Undecided> {
+    let known = txn
+        .read(key)?
+        .filter(|known| known.at_ms.saturating_add(REMEMBER_MS) > now.unix_ms);
+    Ok(known.map(|known| {
+        if known.body_hash == body_hash {
+            return Ok(known.answer);
+        }
+        let why = format!("request {} was another command before", key.1);
+        Err(Rejection::new(Code::RequestReused, why))
+    }))
+}
+
+/// Keeps the answer to a request for seven days.
+pub(crate) fn remember(
+    txn: &mut Txn,
+    key: &RequestKey,
+    (body_hash, answer): ([u8; 32], &Answer),
+    now: Now,
+) -> Result<(), Undecided> {
+    let row = RequestRow {
+        body_hash,
+        answer: answer.clone(),
+        at_ms: now.unix_ms,
+    };
+    // Loaded, so that a forgotten id used again finds the generations of its old rows.
+    txn.read(key)?;
+    txn.put(key, &row);
+    let forget = Timer {
+        due_ms: now.unix_ms.saturating_add(REMEMBER_MS),
+        kind: TimerKind::Forget(key.0.clone(), key.1.clone()),
+    };
+    txn.read(&forget)?;
+    txn.put(&forget, &TimerRow {});
+    Ok(())
 }
 
 /// An answer's seven days are over.

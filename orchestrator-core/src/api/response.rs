@@ -27,12 +27,16 @@ pub enum Response {
         /// One of the verbs that read.
         command: Command,
     },
-    /// By the adapter that keeps the users, dry runs included; the role has been checked.
+    /// By the adapter that keeps the users, dry runs included; the role has been checked. A
+    /// change is made once for each request ([`crate::api::request::answered_before`]), and
+    /// remembered by [`crate::engine::input::Input::UserManaged`].
     ManageUser {
         /// The user who asked.
         user: UserId,
         /// The id the question had.
         request: RequestId,
+        /// SHA-256 of verb and body, to tell a repeat from a reused id.
+        body_hash: [u8; 32],
         /// The command.
         command: Command,
     },

@@ -59,6 +59,11 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
             delivered,
         } => presence::merge(txn, device, (*presence, *delivered), now),
         Input::Info { device, info } => device::merge_info(txn, device, info, now),
+        Input::UserManaged {
+            request,
+            body_hash,
+            answer,
+        } => request::remember(txn, request, (*body_hash, answer), now).map(|()| Vec::new()),
         Input::TimerDue(timer) => timer_due(txn, timer, now),
         Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
         Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
@@ -158,6 +163,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
         Input::RecoverRelease(_) => Vec::new(),
         Input::Command(command) => request::hint(command),
+        Input::UserManaged { request, .. } => vec![request.key()],
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();

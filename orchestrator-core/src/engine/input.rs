@@ -10,10 +10,12 @@ use hoist_protocol::status::DeviceStatus;
 use crate::api::request::CommandInput;
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
+use crate::model::key::RequestKey;
 use crate::model::release::VerifiedRelease;
 use crate::model::row::Refusal;
 use crate::model::search::{Found, Left, Old};
 use crate::model::timer::Timer;
+use crate::reply::Answer;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,15 @@ pub enum Input {
     },
     /// A person's command.
     Command(Box<CommandInput>),
+    /// A command about users was carried out, or refused: remembers the answer to its request.
+    UserManaged {
+        /// The request and its user.
+        request: RequestKey,
+        /// SHA-256 of verb and body.
+        body_hash: [u8; 32],
+        /// The answer.
+        answer: Box<Answer>,
+    },
     /// A timer whose time has come, by the clock it is on.
     TimerDue(Timer),
     /// The answer to [`crate::model::effect::Effect::FindLine`].

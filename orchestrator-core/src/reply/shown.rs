@@ -19,6 +19,7 @@ impl Answer {
             Self::Refused(_)
             | Self::ReleaseAdded(_)
             | Self::ReleaseRemoved(_)
+            | Self::UserManaged(_)
             | Self::DeviceAdded { .. }
             | Self::DeviceRemoved { .. }
             | Self::GroupCreated { .. }

@@ -157,6 +157,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
             ..About::default()
         },
         Answer::Refused(_)
+        | Answer::UserManaged(_)
         | Answer::Planned(_)
         | Answer::DevicePlanned { .. }
         | Answer::ImportPlanned(_) => return Vec::new(),

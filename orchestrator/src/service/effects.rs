@@ -1,14 +1,14 @@
 //! What follows a durable decision: replies, events, views, and word to reconcile; then
 //! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
 
-use hoist_orchestrator_core::api::command::Command;
 use hoist_orchestrator_core::api::response::{Decision, Response};
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::key::RequestKey;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::time::format_time;
-use hoist_orchestrator_core::reply::{DeviceSecrets, ListResult, ResultBody, UserResult};
-use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId, RequestId, UserId};
+use hoist_orchestrator_core::reply::DeviceSecrets;
+use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId};
 use hoist_protocol::topic::Topic;
 use tokio::sync::oneshot;
 
@@ -18,8 +18,7 @@ use super::{Service, ServiceError, done, refused};
 use crate::arrival::{Arrival, Content, Headless};
 use crate::artifacts;
 use crate::batch::Decided;
-use crate::config::UserChange;
-use crate::query::{self, Question};
+use crate::query::Question;
 use crate::reconcile::Subject;
 use crate::transport::Outgoing;
 
@@ -124,9 +123,11 @@ impl Service {
             Response::ManageUser {
                 user,
                 request,
+                body_hash,
                 command,
             } => {
-                let outcome = self.user_managed((&user, &request), &command, now).await;
+                let key = RequestKey(user.clone(), request.clone());
+                let outcome = self.manage_once(&key, body_hash, &command, now).await?;
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }
@@ -167,21 +168,6 @@ impl Service {
             Effect::Duplicate => tracing::trace!("known already"),
         }
         Ok(())
-    }
-
-    /// A command about a person was asked for by somebody.
-    async fn user_managed(
-        &mut self,
-        (user, request): (&UserId, &RequestId),
-        command: &Command,
-        now: Now,
-    ) -> Result<ResultBody, Rejection> {
-        let (result, event) = self.manage_user(command, user)?;
-        done::say_user(user, request, command);
-        if let Some(event) = event {
-            self.event(&event, now).await;
-        }
-        Ok(result)
     }
 
     /// A device was removed.
@@ -238,42 +224,6 @@ impl Service {
             {
                 self.connection = None;
             }
-        }
-    }
-
-    /// What a command about users came to, and what others are told of it.
-    fn manage_user(
-        &self,
-        command: &Command,
-        by: &UserId,
-    ) -> Result<(ResultBody, Option<Event>), Rejection> {
-        let named = |user: &str| {
-            let user = user.to_owned();
-            ResultBody::User(UserResult { user })
-        };
-        match command {
-            Command::UserAdd(add) => {
-                let change = self.directory.add_user(add, by)?;
-                let (user, role, by) = (add.user.clone(), add.role, by.clone());
-                let event = match change {
-                    UserChange::Added => Some(Event::UserAdded { user, role, by }),
-                    UserChange::Changed => Some(Event::UserChanged { user, role, by }),
-                    UserChange::Nothing => None,
-                };
-                Ok((named(&add.user), event.filter(|_| !add.dry_run)))
-            }
-            Command::UserRemove(remove) => {
-                self.directory.remove_user(remove, by)?;
-                let (user, by) = (remove.user.clone(), by.clone());
-                let event = Event::UserRemoved { user, by };
-                Ok((named(&remove.user), Some(event).filter(|_| !remove.dry_run)))
-            }
-            Command::UserList(page) => query::users(self.directory.list_users(), page)
-                .map(|items: ListResult<_>| (ResultBody::Users(items), None)),
-            _ => Err(Rejection::new(
-                Code::Internal,
-                "this is no command about users",
-            )),
         }
     }
 

@@ -1,0 +1,142 @@
+//! Commands about users, who are kept beside the store: carried out once for each request, as
+//! every other change.
+
+use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::api::request::answered_before;
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::effect::Event;
+use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::key::RequestKey;
+use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::txn::Txn;
+use hoist_orchestrator_core::reply::{Answer, ListResult, ResultBody, UserResult};
+use hoist_protocol::id::UserId;
+
+use super::{Service, ServiceError, done};
+use crate::arrival::{Arrival, Content};
+use crate::config::UserChange;
+use crate::{batch, query, rows};
+
+impl Service {
+    /// Carries out a command about users, or answers it as it was answered before.
+    pub(super) async fn manage_once(
+        &mut self,
+        key: &RequestKey,
+        body_hash: [u8; 32],
+        command: &Command,
+        now: Now,
+    ) -> Result<Result<ResultBody, Rejection>, ServiceError> {
+        if command.verb().effect() == VerbEffect::Reads {
+            return Ok(self.manage(key, command, now).await);
+        }
+        // Looked for now: another of the same batch may have been carried out meanwhile.
+        let mut txn = Txn::default();
+        let before = |txn: &mut Txn| answered_before(txn, key, body_hash, now);
+        let before = rows::resolve(&*self.store, &mut txn, before).await;
+        let Some(before) = self.passing(before)? else {
+            let why = "the store cannot be read, so that a repeat could not be told";
+            return Ok(Err(Rejection::new(Code::Storage, why)));
+        };
+        if let Some(before) = before {
+            return Ok(before.and_then(known));
+        }
+        let outcome = self.manage(key, command, now).await;
+        if let Some(answer) = lasting(&outcome).filter(|_| !command.is_dry()) {
+            self.remember(key.clone(), body_hash, answer, now).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// What was done is done, and durable, also when that cannot be noted.
+    async fn remember(
+        &mut self,
+        request: RequestKey,
+        body_hash: [u8; 32],
+        answer: Answer,
+        now: Now,
+    ) -> Result<(), ServiceError> {
+        let managed = Arrival::of(Content::Input(Input::UserManaged {
+            request,
+            body_hash,
+            answer: Box::new(answer),
+        }));
+        let noted = batch::commit(&*self.store, &*self.directory, &[managed], now).await;
+        self.passing(noted).map(drop)
+    }
+
+    /// A command about a person was asked for by somebody.
+    async fn manage(
+        &mut self,
+        RequestKey(user, request): &RequestKey,
+        command: &Command,
+        now: Now,
+    ) -> Result<ResultBody, Rejection> {
+        let (result, event) = self.manage_user(command, user)?;
+        done::say_user(user, request, command);
+        if let Some(event) = event {
+            self.event(&event, now).await;
+        }
+        Ok(result)
+    }
+
+    /// What a command about users came to, and what others are told of it.
+    fn manage_user(
+        &self,
+        command: &Command,
+        by: &UserId,
+    ) -> Result<(ResultBody, Option<Event>), Rejection> {
+        let named = |user: &str| {
+            let user = user.to_owned();
+            ResultBody::User(UserResult { user })
+        };
+        match command {
+            Command::UserAdd(add) => {
+                let change = self.directory.add_user(add, by)?;
+                let (user, role, by) = (add.user.clone(), add.role, by.clone());
+                let event = match change {
+                    UserChange::Added => Some(Event::UserAdded { user, role, by }),
+                    UserChange::Changed => Some(Event::UserChanged { user, role, by }),
+                    UserChange::Nothing => None,
+                };
+                Ok((named(&add.user), event.filter(|_| !add.dry_run)))
+            }
+            Command::UserRemove(remove) => {
+                self.directory.remove_user(remove, by)?;
+                let (user, by) = (remove.user.clone(), by.clone());
+                let event = Event::UserRemoved { user, by };
+                Ok((named(&remove.user), Some(event).filter(|_| !remove.dry_run)))
+            }
+            Command::UserList(page) => query::users(self.directory.list_users(), page)
+                .map(|items: ListResult<_>| (ResultBody::Users(items), None)),
+            _ => Err(Rejection::new(
+                Code::Internal,
+                "this is no command about users",
+            )),
+        }
+    }
+}
+
+/// An answer that was kept about a user has no secrets.
+fn known(answer: Answer) -> Result<ResultBody, Rejection> {
+    match answer {
+        Answer::Refused(rejection) => Err(rejection),
+        Answer::UserManaged(result) => Ok(ResultBody::User(result)),
+        _ => {
+            let why = "the answer that was kept is of another command";
+            Err(Rejection::new(Code::Internal, why))
+        }
+    }
+}
+
+/// The answer to keep. A failure of the disk or of the file of users may be over when the command
+/// is sent again.
+fn lasting(outcome: &Result<ResultBody, Rejection>) -> Option<Answer> {
+    match outcome {
+        Ok(ResultBody::User(result)) => Some(Answer::UserManaged(result.clone())),
+        Ok(_) => None,
+        Err(rejection) => match rejection.code {
+            Code::Internal | Code::Config | Code::Space | Code::Storage => None,
+            _ => Some(Answer::Refused(rejection.clone())),
+        },
+    }
+}
