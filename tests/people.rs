@@ -90,6 +90,19 @@ fn a_command_about_users_is_carried_out_once_for_each_request() {
 }
 
 #[test]
+fn no_two_users_have_one_token() {
+    let server = Server::start();
+    let client = server.client();
+    let add = |user: &str| json!({"user": user, "role": "viewer", "tokenSha256": "22".repeat(32)});
+    client.command_ok("user-add", &add("vera"));
+    assert_eq!(
+        client.command_refused("user-add", &add("anna")),
+        "E_USER_EXISTS"
+    );
+    client.command_ok("user-add", &add("vera"));
+}
+
+#[test]
 fn a_name_that_is_taken_is_told_with_its_role_and_how_it_gets_another() {
     let server = Server::start();
     add(&server, "vera", &["--role", "deployer", "--groups", "eu"]);

@@ -195,7 +195,7 @@ fn parse(user: &UserAdd) -> Result<User, Rejection> {
 
 fn rejection(error: &UsersError) -> Rejection {
     let code = match error {
-        UsersError::Exists { .. } => Code::UserExists,
+        UsersError::Exists { .. } | UsersError::Shared => Code::UserExists,
         UsersError::Beyond { .. } => Code::Role,
         UsersError::LastAdmin { .. } => Code::LastAdmin,
         UsersError::Unknown { .. } => Code::User,

@@ -194,6 +194,9 @@ impl Users {
         if let Some(existing) = known.get(&user.name) {
             within(&known, by, existing)?;
         }
+        if shared(known.values().chain([&user])).is_some() {
+            return Err(UsersError::Shared);
+        }
         let change = match known.get(&user.name) {
             Some(existing) if *existing == user => return Ok(UserChange::Nothing),
             Some(existing) if existing.token_sha256 == user.token_sha256 => UserChange::Changed,
@@ -338,7 +341,23 @@ fn read(path: &Path) -> Result<BTreeMap<UserId, User>, Failure> {
             return Err(mistake(format!("user {name} is there twice")));
         }
     }
+    if let Some((one, other)) = shared(users.values()) {
+        return Err(mistake(format!("users {one} and {other} have one token")));
+    }
     Ok(users)
+}
+
+/// Two users with one token. HTTP tells people by their tokens alone, so that one of them would
+/// speak in the name of the other.
+fn shared<'a>(users: impl Iterator<Item = &'a User>) -> Option<(&'a UserId, &'a UserId)> {
+    let mut owners = BTreeMap::new();
+    for user in users {
+        match owners.insert(user.token_sha256, &user.name) {
+            Some(other) if *other != user.name => return Some((other, &user.name)),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn write(path: &Path, users: Vec<User>) -> Result<(), PrivateFileError> {

@@ -21,6 +21,9 @@ pub(crate) enum UsersError {
         /// The groups that it is limited to.
         groups: Vec<GroupId>,
     },
+    /// Another user has the token.
+    #[error("another user has this token: each needs one of its own")]
+    Shared,
     /// The asking user has less than that user has or would have.
     #[error(
         "{by} has no rights over {name}: an administrator limited to groups ({}) adds, changes \
