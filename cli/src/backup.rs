@@ -14,18 +14,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hoist_orchestrator::durable_file;
 use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_protocol::code::Code;
 use serde::{Deserialize, Serialize};
 
 use self::contents::{ABOUT, ROWS, SUMS, Sum, Summing};
 use crate::archive::ArchiveWriter;
 use crate::args::Backup;
-use crate::client_file::ClientFile;
+use crate::client::found;
 use crate::context::Context;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, Noted};
 use crate::failure::{Failure, chain};
 use crate::lock::Lock;
-use crate::output::{API_VERSION, Shape, Show, column};
+use crate::output::{Shape, Show, column};
 use crate::private_file::{self, PrivateFileError};
 use crate::store_failure::store_failure;
 
@@ -55,15 +56,6 @@ struct About {
     rows: u64,
     /// The version that wrote it.
     version: String,
-}
-
-/// The newest backup of a data directory, as far as it knows.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Noted {
-    file: PathBuf,
-    created_at: String,
-    rows: u64,
 }
 
 /// `hoist backup`
@@ -102,7 +94,7 @@ pub(crate) async fn backup(context: &Context, wish: &Backup) -> Result<u8, Failu
         created_at: about.created_at.clone(),
         rows: count,
     };
-    note(&data_dir, &noted);
+    data_dir.note_backup(&noted);
     let item = serde_json::json!({
         "file": wish.out, "createdAt": about.created_at, "rows": count, "bytes": bytes,
     });
@@ -154,7 +146,7 @@ async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u6
         Err(failure) if failure.is(Code::Locked) => {
             let client = data_dir.client();
             let mut file = match client.exists() {
-                true => ClientFile::read(&client)?,
+                true => found::read(&client)?,
                 false => context.client_file()?,
             };
             // A client.toml of another server would bring that one's rows.
@@ -285,27 +277,4 @@ impl Files<'_> {
         archive.file(name, (size, self.unix_s), &mut content)?;
         Ok(content.sum(name))
     }
-}
-
-/// Notes the newest backup, so that errors can name it.
-fn note(data_dir: &DataDir, noted: &Noted) {
-    if let Ok(text) = serde_json::to_vec(noted) {
-        // Only a convenience: the backup is there without it.
-        let _unnoted = private_file::write(&data_dir.backup_note(), &text);
-    }
-}
-
-/// The state that the newest known backup would bring back, and the way to do so, if there is one.
-pub(crate) fn known(data_dir: &DataDir) -> Option<String> {
-    let text = private_file::read(&data_dir.backup_note()).ok()?;
-    let noted: Noted = serde_json::from_slice(&text).ok()?;
-    noted.file.exists().then(|| {
-        format!(
-            "`hoist restore {} --data-dir {}` brings back the {} rows of {}",
-            noted.file.display(),
-            data_dir.root().display(),
-            noted.rows,
-            noted.created_at
-        )
-    })
 }

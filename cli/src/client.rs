@@ -3,6 +3,7 @@
 //! sent while nobody listened is gone.
 
 mod connect;
+pub(crate) mod found;
 
 use std::time::Duration;
 
@@ -314,7 +315,7 @@ mod tests {
             failure.to_string(),
             "error[E_RELEASE]: release app@1.2.0 not found\nhelp: did you mean app@1.1.0?"
         );
-        assert_eq!(failure.exit(), crate::exit::NOT_FOUND);
+        assert_eq!(crate::exit::of(&failure), crate::exit::NOT_FOUND);
     }
 
     #[test]

@@ -9,13 +9,13 @@ use hoist_protocol::code::Code;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::client::{Client, Patience};
+use crate::client::{Client, Patience, found};
 use crate::client_file::ClientFile;
 use crate::exit;
 use crate::failure::Failure;
+use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::settings::Settings;
-use crate::why::fitted;
 
 /// Items asked for at once; the server sends fewer when its reply would grow too large.
 const PAGE_ITEMS: usize = 100;
@@ -62,7 +62,7 @@ impl Context {
         if let Some(file) = self.client_file.get() {
             return Ok(file.clone());
         }
-        let file = ClientFile::find(&self.settings, &|name| std::env::var_os(name))?;
+        let file = found::find(&self.settings, &|name| std::env::var_os(name))?;
         Ok(self.client_file.get_or_init(|| file).clone())
     }
 

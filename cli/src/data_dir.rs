@@ -10,18 +10,19 @@ use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
 
-use crate::backup;
 use crate::client_file::ClientFile;
 use crate::denied::{denied, is_denied};
 use crate::failure::Failure;
 use crate::keys::{self, Keys, KeysError};
 use crate::private_file::{self, PrivateFileError};
-use crate::user::random_token;
+use crate::token::random_token;
 use crate::users::{User, Users};
 
+mod noted;
 mod ready;
 mod recovery;
 
+pub(crate) use noted::Noted;
 pub(crate) use ready::{Announced, ReadyFile};
 
 /// The name of the first user.
@@ -81,15 +82,10 @@ impl DataDir {
         self.root.join("backup.rows")
     }
 
-    /// The note on the newest backup.
-    pub(crate) fn backup_note(&self) -> PathBuf {
-        self.root.join("backup.json")
-    }
-
     /// The commands that bring a lost store back.
     pub(crate) fn way_back(&self) -> String {
         let root = self.root.display();
-        let known = backup::known(self).unwrap_or_else(|| {
+        let known = self.known_backup().unwrap_or_else(|| {
             format!("`hoist restore FILE --data-dir {root}` brings back what a backup holds")
         });
         format!(

@@ -1,27 +1,28 @@
 //! `hoist deploy` and `hoist deployment …`
 
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use hoist_device_client::agent::said;
-use hoist_orchestrator_core::api::command::{self, Abort, DeploymentShow, Limit, Retry, Verb};
-use hoist_orchestrator_core::model::state::CompleteWhen;
+use hoist_orchestrator_core::api::command::{self, Abort, DeploymentShow, Retry, Verb};
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail};
 use hoist_protocol::code::Code;
 use serde_json::{Map, Value};
 
-use crate::args::{Deploy, Deployment, Plan};
+use crate::args::{Deploy, Deployment};
 use crate::client::Client;
+use crate::confirm::confirmed;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
+use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column, wide};
 use crate::plan;
 use crate::plural;
 use crate::told;
-use crate::why::fitted;
+use crate::wish::body;
 
 /// The shape of a deployment, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
@@ -117,33 +118,6 @@ fn created_sentence(item: &DeployResult) -> String {
     };
     let members = plural::count(item.members, "member");
     format!("deployment {} {state}: {members}{fit}\n", item.deployment)
-}
-
-/// The command that a command line asks for.
-pub(crate) fn body(wish: Plan, dry_run: bool) -> command::Deploy {
-    let (group, groups) = match <[String; 1]>::try_from(wish.group) {
-        Ok([group]) => (Some(group), None),
-        Err(groups) => (None, Some(groups)),
-    };
-    let limited = wish.limit.is_some() || wish.until.is_some();
-    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    command::Deploy {
-        release: wish.release,
-        group,
-        groups,
-        start: wish.start,
-        limit: limited.then_some(Limit {
-            devices: wish.limit,
-            until: wish.until,
-        }),
-        complete_when: wish.complete_when.map(CompleteWhen::from),
-        timeout_secs: wish.device_timeout.map(seconds),
-        attempts: wish.attempts,
-        spread_secs: wish.spread.map(seconds),
-        allow_downgrade: wish.allow_downgrade,
-        reinstall: wish.reinstall,
-        dry_run,
-    }
 }
 
 /// Runs one of the deployment commands.
@@ -259,29 +233,6 @@ fn abort_sentence(deployment: u32, verb: &str, result: &Value) -> String {
         plural::either(finishing, "finishes or rolls", "finish or roll"),
         plural::either(ended, "has", "have"),
     )
-}
-
-/// Asks whether something may be removed; says so when not.
-///
-/// # Errors
-/// `E_CONFIRM` where there is nobody to ask.
-pub(crate) fn may_remove(what: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let why = format!("removing {what} needs a yes");
-        return Err(Failure::new(Code::Confirm, why).help("repeat it with --yes"));
-    }
-    let yes = confirmed(&format!("remove {what} for good? [y/N] "));
-    if !yes {
-        said::say("nothing was changed");
-    }
-    Ok(yes)
-}
-
-/// Asks on the terminal; anything but a clear yes is a no.
-fn confirmed(question: &str) -> bool {
-    let mut answer = String::new();
-    said::write(question.as_bytes());
-    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 #[cfg(test)]

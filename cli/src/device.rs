@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::agent_file::{self, agent_toml};
 use crate::args::{self, Device};
+use crate::confirm::may_remove;
 use crate::context::{Context, print};
-use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
 use crate::import;

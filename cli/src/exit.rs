@@ -2,6 +2,8 @@
 
 use hoist_protocol::code::{Class, Code};
 
+use crate::failure::Failure;
+
 /// Done.
 pub const OK: u8 = 0;
 /// Something failed that no other code describes.
@@ -39,6 +41,12 @@ Exit codes:
     8  conflict
     9  broker unreachable
   130  interrupted";
+
+/// The exit code of a command that failed.
+#[must_use]
+pub(crate) fn of(failure: &Failure) -> u8 {
+    of_code(&failure.code)
+}
 
 /// The exit code of a stable error code; [`ERROR`] for one that only a newer server knows.
 #[must_use]

@@ -12,8 +12,8 @@ use crate::closest::closest;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
+use crate::output::text::wrapped;
 use crate::output::{self, Format, Shape, Show, column};
-use crate::why::wrapped;
 
 const SHAPE: Shape = Shape {
     name: "word",
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn an_unknown_word_is_not_found_and_a_close_one_is_named() {
         let failure = find("E_GRUOP").unwrap_err();
-        assert_eq!(failure.exit(), exit::NOT_FOUND);
+        assert_eq!(exit::of(&failure), exit::NOT_FOUND);
         assert_eq!(failure.help.as_deref(), Some("did you mean E_GROUP?"));
         let failure = find("script-faild").unwrap_err();
         assert_eq!(failure.help.as_deref(), Some("did you mean script-failed?"));

@@ -12,10 +12,12 @@ mod archive;
 mod args;
 mod backup;
 mod broker;
+mod broker_settings;
 mod client;
 mod client_file;
 mod closest;
 mod color;
+mod confirm;
 mod context;
 mod data_dir;
 mod demo;
@@ -51,11 +53,14 @@ mod sim;
 mod status;
 mod store_check;
 mod store_failure;
+mod token;
 mod told;
+mod toml_file;
 mod upload;
 mod user;
 mod users;
 mod why;
+mod wish;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -93,8 +98,8 @@ fn carry_out(args: &[OsString]) -> u8 {
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            failure.print(format);
-            failure.exit()
+            output::failure::print(&failure, format);
+            exit::of(&failure)
         }
     }
 }

@@ -11,17 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::color::Color;
 use crate::failure::Failure;
-use crate::settings::{Origin, Settings};
-
-/// Reads a level.
-///
-/// # Errors
-/// What is wanted instead.
-pub(crate) fn level(text: &str) -> Result<LevelFilter, String> {
-    text.parse().map_err(|_| {
-        format!("log level {text:?} does not exist; use off, error, warn, info, debug or trace")
-    })
-}
+use crate::settings::{Origin, Settings, level};
 
 /// The messages that are logged at a level: all of Hoist's own, and of the libraries below it no
 /// more than warnings, since the rest is about their own packets and pages. rumqttd opens an

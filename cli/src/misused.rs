@@ -7,7 +7,7 @@ use hoist_protocol::code::Code;
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Format;
+use crate::output::{self, Format};
 
 /// Prints help and version where they are asked for, and else what is wrong with the command
 /// line.
@@ -17,7 +17,7 @@ pub(crate) fn misused(error: &clap::Error, format: Format) -> u8 {
     if !error.use_stderr() || (is_help && for_people) {
         let _ = error.print();
     } else {
-        failure(error).print(format);
+        output::failure::print(&failure(error), format);
     }
     match error.use_stderr() {
         true => exit::USAGE,

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use hoist_orchestrator_core::reply::API_VERSION;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::closest::closest;
 
-/// The version of every JSON document.
-pub(crate) const API_VERSION: &str = "hoist/v1";
+pub(crate) mod failure;
+pub(crate) mod text;
 
 /// The form in which results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]

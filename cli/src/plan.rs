@@ -14,12 +14,12 @@ use serde_json::Value;
 use crate::args;
 use crate::client::Client;
 use crate::context::{Context, print};
-use crate::deployment::body;
 use crate::exit;
 use crate::failure::Failure;
+use crate::output::text::{word, wrapped};
 use crate::output::{self, Format, Shape, printable};
 use crate::plural::{count, either};
-use crate::why::{word, wrapped};
+use crate::wish::body;
 
 const PLAN: Shape = Shape {
     name: "group",

@@ -11,16 +11,17 @@ use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::Recover;
+use crate::client::found;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
+use crate::output::text::wrapped;
 use crate::output::{self, Format};
 use crate::plural::count;
 use crate::serve;
 use crate::server::{Fleet, Server};
 use crate::signals::Ends;
-use crate::why::wrapped;
 
 /// The time between two looks for answers.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub(crate) async fn recover(context: &Context, wish: &Recover) -> Result<u8, Fai
         started => started?,
     };
     let time = humantime::format_duration(wish.wait);
+    found::warn_if_exposed(&server.client_file());
     said::say(format_args!(
         "recovering {} for up to {time}: {} {}",
         server.data_dir().display(),

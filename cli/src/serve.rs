@@ -1,7 +1,6 @@
 //! `hoist serve`: says where it listens on standard error, logs there, and ends within
 //! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`crate::server`].
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::broker;
+use crate::broker_settings::{self, loopback};
+use crate::client::found;
 use crate::context::Context;
 use crate::exit;
 use crate::failure::Failure;
@@ -34,6 +34,7 @@ pub(crate) async fn serve(context: &Context) -> Result<u8, Failure> {
         Err(failure) if failure.is(Code::Canceled) => return Ok(stopped()),
         started => started?,
     };
+    found::warn_if_exposed(&server.client_file());
     said::say(format_args!(
         "ready {} {} data {}",
         server.mqtt(),
@@ -61,7 +62,7 @@ fn stopped() -> u8 {
 pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),
-        broker: broker::of_settings(settings)?,
+        broker: broker_settings::broker(settings)?,
         http: loopback("--http", &settings.http.value)?,
         namespace: settings.namespace.value.clone(),
         grace: settings.grace.value,
@@ -86,46 +87,4 @@ fn millis(setting: &Setting<Duration>) -> u64 {
 
 fn mib(mib: u64) -> u64 {
     mib.saturating_mul(1 << 20)
-}
-
-/// An address to listen on. Tokens travel in clear, so only this machine may reach it.
-pub(crate) fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
-    let address = text
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| {
-            Failure::new(
-                Code::Config,
-                format!("{flag} {text:?} is not an address and port"),
-            )
-            .help("write it as 127.0.0.1:1883; port 0 takes a free one")
-        })?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(Failure::new(
-        Code::Insecure,
-        format!("{flag} {address} can be reached by others, and there is no TLS yet"),
-    )
-    .help("listen on 127.0.0.1, and let a TLS proxy or a tunnel lead there"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_of_this_machine_are_listened_on() {
-        assert!(loopback("--mqtt", "127.0.0.1:0").is_ok());
-        assert!(loopback("--mqtt", "[::1]:1883").is_ok());
-        for open in ["0.0.0.0:0", "[::]:1883", "192.0.2.1:1883"] {
-            let failure = loopback("--mqtt", open).unwrap_err();
-            assert_eq!(
-                (failure.code.as_str(), failure.exit()),
-                ("E_INSECURE", exit::USAGE)
-            );
-        }
-        assert_eq!(loopback("--mqtt", "1883").unwrap_err().code, "E_CONFIG");
-    }
 }

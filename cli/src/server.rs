@@ -240,6 +240,11 @@ impl Server {
         self.data_dir.root()
     }
 
+    /// Where the client file is that its first start made.
+    pub(crate) fn client_file(&self) -> PathBuf {
+        self.data_dir.client()
+    }
+
     /// Bytes of MQTT that devices and its own broker have exchanged.
     pub(crate) fn device_bytes(&self) -> Option<u64> {
         self.broker.device_bytes()

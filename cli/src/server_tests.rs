@@ -99,7 +99,7 @@ async fn the_same_release_again_is_fine_and_other_bytes_under_its_name_are_not()
     let other = SignedRelease::pack(release, &key).await.unwrap();
     let refused = other.publish(&mut client, &file).await.unwrap_err();
     assert_eq!(
-        (refused.code.as_str(), refused.exit()),
+        (refused.code.as_str(), exit::of(&refused)),
         ("E_RELEASE_EXISTS", exit::CONFLICT)
     );
     server.stop().await;
@@ -128,7 +128,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
     };
     let refused = viewer.command(Verb::GroupCreate, &group).await.unwrap_err();
     assert_eq!(
-        (refused.code.as_str(), refused.exit()),
+        (refused.code.as_str(), exit::of(&refused)),
         ("E_ROLE", exit::NOT_AUTHORIZED)
     );
 
@@ -145,7 +145,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
         .err()
         .unwrap();
     assert_eq!(
-        (refused.code.as_str(), refused.exit()),
+        (refused.code.as_str(), exit::of(&refused)),
         ("E_AUTH", exit::NOT_AUTHORIZED)
     );
     let refused = signed.publish(&mut client, &file).await.unwrap_err();
@@ -160,7 +160,7 @@ async fn without_a_broker_a_person_learns_it_at_once() {
     server.stop().await;
     let refused = Client::connect(file, Patience::PERSON).await.err().unwrap();
     assert_eq!(
-        (refused.code.as_str(), refused.exit()),
+        (refused.code.as_str(), exit::of(&refused)),
         ("E_BROKER", exit::UNREACHABLE)
     );
 }

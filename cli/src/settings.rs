@@ -3,19 +3,18 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use serde::Deserialize;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{Global, Serve};
-use crate::closest::closest;
 use crate::failure::Failure;
-use crate::logging::level;
 use crate::output::Format;
+use crate::toml_file::parse_toml;
 
 /// Reads one variable; injected so that tests need no process environment.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -149,6 +148,16 @@ fn duration<'de, D: serde::Deserializer<'de>>(
 fn log<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     log_level(text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Reads a level.
+///
+/// # Errors
+/// What is wanted instead.
+pub(crate) fn level(text: &str) -> Result<LevelFilter, String> {
+    text.parse().map_err(|_| {
+        format!("log level {text:?} does not exist; use off, error, warn, info, debug or trace")
+    })
 }
 
 /// A level that exists, as it was written.
@@ -349,36 +358,6 @@ fn read(path: &Path) -> Result<File, Failure> {
         )
     })?;
     parse_toml(path, &text, &FILE_KEYS)
-}
-
-/// Parses a TOML file of ours; an error names the line, and an unknown key the key that
-/// was probably meant.
-pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    text: &str,
-    keys: &[&'static str],
-) -> Result<T, Failure> {
-    toml::from_str(text).map_err(|error| {
-        let span = error.span().unwrap_or_default();
-        let line = text
-            .get(..span.start)
-            .unwrap_or_default()
-            .matches('\n')
-            .count()
-            + 1;
-        let why = error.message();
-        let failure = Failure::new(Code::Config, format!("{}:{line}: {why}", path.display()));
-        let unknown = why.starts_with("unknown field").then(|| word(text, span));
-        match unknown.flatten().and_then(|word| closest(&word, keys)) {
-            Some(meant) => failure.help(format!("did you mean {meant}?")),
-            None => failure,
-        }
-    })
-}
-
-fn word(text: &str, span: Range<usize>) -> Option<String> {
-    let word = text.get(span)?.split(['=', ' ']).next()?;
-    Some(word.to_owned())
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ fn a_bad_unit_is_refused_with_its_line() {
     let (_dir, global) = file("\n\ngrace = \"60 parsecs\"\n");
     let failure = Settings::resolve(&global, &Serve::default(), &none).unwrap_err();
     assert!(failure.what.contains("hoist.toml:3:"), "{failure}");
-    assert_eq!(failure.exit(), crate::exit::USAGE);
+    assert_eq!(crate::exit::of(&failure), crate::exit::USAGE);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_log_level_that_does_not_exist_is_refused_wherever_it_is_set() {
     let variable = |name: &str| (name == "HOIST_LOG").then(|| "frob".into());
     let of_variable = Settings::resolve(&Global::default(), &Serve::default(), &variable);
     let failure = of_variable.unwrap_err();
-    assert_eq!(failure.exit(), crate::exit::USAGE);
+    assert_eq!(crate::exit::of(&failure), crate::exit::USAGE);
     assert!(
         failure
             .what

@@ -13,10 +13,10 @@ use crate::data_dir::DataDir;
 use crate::exit;
 use crate::failure::Failure;
 use crate::lock::Lock;
+use crate::output::text::wrapped;
 use crate::output::{self, Format, Shape, printable};
 use crate::plural::{count, either};
 use crate::store_failure::store_failure;
-use crate::why::wrapped;
 
 const SHAPE: Shape = Shape {
     name: "kind",

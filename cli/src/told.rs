@@ -12,9 +12,9 @@ use hoist_orchestrator_core::reply::{DeploymentDetail, FailedDevice};
 use hoist_protocol::reason::{Cure, Reason};
 use serde_json::Value;
 
+use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, ago, column, printable};
 use crate::plural;
-use crate::why::fitted;
 
 /// The reason of an abort when nobody gave one.
 pub(crate) const NO_REASON: &str = "aborted by operator";

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::args::User;
 use crate::client_file::ClientFile;
+use crate::confirm::may_remove;
 use crate::context::Context;
-use crate::deployment::may_remove;
 use crate::exit;
 use crate::failure::Failure;
-use crate::keys;
 use crate::output::{Shape, Show, column};
 use crate::private_file::{self, PrivateFileError};
 use crate::secret_output;
+use crate::token::random_token;
 
 const SHAPE: Shape = Shape {
     name: "user",
@@ -146,13 +146,6 @@ fn unwritten(user: &UserId, error: &PrivateFileError) -> Failure {
     Failure::because(Code::File, "the user is added, but --out", error).help(format!(
         "its token is lost: `hoist user remove {user}`, and add it again with another file"
     ))
-}
-
-/// A new token: 256 random bits.
-pub(crate) fn random_token() -> Result<String, Failure> {
-    let seed = keys::random_seed()
-        .map_err(|error| Failure::because(Code::Random, "cannot make a token", &error))?;
-    Ok(data_encoding::BASE64URL_NOPAD.encode(&seed))
 }
 
 #[cfg(test)]

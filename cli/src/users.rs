@@ -21,7 +21,7 @@ pub(crate) use error::UsersError;
 
 use crate::failure::Failure;
 use crate::private_file::{self, PrivateFileError};
-use crate::settings::parse_toml;
+use crate::toml_file::parse_toml;
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,13 +6,12 @@ use std::fmt::Write;
 use hoist_orchestrator_core::api::command::{DeviceWhy as Question, Verb};
 use hoist_orchestrator_core::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem, Why};
 use hoist_protocol::code::Code;
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::args;
 use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
+use crate::output::text::{word, wrapped};
 use crate::output::{Format, Shape, printable};
 use crate::plural;
 
@@ -40,14 +39,6 @@ pub(crate) async fn device(context: &Context, wish: args::Why) -> Result<u8, Fai
             Ok(exit::OK)
         }
         _ => context.print_one(&DEVICE, &result),
-    }
-}
-
-/// The word of something that is one in JSON.
-pub(crate) fn word(of: impl Serialize) -> String {
-    match serde_json::to_value(of) {
-        Ok(Value::String(word)) => word,
-        _ => "-".to_owned(),
     }
 }
 
@@ -155,47 +146,14 @@ fn listed(explanation: &Explanation, rules: Rules) -> String {
     explanation.rules.iter().map(item).collect()
 }
 
-/// Columns of a terminal.
-const WIDTH: usize = 80;
-
 fn titled(title: &str, said: &str) -> String {
     wrapped(&format!("  {title:<7}  "), said)
-}
-
-/// A sentence as it is, when it fits a terminal; else in lines that do.
-pub(crate) fn fitted(sentence: &str) -> String {
-    match sentence.chars().count() > WIDTH {
-        true => wrapped("", sentence),
-        false => format!("{sentence}\n"),
-    }
-}
-
-/// Text behind its beginning, in lines that fit a terminal; a longer word stays whole.
-pub(crate) fn wrapped(begin: &str, said: &str) -> String {
-    let indent = if begin.starts_with(' ') {
-        begin.chars().count()
-    } else {
-        4
-    };
-    let mut text = begin.trim_end().to_owned();
-    let mut column = text.chars().count();
-    let mut gap = begin.chars().count() - column;
-    for word in said.split(' ').filter(|word| !word.is_empty()) {
-        let length = word.chars().count();
-        if column + gap + length > WIDTH && column > indent {
-            let _ = write!(text, "\n{:indent$}", "");
-            (column, gap) = (indent, 0);
-        }
-        let _ = write!(text, "{:gap$}{word}", "");
-        column += gap + length;
-        gap = 1;
-    }
-    text + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::text::WIDTH;
     use serde_json::json;
 
     fn offline() -> DeviceWhy {

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_protocol::code::Code;
 use serde::Serialize;
 
 use super::DataDir;
 use crate::failure::Failure;
-use crate::output::API_VERSION;
 use crate::private_file;
 
 impl DataDir {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hoist_protocol::code::Code;
 
-use super::Casting;
+use super::casting::Casting;
 use super::fixture::{self, FIRMWARE};
 use crate::failure::Failure;
 

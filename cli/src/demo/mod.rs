@@ -3,11 +3,13 @@
 //! broken, so its `verify` fails and its own scripts put the old firmware back, and one
 //! device loses its network while it fetches, and tries again.
 
+mod casting;
 mod disks;
 pub(crate) mod fixture;
 mod frame;
 mod lanes;
 mod line;
+mod outcome;
 mod report;
 mod stage;
 mod story;
@@ -19,6 +21,7 @@ use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::casting::Casting;
 use self::report::{Left, NextSteps, Report};
 use self::stage::Stage;
 use self::story::Story;
@@ -27,7 +30,6 @@ use crate::context::{Context, print};
 use crate::exit;
 use crate::failure::Failure;
 use crate::logging;
-use crate::random::Random;
 use crate::settings::Origin;
 use crate::signals::Ends;
 
@@ -35,36 +37,6 @@ use crate::signals::Ends;
 const NAME: &str = "hoist";
 /// A release that whoever has the sources has.
 const EXAMPLE: &str = "examples/hello";
-
-/// The trouble of each device, by seed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Casting {
-    /// All devices, in order.
-    devices: Vec<String>,
-    /// Index of the device with the broken sensor.
-    broken: usize,
-    /// Index of the device that loses its network.
-    unlucky: usize,
-}
-
-impl Casting {
-    fn new(count: u32, seed: u64) -> Self {
-        let digits = count.to_string().len().max(2);
-        let devices = (1..=count)
-            .map(|number| format!("dev-{number:0digits$}"))
-            .collect();
-        let count = u64::from(count);
-        let mut random = Random::new(seed);
-        let broken = random.below(count);
-        let unlucky = (broken + 1 + random.below(count.saturating_sub(1))) % count;
-        let index = |number: u64| usize::try_from(number).unwrap_or(0);
-        Self {
-            devices,
-            broken: index(broken),
-            unlucky: index(unlucky),
-        }
-    }
-}
 
 /// `hoist demo`
 pub(crate) async fn demo(context: &Context, demo: &Demo) -> Result<u8, Failure> {
@@ -162,18 +134,6 @@ fn random_seed() -> Result<u64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_seed_decides_who_has_trouble_and_never_the_same_device_twice() {
-        assert_eq!(Casting::new(25, 7), Casting::new(25, 7));
-        assert_ne!(Casting::new(25, 1).broken, Casting::new(25, 2).broken);
-        for seed in 0..1_000 {
-            let casting = Casting::new(3, seed);
-            assert_ne!(casting.broken, casting.unlucky, "seed {seed}");
-            assert!(casting.unlucky < 3 && casting.broken < 3);
-        }
-        assert_eq!(Casting::new(25, 7).devices[6], "dev-07");
-    }
 
     #[test]
     fn a_path_is_one_word_of_a_shell_whatever_is_in_it() {

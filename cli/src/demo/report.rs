@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use hoist_orchestrator_core::model::counter::Counts;
 use hoist_orchestrator_core::model::state::DeploymentState;
-use hoist_orchestrator_core::reply::FailedDevice;
+use hoist_orchestrator_core::reply::{API_VERSION, FailedDevice};
 use hoist_protocol::id::DeploymentId;
 use serde::Serialize;
 
-use super::Casting;
+use super::casting::Casting;
 use super::fixture::RELEASE;
-use super::story::Outcome;
-use crate::output::API_VERSION;
+use super::outcome::Outcome;
 
 /// The JSON of `hoist demo --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,14 +34,6 @@ pub(super) struct Report {
     mqtt: String,
     http: String,
     data_dir: String,
-}
-
-/// Where it all ran.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) mqtt: String,
-    pub(super) http: String,
-    pub(super) data_dir: String,
 }
 
 impl Report {
@@ -223,6 +214,7 @@ impl NextSteps {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Place;
     use super::*;
     use hoist_orchestrator_core::reply::DeploymentDetail;
     use serde_json::{Value, json};

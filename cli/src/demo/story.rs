@@ -11,7 +11,7 @@ use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::api::command::{self, DeploymentShow, DeviceAdd, GroupCreate, Verb};
 use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_orchestrator_core::reply::view::{DeploymentView, GroupView};
-use hoist_orchestrator_core::reply::{DeployResult, DeploymentDetail, DeviceAddResult};
+use hoist_orchestrator_core::reply::{DeployResult, DeviceAddResult};
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{Presence, PresenceState};
@@ -23,9 +23,9 @@ use tokio::task::JoinSet;
 use super::fixture::{self, NAME, RELEASE, Sensor};
 use super::lanes::{Lane, Lanes};
 use super::line::Line;
-use super::report::Place;
+use super::outcome::{Outcome, Place};
 use super::stage::{Stage, When};
-use super::{Casting, disks};
+use super::{casting::Casting, disks};
 use crate::agent_file::{self, agent_toml};
 use crate::broker::BrokerConfig;
 use crate::client::{Client, Patience, read_view};
@@ -56,16 +56,6 @@ pub(super) struct Story<'a> {
 struct Network {
     mqtt: Line,
     http: Line,
-}
-
-/// The result of the story.
-pub(super) struct Outcome {
-    /// The server's own account.
-    pub(super) detail: DeploymentDetail,
-    pub(super) place: Place,
-    pub(super) duration: Duration,
-    /// Bytes of MQTT for the update, all devices, both directions.
-    pub(super) control_bytes: u64,
 }
 
 impl<'a> Story<'a> {

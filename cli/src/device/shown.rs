@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use hoist_orchestrator_core::reply::{DeviceDetail, DeviceItem, StatusWord};
 
 use crate::output::ago;
+use crate::output::text::wrapped;
 use crate::plural;
-use crate::why::wrapped;
 
 /// Everything that is known of a device and not empty, what matters most first.
 pub(super) fn block(shown: &DeviceDetail, now: SystemTime) -> String {

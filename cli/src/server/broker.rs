@@ -16,7 +16,7 @@ use super::port_taken;
 use crate::broker::{BrokerConfig, External};
 use crate::failure::Failure;
 use crate::people::Registry;
-use crate::user::random_token;
+use crate::token::random_token;
 
 /// For the broker to say goodbye to its clients.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::status::{FinalResult, Outcome};
 use serde::Serialize;
 
-use crate::output::API_VERSION;
 use crate::plural;
 
 /// As in the server's own JSON.
