@@ -16,13 +16,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hoist-device-client", &["hoist-protocol"]),
     ("hoist-broker-config", &["hoist-protocol"]),
     (
+        "hoist-server",
+        &[
+            "hoist-protocol",
+            "hoist-orchestrator-core",
+            "hoist-orchestrator",
+            "hoist-broker-config",
+        ],
+    ),
+    (
         "hoist-cli",
         &[
             "hoist-protocol",
             "hoist-orchestrator-core",
             "hoist-orchestrator",
             "hoist-device-client",
-            "hoist-broker-config",
+            "hoist-server",
         ],
     ),
     (
@@ -33,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hoist-orchestrator",
             "hoist-device-client",
             "hoist-broker-config",
+            "hoist-server",
             "hoist-cli",
         ],
     ),

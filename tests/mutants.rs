@@ -11,12 +11,13 @@ use hoist_tests::mutants::{ShownBy, root, switched};
 const PLANTED_MIN: [(ShownBy, usize); 2] = [(ShownBy::Simulate, 49), (ShownBy::PowerCut, 28)];
 
 /// The crates of which programs are made that anybody uses.
-const PRODUCTS: [&str; 6] = [
+const PRODUCTS: [&str; 7] = [
     "protocol",
     "orchestrator-core",
     "orchestrator",
     "device-client",
     "broker-config",
+    "server",
     "cli",
 ];
 

@@ -10,7 +10,14 @@ use crate::harness::sources::sources;
 const CORE: &str = "orchestrator-core";
 
 /// The crates whose files were untied.
-const UNTIED: [&str; 4] = ["broker-config", "device-client", "orchestrator", CORE];
+const UNTIED: [&str; 6] = [
+    "broker-config",
+    "cli",
+    "device-client",
+    "orchestrator",
+    "server",
+    CORE,
+];
 
 /// The rooms, from the ground up.
 const FLOORS: [&str; 6] = ["model", "rules", "reply", "query", "api", "engine"];

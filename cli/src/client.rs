@@ -2,25 +2,28 @@
 //! A command is repeated under its request id until it is answered, because one that was
 //! sent while nobody listened is gone.
 
+pub(crate) mod agent_file;
 mod connect;
 pub(crate) mod found;
+pub(crate) mod mqtt;
+pub(crate) mod upload;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use connect::connect;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
 use hoist_protocol::topic::{Topic, Topics};
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::client_file::ClientFile;
-use crate::failure::Failure;
-use crate::mqtt::{Address, Connection, Event, Lost, Message};
-use connect::connect;
+use crate::client::mqtt::{Address, Connection, Event, Lost, Message};
 
 /// A command is sent again when its answer is not there after this time; executing it
 /// once is the orchestrator's promise.

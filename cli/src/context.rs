@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 use hoist_orchestrator_core::api::command::Verb;
 use hoist_protocol::code::Code;
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, Patience, found};
-use crate::client_file::ClientFile;
 use crate::exit;
-use crate::failure::Failure;
 use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::settings::Settings;

@@ -1,8 +1,7 @@
 //! Exit codes: scripts rely on them, so each has a name and never changes its number.
 
 use hoist_protocol::code::{Class, Code};
-
-use crate::failure::Failure;
+use hoist_server::failure::Failure;
 
 /// Done.
 pub const OK: u8 = 0;

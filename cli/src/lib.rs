@@ -1,66 +1,25 @@
 //! The `hoist` program: the server and the operator's commands.
 //!
 //! Commands speak MQTT like any other client; nothing here decides what a deployment may
-//! do. This crate joins broker, orchestrator and files into `hoist serve`, and only it
-//! knows the data directory.
+//! do, and what a server is made of is in `hoist-server`.
 
 // A print ends the program when nobody takes it.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod agent_file;
-mod archive;
 mod args;
-mod backup;
-mod broker;
-mod broker_settings;
 mod client;
-mod client_file;
-mod closest;
-mod color;
-mod confirm;
+mod commands;
 mod context;
-mod data_dir;
 mod demo;
-mod denied;
-mod deployment;
-mod device;
 pub mod exit;
-mod explain;
-mod failure;
-mod group;
-mod import;
-mod keys;
-mod lock;
 mod logging;
 mod misused;
-mod mqtt;
-mod open_files;
 mod output;
-mod people;
-mod plan;
-mod plural;
-mod private_file;
 mod random;
 mod rate;
-mod recover;
-mod release;
-mod secret_output;
-mod serve;
-mod server;
 mod settings;
 mod signals;
 mod sim;
-mod status;
-mod store_check;
-mod store_failure;
-mod token;
-mod told;
-mod toml_file;
-mod upload;
-mod user;
-mod users;
-mod why;
-mod wish;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -68,10 +27,10 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 
 use crate::args::{Cli, Command, Serve};
 use crate::context::Context;
-use crate::failure::Failure;
 use crate::misused::{asked_format, misused};
 use crate::settings::Settings;
 
@@ -120,7 +79,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let settings = Settings::resolve(&cli.global, &serve_flags, &variables)?;
     let context = Context::new(settings);
     if keeps_data(&cli.command) {
-        private_file::by_default();
+        hoist_server::private_file::by_default();
     }
     match cli.command {
         Command::Completions { shell } => {
@@ -130,7 +89,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             context::print(&String::from_utf8_lossy(&script))?;
             Ok(exit::OK)
         }
-        Command::Explain { word } => explain::explain(&context, word.as_deref()),
+        Command::Explain { word } => commands::explain::explain(&context, word.as_deref()),
         Command::Config(args::Config::Show { origin }) => context.show_settings(origin),
         command => runtime()?.block_on(operate(&context, command)),
     }
@@ -151,19 +110,19 @@ fn keeps_data(command: &Command) -> bool {
 
 async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Release(command) => release::run(context, command).await,
-        Command::Deploy(deploy) => deployment::deploy(context, deploy).await,
-        Command::Plan(wish) => plan::plan(context, wish).await,
-        Command::Status(status) => status::status(context, &status).await,
-        Command::Deployment(command) => deployment::run(context, command).await,
-        Command::Device(command) => device::run(context, command).await,
-        Command::Group(command) => group::run(context, command).await,
-        Command::User(command) => user::run(context, command).await,
-        Command::Serve(_) => serve::serve(context).await,
-        Command::Backup(wish) => backup::backup(context, &wish).await,
-        Command::Restore(wish) => backup::restore(context, &wish).await,
-        Command::Recover(wish) => recover::recover(context, &wish).await,
-        Command::Store(args::Store::Check) => store_check::check(context).await,
+        Command::Release(command) => commands::release::run(context, command).await,
+        Command::Deploy(deploy) => commands::deployment::deploy(context, deploy).await,
+        Command::Plan(wish) => commands::plan::plan(context, wish).await,
+        Command::Status(status) => commands::status::status(context, &status).await,
+        Command::Deployment(command) => commands::deployment::run(context, command).await,
+        Command::Device(command) => commands::device::run(context, command).await,
+        Command::Group(command) => commands::group::run(context, command).await,
+        Command::User(command) => commands::user::run(context, command).await,
+        Command::Serve(_) => commands::serve::serve(context).await,
+        Command::Backup(wish) => commands::backup::backup(context, &wish).await,
+        Command::Restore(wish) => commands::backup::restore(context, &wish).await,
+        Command::Recover(wish) => commands::recover::recover(context, &wish).await,
+        Command::Store(args::Store::Check) => commands::store_check::check(context).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
         Command::Config(_) | Command::Explain { .. } | Command::Completions { .. } => Ok(exit::OK),

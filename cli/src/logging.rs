@@ -5,12 +5,12 @@ use std::io;
 
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::color::Color;
-use crate::failure::Failure;
+use crate::output::color::Color;
 use crate::settings::{Origin, Settings, level};
 
 /// The messages that are logged at a level: all of Hoist's own, and of the libraries below it no

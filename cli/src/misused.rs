@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 
 use crate::exit;
-use crate::failure::Failure;
 use crate::output::{self, Format};
 
 /// Prints help and version where they are asked for, and else what is wrong with the command

@@ -8,13 +8,16 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use hoist_orchestrator_core::reply::API_VERSION;
+use hoist_server::closest::closest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::closest::closest;
-
+pub(crate) mod color;
 pub(crate) mod failure;
+pub(crate) mod plural;
+pub(crate) mod secret_output;
 pub(crate) mod text;
+pub(crate) mod told;
 
 /// The form in which results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -315,5 +318,4 @@ fn lines(lines: impl IntoIterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
 mod tests;

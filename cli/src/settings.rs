@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
+use hoist_server::failure::Failure;
+use hoist_server::toml_file::parse_toml;
 use serde::Deserialize;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{Global, Serve};
-use crate::failure::Failure;
 use crate::output::Format;
-use crate::toml_file::parse_toml;
 
 /// Reads one variable; injected so that tests need no process environment.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -350,7 +350,7 @@ impl Settings {
 
 /// Reads the settings file.
 fn read(path: &Path) -> Result<File, Failure> {
-    let text = crate::private_file::read_named(path).map_err(|error| {
+    let text = hoist_server::private_file::read_named(path).map_err(|error| {
         Failure::because(
             Code::Config,
             format!("cannot read {}", path.display()),
@@ -361,5 +361,4 @@ fn read(path: &Path) -> Result<File, Failure> {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

@@ -2,9 +2,8 @@
 //! the terminal is closed.
 
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use crate::failure::Failure;
 
 /// Listens from its making on, so that no signal between two waits is missed.
 pub(crate) struct Ends {

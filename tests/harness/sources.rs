@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The crates that become programs.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "broker-config",
     "cli",
     "device-client",
     "orchestrator",
     "orchestrator-core",
     "protocol",
+    "server",
 ];
 
 /// A file, by its path from the root.

@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::model::state::CompleteWhen;
 
+use crate::output::told::NO_REASON;
 use crate::rate::parse_duration;
-use crate::told::NO_REASON;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Deploy {

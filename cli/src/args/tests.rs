@@ -1,5 +1,6 @@
-use super::*;
 use clap::CommandFactory;
+
+use super::*;
 
 fn parse(line: &str) -> Cli {
     Cli::try_parse_from(line.split(' ')).unwrap()

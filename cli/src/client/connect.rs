@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use tokio::time::Instant;
 
 use super::request_id;
-use crate::client_file::ClientFile;
-use crate::failure::Failure;
-use crate::mqtt::{Address, ConnectError, Connection, Login};
+use crate::client::mqtt::{Address, ConnectError, Connection, Login};
 
 /// The number of times that even a person's command connects while the broker has no place for it:
 /// some seconds.

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
+use hoist_server::client_file::ClientFile;
+use hoist_server::denied::{denied, is_denied};
+use hoist_server::failure::Failure;
+use hoist_server::{broker, private_file};
 
-use crate::broker;
-use crate::client_file::ClientFile;
-use crate::denied::{denied, is_denied};
-use crate::failure::Failure;
-use crate::private_file;
 use crate::settings::{Settings, Variables};
 
 /// Finds and reads the file to connect with: named explicitly, else that of the data

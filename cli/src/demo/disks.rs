@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 
 use super::casting::Casting;
 use super::fixture::{self, FIRMWARE};
-use crate::failure::Failure;
 
 /// Checks the firmware that the devices really have: the old one where the sensor is broken, the
 /// new one everywhere else.

@@ -1,10 +1,9 @@
 //! The release that the demo rolls out and the devices that get it: a real release directory with
 //! real shell scripts, and devices that have its predecessor installed.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fs, io};
 
 /// Name of the release and of its one artifact.
 pub(crate) const NAME: &str = "sensor-fw";

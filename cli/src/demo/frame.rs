@@ -1,9 +1,10 @@
 //! The picture of a rollout as lines of text: what every device does, what the symbols
 //! mean, and how many are where. It fits a terminal of 80 columns and 24 lines.
 
-use super::lanes::{Lane, Lanes};
-use crate::color::Color;
 use hoist_protocol::status::Step;
+
+use super::lanes::{Lane, Lanes};
+use crate::output::color::Color;
 
 /// Devices in one line: seven groups of ten, with blanks between and two before, are 78.
 const PER_LINE: usize = 70;

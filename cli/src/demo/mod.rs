@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::casting::Casting;
@@ -27,11 +28,9 @@ use self::stage::Stage;
 use self::story::Story;
 use crate::args::Demo;
 use crate::context::{Context, print};
-use crate::exit;
-use crate::failure::Failure;
-use crate::logging;
 use crate::settings::Origin;
 use crate::signals::Ends;
+use crate::{exit, logging};
 
 /// The name of this program.
 const NAME: &str = "hoist";

@@ -1,13 +1,14 @@
 //! Where the demo is watched: a picture that moves on a terminal, plain lines otherwise,
 //! nothing with `--json`. Always on standard error.
 
-use hoist_device_client::agent::said;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use hoist_device_client::agent::said;
+
 use super::frame::frame;
 use super::lanes::{Lanes, Tally};
-use crate::color::Color;
+use crate::output::color::Color;
 
 /// A picture more often than this is not seen, only sent.
 const REDRAW_EVERY: Duration = Duration::from_millis(40);

@@ -17,24 +17,25 @@ use hoist_protocol::codec::decode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
 use hoist_protocol::topic::{Topic, View};
+use hoist_server::broker::BrokerConfig;
+use hoist_server::client_file::ClientFile;
+use hoist_server::data_dir::DataDir;
+use hoist_server::failure::Failure;
+use hoist_server::server::{Server, ServerConfig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::casting::Casting;
+use super::disks;
 use super::fixture::{self, NAME, RELEASE, Sensor};
 use super::lanes::{Lane, Lanes};
 use super::line::Line;
 use super::outcome::{Outcome, Place};
 use super::stage::{Stage, When};
-use super::{casting::Casting, disks};
-use crate::agent_file::{self, agent_toml};
-use crate::broker::BrokerConfig;
+use crate::client::agent_file::{self, agent_toml};
 use crate::client::{Client, Patience, read_view};
-use crate::client_file::ClientFile;
-use crate::data_dir::DataDir;
-use crate::failure::Failure;
-use crate::release::{SignedRelease, read_key};
-use crate::server::{Server, ServerConfig};
-use crate::status::is_final;
+use crate::commands::release::{SignedRelease, read_key};
+use crate::commands::status::is_final;
 
 const GROUP: &str = "demo";
 /// Two attempts show that a second one is made, and keep the demo short.
@@ -244,7 +245,7 @@ impl<'a> Story<'a> {
                 let _ = stop.wait_for(|stop| *stop).await;
             };
             if let Err(error) = agent::run(config, stopped).await {
-                tracing::error!(%device, error = crate::failure::chain(&error), "agent ended");
+                tracing::error!(%device, error = hoist_server::failure::chain(&error), "agent ended");
             }
         });
         Ok(())

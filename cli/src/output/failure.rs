@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal};
 use hoist_device_client::agent::said;
 use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody};
 use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::output::Format;
 use crate::output::text::wrapped;
 

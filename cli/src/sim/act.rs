@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::device::{Device, Doing, Knowledge, Send, Sent, unix_ms};
 use super::model::plans;
-use crate::mqtt::Message;
+use crate::client::mqtt::Message;
 
 impl Device {
     /// Tells the machine and does what it wants.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::Fleet;
 use super::model::Luck;
-use crate::mqtt::Message;
+use crate::client::mqtt::Message;
 
 /// A packet to be sent on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,8 @@ use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_protocol::topic::{Topic, Topics};
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
@@ -28,15 +30,12 @@ use self::model::Trouble;
 use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
+use crate::client::mqtt::{Address, Connection, Event, Login};
 use crate::client::{Client, Patience};
-use crate::client_file::ClientFile;
 use crate::context::{Context, print};
-use crate::exit;
-use crate::failure::Failure;
-use crate::logging;
-use crate::mqtt::{Address, Connection, Event, Login};
-use crate::plural;
+use crate::output::plural;
 use crate::signals::Ends;
+use crate::{exit, logging};
 
 /// Longest wait for the root document, which is retained.
 const ROOT_PATIENCE: Duration = Duration::from_secs(30);

@@ -10,14 +10,14 @@ use hoist_orchestrator_core::api::command::{
 use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeviceId;
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::args::Sim;
 use crate::client::{Client, Patience};
-use crate::client_file::ClientFile;
-use crate::failure::Failure;
 
 /// Commands in flight: the server commits them in batches, more is no faster.
 const WORKERS: usize = 16;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::device::{Device, Send};
-use crate::mqtt::{Address, ConnectError, Connection, Event, Login, Lost};
+use crate::client::mqtt::{Address, ConnectError, Connection, Event, Login, Lost};
 
 /// First upper bound of a pause before connecting again; doubled up to the last.
 const RECONNECT_FIRST: Duration = Duration::from_millis(200);

@@ -7,7 +7,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::status::{FinalResult, Outcome};
 use serde::Serialize;
 
-use crate::plural;
+use crate::output::plural;
 
 /// As in the server's own JSON.
 const SUCCESSFUL: &str = "successful";

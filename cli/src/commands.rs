@@ -1,0 +1,18 @@
+//! One file for each command: what it asks, and what it says about the answer.
+
+pub(crate) mod backup;
+mod confirm;
+pub(crate) mod deployment;
+pub(crate) mod device;
+pub(crate) mod explain;
+pub(crate) mod group;
+mod import;
+pub(crate) mod plan;
+pub(crate) mod recover;
+pub(crate) mod release;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod store_check;
+pub(crate) mod user;
+mod why;
+mod wish;

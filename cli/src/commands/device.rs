@@ -1,0 +1,251 @@
+//! `hoist device …`
+
+use std::time::SystemTime;
+
+use hoist_orchestrator_core::api::command::{
+    DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRemove, DeviceShow, Verb,
+};
+use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, StatusWord};
+use hoist_protocol::code::Code;
+use hoist_server::failure::Failure;
+use serde_json::{Map, Value, json};
+
+use crate::args::{self, Device};
+use crate::client::agent_file::{self, agent_toml};
+use crate::commands::confirm::may_remove;
+use crate::commands::{import, why};
+use crate::context::{Context, print};
+use crate::exit;
+use crate::output::{self, Format, Shape, Show, column, narrow, printable, secret_output, wide};
+
+mod shown;
+
+const SHAPE: Shape = Shape {
+    name: "device",
+    columns: &[
+        column("DEVICE", "/device", Show::Plain),
+        column("GROUP", "/group", Show::Plain),
+        column("PRESENCE", "/presence", Show::Plain),
+        column("STATUS", "", Show::Made(status)),
+        column("REASON", "", Show::Made(reason)),
+        narrow("INSTALLED", "/installed", Show::FewPairs),
+        wide("INSTALLED", "/installed", Show::Pairs),
+        wide("SEEN", "/lastSeen", Show::Seen),
+        wide("DEPLOYMENT", "/deployment", Show::Plain),
+        wide("ROLLBACK", "/rollback", Show::Plain),
+        wide("REFUSED", "/refused/code", Show::Plain),
+        wide("HELD", "/held", Show::Plain),
+        wide("ATTEMPT", "/attempt", Show::Plain),
+        wide("ROUND", "/round", Show::Plain),
+        wide("PROVISIONAL", "/provisional", Show::Plain),
+        wide("LATE", "/late", Show::Plain),
+    ],
+};
+
+/// The status in a word: of a device at work, what it does.
+fn status(item: &Value) -> String {
+    let word = |field: &str| item[field].as_str();
+    let said = match word("status") {
+        Some("inProgress") if item["retrying"] == true => "retrying",
+        Some("inProgress") => word("step").unwrap_or("in progress"),
+        status => status.unwrap_or("-"),
+    };
+    match (said, item["progressPercent"].as_u64()) {
+        ("downloading", Some(percent)) => format!("{said} {percent}%"),
+        _ => said.to_owned(),
+    }
+}
+
+/// Why it failed, and what it says is wrong with itself.
+fn reason(item: &Value) -> String {
+    let words = ["reason", "trouble"].map(|field| item[field].as_str());
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    match words.is_empty() {
+        true => "-".to_owned(),
+        false => words.join(", "),
+    }
+}
+
+/// Runs one of the device commands.
+pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {
+    match command {
+        Device::Add(wish) => add(context, wish).await,
+        Device::Import(wish) => import::run(context, &wish).await,
+        Device::List {
+            group,
+            status,
+            deployment,
+            limit,
+        } => {
+            let filter = given([
+                ("group", group.map(Value::from)),
+                (
+                    "status",
+                    status.map(|status| json!(StatusWord::from(status))),
+                ),
+                ("deployment", deployment.map(Value::from)),
+            ]);
+            let verb = Verb::DeviceList;
+            context.print_list(verb, filter, limit, &SHAPE).await
+        }
+        Device::Show { device } => show(context, device).await,
+        Device::Why(wish) => why::device(context, wish).await,
+        Device::Move {
+            device,
+            group,
+            dry_run,
+        } => {
+            let body = DeviceMove {
+                device,
+                group,
+                dry_run,
+            };
+            move_to(context, &body).await
+        }
+        Device::Hold {
+            device,
+            lift,
+            dry_run,
+        } => {
+            let body = DeviceHold {
+                device,
+                held: !lift,
+                dry_run,
+            };
+            hold(context, &body).await
+        }
+        Device::Approve(wish) => approve(context, wish).await,
+        Device::Remove {
+            device,
+            yes,
+            dry_run,
+        } => remove(context, device, yes, dry_run).await,
+    }
+}
+
+/// The fields that were given.
+fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
+    let fields = fields.into_iter();
+    fields
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+}
+
+async fn show(context: &Context, device: String) -> Result<u8, Failure> {
+    let asked = DeviceShow { device };
+    let shown = context.command(Verb::DeviceShow, &asked).await?;
+    if !matches!(context.format(), Format::Table | Format::Wide) {
+        return context.print_one(&SHAPE, &shown);
+    }
+    let detail: DeviceDetail = serde_json::from_value(shown)
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-show", &error))?;
+    print(&printable(&shown::block(&detail, SystemTime::now())))?;
+    Ok(exit::OK)
+}
+
+async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {
+    let DeviceMove { device, group, .. } = body;
+    let sentence = match body.dry_run {
+        false => format!("{device} obeys {group} from now on; what runs it finishes"),
+        true => format!("{device} would obey {group}; nothing was changed"),
+    };
+    let moved = context.command(Verb::DeviceMove, body).await?;
+    context.print_change(&SHAPE, &moved, &sentence)
+}
+
+async fn hold(context: &Context, body: &DeviceHold) -> Result<u8, Failure> {
+    let device = &body.device;
+    let sentence = match (body.held, body.dry_run) {
+        (true, false) => {
+            format!("{device} starts nothing until `hoist device hold {device} --lift`")
+        }
+        (false, false) => format!("{device} may start what is deployed to its group"),
+        (true, true) => format!("{device} would start nothing; nothing was changed"),
+        (false, true) => format!("{device} would be let go; nothing was changed"),
+    };
+    let result = context.command(Verb::DeviceHold, body).await?;
+    context.print_change(&SHAPE, &result, &sentence)
+}
+
+/// Pins the key that a device shows.
+async fn approve(context: &Context, wish: args::DeviceApprove) -> Result<u8, Failure> {
+    let body = DeviceApprove {
+        device: wish.device,
+        fingerprint: wish.fingerprint,
+        dry_run: wish.dry_run,
+    };
+    let approved = context.command(Verb::DeviceApprove, &body).await?;
+    let (device, key) = (
+        &body.device,
+        approved["fingerprint"].as_str().unwrap_or("?"),
+    );
+    let sentence = match body.dry_run {
+        false => {
+            format!("{device} is believed by its key {key} from now on; its records stay its own")
+        }
+        true => format!("{device} would be believed by its key {key}; nothing was changed"),
+    };
+    context.print_change(&SHAPE, &approved, &sentence)
+}
+
+/// Removes a device, once somebody has said yes.
+async fn remove(
+    context: &Context,
+    device: String,
+    yes: bool,
+    dry_run: bool,
+) -> Result<u8, Failure> {
+    if !yes && !dry_run && !may_remove(&device)? {
+        return Ok(exit::ERROR);
+    }
+    let sentence = match dry_run {
+        false => format!(
+            "{device} removed: its session ends and its token is worth nothing; its records stay \
+             with their deployments, and `hoist device add {device}` begins it afresh with \
+             another token"
+        ),
+        true => format!("{device} would be removed; nothing was changed"),
+    };
+    let body = DeviceRemove { device, dry_run };
+    let removed = context.command(Verb::DeviceRemove, &body).await?;
+    context.print_change(&SHAPE, &removed, &sentence)
+}
+
+/// Registers a device; prints its agent.toml, which holds the token this once, or writes it.
+async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
+    let out = wish.out;
+    if let Some(path) = &out {
+        agent_file::check(path, &wish.device, &context.settings.data_dir.value)?;
+    }
+    let body = DeviceAdd {
+        device: wish.device,
+        device_type: wish.device_type,
+        group: wish.group,
+        labels: wish.labels.into_iter().collect(),
+        dry_run: wish.dry_run,
+    };
+    let added = context.command(Verb::DeviceAdd, &body).await?;
+    if body.dry_run {
+        let (device, group) = (&body.device, added["group"].as_str().unwrap_or("?"));
+        let sentence = format!("{device} would be in group {group}; nothing was changed");
+        return context.print_change(&SHAPE, &added, &sentence);
+    }
+    let result: DeviceAddResult = serde_json::from_value(added.clone())
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
+    let device_type = body.device_type.as_deref();
+    let text = agent_toml(&context.client_file()?, device_type, &result)?;
+    if let Some(path) = out {
+        agent_file::write(&path, &text)?;
+        let (device, path) = (&result.device, path.display());
+        let sentence = format!("{device} registered; its agent.toml is {path}, for its owner only");
+        return context.print_change(&SHAPE, &added, &sentence);
+    }
+    let shown = match context.format() {
+        Format::Table | Format::Wide => text,
+        format => output::one(format, &SHAPE, &added),
+    };
+    let device = &result.device;
+    let after = format!("{device} is registered; the same command again prints the same");
+    secret_output::print(&shown, &after)?;
+    Ok(exit::OK)
+}

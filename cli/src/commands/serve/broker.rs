@@ -1,0 +1,226 @@
+//! The broker that a server works with and the addresses where it listens, as its settings say.
+//! Nothing is started or connected here.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use hoist_protocol::code::Code;
+use hoist_server::broker::{BrokerConfig, EMBEDDED, External, SERVICE_USER};
+use hoist_server::failure::Failure;
+use hoist_server::private_file::{self, PrivateFileError};
+
+use crate::client::mqtt::Address;
+use crate::settings::{Origin, Settings};
+
+/// The broker that the settings name.
+///
+/// # Errors
+/// `E_CONFIG`, `E_INSECURE` for an address that others could listen to, `E_SECRET` for a token
+/// file that others can read.
+pub(crate) fn broker(settings: &Settings) -> Result<BrokerConfig, Failure> {
+    let named = settings.broker.as_ref().map(|named| named.value.as_str());
+    let Some(url) = named.filter(|named| *named != EMBEDDED) else {
+        let listen = loopback("--mqtt", &settings.mqtt.value)?;
+        return Ok(BrokerConfig::Embedded(listen));
+    };
+    if settings.mqtt.origin != Origin::Default {
+        let what = format!("the broker is {url}, so there is nothing that listens at --mqtt");
+        return Err(Failure::new(Code::Config, what).help("leave one of the two out"));
+    }
+    let (address, socket) = loopback_broker(url)?;
+    let user = settings.broker_user.as_ref();
+    let token = settings.broker_token_file.as_ref();
+    Ok(BrokerConfig::External(External {
+        address: address.to_string(),
+        socket,
+        user: user.map_or_else(|| SERVICE_USER.to_owned(), |user| user.value.clone()),
+        token: token.map(|file| read_token(&file.value)).transpose()?,
+    }))
+}
+
+/// The address of a broker on this machine.
+fn loopback_broker(url: &str) -> Result<(Address, SocketAddr), Failure> {
+    if url.contains('@') {
+        let what = "the address of the broker holds a user name or password";
+        return Err(Failure::new(Code::Config, what)
+            .help("take it out: `broker_user` and `broker_token_file` are the settings for that"));
+    }
+    if url.starts_with("mqtts://") {
+        let what = format!("the broker is {url}, and a server does not speak TLS to a broker yet");
+        return Err(Failure::new(Code::Config, what).help(
+            "let a TLS proxy or a tunnel on this machine lead there, and name that as \
+             mqtt://127.0.0.1:PORT",
+        ));
+    }
+    let address = url.starts_with("mqtt://").then(|| Address::parse(url));
+    let address = address.flatten().ok_or_else(|| {
+        Failure::new(
+            Code::Config,
+            format!("{url:?} is not an address of a broker"),
+        )
+        .help("write `--broker mqtt://127.0.0.1:1883`, or `--broker embedded`")
+    })?;
+    let sockets = address.authority().to_socket_addrs().map_err(|error| {
+        Failure::because(
+            Code::Config,
+            format!("cannot find the broker {url}"),
+            &error,
+        )
+    })?;
+    let sockets: Vec<SocketAddr> = sockets.collect();
+    match sockets.first() {
+        Some(first) if sockets.iter().all(|socket| socket.ip().is_loopback()) => {
+            Ok((address, *first))
+        }
+        _ => {
+            let what = format!("the broker {url} is elsewhere, and there is no TLS to it yet");
+            Err(Failure::new(Code::Insecure, what).help(
+                "let a TLS proxy or a tunnel on this machine lead there, and name that as \
+                 mqtt://127.0.0.1:PORT",
+            ))
+        }
+    }
+}
+
+/// An address to listen on. Tokens travel in clear, so only this machine may reach it.
+pub(crate) fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    let address = text
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| {
+            Failure::new(
+                Code::Config,
+                format!("{flag} {text:?} is not an address and port"),
+            )
+            .help("write it as 127.0.0.1:1883; port 0 takes a free one")
+        })?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(Failure::new(
+        Code::Insecure,
+        format!("{flag} {address} can be reached by others, and there is no TLS yet"),
+    )
+    .help("listen on 127.0.0.1, and let a TLS proxy or a tunnel lead there"))
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    let what = "the token for the broker";
+    let bytes = private_file::read(path).map_err(|error| match error {
+        PrivateFileError::Exposed { .. } => Failure::because(Code::Secret, what, &error)
+            .help("chmod 600 the file, and think about who has read it"),
+        PrivateFileError::Io { .. } => Failure::because(Code::Config, what, &error),
+    })?;
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    match text.trim() {
+        "" => {
+            let what = format!("{} holds no token", path.display());
+            Err(Failure::new(Code::Config, what).help("write the orchestrator's password into it"))
+        }
+        token => Ok(token.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::args::{Global, Serve};
+    use crate::exit;
+
+    fn of(flag: &str, mqtt: Option<&str>) -> Result<BrokerConfig, Failure> {
+        let serve = Serve {
+            broker: Some(flag.to_owned()),
+            mqtt: mqtt.map(str::to_owned),
+            ..Serve::default()
+        };
+        broker(&Settings::resolve(&Global::default(), &serve, &|_| None).unwrap())
+    }
+
+    fn refused(flag: &str) -> (String, u8) {
+        let failure = of(flag, None).unwrap_err();
+        assert!(failure.help.is_some(), "{failure}");
+        (failure.code.clone(), exit::of(&failure))
+    }
+
+    #[test]
+    fn the_broker_is_embedded_unless_another_is_named() {
+        let none = Settings::resolve(&Global::default(), &Serve::default(), &|_| None).unwrap();
+        for config in [broker(&none), of("embedded", None)] {
+            assert!(matches!(config, Ok(BrokerConfig::Embedded(_))));
+        }
+        let Ok(BrokerConfig::External(named)) = of("mqtt://127.0.0.1:1884", None) else {
+            panic!("it is external");
+        };
+        assert_eq!(named.address, "mqtt://127.0.0.1:1884");
+        assert_eq!((named.user.as_str(), named.token), (SERVICE_USER, None));
+    }
+
+    #[test]
+    fn a_broker_elsewhere_or_over_tls_is_refused_by_name() {
+        let exposed = ("E_INSECURE".to_owned(), exit::USAGE);
+        assert_eq!(refused("mqtt://192.0.2.1:1883"), exposed);
+        for wrong in [
+            "mqtts://127.0.0.1:8883",
+            "127.0.0.1:1883",
+            "mqtt://127.0.0.1",
+            "none",
+        ] {
+            assert_eq!(refused(wrong).0, "E_CONFIG", "{wrong}");
+        }
+        let failure = of("mqtt://u:hunter2@127.0.0.1:1883", None).unwrap_err();
+        assert!(!format!("{failure:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_address_to_listen_at_is_refused_beside_a_broker_of_others() {
+        let refused = of("mqtt://127.0.0.1:1884", Some("127.0.0.1:0")).unwrap_err();
+        assert_eq!(refused.code, "E_CONFIG");
+        assert!(of("embedded", Some("127.0.0.1:0")).is_ok());
+    }
+
+    #[test]
+    fn the_token_comes_from_a_file_of_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        // bad-inputs row 70
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        private_file::write(&path, b" secret\n").unwrap();
+        let variables = |name: &str| -> Option<OsString> {
+            match name {
+                "HOIST_BROKER" => Some("mqtt://127.0.0.1:1884".into()),
+                "HOIST_TOKEN_FILE" => Some(path.clone().into_os_string()),
+                _ => None,
+            }
+        };
+        let config = || {
+            let settings = Settings::resolve(&Global::default(), &Serve::default(), &variables);
+            broker(&settings.unwrap())
+        };
+        let Ok(BrokerConfig::External(named)) = config() else {
+            panic!("it is external");
+        };
+        assert_eq!(named.token.as_deref(), Some("secret"));
+        assert!(!format!("{named:?}").contains("secret"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(config().unwrap_err().code, "E_SECRET");
+        private_file::write(&path, b"\n").unwrap();
+        assert_eq!(config().unwrap_err().code, "E_CONFIG");
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_are_listened_on() {
+        assert!(loopback("--mqtt", "127.0.0.1:0").is_ok());
+        assert!(loopback("--mqtt", "[::1]:1883").is_ok());
+        for open in ["0.0.0.0:0", "[::]:1883", "192.0.2.1:1883"] {
+            let failure = loopback("--mqtt", open).unwrap_err();
+            assert_eq!(
+                (failure.code.as_str(), exit::of(&failure)),
+                ("E_INSECURE", exit::USAGE)
+            );
+        }
+        assert_eq!(loopback("--mqtt", "1883").unwrap_err().code, "E_CONFIG");
+    }
+}

@@ -1,0 +1,375 @@
+//! The words about a deployment for people: in one line, and in full with its failures and the
+//! commands to type next. Programs get JSON.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use hoist_orchestrator_core::model::counter::Counts;
+use hoist_orchestrator_core::model::row::EndReason;
+use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::reply::view::{DeploymentView, LimitCounts};
+use hoist_orchestrator_core::reply::{DeploymentDetail, FailedDevice};
+use hoist_protocol::reason::{Cure, Reason};
+use serde_json::Value;
+
+use crate::output::text::fitted;
+use crate::output::{self, Format, Shape, Show, ago, column, plural, printable};
+
+/// The reason of an abort when nobody gave one.
+pub(crate) const NO_REASON: &str = "aborted by operator";
+
+/// Failed devices, as a table.
+const FAILED: Shape = Shape {
+    name: "device",
+    columns: &[
+        column("DEVICE", "/device", Show::Plain),
+        column("REASON", "/reason", Show::Plain),
+        column("SCRIPT", "/script", Show::Plain),
+        column("EXIT", "/exit", Show::Plain),
+        column("ROLLBACK", "/rollback", Show::Plain),
+    ],
+};
+
+/// True if another deployment took its place before it was everywhere.
+pub(crate) fn is_superseded(view: &DeploymentView) -> bool {
+    view.state == DeploymentState::Completed
+        && view.reason.as_deref() == Some(EndReason::Superseded.word())
+        && view.counts.successful < view.counts.members
+}
+
+/// Members that can never start: its device limit leaves them no place (S10).
+pub(crate) fn beyond_limit(view: &DeploymentView) -> u32 {
+    let places = |limit: LimitCounts| limit.devices.saturating_sub(limit.started);
+    view.limit
+        .map_or(0, |limit| view.counts.pending.saturating_sub(places(limit)))
+}
+
+/// Its state in a word: one that is active and has nothing left to wait for is settled, one
+/// that completed because another took its place is superseded.
+pub(crate) fn state(view: &DeploymentView) -> &'static str {
+    match view.state {
+        _ if is_superseded(view) => EndReason::Superseded.word(),
+        DeploymentState::Scheduled => "scheduled",
+        DeploymentState::Active if view.settled => "settled",
+        DeploymentState::Active => "active",
+        DeploymentState::Completed => "completed",
+        DeploymentState::Aborted => "aborted",
+    }
+}
+
+/// One line that says it all; what is nothing is not said.
+pub(crate) fn line(view: &DeploymentView) -> String {
+    let Counts {
+        members,
+        pending,
+        in_progress,
+        successful,
+        failed,
+    } = view.counts;
+    let limit = view.limit.map(|limit| format!(", limit {}", limit.devices));
+    let mut text = format!(
+        "deployment {} ({} to {}): {}{}, {successful} of {members} successful",
+        view.deployment,
+        view.release,
+        view.group,
+        state(view),
+        limit.unwrap_or_default(),
+    );
+    let beyond = beyond_limit(view);
+    for (count, what) in [
+        (failed, "failed"),
+        (in_progress, "in progress"),
+        (pending.saturating_sub(beyond), "pending"),
+        (beyond, "beyond the limit"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+/// Everything about a deployment that a person asks for, and what to type next.
+pub(crate) fn full(detail: &DeploymentDetail, now: SystemTime) -> String {
+    let view = &detail.view;
+    let mut text = fitted(&line(view));
+    for (title, said) in facts(detail, now) {
+        let _ = writeln!(text, "  {title:<9}  {said}");
+    }
+    text.push_str(&failures(view, &detail.failed_devices));
+    printable(&text)
+}
+
+/// The end of the deployment, or where it stands: without the facts that were known before.
+pub(crate) fn end(detail: &DeploymentDetail, now: SystemTime) -> String {
+    let view = &detail.view;
+    let mut text = fitted(&line(view));
+    if let Some(ended) = ended(detail, now) {
+        let _ = writeln!(text, "  ended      {ended}");
+    }
+    text.push_str(&failures(view, &detail.failed_devices));
+    printable(&text)
+}
+
+/// When, why and by whom it ended, once it has.
+fn ended(detail: &DeploymentDetail, now: SystemTime) -> Option<String> {
+    let view = &detail.view;
+    let over = matches!(
+        view.state,
+        DeploymentState::Completed | DeploymentState::Aborted
+    );
+    let reason = view.reason.as_deref().filter(|_| over)?;
+    let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
+    let reason_said = match reason == EndReason::Operator.word() {
+        true => "aborted",
+        false => reason,
+    };
+    let said = detail.ended_text.as_deref();
+    let said = said.filter(|text| !text.is_empty() && *text != NO_REASON);
+    let why = match (reason, said) {
+        (_, None) => String::new(),
+        // What took its place is part of the reason.
+        ("superseded", Some(said)) => format!(" {said}"),
+        (_, Some(said)) => format!(": {said}"),
+    };
+    let at = ago(&view.updated_at, now);
+    Some(format!(
+        "{at}, {reason_said}{}{why}",
+        by.unwrap_or_default()
+    ))
+}
+
+/// When and by whom, and what happened to how many.
+fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, String)> {
+    let view = &detail.view;
+    let since = |time: &str| ago(time, now);
+    let mut facts = vec![(
+        "created",
+        format!("{} by {}", since(&view.created_at), detail.created_by),
+    )];
+    let active = view.state == DeploymentState::Active;
+    facts.extend(
+        (view.state == DeploymentState::Scheduled)
+            .then(|| {
+                detail
+                    .start
+                    .as_deref()
+                    .map(|start| ("starts", since(start)))
+            })
+            .flatten(),
+    );
+    facts.extend(
+        detail
+            .until
+            .as_deref()
+            .filter(|_| active)
+            .map(|until| ("ends", since(until))),
+    );
+    facts.extend(ended(detail, now).map(|ended| ("ended", ended)));
+    for (title, count, what) in [
+        (
+            "retried",
+            detail.retried,
+            "that had to try again, or waits to",
+        ),
+        ("rolled", detail.rolled_back, "that put back what was there"),
+    ] {
+        if count > 0 {
+            facts.push((title, format!("{} {what}", plural::count(count, "device"))));
+        }
+    }
+    facts
+}
+
+/// Failures by reason, the failed devices, and the commands that go on from there; nothing
+/// when nobody failed.
+pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> String {
+    if view.counts.failed == 0 {
+        return String::new();
+    }
+    let reasons = view.failures.iter();
+    let reasons: Vec<String> = reasons
+        .map(|it| format!("{} {}", it.count, it.reason))
+        .collect();
+    let mut text = format!("  failed     {}\n\n", reasons.join(", "));
+    let items: Vec<Value> = devices
+        .iter()
+        .filter_map(|device| serde_json::to_value(device).ok())
+        .collect();
+    if !items.is_empty() {
+        text.push_str(&output::list(
+            Format::Table,
+            &FAILED,
+            &items,
+            SystemTime::now(),
+        ));
+    }
+    let listed = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let (id, more) = (view.deployment, view.counts.failed.saturating_sub(listed));
+    if more > 0 {
+        let _ = writeln!(
+            text,
+            "and {more} more: hoist device list --status failed --deployment {id}"
+        );
+    }
+    text.push('\n');
+    if let Some(first) = devices.first() {
+        let _ = writeln!(text, "why:    hoist device why {}", first.device);
+    }
+    // A hint never offers what cannot help.
+    let (curable, hopeless): (Vec<&str>, Vec<&str>) = view
+        .failures
+        .iter()
+        .map(|failure| failure.reason.as_str())
+        .partition(|word| can_be_cured(word));
+    for reason in hopeless {
+        let _ = writeln!(text, "never:  hoist explain {reason}");
+    }
+    if view.state == DeploymentState::Active && !curable.is_empty() {
+        let _ = writeln!(text, "again:  hoist deployment retry {id}");
+    }
+    text
+}
+
+/// True if trying again can help a device that failed for this reason; also for a newer server's
+/// reason, which is unknown here.
+fn can_be_cured(word: &str) -> bool {
+    let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
+    reason.is_none_or(|reason| !matches!(reason.cure(), Cure::Another(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn detail() -> DeploymentDetail {
+        serde_json::from_value(json!({
+            "apiVersion": "hoist/v1", "deployment": 1, "release": "hello@1.1.0", "group": "eu",
+            "state": "active", "reason": null, "settled": true,
+            "counts": {"members": 25, "pending": 0, "inProgress": 0, "successful": 24, "failed": 1},
+            "steps": {"downloading": 0, "downloaded": 0, "installing": 0, "rebooting": 0, "retrying": 0},
+            "failures": [{"reason": "script-failed", "count": 1}],
+            "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+            "retried": 0, "rolledBack": 1, "createdBy": "admin", "start": null, "until": null,
+            "endedBy": null, "endedText": null,
+            "failedDevices": [{"device": "dev-07", "reason": "script-failed", "script": "verify",
+                               "exit": 1, "rollback": "ok"}],
+        }))
+        .unwrap()
+    }
+
+    fn now() -> SystemTime {
+        humantime::parse_rfc3339("2026-01-01T00:05:00Z").unwrap()
+    }
+
+    #[test]
+    fn a_person_reads_how_it_went_who_failed_and_what_to_type_in_80_columns() {
+        let told = full(&detail(), now());
+        assert_eq!(
+            told,
+            "deployment 1 (hello@1.1.0 to eu): settled, 24 of 25 successful, 1 failed\n  \
+             created    5m ago by admin\n  \
+             rolled     1 device that put back what was there\n  \
+             failed     1 script-failed\n\n\
+             DEVICE  REASON         SCRIPT  EXIT  ROLLBACK\n\
+             dev-07  script-failed  verify  1     ok\n\n\
+             why:    hoist device why dev-07\n\
+             again:  hoist deployment retry 1\n"
+        );
+        assert!(told.lines().all(|line| line.len() <= 80), "{told}");
+    }
+
+    #[test]
+    fn an_end_says_why_and_by_whom_and_offers_no_retry() {
+        let mut detail = detail();
+        detail.view.state = DeploymentState::Aborted;
+        detail.view.reason = Some("operator".into());
+        detail.ended_by = Some("alice".into());
+        detail.ended_text = Some("wrong version".into());
+        let told = full(&detail, now());
+        assert!(
+            told.contains("ended      5m ago, aborted by alice: wrong version\n"),
+            "{told}"
+        );
+        assert!(!told.contains("retry"), "{told}");
+    }
+
+    #[test]
+    fn a_limit_is_named_with_those_whom_it_leaves_out() {
+        let mut view = detail().view;
+        view.counts = Counts {
+            members: 200,
+            pending: 196,
+            in_progress: 2,
+            successful: 2,
+            failed: 0,
+        };
+        view.limit = Some(LimitCounts {
+            devices: 20,
+            given: 20,
+            started: 4,
+        });
+        (view.settled, view.group) = (false, "g".to_owned());
+        assert!(
+            line(&view).ends_with(
+                "active, limit 20, 2 of 200 successful, 2 in progress, 16 pending, 180 beyond the \
+                 limit"
+            ),
+            "{}",
+            line(&view)
+        );
+        view.limit = Some(LimitCounts {
+            devices: 500,
+            ..LimitCounts::default()
+        });
+        assert_eq!(beyond_limit(&view), 0);
+    }
+
+    #[test]
+    fn a_retry_is_offered_only_when_it_can_help_somebody() {
+        let mut detail = detail();
+        let told = |detail: &DeploymentDetail| full(detail, now());
+        detail.view.failures[0].reason = "downgrade".into();
+        let hopeless = told(&detail);
+        assert!(!hopeless.contains("retry"), "{hopeless}");
+        assert!(
+            hopeless.contains("never:  hoist explain downgrade\n"),
+            "{hopeless}"
+        );
+        let mut other = detail.view.failures[0].clone();
+        other.reason = "no-space".into();
+        detail.view.failures.push(other);
+        let mixed = told(&detail);
+        assert!(
+            mixed.contains("again:  hoist deployment retry 1\n"),
+            "{mixed}"
+        );
+        assert!(!mixed.contains("explain no-space"), "{mixed}");
+    }
+
+    #[test]
+    fn what_took_its_place_is_named() {
+        let mut detail = detail();
+        detail.view.state = DeploymentState::Completed;
+        detail.view.reason = Some("superseded".into());
+        detail.ended_text = Some("by deployment 3".into());
+        detail.view.counts.pending = 3;
+        detail.view.counts.successful = 21;
+        let told = end(&detail, now());
+        assert!(
+            told.starts_with(
+                "deployment 1 (hello@1.1.0 to eu): superseded, 21 of 25 successful, 1 failed, 3\n    \
+                 pending\n  ended      5m ago, superseded by deployment 3\n"
+            ),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_of_failures_where_there_are_none() {
+        let mut detail = detail();
+        detail.view.counts.failed = 0;
+        assert_eq!(failures(&detail.view, &[]), "");
+    }
+}

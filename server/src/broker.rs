@@ -1,0 +1,47 @@
+//! The broker of a server: its own, or one that somebody else runs. Nothing is started or
+//! connected here.
+
+use std::net::SocketAddr;
+
+pub use hoist_broker_config::credentials::SERVICE_USER;
+
+/// The word for the broker inside the server.
+pub const EMBEDDED: &str = "embedded";
+
+/// The broker of a server.
+#[derive(Debug, Clone)]
+pub enum BrokerConfig {
+    /// Its own, listening there; port 0 takes a free one.
+    Embedded(SocketAddr),
+    /// One that somebody else runs.
+    External(External),
+}
+
+impl BrokerConfig {
+    /// Where its clients come in, as far as it is known before the start.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(listen) => *listen,
+            Self::External(external) => external.socket,
+        }
+    }
+}
+
+/// The orchestrator's way into a broker that somebody else runs.
+#[derive(Clone)]
+pub struct External {
+    /// As people and devices are told it.
+    pub address: String,
+    /// Where that is.
+    pub socket: SocketAddr,
+    /// The orchestrator's name there.
+    pub user: String,
+    /// Its password there; a broker without passwords wants none.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for External {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "External({} at {})", self.user, self.address)
+    }
+}

@@ -1,0 +1,111 @@
+//! `client.toml`: where the server is and who is asking. Whoever can read it can do what
+//! its user may do.
+
+use std::path::Path;
+
+use hoist_protocol::code::Code;
+use hoist_protocol::id::{Namespace, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::private_file;
+use crate::toml_file::parse_toml;
+
+/// The file's content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientFile {
+    /// `mqtt://host:port`.
+    pub mqtt: String,
+    /// `http://host:port`.
+    pub http: String,
+    /// First topic level.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub namespace: Namespace,
+    /// The user who asks.
+    pub user: UserId,
+    /// The user's token.
+    pub token: String,
+}
+
+const KEYS: [&str; 5] = ["mqtt", "http", "namespace", "user", "token"];
+
+fn is_default(namespace: &Namespace) -> bool {
+    *namespace == Namespace::default()
+}
+
+impl ClientFile {
+    /// The file's text.
+    pub fn render(&self) -> String {
+        // Five strings: there is nothing TOML could refuse.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// `E_CONFIG` naming the file and line.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = private_file::read_named(path).map_err(|error| {
+            Failure::because(
+                Code::Config,
+                format!("cannot read {}", path.display()),
+                &error,
+            )
+        })?;
+        parse_toml(path, &text, &KEYS)
+    }
+
+    /// Addresses are shown and copied into what `device add` prints: no place for a secret.
+    ///
+    /// # Errors
+    /// `E_CONFIG` for an address that holds one.
+    pub fn refuse_passwords(&self) -> Result<(), Failure> {
+        let mut addresses = [("mqtt", &self.mqtt), ("http", &self.http)].into_iter();
+        match addresses.find(|(_, address)| address.contains('@')) {
+            None => Ok(()),
+            Some((key, _)) => Err(Failure::new(
+                Code::Config,
+                format!("the address `{key}` holds a user name or password"),
+            )
+            .help("take it out: `user` and `token` in client.toml are what the server asks for")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(user: &str) -> ClientFile {
+        ClientFile {
+            mqtt: "mqtt://127.0.0.1:1883".into(),
+            http: "http://127.0.0.1:7883".into(),
+            namespace: Namespace::default(),
+            user: user.parse().unwrap(),
+            token: "secret".into(),
+        }
+    }
+
+    #[test]
+    fn the_file_reads_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client.toml");
+        std::fs::write(&path, sample("admin").render()).unwrap();
+        assert!(ClientFile::read(&path).is_ok_and(|file| file == sample("admin")));
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_not_repeated() {
+        for change in [
+            |file: &mut ClientFile| file.mqtt = "mqtt://admin:hunter2@host:1883".into(),
+            |file: &mut ClientFile| file.http = "http://hunter2@host:7883".into(),
+        ] {
+            let mut file = sample("admin");
+            change(&mut file);
+            let failure = file.refuse_passwords().unwrap_err();
+            assert!(!format!("{failure:?}").contains("hunter2"));
+        }
+        assert!(sample("admin").refuse_passwords().is_ok());
+    }
+}

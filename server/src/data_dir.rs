@@ -1,0 +1,331 @@
+//! The server's data directory: what is where, what the first start creates, and what
+//! later starts refuse to make up. Everything in it is its owner's alone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hoist_orchestrator_core::model::now::Mode;
+use hoist_protocol::access::Role;
+use hoist_protocol::code::Code;
+use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
+
+use crate::client_file::ClientFile;
+use crate::denied::{denied, is_denied};
+use crate::failure::Failure;
+use crate::keys::{self, Keys, KeysError};
+use crate::private_file::{self, PrivateFileError};
+use crate::token::random_token;
+use crate::users::{User, Users};
+
+mod noted;
+mod ready;
+mod recovery;
+
+pub use noted::Noted;
+pub use ready::{Announced, ReadyFile};
+
+/// The name of the first user.
+const ADMIN: &str = "admin";
+
+/// A file by which somebody asks for a new first user, after `users.toml` was lost.
+const NEW_ADMIN: &str = "new-administrator";
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+}
+
+/// Present while a first start is not complete: only then may something be missing.
+struct FirstStart {
+    marker: PathBuf,
+}
+
+impl DataDir {
+    /// The one in this folder, which may not be there yet.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the keys.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// The key that signs releases; it may have been moved away.
+    pub fn release_key(&self) -> PathBuf {
+        self.keys().join("release.key")
+    }
+
+    /// The folder of the store.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// The folder of what was signed.
+    pub fn specs(&self) -> PathBuf {
+        self.root.join("specs")
+    }
+
+    /// The folder of the artifacts.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    /// The client file that the first start makes.
+    pub fn client(&self) -> PathBuf {
+        self.root.join("client.toml")
+    }
+
+    /// Where the rows lie while a backup is made.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("backup.rows")
+    }
+
+    /// The commands that bring a lost store back.
+    pub fn way_back(&self) -> String {
+        let root = self.root.display();
+        let known = self.known_backup().unwrap_or_else(|| {
+            format!("`hoist restore FILE --data-dir {root}` brings back what a backup holds")
+        });
+        format!(
+            "{known}; without one, `hoist recover --data-dir {root}` brings back what the fleet \
+             knows"
+        )
+    }
+
+    fn users(&self) -> PathBuf {
+        self.root.join("users.toml")
+    }
+
+    /// Ok if a server has ever had its data here.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR` where not, `E_CONFIG` where this user may not know.
+    pub fn must_be_one(&self) -> Result<(), Failure> {
+        let parts = [self.keys(), self.store()];
+        if let Some(hidden) = parts.iter().find(|part| is_denied(part)) {
+            return Err(denied(hidden, &self.root));
+        }
+        if parts.iter().any(|part| part.exists()) {
+            return Ok(());
+        }
+        let what = format!("{} is no data directory of a server", self.root.display());
+        Err(Failure::new(Code::DataDir, what).help("name it with --data-dir"))
+    }
+
+    /// Creates the directory itself, so that it can be locked. In one that was there and is
+    /// open to others, what is ours is closed: the directory may have more in it.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR`.
+    pub fn create(&self) -> Result<(), Failure> {
+        private_file::create_dir(&self.root).map_err(|error| self.unusable(error))?;
+        for folder in [self.keys(), self.store(), self.specs(), self.artifacts()] {
+            private_file::close_dir(&folder).map_err(|error| self.unusable(error))?;
+        }
+        Ok(())
+    }
+
+    /// True if there is a store, or a part of one.
+    pub fn has_store(&self) -> bool {
+        let has = |file: &&str| self.store().join(file).exists();
+        ["FORMAT", "db"].iter().any(has)
+    }
+
+    /// Makes what a first start makes and opens what is there; `open_store` opens the store,
+    /// or makes one where it is told to. The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// `E_RECOVER` for keys, a store or users that are missing beside the others, `E_SECRET`,
+    /// `E_CONFIG`, `E_DATA_DIR`, and those of `open_store`.
+    pub(crate) fn open<S>(
+        &self,
+        (namespace, mode): (&Namespace, Mode),
+        now: Generation,
+        mqtt: SocketAddr,
+        http: SocketAddr,
+        open_store: impl FnOnce(&Path, Found) -> Result<S, Failure>,
+    ) -> Result<Opened<S>, Failure> {
+        self.forget_ready();
+        let first = self.first_start(mode)?;
+        if first.is_some() && !self.keys().exists() {
+            keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
+        }
+        if first.is_some() && self.store().exists() && !self.store().join("FORMAT").exists() {
+            // A store gets its FORMAT last: this one was cut off before it held anything.
+            fs::remove_dir_all(self.store())
+                .map_err(PrivateFileError::io("remove", &self.store()))
+                .map_err(|error| self.unusable(error))?;
+        }
+        let keys = Keys::load(&self.keys(), namespace).map_err(|error| self.unusable(error))?;
+        let found = match first {
+            Some(_) if !self.has_store() => Found::Nothing,
+            _ => Found::Store,
+        };
+        let store = open_store(&self.store(), found)?;
+        if !self.users().exists() {
+            if first.is_none() {
+                self.take_new_admin()?;
+            }
+            self.create_admin(namespace, mqtt, http)?;
+        }
+        let users = Users::open(&self.users())?;
+        if let Some(first) = first {
+            fs::remove_file(&first.marker)
+                .map_err(PrivateFileError::io("remove", &first.marker))
+                .map_err(|error| self.unusable(error))?;
+        }
+        Ok(Opened { keys, store, users })
+    }
+
+    /// Tells a first start, also one that was cut off, from a directory that lost
+    /// something.
+    fn first_start(&self, mode: Mode) -> Result<Option<FirstStart>, Failure> {
+        let marker = self.root.join("first-start");
+        let refused =
+            |what: String, help: String| Err(Failure::new(Code::Recover, what).help(help));
+        self.refuse_restoring()?;
+        if mode == Mode::Serving {
+            self.refuse_recovering()?;
+        }
+        match (marker.exists(), self.keys().exists(), self.has_store()) {
+            (false, true, true) => Ok(None),
+            // Whoever opens it begins a recovery before anything is made.
+            (false, true, false) if mode == Mode::Recovering => Ok(None),
+            (false, true, false) => refused(
+                format!(
+                    "there is no store in {} beside its keys",
+                    self.store().display()
+                ),
+                format!(
+                    "starting empty would forget every device and deployment. {}",
+                    self.way_back()
+                ),
+            ),
+            (false, false, _) if mode == Mode::Recovering => refused(
+                format!("there are no keys in {}", self.root.display()),
+                "without its keys no device obeys: bring a backup back with `hoist restore`"
+                    .to_owned(),
+            ),
+            (false, false, _) if self.store().exists() || self.users().exists() => refused(
+                format!(
+                    "{} is missing beside what belongs to it",
+                    self.keys().display()
+                ),
+                "put the keys back from a backup; with new ones no device would obey any more"
+                    .to_owned(),
+            ),
+            (true, ..) => Ok(Some(FirstStart { marker })),
+            (false, false, _) => {
+                private_file::write(&marker, b"").map_err(|error| self.unusable(error))?;
+                Ok(Some(FirstStart { marker }))
+            }
+        }
+    }
+
+    /// Beside a fleet, somebody has to want a new administrator: a lost file makes none.
+    fn take_new_admin(&self) -> Result<(), Failure> {
+        let wanted = self.root.join(NEW_ADMIN);
+        if fs::remove_file(&wanted).is_ok() {
+            tracing::warn!("users.toml was lost, and a new administrator was asked for");
+            return Ok(());
+        }
+        let what = format!("{} is missing", self.users().display());
+        Err(Failure::new(Code::Recover, what).help(format!(
+            "put it back from a backup; or, for a new administrator and no other user, \
+             `touch {}` and start again",
+            wanted.display()
+        )))
+    }
+
+    /// Gives a directory without users its administrator.
+    fn create_admin(
+        &self,
+        namespace: &Namespace,
+        mqtt: SocketAddr,
+        http: SocketAddr,
+    ) -> Result<(), Failure> {
+        let name: UserId = ADMIN
+            .parse()
+            .map_err(|error| Failure::because(Code::Name, ADMIN, &error))?;
+        let token = random_token()?;
+        let token_sha256 = sha256(token.as_bytes());
+        let file = ClientFile {
+            mqtt: format!("mqtt://{mqtt}"),
+            http: format!("http://{http}"),
+            namespace: namespace.clone(),
+            user: name.clone(),
+            token,
+        };
+        // The token first: a user whose token nobody knows could not be replaced.
+        private_file::write(&self.client(), file.render().as_bytes())
+            .map_err(|error| self.unusable(error))?;
+        let admin = User {
+            name,
+            role: Role::Admin,
+            groups: Vec::new(),
+            token_sha256,
+        };
+        Users::create(&self.users(), admin).map_err(|error| self.unusable(error))
+    }
+
+    /// Writes the bound addresses into the client file that the first start created, so
+    /// that the CLI finds a server on free ports. One that was moved away stays away.
+    ///
+    /// # Errors
+    /// `E_CONFIG` or `E_DATA_DIR`.
+    pub fn update_client(&self, mqtt: &str, http: &str) -> Result<(), Failure> {
+        if !self.client().exists() {
+            return Ok(());
+        }
+        let mut file = ClientFile::read(&self.client())?;
+        if file.mqtt == mqtt && file.http == http {
+            return Ok(());
+        }
+        mqtt.clone_into(&mut file.mqtt);
+        http.clone_into(&mut file.http);
+        private_file::write(&self.client(), file.render().as_bytes())
+            .map_err(|error| self.unusable(error))
+    }
+
+    fn unusable(&self, error: impl Into<KeysError>) -> Failure {
+        let error = error.into();
+        let what = format!("data directory {}", self.root.display());
+        match error {
+            KeysError::File(PrivateFileError::Exposed { .. }) => {
+                Failure::because(Code::Secret, what, &error)
+                    .help("chmod 600 the file, and think about who has read it")
+            }
+            _ => Failure::because(Code::DataDir, what, &error),
+        }
+    }
+}
+
+/// The find at the place of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is a store, or has been one.
+    Store,
+    /// This is a first start, which makes one.
+    Nothing,
+}
+
+/// The content of a data directory.
+pub(crate) struct Opened<S> {
+    pub(crate) keys: Keys,
+    pub(crate) store: S,
+    pub(crate) users: Users,
+}
+
+#[cfg(test)]
+#[path = "data_dir_tests.rs"]
+mod tests;

@@ -1,0 +1,23 @@
+//! The server that `hoist serve` runs: data directory, keys, users, broker, orchestrator and HTTP,
+//! joined into one process.
+//!
+//! Only this crate knows what lies in a data directory. It prints nothing and reads no command
+//! line: what fails is a [`failure::Failure`], which a program prints.
+
+pub mod backup;
+pub mod broker;
+pub mod client_file;
+pub mod closest;
+pub mod data_dir;
+pub mod denied;
+pub mod failure;
+pub mod keys;
+pub mod lock;
+mod open_files;
+mod people;
+pub mod private_file;
+pub mod server;
+pub mod store_failure;
+pub mod token;
+pub mod toml_file;
+mod users;

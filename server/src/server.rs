@@ -1,0 +1,397 @@
+//! The server in one process: data directory, embedded broker, orchestrator and HTTP,
+//! joined in the order that makes "ready" mean ready. Used by `serve` and by the demo.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hoist_broker_config::Limits;
+use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
+use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
+use hoist_orchestrator::health::Health;
+use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::mqtt::MqttLogin;
+use hoist_orchestrator::service::{Orchestrator, ServiceError};
+use hoist_orchestrator::specs::SpecFolder;
+use hoist_orchestrator::store::sled::SledStore;
+use hoist_orchestrator_core::model::now::{Keep, Mode};
+use hoist_protocol::code::Code;
+use hoist_protocol::id::Namespace;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::broker::BrokerConfig;
+use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
+use crate::failure::Failure;
+use crate::lock::Lock;
+use crate::open_files;
+
+mod begun;
+mod broker;
+mod fleet;
+mod opening;
+mod quiet;
+
+pub use fleet::Fleet;
+pub use quiet::{Found, Quiet};
+
+use begun::{Begun, given_up};
+use broker::Broker;
+
+/// A server that is not ready by then never will be, unless it waits for somebody else's broker.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The time between two notices to systemd that a start goes on, and the time that systemd then
+/// waits: its own limit is 90 s.
+const STILL_STARTING: Duration = Duration::from_secs(20);
+/// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
+const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
+/// The time that a head with notices is valid (W2).
+const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The configuration of a start.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The folder of its data.
+    pub data_dir: PathBuf,
+    /// The broker that it works with.
+    pub broker: BrokerConfig,
+    /// Where HTTP listens; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// The first topic level.
+    pub namespace: Namespace,
+    /// Contact may be lost for this long before it is shown (S6).
+    pub grace: Duration,
+    /// No timer fires this soon after connecting (S7).
+    pub settle: Duration,
+    /// Serving, or recovering what was lost.
+    pub mode: Mode,
+    /// Recovers also where nothing shows that anything was lost.
+    pub whole_too: bool,
+    /// The limits by which uploads of artifacts leave room to others.
+    pub uploads: UploadLimits,
+    /// The times that things are kept.
+    pub keep: Keep,
+}
+
+/// A running server.
+pub struct Server {
+    data_dir: DataDir,
+    mqtt: String,
+    http: String,
+    announced: Option<Announced>,
+    broker: Broker,
+    stop: watch::Sender<bool>,
+    /// Orchestrator and HTTP; each says why it ended.
+    parts: JoinSet<Failure>,
+    fleet: Fleet,
+    found: Found,
+    /// Last, so that nobody else comes in before everything else is closed.
+    _lock: Lock,
+}
+
+impl Server {
+    /// Starts everything and returns once it is ready for devices and operators.
+    ///
+    /// # Errors
+    /// `E_LOCKED`, `E_RECOVER`, `E_SECRET`, `E_CONFIG`, `E_DATA_DIR`, `E_STORE`, `E_PORT`,
+    /// or `E_SERVER` for one that does not become ready.
+    pub async fn start(config: ServerConfig) -> Result<Self, Failure> {
+        Self::start_until(config, std::future::pending()).await
+    }
+
+    /// The same, given up as soon as it is to end. Once its parts run, they are stopped in their
+    /// order then.
+    ///
+    /// # Errors
+    /// Those, and `E_CANCELED`.
+    pub async fn start_until(
+        config: ServerConfig,
+        end: impl Future<Output = ()>,
+    ) -> Result<Self, Failure> {
+        let mut end = pin!(end);
+        let begun = tokio::select! {
+            begun = Self::prepare(config) => begun?,
+            () = &mut end => return Err(given_up()),
+        };
+        begun.go_on(end).await
+    }
+
+    /// Everything up to the moment from which on something is decided.
+    async fn prepare(config: ServerConfig) -> Result<Begun, Failure> {
+        let data_dir = DataDir::new(&config.data_dir);
+        data_dir.create()?;
+        let lock = Lock::take(data_dir.root())?;
+        let mut found = Found::default();
+        let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
+        let health = Health::default();
+        let (artifacts, specs) = opening::folders(&data_dir)?;
+        let artifacts = artifacts.limited(config.uploads).telling(health.clone());
+        let (listener, http) = listen(config.http).await?;
+        let token_key = keys.token;
+        let people = (token_key, users.telling(health.clone()));
+        let registry = opening::registry(&config.namespace, people, &*store).await?;
+        open_files::raise(connections(&config.broker));
+        let started = Broker::start(&config.broker, &config.namespace, &registry, &token_key);
+        let (broker, login) = started.await?;
+        let files = (artifacts.clone(), specs);
+        let orchestrator = decides(&config, (login, keys.service), files, health.clone());
+        let fleet = Fleet {
+            store: Arc::clone(&store),
+            people: Arc::clone(&registry),
+        };
+        let _leftover = std::fs::remove_file(data_dir.scratch());
+        let directory = Arc::clone(&registry) as Arc<dyn Directory>;
+        if config.mode == Mode::Recovering {
+            found.unusable = fleet
+                .begin(&data_dir, config.whole_too, &orchestrator)
+                .await?;
+        }
+        let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
+        let stop = watch::Sender::new(false);
+        let (ready, is_ready) = watch::channel(false);
+        let state = HttpState {
+            artifacts,
+            bearers: registry,
+            commands: Arc::new(door),
+            store: SledStore::clone(&fleet.store),
+            scratch: Scratch::new(data_dir.scratch()),
+            ready: is_ready.clone(),
+            health,
+            limits: HttpLimits::default(),
+        };
+        let server = Self {
+            mqtt: broker.url(),
+            http: format!("http://{http}"),
+            data_dir,
+            announced: None,
+            broker,
+            parts: JoinSet::new(),
+            stop,
+            fleet,
+            found,
+            _lock: lock,
+        };
+        let run = orchestrator.run(ready, stopped(&server.stop));
+        let serve = http::serve(listener, state, stopped(&server.stop));
+        Ok(Begun {
+            orchestrator: Box::pin(async { orchestrator_ended(run.await) }),
+            http: Box::pin(ends("HTTP", serve)),
+            server,
+            is_ready,
+        })
+    }
+
+    /// Waits until everything works, proves it, and says so.
+    async fn become_ready(&mut self, is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
+        self.wait_ready(is_ready).await?;
+        self.broker.self_probe().await?;
+        self.data_dir.update_client(&self.mqtt, &self.http)?;
+        let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
+        self.announced = Some(self.data_dir.announce(&ready)?);
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
+    /// Waits until heads are out. Somebody else's broker may come late: HTTP says why it is
+    /// not ready, and the log.
+    async fn wait_ready(&mut self, mut is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
+        let give_up = Instant::now() + READY_TIMEOUT;
+        let mut still = tokio::time::interval(STILL_STARTING);
+        loop {
+            tokio::select! {
+                failure = self.failed() => return Err(failure),
+                ready = is_ready.wait_for(|ready| *ready) => match ready.map(|_| ()) {
+                    Ok(()) => return Ok(()),
+                    // It has ended, and says why.
+                    Err(_) => return Err(self.failed().await),
+                },
+                _ = still.tick() => self.still_starting(give_up)?,
+            }
+        }
+    }
+
+    fn still_starting(&self, give_up: Instant) -> Result<(), Failure> {
+        if self.broker.is_external() {
+            let longer = u32::try_from(2 * STILL_STARTING.as_micros()).unwrap_or(u32::MAX);
+            // Without systemd there is nobody to tell.
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::ExtendTimeoutUsec(longer)]);
+        } else if Instant::now() >= give_up {
+            let what = format!("the orchestrator is not ready after {READY_TIMEOUT:?}");
+            return Err(
+                Failure::new(Code::Server, what).help("look at the log; HOIST_LOG=debug says more")
+            );
+        }
+        Ok(())
+    }
+
+    /// `mqtt://host:port`
+    pub fn mqtt(&self) -> &str {
+        &self.mqtt
+    }
+
+    /// `http://host:port`
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Where its data is.
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.root()
+    }
+
+    /// Where the client file is that its first start made.
+    pub fn client_file(&self) -> PathBuf {
+        self.data_dir.client()
+    }
+
+    /// Bytes of MQTT that devices and its own broker have exchanged.
+    pub fn device_bytes(&self) -> Option<u64> {
+        self.broker.device_bytes()
+    }
+
+    /// The fleet that answers a recovery.
+    pub fn fleet(&self) -> Fleet {
+        self.fleet.clone()
+    }
+
+    /// Waits until a part ends by itself, and says why. Cancel-safe.
+    pub async fn failed(&mut self) -> Failure {
+        match self.parts.join_next().await {
+            Some(Ok(failure)) => failure,
+            Some(Err(error)) => {
+                Failure::because(Code::Server, "a part of the server ended", &error)
+            }
+            None => Failure::new(Code::Server, "the server has ended"),
+        }
+    }
+
+    /// Stops accepting, lets what was begun be committed, and ends within five seconds.
+    pub async fn stop(self) {
+        drop(self.quiet().await);
+    }
+
+    /// The same; until the result is dropped no other server starts here.
+    pub async fn quiet(mut self) -> Quiet {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        drop(self.announced.take());
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.stop.send_replace(true);
+        let all = async { while self.parts.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, all).await.is_err() {
+            // A long download; its device resumes it.
+            tracing::warn!("not everything ended in time");
+        }
+        self.broker.stop().await;
+        self.parts.shutdown().await;
+        Quiet {
+            data_dir: self.data_dir,
+            fleet: self.fleet,
+            found: self.found,
+            _lock: self._lock,
+        }
+    }
+}
+
+/// The configuration of its orchestrator.
+fn decides(
+    config: &ServerConfig,
+    (mqtt, keys): (MqttLogin, Keys),
+    (artifacts, specs): (ArtifactDirectory, SpecFolder),
+    health: Health,
+) -> OrchestratorConfig {
+    OrchestratorConfig {
+        mqtt,
+        namespace: config.namespace.clone(),
+        keys,
+        artifacts,
+        specs,
+        // Each device knows the address it was given; a head that names one costs bytes.
+        source: None,
+        grace: config.grace,
+        settle: config.settle,
+        mode: config.mode,
+        keep: config.keep,
+        head_validity: HEAD_VALIDITY,
+        health,
+    }
+}
+
+/// Runs a part that only ends when the server stops.
+async fn ends(part: &'static str, run: impl Future<Output = ()>) -> Failure {
+    run.await;
+    Failure::new(Code::Server, format!("{part} ended"))
+}
+
+/// Why a part ended that never ends by itself.
+fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
+    match result {
+        Ok(()) => Failure::new(Code::Server, format!("{part} ended")),
+        Err(error) => Failure::because(Code::Server, format!("{part} ended"), &error),
+    }
+}
+
+/// Why the orchestrator ended.
+fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
+    match &result {
+        Err(error @ ServiceError::Older(_)) => Failure::because(
+            Code::Recover,
+            "the server does not go on",
+            error,
+        )
+        .help(
+            "`hoist recover` lets this store learn what it does not know, `hoist restore` brings a \
+                 newer one back; if another server uses copies of these keys, stop it first",
+        ),
+        _ => ended("the orchestrator", result),
+    }
+}
+
+/// Completes once the server is to stop.
+fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stop = stop.subscribe();
+    async move {
+        // A sender that is gone means the same.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Connections that may be open at once.
+fn connections(broker: &BrokerConfig) -> usize {
+    let http = HttpLimits::default().connections;
+    match broker {
+        BrokerConfig::Embedded(_) => {
+            let mqtt = Limits::default();
+            mqtt.connections + mqtt.operator_connections + mqtt.opening + http
+        }
+        BrokerConfig::External(_) => http,
+    }
+}
+
+/// Listens for HTTP, and says where.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bind = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind.await
+        .map_err(|error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => port_taken("--http", address),
+            _ => Failure::because(Code::Port, format!("cannot listen on {address}"), &error),
+        })
+}
+
+fn port_taken(flag: &str, address: SocketAddr) -> Failure {
+    Failure::new(
+        Code::Port,
+        format!("{address} is in use by another program"),
+    )
+    .help(format!(
+        "stop that program, or choose another address with {flag}; port 0 takes a free one"
+    ))
+}
