@@ -1,8 +1,275 @@
-//! The one door into the rules, the retained set that follows from rows, and the check that rows
-//! fit together.
+//! The orchestrator's loop as a pure state machine. Whatever happens is told to it
+//! ([`Engine::handle`]); whatever it wants of the store and the broker it says, one turn after the
+//! other ([`Engine::turn`]): rows to read, rows to make durable, and what is to be done then. The
+//! order is the promise: nothing is published or acknowledged before it is durable, and a crash
+//! anywhere delivers again what was not acknowledged.
+//!
+//! The parts are [`decide`](decide::decide), the one door into the rules, [`batch`], which decides
+//! many arrivals with one commit, [`publish`], which makes the broker hold what [`desired`] says,
+//! and [`check`], which says whether rows fit together.
 
+pub mod arrival;
+pub mod batch;
 pub mod check;
 pub mod decide;
+pub mod delivery;
 pub mod desired;
+pub mod event;
+mod follow;
 pub mod input;
 pub mod memory;
+pub mod publish;
+pub mod seals;
+mod turn;
+mod walk;
+
+use std::collections::{HashSet, VecDeque};
+
+use hoist_protocol::codec::decode;
+use hoist_protocol::device::DeviceInfo;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{DeviceId, Generation, GroupId};
+use hoist_protocol::topic::Topic;
+
+use crate::engine::arrival::{Arrival, Content};
+use crate::engine::batch::Batch;
+use crate::engine::delivery::Delivery;
+use crate::engine::event::{Event, Session};
+use crate::engine::input::Input;
+use crate::engine::publish::{Cause, Difference, Publisher, Settings, Shows, Subject, is_own};
+use crate::engine::seals::Seals;
+use crate::engine::walk::{Walk, Walks};
+use crate::model::error::Code;
+use crate::model::key::Key;
+use crate::model::now::{Mode, Now};
+use crate::model::txn::{Stored, Txn};
+use crate::query::explain::HeadsOut;
+
+/// Arrivals decided together: a store is at its best from 64 on and no better above.
+pub const BATCH_MAX: usize = 512;
+
+/// An orchestrator without its store, broker, clocks and keys.
+#[derive(Debug, Clone)]
+pub struct Engine<S> {
+    seals: S,
+    mode: Mode,
+    publisher: Publisher,
+    link: Link,
+    /// Topics of retained commands that were cleared on this connection, until the empty message
+    /// comes back, which is no command.
+    clearing: HashSet<Topic>,
+    /// To be decided, in this order.
+    waiting: VecDeque<Arrival>,
+    walks: Walks,
+    job: Job,
+}
+
+/// The connection to the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Down,
+    /// Not everything can be heard yet.
+    Up(Session),
+    Listening,
+}
+
+/// The work at hand.
+#[derive(Debug, Clone, Default)]
+enum Job {
+    #[default]
+    None,
+    /// A batch on its way to its commit.
+    Batch(Box<Batch>),
+    /// A batch that is durable.
+    Durable(Box<Batch>),
+    Walk(Walk),
+    Look(Box<Look>),
+}
+
+/// A look at one subject: whether the broker holds what its rows desire.
+#[derive(Debug, Clone)]
+struct Look {
+    subject: Subject,
+    cause: Cause,
+    txn: Txn,
+    wanted: Vec<Key>,
+}
+
+/// Arrivals of which nothing is known to be durable, in order.
+#[derive(Debug, Default)]
+pub struct Interrupted {
+    /// Those that were being made durable.
+    pub begun: Vec<Arrival>,
+    /// Those behind them.
+    pub waiting: Vec<Arrival>,
+}
+
+impl<S: Seals> Engine<S> {
+    /// An engine that is not connected. No earlier run signed a generation above `reserved`, and
+    /// the store knew of those up to `known` before it began to recover.
+    pub fn new(seals: S, settings: Settings, reserved: Generation, known: Generation) -> Self {
+        Self {
+            seals,
+            mode: settings.mode,
+            publisher: Publisher::new(settings, reserved, known),
+            link: Link::Down,
+            clearing: HashSet::new(),
+            waiting: VecDeque::new(),
+            walks: Walks::default(),
+            job: Job::None,
+        }
+    }
+
+    /// Reads a delivery: what is to be decided for it, first what it brings back of a lost store.
+    pub fn receive(&mut self, delivery: Delivery) -> Vec<Arrival> {
+        let Some(topic) = delivery.topic.clone() else {
+            let (device, code) = (None, Code::Topic);
+            let refused = Content::Input(Input::Refused { device, code });
+            return vec![Arrival {
+                receipt: delivery.receipt,
+                ..Arrival::of(refused)
+            }];
+        };
+        if is_own(&topic) {
+            let named = self
+                .publisher
+                .seen(&topic, &delivery.payload, &self.seals)
+                .map_or(Content::Nothing, Content::Input);
+            return vec![Arrival {
+                receipt: delivery.receipt,
+                ..Arrival::of(named)
+            }];
+        }
+        if delivery.payload.is_empty() && self.clearing.remove(&topic) {
+            return vec![Arrival::nothing(delivery.receipt)];
+        }
+        let back = self.brings_back(&topic, &delivery.payload);
+        let arrival = Arrival::delivered(topic, delivery, &self.seals);
+        back.into_iter().chain([arrival]).collect()
+    }
+
+    /// The head that a device kept is its membership (W4).
+    fn brings_back(&mut self, topic: &Topic, payload: &[u8]) -> Option<Arrival> {
+        let Topic::Info(device) = topic else {
+            return None;
+        };
+        if self.mode != Mode::Recovering {
+            return None;
+        }
+        let info = decode::<DeviceInfo>(payload).ok()?;
+        let stored = info.stored_head?;
+        let (head, newer) = self.publisher.kept_by(device, &stored, &self.seals)?;
+        Some(Arrival::of(Content::Input(Input::RecoverDevice {
+            device: device.clone(),
+            head: Box::new(head),
+            newer,
+            shown: info.public_key.filter(PublicKey::is_sound),
+        })))
+    }
+
+    /// Takes note of what happened; [`Engine::turn`] says what follows.
+    pub fn handle(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Connected(session) => {
+                self.link = Link::Up(session);
+                self.clearing.clear();
+                self.publisher.difference.connected();
+                if session == Session::Fresh {
+                    self.arrived([Input::BrokerForgot]);
+                }
+            }
+            Event::Subscribed => {
+                self.walks.doubts |= self.link == Link::Up(Session::Fresh);
+                self.walks.shared = true;
+                self.link = Link::Listening;
+                self.arrived([Input::Connected]);
+            }
+            Event::Disconnected => {
+                self.link = Link::Down;
+                self.walks = Walks::default();
+                self.arrived([Input::Disconnected]);
+            }
+            Event::Arrived(arrivals) => self.waiting.extend(arrivals),
+            Event::Timers => self.walks.timers |= self.link == Link::Listening,
+            Event::Review => self.publisher.difference.review(now.unix_ms),
+            Event::Refresh => self.walks.shared |= self.link == Link::Listening,
+            Event::Loaded(rows) => self.loaded(rows),
+            Event::Scanned(page) => {
+                if let Job::Walk(walk) = &mut self.job {
+                    walk.found(page, now);
+                }
+            }
+            Event::Durable => {
+                self.job = match std::mem::take(&mut self.job) {
+                    Job::Batch(batch) => Job::Durable(batch),
+                    job => job,
+                };
+            }
+            Event::Conflict => {
+                if let Job::Batch(batch) = &mut self.job {
+                    batch.conflict();
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        let inputs = inputs.into_iter().map(Content::Input);
+        self.waiting.extend(inputs.map(Arrival::of));
+    }
+
+    fn loaded(&mut self, rows: Vec<Option<Stored>>) {
+        match &mut self.job {
+            Job::Batch(batch) => batch.loaded(rows),
+            Job::Look(look) => {
+                for (key, row) in look.wanted.drain(..).zip(rows) {
+                    look.txn.load(key, row);
+                }
+            }
+            Job::None | Job::Durable(_) | Job::Walk(_) => {}
+        }
+    }
+
+    /// Nothing can be sent any more, as these messages were not: their subjects are looked at again
+    /// on the next connection.
+    pub fn cut(&mut self, unsent: &[Topic]) {
+        self.link = Link::Down;
+        for subject in unsent.iter().filter_map(Subject::of) {
+            self.publisher.difference.mark(subject, Cause::Changed);
+        }
+    }
+
+    /// A head of ours that shows that the store is an older copy, or that another server signs
+    /// with its keys; one that was seen.
+    #[must_use]
+    pub fn ahead(&self) -> Option<&(Topic, Shows)> {
+        self.publisher.ahead.as_ref()
+    }
+
+    /// True if the root document and every group head were seen back from the broker.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.publisher.is_quiet()
+    }
+
+    /// The state at the broker of what a device is to read.
+    #[must_use]
+    pub fn heads_out(&self, group: &GroupId, device: &DeviceId) -> HeadsOut {
+        self.publisher.heads_out(group, device)
+    }
+
+    /// The signatures.
+    pub fn seals(&self) -> &S {
+        &self.seals
+    }
+
+    /// What is known to be out, and what is to be looked at.
+    pub fn difference(&self) -> &Difference {
+        &self.publisher.difference
+    }
+
+    /// The same, for whoever explores what can happen and puts it together from parts.
+    pub fn difference_mut(&mut self) -> &mut Difference {
+        &mut self.publisher.difference
+    }
+}

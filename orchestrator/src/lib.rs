@@ -3,20 +3,14 @@
 // A print ends the program when nobody takes it.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod arrival;
 pub mod artifacts;
-mod batch;
-mod command;
 pub mod config;
 pub mod durable_file;
 pub mod health;
 pub mod http;
-mod json_words;
 mod line;
 pub mod mqtt;
-mod nearest;
 mod query;
-pub mod reconcile;
 pub mod recovery;
 mod refusals;
 mod release;

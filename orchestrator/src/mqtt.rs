@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hoist_orchestrator_core::engine::event::Session;
 use hoist_protocol::code::Code;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, MqttOptions, Packet, Publish, QoS,
@@ -16,7 +17,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::health::{Health, Stops};
 use crate::transport::{
     Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
-    Receipt, Session,
 };
 
 /// Largest packet in either direction: the front door's limit for the service.
@@ -245,16 +245,12 @@ impl Reader<'_> {
             }
             Packet::Publish(publish) => {
                 let certain = publish.qos != QoS::AtMostOnce;
-                let receipt = certain.then(|| Receipt {
-                    connection: Arc::clone(&self.link),
-                    packet: publish.pkid,
-                });
                 let delivery = Incoming::Delivery(Delivery {
                     topic: publish.topic,
                     payload: publish.payload,
                     retained: publish.retain,
                     again: publish.dup,
-                    receipt,
+                    packet: certain.then_some(publish.pkid),
                 });
                 match self.tell(delivery) {
                     // Only a flood at QoS 0 fills the channel; it may be lost by contract.

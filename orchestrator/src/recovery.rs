@@ -3,6 +3,7 @@
 //! aborted since is stopped.
 
 use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::engine::publish::Ahead;
 use hoist_orchestrator_core::model::counter::Totals;
 use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
 use hoist_orchestrator_core::model::now::{Mode, Now};
@@ -18,14 +19,12 @@ use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::topic::{Topic, Topics};
 use serde::Serialize;
 
-use crate::arrival::{Arrival, Content};
-use crate::batch;
-use crate::config::{Directory, OrchestratorConfig};
-use crate::reconcile::{Ahead, ahead_of};
+use crate::config::OrchestratorConfig;
 use crate::release::manifest_of;
 use crate::rows::{self, ReadError};
 use crate::service::ServiceError;
-use crate::specs::Spec;
+use crate::signer::Signer;
+use crate::specs::{Spec, ahead_of_specs};
 use crate::store::Store;
 use crate::unix_time::unix_ms;
 
@@ -34,8 +33,6 @@ use crate::unix_time::unix_ms;
 pub struct Recovery<'a> {
     /// Into which.
     pub store: &'a dyn Store,
-    /// The people.
-    pub directory: &'a dyn Directory,
 }
 
 /// How far the fleet has answered.
@@ -99,8 +96,8 @@ pub async fn behind(
     let specs = config.specs.read().map_err(ServiceError::Specs)?;
     let known = (Generation(meta.generations_ms), meta.last_deployment);
     let topics = Topics::new(config.namespace.clone());
-    let ours = config.keys.orchestrator.public();
-    Ok(ahead_of(known, &specs, &ours, &topics))
+    let seals = Signer::new(config.keys.orchestrator.clone(), topics);
+    Ok(ahead_of_specs(&specs, &seals, known))
 }
 
 impl Recovery<'_> {
@@ -238,9 +235,8 @@ impl Recovery<'_> {
         };
         // One by one: each sees what the one before has written.
         for input in inputs {
-            let arrival = Arrival::of(Content::Input(input));
             // What follows is published by the next run of the server.
-            let _effects = batch::commit(self.store, self.directory, &[arrival], now).await?;
+            rows::decide_alone(self.store, &input, now).await?;
         }
         Ok(())
     }

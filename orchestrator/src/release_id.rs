@@ -2,12 +2,12 @@
 //! release begins so. It is looked up on the way in: the rules know whole ids only.
 
 use data_encoding::HEXLOWER;
+use hoist_orchestrator_core::engine::arrival::Asked;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::key::{Prefix, ReleaseNameKey};
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ReleaseId;
 
-use crate::arrival::Asked;
 use crate::rows::{self, ReadError};
 use crate::store::{Store, StoreError};
 

@@ -1,11 +1,15 @@
 //! Between the core's rows and the store's bytes: what a decision misses is loaded, and
 //! what it wrote becomes a batch. It knows no row.
 
+use hoist_orchestrator_core::engine::decide::decide;
+use hoist_orchestrator_core::engine::event::{Corrupt, Page, Scan};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::key::{Key, Prefix};
+use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::txn::{Stored, Txn, Undecided, Write};
 use hoist_protocol::codec::{DecodeError, Message, decode};
 
-use crate::store::{Change, Expected, Store, StoreError};
+use crate::store::{Change, CommitError, Expected, Store, StoreError, Versioned};
 
 /// Rows read at once by a scan: large enough to be quick, small enough to stay polite.
 const SCAN_MAX: usize = 512;
@@ -25,6 +29,12 @@ pub enum ReadError {
         #[source]
         source: DecodeError,
     },
+}
+
+impl From<Corrupt> for ReadError {
+    fn from(Corrupt { key, source }: Corrupt) -> Self {
+        Self::Corrupt { key, source }
+    }
 }
 
 /// Runs `decide` until it misses nothing, loading what it asks for.
@@ -54,19 +64,61 @@ pub(crate) async fn load(
     keys: Vec<Key>,
 ) -> Result<(), StoreError> {
     let wanted: Vec<Key> = keys.into_iter().filter(|key| !txn.has(key)).collect();
-    let found = store
-        .load(wanted.iter().map(|key| key.0.clone()).collect())
-        .await?;
+    let found = read(store, &wanted).await?;
     for (key, row) in wanted.into_iter().zip(found) {
-        txn.load(
-            key,
-            row.map(|row| Stored {
-                generation: row.generation,
-                bytes: row.value,
-            }),
-        );
+        txn.load(key, row);
     }
     Ok(())
+}
+
+/// These rows, or their absence, in the same order.
+pub(crate) async fn read(
+    store: &dyn Store,
+    keys: &[Key],
+) -> Result<Vec<Option<Stored>>, StoreError> {
+    let keys = keys.iter().map(|key| key.0.clone()).collect();
+    let stored = |row: Versioned| Stored {
+        generation: row.generation,
+        bytes: row.value,
+    };
+    let found = store.load(keys).await?;
+    Ok(found.into_iter().map(|row| row.map(stored)).collect())
+}
+
+/// The rows of a part of a range.
+pub(crate) async fn scan(store: &dyn Store, scan: &Scan) -> Result<Page, StoreError> {
+    let after = scan.after.as_ref().map(|key| key.0.clone());
+    let prefix = scan.prefix.0.clone();
+    let page = store.scan(prefix, after, scan.limit).await?;
+    let row = |(key, row): (Vec<u8>, Versioned)| (Key(key), row.value);
+    Ok(Page {
+        rows: page.items.into_iter().map(row).collect(),
+        more: page.more,
+    })
+}
+
+/// Decides one input beside the loop, and makes it durable. What follows from it is whoever
+/// calls's.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn decide_alone(
+    store: &dyn Store,
+    input: &Input,
+    now: Now,
+) -> Result<(), ReadError> {
+    loop {
+        let mut txn = Txn::default();
+        let _decision = resolve(store, &mut txn, |txn| decide(txn, input, now)).await?;
+        if txn.is_unchanged() {
+            return Ok(());
+        }
+        match store.commit(batch(txn.writes())).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error.into()),
+        }
+    }
 }
 
 /// What to commit for these writes.

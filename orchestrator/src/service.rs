@@ -1,12 +1,12 @@
-//! The loop: receive a batch, decide, commit, publish the effects, acknowledge. The order
-//! is the promise: nothing is published or acknowledged before it is durable, and a crash
-//! anywhere delivers again what was not acknowledged.
+//! The loop around the engine: takes what comes from the broker, by HTTP and from work beside it,
+//! hands it over, and does what the engine wants.
 
 mod asking;
 mod background;
 mod delivery;
 mod done;
 mod door;
+mod drive;
 mod effects;
 mod outage;
 mod outside;
@@ -20,14 +20,18 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod users;
+mod waiters;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hoist_orchestrator_core::engine::Engine;
+use hoist_orchestrator_core::engine::event::Event;
 use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::engine::publish::{Ahead, Settings};
 use hoist_orchestrator_core::model::key::MetaKey;
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::model::txn::Txn;
@@ -36,18 +40,16 @@ use hoist_protocol::topic::Topics;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::arrival::{Arrival, Content};
-use crate::batch;
 use crate::config::{Directory, OrchestratorConfig};
 use crate::health::Health;
 use crate::mqtt;
-use crate::reconcile::{Ahead, Reconciler, ahead_of};
 use crate::refusals::Refusals;
 use crate::rows::{self, ReadError};
+use crate::signer::Signer;
+use crate::specs::ahead_of_specs;
 use crate::store::Store;
-use crate::timer::{self, AttendedClock};
-use crate::transport::{Connection, Incoming, IncomingReceiver, Session};
-use crate::unix_time::unix_ms;
+use crate::timer::AttendedClock;
+use crate::transport::{Connection, Incoming, IncomingReceiver};
 use crate::view::Views;
 
 use background::Works;
@@ -57,8 +59,9 @@ use outage::Outage;
 use replies::Held;
 use sources::{Sources, Work};
 use subscriptions::filters;
+use waiters::Waiters;
 
-/// How often timers, views and reconcile look by themselves.
+/// How often timers and views are looked at by themselves.
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two looks at timers and overdue heads.
 const TICKS_OF_TIMERS: u32 = 5;
@@ -172,10 +175,11 @@ struct Service {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     topics: Topics,
+    engine: Engine<Signer>,
     connection: Option<Arc<dyn Connection>>,
-    /// Whether the broker knew us when this connection began.
-    session: Session,
-    reconciler: Reconciler,
+    /// The number of connections so far.
+    connections: u64,
+    waiters: Waiters,
     background: Works,
     views: Views,
     refusals: Refusals,
@@ -185,9 +189,6 @@ struct Service {
     ticks: u32,
     /// Events sent since the start.
     events: u64,
-    /// Topics of retained commands that were cleared on this connection, until the empty
-    /// message comes back, which is no command.
-    clearing: BTreeSet<String>,
     /// Since when every subscription of this connection is granted.
     subscribed: Option<Instant>,
     health: Health,
@@ -213,18 +214,17 @@ impl Service {
         let meta = meta.unwrap_or_default();
         let reserved = Generation(meta.generations_ms);
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
-        let ours = config.keys.orchestrator.public();
         let known = (reserved, meta.last_deployment);
         let serves = config.mode == Mode::Serving;
-        if let Some(ahead) = ahead_of(known, &specs, &ours, &topics).filter(|_| serves) {
+        let signer = Signer::new(config.keys.orchestrator.clone(), topics.clone());
+        if let Some(ahead) = ahead_of_specs(&specs, &signer, known).filter(|_| serves) {
             return Err(ServiceError::Older(ahead));
         }
         let known = match config.mode {
             Mode::Serving => reserved,
             Mode::Recovering => recovering::known(&*store).await?,
         };
-        let generations = (reserved, known);
-        let reconciler = Reconciler::new(Arc::clone(&store), topics.clone(), &config, generations);
+        let engine = Engine::new(signer, settings(&config), reserved, known);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),
@@ -235,13 +235,13 @@ impl Service {
             store,
             directory,
             topics,
+            engine,
             connection: None,
-            session: Session::Fresh,
-            reconciler,
+            connections: 0,
+            waiters: Waiters::default(),
             background: Works::default(),
             ticks: 0,
             events: 0,
-            clearing: BTreeSet::new(),
             subscribed: None,
             outage: None,
             refused: VecDeque::new(),
@@ -257,22 +257,8 @@ impl Service {
             Work::Ended(ended) => self.ended(ended).await?,
             Work::Tick => self.tick().await?,
         }
-        if self.outage.is_none() {
-            self.reconcile().await?;
-        }
+        self.drive().await?;
         self.tell_ready();
-        Ok(())
-    }
-
-    async fn reconcile(&mut self) -> Result<(), ServiceError> {
-        let now = self.clock.now();
-        if let Some(input) = self.reconciler.wants(now.unix_ms) {
-            self.decide_one(input).await?;
-        }
-        if self.outage.is_none() {
-            let flushed = self.reconciler.flush(now.unix_ms).await;
-            self.passing(flushed)?;
-        }
         Ok(())
     }
 
@@ -281,22 +267,12 @@ impl Service {
         let mut arrivals = Vec::with_capacity(news.len());
         for one in news {
             match one {
-                Incoming::Delivery(delivery) => {
-                    arrivals.extend(self.brings_back(&delivery));
-                    arrivals.push(self.arrival(delivery).await);
-                    if let Some(ahead) = self.reconciler.ahead() {
-                        return Err(ServiceError::Older(ahead.clone()));
-                    }
-                }
+                Incoming::Delivery(delivery) => arrivals.extend(self.receive(delivery).await?),
                 Incoming::Connected(connection, session) => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
-                    self.connection = Some(Arc::clone(&connection));
-                    self.clearing.clear();
-                    self.reconciler.connected(connection);
-                    self.session = session;
-                    if session == Session::Fresh {
-                        self.decide_one(Input::BrokerForgot).await?;
-                    }
+                    self.connection = Some(connection);
+                    self.connections += 1;
+                    self.happened(Event::Connected(session)).await?;
                 }
                 Incoming::Subscribed => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
@@ -307,62 +283,30 @@ impl Service {
                     self.connection = None;
                     self.subscribed = None;
                     self.forget_aside();
-                    self.reconciler.disconnected();
                     self.clock.stop();
-                    self.decide_one(Input::Disconnected).await?;
+                    self.happened(Event::Disconnected).await?;
                 }
             }
         }
         self.decide(arrivals).await
     }
 
-    async fn decide_one(&mut self, input: Input) -> Result<(), ServiceError> {
-        self.decide(vec![Arrival::of(Content::Input(input))]).await
-    }
-
-    /// Decides, commits, publishes, acknowledges: always in this order.
-    async fn decide(&mut self, mut arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
-        let out = self.reconciler.take_out().into_iter();
-        arrivals.extend(out.map(|input| Arrival::of(Content::Input(input))));
-        if arrivals.is_empty() {
-            return Ok(());
-        }
-        if self.outage.is_some() {
-            return self.set_aside(arrivals).await;
-        }
-        let now = self.clock.now();
-        let arrived = arrivals.len();
-        match batch::commit(&*self.store, &*self.directory, &arrivals, now).await {
-            Ok(decided) => self.follow_all(arrivals, decided, now).await?,
-            Err(error) => self.interrupted(error, arrivals).await?,
-        }
-        let took_ms = unix_ms().saturating_sub(now.unix_ms);
-        tracing::trace!(arrived, took_ms, "batch done");
-        Ok(())
-    }
-
     async fn tick(&mut self) -> Result<(), ServiceError> {
         self.ticks = self.ticks.wrapping_add(1);
         let now = self.clock.now();
         if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
-            self.reconciler.review(now.unix_ms);
+            self.engine.handle(Event::Review, now);
+            self.engine.handle(Event::Timers, now);
             if let Some(jump_ms) = self.clock.jumped() {
                 tracing::warn!(
                     jump_ms,
                     "the system clock jumped; device timeouts do not follow it"
                 );
             }
-            let due = timer::due(&*self.store, now).await;
-            let mut due: Vec<Arrival> = self
-                .passing(due)?
-                .unwrap_or_default()
-                .into_iter()
-                .map(|timer| Arrival::of(Content::Input(Input::TimerDue(timer))))
-                .collect();
             if self.ticks.is_multiple_of(TICKS_OF_ATTENDED) {
-                due.push(Arrival::of(Content::Input(Input::Attended)));
+                self.decide_one(Input::Attended).await?;
             }
-            self.decide(due).await?;
+            self.drive().await?;
             self.look_for_old(now);
         }
         self.try_again().await?;
@@ -374,5 +318,15 @@ impl Service {
         }
         self.release_held().await;
         self.tell_refusals(now).await
+    }
+}
+
+fn settings(config: &OrchestratorConfig) -> Settings {
+    let validity_s = config.head_validity.as_secs();
+    Settings {
+        mode: config.mode,
+        source: config.source.clone(),
+        validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
+        root: Some((config.keys.root_number, config.keys.root.clone())),
     }
 }

@@ -1,16 +1,16 @@
 //! What is signed and what signatures are worth: heads go out sealed for their topic,
 //! statuses come in with evidence. Keys never leave this file.
 
+use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
-use hoist_protocol::envelope::{Kind, PrivateKey, PublicKey, seal};
+use hoist_protocol::codec::{DecodeError, Message};
+use hoist_protocol::envelope::{Kind, PrivateKey, PublicKey, open, seal};
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};
-use hoist_protocol::status::ReceivedStatus;
+use hoist_protocol::status::{DeviceStatus, ReceivedStatus};
 use hoist_protocol::topic::{Topic, Topics};
 
-use crate::transport::Outgoing;
-
-/// Seals heads with the orchestrator's key.
+/// Seals heads with the orchestrator's key, for the topics of one namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct Signer {
     key: PrivateKey,
@@ -18,32 +18,59 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// A signer for the topics of one namespace.
+    /// A signer with this key.
     #[must_use]
     pub(crate) fn new(key: PrivateKey, topics: Topics) -> Self {
         Self { key, topics }
     }
 
-    /// A group's head as it is retained. The same head gives the same bytes.
-    #[must_use]
-    pub(crate) fn group_head(&self, group: &GroupId, head: &GroupHead) -> Outgoing {
+    fn open<M: Message>(&self, kind: Kind, topic: &Topic, payload: &[u8]) -> Option<M> {
+        let (ours, topic) = ([self.key.public()], self.topics.format(topic));
+        let opened = open::<M>(&ours, kind, &topic, payload);
+        opened.ok().map(|opened| opened.message)
+    }
+}
+
+impl Seals for Signer {
+    fn group_head(&self, group: &GroupId, head: &GroupHead) -> Vec<u8> {
         let topic = self.topics.format(&Topic::GroupHead(group.clone()));
-        let payload = seal(&self.key, Kind::GroupHead, &topic, head);
-        Outgoing::retained(topic, payload)
+        seal(&self.key, Kind::GroupHead, &topic, head)
     }
 
-    /// A device's head as it is retained. The same head gives the same bytes.
-    #[must_use]
-    pub(crate) fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Outgoing {
+    fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Vec<u8> {
         let topic = self.topics.format(&Topic::DeviceHead(device.clone()));
-        let payload = seal(&self.key, Kind::DeviceHead, &topic, head);
-        Outgoing::retained(topic, payload)
+        seal(&self.key, Kind::DeviceHead, &topic, head)
+    }
+
+    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupHead> {
+        self.open(Kind::GroupHead, &Topic::GroupHead(group.clone()), payload)
+    }
+
+    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceHead> {
+        let topic = Topic::DeviceHead(device.clone());
+        self.open(Kind::DeviceHead, &topic, payload)
+    }
+
+    fn status(&self, payload: &[u8]) -> Result<DeviceStatus, DecodeError> {
+        DeviceStatus::receive(payload).map(|received| received.status)
+    }
+
+    fn evidence(
+        &self,
+        device: &DeviceId,
+        payload: &[u8],
+        key: Option<&PublicKey>,
+    ) -> SignatureEvidence {
+        let topic = self.topics.format(&Topic::Status(device.clone()));
+        match DeviceStatus::receive(payload) {
+            Ok(received) => evidence(&received, key, &topic),
+            Err(_) => SignatureEvidence::Invalid,
+        }
     }
 }
 
 /// What the signature of a status is worth, given the key pinned for its device.
-#[must_use]
-pub(crate) fn evidence(
+fn evidence(
     received: &ReceivedStatus<'_>,
     key: Option<&PublicKey>,
     topic: &str,

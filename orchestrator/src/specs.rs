@@ -6,7 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hoist_protocol::id::{GroupId, ReleaseId};
+use hoist_orchestrator_core::engine::publish::{Ahead, ahead_of};
+use hoist_orchestrator_core::engine::seals::Seals;
+use hoist_protocol::id::{DeploymentId, Generation, GroupId, ReleaseId};
 
 use crate::{durable_file, small_file};
 
@@ -103,6 +105,23 @@ impl SpecFolder {
         specs.sort();
         Ok(specs)
     }
+}
+
+/// What shows that a store is behind these, which let nothing be signed after the first of
+/// `known`, and gave no number above the second.
+pub(crate) fn ahead_of_specs(
+    specs: &[(Spec, Vec<u8>)],
+    seals: &impl Seals,
+    known: (Generation, DeploymentId),
+) -> Option<Ahead> {
+    specs.iter().find_map(|(spec, sealed)| {
+        let Spec::Group(group) = spec else {
+            return None;
+        };
+        let shows = ahead_of(&seals.open_group(group, sealed)?, known)?;
+        let place = format!("the spec of group {group}");
+        Some(Ahead { place, shows })
+    })
 }
 
 #[cfg(test)]

@@ -1,18 +1,12 @@
-//! The two clocks, and which timers are due by them. What a timer means is the core's.
+//! The two clocks.
 
 use std::time::Instant;
 
-use hoist_orchestrator_core::model::key::Key;
 use hoist_orchestrator_core::model::now::{Keep, Mode, Now, Patience};
-use hoist_orchestrator_core::model::timer::{Clock, Timer};
 
 use crate::config::OrchestratorConfig;
-use crate::rows::ReadError;
-use crate::store::Store;
 use crate::unix_time::{millis, unix_ms};
 
-/// Timers handled at once: the rest is still due a moment later.
-const DUE_MAX: usize = 256;
 /// A system clock that goes further astray at once has been set: people should know.
 const JUMP_MS: u64 = 60_000;
 
@@ -84,25 +78,4 @@ impl AttendedClock {
         let elapsed_ms = self.since.map_or(0, |since| millis(since.elapsed()));
         self.before_ms.saturating_add(elapsed_ms)
     }
-}
-
-/// Timers whose time has come, earliest first for each clock.
-///
-/// # Errors
-/// [`ReadError`].
-pub(crate) async fn due(store: &dyn Store, now: Now) -> Result<Vec<Timer>, ReadError> {
-    let mut due = Vec::new();
-    for clock in [Clock::Unix, Clock::Attended] {
-        let now_ms = match clock {
-            Clock::Unix => now.unix_ms,
-            Clock::Attended => now.attended_ms,
-        };
-        let page = store.scan(clock.prefix().0, None, DUE_MAX).await?;
-        let timers = page
-            .items
-            .into_iter()
-            .filter_map(|(key, _)| Timer::parse(&Key(key)));
-        due.extend(timers.take_while(|timer| timer.due_ms <= now_ms));
-    }
-    Ok(due)
 }

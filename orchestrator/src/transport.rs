@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hoist_orchestrator_core::engine::event::Session;
 
 /// Deliveries waiting for the loop. A broker has at most 65 535 of ours unacknowledged
 /// (packet ids have 16 bits), so a full channel can only be a flood at QoS 0; the task
@@ -82,27 +83,8 @@ pub struct Delivery {
     pub retained: bool,
     /// Whether it was delivered before and not acknowledged.
     pub again: bool,
-    /// What to acknowledge, and where; none at QoS 0.
-    pub receipt: Option<Receipt>,
-}
-
-/// The right to acknowledge one delivery, on the connection that brought it: on another
-/// one the same number would acknowledge something else.
-#[derive(Clone)]
-pub struct Receipt {
-    /// Where it came from.
-    pub connection: Arc<dyn Connection>,
-    /// Its packet id.
-    pub packet: u16,
-}
-
-/// Whether the broker goes on with the session of the connection before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
-    /// It has kept what was for us.
-    Resumed,
-    /// It knows nothing of us: it restarted, or gave the session up.
-    Fresh,
+    /// Its packet id, to acknowledge it on the connection that brought it; none at QoS 0.
+    pub packet: Option<u16>,
 }
 
 /// What the connection tells the loop, in order.

@@ -141,7 +141,6 @@ impl Server {
         let orchestrator = decides(&config, (login, keys.service), files, health.clone());
         let fleet = Fleet {
             store: Arc::clone(&store),
-            people: Arc::clone(&registry),
         };
         let _leftover = std::fs::remove_file(data_dir.scratch());
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;

@@ -9,6 +9,7 @@ use hoist_protocol::id::DeploymentId;
 
 use crate::api::response::Decision;
 use crate::engine::decide::{decide, hint};
+use crate::engine::event::{self, Page};
 use crate::engine::input::Input;
 use crate::model::key::{GroupKey, Key, Prefix, RowKey};
 use crate::model::now::Now;
@@ -44,7 +45,7 @@ impl MemoryRows {
                 Err(Undecided::Missing(keys)) if rounds < ROUNDS_MAX => self.load(&mut txn, keys),
                 Err(undecided) => return Err(undecided),
                 Ok(decision) => {
-                    self.commit(&txn);
+                    self.commit(&txn.writes());
                     return Ok(decision);
                 }
             }
@@ -60,11 +61,29 @@ impl MemoryRows {
         }
     }
 
-    /// Commits a transaction's writes, which it returns; the caller has loaded from this
-    /// store.
-    pub fn commit(&mut self, txn: &Txn) -> Vec<Write> {
-        let writes = txn.writes();
-        for write in &writes {
+    /// These rows, or their absence, in the same order.
+    #[must_use]
+    pub fn stored(&self, keys: &[Key]) -> Vec<Option<Stored>> {
+        keys.iter().map(|key| self.rows.get(key).cloned()).collect()
+    }
+
+    /// A part of a range.
+    #[must_use]
+    pub fn page(&self, scan: &event::Scan) -> Page {
+        let after = |key: &Key| scan.after.as_ref().is_none_or(|after| key > after);
+        let rows = self.scan(&scan.prefix).filter(|(key, _)| after(key));
+        let mut rows: Vec<(Key, Vec<u8>)> = rows
+            .take(scan.limit + 1)
+            .map(|(key, bytes)| (key.clone(), bytes.to_vec()))
+            .collect();
+        let more = rows.len() > scan.limit;
+        rows.truncate(scan.limit);
+        Page { rows, more }
+    }
+
+    /// Commits writes that were decided on what this store has.
+    pub fn commit(&mut self, writes: &[Write]) {
+        for write in writes {
             self.generation += 1;
             let generation = self.generation;
             let stored = write.bytes.clone();
@@ -73,7 +92,6 @@ impl MemoryRows {
                 None => self.rows.remove(&write.key),
             };
         }
-        writes
     }
 
     /// A copy of the rows under these keys.

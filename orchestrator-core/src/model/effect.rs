@@ -1,6 +1,6 @@
 //! Effects of a decision, which the adapter carries out once its rows are durable. Heads are not
-//! among them: an effect only says which head may have changed, and reconcile publishes the head
-//! of [`crate::engine::desired`].
+//! among them: an effect only says which head may have changed, and the engine publishes the
+//! head of [`crate::engine::desired`].
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{

@@ -28,7 +28,7 @@ fn decisions_of_one_batch_see_each_other_and_a_miss_takes_back_only_its_own() {
     assert!(crate::engine::decide::decide(&mut txn, &unloaded, world.now).is_err());
     assert_eq!(txn.writes(), before);
 
-    world.rows.commit(&txn);
+    world.rows.commit(&txn.writes());
     let counts = world.view(id).counts;
     assert_eq!((counts.in_progress, counts.successful), (0, 1));
 }

@@ -80,9 +80,7 @@ impl Service {
             Asked::Told => {}
             Asked::Plan(answered) => self.answer_plan(*answered).await,
             Asked::Heads(mut query, group, device) => {
-                query
-                    .question
-                    .heads(self.reconciler.heads_out(&group, &device));
+                query.question.heads(self.engine.heads_out(&group, &device));
                 self.go_on_with(query);
             }
             Asked::Failed(answered, ReadError::Store(error)) => {

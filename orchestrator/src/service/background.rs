@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::now::{Mode, Now};
@@ -15,7 +16,6 @@ use tokio::task::{JoinError, JoinSet};
 use super::queries::{Asked, Queries};
 use super::replies::Answered;
 use super::{Service, ServiceError};
-use crate::arrival::{Arrival, Content};
 use crate::artifacts;
 use crate::line;
 use crate::retention::{self, Looks};

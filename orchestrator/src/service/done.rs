@@ -3,11 +3,10 @@
 
 use hoist_orchestrator_core::api::command::{Command, VerbEffect};
 use hoist_orchestrator_core::api::response::{Decision, Response};
+use hoist_orchestrator_core::engine::arrival::Asked;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::reply::{Answer, Imported};
 use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
-
-use crate::arrival::Asked;
 
 /// What a command was about.
 #[derive(Debug, Default, PartialEq, Eq)]

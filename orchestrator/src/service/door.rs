@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
+use hoist_orchestrator_core::engine::arrival::{Arrival, Asked, Content};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Service, ServiceError, replies};
-use crate::arrival::{Arrival, Asked, Content};
 use crate::http::CommandDoor;
 
 /// A command that came by HTTP.
@@ -93,9 +93,9 @@ impl Service {
         let mut arrivals = Vec::with_capacity(knocks.len());
         for knock in knocks {
             let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
-            self.look_at_release(&mut asked).await;
+            self.look_up(&mut asked).await;
             let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
-            arrival.answer_to = Some(knock.answer_to);
+            arrival.answer_to = Some(self.waiters.enter(knock.answer_to));
             arrivals.push(arrival);
         }
         self.decide(arrivals).await

@@ -1,100 +1,99 @@
-//! What follows a durable decision: replies, events, views, and word to reconcile; then
-//! the acknowledgment. Secrets are added here, on the way out, and nowhere kept.
+//! What the engine puts out, in its order: messages, acknowledgments, answers, events, views and
+//! work beside the loop. Secrets are added here, on the way out, and nowhere kept.
 
-use hoist_orchestrator_core::api::response::{Decision, Response};
+use hoist_orchestrator_core::api::response::Response;
+use hoist_orchestrator_core::engine::delivery::{Receipt, Waiter};
+use hoist_orchestrator_core::engine::event::Output;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::key::RequestKey;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::DeviceSecrets;
-use hoist_protocol::id::{ArtifactId, DeviceId, ReleaseId};
+use hoist_protocol::id::{ArtifactId, DeviceId};
 use hoist_protocol::topic::Topic;
-use tokio::sync::oneshot;
 
 use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done, refused};
-use crate::arrival::{Arrival, Content, Headless};
 use crate::artifacts;
-use crate::batch::Decided;
 use crate::query::Question;
-use crate::reconcile::Subject;
-use crate::transport::Outgoing;
-
-/// What a device keeps retained; its key comes before what it has signed with it.
-const REPORTS: [fn(DeviceId) -> Topic; 3] = [Topic::Info, Topic::Presence, Topic::Status];
+use crate::specs::Spec;
+use crate::transport::{Lost, Outgoing};
 
 impl Service {
-    /// Carries out the effects of all arrivals, in order.
-    pub(super) async fn follow_all(
-        &mut self,
-        arrivals: Vec<Arrival>,
-        decided: Decided,
-        now: Now,
-    ) -> Result<(), ServiceError> {
-        for (arrival, decision) in arrivals.into_iter().zip(decided) {
-            self.follow(arrival, decision, now).await?;
+    /// Does all of it, in order.
+    pub(super) async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        for output in outputs {
+            match output {
+                Output::Publish { topic, payload } => self.put_out(topic, payload).await,
+                Output::Read(topic) => self.read(&topic).await,
+                Output::Acknowledge(receipt) => self.acknowledge(receipt).await,
+                Output::Decided(decided) => done::say(&decided.0, &decided.1),
+                Output::Effect(effect) => self.effect(effect, now).await?,
+                Output::Respond(response, waiter) => self.respond(*response, waiter, now).await?,
+                Output::Stray(topic) => {
+                    tracing::warn!(%topic, "a head of ours is retained for something not in the store");
+                }
+            }
         }
         Ok(())
     }
 
-    /// Carries out the effects of one arrival, then acknowledges it.
-    async fn follow(
-        &mut self,
-        mut arrival: Arrival,
-        decision: Decision,
-        now: Now,
-    ) -> Result<(), ServiceError> {
-        if let Content::Command(asked) = &arrival.content {
-            done::say(asked, &decision);
+    /// A retained message of the engine's. What is published for a group or of a release is kept
+    /// beside the store as well, before anybody reads it.
+    async fn put_out(&mut self, topic: Topic, payload: Vec<u8>) {
+        self.keep(&topic, &payload).await;
+        let text = self.topics.format(&topic);
+        tracing::debug!(topic = %text, bytes = payload.len(), "published");
+        if self.send(Outgoing::retained(text, payload)).await.is_err() {
+            self.engine.cut(&[topic]);
         }
-        self.follow_decision(decision, &mut arrival.answer_to, now)
-            .await?;
-        match arrival.headless.take() {
-            Some(Headless::Born(device)) => self.reconciler.born(device),
-            Some(Headless::Asked(device)) => self.reconciler.asked(device),
-            Some(Headless::Forgot(device)) => self.reconciler.forgot(device),
-            None => {}
-        }
-        self.finish(arrival).await;
-        Ok(())
     }
 
-    /// Clears what is to be cleared, and acknowledges.
-    pub(super) async fn finish(&mut self, arrival: Arrival) {
-        if let Some(topic) = arrival.clear {
-            self.clearing.insert(topic.clone());
-            self.publish(Outgoing::retained(topic, Vec::new())).await;
+    /// It is a second account: without it everything goes on.
+    async fn keep(&self, topic: &Topic, payload: &[u8]) {
+        let spec = match topic {
+            Topic::GroupHead(group) => Spec::Group(group.clone()),
+            Topic::Release(release) => Spec::Release(*release),
+            _ => return,
+        };
+        let kept = match payload.is_empty() {
+            true => self.config.specs.forget(&spec).await,
+            false => self.config.specs.keep(&spec, payload.to_vec()).await,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(?spec, %error, "what was signed is not kept beside the store");
         }
-        if let Some(receipt) = arrival.receipt {
+    }
+
+    async fn acknowledge(&mut self, receipt: Receipt) {
+        if let Some(connection) = self.connection.clone()
+            && receipt.connection == self.connections
+        {
             // A lost connection delivers again; deciding again changes nothing.
-            let _ = receipt.connection.acknowledge(receipt.packet).await;
+            let _ = connection.acknowledge(receipt.packet).await;
         }
     }
 
-    /// Carries out what one decision asks for, in order; the sender of a command is answered last.
-    pub(super) async fn follow_decision(
-        &mut self,
-        decision: Decision,
-        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
-        now: Now,
-    ) -> Result<(), ServiceError> {
-        for effect in decision.effects {
-            self.carry_out(effect, now).await?;
-        }
-        match decision.response {
-            Some(response) => self.respond(response, answer_to, now).await,
-            None => Ok(()),
+    /// What is retained comes as a delivery; without a connection the next one brings it.
+    async fn read(&mut self, topic: &Topic) {
+        let topic = self.topics.format(topic);
+        if let Some(connection) = self.connection.clone()
+            && connection.read(topic).await.is_err()
+        {
+            self.lose_connection();
         }
     }
 
     async fn respond(
         &mut self,
         response: Response,
-        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+        waiter: Option<Waiter>,
         now: Now,
     ) -> Result<(), ServiceError> {
+        let answer_to = waiter.and_then(|waiter| self.waiters.take(waiter));
         match response {
             Response::Reply {
                 user,
@@ -135,30 +134,19 @@ impl Service {
         Ok(())
     }
 
-    async fn carry_out(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
+    async fn effect(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
         match effect {
-            Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue).await,
+            Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue),
             Effect::Event(event) => self.decided_event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
-            Effect::GroupHeadChanged(group) => self.reconciler.changed(Subject::Group(group)),
-            Effect::DeviceHeadChanged(device) => self.reconciler.changed(Subject::Device(device)),
-            Effect::ReadStatus(device) => self.read([Topic::Status(device)]).await,
-            Effect::ReadReports(device) => {
-                self.read(REPORTS.map(|report| report(device.clone())))
-                    .await;
-            }
             Effect::FindLine(seek) => self.find_line(seek),
             Effect::Sweep(deployment) => self.sweep(deployment),
-            Effect::GenerationsReserved(reserved) => self.reconciler.reserved(reserved),
             Effect::ReleaseAdded { release, artifacts } => {
                 for id in artifacts {
                     self.config.artifacts.claim(id, &release);
                 }
             }
-            Effect::ReleaseRemoved { release, artifacts } => {
-                self.release_removed(release, &artifacts).await?;
-            }
-            Effect::PublishRelease(release) => self.reconciler.changed(Subject::Release(release)),
+            Effect::ReleaseRemoved { artifacts, .. } => self.release_removed(&artifacts).await?,
             Effect::Rejected { code, sender } => self.refused(code, &sender, now),
             Effect::OlderThanDevice {
                 device,
@@ -166,26 +154,26 @@ impl Service {
                 known,
             } => refused::say_older(&device, deployment, known),
             Effect::Duplicate => tracing::trace!("known already"),
+            Effect::GroupHeadChanged(_)
+            | Effect::DeviceHeadChanged(_)
+            | Effect::PublishRelease(_)
+            | Effect::GenerationsReserved(_)
+            | Effect::ReadStatus(_)
+            | Effect::ReadReports(_) => {}
         }
         Ok(())
     }
 
     /// A device was removed.
-    async fn revoke(&mut self, device: &DeviceId, issue: u32) {
+    fn revoke(&mut self, device: &DeviceId, issue: u32) {
         tracing::info!(%device, "device removed: its token is worth nothing any more");
         self.directory.revoke(device, issue);
         self.refusals.forget(device);
-        self.clear_reports(device).await;
     }
 
     /// A release was removed: those of its artifacts that no other one names are not used any
     /// more. Before anything else is decided, so that nobody claims them meanwhile.
-    async fn release_removed(
-        &mut self,
-        release: ReleaseId,
-        artifacts: &[ArtifactId],
-    ) -> Result<(), ServiceError> {
-        self.reconciler.changed(Subject::Release(release));
+    async fn release_removed(&mut self, artifacts: &[ArtifactId]) -> Result<(), ServiceError> {
         let named = artifacts::check::named(&*self.store).await;
         let Some(named) = self.passing(named)? else {
             return Ok(());
@@ -206,27 +194,6 @@ impl Service {
         self.event(event, now).await;
     }
 
-    /// Whatever a removed device has retained would be read as the word of its next life. That
-    /// it says no more is the broker's part.
-    async fn clear_reports(&mut self, device: &DeviceId) {
-        for report in REPORTS {
-            let topic = self.topics.format(&report(device.clone()));
-            self.publish(Outgoing::retained(topic, Vec::new())).await;
-        }
-    }
-
-    /// What is retained comes as deliveries; without a connection the next one brings it.
-    async fn read(&mut self, topics: impl IntoIterator<Item = Topic>) {
-        for topic in topics {
-            let topic = self.topics.format(&topic);
-            if let Some(connection) = &self.connection
-                && connection.read(topic).await.is_err()
-            {
-                self.connection = None;
-            }
-        }
-    }
-
     /// An event as a CloudEvent: at most once across a crash; views are the truth.
     pub(super) async fn event(&mut self, event: &Event, now: Now) {
         done::say_event(event);
@@ -245,17 +212,27 @@ impl Service {
             "data": event,
         });
         let topic = self.topics.format(&topic);
-        self.publish(Outgoing::passing(topic, body.to_string().into_bytes()))
-            .await;
+        let event = Outgoing::passing(topic, body.to_string().into_bytes());
+        // Nobody waits for it twice: without a connection it is dropped.
+        let _ = self.send(event).await;
     }
 
-    /// Publishes what nobody waits for twice: without a connection it is dropped, because
-    /// the asker repeats and views are published again on the next connection.
-    pub(super) async fn publish(&mut self, message: Outgoing) {
-        if let Some(connection) = &self.connection
-            && connection.publish(message).await.is_err()
-        {
-            self.connection = None;
+    /// Hands a message over for sending.
+    ///
+    /// # Errors
+    /// [`Lost`]: there is no connection, or not any more.
+    async fn send(&mut self, message: Outgoing) -> Result<(), Lost> {
+        let connection = self.connection.clone().ok_or(Lost)?;
+        let sent = connection.publish(message).await;
+        if sent.is_err() {
+            self.lose_connection();
         }
+        sent
+    }
+
+    /// Nothing can be sent any more; the connection's task will say so as well.
+    pub(super) fn lose_connection(&mut self) {
+        self.connection = None;
+        self.engine.cut(&[]);
     }
 }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::api::command::{Command, VerbEffect};
 use hoist_orchestrator_core::api::response::{Decision, Response};
+use hoist_orchestrator_core::engine::BATCH_MAX;
+use hoist_orchestrator_core::engine::arrival::{Arrival, Asked, Content};
 use hoist_orchestrator_core::engine::decide::decide;
+use hoist_orchestrator_core::engine::event::{Event, Output};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::txn::Txn;
@@ -16,8 +19,6 @@ use hoist_protocol::id::{RequestId, UserId};
 
 use super::replies::Answered;
 use super::{Service, ServiceError};
-use crate::arrival::{Arrival, Asked, Content};
-use crate::batch::{self, BATCH_MAX};
 use crate::health::Stops;
 use crate::rows::{self, ReadError};
 use crate::store::StoreError;
@@ -94,12 +95,8 @@ impl Service {
         }
     }
 
-    /// These could not be made durable.
-    pub(super) async fn interrupted(
-        &mut self,
-        error: ReadError,
-        arrivals: Vec<Arrival>,
-    ) -> Result<(), ServiceError> {
+    /// The engine could not go on: what it was at may not have become durable.
+    pub(super) async fn interrupted(&mut self, error: ReadError) -> Result<(), ServiceError> {
         let ReadError::Store(error) = error else {
             return Err(error.into());
         };
@@ -107,12 +104,17 @@ impl Service {
             return Err(ReadError::Store(error).into());
         }
         self.stop_deciding(error);
-        self.put_aside(arrivals, Kept::Perhaps).await
+        self.refresh = true;
+        let interrupted = self.engine.interrupted();
+        self.put_aside(interrupted.begun, Kept::Perhaps).await?;
+        self.put_aside(interrupted.waiting, Kept::No).await
     }
 
-    /// What arrives meanwhile.
-    pub(super) async fn set_aside(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
-        self.put_aside(arrivals, Kept::No).await
+    /// What the engine was told meanwhile waits.
+    pub(super) async fn set_aside(&mut self) -> Result<(), ServiceError> {
+        let interrupted = self.engine.interrupted();
+        self.put_aside(interrupted.begun, Kept::Perhaps).await?;
+        self.put_aside(interrupted.waiting, Kept::No).await
     }
 
     /// The connection is gone: what it brought is delivered again on the next one.
@@ -148,21 +150,31 @@ impl Service {
             let waiting = outage.aside.len();
             tracing::error!(code, error = %outage.why, seconds, waiting, "the store still cannot be written");
         }
-        let first = outage.aside.len().min(BATCH_MAX);
+        let first = outage.aside.len().min(BATCH_MAX - 1);
         let mut arrivals: Vec<Arrival> = outage.aside.drain(..first).collect();
+        let rest = std::mem::take(&mut outage.aside);
         // There is always something to write: only a write shows that one is possible.
         arrivals.push(Arrival::of(Content::Input(Input::Attended)));
-        let now = self.clock.now();
-        let decided = batch::commit(&*self.store, &*self.directory, &arrivals, now).await;
-        match decided {
-            Ok(decided) => {
+        self.engine
+            .handle(Event::Arrived(arrivals), self.clock.now());
+        let advanced = self.advance().await;
+        let Some(outage) = &mut self.outage else {
+            return Ok(());
+        };
+        outage.aside = rest;
+        match advanced {
+            Ok(outputs) => {
                 let rest = self.go_on();
-                self.follow_all(arrivals, decided, now).await?;
+                self.carry_out(outputs.unwrap_or_default()).await?;
                 self.decide_rest(rest).await
             }
             Err(ReadError::Store(error)) if error.passes() => {
-                arrivals.pop();
-                self.wait_on(error, arrivals)
+                let interrupted = self.engine.interrupted();
+                let arrivals = interrupted.begun.into_iter().chain(interrupted.waiting);
+                self.wait_on(
+                    error,
+                    arrivals.filter(|arrival| !repeats(arrival)).collect(),
+                )
             }
             Err(error) => Err(error.into()),
         }
@@ -175,12 +187,18 @@ impl Service {
             return Ok(());
         }
         self.refresh = false;
-        let read = self.reconciler.subscribed().await;
-        if self.passing(read)?.is_some() {
-            let read = self.views.all_changed().await;
-            self.passing(read)?;
+        self.happened(Event::Refresh).await?;
+        self.read_views_anew().await
+    }
+
+    /// Publishes every view anew, or as soon as the store can be read.
+    pub(super) async fn read_views_anew(&mut self) -> Result<(), ServiceError> {
+        if self.outage.is_some() {
+            self.refresh = true;
+            return Ok(());
         }
-        Ok(())
+        let read = self.views.all_changed().await;
+        self.passing(read).map(drop)
     }
 
     fn stop_deciding(&mut self, why: StoreError) {
@@ -212,11 +230,7 @@ impl Service {
     }
 
     async fn decide_rest(&mut self, rest: VecDeque<Arrival>) -> Result<(), ServiceError> {
-        let mut rest = rest.into_iter().peekable();
-        while rest.peek().is_some() {
-            let arrivals = rest.by_ref().take(BATCH_MAX).collect();
-            self.decide(arrivals).await?;
-        }
+        self.decide(rest.into()).await?;
         if self.subscribed.is_some() && self.outage.is_none() {
             self.clock.start();
             self.decide_one(Input::Connected).await?;
@@ -251,22 +265,18 @@ impl Service {
                 self.answer_without_deciding(&mut arrival, kept).await?;
                 if self.config.mqtt.commands_apart {
                     // It waits for nothing: whoever sent it has a place for the next one.
-                    self.finish(arrival).await;
+                    let mut outputs = Vec::new();
+                    let (clear, receipt) = (arrival.clear.take(), arrival.receipt.take());
+                    self.engine.finish(clear, receipt, &mut outputs);
+                    self.carry_out(outputs).await?;
                     continue;
                 }
             }
-            // Timers are due again, what is old is looked for again, and time is not attended.
-            let repeats = matches!(
-                arrival.content,
-                Content::Input(
-                    Input::TimerDue(_) | Input::Attended | Input::Old(_) | Input::Left(_)
-                )
-            );
             let nothing = matches!(arrival.content, Content::Nothing);
             // Acknowledgments go out in the order of the deliveries: they wait too.
             let last = arrival.receipt.is_none() && arrival.clear.is_none();
             if let Some(outage) = &mut self.outage
-                && !repeats
+                && !repeats(&arrival)
                 && !(nothing && last)
             {
                 outage.aside.push_back(arrival);
@@ -284,7 +294,8 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let mut txn = Txn::default();
-        let one = |txn: &mut Txn| match arrival.input(txn, &*self.directory)? {
+        let seals = self.engine.seals();
+        let one = |txn: &mut Txn| match arrival.input(txn, seals)? {
             Some(input) => decide(txn, &input, now),
             None => Ok(Decision::default()),
         };
@@ -295,8 +306,14 @@ impl Service {
         };
         match decided {
             Ok(decision) if txn.writes().is_empty() && !manages_users(&decision) => {
-                self.follow_decision(decision, &mut arrival.answer_to, now)
-                    .await?;
+                let mut outputs = Vec::new();
+                for effect in decision.effects {
+                    self.engine.follow_effect(effect, &mut outputs);
+                }
+                let response = decision.response.map(Box::new);
+                let waiter = arrival.answer_to.take();
+                outputs.extend(response.map(|response| Output::Respond(response, waiter)));
+                self.carry_out(outputs).await?;
             }
             Ok(_) | Err(ReadError::Store(_)) => self.refuse(*asked, kept, arrival).await,
             Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
@@ -318,7 +335,9 @@ impl Service {
             self.remember_refused(asked.user.clone(), asked.request.clone());
         }
         let outcome = Err(rejection);
-        let answered = Answered::new(asked.user, asked.request, outcome, &mut arrival.answer_to);
+        let answer_to = arrival.answer_to.take();
+        let answer_to = answer_to.and_then(|waiter| self.waiters.take(waiter));
+        let answered = Answered::new(asked.user, asked.request, outcome, answer_to);
         self.reply(answered).await;
     }
 
@@ -328,6 +347,21 @@ impl Service {
         }
         self.refused.push_back((user, request));
     }
+}
+
+/// True for what comes again by itself: timers are due again, what is old is looked for again,
+/// time is not attended meanwhile, and that everything can be heard is decided in the end.
+fn repeats(arrival: &Arrival) -> bool {
+    matches!(
+        arrival.content,
+        Content::Input(
+            Input::TimerDue(_)
+                | Input::Attended
+                | Input::Old(_)
+                | Input::Left(_)
+                | Input::Connected
+        )
+    )
 }
 
 /// Whether users are to be changed, which are kept beside the store, on the same disk.

@@ -1,21 +1,30 @@
-//! What the rules cannot look at themselves: manifests to verify, and files that are damaged.
+//! What the rules cannot look at themselves: rights of people, manifests to verify, and files
+//! that are damaged.
 
 use hoist_orchestrator_core::api::command::{Command, Plan};
+use hoist_orchestrator_core::engine::arrival::Asked;
 use hoist_orchestrator_core::model::key::ReleaseKey;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ArtifactId;
 
 use super::Service;
-use crate::arrival::Asked;
 use crate::release;
 use crate::release_id;
 use crate::release_uses;
 use crate::rows;
 
 impl Service {
+    /// Looks up what is known of a command's sender, and of what it names.
+    pub(super) async fn look_up(&self, asked: &mut Asked) {
+        let rights = self.directory.rights_of(&asked.user);
+        asked.role = rights.as_ref().map(|rights| rights.role);
+        asked.groups = rights.map(|rights| rights.groups).unwrap_or_default();
+        self.look_at_release(asked).await;
+    }
+
     /// Looks at what the core cannot: the beginning of an id, the manifest of `release-add`,
     /// and whether what is to be deployed is there for devices to fetch.
-    pub(super) async fn look_at_release(&self, asked: &mut Asked) {
+    async fn look_at_release(&self, asked: &mut Asked) {
         release_id::complete(&*self.store, asked).await;
         let directory = &self.config.artifacts;
         match &asked.command {

@@ -219,7 +219,7 @@ mod tests {
         let question = Question::new(user.clone(), command, now);
         let request = format!("q{request}").parse().unwrap();
         let unknown = Err(Rejection::new(Code::Internal, "nothing yet"));
-        Query::new(question, Answered::new(user, request, unknown, &mut None))
+        Query::new(question, Answered::new(user, request, unknown, None))
     }
 
     fn hint(entered: Result<(), (Query, Rejection)>) -> Option<String> {

@@ -14,7 +14,7 @@ const ECHO: Duration = Duration::from_secs(15);
 impl Service {
     /// Ready is who is heard, and whose heads the broker was seen to hold.
     pub(super) fn tell_ready(&self) {
-        let (runs, quiet) = (self.clock.runs(), self.reconciler.is_quiet());
+        let (runs, quiet) = (self.clock.runs(), self.engine.is_quiet());
         let changed = self.ready.send_if_modified(|before| {
             // Once ready, only a lost connection makes it not ready: heads that change
             // are no reason to send anybody away.

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::effect::{Event, Sender};
 use hoist_orchestrator_core::model::error::Code;
@@ -11,7 +12,6 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::topic::View;
 
 use super::{Service, ServiceError};
-use crate::arrival::{Arrival, Content};
 use crate::health::News;
 
 impl Service {

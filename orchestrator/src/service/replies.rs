@@ -32,13 +32,13 @@ impl Answered {
         user: UserId,
         request: RequestId,
         outcome: Result<ResultBody, Rejection>,
-        answer_to: &mut Option<oneshot::Sender<Vec<u8>>>,
+        answer_to: Option<oneshot::Sender<Vec<u8>>>,
     ) -> Self {
         Self {
             user,
             request,
             outcome,
-            answer_to: answer_to.take(),
+            answer_to,
         }
     }
 
@@ -139,7 +139,7 @@ impl Service {
     /// Answers at once.
     pub(super) async fn reply(&mut self, answered: Answered) {
         if self.voice().reply(answered).await.is_err() {
-            self.connection = None;
+            self.lose_connection();
         }
     }
 

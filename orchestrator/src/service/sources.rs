@@ -1,12 +1,12 @@
 //! Where the loop's work comes from, and whose turn it is.
 
+use hoist_orchestrator_core::engine::BATCH_MAX;
 use tokio::task::{JoinError, JoinSet};
 
 use super::ServiceError;
 use super::background::Background;
 use super::door::{Knock, Knocks};
 use super::outage::Outage;
-use crate::batch::BATCH_MAX;
 use crate::transport::{Incoming, IncomingReceiver};
 
 /// Commands by HTTP decided together: few, because they may change much.

@@ -13,9 +13,8 @@ use hoist_orchestrator_core::reply::{Answer, ListResult, ResultBody, UserResult}
 use hoist_protocol::id::UserId;
 
 use super::{Service, ServiceError, done};
-use crate::arrival::{Arrival, Content};
 use crate::config::UserChange;
-use crate::{batch, query, rows};
+use crate::{query, rows};
 
 impl Service {
     /// Carries out a command about users, or answers it as it was answered before.
@@ -55,12 +54,12 @@ impl Service {
         answer: Answer,
         now: Now,
     ) -> Result<(), ServiceError> {
-        let managed = Arrival::of(Content::Input(Input::UserManaged {
+        let managed = Input::UserManaged {
             request,
             body_hash,
             answer: Box::new(answer),
-        }));
-        let noted = batch::commit(&*self.store, &*self.directory, &[managed], now).await;
+        };
+        let noted = rows::decide_alone(&*self.store, &managed, now).await;
         self.passing(noted).map(drop)
     }
 

@@ -9,20 +9,17 @@ use hoist_protocol::code::Code;
 
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::people::Registry;
 
-/// The store that learns, and the people of its server.
+/// The store that learns.
 #[derive(Clone)]
 pub struct Fleet {
     pub(super) store: Arc<SledStore>,
-    pub(super) people: Arc<Registry>,
 }
 
 impl Fleet {
     fn recovery(&self) -> Recovery<'_> {
         Recovery {
             store: &*self.store,
-            directory: &*self.people,
         }
     }
 

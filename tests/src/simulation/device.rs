@@ -19,7 +19,7 @@ use hoist_protocol::status::DeviceStatus;
 use super::broker::{Broker, Payload};
 use super::catalog::Catalog;
 use super::dice::Dice;
-use super::line::{Line, device_id, group_id};
+use super::line::{Line, device_id, device_key, group_id};
 use super::truth::Truth;
 
 mod act;
@@ -157,9 +157,7 @@ impl Device {
     /// Its key: nothing is signed in the model, but the key is pinned, and a status with
     /// outcomes shows it.
     pub fn public_key(&self) -> PublicKey {
-        let mut key = [7; 32];
-        key[..2].copy_from_slice(&self.number.to_le_bytes());
-        PublicKey(key)
+        device_key(self.number)
     }
 
     /// The head it obeys.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use hoist_protocol::envelope::{PrivateKey, PublicKey};
 use hoist_protocol::id::{DeviceId, GroupId};
 
 /// Groups that a model knows; the first always exists.
@@ -65,6 +66,20 @@ pub fn device_id(number: u16) -> DeviceId {
     static USUAL: LazyLock<Vec<DeviceId>> = LazyLock::new(|| (0..=100).map(made).collect());
     let usual = USUAL.get(usize::from(number));
     usual.cloned().unwrap_or_else(|| made(number))
+}
+
+/// The key of a device by its number.
+pub fn device_key(number: u16) -> PublicKey {
+    /// Keys that are asked for with every message.
+    static USUAL: LazyLock<Vec<PublicKey>> = LazyLock::new(|| (0..=100).map(key).collect());
+    let usual = USUAL.get(usize::from(number));
+    usual.copied().unwrap_or_else(|| key(number))
+}
+
+fn key(number: u16) -> PublicKey {
+    let mut seed = [7; 32];
+    seed[..2].copy_from_slice(&number.to_le_bytes());
+    PrivateKey::from_seed(&seed).public()
 }
 
 fn made(number: u16) -> DeviceId {

@@ -1,37 +1,38 @@
-//! The server of the model: the real core and the real difference of reconcile on rows
-//! that survive a crash, in the adapter's order: decide, commit, publish, acknowledge.
-//! Everything else it knows is lost with a crash, which can come between any two of these.
+//! The server of the model: the engine that `hoist serve` runs, on rows that survive a crash. It
+//! says what to read, what to make durable and what to do then; a crash can come between any two
+//! of these, and loses whatever is not durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hoist_orchestrator::reconcile::{Cause, Difference, Subject};
-use hoist_orchestrator_core::api::response::{Decision, Response};
-use hoist_orchestrator_core::engine::decide::{decide, hint};
+use hoist_orchestrator_core::engine::Engine;
+use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
+use hoist_orchestrator_core::engine::desired::VALID_S;
+use hoist_orchestrator_core::engine::event::{Event, Output, Session, Turn};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
-use hoist_orchestrator_core::model::effect::{Effect, Effects};
-use hoist_orchestrator_core::model::key::{DeploymentKey, Key, MetaKey, Prefix};
-use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::engine::publish::Settings;
+use hoist_orchestrator_core::model::key::MetaKey;
+use hoist_orchestrator_core::model::now::{Mode, Now};
 use hoist_orchestrator_core::model::search::Seek;
-use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Clock, Timer};
-use hoist_orchestrator_core::model::txn::{Txn, Undecided, Write};
+use hoist_orchestrator_core::model::txn::Write;
 use hoist_orchestrator_core::reply::Answer;
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, RequestId};
+use hoist_protocol::id::{DeploymentId, Generation, RequestId};
 
 use super::broker::Broker;
-use super::line::{Line, device_number};
+use super::catalog::Catalog;
+use super::line::Line;
 
-mod arrival;
-mod effects;
 mod look;
-mod publish;
+mod outputs;
+mod plain;
 mod retire;
 
-use arrival::headless;
+use outputs::delivery;
+use plain::Plain;
 
-/// Timers handled at once, as the adapter does.
+/// Timers handled at once.
 const DUE_MAX: usize = 16;
 
 /// The fate of one batch.
@@ -43,7 +44,7 @@ pub enum Fate {
     Repeats,
     /// A crash before the commit.
     CrashBefore,
-    /// A crash after the commit and so many effects.
+    /// A crash after the commit and so much of what follows.
     CrashAfter(u8),
 }
 
@@ -71,7 +72,9 @@ pub struct Server {
     pub answers: VecDeque<(RequestId, Answer)>,
     /// The batches that were committed since the invariants looked last.
     pub committed: Vec<Committed>,
-    pub(super) difference: Difference,
+    /// The lines it published since then.
+    pub published: Vec<Line>,
+    pub(super) engine: Engine<Plain>,
     pub(super) attended_ms: u64,
     /// When the first timer of each clock is due, in its ms: it is asked for at every step.
     pub(super) first_due_ms: [Option<u64>; 2],
@@ -86,6 +89,16 @@ pub struct Server {
     pub(super) sweeps: VecDeque<DeploymentId>,
 }
 
+/// The surroundings of a server.
+pub struct Around<'a> {
+    /// What it is connected to.
+    pub broker: &'a mut Broker,
+    /// Every release there is.
+    pub catalog: &'a Catalog,
+    /// True time.
+    pub unix_ms: u64,
+}
+
 impl Server {
     /// A server on an empty store, not started.
     pub fn new() -> Self {
@@ -96,7 +109,8 @@ impl Server {
             ahead_ms: 0,
             answers: VecDeque::new(),
             committed: Vec::new(),
-            difference: Difference::default(),
+            published: Vec::new(),
+            engine: engine(Generation::default()),
             attended_ms: 0,
             first_due_ms: [None; 2],
             reads: Vec::new(),
@@ -122,55 +136,32 @@ impl Server {
         self.up = true;
         let meta = self.row(&MetaKey).unwrap_or_default();
         self.attended_ms = meta.attended_ms;
-        self.difference.started(Generation(meta.generations_ms));
+        self.engine = engine(Generation(meta.generations_ms));
     }
 
     /// Connects and subscribes; a broker may leave some retained messages out.
-    pub fn connect(
-        &mut self,
-        broker: &mut Broker,
-        leaves_out: impl FnMut(Line) -> bool,
-        unix_ms: u64,
-    ) {
-        let fresh = broker.server.is_none();
+    pub fn connect(&mut self, around: &mut Around<'_>, leaves_out: impl FnMut(Line) -> bool) {
+        let session = match around.broker.server {
+            Some(_) => Session::Resumed,
+            None => Session::Fresh,
+        };
         self.connected = true;
-        self.difference.connected();
-        if fresh {
-            self.decide_all(&[Input::BrokerForgot], unix_ms);
-        }
-        broker.subscribe_server(leaves_out);
-        self.decide_all(&[Input::Connected], unix_ms);
-        if fresh {
-            let doubts: Vec<Input> = self.groups().map(Input::Doubt).collect();
-            self.decide_all(&doubts, unix_ms);
-        }
-        let mut shared: Vec<Subject> = self.all(&Prefix::Groups).map(Subject::Group).collect();
-        shared.extend(self.all(&Prefix::Outbox).map(Subject::Device));
-        let active = self
-            .deployments()
-            .filter_map(|id| self.row(&DeploymentKey(id)));
-        let active = active.filter(|row| row.state == DeploymentState::Active);
-        shared.extend(active.map(|row| Subject::Release(row.release)));
-        self.difference.subscribed(shared);
-    }
-
-    /// Decides inputs as one batch.
-    pub(super) fn decide_all(&mut self, inputs: &[Input], unix_ms: u64) {
-        let effects = self.commit(inputs, unix_ms);
-        self.carry_out(effects.into_iter().flatten());
+        self.happens(Event::Connected(session), around);
+        around.broker.subscribe_server(leaves_out);
+        self.happens(Event::Subscribed, around);
     }
 
     /// Loses its connection.
-    pub fn disconnect(&mut self, unix_ms: u64) {
+    pub fn disconnect(&mut self, around: &mut Around<'_>) {
         self.connected = false;
-        self.commit(&[Input::Disconnected], unix_ms);
+        self.happens(Event::Disconnected, around);
     }
 
     /// Loses everything that is not durable.
     pub fn crash(&mut self) {
         self.up = false;
         self.connected = false;
-        self.difference = Difference::default();
+        self.engine = engine(Generation::default());
         self.answers.clear();
         self.reads.clear();
         self.seeks.clear();
@@ -185,33 +176,61 @@ impl Server {
         }
     }
 
-    /// Decides inputs as one batch and commits it.
-    fn commit(&mut self, inputs: &[Input], unix_ms: u64) -> Vec<Effects> {
-        let mut txn = Txn::default();
-        let now = self.now(unix_ms);
-        let one = |input: &Input| self.decide(&mut txn, input, now).effects;
-        let effects: Vec<Effects> = inputs.iter().map(one).collect();
-        self.store(&mut txn, now);
-        effects
-    }
-
-    fn decide(&self, txn: &mut Txn, input: &Input, now: Now) -> Decision {
-        self.rows.load(txn, missing(txn, hint(input)));
-        self.resolve(txn, |txn| decide(txn, input, now))
-    }
-
-    /// Makes a batch durable, with the time attended so far as the adapter does (S7).
-    fn store(&mut self, txn: &mut Txn, now: Now) {
-        if txn.is_unchanged() {
-            return;
+    /// Something happens, and everything is decided that follows from it.
+    fn happens(&mut self, event: Event, around: &mut Around<'_>) {
+        let now = self.now(around.unix_ms);
+        self.engine.handle(event, now);
+        while self.engine.has_decisions(now) {
+            self.take_turn(around);
         }
-        // The meta row only; it has no effects.
-        let _none = self.decide(txn, &Input::Attended, now);
-        let writes = Arc::make_mut(&mut self.rows).commit(txn);
-        if writes
-            .iter()
-            .any(|write| Timer::parse(&write.key).is_some())
-        {
+    }
+
+    /// Decides inputs.
+    pub(super) fn decide_all(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        around: &mut Around<'_>,
+    ) {
+        let arrivals = inputs.into_iter().map(Content::Input).map(Arrival::of);
+        self.happens(Event::Arrived(arrivals.collect()), around);
+    }
+
+    /// Does what is to be done next, if anything.
+    fn take_turn(&mut self, around: &mut Around<'_>) {
+        let now = self.now(around.unix_ms);
+        for output in self.advance_engine(now, |_| true).unwrap_or_default() {
+            self.carry_out(output, around.broker, around.catalog, &[]);
+        }
+    }
+
+    /// Lets the engine go on until there is something to be done, as the adapter does; none when
+    /// there is nothing, or when the program did not survive until a commit.
+    fn advance_engine(
+        &mut self,
+        now: Now,
+        survives: impl Fn(&[Write]) -> bool,
+    ) -> Option<Vec<Output>> {
+        loop {
+            let event = match self.engine.turn(now).expect("readable rows") {
+                Turn::Load(keys) => Event::Loaded(self.rows.stored(&keys)),
+                Turn::Scan(scan) => Event::Scanned(self.rows.page(&scan)),
+                Turn::Commit(writes) if !survives(&writes) => return None,
+                Turn::Commit(writes) => {
+                    self.store(writes, now);
+                    Event::Durable
+                }
+                Turn::Outputs(outputs) => return Some(outputs),
+                Turn::Idle => return None,
+            };
+            self.engine.handle(event, now);
+        }
+    }
+
+    /// Makes a batch durable.
+    fn store(&mut self, writes: Vec<Write>, now: Now) {
+        Arc::make_mut(&mut self.rows).commit(&writes);
+        let timer = |write: &Write| Timer::parse(&write.key).is_some();
+        if writes.iter().any(timer) {
             self.look_for_timers();
         }
         self.committed.push(Committed { writes, now });
@@ -223,99 +242,77 @@ impl Server {
         self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
     }
 
-    fn resolve<T>(
-        &self,
-        txn: &mut Txn,
-        mut read: impl FnMut(&mut Txn) -> Result<T, Undecided>,
-    ) -> T {
-        loop {
-            match read(txn) {
-                Ok(done) => return done,
-                Err(Undecided::Missing(keys)) => self.rows.load(txn, keys),
-                Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
-            }
-        }
-    }
-
-    /// Takes the oldest message of each of these lines as one batch.
+    /// Takes the oldest message of each of these lines as one batch. Says what they were, if
+    /// anybody wants to know.
     pub fn serve(
         &mut self,
-        broker: &mut Broker,
+        around: &mut Around<'_>,
         lines: &[Line],
         fate: Fate,
-        unix_ms: u64,
-    ) -> Vec<Input> {
-        let now = self.now(unix_ms);
-        let mut txn = Txn::default();
-        let mut inputs = Vec::new();
-        let mut effects = Vec::new();
-        for line in lines {
-            let inbox = broker.server.as_ref();
-            let Some(letter) = inbox.and_then(|inbox| inbox.front(*line)).cloned() else {
-                continue;
-            };
-            let input = self.resolve(&mut txn, |txn| self.arrival(txn, *line, &letter));
-            self.note(*line, &letter.payload);
-            if let Some(input) = input {
-                effects.extend(steps(self.decide(&mut txn, &input, now)));
-                effects.extend(headless(&input));
-                inputs.push(input);
+        told: bool,
+    ) -> Vec<String> {
+        let mut arrivals = Vec::with_capacity(lines.len());
+        for (place, line) in lines.iter().enumerate() {
+            let inbox = around.broker.server.as_ref();
+            if let Some(letter) = inbox.and_then(|inbox| inbox.front(*line)) {
+                let delivery = delivery(*line, letter, place, around.catalog);
+                arrivals.extend(self.engine.receive(delivery));
             }
         }
-        for input in self.difference.take_out() {
-            let more = self.resolve(&mut txn, |txn| decide(txn, &input, now));
-            effects.extend(steps(more));
-        }
-        self.finish(broker, txn, effects, fate, now, |broker| {
-            for line in lines {
-                if let Some(inbox) = &mut broker.server {
-                    inbox.pop(*line);
-                }
-            }
-        });
-        inputs
-    }
-
-    /// Commits and carries out, or crashes on the way.
-    fn finish(
-        &mut self,
-        broker: &mut Broker,
-        mut txn: Txn,
-        steps: Vec<Step>,
-        fate: Fate,
-        now: Now,
-        acknowledge: impl FnOnce(&mut Broker),
-    ) {
-        if fate == Fate::CrashBefore {
-            return self.crash();
-        }
-        self.store(&mut txn, now);
-        let done = match fate {
-            Fate::CrashAfter(count) => usize::from(count),
-            _ => steps.len(),
+        let text = |arrival: &Arrival| format!("{:?}", arrival.content);
+        let told = match told {
+            true => arrivals.iter().map(text).collect(),
+            false => Vec::new(),
         };
-        for step in steps.into_iter().take(done) {
-            match step {
-                Step::Effect(effect) => self.carry_out([effect]),
-                Step::Response(response) => self.respond(response),
-                Step::Born(device) => self.difference.born(device),
-                Step::Asked(device) => self.difference.asked(device),
-                Step::Forgot(device) => self.difference.forgot(device),
-            }
-        }
-        match fate {
-            Fate::CrashAfter(_) => self.crash(),
-            Fate::Repeats => {}
-            Fate::Whole | Fate::CrashBefore => acknowledge(broker),
-        }
+        self.decide(around, arrivals, lines, fate);
+        told
     }
 
     /// Decides an operator's command.
-    pub fn obey(&mut self, broker: &mut Broker, input: &Input, fate: Fate, unix_ms: u64) {
-        let now = self.now(unix_ms);
-        let mut txn = Txn::default();
-        let steps = steps(self.decide(&mut txn, input, now)).collect();
-        self.finish(broker, txn, steps, fate, now, |_| {});
+    pub fn obey(&mut self, around: &mut Around<'_>, input: Input, fate: Fate) {
+        let arrivals = vec![Arrival::of(Content::Input(input))];
+        self.decide(around, arrivals, &[], fate);
+    }
+
+    /// Decides one batch, and does what follows from it, or crashes on the way.
+    fn decide(
+        &mut self,
+        around: &mut Around<'_>,
+        arrivals: Vec<Arrival>,
+        served: &[Line],
+        fate: Fate,
+    ) {
+        let now = self.now(around.unix_ms);
+        self.engine.handle(Event::Arrived(arrivals), now);
+        let survives = fate != Fate::CrashBefore;
+        let outputs = self.advance_engine(now, |_| survives);
+        let outputs = outputs.filter(|_| survives).unwrap_or_default();
+        let done = match fate {
+            Fate::CrashAfter(count) => usize::from(count),
+            _ => outputs.len(),
+        };
+        for output in outputs.into_iter().take(done) {
+            // Acknowledgments that get lost were never sent, as far as a broker knows.
+            if fate == Fate::Repeats && matches!(output, Output::Acknowledge(_)) {
+                continue;
+            }
+            self.carry_out(output, around.broker, around.catalog, served);
+        }
+        if let Fate::CrashBefore | Fate::CrashAfter(_) = fate {
+            self.crash();
+        }
+    }
+
+    /// Looks at one subject and publishes what differs.
+    pub fn reconcile(&mut self, around: &mut Around<'_>) {
+        let now = self.now(around.unix_ms);
+        while self.engine.has_decisions(now) {
+            self.take_turn(around);
+        }
+        self.take_turn(around);
+        while self.engine.has_decisions(now) {
+            self.take_turn(around);
+        }
     }
 
     /// Looks for the oldest line that is sought: in the background, so that rows may change
@@ -330,22 +327,22 @@ impl Server {
     }
 
     /// Draws the oldest line that was found.
-    pub fn draw_line(&mut self, unix_ms: u64) {
+    pub fn draw_line(&mut self, around: &mut Around<'_>) {
         if let Some(found) = self.found.pop_front() {
-            self.decide_all(&[found], unix_ms);
+            self.decide_all([found], around);
         }
     }
 
     /// Lets a timer's time have come.
-    pub fn fire(&mut self, timers: &[Timer], unix_ms: u64) {
-        let inputs: Vec<Input> = timers.iter().cloned().map(Input::TimerDue).collect();
-        self.decide_all(&inputs, unix_ms);
+    pub fn fire(&mut self, timers: &[Timer], around: &mut Around<'_>) {
+        self.decide_all(timers.iter().cloned().map(Input::TimerDue), around);
     }
 
     /// Looks at what was sent long ago and never seen back.
-    pub fn review(&mut self, unix_ms: u64) {
-        self.difference.review(unix_ms + self.ahead_ms);
-        self.retire(unix_ms);
+    pub fn review(&mut self, around: &mut Around<'_>) {
+        let now = self.now(around.unix_ms);
+        self.engine.handle(Event::Review, now);
+        self.retire(around);
     }
 }
 
@@ -355,21 +352,13 @@ impl Default for Server {
     }
 }
 
-/// A step that follows a commit.
-enum Step {
-    Effect(Effect),
-    Response(Response),
-    Born(DeviceId),
-    Asked(DeviceId),
-    Forgot(DeviceId),
-}
-
-/// The effects of a decision, then the response.
-fn steps(decision: Decision) -> impl Iterator<Item = Step> {
-    let effects = decision.effects.into_iter().map(Step::Effect);
-    effects.chain(decision.response.map(Step::Response))
-}
-
-fn missing(txn: &Txn, keys: Vec<Key>) -> Vec<Key> {
-    keys.into_iter().filter(|key| !txn.has(key)).collect()
+/// An engine whose earlier runs signed nothing above a generation.
+fn engine(reserved: Generation) -> Engine<Plain> {
+    let settings = Settings {
+        mode: Mode::Serving,
+        source: None,
+        validity_s: VALID_S,
+        root: None,
+    };
+    Engine::new(Plain, settings, reserved, reserved)
 }

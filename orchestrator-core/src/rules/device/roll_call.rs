@@ -8,7 +8,7 @@ use crate::model::row::DeviceRow;
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::rollout::outbox::{self, Means};
 
-/// Calls the roll of one device (W6); reconcile publishes its head.
+/// Calls the roll of one device (W6); the engine publishes its head.
 pub(crate) fn call_roll(
     txn: &mut Txn,
     row: &mut DeviceRow,

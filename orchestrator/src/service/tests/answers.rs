@@ -55,7 +55,7 @@ async fn answer(service: &mut Service, request: &str) {
     service.views.changed(View::Fleet);
     let (user, request) = ("alice".parse().unwrap(), request.parse().unwrap());
     let outcome = Err(Rejection::new(Code::Conflict, "whatever"));
-    let answered = Answered::new(user, request, outcome, &mut None);
+    let answered = Answered::new(user, request, outcome, None);
     let now = service.clock.now();
     let told = service.reply_after(vec![View::Fleet], answered, now);
     told.await.unwrap();

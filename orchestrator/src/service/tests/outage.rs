@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::rig::{Happened, Rig, within};
 use crate::store::Trouble;
-use crate::transport::{Delivery, Incoming, Receipt};
+use crate::transport::{Delivery, Incoming};
 
 const BIRTH: &str = "hoist/p/8b/d1";
 const HEALTH: &str = "hoist/view/health";
@@ -122,29 +122,26 @@ async fn a_command_that_was_refused_is_not_carried_out_when_a_broker_delivers_it
         .await;
     assert_eq!(refused["error"]["code"], "E_STORAGE", "{refused}");
     let packet = 4_711;
-    let again = |rig: &Rig| {
+    let again = || {
         Incoming::Delivery(Delivery {
             topic: "hoist/cmd/alice/r1/group-create".to_owned(),
             payload: json!({"group": "eu"}).to_string().into_bytes().into(),
             retained: false,
             again: true,
-            receipt: Some(Receipt {
-                connection: rig.link(),
-                packet,
-            }),
+            packet: Some(packet),
         })
     };
     // Once while the store cannot be written yet, and that connection is lost too.
     rig.news.send(Incoming::Disconnected).await.unwrap();
     rig.connect().await;
-    rig.news.send(again(&rig)).await.unwrap();
+    rig.news.send(again()).await.unwrap();
     rig.done("r2", "group-list", &json!({})).await;
     rig.news.send(Incoming::Disconnected).await.unwrap();
     rig.connect().await;
     *rig.store.trouble.lock().unwrap() = None;
     within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
     let from = rig.mark();
-    rig.news.send(again(&rig)).await.unwrap();
+    rig.news.send(again()).await.unwrap();
     rig.acknowledged(from, packet).await;
     let groups = rig.done("r3", "group-list", &json!({})).await;
     assert!(!groups.to_string().contains("\"eu\""), "{groups}");

@@ -2,26 +2,37 @@
 
 use std::sync::Arc;
 
+use hoist_orchestrator_core::engine::arrival::{Arrival, Asked, Content};
 use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::txn::Txn;
+use hoist_protocol::access::Role;
+use hoist_protocol::topic::Topics;
 use serde_json::{Value, json};
 
-use super::rig::{Happened, People, Rig, Watched};
-use crate::arrival::{Arrival, Asked, Content};
-use crate::batch;
+use super::rig::{Happened, Rig, Watched, orchestrator_key};
+use crate::rows;
+use crate::signer::Signer;
 use crate::transport::Outgoing;
 use crate::unix_time::unix_ms;
 
 /// Commits a command and dies before anything follows from it.
 async fn commit_and_die(store: &Watched, request: &str, verb: &str, body: &Value) {
     let (user, request) = ("alice".parse().unwrap(), request.parse().unwrap());
-    let asked = Asked::new(user, request, verb, body.to_string().as_bytes());
+    let mut asked = Asked::new(user, request, verb, body.to_string().as_bytes());
+    asked.role = Some(Role::Admin);
     let arrival = Arrival::of(Content::Command(Box::new(asked)));
     let now = Now {
         unix_ms: unix_ms(),
         ..Now::default()
     };
-    let decided = batch::commit(store, &People, &[arrival], now).await;
-    assert!(!decided.unwrap()[0].effects.is_empty());
+    let input = arrival
+        .input(
+            &Txn::default(),
+            &Signer::new(orchestrator_key(), Topics::default()),
+        )
+        .unwrap()
+        .unwrap();
+    rows::decide_alone(store, &input, now).await.unwrap();
 }
 
 fn is_on(happened: &Happened, topic: &str) -> bool {

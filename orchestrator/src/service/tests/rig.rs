@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
+use hoist_orchestrator_core::engine::event::Session;
 use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_orchestrator_core::reply::UserItem;
@@ -32,7 +33,7 @@ use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::specs::SpecFolder;
 use crate::store::Store;
-use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing, Receipt, Session};
+use crate::transport::{Connection, Delivery, Incoming, Lost, Outgoing};
 
 mod artifact;
 mod people;
@@ -107,13 +108,13 @@ struct Link {
 impl Connection for Link {
     async fn publish(&self, message: Outgoing) -> Result<(), Lost> {
         let topic = Topics::default().parse(&message.topic).unwrap();
-        if crate::reconcile::is_own(&topic) {
+        if hoist_orchestrator_core::engine::publish::is_own(&topic) {
             let echo = Delivery {
                 topic: message.topic.clone(),
                 payload: message.payload.clone().into(),
                 retained: false,
                 again: false,
-                receipt: None,
+                packet: None,
             };
             self.news.send(Incoming::Delivery(echo)).await.unwrap();
         }
@@ -262,11 +263,6 @@ impl Rig {
         rig
     }
 
-    /// Its connection to the broker.
-    pub(super) fn link(&self) -> Arc<dyn Connection> {
-        Arc::clone(&self.link)
-    }
-
     pub(super) async fn connect(&self) {
         let connected = Incoming::Connected(Arc::clone(&self.link), Session::Fresh);
         self.news.send(connected).await.unwrap();
@@ -300,10 +296,7 @@ impl Rig {
             payload: payload.to_vec().into(),
             retained,
             again: false,
-            receipt: Some(Receipt {
-                connection: Arc::clone(&self.link),
-                packet,
-            }),
+            packet: Some(packet),
         };
         self.news.send(Incoming::Delivery(delivery)).await.unwrap();
         packet

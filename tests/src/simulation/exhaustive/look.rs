@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use hoist_orchestrator::reconcile::Difference;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
+use hoist_orchestrator_core::engine::publish::Difference;
 use hoist_orchestrator_core::model::key::Key;
 use hoist_orchestrator_core::model::row::{CounterRow, DeviceRow, MemberRow, OutboxRow, RecordRow};
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
@@ -109,7 +109,8 @@ fn look_at_server(server: &Server, text: &mut Text) {
         ahead_ms,
         answers,
         committed: _,
-        difference,
+        published: _,
+        engine,
         attended_ms,
         // Follows from the rows.
         first_due_ms: _,
@@ -122,7 +123,7 @@ fn look_at_server(server: &Server, text: &mut Text) {
     text.put((up, connected, ahead_ms, attended_ms));
     text.put((answers, seeks, found));
     text.put((keep_ms, sweeps));
-    look_at_difference(difference, text);
+    look_at_difference(engine.difference(), text);
     look_at_rows(rows, text);
 }
 

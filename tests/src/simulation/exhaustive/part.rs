@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hoist_orchestrator::reconcile::Difference;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
+use hoist_orchestrator_core::engine::publish::Difference;
 
 use super::super::broker::{Inbox, Link, Payload};
 use super::super::device::Device;
@@ -155,7 +155,7 @@ impl Part {
             Place::Server => {
                 let mut server = world.server.clone();
                 server.rows = Arc::new(server.rows.part(|key| owner(key).is_none()));
-                server.difference = server.difference.shared_part();
+                *server.engine.difference_mut() = server.engine.difference().shared_part();
                 Self::Server(Box::new(server))
             }
             Place::Orders => Self::Orders(world.orders.clone()),
@@ -167,7 +167,11 @@ impl Part {
             Place::Link => Self::Link(world.broker.link(number)),
             Place::Served => Self::Served {
                 rows: world.server.rows.part(|key| owner(key) == device),
-                difference: world.server.difference.device_part(&device_id(number)),
+                difference: world
+                    .server
+                    .engine
+                    .difference()
+                    .device_part(&device_id(number)),
             },
             Place::Past => Self::Past(Arc::clone(&world.watch.pasts[index])),
             Place::Misled => Self::Misled(world.misled.contains(&number)),
@@ -209,7 +213,7 @@ impl Part {
             Self::Link(link) => world.broker.restore(number, link),
             Self::Served { rows, difference } => {
                 Arc::make_mut(&mut world.server.rows).join(rows);
-                world.server.difference.join(difference);
+                world.server.engine.difference_mut().join(difference);
             }
             Self::Past(past) => world.watch.pasts[index] = Arc::clone(past),
             Self::Misled(true) => {

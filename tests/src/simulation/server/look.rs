@@ -1,9 +1,12 @@
 //! The content of the server's rows, and the work that the server has to do yet.
 
-use hoist_orchestrator::reconcile::Subject;
+use hoist_orchestrator_core::engine::desired;
+use hoist_orchestrator_core::engine::publish::Subject;
 use hoist_orchestrator_core::model::key::{Prefix, RowKey};
 use hoist_orchestrator_core::model::timer::{Clock, Timer, TimerKind};
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use hoist_orchestrator_core::model::txn::{Txn, Undecided};
+use hoist_protocol::head::GroupHead;
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 
 use super::{DUE_MAX, Server};
 
@@ -44,26 +47,26 @@ impl Server {
 
     /// True if reconcile has nothing to do and saw everything it published.
     pub fn is_quiet(&self) -> bool {
-        self.difference.is_quiet(|_| true) && self.difference.has_told_all()
+        self.engine.difference().is_quiet(|_| true) && self.engine.difference().has_told_all()
     }
 
     /// The events that reconcile waits for, in debug text.
     pub fn waits_for(&self) -> String {
-        let known = self.difference.known().into_iter();
+        let known = self.engine.difference().known().into_iter();
         let sent: Vec<_> = known
             .filter(|known| !known.held.starts_with("Holds"))
             .collect();
-        format!("{:?} {sent:?}", self.difference.outbox())
+        format!("{:?} {sent:?}", self.engine.difference().outbox())
     }
 
     /// True if reconcile has something to look at.
     pub fn is_marked(&self) -> bool {
-        self.difference.marked().next().is_some()
+        self.engine.difference().marked().next().is_some()
     }
 
     /// Of how many devices reconcile has to look at the heads.
     pub fn marked_devices(&self) -> usize {
-        let marked = self.difference.marked();
+        let marked = self.engine.difference().marked();
         marked
             .filter(|subject| matches!(subject, Subject::Device(_)))
             .count()
@@ -96,5 +99,18 @@ impl Server {
     pub(super) fn all<T: std::str::FromStr>(&self, prefix: &Prefix) -> impl Iterator<Item = T> {
         let keys = self.rows.scan(&prefix.bytes());
         keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
+    }
+
+    /// The head of a group as its rows desire it.
+    pub fn group(&self, group: &GroupId) -> Option<impl Fn(Generation) -> GroupHead + use<>> {
+        let mut txn = Txn::default();
+        let (row, deployments) = loop {
+            match desired::read_group(&txn, group) {
+                Ok(read) => break read?,
+                Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
+                Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
+            }
+        };
+        Some(move |generation| desired::group_head(&row, &deployments, generation))
     }
 }

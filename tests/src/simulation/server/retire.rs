@@ -4,7 +4,7 @@ use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::now::Keep;
 use hoist_orchestrator_core::model::search::Old;
 
-use super::Server;
+use super::{Around, Server};
 
 /// Rows of a page: few, so that much happens in between.
 const PAGE: usize = 2;
@@ -18,13 +18,13 @@ impl Server {
     }
 
     /// Looks for deployments that may be old; whether they are is decided by the rules.
-    pub(super) fn retire(&mut self, unix_ms: u64) {
+    pub(super) fn retire(&mut self, around: &mut Around<'_>) {
         if self.keep_ms.is_none() || !self.connected {
             return;
         }
         let old = self.deployments().map(Old::Deployment);
         let inputs: Vec<Input> = old.map(Input::Old).collect();
-        self.decide_all(&inputs, unix_ms);
+        self.decide_all(inputs, around);
     }
 
     /// Finds a page of what is left of a removed deployment.

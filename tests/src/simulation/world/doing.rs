@@ -12,7 +12,7 @@ use super::super::broker::Payload;
 use super::super::choice::Choice;
 use super::super::device::Surroundings;
 use super::super::line::{Line, device_id};
-use super::super::server::{Committed, Fate};
+use super::super::server::{Around, Committed, Fate, Server};
 use super::World;
 
 impl World {
@@ -25,10 +25,10 @@ impl World {
             Choice::Serve(line, fate) => self.serve(&[line], fate),
             Choice::Batch(count, fate) => self.batch(count, fate),
             Choice::Reconcile => self.reconcile(),
-            Choice::Review => self.server.review(self.unix_ms),
+            Choice::Review => self.serving(Server::review),
             Choice::Timers => self.fire(),
             Choice::Search => self.server.search(),
-            Choice::DrawLine => self.server.draw_line(self.unix_ms),
+            Choice::DrawLine => self.serving(Server::draw_line),
             Choice::ServerCrash
             | Choice::ServerStart
             | Choice::ServerCut
@@ -63,8 +63,24 @@ impl World {
         self.follow_up();
     }
 
+    /// Lets the server do something in its surroundings.
+    fn serving<T>(&mut self, does: impl FnOnce(&mut Server, &mut Around<'_>) -> T) -> T {
+        let mut around = Around {
+            broker: &mut self.broker,
+            catalog: &self.catalog,
+            unix_ms: self.unix_ms,
+        };
+        does(&mut self.server, &mut around)
+    }
+
     /// Takes the steps that follow at once from the server's acts.
     fn follow_up(&mut self) {
+        for line in std::mem::take(&mut self.server.published) {
+            self.say(|| format!("server publishes {line}"));
+            let payload = self.broker.retained(line).cloned();
+            self.replayed.remove(&line);
+            self.told.published.push((line, payload));
+        }
         for line in std::mem::take(&mut self.server.reads) {
             self.broker.read(line);
         }
@@ -75,15 +91,8 @@ impl World {
     }
 
     fn reconcile(&mut self) {
-        if !self.server.connected {
-            return;
-        }
-        let (server, broker) = (&mut self.server, &mut self.broker);
-        for line in server.reconcile(broker, &self.catalog, self.unix_ms) {
-            self.say(|| format!("server publishes {line}"));
-            let payload = self.broker.retained(line).cloned();
-            self.replayed.remove(&line);
-            self.told.published.push((line, payload));
+        if self.server.connected {
+            self.serving(Server::reconcile);
         }
     }
 
@@ -144,9 +153,8 @@ impl World {
             Ok(input) => input,
             Err(error) => panic!("{text}: {error}"),
         };
-        self.server
-            .obey(&mut self.broker, &input, fate, self.unix_ms);
-        self.say(|| format!("hoist {text}{}", told(fate)));
+        self.serving(|server, around| server.obey(around, input, fate));
+        self.say(|| format!("hoist {text}{}", words(fate)));
         if fate == Fate::Repeats {
             self.server.answers.clear();
         }
@@ -187,13 +195,11 @@ impl World {
         if !self.server.connected || lines.is_empty() {
             return;
         }
-        let inputs = self
-            .server
-            .serve(&mut self.broker, lines, fate, self.unix_ms);
-        if self.log.is_some() {
-            let inputs: Vec<String> = inputs.iter().map(|input| format!("{input:?}")).collect();
+        let told = self.log.is_some();
+        let inputs = self.serving(|server, around| server.serve(around, lines, fate, told));
+        if told {
             let lines: Vec<String> = lines.iter().map(Line::to_string).collect();
-            let what = format!("server takes {}{}", lines.join(" "), told(fate));
+            let what = format!("server takes {}{}", lines.join(" "), words(fate));
             self.say(|| format!("{what}: {}", inputs.join("; ")));
         }
     }
@@ -204,7 +210,7 @@ impl World {
             return;
         }
         self.say(|| format!("timers {due:?}"));
-        self.server.fire(&due, self.unix_ms);
+        self.serving(|server, around| server.fire(&due, around));
     }
 
     fn server_link(&mut self, choice: Choice) {
@@ -212,12 +218,13 @@ impl World {
         match choice {
             Choice::ServerCrash if up => self.server.crash(),
             Choice::ServerStart if !up => self.server.start(),
-            Choice::ServerCut if self.server.connected => self.server.disconnect(self.unix_ms),
+            Choice::ServerCut if self.server.connected => self.serving(Server::disconnect),
             Choice::ServerConnect(leaves_out) if up && !self.server.connected => {
-                let dice = &mut self.dice;
-                let leaves_out = |_| dice.chance(leaves_out);
-                self.server
-                    .connect(&mut self.broker, leaves_out, self.unix_ms);
+                let mut dice = self.dice.clone();
+                self.serving(|server, around| {
+                    server.connect(around, |_| dice.chance(leaves_out));
+                });
+                self.dice = dice;
             }
             Choice::ServerClock(ahead_ms) => self.server.ahead_ms = ahead_ms,
             _ => return,
@@ -242,7 +249,7 @@ impl World {
                 let dice = &mut self.dice;
                 self.broker.restart(|_| dice.chance(keeps));
                 if self.server.connected {
-                    self.server.disconnect(self.unix_ms);
+                    self.serving(Server::disconnect);
                 }
             }
             Choice::LoseRetained(line) => self.broker.lose(line),
@@ -351,11 +358,11 @@ impl World {
     }
 }
 
-fn told(fate: Fate) -> String {
+fn words(fate: Fate) -> String {
     match fate {
         Fate::Whole => String::new(),
         Fate::Repeats => ", unacknowledged".to_owned(),
         Fate::CrashBefore => ", crash before the commit".to_owned(),
-        Fate::CrashAfter(effects) => format!(", crash {effects} effects after the commit"),
+        Fate::CrashAfter(effects) => format!(", crash {effects} steps after the commit"),
     }
 }

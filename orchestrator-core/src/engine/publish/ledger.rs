@@ -3,11 +3,10 @@
 
 use std::collections::HashMap;
 
-use hoist_orchestrator_core::engine::desired::next_generation;
 use hoist_protocol::id::{Generation, sha256};
 
 use super::subject::Subject;
-use crate::transport::Outgoing;
+use crate::engine::desired::next_generation;
 
 /// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
 const ECHO_MS: u64 = 10_000;
@@ -82,8 +81,8 @@ pub struct Known {
 pub struct Publish {
     /// Of what it says.
     pub generation: Generation,
-    /// The message.
-    pub message: Outgoing,
+    /// What it says, sealed.
+    pub payload: Vec<u8>,
 }
 
 /// Everything known to be out. A few dozen bytes for each device.
@@ -296,7 +295,7 @@ impl Ledger {
     pub(super) fn head(
         &mut self,
         subject: &Subject,
-        seal: impl Fn(Generation) -> Outgoing,
+        seal: impl Fn(Generation) -> Vec<u8>,
         valid_ms: u64,
         now_ms: u64,
     ) -> Option<Publish> {
@@ -306,8 +305,8 @@ impl Ledger {
         let known = self.entries.get(subject).and_then(|entry| entry.generation);
         let fresh = known.filter(|known| renew_ms(*known).is_none_or(|at| now_ms < at));
         if let Some(generation) = fresh {
-            let message = seal(generation);
-            let digest = sha256(&message.payload);
+            let payload = seal(generation);
+            let digest = sha256(&payload);
             let entry = self.entries.get_mut(subject);
             if let Some(entry) = entry.filter(|entry| entry.digest == Some(digest)) {
                 entry.renew_ms = renew_ms(generation);
@@ -322,16 +321,16 @@ impl Ledger {
                 entry.broker = Broker::Sent(now_ms);
                 return Some(Publish {
                     generation,
-                    message,
+                    payload,
                 });
             }
         }
         let generation = next_generation(known, self.issue_ms(now_ms));
         self.highest = self.highest.max(generation);
-        let message = seal(generation);
+        let payload = seal(generation);
         let entry = Entry {
             generation: Some(generation),
-            digest: Some(sha256(&message.payload)),
+            digest: Some(sha256(&payload)),
             broker: Broker::Sent(now_ms),
             sent: true,
             renew_ms: renew_ms(generation),
@@ -339,7 +338,7 @@ impl Ledger {
         self.entries.insert(subject.clone(), entry);
         Some(Publish {
             generation,
-            message,
+            payload,
         })
     }
 }

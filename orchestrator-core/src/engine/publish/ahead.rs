@@ -3,13 +3,10 @@
 
 use std::fmt;
 
-use hoist_orchestrator_core::model::time::format_time;
-use hoist_protocol::envelope::{Kind, PublicKey, open};
 use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation};
-use hoist_protocol::topic::{Topic, Topics};
 
-use crate::specs::Spec;
+use crate::model::time::format_time;
 
 /// What shows that the store is behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,35 +55,21 @@ impl fmt::Display for Ahead {
     }
 }
 
-/// Whether a store that let nothing be signed after `reserved`, and gave no number above
-/// `last`, is behind what was kept beside it.
-pub(crate) fn ahead_of(
-    (reserved, last): (Generation, DeploymentId),
-    specs: &[(Spec, Vec<u8>)],
-    ours: &PublicKey,
-    topics: &Topics,
-) -> Option<Ahead> {
-    specs.iter().find_map(|(spec, sealed)| {
-        let Spec::Group(group) = spec else {
-            return None;
-        };
-        let topic = topics.format(&Topic::GroupHead(group.clone()));
-        let opened = open::<GroupHead>(&[*ours], Kind::GroupHead, &topic, sealed);
-        let head = opened.ok()?.message;
-        let at = head.generation;
-        let listed = head.notices.iter().map(|notice| notice.deployment).max();
-        let shows = match listed {
-            _ if at > reserved => Shows::Signed {
-                at,
-                known: reserved,
-            },
-            Some(listed) if listed > last => Shows::Deployment {
-                listed,
-                known: last,
-            },
-            _ => return None,
-        };
-        let place = format!("the spec of group {group}");
-        Some(Ahead { place, shows })
-    })
+/// What a group's head with our signature shows that a store knows nothing of which let nothing
+/// be signed after `reserved`, and gave no number above `last`.
+#[must_use]
+pub fn ahead_of(head: &GroupHead, (reserved, last): (Generation, DeploymentId)) -> Option<Shows> {
+    let at = head.generation;
+    let listed = head.notices.iter().map(|notice| notice.deployment).max();
+    match listed {
+        _ if at > reserved => Some(Shows::Signed {
+            at,
+            known: reserved,
+        }),
+        Some(listed) if listed > last => Some(Shows::Deployment {
+            listed,
+            known: last,
+        }),
+        _ => None,
+    }
 }

@@ -1,13 +1,13 @@
 //! A difference cut into parts by subject and put together again, for whoever explores what
 //! can happen and lets parts share what they have in common.
 
-use hoist_orchestrator_core::engine::input::Input;
 use hoist_protocol::id::DeviceId;
 
 use super::difference::Difference;
 use super::ledger::Ledger;
 use super::outbox::Outbox;
 use super::subject::Subject;
+use crate::engine::input::Input;
 
 impl Difference {
     /// What is shared: everything but what is about devices.
@@ -115,7 +115,6 @@ mod tests {
 
     use super::super::difference::Cause;
     use super::*;
-    use crate::transport::Outgoing;
 
     #[test]
     fn parts_put_together_are_what_was_cut() {
@@ -124,7 +123,7 @@ mod tests {
         let group: GroupId = "eu".parse().unwrap();
         whole.started(Generation(3));
         whole.reserved(Generation(2_000));
-        let seal = |generation| Outgoing::retained("t".to_owned(), format!("{generation}").into());
+        let seal = |generation| format!("{generation}").into_bytes();
         whole.publish(&Subject::Group(group.clone()), seal, 0, 1_000);
         whole.mark(Subject::Group(group), Cause::Seen);
         for device in &devices {

@@ -4,15 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use hoist_orchestrator_core::engine::input::Input;
-use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, Generation, GroupId};
 
 pub use super::ledger::{Known, Publish};
 use super::ledger::{Ledger, Seen};
 use super::outbox::Outbox;
 use super::subject::Subject;
-use crate::transport::Outgoing;
+use crate::engine::input::Input;
+use crate::model::row::OutboxRow;
 
 /// Why a subject is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +79,11 @@ impl Difference {
     /// Word of what was seen at the broker since the last call, to be decided.
     pub fn take_out(&mut self) -> Vec<Input> {
         self.outbox.take_out()
+    }
+
+    /// True if there is such word.
+    pub(crate) fn has_out(&self) -> bool {
+        self.outbox.has_out()
     }
 
     /// A new connection: the broker may have lost everything.
@@ -243,7 +247,7 @@ impl Difference {
     pub fn publish(
         &mut self,
         subject: &Subject,
-        seal: impl Fn(Generation) -> Outgoing,
+        seal: impl Fn(Generation) -> Vec<u8>,
         valid_ms: u64,
         now_ms: u64,
     ) -> Option<Publish> {
@@ -267,7 +271,7 @@ impl Difference {
         device: &DeviceId,
         group: &GroupId,
         outbox: Option<&OutboxRow>,
-        seal: impl Fn(Generation) -> Outgoing,
+        seal: impl Fn(Generation) -> Vec<u8>,
         now_ms: u64,
     ) -> Option<Publish> {
         let permits = outbox.is_some_and(|row| row.permits);

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_orchestrator_core::engine::input::Input;
-use hoist_orchestrator_core::model::row::OutboxRow;
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use super::ledger::is_overdue;
+use crate::engine::input::Input;
+use crate::model::row::OutboxRow;
 
 /// A change that was sent.
 #[derive(Debug, Clone)]
@@ -97,6 +97,11 @@ impl Outbox {
     /// Word of what has arrived since the last call.
     pub(super) fn take_out(&mut self) -> Vec<Input> {
         std::mem::take(&mut self.out)
+    }
+
+    /// True if something has arrived since the last call.
+    pub(super) fn has_out(&self) -> bool {
+        !self.out.is_empty()
     }
 
     /// Removed devices whose heads were cleared too long ago to be still on their way.

@@ -4,7 +4,8 @@
 const EDITS_MAX: usize = 3;
 
 /// The name that was meant, if one is near.
-pub(crate) fn nearest<'a, T: AsRef<str> + Ord + ?Sized>(
+#[must_use]
+pub fn nearest<'a, T: AsRef<str> + Ord + ?Sized>(
     wanted: &str,
     names: impl Iterator<Item = &'a T>,
 ) -> Option<&'a T> {

@@ -4,20 +4,20 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use hoist_orchestrator_core::api::command::{Command, JSON_BYTES_MAX, Verb};
-use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_protocol::id::sha256;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use sha2::{Digest, Sha256};
 
-use crate::json_words::json_words;
-use crate::nearest::nearest;
+use crate::api::command::{Command, JSON_BYTES_MAX, Verb};
+use crate::api::json_words::json_words;
+use crate::api::nearest::nearest;
+use crate::model::error::{Code, Rejection};
 
 /// Parses the body of a command.
 ///
 /// # Errors
 /// `E_VERB`, `E_SIZE`, or `E_CMD` naming the field.
-pub(crate) fn parse(verb: &str, body: &[u8]) -> Result<Command, Rejection> {
+pub fn parse(verb: &str, body: &[u8]) -> Result<Command, Rejection> {
     let verb: Verb = verb.parse()?;
     if body.len() > JSON_BYTES_MAX {
         let detail = format!(
@@ -42,12 +42,8 @@ pub(crate) fn parse(verb: &str, body: &[u8]) -> Result<Command, Rejection> {
 
 /// SHA-256 of verb and body: tells a repeat from a reused request id.
 #[must_use]
-pub(crate) fn body_hash(verb: &str, body: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(verb.as_bytes());
-    hash.update([0]);
-    hash.update(body);
-    hash.finalize().into()
+pub fn body_hash(verb: &str, body: &[u8]) -> [u8; 32] {
+    sha256(&[verb.as_bytes(), &[0], body].concat())
 }
 
 type Json<'chain, 'track, 'json, 'body> = serde_path_to_error::Deserializer<

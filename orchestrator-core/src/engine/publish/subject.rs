@@ -1,6 +1,7 @@
 //! What the broker is made to hold, one message of each.
 
 use hoist_protocol::id::{DeviceId, GroupId, ReleaseId};
+use hoist_protocol::topic::Topic;
 
 /// Something of which one message is retained, in the order in which changes go out: what
 /// holds a device goes before what would let it start (S10).
@@ -14,4 +15,18 @@ pub enum Subject {
     Device(DeviceId),
     /// A group's head.
     Group(GroupId),
+}
+
+impl Subject {
+    /// The subject whose message lies on a topic; none if it is not one of our own.
+    #[must_use]
+    pub fn of(topic: &Topic) -> Option<Self> {
+        Some(match topic {
+            Topic::Root(_) => Self::Root,
+            Topic::Release(release) => Self::Release(*release),
+            Topic::DeviceHead(device) => Self::Device(device.clone()),
+            Topic::GroupHead(group) => Self::Group(group.clone()),
+            _ => return None,
+        })
+    }
 }

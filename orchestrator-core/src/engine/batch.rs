@@ -1,0 +1,125 @@
+//! One batch: decided in order on one overlay of rows, and made durable by one commit. It asks
+//! for rows as it misses them, and is decided again when somebody else wrote in between.
+//! Nothing that follows from it is said before it is durable.
+
+use std::collections::BTreeSet;
+
+use crate::api::response::Decision;
+use crate::engine::arrival::Arrival;
+use crate::engine::decide::decide;
+use crate::engine::event::{Corrupt, missing};
+use crate::engine::input::Input;
+use crate::engine::seals::Seals;
+use crate::model::key::Key;
+use crate::model::now::Now;
+use crate::model::txn::{Stored, Txn, Undecided, Write};
+
+/// Arrivals that are decided together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    arrivals: Vec<Arrival>,
+    now: Now,
+    txn: Txn,
+    decided: Vec<Decision>,
+    /// Rows that were asked for.
+    wanted: Vec<Key>,
+    /// True if the rows that are surely looked at were asked for.
+    hinted: bool,
+}
+
+/// What a batch needs next.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// Rows to read; then [`Batch::loaded`].
+    Load(Vec<Key>),
+    /// Everything is decided, and this is to be made durable.
+    Commit(Vec<Write>),
+    /// Everything is decided, and there is nothing to write.
+    Done,
+}
+
+impl Batch {
+    /// A batch of which nothing is decided.
+    #[must_use]
+    pub fn new(arrivals: Vec<Arrival>, now: Now) -> Self {
+        Self {
+            decided: Vec::with_capacity(arrivals.len()),
+            arrivals,
+            now,
+            txn: Txn::default(),
+            wanted: Vec::new(),
+            hinted: false,
+        }
+    }
+
+    /// Decides as far as the rows that were loaded allow.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    pub fn step(&mut self, seals: &impl Seals) -> Result<Step, Corrupt> {
+        match self.decide(seals) {
+            Ok(step) => Ok(step),
+            Err(undecided) => Ok(self.want(missing(undecided)?)),
+        }
+    }
+
+    fn decide(&mut self, seals: &impl Seals) -> Result<Step, Undecided> {
+        if !self.hinted {
+            self.hinted = true;
+            let keys: BTreeSet<Key> = self.arrivals.iter().flat_map(Arrival::hint).collect();
+            if !keys.is_empty() {
+                return Err(Undecided::Missing(keys.into_iter().collect()));
+            }
+        }
+        let Self {
+            arrivals,
+            now,
+            txn,
+            decided,
+            ..
+        } = self;
+        for arrival in arrivals.iter().skip(decided.len()) {
+            decided.push(match arrival.input(txn, seals)? {
+                Some(input) => decide(txn, &input, *now)?,
+                None => Decision::default(),
+            });
+        }
+        if txn.is_unchanged() {
+            return Ok(Step::Done);
+        }
+        // A batch that carries anything also carries the time attended so far (S7).
+        let _none = decide(txn, &Input::Attended, *now)?;
+        Ok(Step::Commit(txn.writes()))
+    }
+
+    fn want(&mut self, mut keys: Vec<Key>) -> Step {
+        keys.retain(|key| !self.txn.has(key));
+        self.wanted.clone_from(&keys);
+        Step::Load(keys)
+    }
+
+    /// Takes the rows that were asked for, in the same order.
+    pub fn loaded(&mut self, rows: Vec<Option<Stored>>) {
+        for (key, row) in self.wanted.drain(..).zip(rows) {
+            self.txn.load(key, row);
+        }
+    }
+
+    /// Nothing was written, because somebody else wrote in between: all of it is decided again,
+    /// on rows that are read anew.
+    pub fn conflict(&mut self) {
+        *self = Self::new(std::mem::take(&mut self.arrivals), self.now);
+    }
+
+    /// Everything is durable: each arrival with what was decided on it, in order.
+    pub fn finish(self) -> impl Iterator<Item = (Arrival, Decision)> {
+        self.arrivals.into_iter().zip(self.decided)
+    }
+
+    /// Nothing of it is known to be durable: the arrivals, in order.
+    #[must_use]
+    pub fn give_up(self) -> Vec<Arrival> {
+        self.arrivals
+    }
+}

@@ -1,0 +1,38 @@
+//! Signatures, as the engine needs them. Keys are kept by whoever implements this.
+
+use hoist_protocol::codec::DecodeError;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::status::DeviceStatus;
+
+use crate::model::evidence::SignatureEvidence;
+
+/// Seals what goes out, and says what the seals of what comes in are worth.
+pub trait Seals {
+    /// A group's head as it is retained. The same head gives the same bytes.
+    fn group_head(&self, group: &GroupId, head: &GroupHead) -> Vec<u8>;
+
+    /// A device's head as it is retained. The same head gives the same bytes.
+    fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Vec<u8>;
+
+    /// The head of a group in a payload, if our signature on it holds.
+    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupHead>;
+
+    /// The head of a device in a payload, if our signature on it holds.
+    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceHead>;
+
+    /// The status in a payload.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    fn status(&self, payload: &[u8]) -> Result<DeviceStatus, DecodeError>;
+
+    /// The worth of a status's signature, given the key pinned for its device.
+    fn evidence(
+        &self,
+        device: &DeviceId,
+        payload: &[u8],
+        key: Option<&PublicKey>,
+    ) -> SignatureEvidence;
+}

@@ -1,0 +1,115 @@
+//! What the engine wants of the store: rows are read, and made durable, until there is something
+//! to be done or nothing left. This is the whole order: read, decide, commit, and only then
+//! outputs.
+
+use std::time::Duration;
+
+use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
+use hoist_orchestrator_core::engine::event::{Event, Output, Turn};
+use hoist_orchestrator_core::engine::input::Input;
+
+use super::{Service, ServiceError};
+use crate::rows::{self, ReadError};
+use crate::store::CommitError;
+
+/// Conflicts in a row after which something is wrong: another writer never lasts so long.
+const CONFLICTS_MAX: u32 = 16;
+/// Pause before a batch is tried again that was refused too often.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// Decides one input, with all that follows.
+    pub(super) async fn decide_one(&mut self, input: Input) -> Result<(), ServiceError> {
+        self.decide(vec![Arrival::of(Content::Input(input))]).await
+    }
+
+    /// Decides, commits, publishes, acknowledges: always in this order.
+    pub(super) async fn decide(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        self.happened(Event::Arrived(arrivals)).await
+    }
+
+    /// Something happened: what follows from it is done, or set aside.
+    pub(super) async fn happened(&mut self, event: Event) -> Result<(), ServiceError> {
+        self.engine.handle(event, self.clock.now());
+        self.drive().await
+    }
+
+    /// Lets the engine go on until there is nothing to do. While the store cannot be written,
+    /// what is to be decided is set aside.
+    pub(super) async fn drive(&mut self) -> Result<(), ServiceError> {
+        loop {
+            if self.outage.is_some() {
+                return self.set_aside().await;
+            }
+            match self.advance().await {
+                Ok(Some(outputs)) => self.carry_out(outputs).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => self.interrupted(error).await?,
+            }
+        }
+    }
+
+    /// The outputs of the next turn; none when there is nothing to do.
+    ///
+    /// # Errors
+    /// [`ReadError`] when a row is corrupt or the store is damaged: going on would lose something;
+    /// and when it failed twice in a row, with nothing or, as far as nobody can tell, all of it
+    /// written.
+    pub(super) async fn advance(&mut self) -> Result<Option<Vec<Output>>, ReadError> {
+        let (mut conflicts, mut again) = (0, false);
+        loop {
+            match self.turn(&mut conflicts).await {
+                // A failure may have been the only one: what is on the disk is read anew.
+                Err(ReadError::Store(error)) if error.passes() && !again => {
+                    again = true;
+                    let interrupted = self.engine.interrupted();
+                    let arrivals = interrupted.begun.into_iter().chain(interrupted.waiting);
+                    let arrived = Event::Arrived(arrivals.collect());
+                    self.engine.handle(arrived, self.clock.now());
+                }
+                Ok(Turn::Outputs(outputs)) => return Ok(Some(outputs)),
+                Ok(Turn::Idle) => return Ok(None),
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One turn of the engine, and what it wants of the store.
+    async fn turn(&mut self, conflicts: &mut u32) -> Result<Turn, ReadError> {
+        let now = self.clock.now();
+        let turn = self.engine.turn(now)?;
+        let event = match &turn {
+            Turn::Outputs(_) | Turn::Idle => return Ok(turn),
+            Turn::Load(keys) => Event::Loaded(rows::read(&*self.store, keys).await?),
+            Turn::Scan(scan) => Event::Scanned(rows::scan(&*self.store, scan).await?),
+            Turn::Commit(writes) => {
+                let batch = rows::batch(writes.clone());
+                match self.store.commit(batch).await {
+                    Ok(()) => Event::Durable,
+                    Err(CommitError::Conflict) => {
+                        refused_again(conflicts).await;
+                        Event::Conflict
+                    }
+                    Err(CommitError::Store(error)) => return Err(error.into()),
+                }
+            }
+        };
+        self.engine.handle(event, now);
+        Ok(turn)
+    }
+}
+
+/// Somebody else wrote in between; whoever does so every time is a mistake.
+async fn refused_again(conflicts: &mut u32) {
+    *conflicts += 1;
+    if *conflicts <= CONFLICTS_MAX {
+        tracing::debug!(conflicts, "conflict, deciding again");
+    } else {
+        tracing::error!(conflicts, "the store refuses the batch every time");
+        tokio::time::sleep(CONFLICT_PAUSE).await;
+    }
+}
