@@ -20,6 +20,8 @@ pub mod input;
 pub mod memory;
 pub mod publish;
 pub mod seals;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod walk;
 
