@@ -2,6 +2,7 @@
 //! to be done or nothing left. This is the whole order: read, decide, commit, and only then
 //! outputs.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
@@ -70,36 +71,35 @@ impl Service {
                     let arrived = Event::Arrived(arrivals.collect());
                     self.engine.handle(arrived, self.clock.now());
                 }
-                Ok(Turn::Outputs(outputs)) => return Ok(Some(outputs)),
-                Ok(Turn::Idle) => return Ok(None),
-                Ok(_) => {}
+                Ok(ControlFlow::Break(outputs)) => return Ok(outputs),
+                Ok(ControlFlow::Continue(())) => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// One turn of the engine, and what it wants of the store.
-    async fn turn(&mut self, conflicts: &mut u32) -> Result<Turn, ReadError> {
+    /// One turn of the engine: what it wants of the store, or the end of it.
+    async fn turn(
+        &mut self,
+        conflicts: &mut u32,
+    ) -> Result<ControlFlow<Option<Vec<Output>>>, ReadError> {
         let now = self.clock.now();
-        let turn = self.engine.turn(now)?;
-        let event = match &turn {
-            Turn::Outputs(_) | Turn::Idle => return Ok(turn),
-            Turn::Load(keys) => Event::Loaded(rows::read(&*self.store, keys).await?),
-            Turn::Scan(scan) => Event::Scanned(rows::scan(&*self.store, scan).await?),
-            Turn::Commit(writes) => {
-                let batch = rows::batch(writes.clone());
-                match self.store.commit(batch).await {
-                    Ok(()) => Event::Durable,
-                    Err(CommitError::Conflict) => {
-                        refused_again(conflicts).await;
-                        Event::Conflict
-                    }
-                    Err(CommitError::Store(error)) => return Err(error.into()),
+        let event = match self.engine.turn(now)? {
+            Turn::Outputs(outputs) => return Ok(ControlFlow::Break(Some(outputs))),
+            Turn::Idle => return Ok(ControlFlow::Break(None)),
+            Turn::Load(keys) => Event::Loaded(rows::read(&*self.store, &keys).await?),
+            Turn::Scan(scan) => Event::Scanned(rows::scan(&*self.store, &scan).await?),
+            Turn::Commit(writes) => match self.store.commit(rows::batch(writes)).await {
+                Ok(()) => Event::Durable,
+                Err(CommitError::Conflict) => {
+                    refused_again(conflicts).await;
+                    Event::Conflict
                 }
-            }
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            },
         };
         self.engine.handle(event, now);
-        Ok(turn)
+        Ok(ControlFlow::Continue(()))
     }
 }
 
