@@ -1,6 +1,8 @@
 //! What a device ended, remembered beyond the outcomes it still tells of: whatever a head
 //! can list again must be known to be over (S13), also long after its outcome was told.
 
+use alloc::vec::Vec;
+
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::Attempt;
 use hoist_protocol::id::{DeploymentId, ReleaseId, Round};

@@ -3,6 +3,9 @@
 //! only, no files; the reader refuses what is torn, and a slot of a newer format is never
 //! taken for empty.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,8 @@
 //! Going on: after a start, after a wait, and the evidence of a reboot.
 
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{ScriptExit, ScriptKind, sentence};
 

@@ -1,6 +1,8 @@
 //! What happens to the machine. Whatever comes from the network is verified before.
 
-use std::sync::Arc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};

@@ -1,7 +1,8 @@
 //! Fetching and the way in: pre-install, install, post-install, reboot, verify, artifact
 //! by artifact. Every script's intent is in the journal before it runs (S9).
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{FinalResult, Outcome, sentence};

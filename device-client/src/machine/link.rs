@@ -1,5 +1,8 @@
 //! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId};
 use hoist_protocol::reason::Reason;
@@ -198,7 +201,7 @@ impl Machine {
             return;
         };
         if !is_valid(head, now.unix_ms) {
-            if !std::mem::replace(&mut member.warned, true) {
+            if !core::mem::replace(&mut member.warned, true) {
                 out.push(Action::Warn(HeadRefusal::Stale));
             }
             return;

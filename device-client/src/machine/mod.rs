@@ -27,6 +27,9 @@ pub use proof::{Proof, Proving};
 pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use hoist_protocol::head::{DeviceHead, Notice};
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
 use hoist_protocol::status::DeviceStatus;
@@ -181,7 +184,7 @@ impl Machine {
             Event::InfoAcknowledged => self.info_acknowledged(out),
             Event::Timer => self.timer(now, out),
         }
-        std::mem::take(out)
+        core::mem::take(out)
     }
 
     /// Vetoes or allows new starts; a veto lifted takes effect with the next head.

@@ -1,5 +1,7 @@
 //! What the device says of its work (W5, W7), and the journal's record.
 
+use alloc::vec::Vec;
+
 use hoist_protocol::id::{Seq, SessionCounter};
 use hoist_protocol::status::{DeviceStatus, Progress, Step};
 

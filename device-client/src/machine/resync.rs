@@ -2,6 +2,8 @@
 //! own retained status says where its numbers were and what was running; what it cannot
 //! know any more it reports as lost. It never installs again blindly.
 
+use alloc::vec::Vec;
+
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{

@@ -3,6 +3,8 @@
 //! every status carries it, and after a power cut it is given again. An answer has two halves,
 //! a status and a DeviceInfo with the stored head.
 
+use alloc::vec::Vec;
+
 use hoist_protocol::id::{RollCall, Seq};
 use hoist_protocol::status::Outcome;
 
@@ -66,7 +68,7 @@ impl Roll {
 
     /// The broker has the DeviceInfo; whether that is all of an answer now.
     fn info_arrived(&mut self) -> bool {
-        std::mem::take(&mut self.owes_info) && self.is_given()
+        core::mem::take(&mut self.owes_info) && self.is_given()
     }
 
     fn is_given(&mut self) -> bool {

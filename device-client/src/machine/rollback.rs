@@ -2,6 +2,8 @@
 //! restores the earlier ones too, in reverse (S8). A rollback script runs three times at
 //! most (S9).
 
+use alloc::vec::Vec;
+
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{
     Failure, FinalResult, Rollback, ScriptExit, ScriptFailure, ScriptKind,
@@ -169,7 +171,7 @@ impl Machine {
         };
         active.job.stage = Stage::Failing { cause, rollback };
         active.wake = None;
-        let output = std::mem::take(&mut active.output);
+        let output = core::mem::take(&mut active.output);
         if rollback != Rollback::NotNeeded {
             self.persist(out);
         }

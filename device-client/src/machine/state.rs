@@ -1,7 +1,9 @@
 //! The machine's states: each holds only what it may know. [`Job`] is the part that is
 //! in the journal.
 
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hoist_protocol::head::{GroupHead, Notice};
 use hoist_protocol::status::{RetryCause, ScriptKind};
