@@ -14,3 +14,4 @@ mod job;
 pub mod machine;
 pub mod past;
 pub mod record;
+pub mod session;

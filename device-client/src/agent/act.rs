@@ -1,11 +1,13 @@
-//! Does what the machine says, in its order. A write that fails is tried again, and what
+//! Does what the session says, in its order. A write that fails is tried again, and what
 //! comes after it waits: it must not happen without the write (bad-inputs row 58). Meanwhile the
 //! connection lives on.
 
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
+use hoist_protocol::codec::encode;
 use hoist_protocol::reason::Reason;
+use hoist_protocol::status::Progress;
 use hoist_protocol::topic::Topic;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -19,78 +21,78 @@ use super::show;
 use super::storage::StorageError;
 use super::task;
 use super::work::{Told, run_script};
-use crate::machine::{Action, FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
+use crate::machine::{FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
+use crate::session::{Carries, Keep, Output, Task};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Agent {
-    pub(super) fn act(&mut self, actions: Vec<Action>) {
-        self.todo.extend(actions);
-        if self.write_again_at.is_none() {
-            self.do_what_is_to_do();
+    /// Does what the session wants, up to a write that fails.
+    pub(super) fn act(&mut self) {
+        while let Some(output) = self.session.next_output() {
+            self.carry_out(output);
         }
     }
 
     /// Goes on with the write that failed.
     pub(super) fn write_again(&mut self) {
         self.write_again_at = None;
-        self.do_what_is_to_do();
+        self.session.keep_again();
+        self.act();
     }
 
-    fn do_what_is_to_do(&mut self) {
-        while let Some(action) = self.todo.pop_front() {
-            match self.storage.keep(&action) {
-                Ok(true) => self.was_kept(&action),
-                Ok(false) => self.effect(action),
-                Err(error) => {
-                    self.todo.push_front(action);
-                    self.write_again_at = Some(Instant::now() + WRITE_AGAIN);
-                    return cannot_write(&error);
-                }
+    fn keep(&mut self, keep: Keep) {
+        match self.storage.keep(&keep) {
+            Ok(()) => self.was_kept(&keep),
+            Err(error) => {
+                self.session.not_kept(keep);
+                self.write_again_at = Some(Instant::now() + WRITE_AGAIN);
+                cannot_write(&error);
             }
         }
     }
 
-    fn was_kept(&mut self, action: &Action) {
-        if let Action::ForgetDeviceHead(_) = action {
-            self.left();
+    fn was_kept(&self, keep: &Keep) {
+        if let Keep::NoDeviceHead(_) = keep {
+            tracing::error!(
+                code = Code::Revoked.as_str(),
+                "the server has removed this device: it starts nothing until it is registered \
+                 again with `hoist device add`, whose agent.toml holds another token"
+            );
         }
-        if let (Action::CommitInventory, Some(release)) = (action, &self.storage.release) {
+        if let (Keep::Inventory, Some(release)) = (keep, &self.storage.release) {
             tracing::info!(release = %release.name, version = %release.version, "installed");
         }
     }
 
-    fn effect(&mut self, action: Action) {
-        match action {
-            Action::Subscribe(group) => {
-                if let Some(other) = self.group.take_if(|old| *old != group) {
-                    self.unsubscribe(&Topic::GroupHead(other));
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Keep(keep) => self.keep(keep),
+            Output::Subscribe(topic) => self.subscribe(&topic),
+            Output::Unsubscribe(topic) => self.unsubscribe(&topic),
+            Output::Presence(presence) => {
+                let topic = Topic::Presence(self.host.device.clone());
+                self.publish(&topic, encode(&presence), Carries::Other);
+            }
+            Output::Status(status) => {
+                let topic = Topic::Status(self.host.device.clone());
+                let payload = status.seal(&self.key, &self.topics.format(&topic));
+                self.publish(&topic, payload, Carries::status(&status));
+            }
+            Output::Progress(running) => log_progress(running),
+            Output::Describe(extent) => {
+                if let Some(info) = self.session.describe(self.description(), extent) {
+                    let topic = Topic::Info(self.host.device.clone());
+                    self.publish(&topic, info, Carries::Info(extent));
                 }
-                self.subscribe(&Topic::GroupHead(group.clone()));
-                self.group = Some(group);
             }
-            Action::FetchManifest(notice) => {
-                tracing::info!(deployment = %notice.deployment, release = %notice.release, "deployment listed");
-                let topic = Topic::Release(notice.release);
-                self.wanted = Some(notice);
-                self.subscribe(&topic);
-            }
-            Action::Download { allow_downgrade } => self.download(allow_downgrade),
-            Action::CancelDownload => self.stop_task(),
-            Action::RunScript(run) => self.script(run),
-            Action::Publish(status) => {
-                if let Some(running) = status.running {
-                    tracing::info!(deployment = %running.deployment, step = running.step.word(), attempt = running.attempt.0, "status");
-                }
-                self.waiting_status = Some(status);
-                self.send_waiting_status();
-            }
-            Action::PublishInfo(extent) => self.publish_info(extent),
-            Action::Reboot => self.reboot(),
-            Action::Reconnect => self.disconnected("the session's number is not the newest"),
-            Action::Warn(refusal) => warn(refusal),
-            Action::Applied(result) => {
+            Output::Begin(task) => self.begin_task(task),
+            Output::Stop => self.stop_task(),
+            Output::Reboot => self.reboot(),
+            Output::Disconnect => self.disconnected("the session's number is not the newest"),
+            Output::Warn(refusal) => warn(refusal),
+            Output::Applied(result) => {
                 let result_text = show::result(&result);
                 tracing::info!(
                     result = result_text,
@@ -98,28 +100,39 @@ impl Agent {
                 );
                 self.applied = Some(result);
             }
-            // What is kept is done already.
-            Action::Persist(_)
-            | Action::StoreOutcomes(_)
-            | Action::KeepDeviceHead
-            | Action::ForgetDeviceHead(_)
-            | Action::KeepRelease(_)
-            | Action::CommitInventory
-            | Action::Distrust
-            | Action::Cleanup => {}
         }
     }
 
-    /// The device is in no group any more.
-    fn left(&mut self) {
-        if let Some(group) = self.group.take() {
-            self.unsubscribe(&Topic::GroupHead(group));
+    fn begin_task(&mut self, task: Task) {
+        match task {
+            Task::Prove(notice) => self.confirm(&notice),
+            Task::Download { allow_downgrade } => self.download(allow_downgrade),
+            Task::Script(run) => self.script(run),
         }
-        tracing::error!(
-            code = Code::Revoked.as_str(),
-            "the server has removed this device: it starts nothing until it is registered again \
-             with `hoist device add`, whose agent.toml holds another token"
-        );
+    }
+
+    fn subscribe(&mut self, topic: &Topic) {
+        if let (Topic::Release(_), Some(notice)) = (topic, self.session.wanted()) {
+            tracing::info!(deployment = %notice.deployment, release = %notice.release, "deployment listed");
+        }
+        let topic = self.topics.format(topic);
+        if let Some(connection) = &mut self.connection {
+            connection.subscribe(&topic);
+        }
+    }
+
+    fn unsubscribe(&mut self, topic: &Topic) {
+        let topic = self.topics.format(topic);
+        if let Some(connection) = &mut self.connection {
+            connection.unsubscribe(&topic);
+        }
+    }
+
+    pub(super) fn publish(&mut self, topic: &Topic, payload: Vec<u8>, carries: Carries) {
+        let topic = self.topics.format(topic);
+        if let Some(connection) = &mut self.connection {
+            connection.publish(&topic, payload, carries);
+        }
     }
 
     fn download(&mut self, allow_downgrade: bool) {
@@ -147,12 +160,12 @@ impl Agent {
             limits: Limits::default(),
             inventory: self.storage.inventory.clone(),
             downgrade: Downgrade::from(allow_downgrade),
-            checks: match self.machine.job() {
+            checks: match self.session.machine().job() {
                 Some(job) if job.may_be_refused() => Checks::Due,
                 _ => Checks::Passed,
             },
         };
-        let is_local = self.machine.job().is_some_and(Job::is_local);
+        let is_local = self.session.machine().job().is_some_and(Job::is_local);
         match self.local.clone().filter(|_| is_local) {
             Some(local) => self.start_task(|teller| copy_release(work, local, teller)),
             None => self.start_task(|teller| fetch_release(work, teller)),
@@ -182,6 +195,10 @@ impl Agent {
             Err(error) => tracing::error!(%error, program, "cannot run reboot_command"),
         }
     }
+}
+
+fn log_progress(running: Progress) {
+    tracing::info!(deployment = %running.deployment, step = running.step.word(), attempt = running.attempt.0, "status");
 }
 
 fn cannot_write(error: &StorageError) {

@@ -104,7 +104,7 @@ pub(super) async fn apply(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Applied, ApplyError> {
     let mut agent = Agent::open(host, None)?;
-    if let Some(job) = agent.machine.job().filter(|job| !job.is_local()) {
+    if let Some(job) = agent.session.machine().job().filter(|job| !job.is_local()) {
         let deployment = job.deployment;
         return Err(ApplyError::Busy { deployment });
     }
@@ -172,7 +172,7 @@ impl Agent {
 
     /// Works until nothing is started any more; what ended last, if anything did.
     async fn until_applied(&mut self) -> Option<Applied> {
-        while self.machine.is_working() || !self.todo.is_empty() {
+        while self.session.machine().is_working() || self.session.owed() > 0 {
             self.turn().await;
         }
         let release = self.local.as_ref()?.manifest().clone();

@@ -7,6 +7,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rtime_clock::adjtime::{Timex, adjtimex};
 
+use crate::machine::Now;
+use crate::session::Clock;
+
 /// The kernel's word for a clock that nothing keeps right (`STA_UNSYNC`).
 const UNSYNCHRONIZED: i32 = 0x40;
 
@@ -50,16 +53,15 @@ impl DeviceClock {
         }
     }
 
-    /// A signed message says that it is at least this late.
-    pub(super) fn signed(&mut self, unix_ms: u64) {
-        let now = Instant::now();
-        self.base_ms = self.free_running(now).max(unix_ms);
-        self.base = now;
-    }
-
-    /// Now, in Unix ms.
-    pub(super) fn now_ms(&self) -> u64 {
-        self.at(Instant::now(), SystemClock::read())
+    /// Device time, and fresh randomness.
+    pub(super) fn read(&self) -> Now {
+        let mut random = [0; 8];
+        // Only jitter depends on it.
+        let _fixed = getrandom::fill(&mut random);
+        Now {
+            unix_ms: self.at(Instant::now(), SystemClock::read()),
+            random: u64::from_le_bytes(random),
+        }
     }
 
     fn at(&self, now: Instant, system: SystemClock) -> u64 {
@@ -76,6 +78,18 @@ impl DeviceClock {
         let passed = now.saturating_duration_since(self.base).as_millis();
         self.base_ms
             .saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+}
+
+impl Clock for DeviceClock {
+    fn now(&mut self) -> Now {
+        self.read()
+    }
+
+    fn signed(&mut self, unix_ms: u64) {
+        let now = Instant::now();
+        self.base_ms = self.free_running(now).max(unix_ms);
+        self.base = now;
     }
 }
 

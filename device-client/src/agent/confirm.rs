@@ -15,7 +15,7 @@ use super::script_context::ScriptContext;
 use super::task::blocking;
 use super::work::{Teller, Told, prepare};
 use super::{script, work};
-use crate::machine::{BootReason, Proving, ScriptRun, Verdict};
+use crate::machine::{BootReason, ScriptRun, Verdict};
 
 /// An installed release that is to be confirmed.
 pub(super) struct Installed {
@@ -41,28 +41,13 @@ impl Agent {
         }
     }
 
-    /// Everything in the manifest that a notice names is installed: that is confirmed, once.
+    /// Confirms that everything in the manifest that a notice names is installed.
     pub(super) fn confirm(&mut self, notice: &Notice) {
-        match self.proof.of(notice) {
-            Proving::Begin => {
-                let Some(candidate) = &self.storage.candidate else {
-                    return;
-                };
-                let installed = self.installed(&candidate.release, notice.deployment);
-                self.start_task(|teller| confirm(installed, teller));
-                self.proof.begun(notice);
-            }
-            Proving::Wait => {}
-            Proving::Known(event) => self.handle(event),
-        }
-    }
-
-    /// It is confirmed, or not. When the manifest is asked for again, its arrival says so.
-    pub(super) fn confirmed(&mut self, verdict: Verdict) {
-        let event = self.proof.ended(verdict);
-        if let Some(event) = event.filter(|_| self.wanted.is_none()) {
-            self.handle(event);
-        }
+        let Some(candidate) = &self.storage.candidate else {
+            return;
+        };
+        let installed = self.installed(&candidate.release, notice.deployment);
+        self.start_task(|teller| confirm(installed, teller));
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the broker says, verified before the machine hears of it. Whatever is not signed
 //! by who may say it is dropped here.
 
+use std::time::Duration;
+
 use hoist_protocol::code::Code;
-use hoist_protocol::codec::encode;
-use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState, Trouble};
+use hoist_protocol::device::{DeviceInfo, Installed, Trouble};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::ReleaseId;
+use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::root::{KeyRole, RootDocument};
@@ -14,62 +15,50 @@ use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
-use super::mqtt::{Carries, Incoming};
+use super::mqtt::Incoming;
 use super::preflight::Downgrade;
 use super::runner::Agent;
 use super::storage::Candidate;
 use super::work::check_release;
-use crate::machine::{Event, InfoExtent, Verdict};
-
-/// The pinned root document; later ones follow with rotation.
-const FIRST_ROOT: u32 = 1;
+use crate::machine::Verdict;
+use crate::session::{ANNOUNCE_AFTER_MS, FIRST_ROOT};
 
 impl Agent {
     pub(super) fn incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Connected => self.begin(),
             Incoming::Message { topic, payload } => self.message(&topic, &payload),
-            Incoming::StatusAcknowledged { seq, ended } => {
-                self.handle(Event::Acknowledged { seq, ended });
-                self.status_in_flight = false;
-                self.send_waiting_status();
+            Incoming::Acknowledged(carries) => {
+                self.session.acknowledged(carries, &mut self.clock);
             }
-            Incoming::InfoAcknowledged => self.handle(Event::InfoAcknowledged),
             Incoming::Refused => {
                 tracing::error!("the broker refuses a subscription this device needs");
             }
             Incoming::Revoked => {
-                self.handle(Event::Removed);
+                self.session.removed(&mut self.clock);
                 return self.disconnected("the server refuses this device's token");
             }
             Incoming::Lost { reason } => return self.disconnected(&reason),
         }
-        if matches!(self.session, Some(ref session) if session.is_stuck()) {
+        self.act();
+        if matches!(&self.connection, Some(connection) if connection.is_stuck()) {
             self.disconnected("the connection takes nothing any more");
         }
     }
 
-    /// A new session: who we are, then what we need before anything else (W4, W7).
     fn begin(&mut self) {
-        tracing::info!(session = self.counter.0, "connected");
-        self.connected = true;
+        tracing::info!(session = self.session.number().0, "connected");
         self.connected_at = Instant::now();
-        self.publish_presence(PresenceState::Online);
-        if self.root.is_none() {
-            self.subscribe(&Topic::Root(FIRST_ROOT));
-        } else {
-            self.join();
-        }
+        self.session.connected(&mut self.clock);
+        self.await_own_head();
     }
 
-    fn join(&mut self) {
-        if self.machine.wants_own_status() {
-            self.subscribe(&Topic::Status(self.host.device.clone()));
+    /// Without a head of its own the device announces itself (W4).
+    fn await_own_head(&mut self) {
+        if self.session.announces() {
+            let after = Duration::from_millis(ANNOUNCE_AFTER_MS);
+            self.announce_at = Some(Instant::now() + after);
         }
-        self.subscribe(&Topic::DeviceHead(self.host.device.clone()));
-        self.announce_at = Some(Instant::now() + super::runner::ANNOUNCE_AFTER);
-        let actions = self.machine.handle(Event::Connected, self.now());
-        debug_assert!(actions.is_empty(), "a new session waits for its head");
     }
 
     fn message(&mut self, topic: &str, payload: &[u8]) {
@@ -78,7 +67,7 @@ impl Agent {
             // Of its own head that says that it is removed; of others only that nothing is
             // retained any more.
             if matches!(parsed, Ok(Topic::DeviceHead(device)) if device == self.host.device) {
-                self.handle(Event::Removed);
+                self.session.removed(&mut self.clock);
             }
             return;
         }
@@ -87,8 +76,8 @@ impl Agent {
             Ok(Topic::DeviceHead(device)) if device == self.host.device => {
                 self.device_head(topic, payload)
             }
-            Ok(Topic::GroupHead(group)) if Some(&group) == self.group.as_ref() => {
-                self.group_head(topic, payload)
+            Ok(Topic::GroupHead(group)) if self.session.follows(&group) => {
+                self.group_head(&group, topic, payload)
             }
             Ok(Topic::Release(release)) => {
                 self.manifest(release, payload);
@@ -102,7 +91,9 @@ impl Agent {
         match done {
             Ok(()) => {}
             // Beside a head that it obeys, it is no more than one message from somebody else.
-            Err(OpenError::Signature | OpenError::UnknownKey { .. }) if !self.machine.obeys() => {
+            Err(OpenError::Signature | OpenError::UnknownKey { .. })
+                if !self.session.machine().obeys() =>
+            {
                 self.distrusts(Trouble::SignerNotTrusted);
             }
             Err(error) => {
@@ -141,8 +132,8 @@ impl Agent {
         }
         self.root = Some(root);
         self.trusts(Trouble::RootNotTrusted);
-        self.unsubscribe(&Topic::Root(FIRST_ROOT));
-        self.join();
+        self.session.trusts(&mut self.clock);
+        self.await_own_head();
         Ok(())
     }
 
@@ -150,21 +141,8 @@ impl Agent {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
         self.trusts(Trouble::SignerNotTrusted);
-        if self.machine.wants_own_status() {
-            self.unsubscribe(&Topic::Status(self.host.device.clone()));
-        }
-        self.clock.signed(head.generation.0);
-        let generation = head.generation;
-        let before = std::mem::replace(&mut self.storage.head, payload.to_vec());
         self.look_at_key(head.public_key);
-        self.handle(Event::DeviceHead(head));
-        let own = self.machine.own_head();
-        if own.is_some_and(|own| own.generation == generation) {
-            self.announce_at = None;
-        } else {
-            // An older one was brought back: the server has to hear that we know better.
-            self.storage.head = before;
-        }
+        self.session.device_head(head, payload, &mut self.clock);
         Ok(())
     }
 
@@ -191,27 +169,27 @@ impl Agent {
         }
     }
 
-    fn group_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+    fn group_head(
+        &mut self,
+        group: &GroupId,
+        topic: &str,
+        payload: &[u8],
+    ) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
         let head = open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)?.message;
         self.trusts(Trouble::SignerNotTrusted);
-        self.clock.signed(head.generation.0);
         self.source = head
             .source
             .clone()
             .or_else(|| self.server.as_ref()?.artifacts.clone());
-        self.handle(Event::GroupHead(head));
+        self.session.group_head(group, head, &mut self.clock);
         Ok(())
     }
 
     fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
-        let Some(notice) = self.wanted.take_if(|notice| notice.release == release) else {
+        let Some(notice) = self.session.manifest(release) else {
             return;
         };
-        self.unsubscribe(&Topic::Release(release));
-        if !self.machine.asks_for(&notice) {
-            return;
-        }
         let keys = self.keys(KeyRole::Release);
         let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
@@ -238,121 +216,53 @@ impl Agent {
                 )
             }
         };
-        match verdict {
-            Verdict::Already if !notice.policy.overrides.reinstall => self.confirm(&notice),
-            verdict => self.handle(Event::Manifest {
-                deployment: notice.deployment,
-                release,
-                verdict,
-            }),
-        }
+        self.session.checked(&notice, verdict, &mut self.clock);
     }
 
     fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
-        if !self.machine.wants_own_status() {
-            return Ok(());
-        }
-        self.unsubscribe(&Topic::Status(self.host.device.clone()));
-        let received = DeviceStatus::receive(payload)?;
-        let mut status = received.status.clone();
-        if received.verify(&self.key.public(), topic).is_err() {
-            status.outcomes.clear();
-        }
-        self.handle(Event::OwnStatus(status));
+        let received = DeviceStatus::receive(payload);
+        let status = received.as_ref().ok().map(|received| {
+            let mut status = received.status.clone();
+            if received.verify(&self.key.public(), topic).is_err() {
+                status.outcomes.clear();
+            }
+            status
+        });
+        self.session.own_status(status, &mut self.clock);
+        received?;
         Ok(())
-    }
-
-    pub(super) fn subscribe(&mut self, topic: &Topic) {
-        let topic = self.topics.format(topic);
-        if let Some(session) = &mut self.session {
-            session.subscribe(&topic);
-        }
-    }
-
-    pub(super) fn unsubscribe(&mut self, topic: &Topic) {
-        let topic = self.topics.format(topic);
-        if let Some(session) = &mut self.session {
-            session.unsubscribe(&topic);
-        }
-    }
-
-    fn publish(&mut self, topic: &Topic, payload: Vec<u8>, carries: Carries) {
-        let topic = self.topics.format(topic);
-        if let Some(session) = &mut self.session {
-            session.publish(&topic, payload, carries);
-        }
-    }
-
-    pub(super) fn publish_presence(&mut self, state: PresenceState) {
-        let presence = Presence {
-            state,
-            session: self.counter,
-        };
-        let topic = Topic::Presence(self.host.device.clone());
-        self.publish(&topic, encode(&presence), Carries::Other);
-    }
-
-    /// W7: never faster than the link drains; the newest waits, older ones are skipped.
-    pub(super) fn send_waiting_status(&mut self) {
-        if !self.connected || self.status_in_flight {
-            return;
-        }
-        let Some(status) = self.waiting_status.take() else {
-            return;
-        };
-        let topic = Topic::Status(self.host.device.clone());
-        let payload = status.seal(&self.key, &self.topics.format(&topic));
-        self.status_in_flight = true;
-        self.publish(
-            &topic,
-            payload,
-            Carries::Status {
-                seq: status.seq,
-                ended: status.ended,
-            },
-        );
     }
 
     /// No head came: say who we are and what we last were told (W4).
     pub(super) fn announce(&mut self) {
         self.announce_at = None;
-        self.publish_info(InfoExtent::Full);
+        self.session.announce();
+        self.act();
     }
 
-    pub(super) fn publish_info(&mut self, extent: InfoExtent) {
-        let pinned = self.machine.own_head().and_then(|head| head.public_key);
-        let own = self.key.public();
-        let installed = self
-            .storage
-            .inventory
-            .installed
-            .iter()
-            .map(|installed| Installed {
-                name: installed.name.clone(),
-                version: installed.version.clone(),
-                counter: installed.counter,
-            });
-        let full = extent == InfoExtent::Full;
-        let info = DeviceInfo {
+    /// Something that the server is told of this device may have changed.
+    pub(super) fn changed(&mut self) {
+        self.session.changed();
+        self.act();
+    }
+
+    /// What the device is and has, for [`Session::describe`](crate::session::Session::describe).
+    pub(super) fn description(&self) -> DeviceInfo {
+        let installed = self.storage.inventory.installed.iter();
+        let installed = installed.map(|installed| Installed {
+            name: installed.name.clone(),
+            version: installed.version.clone(),
+            counter: installed.counter,
+        });
+        DeviceInfo {
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             device_type: self.host.device_type.clone(),
             attributes: self.host.attributes.clone(),
             inventory: installed.collect(),
             floor: self.storage.inventory.floor,
-            public_key: (pinned != Some(own)).then_some(own),
-            stored_head: (full && !self.storage.head.is_empty()).then(|| self.storage.head.clone()),
             trouble: self.trouble(),
-        };
-        let payload = encode(&info);
-        if !self.connected || (!full && self.info.as_ref() == Some(&payload)) {
-            return;
+            ..DeviceInfo::default()
         }
-        self.info = Some(payload.clone());
-        self.publish(
-            &Topic::Info(self.host.device.clone()),
-            payload,
-            Carries::Info(extent),
-        );
     }
 }
 

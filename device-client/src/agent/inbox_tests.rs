@@ -55,16 +55,21 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
     let distrusts = Some(Trouble::SignerNotTrusted);
     let trouble = |agent: &Agent| agent.distrust.map(|distrust| distrust.trouble);
 
-    agent.handle(Event::Connected);
-    agent.message(&of_device, &device(&other));
+    let hear = |agent: &mut Agent, topic: &str, payload: Vec<u8>| {
+        agent.message(topic, &payload);
+        agent.act();
+    };
+    agent.session.connected(&mut agent.clock);
+    agent.session.trusts(&mut agent.clock);
+    hear(&mut agent, &of_device, device(&other));
     assert_eq!(trouble(&agent), distrusts);
-    agent.message(&of_device, &device(&key));
+    hear(&mut agent, &of_device, device(&key));
     assert_eq!(trouble(&agent), None);
-    agent.message(&of_group, &group(&other));
+    hear(&mut agent, &of_group, group(&other));
     assert_eq!(trouble(&agent), distrusts, "no head is in effect");
-    agent.message(&of_group, &group(&key));
+    hear(&mut agent, &of_group, group(&key));
     assert_eq!(trouble(&agent), None);
-    agent.message(&of_group, &group(&other));
-    agent.message(&of_device, &device(&other));
+    hear(&mut agent, &of_group, group(&other));
+    hear(&mut agent, &of_device, device(&other));
     assert_eq!(trouble(&agent), None, "the head is in effect");
 }

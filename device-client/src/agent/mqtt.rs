@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
-use hoist_protocol::id::{DeviceId, Seq};
+use hoist_protocol::id::DeviceId;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
     Packet, QoS, StateError, SubscribeReasonCode,
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::config::ServerConfig;
 use super::task;
-use crate::machine::InfoExtent;
+use crate::session::Carries;
 
 /// Requests waiting for the poll task: a session's start needs fewer than ten.
 const REQUESTS_MAX: usize = 32;
@@ -31,10 +31,8 @@ pub(super) enum Incoming {
     Connected,
     /// A message.
     Message { topic: String, payload: Bytes },
-    /// A status with this number and `ended` was acknowledged.
-    StatusAcknowledged { seq: Seq, ended: u32 },
-    /// The last full DeviceInfo that was on its way was acknowledged.
-    InfoAcknowledged,
+    /// A publish was acknowledged.
+    Acknowledged(Carries),
     /// A subscription was refused.
     Refused,
     /// The login is refused because the token was revoked (CONNACK code 5), and the
@@ -44,21 +42,8 @@ pub(super) enum Incoming {
     Lost { reason: String },
 }
 
-/// What a publish carries, as far as its acknowledgment matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carries {
-    /// A status with this number and `ended`.
-    Status { seq: Seq, ended: u32 },
-    /// What the device is and has.
-    Info(InfoExtent),
-    /// Anything else.
-    Other,
-}
-
-const FULL_INFO: Carries = Carries::Info(InfoExtent::Full);
-
 /// The agent's side of a connection.
-pub(super) struct Session {
+pub(super) struct Connection {
     client: AsyncClient,
     events: mpsc::Receiver<Raw>,
     task: JoinHandle<()>,
@@ -78,7 +63,7 @@ enum Raw {
     Lost(String),
 }
 
-impl Session {
+impl Connection {
     /// Begins to connect; the will is fixed at CONNECT.
     pub(super) fn connect(
         device: &DeviceId,
@@ -130,14 +115,8 @@ impl Session {
                 Some(Raw::Acknowledged(id)) => {
                     let place = self.in_flight.iter().position(|(sent, _)| *sent == id);
                     let carried = place.map(|place| self.in_flight.remove(place).1);
-                    match carried {
-                        Some(Carries::Status { seq, ended }) => {
-                            return Incoming::StatusAcknowledged { seq, ended };
-                        }
-                        Some(FULL_INFO) if !self.is_open(|carries| *carries == FULL_INFO) => {
-                            return Incoming::InfoAcknowledged;
-                        }
-                        _ => {}
+                    if let Some(carried) = carried {
+                        return Incoming::Acknowledged(carried);
                     }
                 }
             }
@@ -163,17 +142,6 @@ impl Session {
         }
     }
 
-    /// Whether it is not known that the broker has what was last said of the device.
-    pub(super) fn owes_info(&self) -> bool {
-        self.is_open(|carries| matches!(carries, Carries::Info(_)))
-    }
-
-    /// Whether something of the kind is not acknowledged.
-    fn is_open(&self, wanted: impl Fn(&Carries) -> bool) -> bool {
-        let in_flight = self.in_flight.iter().map(|(_, carries)| carries);
-        self.queued.iter().chain(in_flight).any(wanted)
-    }
-
     /// Whether something could not be said: the connection is as good as lost.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck
@@ -187,7 +155,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -1,7 +1,6 @@
-//! The agent's event loop: it names what happened, lets the machine decide and does what
-//! the machine says, in that order. It decides nothing itself.
+//! The agent's event loop: it names what happened, lets the session decide and does what
+//! the session says, in that order. It decides nothing itself.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -10,10 +9,9 @@ use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::Notice;
-use hoist_protocol::id::{GroupId, SessionCounter, sha256};
+use hoist_protocol::id::sha256;
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::status::{DeviceStatus, FinalResult};
+use hoist_protocol::status::FinalResult;
 use hoist_protocol::topic::Topics;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,14 +23,15 @@ use super::distrust::Distrust;
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
 use super::local_release::LocalRelease;
-use super::mqtt::{Incoming, Session};
+use super::mqtt::{Connection, Incoming};
 use super::program::can_execute_below;
 use super::ready;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::task;
 use super::work::{Teller, Told, plans};
-use crate::machine::{Action, BootId, Event, Machine, Now, Proof, Reconnects, Setup};
+use crate::machine::{BootId, Event, Reconnects, Setup};
+use crate::session::{Identity, Root, Session};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;
@@ -44,8 +43,6 @@ const VETO_CHECK: Duration = Duration::from_secs(5);
 /// How often device time is kept: a device without a clock loses at most this much when
 /// its power goes (W2).
 const SAVE_TIME: Duration = Duration::from_secs(3_600);
-/// How long the own head is awaited before the device announces itself (W4).
-pub(super) const ANNOUNCE_AFTER: Duration = Duration::from_secs(5);
 
 /// Why the agent stopped.
 #[derive(Debug, thiserror::Error)]
@@ -123,33 +120,22 @@ pub(super) struct Agent {
     pub(super) topics: Topics,
     pub(super) dir: StateDir,
     pub(super) key: PrivateKey,
-    pub(super) machine: Machine,
+    pub(super) session: Session,
     pub(super) storage: Storage,
     pub(super) clock: DeviceClock,
     pub(super) root: Option<RootDocument>,
-    pub(super) session: Option<Session>,
-    pub(super) connected: bool,
-    /// Since when.
+    pub(super) connection: Option<Connection>,
+    /// Since when it is there.
     pub(super) connected_at: Instant,
     /// Whether the server knows it by another key: it is not believed then.
     pub(super) unbelieved: bool,
-    pub(super) counter: SessionCounter,
-    pub(super) group: Option<GroupId>,
     pub(super) source: Option<String>,
-    pub(super) wanted: Option<Notice>,
-    /// What is proven to be there already.
-    pub(super) proof: Proof,
-    /// What the machine said that is not done yet: a write of it failed.
-    pub(super) todo: VecDeque<Action>,
+    /// When a write that failed is tried again.
     pub(super) write_again_at: Option<Instant>,
     /// The release that somebody brought to the device.
     pub(super) local: Option<Arc<LocalRelease>>,
     /// How such a release ended.
     pub(super) applied: Option<FinalResult>,
-    pub(super) waiting_status: Option<DeviceStatus>,
-    pub(super) status_in_flight: bool,
-    /// What was last said of the device, unless it may be lost.
-    pub(super) info: Option<Vec<u8>>,
     pub(super) announce_at: Option<Instant>,
     /// Whether scripts in the state directory can be executed, as far as known.
     pub(super) executes: bool,
@@ -200,7 +186,15 @@ impl Agent {
         });
         let record = restored.record;
         let clock = DeviceClock::new(record.as_ref().map_or(0, |record| record.time_ms));
-        let machine = Machine::new(Setup {
+        let identity = Identity {
+            key: key.public(),
+            head: restored.head,
+            root: match root {
+                Some(_) => Root::Known,
+                None => Root::Wanted,
+            },
+        };
+        let setup = Setup {
             device: host.device.clone(),
             boot: boot_id(&boot),
             record,
@@ -209,7 +203,7 @@ impl Agent {
             device_head: restored.device_head,
             forgotten: restored.forgotten,
             kept_release: restored.release,
-        });
+        };
         let (sender, told) = mpsc::channel(TOLD_MAX);
         let namespace = server.as_ref().map(|server| server.namespace.clone());
         Ok(Self {
@@ -219,25 +213,16 @@ impl Agent {
             server,
             dir,
             key,
-            machine,
+            session: Session::new(setup, identity),
             storage,
             clock,
             root,
-            session: None,
-            connected: false,
+            connection: None,
             connected_at: Instant::now(),
             unbelieved: false,
-            counter: SessionCounter(0),
-            group: None,
-            wanted: None,
-            proof: Proof::default(),
-            todo: VecDeque::new(),
             write_again_at: None,
             local: None,
             applied: None,
-            waiting_status: None,
-            status_in_flight: false,
-            info: None,
             announce_at: None,
             executes: true,
             can_execute: can_execute_below,
@@ -279,20 +264,22 @@ impl Agent {
     }
 
     async fn wait(&mut self) -> Woke {
-        let timer = self.machine.next_timeout().map(|at| {
-            let wait = at.saturating_sub(self.now().unix_ms);
+        let timer = self.session.machine().next_timeout().map(|at| {
+            let wait = at.saturating_sub(self.clock.read().unix_ms);
             Instant::now() + Duration::from_millis(wait)
         });
         // A session's number must be durable, and nothing may wait without end.
-        let may_connect = self.server.is_some() && self.session.is_none() && self.todo.is_empty();
+        let owed = self.session.owed();
+        let may_connect = self.server.is_some() && self.connection.is_none() && owed == 0;
         let connect = may_connect.then_some(self.connect_at);
-        let may_hear = self.todo.len() < TODO_MAX;
+        let announce = self.announce_at.filter(|_| self.session.announces());
+        let may_hear = owed < TODO_MAX;
         tokio::select! {
-            incoming = incoming(&mut self.session), if may_hear => Woke::Mqtt(incoming),
+            incoming = incoming(&mut self.connection), if may_hear => Woke::Mqtt(incoming),
             Some((task, told)) = self.told.recv() => Woke::Told(task, told),
             () = at(timer) => Woke::Timer,
             () = at(connect) => Woke::Connect,
-            () = at(self.announce_at) => Woke::Announce,
+            () = at(announce) => Woke::Announce,
             () = at(self.distrust.map(|distrust| distrust.again_at)) => Woke::Distrust,
             () = at(self.write_again_at) => Woke::WriteAgain,
             () = sleep_until(self.save_time_at) => Woke::SaveTime,
@@ -300,16 +287,18 @@ impl Agent {
         }
     }
 
-    /// Lets the machine decide, and does what it says.
+    /// Lets the machine decide, and does what follows.
     pub(super) fn handle(&mut self, event: Event) {
-        let now = self.now();
-        let actions = self.machine.handle(event, now);
-        self.act(actions);
+        self.session.handle(event, &mut self.clock);
+        self.act();
     }
 
     fn told(&mut self, told: Told) {
         let event = match told {
-            Told::Proven(verdict) => return self.confirmed(verdict),
+            Told::Proven(verdict) => {
+                self.session.proven(verdict, &mut self.clock);
+                return self.act();
+            }
             Told::Progress(percent) => Event::DownloadProgress(percent),
             Told::NotFetched(failure) => Event::DownloadFailed(failure),
             Told::ScriptDone { exit, output } => Event::ScriptDone { exit, output },
@@ -326,8 +315,8 @@ impl Agent {
 
     fn save_time(&mut self) {
         self.save_time_at = Instant::now() + SAVE_TIME;
-        let actions = self.machine.save_time(self.now());
-        self.act(actions);
+        self.session.save_time(&mut self.clock);
+        self.act();
     }
 
     /// Starts a task in the place of the one before.
@@ -345,19 +334,8 @@ impl Agent {
 
     pub(super) fn stop_task(&mut self) {
         self.task_number += 1;
-        self.proof.forget();
         if let Some(task) = self.task.take() {
             task.abort();
-        }
-    }
-
-    pub(super) fn now(&self) -> Now {
-        let mut random = [0; 8];
-        // Only jitter depends on it.
-        let _fixed = getrandom::fill(&mut random);
-        Now {
-            unix_ms: self.clock.now_ms(),
-            random: u64::from_le_bytes(random),
         }
     }
 }
@@ -375,9 +353,9 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-async fn incoming(session: &mut Option<Session>) -> Incoming {
-    match session {
-        Some(session) => session.next().await,
+async fn incoming(connection: &mut Option<Connection>) -> Incoming {
+    match connection {
+        Some(connection) => connection.next().await,
         None => std::future::pending().await,
     }
 }

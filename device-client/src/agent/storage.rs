@@ -1,6 +1,6 @@
 //! Everything the agent keeps across a power cut: journal, outcome ring, the messages it
 //! must obey or finish without the network, the inventory, and what the way back needs.
-//! Does those of the machine's actions that are about them, and nothing else.
+//! Does what the session wants kept, and nothing else.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use super::download::{Artifact, DownloadError, read_start};
 use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic};
 use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
 use super::journal::{Found, JournalError, TwoSlots};
-use crate::machine::Action;
 use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
+use crate::session::Keep;
 
 /// Far more than any of the kept messages.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
@@ -96,6 +96,8 @@ pub struct Restored {
     pub lost: bool,
     /// The device's own head.
     pub device_head: Option<DeviceHead>,
+    /// The same, as received; empty when there is none.
+    pub head: Vec<u8>,
     /// The generation of the own head that was forgotten last.
     pub forgotten: Option<Generation>,
     /// The release that was kept to be finished.
@@ -109,8 +111,6 @@ pub struct Storage {
     pub files: Arc<dyn Files>,
     /// What is installed.
     pub inventory: Inventory,
-    /// The last DeviceHead, as received.
-    pub head: Vec<u8>,
     /// The manifest that may be started next.
     pub candidate: Option<Candidate>,
     /// The started release.
@@ -187,13 +187,13 @@ impl Storage {
             record: content(record),
             ring: content(ring).unwrap_or_default(),
             device_head: device_head.map(|(head, _)| head),
+            head,
             forgotten,
             release: release.as_ref().map(|release| release.id()),
         };
         let storage = Self {
             files,
             inventory,
-            head,
             candidate: None,
             release,
             artifacts: Vec::new(),
@@ -204,23 +204,24 @@ impl Storage {
         Ok((storage, restored))
     }
 
-    /// Does an action that is about what is kept, durably, and says whether it was one.
+    /// Keeps something, durably.
     ///
     /// # Errors
-    /// [`StorageError`]; nothing after the action may be done before it succeeds.
-    pub fn keep(&mut self, action: &Action) -> Result<bool, StorageError> {
-        match action {
-            Action::Persist(record) => self.journal.write(record)?,
-            Action::StoreOutcomes(ring) => self.outcomes.write(ring)?,
-            Action::KeepDeviceHead => self.write(HEAD_FILE, &self.head)?,
-            Action::ForgetDeviceHead(generation) => self.forget_head(*generation)?,
-            Action::KeepRelease(id) => self.keep_release(*id)?,
-            Action::CommitInventory => self.commit_inventory()?,
-            Action::Distrust => self.distrust()?,
-            Action::Cleanup => self.clean_up(),
-            _ => return Ok(false),
+    /// [`StorageError`]; what comes after it must not be done before it succeeds.
+    pub fn keep(&mut self, keep: &Keep) -> Result<(), StorageError> {
+        match keep {
+            Keep::Record(record) => Ok(self.journal.write(record)?),
+            Keep::Outcomes(ring) => Ok(self.outcomes.write(ring)?),
+            Keep::DeviceHead(head) => self.write(HEAD_FILE, head),
+            Keep::NoDeviceHead(generation) => self.forget_head(*generation),
+            Keep::Release(id) => self.keep_release(*id),
+            Keep::Inventory => self.commit_inventory(),
+            Keep::Distrust => self.distrust(),
+            Keep::Needed => {
+                self.clean_up();
+                Ok(())
+            }
         }
-        Ok(true)
     }
 
     /// Keeps the pinned root document.
@@ -256,9 +257,8 @@ impl Storage {
             .map_err(StorageError::at(&path))
     }
 
-    fn forget_head(&mut self, generation: Generation) -> Result<(), StorageError> {
+    fn forget_head(&self, generation: Generation) -> Result<(), StorageError> {
         self.write(FORGOTTEN_FILE, &generation.0.to_be_bytes())?;
-        self.head.clear();
         // Left behind it is not read any more.
         let _left = self.files.remove(&self.places.0.join(HEAD_FILE));
         Ok(())

@@ -38,12 +38,12 @@ fn an_artifact_that_cannot_be_read_any_more_puts_everything_in_doubt_s12() {
         artifacts: vec![reference],
     }));
     // Never fetched: nothing of it can have run.
-    storage.keep(&Action::Distrust).unwrap();
+    storage.keep(&Keep::Distrust).unwrap();
     assert!(storage.inventory.has(ArtifactId([1; 16])));
     let fetched = storage.download_dir(reference.id());
     std::fs::create_dir(&fetched).unwrap();
     std::fs::write(fetched.join("start"), b"damaged").unwrap();
-    storage.keep(&Action::Distrust).unwrap();
+    storage.keep(&Keep::Distrust).unwrap();
     let (reopened, _) = Storage::open(Arc::new(SystemFiles), dir.path()).unwrap();
     let doubt = |installed: &InstalledArtifact| installed.condition == Condition::InDoubt;
     assert_eq!(reopened.inventory.installed.len(), 2);

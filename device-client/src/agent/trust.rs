@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::distrust::Distrust;
 use super::runner::Agent;
-use crate::machine::InfoExtent;
 
 impl Agent {
     /// Something arrived that must not be obeyed. The same trouble, which comes again with
@@ -18,7 +17,7 @@ impl Agent {
             self.distrust = Some(Distrust::new(trouble, Instant::now()));
             self.say_distrust();
         }
-        self.publish_info(InfoExtent::IfChanged);
+        self.changed();
     }
 
     /// What was not trusted is trusted now.
@@ -29,7 +28,7 @@ impl Agent {
             .is_some()
         {
             tracing::info!("what this server signs is trusted now");
-            self.publish_info(InfoExtent::IfChanged);
+            self.changed();
         }
     }
 

@@ -6,7 +6,7 @@ use hoist_protocol::device::Trouble;
 
 use super::program::CANNOT_EXECUTE;
 use super::runner::Agent;
-use crate::machine::{InfoExtent, Starts};
+use crate::machine::Starts;
 
 impl Agent {
     /// Looks at both, and lets the machine know.
@@ -16,8 +16,8 @@ impl Agent {
             None if self.executes => Starts::Allowed,
             _ => Starts::Vetoed,
         };
-        let actions = self.machine.set_starts(starts);
-        self.act(actions);
+        self.session.set_starts(starts);
+        self.act();
     }
 
     /// A release whose scripts cannot start could not be rolled back either: none is begun.
@@ -33,7 +33,7 @@ impl Agent {
             let dir = self.dir.path().display();
             tracing::error!(code = Code::Script.as_str(), %dir, "nothing new starts: {CANNOT_EXECUTE}");
         }
-        self.publish_info(InfoExtent::IfChanged);
+        self.changed();
     }
 
     /// What the server is told of it, or of what is worse: nothing is obeyed at all.
@@ -67,17 +67,17 @@ mod tests {
         let mut agent = Agent::open(host, None).unwrap();
         agent.look_at_vetoes();
         assert_eq!(
-            (agent.trouble(), agent.machine.starts()),
+            (agent.trouble(), agent.session.machine().starts()),
             (None, Starts::Allowed)
         );
         agent.can_execute = |_| false;
         agent.look_at_vetoes();
-        let told = (agent.trouble(), agent.machine.starts());
+        let told = (agent.trouble(), agent.session.machine().starts());
         assert_eq!(told, (Some(Trouble::CannotExecute), Starts::Vetoed));
         agent.can_execute = |_| true;
         agent.look_at_vetoes();
         assert_eq!(
-            (agent.trouble(), agent.machine.starts()),
+            (agent.trouble(), agent.session.machine().starts()),
             (None, Starts::Allowed)
         );
     }

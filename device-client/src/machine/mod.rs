@@ -226,6 +226,12 @@ impl Machine {
         [link, work, self.answer_ms].into_iter().flatten().min()
     }
 
+    /// This device.
+    #[must_use]
+    pub fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
     /// The outcomes so far.
     #[must_use]
     pub fn ring(&self) -> &Ring {

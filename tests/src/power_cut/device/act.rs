@@ -1,17 +1,19 @@
-//! Does what the machine says, in the agent's order: what follows a write waits for it.
+//! Does what the session says: what follows a write waits for it.
 
 use hoist_device_client::agent::files::Files;
 use hoist_device_client::agent::inventory::Inventory;
 use hoist_device_client::agent::storage::Candidate;
-use hoist_device_client::machine::{Action, Event, Verdict};
+use hoist_device_client::machine::Verdict;
 use hoist_device_client::record::Slot;
+use hoist_device_client::session::{Carries, Keep, Output, Task};
 use hoist_protocol::codec::encode;
-use hoist_protocol::head::Notice;
+use hoist_protocol::device::Presence;
+use hoist_protocol::id::ReleaseId;
 use hoist_protocol::status::{DeviceStatus, FinalResult};
-use std::collections::VecDeque;
+use hoist_protocol::topic::Topic;
 use std::path::Path;
 
-use super::{BOOT_MS, Device, Over, WRITE_AGAIN_MS, clear_in_time, collect};
+use super::{BOOT_MS, Device, Heard, Over, Time, WRITE_AGAIN_MS, clear_in_time, collect};
 use crate::power_cut::broker::Passage;
 use crate::power_cut::fault::Fault;
 use crate::power_cut::scenario::Reboots;
@@ -20,19 +22,9 @@ use crate::power_cut::world::DIR;
 impl Device<'_, '_> {
     /// Does what is to do, up to the first write that fails.
     pub(super) fn act(&mut self) -> Option<Over> {
-        while let Some(action) = self.todo.pop_front() {
-            match self.keep(&action) {
-                Ok(true) => {}
-                Ok(false) => {
-                    if let Some(over) = self.effect(action) {
-                        return Some(over);
-                    }
-                }
-                Err(()) => {
-                    self.todo.push_front(action);
-                    self.write_again_ms = Some(self.world.now_ms + WRITE_AGAIN_MS);
-                    return None;
-                }
+        while let Some(output) = self.session.next_output() {
+            if let Some(over) = self.carry_out(output) {
+                return Some(over);
             }
             if self.world.fault.is_some() {
                 return Some(Over::Story);
@@ -41,99 +33,113 @@ impl Device<'_, '_> {
         None
     }
 
-    fn keep(&mut self, action: &Action) -> Result<bool, ()> {
-        let mut action = action.clone();
-        match &mut action {
-            Action::Persist(record) => {
+    fn keep(&mut self, keep: Keep) {
+        let mut written = keep.clone();
+        match &mut written {
+            Keep::Record(record) => {
                 if self.is_old {
                     record.format = 1;
                 }
                 self.world.journal.begin(Some(record.encode()));
             }
-            Action::StoreOutcomes(ring) => self.world.ring.begin(ring.encode()),
+            Keep::Outcomes(ring) => self.world.ring.begin(ring.encode()),
             _ => {}
         }
-        let done = self.storage.keep(&action);
+        let done = self.storage.keep(&written);
         collect(self.world, self.forks);
-        if !matches!(done, Ok(false)) {
-            self.world.note(|| {
-                format!(
-                    "keep {action:?}: {}",
-                    if done.is_ok() { "ok" } else { "failed" }
-                )
-            });
-        }
-        match action {
-            Action::Persist(_) if done.is_ok() => self.world.journal.is_durable(),
-            Action::StoreOutcomes(_) if done.is_ok() => self.world.ring.is_durable(),
+        let how = if done.is_ok() { "ok" } else { "failed" };
+        self.world.note(|| format!("keep {written:?}: {how}"));
+        match (written, &done) {
+            (Keep::Record(_), Ok(())) => self.world.journal.is_durable(),
+            (Keep::Outcomes(_), Ok(())) => self.world.ring.is_durable(),
             _ => {}
         }
-        done.map_err(|_| clear_in_time(self.world))
+        if done.is_err() {
+            self.session.not_kept(keep);
+            self.write_again_ms = Some(self.world.now_ms + WRITE_AGAIN_MS);
+            clear_in_time(self.world);
+        }
     }
 
-    fn effect(&mut self, action: Action) -> Option<Over> {
-        match action {
-            Action::Subscribe(_) if self.online => {
-                let head = self.world.head();
-                self.events.push_back(Event::GroupHead(head));
-            }
-            Action::FetchManifest(notice) => self.fetch_manifest(&notice),
-            Action::Download { allow_downgrade } => self.download(allow_downgrade),
-            Action::CancelDownload => self.told.clear(),
-            Action::RunScript(run) => self.script(run),
-            Action::Publish(status) if self.online => self.publish(status),
-            Action::Applied(result) => {
+    fn carry_out(&mut self, output: Output) -> Option<Over> {
+        match output {
+            Output::Keep(keep) => self.keep(keep),
+            Output::Subscribe(topic) => self.subscribe(&topic),
+            Output::Presence(presence) => self.greet(presence),
+            Output::Status(status) => self.publish(status),
+            Output::Begin(task) => self.begin(task),
+            Output::Stop => self.told.clear(),
+            Output::Applied(result) => {
                 self.hear(&result);
                 self.world.answer = Some(result);
             }
-            Action::Reconnect => self.disconnect(),
-            Action::Reboot => return self.reboot(),
-            // What is kept is done already.
-            Action::Subscribe(_)
-            | Action::Publish(_)
-            | Action::PublishInfo(_)
-            | Action::Warn(_)
-            | Action::Persist(_)
-            | Action::StoreOutcomes(_)
-            | Action::KeepDeviceHead
-            | Action::ForgetDeviceHead(_)
-            | Action::KeepRelease(_)
-            | Action::CommitInventory
-            | Action::Distrust
-            | Action::Cleanup => {}
+            Output::Disconnect => self.disconnect(),
+            Output::Reboot => return self.reboot(),
+            Output::Unsubscribe(_)
+            | Output::Progress(_)
+            | Output::Describe(_)
+            | Output::Warn(_) => {}
         }
         None
     }
 
-    fn fetch_manifest(&mut self, notice: &Notice) {
+    fn begin(&mut self, task: Task) {
+        self.told.clear();
+        match task {
+            // Nobody changes what is installed: the inventory is right.
+            Task::Prove(_) => self.told.push_back(Heard::Proven(Verdict::Already)),
+            Task::Download { allow_downgrade } => self.download(allow_downgrade),
+            Task::Script(run) => self.script(run),
+        }
+    }
+
+    /// The retained message of a topic comes.
+    fn subscribe(&mut self, topic: &Topic) {
+        match topic {
+            Topic::Status(_) => {
+                let retained = self.world.broker.retained.clone();
+                self.events.extend(retained.map(Heard::OwnStatus));
+            }
+            Topic::DeviceHead(_) => self.hear_own_head(),
+            Topic::GroupHead(_) => self.hear_group_head(),
+            Topic::Release(release) => self.events.push_back(Heard::Manifest(*release)),
+            _ => {}
+        }
+    }
+
+    fn greet(&mut self, birth: Presence) {
+        self.world.note(|| format!("session {}", birth.session.0));
+        // A device without memory begins again once it knows better.
+        if !self.session.machine().wants_own_status()
+            && let Err(fault) = self.world.broker.begin_session(birth.session.0)
+        {
+            self.world.blame(fault);
+        }
+    }
+
+    /// A manifest came: it is checked, if it is still wanted.
+    pub(super) fn manifest(&mut self, release: ReleaseId, time: &mut Time) {
         let mut packages = self.world.scenario.packages.iter();
-        let Some(package) = packages.find(|package| package.id() == notice.release) else {
+        let package = packages.find(|package| package.id() == release);
+        let Some(manifest) = package.map(|package| package.manifest.clone()) else {
             return;
         };
-        let manifest = package.manifest.clone();
+        let Some(notice) = self.session.manifest(release) else {
+            return;
+        };
         let (release, verdict) = self.check(&manifest, notice.policy.overrides.allow_downgrade);
         self.storage.candidate = Some(Candidate {
             id: release,
             bytes: encode(&manifest),
             release: manifest,
         });
-        let proven = verdict == Verdict::Already && !notice.policy.overrides.reinstall;
-        let event = Event::Manifest {
-            deployment: notice.deployment,
-            release,
-            verdict,
-        };
-        // A proof takes time, and is a task like others.
-        match proven {
-            true => self.told = VecDeque::from([event]),
-            false => self.events.push_back(event),
-        }
+        self.session.checked(&notice, verdict, time);
     }
 
     fn publish(&mut self, status: DeviceStatus) {
         self.world.note(|| format!("publish {status:?}"));
         let passage = self.world.broker.passage(&status);
-        let (seq, ended) = (status.seq, status.ended);
+        let carries = Carries::status(&status);
         if matches!(passage, Passage::Whole | Passage::Unacknowledged) {
             match self.world.broker.receive(status) {
                 Err(fault) => self.world.blame(fault),
@@ -142,7 +148,7 @@ impl Device<'_, '_> {
         }
         match passage {
             Passage::Whole | Passage::Swallowed => {
-                self.events.push_back(Event::Acknowledged { seq, ended });
+                self.events.push_back(Heard::Acknowledged(carries));
             }
             Passage::Unacknowledged | Passage::Lost => {
                 self.disconnect();

@@ -14,7 +14,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::status::ScriptKind;
 
-use super::{Device, collect};
+use super::{Device, Heard, collect};
 use crate::power_cut::fault::Fault;
 
 /// Less than a segment, so that none comes in one piece.
@@ -22,10 +22,10 @@ const CHUNK_BYTES: usize = 50;
 
 impl Device<'_, '_> {
     pub(super) fn download(&mut self, allow_downgrade: bool) {
-        self.told.clear();
         let Some(release) = self.storage.release.clone() else {
             let lost = FetchFailure::new(Reason::StateLost, Retry::Useless);
-            self.told.push_back(Event::DownloadFailed(lost));
+            self.told
+                .push_back(Heard::Happened(Event::DownloadFailed(lost)));
             return;
         };
         let mut artifacts = Vec::new();
@@ -34,23 +34,31 @@ impl Device<'_, '_> {
                 Ok(artifact) => artifacts.push(artifact),
                 Err(error) => {
                     self.world.note(|| format!("download failed: {error}"));
-                    self.told.push_back(Event::DownloadFailed(error.into()));
+                    self.told
+                        .push_back(Heard::Happened(Event::DownloadFailed(error.into())));
                     return;
                 }
             }
         }
         let downgrade = Downgrade::from(allow_downgrade);
-        let due = self.machine.job().is_some_and(Job::may_be_refused);
+        let due = self
+            .session
+            .machine()
+            .job()
+            .is_some_and(Job::may_be_refused);
         let inventory = &self.storage.inventory;
         if due && let Err(refusal) = check_artifacts(&release, &artifacts, inventory, downgrade) {
             let refused = FetchFailure::new(refusal.reason, Retry::Useless);
-            self.told.push_back(Event::DownloadFailed(refused));
+            self.told
+                .push_back(Heard::Happened(Event::DownloadFailed(refused)));
             return;
         }
         let plans: Arc<[ArtifactPlan]> = artifacts.iter().map(plan).collect();
         self.storage.artifacts = artifacts;
-        self.told.push_back(Event::DownloadProgress(50));
-        self.told.push_back(Event::Downloaded { plans });
+        self.told
+            .push_back(Heard::Happened(Event::DownloadProgress(50)));
+        self.told
+            .push_back(Heard::Happened(Event::Downloaded { plans }));
     }
 
     /// The same steps as the agent's own `fetch` around its writer.
@@ -85,7 +93,11 @@ impl Device<'_, '_> {
 
     /// Sees to it that a download that was begun is finished without the network.
     fn need_network(&mut self, writer: &ArtifactWriter) {
-        let begun = self.machine.job().is_some_and(|job| job.attempt.0 > 0);
+        let begun = self
+            .session
+            .machine()
+            .job()
+            .is_some_and(|job| job.attempt.0 > 0);
         if begun && self.world.disk.trouble().is_none() {
             let what = format!("bytes from {} on must be fetched again", writer.offset());
             self.world.blame(Fault::WayBackLost(what));

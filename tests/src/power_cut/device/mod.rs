@@ -1,5 +1,5 @@
-//! The running program: the real machine and the real storage, in the agent's own order,
-//! on a disk in memory; scripts, network and time are the world's.
+//! The running program: the real session with its machine and the real storage, on a disk in
+//! memory; scripts, network and time are the world's.
 
 mod act;
 mod download;
@@ -10,8 +10,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hoist_device_client::agent::storage::{Candidate, Storage};
-use hoist_device_client::machine::{Action, Event, Machine, Now, Verdict};
+use hoist_device_client::machine::{Event, Now, Verdict};
+use hoist_device_client::session::{Carries, Clock, Session};
 use hoist_protocol::codec::encode;
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{GroupId, ReleaseId};
+use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::status::DeviceStatus;
 
 use super::cut::{Cut, Moment};
 use super::disk::Forking;
@@ -79,20 +84,43 @@ enum Over {
     Story,
 }
 
+/// Something that the device hears of.
+#[derive(Debug)]
+enum Heard {
+    OwnStatus(DeviceStatus),
+    OwnHead(DeviceHead),
+    GroupHead(GroupId, GroupHead),
+    Manifest(ReleaseId),
+    Acknowledged(Carries),
+    Proven(Verdict),
+    Happened(Event),
+}
+
+/// The time of an event; of chance there is none.
+struct Time(u64);
+
+impl Clock for Time {
+    fn now(&mut self) -> Now {
+        Now {
+            unix_ms: self.0,
+            random: self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        }
+    }
+
+    fn signed(&mut self, _: u64) {}
+}
+
 /// The program and what it has in memory.
 struct Device<'a, 'b> {
     world: &'a mut World,
     forks: &'a mut Forks<'b>,
-    machine: Machine,
+    session: Session,
     storage: Storage,
-    /// The actions of the machine that are not done yet.
-    todo: VecDeque<Action>,
     write_again_ms: Option<u64>,
-    /// The events from the broker.
-    events: VecDeque<Event>,
-    /// The events from the running task.
-    told: VecDeque<Event>,
-    online: bool,
+    /// The messages from the broker, and what happens by itself.
+    events: VecDeque<Heard>,
+    /// The words of the running task.
+    told: VecDeque<Heard>,
     /// The process cannot write format 2.
     is_old: bool,
     steps: &'a mut usize,
@@ -205,26 +233,24 @@ impl Device<'_, '_> {
     }
 
     fn step(&mut self) -> Option<Over> {
-        if !self.todo.is_empty() && self.write_again_ms.is_none() {
+        if let Some(heard) = self.events.pop_front().or_else(|| self.told.pop_front()) {
+            self.handle(heard);
             return self.act();
-        }
-        if let Some(event) = self.events.pop_front().or_else(|| self.told.pop_front()) {
-            self.handle(event);
-            return None;
         }
         let now_ms = self.world.now_ms;
         if self.due_ms().is_some_and(|at| at <= now_ms) {
-            self.handle(Event::Timer);
-            return None;
+            self.handle(Heard::Happened(Event::Timer));
+            return self.act();
         }
         if self.write_again_ms.is_some_and(|at| at <= now_ms) {
             self.write_again_ms = None;
-            return None;
+            self.session.keep_again();
+            return self.act();
         }
-        if self.todo.is_empty() && !self.online {
+        if self.session.owed() == 0 && !self.session.is_online() {
             return self.connect();
         }
-        if self.todo.is_empty() && self.give_order() {
+        if self.session.owed() == 0 && self.give_order() {
             return None;
         }
         self.pass_time()
@@ -232,55 +258,54 @@ impl Device<'_, '_> {
 
     fn due_ms(&self) -> Option<u64> {
         let deaf = self.world.scenario.flaw == Some(Flaw::DeafTimers);
-        self.machine.next_timeout().filter(|_| !deaf)
+        let timeout = self.session.machine().next_timeout();
+        timeout.filter(|_| !deaf)
     }
 
-    fn handle(&mut self, event: Event) {
-        let now = Now {
-            unix_ms: self.world.now_ms,
-            random: self.world.now_ms.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        };
-        self.world.note(|| format!("event {event:?}"));
-        let actions = self.machine.handle(event, now);
-        self.todo.extend(actions);
+    fn handle(&mut self, heard: Heard) {
+        self.world.note(|| format!("event {heard:?}"));
+        let mut time = Time(self.world.now_ms);
+        match heard {
+            Heard::OwnStatus(status) => self.session.own_status(Some(status), &mut time),
+            Heard::OwnHead(head) => {
+                let received = encode(&head);
+                self.session.device_head(head, &received, &mut time);
+            }
+            Heard::GroupHead(group, head) => self.session.group_head(&group, head, &mut time),
+            Heard::Manifest(release) => self.manifest(release, &mut time),
+            Heard::Acknowledged(carries) => self.session.acknowledged(carries, &mut time),
+            Heard::Proven(verdict) => self.session.proven(verdict, &mut time),
+            Heard::Happened(event) => self.session.handle(event, &mut time),
+        }
     }
 
     /// A session begins once its number is durable.
     fn connect(&mut self) -> Option<Over> {
-        let (session, actions) = self.machine.begin_session();
-        self.todo.extend(actions);
+        self.session.begin();
         if let Some(over) = self.act() {
             return Some(over);
         }
-        if !self.todo.is_empty() {
+        if self.session.owed() > 0 {
             return None;
         }
-        self.online = true;
-        self.world.note(|| format!("session {}", session.0));
-        // A device without memory begins again once it knows better.
-        if !self.machine.wants_own_status()
-            && let Err(fault) = self.world.broker.begin_session(session.0)
-        {
-            self.world.blame(fault);
-        }
-        self.events.push_back(Event::Connected);
-        let retained = self.world.broker.retained.clone();
-        if let (true, Some(status)) = (self.machine.wants_own_status(), retained) {
-            self.events.push_back(Event::OwnStatus(status));
-        }
-        self.hear_own_head();
-        None
+        self.session.connected(&mut Time(self.world.now_ms));
+        self.act()
     }
 
     fn hear_own_head(&mut self) {
         let head = self.world.own_head();
-        self.storage.head = encode(&head);
-        self.events.push_back(Event::DeviceHead(head));
+        self.events.push_back(Heard::OwnHead(head));
+    }
+
+    fn hear_group_head(&mut self) {
+        let group = self.world.own_head().group;
+        let head = self.world.head();
+        self.events.push_back(Heard::GroupHead(group, head));
     }
 
     fn disconnect(&mut self) {
-        self.online = false;
-        self.events = VecDeque::from([Event::Disconnected]);
+        self.events.clear();
+        self.session.disconnected(&mut Time(self.world.now_ms));
     }
 
     /// Gives the next order, once the order before has come to its end. True if anything was
@@ -289,17 +314,17 @@ impl Device<'_, '_> {
         let Some(order) = self.world.order() else {
             return false;
         };
-        if self.world.result().is_some() && !self.machine.is_working() {
+        if self.world.result().is_some() && !self.session.machine().is_working() {
             self.world.next_order();
             if self.world.scenario.moved == Some(self.world.order) {
                 // It asks its new group itself.
                 self.hear_own_head();
             } else if self.world.order().is_some() {
-                self.events.push_back(Event::GroupHead(self.world.head()));
+                self.hear_group_head();
             }
             return true;
         }
-        if order.notice.is_some() || self.machine.is_working() {
+        if order.notice.is_some() || self.session.machine().is_working() {
             return false;
         }
         self.ask(order.package);
@@ -316,18 +341,14 @@ impl Device<'_, '_> {
             bytes: encode(&manifest),
             release: manifest,
         });
-        self.events.push_back(Event::Apply {
+        self.events.push_back(Heard::Happened(Event::Apply {
             release,
             verdict,
             allow_downgrade: false,
-        });
+        }));
     }
 
-    fn check(
-        &self,
-        release: &hoist_protocol::release::ReleaseManifest,
-        allow_downgrade: bool,
-    ) -> (hoist_protocol::id::ReleaseId, Verdict) {
+    fn check(&self, release: &ReleaseManifest, allow_downgrade: bool) -> (ReleaseId, Verdict) {
         let inventory = &self.storage.inventory;
         (
             release.id(),
@@ -345,7 +366,7 @@ impl Device<'_, '_> {
             clear_in_time(self.world);
             return None;
         }
-        if self.world.order().is_some() || self.machine.is_working() {
+        if self.world.order().is_some() || self.session.machine().is_working() {
             stuck(self.world);
         }
         Some(Over::Story)

@@ -12,7 +12,7 @@ use hoist_device_client::record::{RECORD_BYTES_MAX, Record};
 use hoist_protocol::id::sha256;
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 
-use super::{Device, collect};
+use super::{Device, Heard, collect};
 use crate::power_cut::fault::Fault;
 use crate::power_cut::package::Part;
 use crate::power_cut::scenario::Flaw;
@@ -24,7 +24,6 @@ const SCRIPT_MS: u64 = 1_000;
 
 impl Device<'_, '_> {
     pub(super) fn script(&mut self, run: ScriptRun) {
-        self.told.clear();
         self.world.note(|| format!("script {run:?}"));
         let number = usize::from(run.artifact);
         let artifact = self.storage.artifacts.get(number).cloned();
@@ -41,10 +40,10 @@ impl Device<'_, '_> {
                 ScriptExit::NotStarted
             }
         };
-        self.told.push_back(Event::ScriptDone {
+        self.told.push_back(Heard::Happened(Event::ScriptDone {
             exit,
             output: b"said".to_vec(),
-        });
+        }));
     }
 
     /// The agent's check before it runs a script: the program is there and as signed.

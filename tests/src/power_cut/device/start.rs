@@ -7,10 +7,12 @@ use std::sync::Arc;
 use hoist_device_client::agent::files::Files;
 use hoist_device_client::agent::journal::TwoSlots;
 use hoist_device_client::agent::storage::Storage;
-use hoist_device_client::machine::{BootId, Event, Machine, Setup};
+use hoist_device_client::machine::{BootId, Event, Setup};
 use hoist_device_client::record::{RECORD_BYTES_MAX, Record, Ring, Slot};
+use hoist_device_client::session::{Identity, Root, Session};
+use hoist_protocol::envelope::PublicKey;
 
-use super::{Device, Forks, WRITE_AGAIN_MS, clear_in_time, collect};
+use super::{Device, Forks, Heard, WRITE_AGAIN_MS, clear_in_time, collect};
 use crate::power_cut::fault::Fault;
 use crate::power_cut::world::{DIR, World};
 
@@ -53,7 +55,12 @@ pub(super) fn start<'a, 'b>(
     {
         world.blame(fault);
     }
-    let machine = Machine::new(Setup {
+    let identity = Identity {
+        key: PublicKey([7; 32]),
+        head: restored.head,
+        root: Root::Known,
+    };
+    let setup = Setup {
         device: "dev-01".parse().expect("a valid id"),
         boot: BootId(world.boot.to_le_bytes()),
         record: restored.record,
@@ -62,17 +69,15 @@ pub(super) fn start<'a, 'b>(
         device_head: restored.device_head,
         forgotten: restored.forgotten,
         kept_release: restored.release,
-    });
+    };
     Some(Device {
         world,
         forks,
-        machine,
+        session: Session::new(setup, identity),
         storage,
-        todo: VecDeque::new(),
         write_again_ms: None,
-        events: VecDeque::from([Event::Started]),
+        events: VecDeque::from([Heard::Happened(Event::Started)]),
         told: VecDeque::new(),
-        online: false,
         is_old,
         steps,
     })

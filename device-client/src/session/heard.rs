@@ -1,0 +1,93 @@
+//! What the device is told, by whom it believes.
+
+use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
+use hoist_protocol::id::{GroupId, ReleaseId};
+use hoist_protocol::status::DeviceStatus;
+use hoist_protocol::topic::Topic;
+
+use super::{Clock, Session, Task};
+use crate::machine::{Event, Proving, Verdict};
+
+impl Session {
+    /// The server does not know this device (any more): its own head was cleared, or its login
+    /// is refused because its token was revoked.
+    pub fn removed(&mut self, clock: &mut impl Clock) {
+        self.handle(Event::Removed, clock);
+        self.identity.head.clear();
+    }
+
+    /// The device's own head arrived, as these bytes.
+    pub fn device_head(&mut self, head: DeviceHead, received: &[u8], clock: &mut impl Clock) {
+        if self.machine.wants_own_status() {
+            self.unsubscribe(self.own_status_topic());
+        }
+        clock.signed(head.generation.0);
+        let generation = head.generation;
+        self.handle(Event::DeviceHead(head), clock);
+        let own = self.machine.own_head();
+        // An older one may be brought back: the server has to hear that we know better.
+        if own.is_some_and(|own| own.generation == generation) {
+            self.identity.head = received.to_vec();
+            if let Some(link) = &mut self.link {
+                link.announces = false;
+            }
+        }
+    }
+
+    /// The head of a group arrived.
+    pub fn group_head(&mut self, group: &GroupId, head: GroupHead, clock: &mut impl Clock) {
+        if self.follows(group) {
+            clock.signed(head.generation.0);
+            self.handle(Event::GroupHead(head), clock);
+        }
+    }
+
+    /// A release's manifest arrived; the notice to check it for, if it is still wanted.
+    #[must_use]
+    pub fn manifest(&mut self, release: ReleaseId) -> Option<Notice> {
+        let link = self.link.as_mut()?;
+        let notice = link.wanted.take_if(|notice| notice.release == release)?;
+        self.unsubscribe(Topic::Release(release));
+        self.machine.asks_for(&notice).then_some(notice)
+    }
+
+    /// The manifest that a notice names was checked: what is there already is proven first, and
+    /// once.
+    pub fn checked(&mut self, notice: &Notice, verdict: Verdict, clock: &mut impl Clock) {
+        let believed = verdict != Verdict::Already || notice.policy.overrides.reinstall;
+        let event = match believed {
+            true => Event::Manifest {
+                deployment: notice.deployment,
+                release: notice.release,
+                verdict,
+            },
+            false => match self.proof.of(notice) {
+                Proving::Begin => return self.begin_task(Task::Prove(notice.clone())),
+                Proving::Wait => return,
+                Proving::Known(event) => event,
+            },
+        };
+        self.handle(event, clock);
+    }
+
+    /// It is proven whether a release is there already. When its manifest is asked for again,
+    /// the arrival of that says so.
+    pub fn proven(&mut self, verdict: Verdict, clock: &mut impl Clock) {
+        let event = self.proof.ended(verdict);
+        if let Some(event) = event.filter(|_| self.wanted().is_none()) {
+            self.handle(event, clock);
+        }
+    }
+
+    /// The device's own retained status arrived, verified: without a signature it tells no
+    /// outcome. None = it cannot be read.
+    pub fn own_status(&mut self, status: Option<DeviceStatus>, clock: &mut impl Clock) {
+        if !self.machine.wants_own_status() {
+            return;
+        }
+        self.unsubscribe(self.own_status_topic());
+        if let Some(status) = status {
+            self.handle(Event::OwnStatus(status), clock);
+        }
+    }
+}
