@@ -1,12 +1,11 @@
-//! Does what a device's machine wants, with the model in the place of disk, HTTP and
+//! Does what a device's session wants, with the model in the place of disk, HTTP and
 //! scripts, and keeps the truth of it.
 
 use std::sync::PoisonError;
 
-use hoist_device_client::machine::{
-    Action, Event, FetchFailure, InfoExtent, Now, Retry, ScriptRun,
-};
+use hoist_device_client::machine::{Event, FetchFailure, Now, Retry, ScriptRun, Verdict};
 use hoist_device_client::record::{Record, Ring};
+use hoist_device_client::session::{Carries, Clock, Keep, Output, Task};
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Installed};
 use hoist_protocol::reason::Reason;
@@ -14,50 +13,77 @@ use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit, ScriptKind};
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
-use super::device::{Device, Doing, Knowledge, Send, Sent, unix_ms};
-use super::model::plans;
+use super::device::{Device, Doing, Send, unix_ms};
+use super::model::{Luck, plans};
 use crate::client::mqtt::Message;
 
-impl Device {
-    /// Tells the machine and does what it wants.
-    pub(super) fn tell(&mut self, event: Event) {
-        let now = Now {
+/// Simulated devices believe the system's clock.
+impl Clock for Luck {
+    fn now(&mut self) -> Now {
+        Now {
             unix_ms: unix_ms(),
-            random: self.luck.random(),
-        };
-        for action in self.machine.handle(event, now) {
-            self.act(action);
+            random: self.random(),
         }
     }
 
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Persist(record) => self.persisted(&record),
-            Action::StoreOutcomes(ring) => self.ended(&ring),
-            Action::Subscribe(group) => self.follow(&Topic::GroupHead(group)),
-            Action::KeepDeviceHead => self.stored_head = Some(self.arrived_head.clone()),
-            Action::ForgetDeviceHead(_) => {
-                self.stored_head = None;
-                self.out.extend(self.group.take().map(Send::Unsubscribe));
+    fn signed(&mut self, _: u64) {}
+}
+
+impl Device {
+    /// Tells the machine and does what follows.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.session.handle(event, &mut self.luck);
+        self.act();
+    }
+
+    /// Does what the session wants.
+    pub(super) fn act(&mut self) {
+        while let Some(output) = self.session.next_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Keep(Keep::Record(record)) => self.persisted(&record),
+            Output::Keep(Keep::Outcomes(ring)) => self.ended(&ring),
+            Output::Keep(Keep::Inventory) => self.install(),
+            Output::Subscribe(topic) => self
+                .out
+                .push(Send::Subscribe(self.fleet.topics.format(&topic))),
+            Output::Unsubscribe(topic) => self
+                .out
+                .push(Send::Unsubscribe(self.fleet.topics.format(&topic))),
+            Output::Presence(presence) => {
+                let birth = self.retained(&Topic::Presence(self.id.clone()), encode(&presence));
+                self.publish(birth, Carries::Other);
             }
-            Action::FetchManifest(notice) => {
-                self.wanted = Some((notice.deployment, notice.release));
-                self.subscribe(&Topic::Release(notice.release));
+            Output::Status(status) => self.publish_status(&status),
+            Output::Describe(extent) => {
+                if let Some(info) = self.session.describe(self.description(), extent) {
+                    let message = self.retained(&Topic::Info(self.id.clone()), info);
+                    self.publish(message, Carries::Info(extent));
+                }
             }
-            Action::Download { .. } => self.download(),
-            Action::CancelDownload => self.doing = None,
-            Action::RunScript(run) => self.run_script(run),
-            Action::Publish(status) => self.publish_status(status),
-            Action::PublishInfo(extent) => self.publish_info(extent),
-            Action::CommitInventory => self.install(),
+            Output::Begin(Task::Prove(_)) => {
+                self.session.proven(Verdict::Already, &mut self.luck);
+            }
+            Output::Begin(Task::Download { .. }) => self.download(),
+            Output::Begin(Task::Script(run)) => self.run_script(run),
+            Output::Stop => self.doing = None,
+            Output::Disconnect => self.leaves = true,
             // Memory keeps everything, and no modelled release reboots.
-            Action::KeepRelease(_)
-            | Action::Cleanup
-            | Action::Reboot
-            | Action::Distrust
-            | Action::Reconnect
-            | Action::Warn(_)
-            | Action::Applied(_) => {}
+            Output::Keep(
+                Keep::DeviceHead(_)
+                | Keep::NoDeviceHead(_)
+                | Keep::Release(_)
+                | Keep::Distrust
+                | Keep::Needed,
+            )
+            | Output::Progress(_)
+            | Output::Reboot
+            | Output::Warn(_)
+            | Output::Applied(_) => {}
         }
     }
 
@@ -72,19 +98,17 @@ impl Device {
         }
     }
 
-    /// Outcomes that are new in this run; those read back from the broker are not ours to
-    /// tell again.
+    /// Tells the truth of the outcomes that are new in this run.
     fn ended(&mut self, ring: &Ring) {
-        if self.knowledge == Knowledge::Own {
-            let mut truth = self
-                .fleet
-                .truth
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            for outcome in ring.since(self.told_ended) {
-                truth.ended(&self.id, outcome);
-            }
+        let mut truth = self
+            .fleet
+            .truth
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for outcome in ring.since(self.told_ended) {
+            truth.ended(&self.id, outcome);
         }
+        drop(truth);
         self.told_ended = ring.ended;
     }
 
@@ -143,12 +167,7 @@ impl Device {
         }
     }
 
-    pub(super) fn publish_status(&mut self, status: DeviceStatus) {
-        let unacknowledged = |sent: &Sent| matches!(sent, Sent::Status { .. });
-        if self.unacknowledged.iter().any(unacknowledged) {
-            self.waiting = Some(status);
-            return;
-        }
+    fn publish_status(&mut self, status: &DeviceStatus) {
         let topic = self.fleet.topics.format(&Topic::Status(self.id.clone()));
         let payload = status.seal(&self.key, &topic);
         let message = Message {
@@ -156,65 +175,26 @@ impl Device {
             payload,
             retain: true,
         };
-        self.publish(
-            message,
-            Sent::Status {
-                seq: status.seq,
-                ended: status.ended,
-            },
-        );
+        self.publish(message, Carries::status(status));
     }
 
-    pub(super) fn publish_info(&mut self, extent: InfoExtent) {
-        let known = self
-            .machine
-            .own_head()
-            .is_some_and(|head| head.public_key.is_some());
+    /// What the device is and has.
+    fn description(&self) -> DeviceInfo {
         let installed = self.installed.iter().map(|release| Installed {
             name: release.name.clone(),
             version: release.version.clone(),
             counter: release.counter,
         });
-        let info = DeviceInfo {
+        DeviceInfo {
             agent: concat!("hoist-sim ", env!("CARGO_PKG_VERSION")).to_owned(),
             inventory: installed.collect(),
             floor: self.floor(),
-            public_key: (!known).then(|| self.key.public()),
-            stored_head: match extent {
-                InfoExtent::Full => self.stored_head.clone(),
-                InfoExtent::IfChanged => None,
-            },
             ..DeviceInfo::default()
-        };
-        if extent == InfoExtent::IfChanged && self.last_info.as_ref() == Some(&info) {
-            return;
         }
-        let message = self.retained(&Topic::Info(self.id.clone()), encode(&info));
-        self.last_info = Some(info);
-        let sent = match extent {
-            InfoExtent::Full => Sent::FullInfo,
-            InfoExtent::IfChanged => Sent::Other,
-        };
-        self.publish(message, sent);
     }
 
-    /// Subscribes to the one group, now and again (W2).
-    fn follow(&mut self, topic: &Topic) {
-        let topic = self.fleet.topics.format(topic);
-        if let Some(other) = self.group.take_if(|group| *group != topic) {
-            self.out.push(Send::Unsubscribe(other));
-        }
-        self.group = Some(topic.clone());
-        self.out.push(Send::Subscribe(topic));
-    }
-
-    pub(super) fn subscribe(&mut self, topic: &Topic) {
-        self.out
-            .push(Send::Subscribe(self.fleet.topics.format(topic)));
-    }
-
-    pub(super) fn publish(&mut self, message: Message, sent: Sent) {
-        self.unacknowledged.push_back(sent);
+    fn publish(&mut self, message: Message, carries: Carries) {
+        self.unacknowledged.push_back(carries);
         self.out.push(Send::Publish(message));
     }
 

@@ -1,17 +1,18 @@
-//! One simulated device: the real machine, with a model in the place of files, downloads
-//! and scripts. It says what is to be sent; the session sends it.
+//! One simulated device: the real session with its machine, and a model in the place of
+//! files, downloads and scripts. It says what is to be sent; `session` sends it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hoist_device_client::machine::{BootId, Event, InfoExtent, Machine, Setup, Verdict};
-use hoist_device_client::record::Ring;
+use hoist_device_client::machine::{BootId, Event, Setup, Verdict};
+use hoist_device_client::record::{Memory, Record, Ring};
+use hoist_device_client::session::{Carries, Identity, Root, Session};
 use hoist_protocol::codec::encode;
-use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::device::PresenceState;
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
 use hoist_protocol::head::{DeviceHead, GroupHead};
-use hoist_protocol::id::{DeploymentId, DeviceId, ReleaseId, Seq, SessionCounter, sha256};
+use hoist_protocol::id::{DeviceId, ReleaseId, Seq, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::status::DeviceStatus;
@@ -30,31 +31,10 @@ pub(super) enum Send {
     Unsubscribe(String),
 }
 
-/// The message that an acknowledgment is for.
-pub(super) enum Sent {
-    /// A status with this number that accounted for so many outcomes.
-    Status {
-        seq: Seq,
-        ended: u32,
-    },
-    /// A DeviceInfo with the stored head.
-    FullInfo,
-    Other,
-}
-
 /// A modelled download or script, and what it will end in.
 pub(super) struct Doing {
     pub(super) until: Instant,
     pub(super) end: Event,
-}
-
-/// Where what a device knows of itself comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Knowledge {
-    /// Nothing yet: its own retained status may tell where an earlier run ended (W5).
-    Fresh,
-    /// This run.
-    Own,
 }
 
 /// One device.
@@ -62,60 +42,57 @@ pub(super) struct Device {
     pub(super) fleet: Arc<Fleet>,
     pub(super) id: DeviceId,
     pub(super) key: PrivateKey,
-    pub(super) machine: Machine,
+    pub(super) session: Session,
     pub(super) luck: Luck,
-    session: u64,
-    pub(super) knowledge: Knowledge,
     /// Outcomes that the truth knows of, counted like the ring's.
     pub(super) told_ended: u32,
-    pub(super) arrived_head: Vec<u8>,
-    pub(super) stored_head: Option<Vec<u8>>,
-    pub(super) group: Option<String>,
-    pub(super) wanted: Option<(DeploymentId, ReleaseId)>,
     pub(super) release: Option<ReleaseManifest>,
     pub(super) installed: Vec<ReleaseManifest>,
-    pub(super) last_info: Option<DeviceInfo>,
     pub(super) doing: Option<Doing>,
-    pub(super) unacknowledged: VecDeque<Sent>,
-    pub(super) waiting: Option<DeviceStatus>,
+    pub(super) unacknowledged: VecDeque<Carries>,
     pub(super) out: Vec<Send>,
+    /// True if another connection is wanted.
+    pub(super) leaves: bool,
 }
 
 impl Device {
     /// The device whose identity follows from its token, so that a fleet that is started
     /// again is the same fleet.
     pub(super) fn new(fleet: Arc<Fleet>, id: DeviceId, token: &str, member: u64) -> Self {
-        let machine = Machine::new(Setup {
+        let key = PrivateKey::from_seed(&sha256(format!("hoist-sim {token}").as_bytes()));
+        let setup = Setup {
             device: id.clone(),
             boot: BootId([0; 8]),
-            record: None,
+            // Numbers higher than in any run before, of which nothing else is known (W5, W8).
+            record: Some(Record {
+                reserved: Seq(unix_ms()),
+                memory: Memory::New,
+                ..Record::default()
+            }),
             ring: Ring::default(),
             lost: false,
             device_head: None,
             forgotten: None,
             kept_release: None,
-        });
+        };
+        let identity = Identity {
+            key: key.public(),
+            head: Vec::new(),
+            root: Root::Known,
+        };
         let mut device = Self {
             luck: Luck::new(fleet.trouble, member),
-            key: PrivateKey::from_seed(&sha256(format!("hoist-sim {token}").as_bytes())),
-            // Higher than in any run before: sessions are counted up (W8).
-            session: unix_ms(),
-            knowledge: Knowledge::Fresh,
+            key,
+            session: Session::new(setup, identity),
             told_ended: 0,
-            arrived_head: Vec::new(),
-            stored_head: None,
-            group: None,
-            wanted: None,
             release: None,
             installed: Vec::new(),
-            last_info: None,
             doing: None,
             unacknowledged: VecDeque::new(),
-            waiting: None,
             out: Vec::new(),
+            leaves: false,
             fleet,
             id,
-            machine,
         };
         device.tell(Event::Started);
         device
@@ -140,7 +117,8 @@ impl Device {
     pub(super) fn wake(&self) -> Option<Instant> {
         let doing = self.doing.as_ref().map(|doing| doing.until);
         let timer = self
-            .machine
+            .session
+            .machine()
             .next_timeout()
             .map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(unix_ms())));
         [doing, timer].into_iter().flatten().min()
@@ -151,18 +129,16 @@ impl Device {
         if let Some(doing) = self.doing.take_if(|doing| doing.until <= Instant::now()) {
             self.tell(doing.end);
         }
-        if self
-            .machine
-            .next_timeout()
-            .is_some_and(|at| at <= unix_ms())
-        {
+        let timeout = self.session.machine().next_timeout();
+        if timeout.is_some_and(|at| at <= unix_ms()) {
             self.tell(Event::Timer);
         }
     }
 
     /// The last will of the next session.
     pub(super) fn will(&mut self) -> Message {
-        self.session += 1;
+        self.session.begin();
+        self.act();
         self.presence(PresenceState::Offline)
     }
 
@@ -172,101 +148,81 @@ impl Device {
     }
 
     fn presence(&self, state: PresenceState) -> Message {
-        let presence = Presence {
-            state,
-            session: SessionCounter(self.session),
-        };
+        let presence = self.session.presence(state);
         self.retained(&Topic::Presence(self.id.clone()), encode(&presence))
     }
 
-    /// A new session: birth, then the own head (W4).
+    /// A new session.
     pub(super) fn connected(&mut self) {
         self.unacknowledged.clear();
-        self.waiting = None;
-        self.group = None;
-        let birth = self.presence(PresenceState::Online);
-        self.publish(birth, Sent::Other);
-        self.tell(Event::Connected);
-        if self.knowledge == Knowledge::Fresh {
-            self.subscribe(&Topic::Status(self.id.clone()));
-        }
-        self.subscribe(&Topic::DeviceHead(self.id.clone()));
-        if let Some((_, release)) = self.wanted {
-            self.subscribe(&Topic::Release(release));
-        }
+        self.leaves = false;
+        self.session.connected(&mut self.luck);
+        self.act();
     }
 
     /// The session is over.
     pub(super) fn disconnected(&mut self) {
-        self.tell(Event::Disconnected);
+        self.session.disconnected(&mut self.luck);
+        self.act();
         self.out.clear();
+    }
+
+    /// The broker refuses the device's token.
+    pub(super) fn refused(&mut self) {
+        self.session.removed(&mut self.luck);
+        self.act();
     }
 
     /// No head came in this session: says what it has, and waits on (W4).
     pub(super) fn announce(&mut self) {
-        self.publish_info(InfoExtent::Full);
+        self.session.announce();
+        self.act();
     }
 
     /// The broker acknowledged the oldest publish.
     pub(super) fn acknowledged(&mut self) {
-        match self.unacknowledged.pop_front() {
-            Some(Sent::Status { seq, ended }) => {
-                self.tell(Event::Acknowledged { seq, ended });
-                if let Some(status) = self.waiting.take() {
-                    self.publish_status(status);
-                }
-            }
-            Some(Sent::FullInfo) => {
-                let is_full = |sent: &Sent| matches!(sent, Sent::FullInfo);
-                if !self.unacknowledged.iter().any(is_full) {
-                    self.tell(Event::InfoAcknowledged);
-                }
-            }
-            Some(Sent::Other) | None => {}
+        if let Some(carries) = self.unacknowledged.pop_front() {
+            self.session.acknowledged(carries, &mut self.luck);
+            self.act();
         }
     }
 
-    /// A message arrived; true for the device's own head.
-    pub(super) fn received(&mut self, topic: &str, payload: &[u8]) -> bool {
+    /// A message arrived.
+    pub(super) fn received(&mut self, topic: &str, payload: &[u8]) {
+        let keys = &self.fleet.trust.orchestrator;
         match self.fleet.topics.parse(topic) {
             Ok(Topic::DeviceHead(id)) if id == self.id && payload.is_empty() => {
-                self.tell(Event::Removed);
+                self.session.removed(&mut self.luck);
             }
             Ok(Topic::DeviceHead(id)) if id == self.id => {
-                let keys = &self.fleet.trust.orchestrator;
-                let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) else {
-                    return false;
-                };
-                if std::mem::replace(&mut self.knowledge, Knowledge::Own) == Knowledge::Fresh {
-                    let own = self.fleet.topics.format(&Topic::Status(self.id.clone()));
-                    self.out.push(Send::Unsubscribe(own));
+                if let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) {
+                    self.session
+                        .device_head(head.message, payload, &mut self.luck);
                 }
-                self.arrived_head = payload.to_vec();
-                self.tell(Event::DeviceHead(head.message));
-                return true;
             }
-            Ok(Topic::GroupHead(_)) => {
-                let keys = &self.fleet.trust.orchestrator;
+            Ok(Topic::GroupHead(group)) => {
                 if let Ok(head) = open::<GroupHead>(keys, Kind::GroupHead, topic, payload) {
-                    self.tell(Event::GroupHead(head.message));
+                    self.session
+                        .group_head(&group, head.message, &mut self.luck);
                 }
             }
-            Ok(Topic::Release(release)) => {
-                if let Some(wanted) = self.wanted.take_if(|wanted| wanted.1 == release) {
-                    self.manifest(wanted, payload);
-                }
-            }
-            Ok(Topic::Status(_)) if self.knowledge == Knowledge::Fresh => {
-                if let Ok(received) = DeviceStatus::receive(payload) {
-                    self.tell(Event::OwnStatus(received.status));
-                }
+            Ok(Topic::Release(release)) => self.manifest(release, payload),
+            Ok(Topic::Status(_)) => {
+                let received = DeviceStatus::receive(payload).ok();
+                let status = received.map(|received| received.status);
+                self.session.own_status(status, &mut self.luck);
+                // An earlier run has told of these.
+                self.told_ended = self.session.machine().ring().ended;
             }
             _ => {}
         }
-        false
+        self.act();
     }
 
-    fn manifest(&mut self, (deployment, release): (DeploymentId, ReleaseId), payload: &[u8]) {
+    fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
+        let Some(notice) = self.session.manifest(release) else {
+            return;
+        };
         let keys = &self.fleet.trust.release;
         let opened = open::<ReleaseManifest>(keys, Kind::Release, "", payload);
         let verdict = match opened {
@@ -277,13 +233,7 @@ impl Device {
             }
             _ => Verdict::refused(Reason::BadSignature),
         };
-        let topic = self.fleet.topics.format(&Topic::Release(release));
-        self.out.push(Send::Unsubscribe(topic));
-        self.tell(Event::Manifest {
-            deployment,
-            release,
-            verdict,
-        });
+        self.session.checked(&notice, verdict, &mut self.luck);
     }
 
     /// The verdict that the checks of a real agent would give to a device without type or

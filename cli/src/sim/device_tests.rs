@@ -229,7 +229,7 @@ async fn what_an_earlier_run_reached_is_known_but_not_told_again() {
     let mut device = Device::new(Arc::clone(&second), id, "token", 1);
     device.connected();
     device.received(&status.topic, &status.payload);
-    assert_eq!(device.machine.ring().ended, 1, "it knows");
+    assert_eq!(device.session.machine().ring().ended, 1, "it knows");
     let truth = second.truth.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(!truth.is_over(DeploymentId(1)), "this run did nothing");
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hoist_device_client::machine::Event as HappenedTo;
+use hoist_device_client::session::ANNOUNCE_AFTER_MS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,8 +14,6 @@ use crate::client::mqtt::{Address, ConnectError, Connection, Event, Login, Lost}
 const RECONNECT_FIRST: Duration = Duration::from_millis(200);
 /// Last upper bound: a server that is back is found soon.
 const RECONNECT_LAST: Duration = Duration::from_secs(5);
-/// A device that gets no head says who it is, this often (W4).
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// Sessions of devices may be silent this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -64,7 +62,7 @@ pub(super) async fn live(
             }
             Err(ConnectError::Refused { .. }) => {
                 tracing::warn!(device = %device.id(), "the broker refuses this device");
-                device.tell(HappenedTo::Removed);
+                device.refused();
                 bound = RECONNECT_LAST;
             }
             Err(ConnectError::Busy { .. } | ConnectError::Unreachable { .. }) => {
@@ -90,27 +88,21 @@ async fn session(
 ) -> Over {
     device.connected();
     let flap = device.luck().flap().map(|time| Instant::now() + time);
-    let mut head_due = Some(Instant::now() + HEAD_PATIENCE);
+    let head_due = Instant::now() + Duration::from_millis(ANNOUNCE_AFTER_MS);
     loop {
-        if send(device, connection).is_err() {
+        if send(device, connection).is_err() || device.leaves {
             return Over::Lost;
         }
+        let announce = device.session.announces().then_some(head_due);
         tokio::select! {
             event = connection.next() => match event {
-                Ok(Event::Message { topic, payload }) => {
-                    if device.received(&topic, &payload) {
-                        head_due = None;
-                    }
-                }
+                Ok(Event::Message { topic, payload }) => device.received(&topic, &payload),
                 Ok(Event::Acknowledged) => device.acknowledged(),
                 Ok(Event::Subscribed { .. }) => {}
                 Err(Lost) => return Over::Lost,
             },
             () = sleep_until(device.wake()) => device.woken(),
-            () = sleep_until(head_due) => {
-                device.announce();
-                head_due = Some(Instant::now() + HEAD_PATIENCE);
-            }
+            () = sleep_until(announce) => device.announce(),
             () = sleep_until(flap) => return Over::Flapped,
             () = stopped(stop) => return Over::Stopped,
         }
