@@ -1,22 +1,18 @@
-//! A device of the model: the real update machine with a modelled disk, network, scripts
-//! and power. What it really did is in its [`Truth`].
+//! A device of the model: the real session with its update machine, and a modelled disk,
+//! network, scripts and power. What it really did is in its [`Truth`].
 
 use std::collections::BTreeMap;
 
-use hoist_device_client::machine::{
-    BootId, Event, InfoExtent, Machine, Proof, ScriptRun, Setup, Starts,
-};
+use hoist_device_client::machine::{BootId, Event, InfoExtent, Now, ScriptRun, Setup, Starts};
 use hoist_device_client::record::{Record, Ring};
+use hoist_device_client::session::{Carries, Clock, Identity, Root, Session};
 use hoist_protocol::codec::{decode_prefix, encode};
-use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
-use hoist_protocol::id::{
-    DeploymentId, DeviceId, Generation, Name, ReleaseId, Seq, SessionCounter,
-};
+use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, Seq};
 use hoist_protocol::status::DeviceStatus;
 
-use super::broker::{Broker, Payload};
+use super::broker::Broker;
 use super::catalog::Catalog;
 use super::dice::Dice;
 use super::line::{Line, device_id, device_key, group_id};
@@ -84,24 +80,14 @@ pub struct Device {
     pub fuse: Option<u8>,
     /// The account of its real deeds.
     pub truth: Truth,
-    pub(super) machine: Machine,
+    pub(super) session: Session,
     pub(super) disk: Disk,
     pub(super) boots: u8,
-    pub(super) session: SessionCounter,
     pub(super) doing: Option<Doing>,
     /// The status on its way to the broker has this number and `ended`.
     pub(super) in_flight: Option<(Seq, u32)>,
-    pub(super) waiting: Option<DeviceStatus>,
-    /// A DeviceInfo with the stored head is on its way beside that status.
-    pub(super) info_in_flight: bool,
     /// Highest `ended` acknowledged.
     pub(super) acked: u32,
-    /// True if the device will still say that no head came in this connection.
-    pub(super) announces: bool,
-    wanted: Option<Notice>,
-    proof: Proof,
-    reconnects: bool,
-    info: Option<Payload>,
     /// The newest signed time, and when it was heard in true time.
     floor: (u64, u64),
     vetoes: bool,
@@ -128,7 +114,7 @@ impl Device {
         let disk = Disk::default();
         Self {
             number,
-            machine: machine(&id, &disk, 0),
+            session: session(number, &disk, 0),
             id,
             special,
             online: false,
@@ -137,17 +123,9 @@ impl Device {
             truth: Truth::default(),
             disk,
             boots: 0,
-            session: SessionCounter(0),
             doing: None,
             in_flight: None,
-            waiting: None,
-            info_in_flight: false,
             acked: 0,
-            announces: false,
-            wanted: None,
-            proof: Proof::default(),
-            reconnects: false,
-            info: None,
             floor: (0, 0),
             vetoes: false,
             lies: None,
@@ -162,7 +140,7 @@ impl Device {
 
     /// The head it obeys.
     pub fn own_head(&self) -> Option<&DeviceHead> {
-        self.machine.own_head()
+        self.session.machine().own_head()
     }
 
     /// The task that takes time on the device.
@@ -172,7 +150,7 @@ impl Device {
 
     /// True if a started deployment is not ended.
     pub fn is_working(&self) -> bool {
-        self.machine.is_working()
+        self.session.machine().is_working()
     }
 
     /// True if a status waits for its acknowledgment.
@@ -187,7 +165,7 @@ impl Device {
 
     /// True if the device will still say that no head came.
     pub fn may_announce(&self) -> bool {
-        self.announces
+        self.session.announces()
     }
 
     /// True if the device may start nothing (the agent's `hold` file).
@@ -197,86 +175,71 @@ impl Device {
 
     /// True if the device's answer to a roll call has the outcome of a deployment.
     pub fn still_tells(&self, id: DeploymentId) -> bool {
-        let mut past = self.machine.ring().past.iter();
+        let mut past = self.session.machine().ring().past.iter();
         past.any(|ended| ended.deployment == id)
     }
 
     /// When its machine wants to be woken, by its own clock.
     pub fn next_timeout(&self) -> Option<u64> {
-        self.machine.next_timeout()
+        self.session.machine().next_timeout()
     }
 
-    /// Device time: the clock, but never before the newest signed time and what passed
-    /// since (W2).
+    /// Device time by its clock.
     pub fn clock_ms(&self, unix_ms: u64) -> u64 {
-        let (signed_ms, at_ms) = self.floor;
-        (unix_ms + self.ahead_ms).max(signed_ms + unix_ms.saturating_sub(at_ms))
+        clock_ms(self.floor, self.ahead_ms, unix_ms)
     }
 
-    fn learn_time(&mut self, signed_ms: u64, unix_ms: u64) {
-        if signed_ms > self.clock_ms(unix_ms) {
-            self.floor = (signed_ms, unix_ms);
-        }
-    }
-
-    fn presence(&self, state: PresenceState) -> Payload {
-        let session = self.session;
-        encode(&Presence { state, session }).into()
+    /// The server does not know it (any more).
+    fn hear_removal(&mut self, world: &mut Surroundings<'_>) {
+        self.truth.is_told_of_removal();
+        let mut now = time(&mut self.floor, self.ahead_ms, world);
+        self.session.removed(&mut now);
+        let _cut = self.act(world);
     }
 
     /// Takes a message.
     pub fn receive(&mut self, line: Line, payload: &[u8], world: &mut Surroundings<'_>) {
         match line {
-            Line::Device(_) if payload.is_empty() => {
-                self.truth.is_told_of_removal();
-                self.tell(Event::Removed, world);
-            }
+            Line::Device(_) if payload.is_empty() => self.hear_removal(world),
             Line::Device(_) => {
-                let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) else {
-                    return;
-                };
-                let generation = head.generation;
-                self.learn_time(generation.0, world.unix_ms);
-                self.tell(Event::DeviceHead(head), world);
-                let own = self.machine.own_head();
-                if own.is_some_and(|own| own.generation == generation) {
-                    self.truth.is_told_of_membership();
+                if let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) {
+                    self.hear_own_head(head, world);
                 }
-                // One that it refuses leaves it without a head.
-                self.announces &= own.is_none_or(|own| own.generation != generation);
             }
             Line::Group(place) => {
-                let Ok((head, _)) = decode_prefix::<GroupHead>(payload) else {
-                    return;
-                };
-                // The agent hears only its own group.
                 let group = group_id(place);
-                if self
-                    .machine
-                    .own_head()
-                    .is_some_and(|own| own.group == group)
+                if let Ok((head, _)) = decode_prefix::<GroupHead>(payload)
+                    && self.session.follows(&group)
                 {
-                    self.learn_time(head.generation.0, world.unix_ms);
                     self.truth.heard(place, &head);
-                    self.tell(Event::GroupHead(head), world);
+                    let mut now = time(&mut self.floor, self.ahead_ms, world);
+                    self.session.group_head(&group, head, &mut now);
+                    let _cut = self.act(world);
                 }
             }
-            Line::Release(place) => {
-                let release = world.catalog.at(place).id;
-                let wanted = self.wanted.take_if(|wanted| wanted.release == release);
-                if let Some(notice) = wanted.filter(|notice| self.machine.asks_for(notice)) {
-                    self.manifest(&notice, world);
-                }
-            }
-            Line::Status(_) if self.machine.wants_own_status() => {
+            Line::Release(place) => self.manifest(world.catalog.at(place).id, world),
+            Line::Status(_) if self.session.machine().wants_own_status() => {
                 if let Ok((mut status, proof)) = decode_prefix::<DeviceStatus>(payload) {
                     if proof != self.public_key().0 {
                         status.outcomes.clear();
                     }
-                    self.tell(Event::OwnStatus(status), world);
+                    let mut now = time(&mut self.floor, self.ahead_ms, world);
+                    self.session.own_status(Some(status), &mut now);
+                    let _cut = self.act(world);
                 }
             }
             Line::Status(_) | Line::Presence(_) | Line::Info(_) => {}
+        }
+    }
+
+    fn hear_own_head(&mut self, head: DeviceHead, world: &mut Surroundings<'_>) {
+        let (generation, received) = (head.generation, encode(&head));
+        let mut now = time(&mut self.floor, self.ahead_ms, world);
+        self.session.device_head(head, &received, &mut now);
+        let _cut = self.act(world);
+        let own = self.own_head();
+        if own.is_some_and(|own| own.generation == generation) {
+            self.truth.is_told_of_membership();
         }
     }
 
@@ -295,19 +258,21 @@ impl Device {
     pub fn acknowledge(&mut self, world: &mut Surroundings<'_>) {
         if let Some((seq, ended)) = self.in_flight.take() {
             self.acked = self.acked.max(ended);
-            self.tell(Event::Acknowledged { seq, ended }, world);
-            if std::mem::take(&mut self.info_in_flight) {
-                self.tell(Event::InfoAcknowledged, world);
+            let mut now = time(&mut self.floor, self.ahead_ms, world);
+            let status = Carries::Status { seq, ended };
+            self.session.acknowledged(status, &mut now);
+            while self.session.owes_full_info() {
+                let info = Carries::Info(InfoExtent::Full);
+                self.session.acknowledged(info, &mut now);
             }
-            self.send_waiting(world);
+            let _cut = self.act(world);
         }
     }
 
     /// No head came for a while: it says who it is.
     pub fn announce(&mut self, world: &mut Surroundings<'_>) {
-        if std::mem::take(&mut self.announces) {
-            self.publish_info(InfoExtent::Full, world.broker);
-        }
+        self.session.announce();
+        let _cut = self.act(world);
     }
 
     /// Vetoes new starts, or allows them again.
@@ -318,14 +283,51 @@ impl Device {
         } else {
             Starts::Allowed
         };
-        let actions = self.machine.set_starts(starts);
-        let _cut = self.act(actions, world);
+        self.session.set_starts(starts);
+        let _cut = self.act(world);
     }
 }
 
-fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
-    Machine::new(Setup {
-        device: id.clone(),
+/// Device time: the clock, but never before the newest signed time and what passed since (W2).
+fn clock_ms((signed_ms, at_ms): (u64, u64), ahead_ms: u64, unix_ms: u64) -> u64 {
+    (unix_ms + ahead_ms).max(signed_ms + unix_ms.saturating_sub(at_ms))
+}
+
+/// A device's clock, and chance.
+struct Time<'a> {
+    dice: &'a mut Dice,
+    floor: &'a mut (u64, u64),
+    ahead_ms: u64,
+    unix_ms: u64,
+}
+
+fn time<'a>(floor: &'a mut (u64, u64), ahead_ms: u64, world: &'a mut Surroundings<'_>) -> Time<'a> {
+    Time {
+        dice: world.dice,
+        floor,
+        ahead_ms,
+        unix_ms: world.unix_ms,
+    }
+}
+
+impl Clock for Time<'_> {
+    fn now(&mut self) -> Now {
+        Now {
+            unix_ms: clock_ms(*self.floor, self.ahead_ms, self.unix_ms),
+            random: self.dice.bits(),
+        }
+    }
+
+    fn signed(&mut self, signed_ms: u64) {
+        if signed_ms > clock_ms(*self.floor, self.ahead_ms, self.unix_ms) {
+            *self.floor = (signed_ms, self.unix_ms);
+        }
+    }
+}
+
+fn session(number: u16, disk: &Disk, boots: u8) -> Session {
+    let setup = Setup {
+        device: device_id(number),
         boot: BootId([boots; 8]),
         record: disk.record.clone(),
         ring: disk.ring.clone(),
@@ -333,5 +335,11 @@ fn machine(id: &DeviceId, disk: &Disk, boots: u8) -> Machine {
         device_head: disk.head.clone(),
         forgotten: disk.forgotten,
         kept_release: disk.release,
-    })
+    };
+    let identity = Identity {
+        key: device_key(number),
+        head: disk.head.as_ref().map(encode).unwrap_or_default(),
+        root: Root::Known,
+    };
+    Session::new(setup, identity)
 }

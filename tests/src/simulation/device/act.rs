@@ -1,111 +1,124 @@
-//! Doing what the machine wants, as the agent does.
+//! Doing what the session wants, with the model in the place of disk, broker and scripts.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use hoist_device_client::machine::{Action, Event, InfoExtent, Now};
+use hoist_device_client::machine::{Event, InfoExtent};
+use hoist_device_client::session::{Carries, Keep, Output, Task};
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::DeviceInfo;
-use hoist_protocol::status::ScriptKind;
+use hoist_protocol::status::{DeviceStatus, ScriptKind};
+use hoist_protocol::topic::Topic;
 
-use super::super::broker::{Broker, Payload};
 use super::super::catalog::{Catalog, SPECIAL};
+use super::super::dice::Dice;
 use super::super::line::Line;
-use super::{Device, Doing, Surroundings};
+use super::{Device, Doing, Surroundings, Time, time};
 
 impl Device {
-    /// Tells the machine and does what it wants.
+    /// Tells the machine and does what follows.
     pub(super) fn tell(&mut self, event: Event, world: &mut Surroundings<'_>) {
-        let now = Now {
-            unix_ms: self.clock_ms(world.unix_ms),
-            random: world.dice.bits(),
-        };
-        let actions = self.machine.handle(event, now);
-        let _cut = self.act(actions, world);
+        let mut now = time(&mut self.floor, self.ahead_ms, world);
+        self.session.handle(event, &mut now);
+        let _cut = self.act(world);
     }
 
-    /// Does what the machine wants; breaks when the power went on the way.
-    pub(super) fn act(
-        &mut self,
-        actions: Vec<Action>,
-        world: &mut Surroundings<'_>,
-    ) -> ControlFlow<()> {
-        for action in actions {
-            if self.act_once(action, world).is_break() {
+    /// Does what the session wants; breaks when the power went on the way.
+    pub(super) fn act(&mut self, world: &mut Surroundings<'_>) -> ControlFlow<()> {
+        loop {
+            let owed = self.session.owed();
+            let output = self.session.next_output();
+            let done = owed - self.session.owed();
+            let going = match (self.burn(done), output) {
+                (ControlFlow::Continue(()), None) => return ControlFlow::Continue(()),
+                (ControlFlow::Continue(()), Some(output)) => self.carry_out(output, world),
+                (ControlFlow::Break(()), _) => ControlFlow::Break(()),
+            };
+            if going.is_break() {
                 self.cut_power(world);
-                return ControlFlow::Break(());
+                return going;
             }
         }
-        if std::mem::take(&mut self.reconnects) && self.online {
-            self.disconnect(world);
+    }
+
+    /// Does one thing; breaks when the power goes.
+    fn carry_out(&mut self, output: Output, world: &mut Surroundings<'_>) -> ControlFlow<()> {
+        match output {
+            Output::Keep(keep) => self.keep(keep, world.catalog),
+            Output::Subscribe(topic) => self.subscribe(&topic, world),
+            Output::Presence(birth) => {
+                let birth = encode(&birth).into();
+                world.broker.publish(Line::Presence(self.number), &birth);
+            }
+            Output::Status(status) => self.publish(status, world),
+            Output::Describe(extent) => self.describe(extent, world),
+            Output::Begin(Task::Prove(_)) => self.doing = Some(Doing::Proof),
+            Output::Begin(Task::Download { .. }) => self.doing = Some(Doing::Download),
+            Output::Begin(Task::Script(run)) => {
+                if run.kind == ScriptKind::Install {
+                    self.truth.installs(&run, self.session.machine().job());
+                }
+                self.doing = Some(Doing::Script(run));
+            }
+            Output::Stop => self.doing = None,
+            Output::Reboot => return ControlFlow::Break(()),
+            Output::Disconnect => self.disconnect(world),
+            // The modelled broker delivers on, and a device minds no message that it did not
+            // ask for.
+            Output::Unsubscribe(_) | Output::Progress(_) | Output::Warn(_) | Output::Applied(_) => {
+            }
         }
         ControlFlow::Continue(())
     }
 
-    /// Does one action; breaks when the power goes.
-    fn act_once(&mut self, action: Action, world: &mut Surroundings<'_>) -> ControlFlow<()> {
-        self.burn()?;
-        match action {
-            Action::Persist(record) => {
+    fn keep(&mut self, keep: Keep, catalog: &Catalog) {
+        match keep {
+            Keep::Record(record) => {
                 if let Some(job) = &record.job {
                     self.truth.started(job);
                 }
                 self.disk.record = Some(record);
             }
-            Action::StoreOutcomes(ring) => {
+            Keep::Outcomes(ring) => {
                 self.truth.ended(&ring);
                 self.disk.ring = ring;
             }
-            Action::KeepDeviceHead => self.disk.head = self.machine.own_head().cloned(),
-            Action::ForgetDeviceHead(generation) => {
+            Keep::DeviceHead(_) => self.disk.head = self.own_head().cloned(),
+            Keep::NoDeviceHead(generation) => {
                 self.disk.head = None;
                 self.disk.forgotten = Some(generation);
             }
-            Action::KeepRelease(release) => self.disk.release = Some(release),
-            Action::Subscribe(group) => {
-                if let Some(line) = Line::group(&group) {
-                    world.broker.subscribe(self.number, line);
-                }
-            }
-            Action::FetchManifest(notice) => {
-                let place = world.catalog.place(notice.release);
-                self.wanted = Some(notice);
-                if let Some(place) = place {
-                    world.broker.subscribe(self.number, Line::Release(place));
-                }
-            }
-            Action::Download { .. } => self.does(Some(Doing::Download)),
-            Action::CancelDownload => self.does(None),
-            Action::RunScript(run) => {
-                if run.kind == ScriptKind::Install {
-                    self.truth.installs(&run, self.machine.job());
-                }
-                self.does(Some(Doing::Script(run)));
-            }
-            Action::Publish(status) => {
-                self.waiting = Some(status);
-                self.send_waiting(world);
-            }
-            Action::PublishInfo(extent) => self.publish_info(extent, world.broker),
-            Action::Reboot => return ControlFlow::Break(()),
-            Action::CommitInventory => self.commit_inventory(world.catalog),
-            Action::Distrust => self.distrust(world.catalog),
-            Action::Cleanup => self.disk.release = None,
-            Action::Reconnect => self.reconnects = true,
-            Action::Warn(_) | Action::Applied(_) => {}
+            Keep::Release(release) => self.disk.release = Some(release),
+            Keep::Inventory => self.commit_inventory(catalog),
+            Keep::Distrust => self.distrust(catalog),
+            Keep::Needed => self.disk.release = None,
         }
-        ControlFlow::Continue(())
     }
 
-    /// Uses up the fuse; the power goes before the effect.
-    fn burn(&mut self) -> ControlFlow<()> {
-        match &mut self.fuse {
-            Some(0) => ControlFlow::Break(()),
-            Some(left) => {
-                *left -= 1;
+    fn subscribe(&self, topic: &Topic, world: &mut Surroundings<'_>) {
+        let line = match topic {
+            Topic::GroupHead(group) => Line::group(group),
+            Topic::DeviceHead(_) => Some(Line::Device(self.number)),
+            Topic::Status(_) => Some(Line::Status(self.number)),
+            Topic::Release(release) => world.catalog.place(*release).map(Line::Release),
+            _ => None,
+        };
+        if let Some(line) = line {
+            world.broker.subscribe(self.number, line);
+        }
+    }
+
+    /// Uses up the fuse by so many things that the machine wanted; the power goes before their
+    /// effects.
+    fn burn(&mut self, done: usize) -> ControlFlow<()> {
+        let Some(left) = &mut self.fuse else {
+            return ControlFlow::Continue(());
+        };
+        match usize::from(*left).checked_sub(done).map(u8::try_from) {
+            Some(Ok(rest)) => {
+                *left = rest;
                 ControlFlow::Continue(())
             }
-            None => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     }
 
@@ -129,14 +142,7 @@ impl Device {
         }
     }
 
-    /// W7: a newer status takes the place of one still waiting.
-    pub(super) fn send_waiting(&mut self, world: &mut Surroundings<'_>) {
-        if !self.online || self.in_flight.is_some() {
-            return;
-        }
-        let Some(mut status) = self.waiting.take() else {
-            return;
-        };
+    fn publish(&mut self, mut status: DeviceStatus, world: &mut Surroundings<'_>) {
         if let Some(lie) = self.lies.take() {
             lie.tell(&mut status);
         }
@@ -150,23 +156,23 @@ impl Device {
             .publish(Line::Status(self.number), &payload.into());
     }
 
-    pub(super) fn publish_info(&mut self, extent: InfoExtent, broker: &mut Broker) {
-        let own = self.public_key();
-        let pinned = self.machine.own_head().and_then(|head| head.public_key);
-        let full = extent == InfoExtent::Full;
-        let stored = self.machine.own_head().filter(|_| full);
-        let info = DeviceInfo {
+    /// Says what the device is and has. What travels beside a status arrives with it, the rest
+    /// at once.
+    fn describe(&mut self, extent: InfoExtent, world: &mut Surroundings<'_>) {
+        let own = DeviceInfo {
             device_type: if self.special { SPECIAL } else { "plain" }.to_owned(),
-            public_key: (pinned != Some(own)).then_some(own),
-            stored_head: stored.map(encode),
             ..DeviceInfo::default()
         };
-        let payload: Payload = encode(&info).into();
-        if !self.online || (!full && self.info.as_ref() == Some(&payload)) {
+        let Some(info) = self.session.describe(own, extent) else {
             return;
+        };
+        world.broker.publish(Line::Info(self.number), &info.into());
+        if extent == InfoExtent::IfChanged || self.in_flight.is_none() {
+            let mut now = Time {
+                dice: &mut Dice::Zero,
+                ..time(&mut self.floor, self.ahead_ms, world)
+            };
+            self.session.acknowledged(Carries::Info(extent), &mut now);
         }
-        self.info = Some(Arc::clone(&payload));
-        self.info_in_flight |= full && self.in_flight.is_some();
-        broker.publish(Line::Info(self.number), &payload);
     }
 }

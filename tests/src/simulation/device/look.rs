@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use super::super::broker::Payload;
 use super::{Device, Disk};
 
 impl Device {
@@ -16,20 +15,12 @@ impl Device {
             ahead_ms,
             fuse,
             truth,
-            machine,
+            session,
             disk,
             boots,
-            session,
             doing,
             in_flight,
-            waiting,
-            info_in_flight,
             acked,
-            announces,
-            wanted,
-            proof,
-            reconnects,
-            info: _,
             floor: (signed_ms, at_ms),
             vetoes,
             lies,
@@ -43,25 +34,14 @@ impl Device {
             release,
             inventory,
         } = disk;
-        put(&(special, online, fuse, boots, session, doing));
+        put(&(special, online, fuse, boots, doing));
         put(&format_args!("time_ms: {ahead_ms}"));
-        put(&(
-            in_flight,
-            waiting,
-            info_in_flight,
-            acked,
-            announces,
-            wanted,
-            proof,
-            reconnects,
-            vetoes,
-            lies,
-        ));
+        put(&(in_flight, acked, vetoes, lies));
         // Without a signed time it does not matter since when.
         if *signed_ms > 0 {
             put(&format_args!("signed_ms: {signed_ms}, heard_ms: {at_ms}"));
         }
-        put(machine);
+        put(session);
         put(&(release, inventory, truth));
     }
 
@@ -72,7 +52,7 @@ impl Device {
     }
 
     /// The last report of the device on itself.
-    pub(in super::super) fn info(&self) -> Option<&Payload> {
-        self.info.as_ref()
+    pub(in super::super) fn info(&self) -> Option<&[u8]> {
+        self.session.last_info()
     }
 }

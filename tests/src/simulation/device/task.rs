@@ -2,41 +2,22 @@
 
 use std::sync::Arc;
 
-use hoist_device_client::machine::{Event, FetchFailure, Proving, Retry, Verdict};
-use hoist_protocol::head::Notice;
+use hoist_device_client::machine::{Event, FetchFailure, Retry, Verdict};
 use hoist_protocol::id::ReleaseId;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{RetryCause, ScriptExit, ScriptKind};
 
-use super::{Catalog, Device, Doing, End, Surroundings};
+use super::{Catalog, Device, Doing, End, Surroundings, time};
 
 impl Device {
-    /// The manifest that a notice names has come: what is there already is proven first.
-    pub(super) fn manifest(&mut self, notice: &Notice, world: &mut Surroundings<'_>) {
-        let (deployment, release) = (notice.deployment, notice.release);
-        let verdict = self.check(release, world.catalog);
-        if verdict != Verdict::Already || notice.policy.overrides.reinstall {
-            let event = Event::Manifest {
-                deployment,
-                release,
-                verdict,
-            };
-            return self.tell(event, world);
+    /// A manifest has come: it is checked, if it is still wanted.
+    pub(super) fn manifest(&mut self, release: ReleaseId, world: &mut Surroundings<'_>) {
+        if let Some(notice) = self.session.manifest(release) {
+            let verdict = self.check(release, world.catalog);
+            let mut now = time(&mut self.floor, self.ahead_ms, world);
+            self.session.checked(&notice, verdict, &mut now);
         }
-        match self.proof.of(notice) {
-            Proving::Begin => {
-                self.does(Some(Doing::Proof));
-                self.proof.begun(notice);
-            }
-            Proving::Wait => {}
-            Proving::Known(event) => self.tell(event, world),
-        }
-    }
-
-    /// A task takes the place of the one before.
-    pub(super) fn does(&mut self, doing: Option<Doing>) {
-        self.proof.forget();
-        self.doing = doing;
+        let _cut = self.act(world);
     }
 
     /// The verdict of the agent's check of a release.
@@ -70,11 +51,10 @@ impl Device {
                     End::Done => Verdict::Already,
                     End::Fails | End::Later | End::TimesOut => Verdict::Fits,
                 };
-                let event = self.proof.ended(verdict);
-                match event.filter(|_| self.wanted.is_none()) {
-                    Some(event) => event,
-                    None => return,
-                }
+                let mut now = time(&mut self.floor, self.ahead_ms, world);
+                self.session.proven(verdict, &mut now);
+                let _cut = self.act(world);
+                return;
             }
             (Some(Doing::Download), End::Done) => {
                 let place = self.disk.release.and_then(|id| world.catalog.place(id));
