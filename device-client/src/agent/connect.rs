@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use super::mqtt::Connection;
 use super::runner::Agent;
-use crate::machine::Ended;
-use crate::session::Carries;
+use crate::session::{Carries, Ended};
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -30,8 +30,8 @@ use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::task;
 use super::work::{Teller, Told, plans};
-use crate::machine::{BootId, Event, Reconnects, Setup};
-use crate::session::{Identity, Root, Session};
+use crate::machine::{BootId, Event, Setup};
+use crate::session::{Identity, Reconnects, Root, Session};
 
 /// Words of tasks waiting for the loop; progress beyond is skipped.
 const TOLD_MAX: usize = 16;

@@ -9,8 +9,6 @@ mod event;
 mod install;
 mod link;
 mod plan;
-mod proof;
-mod reconnect;
 mod report;
 mod resync;
 mod retry;
@@ -23,8 +21,6 @@ pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Then};
 pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
 pub use plan::{ArtifactPlan, ScriptPlan};
-pub use proof::{Proof, Proving};
-pub use reconnect::{Ended, Reconnects};
 pub use retry::backoff_ms;
 
 use alloc::boxed::Box;

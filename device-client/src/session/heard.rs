@@ -5,8 +5,9 @@ use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 
+use super::proof::Proving;
 use super::{Clock, Session, Task};
-use crate::machine::{Event, Proving, Verdict};
+use crate::machine::{Event, Verdict};
 
 impl Session {
     /// The server does not know this device (any more): its own head was cleared, or its login

@@ -9,10 +9,13 @@
 mod heard;
 mod link;
 mod output;
+mod proof;
+mod reconnect;
 mod said;
 
 pub use link::FIRST_ROOT;
 pub use output::{Carries, Keep, Output, Task};
+pub use reconnect::{Ended, Reconnects};
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -21,8 +24,9 @@ use core::fmt;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::SessionCounter;
 
-use crate::machine::{Action, Event, Machine, Now, Proof, Setup, Starts};
+use crate::machine::{Action, Event, Machine, Now, Setup, Starts};
 use link::Link;
+use proof::Proof;
 
 /// How long the own head is awaited before the device announces itself (W4), ms.
 pub const ANNOUNCE_AFTER_MS: u64 = 5_000;

@@ -198,6 +198,7 @@ impl Device {
     }
 }
 
+mod proof;
 mod said;
 
 #[test]

@@ -27,26 +27,6 @@ impl World {
 }
 
 #[test]
-fn a_proof_is_begun_once_for_a_deployment_and_kept_until_something_else_is_done() {
-    let mut proof = Proof::default();
-    assert_eq!(proof.ended(Verdict::Already), None);
-    proof.forget();
-    assert_eq!(proof.of(&notice(1)), Proving::Begin);
-    proof.begun(&notice(1));
-    assert_eq!(proof.of(&notice(1)), Proving::Wait, "asked for again");
-    let event = verdict(Verdict::Already);
-    assert_eq!(proof.ended(Verdict::Already), Some(event.clone()));
-    assert_eq!(proof.of(&notice(1)), Proving::Known(event), "and again");
-    let other = Notice {
-        release: notice(1).release,
-        ..notice(2)
-    };
-    assert_eq!(proof.of(&other), Proving::Begin);
-    proof.forget();
-    assert_eq!(proof.of(&notice(1)), Proving::Begin);
-}
-
-#[test]
 fn a_proof_for_another_deployment_is_not_taken_for_the_one_that_is_asked_for() {
     let mut world = World::new(1).online(head(1, Vec::new()));
     let again = Notice {

@@ -2,7 +2,7 @@
 //! not be begun: two devices with one identity end each other's sessions, and would connect
 //! twice a second for ever.
 
-use super::retry::backoff_ms;
+use crate::machine::backoff_ms;
 
 /// A session that lived so long was a good one: what ends it later is new.
 const GOOD_MS: u64 = 60_000;

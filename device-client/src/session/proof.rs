@@ -5,18 +5,18 @@
 use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, ReleaseId};
 
-use super::event::{Event, Verdict};
+use crate::machine::{Event, Verdict};
 
 /// What is known of the deployment that is proven, or was proven last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proof {
+pub(super) struct Proof {
     of: Option<(DeploymentId, ReleaseId)>,
     verdict: Option<Verdict>,
 }
 
 /// What to do about a release that is installed already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proving {
+pub(super) enum Proving {
     /// Begin to prove it.
     Begin,
     /// Wait: it is being proven.
@@ -27,8 +27,7 @@ pub enum Proving {
 
 impl Proof {
     /// The manifest of a notice arrived, and everything in it is installed.
-    #[must_use]
-    pub fn of(&self, notice: &Notice) -> Proving {
+    pub(super) fn of(&self, notice: &Notice) -> Proving {
         if self.of != Some((notice.deployment, notice.release)) {
             return Proving::Begin;
         }
@@ -36,20 +35,20 @@ impl Proof {
     }
 
     /// It is being proven from now on.
-    pub fn begun(&mut self, notice: &Notice) {
+    pub(super) fn begun(&mut self, notice: &Notice) {
         self.of = Some((notice.deployment, notice.release));
         self.verdict = None;
     }
 
     /// It is proven. The event is for the machine, unless a manifest is on its way that it
     /// waits for.
-    pub fn ended(&mut self, verdict: Verdict) -> Option<Event> {
+    pub(super) fn ended(&mut self, verdict: Verdict) -> Option<Event> {
         self.verdict = Some(verdict);
         self.event()
     }
 
     /// Something else is done in its place, which may change what is installed.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
