@@ -38,7 +38,9 @@ impl Agents {
         let mut all = Vec::new();
         for number in 1..=count {
             let device = format!("agent-{number}");
-            let text = server.ask(&["device", "add", &device, "--group", GROUP])?;
+            let text = server
+                .asker()
+                .ask(&["device", "add", &device, "--group", GROUP])?;
             let text = server.behind(line, &text);
             let config = dir.join(&device).with_extension("toml");
             // An agent takes no token that others can read.

@@ -83,7 +83,7 @@ pub(super) fn compare(
     for number in deployments.iter().copied() {
         let recorded = records(server, number)?;
         found.outcomes += u64::try_from(recorded.len())?;
-        let counts = &server.view(number)?["counts"];
+        let counts = &server.asker().view(number)?["counts"];
         for status in ["successful", "failed"] {
             let listed = recorded.values().filter(|word| word.status == status);
             let listed = u64::try_from(listed.count())?;
@@ -128,7 +128,7 @@ fn each_device(
 fn records(server: &Server, number: u32) -> Result<BTreeMap<String, Word>, Failed> {
     let number = number.to_string();
     let list = ["device", "list", "--limit", EVERYBODY, "--deployment"];
-    let listed = server.ask_json(&[&list[..], &[&number]].concat())?;
+    let listed = server.asker().ask_json(&[&list[..], &[&number]].concat())?;
     let items = listed.as_array().ok_or("the list of devices is none")?;
     let ended = |item: &&Value| matches!(item["status"].as_str(), Some("successful" | "failed"));
     let mut records = BTreeMap::new();

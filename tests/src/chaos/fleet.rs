@@ -46,7 +46,10 @@ impl Fleet {
         let list = [
             "device", "list", "--group", GROUP, "--limit", "100000", "-o", "name",
         ];
-        let count = server.ask(&list).map_or(0, |names| names.lines().count());
+        let count = server
+            .asker()
+            .ask(&list)
+            .map_or(0, |names| names.lines().count());
         Ok(u32::try_from(count)? == devices)
     }
 

@@ -3,11 +3,14 @@
 //! server's records must be the devices' own, exactly.
 
 mod agents;
+mod asker;
 mod compare;
 mod fleet;
 mod found;
 mod line;
 mod moments;
+mod orders;
+mod progress;
 mod release;
 mod server;
 
@@ -25,6 +28,8 @@ use self::fleet::Fleet;
 pub use self::found::Found;
 use self::line::Line;
 pub use self::moments::{Moments, Point};
+use self::orders::Order;
+use self::progress::Progress;
 use self::server::Server;
 
 /// The first word that makes the program be `hoist`.
@@ -122,20 +127,15 @@ struct Chaos<'a> {
     /// The deployments whose abort was answered.
     aborted: Vec<u32>,
     found: Found,
-}
-
-/// The wish of an operator.
-#[derive(Debug, Clone, Copy)]
-enum Order {
-    Deploy,
-    Abort(u32),
-    Retry,
+    progress: Progress,
 }
 
 impl<'a> Chaos<'a> {
     fn start(dir: &'a Path, plan: Plan) -> Result<Self, Failed> {
         let server = Server::start(dir)?;
         let line = Line::open(server.mqtt(), plan.seed)?;
+        let progress = Progress::begin(plan.kills, server.asker().clone(), line.joined());
+        progress.part("the fleet");
         let fleet = Fleet::start(dir, &server, &line, plan)?;
         until("the fleet is there", || {
             fleet.is_there(&server, plan.devices)
@@ -161,6 +161,7 @@ impl<'a> Chaos<'a> {
                 agents: plan.agents,
                 ..Found::default()
             },
+            progress,
         })
     }
 
@@ -197,6 +198,7 @@ impl<'a> Chaos<'a> {
 
     /// A moment of this kind comes, and the server is killed in it.
     fn misfortune(&mut self, moment: Moment) -> Result<(), Failed> {
+        self.progress.part("a moment");
         if self.dice.u8(..3) == 0 {
             self.agents.kill_one(&mut self.dice)?;
         }
@@ -234,6 +236,7 @@ impl<'a> Chaos<'a> {
         };
         *self.found.by_point.entry(word).or_default() += 1;
         self.server.kill()?;
+        self.progress.killed();
         if self.dice.u8(..3) == 0 {
             self.agents.revive()?;
         }
@@ -246,8 +249,10 @@ impl<'a> Chaos<'a> {
     /// Waits for a moment that ends the server; whether it came.
     fn comes(&mut self, point: Point) -> Result<bool, Failed> {
         if point != Point::InReconcile {
+            self.progress.part("a server that is ready");
             self.server.wait_ready()?;
         }
+        self.progress.part(point.word());
         let most = match point {
             Point::BeforeCommit | Point::BeforeSeal | Point::AfterCommit => 6,
             Point::AfterPublish => 20,
@@ -268,77 +273,23 @@ impl<'a> Chaos<'a> {
         self.server.moments().set_clock(clock)
     }
 
-    /// A new release is deployed, while the next misfortune comes.
-    fn deploy(&mut self) -> Result<(), Failed> {
-        self.releases += 1;
-        let number = self.releases;
-        let folder = self.dir.join(format!("app-{number}"));
-        let doomed = format!("agent-{}", number % (self.plan.agents + 1));
-        release::write(&folder, number, &doomed)?;
-        let folder = folder.display().to_string();
-        self.server.insist(&["release", "create", &folder])?;
-        let name = format!("app@{number}.0.0");
-        self.order(Order::Deploy, &["deploy", &name, "--group", GROUP])
-    }
-
-    fn abort(&mut self) -> Result<(), Failed> {
-        let number = self.newest.to_string();
-        let order = Order::Abort(self.newest);
-        self.order(order, &["deployment", "abort", &number, "--yes"])
-    }
-
-    /// There may be nobody who failed: then it is refused.
-    fn retry(&mut self) -> Result<(), Failed> {
-        let number = self.newest.to_string();
-        self.order(Order::Retry, &["deployment", "retry", &number])
-    }
-
-    fn order(&mut self, order: Order, words: &[&str]) -> Result<(), Failed> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let asked = self.server.begin_ask(&words)?;
-        self.asked = Some((order, asked, words));
-        Ok(())
-    }
-
-    /// Waits for the answer to what was asked last: whoever asks repeats it until it comes.
-    fn answered(&mut self) -> Result<(), Failed> {
-        let Some((order, asked, words)) = self.asked.take() else {
-            return Ok(());
-        };
-        let answered = asked.wait_with_output()?;
-        let done = answered.status.success();
-        match order {
-            Order::Deploy => {
-                let mut told = serde_json::from_slice(&answered.stdout).unwrap_or_default();
-                if !done {
-                    // It may have been done, and once more.
-                    self.unsure += 1;
-                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    until("a release is deployed", || {
-                        told = self.server.ask_json(&words).unwrap_or_default();
-                        Ok(!told.is_null())
-                    })?;
-                }
-                let number: &Value = &told["deployment"];
-                let number = number.as_u64().ok_or("a deployment has no number")?;
-                self.newest = u32::try_from(number)?;
-            }
-            Order::Abort(number) if done => self.aborted.push(number),
-            Order::Abort(_) | Order::Retry => {}
-        }
-        Ok(())
-    }
-
     /// Everything is whole again, and comes to its end.
     fn end(mut self) -> Result<Found, Failed> {
         self.line.heal();
         self.agents.begin_anew()?;
         self.server.wait_ready()?;
+        self.progress.part("the end of every deployment");
         let mut deployments = Vec::new();
         until("every deployment is settled", || {
-            deployments = self.server.deployments()?;
-            self.server.are_settled(&deployments)
+            deployments = self.server.asker().deployments()?;
+            Ok(deployments.iter().all(|item| item["settled"] == true))
         })?;
+        let number = |item: &Value| Ok(u32::try_from(item["deployment"].as_u64().ok_or("none")?)?);
+        let deployments: Vec<u32> = deployments
+            .iter()
+            .map(number)
+            .collect::<Result<_, Failed>>()?;
+        self.progress.part("the comparison");
         let mut truth = BTreeMap::new();
         self.fleet.end(&mut truth)?;
         self.agents.end(&mut truth)?;
@@ -347,23 +298,6 @@ impl<'a> Chaos<'a> {
         self.found.agent_kills = self.agents.kills;
         self.found.starts_ms = self.server.stop()?;
         Ok(self.found)
-    }
-
-    /// Counts the orders that are not there exactly once, and the aborts that are not there.
-    fn ordered(&mut self, deployments: &[u32]) -> Result<(), Failed> {
-        let there = u32::try_from(deployments.len())?;
-        self.found.deployments = there;
-        let most = self.releases + self.unsure;
-        self.found.lost += u64::from(self.releases.saturating_sub(there));
-        self.found.duplicated += u64::from(there.saturating_sub(most));
-        for number in &self.aborted {
-            let state = &self.server.view(*number)?["state"];
-            if state != "aborted" {
-                eprintln!("deployment {number} was aborted, and is {state}");
-                self.found.lost += 1;
-            }
-        }
-        Ok(())
     }
 }
 

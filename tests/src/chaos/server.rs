@@ -5,14 +5,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use super::asker::Asker;
 use super::line::Line;
 use super::moments::Moments;
-use super::{Failed, HOIST, PATIENCE, free_port, pause, until};
+use super::{Failed, HOIST, PATIENCE, free_port, pause};
 
 /// The longest time that one question may last.
 const ASK: Duration = Duration::from_secs(5);
@@ -23,6 +22,7 @@ const LAST_LINES: usize = 20;
 const KILL: i32 = 9;
 
 pub(crate) struct Server {
+    asker: Asker,
     data: PathBuf,
     log: PathBuf,
     mqtt: u16,
@@ -43,6 +43,7 @@ impl Server {
         let moments = Moments::create(dir)?;
         let process = serve(&data, &log, [mqtt, http], &moments)?;
         let mut server = Self {
+            asker: Asker::new(data.clone()),
             data,
             log,
             mqtt,
@@ -64,6 +65,11 @@ impl Server {
     /// The moments that end the server, and its clock.
     pub(crate) fn moments(&self) -> &Moments {
         &self.moments
+    }
+
+    /// The way to ask it something.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// `kill -9`, wherever it is.
@@ -167,80 +173,6 @@ impl Server {
     /// The same settings, for whoever is behind the line.
     pub(crate) fn behind(&self, line: &Line, text: &str) -> String {
         text.replace(&format!(":{}", self.mqtt), &format!(":{}", line.port()))
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("/proc/self/exe");
-        command.args([HOIST, "--data-dir"]).arg(&self.data);
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Result<Output, Failed> {
-        Ok(self.command().args(words).output()?)
-    }
-
-    /// Asks, and does not wait for the answer, which is JSON.
-    pub(crate) fn begin_ask(&self, words: &[String]) -> Result<Child, Failed> {
-        let mut command = self.command();
-        command.args(words).args(["-o", "json"]);
-        Ok(command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?)
-    }
-
-    /// The answer to a command, or the reason why the command fails.
-    pub(crate) fn ask(&self, words: &[&str]) -> Result<String, Failed> {
-        let output = self.run(words)?;
-        if output.status.success() {
-            return Ok(String::from_utf8(output.stdout)?);
-        }
-        Err(String::from_utf8_lossy(&output.stderr).into())
-    }
-
-    /// Asks until it is done.
-    pub(crate) fn insist(&self, words: &[&str]) -> Result<(), Failed> {
-        let mut why = Ok(());
-        let done = until("a command is done", || {
-            why = self.ask(words).map(drop);
-            Ok(why.is_ok())
-        });
-        done.map_err(|late| format!("{late}: {words:?}: {why:?}").into())
-    }
-
-    /// An answer in JSON.
-    pub(crate) fn ask_json(&self, words: &[&str]) -> Result<Value, Failed> {
-        let words = [words, &["-o", "json"]].concat();
-        Ok(serde_json::from_str(&self.ask(&words)?)?)
-    }
-
-    /// The numbers of all deployments.
-    pub(crate) fn deployments(&self) -> Result<Vec<u32>, Failed> {
-        let listed = self.ask_json(&["deployment", "list"])?;
-        let each = listed.as_array().ok_or("the list of deployments is none")?;
-        let number = |item: &Value| {
-            item["deployment"]
-                .as_u64()
-                .and_then(|n| u32::try_from(n).ok())
-        };
-        Ok(each.iter().filter_map(number).collect())
-    }
-
-    /// True if every one of these deployments is settled.
-    pub(crate) fn are_settled(&self, deployments: &[u32]) -> Result<bool, Failed> {
-        for number in deployments {
-            if self.view(*number)?["settled"] != Value::Bool(true) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The server's view of a deployment. Showing one that has failures is not a success.
-    pub(crate) fn view(&self, number: u32) -> Result<Value, Failed> {
-        let output = self.run(&["deployment", "show", &number.to_string(), "-o", "json"])?;
-        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
     }
 }
 
