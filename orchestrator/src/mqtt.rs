@@ -75,8 +75,10 @@ async fn stay_connected(
     let mut bound = BACKOFF_FIRST;
     while !incoming.is_closed() {
         let ended = tokio::select! {
-            ended = one_connection(&login, &filters, &incoming, &health) => ended,
+            // First: a connection that ends with the server was not lost.
+            biased;
             () = incoming.closed() => return,
+            ended = one_connection(&login, &filters, &incoming, &health) => ended,
         };
         match ended {
             Ended::Closed => return,

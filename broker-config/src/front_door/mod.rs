@@ -153,7 +153,9 @@ async fn open(
             true => user.as_deref().unwrap_or_default(),
             false => client.as_str(),
         };
-        if let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now()) {
+        if refused.is_worth_a_line()
+            && let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now())
+        {
             let peer = peer.map(tracing::field::display);
             tracing::warn!(client, user, peer, reason = %refused, unsaid, "connection refused");
         }

@@ -59,6 +59,12 @@ impl Refused {
         }
     }
 
+    /// True if it is worth a line in the log. A client that went away within its own CONNECT, as
+    /// one that is stopped then does, was not refused, and none is while the broker stops.
+    pub(super) fn is_worth_a_line(&self) -> bool {
+        !matches!(self.code(), None | Some(Code::Gone | Code::Stopped))
+    }
+
     /// What the client is told before the socket closes. To a device "not authorized" says
     /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
     pub(super) fn answer(&self) -> &'static [u8] {
@@ -73,6 +79,25 @@ impl Refused {
                 of_device: true, ..
             } => &[0x20, 2, 0, 4],
             Self::Credentials(Refusal::Revoked) | Self::Will { .. } => &[0x20, 2, 0, 5],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_leaves_while_it_connects_is_no_line_in_the_log() {
+        for (refused, worth) in [
+            (Refused::Silent, false),
+            (Refused::NotConnect(Code::Gone), false),
+            (Refused::Later(Code::Stopped), false),
+            (Refused::NotConnect(Code::Timeout), true),
+            (Refused::NotConnect(Code::Packet), true),
+            (Refused::Credentials(Refusal::Token), true),
+        ] {
+            assert_eq!(refused.is_worth_a_line(), worth, "{refused}");
         }
     }
 }
