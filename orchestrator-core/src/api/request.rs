@@ -107,25 +107,29 @@ pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
     keys
 }
 
+/// The command, once its sender may use its verb. The role is judged before the body is: whoever
+/// may not send a command learns nothing of how it is written.
 fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
-    let command = input.command.as_ref().map_err(Rejection::clone)?;
-    let needed = command.verb().role();
-    match input.role {
-        Some(role) if role >= needed => Ok(command),
-        Some(role) => Err(Rejection::new(
+    let Some(role) = input.role else {
+        let why = format!("{} is not a user of this server", input.user);
+        return Err(Rejection::new(Code::Role, why));
+    };
+    let verb = input
+        .command
+        .as_ref()
+        .map_or_else(|_| input.verb.parse().ok(), |it| Some(it.verb()));
+    match verb {
+        Some(verb) if role < verb.role() => Err(Rejection::new(
             Code::Role,
             format!(
                 "{} needs the role {}, {} is {}",
-                command.verb().word(),
-                needed.word(),
+                verb.word(),
+                verb.role().word(),
                 input.user,
                 role.word()
             ),
         )),
-        None => Err(Rejection::new(
-            Code::Role,
-            format!("{} is not a user of this server", input.user),
-        )),
+        _ => input.command.as_ref().map_err(Rejection::clone),
     }
 }
 

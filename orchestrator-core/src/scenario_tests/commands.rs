@@ -37,6 +37,26 @@ fn a_role_or_group_that_does_not_allow_it_is_refused() {
     assert_eq!(refusal(&world.send(input.clone())), Some(Code::Role));
     input.role = None;
     assert_eq!(refusal(&world.send(input.clone())), Some(Code::Role));
+    // The body is judged after the role, and a verb that nobody has is nobody's secret.
+    let mut malformed = world.input(Command::Deploy(deploy("fw@1.0.0")));
+    malformed.command = Err(crate::model::error::Rejection::new(
+        Code::Command,
+        "a field is missing",
+    ));
+    for (role, verb, code) in [
+        (Some(Role::Viewer), "deploy", Code::Role),
+        (None, "deploy", Code::Role),
+        (Some(Role::Deployer), "deploy", Code::Command),
+        (Some(Role::Viewer), "device-show", Code::Command),
+        (Some(Role::Viewer), "dance", Code::Command),
+    ] {
+        let input = CommandInput {
+            role,
+            verb: verb.to_owned(),
+            ..malformed.clone()
+        };
+        assert_eq!(refusal(&world.send(input)), Some(code), "{role:?} {verb}");
+    }
     input.role = Some(Role::Deployer);
     input.groups = vec!["us".parse().unwrap()];
     assert_eq!(refusal(&world.send(input)), Some(Code::Role));
