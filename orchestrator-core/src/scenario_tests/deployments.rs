@@ -286,6 +286,18 @@ fn one_command_to_several_groups_makes_one_deployment_each_or_none_at_all() {
         .collect();
     assert_eq!(made, [(1, 1), (2, 0)]);
 
+    // One group gets one deployment of a command.
+    let answer = world.order(Command::Deploy(to(&["jp", "us", "jp"], "fw@1.0.0")));
+    let Answer::Refused(rejection) = answer else {
+        panic!("not refused: {answer:?}")
+    };
+    assert_eq!(rejection.code, Code::Command);
+    assert_eq!(rejection.field.as_deref(), Some("groups"));
+    assert!(
+        rejection.detail.contains("jp is named twice"),
+        "{rejection}"
+    );
+
     // What one group refuses is created in none.
     world.add_release("mix", "1.0.0", &["app", "extra"]);
     world.add_release("part", "1.0.0", &["extra", "more"]);

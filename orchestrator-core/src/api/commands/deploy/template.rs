@@ -1,5 +1,7 @@
 //! The deployment that a command describes.
 
+use std::collections::BTreeSet;
+
 use hoist_protocol::head::{Overrides, Policy};
 use hoist_protocol::id::{GroupId, Round, UserId};
 
@@ -25,9 +27,19 @@ pub(crate) fn groups(txn: &Txn, command: &Deploy) -> Result<(Vec<GroupId>, bool)
             return Err(Rejection::new(Code::Command, why).field("group").into());
         }
     };
+    if let Some(name) = repeated(names) {
+        let why = format!("group {name} is named twice");
+        return Err(Rejection::new(Code::Command, why).field("groups").into());
+    }
     let named = names.iter().map(|name| Ok(lookup::group(txn, name)?.0));
     let groups: Result<Vec<GroupId>, Stop> = named.collect();
     Ok((groups?, several))
+}
+
+/// A name that is there more than once.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut seen = BTreeSet::new();
+    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// The deployment a command describes, its group aside.
