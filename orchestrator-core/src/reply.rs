@@ -8,6 +8,7 @@ use crate::model::error::Rejection;
 use crate::reply::view::DeploymentView;
 use crate::rules::deployment::Created;
 
+mod bounded;
 mod deploy;
 mod import;
 mod item;
@@ -16,6 +17,7 @@ mod shown;
 pub mod view;
 mod why;
 
+pub use bounded::bounded;
 pub use deploy::{DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
@@ -93,11 +95,12 @@ impl From<Rejection> for ErrorBody {
         Self {
             code: rejection.code.as_str().to_owned(),
             title: rejection.code.title().to_owned(),
-            detail: rejection.detail,
-            hint: rejection
-                .hint
-                .unwrap_or_else(|| rejection.code.hint().to_owned()),
-            field: rejection.field,
+            detail: bounded(&rejection.detail),
+            hint: match rejection.hint {
+                Some(hint) => bounded(&hint),
+                None => rejection.code.hint().to_owned(),
+            },
+            field: rejection.field.as_deref().map(bounded),
         }
     }
 }

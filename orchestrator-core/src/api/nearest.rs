@@ -9,9 +9,13 @@ pub fn nearest<'a, T: AsRef<str> + Ord + ?Sized>(
     wanted: &str,
     names: impl Iterator<Item = &'a T>,
 ) -> Option<&'a T> {
-    let near = names.map(|name| (strsim::damerau_levenshtein(wanted, name.as_ref()), name));
     // A short name is not meant by another of which every character differs.
-    let most = EDITS_MAX.min(wanted.chars().count() / 2);
+    let count = wanted.chars().count();
+    let most = EDITS_MAX.min(count / 2);
+    // A name of another length is far, however long it would take to say how far.
+    let like = |name: &&T| name.as_ref().chars().count().abs_diff(count) <= most;
+    let near = names.filter(like);
+    let near = near.map(|name| (strsim::damerau_levenshtein(wanted, name.as_ref()), name));
     let best = near.filter(|(edits, _)| *edits <= most).min();
     best.map(|(_, name)| name)
 }
@@ -27,5 +31,6 @@ mod tests {
         assert_eq!(nearest("helo@1.1.0"), Some("hello@1.1.0"));
         assert_eq!(nearest("firmware@2"), None);
         assert_eq!(nearest("us"), None);
+        assert_eq!(nearest(&"h".repeat(1 << 20)), None);
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use hoist_orchestrator_core::api::command::JSON_BYTES_MAX;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::now::Now;
-use hoist_orchestrator_core::reply::{API_VERSION, ErrorBody, PlanResult, Reply, ResultBody};
+use hoist_orchestrator_core::reply::{
+    API_VERSION, ErrorBody, PlanResult, Reply, ResultBody, bounded,
+};
 use hoist_protocol::id::{IdError, RequestId, UserId};
 use hoist_protocol::topic::{Topic, Topics, View};
 use tokio::sync::oneshot;
@@ -216,7 +218,7 @@ pub(super) fn bad_request(request: &str, error: &IdError) -> Vec<u8> {
     let rejection = Rejection::new(Code::Name, error.to_string()).field("request");
     let body = serde_json::json!({
         "apiVersion": API_VERSION,
-        "request": request,
+        "request": bounded(request),
         "ok": false,
         "error": ErrorBody::from(rejection),
     });
