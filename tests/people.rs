@@ -90,6 +90,24 @@ fn a_command_about_users_is_carried_out_once_for_each_request() {
 }
 
 #[test]
+fn a_user_may_be_limited_to_a_group_that_is_made_later_and_is_told_so_once() {
+    let server = Server::start();
+    server.hoist_ok(&["group", "create", "eu"]);
+    let groups = ["--groups", "eu,later,eu,later"];
+    let output =
+        server.hoist(&[&["user", "add", "vera", "--role", "viewer"][..], &groups].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let warnings: Vec<String> = said(&output).lines().map(str::to_owned).collect();
+    assert_eq!(
+        warnings,
+        ["warning: there is no group later yet; `hoist group create later` makes it"]
+    );
+    let users = server.hoist_ok(&["user", "list", "-o", "json"]);
+    let users: serde_json::Value = serde_json::from_str(&users).unwrap();
+    assert_eq!(users[1]["groups"], json!(["eu", "later"]), "{users}");
+}
+
+#[test]
 fn no_two_users_have_one_token() {
     let server = Server::start();
     let client = server.client();

@@ -178,15 +178,18 @@ fn parse(user: &UserAdd) -> Result<User, Rejection> {
             format!("{SERVICE_USER} is the server itself"),
         ));
     }
-    let groups: Result<Vec<GroupId>, Rejection> = user
-        .groups
-        .iter()
-        .map(|group| group.parse().map_err(|error| name("groups", &error)))
-        .collect();
+    // In the order given, each once. A group may be made later.
+    let mut groups: Vec<GroupId> = Vec::new();
+    for group in &user.groups {
+        let group = group.parse().map_err(|error| name("groups", &error))?;
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
     Ok(User {
         name: user.user.parse().map_err(|error| name("user", &error))?,
         role: user.role,
-        groups: groups?,
+        groups,
         token_sha256: decode_hash(&user.token_sha256).ok_or_else(|| {
             Rejection::new(Code::Command, "a token hash is 64 hex digits").field("tokenSha256")
         })?,
@@ -260,6 +263,22 @@ mod tests {
         assert_eq!(registry.user_of("token"), None);
         let again = registry.remove_user(&named("vera"), &root());
         assert_eq!(again.unwrap_err().code, Code::User);
+    }
+
+    #[test]
+    fn a_group_named_twice_counts_once_and_one_that_is_made_later_counts() {
+        let (_dir, registry) = registry();
+        let add = UserAdd {
+            groups: ["eu", "later", "eu"].map(str::to_owned).to_vec(),
+            ..asked("vera", &"00".repeat(32))
+        };
+        registry.add_user(&add, &root()).unwrap();
+        let users = registry.list_users().into_iter();
+        let groups: Vec<Vec<String>> = users.map(|user| user.groups).collect();
+        assert!(
+            groups.contains(&vec!["eu".into(), "later".into()]),
+            "{groups:?}"
+        );
     }
 
     #[test]

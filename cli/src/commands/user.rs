@@ -1,8 +1,10 @@
 //! `hoist user …`: the token is made here and shown once; the server only ever gets its
 //! hash.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use hoist_device_client::agent::said;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove, Verb};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{UserId, sha256};
@@ -14,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::User;
 use crate::commands::confirm::may_remove;
-use crate::context::Context;
+use crate::context::{Context, list};
 use crate::exit;
 use crate::output::{Shape, Show, column, secret_output};
 
@@ -104,6 +106,7 @@ async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result
     let token = random_token()?;
     body.token_sha256 = data_encoding::HEXLOWER.encode(&sha256(token.as_bytes()));
     let added = context.command(Verb::UserAdd, &body).await?;
+    warn_of_missing(context, &body).await;
     if body.dry_run {
         let sentence = format!("user {user} would be added; nothing was changed");
         return context.print_change(&SHAPE, &added, &sentence);
@@ -128,6 +131,27 @@ async fn add(context: &Context, mut body: UserAdd, out: Option<&Path>) -> Result
         }
     }
     Ok(exit::OK)
+}
+
+/// Says which of the user's groups do not exist: they may be made later, or be typing mistakes.
+/// The user is added by then, so that nothing here may fail.
+async fn warn_of_missing(context: &Context, body: &UserAdd) {
+    if body.groups.is_empty() {
+        return;
+    }
+    let Ok(mut client) = context.client().await else {
+        return;
+    };
+    let there = list(&mut client, Verb::GroupList, Map::new(), None).await;
+    client.close().await;
+    let Ok(there) = there else { return };
+    let exists = |group: &&String| there.iter().any(|item| item["group"] == group.as_str());
+    let missing: BTreeSet<&String> = body.groups.iter().filter(|group| !exists(group)).collect();
+    for group in missing {
+        said::say(format_args!(
+            "warning: there is no group {group} yet; `hoist group create {group}` makes it"
+        ));
+    }
 }
 
 /// Ok if a client.toml could be written there, before there is a token to write.
