@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hoist_protocol::access::Role;
@@ -22,13 +22,16 @@ use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::services::ServeFile;
 
-use super::{HttpState, authenticate, refusal};
+use super::{HttpLimits, HttpState, authenticate, refusal};
 use crate::config::Rights;
 use crate::space;
 use crate::store::Trouble;
 
 /// Bytes that are copied between two looks at what is left on the disk.
 const PIECE: usize = 1 << 20;
+/// Seconds after which whoever finds another backup being made is told to come again: so long
+/// takes a gigabyte on a fast line.
+const AGAIN_SECS: u64 = 30;
 
 /// Where rows lie while they are sent, those of one backup at a time. Clones are the same.
 #[derive(Debug, Clone)]
@@ -100,6 +103,21 @@ struct Sent {
     body: Body,
     _place: Arc<Place>,
     until: Instant,
+    /// The number of rows, and of bytes that the client has not taken yet.
+    rows: u64,
+    left: u64,
+}
+
+impl Sent {
+    /// The client took so many bytes more. Said when it has all: a copy that nobody fetched is no
+    /// backup.
+    fn taken(&mut self, bytes: usize) {
+        let left = self.left.saturating_sub(bytes as u64);
+        if left == 0 && self.left > 0 {
+            tracing::info!(rows = self.rows, "rows of the store backed up");
+        }
+        self.left = left;
+    }
 }
 
 impl HttpBody for Sent {
@@ -114,7 +132,11 @@ impl HttpBody for Sent {
             let late = io::Error::from(ErrorKind::TimedOut);
             return Poll::Ready(Some(Err(axum::Error::new(late))));
         }
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.taken(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
@@ -132,11 +154,9 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
             }
         }
     }
-    // Another one may just be ending.
-    let entered = tokio::time::timeout(state.limits.part, state.scratch.enter()).await;
+    let entered = tokio::time::timeout(state.limits.turn, state.scratch.enter()).await;
     let Ok(Some(place)) = entered else {
-        let (title, hint) = ("another backup is made", "try again when it is over");
-        return refusal(StatusCode::CONFLICT, Code::Busy, title, hint);
+        return busy(&state.limits);
     };
     match send(&state, Arc::new(place)).await {
         Ok(answer) => answer,
@@ -150,6 +170,19 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
             refusal(status, code, &title, "")
         }
     }
+}
+
+/// Another backup is made; when to come again.
+fn busy(limits: &HttpLimits) -> Response {
+    let hint = format!(
+        "try again in {AGAIN_SECS} s: it is over once its client has all rows, or after {} min",
+        limits.rows.as_secs() / 60
+    );
+    let title = "another backup is made";
+    let mut refused = refusal(StatusCode::CONFLICT, Code::Busy, title, &hint);
+    let headers = refused.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_SECS));
+    refused
 }
 
 /// Rows are of all groups.
@@ -183,7 +216,7 @@ async fn send(state: &HttpState, place: Arc<Place>) -> io::Result<Response> {
         .snapshot(BufWriter::with_capacity(PIECE, copy))
         .await;
     let rows = copied?;
-    tracing::info!(rows, "rows of the store backed up");
+    let left = std::fs::metadata(&place.path)?.len();
     // All of them, whatever its headers say.
     let request = Request::new(Body::empty());
     let served = ServeFile::new(&place.path).try_call(request).await?;
@@ -194,6 +227,8 @@ async fn send(state: &HttpState, place: Arc<Place>) -> io::Result<Response> {
                 body: Body::new(body),
                 _place: place,
                 until,
+                rows,
+                left,
             })
         })
         .into_response())

@@ -3,15 +3,37 @@
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::code::Code;
 use http_body_util::{BodyExt, Limited};
 
-use super::{HttpState, authenticate, refusal, too_slow};
+use super::{HttpState, authenticate, refusal, single, too_slow};
 
 /// Largest command, as by MQTT.
 const COMMAND_BYTES_MAX: usize = 16 * 1024;
+
+/// The header with the id of a request.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The id that the caller gave the request, as it was sent: the loop reads it.
+fn request_id(headers: &HeaderMap) -> Result<String, Box<Response>> {
+    let refused = |code, title, hint| {
+        let refused = refusal(StatusCode::BAD_REQUEST, code, title, hint);
+        Err(Box::new(refused))
+    };
+    let Some(key) = single(headers, &KEY, Code::Request)? else {
+        let hint = "send a header Idempotency-Key with an id of your own";
+        return refused(Code::Request, "the request has no id", hint);
+    };
+    match key.to_str() {
+        Ok(key) => Ok(key.to_owned()),
+        Err(_) => {
+            let title = "the id in Idempotency-Key has a character that is not allowed";
+            refused(Code::Name, title, "")
+        }
+    }
+}
 
 /// Carries a command out.
 pub(super) async fn post(
@@ -23,18 +45,9 @@ pub(super) async fn post(
         Ok((user, _)) => user,
         Err(refused) => return *refused,
     };
-    let key = request
-        .headers()
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok());
-    let Some(key) = key.map(str::to_owned) else {
-        let hint = "send a header Idempotency-Key with an id of your own";
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            Code::Request,
-            "the request has no id",
-            hint,
-        );
+    let key = match request_id(request.headers()) {
+        Ok(key) => key,
+        Err(refused) => return *refused,
     };
     let body = Limited::new(request.into_body(), COMMAND_BYTES_MAX).collect();
     let body = match tokio::time::timeout(state.limits.body, body).await {

@@ -23,6 +23,13 @@ use super::timed::{Timed, Work};
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A connection on which nothing moves for this long, while nothing is worked on for it, keeps
+/// no server from its end: whoever reads so slowly comes again.
+const STOP_SILENCE: Duration = Duration::from_millis(500);
+/// The longest time that requests are given when the server stops: less than the server itself
+/// has for its end. A download that is cut is resumed by its device.
+const STOP_MOST: Duration = Duration::from_secs(3);
+
 /// Every limit with its reason.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
@@ -38,6 +45,9 @@ pub struct HttpLimits {
     pub upload: Duration,
     /// Without a byte in either direction while nothing is worked on.
     pub silence: Duration,
+    /// For the turn to copy the rows of the store, while another backup is made: one that is just
+    /// ending is waited for.
+    pub turn: Duration,
     /// For all rows of the store, once they are copied: a gigabyte at 300 KiB a second. So long
     /// is the space kept that they take on the disk.
     pub rows: Duration,
@@ -57,6 +67,7 @@ impl Default for HttpLimits {
             part: Duration::from_secs(30),
             upload: Duration::from_secs(3_600),
             silence: Duration::from_secs(75),
+            turn: Duration::from_secs(1),
             rows: Duration::from_secs(3_600),
             connections: 1_024,
             of_one_address: 256,
@@ -98,7 +109,10 @@ pub(super) async fn serve(
     }
     drop(listener);
     stop.send_replace(true);
-    while open.join_next().await.is_some() {}
+    let all = async { while open.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_MOST, all).await.is_err() {
+        tracing::info!(connections = open.len(), "requests that go on are cut off");
+    }
 }
 
 /// One connection, request after request.
@@ -111,8 +125,9 @@ async fn converse(
     let work = Work::default();
     let stream = TokioIo::new(Timed::new(stream, limits.silence, work.clone()));
     let router = TowerToHyperService::new(router);
+    let beginning = work.clone();
     let service = service_fn(move |request| {
-        let (working, answer) = (work.begin(), router.call(request));
+        let (working, answer) = (beginning.begin(), router.call(request));
         async move {
             let answer = answer.await;
             drop(working);
@@ -130,7 +145,13 @@ async fn converse(
         _ = &mut connection => {}
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            loop {
+                let moved = work.moved();
+                let ended = tokio::time::timeout(STOP_SILENCE, connection.as_mut()).await;
+                if ended.is_ok() || (work.is_idle() && work.moved() == moved) {
+                    break;
+                }
+            }
         }
     }
 }

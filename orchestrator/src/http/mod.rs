@@ -16,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -121,10 +121,9 @@ async fn readyz(State(state): State<HttpState>) -> Response {
 
 /// The user behind a request's bearer token.
 fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Rights), Box<Response>> {
-    let token = headers
-        .get(header::AUTHORIZATION)
+    let token = single(headers, &header::AUTHORIZATION, Code::Auth)?
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
+        .and_then(bearer);
     token
         .and_then(|token| state.bearers.user_of(token))
         .ok_or_else(|| {
@@ -135,4 +134,31 @@ fn authenticate(state: &HttpState, headers: &HeaderMap) -> Result<(UserId, Right
                 "send `Authorization: Bearer <token>` with the token of client.toml",
             ))
         })
+}
+
+/// The token of credentials whose scheme, in upper or lower case, is the bearer's (RFC 7235).
+fn bearer(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of a header, which is there once: of two, a proxy may have judged the other one.
+fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+    code: Code,
+) -> Result<Option<&'h HeaderValue>, Box<Response>> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_none() {
+        return Ok(value);
+    }
+    let title = format!("the header {name} is there more than once");
+    let hint = "send it once";
+    Err(Box::new(refusal(
+        StatusCode::BAD_REQUEST,
+        code,
+        &title,
+        hint,
+    )))
 }

@@ -331,4 +331,46 @@ async fn a_command_by_http_needs_a_token_and_a_request_id() {
         .ask(&post(&format!("{auth}\r\nIdempotency-Key: r1")), b"{}")
         .await;
     assert_eq!((status, &body[..]), (200, &b"vera r1 deploy {}"[..]));
+    let (status, ..) = site
+        .ask(
+            &post("\r\nauthorization: bearer  viewer\r\nIdempotency-Key: r1"),
+            b"{}",
+        )
+        .await;
+    assert_eq!(status, 200, "the scheme is written in any case (RFC 7235)");
+}
+
+#[tokio::test]
+async fn a_header_that_is_there_twice_or_cannot_be_read_is_refused_as_such() {
+    let site = Site::start().await;
+    let (auth, key) = (
+        "\r\nAuthorization: Bearer viewer",
+        "\r\nIdempotency-Key: r1",
+    );
+    for (headers, code, says) in [
+        (
+            format!("{auth}{auth}{key}"),
+            Code::Auth,
+            "authorization is there more than once",
+        ),
+        (
+            format!("{auth}{key}{key}"),
+            Code::Request,
+            "idempotency-key is there more than once",
+        ),
+        (
+            format!("{auth}\r\nIdempotency-Key: ä"),
+            Code::Name,
+            "a character that is not allowed",
+        ),
+        (auth.to_owned(), Code::Request, "has no id"),
+    ] {
+        let head = format!("POST /api/v1/deploy HTTP/1.1\r\nContent-Length: 2{headers}");
+        let (status, _, body) = site.ask(&head, b"{}").await;
+        assert_eq!(status, 400, "{headers}");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["code"], code.as_str(), "{headers}: {body}");
+        let title = body["error"]["title"].as_str().unwrap();
+        assert!(title.contains(says), "{headers}: {body}");
+    }
 }

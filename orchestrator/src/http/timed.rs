@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep};
 pub(super) struct Work {
     /// How often it began and ended: odd while it goes on.
     changes: Arc<AtomicU64>,
+    /// How often bytes were read or written.
+    moves: Arc<AtomicU64>,
 }
 
 /// Work that goes on; it ends by being dropped.
@@ -26,6 +28,16 @@ impl Work {
     pub(super) fn begin(&self) -> Working {
         self.changes.fetch_add(1, Ordering::Relaxed);
         Working(self.clone())
+    }
+
+    /// A number that rises with everything that is read or written.
+    pub(super) fn moved(&self) -> u64 {
+        self.moves.load(Ordering::Relaxed)
+    }
+
+    /// True while no request is worked on.
+    pub(super) fn is_idle(&self) -> bool {
+        self.changes().is_multiple_of(2)
     }
 
     fn changes(&self) -> u64 {
@@ -72,13 +84,14 @@ impl<S> Timed<S> {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
+            self.work.moves.fetch_add(1, Ordering::Relaxed);
             self.begin_anew();
             return polled;
         }
         loop {
             ready!(self.deadline.as_mut().poll(context));
             let changes = self.work.changes();
-            if changes.is_multiple_of(2) && changes == self.seen {
+            if self.work.is_idle() && changes == self.seen {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.begin_anew();

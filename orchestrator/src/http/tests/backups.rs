@@ -38,13 +38,15 @@ async fn a_client_that_goes_away_while_its_backup_is_made_keeps_nobody_from_the_
 #[tokio::test]
 async fn rows_that_somebody_still_reads_take_their_space_once_and_for_a_bounded_time() {
     let limits = HttpLimits {
-        part: Duration::from_millis(50),
+        turn: Duration::from_millis(50),
         ..HttpLimits::default()
     };
     let site = Site::with(limits).await;
     let first = ask(&site.state, "admin").await;
     assert_eq!(first.status(), StatusCode::OK);
+    // The second client learns soon when to come again.
     let second = ask(&site.state, "admin").await;
+    assert_eq!(second.headers()["retry-after"], "30");
     assert_eq!(
         code(second).await,
         (StatusCode::CONFLICT, "E_BUSY".to_owned())

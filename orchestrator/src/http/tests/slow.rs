@@ -84,3 +84,28 @@ async fn whoever_comes_beyond_the_last_place_waits_for_one() {
         assert_eq!(rest(&mut stream).await, "");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_keeps_no_server_from_its_end() {
+    let site = Site::start().await;
+    // More than the buffers of a connection hold.
+    let id = "0".repeat(32);
+    std::fs::File::create(site.dir.path().join(&id))
+        .and_then(|file| file.set_len(1 << 26))
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let served = tokio::spawn(serve(listener, site.state.clone(), shutdown));
+    let mut reader = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /artifacts/{id} HTTP/1.1\r\nHost: x\r\n\r\n");
+    reader.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 16];
+    reader.read_exact(&mut first).await.unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200"), "{first:?}");
+    stop.send(()).unwrap();
+    // Its silence would be borne for 75 s else.
+    let ended = tokio::time::timeout(Duration::from_secs(30), served).await;
+    ended.expect("it never ended").unwrap();
+}
