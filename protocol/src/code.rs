@@ -266,7 +266,7 @@ codes! {
     Demo = "E_DEMO", Failed, "the demo went another way", "repeat it with `hoist demo --keep` and look at the server's log";
     /// Ctrl-C or a signal ended the program before it was done.
     Canceled = "E_CANCELED", Interrupted, "ended from outside", "start it again";
-    /// The header Idempotency-Key, which says whether this is a repeat, is missing.
+    /// The header Idempotency-Key, which says whether this is a repeat, is missing, or there more than once.
     Request = "E_REQUEST", Usage, "the request has no id", "send a header Idempotency-Key with an id of your own";
     /// The server is starting, stopping or cut off from its broker.
     Unavailable = "E_UNAVAILABLE", Failed, "the server is not available now", "send it again with the same request id";
