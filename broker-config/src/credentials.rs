@@ -1,6 +1,6 @@
-//! Who may come in: the trait the front door asks, and the token rules behind it. Devices'
-//! tokens are derived, so that a connect needs no store and devices still come in when the
-//! store is lost; users' tokens are random and kept as hashes only.
+//! Credentials: the trait that decides who may come in, which the front door asks, and the token
+//! rules behind it. Devices' tokens are derived, so that a connect needs no store and devices still
+//! come in when the store is lost; users' tokens are random and kept as hashes only.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sha2::Sha256;
 /// The name the orchestrator logs in under; no user may have it.
 pub const SERVICE_USER: &str = "orchestrator";
 
-/// What a client presents in its CONNECT.
+/// The names and the token that a client presents in its CONNECT.
 #[derive(Clone, Copy)]
 pub struct Login<'a> {
     /// The MQTT client id, maybe empty.
@@ -45,13 +45,13 @@ pub enum Refusal {
 
 /// Decides who a client is, and whether it still may be here.
 pub trait Credentials: Send + Sync + 'static {
-    /// Who is behind a login.
+    /// The principal behind a login.
     ///
     /// # Errors
     /// [`Refusal`] with the reason, which the client learns only by its CONNACK code.
     fn authenticate(&self, login: &Login<'_>) -> Result<Pass, Refusal>;
 
-    /// Whether a client that came in with this pass would come in with it now.
+    /// Ok if a client that came in with this pass would come in with it now.
     ///
     /// # Errors
     /// [`Refusal`] with the reason: its session is over.
@@ -66,13 +66,13 @@ pub trait Credentials: Send + Sync + 'static {
 /// lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pass {
-    /// Who it is.
+    /// The principal that the client is.
     pub principal: Principal,
-    /// What it showed.
+    /// The proof that the client showed.
     pub proof: Proof,
 }
 
-/// What a client showed to come in.
+/// The proof that a client showed to come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The orchestrator's token of this start.
@@ -126,7 +126,7 @@ impl TokenKey {
     }
 }
 
-/// What is kept of a user's token.
+/// The hash that is kept of a user's token.
 #[must_use]
 pub fn hash_user_token(token: &str) -> [u8; 32] {
     sha256(token.as_bytes())
@@ -135,7 +135,7 @@ pub fn hash_user_token(token: &str) -> [u8; 32] {
 /// A user as the front door needs it.
 #[derive(Debug, Clone)]
 pub struct User {
-    /// What it may do.
+    /// The role of the user.
     pub role: Role,
     /// The only groups it may change; empty means all.
     pub groups: Vec<GroupId>,
@@ -147,7 +147,7 @@ pub struct User {
 pub trait People: Send + Sync + 'static {
     /// The user of a name.
     fn user(&self, name: &UserId) -> Option<User>;
-    /// Whether tokens of a device up to and including this issue are revoked.
+    /// True if the tokens of a device up to and including this issue are revoked.
     fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool;
     /// Another number with every change of either.
     fn version(&self) -> u64;

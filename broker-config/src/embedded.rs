@@ -19,15 +19,16 @@ use crate::front_door::hub::Hub;
 use crate::front_door::limits::Limits;
 use crate::front_door::{accept, inbox};
 
-/// How often the router is probed, and how long an answer may take: together below 5 s.
+/// The time between two probes of the router, and the longest time of an answer: together below 5
+/// s.
 const CANARY_PERIOD: Duration = Duration::from_secs(2);
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often it is asked whether everybody may stay: whoever was removed is out well within a
-/// second. A device asks for itself before it says or hears anything more.
+/// The time between two questions whether everybody may stay: whoever was removed is out well
+/// within a second. A device asks for itself before it says or hears anything more.
 const REVIEW_PERIOD: Duration = Duration::from_millis(200);
 
-/// How to start.
+/// The settings of a front door.
 #[derive(Debug, Clone)]
 pub struct FrontDoorConfig {
     /// Where to listen; port 0 takes a free one.
@@ -52,7 +53,7 @@ pub enum StartError {
     Listen {
         /// The address wanted.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
@@ -216,7 +217,7 @@ async fn review(hub: Arc<Hub>) {
     }
 }
 
-/// Whether a message passes through the router.
+/// True if a message passes through the router.
 async fn canary(hub: &Hub) -> bool {
     const TOPIC: &str = "hoist-canary";
     let pass = async {

@@ -48,7 +48,7 @@ impl Retained {
             .collect()
     }
 
-    /// What is retained now.
+    /// The message that is retained on a topic now.
     pub(crate) fn get(&self, topic: &str) -> Option<(Bytes, QoS)> {
         self.topics
             .lock()

@@ -54,7 +54,7 @@ codes! {
     Router = Router, "the broker's router is being replaced; connect again";
     /// A packet over the limit, or a bad length.
     Size = Size, "it sent a packet over the size limit or with a bad length";
-    /// What it came in with is worth nothing any more.
+    /// The pass that the client came in with is worth nothing any more.
     Revoked = Revoked, "it was removed, or what it may do has changed";
     /// The broker stops.
     Stopped = Stopped, "the broker stops";
@@ -78,7 +78,7 @@ impl From<&Denied> for Code {
 }
 
 impl Code {
-    /// Whether the orchestrator's session outlives the socket that was closed for this.
+    /// True if the orchestrator's session outlives the socket that was closed for this.
     pub(crate) fn keeps_session(self) -> bool {
         !matches!(
             self,
@@ -86,7 +86,7 @@ impl Code {
         )
     }
 
-    /// Whether the client did something that somebody should look at.
+    /// True if the client did something that somebody should look at.
     pub(crate) fn is_fault(self) -> bool {
         !matches!(
             self,
@@ -100,7 +100,7 @@ impl Code {
     }
 }
 
-/// How often each code was the reason.
+/// The number of times that each code was the reason.
 #[derive(Debug)]
 pub(crate) struct CodeCounters(Vec<AtomicU64>);
 

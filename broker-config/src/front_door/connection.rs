@@ -22,7 +22,8 @@ const OUT_BYTES: usize = 64 * 1024;
 /// writing before it reads.
 const ANSWER_BYTES: usize = 256 * 1024;
 
-/// How often a client that is to wait may ping: its keep-alive is a second at least.
+/// The shortest time between two pings of a client that is to wait: its keep-alive is a second at
+/// least.
 const PING_PAUSE: Duration = Duration::from_millis(500);
 
 /// When the packet at the start of the input is taken.
@@ -42,17 +43,17 @@ pub(crate) struct Connection<S> {
     packet_bytes: usize,
     write_patience: Duration,
     stuck_at: Option<Instant>,
-    /// How much its client may send; while it owes, what is work for others is not taken.
+    /// The amount that the client may send; while the client owes, work for others is not taken.
     paced: Option<Paced>,
-    /// Whether what it sent last waits for room.
+    /// True while the last packet of the client waits for room.
     is_parked: bool,
     /// When the next ping is taken of a client that is to wait.
     ping_at: Instant,
-    /// Whether packets are checked as those of a client.
+    /// True if packets are checked as those of a client.
     checks: bool,
     /// Bytes read and written since they were last counted.
     pub(crate) passed: usize,
-    /// Who is at the other end, for the log.
+    /// The address at the other end, for the log.
     pub(crate) peer: Option<SocketAddr>,
 }
 
@@ -101,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether its client is to wait now.
+    /// True if the client is to wait now.
     pub(crate) fn is_held(&self) -> bool {
         self.held_until()
             .is_some_and(|until| self.is_parked || until > Instant::now())
@@ -142,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether more may be queued for writing.
+    /// True if more may be queued for writing.
     pub(crate) fn has_room(&self) -> bool {
         self.output.len() < OUT_BYTES
     }

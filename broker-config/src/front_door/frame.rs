@@ -1,5 +1,5 @@
-//! Whether a client's packet is one that MQTT 3.1.1 allows. The codec behind it is lenient: it
-//! reads what it needs and skips the rest. Numbers in brackets are of the standard.
+//! The check that a client's packet is one that MQTT 3.1.1 allows. The codec behind it is lenient:
+//! it reads what it needs and skips the rest. Numbers in brackets are of the standard.
 
 use super::code::Code;
 
@@ -14,7 +14,7 @@ const DISCONNECT: u8 = 14;
 /// Bytes of a remaining length at most.
 const LENGTH_BYTES_MAX: usize = 4;
 
-/// How a packet that begins like this is taken from a client that is to wait.
+/// The urgency of a packet from a client that is to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Nobody else has work by it, and its sender's connection depends on it: now and then.
@@ -27,7 +27,7 @@ pub(crate) enum Urgency {
     Waits,
 }
 
-/// How a packet with this first byte is taken from a client that is to wait.
+/// The urgency of a packet with this first byte.
 pub(crate) fn urgency(first: u8) -> Urgency {
     match first >> 4 {
         PINGREQ => Urgency::Ping,
@@ -88,7 +88,7 @@ fn publish(flags: u8, body: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// What a list of filters consists of.
+/// The parts of a list of filters.
 #[derive(Clone, Copy)]
 enum Filter {
     Bare,
@@ -142,7 +142,7 @@ pub(crate) fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
 pub(crate) struct Announced {
     /// Its first byte, counted from the packet's.
     pub(crate) begins: usize,
-    /// How long it is to be.
+    /// The length of the body.
     pub(crate) bytes: usize,
 }
 

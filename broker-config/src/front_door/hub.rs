@@ -1,6 +1,6 @@
-//! What all sessions share: who is there, what is retained, and the way from a publisher
-//! to its readers. Topics with one reader are handed over here; the rest goes through the
-//! router, which never frees a topic or filter.
+//! The state that all sessions share: the clients that are there, the retained messages, and the
+//! way from a publisher to its readers. Topics with one reader are handed over here; the rest goes
+//! through the router, which never frees a topic or filter.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,7 @@ impl Counters {
     }
 }
 
-/// How the messages of a filter come to a session.
+/// The way by which the messages of a filter come to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     /// By the router.
@@ -57,21 +57,21 @@ pub(crate) enum Route {
 pub(crate) struct Hub {
     pub(crate) topics: Topics,
     pub(crate) limits: Limits,
-    /// Who may come in, and stay.
+    /// The judge of who may come in, and stay.
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) retained: Retained,
     pub(crate) counters: Counters,
-    /// What of refusals is said.
+    /// The refusals that the log has said lately.
     pub(crate) quiet: Quiet,
     router: RwLock<Arc<Router>>,
     sessions: Mutex<HashMap<Owner, HashMap<String, Handle>>>,
-    /// Who reads what by the hub.
+    /// The sessions that read from the hub, by filter.
     readers: Mutex<Readers>,
-    /// What the router was given to match.
+    /// The filters that the router was given.
     router_filters: Mutex<RouterFilters>,
-    /// How much each client sends.
+    /// The amount that each client may still send.
     paces: Paces,
-    /// Who may come in.
+    /// The places that clients take.
     pub(crate) places: Places,
     began: Instant,
     instances: AtomicU64,
@@ -196,7 +196,7 @@ impl Hub {
         }
     }
 
-    /// How much a client may send; the orchestrator as much as it likes.
+    /// The pace of a client; the orchestrator has none, and sends as much as it likes.
     pub(crate) fn pace(&self, principal: &Principal) -> Option<Paced> {
         let pace = match principal {
             Principal::Device(_) => self.limits.device_pace,
@@ -293,7 +293,7 @@ impl Hub {
         filters.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the messages of a filter come to a session of this principal.
+    /// The way by which the messages of a filter come to a session of this principal.
     pub(crate) fn route(&self, filter: &str, principal: &Principal) -> Route {
         let by_owner = ["d/+", "reply/#", "cmd/#"];
         let covered = |below: &&str| covers(&self.topics.filter(below), filter);
@@ -310,7 +310,7 @@ impl Hub {
         }
     }
 
-    /// Whether the router is given a filter by this owner.
+    /// True if the router is given a filter by this owner.
     fn may_route(&self, filter: &str, owner: &Owner) -> bool {
         let limits = &self.limits;
         let most = (limits.router_filters_per_hour, limits.router_filters);

@@ -16,7 +16,7 @@ use crate::credentials::Pass;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
-/// What a session is told.
+/// A message to a session.
 pub(crate) enum ToSession {
     /// A message that does not come by the router.
     Deliver(Message),
@@ -40,7 +40,7 @@ pub(crate) struct Attach {
 pub(crate) struct Handle {
     pub(crate) instance: u64,
     pub(crate) inbox: mpsc::Sender<ToSession>,
-    /// What its client came in with.
+    /// The pass that the client came in with.
     pub(crate) pass: Arc<Pass>,
 }
 

@@ -1,5 +1,5 @@
-//! What is on its way to one client and was not acknowledged yet: sent in order, acknowledged
-//! in order, under packet ids that nothing else of the client has.
+//! Messages that are on their way to one client and were not acknowledged yet: sent in order,
+//! acknowledged in order, under packet ids that nothing else of the client has.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -48,7 +48,7 @@ impl Lane {
         packet
     }
 
-    /// Whether an id is one of its own.
+    /// True if an id is one of this lane.
     pub(crate) fn has(&self, id: u16) -> bool {
         self.ids.contains(&id)
     }

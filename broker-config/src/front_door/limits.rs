@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use hoist_protocol::rate::Rate;
 
-/// What one client may send. A packet that others get counts as two, a filter with a wildcard
-/// as ten and what is retained on it besides, because all retained topics are looked through.
+/// The amount that one client may send. A packet that others get counts as two, a filter with a
+/// wildcard as ten and what is retained on it besides, because all retained topics are looked
+/// through.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Packets.
@@ -40,12 +41,12 @@ pub struct Limits {
     pub operator_connections: usize,
     /// Open connections of one user, who must not keep all others out.
     pub user_connections: usize,
-    /// What a device may send: five statuses of a small update come within a moment, and none
-    /// is due more often than every ten percent of a download.
+    /// The pace of a device: five statuses of a small update come within a moment, and none is due
+    /// more often than every ten percent of a download.
     pub device_pace: Pace,
-    /// What a viewer may send: some hundred queries a second, which is more than is answered.
+    /// The pace of a viewer: some hundred queries a second, which is more than is answered.
     pub viewer_pace: Pace,
-    /// What others may send: programs register fleets as fast as they are answered.
+    /// The pace of other users: programs register fleets as fast as they are answered.
     pub operator_pace: Pace,
     /// Filters with wildcards that one user may be the first to bring in an hour: the router
     /// never forgets one, and takes 7 kB for it. All others are served without it.
@@ -57,7 +58,7 @@ pub struct Limits {
     /// New connections per second, from any address: a whole fleet may sit behind one.
     /// More wait in the listener's backlog.
     pub connects_per_second: u32,
-    /// What keep-alive 0 ("never") becomes.
+    /// The keep-alive of a client that names 0 ("never").
     pub keep_alive: Duration,
     /// Unacknowledged deliveries to one client.
     pub window: u16,

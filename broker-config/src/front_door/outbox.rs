@@ -1,5 +1,5 @@
-//! What waits for one client and what it has not acknowledged yet. Everything goes out in
-//! the order it came in, but commands, which have room of their own: what devices report may
+//! Messages that wait for one client, and those that it has not acknowledged yet. Everything goes
+//! out in the order it came in, but commands, which have room of their own: what devices report may
 //! wait for long to be acknowledged. Nothing here touches a socket.
 
 use std::collections::{HashMap, VecDeque};
@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::message::Message;
 use crate::retained::Retained;
 
-/// How much may wait.
+/// The bounds of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Unacknowledged deliveries.
@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
 
 enum Waiting {
     Live(Message),
-    /// Whatever is retained on the topic when its turn comes, at most at this QoS: values
+    /// The message that is retained on the topic when its turn comes, at most at this QoS: values
     /// of many topics need not be held, and an old one never follows a newer one.
     Retained(String, QoS),
 }
@@ -63,11 +63,11 @@ pub(crate) struct Outbox {
     /// Commands that wait: each has a place in its sender's share, so they are not too many.
     commands: VecDeque<Message>,
     commands_on_way: Lane,
-    /// Whose turn it is.
+    /// The lane whose turn it is.
     turn: Turn,
 }
 
-/// Who may send next, if both can.
+/// The lane that may send next, if both can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Command,
@@ -252,13 +252,13 @@ impl Outbox {
         }
     }
 
-    /// What a new socket gets first: everything unacknowledged, as duplicates.
+    /// Everything that is unacknowledged, as duplicates: a new socket gets this first.
     pub(crate) fn again(&self) -> impl Iterator<Item = Packet> {
         self.on_way.again().chain(self.commands_on_way.again())
     }
 }
 
-/// Whether it is a status that says how deployments ended.
+/// True for a status that says how deployments ended.
 fn tells_outcomes(message: &Message) -> bool {
     let received = DeviceStatus::receive(&message.payload);
     received.is_ok_and(|received| !received.status.outcomes.is_empty())

@@ -1,9 +1,9 @@
-//! Whose a session is.
+//! The owner of a session.
 
 use hoist_protocol::access::Principal;
 use hoist_protocol::id::{DeviceId, UserId};
 
-/// Whose sessions: nobody takes over another's.
+/// The owner of sessions: nobody takes over those of another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     Device(DeviceId),

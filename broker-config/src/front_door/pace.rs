@@ -1,4 +1,4 @@
-//! How much each client sends. What is left belongs to the client, not to its connection:
+//! The pace of each client. The amount that is left belongs to the client, not to its connection:
 //! connecting again gives nothing back, and connections beside each other share it.
 
 use std::collections::HashMap;
@@ -17,14 +17,14 @@ use super::owner::Owner;
 const KEPT_MAX: usize = 20_000;
 /// Above that, how often is looked for some to forget: it means looking at all of them.
 const LOOK_PERIOD_MS: u64 = 1_000;
-/// What a user may owe, in seconds of what comes back: a few large subscriptions, and an end
-/// that can be waited for.
+/// The most that a user may owe, in seconds of what comes back: a few large subscriptions, and an
+/// end that can be waited for.
 const OWED_SECONDS_MAX: u32 = 60;
 /// Commands of one user that the orchestrator has not acknowledged: half of what it decides on
 /// at once, so that another's comes into the next decision.
 const COMMANDS: usize = 256;
 
-/// What one client has left.
+/// The amount that one client has left.
 #[derive(Debug)]
 struct Left {
     pace: Pace,
@@ -167,7 +167,7 @@ impl Default for Paces {
 }
 
 impl Paces {
-    /// What a client has left of its pace.
+    /// The amount that a client has left of its pace.
     pub(crate) fn of(&self, owner: &Owner, pace: Pace) -> Paced {
         let now_ms = passed_ms(self.began);
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
-//! Who may come in while many are there: everybody first, then users, who must be able to end
-//! what a fleet does; the orchestrator has places of its own. A place is taken when it is known
-//! who comes, and held as long as its socket.
+//! Places for clients while many are there: first for everybody, then for users, who must be able
+//! to end what a fleet does; the orchestrator has places of its own. A place is taken when it is
+//! known who comes, and held as long as its socket.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub(crate) struct Places {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// How many places each user has: in all, and of those that only users get.
+/// The number of places of each user: in all, and of those that only users get.
 type Taken = HashMap<Owner, (usize, usize)>;
 
 /// A place, until it is dropped.

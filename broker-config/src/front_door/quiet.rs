@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a reason of a client is not said again.
+/// The time for which a reason of a client is not said again.
 const PAUSE: Duration = Duration::from_secs(60);
 /// Clients and reasons that are told apart: what comes beyond shares one place.
 const KEPT_MAX: usize = 1_024;
@@ -18,7 +18,7 @@ const CLIENT_CHARS_MAX: usize = 64;
 /// A client, and why it was refused.
 type Kind = (String, &'static str);
 
-/// What was said of one client and reason.
+/// The last line about one client and reason.
 struct Said {
     at: Instant,
     since: u64,
@@ -29,8 +29,8 @@ struct Said {
 pub(crate) struct Quiet(Mutex<HashMap<Kind, Said>>);
 
 impl Quiet {
-    /// Whether a refusal is to be said now, and how many of its kind were not since the
-    /// last one.
+    /// The number of refusals of this kind that were not said since the last one, if this one is to
+    /// be said now.
     pub(crate) fn says(&self, client: &str, reason: &'static str, now: Instant) -> Option<u64> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kind = (shown(client), reason);

@@ -1,5 +1,6 @@
-//! Who reads what, of the filters that the hub serves itself: every exact topic, whatever a
-//! device reads, and what the router is not given any more. The router never forgets a filter; these are gone with their last reader.
+//! Readers of the filters that the hub serves itself: every exact topic, everything that a device
+//! reads, and filters that the router is not given any more. The router never forgets a filter;
+//! these are gone with their last reader.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,7 +26,7 @@ struct Level {
     below: HashMap<String, Level>,
 }
 
-/// Whether a filter stands for more than one topic.
+/// True if a filter stands for more than one topic.
 fn is_wild(filter: &str) -> bool {
     filter.contains(['+', '#'])
 }
@@ -121,13 +122,13 @@ const HOUR_MS: u64 = 60 * 60 * 1_000;
 #[derive(Default)]
 pub(crate) struct RouterFilters {
     known: HashSet<String>,
-    /// What each client brought in an hour.
+    /// The number of filters that each client brought in an hour.
     brought: HashMap<Owner, (u64, usize)>,
 }
 
 impl RouterFilters {
-    /// Whether the router is given a filter by this client: one that it has already, or
-    /// so many new ones an hour, and so many in all.
+    /// True if the router is given a filter by this client: one that it has already, or so many new
+    /// ones an hour, and so many in all.
     pub(crate) fn allow(
         &mut self,
         filter: &str,
@@ -149,7 +150,7 @@ impl RouterFilters {
         self.known.insert(filter.to_owned())
     }
 
-    /// How many there are.
+    /// The number of filters.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.known.len()

@@ -65,7 +65,7 @@ impl Refused {
         !matches!(self.code(), None | Some(Code::Gone | Code::Stopped))
     }
 
-    /// What the client is told before the socket closes. To a device "not authorized" says
+    /// The bytes that the client gets before the socket closes. To a device "not authorized" says
     /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
     pub(super) fn answer(&self) -> &'static [u8] {
         match self {

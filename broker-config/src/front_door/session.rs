@@ -37,7 +37,7 @@ use subscriptions::Read;
 /// is what publishers can hand over during one.
 const INBOX: usize = 4_096;
 
-/// What a session's turn is about.
+/// The event that a session's turn is about.
 enum Happened {
     /// The inbox, or that it closed.
     Told(Option<ToSession>),
@@ -78,7 +78,7 @@ pub(crate) struct Session {
     link: Link,
     filters: Vec<Read>,
     outbox: Outbox,
-    /// How much its client may still send; of the orchestrator it is not counted.
+    /// The amount that the client may still send; of the orchestrator it is not counted.
     paced: Option<Paced>,
     parked: Option<Parked>,
     socket: Option<Socket>,
@@ -202,7 +202,7 @@ impl Session {
         }
     }
 
-    /// What devices' connections cost, so that it can be shown.
+    /// Counts the bytes of devices' connections, so that they can be shown.
     fn count_bytes(&mut self) {
         if let (Some(socket), Principal::Device(_)) = (&mut self.socket, &self.principal) {
             let passed = std::mem::take(&mut socket.attach.connection.passed);
@@ -231,7 +231,7 @@ impl Session {
         self.pump();
     }
 
-    /// Whether a refusal is to be said, and how many like it were not.
+    /// The number of refusals like this one that were not said, if this one is to be said.
     fn says(&self, reason: &'static str) -> Option<u64> {
         self.hub.quiet.says(&self.key.1, reason, Instant::now())
     }

@@ -1,4 +1,4 @@
-//! How a message is handed to sessions.
+//! The way of a message to sessions.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::code::Code;
 use super::inbox::{ToSession, end_soon};
 use super::message::Message;
 
-/// What is left of a command's way to the orchestrator: waiting for room.
+/// The rest of a command's way to the orchestrator: waiting for room.
 pub(crate) type Way = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Gives a command to the orchestrator as soon as it has room, and its sender a share left:

@@ -1,6 +1,6 @@
-//! What becomes of a client that sends more than it may: a device is closed, since nothing that
-//! it has to say is so much; a user is read more slowly, on all connections together, since
-//! programs send commands as fast as they can.
+//! Floods of a client that sends more than it may: a device is closed, since nothing that it has to
+//! say is so much; a user is read more slowly, on all connections together, since programs send
+//! commands as fast as they can.
 
 use hoist_protocol::access::Principal;
 use rumqttc::mqttbytes::v4::Packet;
@@ -8,7 +8,7 @@ use rumqttc::mqttbytes::v4::Packet;
 use super::super::code::Code;
 use super::{Closed, Session};
 
-/// What a packet counts as that others get.
+/// The weight of a packet that others get.
 const PUBLISH: usize = 2;
 /// The same of a filter with a wildcard.
 const WILDCARD: usize = 10;

@@ -1,5 +1,5 @@
-//! What a session's client publishes. A command for which the orchestrator has no room waits
-//! with its sender, who is read no further: nobody is closed for it, and nobody else waits.
+//! Messages that a session's client publishes. A command for which the orchestrator has no room
+//! waits with its sender, who is read no further: nobody is closed for it, and nobody else waits.
 
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -18,7 +18,7 @@ use super::{Closed, Session};
 /// A command that waits for room.
 pub(super) struct Parked {
     way: Way,
-    /// What is acknowledged then.
+    /// The packet that is acknowledged then.
     id: Option<u16>,
 }
 

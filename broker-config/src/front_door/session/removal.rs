@@ -1,4 +1,4 @@
-//! What the removal of its client means for a session.
+//! The end of a session whose client was removed.
 
 use bytes::Bytes;
 use hoist_protocol::access::Principal;
@@ -11,9 +11,9 @@ use super::super::message::Message;
 use super::{Closed, Session};
 
 impl Session {
-    /// Whether its client would come in now. A device is asked about at every turn: the next
-    /// life of one that was removed may begin at any moment, and is not its own. A person's
-    /// rights are looked at now and then, because that reads a file.
+    /// Ok if the client would come in now. A device is asked about at every turn: the next life of
+    /// one that was removed may begin at any moment, and is not its own. A person's rights are
+    /// looked at now and then, because that reads a file.
     pub(super) fn may_stay(&self) -> Result<(), Closed> {
         if !matches!(self.principal, Principal::Device(_)) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a session's client reads.
+//! Subscriptions of a session's client.
 
 use hoist_protocol::access::{Principal, may_subscribe};
 use rumqttc::QoS;
@@ -11,7 +11,7 @@ use super::super::hub::Route;
 use super::super::outbox::lower;
 use super::{Closed, Session};
 
-/// What a client reads.
+/// A subscription of a client.
 pub(super) struct Read {
     pub(super) filter: String,
     pub(super) qos: QoS,

@@ -1,4 +1,4 @@
-//! Who sends or reads too much suffers from it, and nobody else.
+//! A client that sends or reads too much suffers from it, and nobody else.
 
 use hoist_protocol::rate::Rate;
 use hoist_protocol::topic::Topic;

@@ -1,4 +1,4 @@
-//! Who gets which message.
+//! Messages come to those who subscribed, and to nobody else.
 
 use std::collections::BTreeMap;
 

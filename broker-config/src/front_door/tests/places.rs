@@ -1,4 +1,4 @@
-//! Who gets a place when many want one.
+//! Places while many want one.
 
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
 

@@ -1,5 +1,5 @@
-//! What MQTT 3.1.1 says of packets that are wrong, and of some that are right: a table, each row
-//! on a socket of its own. Numbers in brackets are of the standard.
+//! Packets that MQTT 3.1.1 calls wrong, and some that are right: a table, each row on a socket of
+//! its own. Numbers in brackets are of the standard.
 
 mod after;
 mod before;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::{PATIENCE, broker_with, count_of, generous, key, socket, topic};
 use crate::{EmbeddedBroker, Limits};
 
-/// What a probe is answered.
+/// The answer to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// Nothing; the connection is closed.
@@ -102,7 +102,7 @@ async fn read(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
     }
 }
 
-/// What is answered to some bytes.
+/// Ok if some bytes are answered as they ought to be; else the bytes that came.
 async fn answered(stream: &mut TcpStream, bytes: &[u8], wanted: Answer) -> Result<(), Vec<u8>> {
     stream.write_all(bytes).await.map_err(|_| Vec::new())?;
     if let Stays(wanted) = wanted {

@@ -1,4 +1,4 @@
-//! Whoever may not come in any more may not stay either.
+//! A client that may not come in any more may not stay either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Who may come in, whose session it is, and what becomes of it.
+//! Sessions: their owners, their begin and their end.
 
 use std::time::Duration;
 

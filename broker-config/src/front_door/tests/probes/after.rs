@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a connected device sends.
+/// Packets of a connected device.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn later_packets() -> Vec<Probe> {
     let right = connect(0xc2, &device());
@@ -114,7 +114,7 @@ pub(super) fn later_packets() -> Vec<Probe> {
     ]
 }
 
-/// What a connected device publishes and acknowledges.
+/// Messages that a connected device publishes, and their acknowledgments.
 pub(super) fn publishes() -> Vec<Probe> {
     let own = field("hoist/s/d0/d1");
     let publish = |first: u8, topic: &[u8], rest: &[u8]| packet(first, &[topic, rest].concat());

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What comes in the place of a CONNECT, or is one.
+/// Packets in the place of a CONNECT, and CONNECTs.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn first_packets() -> Vec<Probe> {
     let right = connect(0xc2, &device());
