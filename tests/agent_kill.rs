@@ -39,7 +39,7 @@ sleep 0.05
 if [ -e "$saved" ]; then cp "$saved" restoring; mv restoring content; fi
 sleep 0.05"#;
 
-/// What a deployment is meant to come to.
+/// The end that a deployment is meant to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plan {
     Success,
@@ -76,7 +76,7 @@ struct Rig {
     line: SlowLine,
     trace: PathBuf,
     random: Rng,
-    /// What must be installed.
+    /// The content that must be installed.
     content: BTreeMap<&'static str, String>,
     kills: BTreeMap<Moment, u32>,
 }

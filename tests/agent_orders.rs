@@ -1,5 +1,5 @@
-//! What an operator says meanwhile reaches a device as it should: what has started
-//! finishes, what has not never does (S4, S11), and the device's owner may hold it.
+//! An operator's order reaches a device meanwhile as it should: what has started finishes, what has
+//! not never does (S4, S11), and the device's owner may hold it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -61,7 +61,7 @@ impl Rig {
         ran(&self.trace, "dev-01", deployment)
     }
 
-    /// What every run of a script was told of the last boot.
+    /// The word on the last boot that every run of a script got.
     fn boots(&self, kind: &str) -> Vec<String> {
         let runs = runs(&self.trace).into_iter();
         runs.filter(|run| run.kind == kind)

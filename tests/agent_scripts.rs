@@ -156,7 +156,7 @@ fn every_script_of_the_zoo_ends_with_its_reason_and_leaves_a_working_agent() {
     }
 }
 
-/// What a script leaves in its process group ends with it; a daemon of its own stays.
+/// A process that a script leaves in its group ends with it; a daemon of its own stays.
 fn check_leftovers(server: &Server) {
     let pid = |name: &str| pid_in(&server.scratch().join(format!("{name}.pid")));
     assert!(!is_running(&pid("hangs")));

@@ -71,7 +71,7 @@ fn a_root_document_that_is_not_the_pinned_one_is_named_by_its_setting() {
     assert!(told.contains("`hoist device add dev-01`"), "{told}");
 }
 
-/// Whoever asks the server learns it there, too: what `device why` says.
+/// The answer of `device why`: whoever asks the server learns it there, too.
 fn learned_from(server: &Server, trouble: &str) -> String {
     let shown = |verb: &str| {
         let json = server.hoist_ok(&["device", verb, "dev-01", "-o", "json"]);

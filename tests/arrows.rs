@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Who may depend on whom, dev-dependencies aside.
+/// The dependencies that each crate may have, dev-dependencies aside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hoist-protocol", &[]),
     ("hoist-orchestrator-core", &["hoist-protocol"]),
@@ -48,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What must not be reachable from the pure crates.
+/// The crates that must not be reachable from the pure ones.
 const IMPURE: &[&str] = &["tokio", "rumqttc", "rumqttd", "sled", "tracing"];
 
 /// The crate graph of this machine's platform: nothing else has been downloaded.

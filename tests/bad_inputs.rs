@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::harness::sources::{ROOT, Text, code};
 
 const DOCUMENT: &str = "docs/bad-inputs.md";
-/// How a row without a test begins; why follows.
+/// The begin of a row without a test; the reason follows.
 const NONE: &str = "none: ";
 
 const ANEW: &str = "write it anew: HOIST_WRITE_BAD_INPUTS=1 cargo test -p hoist-tests bad_inputs";

@@ -1,5 +1,5 @@
-//! What is promised of deployments is promised with any broker: the same tests once more, each
-//! server beside a Mosquitto of its own.
+//! Promises about deployments hold with any broker: the same tests once more, each server beside a
+//! Mosquitto of its own.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::harness::mosquitto;
 use crate::harness::process::installed;
 use crate::harness::sources::{Text, code};
 
-/// What is tried on both brokers.
+/// The tests that are run on both brokers.
 const ON_BOTH: &[&str] = &[
     "agent_already::",
     "agent_orders::",
@@ -26,7 +26,7 @@ const ON_BOTH: &[&str] = &[
     "restart::five_kills",
 ];
 
-/// What only the embedded broker does, and what another does instead.
+/// The deeds of the embedded broker alone, and of another instead.
 const EMBEDDED_ONLY: &[(&str, &str)] = &[
     (
         "a_removed_device_is_turned_out_and_its_token_is_worth_nothing_for_ever",

@@ -124,7 +124,7 @@ fn a_data_directory_is_refused_because_the_demo_has_its_own() {
     assert!(!Path::new("somewhere").exists());
 }
 
-/// What the demo proposes at its end.
+/// The commands that the demo proposes at its end.
 fn next_commands(output: &Output) -> Vec<String> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let (_, next) = text.split_once("\nNext:\n").unwrap();

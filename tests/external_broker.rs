@@ -69,7 +69,7 @@ fn is_missed(server: &Server) {
     assert!(!ready && said.contains("E_BROKER"), "{said}");
 }
 
-/// Whoever may read and write everything: the orchestrator's own login at the broker.
+/// The user who may read and write everything: the orchestrator's own login at the broker.
 fn insider(server: &Server) -> Client {
     let login = Login {
         user: "orchestrator".into(),
@@ -78,7 +78,7 @@ fn insider(server: &Server) -> Client {
     Client::connect(server.mqtt(), "", &login)
 }
 
-/// What is retained on a topic, as somebody finds it who comes now.
+/// The message that is retained on a topic, as somebody finds it who comes now.
 fn retained(server: &Server, topic: &str) -> Vec<u8> {
     let reader = insider(server);
     assert!(reader.subscribe(topic));

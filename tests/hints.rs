@@ -8,7 +8,7 @@ use crate::harness::sources::{documents, sources};
 /// Where a command in a sentence ends.
 const ENDS: [&str; 10] = ["`", "\"", "\\n", "\n", "  ", " #", " >", " &", "; ", " | "];
 
-/// What stands for something in a command: `{device}`, `ID`, `name@version`.
+/// The words that stand for something in a command: `{device}`, `ID`, `name@version`.
 fn placeholder(word: &str) -> bool {
     let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
     word.starts_with('{') || (!word.is_empty() && word.chars().all(is_name))
@@ -82,7 +82,7 @@ fn agent(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// What is wrong with the commands of a line.
+/// The faults of the commands of a line.
 fn check(line: &str, quoted: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     for (program, check) in [

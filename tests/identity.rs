@@ -1,5 +1,5 @@
-//! Who a device is: one that lost its key is believed again when an operator says so, and two
-//! that are copies of each other are found and do not wear out the server.
+//! The identity of devices: one that lost its key is believed again when an operator says so, and
+//! two that are copies of each other are found and do not wear out the server.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn with_release() -> (Server, Operator) {
     (server, operator)
 }
 
-/// What `device show` says.
+/// The answer of `device show`.
 fn shown(server: &Server, device: &str) -> Value {
     let text = server.hoist_ok(&["device", "show", device, "-o", "json"]);
     serde_json::from_str(&text).unwrap()

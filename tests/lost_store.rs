@@ -1,4 +1,4 @@
-//! What a server does beside its keys when the store is lost, or only a part of it is there.
+//! A server beside its keys when the store is lost, or only a part of it is there.
 
 use std::path::Path;
 

@@ -21,7 +21,7 @@ fn write(store: &Path, moments: &Moments) -> Output {
     command.envs(moments.variables(NO_PORT)).output().unwrap()
 }
 
-/// How many rows are on the disk after a run that ended at a moment, beyond those acknowledged.
+/// The number of rows on the disk after a run that ended at a moment, beyond those acknowledged.
 async fn ahead_after(point: Point, time: i64) -> usize {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");

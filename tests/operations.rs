@@ -1,5 +1,5 @@
-//! What `docs/operations.md` tells operators to do works: the unit's promises, and a copy
-//! of the data directory that is a server again.
+//! Advice of `docs/operations.md` to operators works: the unit's promises, and a copy of the data
+//! directory that is a server again.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

@@ -1,5 +1,5 @@
-//! What no device could use is refused when it is packed, by both programs, with the fix; and
-//! nothing of it is uploaded.
+//! A release that no device could use is refused when it is packed, by both programs, with the fix;
+//! and nothing of it is uploaded.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ fn case(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// What `hoist-agent apply` says of a directory that it refuses.
+/// The words of `hoist-agent apply` about a directory that it refuses.
 fn refused_by_agent(release: &Path, scratch: &Path) -> String {
     let mut apply = Command::new(AGENT);
     apply.arg("apply").arg(release).current_dir(scratch);

@@ -1,5 +1,5 @@
-//! Who may make whom: nobody gives away, changes or takes more than it has itself, and who
-//! adds a name twice is told what to do.
+//! Rights to make users: nobody gives away, changes or takes more than it has itself, and who adds
+//! a name twice is told what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -56,7 +56,7 @@ fn a_case_is_told_again_by_its_name() {
     assert!(replay("one-artifact:40:bent").is_err());
 }
 
-/// What a flaw of the device or its broker is seen as.
+/// The violation as which a flaw of the device or its broker is seen.
 fn seen(name: &str, flaw: Flaw) -> Tally {
     let mut scenario = find(name).unwrap();
     scenario.flaw = Some(flaw);

@@ -1,4 +1,4 @@
-//! What becomes of a fleet whose server lost its store, or goes on from an older one.
+//! Fleets whose server lost its store, or goes on from an older one.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub fn store_of(server: &mut Server, name: &str) -> PathBuf {
     kept
 }
 
-/// What a start that is refused says.
+/// The words of a start that is refused.
 pub fn refused_start(data: &Path) -> String {
     let free = ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let args = [&["serve", "--data-dir", data.to_str().unwrap()][..], &free].concat();
@@ -87,7 +87,7 @@ pub fn recover(server: &Server, devices: &mut [Device]) -> Value {
     serde_json::from_str(told.unwrap()).unwrap()
 }
 
-/// How often a device has installed something, as its own script counts it.
+/// The number of times that a device has installed something, as its own script counts it.
 pub fn installs(device: &Device) -> usize {
     let counted = device.state().join("work/app/installs");
     std::fs::read_to_string(counted)

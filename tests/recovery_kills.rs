@@ -56,14 +56,14 @@ fn command(data: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// What a command says, which must succeed.
+/// The output of a command, which must succeed.
 fn told(data: &Path, args: &[&str]) -> Value {
     let output = command(data, args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What a command says, which must refuse.
+/// The output of a command, which must refuse.
 fn refused(data: &Path, args: &[&str]) -> String {
     let output = command(data, args).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
@@ -126,7 +126,7 @@ const RECOVER: [&str; 7] = [
     "100ms",
 ];
 
-/// What becomes of a store.
+/// A kind of damage to a store.
 type Damage = fn(&Path);
 
 /// A restore that was killed: nothing goes on from it but the same command.

@@ -18,7 +18,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// What a file says to its readers: comments of code, all of a document.
+/// The text of a file for its readers: comments of code, all of a document.
 fn prose(file: &Text) -> String {
     if !file.path.ends_with(".rs") {
         return file.text.clone();

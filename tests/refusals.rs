@@ -66,7 +66,7 @@ impl Talker {
     }
 }
 
-/// What `hoist device show` says.
+/// The answer of `hoist device show`.
 fn show(server: &Server, device: &str) -> Value {
     let shown = server.hoist_ok(&["-o", "json", "device", "show", device]);
     serde_json::from_str(&shown).unwrap()

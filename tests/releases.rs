@@ -1,4 +1,4 @@
-//! What an operator is told about releases, and how one is named.
+//! Releases as an operator sees and names them.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! Who was removed is out: a device with its token, its session and its membership, a user
+//! A removed device or user is out: a device with its token, its session and its membership, a user
 //! with every session. What was begun is finished, and somebody always can add others.
 
 use std::fs;

@@ -22,7 +22,7 @@ const UNTIED: [&str; 6] = [
 /// The rooms, from the ground up.
 const FLOORS: [&str; 6] = ["model", "rules", "reply", "query", "api", "engine"];
 
-/// Who imports whom, by module path.
+/// The imports of each module, by its path.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn module_of(path: &str, of: &str) -> Option<String> {
@@ -131,8 +131,8 @@ fn nothing_in_the_core_imports_from_a_room_above() {
     assert_eq!(upwards, []);
 }
 
-/// What is left when whoever needs nobody is taken away, again and again: a module and its own
-/// parts may need each other.
+/// The modules that are left when each that needs nobody is taken away, again and again: a module
+/// and its own parts may need each other.
 fn circles(mut arrows: Arrows) -> Arrows {
     for (from, tos) in &mut arrows {
         tos.retain(|to| !is_within(to, from) && !is_within(from, to));

@@ -1,4 +1,4 @@
-//! What a deployment means, in files that a newcomer can read: one for each rule S1–S15.
+//! The meaning of deployments, in files that a newcomer can read: one for each rule S1–S15.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -132,7 +132,7 @@ fn secrets_are_readable_by_their_owner_only_and_the_ready_file_goes_at_the_end()
     server.hoist_ok(&["group", "list"]);
 }
 
-/// What lies below a folder and who may read it: everything that others may is a fault.
+/// The files below a folder with their rights: everything that others may is a fault.
 fn open_to_others(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

@@ -1,4 +1,4 @@
-//! What the store has acknowledged is on the disk, whatever its writes come to.
+//! Changes that the store has acknowledged are on the disk, whatever its writes come to.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ fn acknowledged(output: &Output) -> BTreeMap<u64, u64> {
     rows.map(|row| (row % 5, row)).collect()
 }
 
-/// What is lost or refused after a run with a fault, on a disk that works again.
+/// The changes that are lost or refused after a run with a fault, on a disk that works again.
 async fn lost(fault: Fault) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
@@ -230,7 +230,7 @@ fn a_store_that_lost_anything_is_refused_and_never_starts_with_less() {
     }
 }
 
-/// What sled no longer reads may be damaged: then nothing is missing.
+/// A file that sled no longer reads may be damaged: then nothing is missing.
 #[tokio::test]
 async fn a_flipped_bit_is_refused_or_costs_nothing() {
     // bad-inputs row 76

@@ -11,7 +11,7 @@ use hoist_orchestrator::store::sled::SledStore;
 use crate::harness::disk::{Call, Disk, calls};
 use crate::store_faults::{WRITER, library};
 
-/// What a writer does.
+/// A deed of a writer.
 #[derive(Debug, Clone, Copy)]
 struct Writer {
     first: u64,
@@ -23,7 +23,7 @@ struct Writer {
 /// The highest row of each key that was acknowledged.
 type Told = BTreeMap<u64, u64>;
 
-/// What a writer did to a folder, from a beginning on.
+/// The deeds of a writer in a folder, from a beginning on.
 struct Recording {
     keys: u64,
     start: Disk,
@@ -120,7 +120,7 @@ impl Recording {
     }
 }
 
-/// What is wrong with a store after a cut: it does not start, or lacks what was acknowledged.
+/// The fault of a store after a cut: it does not start, or lacks what was acknowledged.
 async fn wrong(folder: &Path, told: &BTreeMap<u64, u64>) -> Option<String> {
     if !folder.join("FORMAT").exists() {
         // It never came to be: a first start begins again.

@@ -1,4 +1,4 @@
-//! What an operator reads in a terminal: it fits, says what is so, and what to type next.
+//! Tables that an operator reads in a terminal: each fits, says what is so, and what to type next.
 
 use crate::harness::release::Release;
 use crate::harness::server::Server;

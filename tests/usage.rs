@@ -1,5 +1,5 @@
-//! What somebody is told who types something wrong, or may not do it: in the words of every
-//! other error, in 80 columns, and never the wrong thing to do.
+//! Answers to somebody who types something wrong, or may not do it: in the words of every other
+//! error, in 80 columns, and never the wrong thing to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

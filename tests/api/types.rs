@@ -22,7 +22,7 @@ const SOURCES: [&str; 7] = [
 pub struct Field {
     pub name: String,
     pub kind: String,
-    /// Whether it may be left out of a command.
+    /// True if it may be left out of a command.
     pub optional: bool,
     pub says: String,
     /// Its fields are among those of the object around it.
@@ -33,7 +33,7 @@ pub struct Field {
 pub struct Object {
     pub says: String,
     pub fields: Vec<Field>,
-    /// Whether a field that is not listed is refused.
+    /// True if a field that is not listed is refused.
     pub strict: bool,
 }
 

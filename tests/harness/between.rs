@@ -12,7 +12,7 @@ use std::time::Instant;
 pub struct Asked {
     /// Counted from 0.
     pub number: usize,
-    /// What it names: a path, or a whole address when a proxy is asked.
+    /// The target that it names: a path, or a whole address when a proxy is asked.
     pub target: String,
     /// Its head behind the first line.
     pub headers: String,
@@ -20,9 +20,9 @@ pub struct Asked {
     pub at: Instant,
 }
 
-/// What is answered.
+/// The answer.
 pub enum Answer {
-    /// What the artifact server says.
+    /// The answer of the artifact server.
     HandedOn,
     /// A head without its empty line, and no body.
     Head(String),

@@ -61,7 +61,7 @@ impl Device {
         fs::write(&self.config, text).unwrap();
     }
 
-    /// What its agents have said so far.
+    /// The lines that its agents have said so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.beside("log")).unwrap_or_default()
     }
@@ -122,13 +122,13 @@ impl Device {
         self.start(server);
     }
 
-    /// How often its reboot command ran.
+    /// The number of times that its reboot command ran.
     pub fn reboots_asked(&self) -> usize {
         let asked = fs::read_to_string(self.beside("reboots")).unwrap_or_default();
         asked.lines().count()
     }
 
-    /// Whether the agent is alive.
+    /// True if the agent is alive.
     pub fn is_alive(&mut self) -> bool {
         let agent = self.agent.as_mut();
         agent.is_some_and(|agent| agent.ended().is_none())

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a disk writes whole.
+/// The bytes that a disk writes whole.
 const BLOCK_BYTES: usize = 512;
 
 /// One call that was done, in order.
@@ -148,7 +148,7 @@ impl Change {
     }
 }
 
-/// What a name leads to.
+/// The thing that a name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     File(usize),
@@ -178,7 +178,7 @@ impl Renaming {
         }
     }
 
-    /// Whether it is durable when this folder is synced.
+    /// True if it is durable when this folder is synced.
     fn is_in(&self, folder: &str) -> bool {
         let (Self::Put(path, _) | Self::Move(_, path, _) | Self::Remove(path)) = self;
         path.rsplit_once('/')
@@ -186,19 +186,19 @@ impl Renaming {
     }
 }
 
-/// What the program's folder is like at some moment.
+/// The program's folder at some moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     files: Vec<File>,
     /// Names as the program sees them, and as the disk has them for certain.
     names: Names,
     durable: Names,
-    /// What was done to names that is not certain.
+    /// The changes of names that are not certain.
     since: Vec<Renaming>,
 }
 
 impl Disk {
-    /// What is in a folder, all of it durable.
+    /// The content of a folder, all of it durable.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut disk = Self::default();
         disk.read(folder, "");

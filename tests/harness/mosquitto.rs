@@ -24,7 +24,7 @@ const PEOPLE: [&str; 9] = [
 pub const BOUNDS: &str = "message_size_limit 1000000\nmax_queued_messages 0\n\
     max_inflight_messages 1000\npersistent_client_expiration 7d\nset_tcp_nodelay true\n";
 
-/// Whether servers are to work with a Mosquitto.
+/// True if servers are to work with a Mosquitto.
 pub fn is_wanted() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|wanted| wanted == "mosquitto")
 }
@@ -101,7 +101,7 @@ impl Mosquitto {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What a server is told of it.
+    /// The settings by which a server uses it.
     pub fn arguments(&self) -> [String; 2] {
         ["--broker".to_owned(), format!("mqtt://{}", self.address())]
     }

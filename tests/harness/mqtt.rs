@@ -144,12 +144,12 @@ impl Client {
         });
     }
 
-    /// Whether the connection is still up.
+    /// True if the connection is still up.
     pub fn is_open(&self) -> bool {
         self.seen.0.lock().unwrap().lost == 0
     }
 
-    /// Whether the server ever let it in.
+    /// True if the server ever let it in.
     pub fn came_in(&self) -> bool {
         self.seen.0.lock().unwrap().connected > 0
     }

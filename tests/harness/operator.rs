@@ -43,7 +43,7 @@ impl Operator {
         self.view(deployment, |view| view["settled"] == json!(true))
     }
 
-    /// Whether the last view of a deployment says that it is settled.
+    /// True if the last view of a deployment says that it is settled.
     pub fn is_settled(&self, deployment: u64) -> bool {
         let last = self
             .client
@@ -57,7 +57,7 @@ impl Operator {
         self.view(deployment, |view| view["steps"][step] == json!(1))
     }
 
-    /// What `device-list` says of a device in a deployment.
+    /// The item of `device-list` about a device in a deployment.
     pub fn record(&self, device: &str, deployment: u64) -> Value {
         let body = json!({"deployment": deployment});
         let list = self.client.command_ok("device-list", &body);
@@ -66,7 +66,7 @@ impl Operator {
         of_device.cloned().unwrap()
     }
 
-    /// What `device-show` says of a device.
+    /// The answer of `device-show` about a device.
     pub fn device(&self, device: &str) -> Value {
         let body = json!({"device": device});
         self.client.command_ok("device-show", &body)

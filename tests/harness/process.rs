@@ -47,7 +47,7 @@ impl Process {
         }
     }
 
-    /// What it has said so far.
+    /// The lines that it has said so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -102,7 +102,7 @@ pub fn run(program: &str, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Whether an external program is installed. In CI a missing one is a failure.
+/// True if an external program is installed. In CI a missing one is a failure.
 pub fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Where a distribution puts what only its services start.
@@ -126,7 +126,7 @@ pub fn pid_in(file: &Path) -> String {
     })
 }
 
-/// Whether a process runs; one that has ended and was not collected yet does not.
+/// True if a process runs; one that has ended and was not collected yet does not.
 pub fn is_running(pid: &str) -> bool {
     Path::new("/proc").join(pid).join("exe").exists()
 }

@@ -133,7 +133,7 @@ pub struct Run {
     pub artifact: String,
     /// Which script.
     pub kind: String,
-    /// What it was told of the last boot.
+    /// The word on the last boot that it got.
     pub boot: String,
 }
 
@@ -163,7 +163,7 @@ pub fn runs(trace: &Path) -> Vec<Run> {
     text.lines().map(Run::parse).collect()
 }
 
-/// What a deployment ran on a device, as `artifact kind`, oldest first.
+/// The scripts that a deployment ran on a device, as `artifact kind`, oldest first.
 pub fn ran(trace: &Path, device: &str, deployment: u64) -> Vec<String> {
     let runs = runs(trace).into_iter();
     runs.filter(|run| run.device == device && run.deployment == deployment)

@@ -151,7 +151,7 @@ impl Server {
         wait_ready(self.dir.path(), &mut self.process);
     }
 
-    /// Whether it says that it is ready, and what else it says; nothing when it does not listen.
+    /// The status and the text of its word on being ready; nothing when it does not listen.
     pub fn readiness(&self) -> Option<(bool, String)> {
         let mut stream = TcpStream::connect(&self.http).ok()?;
         let asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -21,7 +21,7 @@ impl Sim {
         Self(Process::start(HOIST, &args, &log))
     }
 
-    /// What the devices did, once it has ended.
+    /// The deeds of the devices, once it has ended.
     pub fn truth(mut self) -> Value {
         assert!(self.0.wait().success());
         let said = self.0.said();

@@ -1,5 +1,4 @@
-//! What this repository's files say: its sources, with and without their tests, and its
-//! documents.
+//! Texts of this repository's files: its sources, with and without their tests, and its documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};

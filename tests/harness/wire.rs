@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Who sent a packet.
+/// The sender of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// The client that connected to the proxy.
@@ -16,7 +16,7 @@ pub enum From {
 /// One MQTT packet as it was on the socket.
 #[derive(Clone, Debug)]
 pub struct Captured {
-    /// Who sent it.
+    /// The sender of the packet.
     pub from: From,
     /// All its bytes, fixed header included.
     pub bytes: Vec<u8>,

@@ -9,11 +9,11 @@ use hoist_tests::chaos::{self, Plan};
 /// Kills a real server while a fleet works, and compares its records with the devices' own
 #[derive(Parser)]
 struct Args {
-    /// How often the server is killed
+    /// Number of times that the server is killed
     #[arg(long, default_value_t = 100)]
     kills: u32,
-    /// How often it is ended in order besides, and started again with an empty broker, as it
-    /// is after every kill
+    /// Number of times that it is ended in order besides, and started again with an empty broker,
+    /// as it is after every kill
     #[arg(long, default_value_t = 0)]
     broker_restarts: u32,
     /// Simulated devices of the fleet

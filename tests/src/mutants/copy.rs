@@ -23,7 +23,7 @@ pub fn plant(place: usize) {
     PLANTED.store(place, Ordering::Relaxed);
 }
 
-/// Whether this one is planted.
+/// True if this one is planted.
 #[must_use]
 pub fn is(place: usize) -> bool {
     PLANTED.load(Ordering::Relaxed) == place

@@ -22,7 +22,7 @@ const SAID_EVERY: Duration = Duration::from_secs(10);
 /// Runs the real orchestrator core against simulated fleets
 #[derive(Parser)]
 struct Args {
-    /// How many seeds to run
+    /// Number of seeds to run
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
     /// The first of them
