@@ -66,3 +66,4 @@ mod tables;
 mod usage;
 mod why;
 mod wire_budget;
+mod words;
