@@ -1,11 +1,14 @@
 //! Questions to the server, each by a `hoist` of its own, as an operator asks.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Failed, HOIST, until};
+use super::{Failed, HOIST, pause, until};
 
 /// Asks the server of a data directory, whether it runs at the moment or not.
 #[derive(Debug, Clone)]
@@ -57,6 +60,25 @@ impl Asker {
             Ok(why.is_ok())
         });
         done.map_err(|late| format!("{late}: {words:?}: {why:?}").into())
+    }
+
+    /// The same in JSON, or nothing when it takes longer than this.
+    pub(crate) fn ask_within(&self, words: &[&str], time: Duration) -> Result<Value, Failed> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut asked = self.begin_ask(&words)?;
+        let mut answer = asked.stdout.take().ok_or("no pipe to read from")?;
+        let read = thread::spawn(move || {
+            let mut text = Vec::new();
+            answer.read_to_end(&mut text).map(|_| text)
+        });
+        let began = Instant::now();
+        while asked.try_wait()?.is_none() && began.elapsed() < time {
+            pause(20);
+        }
+        let _already_gone = asked.kill();
+        asked.wait()?;
+        let text = read.join().map_err(|_| "the reader of an answer died")??;
+        Ok(serde_json::from_slice(&text)?)
     }
 
     /// An answer in JSON.

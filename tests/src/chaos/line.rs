@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -18,6 +18,8 @@ const SILENT: u8 = 1;
 const CUT: u8 = 2;
 /// The time after which a silent line looks at its state again.
 const LOOK: Duration = Duration::from_millis(50);
+/// Devices that may come at once; the system bounds it as well.
+const COMING_MAX: u32 = 16_384;
 const STACK_BYTES: usize = 64 * 1024;
 
 pub(crate) struct Line {
@@ -39,7 +41,7 @@ pub(super) struct Joined(Arc<Shared>);
 impl Line {
     /// A line to a port of this machine.
     pub(crate) fn open(to: u16, seed: u64) -> Result<Self, Failed> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = listen()?;
         let port = listener.local_addr()?.port();
         let line = Self {
             port,
@@ -122,6 +124,22 @@ impl Shared {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&number);
     }
+}
+
+/// A listener on a port that nobody has, with room for all of a fleet that comes back at once: in
+/// the queue of 128 that the standard library gives it, most of a thousand devices waited for
+/// seconds until their first packets were sent again.
+fn listen() -> Result<TcpListener, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let listener = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        socket.listen(COMING_MAX)?.into_std()
+    })?;
+    listener.set_nonblocking(false)?;
+    Ok(listener)
 }
 
 fn reset(ends: &[TcpStream; 2]) {

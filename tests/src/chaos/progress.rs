@@ -16,6 +16,8 @@ use super::line::Joined;
 
 /// The time between two lines.
 const EVERY: Duration = Duration::from_secs(10);
+/// The longest question in between: the server may be dead.
+const ASK: Duration = Duration::from_secs(5);
 
 /// The numbers that a line says, as far as the run itself knows them.
 #[derive(Debug, Default)]
@@ -118,7 +120,7 @@ impl Drop for Progress {
 fn tell(kills: u32, counts: &Counts, asker: &Asker, joined: &Joined, ended: &Receiver<()>) {
     let began = Instant::now();
     while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-        let settled = asker.ask_json(&["deployment", "list"]).ok();
+        let settled = asker.ask_within(&["deployment", "list"], ASK).ok();
         let told = Told {
             kills: [counts.kills.load(Ordering::Relaxed), kills],
             deployments: counts.deployments.load(Ordering::Relaxed),
