@@ -8,6 +8,7 @@ use serde_json::Value;
 /// The dependencies that each crate may have, dev-dependencies aside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hoist-protocol", &[]),
+    ("hoist-net", &["hoist-protocol"]),
     ("hoist-orchestrator-core", &["hoist-protocol"]),
     (
         "hoist-orchestrator",
@@ -22,12 +23,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hoist-orchestrator-core",
             "hoist-orchestrator",
             "hoist-broker-config",
+            "hoist-net",
         ],
     ),
     (
         "hoist-cli",
         &[
             "hoist-protocol",
+            "hoist-net",
             "hoist-orchestrator-core",
             "hoist-orchestrator",
             "hoist-device-client",

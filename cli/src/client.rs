@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect::connect;
+use hoist_net::endpoint::Endpoint;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
@@ -23,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::client::mqtt::{Address, Connection, Event, Lost, Message};
+use crate::client::mqtt::{Connection, Event, Lost, Message, broker};
 
 /// A command is sent again when its answer is not there after this time; executing it
 /// once is the orchestrator's promise.
@@ -56,7 +57,7 @@ impl Patience {
 /// A connected operator.
 pub(crate) struct Client {
     file: ClientFile,
-    address: Address,
+    broker: Endpoint,
     topics: Topics,
     patience: Patience,
     connection: Connection,
@@ -72,7 +73,7 @@ impl Client {
     /// # Errors
     /// `E_CONFIG`, `E_AUTH` or `E_BROKER`.
     pub(crate) async fn connect(file: ClientFile, patience: Patience) -> Result<Self, Failure> {
-        let address = Address::parse(&file.mqtt).ok_or_else(|| {
+        let broker = broker(&file.mqtt).map_err(|_| {
             Failure::new(
                 Code::Config,
                 format!("{:?} is not mqtt://host:port", file.mqtt),
@@ -80,11 +81,11 @@ impl Client {
             .help("set mqtt in client.toml, or HOIST_BROKER")
         })?;
         let until = Instant::now() + patience.connect;
-        let connection = connect(&address, &file, until).await?;
+        let connection = connect(&broker, &file, until).await?;
         Ok(Self {
             topics: Topics::new(file.namespace.clone()),
             file,
-            address,
+            broker,
             patience,
             connection,
             watched: Vec::new(),
@@ -241,7 +242,7 @@ impl Client {
     /// Connects again, with everything that is watched.
     async fn resume(&mut self, until: Instant) -> Result<(), Failure> {
         'connections: loop {
-            self.connection = connect(&self.address, &self.file, until).await?;
+            self.connection = connect(&self.broker, &self.file, until).await?;
             for filter in &self.watched {
                 if self.connection.subscribe(filter).is_err() {
                     continue 'connections;

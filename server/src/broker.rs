@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 pub use hoist_broker_config::credentials::SERVICE_USER;
+use hoist_net::endpoint::Endpoint;
 
 /// The word for the broker inside the server.
 pub const EMBEDDED: &str = "embedded";
@@ -31,7 +32,7 @@ impl BrokerConfig {
 #[derive(Clone)]
 pub struct External {
     /// As people and devices are told it.
-    pub address: String,
+    pub broker: Endpoint,
     /// Where that is.
     pub socket: SocketAddr,
     /// The orchestrator's name there.
@@ -42,6 +43,6 @@ pub struct External {
 
 impl std::fmt::Debug for External {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "External({} at {})", self.user, self.address)
+        write!(f, "External({} at {})", self.user, self.broker)
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
@@ -260,8 +261,8 @@ impl DataDir {
         let token = random_token()?;
         let token_sha256 = sha256(token.as_bytes());
         let file = ClientFile {
-            mqtt: format!("mqtt://{mqtt}"),
-            http: format!("http://{http}"),
+            mqtt: Endpoint::at(Scheme::Mqtt, mqtt).to_string(),
+            http: Endpoint::at(Scheme::Http, http).to_string(),
             namespace: namespace.clone(),
             user: name.clone(),
             token,

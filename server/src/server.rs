@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hoist_broker_config::Limits;
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
@@ -163,8 +164,8 @@ impl Server {
             limits: HttpLimits::default(),
         };
         let server = Self {
-            mqtt: broker.url(),
-            http: format!("http://{http}"),
+            mqtt: broker.endpoint().to_string(),
+            http: Endpoint::at(Scheme::Http, http).to_string(),
             data_dir,
             announced: None,
             broker,

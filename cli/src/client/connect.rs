@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use hoist_net::backoff::Backoff;
+use hoist_net::endpoint::Endpoint;
 use hoist_protocol::code::Code;
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::Failure;
 use tokio::time::Instant;
 
 use super::request_id;
-use crate::client::mqtt::{Address, ConnectError, Connection, Login};
+use crate::client::mqtt::{ConnectError, Connection, Login};
 
 /// The number of times that even a person's command connects while the broker has no place for it:
 /// some seconds.
@@ -20,15 +22,15 @@ const RECONNECT_LAST: Duration = Duration::from_secs(2);
 
 /// Connects, trying again until `until` while no broker answers.
 pub(super) async fn connect(
-    address: &Address,
+    broker: &Endpoint,
     file: &ClientFile,
     until: Instant,
 ) -> Result<Connection, Failure> {
-    let mut pause = RECONNECT_FIRST;
+    let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LAST);
     let mut busy = 0;
     loop {
         let client_id = format!("hoist-{}", request_id()?);
-        let login = Login::operator(address.clone(), &file.user, &file.token, client_id);
+        let login = Login::operator(broker.clone(), &file.user, &file.token, client_id);
         match Connection::open(&login).await {
             Ok(connection) => return Ok(connection),
             Err(error @ ConnectError::Refused { .. }) => {
@@ -37,22 +39,22 @@ pub(super) async fn connect(
             }
             Err(ConnectError::Busy { .. }) if busy + 1 < BUSY_TRIES => {
                 busy += 1;
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RECONNECT_LAST);
+                tokio::time::sleep(backoff.pause()).await;
+                backoff.lengthen();
             }
-            Err(error @ ConnectError::Busy { .. }) if Instant::now() + pause >= until => {
+            Err(error @ ConnectError::Busy { .. }) if Instant::now() + backoff.pause() >= until => {
                 return Err(Failure::because(Code::Busy, "not connected", &error).help(
                     "end some of this user's connections, or give each program a user of its own: `hoist user add`",
                 ));
             }
-            Err(error) if Instant::now() + pause >= until => {
+            Err(error) if Instant::now() + backoff.pause() >= until => {
                 return Err(Failure::because(Code::Broker, "not connected", &error).help(
                     "start the server with `hoist serve`, or name its client.toml with --client",
                 ));
             }
             Err(_) => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RECONNECT_LAST);
+                tokio::time::sleep(backoff.pause()).await;
+                backoff.lengthen();
             }
         }
     }
@@ -60,13 +62,15 @@ pub(super) async fn connect(
 
 #[cfg(test)]
 mod tests {
+    use hoist_net::endpoint::Scheme;
+
     use super::*;
 
     /// A broker that answers each of so many CONNECTs with a code.
-    async fn answering(codes: &'static [u8]) -> (Address, tokio::task::JoinHandle<()>) {
+    async fn answering(codes: &'static [u8]) -> (Endpoint, tokio::task::JoinHandle<()>) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+        let address = Endpoint::at(Scheme::Mqtt, listener.local_addr().unwrap());
         let answering = tokio::spawn(async move {
             let mut sockets = Vec::new();
             for code in codes {

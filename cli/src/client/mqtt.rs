@@ -1,18 +1,16 @@
-//! One MQTT connection: the only file that knows rumqttc. A connection is never revived;
-//! who needs another opens another, because a reused event loop hands out what the old
-//! connection had received.
+//! One connection to the broker, as the operator's commands and simulated devices have it. A
+//! connection is never revived; who needs another opens another.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hoist_net::endpoint::{Endpoint, EndpointError, Scheme};
+use hoist_net::mqtt::{self, Acks, Cause, Ended, Options, Reader, Refusal, Session, Writer};
 use hoist_protocol::id::UserId;
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
-    Packet, QoS, SubscribeReasonCode,
-};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+
+pub(crate) use hoist_net::mqtt::{Lost, Message};
 
 /// Requests waiting for the socket: far more than anybody here has open at a time.
 const REQUESTS_MAX: usize = 64;
@@ -25,57 +23,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a farewell to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `host:port` of a broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    host: String,
-    port: u16,
-}
-
-impl Address {
-    /// Parses `mqtt://host:port` or `host:port`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("mqtt://").unwrap_or(text);
-        let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains('/') {
-            return None;
-        }
-        Some(Self {
-            host: host.to_owned(),
-            port: port.parse().ok()?,
-        })
-    }
-}
-
-impl Address {
-    /// `host:port`, as the resolver takes it.
-    pub(crate) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mqtt://{}", self.authority())
-    }
-}
-
-/// A message to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) topic: String,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) retain: bool,
+/// The broker at `mqtt://host:port` or `host:port`.
+///
+/// # Errors
+/// [`EndpointError`], also for an address that names no port or more than that.
+pub(crate) fn broker(text: &str) -> Result<Endpoint, EndpointError> {
+    let broker = Endpoint::parse_as(Scheme::Mqtt, text)?;
+    let is_plain = broker.written_port().is_some() && broker.path().trim_matches('/').is_empty();
+    is_plain.then_some(broker).ok_or(EndpointError::Other)
 }
 
 /// The login of a client, and the address it connects to.
 #[derive(Clone)]
 pub(crate) struct Login {
-    pub(crate) address: Address,
+    pub(crate) broker: Endpoint,
     pub(crate) client_id: String,
     pub(crate) user: String,
     pub(crate) token: String,
@@ -86,18 +47,35 @@ pub(crate) struct Login {
 impl Login {
     /// A person's or program's login: a fresh random client id, no will.
     pub(crate) fn operator(
-        address: Address,
+        broker: Endpoint,
         user: &UserId,
         token: &str,
         client_id: String,
     ) -> Self {
         Self {
-            address,
+            broker,
             client_id,
             user: user.to_string(),
             token: token.to_owned(),
             keep_alive: Duration::from_secs(30),
             will: None,
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            host: self.broker.host().to_owned(),
+            port: self.broker.port(),
+            client_id: self.client_id.clone(),
+            user: self.user.clone(),
+            token: self.token.clone(),
+            keep_alive: self.keep_alive,
+            session: Session::Clean,
+            acks: Acks::Automatic,
+            inflight_max: None,
+            packet_bytes_max: PACKET_BYTES_MAX,
+            requests_max: REQUESTS_MAX,
+            will: self.will.clone(),
         }
     }
 }
@@ -127,10 +105,24 @@ pub(crate) enum ConnectError {
     },
 }
 
-/// The connection is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection to the broker is lost")]
-pub(crate) struct Lost;
+impl ConnectError {
+    fn of(ended: &Ended, address: String) -> Self {
+        match &ended.cause {
+            Cause::Refused(Refusal::BadUserNamePassword | Refusal::NotAuthorized) => {
+                Self::Refused { address }
+            }
+            Cause::Refused(Refusal::ServiceUnavailable) => Self::Busy { address },
+            Cause::Network(error) => Self::Unreachable {
+                address,
+                reason: error.to_string(),
+            },
+            _ => Self::Unreachable {
+                address,
+                reason: ended.to_string(),
+            },
+        }
+    }
+}
 
 /// An event on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +137,7 @@ pub(crate) enum Event {
 
 /// An open connection. Dropping it says goodbye, so no will is published.
 pub(crate) struct Connection {
-    client: AsyncClient,
+    writer: Writer,
     events: mpsc::Receiver<Event>,
     task: JoinHandle<()>,
 }
@@ -153,51 +145,27 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and waits for the CONNACK.
     pub(crate) async fn open(login: &Login) -> Result<Self, ConnectError> {
-        let address = &login.address;
-        let mut options = MqttOptions::new(&login.client_id, &address.host, address.port);
-        options
-            .set_credentials(&login.user, &login.token)
-            .set_keep_alive(login.keep_alive)
-            .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
-        if let Some(will) = &login.will {
-            let payload = will.payload.clone();
-            options.set_last_will(LastWill::new(
-                &will.topic,
-                payload,
-                QoS::AtLeastOnce,
-                will.retain,
-            ));
-        }
-        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
-        // One segment per message: acknowledgments must not wait for each other.
-        let mut network = event_loop.network_options();
-        network.set_tcp_nodelay(true);
-        event_loop.set_network_options(network);
+        let (writer, reader) = mqtt::open(login.options());
         let (events_in, events) = mpsc::channel(EVENTS_MAX);
         let (connected_in, connected) = oneshot::channel();
-        let task = tokio::spawn(poll(event_loop, connected_in, events_in));
+        let task = tokio::spawn(read(reader, connected_in, events_in));
         let connection = Self {
-            client,
+            writer,
             events,
             task,
         };
-        let unreachable = |reason: &str| ConnectError::Unreachable {
-            address: address.to_string(),
+        let address = login.broker.to_string();
+        let unreachable = |address, reason: &str| ConnectError::Unreachable {
+            address,
             reason: reason.to_owned(),
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
             Ok(Ok(Ok(()))) => Ok(connection),
-            Ok(Ok(Err(Rejection::Credentials))) => Err(ConnectError::Refused {
-                address: address.to_string(),
-            }),
-            Ok(Ok(Err(Rejection::Busy))) => Err(ConnectError::Busy {
-                address: address.to_string(),
-            }),
-            Ok(Ok(Err(Rejection::Network(reason)))) => Err(unreachable(&reason)),
-            Ok(Err(_)) => Err(unreachable("the connection task ended")),
+            Ok(Ok(Err(ended))) => Err(ConnectError::of(&ended, address)),
+            Ok(Err(_)) => Err(unreachable(address, "the connection task ended")),
             Err(_) => {
                 connection.task.abort();
-                Err(unreachable("no answer in time"))
+                Err(unreachable(address, "no answer in time"))
             }
         }
     }
@@ -205,26 +173,17 @@ impl Connection {
     /// Hands a message over for publishing at QoS 1. A socket so slow that requests pile
     /// up counts as lost: waiting for it here could wait for ourselves.
     pub(crate) fn publish(&self, message: Message) -> Result<(), Lost> {
-        let Message {
-            topic,
-            payload,
-            retain,
-        } = message;
-        self.client
-            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
-            .map_err(|_| Lost)
+        self.writer.try_publish(message)
     }
 
     /// Subscribes at QoS 1; the answer comes as [`Event::Subscribed`].
     pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Lost> {
-        self.client
-            .try_subscribe(filter, QoS::AtLeastOnce)
-            .map_err(|_| Lost)
+        self.writer.try_subscribe(filter)
     }
 
     /// Unsubscribes.
     pub(crate) fn unsubscribe(&self, filter: &str) -> Result<(), Lost> {
-        self.client.try_unsubscribe(filter).map_err(|_| Lost)
+        self.writer.try_unsubscribe(filter)
     }
 
     /// The next event. Cancel-safe.
@@ -235,7 +194,7 @@ impl Connection {
     /// Says goodbye and waits until it is written.
     pub(crate) async fn close(mut self) {
         let goodbye = async {
-            let _ = self.client.disconnect().await;
+            let _ = self.writer.disconnect().await;
             while self.events.recv().await.is_some() {}
         };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
@@ -249,81 +208,44 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.client.try_disconnect().is_err() {
+        if self.writer.try_disconnect().is_err() {
             self.task.abort();
         }
     }
 }
 
-enum Rejection {
-    Credentials,
-    Busy,
-    Network(String),
-}
-
-impl From<ConnectionError> for Rejection {
-    fn from(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::ConnectionRefused(
-                ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-            ) => Self::Credentials,
-            ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable) => Self::Busy,
-            ConnectionError::Io(error) => Self::Network(error.to_string()),
-            other => Self::Network(other.to_string()),
-        }
-    }
-}
-
-/// Owns the event loop until its connection ends. Polling is not cancel-safe, so nothing
-/// else may happen here.
-async fn poll(
-    mut event_loop: EventLoop,
-    connected: oneshot::Sender<Result<(), Rejection>>,
+/// Reads until the connection ends.
+async fn read(
+    mut reader: Reader,
+    connected: oneshot::Sender<Result<(), Ended>>,
     events: mpsc::Sender<Event>,
 ) {
     let mut connected = Some(connected);
     loop {
-        let event = match event_loop.poll().await {
-            Ok(rumqttc::Event::Incoming(packet)) => incoming(packet, &mut connected),
-            Ok(rumqttc::Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(rumqttc::Event::Outgoing(_)) => None,
-            Err(error) => {
+        let event = match reader.next().await {
+            Ok(mqtt::Event::Connected { .. }) => {
                 if let Some(connected) = connected.take() {
-                    let _ = connected.send(Err(error.into()));
+                    let _ = connected.send(Ok(()));
+                }
+                continue;
+            }
+            Ok(mqtt::Event::Delivered(message)) => Event::Message {
+                topic: message.topic,
+                payload: message.payload,
+            },
+            Ok(mqtt::Event::Subscribed { granted }) => Event::Subscribed { granted },
+            Ok(mqtt::Event::Acknowledged(_)) => Event::Acknowledged,
+            Ok(mqtt::Event::Written(_)) => continue,
+            Ok(mqtt::Event::Closed) => return,
+            Err(ended) => {
+                if let Some(connected) = connected.take() {
+                    let _ = connected.send(Err(ended));
                 }
                 return;
             }
         };
-        if let Some(event) = event {
-            // Without a reader only the goodbye is still to be written.
-            let _ = events.send(event).await;
-        }
-    }
-}
-
-fn incoming(
-    packet: Packet,
-    connected: &mut Option<oneshot::Sender<Result<(), Rejection>>>,
-) -> Option<Event> {
-    match packet {
-        Packet::ConnAck(_) => {
-            if let Some(connected) = connected.take() {
-                let _ = connected.send(Ok(()));
-            }
-            None
-        }
-        Packet::Publish(publish) => Some(Event::Message {
-            topic: publish.topic,
-            payload: publish.payload,
-        }),
-        Packet::SubAck(ack) => Some(Event::Subscribed {
-            granted: ack
-                .return_codes
-                .iter()
-                .all(|code| matches!(code, SubscribeReasonCode::Success(_))),
-        }),
-        Packet::PubAck(_) => Some(Event::Acknowledged),
-        _ => None,
+        // Without a reader only the goodbye is still to be written.
+        let _ = events.send(event).await;
     }
 }
 
@@ -333,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_address_is_host_and_port_with_or_without_scheme() {
-        let shown = |text| Address::parse(text).map(|address| address.to_string());
+        let shown = |text| broker(text).ok().map(|broker| broker.to_string());
         assert_eq!(
             shown("mqtt://127.0.0.1:1883").as_deref(),
             Some("mqtt://127.0.0.1:1883")

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hoist_device_client::agent;
 use hoist_device_client::agent::config::AgentConfig;
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator::artifacts::UploadLimits;
 use hoist_orchestrator_core::api::command::{self, DeploymentShow, DeviceAdd, GroupCreate, Verb};
 use hoist_orchestrator_core::model::now::{Keep, Mode};
@@ -213,8 +214,8 @@ impl<'a> Story<'a> {
             let added: DeviceAddResult = client.ask(Verb::DeviceAdd, &asked).await?;
             let mut server = file.clone();
             if let (Some(network), true) = (&self.network, index == self.casting.unlucky) {
-                server.mqtt = format!("mqtt://{}", network.mqtt.address());
-                server.http = format!("http://{}", network.http.address());
+                server.mqtt = Endpoint::at(Scheme::Mqtt, network.mqtt.address()).to_string();
+                server.http = Endpoint::at(Scheme::Http, network.http.address()).to_string();
             }
             let sensor = if index == self.casting.broken {
                 Sensor::Broken

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoist_device_client::agent::said;
+use hoist_net::endpoint::Endpoint;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
@@ -30,7 +31,7 @@ use self::model::Trouble;
 use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
-use crate::client::mqtt::{Address, Connection, Event, Login};
+use crate::client::mqtt::{self, Connection, Event, Login};
 use crate::client::{Client, Patience};
 use crate::context::{Context, print};
 use crate::output::plural;
@@ -167,7 +168,7 @@ async fn fetch_root(
     device: &Registered,
 ) -> Result<Vec<u8>, Failure> {
     let login = Login {
-        address: address(file)?,
+        broker: broker(file)?,
         client_id: device.device.to_string(),
         user: device.device.to_string(),
         token: device.token.clone(),
@@ -199,8 +200,8 @@ async fn fetch_root(
         })
 }
 
-fn address(file: &ClientFile) -> Result<Address, Failure> {
-    Address::parse(&file.mqtt).ok_or_else(|| {
+fn broker(file: &ClientFile) -> Result<Endpoint, Failure> {
+    mqtt::broker(&file.mqtt).map_err(|_| {
         Failure::new(
             Code::Config,
             format!("{:?} is not mqtt://host:port", file.mqtt),
@@ -215,7 +216,7 @@ fn start(
     devices: &[Registered],
     stop: &watch::Sender<bool>,
 ) -> Result<JoinSet<()>, Failure> {
-    let address = address(file)?;
+    let broker = broker(file)?;
     let mut lives = JoinSet::new();
     for (member, registered) in (1..).zip(devices) {
         let device = Device::new(
@@ -226,7 +227,7 @@ fn start(
         );
         lives.spawn(session::live(
             device,
-            address.clone(),
+            broker.clone(),
             registered.token.clone(),
             stop.subscribe(),
         ));

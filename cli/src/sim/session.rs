@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use hoist_device_client::session::ANNOUNCE_AFTER_MS;
+use hoist_net::backoff::Backoff;
+use hoist_net::endpoint::Endpoint;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::device::{Device, Send};
-use crate::client::mqtt::{Address, ConnectError, Connection, Event, Login, Lost};
+use crate::client::mqtt::{ConnectError, Connection, Event, Login, Lost};
 
 /// First upper bound of a pause before connecting again; doubled up to the last.
 const RECONNECT_FIRST: Duration = Duration::from_millis(200);
@@ -28,14 +30,14 @@ enum Over {
 /// Runs the device until `stop`.
 pub(super) async fn live(
     mut device: Device,
-    address: Address,
+    broker: Endpoint,
     token: String,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut bound = RECONNECT_FIRST;
+    let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LAST);
     loop {
         let login = Login {
-            address: address.clone(),
+            broker: broker.clone(),
             client_id: device.id().to_string(),
             user: device.id().to_string(),
             token: token.clone(),
@@ -48,7 +50,7 @@ pub(super) async fn live(
         };
         match opened {
             Ok(mut connection) => {
-                bound = RECONNECT_FIRST;
+                backoff.reset();
                 match session(&mut device, &mut connection, &mut stop).await {
                     Over::Lost => {}
                     Over::Flapped => connection.cut(),
@@ -63,13 +65,13 @@ pub(super) async fn live(
             Err(ConnectError::Refused { .. }) => {
                 tracing::warn!(device = %device.id(), "the broker refuses this device");
                 device.refused();
-                bound = RECONNECT_LAST;
+                backoff.exhaust();
             }
             Err(ConnectError::Busy { .. } | ConnectError::Unreachable { .. }) => {
-                bound = (bound * 2).min(RECONNECT_LAST);
+                backoff.lengthen();
             }
         }
-        let resume = Instant::now() + device.luck().below(bound);
+        let resume = Instant::now() + device.luck().below(backoff.pause());
         while Instant::now() < resume {
             tokio::select! {
                 () = tokio::time::sleep_until(resume) => {}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, sha256};
@@ -28,7 +29,7 @@ pub(super) enum Broker {
     /// Its own.
     Embedded(EmbeddedBroker),
     /// One that somebody else runs, at this address.
-    External(String),
+    External(Endpoint),
 }
 
 impl Broker {
@@ -44,12 +45,12 @@ impl Broker {
             BrokerConfig::Embedded(listen) => *listen,
             BrokerConfig::External(external) => {
                 tracing::info!(
-                    broker = %external.address,
+                    broker = %external.broker,
                     "an external broker decides who comes in and who says what: tokens, removals \
                      and roles are not looked at there (docs/operations.md)"
                 );
                 let login = external_login(external, namespace, token_key);
-                return Ok((Self::External(external.address.clone()), login));
+                return Ok((Self::External(external.broker.clone()), login));
             }
         };
         let token = random_token()?;
@@ -66,11 +67,11 @@ impl Broker {
         Ok((Self::Embedded(broker), login))
     }
 
-    /// `mqtt://host:port`
-    pub(super) fn url(&self) -> String {
+    /// Where its clients come in.
+    pub(super) fn endpoint(&self) -> Endpoint {
         match self {
-            Self::Embedded(broker) => format!("mqtt://{}", broker.local_addr()),
-            Self::External(url) => url.clone(),
+            Self::Embedded(broker) => Endpoint::at(Scheme::Mqtt, broker.local_addr()),
+            Self::External(broker) => broker.clone(),
         }
     }
 

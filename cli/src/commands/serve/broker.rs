@@ -1,16 +1,20 @@
 //! The broker that a server works with and the addresses where it listens, as its settings say.
 //! Nothing is started or connected here.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
 
+use hoist_net::endpoint::{self, Endpoint, EndpointError, Scheme};
 use hoist_protocol::code::Code;
 use hoist_server::broker::{BrokerConfig, EMBEDDED, External, SERVICE_USER};
 use hoist_server::failure::Failure;
 use hoist_server::private_file::{self, PrivateFileError};
 
-use crate::client::mqtt::Address;
 use crate::settings::{Origin, Settings};
+
+/// The remedy for a broker that only TLS would reach.
+const TUNNEL: &str = "let a TLS proxy or a tunnel on this machine lead there, and name that as \
+     mqtt://127.0.0.1:PORT";
 
 /// The broker that the settings name.
 ///
@@ -27,11 +31,11 @@ pub(crate) fn broker(settings: &Settings) -> Result<BrokerConfig, Failure> {
         let what = format!("the broker is {url}, so there is nothing that listens at --mqtt");
         return Err(Failure::new(Code::Config, what).help("leave one of the two out"));
     }
-    let (address, socket) = loopback_broker(url)?;
+    let (broker, socket) = loopback_broker(url)?;
     let user = settings.broker_user.as_ref();
     let token = settings.broker_token_file.as_ref();
     Ok(BrokerConfig::External(External {
-        address: address.to_string(),
+        broker,
         socket,
         user: user.map_or_else(|| SERVICE_USER.to_owned(), |user| user.value.clone()),
         token: token.map(|file| read_token(&file.value)).transpose()?,
@@ -39,62 +43,60 @@ pub(crate) fn broker(settings: &Settings) -> Result<BrokerConfig, Failure> {
 }
 
 /// The address of a broker on this machine.
-fn loopback_broker(url: &str) -> Result<(Address, SocketAddr), Failure> {
-    if url.contains('@') {
-        let what = "the address of the broker holds a user name or password";
-        return Err(Failure::new(Code::Config, what)
-            .help("take it out: `broker_user` and `broker_token_file` are the settings for that"));
-    }
-    if url.starts_with("mqtts://") {
-        let what = format!("the broker is {url}, and a server does not speak TLS to a broker yet");
-        return Err(Failure::new(Code::Config, what).help(
-            "let a TLS proxy or a tunnel on this machine lead there, and name that as \
-             mqtt://127.0.0.1:PORT",
-        ));
-    }
-    let address = url.starts_with("mqtt://").then(|| Address::parse(url));
-    let address = address.flatten().ok_or_else(|| {
-        Failure::new(
-            Code::Config,
-            format!("{url:?} is not an address of a broker"),
-        )
-        .help("write `--broker mqtt://127.0.0.1:1883`, or `--broker embedded`")
-    })?;
-    let sockets = address.authority().to_socket_addrs().map_err(|error| {
+fn loopback_broker(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
+    let broker = match Endpoint::parse(url) {
+        // Also in a text that is no address: it may not be repeated.
+        _ if url.contains('@') => {
+            let what = "the address of the broker holds a user name or password";
+            return Err(Failure::new(Code::Config, what).help(
+                "take it out: `broker_user` and `broker_token_file` are the settings for that",
+            ));
+        }
+        Err(EndpointError::Encrypted(Scheme::Mqtts)) => {
+            let what =
+                format!("the broker is {url}, and a server does not speak TLS to a broker yet");
+            return Err(Failure::new(Code::Config, what).help(TUNNEL));
+        }
+        Ok(broker) if is_broker(&broker) => broker,
+        _ => {
+            let what = format!("{url:?} is not an address of a broker");
+            return Err(Failure::new(Code::Config, what)
+                .help("write `--broker mqtt://127.0.0.1:1883`, or `--broker embedded`"));
+        }
+    };
+    let sockets = broker.resolve().map_err(|error| {
         Failure::because(
             Code::Config,
             format!("cannot find the broker {url}"),
             &error,
         )
     })?;
-    let sockets: Vec<SocketAddr> = sockets.collect();
     match sockets.first() {
         Some(first) if sockets.iter().all(|socket| socket.ip().is_loopback()) => {
-            Ok((address, *first))
+            Ok((broker, *first))
         }
         _ => {
             let what = format!("the broker {url} is elsewhere, and there is no TLS to it yet");
-            Err(Failure::new(Code::Insecure, what).help(
-                "let a TLS proxy or a tunnel on this machine lead there, and name that as \
-                 mqtt://127.0.0.1:PORT",
-            ))
+            Err(Failure::new(Code::Insecure, what).help(TUNNEL))
         }
     }
 }
 
+/// True if the address is `mqtt://host:port`.
+fn is_broker(at: &Endpoint) -> bool {
+    let names_all = at.written_port().is_some() && at.path().trim_matches('/').is_empty();
+    at.scheme() == Scheme::Mqtt && names_all
+}
+
 /// An address to listen on. Tokens travel in clear, so only this machine may reach it.
 pub(crate) fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
-    let address = text
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| {
-            Failure::new(
-                Code::Config,
-                format!("{flag} {text:?} is not an address and port"),
-            )
-            .help("write it as 127.0.0.1:1883; port 0 takes a free one")
-        })?;
+    let address = endpoint::listening(text).ok_or_else(|| {
+        Failure::new(
+            Code::Config,
+            format!("{flag} {text:?} is not an address and port"),
+        )
+        .help("write it as 127.0.0.1:1883; port 0 takes a free one")
+    })?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
@@ -154,7 +156,7 @@ mod tests {
         let Ok(BrokerConfig::External(named)) = of("mqtt://127.0.0.1:1884", None) else {
             panic!("it is external");
         };
-        assert_eq!(named.address, "mqtt://127.0.0.1:1884");
+        assert_eq!(named.broker.to_string(), "mqtt://127.0.0.1:1884");
         assert_eq!((named.user.as_str(), named.token), (SERVICE_USER, None));
     }
 
