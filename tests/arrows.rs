@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hoist-orchestrator",
         &["hoist-protocol", "hoist-orchestrator-core"],
     ),
-    ("hoist-device-client", &["hoist-protocol"]),
+    ("hoist-device-client", &["hoist-protocol", "hoist-net"]),
     ("hoist-broker-config", &["hoist-protocol"]),
     (
         "hoist-server",

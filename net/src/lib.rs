@@ -7,5 +7,11 @@
 
 pub mod backoff;
 pub mod endpoint;
+#[cfg(feature = "exchange")]
+pub mod exchange;
+#[cfg(feature = "get")]
+pub mod get;
+#[cfg(feature = "line")]
+pub mod line;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;

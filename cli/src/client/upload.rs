@@ -1,28 +1,19 @@
 //! Uploads artifacts over HTTP: the only thing the command line does not do over MQTT.
 
-use std::io::{self, Write};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use hoist_device_client::agent::bundle::PackedArtifact;
+use hoist_net::exchange::{Content, Server, StatusCode, content};
 use hoist_protocol::code::Code;
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::Failure;
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{AUTHORIZATION, EXPECT, HOST};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// Longest answer read: enough for a sentence.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
-/// Pieces waiting for the socket: an artifact is never in memory as a whole.
-const PIECES_MAX: usize = 4;
 /// The time that a server may take to say that it wants the content (100 Continue). A server that
 /// refuses has answered by then, and one behind an old proxy never says it.
 const WELCOME_PATIENCE: Duration = Duration::from_secs(2);
@@ -33,18 +24,18 @@ const WELCOME_PATIENCE: Duration = Duration::from_secs(2);
 /// `E_HTTP` when the server cannot be reached or refuses, `E_AUTH` or `E_ROLE` when the
 /// token may not, `E_FILE` when a file changed meanwhile.
 pub(crate) async fn upload(file: &ClientFile, artifact: &PackedArtifact) -> Result<(), Failure> {
-    let (pieces, body) = body(artifact.reference.size);
+    let (mut pieces, content) = content(artifact.reference.size);
     let artifact = artifact.clone();
     let path = format!("/artifacts/{}", artifact.id());
     let welcome = Arc::new(Notify::new());
-    let mut sent = pin!(send(file, &path, body, Arc::clone(&welcome)));
+    let mut sent = pin!(send(file, &path, content, Arc::clone(&welcome)));
     tokio::select! {
         // There already, or refused: nothing needs to be sent.
         answer = &mut sent => return answer?.judge(file),
         () = welcome.notified() => {}
         () = tokio::time::sleep(WELCOME_PATIENCE) => {}
     }
-    let reading = tokio::task::spawn_blocking(move || artifact.write_to(&mut Pieces(pieces)));
+    let reading = tokio::task::spawn_blocking(move || artifact.write_to(&mut pieces));
     let answer = sent.await;
     match reading.await {
         // What could not be read explains why the upload broke off.
@@ -108,97 +99,24 @@ impl Answer {
 async fn send(
     file: &ClientFile,
     path: &str,
-    body: PieceBody,
+    content: Content,
     welcome: Arc<Notify>,
 ) -> Result<Answer, Failure> {
-    let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
-    let authority = authority.trim_end_matches('/');
-    let unreachable = |why: String| {
-        Failure::new(Code::Http, format!("cannot upload to {}: {why}", file.http))
-            .help("is the server running? its address is `http` in client.toml")
+    let put = async {
+        let server = Server::new(&file.http, &file.token)?;
+        server.put(path, content, welcome).await
     };
-    let failed = |error: hyper::Error| unreachable(hoist_server::failure::chain(&error));
-    let stream = TcpStream::connect(authority)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(failed)?;
-    let driver = tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(Method::PUT)
-        .uri(path)
-        .header(HOST, authority)
-        .header(EXPECT, "100-continue")
-        .header(AUTHORIZATION, format!("Bearer {}", file.token))
-        .body(body)
-        .map_err(|error| unreachable(error.to_string()))?;
-    hyper::ext::on_informational(&mut request, move |_| welcome.notify_one());
-    let answer = sender.send_request(request).await.map_err(failed)?;
+    let answer = put.await.map_err(|error| {
+        Failure::new(
+            Code::Http,
+            format!("cannot upload to {}: {error}", file.http),
+        )
+        .help("is the server running? its address is `http` in client.toml")
+    })?;
     let status = answer.status();
-    let text = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-        .collect()
-        .await
-        .map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned())
-        .unwrap_or_default();
-    driver.abort();
+    let text = answer.small(ANSWER_BYTES_MAX).await;
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
     Ok(Answer { status, text })
-}
-
-/// Writes into the body of a request, waiting while the socket is slower.
-struct Pieces(mpsc::Sender<Bytes>);
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .blocking_send(Bytes::copy_from_slice(bytes))
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A request body of known length whose pieces come as they are read.
-struct PieceBody {
-    pieces: mpsc::Receiver<Bytes>,
-    bytes_left: u64,
-}
-
-fn body(bytes: u64) -> (mpsc::Sender<Bytes>, PieceBody) {
-    let (sender, pieces) = mpsc::channel(PIECES_MAX);
-    (
-        sender,
-        PieceBody {
-            pieces,
-            bytes_left: bytes,
-        },
-    )
-}
-
-impl Body for PieceBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.pieces.poll_recv(context).map(|piece| match piece {
-            Some(piece) => {
-                self.bytes_left = self.bytes_left.saturating_sub(piece.len() as u64);
-                Some(Ok(Frame::data(piece)))
-            }
-            None if self.bytes_left == 0 => None,
-            // The reader gave up: the length promised can no longer be kept.
-            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-        })
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes_left)
-    }
 }
 
 #[cfg(test)]

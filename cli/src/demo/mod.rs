@@ -8,7 +8,6 @@ mod disks;
 pub(crate) mod fixture;
 mod frame;
 mod lanes;
-mod line;
 mod outcome;
 mod report;
 mod stage;

@@ -24,8 +24,6 @@ use value::{parse_broker, parse_keep_alive, parse_sha256};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
-/// Port of MQTT without TLS.
-pub const MQTT_PORT: u16 = 1883;
 /// A radio is woken this rarely; a death is noticed after 1.5 times this.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
 /// What a device without a configuration is called.

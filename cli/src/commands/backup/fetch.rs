@@ -4,17 +4,12 @@ use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use bytes::Bytes;
+use hoist_net::exchange::{Server, StatusCode};
 use hoist_orchestrator::store::snapshot::SnapshotReader;
 use hoist_protocol::code::Code;
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::{Failure, chain};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 use super::unusable;
 
@@ -23,25 +18,16 @@ const ERROR_BYTES_MAX: usize = 16 * 1024;
 
 /// Writes the rows of the server to a file, and reads them once more: only whole ones count.
 pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> {
-    let authority = file.http.strip_prefix("http://").unwrap_or(&file.http);
-    let authority = authority.trim_end_matches('/');
     let unreachable = |why: String| {
         Failure::new(Code::Http, format!("no rows from {}: {why}", file.http))
             .help("a server runs in this data directory; is `http` in client.toml its address?")
     };
-    let failed = |error: hyper::Error| unreachable(chain(&error));
-    let stream = TcpStream::connect(authority)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(failed)?;
-    let driver = tokio::spawn(connection);
-    let request = Request::get("/backup/rows")
-        .header(HOST, authority)
-        .header(AUTHORIZATION, format!("Bearer {}", file.token))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| unreachable(error.to_string()))?;
-    let answer = sender.send_request(request).await.map_err(failed)?;
+    let get = async {
+        Server::new(&file.http, &file.token)?
+            .get("/backup/rows")
+            .await
+    };
+    let mut answer = get.await.map_err(|error| unreachable(error.to_string()))?;
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => {
@@ -50,29 +36,23 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
         }
         status => {
             // An error of ours is small.
-            let body = Limited::new(answer.into_body(), ERROR_BYTES_MAX).collect();
-            let body = body
-                .await
-                .map_or_else(|_| Bytes::new(), |body| body.to_bytes());
+            let body = answer.small(ERROR_BYTES_MAX).await;
             let strange = || unreachable(format!("it answers {status}"));
             return Err(refused(&body).unwrap_or_else(strange));
         }
     }
     let out = OpenOptions::new().write(true).open(to);
     let mut out = BufWriter::new(out.map_err(|error| unusable(to, &error))?);
-    let mut body = answer.into_body();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let what = format!("the rows of {} broke off: {}", file.http, chain(&error));
+    loop {
+        let piece = answer.next().await.map_err(|error| {
+            let what = format!("the rows of {} broke off: {error}", file.http);
             Failure::new(Code::Http, what).help("look at the server's log, and try again")
-        });
-        if let Ok(piece) = frame?.into_data() {
-            out.write_all(&piece)
-                .map_err(|error| unusable(to, &error))?;
-        }
+        })?;
+        let Some(piece) = piece else { break };
+        out.write_all(&piece)
+            .map_err(|error| unusable(to, &error))?;
     }
     out.flush().map_err(|error| unusable(to, &error))?;
-    driver.abort();
     count(to).map_err(unreachable)
 }
 

@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use hoist_net::endpoint::{Endpoint, Scheme};
 
-use super::{Broker, MQTT_PORT};
+use super::Broker;
 
 pub(super) fn parse_broker(text: &str) -> Option<Broker> {
-    let address = text.strip_prefix("mqtt://")?;
-    let address = address.strip_suffix('/').unwrap_or(address);
-    let bracketed = address.ends_with(']');
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !bracketed => (host, port.parse().ok()?),
-        _ => (address, MQTT_PORT),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let at = Endpoint::parse(text).ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-    (!host.is_empty() && host.chars().all(plain)).then(|| Broker {
-        host: host.to_owned(),
-        port,
+    let is_whole = at.path() == "/" && !at.authority().ends_with(':');
+    let is_broker = at.scheme() == Scheme::Mqtt && is_whole && at.host().chars().all(plain);
+    is_broker.then(|| Broker {
+        host: at.host().to_owned(),
+        port: at.port(),
     })
 }
 

@@ -5,8 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// Port of `http://`.
-const HTTP_PORT: u16 = 80;
+use hoist_net::endpoint::{Endpoint, EndpointError, Scheme};
 
 /// Why something is not an address of artifacts. Says nothing of the text itself, which may
 /// hold a password.
@@ -25,14 +24,19 @@ pub enum UrlError {
     Other,
 }
 
-/// The parts of an `http://` address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// `host[:port]`, as in the `Host` header.
-    pub(super) authority: String,
-    /// From the first `/` on.
-    pub(super) path: String,
+impl From<EndpointError> for UrlError {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Password => Self::Password,
+            EndpointError::Encrypted(Scheme::Https) => Self::Https,
+            EndpointError::Encrypted(_) | EndpointError::Other => Self::Other,
+        }
+    }
 }
+
+/// An `http://` address. What is shown of it is `host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(Endpoint);
 
 impl Address {
     /// The parts of an address without user names.
@@ -40,109 +44,41 @@ impl Address {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(url: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Other)?;
-        let rest = rest.split('#').next().unwrap_or_default();
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err(UrlError::Password);
-        }
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(UrlError::Https);
-        }
-        // Nothing that could end a line of the request.
-        let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
-        if !scheme.eq_ignore_ascii_case("http") || !is_clean {
-            return Err(UrlError::Other);
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let address = Self {
-            authority: authority.to_owned(),
-            path: format!("{slash}{path}"),
-        };
-        let is_named = !address.host().is_empty() && address.port().is_some();
-        is_named.then_some(address).ok_or(UrlError::Other)
+        Self::of(Endpoint::parse(url))
+    }
+
+    fn of(read: Result<Endpoint, EndpointError>) -> Result<Self, UrlError> {
+        let endpoint = read?;
+        let is_http = endpoint.scheme() == Scheme::Http;
+        is_http.then_some(Self(endpoint)).ok_or(UrlError::Other)
     }
 
     /// The host, an IPv6 address without its brackets.
     pub(super) fn host(&self) -> &str {
-        self.split().0.trim_matches(['[', ']'])
+        self.0.host()
     }
 
-    pub(super) fn port(&self) -> Option<u16> {
-        match self.split().1 {
-            "" => Some(HTTP_PORT),
-            port => port.parse().ok(),
-        }
+    pub(super) fn port(&self) -> u16 {
+        self.0.port()
     }
 
-    fn split(&self) -> (&str, &str) {
-        match self.authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port),
-            _ => (&self.authority, ""),
-        }
+    /// Where to connect and what to ask for there.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.0
     }
 
-    /// What a `Location` in an answer from here means (RFC 3986, 5.2).
+    /// What a `Location` in an answer from here means.
     ///
     /// # Errors
     /// [`UrlError`].
     pub(super) fn join(&self, location: &str) -> Result<Self, UrlError> {
-        let has_scheme = location
-            .split(['/', '?', '#'])
-            .next()
-            .is_some_and(|first| first.contains(':'));
-        if location.is_empty() {
-            return Err(UrlError::Other);
-        }
-        if has_scheme {
-            return Self::parse(location);
-        }
-        if location.starts_with("//") {
-            return Self::parse(&format!("http:{location}"));
-        }
-        let own = self.path.split('?').next().unwrap_or_default();
-        let base = match location.chars().next() {
-            Some('/') => "",
-            Some('?') => own,
-            _ => own.rsplit_once('/').map_or("", |(folder, _)| folder),
-        };
-        let slash = if location.starts_with(['/', '?']) {
-            ""
-        } else {
-            "/"
-        };
-        let (path, query) = match location.split_once('?') {
-            Some((path, query)) => (path, format!("?{query}")),
-            None => (location, String::new()),
-        };
-        let path = without_dots(&format!("{base}{slash}{path}"));
-        Self::parse(&format!("http://{}{path}{query}", self.authority))
+        Self::of(self.0.join(location))
     }
-}
-
-/// A path with its `.` and `..` followed.
-fn without_dots(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/').skip(1) {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    let ends_in_folder = path.ends_with("/.") || path.ends_with("/..");
-    let end = if ends_in_folder && !parts.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    format!("/{}{end}", parts.join("/"))
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.authority)
+        f.write_str(self.0.authority())
     }
 }
 
@@ -204,11 +140,7 @@ impl Proxies {
             };
         };
         let text = text.trim();
-        let url = match text.contains("://") {
-            true => text.to_owned(),
-            false => format!("http://{text}"),
-        };
-        let http = Address::parse(&url);
+        let http = Address::of(Endpoint::parse_as(Scheme::Http, text));
         let http = http.map_err(|source| ProxyError::Address { variable, source })?;
         Ok(Self {
             http: Some(http),
@@ -227,7 +159,7 @@ impl Proxies {
             let name = except
                 .rsplit_once(':')
                 .map_or(except.as_str(), |(name, port)| {
-                    let same = port.parse().ok() == address.port();
+                    let same = port.parse() == Ok(address.port());
                     if same { name } else { except }
                 });
             name == "*" || host == name || host.ends_with(&format!(".{name}"))

@@ -4,8 +4,8 @@ use super::*;
 fn an_address_has_a_host_a_port_and_a_path() {
     let parts = |url| {
         let address = Address::parse(url).unwrap();
-        let port = address.port().unwrap();
-        (address.host().to_owned(), port, address.path)
+        let path = address.endpoint().path().to_owned();
+        (address.host().to_owned(), address.port(), path)
     };
     let is = |host: &str, port, path: &str| (host.to_owned(), port, path.to_owned());
     assert_eq!(parts("http://a.b"), is("a.b", 80, "/"));

@@ -6,13 +6,12 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::time::Duration;
 
+use hoist_net::get::{Connected, Response, Target, Unreached, connect, get};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::RetryCause;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::address::{Address, UrlError};
-use super::exchange::{Response, Target, Unreached, connect, get};
 use super::{DownloadError, Fetch, Limits};
 
 /// More are a loop (bad-inputs row 48).
@@ -204,7 +203,11 @@ async fn exchange(
         None => (address, Target::Origin),
     };
     let stream = reach(host, fetch.limits).await?;
-    let answer = timeout(fetch.limits.answer, get(stream, address, target, range)).await;
+    let answer = timeout(
+        fetch.limits.answer,
+        get(stream, address.endpoint(), target, range),
+    )
+    .await;
     let silent = |_| {
         let detail = format!("no answer from {host}");
         DownloadError::network(RetryCause::Silent, detail)
@@ -221,10 +224,10 @@ async fn exchange(
     })
 }
 
-async fn reach(host: &Address, limits: Limits) -> Result<TcpStream, DownloadError> {
-    let (name, port) = (host.host(), host.port().unwrap_or_default());
+async fn reach(host: &Address, limits: Limits) -> Result<Connected, DownloadError> {
+    let (name, port) = (host.host(), host.port());
     let unreachable = |what: String| DownloadError::network(RetryCause::Unreachable, what);
-    let stream = timeout(limits.answer, connect(host)).await;
+    let stream = timeout(limits.answer, connect(host.endpoint())).await;
     let stream = stream.map_err(|_| unreachable(format!("no connection to {name}:{port}")))?;
     stream.map_err(|error| match error {
         Unreached::Name(error) => {

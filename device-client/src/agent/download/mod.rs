@@ -23,7 +23,6 @@
 mod address;
 mod artifact;
 mod error;
-mod exchange;
 mod http;
 mod part;
 mod receive;

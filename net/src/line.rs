@@ -17,7 +17,7 @@ enum Carrier {
 }
 
 /// A line to one address. Ends when dropped.
-pub(super) struct Line {
+pub struct Line {
     address: SocketAddr,
     carrier: watch::Sender<Carrier>,
     task: JoinHandle<()>,
@@ -25,7 +25,10 @@ pub(super) struct Line {
 
 impl Line {
     /// Opens a line to `target` on a free port.
-    pub(super) async fn open(target: SocketAddr) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Of the listener.
+    pub async fn open(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((target.ip(), 0)).await?;
         let address = listener.local_addr()?;
         let (carrier, watched) = watch::channel(Carrier::Up);
@@ -38,17 +41,17 @@ impl Line {
     }
 
     /// Where to connect instead of the target.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Breaks every connection and lets none through until [`Line::mend`].
-    pub(super) fn cut(&self) {
+    pub fn cut(&self) {
         self.carrier.send_replace(Carrier::Down);
     }
 
     /// Lets connections through again.
-    pub(super) fn mend(&self) {
+    pub fn mend(&self) {
         self.carrier.send_replace(Carrier::Up);
     }
 }

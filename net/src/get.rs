@@ -7,7 +7,7 @@ use std::ops::Range;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::address::Address;
+use crate::endpoint::Endpoint;
 
 /// More than any server or portal sends before a body.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -21,16 +21,19 @@ const LINE_END_BYTES: u64 = 2;
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
+pub struct Response {
+    /// The number of its status.
+    pub status: u16,
     /// Bytes that the body says it has.
-    pub(super) length: Option<u64>,
-    pub(super) content_range: Option<String>,
-    pub(super) location: Option<String>,
+    pub length: Option<u64>,
+    /// Which bytes of the whole it has.
+    pub content_range: Option<String>,
+    /// Where else to ask.
+    pub location: Option<String>,
     /// What was done to the content, unless nothing.
-    pub(super) content_encoding: Option<String>,
+    pub content_encoding: Option<String>,
     /// Seconds before the server wants to be asked again.
-    pub(super) retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u64>,
     body: Body,
     stream: TcpStream,
     /// Read and not yet given away.
@@ -48,9 +51,13 @@ enum Body {
     ToTheEnd,
 }
 
+/// A connection on which nothing was asked yet.
+#[derive(Debug)]
+pub struct Connected(TcpStream);
+
 /// Why there is no connection.
 #[derive(Debug)]
-pub(super) enum Unreached {
+pub enum Unreached {
     /// The name was not found.
     Name(io::Error),
     /// Nobody there answers.
@@ -58,17 +65,19 @@ pub(super) enum Unreached {
 }
 
 /// Connects to the host of an address.
-pub(super) async fn connect(address: &Address) -> Result<TcpStream, Unreached> {
-    let port = address.port().unwrap_or_default();
-    let found = lookup_host((address.host(), port)).await;
+///
+/// # Errors
+/// [`Unreached`].
+pub async fn connect(address: &Endpoint) -> Result<Connected, Unreached> {
+    let found = lookup_host((address.host(), address.port())).await;
     let found: Vec<_> = found.map_err(Unreached::Name)?.collect();
     let stream = TcpStream::connect(found.as_slice()).await;
-    stream.map_err(Unreached::Connection)
+    stream.map(Connected).map_err(Unreached::Connection)
 }
 
 /// What a request names: a proxy wants to know the host, too (RFC 9112, 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// Path and query.
     Origin,
     /// The whole address.
@@ -76,21 +85,24 @@ pub(super) enum Target {
 }
 
 /// Asks for a range of bytes at an address.
-pub(super) async fn get(
-    mut stream: TcpStream,
-    address: &Address,
+///
+/// # Errors
+/// Of the connection; `InvalidData` for what is no answer.
+pub async fn get(
+    Connected(mut stream): Connected,
+    address: &Endpoint,
     target: Target,
     range: &Range<u64>,
 ) -> io::Result<Response> {
     let prefix = match target {
         Target::Origin => String::new(),
-        Target::Absolute => format!("http://{}", address.authority),
+        Target::Absolute => address.to_string(),
     };
     let request = format!(
         "GET {prefix}{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept-Encoding: identity\r\n\
          Range: bytes={}-{}\r\n\r\n",
-        address.path,
-        address.authority,
+        address.path(),
+        address.authority(),
         range.start,
         range.end.saturating_sub(1)
     );
@@ -194,7 +206,10 @@ impl Head {
 
 impl Response {
     /// The next bytes of the body; nothing at its end.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    ///
+    /// # Errors
+    /// Of the connection; `InvalidData` for what is no body.
+    pub async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             match self.body {
                 Body::Bytes(0) => return Ok(None),
@@ -267,5 +282,5 @@ fn broken(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Erro
 }
 
 #[cfg(test)]
-#[path = "exchange_tests.rs"]
+#[path = "get_tests.rs"]
 mod tests;

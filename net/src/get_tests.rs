@@ -7,7 +7,7 @@ use super::*;
 
 /// Serves one answer in pieces of `piece` bytes, then closes; returns its address and
 /// what will have been asked.
-async fn serve(answer: Vec<u8>, piece: usize) -> (Address, tokio::task::JoinHandle<String>) {
+async fn serve(answer: Vec<u8>, piece: usize) -> (Endpoint, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/a/b?c", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
@@ -24,10 +24,10 @@ async fn serve(answer: Vec<u8>, piece: usize) -> (Address, tokio::task::JoinHand
         request.truncate(count);
         String::from_utf8(request).unwrap()
     });
-    (Address::parse(&url).unwrap(), asked)
+    (Endpoint::parse(&url).unwrap(), asked)
 }
 
-async fn ask(address: &Address, target: Target, range: Range<u64>) -> io::Result<Response> {
+async fn ask(address: &Endpoint, target: Target, range: Range<u64>) -> io::Result<Response> {
     let stream = connect(address).await.unwrap();
     get(stream, address, target, &range).await
 }
@@ -51,7 +51,7 @@ async fn a_request_names_host_path_and_the_range_it_wants() {
     let (address, asked) = serve(b"HTTP/1.1 204 No\r\n\r\n".to_vec(), 100).await;
     let answer = ask(&address, Target::Origin, 7..9).await.unwrap();
     assert_eq!(answer.status, 204);
-    let host = &address.authority;
+    let host = address.authority();
     let expected = format!(
         "GET /a/b?c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept-Encoding: identity\r\n\
          Range: bytes=7-8\r\n\r\n"
@@ -63,7 +63,7 @@ async fn a_request_names_host_path_and_the_range_it_wants() {
 async fn a_proxy_is_told_the_whole_address() {
     let (address, asked) = serve(b"HTTP/1.1 204 No\r\n\r\n".to_vec(), 100).await;
     ask(&address, Target::Absolute, 7..9).await.unwrap();
-    let expected = format!("GET http://{}/a/b?c HTTP/1.1\r\n", address.authority);
+    let expected = format!("GET http://{}/a/b?c HTTP/1.1\r\n", address.authority());
     assert!(asked.await.unwrap().starts_with(&expected));
 }
 
