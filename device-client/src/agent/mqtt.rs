@@ -1,15 +1,12 @@
-//! One connection to the broker: the only file that knows rumqttc. A connection is never
-//! revived: a reused event loop hands out old deliveries after the new CONNACK.
+//! One connection to the broker, and what became of what was said on it. A connection is never
+//! revived.
 
 use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
+use hoist_net::mqtt::{self, Acks, Cause, Ended, Event, Message, Options, Reader, Refusal, Writer};
 use hoist_protocol::id::DeviceId;
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
-    Packet, QoS, StateError, SubscribeReasonCode,
-};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -44,7 +41,7 @@ pub(super) enum Incoming {
 
 /// The agent's side of a connection.
 pub(super) struct Connection {
-    client: AsyncClient,
+    writer: Writer,
     events: mpsc::Receiver<Raw>,
     task: JoinHandle<()>,
     /// Publishes not yet written, in order, and those waiting for their acknowledgment.
@@ -72,20 +69,28 @@ impl Connection {
         will: Vec<u8>,
     ) -> Self {
         let broker = &server.broker;
-        let mut options = MqttOptions::new(device.as_str(), &broker.host, broker.port);
-        options
-            .set_keep_alive(server.keep_alive)
-            .set_clean_session(true)
-            .set_credentials(device.as_str(), &server.token.0)
-            .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
-            .set_last_will(LastWill::new(will_topic, will, QoS::AtLeastOnce, true));
-        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
-        // Small messages must not wait for each other's acknowledgment.
-        event_loop.network_options.set_tcp_nodelay(true);
+        let (writer, reader) = mqtt::open(Options {
+            host: broker.host.clone(),
+            port: broker.port,
+            client_id: device.to_string(),
+            user: device.to_string(),
+            token: server.token.0.clone(),
+            keep_alive: server.keep_alive,
+            session: mqtt::Session::Clean,
+            acks: Acks::Automatic,
+            inflight_max: None,
+            packet_bytes_max: PACKET_BYTES_MAX,
+            requests_max: REQUESTS_MAX,
+            will: Some(Message {
+                topic: will_topic,
+                payload: will,
+                retain: true,
+            }),
+        });
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let task = task::start(poll(event_loop, sender));
+        let task = task::start(read(reader, sender));
         Self {
-            client,
+            writer,
             events,
             task,
             queued: VecDeque::new(),
@@ -124,19 +129,21 @@ impl Connection {
     }
 
     pub(super) fn subscribe(&mut self, topic: &str) {
-        self.stuck |= self.client.try_subscribe(topic, QoS::AtLeastOnce).is_err();
+        self.stuck |= self.writer.try_subscribe(topic).is_err();
     }
 
     pub(super) fn unsubscribe(&mut self, topic: &str) {
-        self.stuck |= self.client.try_unsubscribe(topic).is_err();
+        self.stuck |= self.writer.try_unsubscribe(topic).is_err();
     }
 
     /// Publishes, retained.
     pub(super) fn publish(&mut self, topic: &str, payload: Vec<u8>, carries: Carries) {
-        match self
-            .client
-            .try_publish(topic, QoS::AtLeastOnce, true, payload)
-        {
+        let message = Message {
+            topic: topic.to_owned(),
+            payload,
+            retain: true,
+        };
+        match self.writer.try_publish(message) {
             Ok(()) => self.queued.push_back(carries),
             Err(_) => self.stuck = true,
         }
@@ -149,7 +156,7 @@ impl Connection {
 
     /// Says goodbye after everything queued, and waits until it is written.
     pub(super) async fn close(mut self) {
-        if self.client.try_disconnect().is_ok() {
+        if self.writer.try_disconnect().is_ok() {
             while !matches!(self.next().await, Incoming::Revoked | Incoming::Lost { .. }) {}
         }
     }
@@ -161,20 +168,23 @@ impl Drop for Connection {
     }
 }
 
-/// Owns the event loop until its connection ends: polling is not cancel-safe.
-async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Raw>) {
+/// Reads until the connection ends: reading is not cancel-safe.
+async fn read(mut reader: Reader, events: mpsc::Sender<Raw>) {
     loop {
-        let event = match event_loop.poll().await {
-            Ok(rumqttc::Event::Incoming(packet)) => incoming(packet),
-            Ok(rumqttc::Event::Outgoing(Outgoing::Publish(id))) => Some(Raw::Written(id)),
-            Ok(rumqttc::Event::Outgoing(Outgoing::Disconnect)) => Some(Raw::Lost("closed".into())),
-            Ok(rumqttc::Event::Outgoing(_)) => None,
-            Err(ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized)) => {
-                Some(Raw::Revoked)
-            }
-            Err(error) => Some(Raw::Lost(why(&error))),
+        let event = match reader.next().await {
+            Ok(Event::Connected { .. }) => Raw::Connected,
+            Ok(Event::Delivered(message)) => Raw::Message(message.topic, message.payload),
+            Ok(Event::Written(id)) => Raw::Written(id),
+            Ok(Event::Acknowledged(id)) => Raw::Acknowledged(id),
+            Ok(Event::Subscribed { granted: true }) => continue,
+            Ok(Event::Subscribed { granted: false }) => Raw::Refused,
+            Ok(Event::Closed) => Raw::Lost("closed".into()),
+            Err(Ended {
+                cause: Cause::Refused(Refusal::NotAuthorized),
+                ..
+            }) => Raw::Revoked,
+            Err(ended) => Raw::Lost(why(&ended.cause, &ended)),
         };
-        let Some(event) = event else { continue };
         let over = matches!(event, Raw::Revoked | Raw::Lost(_));
         if events.send(event).await.is_err() || over {
             return;
@@ -204,46 +214,27 @@ fn of_io(error: &io::Error) -> String {
 }
 
 /// What the end of a connection means for whoever can do something about it.
-fn why(error: &ConnectionError) -> String {
-    let code = match error {
-        ConnectionError::ConnectionRefused(code) => code,
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            return of_io(error);
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => return CLOSED.to_owned(),
-        ConnectionError::MqttState(StateError::AwaitPingResp)
-        | ConnectionError::NetworkTimeout
-        | ConnectionError::FlushTimeout => return SILENT.to_owned(),
-        other => return format!("what came is not what a broker says ({other})"),
+fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
+    let refusal = match cause {
+        Cause::Refused(refusal) => refusal,
+        Cause::Network(error) => return of_io(error),
+        Cause::Closed => return CLOSED.to_owned(),
+        Cause::Silent => return SILENT.to_owned(),
+        Cause::Protocol => return format!("what came is not what a broker says ({said})"),
     };
-    match code {
-        ConnectReturnCode::BadUserNamePassword => {
+    match refusal {
+        Refusal::BadUserNamePassword => {
             "the server does not know this token, or not in this namespace: get a new agent.toml \
              with `hoist device add`"
         }
-        ConnectReturnCode::NotAuthorized => {
+        Refusal::NotAuthorized => {
             "the server refuses this device: ask its operator whether it was removed or revoked"
         }
-        ConnectReturnCode::ServiceUnavailable => "the server is too busy, or just starting",
-        ConnectReturnCode::RefusedProtocolVersion => "the broker does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId | ConnectReturnCode::Success => {
-            "the broker refuses this device's id as client id"
-        }
+        Refusal::ServiceUnavailable => "the server is too busy, or just starting",
+        Refusal::RefusedProtocolVersion => "the broker does not speak MQTT 3.1.1",
+        Refusal::BadClientId => "the broker refuses this device's id as client id",
     }
     .to_owned()
-}
-
-fn incoming(packet: Packet) -> Option<Raw> {
-    match packet {
-        Packet::ConnAck(_) => Some(Raw::Connected),
-        Packet::Publish(publish) => Some(Raw::Message(publish.topic, publish.payload)),
-        Packet::PubAck(ack) => Some(Raw::Acknowledged(ack.pkid)),
-        Packet::SubAck(ack) => ack
-            .return_codes
-            .contains(&SubscribeReasonCode::Failure)
-            .then_some(Raw::Refused),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -252,25 +243,22 @@ mod tests {
 
     #[test]
     fn the_end_of_a_connection_is_told_in_words_that_need_no_source() {
-        let io = |kind: io::ErrorKind| ConnectionError::Io(kind.into());
-        for (error, says) in [
+        let io = |kind: io::ErrorKind| Cause::Network(kind.into());
+        for (cause, says) in [
             (
                 io(io::ErrorKind::ConnectionRefused),
                 "nothing listens at the server's address",
             ),
             (io(io::ErrorKind::ConnectionReset), CLOSED),
             (io(io::ErrorKind::TimedOut), SILENT),
+            (Cause::Closed, CLOSED),
+            (Cause::Silent, SILENT),
             (
-                ConnectionError::MqttState(StateError::ConnectionAborted),
-                CLOSED,
+                Cause::Protocol,
+                "what came is not what a broker says (nonsense)",
             ),
-            (
-                ConnectionError::MqttState(StateError::AwaitPingResp),
-                SILENT,
-            ),
-            (ConnectionError::NetworkTimeout, SILENT),
         ] {
-            assert_eq!(why(&error), says);
+            assert_eq!(why(&cause, &"nonsense"), says);
         }
     }
 }
