@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hoist-orchestrator-core", &["hoist-protocol"]),
     (
         "hoist-orchestrator",
-        &["hoist-protocol", "hoist-orchestrator-core"],
+        &["hoist-protocol", "hoist-net", "hoist-orchestrator-core"],
     ),
     ("hoist-device-client", &["hoist-protocol", "hoist-net"]),
     ("hoist-broker-config", &["hoist-protocol"]),

@@ -1,17 +1,16 @@
-//! The connection to the broker: the only file that knows rumqttc. Each connection has a
-//! client and an event loop of its own, because a reused one hands out what the old
-//! connection had received. Nothing is decided or remembered here.
+//! The connection to the broker: opened, subscribed and opened again for as long as the server
+//! runs. Nothing is decided or remembered here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hoist_net::backoff::Backoff;
+use hoist_net::mqtt::{
+    self, Acks, Cause, Ended as Ending, Event, Message, Options, Refusal, Writer,
+};
 use hoist_orchestrator_core::engine::event::Session;
 use hoist_protocol::code::Code;
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, MqttOptions, Packet, Publish, QoS,
-    SubscribeReasonCode,
-};
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::health::{Health, Stops};
@@ -72,7 +71,7 @@ async fn stay_connected(
     incoming: IncomingSender,
     health: Health,
 ) {
-    let mut bound = BACKOFF_FIRST;
+    let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
     while !incoming.is_closed() {
         let ended = tokio::select! {
             // First: a connection that ends with the server was not lost.
@@ -85,23 +84,22 @@ async fn stay_connected(
             Ended::Never { reason } => {
                 tracing::warn!(broker = ?login, reason, "cannot connect to the broker");
                 missing(&health, &login, &reason);
-                bound = (bound * 2).min(BACKOFF_MAX);
+                backoff.lengthen();
             }
             Ended::Lost { reason, usable } => {
                 tracing::warn!(broker = ?login, reason, "connection to the broker lost");
                 let reason = format!("it was lost ({reason}); the broker's log may say why");
                 missing(&health, &login, &reason);
-                bound = if usable {
-                    BACKOFF_FIRST
-                } else {
-                    (bound * 2).min(BACKOFF_MAX)
-                };
+                match usable {
+                    true => backoff.reset(),
+                    false => backoff.lengthen(),
+                }
                 if incoming.send(Incoming::Disconnected).await.is_err() {
                     return;
                 }
             }
         }
-        tokio::time::sleep(bound.mul_f64(random_part())).await;
+        tokio::time::sleep(backoff.pause().mul_f64(random_part())).await;
     }
 }
 
@@ -135,34 +133,36 @@ async fn one_connection(
     incoming: &IncomingSender,
     health: &Health,
 ) -> Ended {
-    let mut options = MqttOptions::new(&login.client_id, &login.host, login.port);
-    options
-        .set_credentials(&login.user, login.token.as_deref().unwrap_or_default())
-        .set_keep_alive(KEEP_ALIVE)
-        .set_clean_session(false)
-        .set_manual_acks(true)
-        .set_inflight(INFLIGHT_MAX)
-        .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
-    let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
-    let mut network = event_loop.network_options();
-    network.set_tcp_nodelay(true);
-    event_loop.set_network_options(network);
+    let (writer, events) = mqtt::open(Options {
+        host: login.host.clone(),
+        port: login.port,
+        client_id: login.client_id.clone(),
+        user: login.user.clone(),
+        token: login.token.clone().unwrap_or_default(),
+        keep_alive: KEEP_ALIVE,
+        session: mqtt::Session::Kept,
+        acks: Acks::Manual,
+        inflight_max: Some(INFLIGHT_MAX),
+        packet_bytes_max: PACKET_BYTES_MAX,
+        requests_max: REQUESTS_MAX,
+        will: None,
+    });
     let link: Arc<dyn Connection> = Arc::new(Link {
-        client: client.clone(),
+        writer: writer.clone(),
     });
     let mut reader = Reader {
-        client,
+        writer,
         link,
         filters,
         granted: 0,
         incoming,
         health,
     };
-    reader.read(&mut event_loop).await
+    reader.read(events).await
 }
 
 struct Link {
-    client: AsyncClient,
+    writer: Writer,
 }
 
 #[async_trait]
@@ -173,30 +173,30 @@ impl Connection for Link {
             payload,
             retain,
         } = message;
-        let sent = self
-            .client
-            .publish(topic, QoS::AtLeastOnce, retain, payload);
-        sent.await.map_err(|_| Lost)
+        let message = Message {
+            topic,
+            payload,
+            retain,
+        };
+        self.writer.publish(message).await.map_err(|_| Lost)
     }
 
     /// Only a subscription brings what is retained. It ends at once: the wildcard ones go
     /// on, and a broker delivers once or twice, as it likes.
     async fn read(&self, topic: String) -> Result<(), Lost> {
-        let asked = self.client.subscribe(&topic, QoS::AtLeastOnce).await;
+        let asked = self.writer.subscribe(&topic).await;
         asked.map_err(|_| Lost)?;
-        self.client.unsubscribe(topic).await.map_err(|_| Lost)
+        self.writer.unsubscribe(&topic).await.map_err(|_| Lost)
     }
 
     async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
-        let mut delivered = Publish::new("", QoS::AtLeastOnce, Vec::new());
-        delivered.pkid = packet;
-        self.client.ack(&delivered).await.map_err(|_| Lost)
+        self.writer.acknowledge(packet).await.map_err(|_| Lost)
     }
 }
 
 /// Reads one connection until it ends.
 struct Reader<'a> {
-    client: AsyncClient,
+    writer: Writer,
     link: Arc<dyn Connection>,
     filters: &'a [String],
     /// Subscriptions granted so far.
@@ -206,38 +206,33 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Polling is not cancel-safe: nothing but the end of everything may interrupt it.
-    async fn read(&mut self, event_loop: &mut EventLoop) -> Ended {
+    /// Reading is not cancel-safe: nothing but the end of everything may interrupt it.
+    async fn read(&mut self, mut events: mqtt::Reader) -> Ended {
         let mut connected = false;
         loop {
-            let packet = match event_loop.poll().await {
-                Ok(rumqttc::Event::Incoming(packet)) => packet,
-                Ok(rumqttc::Event::Outgoing(_)) => continue,
-                Err(error) if connected => return self.lost(&describe(&error)),
-                Err(error) => {
-                    let reason = describe(&error);
+            let event = match events.next().await {
+                Ok(event) => event,
+                Err(ending) if connected => return self.lost(&describe(&ending)),
+                Err(ending) => {
+                    let reason = describe(&ending);
                     return Ended::Never { reason };
                 }
             };
-            connected |= matches!(packet, Packet::ConnAck(_));
-            if let Err(ended) = self.packet(packet) {
+            connected |= matches!(event, Event::Connected { .. });
+            if let Err(ended) = self.event(event) {
                 return ended;
             }
         }
     }
 
-    fn packet(&mut self, packet: Packet) -> Result<(), Ended> {
-        match packet {
-            Packet::ConnAck(ack) => self.subscribe(match ack.session_present {
+    fn event(&mut self, event: Event) -> Result<(), Ended> {
+        match event {
+            Event::Connected { resumed } => self.subscribe(match resumed {
                 true => Session::Resumed,
                 false => Session::Fresh,
             }),
-            Packet::SubAck(ack) => {
-                let granted =
-                    |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
-                if !ack.return_codes.iter().all(granted) {
-                    return Err(self.lost("a subscription was refused"));
-                }
+            Event::Subscribed { granted: false } => Err(self.lost("a subscription was refused")),
+            Event::Subscribed { granted: true } => {
                 self.granted += 1;
                 if self.granted == self.filters.len() {
                     self.health.end(ABOUT);
@@ -245,14 +240,14 @@ impl Reader<'_> {
                 }
                 Ok(())
             }
-            Packet::Publish(publish) => {
-                let certain = publish.qos != QoS::AtMostOnce;
+            Event::Delivered(delivered) => {
+                let certain = delivered.packet.is_some();
                 let delivery = Incoming::Delivery(Delivery {
-                    topic: publish.topic,
-                    payload: publish.payload,
-                    retained: publish.retain,
-                    again: publish.dup,
-                    packet: certain.then_some(publish.pkid),
+                    topic: delivered.topic,
+                    payload: delivered.payload,
+                    retained: delivered.retained,
+                    again: delivered.again,
+                    packet: delivered.packet,
                 });
                 match self.tell(delivery) {
                     // Only a flood at QoS 0 fills the channel; it may be lost by contract.
@@ -260,7 +255,7 @@ impl Reader<'_> {
                     told => told,
                 }
             }
-            _ => Ok(()),
+            Event::Written(_) | Event::Acknowledged(_) | Event::Closed => Ok(()),
         }
     }
 
@@ -269,8 +264,8 @@ impl Reader<'_> {
         self.tell(Incoming::Connected(Arc::clone(&self.link), session))?;
         for filter in self.filters {
             // The request channel is new and far larger than the number of filters.
-            self.client
-                .try_subscribe(filter, QoS::AtLeastOnce)
+            self.writer
+                .try_subscribe(filter)
                 .map_err(|_| self.lost("the request channel is full"))?;
         }
         Ok(())
@@ -292,12 +287,12 @@ impl Reader<'_> {
     }
 }
 
-fn describe(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) => "it refuses the orchestrator's name or password".to_owned(),
-        ConnectionError::ConnectionRefused(code) => format!("refused: {code:?}"),
-        other => other.to_string(),
+fn describe(ending: &Ending) -> String {
+    match ending.cause {
+        Cause::Refused(Refusal::BadUserNamePassword | Refusal::NotAuthorized) => {
+            "it refuses the orchestrator's name or password".to_owned()
+        }
+        Cause::Refused(code) => format!("refused: {code:?}"),
+        _ => ending.to_string(),
     }
 }
