@@ -60,6 +60,7 @@ mod serve;
 mod server_log;
 mod sim;
 mod simulation;
+mod sockets;
 mod store_faults;
 mod store_power;
 mod tables;

@@ -11,8 +11,9 @@ use hoist_tests::mutants::{ShownBy, root, switched};
 const PLANTED_MIN: [(ShownBy, usize); 2] = [(ShownBy::Simulate, 49), (ShownBy::PowerCut, 28)];
 
 /// The crates of which programs are made that anybody uses.
-const PRODUCTS: [&str; 7] = [
+const PRODUCTS: [&str; 8] = [
     "protocol",
+    "net",
     "orchestrator-core",
     "orchestrator",
     "device-client",

@@ -9,14 +9,15 @@ use crate::harness::sources::sources;
 
 const CORE: &str = "orchestrator-core";
 
-/// The crates whose files were untied.
-const UNTIED: [&str; 6] = [
-    "broker-config",
-    "cli",
-    "device-client",
-    "orchestrator",
-    "server",
-    CORE,
+/// The crates whose files were untied, and fewer files than each has.
+const UNTIED: [(&str, usize); 7] = [
+    ("broker-config", 20),
+    ("cli", 50),
+    ("device-client", 20),
+    ("net", 4),
+    ("orchestrator", 20),
+    ("server", 20),
+    (CORE, 20),
 ];
 
 /// The rooms, from the ground up.
@@ -155,9 +156,9 @@ fn circles(mut arrows: Arrows) -> Arrows {
 
 #[test]
 fn no_files_of_a_crate_need_each_other_but_a_module_and_its_own_parts() {
-    for of in UNTIED {
+    for (of, fewer) in UNTIED {
         let arrows = arrows(of);
-        assert!(arrows.len() > 20, "only {} files of {of}", arrows.len());
+        assert!(arrows.len() > fewer, "only {} files of {of}", arrows.len());
         let circles = circles(arrows);
         assert_eq!(
             circles,

@@ -1,8 +1,8 @@
 //! The ways over a network: where something is, how it is reached, and how long is waited before
 //! the next attempt.
 //!
-//! Only this crate reads and writes addresses with a scheme, knows rumqttc and connects sockets;
-//! listeners are the servers'. No type of rumqttc is in a signature. Nothing is decided here, and
+//! Only this crate reads and writes addresses with a scheme, speaks MQTT and HTTP as a client and
+//! connects sockets; listeners are the servers'. No type of rumqttc is in a signature. Nothing is decided here, and
 //! nothing is logged.
 
 pub mod backoff;

@@ -1,5 +1,5 @@
-//! One MQTT connection: the only file that knows rumqttc. A connection is never revived; who
-//! needs another opens another, because a reused event loop hands out what the old connection
+//! One MQTT connection: the only file that knows rumqttc's client. A connection is never revived;
+//! who needs another opens another, because a reused event loop hands out what the old connection
 //! had received.
 //!
 //! Who opens one owns its [`Reader`] and does nothing but read it: reading is not cancel-safe.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The crates that become programs.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "broker-config",
     "cli",
     "device-client",
+    "net",
     "orchestrator",
     "orchestrator-core",
     "protocol",
