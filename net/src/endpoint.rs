@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// How somebody is spoken to.
+/// The protocol of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// MQTT over TCP.
@@ -134,7 +134,7 @@ impl Endpoint {
         }
     }
 
-    /// How it is spoken to.
+    /// The protocol.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme

@@ -40,7 +40,7 @@ pub struct Response {
     buffer: Vec<u8>,
 }
 
-/// How much of the body is left.
+/// The rest of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     /// So many bytes.

@@ -15,7 +15,7 @@ use rumqttc::{
     Packet, Publish, QoS, StateError, SubscribeReasonCode,
 };
 
-/// What a connection is opened with.
+/// The terms on which a connection is opened.
 #[derive(Clone)]
 pub struct Options {
     /// Host name or address of the broker.
@@ -30,9 +30,9 @@ pub struct Options {
     pub token: String,
     /// A silent broker is noticed within 1.5 times this.
     pub keep_alive: Duration,
-    /// What the broker knows of an earlier connection.
+    /// The memory of the broker.
     pub session: Session,
-    /// Who acknowledges what arrives.
+    /// The side that acknowledges what arrives.
     pub acks: Acks,
     /// Unacknowledged publishes at a time; absent = as many as the library allows.
     pub inflight_max: Option<u16>,
@@ -50,7 +50,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// What the broker knows of an earlier connection of the same client id.
+/// The memory of the broker of an earlier connection of the same client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
     /// Nothing: it forgets subscriptions and messages with the connection.
@@ -59,7 +59,7 @@ pub enum Session {
     Kept,
 }
 
-/// Who acknowledges what arrives.
+/// The side that acknowledges what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acks {
     /// The library, before anybody has read it.
@@ -71,9 +71,9 @@ pub enum Acks {
 /// A message to publish at QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Where.
+    /// The place.
     pub topic: String,
-    /// What.
+    /// The content.
     pub payload: Vec<u8>,
     /// True if the broker keeps it for later subscribers.
     pub retain: bool,
@@ -232,9 +232,9 @@ pub enum Event {
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// Where.
+    /// The place.
     pub topic: String,
-    /// What.
+    /// The content.
     pub payload: Bytes,
     /// True if the broker had kept it.
     pub retained: bool,
@@ -314,7 +314,7 @@ pub enum Cause {
     Closed,
     /// The broker does not answer.
     Silent,
-    /// What came is not what a broker says, or this client said what it may not.
+    /// A packet that no broker sends, or that this client may not send.
     Protocol,
 }
 
