@@ -8,7 +8,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{RetryCause, Rollback, ScriptExit, ScriptFailure, ScriptKind};
 use serde::{Deserialize, Serialize};
 
-/// What names one boot of the device: 8 bytes of the hash of the system's boot id.
+/// The name of one boot of the device: 8 bytes of the hash of the system's boot id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootId(pub [u8; 8]);
 
@@ -17,7 +17,7 @@ pub struct BootId(pub [u8; 8]);
 pub struct Job {
     /// Which deployment.
     pub deployment: DeploymentId,
-    /// What it installs.
+    /// The release that it installs.
     pub release: ReleaseId,
     /// In which round (S13).
     pub round: Round,
@@ -31,11 +31,11 @@ pub struct Job {
     pub attempt: Attempt,
     /// Passes that failed; "later" and network errors are not among them.
     pub failures: u32,
-    /// Whether the running pass is counted in `attempt`.
+    /// True if the running pass is counted in `attempt`.
     pub counted: bool,
     /// Index of the artifact at hand; those before it are installed.
     pub artifact: u8,
-    /// How far it is.
+    /// The stage that it has reached.
     pub stage: Stage,
 }
 
@@ -81,26 +81,26 @@ impl Job {
         Self::new(&notice, notice.round, now_ms)
     }
 
-    /// Whether no server knows of it.
+    /// True if no server knows of it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.deployment == LOCAL
     }
 
-    /// Whether it may still be refused: nothing of it was run, and no pass has failed. After
-    /// that it is finished or rolled back, whatever a check says.
+    /// True if it may still be refused: nothing of it was run, and no pass has failed. After that
+    /// it is finished or rolled back, whatever a check says.
     #[must_use]
     pub fn may_be_refused(&self) -> bool {
         self.failures == 0 && self.is_untouched()
     }
 
-    /// Whether nothing of the release was ever run.
+    /// True if nothing of the release was ever run.
     pub(crate) fn is_untouched(&self) -> bool {
         self.attempt.0 == 0 && matches!(self.stage, Stage::Fetching | Stage::Waiting)
     }
 }
 
-/// How far a [`Job`] is. Written before the effect it names.
+/// The stage of a [`Job`]. Written before the effect it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// Artifacts are fetched; nothing has run.
@@ -118,7 +118,7 @@ pub enum Stage {
     Rebooting {
         /// The boot before it.
         boot: BootId,
-        /// How often it was asked for.
+        /// The number of times that it was asked for.
         asked: u8,
     },
     /// The intent to run a rollback script.
@@ -127,23 +127,23 @@ pub enum Stage {
         at: u8,
         /// Runs, this one included.
         run: u8,
-        /// What failed.
+        /// The cause of the failure.
         cause: Cause,
-        /// What follows.
+        /// The next step after the rollback.
         then: Then,
     },
     /// Everything is verified; the inventory is being written.
     Committing,
     /// The end is known and is being written to the ring.
     Failing {
-        /// What failed.
+        /// The cause of the failure.
         cause: Cause,
-        /// What became of what was begun.
+        /// The rollback of what was begun.
         rollback: Rollback,
     },
 }
 
-/// What made a pass fail.
+/// The cause of a failed pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// Why.
@@ -165,7 +165,7 @@ impl Cause {
         }
     }
 
-    /// What people are told while another pass is waited for.
+    /// The reason that people are told while another pass is waited for.
     pub(crate) fn retry(&self) -> RetryCause {
         match self.script {
             Some(ScriptFailure {
@@ -180,7 +180,7 @@ impl Cause {
 /// Exit code of a script that wants to run later (S9).
 pub(crate) const EXIT_LATER: u8 = 75;
 
-/// What follows a rollback.
+/// The next step after a rollback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Then {
     /// Another pass.

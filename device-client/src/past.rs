@@ -1,5 +1,5 @@
-//! What a device ended, remembered beyond the outcomes it still tells of: whatever a head
-//! can list again must be known to be over (S13), also long after its outcome was told.
+//! Deployments that a device ended, remembered beyond the outcomes it still tells of: whatever a
+//! head can list again must be known to be over (S13), also long after its outcome was told.
 
 use alloc::vec::Vec;
 
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// Deployments that are remembered: eight times what a head can list, so that those of a
 /// group that was left, or paused, are still known when they are listed again.
 pub const PAST_MAX: usize = TOLD_MAX;
-/// What a head lists is kept away from the end at which things are forgotten by so many
-/// places. Each head is looked at before what it lists ends, so eight would do.
+/// Deployments that a head lists are kept away from the end at which things are forgotten by so
+/// many places. Each head is looked at before what it lists ends, so eight would do.
 const CLEAR_PLACES: usize = PAST_MAX / 2;
 
 /// The first bytes of a release's id: enough to tell a deployment from one that got the
@@ -31,7 +31,7 @@ impl ReleaseMark {
     }
 }
 
-/// How a deployment ended on this device, without particulars; at most three bytes.
+/// The end of a deployment on this device, without particulars; at most three bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// It is installed: nothing begins it again.
@@ -69,16 +69,16 @@ impl From<Ending> for FinalResult {
 pub struct Ended {
     /// Which.
     pub deployment: DeploymentId,
-    /// What it was to install, unless only a status told of it.
+    /// The release that it was to install, unless only a status told of it.
     pub release: Option<ReleaseMark>,
     /// The last round in which it ended.
     pub round: Round,
-    /// How.
+    /// The way it ended.
     pub ending: Ending,
 }
 
 impl Ended {
-    /// What the server is told of it once its particulars are gone.
+    /// The outcome that the server is told once its particulars are gone.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         Outcome {
@@ -122,8 +122,8 @@ impl Past {
         self.0.push(ended);
     }
 
-    /// Whether a round of a deployment is over: a success stands, and a failure until a
-    /// higher round (S13). Without a release, whatever it was to install.
+    /// True if a round of a deployment is over: a success stands, and a failure until a higher
+    /// round (S13). Without a release, whatever it was to install.
     #[must_use]
     pub fn is_over(
         &self,
@@ -138,7 +138,7 @@ impl Past {
         })
     }
 
-    /// Whether it tells of an outcome, or of one of a higher round.
+    /// True if it tells of an outcome, or of one of a higher round.
     #[must_use]
     pub fn tells_of(&self, outcome: &Outcome) -> bool {
         let mut all = self.0.iter();

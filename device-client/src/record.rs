@@ -1,7 +1,6 @@
-//! What the device keeps across a power cut: the journal record (at most 128 bytes with
-//! sequence and checksum) and the ring of final outcomes with what ended before them. Bytes
-//! only, no files; the reader refuses what is torn, and a slot of a newer format is never
-//! taken for empty.
+//! Memory of the device across a power cut: the journal record (at most 128 bytes with sequence and
+//! checksum) and the ring of final outcomes with what ended before them. Bytes only, no files; the
+//! reader refuses what is torn, and a slot of a newer format is never taken for empty.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,7 +18,7 @@ pub const RECORD_BYTES_MAX: usize = 128;
 pub const RING_BYTES_MAX: usize = 4_096;
 const CHECKSUM_BYTES: usize = 4;
 
-/// What a slot can hold. A format that was ever released is read for ever.
+/// A value that a slot can hold. A format that was ever released is read for ever.
 pub trait Slot: Sized {
     /// The newest format this agent knows.
     const NEWEST: u8;
@@ -54,13 +53,13 @@ pub struct Record {
     /// Device time when this was written, Unix ms: a device without a clock goes on from
     /// here (W2).
     pub time_ms: u64,
-    /// Whether what is kept can be relied on.
+    /// The reliability of what is kept.
     pub memory: Memory,
     /// The started deployment, if any.
     pub job: Option<Job>,
 }
 
-/// What a device remembers of its past.
+/// The memory that a device has of its past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Memory {
     /// Everything.
@@ -135,7 +134,7 @@ pub struct Ring {
     pub ended: u32,
     /// The newest of them, oldest first; at most [`OUTCOMES_MAX`].
     pub outcomes: Vec<Outcome>,
-    /// What is over, that of the outcomes included.
+    /// The deployments that are over, those of the outcomes included.
     pub past: Past,
 }
 
@@ -169,7 +168,7 @@ impl Slot for Ring {
     }
 }
 
-/// What outcomes alone say of the past.
+/// The past that outcomes alone tell.
 fn past_of(outcomes: &[Outcome]) -> Past {
     let mut past = Past::default();
     for outcome in outcomes {
@@ -198,7 +197,7 @@ impl Ring {
         self.ended = self.ended.saturating_add(1);
     }
 
-    /// Whether a round of a deployment is over on this device (S13), as [`Past::is_over`].
+    /// True if a round of a deployment is over on this device (S13), as [`Past::is_over`].
     #[must_use]
     pub fn is_over(
         &self,

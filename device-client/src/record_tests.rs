@@ -47,7 +47,7 @@ fn record(format: u8) -> Record {
     }
 }
 
-/// What an agent before format 2 makes of a slot.
+/// A slot as an agent before format 2 reads it.
 #[derive(Debug, PartialEq, Eq)]
 struct Older(Record);
 
@@ -152,7 +152,7 @@ fn largest_ring() -> Ring {
     ring
 }
 
-/// What an agent makes of the ring that keeps nothing behind the outcomes.
+/// The ring as an agent reads it that keeps nothing behind the outcomes.
 #[derive(Debug, PartialEq, Eq)]
 struct OutcomesOnly(u32, Vec<Outcome>);
 

@@ -265,7 +265,7 @@ impl<S: Seals> Engine<S> {
         &self.seals
     }
 
-    /// What is known to be out, and what is to be looked at.
+    /// The messages that are known to be out, and the subjects to be looked at.
     pub fn difference(&self) -> &Difference {
         &self.publisher.difference
     }

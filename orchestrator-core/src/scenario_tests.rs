@@ -54,7 +54,7 @@ struct World {
     requests: u32,
     /// Lines that were asked for.
     seeks: Vec<Seek>,
-    /// Whether heads of devices are not seen at the broker.
+    /// True if heads of devices are not seen at the broker.
     slow: bool,
 }
 
@@ -279,7 +279,7 @@ impl World {
         crate::engine::desired::device_head(&self.device_row(device), Generation(1))
     }
 
-    /// Whether the heads of now let a device start what they list first.
+    /// True if the heads of now let a device start what they list first.
     fn may_start(&self, device: &str) -> bool {
         let own = self.device_head(device);
         let head = self.head(own.group.as_str());

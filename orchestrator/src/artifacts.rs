@@ -26,14 +26,14 @@ pub use incoming::Incoming;
 /// Largest artifact file accepted: more than any device here installs, less than a disk.
 pub const ARTIFACT_BYTES_MAX: u64 = 16 << 30;
 
-/// What uploads leave to others.
+/// The limits by which uploads leave room to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadLimits {
     /// Space that is left to the store, in bytes.
     pub reserve_bytes: u64,
     /// Uploads of one user that no release names, in bytes.
     pub quota_bytes: u64,
-    /// How long what no release names is kept; none = for ever.
+    /// The time for which an artifact that no release names is kept; none = for ever.
     pub keep_unused: Option<Duration>,
 }
 
@@ -56,7 +56,7 @@ pub enum ArtifactError {
     Content {
         /// The id it was sent under.
         id: ArtifactId,
-        /// What does not fit.
+        /// The reason why it does not fit.
         why: String,
     },
     /// Another number of bytes than its manifest says (`E_LENGTH`).
@@ -91,7 +91,7 @@ pub enum ArtifactError {
         amount(*unused), amount(*quota)
     )]
     Quota {
-        /// Whose upload.
+        /// The user who uploads.
         user: UserId,
         /// So far.
         unused: u64,
@@ -103,12 +103,12 @@ pub enum ArtifactError {
     Io {
         /// Where.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// What a file is.
+/// The state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// Whole, as far as it was looked at.
@@ -193,19 +193,19 @@ impl ArtifactDirectory {
         self.limits.reserve_bytes
     }
 
-    /// Whether an artifact is there, and not known to be damaged.
+    /// True if an artifact is there, and not known to be damaged.
     #[must_use]
     pub fn contains(&self, id: ArtifactId) -> bool {
         self.path(id).is_file() && !self.is_damaged(id)
     }
 
-    /// Whether it was found to be damaged or missing.
+    /// True if it was found to be damaged or missing.
     #[must_use]
     pub fn is_damaged(&self, id: ArtifactId) -> bool {
         self.ledger().is_damaged(id)
     }
 
-    /// Whether any was.
+    /// True if any was.
     pub(crate) fn has_damaged(&self) -> bool {
         self.ledger().has_damaged()
     }
@@ -233,7 +233,7 @@ impl ArtifactDirectory {
         self.health.end(&format!("artifact {id}"));
     }
 
-    /// What no device could fetch of a release, and whether that is there at all.
+    /// The word for an artifact that no device could fetch: damaged, or missing.
     pub(crate) fn state_of(&self, id: ArtifactId) -> Option<&'static str> {
         match Stamp::of(&self.path(id)) {
             None => Some("missing"),
@@ -241,7 +241,7 @@ impl ArtifactDirectory {
         }
     }
 
-    /// What is to be served: a file that is not as it was when it was proven is proven anew.
+    /// The file to be served: one that is not as it was when it was proven is proven anew.
     pub(crate) async fn look(&self, id: ArtifactId) -> Seen {
         let stamp = Stamp::of(&self.path(id));
         let (known, changed, released) = {
@@ -287,7 +287,7 @@ impl ArtifactDirectory {
         }
     }
 
-    /// Whether so many bytes more leave the store its own.
+    /// Ok if so many bytes more leave the store its own.
     fn check_space(&self, wanted: u64) -> Result<(), ArtifactError> {
         let left = space::left(&self.root).map_err(|source| ArtifactError::Io {
             path: self.root.clone(),
@@ -322,7 +322,7 @@ impl ArtifactDirectory {
         }
     }
 
-    /// What was found out about a file that was like this then; whether that is the one there
+    /// Notes a verdict about a file that was like this then; true if that file is the one there
     /// now. Another one has come meanwhile otherwise, of which nothing was found out.
     fn found(&self, id: ArtifactId, stamp: Option<Stamp>, verdict: Result<(), String>) -> bool {
         let mut ledger = self.ledger();

@@ -1,5 +1,5 @@
-//! What the orchestrator is given: where to connect, its keys, and what only its host
-//! knows about people and tokens.
+//! Settings of the orchestrator: where to connect, its keys, and what only its host knows about
+//! people and tokens.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::health::Health;
 use crate::mqtt::MqttLogin;
 use crate::specs::SpecFolder;
 
-/// How an orchestrator runs.
+/// The configuration of an orchestrator.
 #[derive(Debug, Clone)]
 pub struct OrchestratorConfig {
     /// The broker and the service's login.
@@ -32,15 +32,15 @@ pub struct OrchestratorConfig {
     /// Where devices fetch artifacts from, told in group heads; absent = each device's
     /// own setting (W1).
     pub source: Option<String>,
-    /// How long a device may be out of contact, or take to answer (S6, S7). Default 60 s.
+    /// The time for which a device may be out of contact, or take to answer (S6, S7). Default 60 s.
     pub grace: Duration,
     /// Nothing is concluded from silence this soon after connecting (S7). Default 30 s.
     pub settle: Duration,
-    /// What the server is there for.
+    /// The purpose of the server.
     pub mode: Mode,
-    /// What is kept for how long. Default: everything for ever.
+    /// The times for which things are kept. Default: everything for ever.
     pub keep: Keep,
-    /// How long a head with notices is valid (W2). Default 7 days.
+    /// The time for which a head with notices is valid (W2). Default 7 days.
     pub head_validity: Duration,
     /// Where it says what is wrong, and tells people what others say.
     pub health: Health,
@@ -61,7 +61,7 @@ pub struct Keys {
     pub root_sha256: [u8; 32],
 }
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     /// The role.
@@ -70,7 +70,7 @@ pub struct Rights {
     pub groups: Vec<GroupId>,
 }
 
-/// What adding a user came to.
+/// The result of adding a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserChange {
     /// There is a new user.
@@ -81,9 +81,9 @@ pub enum UserChange {
     Nothing,
 }
 
-/// What only the host knows: people and device tokens. Calls must return at once.
+/// Facts that only the host knows: people and device tokens. Calls must return at once.
 pub trait Directory: Send + Sync {
-    /// What a user may do, or `None` when there is no such user (any more).
+    /// The rights of a user, or `None` when there is no such user (any more).
     fn rights_of(&self, user: &UserId) -> Option<Rights>;
 
     /// The token of a device, computed from its issue number; never stored or logged.

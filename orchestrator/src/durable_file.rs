@@ -34,8 +34,8 @@ pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
     replace(path, |file| file.write_all(content), mode, |_| Ok(()))
 }
 
-/// Whether a file could be written there: nothing but a file is in its place, neither a link
-/// nor a device, and its folder takes new ones. Leaves nothing behind.
+/// Ok if a file could be written there: nothing but a file is in its place, neither a link nor a
+/// device, and its folder takes new ones. Leaves nothing behind.
 ///
 /// # Errors
 /// Why it could not.

@@ -1,5 +1,5 @@
-//! What is wrong with the server now, as views, `/readyz`, events and the log tell people.
-//! Whoever notices something says so here; nothing is decided by it.
+//! Problems of the server now, as views, `/readyz`, events and the log tell people. Whoever notices
+//! something says so here; nothing is decided by it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::unix_time::unix_ms;
 /// view of the server's health has what is still wrong.
 const NEWS_MAX: usize = 256;
 
-/// What a problem stops.
+/// The extent of a problem: what stops because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stops {
     /// The server as a whole: it is not ready.
@@ -24,13 +24,13 @@ pub enum Stops {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What it is about: `store`, `users.toml`, `artifact <id>`. One problem each.
+    /// The subject of the problem: `store`, `users.toml`, `artifact <id>`. One problem each.
     pub about: String,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub code: Code,
     /// One sentence with the particulars.
     pub detail: String,
-    /// What it stops.
+    /// The extent of the problem.
     pub stops: Stops,
     /// Since when, Unix ms.
     pub since_ms: u64,
@@ -41,7 +41,7 @@ pub struct Problem {
 pub struct News {
     /// Which.
     pub problem: Problem,
-    /// Whether it is over.
+    /// True if it is over.
     pub over: bool,
 }
 
@@ -103,14 +103,14 @@ impl Health {
         all
     }
 
-    /// What stops the whole server.
+    /// The problem that stops the whole server, if there is one.
     #[must_use]
     pub fn stopped_by(&self) -> Option<Problem> {
         let first = self.problems().into_iter().next();
         first.filter(|problem| problem.stops == Stops::Server)
     }
 
-    /// What began and ended since the last call.
+    /// The problems that began and ended since the last call.
     pub(crate) fn take_news(&self) -> VecDeque<News> {
         std::mem::take(&mut self.state().news)
     }

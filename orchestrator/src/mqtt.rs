@@ -28,7 +28,7 @@ const INFLIGHT_MAX: u16 = 256;
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// First bound of the pause: a broker that restarts is back within a moment.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// What a missing broker is to [`Health`].
+/// The subject of a missing broker, for [`Health`].
 pub(crate) const ABOUT: &str = "broker";
 /// A silent broker is noticed within 1.5 times this.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -117,7 +117,7 @@ fn random_part() -> f64 {
     f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
-/// How a connection ended.
+/// The end of a connection.
 enum Ended {
     /// There never was one.
     Never { reason: String },
@@ -259,7 +259,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Whatever the broker remembers of the session: subscribing again is always right.
+    /// Subscribes to everything, whatever the broker remembers of the session: that is always
+    /// right.
     fn subscribe(&mut self, session: Session) -> Result<(), Ended> {
         self.tell(Incoming::Connected(Arc::clone(&self.link), session))?;
         for filter in self.filters {

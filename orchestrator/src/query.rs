@@ -25,7 +25,7 @@ pub(crate) struct Question {
     reader: Reader,
 }
 
-/// What a question has come to.
+/// The result of a question so far.
 pub(crate) enum Found {
     /// Its answer.
     Answer(Result<ResultBody, Rejection>),
@@ -45,7 +45,7 @@ impl Question {
         }
     }
 
-    /// What it asks.
+    /// The verb of the question.
     pub(crate) fn verb(&self) -> Verb {
         self.command.verb()
     }

@@ -28,33 +28,33 @@ use crate::specs::{Spec, ahead_of_specs};
 use crate::store::Store;
 use crate::unix_time::unix_ms;
 
-/// What a store is rebuilt with.
+/// The means by which a store is rebuilt.
 #[derive(Clone, Copy)]
 pub struct Recovery<'a> {
     /// Into which.
     pub store: &'a dyn Store,
 }
 
-/// How far the fleet has answered.
+/// The progress of the fleet's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answered {
     /// Devices that are registered.
     pub devices: usize,
     /// Those among them that were heard since it began.
     pub heard: usize,
-    /// What devices say they ended and have not told yet.
+    /// The number of outcomes that devices say they reached and have not told yet.
     pub missing: u64,
     /// Numbers of the newest statuses, summed: whether anything came since the last look.
     pub news: u64,
 }
 
-/// What came back.
+/// The parts of a store that came back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovered {
     /// Groups by name.
     pub groups: Vec<String>,
-    /// How many devices.
+    /// The number of devices.
     pub devices: usize,
     /// Devices that are registered and were not heard.
     pub silent: Vec<String>,
@@ -82,7 +82,7 @@ pub struct RecoveredDeployment {
     pub failed: u32,
 }
 
-/// What shows that a store is behind what was signed with its keys and kept beside it.
+/// The evidence that a store is behind what was signed with its keys and kept beside it.
 ///
 /// # Errors
 /// [`ServiceError`].
@@ -151,7 +151,7 @@ impl Recovery<'_> {
         })
     }
 
-    /// How far the fleet has answered since then, Unix ms.
+    /// The progress of the fleet's answers since a Unix time in ms.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -1,5 +1,5 @@
-//! What was refused, counted in memory, so that a flood of it costs neither a commit nor a
-//! line of the log each: the first of a sender and code shows at once, the rest now and then.
+//! Refusals, counted in memory, so that a flood of it costs neither a commit nor a line of the log
+//! each: the first of a sender and code shows at once, the rest now and then.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Devices and codes written at once.
 const DUE_MAX: usize = 256;
 
-/// Whoever sent something, without what they sent.
+/// The sender of something, without what it sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Who {
     Device(DeviceId),
@@ -32,7 +32,7 @@ enum Who {
     Nobody,
 }
 
-/// What is known of one sender and code.
+/// The facts known of one sender and code.
 #[derive(Debug, Default)]
 struct Known {
     last_ms: u64,
@@ -51,7 +51,7 @@ struct Pending {
 }
 
 impl Pending {
-    /// What has gathered, if it is time.
+    /// The count that has gathered, if it is time.
     fn take(&mut self, pause: Duration, at: Instant) -> Option<u64> {
         let late = self
             .done
@@ -64,13 +64,13 @@ impl Pending {
     }
 }
 
-/// What is to be written, and perhaps told, about one device and code.
+/// The facts to be written, and perhaps told, about one device and code.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) device: DeviceId,
     /// As it is to be added to its row.
     pub(crate) refusal: Refusal,
-    /// How many since the last event, if there is to be one.
+    /// The number since the last event, if there is to be one.
     pub(crate) told: Option<u64>,
 }
 
@@ -161,7 +161,7 @@ impl Refusals {
         }
     }
 
-    /// What it is time to write about devices.
+    /// The facts about devices that it is time to write.
     pub(crate) fn due(&mut self, at: Instant) -> Vec<Due> {
         let tables = [&mut self.registered, &mut self.others];
         let known = tables.into_iter().flat_map(|table| &mut table.known);
@@ -196,7 +196,7 @@ impl Table {
         }
     }
 
-    /// What is known of a sender and code; none when there is no room for it.
+    /// The facts known of a sender and code; none when there is no room for it.
     fn entry(&mut self, key: (Who, Code), at: Instant) -> Option<&mut Known> {
         if !self.known.contains_key(&key) && !self.has_room(at) {
             return None;

@@ -18,7 +18,7 @@ use crate::artifacts::ArtifactDirectory;
 use crate::rows;
 use crate::store::Store;
 
-/// What is done about an artifact that is damaged or missing.
+/// The advice for an artifact that is damaged or missing.
 const REPAIR: &str = "repair it with `hoist release create` of the same directory";
 
 /// Opens the base64 of a `release-add` and looks for its artifacts.

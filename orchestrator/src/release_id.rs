@@ -50,7 +50,7 @@ pub(crate) async fn named(store: &dyn Store, text: &str) -> Result<Option<Releas
     Ok(row.map(|row| row.release))
 }
 
-/// What was typed for a release.
+/// The text that was typed for a release.
 #[derive(Debug, PartialEq, Eq)]
 enum Typed {
     /// The beginning of this id.

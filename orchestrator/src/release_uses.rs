@@ -1,4 +1,4 @@
-//! Who needs a release: every deployment is looked at, before its removal is decided on.
+//! The deployments that need a release: every one is looked at, before its removal is decided on.
 
 use hoist_orchestrator_core::model::key::{MetaKey, Prefix};
 use hoist_orchestrator_core::model::release::Uses;

@@ -28,12 +28,12 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 pub(crate) struct Looks {
     /// When the last look began.
     looked: Option<Instant>,
-    /// Whether one is being taken.
+    /// True if one is being taken.
     looking: bool,
 }
 
 impl Looks {
-    /// Whether it is time for a look; it begins then.
+    /// True if it is time for a look; it begins then.
     pub(crate) fn begin(&mut self, now: Now, at: Instant) -> bool {
         let keep = [now.keep.ended_deployments_ms, now.keep.silent_devices_ms];
         let Some(shortest_ms) = keep.into_iter().flatten().min() else {
@@ -57,7 +57,7 @@ impl Looks {
     }
 }
 
-/// What may have been kept for long enough, so much at most.
+/// The things that may have been kept for long enough, so many at most.
 ///
 /// # Errors
 /// [`ReadError`].

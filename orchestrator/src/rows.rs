@@ -25,7 +25,7 @@ pub enum ReadError {
     Corrupt {
         /// Which row.
         key: Key,
-        /// What is wrong with it.
+        /// The error in the row.
         #[source]
         source: DecodeError,
     },
@@ -121,7 +121,7 @@ pub(crate) async fn decide_alone(
     }
 }
 
-/// What to commit for these writes.
+/// The changes to commit for these writes.
 pub(crate) fn batch(writes: Vec<Write>) -> Vec<Change> {
     writes
         .into_iter()

@@ -80,7 +80,7 @@ pub enum ServiceError {
     /// (`E_RECOVER`): numbers would be given twice.
     #[error("the store is older than what was signed with its keys: {0}")]
     Older(Ahead),
-    /// What is kept beside the store cannot be read.
+    /// The files kept beside the store cannot be read.
     #[error("what was signed cannot be read")]
     Specs(#[source] std::io::Error),
     /// The connection's task is gone.
@@ -196,7 +196,7 @@ struct Service {
     outage: Option<Outage>,
     /// Commands refused meanwhile; a broker may deliver one again.
     refused: VecDeque<(UserId, RequestId)>,
-    /// Whether everything is to be read and published anew.
+    /// True if everything is to be read and published anew.
     refresh: bool,
     ready: watch::Sender<bool>,
 }

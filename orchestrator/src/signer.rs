@@ -1,5 +1,5 @@
-//! What is signed and what signatures are worth: heads go out sealed for their topic,
-//! statuses come in with evidence. Keys never leave this file.
+//! Signatures, and what they are worth: heads go out sealed for their topic, statuses come in with
+//! evidence. Keys never leave this file.
 
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
@@ -69,7 +69,7 @@ impl Seals for Signer {
     }
 }
 
-/// What the signature of a status is worth, given the key pinned for its device.
+/// The worth of the signature of a status, given the key pinned for its device.
 fn evidence(
     received: &ReceivedStatus<'_>,
     key: Option<&PublicKey>,

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub struct SmallFile {
     /// All of it.
     pub content: Vec<u8>,
-    /// Who may do what with it: the permission bits.
+    /// The permission bits.
     pub mode: u32,
 }
 

@@ -1,4 +1,4 @@
-//! How much can still be written where the server's files are.
+//! The space that is left where the server's files are.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! What was signed and published of groups and releases, as files beside the store: a second
-//! account that outlives it. The broker keeps its retained messages in memory only; with
-//! these, a store that was lost is rebuilt, and one that is an older copy is seen to be one.
-//! Nobody serves them: what a device obeys comes from the store.
+//! Heads and manifests that were signed and published, as files beside the store: a second account
+//! that outlives it. The broker keeps its retained messages in memory only; with these, a store
+//! that was lost is rebuilt, and one that is an older copy is seen to be one. Nobody serves them:
+//! what a device obeys comes from the store.
 
 use std::io;
 use std::path::{Path, PathBuf};

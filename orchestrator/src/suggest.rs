@@ -51,7 +51,7 @@ pub(crate) async fn suggest(
     Ok(())
 }
 
-/// How a release is named, and which there are.
+/// The advice on how a release is named, and which there are.
 fn releases(wanted: &str, names: &[String]) -> String {
     if names.is_empty() {
         return "there is no release yet; `hoist release create DIR` makes one".to_owned();

@@ -94,7 +94,7 @@ async fn artifacts_of(row: &ReleaseRow, directory: &ArtifactDirectory) -> Vec<Ar
     artifacts
 }
 
-/// What the artifacts of every known release provide besides themselves.
+/// The capabilities that the artifacts of every known release provide besides themselves.
 async fn provided(store: &dyn Store, directory: &ArtifactDirectory) -> Result<Provided, ReadError> {
     let mut provided = Provided::new();
     let mut seen = BTreeSet::new();

@@ -53,8 +53,8 @@ impl AttendedClock {
         self.since.is_some()
     }
 
-    /// How far the system's clock has jumped since this was asked last, in ms, when it is
-    /// more than [`JUMP_MS`] (bad-inputs row 41).
+    /// The jump of the system's clock since this was asked last, in ms, when it is more than
+    /// [`JUMP_MS`] (bad-inputs row 41).
     pub(crate) fn jumped(&mut self) -> Option<u64> {
         let (unix_ms, at) = (unix_ms(), Instant::now());
         let (before_ms, before) = self.read.replace((unix_ms, at))?;

@@ -46,7 +46,7 @@ pub struct Outgoing {
     pub topic: String,
     /// Its content; empty and retained clears the topic.
     pub payload: Vec<u8>,
-    /// Whether the broker keeps it.
+    /// True if the broker keeps it.
     pub retain: bool,
 }
 
@@ -79,15 +79,15 @@ pub struct Delivery {
     pub topic: String,
     /// Its content.
     pub payload: Bytes,
-    /// Whether the broker had kept it.
+    /// True if the broker had kept it.
     pub retained: bool,
-    /// Whether it was delivered before and not acknowledged.
+    /// True if it was delivered before and not acknowledged.
     pub again: bool,
     /// Its packet id, to acknowledge it on the connection that brought it; none at QoS 0.
     pub packet: Option<u16>,
 }
 
-/// What the connection tells the loop, in order.
+/// A message of the connection to the loop, in order.
 pub enum Incoming {
     /// A new connection; everything sent on the one before may be lost.
     Connected(Arc<dyn Connection>, Session),

@@ -50,7 +50,7 @@ impl Views {
         }
     }
 
-    /// What a view shows may have changed.
+    /// Notes that the content of a view may have changed.
     pub(crate) fn changed(&mut self, view: View) {
         self.changed.insert(view);
     }
@@ -92,7 +92,7 @@ impl Views {
         Ok(!views.iter().any(|view| self.is_changed(view)))
     }
 
-    /// Whether a view is to be published.
+    /// True if a view is to be published.
     pub(crate) fn is_changed(&self, view: &View) -> bool {
         self.changed.contains(view)
     }

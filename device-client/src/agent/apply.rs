@@ -80,7 +80,7 @@ impl ApplyError {
     }
 }
 
-/// How it went.
+/// The result of an application.
 #[derive(Debug)]
 pub(super) enum Applied {
     /// The release ended so.

@@ -120,8 +120,8 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
     }
 }
 
-/// What is to be said of an agent with no process before it. What a script leaves behind becomes
-/// its own when it ends, and an agent collects only what it started: else it could take the
+/// The warning about an agent with no process before it. A process that a script leaves behind
+/// becomes its own when it ends, and an agent collects only what it started: else it could take the
 /// result of a script from whoever waits for it.
 fn alone(pid: u32) -> Option<&'static str> {
     (pid == 1).then_some(
@@ -130,7 +130,7 @@ fn alone(pid: u32) -> Option<&'static str> {
     )
 }
 
-/// Whether the program understands these arguments; what is wrong with them where not.
+/// Ok if the program understands these arguments.
 ///
 /// # Errors
 /// What the program would say.

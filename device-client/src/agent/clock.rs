@@ -13,7 +13,7 @@ use crate::session::Clock;
 /// The kernel's word for a clock that nothing keeps right (`STA_UNSYNC`).
 const UNSYNCHRONIZED: i32 = 0x40;
 
-/// What the system's clock shows.
+/// The time that the system's clock shows.
 #[derive(Debug, Clone, Copy)]
 struct SystemClock {
     unix_ms: u64,

@@ -26,7 +26,7 @@ use value::{parse_broker, parse_keep_alive, parse_sha256};
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 /// A radio is woken this rarely; a death is noticed after 1.5 times this.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(600);
-/// What a device without a configuration is called.
+/// The name of a device without a configuration.
 const LOCAL_DEVICE: &str = "local";
 /// Far more than any configuration needs.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -40,16 +40,16 @@ pub struct AgentConfig {
     pub server: ServerConfig,
 }
 
-/// What the agent must know of its device.
+/// The facts that the agent must know of its device.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
     /// This device.
     pub device: DeviceId,
-    /// What kind of device this is; empty when it has none.
+    /// The type of the device; empty when it has none.
     pub device_type: String,
     /// Where everything is kept; `<device>.state` beside the configuration by default.
     pub state_dir: PathBuf,
-    /// What a release may require of the device.
+    /// The attributes of the device, which a release may require.
     pub attributes: Pairs<String>,
     /// Variables that scripts get beside those of the agent.
     pub environment: Pairs<String>,
@@ -59,7 +59,7 @@ pub struct HostConfig {
     pub boot_id_file: PathBuf,
 }
 
-/// What the agent must know of its server.
+/// The facts that the agent must know of its server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// First topic level.
@@ -105,7 +105,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -118,7 +118,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// What the device obeys and runs, and others can change.
+    /// A file that the device obeys and runs, and that others can change.
     #[error("{} can be changed by others, who could make this device obey them: `chmod go-w {}`, and look at what it says", path.display(), path.display())]
     Writable {
         /// The file.

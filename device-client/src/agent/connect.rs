@@ -11,7 +11,7 @@ use super::mqtt::Connection;
 use super::runner::Agent;
 use crate::session::{Carries, Ended};
 
-/// How long a goodbye may take.
+/// The longest time of a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Agent {

@@ -1,5 +1,5 @@
-//! What scripts find in their environment beside what the agent tells them: `HOME`, and the
-//! variables of `[environment]` in `agent.toml`, which are their owner's word.
+//! The environment of scripts beside what the agent tells them: `HOME`, and the variables of
+//! `[environment]` in `agent.toml`, which are their owner's word.
 
 use super::strict_toml::Located;
 

@@ -28,7 +28,7 @@ pub(super) struct FetchRelease {
     pub(super) checks: Checks,
 }
 
-/// Whether a release may still be refused.
+/// The checks of a release: all of them, unless it may be refused no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checks {
     /// Nothing of it has run.
@@ -102,8 +102,8 @@ async fn fetch_all(
     Ok(artifacts)
 }
 
-/// What can be said once the start of every artifact is on disk: their own manifests, then
-/// the space.
+/// The checks that are possible once the start of every artifact is on disk: their own manifests,
+/// then the space.
 ///
 /// # Errors
 /// [`DownloadError`], for good unless content was begun before.
@@ -175,7 +175,7 @@ impl Percent {
         }
     }
 
-    /// What it is, if it is more than was said.
+    /// The percentage, if it is more than was said.
     fn risen(&mut self) -> Option<u8> {
         let percent = u128::from(self.had) * 100 / u128::from(self.all);
         let percent = u64::try_from(percent).unwrap_or(100).min(100);

@@ -29,7 +29,7 @@ pub trait Files: Debug + Send + Sync {
     /// At most `bytes_max` bytes of a file from `offset` on; fewer only at its end.
     fn read_at(&self, path: &Path, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>>;
 
-    /// Whether there is something at the path.
+    /// True if there is something at the path.
     fn exists(&self, path: &Path) -> bool;
 
     /// Writes content at `offset`, in place, and ends the file there. A new file gets the
@@ -65,7 +65,7 @@ pub trait Files: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether a file has exactly these permission bits, and none that lends rights.
+    /// True if a file has exactly these permission bits, and none that lends rights.
     fn has_mode(&self, _path: &Path, _mode: u32) -> io::Result<bool> {
         Ok(true)
     }

@@ -20,7 +20,7 @@ pub enum IdentityError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -39,7 +39,7 @@ pub enum IdentityError {
     /// The system gave no randomness.
     #[error("no random bytes for a device key: {detail}")]
     Randomness {
-        /// What the system said.
+        /// The error of the system.
         detail: String,
     },
 }

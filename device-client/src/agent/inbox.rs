@@ -1,4 +1,4 @@
-//! What the broker says, verified before the machine hears of it. Whatever is not signed
+//! Messages of the broker, verified before the machine hears of them. A message that is not signed
 //! by who may say it is dropped here.
 
 use std::time::Duration;

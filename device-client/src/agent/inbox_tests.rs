@@ -1,4 +1,4 @@
-//! What is signed by somebody else, beside what is obeyed and without it.
+//! Messages that somebody else has signed, beside those that are obeyed and without them.
 
 use hoist_protocol::envelope::{PrivateKey, seal};
 use hoist_protocol::id::Generation;

@@ -1,5 +1,5 @@
-//! What is installed and confirmed on this device: `inventory.toml`. Replaced as a whole,
-//! so a power cut leaves the old inventory or the new one.
+//! The artifacts that are installed and confirmed on this device: `inventory.toml`. Replaced as a
+//! whole, so a power cut leaves the old inventory or the new one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,15 +32,15 @@ pub struct InstalledArtifact {
     pub counter: u64,
     /// Its content.
     pub artifact: ArtifactId,
-    /// What it provides to others: name and version.
+    /// The capabilities that it provides to others: name and version.
     pub provides: Vec<(String, String)>,
     /// Where its payload and scripts are kept; may be gone.
     pub dir: PathBuf,
-    /// Whether it is known to be whole.
+    /// The condition of the artifact.
     pub condition: Condition,
 }
 
-/// Whether what is installed is known to be whole.
+/// The condition of what is installed: known to be whole, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
     /// Installed and verified, and nothing has touched it since.
@@ -58,7 +58,7 @@ pub enum InventoryError {
     File {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -92,7 +92,7 @@ impl Inventory {
             .find(|installed| installed.name == *name)
     }
 
-    /// Whether this very artifact is installed, verified and untouched since (S12).
+    /// True if this very artifact is installed, verified and untouched since (S12).
     #[must_use]
     pub fn has(&self, artifact: ArtifactId) -> bool {
         self.installed.iter().any(|installed| {

@@ -17,7 +17,7 @@ pub enum JournalError {
     File {
         /// The slot.
         path: PathBuf,
-        /// What it said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -34,14 +34,14 @@ pub enum JournalError {
     TooLarge {
         /// The slot.
         path: PathBuf,
-        /// What it needs.
+        /// The bytes that it needs.
         bytes: usize,
-        /// What it may have.
+        /// The bytes that it may have.
         limit: usize,
     },
 }
 
-/// What was found in the two slots.
+/// The content of the two slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
     /// Nothing was ever written.
@@ -159,8 +159,8 @@ impl<T: Slot> TwoSlots<T> {
     }
 }
 
-/// What a killed program wrote and did not sync is read back like anything else. It is
-/// built upon from now on, so it must not go with the power later.
+/// A file that a killed program wrote and did not sync is read back like anything else. It is built
+/// upon from now on, so it must not go with the power later.
 fn read_durably(files: &dyn Files, path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
     if files.exists(path) {
         files.sync(path)?;

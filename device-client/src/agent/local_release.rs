@@ -29,7 +29,7 @@ impl LocalRelease {
         }
     }
 
-    /// What is kept to finish it: the manifest, in its envelope if it has one.
+    /// The bytes that are kept to finish it: the manifest, in its envelope if it has one.
     pub(super) fn kept_bytes(&self) -> Vec<u8> {
         match self {
             Self::Directory(packed) => encode(&packed.manifest),
@@ -68,7 +68,7 @@ impl LocalRelease {
     }
 }
 
-/// How much of an artifact is copied.
+/// The extent of a copy of an artifact.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Start,

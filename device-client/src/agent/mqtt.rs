@@ -21,7 +21,7 @@ const EVENTS_MAX: usize = 32;
 /// The largest message to a device is a release manifest; the broker allows 20 kB.
 const PACKET_BYTES_MAX: usize = 20_000;
 
-/// What comes from the broker.
+/// An event of the connection to the broker.
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// CONNACK.
@@ -149,7 +149,7 @@ impl Connection {
         }
     }
 
-    /// Whether something could not be said: the connection is as good as lost.
+    /// True if something could not be said: the connection is as good as lost.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck
     }
@@ -192,12 +192,12 @@ async fn read(mut reader: Reader, events: mpsc::Sender<Raw>) {
     }
 }
 
-/// How a connection ends that the other side ended.
+/// The end of a connection that the other side ended.
 const CLOSED: &str = "the server closed the connection";
-/// How one ends in which nothing comes any more.
+/// The end of one in which nothing comes any more.
 const SILENT: &str = "the server does not answer";
 
-/// What the system says of a connection, in our words where there are some.
+/// The system's error about a connection, in our words where there are some.
 fn of_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "nothing listens at the server's address".to_owned(),
@@ -213,7 +213,7 @@ fn of_io(error: &io::Error) -> String {
     }
 }
 
-/// What the end of a connection means for whoever can do something about it.
+/// The reason of the end of a connection, for whoever can do something about it.
 fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
     let refusal = match cause {
         Cause::Refused(refusal) => refusal,

@@ -4,7 +4,7 @@
 /// Names and what belongs to each, sorted by name.
 pub type Pairs<V> = Vec<(String, V)>;
 
-/// What belongs to a name.
+/// The value that belongs to a name.
 #[must_use]
 pub fn find<'p, V>(pairs: &'p [(String, V)], name: &str) -> Option<&'p V> {
     let mut pairs = pairs.iter();

@@ -1,4 +1,4 @@
-//! What must be true before content of a release is fetched or anything of it is run.
+//! Conditions that must be true before content of a release is fetched or anything of it is run.
 //! Pure.
 
 use hoist_protocol::reason::Reason;
@@ -65,7 +65,7 @@ pub fn compatible<'a>(
     Ok(())
 }
 
-/// Whether the signed notice allows counters below the installed ones.
+/// The word of the signed notice on counters below the installed ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Downgrade {
     /// Down to the confirmed floor.
@@ -119,8 +119,8 @@ pub fn counters(
     }
 }
 
-/// What an artifact depends on is provided by what is installed or by the artifacts
-/// before it in the release.
+/// Ok if everything that an artifact depends on is provided by what is installed or by the
+/// artifacts before it in the release.
 ///
 /// # Errors
 /// [`Reason::MissingDependency`] (`E_DEPENDS`); [`Reason::BadRelease`] for a requirement

@@ -1,5 +1,5 @@
-//! How the system starts a script: by its first bytes. A script that no device could start
-//! is refused when it is packed; on the device, the error names what is really missing.
+//! The start of a script by the system: by its first bytes. A script that no device could start is
+//! refused when it is packed; on the device, the error names what is really missing.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ const ELF: &[u8] = b"\x7fELF";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// What starts a script.
+/// The program that starts a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// It is a program of its own (ELF).
@@ -50,7 +50,7 @@ pub enum NoStart {
 }
 
 impl NoStart {
-    /// What to do about it.
+    /// The advice.
     #[must_use]
     pub fn fix(&self, path: &Path) -> String {
         let path = path.display();
@@ -72,8 +72,8 @@ impl NoStart {
     }
 }
 
-/// What starts the script that begins with these bytes, of which the first [`START_BYTES`]
-/// are enough.
+/// The program that starts the script that begins with these bytes, of which the first
+/// [`START_BYTES`] are enough.
 ///
 /// # Errors
 /// [`NoStart`] when nothing does.
@@ -142,12 +142,12 @@ fn is_executable(path: &Path) -> bool {
     metadata.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// What is wrong with a state directory on such a file system, and what to do.
+/// The fault of a state directory on such a file system, and the advice.
 pub const CANNOT_EXECUTE: &str = "the state directory's file system is mounted noexec: mount it with exec, or let \
      state_dir be elsewhere";
 
-/// Whether scripts below `dir`, which need not exist yet, can be executed; also when that
-/// cannot be found out.
+/// True if scripts below `dir`, which need not exist yet, can be executed; also when that cannot be
+/// found out.
 #[must_use]
 pub fn can_execute_below(dir: &Path) -> bool {
     judge_nearest(dir, may_execute)

@@ -38,10 +38,10 @@ const TOLD_MAX: usize = 16;
 /// Actions that may wait for a write; the agent takes no more messages then. A machine
 /// that waits for its disk says little.
 const TODO_MAX: usize = 256;
-/// How often it is looked whether anything keeps us from starting.
+/// The time between two looks whether anything keeps us from starting.
 const VETO_CHECK: Duration = Duration::from_secs(5);
-/// How often device time is kept: a device without a clock loses at most this much when
-/// its power goes (W2).
+/// The time between two writes of device time: a device without a clock loses at most this much
+/// when its power goes (W2).
 const SAVE_TIME: Duration = Duration::from_secs(3_600);
 
 /// Why the agent stopped.
@@ -53,7 +53,7 @@ pub enum AgentError {
     /// There is no device key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// What is kept there cannot be used.
+    /// The files kept there cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The boot id cannot be read.
@@ -61,14 +61,14 @@ pub enum AgentError {
     BootId {
         /// The configured file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
     /// The ready file cannot be written.
     #[error("cannot write the ready file")]
     Ready {
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -127,21 +127,21 @@ pub(super) struct Agent {
     pub(super) connection: Option<Connection>,
     /// Since when it is there.
     pub(super) connected_at: Instant,
-    /// Whether the server knows it by another key: it is not believed then.
+    /// True if the server knows it by another key: it is not believed then.
     pub(super) unbelieved: bool,
     pub(super) source: Option<String>,
     /// When a write that failed is tried again.
     pub(super) write_again_at: Option<Instant>,
     /// The release that somebody brought to the device.
     pub(super) local: Option<Arc<LocalRelease>>,
-    /// How such a release ended.
+    /// The result of such a release.
     pub(super) applied: Option<FinalResult>,
     pub(super) announce_at: Option<Instant>,
-    /// Whether scripts in the state directory can be executed, as far as known.
+    /// True if scripts in the state directory can be executed, as far as known.
     pub(super) executes: bool,
     /// Asks the system that.
     pub(super) can_execute: fn(&Path) -> bool,
-    /// What of the server this device must not obey, if anything.
+    /// The thing of the server that this device must not obey, if there is one.
     pub(super) distrust: Option<Distrust>,
     save_time_at: Instant,
     task: Option<JoinHandle<()>>,
@@ -152,7 +152,7 @@ pub(super) struct Agent {
     pub(super) connect_at: Instant,
 }
 
-/// What woke the loop.
+/// The reason why the loop woke.
 enum Woke {
     Mqtt(Incoming),
     Told(u64, Told),

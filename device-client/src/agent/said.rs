@@ -1,7 +1,7 @@
-//! What a program says on standard error, its log among it. Nobody ever waits for whoever
-//! reads it: what is not taken at once waits in memory for a thread of its own, and beyond so
-//! much of it lines are lost and counted. What cannot be written at all, on a full disk or
-//! into a pipe without a reader, is nobody's failure.
+//! Lines that a program says on standard error, its log among them. Nobody ever waits for whoever
+//! reads it: what is not taken at once waits in memory for a thread of its own, and beyond so much
+//! of it lines are lost and counted. What cannot be written at all, on a full disk or into a pipe
+//! without a reader, is nobody's failure.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A pipe, a socket or a terminal that takes anything takes so many bytes without waiting.
 const TAKEN_AT_ONCE: usize = 4_096;
-/// What waits for a reader that is slower than a burst of lines.
+/// The bytes that wait for a reader that is slower than a burst of lines.
 const WAITING_MAX: usize = 1 << 20;
 /// The thread only writes.
 const STACK_BYTES: usize = 64 * 1024;

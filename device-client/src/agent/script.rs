@@ -20,7 +20,7 @@ use super::program::why_not_started;
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
 /// `PATH` of a script; nothing else of our environment reaches it.
 pub const SCRIPT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How long after its end a script's last output is awaited: it is in the pipe already,
+/// The time after its end for which a script's last output is awaited: it is in the pipe already,
 /// only a daemon outside the group keeps the pipe open longer.
 const DRAIN: Duration = Duration::from_millis(200);
 /// Another thread that forks while the script's file is open for writing makes it "busy"
@@ -31,7 +31,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// One run of a script.
 #[derive(Debug, Clone)]
 pub struct ScriptCall {
-    /// What people call the script: `scripts/install`.
+    /// The name of the script for people: `scripts/install`.
     pub name: String,
     /// The script's file, absolute.
     pub program: PathBuf,
@@ -39,26 +39,26 @@ pub struct ScriptCall {
     pub cwd: PathBuf,
     /// Its environment, beside [`SCRIPT_PATH`]; later ones take the place of earlier ones.
     pub env: Vec<(String, String)>,
-    /// How long it may run before its process group gets TERM.
+    /// The time that it may run before its process group gets TERM.
     pub timeout: Duration,
-    /// How long after TERM before KILL.
+    /// The time between TERM and KILL.
     pub grace: Duration,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptResult {
-    /// How it ended.
+    /// The exit of the script.
     pub exit: ScriptExit,
     /// Its last output, at most [`OUTPUT_BYTES_MAX`] bytes, for the outcome.
     pub tail: Vec<u8>,
     /// Its output (both streams, in order), the last [`LOG_BYTES_MAX`] bytes.
     pub log: Vec<u8>,
-    /// What it left running.
+    /// The processes that it left running.
     pub left: Left,
 }
 
-/// What still ran when a script had ended.
+/// The processes that still ran when a script had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Left {
     /// Processes of its group: they were killed.
@@ -184,7 +184,7 @@ fn exit_of(status: ExitStatus) -> ScriptExit {
 struct Group(Option<u32>);
 
 impl Group {
-    /// Whether anything of it is left; its leader was waited for.
+    /// True if anything of it is left; its leader was waited for.
     fn lives(&self) -> bool {
         let id = self.0.and_then(|id| i32::try_from(id).ok());
         let group = id.and_then(Pid::from_raw);

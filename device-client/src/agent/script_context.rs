@@ -1,4 +1,4 @@
-//! What the scripts of a release have in common, and each gets to know.
+//! The facts that the scripts of a release have in common, and each gets to know.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::storage::Places;
 use super::work::RunScript;
 use crate::machine::ScriptRun;
 
-/// What the scripts of a release have in common.
+/// The facts that the scripts of a release have in common.
 pub(super) struct ScriptContext {
     pub(super) files: Arc<dyn Files>,
     places: Places,
@@ -43,7 +43,7 @@ impl ScriptContext {
 }
 
 impl Agent {
-    /// What the scripts of a release have in common.
+    /// The facts that the scripts of a release have in common.
     pub(super) fn script_context(&self, release: Option<&ReleaseManifest>) -> ScriptContext {
         ScriptContext {
             files: self.storage.files.clone(),

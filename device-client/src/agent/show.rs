@@ -1,4 +1,4 @@
-//! What the agent says of itself to the people at the device.
+//! The agent's word of itself to the people at the device.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use super::storage::StorageError;
 use crate::machine::{Job, Stage};
 use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 
-/// What is installed, what runs, and how the last deployments ended. Reads only.
+/// The text of `status`: what is installed, what runs, and how the last deployments ended. Reads
+/// only.
 ///
 /// # Errors
 /// [`StorageError`].

@@ -1,4 +1,4 @@
-//! Who owns the agent's state directory; what is in it is [`super::storage`]'s.
+//! The owner of the agent's state directory; what is in it is [`super::storage`]'s.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -24,7 +24,7 @@ pub enum StateDirError {
     Locked {
         /// The directory.
         path: PathBuf,
-        /// Whose.
+        /// The process that has it.
         pid: String,
     },
     /// The file system refused.
@@ -32,7 +32,7 @@ pub enum StateDirError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

@@ -45,7 +45,7 @@ pub enum StorageError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -85,14 +85,14 @@ pub struct Candidate {
     pub release: ReleaseManifest,
 }
 
-/// What was found on disk.
+/// The state that was found on disk.
 #[derive(Debug)]
 pub struct Restored {
     /// The journal, if it was ever written.
     pub record: Option<Record>,
     /// The outcome ring.
     pub ring: Ring,
-    /// Whether journal or ring were there and cannot be read (`E_STATE`, bad-inputs row 60).
+    /// True if journal or ring were there and cannot be read (`E_STATE`, bad-inputs row 60).
     pub lost: bool,
     /// The device's own head.
     pub device_head: Option<DeviceHead>,
@@ -109,7 +109,7 @@ pub struct Restored {
 pub struct Storage {
     /// The file system.
     pub files: Arc<dyn Files>,
-    /// What is installed.
+    /// The artifacts that are installed.
     pub inventory: Inventory,
     /// The manifest that may be started next.
     pub candidate: Option<Candidate>,
@@ -294,7 +294,7 @@ impl Storage {
         self.replace_inventory(inventory)
     }
 
-    /// What the started release may have touched never counts as already there again.
+    /// Notes that nothing that the started release may have touched counts as already there again.
     fn distrust(&mut self) -> Result<(), StorageError> {
         let Some(release) = self.release.clone() else {
             return Ok(());

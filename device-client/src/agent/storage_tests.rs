@@ -1,4 +1,4 @@
-//! What is kept, when something of it cannot be read.
+//! The state directory, when something of it cannot be read.
 
 use hoist_protocol::release::ArtifactRef;
 

@@ -18,7 +18,7 @@ pub struct TomlError {
     pub path: PathBuf,
     /// The line at fault, from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// The fault.
     pub detail: String,
     /// The known key that is closest to an unknown one.
     pub hint: Option<String>,

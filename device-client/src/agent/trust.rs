@@ -1,5 +1,5 @@
-//! Whether this device trusts what it is told: it says so when that changes, and again while
-//! it does not.
+//! The trust of this device in what it is told: it says so when that changes, and again while it
+//! does not.
 
 use hoist_protocol::code::Code;
 use hoist_protocol::device::Trouble;
@@ -20,7 +20,7 @@ impl Agent {
         self.changed();
     }
 
-    /// What was not trusted is trusted now.
+    /// Notes that a thing which was not trusted is trusted now.
     pub(super) fn trusts(&mut self, trouble: Trouble) {
         if self
             .distrust

@@ -1,4 +1,4 @@
-//! What keeps this device from starting anything new: a person's `hold` file, or scripts
+//! Reasons that keep this device from starting anything new: a person's `hold` file, or scripts
 //! that could not be executed. What has started is finished.
 
 use hoist_protocol::code::Code;
@@ -36,7 +36,8 @@ impl Agent {
         self.changed();
     }
 
-    /// What the server is told of it, or of what is worse: nothing is obeyed at all.
+    /// The trouble that the server is told: this one, or one that is worse: nothing is obeyed at
+    /// all.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let distrust = self.distrust.map(|distrust| distrust.trouble);
         distrust.or((!self.executes).then_some(Trouble::CannotExecute))

@@ -31,10 +31,10 @@ const LOGGED_BYTES_MAX: usize = 4 * 1024;
 /// The variable that tells a script where its payloads are.
 pub(super) const PAYLOAD_DIR: &str = "HOIST_PAYLOAD_DIR";
 
-/// What a task says.
+/// The word of a task.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// Whether a release is there already is proven.
+    /// The proof whether a release is there already is over.
     Proven(Verdict),
     Progress(u8),
     Fetched {
@@ -79,7 +79,7 @@ impl Teller {
     }
 }
 
-/// What can be said of a release before anything of it is fetched.
+/// The verdict on a release before anything of it is fetched.
 pub(super) fn check_release(
     host: &HostConfig,
     inventory: &Inventory,
@@ -103,7 +103,7 @@ pub(super) fn check_release(
     }
 }
 
-/// What the machine must know of fetched artifacts.
+/// The facts that the machine must know of fetched artifacts.
 pub(super) fn plans(artifacts: &[Artifact]) -> Arc<[ArtifactPlan]> {
     let plan = |artifact: &Artifact| ArtifactPlan {
         scripts: ScriptKind::ALL.map(|kind| {
@@ -191,7 +191,7 @@ fn last_lines(log: &[u8]) -> Vec<String> {
     last.iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// What has to be true before a script runs.
+/// Makes true what has to be true before a script runs.
 ///
 /// # Errors
 /// [`DownloadError`]: why it must not.

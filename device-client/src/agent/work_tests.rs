@@ -1,4 +1,4 @@
-//! What is looked at just before a script runs.
+//! Checks just before a script runs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! What the machine wants done, in this order: everything persisted is durable before
-//! the action after it begins.
+//! Actions that the machine wants done, in this order: everything persisted is durable before the
+//! action after it begins.
 
 use hoist_protocol::code::Code;
 use hoist_protocol::head::Notice;
@@ -28,7 +28,7 @@ pub enum Action {
     KeepRelease(ReleaseId),
     /// Fetch and prove every artifact of the kept release, or what is missing.
     Download {
-        /// Whether the signed notice allows an older counter.
+        /// True if the signed notice allows an older counter.
         allow_downgrade: bool,
     },
     /// Stop a download that may be running.
@@ -43,10 +43,10 @@ pub enum Action {
     Reboot,
     /// Write the kept release into the inventory.
     CommitInventory,
-    /// What is installed of the kept release's artifacts may not be whole any more: it
-    /// never counts as already there again (S12).
+    /// The installed artifacts of the kept release may not be whole any more: they never count as
+    /// already there again (S12).
     Distrust,
-    /// What came of [`crate::machine::Event::Apply`]: nobody else is told.
+    /// The result of [`crate::machine::Event::Apply`]: nobody else is told.
     Applied(FinalResult),
     /// Remove what nothing needs any more; nothing is started.
     Cleanup,
@@ -87,7 +87,7 @@ pub struct ScriptRun {
     pub deployment: DeploymentId,
     /// In which attempt.
     pub attempt: u32,
-    /// Whether it runs after the update's own reboot.
+    /// The reason of the boot: the update's own reboot, or another.
     pub boot: BootReason,
 }
 
@@ -100,7 +100,7 @@ pub enum BootReason {
     Update,
 }
 
-/// How much a DeviceInfo says.
+/// The extent of a DeviceInfo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InfoExtent {
     /// Only if it differs from what was published in this run of the program.

@@ -25,7 +25,7 @@ pub(super) fn choose<'a>(
         .min_by_key(|notice| notice.deployment)
 }
 
-/// Whether a head is still valid for starting (bad-inputs row 42); an empty one never expires.
+/// True if a head is still valid for starting (bad-inputs row 42); an empty one never expires.
 pub(super) fn is_valid(head: &GroupHead, now_ms: u64) -> bool {
     let lifetime_ms = u64::from(head.valid_for_s) * 1_000;
     lifetime_ms == 0 || now_ms <= head.generation.0.saturating_add(lifetime_ms)

@@ -18,7 +18,7 @@ use crate::record::Memory;
 const CUT_RUNS_MAX: u8 = 5;
 /// In the place of what was said of a failure before a restart: only its reason is kept.
 const UNKEPT: &str = "a restart came meanwhile: only the reason is kept";
-/// How often a reboot that does not come is asked for.
+/// The number of times that a reboot that does not come is asked for.
 const REBOOTS_MAX: u8 = 3;
 
 impl Machine {
@@ -150,7 +150,7 @@ impl Machine {
 }
 
 impl Machine {
-    /// What people are told of a failure, in the place of a script's output.
+    /// Notes a text that people are told of a failure, in the place of a script's output.
     pub(super) fn says(&mut self, text: &str) {
         if let Some(active) = self.active_mut() {
             active.output = sentence(text);
@@ -170,7 +170,7 @@ impl Active {
 }
 
 impl Machine {
-    /// Whether a deployment is started and not ended.
+    /// True if a deployment is started and not ended.
     #[must_use]
     pub fn is_working(&self) -> bool {
         matches!(self.work, Work::Active(_))

@@ -1,4 +1,4 @@
-//! What happens to the machine. Whatever comes from the network is verified before.
+//! Events of the machine. Everything that comes from the network is verified before.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -42,18 +42,18 @@ pub enum Event {
     Manifest {
         /// For which deployment.
         deployment: DeploymentId,
-        /// Whose.
+        /// The release that was checked.
         release: ReleaseId,
-        /// What the check said.
+        /// The verdict of the check.
         verdict: Verdict,
     },
     /// Somebody at the device wants this release installed, without a server.
     Apply {
         /// Which.
         release: ReleaseId,
-        /// What the check of its manifest said.
+        /// The verdict on its manifest.
         verdict: Verdict,
-        /// Whether its counter may be below the installed one.
+        /// True if its counter may be below the installed one.
         allow_downgrade: bool,
     },
     /// Percent of all artifacts fetched.
@@ -67,7 +67,7 @@ pub enum Event {
     DownloadFailed(FetchFailure),
     /// The script asked for has ended.
     ScriptDone {
-        /// How.
+        /// The exit of the script.
         exit: ScriptExit,
         /// Tail of its output.
         output: Vec<u8>,
@@ -97,11 +97,11 @@ pub enum Event {
 pub struct FetchFailure {
     /// Why.
     pub reason: Reason,
-    /// Whether time can help (S9).
+    /// The answer to the question whether time can help (S9).
     pub retry: Retry,
-    /// What people are told while the device waits.
+    /// The reason that people are told while the device waits.
     pub cause: RetryCause,
-    /// Whether new bytes were proven since it was asked for: the back-off begins again.
+    /// True if new bytes were proven since it was asked for: the back-off begins again.
     pub gained: bool,
     /// Milliseconds for which the server does not want to be asked; 0 when it did not say.
     pub after_ms: u64,
@@ -124,7 +124,7 @@ impl FetchFailure {
     }
 }
 
-/// What a check of a release says.
+/// The verdict of a check of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be installed.
@@ -149,7 +149,7 @@ impl Verdict {
     }
 }
 
-/// Whether trying again can help.
+/// The answer to the question whether another try can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// Yes; it uses time, not attempts.

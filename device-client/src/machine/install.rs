@@ -19,11 +19,11 @@ use crate::job::{Cause, EXIT_LATER, Stage};
 /// A reboot that has not come by then never will.
 const REBOOT_MS: u64 = 10 * 60 * 1_000;
 
-/// What people are told of [`Reason::Superseded`].
+/// The text that people are told of [`Reason::Superseded`].
 pub(super) const SUPERSEDED: &str =
     "a newer deployment took its place before anything was installed";
 
-/// What is done with the artifact at hand.
+/// The state of the artifact at hand.
 #[derive(Clone, Copy)]
 pub(super) enum Done {
     Nothing,
@@ -331,7 +331,7 @@ impl Machine {
 }
 
 impl Active {
-    /// Whether nothing of the release is installed at the moment.
+    /// True if nothing of the release is installed at the moment.
     fn is_rolled_back(&self) -> bool {
         self.job.artifact == 0 && self.job.stage == Stage::Waiting
     }

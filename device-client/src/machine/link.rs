@@ -102,7 +102,7 @@ impl Machine {
         }
     }
 
-    /// Whether its own head lets it start what the one before did not.
+    /// True if its own head lets it start what the one before did not.
     fn may_start_more_than(&self, before: &DeviceHead) -> bool {
         let (Work::Idle, Link::Member(member), Some(own)) = (&self.work, &self.link, &self.own)
         else {
@@ -315,7 +315,7 @@ impl Machine {
         }
     }
 
-    /// Whether the head lists a newer deployment in the place of the running one.
+    /// True if the head lists a newer deployment in the place of the running one.
     pub(super) fn is_superseded(&self) -> bool {
         let (
             Work::Active(active),

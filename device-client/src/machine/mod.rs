@@ -35,7 +35,7 @@ use roll::Roll;
 use state::{Active, Link, Work};
 use turn::Turn;
 
-/// What a machine starts from.
+/// The facts that a machine starts from.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// This device.
@@ -56,12 +56,12 @@ pub struct Setup {
     pub kept_release: Option<ReleaseId>,
 }
 
-/// Whether the machine may start deployments (the agent's `hold` file).
+/// The permission of the machine to start deployments (the agent's `hold` file).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Starts {
     /// It may.
     Allowed,
-    /// What is started is finished, nothing new begins.
+    /// Nothing new begins; a started deployment is finished.
     Vetoed,
 }
 
@@ -80,7 +80,7 @@ pub struct Machine {
     group_roll: Roll,
     /// The format the journal is written in.
     format: u8,
-    /// What the device remembers of its past.
+    /// The device's memory of its past.
     memory: Memory,
     own_status_heard: bool,
     kept_release: Option<ReleaseId>,
@@ -193,7 +193,7 @@ impl Machine {
         out
     }
 
-    /// Whether new starts are allowed here.
+    /// The permission to start deployments here.
     #[must_use]
     pub fn starts(&self) -> Starts {
         self.starts
@@ -243,13 +243,13 @@ impl Machine {
         }
     }
 
-    /// Whether it waits for the manifest of this notice.
+    /// True if it waits for the manifest of this notice.
     #[must_use]
     pub fn asks_for(&self, notice: &Notice) -> bool {
         matches!(&self.work, Work::Asking(asked) if asked == notice)
     }
 
-    /// Whether it follows a head of its group that came in this connection.
+    /// True if it follows a head of its group that came in this connection.
     #[must_use]
     pub fn obeys(&self) -> bool {
         matches!(&self.link, Link::Member(member) if member.head.is_some())

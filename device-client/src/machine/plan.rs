@@ -1,15 +1,15 @@
-//! What the machine must know of what was fetched.
+//! Plans: the facts that the machine must know of fetched artifacts.
 
-/// What the machine must know of a fetched artifact.
+/// The facts that the machine must know of a fetched artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactPlan {
     /// Its scripts by [`ScriptKind`](hoist_protocol::status::ScriptKind) in wire order.
     pub scripts: [Option<ScriptPlan>; 5],
-    /// Whether the device reboots before `verify`.
+    /// True if the device reboots before `verify`.
     pub reboot: bool,
 }
 
-/// What the machine must know of a script.
+/// The facts that the machine must know of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptPlan {
     /// Runs inside one pass before it counts as failed.

@@ -1,4 +1,4 @@
-//! What the device says of its work (W5, W7), and the journal's record.
+//! Statuses, which the device says of its work (W5, W7), and the journal's record.
 
 use alloc::vec::Vec;
 

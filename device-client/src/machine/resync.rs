@@ -21,7 +21,7 @@ use crate::record::Memory;
 const SEQ_MAX: Seq = Seq(1 << 63);
 
 impl Machine {
-    /// Whether the device's own retained status must be read before anything else.
+    /// True if the device's own retained status must be read before anything else.
     #[must_use]
     pub fn wants_own_status(&self) -> bool {
         self.memory != Memory::Whole
@@ -76,7 +76,7 @@ impl Machine {
         }
     }
 
-    /// Whether the status accounts for outcomes that the ring does not have.
+    /// True if the status accounts for outcomes that the ring does not have.
     fn has_lost_outcomes(&self, status: &DeviceStatus) -> bool {
         let counted = usize::try_from(self.ring.ended).unwrap_or(OUTCOMES_MAX);
         status.ended > self.ring.ended
@@ -170,7 +170,7 @@ impl Machine {
     }
 }
 
-/// Whether outcomes tell of another one, or of one of a higher round.
+/// True if outcomes tell of another one, or of one of a higher round.
 fn is_told(outcomes: &[Outcome], other: &Outcome) -> bool {
     let mut outcomes = outcomes.iter();
     outcomes.any(|told| told.deployment == other.deployment && told.round >= other.round)

@@ -11,7 +11,7 @@ use hoist_protocol::status::Outcome;
 use super::Machine;
 use super::action::{Action, InfoExtent};
 
-/// What one roll was called for, and how far the answer is.
+/// A roll: the call that it answers, and the progress of the answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Roll {
     heard: RollCall,
@@ -38,12 +38,12 @@ impl Roll {
         self.answered
     }
 
-    /// Whether any was ever heard.
+    /// True if any was ever heard.
     pub(super) fn is_known(&self) -> bool {
         self.heard > RollCall::default()
     }
 
-    /// Whether this one was not heard before.
+    /// True if this one was not heard before.
     pub(super) fn hear(&mut self, called: RollCall) -> bool {
         let new = called != self.heard;
         if new {
@@ -81,7 +81,7 @@ impl Roll {
 }
 
 impl Machine {
-    /// Whoever asks this device alone misses an outcome.
+    /// Answers a roll of this device alone: whoever calls it misses an outcome.
     pub(super) fn answer_alone(&mut self, out: &mut Vec<Action>) {
         self.device_roll.give(Seq(self.seq.0 + 1));
         self.answer(out);
@@ -98,8 +98,9 @@ impl Machine {
         out.push(Action::PublishInfo(InfoExtent::Full));
     }
 
-    /// What a status tells: what ended and was not acknowledged; the whole ring to who called
-    /// the roll of the group; everything that is remembered to who asked this device alone.
+    /// The outcomes that a status tells: those that ended and were not acknowledged; the whole ring
+    /// to who called the roll of the group; everything that is remembered to who asked this device
+    /// alone.
     pub(super) fn outcomes_to_tell(&self) -> Vec<Outcome> {
         match (&self.device_roll.answer, &self.group_roll.answer) {
             (None, None) => self.ring.since(self.acked).to_vec(),
@@ -129,8 +130,8 @@ impl Machine {
         }
     }
 
-    /// How much is said of the device when a session begins: what an answer lacks was lost with
-    /// the one before.
+    /// The extent of the DeviceInfo when a session begins: what an answer lacks was lost with the
+    /// one before.
     pub(super) fn info_of_session(&self) -> InfoExtent {
         match self.device_roll.owes_info || self.group_roll.owes_info {
             true => InfoExtent::Full,

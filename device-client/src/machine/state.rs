@@ -36,7 +36,7 @@ pub(super) struct Member {
     pub(super) warned: bool,
 }
 
-/// What the device works on.
+/// The work of the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
     /// Nothing.

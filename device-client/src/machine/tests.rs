@@ -28,14 +28,14 @@ struct World {
     now_ms: u64,
     verdict: Verdict,
     plans: Vec<ArtifactPlan>,
-    /// How the runs of a script of an artifact end, first to last; then with 0.
+    /// The exits of the runs of a script of an artifact, first to last; then with 0.
     exits: BTreeMap<(u8, ScriptKind), Vec<ScriptExit>>,
     /// Runs of any script that are refused before they begin.
     refused: u32,
     fetches_fail: Vec<Retry>,
     fetch_reason: Reason,
     fetch_cause: RetryCause,
-    /// Whether bytes were proven before a fetch fails, and what its server asks for.
+    /// True if bytes were proven before a fetch fails, and what its server asks for.
     gained: bool,
     asked_ms: u64,
     sentence: String,

@@ -28,7 +28,7 @@ use crate::machine::{Action, Event, Machine, Now, Setup, Starts};
 use link::Link;
 use proof::Proof;
 
-/// How long the own head is awaited before the device announces itself (W4), ms.
+/// The time for which the own head is awaited before the device announces itself (W4), ms.
 pub const ANNOUNCE_AFTER_MS: u64 = 5_000;
 
 /// Device time (W2) and chance.

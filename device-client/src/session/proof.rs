@@ -7,14 +7,14 @@ use hoist_protocol::id::{DeploymentId, ReleaseId};
 
 use crate::machine::{Event, Verdict};
 
-/// What is known of the deployment that is proven, or was proven last.
+/// The facts known of the deployment that is proven, or was proven last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Proof {
     of: Option<(DeploymentId, ReleaseId)>,
     verdict: Option<Verdict>,
 }
 
-/// What to do about a release that is installed already.
+/// The next deed about a release that is installed already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Proving {
     /// Begin to prove it.

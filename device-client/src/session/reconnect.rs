@@ -9,14 +9,14 @@ const GOOD_MS: u64 = 60_000;
 /// Waits are below 2^5 seconds: a broker that comes back finds its fleet soon.
 const DOUBLINGS_MAX: u32 = 5;
 
-/// What became of the connections so far.
+/// The history of the connections so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reconnects {
     /// Bad ones in a row.
     bad: u32,
 }
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It was never accepted.

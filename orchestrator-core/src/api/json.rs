@@ -52,7 +52,7 @@ type Json<'chain, 'track, 'json, 'body> = serde_path_to_error::Deserializer<
     &'json mut serde_json::Deserializer<serde_json::de::SliceRead<'body>>,
 >;
 
-/// How errors begin that name a field of the object at which they are.
+/// The beginnings of errors that name a field of the object at which they are.
 const OWN_FIELD: [&str; 2] = ["missing field `", "the field `"];
 
 /// Reads all of `body`; an error names where it is.

@@ -27,7 +27,7 @@ pub struct Batch {
     hinted: bool,
 }
 
-/// What a batch needs next.
+/// The next need of a batch.
 #[derive(Debug)]
 #[must_use]
 pub enum Step {

@@ -50,7 +50,7 @@ pub enum Session {
     Fresh,
 }
 
-/// What the engine waits for, or what is to be done.
+/// The next thing that the engine waits for, or that is to be done.
 #[derive(Debug)]
 #[must_use]
 pub enum Turn {

@@ -57,7 +57,7 @@ impl<S: Seals> Engine<S> {
         outputs.extend(receipt.map(Output::Acknowledge));
     }
 
-    /// What follows from one effect: also of what was decided without a batch, because it changes
+    /// The consequences of one effect: also of what was decided without a batch, because it changes
     /// nothing.
     pub fn follow_effect(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
         let difference = &mut self.publisher.difference;

@@ -178,7 +178,7 @@ impl Publisher {
         })
     }
 
-    /// What must be published for a subject, if anything.
+    /// The messages that must be published for a subject.
     pub(crate) fn publish(
         &mut self,
         subject: &Subject,
@@ -297,7 +297,7 @@ pub(crate) fn clear_reports(device: &DeviceId) -> impl Iterator<Item = Output> {
     reports(device).map(clear)
 }
 
-/// What a device keeps retained; its key comes before what it has signed with it.
+/// The topics that a device keeps retained; its key comes before what it has signed with it.
 pub(crate) fn reports(device: &DeviceId) -> impl Iterator<Item = Topic> {
     let reports: [fn(DeviceId) -> Topic; 3] = [Topic::Info, Topic::Presence, Topic::Status];
     let device = device.clone();

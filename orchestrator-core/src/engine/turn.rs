@@ -58,7 +58,7 @@ impl<S: Seals> Engine<S> {
         }
     }
 
-    /// What has to be decided before anything is published.
+    /// The decision that is due before anything is published.
     fn wants(&self, now: Now) -> Option<Input> {
         let connected = self.link != Link::Down;
         let wants = self.publisher.difference.wants(now.unix_ms);

@@ -75,7 +75,7 @@ pub(crate) async fn named(store: &dyn Store) -> Result<Vec<(ArtifactId, String)>
     Ok(named)
 }
 
-/// What all of a file's content says, as long as it can be read.
+/// The verdict on all of a file's content, as long as it can be read.
 async fn read(path: PathBuf, id: ArtifactId, wanted: Weak<()>) -> io::Result<Result<(), String>> {
     let verifying = tokio::task::spawn_blocking(move || {
         let file = std::fs::File::open(path)?;
@@ -88,7 +88,7 @@ async fn read(path: PathBuf, id: ArtifactId, wanted: Weak<()>) -> io::Result<Res
 }
 
 impl ArtifactDirectory {
-    /// What a file is, by all of its content. One after the other.
+    /// The state of a file, by all of its content. One after the other.
     pub(crate) async fn prove(&self, id: ArtifactId, wanted: Weak<()>) -> Seen {
         let _alone = self.proving.lock().await;
         loop {

@@ -92,7 +92,7 @@ impl Incoming {
         })
     }
 
-    /// Whether there is room for so many bytes, of this user.
+    /// Ok if there is room for so many bytes, of this user.
     fn admit(&self, total: u64) -> Result<u64, ArtifactError> {
         if let Some(announced) = self.announced.filter(|announced| *announced != total) {
             return Err(ArtifactError::Length { announced, total });

@@ -1,5 +1,5 @@
-//! What is known of artifacts beside their files: which a release names, whose uploads no
-//! release names yet, and which files were proven or found damaged, as they were then.
+//! Facts about artifacts beside their files: which a release names, whose uploads no release names
+//! yet, and which files were proven or found damaged, as they were then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use hoist_protocol::id::{ArtifactId, UserId};
 use crate::refusals::Refusals;
 use crate::unix_time::unix_ms;
 
-/// What tells one state of a file from another.
+/// The facts that tell one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: u64,
@@ -56,7 +56,7 @@ pub(super) struct Ledger {
     last: u64,
     proven: HashMap<ArtifactId, Stamp>,
     damaged: HashMap<ArtifactId, Option<Stamp>>,
-    /// Whose uploads were refused lately.
+    /// The users whose uploads were refused lately.
     refused: Refusals,
 }
 
@@ -74,8 +74,8 @@ impl Ledger {
         self.unused.insert(id, Taken { user, bytes });
     }
 
-    /// Who will be held to an upload when it is in its place; nobody when somebody is already,
-    /// or a release names it.
+    /// The user who will be held to an upload when it is in its place; nobody when somebody is
+    /// already, or a release names it.
     pub(super) fn holds(&self, number: u64, id: ArtifactId) -> Option<UserId> {
         let free = !self.released.contains_key(&id) && !self.unused.contains_key(&id);
         let taken = self.arriving.get(&number).filter(|_| free)?;
@@ -144,7 +144,7 @@ impl Ledger {
             .note_upload(code, user, unix_ms(), Instant::now())
     }
 
-    /// What was found of a file.
+    /// Notes the verdict on a file.
     pub(super) fn found(&mut self, id: ArtifactId, stamp: Option<Stamp>, whole: bool) {
         self.proven.remove(&id);
         self.damaged.remove(&id);
@@ -154,7 +154,7 @@ impl Ledger {
         }
     }
 
-    /// What is known of a file that is like this now: whether it is whole.
+    /// The verdict on a file that is like this now: true if it is whole.
     pub(super) fn known(&self, id: ArtifactId, stamp: Option<Stamp>) -> Option<bool> {
         if stamp.is_some() && self.proven.get(&id) == stamp.as_ref() {
             return Some(true);
@@ -165,17 +165,17 @@ impl Ledger {
             .then_some(false)
     }
 
-    /// Whether something was found out about another state of it.
+    /// True if something was found out about another state of it.
     pub(super) fn has_changed(&self, id: ArtifactId) -> bool {
         self.proven.contains_key(&id) || self.damaged.contains_key(&id)
     }
 
-    /// Whether it was damaged or missing when it was looked at last.
+    /// True if it was damaged or missing when it was looked at last.
     pub(super) fn is_damaged(&self, id: ArtifactId) -> bool {
         self.damaged.contains_key(&id)
     }
 
-    /// Whether any was.
+    /// True if any was.
     pub(super) fn has_damaged(&self) -> bool {
         !self.damaged.is_empty()
     }

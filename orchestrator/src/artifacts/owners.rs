@@ -1,5 +1,5 @@
-//! Whose uploads are in no release yet, kept beside the artifacts: one small file for each,
-//! with the user's name in it, so that a restart forgets no quota.
+//! Owners of uploads that are in no release yet, kept beside the artifacts: one small file for
+//! each, with the user's name in it, so that a restart forgets no quota.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -49,7 +49,7 @@ impl Owners {
         let _there = fs::remove_file(self.0.join(id.to_string()));
     }
 
-    /// Whose uploads there are, of the artifacts that `is_there` knows. What says nothing is
+    /// The owners of uploads, of the artifacts that `is_there` knows. A file that says nothing is
     /// removed: it is what a crash left.
     pub(super) fn all(
         &self,

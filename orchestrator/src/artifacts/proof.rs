@@ -90,7 +90,7 @@ impl Proof {
         Ok(())
     }
 
-    /// Whether that was all of it.
+    /// Ok if that was all of it.
     pub(super) fn finish(self) -> Result<(), String> {
         match self.stage {
             Stage::Content(content) if content.segments.is_empty() => Ok(()),

@@ -97,8 +97,8 @@ impl Write for Copy {
     }
 }
 
-/// What is sent, with the place that it lies in, until the time is over. It is only asked for
-/// more while its client takes some: one that takes nothing is cut for its silence.
+/// The rows that are sent, with the place that they lie in, until the time is over. The body is
+/// only asked for more while its client takes some: one that takes nothing is cut for its silence.
 struct Sent {
     body: Body,
     _place: Arc<Place>,

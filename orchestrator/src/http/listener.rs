@@ -161,14 +161,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// How many may come in.
+/// The places for connections.
 struct Places {
     all: Arc<Semaphore>,
     of_one_address: usize,
     addresses: Arc<Addresses>,
 }
 
-/// How many connections each address has.
+/// The number of connections of each address.
 #[derive(Debug, Default)]
 struct Addresses(Mutex<HashMap<IpAddr, usize>>);
 

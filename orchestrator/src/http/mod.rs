@@ -34,7 +34,7 @@ pub use backup::Scratch;
 pub use listener::HttpLimits;
 use refusal::{Text, refusal, too_slow};
 
-/// Who a bearer token belongs to.
+/// The owners of bearer tokens.
 pub trait Bearers: Send + Sync {
     /// The user of a token, and what it may do.
     fn user_of(&self, token: &str) -> Option<(UserId, Rights)>;
@@ -54,7 +54,7 @@ pub trait CommandDoor: Send + Sync {
     ) -> Option<Vec<u8>>;
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub struct HttpState {
     /// Artifacts.
@@ -63,15 +63,15 @@ pub struct HttpState {
     pub bearers: Arc<dyn Bearers>,
     /// The way into the loop.
     pub commands: Arc<dyn CommandDoor>,
-    /// What is backed up.
+    /// The store whose rows are backed up.
     pub store: SledStore,
     /// Where its rows lie while they are sent.
     pub scratch: Scratch,
-    /// Whether the server is ready.
+    /// True once the server is ready.
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
     pub health: Health,
-    /// How many may come, and how slow they may be.
+    /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
 }
 

@@ -28,7 +28,7 @@ pub(super) fn refusal(status: StatusCode, code: Code, title: &str, hint: &str) -
         .into_response()
 }
 
-/// Who sends too slowly.
+/// The refusal of a request that comes too slowly.
 pub(super) fn too_slow(title: &str) -> Response {
     let hint = "send it again, faster";
     refusal(StatusCode::REQUEST_TIMEOUT, Code::Timeout, title, hint)

@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Whether a request of a connection is being worked on. The client can do nothing then: how
-/// long that takes is bounded by whoever works, where it has to be. Clones are the same.
+/// The work on the requests of a connection. The client can do nothing then: how long that takes is
+/// bounded by whoever works, where it has to be. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Work {
-    /// How often it began and ended: odd while it goes on.
+    /// The number of times that it began and ended: odd while it goes on.
     changes: Arc<AtomicU64>,
-    /// How often bytes were read or written.
+    /// The number of times that bytes were read or written.
     moves: Arc<AtomicU64>,
 }
 
@@ -77,7 +77,7 @@ impl<S> Timed<S> {
         self.deadline.as_mut().reset(Instant::now() + self.silence);
     }
 
-    /// What came of it, or the end of the patience.
+    /// The result of a poll, or the end of the patience.
     fn watched<T>(
         &mut self,
         context: &mut Context<'_>,

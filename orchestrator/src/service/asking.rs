@@ -1,4 +1,4 @@
-//! How a query goes: into its user's line, beside the loop, and back with its answer.
+//! The way of a query: into its user's line, beside the loop, and back with its answer.
 
 use std::sync::Arc;
 

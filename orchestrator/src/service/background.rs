@@ -25,7 +25,7 @@ use crate::survey;
 /// Plans counted at once: each reads every member of its groups.
 const PLANS_MAX: usize = 4;
 
-/// What has ended.
+/// A piece of work that has ended.
 pub(super) enum Background {
     /// The look at all artifacts, which could not be taken.
     Checked,
@@ -41,7 +41,7 @@ pub(super) enum Background {
     Query(Asked),
 }
 
-/// What is being worked on.
+/// The work that goes on.
 #[derive(Default)]
 pub(super) struct Works {
     pub(super) tasks: JoinSet<Background>,
@@ -49,7 +49,7 @@ pub(super) struct Works {
     plans: Vec<Counting>,
     /// The number of the last one.
     last: u64,
-    /// What people ask.
+    /// The queries of people.
     pub(super) queries: Queries,
     /// When it is looked for what was kept for long enough.
     looks: Looks,
@@ -84,7 +84,7 @@ impl Service {
         }
     }
 
-    /// What was found is decided on, one after the other, in one commit.
+    /// Decides on what was found, one after the other, in one commit.
     async fn found_old(&mut self, found: Result<Vec<Old>, ReadError>) -> Result<(), ServiceError> {
         let old = self.passing(found)?.unwrap_or_default();
         self.background.looks.end(old.len());

@@ -1,4 +1,4 @@
-//! What comes from the broker.
+//! Deliveries of the broker.
 
 use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::delivery::{self, Receipt};

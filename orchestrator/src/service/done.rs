@@ -1,5 +1,5 @@
-//! What the log says of operators: a line for everything that somebody did, and one for
-//! every deployment that ended. Fields, never a body or a secret.
+//! Lines of the log about operators: a line for everything that somebody did, and one for every
+//! deployment that ended. Fields, never a body or a secret.
 
 use hoist_orchestrator_core::api::command::{Command, VerbEffect};
 use hoist_orchestrator_core::api::response::{Decision, Response};
@@ -8,14 +8,14 @@ use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::reply::{Answer, Imported};
 use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
 
-/// What a command was about.
+/// The subject of a command.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct About {
     deployment: Option<DeploymentId>,
     release: Option<String>,
     group: Option<String>,
     device: Option<String>,
-    /// How many devices, where it was several.
+    /// The number of devices, where it was several.
     devices: Option<u32>,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn say(asked: &Asked, decision: &Decision) {
     }
 }
 
-/// Whether an effect follows from a change. To read and to refuse is none.
+/// True if an effect follows from a change. To read and to refuse is none.
 fn changes(effect: &Effect) -> bool {
     !matches!(
         effect,

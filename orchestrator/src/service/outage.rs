@@ -24,7 +24,7 @@ use crate::rows::{self, ReadError};
 use crate::store::StoreError;
 use crate::transport::INCOMING_MAX;
 
-/// What the problem is about, for people.
+/// The subject of the problem, for people.
 const ABOUT: &str = "store";
 /// Time between two looks whether the store can be written.
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 1_000 });
@@ -44,11 +44,12 @@ pub(super) struct Outage {
     said: Instant,
     /// Looks in a row at a disk that fails.
     failing: u32,
-    /// What is to be decided then, in order.
+    /// The arrivals to be decided then, in order.
     aside: VecDeque<Arrival>,
 }
 
-/// Whether what a command was to change may have become durable before the store failed.
+/// The answer to the question whether the change of a command may have become durable before the
+/// store failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     No,
@@ -68,15 +69,15 @@ impl Outage {
         }
     }
 
-    /// Whether more can be set aside. A broker has fewer of ours unacknowledged.
+    /// True if more can be set aside. A broker has fewer of ours unacknowledged.
     pub(super) fn has_room(&self) -> bool {
         self.aside.len() < INCOMING_MAX
     }
 }
 
 impl Service {
-    /// What was read; or nothing, when the store cannot be read now: then an outage begins,
-    /// and what was to be read is read after it.
+    /// The value that was read; or nothing, when the store cannot be read now: then an outage
+    /// begins, and what was to be read is read after it.
     ///
     /// # Errors
     /// [`ServiceError`] for what waiting cannot mend.
@@ -124,7 +125,7 @@ impl Service {
         }
     }
 
-    /// Whether this is a command that was refused, which a broker delivers `again`: as often as
+    /// True if this is a command that was refused, which a broker delivers `again`: as often as
     /// connections end before it is acknowledged. Sent anew by its user, it is another try.
     pub(super) fn was_refused(&mut self, asked: &Asked, again: bool) -> bool {
         let key = (asked.user.clone(), asked.request.clone());
@@ -364,7 +365,7 @@ fn repeats(arrival: &Arrival) -> bool {
     )
 }
 
-/// Whether users are to be changed, which are kept beside the store, on the same disk.
+/// True if users are to be changed, which are kept beside the store, on the same disk.
 fn manages_users(decision: &Decision) -> bool {
     let changes =
         |command: &Command| command.verb().effect() == VerbEffect::Changes && !command.is_dry();

@@ -1,4 +1,4 @@
-//! What the rules cannot look at themselves: rights of people, manifests to verify, and files
+//! Facts that the rules cannot look at themselves: rights of people, manifests to verify, and files
 //! that are damaged.
 
 use hoist_orchestrator_core::api::command::{Command, Plan};

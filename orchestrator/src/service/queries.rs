@@ -1,6 +1,6 @@
-//! What people ask, answered beside the loop by reads of what is durable: a list of ten
-//! thousand devices holds neither a status nor an abort up. Each user has a line of their own,
-//! and whoever asks more than that is told when to come again.
+//! Queries of people, answered beside the loop by reads of what is durable: a list of ten thousand
+//! devices holds neither a status nor an abort up. Each user has a line of their own, and whoever
+//! asks more than that is told when to come again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const AT_ONCE: usize = 2;
 /// Queries of one user that wait or are being answered: a page of a browser asks a handful, a
 /// program that registers a fleet 16 at a time.
 const OF_ONE_MAX: usize = 32;
-/// How often a viewer may ask: a list of 10 000 devices is 400 pages, one after another.
+/// The pace of a viewer's queries: a list of 10 000 devices is 400 pages, one after another.
 pub(super) const VIEWER: Rate = Rate {
     per_second: 100,
     burst: 500,
 };
-/// How often others may: their programs ask about each device of a fleet.
+/// The pace of other users' queries: their programs ask about each device of a fleet.
 pub(super) const OPERATOR: Rate = Rate {
     per_second: 1_000,
     burst: 2_000,
@@ -56,7 +56,7 @@ impl Query {
     }
 }
 
-/// What has become of a query.
+/// The state of a query.
 pub(super) enum Asked {
     /// It was answered, or nobody waits any more.
     Told,
@@ -78,7 +78,7 @@ struct Line {
 }
 
 impl Line {
-    /// How many wait or are being answered.
+    /// The number of queries that wait or are being answered.
     fn len(&self) -> usize {
         Arc::strong_count(&self.place) - 1
     }
@@ -86,10 +86,10 @@ impl Line {
 
 /// Everybody's lines.
 pub(super) struct Queries {
-    /// What times are counted from: no clock that somebody sets.
+    /// The moment from which times are counted: by no clock that somebody sets.
     began: Instant,
     lines: BTreeMap<UserId, Line>,
-    /// Who has something waiting, in the order of their turns.
+    /// The users who have something waiting, in the order of their turns.
     turns: VecDeque<UserId>,
     /// One more holder for each query that is being answered.
     running: Arc<()>,

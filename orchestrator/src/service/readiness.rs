@@ -8,7 +8,8 @@ use super::Service;
 use crate::health::Stops;
 use crate::mqtt::ABOUT;
 
-/// What is published comes back within a moment, and is published again after ten seconds.
+/// A message that is published comes back within a moment, and is published again after ten
+/// seconds.
 const ECHO: Duration = Duration::from_secs(15);
 
 impl Service {

@@ -1,4 +1,4 @@
-//! What a recovery goes on from.
+//! The state from which a recovery goes on.
 
 use hoist_orchestrator_core::model::key::RecoveryKey;
 use hoist_orchestrator_core::model::txn::Txn;

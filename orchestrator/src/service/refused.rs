@@ -1,5 +1,5 @@
-//! What follows a refusal: a line in the log, a row that people see, and an event. And what
-//! people are told of what is wrong with the server.
+//! Consequences of a refusal: a line in the log, a row that people see, and an event; and the news
+//! about problems of the server.
 
 use std::time::Instant;
 

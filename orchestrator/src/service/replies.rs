@@ -44,12 +44,12 @@ impl Answered {
         }
     }
 
-    /// Who asked, under which id.
+    /// The user who asked, and the id of the request.
     pub(super) fn key(&self) -> (UserId, RequestId) {
         (self.user.clone(), self.request.clone())
     }
 
-    /// Whether it goes to a reply topic.
+    /// True if it goes to a reply topic.
     pub(super) fn is_by_mqtt(&self) -> bool {
         self.answer_to.is_none()
     }
@@ -67,7 +67,7 @@ impl Answered {
         Self { outcome, ..self }
     }
 
-    /// Whether whoever waited for it has left.
+    /// True if whoever waited for it has left.
     pub(super) fn is_given_up(&self) -> bool {
         self.answer_to
             .as_ref()
@@ -145,7 +145,7 @@ impl Service {
         }
     }
 
-    /// What answers beside the loop.
+    /// The voice that answers beside the loop.
     pub(super) fn voice(&self) -> Voice {
         Voice {
             store: Arc::clone(&self.store),
@@ -155,7 +155,7 @@ impl Service {
     }
 }
 
-/// What an answer goes out by.
+/// The means by which an answer goes out.
 pub(super) struct Voice {
     store: Arc<dyn Store>,
     topics: Topics,

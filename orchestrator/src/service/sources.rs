@@ -12,7 +12,7 @@ use crate::transport::{Incoming, IncomingReceiver};
 /// Commands by HTTP decided together: few, because they may change much.
 const KNOCKS_MAX: usize = 16;
 
-/// What the loop does next.
+/// The next work of the loop.
 pub(super) enum Work {
     News(Vec<Incoming>),
     Knocks(Vec<Knock>),

@@ -1,4 +1,4 @@
-//! What the orchestrator subscribes to, and what it does once that is granted.
+//! Subscriptions of the orchestrator, and the work once they are granted.
 
 use std::time::Instant;
 
@@ -7,8 +7,8 @@ use hoist_protocol::topic::Topics;
 
 use super::{Service, ServiceError};
 
-/// What devices and operators write, and our own retained topics, to see when somebody
-/// overwrites them.
+/// The filters of what devices and operators write, and of our own retained topics, to see when
+/// somebody overwrites them.
 pub(super) fn filters(topics: &Topics) -> Vec<String> {
     let below = [
         "g/+",

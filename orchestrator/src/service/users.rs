@@ -46,7 +46,7 @@ impl Service {
         Ok(outcome)
     }
 
-    /// What was done is done, and durable, also when that cannot be noted.
+    /// Notes an answer. The deed is done, and durable, also when that cannot be noted.
     async fn remember(
         &mut self,
         request: RequestKey,
@@ -78,7 +78,7 @@ impl Service {
         Ok(result)
     }
 
-    /// What a command about users came to, and what others are told of it.
+    /// The result of a command about users, and the event that others are told.
     fn manage_user(
         &self,
         command: &Command,

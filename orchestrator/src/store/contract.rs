@@ -1,4 +1,4 @@
-//! What every store must do: one suite, run on each of them.
+//! The contract of every store: one suite, run on each of them.
 
 use std::sync::Arc;
 

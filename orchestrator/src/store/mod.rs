@@ -24,7 +24,7 @@ pub struct Versioned {
     pub value: Vec<u8>,
 }
 
-/// What must be true of a key for a batch to be written.
+/// The condition on a key for a batch to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing is stored under it.
@@ -38,7 +38,7 @@ pub enum Expected {
 pub struct Change {
     /// The key.
     pub key: Vec<u8>,
-    /// What was true when it was decided.
+    /// The state of the key when the change was decided.
     pub expected: Expected,
     /// The new value, or `None` to delete.
     pub value: Option<Vec<u8>>,
@@ -52,7 +52,7 @@ pub type Batch = Vec<Change>;
 pub struct Page {
     /// Keys and values.
     pub items: Vec<(Vec<u8>, Versioned)>,
-    /// Whether more follow; scan again after the last key.
+    /// True if more follow; scan again after the last key.
     pub more: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum StoreError {
     Format {
         /// The FORMAT file.
         path: PathBuf,
-        /// What it says.
+        /// The text found in it.
         found: String,
     },
     /// No store is there, nor a part of one (`E_RECOVER`).
@@ -78,7 +78,7 @@ pub enum StoreError {
     Damaged {
         /// Its folder.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         why: String,
     },
     /// The file system failed.
@@ -93,7 +93,7 @@ pub enum StoreError {
     },
 }
 
-/// What a file system may be troubled by.
+/// A trouble of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// There is no space, or the quota is used up: it is over when there is some again.
@@ -131,14 +131,14 @@ impl fmt::Display for Trouble {
 }
 
 impl StoreError {
-    /// Whether it may be over after a while: nothing is damaged.
+    /// True if it may be over after a while: nothing is damaged.
     #[must_use]
     pub fn passes(&self) -> bool {
         matches!(self, Self::Io { .. })
     }
 
-    /// Whether waiting is of no use for ever: a disk that fails is to be replaced. The others
-    /// end when somebody gives space, permission or the right to write.
+    /// True if waiting is of no use for ever: a disk that fails is to be replaced. The others end
+    /// when somebody gives space, permission or the right to write.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         matches!(
@@ -150,7 +150,7 @@ impl StoreError {
         )
     }
 
-    /// What people and scripts see of it.
+    /// The code that people and scripts see.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -1,6 +1,6 @@
-//! What a store must hold: the number of its last commit, and a sum over all of its rows. It
-//! is written twice, into the commit itself and into a file of its own after it, so that a
-//! store that lost something, or went back to what it was, is told from a whole one.
+//! The seal of a store: the number of its last commit, and a sum over all of its rows. It is
+//! written twice, into the commit itself and into a file of its own after it, so that a store that
+//! lost something, or went back to what it was, is told from a whole one.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -50,7 +50,7 @@ impl Seal {
         }
     }
 
-    /// Whether it is about the same rows.
+    /// True if it is about the same rows.
     pub(super) fn holds(&self, other: &Self) -> bool {
         (self.rows, self.sum) == (other.rows, other.sum)
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Change, Expected, Store};
 
-/// What a snapshot begins with.
+/// The bytes that a snapshot begins with.
 const MAGIC: &[u8] = b"hoist-rows 1\n";
 /// Longest key or value that is believed: far more than any row has.
 const BYTES_MAX: u32 = 1 << 24;

@@ -32,7 +32,7 @@ pub enum PackError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -109,10 +109,10 @@ pub enum PackError {
         /// As found or written.
         mode: String,
     },
-    /// What the files say together is out of the format's bounds (`E_RELEASE_INVALID`).
+    /// The content of the files together is out of the format's bounds (`E_RELEASE_INVALID`).
     #[error("the release is not valid: {what}")]
     Invalid {
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// A file changed between hashing and writing.

@@ -19,7 +19,7 @@ use crate::agent::program::START_BYTES;
 /// A release read from a directory.
 #[derive(Debug, Clone)]
 pub struct PackedRelease {
-    /// What will be signed.
+    /// The manifest that will be signed.
     pub manifest: ReleaseManifest,
     /// Its artifacts, in manifest order.
     pub artifacts: Vec<PackedArtifact>,

@@ -14,7 +14,7 @@ use super::written::{RawArtifact, RawScript};
 use crate::agent::pairs::find;
 use crate::agent::program::read_start;
 
-/// How long a script may run when `artifact.toml` does not say.
+/// The time that a script may run when `artifact.toml` does not say.
 const SCRIPT_TIMEOUT_S: u32 = 600;
 
 /// Adds every script of an artifact's folder to its contents.

@@ -31,7 +31,7 @@ const ARTIFACT_KEYS: [&str; 14] = [
 ];
 const SCRIPT_KEYS: [&str; 3] = ["timeout", "attempts", "idempotent"];
 
-/// What `release.toml` says.
+/// The content of `release.toml`.
 pub(super) struct RawRelease {
     pub(super) name: Name,
     pub(super) version: String,
@@ -55,7 +55,7 @@ impl RawRelease {
     }
 }
 
-/// What `artifact.toml` says.
+/// The content of `artifact.toml`.
 pub(super) struct RawArtifact {
     pub(super) name: Name,
     pub(super) version: String,
@@ -103,7 +103,7 @@ impl RawArtifact {
     }
 }
 
-/// What `artifact.toml` says of a script.
+/// The part of `artifact.toml` about a script.
 #[derive(Default)]
 pub(super) struct RawScript {
     pub(super) timeout: Option<String>,
@@ -151,7 +151,8 @@ pub(super) fn read_artifact_toml(dir: &Path) -> Result<Option<(RawArtifact, Stri
     Ok(Some((artifact, text)))
 }
 
-/// What no version could meet must not be found out by a device first (bad-inputs row 84).
+/// A requirement that no version could meet must not be found by a device first (bad-inputs row
+/// 84).
 fn check_requirements(path: &Path, artifact: &RawArtifact) -> Result<(), PackError> {
     let refuse = |key: &str, name: &str, line: usize, error: &RequirementError| {
         PackError::Requirement(TomlError {

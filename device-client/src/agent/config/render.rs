@@ -3,7 +3,7 @@
 use hoist_protocol::id::{DeviceId, Namespace};
 use serde::Serialize;
 
-/// What `hoist device add` knows of a new device.
+/// The facts that `hoist device add` knows of a new device.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewAgent<'a> {
     /// The device.
@@ -20,7 +20,7 @@ pub struct NewAgent<'a> {
     /// Base URL of artifacts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<&'a str>,
-    /// What kind of device it is.
+    /// The type of the device.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub device_type: Option<&'a str>,
 }

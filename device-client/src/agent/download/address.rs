@@ -67,7 +67,7 @@ impl Address {
         &self.0
     }
 
-    /// What a `Location` in an answer from here means.
+    /// The address that a `Location` in an answer from here means.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -112,7 +112,7 @@ pub enum ProxyError {
 }
 
 impl Proxies {
-    /// What `http_proxy` and `no_proxy` say (in capitals, too). Without `http_proxy`, a
+    /// The proxy that `http_proxy` and `no_proxy` name (in capitals, too). Without `http_proxy`, a
     /// variable that could mean the same is refused rather than ignored.
     ///
     /// # Errors

@@ -39,13 +39,13 @@ const SHOWN_DIGITS: usize = 8;
 pub struct DownloadError {
     /// For the outcome.
     pub reason: Reason,
-    /// Whether trying again can help.
+    /// The answer to the question whether another try can help.
     pub retry: Retry,
-    /// What people are told while the device waits.
+    /// The reason that people are told while the device waits.
     pub cause: RetryCause,
-    /// How long the server does not want to be asked.
+    /// The time in which the server does not want to be asked.
     pub after: Option<Duration>,
-    /// Whether new bytes were proven before it: the back-off begins again.
+    /// True if new bytes were proven before it: the back-off begins again.
     pub gained: bool,
     /// For people.
     pub detail: String,
@@ -116,13 +116,13 @@ impl DownloadError {
         Self::later(reason, format!("cannot use {}: {error}", path.display()))
     }
 
-    /// Whether a connection brought less than was asked for.
+    /// True if a connection brought less than was asked for.
     pub(super) fn is_link(&self) -> bool {
         let reasons = [Reason::DownloadFailed, Reason::LengthMismatch];
         self.retry == Retry::Later && reasons.contains(&self.reason)
     }
 
-    /// Whether the bytes were not the signed ones: another fetch may help.
+    /// True if the bytes were not the signed ones: another fetch may help.
     pub(super) fn is_wrong_content(&self) -> bool {
         self.reason == Reason::HashMismatch
     }

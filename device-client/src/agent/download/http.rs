@@ -104,14 +104,14 @@ impl Answer {
         DownloadError::length(&self.address.to_string(), had, signed)
     }
 
-    /// Whether this is a part of the file that was asked for, as far as its head can tell: a
-    /// portal answers with a page of another length.
+    /// True if this is a part of the file that was asked for, as far as its head can tell: a portal
+    /// answers with a page of another length.
     pub(super) fn is_of(&self, signed_bytes: u64) -> bool {
         self.response.status == PARTIAL || self.file_bytes == Some(signed_bytes)
     }
 
-    /// What wrong bytes of this answer mean. A portal's page does not even have the
-    /// artifact's length: it goes away with the portal.
+    /// The meaning of wrong bytes in this answer. A portal's page does not even have the artifact's
+    /// length: it goes away with the portal.
     pub(super) fn judge(&self, error: DownloadError, signed_bytes: u64) -> DownloadError {
         if error.is_wrong_content() && self.file_bytes != Some(signed_bytes) {
             let detail = format!("something else from {}: {error}", self.address);
@@ -258,7 +258,7 @@ fn refused(address: &Address, status: u16, response: &Response) -> DownloadError
     }
 }
 
-/// What was signed is the content as it is.
+/// The signed content is not encoded: an answer that is encoded is refused.
 fn not_encoded(
     address: &Address,
     response: Response,

@@ -53,7 +53,7 @@ use receive::{pause, receive, receive_start};
 pub struct Fetch {
     /// Where it is kept.
     pub files: Arc<dyn Files>,
-    /// What to fetch.
+    /// The artifact to fetch.
     pub artifact: ArtifactRef,
     /// Base URL: the artifact is at `<source>/<artifact-id>`. Without one only what is on
     /// disk can be used.
@@ -62,11 +62,11 @@ pub struct Fetch {
     pub proxies: Proxies,
     /// Its own folder, used by nobody else.
     pub dir: PathBuf,
-    /// How long to wait for whom.
+    /// The longest waits.
     pub limits: Limits,
 }
 
-/// How long a download waits for a server.
+/// The longest waits of a download for a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For a connection, and for the head of an answer.
@@ -125,13 +125,13 @@ pub async fn fetch_start(fetch: Fetch) -> Result<Started, DownloadError> {
 }
 
 impl Started {
-    /// What is known and had of it; the manifest is.
+    /// The writer of the artifact, whose manifest is known.
     #[must_use]
     pub fn writer(&self) -> &ArtifactWriter {
         &self.writer
     }
 
-    /// Whether its start was fetched now.
+    /// True if its start was fetched now.
     pub(in crate::agent) fn gained(&self) -> bool {
         self.gained
     }

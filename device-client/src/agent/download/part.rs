@@ -1,7 +1,7 @@
-//! What has arrived of an unfinished segment when a connection breaks, in the file `part`:
-//! the next connection goes on behind it, also after a restart. It is not proven, and
-//! counts as nothing before its segment is whole and has its hash. It is not synced for
-//! the same reason: what a power cut made of it shows then, and is thrown away.
+//! The part of an unfinished segment that has arrived when a connection breaks, in the file `part`:
+//! the next connection goes on behind it, also after a restart. It is not proven, and counts as
+//! nothing before its segment is whole and has its hash. It is not synced for the same reason: what
+//! a power cut made of it shows then, and is thrown away.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ const PART_FILE: &str = "part";
 /// Before the bytes: the number of their segment in the artifact, little-endian.
 const NUMBER_BYTES: usize = size_of::<u64>();
 
-/// How much of the segment at hand is in the file.
+/// The part of the segment at hand that is in the file.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     kept: usize,

@@ -82,7 +82,7 @@ impl IndexWriter {
     }
 }
 
-/// How far a start is.
+/// The progress of a start.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// More is to come.

@@ -45,7 +45,7 @@ impl Asked {
 
 pub(in crate::agent) type Answer = Response<Full<Bytes>>;
 
-/// What the server saw.
+/// The requests that the server saw.
 pub(in crate::agent) type Seen = Arc<Mutex<Vec<Asked>>>;
 
 /// Answers each request, and remembers it.

@@ -23,9 +23,9 @@ pub struct ArtifactWriter {
     reference: ArtifactRef,
     /// Of the segment, or the piece of the start, at hand.
     pending: Vec<u8>,
-    /// What of it is on disk.
+    /// The part of it that is on disk.
     part: Part,
-    /// Whether it comes from more than one connection.
+    /// True if it comes from more than one connection.
     is_mixed: bool,
     stage: Stage,
     received: u64,
@@ -134,7 +134,7 @@ impl ArtifactWriter {
         }
     }
 
-    /// Whether every byte is there.
+    /// True if every byte is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(&self.stage, Stage::Segments(segments) if segments.is_done())

@@ -1,4 +1,4 @@
-//! What the heads let start, and when (W2, W3, S10, S11, S13).
+//! Starts that the heads allow, and their times (W2, W3, S10, S11, S13).
 
 use hoist_protocol::head::Window;
 

@@ -1,4 +1,5 @@
-//! What has ended stays ended while it is listed, however much ends after it (S13, S15).
+//! A deployment that has ended stays ended while it is listed, however much ends after it (S13,
+//! S15).
 
 use super::*;
 use crate::past::PAST_MAX;

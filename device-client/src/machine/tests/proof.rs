@@ -1,5 +1,5 @@
-//! What is there already is proven once, however long it takes and whatever comes meanwhile
-//! (S12).
+//! A release that is there already is proven once, however long it takes and whatever comes
+//! meanwhile (S12).
 
 use hoist_protocol::head::Window;
 

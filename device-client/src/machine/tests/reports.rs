@@ -1,4 +1,4 @@
-//! What a device says while all goes well (W5, W7).
+//! Reports of a device while all goes well (W5, W7).
 
 use super::*;
 

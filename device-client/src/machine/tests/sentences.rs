@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What people are told of each failure; every one says something.
+/// The text that people are told of each failure; every one says something.
 fn told(world: &World) -> Vec<(Reason, String)> {
     let failures = world
         .ring

@@ -8,16 +8,16 @@ use hoist_protocol::id::{DeploymentId, Generation};
 
 use crate::model::time::format_time;
 
-/// What shows that the store is behind.
+/// The evidence that the store is behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ahead {
     /// Where it was found.
     pub place: String,
-    /// What it shows.
+    /// The fact that it shows.
     pub shows: Shows,
 }
 
-/// What a head of ours shows that the store knows nothing of.
+/// A fact in a head of ours that the store knows nothing of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shows {
     /// It was signed after everything that the store knows of.

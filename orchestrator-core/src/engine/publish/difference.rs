@@ -16,13 +16,13 @@ use crate::model::row::OutboxRow;
 /// Why a subject is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// What is retained differs from what is known to be out.
+    /// The retained message differs from what is known to be out.
     Seen,
     /// Its rows changed.
     Changed,
 }
 
-/// What to do about a retained message without rows.
+/// The deed that a retained message without rows asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// Nothing is known of it: it is not ours to touch.
@@ -36,7 +36,7 @@ pub enum Unknown {
     ClearReports,
 }
 
-/// What has to be looked at, and what is known to be out.
+/// The subjects that have to be looked at, and the messages that are known to be out.
 #[derive(Debug, Default, Clone)]
 pub struct Difference {
     pub(super) ledger: Ledger,
@@ -61,15 +61,15 @@ impl Difference {
         self.ledger.learned(signed);
     }
 
-    /// Whether a generation with our signature is above everything that this store ever let be
+    /// True if a generation with our signature is above everything that this store ever let be
     /// signed: the store is an older copy then, or another server signs with its keys.
     #[must_use]
     pub fn is_ahead(&self, signed: Generation) -> bool {
         self.ledger.is_ahead(signed)
     }
 
-    /// What has to be decided before anything is published: generations to be reserved, for
-    /// what is marked and the groups that it may have to wait for.
+    /// The input that has to be decided before anything is published: generations to be reserved,
+    /// for what is marked and the groups that it may have to wait for.
     #[must_use]
     pub fn wants(&self, now_ms: u64) -> Option<Input> {
         let runs_out = self.ledger.runs_out(self.marked.len() * 2, now_ms);
@@ -103,7 +103,7 @@ impl Difference {
         }
     }
 
-    /// Whether a head of a device with this generation was signed by this run of the program.
+    /// True if a head of a device with this generation was signed by this run of the program.
     pub fn signed_here(&self, device: &DeviceId, generation: Generation) -> bool {
         let subject = Subject::Device(device.clone());
         self.ledger.signed_here(&subject, generation)
@@ -213,24 +213,24 @@ impl Difference {
         &self.outbox
     }
 
-    /// Whether nothing is to be looked at among these, and all that was sent of them was
-    /// seen back from the broker.
+    /// True if nothing is to be looked at among these, and all that was sent of them was seen back
+    /// from the broker.
     pub fn is_quiet(&self, these: impl Fn(&Subject) -> bool) -> bool {
         !self.marked.keys().any(&these) && self.ledger.all_seen(these)
     }
 
-    /// Whether no change of a device's head is on its way.
+    /// True if no change of a device's head is on its way.
     #[must_use]
     pub fn has_told_all(&self) -> bool {
         self.outbox.is_empty()
     }
 
-    /// Whether what is desired of a subject was seen to be at the broker.
+    /// True if what is desired of a subject was seen to be at the broker.
     pub fn is_held(&self, subject: &Subject) -> bool {
         !self.marked.contains_key(subject) && self.ledger.is_held(subject)
     }
 
-    /// Whether something of a subject is still to be looked at or to be seen back.
+    /// True if something of a subject is still to be looked at or to be seen back.
     pub fn is_on_its_way(&self, subject: &Subject) -> bool {
         let waits = match subject {
             Subject::Device(device) => self.outbox.is_waiting(device),
@@ -243,7 +243,7 @@ impl Difference {
         !self.marked.contains_key(subject) && self.ledger.is_confirmed(subject)
     }
 
-    /// What to publish so that the broker holds what `seal` makes, or `None` when it does.
+    /// The message to publish so that the broker holds what `seal` makes, or `None` when it does.
     pub fn publish(
         &mut self,
         subject: &Subject,

@@ -1,5 +1,5 @@
-//! What is known to be retained at the broker: per subject the highest generation, the
-//! hash of our message at that generation, and whether the broker was seen to hold it.
+//! The messages that are known to be retained at the broker: per subject the highest generation,
+//! the hash of our message at that generation, and whether the broker was seen to hold it.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use hoist_protocol::id::{Generation, sha256};
 use super::subject::Subject;
 use crate::engine::desired::next_generation;
 
-/// What was sent is seen back within this time, or it is sent again (bad-inputs row 12).
+/// A message that was sent is seen back within this time, or it is sent again (bad-inputs row 12).
 const ECHO_MS: u64 = 10_000;
 
 type Digest = [u8; 32];
 
-/// Whether what was sent then should have been seen back by now. A clock that was set back
-/// says nothing: then it is.
+/// True if what was sent then should have been seen back by now. A clock that was set back says
+/// nothing: then it is.
 pub(super) fn is_overdue(sent_ms: u64, now_ms: u64) -> bool {
     now_ms < sent_ms || sent_ms.saturating_add(ECHO_MS) <= now_ms
 }
@@ -37,15 +37,15 @@ pub(super) struct Entry {
     /// Hash of our message at that generation.
     digest: Option<Digest>,
     broker: Broker,
-    /// Whether it was sent by this run of the program. What was only seen may be an old
-    /// message on its way, with a newer one behind it.
+    /// True if it was sent by this run of the program. What was only seen may be an old message on
+    /// its way, with a newer one behind it.
     sent: bool,
     /// Unix ms at which it is signed again; none for what does not expire.
     renew_ms: Option<u64>,
 }
 
 impl Entry {
-    /// What was never sent from here is not sent again as it is: its generation could be
+    /// A message that was never sent from here is not sent again as it is: its generation could be
     /// one that has been passed.
     fn forget_broker(&mut self) {
         self.broker = Broker::Unknown;
@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-/// What a delivery on one of our topics means.
+/// The meaning of a delivery on one of our topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// The broker holds what we sent, or it is an older one of ours still on its way.
@@ -64,7 +64,7 @@ pub(super) enum Seen {
     Different,
 }
 
-/// What is known of a subject's message, for whoever compares two states.
+/// The facts known of a subject's message, for the comparison of two states.
 #[derive(Debug)]
 pub struct Known {
     /// Which subject.
@@ -81,7 +81,7 @@ pub struct Known {
 pub struct Publish {
     /// Of what it says.
     pub generation: Generation,
-    /// What it says, sealed.
+    /// The content, sealed.
     pub payload: Vec<u8>,
 }
 
@@ -110,8 +110,8 @@ impl Ledger {
         self.floor = self.floor.max(signed);
     }
 
-    /// Whether a generation is above everything that this store ever let be signed: it was
-    /// signed by one that went on from a copy of it.
+    /// True if a generation is above everything that this store ever let be signed: it was signed
+    /// by one that went on from a copy of it.
     pub(super) fn is_ahead(&self, signed: Generation) -> bool {
         signed > self.reserved
     }
@@ -130,7 +130,8 @@ impl Ledger {
         runs_out.then_some(Generation(last))
     }
 
-    /// What earlier runs reserved, what this one did, and the highest signed or seen.
+    /// The generations that earlier runs reserved and that this one did, and the highest signed or
+    /// seen.
     pub(super) fn generations(&self) -> [Generation; 3] {
         [self.floor, self.reserved, self.highest]
     }
@@ -155,7 +156,7 @@ impl Ledger {
         }
     }
 
-    /// What is out is not taken any more: what is desired is signed above it.
+    /// Takes the message that is out for outdated: the desired one is signed above it.
     pub(super) fn outdate(&mut self, subject: &Subject) {
         if let Some(entry) = self.entries.get_mut(subject) {
             entry.broker = Broker::Unknown;
@@ -171,26 +172,26 @@ impl Ledger {
         self.floor = self.floor.max(generation.unwrap_or_default());
     }
 
-    /// Whether our message was sent on this connection or seen at the broker.
+    /// True if our message was sent on this connection or seen at the broker.
     pub(super) fn is_out(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| entry.broker != Broker::Unknown)
     }
 
-    /// Whether the broker was seen to hold our message.
+    /// True if the broker was seen to hold our message.
     pub(super) fn is_held(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| entry.broker == Broker::Holds)
     }
 
-    /// Whether the broker was seen to hold what this run of the program sent. What was only
-    /// seen may be an older message, with the retained one behind it.
+    /// True if the broker was seen to hold what this run of the program sent. What was only seen
+    /// may be an older message, with the retained one behind it.
     pub(super) fn is_confirmed(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| entry.broker == Broker::Holds && entry.sent)
     }
 
-    /// What was only seen is not taken as held any more: it is sent again.
+    /// Takes a message that was only seen for held no more: it is sent again.
     pub(super) fn distrust(&mut self, subject: &Subject) {
         let entry = self.entries.get_mut(subject);
         if let Some(entry) = entry.filter(|entry| !entry.sent) {
@@ -199,32 +200,31 @@ impl Ledger {
         }
     }
 
-    /// Whether our message was sent and not yet seen back.
+    /// True if our message was sent and not yet seen back.
     pub(super) fn is_on_its_way(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| matches!(entry.broker, Broker::Sent(_)))
     }
 
-    /// Whether anything was sent or seen.
+    /// True if anything was sent or seen.
     pub(super) fn knows(&self, subject: &Subject) -> bool {
         self.entries.contains_key(subject)
     }
 
-    /// Whether a message with our signature was sent or seen.
+    /// True if a message with our signature was sent or seen.
     pub(super) fn has_signed(&self, subject: &Subject) -> bool {
         let entry = self.entries.get(subject);
         entry.is_some_and(|entry| entry.generation.is_some())
     }
 
-    /// Whether this run of the program signed this generation for the subject, or a higher
-    /// one.
+    /// True if this run of the program signed this generation for the subject, or a higher one.
     pub(super) fn signed_here(&self, subject: &Subject, generation: Generation) -> bool {
         let entry = self.entries.get(subject).filter(|entry| entry.sent);
         entry.is_some_and(|entry| entry.generation >= Some(generation))
     }
 
-    /// Whether all that was sent of these subjects was seen back. What the broker may have
-    /// lost is not waited for: it is sent when it is wanted.
+    /// True if all that was sent of these subjects was seen back. What the broker may have lost is
+    /// not waited for: it is sent when it is wanted.
     pub(super) fn all_seen(&self, these: impl Fn(&Subject) -> bool) -> bool {
         let mut entries = self.entries.iter().filter(|(subject, _)| these(subject));
         entries.all(|(_, entry)| !matches!(entry.broker, Broker::Sent(_)))
@@ -290,7 +290,7 @@ impl Ledger {
         Seen::Different
     }
 
-    /// What to publish so that the broker holds what `seal` makes, or `None` when it does.
+    /// The message to publish so that the broker holds what `seal` makes, or `None` when it does.
     /// The generation rises only when the content changed or is to be signed again.
     pub(super) fn head(
         &mut self,

@@ -16,7 +16,7 @@ pub(super) struct Sent {
     change: u32,
     /// When, Unix ms.
     at_ms: u64,
-    /// Whether the head was cleared, because its device was removed.
+    /// True if the head was cleared, because its device was removed.
     cleared: bool,
 }
 
@@ -41,7 +41,7 @@ impl Outbox {
         self.waiting.entry(group).or_default().insert(device);
     }
 
-    /// Whether somebody waits for a group's head.
+    /// True if somebody waits for a group's head.
     pub(super) fn is_awaited(&self, group: &GroupId) -> bool {
         self.waiting.contains_key(group)
     }
@@ -111,14 +111,14 @@ impl Outbox {
         late.map(|(device, _)| device.clone()).collect()
     }
 
-    /// Whether a device's head waits for its group's.
+    /// True if a device's head waits for its group's.
     pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
         self.waiting
             .values()
             .any(|devices| devices.contains(device))
     }
 
-    /// Whether nothing is on its way.
+    /// True if nothing is on its way.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_empty() && self.out.is_empty()
     }

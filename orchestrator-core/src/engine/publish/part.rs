@@ -10,7 +10,7 @@ use super::subject::Subject;
 use crate::engine::input::Input;
 
 impl Difference {
-    /// What is shared: everything but what is about devices.
+    /// The shared part: everything that is not about a single device.
     #[must_use]
     pub fn shared_part(&self) -> Self {
         let of = |subject: &Subject| !matches!(subject, Subject::Device(_));
@@ -19,7 +19,7 @@ impl Difference {
         part
     }
 
-    /// What is about a device.
+    /// The part that is about a device.
     #[must_use]
     pub fn device_part(&self, device: &DeviceId) -> Self {
         let mut part = self.part(|subject| matches!(subject, Subject::Device(of) if of == device));
@@ -49,7 +49,7 @@ impl Difference {
 }
 
 impl Ledger {
-    /// What is known of these subjects.
+    /// The part that is about these subjects.
     fn part(&self, of: impl Fn(&Subject) -> bool) -> Self {
         let entries = self.entries.iter().filter(|(subject, _)| of(subject));
         Self {
@@ -77,7 +77,7 @@ impl Ledger {
 }
 
 impl Outbox {
-    /// What is on its way to a device.
+    /// The part that is on its way to a device.
     fn part(&self, device: &DeviceId) -> Self {
         let mut part = Self::default();
         for (group, devices) in &self.waiting {

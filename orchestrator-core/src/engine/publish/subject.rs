@@ -1,4 +1,4 @@
-//! What the broker is made to hold, one message of each.
+//! Subjects of which the broker is made to hold a message each.
 
 use hoist_protocol::id::{DeviceId, GroupId, ReleaseId};
 use hoist_protocol::topic::Topic;

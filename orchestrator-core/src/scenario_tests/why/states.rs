@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::rules::rollout::admission::bar;
 
-/// Whether a device that has read the heads of now, and knows what is recorded of it, may
-/// start a deployment: what a device machine looks at, and nothing else.
+/// True if a device that has read the heads of now, and knows what is recorded of it, may start a
+/// deployment: what a device machine looks at, and nothing else.
 fn starts(world: &World, name: &str, id: DeploymentId) -> bool {
     let own = world.device_head(name);
     let head = world.head(own.group.as_str());

@@ -18,7 +18,7 @@ pub(super) fn impatient() -> HttpLimits {
     }
 }
 
-/// Whatever comes until the server closes.
+/// All bytes that come until the server closes.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let read = stream.read_to_end(&mut all);

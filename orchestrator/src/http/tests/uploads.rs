@@ -1,4 +1,4 @@
-//! What an upload may take, and what becomes of a file that was damaged.
+//! Limits of uploads, and files that were damaged.
 
 use hoist_protocol::bundle::Layout;
 

@@ -1,4 +1,4 @@
-//! What commands come to, by whichever door.
+//! Commands and their results, by whichever door.
 
 use super::*;
 use crate::artifacts::Seen;

@@ -1,4 +1,4 @@
-//! What was committed and not yet published when the program died.
+//! Changes that were committed and not yet published when the program died.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What people ask holds nothing up, and whoever asks too much is told when to come again.
+//! Queries of people hold nothing up, and whoever asks too much is told when to come again.
 
 use hoist_protocol::id::UserId;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use super::*;
 
 const HEAD: &str = "hoist/d/d1";
 
-/// What a device says that is asked. It shows its key while its head does not name it.
+/// The DeviceInfo of a device that is asked. It shows its key while its head does not name it.
 fn shown(head: &[u8], key: Option<PublicKey>) -> Vec<u8> {
     encode(&DeviceInfo {
         public_key: key,

@@ -1,4 +1,4 @@
-//! What a rollout costs and how far it goes, seen from the loop.
+//! Rollouts seen from the loop: their cost and their extent.
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::encode;
@@ -77,8 +77,8 @@ async fn update(rig: &mut Rig, number: usize) {
     }
 }
 
-/// What the orchestrator publishes for a rollout to so many healthy devices, the views
-/// aside, which are limited in time.
+/// The topics that the orchestrator publishes to for a rollout to so many healthy devices, the
+/// views aside, which are limited in time.
 async fn publishes(devices: usize) -> Vec<String> {
     let mut rig = fleet(devices).await;
     let from = rig.mark();

@@ -1,4 +1,4 @@
-//! What a failure of the disk or of sled is to whoever uses the store.
+//! Failures of the disk or of sled, as users of the store see them.
 
 use std::io;
 use std::path::Path;

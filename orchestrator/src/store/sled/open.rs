@@ -20,7 +20,7 @@ use super::failure::{damaged, failing, of_sled};
 use super::room::check_space;
 use crate::durable_file;
 
-/// What `FORMAT` says of a store that is made now.
+/// The format of a store that is made now.
 const FORMAT: Format = Format::LargeSegments;
 /// Where the seal of the last commit is; no row's key begins like it.
 const SEAL_KEY: &[u8] = b"\xffseal";
@@ -34,8 +34,8 @@ pub(super) struct Open {
     seals: SealFile,
     /// Of the last commit.
     seal: Seal,
-    /// What was stored before a commit that failed, of every key it was to change: sled may
-    /// show what never became durable. Empty as long as none has failed.
+    /// The values before a commit that failed, of every key it was to change: sled may show what
+    /// never became durable. Empty as long as none has failed.
     before: Before,
 }
 

@@ -1,5 +1,5 @@
-//! Whether there is room to write: looked at before anything is begun, so that a full disk is
-//! met between two writes and not in the middle of one.
+//! Room to write: looked at before anything is begun, so that a full disk is met between two writes
+//! and not in the middle of one.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Whether files can be written and made durable there again, by doing it.
+/// Ok if files can be written and made durable there again, by doing it.
 pub(super) fn probe(path: &Path) -> Result<(), StoreError> {
     check_space(path)?;
     let file = path.join("probe");

@@ -1,4 +1,4 @@
-//! What is signed and refused all the same, before anything of it is written.
+//! Artifacts that are signed and refused all the same, before anything of them is written.
 
 use hoist_protocol::bundle::{Layout, artifact_start};
 use hoist_protocol::codec::encode;
@@ -7,7 +7,7 @@ use hoist_protocol::release::{ArtifactManifest, PAYLOADS_MAX};
 
 use super::*;
 
-/// What a device says to an artifact with this manifest, correctly signed.
+/// The error of a device for an artifact with this manifest, correctly signed.
 async fn refusal(manifest: &ArtifactManifest, size: Option<u64>) -> DownloadError {
     let (_source, packed, _) = release();
     let bytes = artifact_start(manifest, &[]);

@@ -1,4 +1,4 @@
-//! What servers do.
+//! Servers of all kinds.
 
 use hoist_protocol::status::RetryCause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -176,7 +176,7 @@ async fn a_portal_that_answers_with_its_own_page_uses_time_and_not_the_deploymen
     assert_installed(&rig.fetch().await.unwrap());
 }
 
-/// What a server does with the file it is asked for.
+/// The answer of a server that is made of the file it is asked for.
 type Lie = fn(&[u8]) -> Answer;
 
 /// The whole file, called a part that begins at `from`.
@@ -272,7 +272,7 @@ async fn a_server_that_goes_silent_is_given_up_and_what_is_proven_stays() {
     assert!(writer.offset() > SEGMENT as u64);
 }
 
-/// What a fetch from a server that answers so fails with.
+/// The error of a fetch from a server that answers so.
 async fn failure(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> DownloadError {
     rig(move |_, asked| answer(asked))
         .await

@@ -16,7 +16,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// After this, a flush may be one that nobody wakes.
 const FLUSH_SLOW: Duration = Duration::from_millis(500);
 
-/// How a store is laid out; its `FORMAT` file says which.
+/// The layout of a store; its `FORMAT` file says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// sled's own segments of half a megabyte. A node of 128 KiB goes to a file of its own,
