@@ -63,6 +63,8 @@ pub struct Engine<S> {
     /// To be decided, in this order.
     waiting: VecDeque<Arrival>,
     walks: Walks,
+    /// True if a broker lost what was retained, and nobody's roll was called since.
+    doubtful: bool,
     job: Job,
 }
 
@@ -71,7 +73,7 @@ pub struct Engine<S> {
 enum Link {
     Down,
     /// Not everything can be heard yet.
-    Up(Session),
+    Up,
     Listening,
 }
 
@@ -118,6 +120,7 @@ impl<S: Seals> Engine<S> {
             clearing: HashSet::new(),
             waiting: VecDeque::new(),
             walks: Walks::default(),
+            doubtful: false,
             job: Job::None,
         }
     }
@@ -173,21 +176,23 @@ impl<S: Seals> Engine<S> {
     pub fn handle(&mut self, event: Event, now: Now) {
         match event {
             Event::Connected(session) => {
-                self.link = Link::Up(session);
+                self.link = Link::Up;
                 self.clearing.clear();
                 self.publisher.difference.connected();
                 if session == Session::Fresh {
+                    self.doubtful = true;
                     self.arrived([Input::BrokerForgot]);
                 }
             }
             Event::Subscribed => {
-                self.walks.doubts |= self.link == Link::Up(Session::Fresh);
+                self.walks.doubts |= std::mem::take(&mut self.doubtful);
                 self.walks.shared = true;
                 self.link = Link::Listening;
                 self.arrived([Input::Connected]);
             }
             Event::Disconnected => {
                 self.link = Link::Down;
+                self.doubtful |= self.walks.doubts;
                 self.walks = Walks::default();
                 self.arrived([Input::Disconnected]);
             }
