@@ -17,7 +17,7 @@ use crate::harness::server::Server;
 use crate::harness::sources::ROOT;
 use crate::restart::disturbed_rollout;
 
-/// The head of the group of every new device.
+/// The spec of the group of every new device.
 const HEAD: &str = "hoist/g/unassigned";
 
 #[test]
@@ -85,14 +85,14 @@ fn retained(server: &Server, topic: &str) -> Vec<u8> {
     reader.wait_for(topic, |payload| Some(payload.to_vec()))
 }
 
-/// The group's head once it is another than this one.
+/// The group's spec once it is another than this one.
 fn other_than(server: &Server, before: &[u8]) -> Vec<u8> {
-    eventually("another head", || {
-        Some(retained(server, HEAD)).filter(|head| head != before)
+    eventually("another spec", || {
+        Some(retained(server, HEAD)).filter(|spec| spec != before)
     })
 }
 
-/// Waits until it is ready, and proves that a group's head is at the broker.
+/// Waits until it is ready, and proves that a group's spec is at the broker.
 fn is_back(server: &Server) {
     eventually("the server to be ready again", || {
         server.readiness().filter(|(ready, _)| *ready)
@@ -155,7 +155,7 @@ fn a_broker_that_is_killed_and_empty_three_times_in_a_rollout_loses_and_doubles_
 }
 
 #[test]
-fn an_older_head_that_a_broker_or_somebody_brings_back_is_put_right_and_starts_nobody() {
+fn an_older_spec_that_a_broker_or_somebody_brings_back_is_put_right_and_starts_nobody() {
     // bad-inputs row 12
     if !installed("mosquitto") {
         return;
@@ -181,10 +181,10 @@ fn an_older_head_that_a_broker_or_somebody_brings_back_is_put_right_and_starts_n
     server.broker().start_again();
     assert_eq!(retained(&server, HEAD), listing, "the broker went back");
     server.process().signal("CONT");
-    let is_desired = || Some(retained(&server, HEAD)).filter(|head| *head == desired);
-    eventually("the head to be put right", is_desired);
+    let is_desired = || Some(retained(&server, HEAD)).filter(|spec| *spec == desired);
+    eventually("the spec to be put right", is_desired);
     insider(&server).publish(HEAD, &listing, true);
-    eventually("the head to be put right once more", is_desired);
+    eventually("the spec to be put right once more", is_desired);
 
     device.start(&server);
     let operator = Operator::new(&server);
@@ -261,10 +261,10 @@ fn a_device_that_its_broker_turned_away_is_a_member_again_when_it_is_let_in() {
     server.release(release.dir());
     let mut device = Device::add(&server, "dev-01", &[]);
     let token = Login::read(&server.scratch().join("dev-01.toml")).token;
-    let head = device.state().join("head");
+    let spec = device.state().join("head");
     let knows_its_group = |knows: bool| {
         let what = format!("the device to know its group: {knows}");
-        eventually(&what, || (head.exists() == knows).then_some(()));
+        eventually(&what, || (spec.exists() == knows).then_some(()));
     };
     server.broker().add_user("dev-01", &token);
     device.start(&server);

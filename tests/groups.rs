@@ -10,7 +10,7 @@ use crate::harness::release::Release;
 use crate::harness::server::Server;
 
 #[test]
-fn an_empty_group_is_removed_with_its_head_and_comes_back_as_a_new_one() {
+fn an_empty_group_is_removed_with_its_spec_and_comes_back_as_a_new_one() {
     let mut server = Server::start();
     // A device sees what groups are told, an operator what they look like.
     let login = Login::read(&server.add_device("watcher", &[]));
@@ -19,7 +19,7 @@ fn an_empty_group_is_removed_with_its_head_and_comes_back_as_a_new_one() {
     let client = server.client();
     assert!(client.subscribe("hoist/view/group/eu"));
     server.hoist_ok(&["group", "create", "eu"]);
-    watcher.wait_for("hoist/g/eu", |head| (!head.is_empty()).then_some(()));
+    watcher.wait_for("hoist/g/eu", |spec| (!spec.is_empty()).then_some(()));
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
     let mut device = Device::add(&server, "dev-01", &["--group", "eu"]);

@@ -166,7 +166,7 @@ fn after_a_lost_store_the_fleet_is_recovered_and_nothing_is_installed_twice() {
     let device = server.hoist_ok(&["device", "show", "d1", "-o", "json"]);
     assert!(
         device.contains("north"),
-        "labels are in the head that it kept: {device}"
+        "labels are in the spec that it kept: {device}"
     );
 }
 

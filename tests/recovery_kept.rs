@@ -32,7 +32,7 @@ fn moves_and_holds_since_the_backup_survive_it_and_no_forgotten_token_comes_back
     server.hoist_ok(&["device", "remove", "gone", "--yes"]);
     server.hoist_ok(&["device", "move", "d1", "--group", "us"]);
     server.hoist_ok(&["device", "hold", "d1"]);
-    eventually("the device to keep the head that says so", || {
+    eventually("the device to keep the spec that says so", || {
         let kept = std::fs::read(device.state().join("head")).unwrap_or_default();
         kept.windows(2).any(|bytes| bytes == b"us").then_some(())
     });

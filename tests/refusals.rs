@@ -4,9 +4,9 @@
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq, SessionCounter};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, Step, Success,
 };
@@ -156,8 +156,8 @@ fn a_device_that_counts_from_one_again_is_asked_and_its_next_words_count() {
     let (operator, device) = deployed(&server);
     assert!(device.client.subscribe("hoist/d/dev-01"));
     let calls = |payload: &[u8]| {
-        let head = decode_prefix::<DeviceHead>(payload);
-        head.map_or(0, |(head, _)| head.roll_call.0)
+        let spec = decode_prefix::<DeviceSpec>(payload);
+        spec.map_or(0, |(spec, _)| spec.resync.0)
     };
     let working = |seq| DeviceStatus {
         seq: Seq(seq),
@@ -173,11 +173,11 @@ fn a_device_that_counts_from_one_again_is_asked_and_its_next_words_count() {
     operator.at_step(1, "downloaded");
     let before = device
         .client
-        .wait_for("hoist/d/dev-01", |head| Some(calls(head)));
+        .wait_for("hoist/d/dev-01", |spec| Some(calls(spec)));
     device.says(&working(1));
     wait_refused(&server, "dev-01", "E_SEQ");
-    device.client.wait_for("hoist/d/dev-01", |head| {
-        (calls(head) > before).then_some(())
+    device.client.wait_for("hoist/d/dev-01", |spec| {
+        (calls(spec) > before).then_some(())
     });
     device.says(&ended(2, 0, success()));
     operator.view(1, |view| view["counts"]["successful"] == json!(1));

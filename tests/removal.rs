@@ -142,16 +142,16 @@ fn a_device_that_started_once_with_an_older_agent_toml_is_a_member_again() {
     let right = device.settings();
     device.start(&server);
     is_online(&operator, "dev-01");
-    let head = device.state().join("head");
+    let spec = device.state().join("head");
     eventually("the device to know its group", || {
-        head.exists().then_some(())
+        spec.exists().then_some(())
     });
 
     device.kill();
     device.write_settings(&stale);
     device.start(&server);
     eventually("it to be told that it is removed", || {
-        (!head.exists()).then_some(())
+        (!spec.exists()).then_some(())
     });
     device.kill();
     device.write_settings(&right);
@@ -166,9 +166,9 @@ fn a_device_of_another_namespace_is_not_told_that_it_was_removed() {
     let mut device = Device::add(&server, "dev-01", &["--group", "eu"]);
     device.start(&server);
     is_online(&operator, "dev-01");
-    let head = device.state().join("head");
+    let spec = device.state().join("head");
     eventually("the device to know its group", || {
-        head.exists().then_some(())
+        spec.exists().then_some(())
     });
     device.kill();
     device.setting("namespace = \"hiost\"");
@@ -177,7 +177,7 @@ fn a_device_of_another_namespace_is_not_told_that_it_was_removed() {
         let said = device.said();
         said.contains("or not in this namespace").then_some(())
     });
-    assert!(head.exists());
+    assert!(spec.exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every byte is paid for: an update's MQTT traffic, captured on the socket.
 
 use hoist_protocol::codec::decode_prefix;
-use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topics;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::harness::wire::{Captured, From, Proxy};
 const PROGRESS: usize = 40;
 const SUCCESSFUL: usize = 105;
 const FAILED: usize = 115;
-const GROUP_HEAD: usize = 170;
+const GROUP_SPEC: usize = 170;
 const UPDATE: usize = 800;
 
 const TYPE_DISCONNECT: u8 = 14;
@@ -43,22 +43,22 @@ fn listing(packets: &[Captured]) -> String {
     packets.iter().map(line).collect()
 }
 
-fn is_group_head(packet: &Captured) -> bool {
+fn is_group_spec(packet: &Captured) -> bool {
     packet
         .publish()
         .is_some_and(|(topic, _)| topic.starts_with("hoist/g/"))
 }
 
-/// The last thing sent to a new device: its head with the key that it showed.
+/// The last thing sent to a new device: its spec with the key that it showed.
 fn pins_the_key(packet: &Captured) -> bool {
     let Some((topic, payload)) = packet.publish() else {
         return false;
     };
     topic.starts_with("hoist/d/")
-        && decode_prefix::<DeviceHead>(&payload).is_ok_and(|(head, _)| head.public_key.is_some())
+        && decode_prefix::<DeviceSpec>(&payload).is_ok_and(|(spec, _)| spec.public_key.is_some())
 }
 
-/// Deploys once and returns what passed on the device's socket from its head on.
+/// Deploys once and returns what passed on the device's socket from its spec on.
 fn deploy(
     server: &Server,
     proxy: &Proxy,
@@ -107,7 +107,7 @@ fn an_update_on_a_connected_device_stays_within_its_budget() {
         "the device to be idle, connected and known by its key",
         || {
             let packets = proxy.packets();
-            (packets.iter().any(is_group_head) && packets.iter().any(pins_the_key)).then_some(())
+            (packets.iter().any(is_group_spec) && packets.iter().any(pins_the_key)).then_some(())
         },
     );
 
@@ -128,13 +128,13 @@ fn an_update_on_a_connected_device_stays_within_its_budget() {
         "one update took {total} B: {}",
         listing(&packets)
     );
-    for packet in packets.iter().filter(|packet| is_group_head(packet)) {
+    for packet in packets.iter().filter(|packet| is_group_spec(packet)) {
         let (_, payload) = packet.publish().unwrap();
-        let (head, _) = decode_prefix::<GroupHead>(&payload).unwrap();
-        assert_eq!(head.notices.len(), 1);
+        let (spec, _) = decode_prefix::<GroupSpec>(&payload).unwrap();
+        assert_eq!(spec.entries.len(), 1);
         assert!(
-            packet.bytes.len() <= GROUP_HEAD,
-            "group head of {} B",
+            packet.bytes.len() <= GROUP_SPEC,
+            "group spec of {} B",
             packet.bytes.len()
         );
     }

@@ -34,14 +34,14 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// The time to try before giving up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct LivenessTimeouts {
     /// For the first connection: zero tries once.
     pub(crate) connect: Duration,
     /// For an answer, lost connections included.
     pub(crate) answer: Duration,
 }
 
-impl Patience {
+impl LivenessTimeouts {
     /// A person at a terminal: learns at once that there is no server.
     pub(crate) const PERSON: Self = Self {
         connect: Duration::ZERO,
@@ -59,7 +59,7 @@ pub(crate) struct Client {
     file: ClientFile,
     broker: Endpoint,
     topics: Topics,
-    patience: Patience,
+    patience: LivenessTimeouts,
     connection: Connection,
     watched: Vec<String>,
     /// The messages on watched filters that came while an answer was waited for: the last of each
@@ -72,7 +72,10 @@ impl Client {
     ///
     /// # Errors
     /// `E_CONFIG`, `E_AUTH` or `E_BROKER`.
-    pub(crate) async fn connect(file: ClientFile, patience: Patience) -> Result<Self, Failure> {
+    pub(crate) async fn connect(
+        file: ClientFile,
+        patience: LivenessTimeouts,
+    ) -> Result<Self, Failure> {
         let broker = broker(&file.mqtt).map_err(|_| {
             Failure::new(
                 Code::Config,

@@ -2,9 +2,9 @@
 //! what made a pass of it fail.
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{Notice, Overrides, Policy};
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{DeploymentSpec, Overrides, Policy};
 use hoist_protocol::status::{RetryCause, Rollback, ScriptExit, ScriptFailure, ScriptKind};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Job {
     pub attempts: u32,
     /// Device time in Unix ms after which nothing is tried again (S8).
     pub deadline_ms: u64,
-    /// The signed notice allows an older counter.
+    /// The signed entry allows an older counter.
     pub allow_downgrade: bool,
     /// Passes that reached their first install intent.
     pub attempt: Attempt,
@@ -45,11 +45,11 @@ pub const LOCAL: DeploymentId = DeploymentId(0);
 
 impl Job {
     /// A job at its beginning, in the round that the device is to carry it out.
-    pub(crate) fn new(notice: &Notice, round: Round, now_ms: u64) -> Self {
-        let policy = &notice.policy;
+    pub(crate) fn new(entry: &DeploymentSpec, round: Round, now_ms: u64) -> Self {
+        let policy = &entry.policy;
         Self {
-            deployment: notice.deployment,
-            release: notice.release,
+            deployment: entry.deployment,
+            release: entry.release,
             round,
             attempts: policy.attempts,
             deadline_ms: now_ms + u64::from(policy.timeout_s) * 1_000,
@@ -64,7 +64,7 @@ impl Job {
 
     /// A job that no server knows of: one attempt, because a person is watching.
     pub(crate) fn local(release: ReleaseId, allow_downgrade: bool, now_ms: u64) -> Self {
-        let notice = Notice {
+        let entry = DeploymentSpec {
             deployment: LOCAL,
             release,
             round: Round(0),
@@ -78,7 +78,7 @@ impl Job {
                 ..Policy::default()
             },
         };
-        Self::new(&notice, notice.round, now_ms)
+        Self::new(&entry, entry.round, now_ms)
     }
 
     /// True if no server knows of it.

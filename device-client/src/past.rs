@@ -1,20 +1,20 @@
 //! Deployments that a device ended, remembered beyond the outcomes it still tells of: whatever a
-//! head can list again must be known to be over (S13), also long after its outcome was told.
+//! spec can list again must be known to be over (S13), also long after its outcome was told.
 
 use alloc::vec::Vec;
 
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::Attempt;
 use hoist_protocol::id::{DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{Failure, FinalResult, Outcome, Rollback, Success, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
-/// Deployments that are remembered: eight times what a head can list, so that those of a
+/// Deployments that are remembered: eight times what a spec can list, so that those of a
 /// group that was left, or paused, are still known when they are listed again.
 pub const PAST_MAX: usize = TOLD_MAX;
-/// Deployments that a head lists are kept away from the end at which things are forgotten by so
-/// many places. Each head is looked at before what it lists ends, so eight would do.
+/// Deployments that a spec lists are kept away from the end at which things are forgotten by so
+/// many places. Each spec is looked at before what it lists ends, so eight would do.
 const CLEAR_PLACES: usize = PAST_MAX / 2;
 
 /// The first bytes of a release's id: enough to tell a deployment from one that got the
@@ -145,12 +145,12 @@ impl Past {
         all.any(|ended| ended.deployment == outcome.deployment && ended.round >= outcome.round)
     }
 
-    /// Keeps what a head lists from being forgotten soon, and says whether that changed
-    /// anything. A head only ever keeps: an old one, or none, makes nothing be forgotten.
-    pub fn keep_listed(&mut self, notices: &[Notice]) -> bool {
+    /// Keeps what a spec lists from being forgotten soon, and says whether that changed
+    /// anything. A spec only ever keeps: an old one, or none, makes nothing be forgotten.
+    pub fn keep_listed(&mut self, entries: &[DeploymentSpec]) -> bool {
         let is_listed = |ended: &Ended| {
-            let mut notices = notices.iter();
-            notices.any(|notice| notice.deployment == ended.deployment)
+            let mut entries = entries.iter();
+            entries.any(|entry| entry.deployment == ended.deployment)
         };
         let free = PAST_MAX.saturating_sub(self.0.len());
         let near = CLEAR_PLACES.saturating_sub(free);
@@ -174,7 +174,7 @@ impl Past {
 mod tests {
     use super::*;
     use hoist_protocol::admission::Audience;
-    use hoist_protocol::head::Policy;
+    use hoist_protocol::spec::Policy;
 
     const RELEASE: ReleaseId = ReleaseId([9; 16]);
 
@@ -190,8 +190,8 @@ mod tests {
         }
     }
 
-    fn notice(deployment: u32) -> Notice {
-        Notice {
+    fn entry(deployment: u32) -> DeploymentSpec {
+        DeploymentSpec {
             deployment: DeploymentId(deployment),
             release: RELEASE,
             round: Round(0),
@@ -237,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_head_lists_outlives_any_number_of_other_deployments() {
+    fn what_a_spec_lists_outlives_any_number_of_other_deployments() {
         let mut past = Past::default();
-        let listed = [notice(1), notice(2), notice(10_000)];
+        let listed = [entry(1), entry(2), entry(10_000)];
         past.add(ended(1, 0, FAILED));
         past.add(ended(2, 0, SUCCESSFUL));
         let mut moves = 0;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_head_lists_is_forgotten_the_oldest_first() {
+    fn what_no_spec_lists_is_forgotten_the_oldest_first() {
         let mut past = Past::default();
         for deployment in 1..=70 {
             past.keep_listed(&[]);

@@ -5,7 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round, Seq, sha256};
+use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, Resync, Round, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,12 @@ pub struct Record {
     pub reserved: Seq,
     /// Final outcomes that an acknowledged status has carried, counted like `ended`.
     pub acked: u32,
-    /// Highest generation of the group's head (W2).
+    /// Highest generation of the group's spec (W2).
     pub generation: Generation,
-    /// Last answered roll call of this device.
-    pub device_roll: RollCall,
-    /// Last answered roll call of its group.
-    pub group_roll: RollCall,
+    /// Last answered resync of this device.
+    pub device_resync: Resync,
+    /// Last answered resync of its group.
+    pub group_resync: Resync,
     /// Device time when this was written, Unix ms: a device without a clock goes on from
     /// here (W2).
     pub time_ms: u64,
@@ -77,8 +77,8 @@ impl Default for Record {
             reserved: Seq::default(),
             acked: 0,
             generation: Generation::default(),
-            device_roll: RollCall::default(),
-            group_roll: RollCall::default(),
+            device_resync: Resync::default(),
+            group_resync: Resync::default(),
             time_ms: 0,
             memory: Memory::Whole,
             job: None,
@@ -94,7 +94,7 @@ impl Slot for Record {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let rolls = (self.device_roll, self.group_roll);
+        let rolls = (self.device_resync, self.group_resync);
         let start = (self.reserved, self.acked, self.generation, rolls);
         // These always encode.
         match self.format {
@@ -105,21 +105,21 @@ impl Slot for Record {
     }
 
     fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
-        type Start = (Seq, u32, Generation, (RollCall, RollCall));
+        type Start = (Seq, u32, Generation, (Resync, Resync));
         let (start, (time_ms, memory), job): (Start, _, _) = if format == 1 {
             let (start, job) = postcard::from_bytes(bytes).ok()?;
             (start, (0, Memory::Whole), job)
         } else {
             postcard::from_bytes(bytes).ok()?
         };
-        let (reserved, acked, generation, (device_roll, group_roll)) = start;
+        let (reserved, acked, generation, (device_resync, group_resync)) = start;
         Some(Self {
             format,
             reserved,
             acked,
             generation,
-            device_roll,
-            group_roll,
+            device_resync,
+            group_resync,
             time_ms,
             memory,
             job,

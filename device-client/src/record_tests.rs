@@ -22,8 +22,8 @@ fn record(format: u8) -> Record {
         reserved: Seq(1 << 40),
         acked: u32::MAX,
         generation: Generation(1_790_000_000_000),
-        device_roll: RollCall(u32::MAX),
-        group_roll: RollCall(u32::MAX),
+        device_resync: Resync(u32::MAX),
+        group_resync: Resync(u32::MAX),
         time_ms: if format == 1 { 0 } else { 1_790_000_000_000 },
         memory: Memory::Whole,
         job: Some(Job {

@@ -45,7 +45,7 @@ use crate::model::error::Code;
 use crate::model::key::Key;
 use crate::model::now::{Mode, Now};
 use crate::model::txn::{Stored, Txn};
-use crate::query::explain::HeadsOut;
+use crate::query::explain::SpecsOut;
 
 /// Arrivals decided together: a store is at its best from 64 on and no better above.
 pub const BATCH_MAX: usize = 512;
@@ -63,7 +63,7 @@ pub struct Engine<S> {
     /// To be decided, in this order.
     waiting: VecDeque<Arrival>,
     walks: Walks,
-    /// True if a broker lost what was retained, and nobody's roll was called since.
+    /// True if a broker lost what was retained, and no group was asked for a resync since.
     doubtful: bool,
     job: Job,
 }
@@ -153,7 +153,7 @@ impl<S: Seals> Engine<S> {
         back.into_iter().chain([arrival]).collect()
     }
 
-    /// The head that a device kept is its membership (W4).
+    /// The spec that a device kept is its membership (W4).
     fn brings_back(&mut self, topic: &Topic, payload: &[u8]) -> Option<Arrival> {
         let Topic::Info(device) = topic else {
             return None;
@@ -162,11 +162,11 @@ impl<S: Seals> Engine<S> {
             return None;
         }
         let info = decode::<DeviceInfo>(payload).ok()?;
-        let stored = info.stored_head?;
-        let (head, newer) = self.publisher.kept_by(device, &stored, &self.seals)?;
+        let stored = info.stored_spec?;
+        let (spec, newer) = self.publisher.kept_by(device, &stored, &self.seals)?;
         Some(Arrival::of(Content::Input(Input::RecoverDevice {
             device: device.clone(),
-            head: Box::new(head),
+            spec: Box::new(spec),
             newer,
             shown: info.public_key.filter(PublicKey::is_sound),
         })))
@@ -246,14 +246,14 @@ impl<S: Seals> Engine<S> {
         }
     }
 
-    /// A head of ours that shows that the store is an older copy, or that another server signs
+    /// A spec of ours that shows that the store is an older copy, or that another server signs
     /// with its keys; one that was seen.
     #[must_use]
     pub fn ahead(&self) -> Option<&(Topic, Shows)> {
         self.publisher.ahead.as_ref()
     }
 
-    /// True if the root document and every group head were seen back from the broker.
+    /// True if the root document and every group spec were seen back from the broker.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.publisher.is_quiet()
@@ -261,8 +261,8 @@ impl<S: Seals> Engine<S> {
 
     /// The state at the broker of what a device is to read.
     #[must_use]
-    pub fn heads_out(&self, group: &GroupId, device: &DeviceId) -> HeadsOut {
-        self.publisher.heads_out(group, device)
+    pub fn specs_out(&self, group: &GroupId, device: &DeviceId) -> SpecsOut {
+        self.publisher.specs_out(group, device)
     }
 
     /// The signatures.

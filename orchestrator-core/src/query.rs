@@ -16,7 +16,7 @@ use crate::model::now::Now;
 use crate::model::row::{CounterRow, GroupCountRow, GroupRow};
 use crate::model::time::format_time;
 use crate::model::txn::{Stored, Txn, Undecided};
-use crate::query::explain::HeadsOut;
+use crate::query::explain::SpecsOut;
 use crate::reply::view::{DeploymentView, FleetView, GroupView};
 use crate::reply::{API_VERSION, ReleaseDetail, ResultBody};
 use crate::rules::deployment::retention;
@@ -70,8 +70,8 @@ pub enum Need {
     Rows(Undecided),
     /// A part of a range.
     Scan(Scan),
-    /// The state at the broker of the heads of this group and this device, as far as it is known.
-    Heads(GroupId, DeviceId),
+    /// The state at the broker of the specs of this group and this device, as far as it is known.
+    Specs(GroupId, DeviceId),
 }
 
 impl From<Undecided> for Need {
@@ -85,7 +85,7 @@ impl From<Undecided> for Need {
 pub struct Reader {
     rows: Txn,
     pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
-    heads: Option<HeadsOut>,
+    specs: Option<SpecsOut>,
     walks: Walks,
 }
 
@@ -123,15 +123,15 @@ impl Reader {
         }
     }
 
-    /// Says what is known to be at the broker of the heads that were asked for.
-    pub fn heads(&mut self, heads: HeadsOut) {
-        self.heads = Some(heads);
+    /// Says what is known to be at the broker of the specs that were asked for.
+    pub fn specs(&mut self, specs: SpecsOut) {
+        self.specs = Some(specs);
     }
 
-    /// A query asks for the heads of one device at most.
-    fn heads_out(&self, group: &GroupId, device: &DeviceId) -> Result<HeadsOut, Need> {
-        let ask = || Need::Heads(group.clone(), device.clone());
-        self.heads.ok_or_else(ask)
+    /// A query asks for the specs of one device at most.
+    fn specs_out(&self, group: &GroupId, device: &DeviceId) -> Result<SpecsOut, Need> {
+        let ask = || Need::Specs(group.clone(), device.clone());
+        self.specs.ok_or_else(ask)
     }
 
     fn scan(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<&ScanPage, Need> {

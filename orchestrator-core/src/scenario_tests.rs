@@ -6,12 +6,12 @@ use hoist_protocol::access::Role;
 use hoist_protocol::admission::Audience;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{
     Attempt, DeploymentId, DeviceId, Generation, Round, Seq, SessionCounter, UserId, sha256,
 };
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
     ScriptFailure, ScriptKind, Step, Success,
@@ -32,7 +32,7 @@ use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::{
     DeploymentKey, DeviceKey, GroupCountKey, Key, OutboxKey, Prefix, RecordKey, RequestKey,
 };
-use crate::model::now::{Now, Patience};
+use crate::model::now::{LivenessTimeouts, Now};
 use crate::model::release::VerifiedRelease;
 use crate::model::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
 use crate::model::search::Seek;
@@ -54,7 +54,7 @@ struct World {
     requests: u32,
     /// Lines that were asked for.
     seeks: Vec<Seek>,
-    /// True if heads of devices are not seen at the broker.
+    /// True if specs of devices are not seen at the broker.
     slow: bool,
 }
 
@@ -63,8 +63,8 @@ impl World {
     fn with_devices(devices: &[&str]) -> Self {
         let now = Now {
             unix_ms: 1_800_000_000_000,
-            attended_ms: 0,
-            patience: Patience {
+            uptime_ms: 0,
+            patience: LivenessTimeouts {
                 grace_ms: GRACE_MS,
                 settle_ms: SETTLE_MS,
             },
@@ -96,19 +96,19 @@ impl World {
         for effect in &decision.effects {
             match effect {
                 Effect::FindLine(seek) => self.seeks.push(seek.clone()),
-                Effect::DeviceHeadChanged(device) if !self.slow => self.head_out(device),
+                Effect::DeviceSpecChanged(device) if !self.slow => self.spec_out(device),
                 _ => {}
             }
         }
         decision
     }
 
-    /// The broker is seen to hold a device's head.
-    fn head_out(&mut self, device: &DeviceId) {
+    /// The broker is seen to hold a device's spec.
+    fn spec_out(&mut self, device: &DeviceId) {
         let row = self.rows.read(&OutboxKey(device.clone())).unwrap();
         if let Some(OutboxRow { change, .. }) = row {
             let device = device.clone();
-            self.tell(Input::HeadOut { device, change });
+            self.tell(Input::SpecOut { device, change });
         }
     }
 
@@ -131,7 +131,7 @@ impl World {
 
     fn pass(&mut self, ms: u64) {
         self.now.unix_ms += ms;
-        self.now.attended_ms += ms;
+        self.now.uptime_ms += ms;
     }
 
     fn fire_due(&mut self) -> Effects {
@@ -245,12 +245,12 @@ impl World {
         view.unwrap().unwrap()
     }
 
-    fn roll_call(&self, device: &str) -> u32 {
+    fn resync(&self, device: &str) -> u32 {
         let key = DeviceKey(device.parse().unwrap());
-        self.rows.read(&key).unwrap().unwrap().roll_call.0
+        self.rows.read(&key).unwrap().unwrap().resync.0
     }
 
-    fn head(&self, group: &str) -> GroupHead {
+    fn spec(&self, group: &str) -> GroupSpec {
         let mut txn = Txn::default();
         let group = group.parse().unwrap();
         let (row, deployments) = loop {
@@ -260,14 +260,14 @@ impl World {
                 Err(other) => panic!("{other}"),
             }
         };
-        crate::engine::desired::group_head(&row, &deployments, Generation(1))
+        crate::engine::desired::group_spec(&row, &deployments, Generation(1))
     }
 
     fn listed(&self) -> Vec<DeploymentId> {
-        let head = self.head("eu");
+        let spec = self.spec("eu");
         let everyone = |audience| audience == Audience::EVERYONE;
-        assert!(head.notices.iter().all(|notice| everyone(notice.audience)));
-        head.notices.iter().map(|n| n.deployment).collect()
+        assert!(spec.entries.iter().all(|entry| everyone(entry.audience)));
+        spec.entries.iter().map(|n| n.deployment).collect()
     }
 
     fn device_row(&self, device: &str) -> DeviceRow {
@@ -275,18 +275,18 @@ impl World {
         self.rows.read(&key).unwrap().unwrap()
     }
 
-    fn device_head(&self, device: &str) -> DeviceHead {
-        crate::engine::desired::device_head(&self.device_row(device), Generation(1))
+    fn device_spec(&self, device: &str) -> DeviceSpec {
+        crate::engine::desired::device_spec(&self.device_row(device), Generation(1))
     }
 
-    /// True if the heads of now let a device start what they list first.
+    /// True if the specs of now let a device start what they list first.
     fn may_start(&self, device: &str) -> bool {
-        let own = self.device_head(device);
-        let head = self.head(own.group.as_str());
+        let own = self.device_spec(device);
+        let spec = self.spec(own.group.as_str());
         let id = device.parse().unwrap();
-        let notice = head.notices.first();
-        notice.is_some_and(|notice| {
-            notice.audience.admits(notice.deployment, &id) && !own.holds(notice.deployment)
+        let entry = spec.entries.first();
+        entry.is_some_and(|entry| {
+            entry.audience.admits(entry.deployment, &id) && !own.holds(entry.deployment)
         })
     }
 

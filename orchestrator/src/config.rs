@@ -29,7 +29,7 @@ pub struct OrchestratorConfig {
     pub artifacts: ArtifactDirectory,
     /// Where what was signed is kept beside the store.
     pub specs: SpecFolder,
-    /// Where devices fetch artifacts from, told in group heads; absent = each device's
+    /// Where devices fetch artifacts from, told in group specs; absent = each device's
     /// own setting (W1).
     pub source: Option<String>,
     /// The time for which a device may be out of contact, or take to answer (S6, S7). Default 60 s.
@@ -40,8 +40,8 @@ pub struct OrchestratorConfig {
     pub mode: Mode,
     /// The times for which things are kept. Default: everything for ever.
     pub keep: Keep,
-    /// The time for which a head with notices is valid (W2). Default 7 days.
-    pub head_validity: Duration,
+    /// The time for which a spec with entries is valid (W2). Default 7 days.
+    pub spec_validity: Duration,
     /// Where it says what is wrong, and tells people what others say.
     pub health: Health,
 }
@@ -49,7 +49,7 @@ pub struct OrchestratorConfig {
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    /// Signs heads.
+    /// Signs specs.
     pub orchestrator: PrivateKey,
     /// Trusted to sign releases.
     pub release: Vec<PublicKey>,

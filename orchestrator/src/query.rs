@@ -6,7 +6,7 @@ use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::key::Key;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::txn::Undecided;
-use hoist_orchestrator_core::query::explain::HeadsOut;
+use hoist_orchestrator_core::query::explain::SpecsOut;
 use hoist_orchestrator_core::query::{Cursor, Need, Reader, Scan};
 use hoist_orchestrator_core::reply::{ListResult, ResultBody, UserItem};
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
@@ -29,8 +29,8 @@ pub(crate) struct Question {
 pub(crate) enum Found {
     /// Its answer.
     Answer(Result<ResultBody, Rejection>),
-    /// It lacks what is known to be at the broker of these heads ([`Question::heads`]).
-    Heads(GroupId, DeviceId),
+    /// It lacks what is known to be at the broker of these specs ([`Question::specs`]).
+    Specs(GroupId, DeviceId),
 }
 
 impl Question {
@@ -51,8 +51,8 @@ impl Question {
     }
 
     /// Says what it lacked.
-    pub(crate) fn heads(&mut self, heads: HeadsOut) {
-        self.reader.heads(heads);
+    pub(crate) fn specs(&mut self, specs: SpecsOut) {
+        self.reader.specs(specs);
     }
 
     /// Goes on where it was, by reads of what is durable.
@@ -63,7 +63,7 @@ impl Question {
         loop {
             match self.command.answer(&mut self.reader, &self.user, self.now) {
                 Ok(answer) => return Ok(Found::Answer(answer)),
-                Err(Need::Heads(group, device)) => return Ok(Found::Heads(group, device)),
+                Err(Need::Specs(group, device)) => return Ok(Found::Specs(group, device)),
                 Err(need) => load(store, &mut self.reader, need).await?,
             }
         }
@@ -97,7 +97,7 @@ async fn load(store: &dyn Store, reader: &mut Reader, need: Need) -> Result<(), 
         }
         Need::Scan(scan) => page(store, reader, scan).await?,
         // Whoever only reads rows knows nothing better than what they desire.
-        Need::Heads(..) => reader.heads(HeadsOut::HELD),
+        Need::Specs(..) => reader.specs(SpecsOut::HELD),
     }
     Ok(())
 }

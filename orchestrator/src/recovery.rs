@@ -13,9 +13,9 @@ use hoist_orchestrator_core::model::row::{
 };
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::envelope::{Kind, open};
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::spec::GroupSpec;
 use hoist_protocol::topic::{Topic, Topics};
 use serde::Serialize;
 
@@ -121,13 +121,13 @@ impl Recovery<'_> {
         let mut highest = Generation::default();
         for (spec, sealed) in &specs {
             let Spec::Group(group) = spec else { continue };
-            let topic = topics.format(&Topic::GroupHead(group.clone()));
-            match open::<GroupHead>(&ours, Kind::GroupHead, &topic, sealed) {
+            let topic = topics.format(&Topic::GroupSpec(group.clone()));
+            match open::<GroupSpec>(&ours, Kind::GroupSpec, &topic, sealed) {
                 Ok(opened) => {
-                    let head = Box::new(opened.message);
-                    highest = highest.max(head.generation);
+                    let spec = Box::new(opened.message);
+                    highest = highest.max(spec.generation);
                     let group = group.clone();
-                    inputs.push(Input::RecoverGroup { group, head });
+                    inputs.push(Input::RecoverGroup { group, spec });
                 }
                 Err(error) => lost.push(format!("group {group}: {error}")),
             }
@@ -229,7 +229,7 @@ impl Recovery<'_> {
         let meta = rows::resolve(self.store, &mut txn, |txn| txn.read(&MetaKey)).await?;
         let now = Now {
             unix_ms: unix_ms(),
-            attended_ms: meta.unwrap_or_default().attended_ms,
+            uptime_ms: meta.unwrap_or_default().uptime_ms,
             mode: Mode::Recovering,
             ..Now::default()
         };

@@ -48,7 +48,7 @@ use crate::rows::{self, ReadError};
 use crate::signer::Signer;
 use crate::specs::ahead_of_specs;
 use crate::store::Store;
-use crate::timer::AttendedClock;
+use crate::timer::UptimeClock;
 use crate::transport::{Connection, Incoming, IncomingReceiver};
 use crate::view::Views;
 
@@ -63,10 +63,10 @@ use waiters::Waiters;
 
 /// How often timers and views are looked at by themselves.
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks between two looks at timers and overdue heads.
+/// Ticks between two looks at timers and overdue specs.
 const TICKS_OF_TIMERS: u32 = 5;
-/// Ticks after which attended time is persisted by itself: 10 s.
-const TICKS_OF_ATTENDED: u32 = 100;
+/// Ticks after which connected uptime is persisted by itself: 10 s.
+const TICKS_OF_UPTIME: u32 = 100;
 /// Longest wait for the batch at hand when the service is to end.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -115,7 +115,7 @@ impl Orchestrator {
     }
 
     /// Runs until `shutdown`, then ends within five seconds. `ready` says whether all
-    /// subscriptions are granted and every group's head was seen at the broker.
+    /// subscriptions are granted and every group's spec was seen at the broker.
     ///
     /// # Errors
     /// [`ServiceError`] when going on could lose something.
@@ -185,7 +185,7 @@ struct Service {
     refusals: Refusals,
     /// Answers that wait for the views that show what they say.
     held: Vec<Held>,
-    clock: AttendedClock,
+    clock: UptimeClock,
     ticks: u32,
     /// Events sent since the start.
     events: u64,
@@ -229,7 +229,7 @@ impl Service {
             views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),
             held: Vec::new(),
-            clock: AttendedClock::new(meta.attended_ms, &config),
+            clock: UptimeClock::new(meta.uptime_ms, &config),
             health: config.health.clone(),
             config,
             store,
@@ -303,8 +303,8 @@ impl Service {
                     "the system clock jumped; device timeouts do not follow it"
                 );
             }
-            if self.ticks.is_multiple_of(TICKS_OF_ATTENDED) {
-                self.decide_one(Input::Attended).await?;
+            if self.ticks.is_multiple_of(TICKS_OF_UPTIME) {
+                self.decide_one(Input::Uptime).await?;
             }
             self.drive().await?;
             self.look_for_old(now);
@@ -322,7 +322,7 @@ impl Service {
 }
 
 fn settings(config: &OrchestratorConfig) -> Settings {
-    let validity_s = config.head_validity.as_secs();
+    let validity_s = config.spec_validity.as_secs();
     Settings {
         mode: config.mode,
         source: config.source.clone(),

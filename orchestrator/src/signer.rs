@@ -1,16 +1,16 @@
-//! Signatures, and what they are worth: heads go out sealed for their topic, statuses come in with
+//! Signatures, and what they are worth: specs go out sealed for their topic, statuses come in with
 //! evidence. Keys never leave this file.
 
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
 use hoist_protocol::codec::{DecodeError, Message};
 use hoist_protocol::envelope::{Kind, PrivateKey, PublicKey, open, seal};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{DeviceStatus, ReceivedStatus};
 use hoist_protocol::topic::{Topic, Topics};
 
-/// Seals heads with the orchestrator's key, for the topics of one namespace.
+/// Seals specs with the orchestrator's key, for the topics of one namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct Signer {
     key: PrivateKey,
@@ -32,23 +32,23 @@ impl Signer {
 }
 
 impl Seals for Signer {
-    fn group_head(&self, group: &GroupId, head: &GroupHead) -> Vec<u8> {
-        let topic = self.topics.format(&Topic::GroupHead(group.clone()));
-        seal(&self.key, Kind::GroupHead, &topic, head)
+    fn group_spec(&self, group: &GroupId, spec: &GroupSpec) -> Vec<u8> {
+        let topic = self.topics.format(&Topic::GroupSpec(group.clone()));
+        seal(&self.key, Kind::GroupSpec, &topic, spec)
     }
 
-    fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Vec<u8> {
-        let topic = self.topics.format(&Topic::DeviceHead(device.clone()));
-        seal(&self.key, Kind::DeviceHead, &topic, head)
+    fn device_spec(&self, device: &DeviceId, spec: &DeviceSpec) -> Vec<u8> {
+        let topic = self.topics.format(&Topic::DeviceSpec(device.clone()));
+        seal(&self.key, Kind::DeviceSpec, &topic, spec)
     }
 
-    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupHead> {
-        self.open(Kind::GroupHead, &Topic::GroupHead(group.clone()), payload)
+    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupSpec> {
+        self.open(Kind::GroupSpec, &Topic::GroupSpec(group.clone()), payload)
     }
 
-    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceHead> {
-        let topic = Topic::DeviceHead(device.clone());
-        self.open(Kind::DeviceHead, &topic, payload)
+    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceSpec> {
+        let topic = Topic::DeviceSpec(device.clone());
+        self.open(Kind::DeviceSpec, &topic, payload)
     }
 
     fn status(&self, payload: &[u8]) -> Result<DeviceStatus, DecodeError> {

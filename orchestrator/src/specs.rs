@@ -1,4 +1,4 @@
-//! Heads and manifests that were signed and published, as files beside the store: a second account
+//! Specs and manifests that were signed and published, as files beside the store: a second account
 //! that outlives it. The broker keeps its retained messages in memory only; with these, a store
 //! that was lost is rebuilt, and one that is an older copy is seen to be one. Nobody serves them:
 //! what a device obeys comes from the store.
@@ -21,7 +21,7 @@ const BYTES_MAX: u64 = 1 << 20;
 /// Of what a file is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spec {
-    /// A group's head.
+    /// A group's spec.
     Group(GroupId),
     /// A release's manifest.
     Release(ReleaseId),
@@ -135,8 +135,8 @@ mod tests {
         let group = Spec::Group("eu-1".parse().unwrap());
         let release = Spec::Release(ReleaseId([7; 16]));
         folder.keep(&release, b"manifest".into()).await.unwrap();
-        for head in [b"one", b"two", b"two"] {
-            folder.keep(&group, head.into()).await.unwrap();
+        for spec in [b"one", b"two", b"two"] {
+            folder.keep(&group, spec.into()).await.unwrap();
         }
         for other in ["notes", "g-", "x-eu", "g-eu.new"] {
             std::fs::write(dir.path().join("specs").join(other), "other").unwrap();

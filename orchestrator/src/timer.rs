@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hoist_orchestrator_core::model::now::{Keep, Mode, Now, Patience};
+use hoist_orchestrator_core::model::now::{Keep, LivenessTimeouts, Mode, Now};
 
 use crate::config::OrchestratorConfig;
 use crate::unix_time::{millis, unix_ms};
@@ -13,23 +13,23 @@ const JUMP_MS: u64 = 60_000;
 /// Time during which the orchestrator was connected, ever (S7): it stands still while
 /// devices cannot be heard.
 #[derive(Debug)]
-pub(crate) struct AttendedClock {
+pub(crate) struct UptimeClock {
     before_ms: u64,
     since: Option<Instant>,
-    patience: Patience,
+    patience: LivenessTimeouts,
     mode: Mode,
     keep: Keep,
     /// Unix time and the time since the start when both were read last.
     read: Option<(u64, Instant)>,
 }
 
-impl AttendedClock {
+impl UptimeClock {
     /// A clock that goes on from what was stored.
     pub(crate) fn new(before_ms: u64, config: &OrchestratorConfig) -> Self {
         Self {
             before_ms,
             since: None,
-            patience: Patience {
+            patience: LivenessTimeouts {
                 grace_ms: millis(config.grace),
                 settle_ms: millis(config.settle),
             },
@@ -67,7 +67,7 @@ impl AttendedClock {
     pub(crate) fn now(&self) -> Now {
         Now {
             unix_ms: unix_ms(),
-            attended_ms: self.ms(),
+            uptime_ms: self.ms(),
             patience: self.patience,
             mode: self.mode,
             keep: self.keep,

@@ -66,7 +66,7 @@ impl fmt::Display for Principal {
 
 /// Which class of principals a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Party {
+pub enum PrincipalKind {
     /// Every device.
     Device,
     /// Every user, whatever the role: commands above a role are refused by the
@@ -90,14 +90,14 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// For whom.
-    pub party: Party,
+    pub party: PrincipalKind,
     /// Allowed to do what.
     pub action: Action,
     /// On which topics, below the namespace.
     pub pattern: &'static str,
 }
 
-const fn rule(party: Party, action: Action, pattern: &'static str) -> Rule {
+const fn rule(party: PrincipalKind, action: Action, pattern: &'static str) -> Rule {
     Rule {
         party,
         action,
@@ -107,26 +107,26 @@ const fn rule(party: Party, action: Action, pattern: &'static str) -> Rule {
 
 /// The whole table; what no row allows is denied.
 pub const RULES: &[Rule] = &[
-    rule(Party::Device, Action::Publish, "s/{shard}/{self}"),
-    rule(Party::Device, Action::Publish, "p/{shard}/{self}"),
-    rule(Party::Device, Action::Publish, "i/{shard}/{self}"),
-    rule(Party::Device, Action::Publish, "n/{shard}/{self}"),
-    rule(Party::Device, Action::Subscribe, "d/{self}"),
-    rule(Party::Device, Action::Subscribe, "s/{shard}/{self}"),
-    rule(Party::Device, Action::Subscribe, "p/{shard}/{self}"),
-    rule(Party::Device, Action::Subscribe, "g/+"),
-    rule(Party::Device, Action::Subscribe, "r/+"),
-    rule(Party::Device, Action::Subscribe, "b/+"),
-    rule(Party::Device, Action::Subscribe, "k/+"),
-    rule(Party::User, Action::Publish, "cmd/{self}/+/+"),
-    rule(Party::User, Action::Subscribe, "reply/{self}/#"),
-    rule(Party::User, Action::Subscribe, "s/#"),
-    rule(Party::User, Action::Subscribe, "p/#"),
-    rule(Party::User, Action::Subscribe, "i/#"),
-    rule(Party::User, Action::Subscribe, "view/#"),
-    rule(Party::User, Action::Subscribe, "event/#"),
-    rule(Party::Service, Action::Publish, "#"),
-    rule(Party::Service, Action::Subscribe, "#"),
+    rule(PrincipalKind::Device, Action::Publish, "s/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Publish, "p/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Publish, "i/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Publish, "n/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Subscribe, "d/{self}"),
+    rule(PrincipalKind::Device, Action::Subscribe, "s/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Subscribe, "p/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Subscribe, "g/+"),
+    rule(PrincipalKind::Device, Action::Subscribe, "r/+"),
+    rule(PrincipalKind::Device, Action::Subscribe, "b/+"),
+    rule(PrincipalKind::Device, Action::Subscribe, "k/+"),
+    rule(PrincipalKind::User, Action::Publish, "cmd/{self}/+/+"),
+    rule(PrincipalKind::User, Action::Subscribe, "reply/{self}/#"),
+    rule(PrincipalKind::User, Action::Subscribe, "s/#"),
+    rule(PrincipalKind::User, Action::Subscribe, "p/#"),
+    rule(PrincipalKind::User, Action::Subscribe, "i/#"),
+    rule(PrincipalKind::User, Action::Subscribe, "view/#"),
+    rule(PrincipalKind::User, Action::Subscribe, "event/#"),
+    rule(PrincipalKind::Service, Action::Publish, "#"),
+    rule(PrincipalKind::Service, Action::Subscribe, "#"),
 ];
 
 impl Rule {
@@ -134,14 +134,14 @@ impl Rule {
     #[must_use]
     pub fn filter(&self, principal: &Principal, topics: &Topics) -> Option<String> {
         let below = match (self.party, principal) {
-            (Party::Device, Principal::Device(device)) => self
+            (PrincipalKind::Device, Principal::Device(device)) => self
                 .pattern
                 .replace("{shard}", &alloc::format!("{}", Shard::of(device)))
                 .replace("{self}", device.as_str()),
-            (Party::User, Principal::User { user, .. }) => {
+            (PrincipalKind::User, Principal::User { user, .. }) => {
                 self.pattern.replace("{self}", user.as_str())
             }
-            (Party::Service, Principal::Service) => self.pattern.into(),
+            (PrincipalKind::Service, Principal::Service) => self.pattern.into(),
             _ => return None,
         };
         Some(topics.filter(&below))
@@ -194,12 +194,12 @@ fn filters(principal: &Principal, topics: &Topics, action: Action) -> impl Itera
 }
 
 /// True if one client alone reads a topic, besides the orchestrator's own subscriptions, so that a
-/// broker need not route it (a device's own head, a user's replies, commands).
+/// broker need not route it (a device's own spec, a user's replies, commands).
 #[must_use]
 pub fn single_reader(topic: &Topic) -> bool {
     matches!(
         topic,
-        Topic::DeviceHead(_) | Topic::Reply { .. } | Topic::Command { .. }
+        Topic::DeviceSpec(_) | Topic::Reply { .. } | Topic::Command { .. }
     )
 }
 
@@ -229,15 +229,15 @@ mod tests {
         assert_eq!(may(Topic::Presence(own.clone())), Ok(()));
         assert_eq!(may(Topic::Info(own.clone())), Ok(()));
         assert_eq!(may(Topic::Status(other)), Err(Denied::Rule));
-        assert_eq!(may(Topic::DeviceHead(own)), Err(Denied::Rule));
+        assert_eq!(may(Topic::DeviceSpec(own)), Err(Denied::Rule));
         assert_eq!(
-            may(Topic::GroupHead("eu".parse().unwrap())),
+            may(Topic::GroupSpec("eu".parse().unwrap())),
             Err(Denied::Rule)
         );
     }
 
     #[test]
-    fn a_device_reads_only_its_own_head_and_what_is_for_all() {
+    fn a_device_reads_only_its_own_spec_and_what_is_for_all() {
         let topics = Topics::default();
         let may = |filter: &str| may_subscribe(&device("d1"), &topics, filter).is_ok();
         assert!(may("hoist/d/d1") && may("hoist/g/eu") && may("hoist/r/+") && may("hoist/k/1"));

@@ -1,5 +1,5 @@
 //! Admission without per-device messages (W3): a device starts when its hash is below
-//! the line of the notice.
+//! the line of the entry.
 
 use serde::{Deserialize, Serialize};
 

@@ -15,8 +15,8 @@ pub const INVENTORY_MAX: usize = 32;
 pub const ATTRIBUTES_MAX: usize = 32;
 /// Longest version, type, attribute name or value, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64;
-/// Longest stored DeviceHead returned when the roll is called, in bytes.
-pub const STORED_HEAD_BYTES_MAX: usize = 5_000;
+/// Longest stored DeviceSpec returned with a resync, in bytes.
+pub const STORED_SPEC_BYTES_MAX: usize = 5_000;
 
 /// The presence of a device: its birth message and its last will.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +58,10 @@ pub struct DeviceInfo {
     pub inventory: Vec<Installed>,
     /// Highest floor among confirmed releases: nothing below it is ever installed.
     pub floor: u64,
-    /// The device's key, while its DeviceHead lacks it.
+    /// The device's key, while its DeviceSpec lacks it.
     pub public_key: Option<PublicKey>,
-    /// The DeviceHead it has stored, as received, when asked for it or given none.
-    pub stored_head: Option<Vec<u8>>,
+    /// The DeviceSpec it has stored, as received, when asked for it or given none.
+    pub stored_spec: Option<Vec<u8>>,
     /// The trouble that keeps the device from obeying anything, as far as it can tell. Since
     /// version 2.
     pub trouble: Option<Trouble>,
@@ -74,7 +74,7 @@ pub enum Trouble {
     RootNotTrusted,
     /// No trusted key signed what it is told.
     SignerNotTrusted,
-    /// Its DeviceHead names another key than its own. Reserved: the server sees the other key
+    /// Its DeviceSpec names another key than its own. Reserved: the server sees the other key
     /// in [`DeviceInfo::public_key`], and a device's own word would outlive an approval.
     KeyNotAccepted,
     /// Its state directory cannot execute scripts.
@@ -103,7 +103,7 @@ struct DeviceInfoV1 {
     inventory: Vec<Installed>,
     floor: u64,
     public_key: Option<PublicKey>,
-    stored_head: Option<Vec<u8>>,
+    stored_spec: Option<Vec<u8>>,
 }
 
 impl Message for DeviceInfoV1 {
@@ -124,7 +124,7 @@ impl From<DeviceInfoV1> for DeviceInfo {
             inventory: old.inventory,
             floor: old.floor,
             public_key: old.public_key,
-            stored_head: old.stored_head,
+            stored_spec: old.stored_spec,
             trouble: None,
         }
     }
@@ -178,11 +178,11 @@ impl Message for DeviceInfo {
             return Err("an installed version longer than 64 bytes");
         }
         if self
-            .stored_head
+            .stored_spec
             .as_ref()
-            .is_some_and(|head| head.len() > STORED_HEAD_BYTES_MAX)
+            .is_some_and(|spec| spec.len() > STORED_SPEC_BYTES_MAX)
         {
-            return Err("a stored device head longer than 5000 bytes");
+            return Err("a stored device spec longer than 5000 bytes");
         }
         Ok(())
     }

@@ -23,10 +23,10 @@ pub const SEAL_BYTES: usize = 4 + SIGNATURE_BYTES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// [`crate::head::GroupHead`]
-    GroupHead = 1,
-    /// [`crate::head::DeviceHead`]
-    DeviceHead = 2,
+    /// [`crate::spec::GroupSpec`]
+    GroupSpec = 1,
+    /// [`crate::spec::DeviceSpec`]
+    DeviceSpec = 2,
     /// [`crate::release::ReleaseManifest`]
     Release = 3,
     /// [`crate::root::RootDocument`]
@@ -228,7 +228,7 @@ pub(crate) fn split_seal(bytes: &[u8]) -> Option<(KeyId, &[u8; SIGNATURE_BYTES])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::GroupHead;
+    use crate::spec::GroupSpec;
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from_seed(&[seed; 32])
@@ -239,18 +239,18 @@ mod tests {
         // bad-inputs row 23
         let sealed = seal(
             &key(1),
-            Kind::GroupHead,
+            Kind::GroupSpec,
             "hoist/g/eu",
-            &GroupHead::default(),
+            &GroupSpec::default(),
         );
         let trusted = [key(1).public()];
-        assert!(open::<GroupHead>(&trusted, Kind::GroupHead, "hoist/g/eu", &sealed).is_ok());
+        assert!(open::<GroupSpec>(&trusted, Kind::GroupSpec, "hoist/g/eu", &sealed).is_ok());
         assert_eq!(
-            open::<GroupHead>(&trusted, Kind::GroupHead, "hoist/g/us", &sealed),
+            open::<GroupSpec>(&trusted, Kind::GroupSpec, "hoist/g/us", &sealed),
             Err(OpenError::Signature)
         );
         assert_eq!(
-            open::<GroupHead>(&trusted, Kind::DeviceHead, "hoist/g/eu", &sealed),
+            open::<GroupSpec>(&trusted, Kind::DeviceSpec, "hoist/g/eu", &sealed),
             Err(OpenError::Signature)
         );
     }
@@ -258,10 +258,10 @@ mod tests {
     #[test]
     fn an_untrusted_key_and_a_weak_key_are_refused() {
         // bad-inputs row 22
-        let sealed = seal(&key(1), Kind::GroupHead, "t", &GroupHead::default());
+        let sealed = seal(&key(1), Kind::GroupSpec, "t", &GroupSpec::default());
         let other = [key(2).public()];
         assert!(matches!(
-            open::<GroupHead>(&other, Kind::GroupHead, "t", &sealed),
+            open::<GroupSpec>(&other, Kind::GroupSpec, "t", &sealed),
             Err(OpenError::UnknownKey { .. })
         ));
         let mut small_order = [0; 32];

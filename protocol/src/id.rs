@@ -253,7 +253,7 @@ number!(
     DeploymentId(u32)
 );
 number!(
-    /// Version of something overwritten; lower ones are refused. In heads it is the
+    /// Version of something overwritten; lower ones are refused. In specs it is the
     /// issue time in Unix milliseconds, `max(previous + 1, now)` (W1).
     Generation(u64)
 );
@@ -274,8 +274,8 @@ number!(
     SessionCounter(u64)
 );
 number!(
-    /// A number in a head; when it changes, devices report everything again (W6).
-    RollCall(u32)
+    /// A number in a spec; when it changes, devices report everything again (W6).
+    Resync(u32)
 );
 
 /// Two hex digits in a topic: several orchestrators can split the fleet by them.

@@ -46,7 +46,7 @@ pub enum KeyRole {
     Root,
     /// Signs release manifests; may be kept offline.
     Release,
-    /// Signs heads, online.
+    /// Signs specs, online.
     Orchestrator,
 }
 

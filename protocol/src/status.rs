@@ -13,7 +13,7 @@ use crate::reason::Reason;
 
 /// Outcomes a device keeps with everything about them: its ring.
 pub const OUTCOMES_MAX: usize = 8;
-/// Most outcomes in a status: the answer to the roll call of the device's own head also tells,
+/// Most outcomes in a status: the answer to the resync of the device's own spec also tells,
 /// without particulars, what left the ring.
 pub const TOLD_MAX: usize = 64;
 /// Longest tail of a failing script's output, in bytes; it travels once.

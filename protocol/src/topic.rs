@@ -19,10 +19,10 @@ pub const TOPIC_BYTES_MAX: usize = 256;
 /// One topic under a namespace. Text in brackets is the level below the namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// `g/<group>`, retained: a [`crate::head::GroupHead`].
-    GroupHead(GroupId),
-    /// `d/<device>`, retained: a [`crate::head::DeviceHead`].
-    DeviceHead(DeviceId),
+    /// `g/<group>`, retained: a [`crate::spec::GroupSpec`].
+    GroupSpec(GroupId),
+    /// `d/<device>`, retained: a [`crate::spec::DeviceSpec`].
+    DeviceSpec(DeviceId),
     /// `r/<release-id>`, retained: a signed [`crate::release::ReleaseManifest`].
     Release(ReleaseId),
     /// `k/<n>`, retained: the [`crate::root::RootDocument`] with number n.
@@ -130,9 +130,9 @@ pub enum TopicError {
 /// ```
 /// use hoist_protocol::topic::{Topic, Topics};
 /// let topics = Topics::default();
-/// let head = Topic::GroupHead("eu".parse().unwrap());
-/// assert_eq!(topics.format(&head), "hoist/g/eu");
-/// assert_eq!(topics.parse("hoist/g/eu"), Ok(head));
+/// let spec = Topic::GroupSpec("eu".parse().unwrap());
+/// assert_eq!(topics.format(&spec), "hoist/g/eu");
+/// assert_eq!(topics.parse("hoist/g/eu"), Ok(spec));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Topics {
@@ -183,8 +183,8 @@ impl Topics {
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::GroupHead(group) => write!(f, "g/{group}"),
-            Self::DeviceHead(device) => write!(f, "d/{device}"),
+            Self::GroupSpec(group) => write!(f, "g/{group}"),
+            Self::DeviceSpec(device) => write!(f, "d/{device}"),
             Self::Release(release) => write!(f, "r/{release}"),
             Self::Root(number) => write!(f, "k/{number}"),
             Self::Status(device) => write!(f, "s/{}/{device}", Shard::of(device)),
@@ -219,8 +219,8 @@ impl FromStr for Topic {
         let kind = levels.next().unwrap_or_default();
         let rest = [levels.next(), levels.next(), levels.next(), levels.next()];
         Ok(match (kind, rest) {
-            ("g", [Some(group), None, ..]) => Self::GroupHead(group.parse()?),
-            ("d", [Some(device), None, ..]) => Self::DeviceHead(device.parse()?),
+            ("g", [Some(group), None, ..]) => Self::GroupSpec(group.parse()?),
+            ("d", [Some(device), None, ..]) => Self::DeviceSpec(device.parse()?),
             ("r", [Some(release), None, ..]) => Self::Release(release.parse()?),
             ("k", [Some(number), None, ..]) => Self::Root(canonical(number).ok_or_else(unknown)?),
             ("s", [Some(shard), Some(device), None, _]) => Self::Status(sharded(shard, device)?),

@@ -5,8 +5,8 @@ use super::*;
 fn every_topic() -> Vec<Topic> {
     let device: DeviceId = "dev-01".parse().unwrap();
     alloc::vec![
-        Topic::GroupHead("eu".parse().unwrap()),
-        Topic::DeviceHead(device.clone()),
+        Topic::GroupSpec("eu".parse().unwrap()),
+        Topic::DeviceSpec(device.clone()),
         Topic::Release(ReleaseId([0xab; 16])),
         Topic::Root(1),
         Topic::Status(device.clone()),

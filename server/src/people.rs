@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
-use hoist_orchestrator::http::Bearers;
+use hoist_orchestrator::http::TokenAuth;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
@@ -105,7 +105,7 @@ impl People for Registry {
     }
 }
 
-impl Bearers for Registry {
+impl TokenAuth for Registry {
     fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
         let hash = credentials::hash_user_token(token);
         let user = self

@@ -50,8 +50,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const STILL_STARTING: Duration = Duration::from_secs(20);
 /// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
 const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
-/// The time that a head with notices is valid (W2).
-const HEAD_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The time that a spec with entries is valid (W2).
+const SPEC_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The configuration of a start.
 #[derive(Debug, Clone)]
@@ -197,7 +197,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until heads are out. Somebody else's broker may come late: HTTP says why it is
+    /// Waits until specs are out. Somebody else's broker may come late: HTTP says why it is
     /// not ready, and the log.
     async fn wait_ready(&mut self, mut is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
         let give_up = Instant::now() + READY_TIMEOUT;
@@ -310,13 +310,13 @@ fn decides(
         keys,
         artifacts,
         specs,
-        // Each device knows the address it was given; a head that names one costs bytes.
+        // Each device knows the address it was given; a spec that names one costs bytes.
         source: None,
         grace: config.grace,
         settle: config.settle,
         mode: config.mode,
         keep: config.keep,
-        head_validity: HEAD_VALIDITY,
+        spec_validity: SPEC_VALIDITY,
         health,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use hoist_protocol::access::{Action, Party, RULES};
+use hoist_protocol::access::{Action, PrincipalKind, RULES};
 use tempfile::TempDir;
 
 use super::eventually;
@@ -178,17 +178,17 @@ pub fn access_list(people: &[&str]) -> String {
         Action::Publish => "write",
         Action::Subscribe => "read",
     };
-    let rules = |party: Party| RULES.iter().filter(move |rule| rule.party == party);
+    let rules = |party: PrincipalKind| RULES.iter().filter(move |rule| rule.party == party);
     list.push_str("user orchestrator\ntopic readwrite hoist/#\n\n");
     for user in people {
         writeln!(list, "user {user}").unwrap();
-        for rule in rules(Party::User) {
+        for rule in rules(PrincipalKind::User) {
             let pattern = rule.pattern.replace("{self}", user);
             writeln!(list, "topic {} hoist/{pattern}", word(rule.action)).unwrap();
         }
         list.push('\n');
     }
-    for rule in rules(Party::Device) {
+    for rule in rules(PrincipalKind::Device) {
         let pattern = rule.pattern.replace("{shard}", "+").replace("{self}", "%u");
         writeln!(list, "pattern {} hoist/{pattern}", word(rule.action)).unwrap();
     }

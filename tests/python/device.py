@@ -30,9 +30,9 @@ class Mqtt:
         topic, payload = will
         # User name, password, retained will at QoS 1, clean session.
         flags, keep_alive = 0x80 | 0x40 | 0x20 | 0x08 | 0x04 | 0x02, 60
-        head = self.text(b"MQTT") + bytes([4, flags]) + struct.pack(">H", keep_alive)
+        spec = self.text(b"MQTT") + bytes([4, flags]) + struct.pack(">H", keep_alive)
         texts = [device.encode(), topic.encode(), payload, device.encode(), token.encode()]
-        self.send(0x10, head + b"".join(map(self.text, texts)))
+        self.send(0x10, spec + b"".join(map(self.text, texts)))
         kind, answer = self.receive()
         if kind != 0x20 or answer[1] != 0:
             raise SystemExit(f"the server refuses the connection: {answer.hex()}")
@@ -135,47 +135,47 @@ class Device:
         pin = bytes.fromhex(self.config["root_sha256"])
         self.root = wire.open_root(self.mqtt.message(root), pin)
 
-    def head(self, of, topic):
+    def spec(self, of, topic):
         keys = wire.keys_of(self.root, "Orchestrator")
         return wire.open_sealed(of, keys, topic, self.mqtt.message(topic))[0]
 
     def join(self):
-        """Waits for a DeviceHead that names this device's key; says it until one does."""
+        """Waits for a DeviceSpec that names this device's key; says it until one does."""
         own = f"{self.base}/d/{self.id}"
         self.mqtt.subscribe(own)
-        head = self.head("DeviceHead", own)
-        self.say_info(head)
-        while head["public_key"] != self.public:
-            head = self.head("DeviceHead", own)
-        return head
+        spec = self.spec("DeviceSpec", own)
+        self.say_info(spec)
+        while spec["public_key"] != self.public:
+            spec = self.spec("DeviceSpec", own)
+        return spec
 
-    def say_info(self, head, inventory=()):
+    def say_info(self, spec, inventory=()):
         info = {
             "agent": "python",
             "device_type": self.config.get("type", ""),
             "attributes": [],
             "inventory": list(inventory),
             "floor": 0,
-            "public_key": None if head["public_key"] == self.public else self.public,
-            "stored_head": None,
+            "public_key": None if spec["public_key"] == self.public else self.public,
+            "stored_spec": None,
             "trouble": None,
         }
         self.mqtt.publish(self.topic("i"), wire.encode("DeviceInfo", info))
 
-    def notice(self, own, deployment):
-        """Waits until the head of the group lists the deployment and admits this device."""
+    def entry(self, own, deployment):
+        """Waits until the spec of the group lists the deployment and admits this device."""
         topic = f"{self.base}/g/{own['group']}"
         self.mqtt.subscribe(topic)
         while True:
-            head = self.head("GroupHead", topic)
-            for notice in head["notices"]:
-                held = set(own["holds"]) & {0, notice["deployment"]}
-                wanted = notice["deployment"] == deployment and not held
-                if wanted and wire.admits(notice, self.id):
-                    return notice, head["source"] or self.config["artifacts"]
+            spec = self.spec("GroupSpec", topic)
+            for entry in spec["entries"]:
+                held = set(own["holds"]) & {0, entry["deployment"]}
+                wanted = entry["deployment"] == deployment and not held
+                if wanted and wire.admits(entry, self.id):
+                    return entry, spec["source"] or self.config["artifacts"]
 
-    def say(self, notice, step=None, outcomes=()):
-        place = {"deployment": notice["deployment"], "round": notice["round"], "attempt": 1}
+    def say(self, entry, step=None, outcomes=()):
+        place = {"deployment": entry["deployment"], "round": entry["round"], "attempt": 1}
         status = {
             "seq": self.seq,
             "ended": self.ended,
@@ -186,8 +186,8 @@ class Device:
         topic = self.topic("s")
         self.mqtt.publish(topic, wire.seal_status(status, self.key, topic))
 
-    def fetch(self, notice, source):
-        release_id = bytes(notice["release"])
+    def fetch(self, entry, source):
+        release_id = bytes(entry["release"])
         topic = f"{self.base}/r/{release_id.hex()}"
         self.mqtt.subscribe(topic)
         keys = wire.keys_of(self.root, "Release")
@@ -209,11 +209,11 @@ def run(arguments):
         device = Device(tomllib.load(file))
     device.connect()
     own = device.join()
-    notice, source = device.notice(own, arguments.deployment)
-    device.say(notice, {"Downloading": 0})
-    release, artifacts = device.fetch(notice, source)
-    device.say(notice, "Downloaded")
-    device.say(notice, "Installing")
+    entry, source = device.entry(own, arguments.deployment)
+    device.say(entry, {"Downloading": 0})
+    release, artifacts = device.fetch(entry, source)
+    device.say(entry, "Downloaded")
+    device.say(entry, "Installing")
     failure = {
         "reason": "ScriptFailed",
         "artifact": 0,
@@ -223,7 +223,7 @@ def run(arguments):
     }
     result = {"Failed": failure} if arguments.fail else {"Successful": "Installed"}
     device.ended = 1
-    device.say(notice, outcomes=[result])
+    device.say(entry, outcomes=[result])
     if not arguments.fail:
         installed = [
             {"name": manifest["name"], "version": manifest["version"], "counter": release["counter"]}

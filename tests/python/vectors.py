@@ -33,7 +33,7 @@ class Reader:
         return wire.public_bytes(self.keys[role])
 
     def read(self, of, topic, payload):
-        if of in ("GroupHead", "DeviceHead"):
+        if of in ("GroupSpec", "DeviceSpec"):
             return wire.open_sealed(of, [self.public("orchestrator")], topic, payload)[0]
         if of == "ReleaseManifest":
             if payload.startswith(b"HOISTPK1"):

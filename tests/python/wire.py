@@ -175,7 +175,7 @@ PAIRS = listed(pair(TEXT, TEXT))
 AUDIENCE = variants(("Below", U32))
 WINDOW = record(start_minute=U16, minutes=U16)
 POLICY = record(attempts=U32, timeout_s=U32, windows=listed(WINDOW), overrides=OVERRIDES)
-NOTICE = record(deployment=U32, release=ID, round=U32, audience=AUDIENCE, policy=POLICY)
+DEPLOYMENT_SPEC = record(deployment=U32, release=ID, round=U32, audience=AUDIENCE, policy=POLICY)
 REASON = variants(
     "ScriptFailed", "ScriptTimeout", "TimedOut", "Unreachable", "BadSignature", "HashMismatch",
     "LengthMismatch", "BadArchive", "Incompatible", "Downgrade", "MissingDependency", "NoSpace",
@@ -212,7 +212,7 @@ SCRIPT = record(kind=SCRIPT_KIND, payload=U8, timeout_s=U32, attempts=U8, idempo
 TROUBLE = variants("RootNotTrusted", "SignerNotTrusted", "KeyNotAccepted", "CannotExecute")
 INFO = dict(
     agent=TEXT, device_type=TEXT, attributes=PAIRS, inventory=listed(INSTALLED), floor=U64,
-    public_key=option(HASH), stored_head=option(BYTES),
+    public_key=option(HASH), stored_spec=option(BYTES),
 )  # fmt: skip
 
 
@@ -228,11 +228,11 @@ def _full(text):
     require(text and text.isprintable(), "a text empty or not printable")
 
 
-def _group_head(head):
-    require(len(head["notices"]) <= 8, "more than 8 notices")
-    _short(head["source"] or "", 128)
-    for notice in head["notices"]:
-        policy = notice["policy"]
+def _group_spec(spec):
+    require(len(spec["entries"]) <= 8, "more than 8 entries")
+    _short(spec["source"] or "", 128)
+    for entry in spec["entries"]:
+        policy = entry["policy"]
         require(policy["attempts"] >= 1, "a policy without attempts")
         require(len(policy["windows"]) <= 7, "more than 7 windows")
         for window in policy["windows"]:
@@ -240,9 +240,9 @@ def _group_head(head):
             require(sound, "a window outside the week")
 
 
-def _device_head(head):
-    require(len(head["labels"]) <= 16, "more than 16 labels")
-    require(len(head["holds"]) <= 8 and len(head["rounds"]) <= 8, "more than 8 holds or rounds")
+def _device_spec(spec):
+    require(len(spec["labels"]) <= 16, "more than 16 labels")
+    require(len(spec["holds"]) <= 8 and len(spec["rounds"]) <= 8, "more than 8 holds or rounds")
 
 
 def _status(status):
@@ -259,7 +259,7 @@ def _info(info):
     _short(info["agent"])
     _short(info["device_type"])
     require(len(info["attributes"]) <= 32 and len(info["inventory"]) <= 32, "a list too long")
-    require(len(info["stored_head"] or []) <= 5_000, "a stored head too long")
+    require(len(info["stored_spec"] or []) <= 5_000, "a stored spec too long")
 
 
 def _release(release):
@@ -301,21 +301,21 @@ def message(limit, fields, bounds=lambda _: None, newest=1, older=None):
 
 
 MESSAGES = {
-    "GroupHead": message(
+    "GroupSpec": message(
         1_500,
         record(
-            generation=U64, valid_for_s=U32, roll_call=U32, spread_s=U32,
-            source=option(TEXT), notices=listed(NOTICE),
+            generation=U64, valid_for_s=U32, resync=U32, spread_s=U32,
+            source=option(TEXT), entries=listed(DEPLOYMENT_SPEC),
         ),
-        _group_head,
+        _group_spec,
     ),
-    "DeviceHead": message(
+    "DeviceSpec": message(
         5_000,
         record(
-            generation=U64, group=TEXT, labels=PAIRS, roll_call=U32, holds=listed(U32),
+            generation=U64, group=TEXT, labels=PAIRS, resync=U32, holds=listed(U32),
             rounds=listed(pair(U32, U32)), public_key=option(HASH),
         ),
-        _device_head,
+        _device_spec,
     ),
     "DeviceStatus": message(
         4_096,
@@ -389,7 +389,7 @@ def decode(of, data):
 
 # --- signatures ---
 
-KINDS = {"GroupHead": 1, "DeviceHead": 2, "ReleaseManifest": 3, "RootDocument": 4, "DeviceStatus": 5}
+KINDS = {"GroupSpec": 1, "DeviceSpec": 2, "ReleaseManifest": 3, "RootDocument": 4, "DeviceStatus": 5}
 
 
 def signed_bytes(of, scope, body):
@@ -537,6 +537,6 @@ def hash32(deployment, device):
     return int.from_bytes(sha256(deployment.to_bytes(4, "big") + device.encode())[:4], "big")
 
 
-def admits(notice, device):
-    line = notice["audience"]["Below"]
-    return line == 0xFFFF_FFFF or hash32(notice["deployment"], device) < line
+def admits(entry, device):
+    line = entry["audience"]["Below"]
+    return line == 0xFFFF_FFFF or hash32(entry["deployment"], device) < line

@@ -268,7 +268,7 @@ impl Hub {
     /// The sessions of the only client that reads a topic, and the orchestrator's.
     fn readers_by_owner(&self, topic: &Topic) -> Vec<mpsc::Sender<ToSession>> {
         let owner = match topic {
-            Topic::DeviceHead(device) => Some(Owner::Device(device.clone())),
+            Topic::DeviceSpec(device) => Some(Owner::Device(device.clone())),
             Topic::Reply { user, .. } => Some(Owner::User(user.clone())),
             _ => None,
         };

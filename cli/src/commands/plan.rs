@@ -86,10 +86,10 @@ pub(crate) async fn print_plans(
 
 /// For people: what comes of it in the first line, then what is particular.
 fn planned(plan: &Plan) -> String {
-    let head = format!("{} to {}: ", plan.release, plan.group);
+    let spec = format!("{} to {}: ", plan.release, plan.group);
     if let Some(id) = plan.existing {
         let there = format!("there already as deployment {id}; deploying it again changes nothing");
-        return wrapped(&head, &there) + &format!("watch:  hoist status {id}\n");
+        return wrapped(&spec, &there) + &format!("watch:  hoist status {id}\n");
     }
     let conflicts = ("conflicts", joined(&others(&plan.conflicts)));
     let (gist, facts) = match &plan.refused {
@@ -99,7 +99,7 @@ fn planned(plan: &Plan) -> String {
         }
         None => (starts(plan), particulars(plan)),
     };
-    let mut text = wrapped(&head, &gist);
+    let mut text = wrapped(&spec, &gist);
     for (title, said) in facts {
         if let Some(said) = said {
             text += &wrapped(&format!("  {title:<10}  "), &said);

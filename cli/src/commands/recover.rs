@@ -29,11 +29,11 @@ const LOOK: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(40);
 /// Names listed in a sentence for people; JSON has them all.
 const NAMES_MAX: usize = 10;
-/// The facts that no device and no signed head can tell.
+/// The facts that no device and no signed spec can tell.
 const ONLY_A_BACKUP: [&str; 6] = [
     "limits, start and end times of deployments, and who created them",
-    "deployments that no device reports and no signed head lists",
-    "groups without a device whose signed head is gone",
+    "deployments that no device reports and no signed spec lists",
+    "groups without a device whose signed spec is gone",
     "which devices were removed: a removed one that did not hear of it is back; remove it again",
     "releases whose artifacts are gone: create them again, from the same content",
     "which requests were answered: one that is repeated is carried out again",

@@ -74,8 +74,8 @@ impl Device {
             Output::Disconnect => self.leaves = true,
             // Memory keeps everything, and no modelled release reboots.
             Output::Keep(
-                Keep::DeviceHead(_)
-                | Keep::NoDeviceHead(_)
+                Keep::DeviceSpec(_)
+                | Keep::NoDeviceSpec(_)
                 | Keep::Release(_)
                 | Keep::Distrust
                 | Keep::Needed,

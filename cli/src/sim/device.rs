@@ -11,10 +11,10 @@ use hoist_device_client::session::{Carries, Identity, Root, Session};
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::PresenceState;
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, ReleaseId, Seq, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
@@ -71,13 +71,13 @@ impl Device {
             }),
             ring: Ring::default(),
             lost: false,
-            device_head: None,
+            device_spec: None,
             forgotten: None,
             kept_release: None,
         };
         let identity = Identity {
             key: key.public(),
-            head: Vec::new(),
+            spec: Vec::new(),
             root: Root::Known,
         };
         let mut device = Self {
@@ -173,7 +173,7 @@ impl Device {
         self.act();
     }
 
-    /// No head came in this session: says what it has, and waits on (W4).
+    /// No spec came in this session: says what it has, and waits on (W4).
     pub(super) fn announce(&mut self) {
         self.session.announce();
         self.act();
@@ -191,19 +191,19 @@ impl Device {
     pub(super) fn received(&mut self, topic: &str, payload: &[u8]) {
         let keys = &self.fleet.trust.orchestrator;
         match self.fleet.topics.parse(topic) {
-            Ok(Topic::DeviceHead(id)) if id == self.id && payload.is_empty() => {
+            Ok(Topic::DeviceSpec(id)) if id == self.id && payload.is_empty() => {
                 self.session.removed(&mut self.luck);
             }
-            Ok(Topic::DeviceHead(id)) if id == self.id => {
-                if let Ok(head) = open::<DeviceHead>(keys, Kind::DeviceHead, topic, payload) {
+            Ok(Topic::DeviceSpec(id)) if id == self.id => {
+                if let Ok(spec) = open::<DeviceSpec>(keys, Kind::DeviceSpec, topic, payload) {
                     self.session
-                        .device_head(head.message, payload, &mut self.luck);
+                        .device_spec(spec.message, payload, &mut self.luck);
                 }
             }
-            Ok(Topic::GroupHead(group)) => {
-                if let Ok(head) = open::<GroupHead>(keys, Kind::GroupHead, topic, payload) {
+            Ok(Topic::GroupSpec(group)) => {
+                if let Ok(spec) = open::<GroupSpec>(keys, Kind::GroupSpec, topic, payload) {
                     self.session
-                        .group_head(&group, head.message, &mut self.luck);
+                        .group_spec(&group, spec.message, &mut self.luck);
                 }
             }
             Ok(Topic::Release(release)) => self.manifest(release, payload),
@@ -220,7 +220,7 @@ impl Device {
     }
 
     fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
-        let Some(notice) = self.session.manifest(release) else {
+        let Some(entry) = self.session.manifest(release) else {
             return;
         };
         let keys = &self.fleet.trust.release;
@@ -233,7 +233,7 @@ impl Device {
             }
             _ => Verdict::refused(Reason::BadSignature),
         };
-        self.session.checked(&notice, verdict, &mut self.luck);
+        self.session.checked(&entry, verdict, &mut self.luck);
     }
 
     /// The verdict that the checks of a real agent would give to a device without type or

@@ -1,9 +1,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{Notice, Policy};
 use hoist_protocol::id::{DeploymentId, Generation, GroupId, Round};
 use hoist_protocol::release::ArtifactRef;
+use hoist_protocol::spec::{DeploymentSpec, Policy};
 use hoist_protocol::topic::Topics;
 
 use super::*;
@@ -68,11 +68,11 @@ fn asked(fleet: &Arc<Fleet>) -> Device {
     let mut device = Device::new(Arc::clone(fleet), id.clone(), "token", 1);
     device.will();
     device.connected();
-    let own = DeviceHead {
+    let own = DeviceSpec {
         generation: Generation(1),
         group: group.clone(),
         labels: Vec::new(),
-        roll_call: hoist_protocol::id::RollCall(0),
+        resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: None,
@@ -80,13 +80,13 @@ fn asked(fleet: &Arc<Fleet>) -> Device {
     deliver(
         &mut device,
         SERVER_SEED,
-        Kind::DeviceHead,
-        &Topic::DeviceHead(id),
+        Kind::DeviceSpec,
+        &Topic::DeviceSpec(id),
         &own,
     );
-    let head = GroupHead {
+    let spec = GroupSpec {
         generation: Generation(unix_ms()),
-        notices: vec![Notice {
+        entries: vec![DeploymentSpec {
             deployment: DeploymentId(1),
             release: release().id(),
             round: Round(0),
@@ -96,14 +96,14 @@ fn asked(fleet: &Arc<Fleet>) -> Device {
                 ..Policy::default()
             },
         }],
-        ..GroupHead::default()
+        ..GroupSpec::default()
     };
     deliver(
         &mut device,
         SERVER_SEED,
-        Kind::GroupHead,
-        &Topic::GroupHead(group),
-        &head,
+        Kind::GroupSpec,
+        &Topic::GroupSpec(group),
+        &spec,
     );
     device
 }
@@ -173,18 +173,18 @@ async fn a_release_that_the_release_key_did_not_sign_never_runs() {
 }
 
 #[test]
-fn a_head_that_is_not_the_servers_is_ignored() {
+fn a_spec_that_is_not_the_servers_is_ignored() {
     // bad-inputs row 22
     let fleet = fleet("0%");
     let id: DeviceId = "sim-00001".parse().unwrap();
     let mut device = Device::new(Arc::clone(&fleet), id.clone(), "token", 1);
     device.connected();
     device.take_sends();
-    let forged = DeviceHead {
+    let forged = DeviceSpec {
         generation: Generation(1),
         group: "eu".parse().unwrap(),
         labels: Vec::new(),
-        roll_call: hoist_protocol::id::RollCall(0),
+        resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: None,
@@ -192,8 +192,8 @@ fn a_head_that_is_not_the_servers_is_ignored() {
     deliver(
         &mut device,
         RELEASE_SEED,
-        Kind::DeviceHead,
-        &Topic::DeviceHead(id),
+        Kind::DeviceSpec,
+        &Topic::DeviceSpec(id),
         &forged,
     );
     assert_eq!(device.take_sends(), []);

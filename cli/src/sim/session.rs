@@ -90,12 +90,12 @@ async fn session(
 ) -> Over {
     device.connected();
     let flap = device.luck().flap().map(|time| Instant::now() + time);
-    let head_due = Instant::now() + Duration::from_millis(ANNOUNCE_AFTER_MS);
+    let spec_due = Instant::now() + Duration::from_millis(ANNOUNCE_AFTER_MS);
     loop {
         if send(device, connection).is_err() || device.leaves {
             return Over::Lost;
         }
-        let announce = device.session.announces().then_some(head_due);
+        let announce = device.session.announces().then_some(spec_due);
         tokio::select! {
             event = connection.next() => match event {
                 Ok(Event::Message { topic, payload }) => device.received(&topic, &payload),

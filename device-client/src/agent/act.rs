@@ -21,7 +21,7 @@ use super::show;
 use super::storage::StorageError;
 use super::task;
 use super::work::{Told, run_script};
-use crate::machine::{FetchFailure, HeadRefusal, Job, Retry, ScriptRun};
+use crate::machine::{FetchFailure, Job, Retry, ScriptRun, SpecRefusal};
 use crate::session::{Carries, Keep, Output, Task};
 
 /// Between two tries to write: a full disk may be cleared by somebody.
@@ -54,7 +54,7 @@ impl Agent {
     }
 
     fn was_kept(&self, keep: &Keep) {
-        if let Keep::NoDeviceHead(_) = keep {
+        if let Keep::NoDeviceSpec(_) = keep {
             tracing::error!(
                 code = Code::Revoked.as_str(),
                 "the server has removed this device: it starts nothing until it is registered \
@@ -105,15 +105,15 @@ impl Agent {
 
     fn begin_task(&mut self, task: Task) {
         match task {
-            Task::Prove(notice) => self.confirm(&notice),
+            Task::Prove(entry) => self.confirm(&entry),
             Task::Download { allow_downgrade } => self.download(allow_downgrade),
             Task::Script(run) => self.script(run),
         }
     }
 
     fn subscribe(&mut self, topic: &Topic) {
-        if let (Topic::Release(_), Some(notice)) = (topic, self.session.wanted()) {
-            tracing::info!(deployment = %notice.deployment, release = %notice.release, "deployment listed");
+        if let (Topic::Release(_), Some(entry)) = (topic, self.session.wanted()) {
+            tracing::info!(deployment = %entry.deployment, release = %entry.release, "deployment listed");
         }
         let topic = self.topics.format(topic);
         if let Some(connection) = &mut self.connection {
@@ -207,16 +207,16 @@ fn cannot_write(error: &StorageError) {
     tracing::error!(code, %error, source, "cannot write; trying again");
 }
 
-fn warn(refusal: HeadRefusal) {
+fn warn(refusal: SpecRefusal) {
     let code = refusal.code().as_str();
     match refusal {
-        HeadRefusal::Stale => {
-            tracing::warn!(code, "the group's head has expired: nothing new starts");
+        SpecRefusal::Stale => {
+            tracing::warn!(code, "the group's spec has expired: nothing new starts");
         }
-        HeadRefusal::Replayed => {
+        SpecRefusal::Replayed => {
             tracing::warn!(
                 code,
-                "an older head came back: it may be a replay by an attacker"
+                "an older spec came back: it may be a replay by an attacker"
             );
         }
     }

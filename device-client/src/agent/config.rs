@@ -70,7 +70,7 @@ pub struct ServerConfig {
     pub token: Token,
     /// SHA-256 of the pinned root document.
     pub root_sha256: [u8; 32],
-    /// Base URL of artifacts where a head names none.
+    /// Base URL of artifacts where a spec names none.
     pub artifacts: Option<String>,
     /// The way there; not from the file.
     pub proxies: Proxies,

@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::DeploymentId;
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{ScriptExit, ScriptKind};
 
 use super::download::ArtifactWriter;
@@ -41,12 +41,12 @@ impl Agent {
         }
     }
 
-    /// Confirms that everything in the manifest that a notice names is installed.
-    pub(super) fn confirm(&mut self, notice: &Notice) {
+    /// Confirms that everything in the manifest that an entry names is installed.
+    pub(super) fn confirm(&mut self, entry: &DeploymentSpec) {
         let Some(candidate) = &self.storage.candidate else {
             return;
         };
-        let installed = self.installed(&candidate.release, notice.deployment);
+        let installed = self.installed(&candidate.release, entry.deployment);
         self.start_task(|teller| confirm(installed, teller));
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use hoist_protocol::code::Code;
 use hoist_protocol::device::{DeviceInfo, Installed, Trouble};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
@@ -50,11 +50,11 @@ impl Agent {
         tracing::info!(session = self.session.number().0, "connected");
         self.connected_at = Instant::now();
         self.session.connected(&mut self.clock);
-        self.await_own_head();
+        self.await_own_spec();
     }
 
-    /// Without a head of its own the device announces itself (W4).
-    fn await_own_head(&mut self) {
+    /// Without a spec of its own the device announces itself (W4).
+    fn await_own_spec(&mut self) {
         if self.session.announces() {
             let after = Duration::from_millis(ANNOUNCE_AFTER_MS);
             self.announce_at = Some(Instant::now() + after);
@@ -64,20 +64,20 @@ impl Agent {
     fn message(&mut self, topic: &str, payload: &[u8]) {
         let parsed = self.topics.parse(topic);
         if payload.is_empty() {
-            // Of its own head that says that it is removed; of others only that nothing is
+            // Of its own spec that says that it is removed; of others only that nothing is
             // retained any more.
-            if matches!(parsed, Ok(Topic::DeviceHead(device)) if device == self.host.device) {
+            if matches!(parsed, Ok(Topic::DeviceSpec(device)) if device == self.host.device) {
                 self.session.removed(&mut self.clock);
             }
             return;
         }
         let done = match parsed {
             Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
-            Ok(Topic::DeviceHead(device)) if device == self.host.device => {
-                self.device_head(topic, payload)
+            Ok(Topic::DeviceSpec(device)) if device == self.host.device => {
+                self.device_spec(topic, payload)
             }
-            Ok(Topic::GroupHead(group)) if self.session.follows(&group) => {
-                self.group_head(&group, topic, payload)
+            Ok(Topic::GroupSpec(group)) if self.session.follows(&group) => {
+                self.group_spec(&group, topic, payload)
             }
             Ok(Topic::Release(release)) => {
                 self.manifest(release, payload);
@@ -90,7 +90,7 @@ impl Agent {
         };
         match done {
             Ok(()) => {}
-            // Beside a head that it obeys, it is no more than one message from somebody else.
+            // Beside a spec that it obeys, it is no more than one message from somebody else.
             Err(OpenError::Signature | OpenError::UnknownKey { .. })
                 if !self.session.machine().obeys() =>
             {
@@ -133,16 +133,16 @@ impl Agent {
         self.root = Some(root);
         self.trusts(Trouble::RootNotTrusted);
         self.session.trusts(&mut self.clock);
-        self.await_own_head();
+        self.await_own_spec();
         Ok(())
     }
 
-    fn device_head(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
+    fn device_spec(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
-        let head = open::<DeviceHead>(&keys, Kind::DeviceHead, topic, payload)?.message;
+        let spec = open::<DeviceSpec>(&keys, Kind::DeviceSpec, topic, payload)?.message;
         self.trusts(Trouble::SignerNotTrusted);
-        self.look_at_key(head.public_key);
-        self.session.device_head(head, payload, &mut self.clock);
+        self.look_at_key(spec.public_key);
+        self.session.device_spec(spec, payload, &mut self.clock);
         Ok(())
     }
 
@@ -169,31 +169,31 @@ impl Agent {
         }
     }
 
-    fn group_head(
+    fn group_spec(
         &mut self,
         group: &GroupId,
         topic: &str,
         payload: &[u8],
     ) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
-        let head = open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)?.message;
+        let spec = open::<GroupSpec>(&keys, Kind::GroupSpec, topic, payload)?.message;
         self.trusts(Trouble::SignerNotTrusted);
-        self.source = head
+        self.source = spec
             .source
             .clone()
             .or_else(|| self.server.as_ref()?.artifacts.clone());
-        self.session.group_head(group, head, &mut self.clock);
+        self.session.group_spec(group, spec, &mut self.clock);
         Ok(())
     }
 
     fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
-        let Some(notice) = self.session.manifest(release) else {
+        let Some(entry) = self.session.manifest(release) else {
             return;
         };
         let keys = self.keys(KeyRole::Release);
         let verdict = match open::<ReleaseManifest>(&keys, Kind::Release, "", payload) {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
-                let downgrade = Downgrade::from(notice.policy.overrides.allow_downgrade);
+                let downgrade = Downgrade::from(entry.policy.overrides.allow_downgrade);
                 let inventory = &self.storage.inventory;
                 let verdict = check_release(&self.host, inventory, &opened.message, downgrade);
                 self.storage.candidate = Some(Candidate {
@@ -216,7 +216,7 @@ impl Agent {
                 )
             }
         };
-        self.session.checked(&notice, verdict, &mut self.clock);
+        self.session.checked(&entry, verdict, &mut self.clock);
     }
 
     fn own_status(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
@@ -233,7 +233,7 @@ impl Agent {
         Ok(())
     }
 
-    /// No head came: say who we are and what we last were told (W4).
+    /// No spec came: say who we are and what we last were told (W4).
     pub(super) fn announce(&mut self) {
         self.announce_at = None;
         self.session.announce();

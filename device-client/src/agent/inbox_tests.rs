@@ -35,23 +35,23 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
     let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
     let mut agent = Agent::open(host, None).unwrap();
     agent.root = Some(root(&key));
-    let own = DeviceHead {
+    let own = DeviceSpec {
         generation: Generation(1),
         group: "eu".parse().unwrap(),
         labels: Vec::new(),
-        roll_call: hoist_protocol::id::RollCall(0),
+        resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: None,
     };
     let of_device = agent
         .topics
-        .format(&Topic::DeviceHead("dev-01".parse().unwrap()));
+        .format(&Topic::DeviceSpec("dev-01".parse().unwrap()));
     let of_group = agent
         .topics
-        .format(&Topic::GroupHead("eu".parse().unwrap()));
-    let device = |key| seal(key, Kind::DeviceHead, &of_device, &own);
-    let group = |key| seal(key, Kind::GroupHead, &of_group, &GroupHead::default());
+        .format(&Topic::GroupSpec("eu".parse().unwrap()));
+    let device = |key| seal(key, Kind::DeviceSpec, &of_device, &own);
+    let group = |key| seal(key, Kind::GroupSpec, &of_group, &GroupSpec::default());
     let distrusts = Some(Trouble::SignerNotTrusted);
     let trouble = |agent: &Agent| agent.distrust.map(|distrust| distrust.trouble);
 
@@ -66,10 +66,10 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
     hear(&mut agent, &of_device, device(&key));
     assert_eq!(trouble(&agent), None);
     hear(&mut agent, &of_group, group(&other));
-    assert_eq!(trouble(&agent), distrusts, "no head is in effect");
+    assert_eq!(trouble(&agent), distrusts, "no spec is in effect");
     hear(&mut agent, &of_group, group(&key));
     assert_eq!(trouble(&agent), None);
     hear(&mut agent, &of_group, group(&other));
     hear(&mut agent, &of_device, device(&other));
-    assert_eq!(trouble(&agent), None, "the head is in effect");
+    assert_eq!(trouble(&agent), None, "the spec is in effect");
 }

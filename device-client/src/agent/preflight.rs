@@ -65,7 +65,7 @@ pub fn compatible<'a>(
     Ok(())
 }
 
-/// The word of the signed notice on counters below the installed ones.
+/// The word of the signed entry on counters below the installed ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Downgrade {
     /// Down to the confirmed floor.
@@ -85,7 +85,7 @@ impl From<bool> for Downgrade {
 }
 
 /// The release's counter is not below the confirmed floor, and not below what is
-/// installed of the same names unless the notice allows it.
+/// installed of the same names unless the entry allows it.
 ///
 /// # Errors
 /// [`Reason::Downgrade`] (`E_ROLLBACK`).

@@ -188,7 +188,7 @@ impl Agent {
         let clock = DeviceClock::new(record.as_ref().map_or(0, |record| record.time_ms));
         let identity = Identity {
             key: key.public(),
-            head: restored.head,
+            spec: restored.spec,
             root: match root {
                 Some(_) => Root::Known,
                 None => Root::Wanted,
@@ -200,7 +200,7 @@ impl Agent {
             record,
             ring: restored.ring,
             lost: restored.lost,
-            device_head: restored.device_head,
+            device_spec: restored.device_spec,
             forgotten: restored.forgotten,
             kept_release: restored.release,
         };

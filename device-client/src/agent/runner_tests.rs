@@ -1,4 +1,4 @@
-//! The whole agent against a broker of a few lines: signed heads in, scripts run,
+//! The whole agent against a broker of a few lines: signed specs in, scripts run,
 //! signed outcome out.
 
 use std::collections::BTreeMap;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hoist_protocol::admission::Audience;
 use hoist_protocol::envelope::{Kind, PrivateKey, seal};
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, RollCall, Round};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Resync, Round};
 use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Policy};
 use hoist_protocol::status::{DeviceStatus, FinalResult, Success};
 use hoist_protocol::topic::{Topic, Topics};
 use rumqttc::mqttbytes::QoS;
@@ -134,29 +134,29 @@ fn retained(
     let topics = Topics::default();
     let group: GroupId = "eu".parse().unwrap();
     let topic = |topic: Topic| topics.format(&topic);
-    let device_topic = topic(Topic::DeviceHead(device.clone()));
-    let group_topic = topic(Topic::GroupHead(group.clone()));
-    let own = DeviceHead {
+    let device_topic = topic(Topic::DeviceSpec(device.clone()));
+    let group_topic = topic(Topic::GroupSpec(group.clone()));
+    let own = DeviceSpec {
         generation: Generation(1),
         group,
         labels: Vec::new(),
-        roll_call: RollCall(0),
+        resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: None,
     };
-    let notice = Notice {
+    let entry = DeploymentSpec {
         deployment: DeploymentId(1),
         release: packed.id(),
         round: Round(0),
         audience: Audience::EVERYONE,
         policy: Policy::default(),
     };
-    let head = GroupHead {
+    let spec = GroupSpec {
         generation: Generation(1),
-        notices: vec![notice],
+        entries: vec![entry],
         source: Some(source),
-        ..GroupHead::default()
+        ..GroupSpec::default()
     };
     Retained::from([
         (
@@ -165,11 +165,11 @@ fn retained(
         ),
         (
             device_topic.clone(),
-            seal(key, Kind::DeviceHead, &device_topic, &own),
+            seal(key, Kind::DeviceSpec, &device_topic, &own),
         ),
         (
             group_topic.clone(),
-            seal(key, Kind::GroupHead, &group_topic, &head),
+            seal(key, Kind::GroupSpec, &group_topic, &spec),
         ),
         (topic(Topic::Release(packed.id())), packed.sign(key)),
     ])
@@ -272,11 +272,11 @@ async fn what_a_device_says_of_itself_is_said_again_when_it_may_be_lost() {
     let root = root(&key);
     let topics = Topics::default();
     let info = topics.format(&Topic::Info(device.clone()));
-    let head = topics.format(&Topic::DeviceHead(device.clone()));
+    let spec = topics.format(&Topic::DeviceSpec(device.clone()));
     let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hello");
     let packed = read_release_dir(&hello).unwrap();
     let mut retained = retained(&key, &packed, &device, String::new());
-    retained.retain(|topic, _| *topic == head || topic.contains("/k/"));
+    retained.retain(|topic, _| *topic == spec || topic.contains("/k/"));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{PRIVATE_FILE, create_private_dir, no_follow};
-use super::leftover;
+use super::orphaned;
 
 /// The state directory while this agent owns it.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl StateDir {
             .and_then(|()| lock.rewind())
             .and_then(|()| write!(lock, "{}", std::process::id()))
             .map_err(|error| failed(&lock_path, error))?;
-        leftover::end(path);
+        orphaned::end(path);
         Ok(Self {
             path: path.to_path_buf(),
             _lock: lock,

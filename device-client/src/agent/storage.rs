@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode_prefix;
-use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{ArtifactId, Generation, ReleaseId, sha256};
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::status::ScriptKind;
 
 use super::download::{Artifact, DownloadError, read_start};
@@ -22,9 +22,9 @@ use crate::session::Keep;
 
 /// Far more than any of the kept messages.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
-/// The device's own head, as received.
+/// The device's own spec, as received.
 const HEAD_FILE: &str = "head";
-/// The generation of the own head that was forgotten because the device was removed.
+/// The generation of the own spec that was forgotten because the device was removed.
 const FORGOTTEN_FILE: &str = "forgotten";
 /// The manifest of the started release.
 const RELEASE_FILE: &str = "release";
@@ -94,11 +94,11 @@ pub struct Restored {
     pub ring: Ring,
     /// True if journal or ring were there and cannot be read (`E_STATE`, bad-inputs row 60).
     pub lost: bool,
-    /// The device's own head.
-    pub device_head: Option<DeviceHead>,
+    /// The device's own spec.
+    pub device_spec: Option<DeviceSpec>,
     /// The same, as received; empty when there is none.
-    pub head: Vec<u8>,
-    /// The generation of the own head that was forgotten last.
+    pub spec: Vec<u8>,
+    /// The generation of the own spec that was forgotten last.
     pub forgotten: Option<Generation>,
     /// The release that was kept to be finished.
     pub release: Option<ReleaseId>,
@@ -172,22 +172,22 @@ impl Storage {
         let forgotten = forgotten.map(|bytes| Generation(u64::from_be_bytes(bytes)));
         // A power cut may have come before it was removed.
         let is_kept = |bytes: &Vec<u8>| {
-            let head = decode_prefix::<DeviceHead>(bytes).ok();
-            head.is_none_or(|(head, _)| forgotten.is_none_or(|at| head.generation > at))
+            let spec = decode_prefix::<DeviceSpec>(bytes).ok();
+            spec.is_none_or(|(spec, _)| forgotten.is_none_or(|at| spec.generation > at))
         };
-        let head = read(HEAD_FILE)?.filter(is_kept).unwrap_or_default();
+        let spec = read(HEAD_FILE)?.filter(is_kept).unwrap_or_default();
         // Our own private files; they were verified before they were kept.
         let release = read(RELEASE_FILE)?.and_then(|bytes| {
             let (release, _) = decode_prefix::<ReleaseManifest>(&bytes).ok()?;
             Some(Arc::new(release))
         });
-        let device_head = decode_prefix::<DeviceHead>(&head).ok();
+        let device_spec = decode_prefix::<DeviceSpec>(&spec).ok();
         let restored = Restored {
             lost: record == Found::Lost || ring == Found::Lost,
             record: content(record),
             ring: content(ring).unwrap_or_default(),
-            device_head: device_head.map(|(head, _)| head),
-            head,
+            device_spec: device_spec.map(|(spec, _)| spec),
+            spec,
             forgotten,
             release: release.as_ref().map(|release| release.id()),
         };
@@ -212,8 +212,8 @@ impl Storage {
         match keep {
             Keep::Record(record) => Ok(self.journal.write(record)?),
             Keep::Outcomes(ring) => Ok(self.outcomes.write(ring)?),
-            Keep::DeviceHead(head) => self.write(HEAD_FILE, head),
-            Keep::NoDeviceHead(generation) => self.forget_head(*generation),
+            Keep::DeviceSpec(spec) => self.write(HEAD_FILE, spec),
+            Keep::NoDeviceSpec(generation) => self.forget_spec(*generation),
             Keep::Release(id) => self.keep_release(*id),
             Keep::Inventory => self.commit_inventory(),
             Keep::Distrust => self.distrust(),
@@ -257,7 +257,7 @@ impl Storage {
             .map_err(StorageError::at(&path))
     }
 
-    fn forget_head(&self, generation: Generation) -> Result<(), StorageError> {
+    fn forget_spec(&self, generation: Generation) -> Result<(), StorageError> {
         self.write(FORGOTTEN_FILE, &generation.0.to_be_bytes())?;
         // Left behind it is not read any more.
         let _left = self.files.remove(&self.places.0.join(HEAD_FILE));

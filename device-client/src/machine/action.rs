@@ -2,8 +2,8 @@
 //! action after it begins.
 
 use hoist_protocol::code::Code;
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId, ReleaseId};
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
 
 use crate::record::{Record, Ring};
@@ -15,20 +15,20 @@ pub enum Action {
     Persist(Record),
     /// Make the ring durable before anything after this.
     StoreOutcomes(Ring),
-    /// Subscribe to this group's head, now and again, and to no other's (W2).
+    /// Subscribe to this group's spec, now and again, and to no other's (W2).
     Subscribe(GroupId),
-    /// Keep the DeviceHead just handled, as received (W4).
-    KeepDeviceHead,
-    /// Forget the DeviceHead that is kept, and keep this generation in its place: no head up
+    /// Keep the DeviceSpec just handled, as received (W4).
+    KeepDeviceSpec,
+    /// Forget the DeviceSpec that is kept, and keep this generation in its place: no spec up
     /// to it makes the device a member again (W1).
-    ForgetDeviceHead(Generation),
-    /// Get and check the manifest of a notice's release.
-    FetchManifest(Notice),
+    ForgetDeviceSpec(Generation),
+    /// Get and check the manifest of an entry's release.
+    FetchManifest(DeploymentSpec),
     /// Keep that manifest: what is started must be finished without the network.
     KeepRelease(ReleaseId),
     /// Fetch and prove every artifact of the kept release, or what is missing.
     Download {
-        /// True if the signed notice allows an older counter.
+        /// True if the signed entry allows an older counter.
         allow_downgrade: bool,
     },
     /// Stop a download that may be running.
@@ -52,20 +52,20 @@ pub enum Action {
     Cleanup,
     /// Begin a new session: this one's number is not newer than earlier ones (W8).
     Reconnect,
-    /// Tell people that a head was not obeyed.
-    Warn(HeadRefusal),
+    /// Tell people that a spec was not obeyed.
+    Warn(SpecRefusal),
 }
 
-/// Why a head was not obeyed.
+/// Why a spec was not obeyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadRefusal {
+pub enum SpecRefusal {
     /// It has expired: nothing new starts (bad-inputs row 42).
     Stale,
     /// A newer one was seen before: somebody may be replaying it (bad-inputs row 29).
     Replayed,
 }
 
-impl HeadRefusal {
+impl SpecRefusal {
     /// The stable code.
     #[must_use]
     pub fn code(self) -> Code {
@@ -105,6 +105,6 @@ pub enum BootReason {
 pub enum InfoExtent {
     /// Only if it differs from what was published in this run of the program.
     IfChanged,
-    /// Everything, with the stored DeviceHead.
+    /// Everything, with the stored DeviceSpec.
     Full,
 }

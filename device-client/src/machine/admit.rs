@@ -1,34 +1,35 @@
 //! Which listed deployment may start, and when (W2, W3, S10, S11, S13).
 
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, WEEK_MINUTES, Window};
 use hoist_protocol::id::DeviceId;
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, WEEK_MINUTES, Window};
 
 use crate::record::Ring;
 
-/// The notice to start: lowest deployment first among those that admit this device.
+/// The entry to start: lowest deployment first among those that admit this device.
 pub(super) fn choose<'a>(
-    head: &'a GroupHead,
+    spec: &'a GroupSpec,
     device: &DeviceId,
-    own: &DeviceHead,
+    own: &DeviceSpec,
     ring: &Ring,
-) -> Option<&'a Notice> {
-    let is_over =
-        |notice: &Notice| ring.is_over(notice.deployment, Some(notice.release), own.round(notice));
-    let open = |notice: &&Notice| {
-        !own.holds(notice.deployment)
-            && notice.audience.admits(notice.deployment, device)
-            && !is_over(notice)
+) -> Option<&'a DeploymentSpec> {
+    let is_over = |entry: &DeploymentSpec| {
+        ring.is_over(entry.deployment, Some(entry.release), own.round(entry))
     };
-    head.notices
+    let open = |entry: &&DeploymentSpec| {
+        !own.holds(entry.deployment)
+            && entry.audience.admits(entry.deployment, device)
+            && !is_over(entry)
+    };
+    spec.entries
         .iter()
         .filter(open)
-        .min_by_key(|notice| notice.deployment)
+        .min_by_key(|entry| entry.deployment)
 }
 
-/// True if a head is still valid for starting (bad-inputs row 42); an empty one never expires.
-pub(super) fn is_valid(head: &GroupHead, now_ms: u64) -> bool {
-    let lifetime_ms = u64::from(head.valid_for_s) * 1_000;
-    lifetime_ms == 0 || now_ms <= head.generation.0.saturating_add(lifetime_ms)
+/// True if a spec is still valid for starting (bad-inputs row 42); an empty one never expires.
+pub(super) fn is_valid(spec: &GroupSpec, now_ms: u64) -> bool {
+    let lifetime_ms = u64::from(spec.valid_for_s) * 1_000;
+    lifetime_ms == 0 || now_ms <= spec.generation.0.saturating_add(lifetime_ms)
 }
 
 const MINUTE_MS: u64 = 60_000;

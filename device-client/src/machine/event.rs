@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
 
 use super::plan::ArtifactPlan;
@@ -31,13 +31,13 @@ pub enum Event {
     Disconnected,
     /// The device's own retained status, read when its journal is gone (W5).
     OwnStatus(DeviceStatus),
-    /// The device's head arrived.
-    DeviceHead(DeviceHead),
+    /// The device's spec arrived.
+    DeviceSpec(DeviceSpec),
     /// The server says that it does not know this device (any more): it cleared the device's
-    /// head, or refuses its login because the token was revoked.
+    /// spec, or refuses its login because the token was revoked.
     Removed,
-    /// A group's head arrived on the subscription of the current group.
-    GroupHead(GroupHead),
+    /// A group's spec arrived on the subscription of the current group.
+    GroupSpec(GroupSpec),
     /// The manifest asked for by `FetchManifest` arrived and was checked.
     Manifest {
         /// For which deployment.
@@ -86,7 +86,7 @@ pub enum Event {
         /// Outcomes the status accounted for.
         ended: u32,
     },
-    /// The broker acknowledged the last DeviceInfo with the stored head that is on its way.
+    /// The broker acknowledged the last DeviceInfo with the stored spec that is on its way.
     InfoAcknowledged,
     /// The time of `next_timeout` has come.
     Timer,

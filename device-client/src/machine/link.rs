@@ -1,18 +1,18 @@
-//! Heads and sessions: what the device is told, and what it starts because of it (W2–W4).
+//! Specs and sessions: what the device is told, and what it starts because of it (W2–W4).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{FinalResult, Rollback, Success, sentence};
 
-use super::action::{Action, HeadRefusal};
+use super::action::{Action, SpecRefusal};
 use super::admit::{choose, is_valid, open_for_ms, until_open_ms};
 use super::event::Verdict;
 use super::install::SUPERSEDED;
-use super::roll::Roll;
+use super::resync::ResyncAnswer;
 use super::state::{Active, Link, Member, Work};
 use super::turn::Turn;
 use super::{Machine, Now, Starts};
@@ -21,30 +21,30 @@ use crate::job::{Cause, Job};
 impl Machine {
     pub(super) fn disconnected(&mut self) {
         self.link = Link::Offline;
-        // Not started: only a head of the next connection can list it again.
+        // Not started: only a spec of the next connection can list it again.
         if matches!(self.work, Work::Asking(_)) {
             self.work = Work::Idle;
         }
     }
 
-    pub(super) fn device_head(&mut self, head: DeviceHead, now: Now, out: &mut Vec<Action>) {
-        let replaced = |own: &DeviceHead| head.generation < own.generation;
-        let forgotten = self.forgotten.is_some_and(|at| head.generation <= at);
+    pub(super) fn device_spec(&mut self, spec: DeviceSpec, now: Now, out: &mut Vec<Action>) {
+        let replaced = |own: &DeviceSpec| spec.generation < own.generation;
+        let forgotten = self.forgotten.is_some_and(|at| spec.generation <= at);
         if forgotten || self.own.as_ref().is_some_and(replaced) {
-            out.push(Action::Warn(HeadRefusal::Replayed));
+            out.push(Action::Warn(SpecRefusal::Replayed));
             return;
         }
         let first = matches!(self.link, Link::Joining);
-        let moved = self.own.as_ref().is_none_or(|own| own.group != head.group);
+        let moved = self.own.as_ref().is_none_or(|own| own.group != spec.group);
         if moved {
             self.forget_group(out);
         }
-        let asked = self.device_roll.hear(head.roll_call);
-        if self.own.as_ref() != Some(&head) {
-            out.push(Action::KeepDeviceHead);
+        let asked = self.device_resync.hear(spec.resync);
+        if self.own.as_ref() != Some(&spec) {
+            out.push(Action::KeepDeviceSpec);
         }
-        let group = head.group.clone();
-        let before = self.own.replace(head);
+        let group = spec.group.clone();
+        let before = self.own.replace(spec);
         // Not started: a hold that comes meanwhile counts.
         if let (Work::Asking(wanted), Some(own)) = (&self.work, &self.own)
             && own.holds(wanted.deployment)
@@ -66,26 +66,26 @@ impl Machine {
             }
             out.push(Action::Subscribe(group));
         } else if before.is_some_and(|before| self.may_start_more_than(&before)) {
-            // What it was kept from may be over by now: the newest group head says it.
+            // What it was kept from may be over by now: the newest group spec says it.
             self.ask_again(out);
         } else {
             self.consider(now, out);
         }
     }
 
-    /// Generations and roll calls are each group's own. What was the old group's is gone from
-    /// the disk before the new head is there: after a power cut between the two the same head
-    /// moves the device again, and no older head of the new group is taken for a replay.
+    /// Generations and resyncs are each group's own. What was the old group's is gone from
+    /// the disk before the new spec is there: after a power cut between the two the same spec
+    /// moves the device again, and no older spec of the new group is taken for a replay.
     fn forget_group(&mut self, out: &mut Vec<Action>) {
-        let known = self.generation > Generation::default() || self.group_roll.is_known();
+        let known = self.generation > Generation::default() || self.group_resync.is_known();
         self.generation = Generation::default();
-        self.group_roll = Roll::default();
+        self.group_resync = ResyncAnswer::default();
         if known {
             self.persist(out);
         }
     }
 
-    /// The device belongs to no group any more (W4): it starts nothing until another head
+    /// The device belongs to no group any more (W4): it starts nothing until another spec
     /// makes it a member again. What it has started it finishes.
     pub(super) fn removed(&mut self, out: &mut Vec<Action>) {
         if matches!(self.work, Work::Asking(_)) {
@@ -94,46 +94,46 @@ impl Machine {
         if matches!(self.link, Link::Member(_)) {
             self.link = Link::Joining;
         }
-        // Whoever asked was its group, or its head.
+        // Whoever asked was its group, or its spec.
         self.answer_ms = None;
         if let Some(own) = self.own.take() {
             self.forgotten = Some(own.generation);
-            out.push(Action::ForgetDeviceHead(own.generation));
+            out.push(Action::ForgetDeviceSpec(own.generation));
         }
     }
 
-    /// True if its own head lets it start what the one before did not.
-    fn may_start_more_than(&self, before: &DeviceHead) -> bool {
+    /// True if its own spec lets it start what the one before did not.
+    fn may_start_more_than(&self, before: &DeviceSpec) -> bool {
         let (Work::Idle, Link::Member(member), Some(own)) = (&self.work, &self.link, &self.own)
         else {
             return false;
         };
-        let chosen = |own| choose(member.head.as_ref()?, &self.device, own, &self.ring);
+        let chosen = |own| choose(member.spec.as_ref()?, &self.device, own, &self.ring);
         let now = chosen(own);
         now.is_some() && now != chosen(before)
     }
 
-    pub(super) fn group_head(&mut self, head: GroupHead, now: Now, out: &mut Vec<Action>) {
-        if head.generation < self.generation {
-            out.push(Action::Warn(HeadRefusal::Replayed));
+    pub(super) fn group_spec(&mut self, spec: GroupSpec, now: Now, out: &mut Vec<Action>) {
+        if spec.generation < self.generation {
+            out.push(Action::Warn(SpecRefusal::Replayed));
             return;
         }
         let Link::Member(member) = &mut self.link else {
             return;
         };
-        let spread_ms = u64::from(head.spread_s) * 1_000;
-        let asked = self.group_roll.hear(head.roll_call);
-        let newer = head.generation > self.generation;
-        self.generation = head.generation;
-        let kept = self.ring.past.keep_listed(&head.notices);
-        member.head = Some(head);
+        let spread_ms = u64::from(spec.spread_s) * 1_000;
+        let asked = self.group_resync.hear(spec.resync);
+        let newer = spec.generation > self.generation;
+        self.generation = spec.generation;
+        let kept = self.ring.past.keep_listed(&spec.entries);
+        member.spec = Some(spec);
         member.wake = None;
         member.warned = false;
-        // What is listed stays remembered, whatever ends before the next head (S13).
+        // What is listed stays remembered, whatever ends before the next spec (S13).
         if kept {
             out.push(Action::StoreOutcomes(self.ring.clone()));
         }
-        // An older head is refused after a power cut too (W2).
+        // An older spec is refused after a power cut too (W2).
         if newer {
             self.persist(out);
         }
@@ -148,8 +148,8 @@ impl Machine {
         if let Work::Asking(wanted) = &self.work {
             let listed = match &self.link {
                 Link::Member(Member {
-                    head: Some(head), ..
-                }) => head.notices.contains(wanted),
+                    spec: Some(spec), ..
+                }) => spec.entries.contains(wanted),
                 _ => false,
             };
             if listed {
@@ -160,7 +160,7 @@ impl Machine {
         self.consider(now, out);
     }
 
-    /// Takes the head's word away and asks for it again: it may have changed while waiting.
+    /// Takes the spec's word away and asks for it again: it may have changed while waiting.
     pub(super) fn ask_again(&mut self, out: &mut Vec<Action>) {
         if let (Link::Member(member), Some(own)) = (&mut self.link, &self.own) {
             *member = Member {
@@ -177,10 +177,10 @@ impl Machine {
         let waited = match (&self.link, &self.own) {
             (
                 Link::Member(Member {
-                    head: Some(head), ..
+                    spec: Some(spec), ..
                 }),
                 Some(own),
-            ) => choose(head, &self.device, own, &self.ring).is_some(),
+            ) => choose(spec, &self.device, own, &self.ring).is_some(),
             _ => false,
         };
         if waited {
@@ -196,27 +196,27 @@ impl Machine {
         let Link::Member(member) = &mut self.link else {
             return;
         };
-        let Some(head) = &member.head else { return };
-        let Some(notice) = choose(head, &self.device, own, &self.ring) else {
+        let Some(spec) = &member.spec else { return };
+        let Some(entry) = choose(spec, &self.device, own, &self.ring) else {
             return;
         };
-        if !is_valid(head, now.unix_ms) {
+        if !is_valid(spec, now.unix_ms) {
             if !core::mem::replace(&mut member.warned, true) {
-                out.push(Action::Warn(HeadRefusal::Stale));
+                out.push(Action::Warn(SpecRefusal::Stale));
             }
             return;
         }
-        let closed_ms = until_open_ms(&notice.policy.windows, now.unix_ms);
+        let closed_ms = until_open_ms(&entry.policy.windows, now.unix_ms);
         let open_ms = now.unix_ms + closed_ms;
-        let due_ms = match u64::from(head.spread_s) * 1_000 {
+        let due_ms = match u64::from(spec.spread_s) * 1_000 {
             // Whoever waits for a window, for whatever reason, does so with many others: all of
             // them begin within it, and not as one when it opens.
             spread_ms if spread_ms > 0 && (closed_ms > 0 || !member.waited) => {
                 let within_ms = match closed_ms {
                     0 => spread_ms,
-                    _ => spread_ms.min(open_for_ms(&notice.policy.windows, open_ms)),
+                    _ => spread_ms.min(open_for_ms(&entry.policy.windows, open_ms)),
                 };
-                let turn = Turn::of(self.turn, notice, open_ms, within_ms, now);
+                let turn = Turn::of(self.turn, entry, open_ms, within_ms, now);
                 self.turn = Some(turn);
                 turn.due_ms
             }
@@ -227,9 +227,9 @@ impl Machine {
             return;
         }
         member.waited = false;
-        let notice = notice.clone();
-        self.work = Work::Asking(notice.clone());
-        out.push(Action::FetchManifest(notice));
+        let entry = entry.clone();
+        self.work = Work::Asking(entry.clone());
+        out.push(Action::FetchManifest(entry));
     }
 
     pub(super) fn manifest(
@@ -239,33 +239,33 @@ impl Machine {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let Work::Asking(notice) = &self.work else {
+        let Work::Asking(entry) = &self.work else {
             return;
         };
-        if (notice.deployment, notice.release) != of {
+        if (entry.deployment, entry.release) != of {
             return;
         }
         let verdict = match verdict {
-            Verdict::Already if notice.policy.overrides.reinstall => Verdict::Fits,
+            Verdict::Already if entry.policy.overrides.reinstall => Verdict::Fits,
             verdict => verdict,
         };
-        // The manifest, or a proof, may have taken longer than the head is valid (W2), or
+        // The manifest, or a proof, may have taken longer than the spec is valid (W2), or
         // than something may be begun.
         let stale = match &self.link {
             Link::Member(Member {
-                head: Some(head), ..
-            }) => !is_valid(head, now.unix_ms),
+                spec: Some(spec), ..
+            }) => !is_valid(spec, now.unix_ms),
             _ => false,
         };
-        let closed = until_open_ms(&notice.policy.windows, now.unix_ms) > 0;
+        let closed = until_open_ms(&entry.policy.windows, now.unix_ms) > 0;
         let may_begin = self.starts == Starts::Allowed && !closed;
         if stale || (verdict == Verdict::Fits && !may_begin) {
             self.work = Work::Idle;
             return self.consider(now, out);
         }
         let own = self.own.as_ref();
-        let round = own.map_or(notice.round, |own| own.round(notice));
-        let job = Job::new(notice, round, now.unix_ms);
+        let round = own.map_or(entry.round, |own| own.round(entry));
+        let job = Job::new(entry, round, now.unix_ms);
         self.begin(job, verdict, out);
     }
 
@@ -315,12 +315,12 @@ impl Machine {
         }
     }
 
-    /// True if the head lists a newer deployment in the place of the running one.
+    /// True if the spec lists a newer deployment in the place of the running one.
     pub(super) fn is_superseded(&self) -> bool {
         let (
             Work::Active(active),
             Link::Member(Member {
-                head: Some(head), ..
+                spec: Some(spec), ..
             }),
             Some(own),
         ) = (&self.work, &self.link, &self.own)
@@ -331,9 +331,9 @@ impl Machine {
             return false;
         }
         let running = active.job.deployment;
-        let mut notices = head.notices.iter();
-        !notices.any(|notice| notice.deployment == running)
-            && choose(head, &self.device, own, &self.ring)
-                .is_some_and(|notice| notice.deployment > running)
+        let mut entries = spec.entries.iter();
+        !entries.any(|entry| entry.deployment == running)
+            && choose(spec, &self.device, own, &self.ring)
+                .is_some_and(|entry| entry.deployment > running)
     }
 }

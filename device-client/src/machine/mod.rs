@@ -8,17 +8,17 @@ mod boot;
 mod event;
 mod install;
 mod link;
+mod lost_memory;
 mod plan;
 mod report;
 mod resync;
 mod retry;
-mod roll;
 mod rollback;
 mod state;
 mod turn;
 
 pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Then};
-pub use action::{Action, BootReason, HeadRefusal, InfoExtent, ScriptRun};
+pub use action::{Action, BootReason, InfoExtent, ScriptRun, SpecRefusal};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
 pub use plan::{ArtifactPlan, ScriptPlan};
 pub use retry::backoff_ms;
@@ -26,12 +26,12 @@ pub use retry::backoff_ms;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use hoist_protocol::head::{DeviceHead, Notice};
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::record::{Memory, Record, Ring, Slot};
-use roll::Roll;
+use resync::ResyncAnswer;
 use state::{Active, Link, Work};
 use turn::Turn;
 
@@ -48,9 +48,9 @@ pub struct Setup {
     pub ring: Ring,
     /// Journal or ring was there and cannot be read (bad-inputs row 60).
     pub lost: bool,
-    /// The stored DeviceHead.
-    pub device_head: Option<DeviceHead>,
-    /// The generation of the DeviceHead that was forgotten last, if one ever was.
+    /// The stored DeviceSpec.
+    pub device_spec: Option<DeviceSpec>,
+    /// The generation of the DeviceSpec that was forgotten last, if one ever was.
     pub forgotten: Option<Generation>,
     /// The release that was kept to be finished.
     pub kept_release: Option<ReleaseId>,
@@ -76,8 +76,8 @@ pub struct Machine {
     reserved: Seq,
     acked: u32,
     generation: Generation,
-    device_roll: Roll,
-    group_roll: Roll,
+    device_resync: ResyncAnswer,
+    group_resync: ResyncAnswer,
     /// The format the journal is written in.
     format: u8,
     /// The device's memory of its past.
@@ -86,8 +86,8 @@ pub struct Machine {
     kept_release: Option<ReleaseId>,
     /// Device time of the last event.
     now_ms: u64,
-    own: Option<DeviceHead>,
-    /// Heads of its own up to this generation are from before it was removed.
+    own: Option<DeviceSpec>,
+    /// Specs of its own up to this generation are from before it was removed.
     forgotten: Option<Generation>,
     link: Link,
     work: Work,
@@ -126,14 +126,14 @@ impl Machine {
             reserved: record.reserved,
             acked: record.acked,
             generation: record.generation,
-            device_roll: Roll::new(record.device_roll),
-            group_roll: Roll::new(record.group_roll),
+            device_resync: ResyncAnswer::new(record.device_resync),
+            group_resync: ResyncAnswer::new(record.group_resync),
             format,
             memory,
             own_status_heard: false,
             kept_release: setup.kept_release,
             now_ms: record.time_ms,
-            own: setup.device_head,
+            own: setup.device_spec,
             forgotten: setup.forgotten,
             link: Link::Offline,
             work,
@@ -156,9 +156,9 @@ impl Machine {
             Event::Connected => self.link = Link::Joining,
             Event::Disconnected => self.disconnected(),
             Event::OwnStatus(status) => self.own_status(&status, out),
-            Event::DeviceHead(head) => self.device_head(head, now, out),
+            Event::DeviceSpec(spec) => self.device_spec(spec, now, out),
             Event::Removed => self.removed(out),
-            Event::GroupHead(head) => self.group_head(head, now, out),
+            Event::GroupSpec(spec) => self.group_spec(spec, now, out),
             Event::Manifest {
                 deployment,
                 release,
@@ -183,7 +183,7 @@ impl Machine {
         core::mem::take(out)
     }
 
-    /// Vetoes or allows new starts; a veto lifted takes effect with the next head.
+    /// Vetoes or allows new starts; a veto lifted takes effect with the next spec.
     pub fn set_starts(&mut self, starts: Starts) -> Vec<Action> {
         let mut out = Vec::new();
         if self.starts != starts {
@@ -243,21 +243,21 @@ impl Machine {
         }
     }
 
-    /// True if it waits for the manifest of this notice.
+    /// True if it waits for the manifest of this entry.
     #[must_use]
-    pub fn asks_for(&self, notice: &Notice) -> bool {
-        matches!(&self.work, Work::Asking(asked) if asked == notice)
+    pub fn asks_for(&self, entry: &DeploymentSpec) -> bool {
+        matches!(&self.work, Work::Asking(asked) if asked == entry)
     }
 
-    /// True if it follows a head of its group that came in this connection.
+    /// True if it follows a spec of its group that came in this connection.
     #[must_use]
     pub fn obeys(&self) -> bool {
-        matches!(&self.link, Link::Member(member) if member.head.is_some())
+        matches!(&self.link, Link::Member(member) if member.spec.is_some())
     }
 
-    /// The DeviceHead it obeys.
+    /// The DeviceSpec it obeys.
     #[must_use]
-    pub fn own_head(&self) -> Option<&DeviceHead> {
+    pub fn own_spec(&self) -> Option<&DeviceSpec> {
         self.own.as_ref()
     }
 

@@ -1,177 +1,141 @@
-//! A device that lost its memory asks before it does anything (W5, bad-inputs rows 28 and 60): its
-//! own retained status says where its numbers were and what was running; what it cannot
-//! know any more it reports as lost. It never installs again blindly.
+//! Resyncs (W6): the server asks for everything that ended, of one device or of a group. A
+//! resync is answered when the broker has the answer, not when it is given: until then
+//! every status carries it, and after a power cut it is given again. An answer has two halves,
+//! a status and a DeviceInfo with the stored spec.
 
 use alloc::vec::Vec;
 
-use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round, Seq};
-use hoist_protocol::reason::Reason;
-use hoist_protocol::status::{
-    DeviceStatus, Failure, FinalResult, OUTCOMES_MAX, Outcome, Rollback, sentence,
-};
+use hoist_protocol::id::{Resync, Seq};
+use hoist_protocol::status::Outcome;
 
 use super::Machine;
-use super::action::Action;
-use super::rollback::failure;
-use super::state::{Link, Member};
-use crate::job::Cause;
-use crate::record::Memory;
+use super::action::{Action, InfoExtent};
 
-/// Highest number of an own status that is believed: some 10¹⁸ remain to be counted.
-const SEQ_MAX: Seq = Seq(1 << 63);
+/// The resync that is answered, and the progress of the answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ResyncAnswer {
+    heard: Resync,
+    answered: Resync,
+    /// The first status that carried the answer, while none with it is acknowledged.
+    answer: Option<Seq>,
+    /// The answer's DeviceInfo is not acknowledged.
+    owes_info: bool,
+}
 
-impl Machine {
-    /// True if the device's own retained status must be read before anything else.
-    #[must_use]
-    pub fn wants_own_status(&self) -> bool {
-        self.memory != Memory::Whole
-    }
-
-    /// The device's own status, verified: outcomes without a signature are left out of it.
-    pub(super) fn own_status(&mut self, status: &DeviceStatus, out: &mut Vec<Action>) {
-        // Progress is not signed: a number that no device counts to is somebody else's.
-        if self.memory == Memory::Whole || status.seq > SEQ_MAX {
-            return;
-        }
-        self.own_status_heard = true;
-        // What was said last was said without knowing this.
-        self.last = None;
-        if self.has_lost_outcomes(status) {
-            // What ended since the loss comes on top of what was acknowledged before it.
-            let since = self.ring.since(self.acked).to_vec();
-            let kept = self.ring.outcomes.len() - since.len();
-            self.ring.outcomes.truncate(kept);
-            let (past, kept) = (self.ring.past.clone(), self.ring.outcomes.clone());
-            // What left the ring long ago is not missing in it.
-            let left = |told: &Outcome| past.tells_of(told) && !is_told(&since, told);
-            let known = |told: &Outcome| is_told(&kept, told) || left(told);
-            self.add_what_is_missing(&status.outcomes, known);
-            self.ring.ended = status.ended;
-            self.acked = status.ended;
-            let told = self.ring.outcomes.clone();
-            self.add_what_is_missing(&since, |since| is_told(&told, since));
-        }
-        let running = status.running.filter(|running| {
-            let kept = self.job().map(|job| job.deployment);
-            let over = self.ring.is_over(running.deployment, None, running.round);
-            kept != Some(running.deployment) && !over
-        });
-        if let Some(running) = running {
-            let key = (running.deployment, running.round);
-            self.say_lost(key, running.attempt, None);
-            out.push(Action::Distrust);
-        }
-        out.push(Action::StoreOutcomes(self.ring.clone()));
-        // Else the next start would count what the broker has as ended since the loss.
-        self.persist(out);
-        self.go_on_from(status.seq, out);
-        if self.memory == Memory::New {
-            self.remembers(out);
+impl ResyncAnswer {
+    /// As it was kept.
+    pub(super) fn new(answered: Resync) -> Self {
+        Self {
+            heard: answered,
+            answered,
+            answer: None,
+            owes_info: false,
         }
     }
 
-    fn add_what_is_missing(&mut self, outcomes: &[Outcome], is_there: impl Fn(&Outcome) -> bool) {
-        for outcome in outcomes.iter().filter(|outcome| !is_there(outcome)) {
-            self.ring.push(outcome.clone(), None);
+    /// The last resync whose answer the broker has: what is kept.
+    pub(super) fn answered(&self) -> Resync {
+        self.answered
+    }
+
+    /// True if any was ever heard.
+    pub(super) fn is_known(&self) -> bool {
+        self.heard > Resync::default()
+    }
+
+    /// True if this one was not heard before.
+    pub(super) fn hear(&mut self, called: Resync) -> bool {
+        let new = called != self.heard;
+        if new {
+            *self = Self {
+                heard: called,
+                ..Self::new(self.answered)
+            };
         }
+        new
     }
 
-    /// True if the status accounts for outcomes that the ring does not have.
-    fn has_lost_outcomes(&self, status: &DeviceStatus) -> bool {
-        let counted = usize::try_from(self.ring.ended).unwrap_or(OUTCOMES_MAX);
-        status.ended > self.ring.ended
-            || self.ring.outcomes.len() < counted.min(OUTCOMES_MAX)
-            || !status
-                .outcomes
-                .iter()
-                .all(|told| self.ring.past.tells_of(told))
+    fn give(&mut self, first: Seq) {
+        self.answer = Some(first);
+        self.owes_info = true;
     }
 
-    /// The own head came, and no status before it: there is none.
-    pub(super) fn own_status_is_over(&mut self, out: &mut Vec<Action>) {
-        match (self.memory, &self.own) {
-            (Memory::New, _) => self.remembers(out),
-            // Numbers are counted one by one: none was ever as high as a time.
-            (Memory::Lost, Some(own)) if !self.own_status_heard => {
-                self.go_on_from(Seq(own.generation.0), out);
-            }
-            (Memory::Lost | Memory::Whole, _) => {}
+    /// The broker has a status; whether that is all of an answer now.
+    fn status_arrived(&mut self, seq: Seq) -> bool {
+        let carried = self.answer.take_if(|first| seq >= *first).is_some();
+        carried && self.is_given()
+    }
+
+    /// The broker has the DeviceInfo; whether that is all of an answer now.
+    fn info_arrived(&mut self) -> bool {
+        core::mem::take(&mut self.owes_info) && self.is_given()
+    }
+
+    fn is_given(&mut self) -> bool {
+        let given = self.answer.is_none() && !self.owes_info;
+        if given {
+            self.answered = self.heard;
         }
-    }
-
-    /// With the group's head it is known what may have been running: a release that was
-    /// kept and is listed.
-    pub(super) fn settle_what_was_lost(&mut self, out: &mut Vec<Action>) {
-        if self.memory != Memory::Lost {
-            return;
-        }
-        let listed = match &self.link {
-            Link::Member(Member {
-                head: Some(head), ..
-            }) => head
-                .notices
-                .iter()
-                .find(|notice| Some(notice.release) == self.kept_release)
-                .map(|notice| {
-                    let own = self.own.as_ref();
-                    let round = own.map_or(notice.round, |own| own.round(notice));
-                    ((notice.deployment, round), notice.release)
-                }),
-            _ => return,
-        };
-        if self.job().is_none() {
-            if let Some((key, release)) = listed
-                && !self.ring.is_over(key.0, Some(release), key.1)
-            {
-                self.say_lost(key, Attempt(0), Some(release));
-                out.push(Action::Distrust);
-                out.push(Action::StoreOutcomes(self.ring.clone()));
-            }
-            out.push(Action::Cleanup);
-        }
-        self.remembers(out);
-        self.report(out);
-    }
-
-    fn remembers(&mut self, out: &mut Vec<Action>) {
-        self.memory = Memory::Whole;
-        self.kept_release = None;
-        self.persist(out);
-    }
-
-    fn say_lost(
-        &mut self,
-        (deployment, round): (DeploymentId, Round),
-        attempt: Attempt,
-        release: Option<ReleaseId>,
-    ) {
-        let failure = Failure {
-            output: sentence("the memory of what was begun is lost"),
-            ..failure(Cause::plain(Reason::StateLost), Rollback::Failed)
-        };
-        let outcome = Outcome {
-            deployment,
-            round,
-            attempt,
-            result: FinalResult::Failed(failure),
-        };
-        self.ring.push(outcome, release);
-    }
-
-    /// Numbers go on behind these. A session that began with a lower one would lose
-    /// against earlier ones, so another is begun.
-    fn go_on_from(&mut self, seq: Seq, out: &mut Vec<Action>) {
-        if seq <= self.seq {
-            return;
-        }
-        self.seq = seq;
-        self.persist(out);
-        out.push(Action::Reconnect);
+        given
     }
 }
 
-/// True if outcomes tell of another one, or of one of a higher round.
-fn is_told(outcomes: &[Outcome], other: &Outcome) -> bool {
-    let mut outcomes = outcomes.iter();
-    outcomes.any(|told| told.deployment == other.deployment && told.round >= other.round)
+impl Machine {
+    /// Answers a resync of this device alone: whoever asks misses an outcome.
+    pub(super) fn answer_alone(&mut self, out: &mut Vec<Action>) {
+        self.device_resync.give(Seq(self.seq.0 + 1));
+        self.answer(out);
+    }
+
+    pub(super) fn answer_with_group(&mut self, out: &mut Vec<Action>) {
+        self.group_resync.give(Seq(self.seq.0 + 1));
+        self.answer(out);
+    }
+
+    fn answer(&mut self, out: &mut Vec<Action>) {
+        let status = self.status();
+        self.publish(status, out);
+        out.push(Action::PublishInfo(InfoExtent::Full));
+    }
+
+    /// The outcomes that a status tells: those that ended and were not acknowledged; the whole ring
+    /// to who asked the group; everything that is remembered to who asked this device
+    /// alone.
+    pub(super) fn outcomes_to_tell(&self) -> Vec<Outcome> {
+        match (&self.device_resync.answer, &self.group_resync.answer) {
+            (None, None) => self.ring.since(self.acked).to_vec(),
+            (Some(_), _) => self.ring.everything(),
+            _ => self.ring.since(0).to_vec(),
+        }
+    }
+
+    /// The broker has a status.
+    pub(super) fn acknowledged(&mut self, seq: Seq, ended: u32, out: &mut Vec<Action>) {
+        let ended = ended.min(self.ring.ended);
+        if ended > self.acked {
+            self.acked = ended;
+            self.ring.drop_output(ended);
+        }
+        let alone = self.device_resync.status_arrived(seq);
+        if self.group_resync.status_arrived(seq) || alone {
+            self.persist(out);
+        }
+    }
+
+    /// The broker has every DeviceInfo with the stored spec that it was sent.
+    pub(super) fn info_acknowledged(&mut self, out: &mut Vec<Action>) {
+        let alone = self.device_resync.info_arrived();
+        if self.group_resync.info_arrived() || alone {
+            self.persist(out);
+        }
+    }
+
+    /// The extent of the DeviceInfo when a session begins: what an answer lacks was lost with the
+    /// one before.
+    pub(super) fn info_of_session(&self) -> InfoExtent {
+        match self.device_resync.owes_info || self.group_resync.owes_info {
+            true => InfoExtent::Full,
+            false => InfoExtent::IfChanged,
+        }
+    }
 }

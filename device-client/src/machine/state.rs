@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hoist_protocol::head::{GroupHead, Notice};
+use hoist_protocol::spec::{DeploymentSpec, GroupSpec};
 use hoist_protocol::status::{RetryCause, ScriptKind};
 
 use super::event::FetchFailure;
@@ -17,7 +17,7 @@ use crate::job::Job;
 pub(super) enum Link {
     /// No connection.
     Offline,
-    /// Connected; waits for its DeviceHead of this connection (W4).
+    /// Connected; waits for its DeviceSpec of this connection (W4).
     Joining,
     /// Follows its group.
     Member(Member),
@@ -26,13 +26,13 @@ pub(super) enum Link {
 /// A connected member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Member {
-    /// The head received in this connection; taken away when it has to be asked for again.
-    pub(super) head: Option<GroupHead>,
-    /// When to ask for the head again, Unix ms.
+    /// The spec received in this connection; taken away when it has to be asked for again.
+    pub(super) spec: Option<GroupSpec>,
+    /// When to ask for the spec again, Unix ms.
     pub(super) wake: Option<u64>,
-    /// The head is the answer after a wait: a listed deployment starts without another.
+    /// The spec is the answer after a wait: a listed deployment starts without another.
     pub(super) waited: bool,
-    /// People were told that the head has expired.
+    /// People were told that the spec has expired.
     pub(super) warned: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Work {
     /// Nothing.
     Idle,
     /// Wants to start this and waits for its manifest; not started yet.
-    Asking(Notice),
+    Asking(DeploymentSpec),
     /// A started deployment.
     Active(Box<Active>),
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice, Policy};
-use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, RollCall, Round};
+use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, Resync, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL, Policy};
 use hoist_protocol::status::{
     DeviceStatus, FinalResult, RetryCause, Rollback, ScriptExit, ScriptKind, Step, Success,
 };
@@ -22,7 +22,7 @@ struct World {
     machine: Machine,
     record: Option<Record>,
     ring: Ring,
-    own: Option<DeviceHead>,
+    own: Option<DeviceSpec>,
     forgotten: Option<Generation>,
     boot: u8,
     now_ms: u64,
@@ -49,20 +49,20 @@ struct World {
     downloads: u32,
     distrusted: u32,
     reconnected: u32,
-    warned: Vec<HeadRefusal>,
+    warned: Vec<SpecRefusal>,
     applied: Vec<FinalResult>,
     /// Durable writes until the power goes.
     power: Option<u32>,
 }
 
-fn setup(record: Option<Record>, ring: Ring, own: Option<DeviceHead>, boot: u8) -> Setup {
+fn setup(record: Option<Record>, ring: Ring, own: Option<DeviceSpec>, boot: u8) -> Setup {
     Setup {
         device: "dev-01".parse().unwrap(),
         boot: BootId([boot; 8]),
         record,
         ring,
         lost: false,
-        device_head: own,
+        device_spec: own,
         forgotten: None,
         kept_release: None,
     }
@@ -79,8 +79,8 @@ fn plan(kinds: &[ScriptKind]) -> ArtifactPlan {
     }
 }
 
-fn notice(deployment: u32) -> Notice {
-    Notice {
+fn entry(deployment: u32) -> DeploymentSpec {
+    DeploymentSpec {
         deployment: DeploymentId(deployment),
         release: ReleaseId([u8::try_from(deployment).unwrap(); 16]),
         round: Round(0),
@@ -92,20 +92,20 @@ fn notice(deployment: u32) -> Notice {
     }
 }
 
-fn head(generation: u64, notices: Vec<Notice>) -> GroupHead {
-    GroupHead {
+fn spec(generation: u64, entries: Vec<DeploymentSpec>) -> GroupSpec {
+    GroupSpec {
         generation: Generation(generation),
-        notices,
-        ..GroupHead::default()
+        entries,
+        ..GroupSpec::default()
     }
 }
 
-fn own_head(generation: u64) -> DeviceHead {
-    DeviceHead {
+fn own_spec(generation: u64) -> DeviceSpec {
+    DeviceSpec {
         generation: Generation(generation),
         group: "eu".parse().unwrap(),
         labels: Vec::new(),
-        roll_call: RollCall(0),
+        resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: None,
@@ -147,11 +147,11 @@ impl World {
         }
     }
 
-    fn online(mut self, head: GroupHead) -> Self {
+    fn online(mut self, spec: GroupSpec) -> Self {
         self.tell(Event::Started);
         self.tell(Event::Connected);
-        self.tell(Event::DeviceHead(own_head(1)));
-        self.tell(Event::GroupHead(head));
+        self.tell(Event::DeviceSpec(own_spec(1)));
+        self.tell(Event::GroupSpec(spec));
         self
     }
 
@@ -210,10 +210,10 @@ impl World {
                 self.said.push(status);
                 None
             }
-            Action::FetchManifest(notice) => {
-                let release = notice.release;
+            Action::FetchManifest(entry) => {
+                let release = entry.release;
                 Some(Event::Manifest {
-                    deployment: notice.deployment,
+                    deployment: entry.deployment,
                     release,
                     verdict: self.verdict.clone(),
                 })
@@ -224,12 +224,12 @@ impl World {
                 self.subscribed += 1;
                 None
             }
-            Action::KeepDeviceHead => {
-                self.own = self.machine.own_head().cloned();
+            Action::KeepDeviceSpec => {
+                self.own = self.machine.own_spec().cloned();
                 self.wrote();
                 None
             }
-            Action::ForgetDeviceHead(generation) => {
+            Action::ForgetDeviceSpec(generation) => {
                 self.own = None;
                 self.forgotten = Some(generation);
                 self.wrote();
@@ -344,7 +344,6 @@ impl World {
 const FAIL: ScriptExit = ScriptExit::Code(1);
 
 mod attempts;
-mod heads;
 mod local;
 mod lost;
 mod past;
@@ -352,5 +351,6 @@ mod power;
 mod proof;
 mod removed;
 mod reports;
-mod roll;
+mod resync;
 mod sentences;
+mod specs;

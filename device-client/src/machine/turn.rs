@@ -1,8 +1,8 @@
-//! A device's turn among those that a head spreads over some time (W1): drawn once for each
+//! A device's turn among those that a spec spreads over some time (W1): drawn once for each
 //! round of a deployment, so that a connection that comes and goes does not put it off.
 
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, Round};
+use hoist_protocol::spec::DeploymentSpec;
 
 use super::Now;
 
@@ -20,12 +20,12 @@ impl Turn {
     /// or comes while it is, is drawn anew, and one that is later than a new one could be.
     pub(super) fn of(
         drawn: Option<Self>,
-        notice: &Notice,
+        entry: &DeploymentSpec,
         open_ms: u64,
         spread_ms: u64,
         now: Now,
     ) -> Self {
-        let of = (notice.deployment, notice.round);
+        let of = (entry.deployment, entry.round);
         let stands = |drawn: &Self| {
             let in_time = open_ms <= now.unix_ms || drawn.due_ms >= open_ms;
             drawn.of == of && in_time && drawn.due_ms < open_ms + spread_ms

@@ -1,7 +1,7 @@
 //! What the device is told, by whom it believes.
 
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{GroupId, ReleaseId};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 
@@ -10,60 +10,60 @@ use super::{Clock, Session, Task};
 use crate::machine::{Event, Verdict};
 
 impl Session {
-    /// The server does not know this device (any more): its own head was cleared, or its login
+    /// The server does not know this device (any more): its own spec was cleared, or its login
     /// is refused because its token was revoked.
     pub fn removed(&mut self, clock: &mut impl Clock) {
         self.handle(Event::Removed, clock);
-        self.identity.head.clear();
+        self.identity.spec.clear();
     }
 
-    /// The device's own head arrived, as these bytes.
-    pub fn device_head(&mut self, head: DeviceHead, received: &[u8], clock: &mut impl Clock) {
+    /// The device's own spec arrived, as these bytes.
+    pub fn device_spec(&mut self, spec: DeviceSpec, received: &[u8], clock: &mut impl Clock) {
         if self.machine.wants_own_status() {
             self.unsubscribe(self.own_status_topic());
         }
-        clock.signed(head.generation.0);
-        let generation = head.generation;
-        self.handle(Event::DeviceHead(head), clock);
-        let own = self.machine.own_head();
+        clock.signed(spec.generation.0);
+        let generation = spec.generation;
+        self.handle(Event::DeviceSpec(spec), clock);
+        let own = self.machine.own_spec();
         // An older one may be brought back: the server has to hear that we know better.
         if own.is_some_and(|own| own.generation == generation) {
-            self.identity.head = received.to_vec();
+            self.identity.spec = received.to_vec();
             if let Some(link) = &mut self.link {
                 link.announces = false;
             }
         }
     }
 
-    /// The head of a group arrived.
-    pub fn group_head(&mut self, group: &GroupId, head: GroupHead, clock: &mut impl Clock) {
+    /// The spec of a group arrived.
+    pub fn group_spec(&mut self, group: &GroupId, spec: GroupSpec, clock: &mut impl Clock) {
         if self.follows(group) {
-            clock.signed(head.generation.0);
-            self.handle(Event::GroupHead(head), clock);
+            clock.signed(spec.generation.0);
+            self.handle(Event::GroupSpec(spec), clock);
         }
     }
 
-    /// A release's manifest arrived; the notice to check it for, if it is still wanted.
+    /// A release's manifest arrived; the entry to check it for, if it is still wanted.
     #[must_use]
-    pub fn manifest(&mut self, release: ReleaseId) -> Option<Notice> {
+    pub fn manifest(&mut self, release: ReleaseId) -> Option<DeploymentSpec> {
         let link = self.link.as_mut()?;
-        let notice = link.wanted.take_if(|notice| notice.release == release)?;
+        let entry = link.wanted.take_if(|entry| entry.release == release)?;
         self.unsubscribe(Topic::Release(release));
-        self.machine.asks_for(&notice).then_some(notice)
+        self.machine.asks_for(&entry).then_some(entry)
     }
 
-    /// The manifest that a notice names was checked: what is there already is proven first, and
+    /// The manifest that an entry names was checked: what is there already is proven first, and
     /// once.
-    pub fn checked(&mut self, notice: &Notice, verdict: Verdict, clock: &mut impl Clock) {
-        let believed = verdict != Verdict::Already || notice.policy.overrides.reinstall;
+    pub fn checked(&mut self, entry: &DeploymentSpec, verdict: Verdict, clock: &mut impl Clock) {
+        let believed = verdict != Verdict::Already || entry.policy.overrides.reinstall;
         let event = match believed {
             true => Event::Manifest {
-                deployment: notice.deployment,
-                release: notice.release,
+                deployment: entry.deployment,
+                release: entry.release,
                 verdict,
             },
-            false => match self.proof.of(notice) {
-                Proving::Begin => return self.begin_task(Task::Prove(notice.clone())),
+            false => match self.proof.of(entry) {
+                Proving::Begin => return self.begin_task(Task::Prove(entry.clone())),
                 Proving::Wait => return,
                 Proving::Known(event) => event,
             },

@@ -1,8 +1,8 @@
 //! The connection: its topics, and when the device announces itself (W2, W4, W8).
 
 use hoist_protocol::device::{Presence, PresenceState};
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{GroupId, SessionCounter};
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
 
@@ -15,19 +15,19 @@ pub const FIRST_ROOT: u32 = 1;
 /// What belongs to one connection, and ends with it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Link {
-    /// The group whose head is heard.
+    /// The group whose spec is heard.
     pub(super) group: Option<GroupId>,
-    /// The notice whose manifest is on its way.
-    pub(super) wanted: Option<Notice>,
+    /// The entry whose manifest is on its way.
+    pub(super) wanted: Option<DeploymentSpec>,
     /// The newest status, while another one is on its way.
     pub(super) waiting: Option<DeviceStatus>,
     /// True if a status is on its way.
     pub(super) in_flight: bool,
     /// Reports of the device on itself that are on their way, and those of them with the stored
-    /// DeviceHead.
+    /// DeviceSpec.
     pub(super) infos: u32,
     pub(super) full_infos: u32,
-    /// True if the device will still say that no head of its own came.
+    /// True if the device will still say that no spec of its own came.
     pub(super) announces: bool,
 }
 
@@ -83,7 +83,7 @@ impl Session {
         if self.machine.wants_own_status() {
             self.subscribe(self.own_status_topic());
         }
-        self.subscribe(Topic::DeviceHead(self.machine.device().clone()));
+        self.subscribe(Topic::DeviceSpec(self.machine.device().clone()));
         if let Some(link) = &mut self.link {
             link.announces = true;
         }
@@ -100,7 +100,7 @@ impl Session {
         self.handle(Event::Disconnected, clock);
     }
 
-    /// True if the head of this group is heard.
+    /// True if the spec of this group is heard.
     #[must_use]
     pub fn follows(&self, group: &GroupId) -> bool {
         let link = self.link.as_ref();
@@ -116,30 +116,30 @@ impl Session {
         if let Some(link) = &mut self.link {
             link.group = Some(group.clone());
         }
-        self.subscribe(Topic::GroupHead(group));
+        self.subscribe(Topic::GroupSpec(group));
     }
 
     pub(super) fn leave_group(&mut self) {
         let left = self.link.as_mut().and_then(|link| link.group.take());
         if let Some(group) = left {
-            self.unsubscribe(Topic::GroupHead(group));
+            self.unsubscribe(Topic::GroupSpec(group));
         }
     }
 
-    pub(super) fn fetch_manifest(&mut self, notice: Notice) {
+    pub(super) fn fetch_manifest(&mut self, entry: DeploymentSpec) {
         let Some(link) = &mut self.link else { return };
-        let topic = Topic::Release(notice.release);
-        link.wanted = Some(notice);
+        let topic = Topic::Release(entry.release);
+        link.wanted = Some(entry);
         self.subscribe(topic);
     }
 
-    /// The notice whose manifest is on its way.
+    /// The entry whose manifest is on its way.
     #[must_use]
-    pub fn wanted(&self) -> Option<&Notice> {
+    pub fn wanted(&self) -> Option<&DeploymentSpec> {
         self.link.as_ref().and_then(|link| link.wanted.as_ref())
     }
 
-    /// True if the device will still say that no head of its own came in this connection.
+    /// True if the device will still say that no spec of its own came in this connection.
     #[must_use]
     pub fn announces(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.announces)

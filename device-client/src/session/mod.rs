@@ -28,7 +28,7 @@ use crate::machine::{Action, Event, Machine, Now, Setup, Starts};
 use link::Link;
 use proof::Proof;
 
-/// The time for which the own head is awaited before the device announces itself (W4), ms.
+/// The time for which the own spec is awaited before the device announces itself (W4), ms.
 pub const ANNOUNCE_AFTER_MS: u64 = 5_000;
 
 /// Device time (W2) and chance.
@@ -53,8 +53,8 @@ pub enum Root {
 pub struct Identity {
     /// The key that it signs with.
     pub key: PublicKey,
-    /// The kept DeviceHead as received; empty when there is none.
-    pub head: Vec<u8>,
+    /// The kept DeviceSpec as received; empty when there is none.
+    pub spec: Vec<u8>,
     /// Whether it knows whom to believe.
     pub root: Root,
 }
@@ -159,17 +159,17 @@ impl Session {
         let output = match action {
             Action::Persist(record) => Output::Keep(Keep::Record(record)),
             Action::StoreOutcomes(ring) => Output::Keep(Keep::Outcomes(ring)),
-            Action::KeepDeviceHead => Output::Keep(Keep::DeviceHead(self.identity.head.clone())),
-            Action::ForgetDeviceHead(generation) => {
+            Action::KeepDeviceSpec => Output::Keep(Keep::DeviceSpec(self.identity.spec.clone())),
+            Action::ForgetDeviceSpec(generation) => {
                 self.leave_group();
-                Output::Keep(Keep::NoDeviceHead(generation))
+                Output::Keep(Keep::NoDeviceSpec(generation))
             }
             Action::KeepRelease(release) => Output::Keep(Keep::Release(release)),
             Action::CommitInventory => Output::Keep(Keep::Inventory),
             Action::Distrust => Output::Keep(Keep::Distrust),
             Action::Cleanup => Output::Keep(Keep::Needed),
             Action::Subscribe(group) => return self.follow(group),
-            Action::FetchManifest(notice) => return self.fetch_manifest(notice),
+            Action::FetchManifest(entry) => return self.fetch_manifest(entry),
             Action::Publish(status) => return self.publish(status),
             Action::PublishInfo(extent) => return self.report_on_itself(extent),
             Action::Download { allow_downgrade } => {
@@ -190,8 +190,8 @@ impl Session {
 
     fn begin_task(&mut self, task: Task) {
         self.proof.forget();
-        if let Task::Prove(notice) = &task {
-            self.proof.begun(notice);
+        if let Task::Prove(entry) = &task {
+            self.proof.begun(entry);
         }
         self.out.push_back(Output::Begin(task));
     }

@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use hoist_protocol::device::Presence;
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{Generation, ReleaseId, Seq};
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Progress};
 use hoist_protocol::topic::Topic;
 
-use crate::machine::{HeadRefusal, InfoExtent, ScriptRun};
+use crate::machine::{InfoExtent, ScriptRun, SpecRefusal};
 use crate::record::{Record, Ring};
 
 /// One thing to do.
@@ -38,8 +38,8 @@ pub enum Output {
     Reboot,
     /// End the connection and tell that it is over: another one, with another number, is wanted.
     Disconnect,
-    /// Tell people that a head was not obeyed.
-    Warn(HeadRefusal),
+    /// Tell people that a spec was not obeyed.
+    Warn(SpecRefusal),
     /// The end of what somebody brought to the device: nobody else is told.
     Applied(FinalResult),
 }
@@ -51,11 +51,11 @@ pub enum Keep {
     Record(Record),
     /// The ring of outcomes.
     Outcomes(Ring),
-    /// The DeviceHead that is obeyed, as received (W4).
-    DeviceHead(Vec<u8>),
-    /// No DeviceHead: the one that is kept is forgotten, and this generation is kept in its
-    /// place. No head up to it makes the device a member again (W1).
-    NoDeviceHead(Generation),
+    /// The DeviceSpec that is obeyed, as received (W4).
+    DeviceSpec(Vec<u8>),
+    /// No DeviceSpec: the one that is kept is forgotten, and this generation is kept in its
+    /// place. No spec up to it makes the device a member again (W1).
+    NoDeviceSpec(Generation),
     /// The manifest that was checked last: what is started must be finished without the network.
     Release(ReleaseId),
     /// The kept release as installed, in the inventory.
@@ -69,12 +69,12 @@ pub enum Keep {
 /// Work that takes time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Prove that the release of a notice is there already (S12);
+    /// Prove that the release of an entry is there already (S12);
     /// [`Session::proven`](super::Session::proven) is told.
-    Prove(Notice),
+    Prove(DeploymentSpec),
     /// Fetch and prove every artifact of the kept release, or what is missing.
     Download {
-        /// True if the signed notice allows an older counter.
+        /// True if the signed entry allows an older counter.
         allow_downgrade: bool,
     },
     /// Run a script.

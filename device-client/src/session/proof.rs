@@ -2,8 +2,8 @@
 //! do, and a connection may be shorter: it goes on without one, and is made once for a
 //! deployment.
 
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, ReleaseId};
+use hoist_protocol::spec::DeploymentSpec;
 
 use crate::machine::{Event, Verdict};
 
@@ -26,17 +26,17 @@ pub(super) enum Proving {
 }
 
 impl Proof {
-    /// The manifest of a notice arrived, and everything in it is installed.
-    pub(super) fn of(&self, notice: &Notice) -> Proving {
-        if self.of != Some((notice.deployment, notice.release)) {
+    /// The manifest of an entry arrived, and everything in it is installed.
+    pub(super) fn of(&self, entry: &DeploymentSpec) -> Proving {
+        if self.of != Some((entry.deployment, entry.release)) {
             return Proving::Begin;
         }
         self.event().map_or(Proving::Wait, Proving::Known)
     }
 
     /// It is being proven from now on.
-    pub(super) fn begun(&mut self, notice: &Notice) {
-        self.of = Some((notice.deployment, notice.release));
+    pub(super) fn begun(&mut self, entry: &DeploymentSpec) {
+        self.of = Some((entry.deployment, entry.release));
         self.verdict = None;
     }
 

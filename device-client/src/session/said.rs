@@ -40,7 +40,7 @@ impl Session {
                 link.infos = link.infos.saturating_sub(1);
                 if extent == InfoExtent::Full {
                     link.full_infos = link.full_infos.saturating_sub(1);
-                    // What a roll call asked for is in the last of them.
+                    // What a resync asked for is in the last of them.
                     if link.full_infos == 0 {
                         self.handle(Event::InfoAcknowledged, clock);
                     }
@@ -50,13 +50,13 @@ impl Session {
         }
     }
 
-    /// True if a DeviceInfo with the stored head is not acknowledged.
+    /// True if a DeviceInfo with the stored spec is not acknowledged.
     #[must_use]
     pub fn owes_full_info(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.full_infos > 0)
     }
 
-    /// No head came for [`ANNOUNCE_AFTER_MS`](super::ANNOUNCE_AFTER_MS): the device says who it
+    /// No spec came for [`ANNOUNCE_AFTER_MS`](super::ANNOUNCE_AFTER_MS): the device says who it
     /// is and what it was told last, once (W4).
     pub fn announce(&mut self) {
         let link = self.link.as_mut();
@@ -80,10 +80,10 @@ impl Session {
     #[must_use]
     pub fn describe(&mut self, own: DeviceInfo, extent: InfoExtent) -> Option<Vec<u8>> {
         let full = extent == InfoExtent::Full;
-        let head = &self.identity.head;
+        let spec = &self.identity.spec;
         let info = encode(&DeviceInfo {
             public_key: self.key_to_tell(),
-            stored_head: (full && !head.is_empty()).then(|| head.clone()),
+            stored_spec: (full && !spec.is_empty()).then(|| spec.clone()),
             ..own
         });
         let link = self.link.as_mut()?;
@@ -102,9 +102,9 @@ impl Session {
         self.info.as_deref()
     }
 
-    /// The device's key, while its head does not show it.
+    /// The device's key, while its spec does not show it.
     pub(super) fn key_to_tell(&self) -> Option<PublicKey> {
-        let pinned = self.machine.own_head().and_then(|head| head.public_key);
+        let pinned = self.machine.own_spec().and_then(|spec| spec.public_key);
         let own = self.identity.key;
         (pinned != Some(own)).then_some(own)
     }

@@ -4,8 +4,8 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy};
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RollCall, Round};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId, Resync, Round};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Policy};
 use hoist_protocol::status::{DeviceStatus, Step};
 use hoist_protocol::topic::Topic;
 
@@ -43,12 +43,12 @@ fn device_id() -> DeviceId {
     "dev-01".parse().unwrap()
 }
 
-fn own_head(generation: u64, group: &str) -> DeviceHead {
-    DeviceHead {
+fn own_spec(generation: u64, group: &str) -> DeviceSpec {
+    DeviceSpec {
         generation: Generation(generation),
         group: group.parse().unwrap(),
         labels: Vec::new(),
-        roll_call: RollCall(0),
+        resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
         public_key: Some(KEY),
@@ -56,11 +56,11 @@ fn own_head(generation: u64, group: &str) -> DeviceHead {
 }
 
 fn group_topic(name: &str) -> Topic {
-    Topic::GroupHead(name.parse().unwrap())
+    Topic::GroupSpec(name.parse().unwrap())
 }
 
-fn notice(deployment: u32) -> Notice {
-    Notice {
+fn entry(deployment: u32) -> DeploymentSpec {
+    DeploymentSpec {
         deployment: DeploymentId(deployment),
         release: RELEASE,
         round: Round(0),
@@ -105,13 +105,13 @@ impl Device {
             record: Some(Record::default()),
             ring: Ring::default(),
             lost: false,
-            device_head: None,
+            device_spec: None,
             forgotten: None,
             kept_release: None,
         };
         let identity = Identity {
             key: KEY,
-            head: Vec::new(),
+            spec: Vec::new(),
             root,
         };
         let mut device = Self {
@@ -135,15 +135,15 @@ impl Device {
         self.outputs()
     }
 
-    fn hear_own(&mut self, head: DeviceHead) -> Vec<Output> {
-        let received = head.generation.0.to_be_bytes();
-        self.session.device_head(head, &received, &mut self.clock);
+    fn hear_own(&mut self, spec: DeviceSpec) -> Vec<Output> {
+        let received = spec.generation.0.to_be_bytes();
+        self.session.device_spec(spec, &received, &mut self.clock);
         self.outputs()
     }
 
-    fn hear_group(&mut self, name: &str, head: GroupHead) -> Vec<Output> {
+    fn hear_group(&mut self, name: &str, spec: GroupSpec) -> Vec<Output> {
         let group: GroupId = name.parse().unwrap();
-        self.session.group_head(&group, head, &mut self.clock);
+        self.session.group_spec(&group, spec, &mut self.clock);
         self.outputs()
     }
 
@@ -151,7 +151,7 @@ impl Device {
     fn member() -> Self {
         let mut device = Self::new(Root::Known);
         device.connect();
-        let outputs = device.hear_own(own_head(NOW_MS, "eu"));
+        let outputs = device.hear_own(own_spec(NOW_MS, "eu"));
         for status in statuses(&outputs) {
             device.acknowledge(Carries::status(&status));
         }
@@ -172,12 +172,12 @@ impl Device {
     }
 
     fn list(&mut self, generation: u64) -> Vec<Output> {
-        let head = GroupHead {
+        let spec = GroupSpec {
             generation: Generation(generation),
-            notices: vec![notice(1)],
-            ..GroupHead::default()
+            entries: vec![entry(1)],
+            ..GroupSpec::default()
         };
-        self.hear_group("eu", head)
+        self.hear_group("eu", spec)
     }
 
     fn acknowledge(&mut self, carries: Carries) -> Vec<Output> {
@@ -222,7 +222,7 @@ fn a_session_begins_with_a_birth_and_hears_nothing_before_the_pinned_root() {
         topics(&device.outputs()),
         [
             (false, Topic::Root(FIRST_ROOT)),
-            (true, Topic::DeviceHead(device_id()))
+            (true, Topic::DeviceSpec(device_id()))
         ]
     );
     assert!(device.session.announces());
@@ -281,7 +281,7 @@ fn a_device_hears_one_group_and_no_other() {
     // W2
     let mut device = Device::member();
     assert!(device.session.follows(&"eu".parse().unwrap()));
-    let moved = device.hear_own(own_head(NOW_MS + 1, "us"));
+    let moved = device.hear_own(own_spec(NOW_MS + 1, "us"));
     assert_eq!(
         topics(&moved),
         [(false, group_topic("eu")), (true, group_topic("us"))]
@@ -290,14 +290,14 @@ fn a_device_hears_one_group_and_no_other() {
     device.session.removed(&mut device.clock);
     let removed = device.outputs();
     assert_eq!(topics(&removed), [(false, group_topic("us"))]);
-    let forgotten = Keep::NoDeviceHead(Generation(NOW_MS + 1));
+    let forgotten = Keep::NoDeviceSpec(Generation(NOW_MS + 1));
     assert!(removed.contains(&Output::Keep(forgotten)), "{removed:?}");
     let told = device.say(InfoExtent::Full).unwrap();
-    assert_eq!(told.stored_head, None);
+    assert_eq!(told.stored_spec, None);
 }
 
 #[test]
-fn a_head_that_comes_while_the_removal_cannot_be_written_is_kept() {
+fn a_spec_that_comes_while_the_removal_cannot_be_written_is_kept() {
     let mut device = Device::member();
     device.session.removed(&mut device.clock);
     let outputs = device.outputs();
@@ -305,12 +305,12 @@ fn a_head_that_comes_while_the_removal_cannot_be_written_is_kept() {
         panic!("{outputs:?}");
     };
     device.session.not_kept(keep.clone());
-    assert_eq!(device.hear_own(own_head(NOW_MS + 5, "us")), []);
+    assert_eq!(device.hear_own(own_spec(NOW_MS + 5, "us")), []);
     device.session.keep_again();
     let outputs = device.outputs();
     assert_eq!(outputs[0], Output::Keep(keep));
-    let head = (NOW_MS + 5).to_be_bytes().to_vec();
-    assert!(outputs.contains(&Output::Keep(Keep::DeviceHead(head))));
+    let spec = (NOW_MS + 5).to_be_bytes().to_vec();
+    assert!(outputs.contains(&Output::Keep(Keep::DeviceSpec(spec))));
 }
 
 #[test]
@@ -321,11 +321,11 @@ fn what_is_there_already_is_proven_once_however_often_the_connection_breaks() {
     let wanted = device.session.manifest(RELEASE).unwrap();
     let clock = &mut device.clock;
     device.session.checked(&wanted, Verdict::Already, clock);
-    let proof = Output::Begin(Task::Prove(notice(1)));
+    let proof = Output::Begin(Task::Prove(entry(1)));
     assert!(device.outputs().contains(&proof));
     device.session.disconnected(&mut device.clock);
     device.connect();
-    let again = statuses(&device.hear_own(own_head(NOW_MS, "eu")));
+    let again = statuses(&device.hear_own(own_spec(NOW_MS, "eu")));
     device.acknowledge(Carries::status(&again[0]));
     device.list(NOW_MS + 1);
     device.session.proven(Verdict::Already, &mut device.clock);
@@ -339,17 +339,17 @@ fn what_is_there_already_is_proven_once_however_often_the_connection_breaks() {
 }
 
 #[test]
-fn a_signed_time_is_known_before_the_head_that_shows_it_is_judged() {
+fn a_signed_time_is_known_before_the_spec_that_shows_it_is_judged() {
     // W2
     let mut device = Device::member();
     let later_ms = NOW_MS + 40 * 86_400_000;
-    let head = GroupHead {
+    let spec = GroupSpec {
         generation: Generation(later_ms),
         valid_for_s: 60,
-        notices: vec![notice(1)],
-        ..GroupHead::default()
+        entries: vec![entry(1)],
+        ..GroupSpec::default()
     };
-    let outputs = device.hear_group("eu", head);
+    let outputs = device.hear_group("eu", spec);
     assert_eq!(topics(&outputs), [(true, Topic::Release(RELEASE))]);
     assert_eq!(device.clock.0, later_ms);
 }

@@ -34,18 +34,18 @@ pub struct Arrival {
     pub answer_to: Option<Waiter>,
     /// A retained topic to clear: what lies there is refused.
     pub clear: Option<Topic>,
-    /// A device that may need its head.
-    pub headless: Option<Headless>,
+    /// A device that may need its spec.
+    pub without_spec: Option<WithoutSpec>,
 }
 
-/// A device that may need its head (W4).
+/// A device that may need its spec (W4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Headless {
+pub enum WithoutSpec {
     /// It just connected.
     Born(DeviceId),
-    /// It shows the head that it was told last.
+    /// It shows the spec that it was told last.
     Asked(DeviceId),
-    /// It shows its key: it has no head that names it.
+    /// It shows its key: it has no spec that names it.
     Forgot(DeviceId),
 }
 
@@ -124,7 +124,7 @@ impl Arrival {
             receipt: None,
             answer_to: None,
             clear: None,
-            headless: None,
+            without_spec: None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Arrival {
         };
         let born = presence.state == PresenceState::Online;
         Self {
-            headless: born.then(|| Headless::Born(device.clone())),
+            without_spec: born.then(|| WithoutSpec::Born(device.clone())),
             ..Self::of(Content::Input(Input::Presence {
                 device,
                 presence,
@@ -197,13 +197,13 @@ impl Arrival {
         if info.public_key.is_some_and(|key| !key.is_sound()) {
             return Self::of(refused(device, Code::Signature));
         }
-        let headless = match (&info.public_key, &info.stored_head) {
-            (Some(_), _) => Some(Headless::Forgot(device.clone())),
-            (None, Some(_)) => Some(Headless::Asked(device.clone())),
+        let without_spec = match (&info.public_key, &info.stored_spec) {
+            (Some(_), _) => Some(WithoutSpec::Forgot(device.clone())),
+            (None, Some(_)) => Some(WithoutSpec::Asked(device.clone())),
             (None, None) => None,
         };
         Self {
-            headless,
+            without_spec,
             ..Self::of(Content::Input(Input::Info { device, info }))
         }
     }

@@ -88,8 +88,8 @@ impl Batch {
         if txn.is_unchanged() {
             return Ok(Step::Done);
         }
-        // A batch that carries anything also carries the time attended so far (S7).
-        let _none = decide(txn, &Input::Attended, *now)?;
+        // A batch that carries anything also carries the connected uptime so far (S7).
+        let _none = decide(txn, &Input::Uptime, *now)?;
         Ok(Step::Commit(txn.writes()))
     }
 

@@ -65,16 +65,16 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
             answer,
         } => request::remember(txn, request, (*body_hash, answer), now).map(|()| Vec::new()),
         Input::TimerDue(timer) => timer_due(txn, timer, now),
-        Input::SeenHead(notices) => numbers::seen_in_head(txn, notices),
-        Input::SeenRounds { device, rounds } => numbers::opened_in_head(txn, device, rounds),
+        Input::SeenSpec(entries) => numbers::seen_in_spec(txn, entries),
+        Input::SeenRounds { device, rounds } => numbers::opened_in_spec(txn, device, rounds),
         Input::RecoverRelease(verified) => recovery::release(txn, verified, now),
-        Input::RecoverGroup { group, head } => recovery::group(txn, group, head, now),
+        Input::RecoverGroup { group, spec } => recovery::group(txn, group, spec, now),
         Input::RecoverDevice {
             device,
-            head,
+            spec,
             newer,
             shown,
-        } => recovery::device(txn, device, (head, *newer), *shown, now),
+        } => recovery::device(txn, device, (spec, *newer), *shown, now),
         Input::RecoveryOver(group) => recovery::over(txn, group, now),
         Input::RecoveryBegins => recovery::begins(txn, now),
         Input::RecoveryEnds => recovery::ends(txn),
@@ -85,12 +85,12 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
         Input::Doubt(group) => presence::doubt(txn, group, now.mode),
         Input::Connected => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-            meta.attended_ms = now.attended_ms;
-            meta.connected_at_ms = now.attended_ms;
+            meta.uptime_ms = now.uptime_ms;
+            meta.connected_at_ms = now.uptime_ms;
             txn.put(&MetaKey, &meta);
             group::ensure_unassigned(txn, now)
         }
-        Input::HeadOut { device, change } => outbox::head_out(txn, device, *change),
+        Input::SpecOut { device, change } => outbox::spec_out(txn, device, *change),
         Input::ReserveGenerations(up_to) => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             let needed_ms = up_to.0.saturating_add(SPARE_MS);
@@ -100,9 +100,9 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
             let reserved = Generation(meta.generations_ms);
             Ok(vec![Effect::GenerationsReserved(reserved)])
         }
-        Input::Attended => {
+        Input::Uptime => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
-            meta.attended_ms = meta.attended_ms.max(now.attended_ms);
+            meta.uptime_ms = meta.uptime_ms.max(now.uptime_ms);
             meta.written_ms = now.unix_ms;
             txn.put(&MetaKey, &meta);
             Ok(Vec::new())
@@ -173,9 +173,9 @@ pub fn hint(input: &Input) -> Vec<Key> {
                 GroupCountKey(unassigned).key(),
             ]
         }
-        Input::HeadOut { device, .. } => vec![OutboxKey(device.clone()).key()],
-        Input::SeenHead(notices) => {
-            let ids = notices.iter().map(|notice| notice.deployment);
+        Input::SpecOut { device, .. } => vec![OutboxKey(device.clone()).key()],
+        Input::SeenSpec(entries) => {
+            let ids = entries.iter().map(|entry| entry.deployment);
             let keys = ids.map(|id| DeploymentKey(id).key());
             keys.chain([MetaKey.key()]).collect()
         }
@@ -184,7 +184,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys.collect()
         }
         Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key(), MetaKey.key()],
-        Input::Attended | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
+        Input::Uptime | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),

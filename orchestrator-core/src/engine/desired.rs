@@ -1,16 +1,16 @@
-//! Heads that ought to be retained, as pure functions of rows. Reconcile publishes exactly these
-//! and nothing else publishes a head. Equal rows give equal heads but for the generation.
+//! Specs that ought to be retained, as pure functions of rows. Reconcile publishes exactly these
+//! and nothing else publishes a spec. Equal rows give equal specs but for the generation.
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice};
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
 
 use crate::model::key::{DeploymentKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::txn::{Txn, Undecided};
 
-/// Seconds a head with notices is valid (W2); it is signed again at half life.
+/// Seconds a spec with entries is valid (W2); it is signed again at half life.
 pub const VALID_S: u32 = 7 * 24 * 60 * 60;
 
 /// The generation after `previous`: issue time, but always rising (W1).
@@ -20,47 +20,47 @@ pub fn next_generation(previous: Option<Generation>, now_unix_ms: u64) -> Genera
     Generation(above.max(now_unix_ms))
 }
 
-/// A group's head from its row and its active deployments; what is not Active is not
+/// A group's spec from its row and its active deployments; what is not Active is not
 /// listed (S3, W2). The order is by deployment: lowest first (S11).
 #[must_use]
-pub fn group_head(
+pub fn group_spec(
     group: &GroupRow,
     deployments: &[(DeploymentId, DeploymentRow)],
     generation: Generation,
-) -> GroupHead {
+) -> GroupSpec {
     let listed = || {
         deployments
             .iter()
             .filter(|(_, row)| row.state == DeploymentState::Active)
     };
-    let notice = |(id, row): &(DeploymentId, DeploymentRow)| Notice {
+    let entry = |(id, row): &(DeploymentId, DeploymentRow)| DeploymentSpec {
         deployment: *id,
         release: row.release,
         round: row.round,
         audience: Audience::Below(row.line),
         policy: row.policy.clone(),
     };
-    let mut notices: Vec<Notice> = listed().map(notice).collect();
-    notices.sort_by_key(|notice| notice.deployment);
-    GroupHead {
+    let mut entries: Vec<DeploymentSpec> = listed().map(entry).collect();
+    entries.sort_by_key(|entry| entry.deployment);
+    GroupSpec {
         generation,
-        valid_for_s: if notices.is_empty() { 0 } else { VALID_S },
-        roll_call: group.roll_call,
+        valid_for_s: if entries.is_empty() { 0 } else { VALID_S },
+        resync: group.resync,
         spread_s: listed().map(|(_, row)| row.spread_s).max().unwrap_or(0),
         source: None,
-        notices,
+        entries,
     }
 }
 
-/// A device's head from its row (W4). Holds of deployments that ended may linger: a
+/// A device's spec from its row (W4). Holds of deployments that ended may linger: a
 /// device never starts what is not listed.
 #[must_use]
-pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
-    DeviceHead {
+pub fn device_spec(device: &DeviceRow, generation: Generation) -> DeviceSpec {
+    DeviceSpec {
         generation,
         group: device.group.clone(),
         labels: device.labels.clone(),
-        roll_call: device.roll_call,
+        resync: device.resync,
         holds: if device.held {
             vec![HOLD_ALL]
         } else {
@@ -71,7 +71,7 @@ pub fn device_head(device: &DeviceRow, generation: Generation) -> DeviceHead {
     }
 }
 
-/// Reads a group with its active deployments, for [`group_head`].
+/// Reads a group with its active deployments, for [`group_spec`].
 ///
 /// # Errors
 /// [`Undecided`] naming the rows to load.

@@ -24,7 +24,7 @@ pub enum Event {
     Arrived(Vec<Arrival>),
     /// It is time to look which timers are due.
     Timers,
-    /// It is time to look at what was sent long ago and never seen back, and at heads past half
+    /// It is time to look at what was sent long ago and never seen back, and at specs past half
     /// of their validity (W2).
     Review,
     /// More may have become durable than was followed by anything: all that is shared goes out
@@ -128,6 +128,6 @@ pub enum Output {
     Effect(Effect),
     /// The answer to a command.
     Respond(Box<Response>, Option<Waiter>),
-    /// A head with our signature lies on a topic of which the store knows nothing: it stays.
+    /// A spec with our signature lies on a topic of which the store knows nothing: it stays.
     Stray(Topic),
 }

@@ -1,11 +1,11 @@
-//! What follows a durable decision. Heads that may have changed are only marked: they are
+//! What follows a durable decision. Specs that may have changed are only marked: they are
 //! published as they are desired then, after everything that was decided.
 
 use hoist_protocol::topic::Topic;
 
 use super::Engine;
 use crate::api::response::Decision;
-use crate::engine::arrival::{Arrival, Content, Headless};
+use crate::engine::arrival::{Arrival, Content, WithoutSpec};
 use crate::engine::batch::Batch;
 use crate::engine::delivery::Receipt;
 use crate::engine::event::Output;
@@ -33,10 +33,10 @@ impl<S: Seals> Engine<S> {
         }
         let response = decision.response.map(Box::new);
         outputs.extend(response.map(|response| Output::Respond(response, arrival.answer_to)));
-        match arrival.headless {
-            Some(Headless::Born(device)) => self.publisher.difference.born(device),
-            Some(Headless::Asked(device)) => self.publisher.asked(device),
-            Some(Headless::Forgot(device)) => self.publisher.forgot(device),
+        match arrival.without_spec {
+            Some(WithoutSpec::Born(device)) => self.publisher.difference.born(device),
+            Some(WithoutSpec::Asked(device)) => self.publisher.asked(device),
+            Some(WithoutSpec::Forgot(device)) => self.publisher.forgot(device),
             None => {}
         }
         self.finish(arrival.clear, arrival.receipt, outputs);
@@ -63,8 +63,8 @@ impl<S: Seals> Engine<S> {
         let difference = &mut self.publisher.difference;
         let mut changed = |subject| difference.mark(subject, Cause::Changed);
         match &effect {
-            Effect::GroupHeadChanged(group) => return changed(Subject::Group(group.clone())),
-            Effect::DeviceHeadChanged(device) => return changed(Subject::Device(device.clone())),
+            Effect::GroupSpecChanged(group) => return changed(Subject::Group(group.clone())),
+            Effect::DeviceSpecChanged(device) => return changed(Subject::Device(device.clone())),
             Effect::PublishRelease(release) => return changed(Subject::Release(*release)),
             Effect::GenerationsReserved(reserved) => return difference.reserved(*reserved),
             Effect::ReadStatus(device) => {

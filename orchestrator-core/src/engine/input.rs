@@ -3,8 +3,8 @@
 
 use hoist_protocol::device::{DeviceInfo, Presence};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Round};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::api::request::CommandInput;
@@ -82,10 +82,10 @@ pub enum Input {
     TimerDue(Timer),
     /// The answer to [`crate::model::effect::Effect::FindLine`].
     LineFound(Box<Found>),
-    /// The notices in a group's head with our signature, as it was seen: its numbers and rounds
+    /// The entries in a group's spec with our signature, as it was seen: its numbers and rounds
     /// are never given again.
-    SeenHead(Vec<Notice>),
-    /// The rounds in a device's head with our signature, as it was seen.
+    SeenSpec(Vec<DeploymentSpec>),
+    /// The rounds in a device's spec with our signature, as it was seen.
     SeenRounds {
         /// The device.
         device: DeviceId,
@@ -94,19 +94,19 @@ pub enum Input {
     },
     /// A release's manifest that was kept beside a lost store.
     RecoverRelease(Box<VerifiedRelease>),
-    /// A group's head with our signature that outlived the store.
+    /// A group's spec with our signature that outlived the store.
     RecoverGroup {
         /// The group.
         group: GroupId,
         /// As it was signed.
-        head: Box<GroupHead>,
+        spec: Box<GroupSpec>,
     },
-    /// A device's head with our signature that the device kept.
+    /// A device's spec with our signature that the device kept.
     RecoverDevice {
         /// The device.
         device: DeviceId,
         /// As it was signed.
-        head: Box<DeviceHead>,
+        spec: Box<DeviceSpec>,
         /// True if it was signed after everything that the store knew of.
         newer: bool,
         /// The key that the device shows.
@@ -131,14 +131,14 @@ pub enum Input {
     Connected,
     /// It is down.
     Disconnected,
-    /// Persists [`crate::model::now::Now::attended_ms`]; once per batch is enough.
-    Attended,
-    /// Persists that heads may be signed with generations up to this one; answered by
+    /// Persists [`crate::model::now::Now::uptime_ms`]; once per batch is enough.
+    Uptime,
+    /// Persists that specs may be signed with generations up to this one; answered by
     /// [`crate::model::effect::Effect::GenerationsReserved`].
     ReserveGenerations(Generation),
-    /// The broker was seen to hold a device's head, or to hold none for a device that was
+    /// The broker was seen to hold a device's spec, or to hold none for a device that was
     /// removed.
-    HeadOut {
+    SpecOut {
         /// The device.
         device: DeviceId,
         /// As of which change ([`crate::model::row::OutboxRow::change`]).

@@ -16,7 +16,7 @@ use crate::model::now::Now;
 use crate::model::search::{Left, Seek};
 use crate::model::timer::{Clock, Timer};
 use crate::model::txn::{Stored, Txn, Undecided, Write};
-use crate::query::explain::HeadsOut;
+use crate::query::explain::SpecsOut;
 use crate::query::{Need, Reader, ScanPage};
 use crate::rules::deployment::retention::left_of;
 use crate::rules::rollout::limit::Search;
@@ -179,8 +179,7 @@ impl MemoryRows {
             keys.filter_map(Timer::parse).take(at_most)
         };
         let unix = due(Clock::Unix.due(now.unix_ms));
-        unix.chain(due(Clock::Attended.due(now.attended_ms)))
-            .collect()
+        unix.chain(due(Clock::Uptime.due(now.uptime_ms))).collect()
     }
 
     /// Answers what a [`Reader`] needs until `read` has everything.
@@ -208,7 +207,7 @@ impl MemoryRows {
                     reader.page(scan, rows);
                 }
                 // Whoever has only rows has published what they desire.
-                Err(Need::Heads(..)) => reader.heads(HeadsOut::HELD),
+                Err(Need::Specs(..)) => reader.specs(SpecsOut::HELD),
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Makes the broker hold what the rows desire: the only code that publishes heads, manifests and
+//! Makes the broker hold what the rows desire: the only code that publishes specs, manifests and
 //! the root document. Level-triggered: whatever changed, was lost or was overwritten, it compares
 //! what is desired with what is known to be out, and publishes the difference. It never decides
 //! anything.
 
 mod ahead;
 mod difference;
-mod ledger;
 mod outbox;
 mod part;
+mod published_state;
 mod seen;
 mod subject;
 
@@ -24,7 +24,7 @@ use crate::model::key::{DeviceKey, OutboxKey, ReleaseKey, RemovedGroupKey, RowKe
 use crate::model::now::Mode;
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, OutboxRow};
 use crate::model::txn::{Txn, Undecided};
-use crate::query::explain::{HeadsOut, Out};
+use crate::query::explain::{Out, SpecsOut};
 
 pub use ahead::{Ahead, Shows, ahead_of};
 pub use difference::{Cause, Difference, Known, Publish, Unknown};
@@ -35,10 +35,10 @@ pub use subject::Subject;
 pub struct Settings {
     /// The purpose of the server.
     pub mode: Mode,
-    /// Where devices fetch artifacts from, told in group heads; none = each device's own setting
+    /// Where devices fetch artifacts from, told in group specs; none = each device's own setting
     /// (W1).
     pub source: Option<String>,
-    /// The time for which a head with notices is valid, in seconds (W2).
+    /// The time for which a spec with entries is valid, in seconds (W2).
     pub validity_s: u32,
     /// The number of the root document, and its sealed content; none = somebody else keeps it.
     pub root: Option<(u32, Vec<u8>)>,
@@ -54,7 +54,7 @@ pub(crate) struct Publisher {
     known: Generation,
     /// Devices that have shown in this run what they keep, or that they keep nothing.
     shown: HashSet<DeviceId>,
-    /// A head of ours that this store knows nothing of, by its topic.
+    /// A spec of ours that this store knows nothing of, by its topic.
     pub(super) ahead: Option<(Topic, Shows)>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) enum Rows {
 pub fn is_own(topic: &Topic) -> bool {
     matches!(
         topic,
-        Topic::GroupHead(_) | Topic::DeviceHead(_) | Topic::Release(_) | Topic::Root(_)
+        Topic::GroupSpec(_) | Topic::DeviceSpec(_) | Topic::Release(_) | Topic::Root(_)
     )
 }
 
@@ -97,14 +97,14 @@ impl Publisher {
         root.is_some_and(|(known, _)| *known == number)
     }
 
-    /// Everything can be seen now: root, manifests of active deployments and heads of groups go
-    /// out again; heads of devices when something shows that they are needed.
+    /// Everything can be seen now: root, manifests of active deployments and specs of groups go
+    /// out again; specs of devices when something shows that they are needed.
     pub(crate) fn subscribed(&mut self, shared: Vec<Subject>) {
         let root = self.settings.root.as_ref().map(|_| Subject::Root);
         self.difference.subscribed(root.into_iter().chain(shared));
     }
 
-    /// A device shows the head that it was told last.
+    /// A device shows the spec that it was told last.
     pub(crate) fn asked(&mut self, device: DeviceId) {
         self.note_shown(&device);
         self.difference.asked(device);
@@ -123,9 +123,9 @@ impl Publisher {
         }
     }
 
-    /// True if a device has not shown yet what it keeps, in recovery: a new head would take its
+    /// True if a device has not shown yet what it keeps, in recovery: a new spec would take its
     /// place, and it may be all that is left of a move or a hold. As soon as it shows that, its
-    /// head is looked at again.
+    /// spec is looked at again.
     pub(crate) fn is_unheard(&self, subject: &Subject) -> bool {
         match subject {
             Subject::Device(device) => {
@@ -135,18 +135,18 @@ impl Publisher {
         }
     }
 
-    /// True if the root document and every group head were seen back from the broker.
+    /// True if the root document and every group spec were seen back from the broker.
     pub(crate) fn is_quiet(&self) -> bool {
         self.difference
             .is_quiet(|subject| !matches!(subject, Subject::Device(_)))
     }
 
     /// The state at the broker of what a device is to read.
-    pub(crate) fn heads_out(&self, group: &GroupId, device: &DeviceId) -> HeadsOut {
+    pub(crate) fn specs_out(&self, group: &GroupId, device: &DeviceId) -> SpecsOut {
         let out = |held: bool| if held { Out::Held } else { Out::OnItsWay };
         let group = Subject::Group(group.clone());
         let device = Subject::Device(device.clone());
-        HeadsOut {
+        SpecsOut {
             group: out(self.difference.is_held(&group)),
             // Not known to be out, it is published when the device connects.
             device: out(!self.difference.is_on_its_way(&device)),
@@ -207,7 +207,7 @@ impl Publisher {
             (Subject::Group(group), rows) => {
                 let removed = matches!(rows, Rows::NoGroup(true));
                 let cause = if removed { Cause::Changed } else { cause };
-                self.unknown(subject, Topic::GroupHead(group.clone()), cause)
+                self.unknown(subject, Topic::GroupSpec(group.clone()), cause)
             }
             (Subject::Device(device), Rows::Device(Some(row), outbox)) => {
                 self.device(device, &row, outbox.as_ref(), seals, now_ms)
@@ -220,7 +220,7 @@ impl Publisher {
                 // Also when the crash came before it could be cleared.
                 let cause = outbox.map_or(cause, |_| Cause::Changed);
                 self.difference.cleared(device, outbox, now_ms);
-                self.unknown(subject, Topic::DeviceHead(device.clone()), cause)
+                self.unknown(subject, Topic::DeviceSpec(device.clone()), cause)
             }
         }
     }
@@ -236,17 +236,17 @@ impl Publisher {
         let subject = Subject::Group(group.clone());
         let settings = &self.settings;
         let at = |generation| {
-            let mut head = desired::group_head(row, deployments, generation);
-            head.source.clone_from(&settings.source);
-            if !head.notices.is_empty() {
-                head.valid_for_s = settings.validity_s;
+            let mut spec = desired::group_spec(row, deployments, generation);
+            spec.source.clone_from(&settings.source);
+            if !spec.entries.is_empty() {
+                spec.valid_for_s = settings.validity_s;
             }
-            head
+            spec
         };
         let valid_ms = u64::from(at(Generation(0)).valid_for_s) * 1000;
-        let seal = |generation| seals.group_head(group, &at(generation));
+        let seal = |generation| seals.group_spec(group, &at(generation));
         let publish = self.difference.publish(&subject, seal, valid_ms, now_ms);
-        output(Topic::GroupHead(group.clone()), publish)
+        output(Topic::GroupSpec(group.clone()), publish)
     }
 
     fn device(
@@ -257,10 +257,10 @@ impl Publisher {
         seals: &impl Seals,
         now_ms: u64,
     ) -> Vec<Output> {
-        let seal = |generation| seals.device_head(device, &desired::device_head(row, generation));
+        let seal = |generation| seals.device_spec(device, &desired::device_spec(row, generation));
         let difference = &mut self.difference;
         let publish = difference.publish_device(device, &row.group, outbox, seal, now_ms);
-        output(Topic::DeviceHead(device.clone()), publish)
+        output(Topic::DeviceSpec(device.clone()), publish)
     }
 
     /// A message without generation.

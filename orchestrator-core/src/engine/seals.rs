@@ -2,25 +2,25 @@
 
 use hoist_protocol::codec::DecodeError;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::model::evidence::SignatureEvidence;
 
 /// Seals what goes out, and says what the seals of what comes in are worth.
 pub trait Seals {
-    /// A group's head as it is retained. The same head gives the same bytes.
-    fn group_head(&self, group: &GroupId, head: &GroupHead) -> Vec<u8>;
+    /// A group's spec as it is retained. The same spec gives the same bytes.
+    fn group_spec(&self, group: &GroupId, spec: &GroupSpec) -> Vec<u8>;
 
-    /// A device's head as it is retained. The same head gives the same bytes.
-    fn device_head(&self, device: &DeviceId, head: &DeviceHead) -> Vec<u8>;
+    /// A device's spec as it is retained. The same spec gives the same bytes.
+    fn device_spec(&self, device: &DeviceId, spec: &DeviceSpec) -> Vec<u8>;
 
-    /// The head of a group in a payload, if our signature on it holds.
-    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupHead>;
+    /// The spec of a group in a payload, if our signature on it holds.
+    fn open_group(&self, group: &GroupId, payload: &[u8]) -> Option<GroupSpec>;
 
-    /// The head of a device in a payload, if our signature on it holds.
-    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceHead>;
+    /// The spec of a device in a payload, if our signature on it holds.
+    fn open_device(&self, device: &DeviceId, payload: &[u8]) -> Option<DeviceSpec>;
 
     /// The status in a payload.
     ///

@@ -3,8 +3,8 @@
 
 use hoist_protocol::codec::{DecodeError, decode_prefix, encode};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, RequestId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use serde_json::json;
 
@@ -21,20 +21,20 @@ use crate::model::row::GroupRow;
 struct Plain;
 
 impl Seals for Plain {
-    fn group_head(&self, _: &GroupId, head: &GroupHead) -> Vec<u8> {
-        encode(head)
+    fn group_spec(&self, _: &GroupId, spec: &GroupSpec) -> Vec<u8> {
+        encode(spec)
     }
 
-    fn device_head(&self, _: &DeviceId, head: &DeviceHead) -> Vec<u8> {
-        encode(head)
+    fn device_spec(&self, _: &DeviceId, spec: &DeviceSpec) -> Vec<u8> {
+        encode(spec)
     }
 
-    fn open_group(&self, _: &GroupId, payload: &[u8]) -> Option<GroupHead> {
-        decode_prefix(payload).ok().map(|(head, _)| head)
+    fn open_group(&self, _: &GroupId, payload: &[u8]) -> Option<GroupSpec> {
+        decode_prefix(payload).ok().map(|(spec, _)| spec)
     }
 
-    fn open_device(&self, _: &DeviceId, payload: &[u8]) -> Option<DeviceHead> {
-        decode_prefix(payload).ok().map(|(head, _)| head)
+    fn open_device(&self, _: &DeviceId, payload: &[u8]) -> Option<DeviceSpec> {
+        decode_prefix(payload).ok().map(|(spec, _)| spec)
     }
 
     fn status(&self, payload: &[u8]) -> Result<DeviceStatus, DecodeError> {
@@ -209,16 +209,16 @@ fn nothing_is_put_out_before_it_is_durable_and_the_acknowledgment_is_the_last() 
 }
 
 #[test]
-fn a_head_goes_out_after_the_decision_that_changed_it() {
+fn a_spec_goes_out_after_the_decision_that_changed_it() {
     let mut rig = Rig::listening();
     rig.command("group-create", &json!({"group": "eu"}), false);
     rig.run();
     let committed = rig.place("committed");
-    let head = rig.done.iter().position(
+    let spec = rig.done.iter().position(
         |done| matches!(done, Done::Out(text) if text.starts_with("publish") && text.contains("eu")),
     );
     assert!(committed < rig.place("acknowledge 1"));
-    assert!(Some(rig.place("acknowledge 1")) < head, "{:?}", rig.words());
+    assert!(Some(rig.place("acknowledge 1")) < spec, "{:?}", rig.words());
 }
 
 #[test]
@@ -267,14 +267,14 @@ fn what_could_not_be_sent_goes_out_on_the_next_connection_and_nothing_before() {
     rig.command("group-create", &json!({"group": "eu"}), false);
     rig.run();
     rig.done.clear();
-    let head = Topic::GroupHead("eu".parse().unwrap());
-    rig.engine.cut(std::slice::from_ref(&head));
+    let spec = Topic::GroupSpec("eu".parse().unwrap());
+    rig.engine.cut(std::slice::from_ref(&spec));
     rig.run();
     assert!(rig.done.is_empty(), "{:?}", rig.words());
     rig.happens(Event::Disconnected);
     rig.connect();
     rig.run();
-    rig.place(&format!("publish {head}"));
+    rig.place(&format!("publish {spec}"));
 }
 
 #[test]
@@ -330,13 +330,17 @@ fn after_a_broker_that_forgot_everything_the_roll_of_every_group_is_called() {
         },
     );
     rig.rows.commit(&txn.writes());
-    let roll = |rig: &Rig| rig.rows.read(&key).unwrap().unwrap().roll_call;
-    let before = roll(&rig);
+    let resync = |rig: &Rig| rig.rows.read(&key).unwrap().unwrap().resync;
+    let before = resync(&rig);
     rig.happens(Event::Disconnected);
     rig.happens(Event::Connected(Session::Resumed));
     rig.happens(Event::Subscribed);
     rig.run();
-    assert_eq!(roll(&rig), before, "a broker that has kept all is believed");
+    assert_eq!(
+        resync(&rig),
+        before,
+        "a broker that has kept all is believed"
+    );
     // The connection to a broker that forgot ends before anything can be heard on it, and to the
     // next one the broker says that it knows the session.
     rig.happens(Event::Disconnected);
@@ -345,5 +349,5 @@ fn after_a_broker_that_forgot_everything_the_roll_of_every_group_is_called() {
     rig.happens(Event::Connected(Session::Resumed));
     rig.happens(Event::Subscribed);
     rig.run();
-    assert_ne!(roll(&rig), before);
+    assert_ne!(resync(&rig), before);
 }

@@ -21,10 +21,10 @@ const DUE_MAX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Range {
     Due(Clock),
-    /// Every group's roll is called (W6).
+    /// Every group is asked for a resync (W6).
     Doubted,
     Groups,
-    /// Also when the crash came before the head could be cleared.
+    /// Also when the crash came before the spec could be cleared.
     RemovedGroups,
     Outbox,
     Deployments,
@@ -78,7 +78,7 @@ impl Walk {
 
     /// The timers that are due, earliest first for each clock.
     pub(super) fn timers() -> Self {
-        Self::over(&[Range::Due(Clock::Unix), Range::Due(Clock::Attended)])
+        Self::over(&[Range::Due(Clock::Unix), Range::Due(Clock::Uptime)])
     }
 
     /// The groups whose devices may have said what was lost: all of them.
@@ -89,7 +89,7 @@ impl Walk {
         }
     }
 
-    /// Whatever is shared, and heads of devices that are not known to be out.
+    /// Whatever is shared, and specs of devices that are not known to be out.
     pub(super) fn shared() -> Self {
         let ranges = [
             Range::Groups,
@@ -139,7 +139,7 @@ impl Walk {
             Range::Due(clock) => {
                 let now_ms = match clock {
                     Clock::Unix => now.unix_ms,
-                    Clock::Attended => now.attended_ms,
+                    Clock::Uptime => now.uptime_ms,
                 };
                 let timer = Timer::parse(&key).filter(|timer| timer.due_ms <= now_ms);
                 self.inputs.extend(timer.map(Input::TimerDue));

@@ -1,6 +1,6 @@
-//! Effects of a decision, which the adapter carries out once its rows are durable. Heads are not
-//! among them: an effect only says which head may have changed, and the engine publishes the
-//! head of [`crate::engine::desired`].
+//! Effects of a decision, which the adapter carries out once its rows are durable. Specs are not
+//! among them: an effect only says which spec may have changed, and the engine publishes the
+//! spec of [`crate::engine::desired`].
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{
@@ -23,10 +23,10 @@ pub enum Effect {
     Event(Event),
     /// A view for people may have changed.
     ViewChanged(View),
-    /// A group's head may have changed.
-    GroupHeadChanged(GroupId),
-    /// A device's head may have changed, or its device is gone.
-    DeviceHeadChanged(DeviceId),
+    /// A group's spec may have changed.
+    GroupSpecChanged(GroupId),
+    /// A device's spec may have changed, or its device is gone.
+    DeviceSpecChanged(DeviceId),
     /// Read a device's retained status again: what it said may have been missed (S7).
     ReadStatus(DeviceId),
     /// Read everything a device has retained, first what it is: what it said before it was
@@ -46,7 +46,7 @@ pub enum Effect {
     /// Find a page of what is left of a removed deployment, in the background; answered by
     /// [`crate::engine::input::Input::Left`].
     Sweep(DeploymentId),
-    /// Heads may be signed with generations up to this one.
+    /// Specs may be signed with generations up to this one.
     GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
     PublishRelease(ReleaseId),

@@ -50,7 +50,7 @@ pub struct MemberKey(pub GroupId, pub DeviceId);
 /// The number of a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupCountKey(pub GroupId);
-/// A device whose head is not known to be out as it is desired.
+/// A device whose spec is not known to be out as it is desired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxKey(pub DeviceId);
 /// The highest round that was opened for one device of a deployment alone.
@@ -170,7 +170,7 @@ pub enum Prefix {
     Slots(DeploymentId),
     /// The members of a group, by device.
     Members(GroupId),
-    /// Every device whose head is not known to be out.
+    /// Every device whose spec is not known to be out.
     Outbox,
     /// Every device of which tokens are revoked.
     Revoked,

@@ -6,10 +6,10 @@ pub struct Now {
     /// Unix time in milliseconds.
     pub unix_ms: u64,
     /// Milliseconds this orchestrator has been connected, ever: what timeouts count (S7).
-    /// The adapter persists it by [`crate::engine::input::Input::Attended`].
-    pub attended_ms: u64,
+    /// The adapter persists it by [`crate::engine::input::Input::Uptime`].
+    pub uptime_ms: u64,
     /// The times for which silence is borne.
-    pub patience: Patience,
+    pub patience: LivenessTimeouts,
     /// The purpose of the server.
     pub mode: Mode,
     /// The times for which things are kept once they are over.
@@ -36,9 +36,9 @@ pub enum Mode {
 }
 
 /// The times for which silence is borne before anything is concluded from it: settings, in
-/// attended ms.
+/// ms of connected uptime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct LivenessTimeouts {
     /// Time for which a device may be out of contact, or take to answer, before it counts as lost
     /// (S6, S7).
     pub grace_ms: u64,
@@ -47,7 +47,7 @@ pub struct Patience {
     pub settle_ms: u64,
 }
 
-impl Default for Patience {
+impl Default for LivenessTimeouts {
     fn default() -> Self {
         Self {
             grace_ms: 60_000,

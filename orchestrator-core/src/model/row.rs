@@ -2,11 +2,11 @@
 //! are append-only. A row never holds a secret.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
-use hoist_protocol::head::Policy;
 use hoist_protocol::id::{
-    Attempt, DeploymentId, GroupId, Name, ReleaseId, RollCall, Round, Seq, SessionCounter, UserId,
+    Attempt, DeploymentId, GroupId, Name, ReleaseId, Resync, Round, Seq, SessionCounter, UserId,
 };
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ mod refused;
 mod removed;
 mod trouble;
 
-pub use device::{DeviceRow, FactsRow, Heard, STAYS_MAX, Stay};
+pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub(crate) use meta::GENERATIONS_MS;
 pub use meta::MetaRow;
@@ -93,8 +93,8 @@ rows! {
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupRow {
-    /// Its roll call number (W6).
-    pub roll_call: RollCall,
+    /// Its resync number (W6).
+    pub resync: Resync,
     /// Listed deployments, lowest first; at most 8 (S11).
     pub active: Vec<DeploymentId>,
     /// Deployments with a start time to come.
@@ -158,7 +158,7 @@ pub struct DeploymentRow {
     pub slots: u32,
     /// Hashes below it are admitted (W3).
     pub line: u32,
-    /// When the line, if it is being looked for, is asked for again: attended ms.
+    /// When the line, if it is being looked for, is asked for again: ms of connected uptime.
     pub seek_due_ms: Option<u64>,
     /// When it completes by itself.
     pub complete_when: CompleteWhen,
@@ -214,7 +214,7 @@ pub struct RecordRow {
     pub lost: bool,
     /// True if it is to begin again in a round of its own (S13).
     pub again: bool,
-    /// When its timeout is due, in attended ms; set exactly while it is in progress.
+    /// When its timeout is due, in ms of connected uptime; set exactly while it is in progress.
     pub due_ms: Option<u64>,
     /// True if the device has been asked since that timeout passed (S7).
     pub asked: bool,
@@ -270,7 +270,7 @@ pub struct MemberRow {
     pub holds: Vec<DeploymentId>,
 }
 
-/// A change of a device's head that is not known to be at the broker, in the commit of the
+/// A change of a device's spec that is not known to be at the broker, in the commit of the
 /// change: no crash can forget to tell the device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OutboxRow {
@@ -283,7 +283,7 @@ pub struct OutboxRow {
 }
 
 /// The highest round that was opened for one device of a deployment alone (S13): it outlives
-/// the device's head, in which only rounds of active deployments of its group are.
+/// the device's spec, in which only rounds of active deployments of its group are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpenedRow {
     /// Which.
@@ -318,7 +318,7 @@ pub struct CloneRow {
     pub session: SessionCounter,
     /// Number of times, up to the number that proves two devices.
     pub turns: u8,
-    /// When last, in attended ms.
+    /// When last, in ms of connected uptime.
     pub at_ms: u64,
 }
 

@@ -1,11 +1,11 @@
 //! Golden bytes of rows and keys: what a store written today must mean tomorrow.
 
 use hoist_protocol::codec::{Message, decode, encode};
-use hoist_protocol::head::Policy;
 use hoist_protocol::id::{
-    Attempt, DeploymentId, DeviceId, GroupId, ReleaseId, RollCall, Round, Seq, Shard,
+    Attempt, DeploymentId, DeviceId, GroupId, ReleaseId, Resync, Round, Seq, Shard,
 };
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
@@ -65,7 +65,7 @@ fn record(state: RecordState, due_ms: Option<u64>) -> RecordRow {
 #[test]
 fn what_is_left_of_removed_things_keeps_its_bytes() {
     let removed = RemovedGroupRow {
-        roll_call: RollCall(3),
+        resync: Resync(3),
         turn: 300,
     };
     golden(&removed, "0103ac02");
@@ -80,7 +80,7 @@ fn what_is_left_of_removed_things_keeps_its_bytes() {
 fn the_meta_row_keeps_its_bytes() {
     let meta = MetaRow {
         last_deployment: DeploymentId(17),
-        attended_ms: 300,
+        uptime_ms: 300,
         connected_at_ms: 2,
         broker_run: 4,
         generations_ms: 7,
@@ -99,7 +99,7 @@ fn the_meta_row_keeps_its_bytes() {
 #[test]
 fn small_rows_keep_their_bytes() {
     let row = GroupRow {
-        roll_call: RollCall(3),
+        resync: Resync(3),
         active: vec![DeploymentId(17)],
         scheduled: vec![],
         turn: 5,

@@ -15,8 +15,8 @@ use crate::model::txn::{Txn, Undecided};
 pub enum Clock {
     /// Unix time in ms.
     Unix,
-    /// Attended time in ms (S7).
-    Attended,
+    /// Connected uptime in ms (S7).
+    Uptime,
 }
 
 /// Something to look at when its time comes.
@@ -58,7 +58,7 @@ impl TimerKind {
             | Self::Contact(_)
             | Self::Seek(_)
             | Self::Doubt(_)
-            | Self::Sweep(_) => Clock::Attended,
+            | Self::Sweep(_) => Clock::Uptime,
             Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
         }
     }

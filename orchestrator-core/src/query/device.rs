@@ -18,7 +18,7 @@ use crate::query::walk::{End, Row, Way};
 use crate::query::{Need, Queried, Reader, ScanPage, group_wish, identity, name, no_deployment};
 use crate::reply::{DeviceDetail, DeviceItem, ListResult, RefusedItem, StatusWord};
 use crate::rules::device::contact::is_lost;
-use crate::rules::rollout::admission::{Case, bar};
+use crate::rules::rollout::admission::{Case, first_blocker};
 
 /// Items of a page at most; bytes end it first when devices have long inventories.
 const ITEMS_MAX: u32 = 100;
@@ -271,7 +271,7 @@ fn waits_for(
                     row,
                     record: record.as_ref(),
                 };
-                bar(&case).is_none()
+                first_blocker(&case).is_none()
             };
             Ok(deployment.is_some_and(may_start))
         }

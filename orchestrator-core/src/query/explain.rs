@@ -10,7 +10,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 use crate::model::now::Now;
 use crate::model::row::{MetaRow, Refusal};
 use crate::model::time::format_time;
-use crate::query::explain::said::Said;
+use crate::query::explain::said::Finding;
 use crate::query::of_record;
 use crate::reply::{Explanation, RuleItem, RuleWord, StatusWord, Wait};
 use crate::rules::rollout::admission::{Case, Rule};
@@ -22,7 +22,7 @@ mod say;
 mod trouble;
 
 pub(crate) use nothing::nothing;
-use say::Scene;
+use say::ExplainContext;
 
 /// A device that took a slot of a limit along when it left the group, and of whose start
 /// nothing was heard (S10).
@@ -38,31 +38,31 @@ pub struct Taken {
 
 /// The facts about a device besides its rows of one deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around<'a> {
+pub struct DeviceContext<'a> {
     /// The slots of limits that were taken along, by deployment.
     pub taken: &'a BTreeMap<DeploymentId, Taken>,
     /// Which of its group's deployments it carries out now.
     pub works_on: Option<DeploymentId>,
     /// The lowest of its group's deployments that it may start now.
     pub first: Option<DeploymentId>,
-    /// The state of its heads at the broker.
-    pub heads: HeadsOut,
+    /// The state of its specs at the broker.
+    pub specs: SpecsOut,
     /// The last refusal of its reports, when nothing was taken in since.
     pub refused: Option<Refusal>,
     /// The trouble that the device reports of itself.
     pub trouble: Option<Trouble>,
 }
 
-/// The state at the broker of the heads that are desired.
+/// The state at the broker of the specs that are desired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeadsOut {
-    /// The head of the device's group.
+pub struct SpecsOut {
+    /// The spec of the device's group.
     pub group: Out,
-    /// The device's own head.
+    /// The device's own spec.
     pub device: Out,
 }
 
-impl HeadsOut {
+impl SpecsOut {
     /// Everything is there.
     pub const HELD: Self = Self {
         group: Out::Held,
@@ -70,16 +70,16 @@ impl HeadsOut {
     };
 }
 
-/// Where a head is.
+/// Where a spec is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Out {
-    /// At the broker; or, of a device's head, to be published when the device connects.
+    /// At the broker; or, of a device's spec, to be published when the device connects.
     Held,
     /// To be published, or published and not yet seen to be there.
     OnItsWay,
 }
 
-/// A wait that is not over, as [`crate::rules::rollout::admission::Bar`] is a rule that fails.
+/// A wait that is not over, as [`crate::rules::rollout::admission::Blocker`] is a rule that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     /// For another deployment, which is at work or comes first.
@@ -98,22 +98,22 @@ enum Waits {
 
 /// Explains one device and one deployment.
 #[must_use]
-pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanation {
-    let scene = Scene {
+pub fn explain(case: Case, around: DeviceContext, meta: &MetaRow, now: Now) -> Explanation {
+    let scene = ExplainContext {
         case,
         around,
         meta,
         now,
     };
     let admission = Rule::ALL.into_iter().map(|rule| {
-        let said = rule.bars(&case).map(|bar| scene.barred(&bar));
+        let said = rule.blocker(&case).map(|blocker| scene.blocked(&blocker));
         (RuleWord::Admission(rule), said)
     });
     let waiting = Wait::ALL.into_iter().map(|wait| {
         let said = keeps(wait, &scene).map(|waits| scene.waits(waits));
         (RuleWord::Waiting(wait), said)
     });
-    let mut decided: Option<(RuleWord, Said)> = None;
+    let mut decided: Option<(RuleWord, Finding)> = None;
     let mut rules = Vec::new();
     for (rule, said) in admission.chain(waiting) {
         rules.push(RuleItem {
@@ -153,8 +153,8 @@ pub fn explain(case: Case, around: Around, meta: &MetaRow, now: Now) -> Explanat
 }
 
 /// The reason why a device that may start does not yet, when this is it.
-fn keeps(wait: Wait, scene: &Scene) -> Option<Waits> {
-    let Scene { case, around, .. } = scene;
+fn keeps(wait: Wait, scene: &ExplainContext) -> Option<Waits> {
+    let ExplainContext { case, around, .. } = scene;
     let before = |at_work| move |other| Waits::Turn { other, at_work };
     match wait {
         Wait::Turn => {
@@ -165,7 +165,7 @@ fn keeps(wait: Wait, scene: &Scene) -> Option<Waits> {
                 .or_else(|| lower.map(before(false)))
         }
         Wait::Published => {
-            let HeadsOut { group, device } = around.heads;
+            let SpecsOut { group, device } = around.specs;
             (group == Out::OnItsWay || device == Out::OnItsWay).then_some(Waits::Published)
         }
         Wait::Reachable => match case.row.is_there(scene.meta) {

@@ -2,7 +2,7 @@ use hoist_protocol::device::Installed;
 use hoist_protocol::id::SessionCounter;
 
 use super::*;
-use crate::model::row::Heard;
+use crate::model::row::PresenceRecord;
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -142,7 +142,7 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
     };
     let mut survey = Survey::new(candidate(), meta, None);
     let heard = |online, run| {
-        Some(Heard {
+        Some(PresenceRecord {
             online,
             session: SessionCounter(1),
             run,
@@ -195,7 +195,7 @@ fn of_a_limit_those_are_counted_that_it_lets_start() {
         ..device(1)
     };
     let online = DeviceRow {
-        presence: Some(Heard {
+        presence: Some(PresenceRecord {
             online: true,
             session: SessionCounter(1),
             run: 0,

@@ -15,11 +15,11 @@ use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, MetaRow, RecordRow, 
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::device::presence;
-use crate::query::explain::{self, Around, explain};
+use crate::query::explain::{self, DeviceContext, explain};
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
 use crate::rules::device::refusal::standing;
-use crate::rules::rollout::admission::{Case, bar};
+use crate::rules::rollout::admission::{Case, first_blocker};
 
 mod removed;
 mod slots;
@@ -85,16 +85,17 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         })
     };
     let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
-    let may_start = |id: &&DeploymentId| case(**id).is_some_and(|case| bar(&case).is_none());
+    let may_start =
+        |id: &&DeploymentId| case(**id).is_some_and(|case| first_blocker(&case).is_none());
     let refused = reader.read(&key)?;
     let trouble = trouble_of(reader, &device)?;
-    let around = Around {
+    let around = DeviceContext {
         taken: &slots::taken(reader, limited(&rows))?,
         trouble,
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
         first: group.active.iter().filter(may_start).min().copied(),
-        heads: reader.heads_out(&row.group, &device)?,
+        specs: reader.specs_out(&row.group, &device)?,
     };
     let cases = wanted.iter().filter_map(|id| case(*id));
     let (deployments, omitted) = fitting(cases.map(|case| explain(case, around, &meta, now)));

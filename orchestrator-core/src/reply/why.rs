@@ -55,7 +55,7 @@ pub enum Why {
     AboveLine,
     /// The device carries out another deployment first (S11).
     AnotherFirst,
-    /// The heads that the device is to read are not known to be at the broker.
+    /// The specs that the device is to read are not known to be at the broker.
     NotPublished,
     /// It is not connected (S6).
     Offline,
@@ -79,7 +79,7 @@ pub enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RuleWord {
-    /// A rule of admission, which the heads state.
+    /// A rule of admission, which the specs state.
     Admission(crate::rules::rollout::admission::Rule),
     /// A condition that is left to wait for.
     Waiting(Wait),
@@ -282,7 +282,7 @@ pub struct PlanResult {
 pub enum Wait {
     /// It carries out no other deployment first (S11).
     Turn,
-    /// The heads that it is to read are at the broker.
+    /// The specs that it is to read are at the broker.
     Published,
     /// It is connected (S6).
     Reachable,

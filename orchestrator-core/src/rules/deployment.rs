@@ -1,8 +1,8 @@
 //! Deployments: creating, superseding, starting at a time, aborting and completing. Each
 //! costs a few rows, however many devices the group has (S5).
 
-use hoist_protocol::head::NOTICES_MAX;
 use hoist_protocol::id::DeploymentId;
+use hoist_protocol::spec::DEPLOYMENT_SPECS_MAX;
 use hoist_protocol::topic::View;
 use serde::{Deserialize, Serialize};
 
@@ -79,11 +79,11 @@ pub(crate) fn create(
         group_row.scheduled.push(id);
         set_timer(txn, start, TimerKind::Start(id))?;
     } else {
-        let beside = Beside::read(txn, &row, &group_row)?;
-        if let Some(refusal) = beside.refusal(&row) {
-            return Err(full::named(txn, refusal, &beside.apart, count)?.into());
+        let overlap = Overlap::read(txn, &row, &group_row)?;
+        if let Some(refusal) = overlap.refusal(&row) {
+            return Err(full::named(txn, refusal, &overlap.independent, count)?.into());
         }
-        effects.extend(activate(txn, id, &mut row, &mut group_row, beside, now)?);
+        effects.extend(activate(txn, id, &mut row, &mut group_row, overlap, now)?);
     }
     if let Some(until) = row.until_ms {
         set_timer(txn, until, TimerKind::Until(id))?;
@@ -117,16 +117,16 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
 
 /// The active deployments of a group beside one that is to be listed (S11).
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct Overlap {
     /// Those whose artifacts it covers: it takes their place.
-    pub(crate) covered: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) superseded: Vec<(DeploymentId, DeploymentRow)>,
     /// Those it shares some artifacts with: it cannot be listed beside them.
-    pub(crate) overlapping: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) conflicting: Vec<(DeploymentId, DeploymentRow)>,
     /// The others.
-    pub(crate) apart: Vec<(DeploymentId, DeploymentRow)>,
+    pub(crate) independent: Vec<(DeploymentId, DeploymentRow)>,
 }
 
-impl Beside {
+impl Overlap {
     pub(crate) fn read(
         txn: &Txn,
         row: &DeploymentRow,
@@ -134,35 +134,38 @@ impl Beside {
     ) -> Result<Self, Undecided> {
         let active = group_row.active.iter().copied().map(DeploymentKey);
         txn.want(active.map(|key| key.key()))?;
-        let mut beside = Self::default();
+        let mut overlap = Self::default();
         for id in &group_row.active {
             let Some(other) = txn.read(&DeploymentKey(*id))? else {
                 continue;
             };
             let shared = |name| row.artifacts.contains(name);
             let kind = if other.artifacts.iter().all(shared) {
-                &mut beside.covered
+                &mut overlap.superseded
             } else if other.artifacts.iter().any(shared) {
-                &mut beside.overlapping
+                &mut overlap.conflicting
             } else {
-                &mut beside.apart
+                &mut overlap.independent
             };
             kind.push((*id, other));
         }
-        Ok(beside)
+        Ok(overlap)
     }
 
     /// Why the deployment cannot be listed, if it cannot.
     fn refusal(&self, row: &DeploymentRow) -> Option<Rejection> {
-        if let Some((other, old)) = self.overlapping.first() {
+        if let Some((other, old)) = self.conflicting.first() {
             let why = format!(
                 "deployment {other} of {} is active with some of the same artifacts",
                 old.release_text
             );
             return Some(Rejection::new(Code::Conflict, why).field("release"));
         }
-        (self.apart.len() >= NOTICES_MAX).then(|| {
-            let why = format!("group {} has {NOTICES_MAX} active deployments", row.group);
+        (self.independent.len() >= DEPLOYMENT_SPECS_MAX).then(|| {
+            let why = format!(
+                "group {} has {DEPLOYMENT_SPECS_MAX} active deployments",
+                row.group
+            );
             Rejection::new(Code::GroupFull, why).field("group")
         })
     }
@@ -174,11 +177,11 @@ fn activate(
     id: DeploymentId,
     row: &mut DeploymentRow,
     group_row: &mut GroupRow,
-    beside: Beside,
+    overlap: Overlap,
     now: Now,
 ) -> Result<Effects, Undecided> {
     let mut effects = Vec::new();
-    for (other, mut old) in beside.covered {
+    for (other, mut old) in overlap.superseded {
         let end = Ending {
             text: format!("by deployment {id}"),
             ..Ending::itself(EndReason::Superseded)
@@ -193,7 +196,7 @@ fn activate(
     group_row.scheduled.retain(|scheduled| *scheduled != id);
     effects.extend([
         Effect::PublishRelease(row.release),
-        Effect::GroupHeadChanged(row.group.clone()),
+        Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
     ]);
@@ -220,15 +223,15 @@ pub(crate) fn start_due(
             .map(|other| DeploymentKey(*other).key())
             .chain([GroupCountKey(row.group.clone()).key()]),
     )?;
-    let beside = Beside::read(txn, &row, &group_row)?;
-    if beside.refusal(&row).is_some() {
+    let overlap = Overlap::read(txn, &row, &group_row)?;
+    if overlap.refusal(&row).is_some() {
         let ending = Ending {
             state: DeploymentState::Aborted,
             ..Ending::itself(EndReason::Conflict)
         };
         return finish(txn, id, &mut row, &mut group_row, ending, now);
     }
-    let mut effects = activate(txn, id, &mut row, &mut group_row, beside, now)?;
+    let mut effects = activate(txn, id, &mut row, &mut group_row, overlap, now)?;
     txn.put(&DeploymentKey(id), &row);
     txn.put(&GroupKey(row.group.clone()), &group_row);
     effects.extend([

@@ -1,5 +1,5 @@
 //! Registered devices: adding, moving, holding and removing them, what they say they are,
-//! and calling their roll.
+//! and asking them for a resync.
 
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::id::{DeviceId, GroupId, UserId};
@@ -14,10 +14,10 @@ use crate::model::row::{DeviceRow, RevokedRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::device::refusal::rejected;
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 use crate::rules::group;
 use crate::rules::rollout::membership;
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 
 pub(crate) mod contact;
 pub(crate) mod doubt;
@@ -27,7 +27,7 @@ pub(crate) mod identity;
 pub mod presence;
 pub(crate) mod record;
 pub(crate) mod refusal;
-pub(crate) mod roll_call;
+pub(crate) mod resync;
 pub(crate) mod status;
 pub(crate) mod trouble;
 
@@ -56,18 +56,18 @@ pub(crate) fn merge_info(
         (None, Some(shown)) => {
             row.public_key = Some(shown);
             effects.push(if std::mem::take(&mut row.unverified) {
-                call_roll(txn, &mut row, device, now)?
+                ask_resync(txn, &mut row, device, now)?
             } else {
-                outbox::changed(txn, device, Means::Restricts)?
+                outbox::changed(txn, device, AdmissionChange::Tightens)?
             });
         }
         (Some(pinned), Some(shown)) if pinned != shown => {
             // Not this device's word: nothing else of it is taken in.
             return identity::other_key(txn, device, row, shown, now);
         }
-        // A device that shows its key or head has no head of ours, or an old one.
-        _ if info.public_key.is_some() || info.stored_head.is_some() => {
-            effects.push(Effect::DeviceHeadChanged(device.clone()));
+        // A device that shows its key or spec has no spec of ours, or an old one.
+        _ if info.public_key.is_some() || info.stored_spec.is_some() => {
+            effects.push(Effect::DeviceSpecChanged(device.clone()));
         }
         _ => {}
     }
@@ -114,7 +114,7 @@ pub(crate) fn take_out(
     trouble::note(txn, device, None)?;
     facts::note(txn, device, None)?;
     txn.put(&revoked, &RevokedRow { issue });
-    // Before its head goes out: whoever is turned away leaves nothing behind.
+    // Before its spec goes out: whoever is turned away leaves nothing behind.
     effects.insert(
         0,
         Effect::DeviceRevoked {

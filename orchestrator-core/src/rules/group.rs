@@ -49,16 +49,16 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
     if removed.is_some() {
         txn.delete(&before);
     }
-    let RemovedGroupRow { roll_call, turn } = removed.unwrap_or_default();
+    let RemovedGroupRow { resync, turn } = removed.unwrap_or_default();
     let row = GroupRow {
-        roll_call,
+        resync,
         turn,
         created_ms: now.unix_ms,
         ..GroupRow::default()
     };
     txn.put(&GroupKey(group.clone()), &row);
     Ok(vec![
-        Effect::GroupHeadChanged(group.clone()),
+        Effect::GroupSpecChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
     ])
@@ -77,14 +77,14 @@ pub(crate) fn remove(txn: &mut Txn, group: &GroupId, row: &GroupRow) -> Result<E
     txn.put(
         &removed,
         &RemovedGroupRow {
-            roll_call: row.roll_call,
+            resync: row.resync,
             turn: row.turn,
         },
     );
     txn.delete(&GroupKey(group.clone()));
     txn.delete(&count);
     Ok(vec![
-        Effect::GroupHeadChanged(group.clone()),
+        Effect::GroupSpecChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
     ])

@@ -1,13 +1,13 @@
 //! Recovery of a store that was lost, or is older than what was signed with its keys: groups and
-//! deployments come back from signed heads of groups, devices from the signed heads that they
+//! deployments come back from signed specs of groups, devices from the signed specs that they
 //! kept, outcomes from the devices' reports. Nothing is listed meanwhile. Every active or
 //! scheduled deployment ends with the recovery, because it may have been aborted since without
 //! anybody knowing.
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, HOLD_ALL, Notice};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, ReleaseId, Round, UserId};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::View;
 
@@ -23,9 +23,9 @@ use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::deployment::numbers;
 use crate::rules::device::hold;
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 use crate::rules::rollout::membership;
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::{group, release};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
@@ -69,38 +69,38 @@ pub(crate) fn release(
     }
 }
 
-/// A group's head with our signature: the group exists, and what the head lists was given.
+/// A group's spec with our signature: the group exists, and what the spec lists was given.
 pub(crate) fn group(
     txn: &mut Txn,
     group: &GroupId,
-    head: &GroupHead,
+    spec: &GroupSpec,
     now: Now,
 ) -> Result<Effects, Undecided> {
     let mut effects = group::ensure(txn, group, now)?;
     let mut row = group::read(txn, group)?.unwrap_or_default();
-    if row.roll_call < head.roll_call {
+    if row.resync < spec.resync {
         // The next one is to be heard.
-        row.roll_call = head.roll_call;
+        row.resync = spec.resync;
         txn.put(&GroupKey(group.clone()), &row);
     }
-    for notice in &head.notices {
-        let release = txn.read(&ReleaseKey(notice.release))?;
+    for entry in &spec.entries {
+        let release = txn.read(&ReleaseKey(entry.release))?;
         let named = release.map(|row| {
             let text = release_text(&row.manifest.name, &row.manifest.version);
             (text, row.artifacts)
         });
         let (text, artifacts) = named.unwrap_or_else(|| (UNKNOWN.to_owned(), Vec::new()));
         let found = Found {
-            id: notice.deployment,
-            release: notice.release,
+            id: entry.deployment,
+            release: entry.release,
             text,
             artifacts,
-            notice: Some(notice),
-            spread_s: head.spread_s,
+            entry: Some(entry),
+            spread_s: spec.spread_s,
         };
         effects.extend(found.put(txn, group, now)?);
     }
-    effects.extend(numbers::seen_in_head(txn, &head.notices)?);
+    effects.extend(numbers::seen_in_spec(txn, &spec.entries)?);
     Ok(effects)
 }
 
@@ -110,7 +110,7 @@ struct Found<'a> {
     release: ReleaseId,
     text: String,
     artifacts: Vec<Name>,
-    notice: Option<&'a Notice>,
+    entry: Option<&'a DeploymentSpec>,
     spread_s: u32,
 }
 
@@ -124,8 +124,8 @@ impl Found<'_> {
             return Ok(Effects::new());
         }
         group_row.turn += 1;
-        // What no head lists is over: there may be very many, and a group has one row.
-        let end = self.notice.is_none().then(|| End {
+        // What no spec lists is over: there may be very many, and a group has one row.
+        let end = self.entry.is_none().then(|| End {
             reason: EndReason::Recovered,
             by: None,
             text: String::new(),
@@ -137,10 +137,10 @@ impl Found<'_> {
             group_row.active.push(self.id);
             group_row.active.sort_unstable();
         }
-        let round = self.notice.map(|notice| notice.round).unwrap_or_default();
-        let policy = self.notice.map(|notice| notice.policy.clone());
-        let line = self.notice.map_or(u32::MAX, |notice| {
-            let Audience::Below(line) = notice.audience;
+        let round = self.entry.map(|entry| entry.round).unwrap_or_default();
+        let policy = self.entry.map(|entry| entry.policy.clone());
+        let line = self.entry.map_or(u32::MAX, |entry| {
+            let Audience::Below(line) = entry.audience;
             line
         });
         let row = DeploymentRow {
@@ -190,59 +190,59 @@ pub(crate) fn is_recovered(deployment: &DeploymentRow) -> bool {
     deployment.created_by == recoverer()
 }
 
-/// A device's head with our signature, which the device kept. `newer` says that it was signed
+/// A device's spec with our signature, which the device kept. `newer` says that it was signed
 /// after everything that the store knows of.
 pub(crate) fn device(
     txn: &mut Txn,
     device: &DeviceId,
-    (head, newer): (&DeviceHead, bool),
+    (spec, newer): (&DeviceSpec, bool),
     shown: Option<PublicKey>,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let mut effects = group::ensure(txn, &head.group, now)?;
+    let mut effects = group::ensure(txn, &spec.group, now)?;
     let key = DeviceKey(device.clone());
     let known = txn.read(&key)?;
-    for (id, _) in &head.rounds {
-        effects.extend(unknown(txn, *id, &head.group, now)?);
+    for (id, _) in &spec.rounds {
+        effects.extend(unknown(txn, *id, &spec.group, now)?);
     }
     match known {
         None => {
             let mut row = DeviceRow {
-                labels: head.labels.clone(),
-                public_key: head.public_key.or(shown),
-                roll_call: head.roll_call,
-                held: head.holds.contains(&HOLD_ALL),
+                labels: spec.labels.clone(),
+                public_key: spec.public_key.or(shown),
+                resync: spec.resync,
+                held: spec.holds.contains(&HOLD_ALL),
                 issue: issue(now),
                 ..DeviceRow::new(now.unix_ms)
             };
-            effects.extend(membership::join(txn, device, &mut row, &head.group)?);
-            effects.push(call_roll(txn, &mut row, device, now)?);
+            effects.extend(membership::join(txn, device, &mut row, &spec.group)?);
+            effects.push(ask_resync(txn, &mut row, device, now)?);
             txn.put(&key, &row);
             effects.push(Effect::ReadReports(device.clone()));
             effects.push(Effect::Event(Event::DeviceAdded {
                 device: device.clone(),
-                group: head.group.clone(),
+                group: spec.group.clone(),
             }));
         }
         Some(mut row) if newer => {
-            if row.group != head.group {
+            if row.group != spec.group {
                 effects.extend(membership::leave(txn, device, &mut row)?);
-                effects.extend(membership::join(txn, device, &mut row, &head.group)?);
+                effects.extend(membership::join(txn, device, &mut row, &spec.group)?);
             }
-            row.labels.clone_from(&head.labels);
-            let held = head.holds.contains(&HOLD_ALL);
+            row.labels.clone_from(&spec.labels);
+            let held = spec.holds.contains(&HOLD_ALL);
             if row.held != held {
                 effects.extend(hold::set(txn, device, &mut row, held)?);
             }
-            row.public_key = head.public_key.or(row.public_key);
-            row.roll_call = row.roll_call.max(head.roll_call);
+            row.public_key = spec.public_key.or(row.public_key);
+            row.resync = row.resync.max(spec.resync);
             row.issue = row.issue.max(issue(now));
-            effects.push(call_roll(txn, &mut row, device, now)?);
+            effects.push(ask_resync(txn, &mut row, device, now)?);
             txn.put(&key, &row);
         }
-        Some(_) => effects.push(outbox::changed(txn, device, Means::Restricts)?),
+        Some(_) => effects.push(outbox::changed(txn, device, AdmissionChange::Tightens)?),
     }
-    effects.extend(numbers::opened_in_head(txn, device, &head.rounds)?);
+    effects.extend(numbers::opened_in_spec(txn, device, &spec.rounds)?);
     Ok(effects)
 }
 
@@ -273,7 +273,7 @@ pub(crate) fn reported(
     for (id, _) in mentioned.iter().filter(|(id, _)| id.0 <= most) {
         effects.extend(unknown(txn, *id, &row.group, now)?);
     }
-    numbers::opened_in_head(txn, device, &mentioned)?;
+    numbers::opened_in_spec(txn, device, &mentioned)?;
     Ok(effects)
 }
 
@@ -288,7 +288,7 @@ fn unknown(
         release: ReleaseId([0; 16]),
         text: UNKNOWN.to_owned(),
         artifacts: Vec::new(),
-        notice: None,
+        entry: None,
         spread_s: 0,
     };
     found.put(txn, group, now)

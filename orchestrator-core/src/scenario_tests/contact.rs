@@ -92,7 +92,7 @@ fn a_status_that_arrives_after_the_death_keeps_the_watch() {
     assert_eq!(retrying(&world, id), 0);
     world.pass(GRACE_MS);
     let far = Now {
-        attended_ms: u64::MAX,
+        uptime_ms: u64::MAX,
         ..world.now
     };
     let watch = |kind: &TimerKind| matches!(kind, TimerKind::Contact(_));
@@ -176,8 +176,8 @@ fn a_broker_that_lost_everything_calls_the_roll_of_groups_at_work_only() {
     assert_eq!(world.tell(Input::Doubt(eu())), []);
     world.deploy("fw@1.0.0");
     let effects = world.tell(Input::Doubt(eu()));
-    assert_eq!(effects, [Effect::GroupHeadChanged(eu())]);
-    assert_eq!(world.head("eu").roll_call.0, 1);
+    assert_eq!(effects, [Effect::GroupSpecChanged(eu())]);
+    assert_eq!(world.spec("eu").resync.0, 1);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_device_is_read_and_asked_before_it_times_out() {
     let effects = world.fire_due();
     let device: DeviceId = "d1".parse().unwrap();
     assert!(effects.contains(&Effect::ReadStatus(device.clone())));
-    assert!(effects.contains(&Effect::DeviceHeadChanged(device)));
+    assert!(effects.contains(&Effect::DeviceSpecChanged(device)));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_server_that_was_down_for_a_day_or_whose_clock_jumps_fails_nobody() {
     for jump in [1, 0] {
         world.now.unix_ms = world.now.unix_ms + 2 * jump * day_ms - day_ms;
         world.fire_due();
-        assert_eq!(world.roll_call("d1"), 0);
+        assert_eq!(world.resync("d1"), 0);
     }
     // Down with the timer about to be due, and back.
     world.now.unix_ms += day_ms;
@@ -218,7 +218,7 @@ fn a_server_that_was_down_for_a_day_or_whose_clock_jumps_fails_nobody() {
     world.tell(Input::Connected);
     world.pass(1);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 0, "devices get time to report");
+    assert_eq!(world.resync("d1"), 0, "devices get time to report");
     world.say("d1", working(2, id, Step::Installing));
     world.pass(SETTLE_MS);
     world.fire_due();
@@ -234,9 +234,9 @@ fn outcomes_from_before_its_registration_call_a_devices_roll_once_and_never_agai
     let id = world.deploy("fw@1.0.0");
     let with = |ended, status| DeviceStatus { ended, ..status };
     world.say("d1", with(5, working(1, id, Step::Installing)));
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     world.say("d1", with(6, done(2, id)));
-    assert_eq!(world.roll_call("d1"), 1, "nothing new is missing");
+    assert_eq!(world.resync("d1"), 1, "nothing new is missing");
     world.pass(60_000);
     world.say(
         "d1",
@@ -248,5 +248,5 @@ fn outcomes_from_before_its_registration_call_a_devices_roll_once_and_never_agai
             },
         ),
     );
-    assert_eq!(world.roll_call("d1"), 2);
+    assert_eq!(world.resync("d1"), 2);
 }

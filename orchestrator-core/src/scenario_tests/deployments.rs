@@ -25,7 +25,7 @@ fn a_deployment_reaches_members_and_later_joiners_until_aborted() {
 }
 
 #[test]
-fn abort_takes_it_off_the_head_and_says_what_it_means() {
+fn abort_takes_it_off_the_spec_and_says_what_it_means() {
     // S4, S5, W2
     let mut world = World::with_devices(&["d1", "d2", "d3"]);
     let id = world.deploy("fw@1.0.0");
@@ -307,7 +307,7 @@ fn one_command_to_several_groups_makes_one_deployment_each_or_none_at_all() {
     });
     let answer = world.order(Command::Deploy(to(&["jp", "us"], "part@1.0.0")));
     assert_eq!(refusal(&answer), Some(Code::Conflict));
-    assert_eq!(world.head("jp").notices, []);
+    assert_eq!(world.spec("jp").entries, []);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn what_left_the_ring_of_a_device_is_told_when_its_roll_is_called() {
         ..DeviceStatus::default()
     };
     world.say("d1", idle);
-    let calls = world.roll_call("d1");
+    let calls = world.resync("d1");
     assert!(calls > 0, "nine ended and nothing is recorded");
     // Everything it remembers, of which only this is known here; its attempts are not.
     let mut told = done(3, id);
@@ -36,20 +36,16 @@ fn a_device_that_counts_its_outcomes_anew_is_asked_for_new_ones_only() {
         ..DeviceStatus::default()
     };
     world.say("d1", ended(1, u32::MAX));
-    let calls = world.roll_call("d1");
+    let calls = world.resync("d1");
     world.say("d1", ended(2, 0));
-    assert_eq!(world.roll_call("d1"), calls);
+    assert_eq!(world.resync("d1"), calls);
     let mut first = done(3, id);
     first.ended = 1;
     world.say("d1", first);
-    assert_eq!(world.roll_call("d1"), calls, "it told the only one");
+    assert_eq!(world.resync("d1"), calls, "it told the only one");
     world.pass(60_000);
     world.say("d1", ended(4, 2));
-    assert_eq!(
-        world.roll_call("d1"),
-        calls + 1,
-        "the second one is missing"
-    );
+    assert_eq!(world.resync("d1"), calls + 1, "the second one is missing");
 }
 
 #[test]
@@ -62,7 +58,7 @@ fn more_outcomes_than_recorded_call_the_roll_once() {
         ..working(1, id, Step::Downloaded)
     };
     world.say("d1", lost.clone());
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     world.say(
         "d1",
         DeviceStatus {
@@ -70,11 +66,11 @@ fn more_outcomes_than_recorded_call_the_roll_once() {
             ..lost
         },
     );
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
 }
 
 #[test]
-fn a_record_no_longer_mentioned_calls_the_roll() {
+fn a_record_no_longer_mentioned_asks_for_a_resync() {
     // W6
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
@@ -86,11 +82,11 @@ fn a_record_no_longer_mentioned_calls_the_roll() {
             ..DeviceStatus::default()
         },
     );
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
 }
 
 #[test]
-fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
+fn an_answer_to_a_resync_that_got_lost_is_asked_for_again() {
     // W5, W6, S15
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
@@ -100,25 +96,25 @@ fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
         ..DeviceStatus::default()
     };
     world.say("d1", missing(1));
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     world.pass(30_000);
     world.heard("d1", PresenceState::Online, 7);
     world.say("d1", missing(2));
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 1, "it has time to answer");
+    assert_eq!(world.resync("d1"), 1, "it has time to answer");
     world.pass(30_000);
     world.fire_due();
     assert_eq!(
-        world.roll_call("d1"),
+        world.resync("d1"),
         2,
         "a device that is back is asked again"
     );
     world.pass(60_000);
     world.say("d1", missing(3));
-    assert_eq!(world.roll_call("d1"), 3);
+    assert_eq!(world.resync("d1"), 3);
     world.pass(60_000);
     world.heard("d1", PresenceState::Online, 8);
-    assert_eq!(world.roll_call("d1"), 3, "three times are enough");
+    assert_eq!(world.resync("d1"), 3, "three times are enough");
     let all = DeviceStatus {
         ended: 2,
         outcomes: vec![
@@ -130,7 +126,7 @@ fn an_answer_to_a_roll_call_that_got_lost_is_asked_for_again() {
     world.say("d1", all);
     assert_eq!(world.view(id).counts.successful, 1);
     world.heard("d1", PresenceState::Online, 9);
-    assert_eq!(world.roll_call("d1"), 3, "it has told everything");
+    assert_eq!(world.resync("d1"), 3, "it has told everything");
 }
 
 #[test]
@@ -149,10 +145,10 @@ fn a_device_that_raises_its_number_in_every_report_is_asked_once_a_minute() {
         world.pass(1_000);
         world.fire_due();
     }
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     world.pass(10_000);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 2, "the last question waited");
+    assert_eq!(world.resync("d1"), 2, "the last question waited");
 }
 
 #[test]
@@ -170,9 +166,9 @@ fn a_question_that_waits_for_a_device_that_is_away_is_asked_when_it_is_back() {
     world.heard("d1", PresenceState::Offline, 1);
     world.pass(60_000);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 1, "nobody would hear it");
+    assert_eq!(world.resync("d1"), 1, "nobody would hear it");
     world.heard("d1", PresenceState::Online, 2);
-    assert_eq!(world.roll_call("d1"), 2);
+    assert_eq!(world.resync("d1"), 2);
 }
 
 #[test]
@@ -190,13 +186,13 @@ fn answers_that_a_broker_took_along_do_not_count_as_questions() {
         world.tell(Input::BrokerForgot);
         world.pass(60_000);
         world.heard("d1", PresenceState::Online, restart);
-        let calls = u64::from(world.roll_call("d1"));
+        let calls = u64::from(world.resync("d1"));
         assert!(calls >= restart, "{calls} questions, {restart} brokers");
     }
     world.say("d1", done(11, id));
-    let calls = world.roll_call("d1");
+    let calls = world.resync("d1");
     world.tell(Input::BrokerForgot);
     world.pass(60_000);
     world.heard("d1", PresenceState::Online, 11);
-    assert_eq!(world.roll_call("d1"), calls, "it has told everything");
+    assert_eq!(world.resync("d1"), calls, "it has told everything");
 }

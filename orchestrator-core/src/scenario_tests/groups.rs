@@ -30,11 +30,11 @@ fn a_group_is_removed_only_when_nobody_is_in_it_and_nothing_is_active() {
     assert_eq!(refusal(&remove(&mut world, "eu")), Some(Code::GroupInUse));
     world.abort(id);
     assert_eq!(refusal(&remove(&mut world, "eu")), Some(Code::GroupInUse));
-    // It obeys the group until the broker was seen to hold the head that says otherwise.
+    // It obeys the group until the broker was seen to hold the spec that says otherwise.
     world.slow = true;
     world.move_to("d1", "unassigned");
     assert_eq!(refusal(&remove(&mut world, "eu")), Some(Code::GroupInUse));
-    world.head_out(&"d1".parse().unwrap());
+    world.spec_out(&"d1".parse().unwrap());
     let group = "eu".parse().unwrap();
     assert_eq!(
         remove(&mut world, "eu"),
@@ -59,7 +59,7 @@ fn a_scheduled_deployment_keeps_its_group() {
 }
 
 #[test]
-fn removing_a_group_clears_its_head_and_its_view() {
+fn removing_a_group_clears_its_spec_and_its_view() {
     let mut world = World::with_devices(&[]);
     let input = world.input(Command::GroupRemove(GroupRemove {
         group: "eu".into(),
@@ -68,7 +68,7 @@ fn removing_a_group_clears_its_head_and_its_view() {
     let effects = world.tell(Input::Command(Box::new(input)));
     let eu = || "eu".parse().unwrap();
     for wanted in [
-        Effect::GroupHeadChanged(eu()),
+        Effect::GroupSpecChanged(eu()),
         Effect::ViewChanged(View::Group(eu())),
         Effect::ViewChanged(View::Fleet),
     ] {

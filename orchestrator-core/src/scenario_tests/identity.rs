@@ -121,7 +121,7 @@ fn another_key_is_not_believed_until_it_is_approved() {
     assert!(doubt.next.contains(&command), "{}", doubt.next);
     assert_eq!(world.device_row("d1").public_key, Some(PINNED));
 
-    let roll = world.roll_call("d1");
+    let resync = world.resync("d1");
     let fingerprint = OTHER.fingerprint();
     let approved = world.approve(Some(&fingerprint));
     let device: DeviceId = "d1".parse().unwrap();
@@ -130,11 +130,11 @@ fn another_key_is_not_believed_until_it_is_approved() {
         fingerprint: fingerprint.clone(),
     };
     assert_eq!(approved, expected);
-    assert_eq!(world.device_head("d1").public_key, Some(OTHER));
+    assert_eq!(world.device_spec("d1").public_key, Some(OTHER));
     assert_eq!(world.identity(), None);
     assert_eq!(
-        world.roll_call("d1"),
-        roll + 1,
+        world.resync("d1"),
+        resync + 1,
         "it says again what was not believed"
     );
     assert_eq!(world.approve(Some(&fingerprint)), expected, "twice is once");
@@ -257,9 +257,9 @@ fn an_outcome_that_comes_before_the_key_is_asked_for_again_and_no_offence() {
         })
     };
     assert_eq!(early(&mut world), []);
-    let before = world.roll_call("d1");
+    let before = world.resync("d1");
     world.shows(Some(PINNED));
-    assert!(world.roll_call("d1") > before);
+    assert!(world.resync("d1") > before);
     // One that goes on like that without a key is seen.
     let mut world = World::with_devices(&["d1"]);
     world.deploy("fw@1.0.0");

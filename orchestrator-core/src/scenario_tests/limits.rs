@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::rollout::admission::{Bar, Case, bar};
+use crate::rules::rollout::admission::{Blocker, Case, first_blocker};
 
 fn limited(devices: u32) -> Deploy {
     Deploy {
@@ -60,7 +60,7 @@ fn a_limit_admits_exactly_so_many_and_completes_when_they_have_started() {
     let view = world.view(id);
     assert_eq!(view.state, DeploymentState::Completed);
     assert_eq!(view.reason.as_deref(), Some("device-limit"));
-    assert_eq!(world.head("eu").notices, []);
+    assert_eq!(world.spec("eu").entries, []);
     world.say(admitted[9], done(2, id));
     let counts = world.view(id).counts;
     assert_eq!((counts.successful, counts.pending), (10, 30));
@@ -68,19 +68,19 @@ fn a_limit_admits_exactly_so_many_and_completes_when_they_have_started() {
 }
 
 #[test]
-fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_head() {
+fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_spec() {
     // S10
     let (mut world, _) = world(2);
     let id = world.deploy_as(limited(3));
     world.add_device("d10");
     assert!(world.may_start("d10"));
     world.add_device("d11");
-    assert_eq!(world.device_head("d11").holds, [id]);
+    assert_eq!(world.device_spec("d11").holds, [id]);
     assert_eq!(world.view(id).limit.unwrap().given, 3);
     let row = world.rows.read(&DeploymentKey(id)).unwrap().unwrap();
     let why = |device: &str| {
         let row_of = world.device_row(device);
-        bar(&Case {
+        first_blocker(&Case {
             id,
             deployment: &row,
             device: &device.parse().unwrap(),
@@ -88,7 +88,7 @@ fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_head() 
             record: None,
         })
     };
-    assert_eq!((why("d10"), why("d11")), (None, Some(Bar::NoSlot)));
+    assert_eq!((why("d10"), why("d11")), (None, Some(Blocker::NoSlot)));
 }
 
 #[test]
@@ -180,33 +180,33 @@ fn a_scheduled_limit_looks_for_its_line_when_it_starts() {
     assert_eq!(may_start(&world, &names).len(), 4);
 }
 
-/// A device as adversarial as the wire allows: each of its two heads may be an old one, it
+/// A device as adversarial as the wire allows: each of its two specs may be an old one, it
 /// starts when it likes, and it reports late.
 #[derive(Default)]
 struct Physical {
-    own: Option<DeviceHead>,
-    group: Option<GroupHead>,
+    own: Option<DeviceSpec>,
+    group: Option<GroupSpec>,
     started: bool,
     seq: u64,
     over: Option<bool>,
 }
 
 impl Physical {
-    fn see_own(&mut self, head: DeviceHead) {
-        if self.own.as_ref().is_none_or(|own| own.group != head.group) {
+    fn see_own(&mut self, spec: DeviceSpec) {
+        if self.own.as_ref().is_none_or(|own| own.group != spec.group) {
             self.group = None;
         }
-        self.own = Some(head);
+        self.own = Some(spec);
     }
 
     fn try_to_start(&mut self, name: &str, id: DeploymentId) {
         let device = name.parse().unwrap();
-        let (Some(own), Some(head)) = (&self.own, &self.group) else {
+        let (Some(own), Some(spec)) = (&self.own, &self.group) else {
             return;
         };
-        let listed = head.notices.iter().find(|notice| notice.deployment == id);
+        let listed = spec.entries.iter().find(|entry| entry.deployment == id);
         self.started |=
-            listed.is_some_and(|notice| notice.audience.admits(id, &device) && !own.holds(id));
+            listed.is_some_and(|entry| entry.audience.admits(id, &device) && !own.holds(id));
     }
 }
 
@@ -269,10 +269,10 @@ fn carry_out(world: &mut World, device: &mut Physical, name: &str, id: Deploymen
         Act::MoveBack => drop(world.move_to(name, "eu")),
         Act::Hold => drop(world.hold(name, true)),
         Act::LetGo => drop(world.hold(name, false)),
-        Act::SeeOwn => device.see_own(world.device_head(name)),
+        Act::SeeOwn => device.see_own(world.device_spec(name)),
         Act::SeeGroup => {
             let own = device.own.as_ref().map(|own| own.group.to_string());
-            device.group = own.map(|group| world.head(&group));
+            device.group = own.map(|group| world.spec(&group));
         }
         Act::TryToStart => device.try_to_start(name, id),
         Act::Report => {
@@ -346,7 +346,7 @@ fn a_line_is_drawn_only_when_those_without_a_slot_are_known_to_be_told() {
     assert_eq!(world.device_row("d00").holds, [id], "it is told first");
     let line = |world: &World| world.rows.read(&DeploymentKey(id)).unwrap().unwrap().line;
     assert_eq!(line(&world), 0);
-    world.head_out(&"d00".parse().unwrap());
+    world.spec_out(&"d00".parse().unwrap());
     world.find_lines();
     assert_eq!(may_start(&world, &names).len(), 9);
 }
@@ -377,7 +377,7 @@ fn no_slot_is_given_while_a_device_may_not_have_heard_that_it_left() {
     let id = world.deploy_as(limited(4));
     world.find_lines();
     assert!(may_start(&world, &names[..4]).is_empty());
-    world.head_out(&"d04".parse().unwrap());
+    world.spec_out(&"d04".parse().unwrap());
     world.find_lines();
     assert_eq!(may_start(&world, &names[..4]).len(), 4);
     assert_eq!(world.view(id).limit.unwrap().given, 4);

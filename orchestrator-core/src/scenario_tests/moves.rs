@@ -23,7 +23,7 @@ fn a_moved_device_finishes_what_runs_and_then_obeys_its_new_group() {
         world.move_to("d1", "us"),
         Answer::DeviceMoved { .. }
     ));
-    assert_eq!(world.device_head("d1").group.as_str(), "us");
+    assert_eq!(world.device_spec("d1").group.as_str(), "us");
     let counts = world.view(old).counts;
     assert_eq!(
         (counts.members, counts.pending, counts.in_progress),

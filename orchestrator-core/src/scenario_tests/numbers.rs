@@ -1,4 +1,4 @@
-use hoist_protocol::head::Notice;
+use hoist_protocol::spec::DeploymentSpec;
 
 use super::rounds::in_round;
 use super::*;
@@ -76,19 +76,19 @@ fn a_number_far_above_every_other_is_no_number_of_ours() {
 }
 
 #[test]
-fn a_round_in_a_head_of_ours_was_opened_whatever_the_store_knows() {
+fn a_round_in_a_spec_of_ours_was_opened_whatever_the_store_knows() {
     // bad-inputs row 85, S13
-    let mut notices: Vec<Notice> = Vec::new();
+    let mut entries: Vec<DeploymentSpec> = Vec::new();
     let mut rounds = Vec::new();
     let (world, mut restored) = rolled_back(|world| {
         world.retry(DeploymentId(1), Some(&["d2"]));
-        rounds = world.device_head("d2").rounds;
+        rounds = world.device_spec("d2").rounds;
         world.retry(DeploymentId(1), None);
-        notices = world.head("eu").notices;
+        entries = world.spec("eu").entries;
     });
     let id = DeploymentId(1);
     assert_eq!(
-        (notices[0].round, &rounds),
+        (entries[0].round, &rounds),
         (Round(2), &vec![(id, Round(1))])
     );
     let effects = restored.say("d1", in_round(2, done(2, id)));
@@ -97,10 +97,10 @@ fn a_round_in_a_head_of_ours_was_opened_whatever_the_store_knows() {
     restored.tell(Input::SeenRounds { device, rounds });
     let effects = restored.say("d2", in_round(1, failed(2, id)));
     assert!(!refuses(&effects, Code::Round), "{effects:?}");
-    let told = restored.tell(Input::SeenHead(notices));
+    let told = restored.tell(Input::SeenSpec(entries));
     let eu = "eu".parse().unwrap();
-    assert!(told.contains(&Effect::GroupHeadChanged(eu)), "{told:?}");
-    assert_eq!(restored.head("eu").notices, world.head("eu").notices);
+    assert!(told.contains(&Effect::GroupSpecChanged(eu)), "{told:?}");
+    assert_eq!(restored.spec("eu").entries, world.spec("eu").entries);
     restored.say("d1", in_round(2, done(3, id)));
     assert_eq!(restored.view(id).counts.successful, 1);
     match restored.retry(id, None) {
@@ -110,12 +110,12 @@ fn a_round_in_a_head_of_ours_was_opened_whatever_the_store_knows() {
 }
 
 #[test]
-fn a_head_of_another_release_under_the_same_number_opens_no_round() {
+fn a_spec_of_another_release_under_the_same_number_opens_no_round() {
     let (mut world, mut restored) = rolled_back(|_| {});
     world.add_release("fw", "1.1.0", &["app"]);
-    let mut notices = world.head("eu").notices;
-    notices[0].round = Round(7);
-    notices[0].release.0[0] ^= 1;
-    restored.tell(Input::SeenHead(notices));
-    assert_eq!(restored.head("eu").notices[0].round, Round(0));
+    let mut entries = world.spec("eu").entries;
+    entries[0].round = Round(7);
+    entries[0].release.0[0] ^= 1;
+    restored.tell(Input::SeenSpec(entries));
+    assert_eq!(restored.spec("eu").entries[0].round, Round(0));
 }

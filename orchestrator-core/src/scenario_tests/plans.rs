@@ -1,4 +1,4 @@
-use hoist_protocol::head::Overrides;
+use hoist_protocol::spec::Overrides;
 
 use super::*;
 use crate::api::command;
@@ -90,7 +90,7 @@ fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
 }
 
 #[test]
-fn what_an_operator_means_is_in_the_signed_notice_and_in_the_plan() {
+fn what_an_operator_means_is_in_the_signed_entry_and_in_the_plan() {
     let mut world = World::with_devices(&["d1"]);
     let meant = Deploy {
         allow_downgrade: true,
@@ -101,8 +101,8 @@ fn what_an_operator_means_is_in_the_signed_notice_and_in_the_plan() {
     assert!(plan.allow_downgrade && plan.reinstall);
     let plain = world.deploy("fw@1.0.0");
     let overrides = |world: &World| {
-        let notices = world.head("eu").notices;
-        notices.last().unwrap().policy.overrides
+        let entries = world.spec("eu").entries;
+        entries.last().unwrap().policy.overrides
     };
     assert_eq!(overrides(&world), Overrides::default());
     // Another policy is another deployment, which takes the place of the first.

@@ -1,6 +1,6 @@
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::HOLD_ALL;
-use hoist_protocol::id::{Generation, RollCall};
+use hoist_protocol::id::{Generation, Resync};
+use hoist_protocol::spec::HOLD_ALL;
 
 use super::*;
 use crate::model::key::{GroupCountKey, GroupKey};
@@ -20,13 +20,13 @@ fn lost(world: &World) -> World {
 }
 
 fn kept(world: &World, device: &str) -> Input {
-    let head = DeviceHead {
+    let spec = DeviceSpec {
         public_key: Some(PublicKey([7; 32])),
-        ..world.device_head(device)
+        ..world.device_spec(device)
     };
     Input::RecoverDevice {
         device: device.parse().unwrap(),
-        head: Box::new(head),
+        spec: Box::new(spec),
         newer: true,
         shown: None,
     }
@@ -35,7 +35,7 @@ fn kept(world: &World, device: &str) -> Input {
 fn group(world: &World) -> Input {
     Input::RecoverGroup {
         group: "eu".parse().unwrap(),
-        head: Box::new(world.head("eu")),
+        spec: Box::new(world.spec("eu")),
     }
 }
 
@@ -64,12 +64,8 @@ fn groups_devices_and_deployments_come_back_and_nothing_of_them_is_listed() {
         (row.group.as_str(), row.public_key),
         ("eu", Some(PublicKey([7; 32])))
     );
-    assert_eq!(
-        row.roll_call,
-        RollCall(world.roll_call("d1") + 1),
-        "it is asked"
-    );
-    assert_eq!(empty.device_head("d2").holds, [HOLD_ALL]);
+    assert_eq!(row.resync, Resync(world.resync("d1") + 1), "it is asked");
+    assert_eq!(empty.device_spec("d2").holds, [HOLD_ALL]);
     empty.say("d1", done(9, id));
     empty.say("d2", failed(4, DeploymentId(7)));
     let view = empty.view(id);
@@ -117,7 +113,7 @@ fn what_is_brought_back_twice_is_there_once() {
 }
 
 #[test]
-fn an_older_store_learns_of_moves_and_rounds_from_the_heads_that_devices_kept() {
+fn an_older_store_learns_of_moves_and_rounds_from_the_specs_that_devices_kept() {
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
     world.say("d1", failed(1, id));
@@ -218,7 +214,7 @@ fn outcomes_of_devices_that_were_moved_come_back_whoever_reports_first() {
 }
 
 #[test]
-fn an_older_store_takes_a_hold_from_a_newer_head_and_lifts_it_again() {
+fn an_older_store_takes_a_hold_from_a_newer_spec_and_lifts_it_again() {
     let mut world = World::with_devices(&["d1", "d2"]);
     let mut older = World::with_devices(&[]);
     older.rows = world.rows.clone();
@@ -267,7 +263,7 @@ fn servers_that_start_again_and_again_do_not_sign_ahead_of_the_clock() {
     let mut reserved = Generation(0);
     for _ in 0..1_000 {
         world.now.unix_ms += 2_000;
-        // A start signs some heads above everything that the one before may have signed.
+        // A start signs some specs above everything that the one before may have signed.
         let first = reserved.0.max(world.now.unix_ms);
         let effects = world.tell(Input::ReserveGenerations(Generation(first + 8)));
         let [Effect::GenerationsReserved(now)] = effects[..] else {

@@ -177,7 +177,7 @@ fn a_round_that_was_opened_counts_whatever_became_of_the_device_and_its_group() 
         world.retry(id, Some(&[device]));
     }
     world.move_to("d1", "us");
-    assert_eq!(world.device_head("d1").rounds, []);
+    assert_eq!(world.device_spec("d1").rounds, []);
     world.say("d1", in_round(1, done(2, id)));
     world.remove("d2");
     world.add_device("d2");
@@ -195,11 +195,11 @@ fn a_device_that_counts_from_one_again_is_asked_and_its_next_words_count() {
     let mut world = World::with_devices(&["d1", "d2"]);
     let id = world.deploy("fw@1.0.0");
     world.say("d1", working(40, id, Step::Downloaded));
-    let calls = world.roll_call("d1");
+    let calls = world.resync("d1");
     count_again(&mut world, "d1", working(1, id, Step::Installing));
     let step = world.record(id, "d1").unwrap().state;
     assert_eq!(step, RecordState::InProgress(Step::Downloaded));
-    assert_eq!(world.roll_call("d1"), calls + 1);
+    assert_eq!(world.resync("d1"), calls + 1);
     assert_eq!(refused(&world, "d1").unwrap().code, "E_SEQ");
     world.say("d1", done(2, id));
     assert_eq!(world.view(id).counts.successful, 1);
@@ -215,7 +215,7 @@ fn what_the_broker_keeps_may_overtake_what_is_on_its_way_and_nothing_is_refused(
     assert!(!rejects(&effects, Code::Seq), "{effects:?}");
     let effects = world.keeps("d1", working(7, id, Step::Installing));
     assert_eq!(effects, [Effect::Duplicate]);
-    assert_eq!((refused(&world, "d1"), world.roll_call("d1")), (None, 0));
+    assert_eq!((refused(&world, "d1"), world.resync("d1")), (None, 0));
     let state = world.record(id, "d1").unwrap().state;
     assert_eq!(state, RecordState::InProgress(Step::Installing));
 }
@@ -240,7 +240,7 @@ fn a_report_that_does_not_decode_is_over_when_the_device_answers() {
         count_refusals(&mut world, &effects);
         world.pass(10 * 60_000);
     }
-    assert_eq!(world.roll_call("d1"), 1, "asked once what it meant");
+    assert_eq!(world.resync("d1"), 1, "asked once what it meant");
     assert_eq!(why(&world, "d1").deployments[0].why, Why::ReportRefused);
     world.say(
         "d1",
@@ -261,7 +261,7 @@ fn two_devices_that_count_each_by_itself_call_the_roll_once_a_minute() {
         let other = working(1 + round, id, Step::Downloaded);
         count_again(&mut world, "d1", other);
     }
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     assert_eq!(refused(&world, "d1").unwrap().count, 20);
 }
 

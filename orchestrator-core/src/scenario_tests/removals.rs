@@ -34,7 +34,7 @@ fn a_removal_revokes_the_token_and_every_life_of_a_device_has_another() {
 }
 
 #[test]
-fn whoever_is_connected_is_turned_away_before_the_head_is_cleared() {
+fn whoever_is_connected_is_turned_away_before_the_spec_is_cleared() {
     let mut world = World::with_devices(&["d1"]);
     let device: DeviceId = "d1".parse().unwrap();
     let remove = world.input(Command::DeviceRemove(DeviceRemove {
@@ -47,7 +47,7 @@ fn whoever_is_connected_is_turned_away_before_the_head_is_cleared() {
         device: device.clone(),
         issue: 1,
     });
-    let cleared = place(&Effect::DeviceHeadChanged(device.clone()));
+    let cleared = place(&Effect::DeviceSpecChanged(device.clone()));
     assert!(revoked.is_some() && revoked < cleared, "{effects:?}");
     let told = place(&Effect::Event(Event::DeviceRemoved {
         device,

@@ -174,13 +174,13 @@ fn what_devices_still_tell_of_it_is_no_offence_and_counts_no_more() {
     }
     fits(&world);
     // Whoever told everything it has is not asked for what nobody keeps.
-    let before = world.roll_call("d3");
+    let before = world.resync("d3");
     for seq in 30..40 {
         world.pass(DAY_MS);
         world.say("d3", done(seq, id));
         world.fire_due();
     }
-    assert_eq!(world.roll_call("d3"), before);
+    assert_eq!(world.resync("d3"), before);
     let never = world.say("d1", done(50, DeploymentId(40)));
     assert!(rejects(&never, Code::Deployment), "that one never was");
 }
@@ -280,7 +280,7 @@ fn a_device_that_was_away_for_long_enough_is_removed_as_by_an_operator() {
     assert!(effects.contains(&told), "{effects:?}");
     let revokes = |effect: &Effect| matches!(effect, Effect::DeviceRevoked { issue: 1, .. });
     assert!(effects.iter().any(revokes), "{effects:?}");
-    assert_eq!(world.head("eu").notices, []);
+    assert_eq!(world.spec("eu").entries, []);
     fits(&world);
     assert_eq!(silent(&mut world, "d1"), []);
 }

@@ -27,7 +27,7 @@ fn retry_makes_every_failed_device_begin_again_and_nobody_else() {
     world.say("d3", failed(1, id));
     assert!(world.view(id).settled);
     assert_eq!(retried(&world.retry(id, None)), (1, 2));
-    assert_eq!(world.head("eu").notices[0].round, Round(1));
+    assert_eq!(world.spec("eu").entries[0].round, Round(1));
     let view = world.view(id);
     assert!(!view.settled, "two are to begin again");
     assert_eq!((view.counts.failed, view.counts.successful), (2, 1));
@@ -42,7 +42,7 @@ fn retry_makes_every_failed_device_begin_again_and_nobody_else() {
 }
 
 #[test]
-fn a_retry_of_named_devices_is_in_their_heads_and_in_no_other() {
+fn a_retry_of_named_devices_is_in_their_specs_and_in_no_other() {
     // S13
     let mut world = World::with_devices(&["d1", "d2", "d3"]);
     let id = world.deploy("fw@1.0.0");
@@ -50,15 +50,15 @@ fn a_retry_of_named_devices_is_in_their_heads_and_in_no_other() {
         world.say(device, failed(1, id));
     }
     assert_eq!(retried(&world.retry(id, Some(&["d1"]))), (1, 1));
-    assert_eq!(world.head("eu").notices[0].round, Round(0));
-    assert_eq!(world.device_head("d1").rounds, [(id, Round(1))]);
-    assert_eq!(world.device_head("d2").rounds, []);
+    assert_eq!(world.spec("eu").entries[0].round, Round(0));
+    assert_eq!(world.device_spec("d1").rounds, [(id, Round(1))]);
+    assert_eq!(world.device_spec("d2").rounds, []);
     assert!(!world.view(id).settled);
     world.say("d1", in_round(1, failed(2, id)));
     assert!(world.view(id).settled);
     // Whoever is named again, or all of them: always above every round before.
     assert_eq!(retried(&world.retry(id, Some(&["d1", "d2"]))), (2, 2));
-    assert_eq!(world.device_head("d2").rounds, [(id, Round(2))]);
+    assert_eq!(world.device_spec("d2").rounds, [(id, Round(2))]);
     world.say("d2", in_round(2, done(2, id)));
     assert_eq!(retried(&world.retry(id, None)), (3, 2));
     world.say("d1", in_round(3, done(3, id)));
@@ -145,6 +145,6 @@ fn a_move_ends_a_retry_of_its_own() {
     world.say("d2", done(1, id));
     world.retry(id, Some(&["d1"]));
     world.move_to("d1", "us");
-    assert_eq!(world.device_head("d1").rounds, []);
+    assert_eq!(world.device_spec("d1").rounds, []);
     assert!(world.view(id).settled, "nobody is waited for");
 }

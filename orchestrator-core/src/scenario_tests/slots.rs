@@ -124,7 +124,7 @@ fn a_leaver_that_is_heard_to_have_started_took_no_slot_away() {
 fn a_device_without_a_slot_takes_none_along() {
     let (mut world, id, given, _) = limited(3);
     world.add_device("d4");
-    assert_eq!(world.device_head("d4").holds, [id]);
+    assert_eq!(world.device_spec("d4").holds, [id]);
     for _ in 0..2 {
         world.remove("d4");
         world.add_device("d4");

@@ -62,7 +62,7 @@ fn an_outcome_is_counted_once_however_often_the_ring_repeats_it() {
 }
 
 #[test]
-fn an_unsigned_outcome_is_no_outcome_and_calls_the_roll() {
+fn an_unsigned_outcome_is_no_outcome_and_asks_for_a_resync() {
     // bad-inputs row 22, W5
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
@@ -76,11 +76,7 @@ fn an_unsigned_outcome_is_no_outcome_and_calls_the_roll() {
         assert!(rejects(&effects, Code::Signature));
     }
     assert_eq!(world.record(id, "d1"), None);
-    assert_eq!(
-        world.roll_call("d1"),
-        1,
-        "asked once a minute, not in a loop"
-    );
+    assert_eq!(world.resync("d1"), 1, "asked once a minute, not in a loop");
     // The same status counts once it verifies.
     world.say("d1", done(1, id));
     assert_eq!(world.view(id).counts.successful, 1);
@@ -125,7 +121,7 @@ fn a_silent_device_is_asked_before_it_is_failed_and_its_word_wins() {
     world.say("d1", working(1, id, Step::Installing));
     world.pass(100_000 + GRACE_MS);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
     assert_eq!(world.view(id).counts.in_progress, 1);
     world.pass(GRACE_MS);
     world.fire_due();
@@ -163,14 +159,14 @@ fn no_timeout_fires_while_disconnected_or_just_reconnected() {
     world.say("d1", working(1, id, Step::Installing));
     world.now.unix_ms += 30 * 86_400_000;
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 0, "only attended time counts");
+    assert_eq!(world.resync("d1"), 0, "only connected uptime counts");
     world.pass(86_400_000 + GRACE_MS);
     world.tell(Input::Connected);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 0, "devices get time to report");
+    assert_eq!(world.resync("d1"), 0, "devices get time to report");
     world.pass(SETTLE_MS);
     world.fire_due();
-    assert_eq!(world.roll_call("d1"), 1);
+    assert_eq!(world.resync("d1"), 1);
 }
 
 #[test]
@@ -211,7 +207,7 @@ fn the_first_key_is_pinned_and_another_is_refused() {
         })
     };
     let pinned = show(&mut world, 1);
-    assert!(matches!(pinned[..], [Effect::DeviceHeadChanged(_)]));
+    assert!(matches!(pinned[..], [Effect::DeviceSpecChanged(_)]));
     assert!(rejects(&show(&mut world, 2), Code::Reenrol));
     let row = world.rows.read(&DeviceKey("d1".parse().unwrap())).unwrap();
     assert_eq!(row.unwrap().public_key, Some(PublicKey([1; 32])));
@@ -219,7 +215,7 @@ fn the_first_key_is_pinned_and_another_is_refused() {
 
 #[test]
 fn a_key_on_offer_is_forgotten_once_the_device_of_the_pinned_one_speaks() {
-    // W4: a device shows its key only while its head has another or none.
+    // W4: a device shows its key only while its spec has another or none.
     let mut world = World::with_devices(&["d1"]);
     let show = |world: &mut World, key: Option<u8>| {
         world.tell(Input::Info {
@@ -345,7 +341,7 @@ proptest! {
             });
             prop_assert!(timed);
         }
-        let far = Now { attended_ms: u64::MAX, ..Now::default() };
+        let far = Now { uptime_ms: u64::MAX, ..Now::default() };
         let timers = world.rows.due(far, usize::MAX);
         let devices = timers.iter().filter(|t| matches!(t.kind, TimerKind::Device(..)));
         prop_assert_eq!(devices.count(), in_progress);

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::command;
 use crate::model::key::MetaKey;
 use crate::model::time::format_time;
-use crate::query::explain::{self, Around, HeadsOut, Out};
+use crate::query::explain::{self, DeviceContext, Out, SpecsOut};
 use crate::reply::{DeviceWhy, Explanation, RuleWord, Wait, Why};
 use crate::rules::rollout::admission::{Case, Rule};
 
@@ -65,7 +65,7 @@ fn limited(devices: u32) -> Deploy {
 #[test]
 fn a_device_that_may_start_is_said_to_start_and_every_rule_holds() {
     let (world, id) = deployed(&["d1"]);
-    let explained = world.expect("d1", id, Why::Starts, "as soon as it has read its head");
+    let explained = world.expect("d1", id, Why::Starts, "as soon as it has read its spec");
     assert_eq!(explained.rule, None);
     assert_eq!(explained.rules.len(), Rule::ALL.len() + Wait::ALL.len());
     assert!(explained.rules.iter().all(|rule| rule.pass));
@@ -265,7 +265,7 @@ fn a_device_at_work_is_said_to_be_asked_and_failed_only_then() {
 }
 
 #[test]
-fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
+fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
     let (mut world, id) = deployed(&["d1"]);
     let info = |key: u8| Input::Info {
         device: "d1".parse().unwrap(),
@@ -275,12 +275,12 @@ fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
         }),
     };
     world.tell(info(1));
-    let why = |world: &World, heads| {
-        let around = Around {
+    let why = |world: &World, specs| {
+        let around = DeviceContext {
             taken: &BTreeMap::new(),
             works_on: None,
             first: Some(id),
-            heads,
+            specs,
             refused: None,
             trouble: None,
         };
@@ -296,13 +296,13 @@ fn a_head_on_its_way_and_a_key_to_be_approved_are_waited_for() {
         let meta = world.rows.read(&MetaKey).unwrap().unwrap();
         explain::explain(case, around, &meta, world.now).why
     };
-    assert_eq!(why(&world, HeadsOut::HELD), Why::Starts);
+    assert_eq!(why(&world, SpecsOut::HELD), Why::Starts);
     for (group, device) in [(Out::OnItsWay, Out::Held), (Out::Held, Out::OnItsWay)] {
-        let heads = HeadsOut { group, device };
-        assert_eq!(why(&world, heads), Why::NotPublished);
+        let specs = SpecsOut { group, device };
+        assert_eq!(why(&world, specs), Why::NotPublished);
     }
     world.tell(info(2));
-    assert_eq!(why(&world, HeadsOut::HELD), Why::KeyNotApproved);
+    assert_eq!(why(&world, SpecsOut::HELD), Why::KeyNotApproved);
 }
 
 #[test]

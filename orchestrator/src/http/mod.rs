@@ -35,7 +35,7 @@ pub use listener::HttpLimits;
 use refusal::{Text, refusal, too_slow};
 
 /// The owners of bearer tokens.
-pub trait Bearers: Send + Sync {
+pub trait TokenAuth: Send + Sync {
     /// The user of a token, and what it may do.
     fn user_of(&self, token: &str) -> Option<(UserId, Rights)>;
 }
@@ -60,7 +60,7 @@ pub struct HttpState {
     /// Artifacts.
     pub artifacts: ArtifactDirectory,
     /// Tokens.
-    pub bearers: Arc<dyn Bearers>,
+    pub bearers: Arc<dyn TokenAuth>,
     /// The way into the loop.
     pub commands: Arc<dyn CommandDoor>,
     /// The store whose rows are backed up.

@@ -17,7 +17,7 @@ mod slow;
 
 struct Desk;
 
-impl Bearers for Desk {
+impl TokenAuth for Desk {
     fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
         let (user, role, groups) = match token {
             "deployer" => ("dora", Role::Deployer, Vec::new()),

@@ -52,8 +52,8 @@ impl Service {
         let directory = self.config.artifacts.clone();
         self.background.tasks.spawn(async move {
             let found = query.question.go_on(&*store).await;
-            if let Ok(Found::Heads(group, device)) = found {
-                return Background::Query(Asked::Heads(query, group, device));
+            if let Ok(Found::Specs(group, device)) = found {
+                return Background::Query(Asked::Specs(query, group, device));
             }
             let Query { answered, .. } = *query;
             Background::Query(match found {
@@ -68,7 +68,7 @@ impl Service {
                     let _ = voice.reply(answered.with(outcome)).await;
                     Asked::Told
                 }
-                Ok(Found::Heads(..)) => Asked::Told,
+                Ok(Found::Specs(..)) => Asked::Told,
                 Err(error) => Asked::Failed(Box::new(answered), error),
             })
         });
@@ -79,8 +79,8 @@ impl Service {
         match asked {
             Asked::Told => {}
             Asked::Plan(answered) => self.answer_plan(*answered).await,
-            Asked::Heads(mut query, group, device) => {
-                query.question.heads(self.engine.heads_out(&group, &device));
+            Asked::Specs(mut query, group, device) => {
+                query.question.specs(self.engine.specs_out(&group, &device));
                 self.go_on_with(query);
             }
             Asked::Failed(answered, ReadError::Store(error)) => {

@@ -219,6 +219,6 @@ mod tests {
     #[test]
     fn to_read_once_more_what_a_device_said_is_no_change() {
         assert!(!changes(&Effect::ReadReports(id("d1"))));
-        assert!(changes(&Effect::DeviceHeadChanged(id("d1"))));
+        assert!(changes(&Effect::DeviceSpecChanged(id("d1"))));
     }
 }

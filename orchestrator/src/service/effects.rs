@@ -34,7 +34,7 @@ impl Service {
                 Output::Effect(effect) => self.effect(effect, now).await?,
                 Output::Respond(response, waiter) => self.respond(*response, waiter, now).await?,
                 Output::Stray(topic) => {
-                    tracing::warn!(%topic, "a head of ours is retained for something not in the store");
+                    tracing::warn!(%topic, "a spec of ours is retained for something not in the store");
                 }
             }
         }
@@ -55,7 +55,7 @@ impl Service {
     /// It is a second account: without it everything goes on.
     async fn keep(&self, topic: &Topic, payload: &[u8]) {
         let spec = match topic {
-            Topic::GroupHead(group) => Spec::Group(group.clone()),
+            Topic::GroupSpec(group) => Spec::Group(group.clone()),
             Topic::Release(release) => Spec::Release(*release),
             _ => return,
         };
@@ -154,8 +154,8 @@ impl Service {
                 known,
             } => refused::say_older(&device, deployment, known),
             Effect::Duplicate => tracing::trace!("known already"),
-            Effect::GroupHeadChanged(_)
-            | Effect::DeviceHeadChanged(_)
+            Effect::GroupSpecChanged(_)
+            | Effect::DeviceSpecChanged(_)
             | Effect::PublishRelease(_)
             | Effect::GenerationsReserved(_)
             | Effect::ReadStatus(_)

@@ -155,7 +155,7 @@ impl Service {
         let mut arrivals: Vec<Arrival> = outage.aside.drain(..first).collect();
         let rest = std::mem::take(&mut outage.aside);
         // There is always something to write: only a write shows that one is possible.
-        arrivals.push(Arrival::of(Content::Input(Input::Attended)));
+        arrivals.push(Arrival::of(Content::Input(Input::Uptime)));
         self.engine
             .handle(Event::Arrived(arrivals), self.clock.now());
         let advanced = self.advance().await;
@@ -351,16 +351,12 @@ impl Service {
 }
 
 /// True for what comes again by itself: timers are due again, what is old is looked for again,
-/// time is not attended meanwhile, and that everything can be heard is decided in the end.
+/// connected uptime stands still meanwhile, and that everything can be heard is decided in the end.
 fn repeats(arrival: &Arrival) -> bool {
     matches!(
         arrival.content,
         Content::Input(
-            Input::TimerDue(_)
-                | Input::Attended
-                | Input::Old(_)
-                | Input::Left(_)
-                | Input::Connected
+            Input::TimerDue(_) | Input::Uptime | Input::Old(_) | Input::Left(_) | Input::Connected
         )
     )
 }

@@ -63,7 +63,7 @@ pub(super) enum Asked {
     /// Its answer, of which members are still to be counted.
     Plan(Box<Answered>),
     /// It lacks what only the loop knows.
-    Heads(Box<Query>, GroupId, DeviceId),
+    Specs(Box<Query>, GroupId, DeviceId),
     /// Its rows could not be read.
     Failed(Box<Answered>, ReadError),
 }
@@ -199,15 +199,15 @@ fn busy(why: String, wait_ms: u64) -> Rejection {
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::api::command::{Command, DeviceList};
-    use hoist_orchestrator_core::model::now::{Mode, Now, Patience};
+    use hoist_orchestrator_core::model::now::{LivenessTimeouts, Mode, Now};
 
     use super::*;
 
     fn query(user: &str, request: u32) -> Query {
         let now = Now {
             unix_ms: 0,
-            attended_ms: 0,
-            patience: Patience {
+            uptime_ms: 0,
+            patience: LivenessTimeouts {
                 grace_ms: 0,
                 settle_ms: 0,
             },

@@ -13,11 +13,11 @@ use crate::mqtt::ABOUT;
 const ECHO: Duration = Duration::from_secs(15);
 
 impl Service {
-    /// Ready is who is heard, and whose heads the broker was seen to hold.
+    /// Ready is who is heard, and whose specs the broker was seen to hold.
     pub(super) fn tell_ready(&self) {
         let (runs, quiet) = (self.clock.runs(), self.engine.is_quiet());
         let changed = self.ready.send_if_modified(|before| {
-            // Once ready, only a lost connection makes it not ready: heads that change
+            // Once ready, only a lost connection makes it not ready: specs that change
             // are no reason to send anybody away.
             let now = runs && (quiet || *before);
             std::mem::replace(before, now) != now

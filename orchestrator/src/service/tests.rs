@@ -19,8 +19,8 @@ use std::sync::atomic::Ordering;
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq, SessionCounter, UserId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Success};
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::{Value, json};
@@ -30,9 +30,9 @@ use crate::store::Store;
 use crate::transport::Incoming;
 use rig::{Happened, Rig, artifact, orchestrator_key, within};
 
-fn group_head(topic: &str, payload: &[u8]) -> GroupHead {
+fn group_spec(topic: &str, payload: &[u8]) -> GroupSpec {
     let keys = [orchestrator_key().public()];
-    open::<GroupHead>(&keys, Kind::GroupHead, topic, payload)
+    open::<GroupSpec>(&keys, Kind::GroupSpec, topic, payload)
         .unwrap()
         .message
 }
@@ -58,26 +58,26 @@ async fn a_deploy_is_stored_then_published_and_only_then_acknowledged() {
         .log
         .wait(from, |h| (*h == committed).then_some(()))
         .await;
-    let (headed, head) = rig.published(from, EU).await;
+    let (with_spec, spec) = rig.published(from, EU).await;
     assert!(
         stored < replied && replied < acknowledged,
         "{stored} {replied} {acknowledged}"
     );
-    assert!(stored < headed);
+    assert!(stored < with_spec);
     let reply: Value = serde_json::from_slice(&reply).unwrap();
     assert_eq!(reply["result"]["deployment"], 1, "{reply}");
-    let head = group_head(EU, &head);
-    assert_eq!(head.notices.len(), 1);
-    assert_eq!(head.notices[0].deployment, DeploymentId(1));
-    assert_eq!(head.valid_for_s, 600);
-    let release = format!("hoist/r/{}", head.notices[0].release);
+    let spec = group_spec(EU, &spec);
+    assert_eq!(spec.entries.len(), 1);
+    assert_eq!(spec.entries[0].deployment, DeploymentId(1));
+    assert_eq!(spec.valid_for_s, 600);
+    let release = format!("hoist/r/{}", spec.entries[0].release);
     rig.published(0, &release).await;
     let from = rig.mark();
     rig.done("r3", "abort", &json!({"deployment": 1})).await;
     let (_, after) = rig.published(from, EU).await;
-    let after = group_head(EU, &after);
+    let after = group_spec(EU, &after);
     assert!(
-        after.notices.is_empty() && after.generation > head.generation,
+        after.entries.is_empty() && after.generation > spec.generation,
         "absence is abort"
     );
     rig.stop().await;
@@ -155,20 +155,20 @@ async fn a_repeated_request_is_executed_once_and_answered_the_same() {
 }
 
 #[tokio::test]
-async fn a_head_that_somebody_overwrote_or_deleted_is_published_again() {
+async fn a_spec_that_somebody_overwrote_or_deleted_is_published_again() {
     // bad-inputs row 12
     let mut rig = Rig::start().await;
     rig.done("r1", "group-create", &json!({"group": "eu"}))
         .await;
     rig.done("r2", "device-add", &json!({"device": "d1"})).await;
     for topic in [EU, "hoist/d/d1", "hoist/k/1"] {
-        let (_, head) = rig.published(0, topic).await;
+        let (_, spec) = rig.published(0, topic).await;
         for attack in [&b"forged"[..], b""] {
-            // The echo of the head must have been seen, or it could still be on its way.
+            // The echo of the spec must have been seen, or it could still be on its way.
             rig.hand_over("hoist/cmd/alice/x/group-list", b"{}").await;
             let from = rig.mark();
             rig.deliver(topic, attack, false).await;
-            assert_eq!(rig.published(from, topic).await.1, head, "{topic}");
+            assert_eq!(rig.published(from, topic).await.1, spec, "{topic}");
         }
     }
     let from = rig.mark();
@@ -178,7 +178,7 @@ async fn a_head_that_somebody_overwrote_or_deleted_is_published_again() {
 }
 
 #[tokio::test]
-async fn after_a_broker_lost_everything_heads_go_out_again_and_devices_get_theirs_at_birth() {
+async fn after_a_broker_lost_everything_specs_go_out_again_and_devices_get_theirs_at_birth() {
     // bad-inputs row 13
     let mut rig = Rig::start().await;
     rig.done("r1", "group-create", &json!({"group": "eu"}))
@@ -188,7 +188,7 @@ async fn after_a_broker_lost_everything_heads_go_out_again_and_devices_get_their
     let (_, group) = rig.published(0, EU).await;
     let (_, device) = rig.published(0, "hoist/d/d1").await;
     let keys = [orchestrator_key().public()];
-    let opened = open::<DeviceHead>(&keys, Kind::DeviceHead, "hoist/d/d1", &device).unwrap();
+    let opened = open::<DeviceSpec>(&keys, Kind::DeviceSpec, "hoist/d/d1", &device).unwrap();
     assert_eq!(opened.message.group.as_str(), "eu");
     rig.news.send(Incoming::Disconnected).await.unwrap();
     within(rig.ready.wait_for(|ready| !ready)).await.unwrap();
@@ -201,9 +201,9 @@ async fn after_a_broker_lost_everything_heads_go_out_again_and_devices_get_their
     );
     within(rig.ready.wait_for(|ready| *ready)).await.unwrap();
     let before_birth = rig.log.all().split_off(from);
-    let device_head = |h: &Happened| matches!(h, Happened::Published(m) if m.topic == "hoist/d/d1");
+    let device_spec = |h: &Happened| matches!(h, Happened::Published(m) if m.topic == "hoist/d/d1");
     assert!(
-        !before_birth.iter().any(device_head),
+        !before_birth.iter().any(device_spec),
         "never all of them at once"
     );
     let birth = Presence {
@@ -306,13 +306,13 @@ async fn what_cannot_be_understood_is_acknowledged_and_changes_nothing() {
 async fn a_removed_device_leaves_nothing_retained_but_a_lost_one_keeps_its_membership() {
     let mut rig = Rig::start().await;
     rig.done("r1", "device-add", &json!({"device": "d1"})).await;
-    let (_, head) = rig.published(0, "hoist/d/d1").await;
+    let (_, spec) = rig.published(0, "hoist/d/d1").await;
     let from = rig.mark();
     rig.done("r2", "device-remove", &json!({"device": "d1"}))
         .await;
     let device: DeviceId = "d1".parse().unwrap();
     for topic in [
-        Topic::DeviceHead,
+        Topic::DeviceSpec,
         Topic::Status,
         Topic::Presence,
         Topic::Info,
@@ -320,9 +320,9 @@ async fn a_removed_device_leaves_nothing_retained_but_a_lost_one_keeps_its_membe
         let topic = Topics::default().format(&topic(device.clone()));
         assert!(rig.published(from, &topic).await.1.is_empty(), "{topic}");
     }
-    // The same head, found without a row: all that is left of a lost registry (W4).
+    // The same spec, found without a row: all that is left of a lost registry (W4).
     let from = rig.mark();
-    rig.deliver("hoist/d/d1", &head, true).await;
+    rig.deliver("hoist/d/d1", &spec, true).await;
     rig.done("r3", "group-list", &json!({})).await;
     let touched = |h: &Happened| matches!(h, Happened::Published(m) if m.topic == "hoist/d/d1");
     assert!(!rig.log.all()[from..].iter().any(touched));
@@ -340,6 +340,6 @@ async fn a_restart_goes_on_from_the_store_with_a_higher_generation() {
     let from = store.log.all().len();
     let rig = Rig::on(store).await;
     let (_, after) = rig.published(from, EU).await;
-    assert!(group_head(EU, &after).generation > group_head(EU, &before).generation);
+    assert!(group_spec(EU, &after).generation > group_spec(EU, &before).generation);
     rig.stop().await;
 }

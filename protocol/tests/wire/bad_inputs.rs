@@ -4,8 +4,8 @@ use hoist_protocol::code::Code;
 use hoist_protocol::codec::{DecodeError, Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open, seal, verify};
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::release::ArtifactManifest;
+use hoist_protocol::spec::GroupSpec;
 use hoist_protocol::status::DeviceStatus;
 
 use crate::samples::*;
@@ -51,10 +51,10 @@ fn a_bool_of_two_is_refused() {
 
 #[test]
 fn an_override_that_is_not_known_is_of_a_newer_version() {
-    // bad-inputs row 17: the last byte of this head is its notice's overrides
-    let mut bytes = encode(&group_head());
+    // bad-inputs row 17: the last byte of this spec is its entry's overrides
+    let mut bytes = encode(&group_spec());
     *bytes.last_mut().unwrap() = 4;
-    let error = decode::<GroupHead>(&bytes).unwrap_err();
+    let error = decode::<GroupSpec>(&bytes).unwrap_err();
     assert_eq!(error.code(), Code::Version);
 }
 
@@ -70,7 +70,7 @@ fn an_unknown_variant_and_a_newer_version_are_told_apart_from_rubbish() {
 #[test]
 fn version_one_is_the_oldest_so_none_before_it_is_read() {
     // bad-inputs row 18
-    assert_eq!(GroupHead::VERSION, 1);
+    assert_eq!(GroupSpec::VERSION, 1);
     let error = decode::<Presence>(&[0, 1, 5]).unwrap_err();
     assert_eq!(error, DecodeError::Version { version: 0 });
 }
@@ -136,10 +136,10 @@ fn invalid_utf8_and_a_string_of_64_kb_are_refused() {
 fn a_wrong_key_id_a_small_order_key_and_an_unsigned_outcome_are_refused() {
     // bad-inputs row 22
     let trusted = [key(ORCHESTRATOR_SEED).public()];
-    let mut sealed = seal(&key(ORCHESTRATOR_SEED), Kind::GroupHead, "t", &group_head());
+    let mut sealed = seal(&key(ORCHESTRATOR_SEED), Kind::GroupSpec, "t", &group_spec());
     let id_at = sealed.len() - 68;
     sealed[id_at] ^= 1;
-    let error = open::<GroupHead>(&trusted, Kind::GroupHead, "t", &sealed).unwrap_err();
+    let error = open::<GroupSpec>(&trusted, Kind::GroupSpec, "t", &sealed).unwrap_err();
     assert!(matches!(error, OpenError::UnknownKey { .. }), "{error}");
     assert_eq!(error.code(), Code::Signature);
 

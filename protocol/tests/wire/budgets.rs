@@ -37,13 +37,13 @@ fn a_signed_outcome_costs_at_most_105_bytes_or_115_when_failed() {
 }
 
 #[test]
-fn a_group_head_with_one_notice_costs_at_most_170_bytes() {
+fn a_group_spec_with_one_entry_costs_at_most_170_bytes() {
     let topic = "hoist/g/sensors-eu";
     let sealed = seal(
         &key(ORCHESTRATOR_SEED),
-        Kind::GroupHead,
+        Kind::GroupSpec,
         topic,
-        &group_head(),
+        &group_spec(),
     );
     let publish = publish_bytes(topic, &sealed);
     assert!(publish <= 170, "{publish}");

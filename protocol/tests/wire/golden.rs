@@ -141,20 +141,20 @@ const DEVICE_INFO_V1: &str = "0105302e312e300873656e736f722d610105626f6172640472
     312e312e30070301ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c0103010203";
 
 fn vectors() -> Vec<Value> {
-    let group = Topic::GroupHead("eu".parse().unwrap());
-    let head = |name, message| sealed(name, &group, Kind::GroupHead, ORCHESTRATOR_SEED, message);
-    let own = Topic::DeviceHead(device());
+    let group = Topic::GroupSpec("eu".parse().unwrap());
+    let spec = |name, message| sealed(name, &group, Kind::GroupSpec, ORCHESTRATOR_SEED, message);
+    let own = Topic::DeviceSpec(device());
     let release: ReleaseManifest = release_manifest();
     let mut vectors = vec![
-        head("group head, empty", &empty_group_head()),
-        head("group head, one notice", &group_head()),
-        head("group head, everything set", &full_group_head()),
+        spec("group spec, empty", &empty_group_spec()),
+        spec("group spec, one entry", &group_spec()),
+        spec("group spec, everything set", &full_group_spec()),
         sealed(
-            "device head",
+            "device spec",
             &own,
-            Kind::DeviceHead,
+            Kind::DeviceSpec,
             ORCHESTRATOR_SEED,
-            &device_head(),
+            &device_spec(),
         ),
         status("status, progress", &progress()),
         status("status, successful", &successful()),

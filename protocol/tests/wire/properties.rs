@@ -7,14 +7,13 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PublicKey, open, seal};
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Overrides, Policy, Window};
 use hoist_protocol::id::{
-    Attempt, DeploymentId, Generation, GroupId, Name, ReleaseId, RollCall, Round, Seq,
-    SessionCounter,
+    Attempt, DeploymentId, Generation, GroupId, Name, ReleaseId, Resync, Round, Seq, SessionCounter,
 };
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window};
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
     ScriptFailure, ScriptKind, Step, Success,
@@ -100,35 +99,37 @@ fn policy() -> impl Strategy<Value = Policy> {
         )
 }
 
-fn a_group_head() -> impl Strategy<Value = GroupHead> {
-    let notice = (
+fn a_group_spec() -> impl Strategy<Value = GroupSpec> {
+    let entry = (
         any::<u32>(),
         any::<[u8; 16]>(),
         any::<u32>(),
         any::<u32>(),
         policy(),
     )
-        .prop_map(|(deployment, release, round, line, policy)| Notice {
-            deployment: DeploymentId(deployment),
-            release: ReleaseId(release),
-            round: Round(round),
-            audience: Audience::Below(line),
-            policy,
-        });
+        .prop_map(
+            |(deployment, release, round, line, policy)| DeploymentSpec {
+                deployment: DeploymentId(deployment),
+                release: ReleaseId(release),
+                round: Round(round),
+                audience: Audience::Below(line),
+                policy,
+            },
+        );
     let numbers = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>());
-    (numbers, option::of(text()), vec(notice, 0..=3)).prop_map(
-        |((generation, valid_for_s, roll_call, spread_s), source, notices)| GroupHead {
+    (numbers, option::of(text()), vec(entry, 0..=3)).prop_map(
+        |((generation, valid_for_s, resync, spread_s), source, entries)| GroupSpec {
             generation: Generation(generation),
             valid_for_s,
-            roll_call: RollCall(roll_call),
+            resync: Resync(resync),
             spread_s,
             source,
-            notices,
+            entries,
         },
     )
 }
 
-fn a_device_head() -> impl Strategy<Value = DeviceHead> {
+fn a_device_spec() -> impl Strategy<Value = DeviceSpec> {
     let holds = vec(any::<u32>().prop_map(DeploymentId), 0..=8);
     let rounds = vec(
         (
@@ -148,11 +149,11 @@ fn a_device_head() -> impl Strategy<Value = DeviceHead> {
         public_key,
     )
         .prop_map(
-            |(generation, group, labels, roll_call, holds, rounds, public_key)| DeviceHead {
+            |(generation, group, labels, resync, holds, rounds, public_key)| DeviceSpec {
                 generation: Generation(generation),
                 group,
                 labels,
-                roll_call: RollCall(roll_call),
+                resync: Resync(resync),
                 holds,
                 rounds,
                 public_key,
@@ -243,7 +244,7 @@ fn an_info() -> impl Strategy<Value = DeviceInfo> {
             version,
             counter,
         });
-    let stored_head = option::of(vec(any::<u8>(), 0..40));
+    let stored_spec = option::of(vec(any::<u8>(), 0..40));
     let key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
     let inventory = vec(installed, 0..3);
     (
@@ -253,10 +254,10 @@ fn an_info() -> impl Strategy<Value = DeviceInfo> {
         inventory,
         any::<u64>(),
         key,
-        stored_head,
+        stored_spec,
     )
         .prop_map(
-            |(agent, device_type, attributes, inventory, floor, public_key, stored_head)| {
+            |(agent, device_type, attributes, inventory, floor, public_key, stored_spec)| {
                 DeviceInfo {
                     agent,
                     device_type,
@@ -264,7 +265,7 @@ fn an_info() -> impl Strategy<Value = DeviceInfo> {
                     inventory,
                     floor,
                     public_key,
-                    stored_head,
+                    stored_spec,
                     trouble: None,
                 }
             },
@@ -334,10 +335,10 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
-    fn a_group_head_survives_damage(message in a_group_head()) { survives_damage(&message); }
+    fn a_group_spec_survives_damage(message in a_group_spec()) { survives_damage(&message); }
 
     #[test]
-    fn a_device_head_survives_damage(message in a_device_head()) { survives_damage(&message); }
+    fn a_device_spec_survives_damage(message in a_device_spec()) { survives_damage(&message); }
 
     #[test]
     fn a_status_survives_damage(message in a_status()) { survives_damage(&message); }
@@ -362,8 +363,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused_or_equal(bytes in vec(any::<u8>(), 0..200)) {
-        refused_or_equal::<GroupHead>(&bytes);
-        refused_or_equal::<DeviceHead>(&bytes);
+        refused_or_equal::<GroupSpec>(&bytes);
+        refused_or_equal::<DeviceSpec>(&bytes);
         refused_or_equal::<DeviceStatus>(&bytes);
         refused_or_equal::<DeviceInfo>(&bytes);
         refused_or_equal::<Presence>(&bytes);

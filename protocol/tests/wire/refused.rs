@@ -6,10 +6,10 @@ use hoist_protocol::bundle::{BundleError, Layout, artifact_start, raw_index};
 use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, open, seal};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{Namespace, Seq};
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use serde_json::{Value, json};
 
@@ -44,8 +44,8 @@ fn refusal(of: &str, topic: &str, payload: &[u8]) -> Option<String> {
             .map(|error| error.code().to_string())
     }
     match of {
-        "GroupHead" => sealed::<GroupHead>(Kind::GroupHead, ORCHESTRATOR_SEED, topic, payload),
-        "DeviceHead" => sealed::<DeviceHead>(Kind::DeviceHead, ORCHESTRATOR_SEED, topic, payload),
+        "GroupSpec" => sealed::<GroupSpec>(Kind::GroupSpec, ORCHESTRATOR_SEED, topic, payload),
+        "DeviceSpec" => sealed::<DeviceSpec>(Kind::DeviceSpec, ORCHESTRATOR_SEED, topic, payload),
         "ReleaseManifest" => sealed::<ReleaseManifest>(Kind::Release, RELEASE_SEED, "", payload),
         "RootDocument" => {
             let opened = RootDocument::open_pinned(payload, &root_document().pin());
@@ -218,56 +218,56 @@ fn unsigned() -> Vec<Refused> {
     ]
 }
 
-fn heads() -> Vec<Refused> {
-    let head = |name, payload: Vec<u8>, code| Refused {
+fn specs() -> Vec<Refused> {
+    let spec = |name, payload: Vec<u8>, code| Refused {
         name,
-        of: "GroupHead",
+        of: "GroupSpec",
         topic: GROUP,
         payload,
         code,
     };
-    let good = |head: &GroupHead| seal(&key(ORCHESTRATOR_SEED), Kind::GroupHead, GROUP, head);
-    let signed = good(&group_head());
-    let mut nine = full_group_head();
-    nine.notices.push(nine.notices[0].clone());
-    let mut none = group_head();
-    none.notices[0].policy.attempts = 0;
+    let good = |spec: &GroupSpec| seal(&key(ORCHESTRATOR_SEED), Kind::GroupSpec, GROUP, spec);
+    let signed = good(&group_spec());
+    let mut nine = full_group_spec();
+    nine.entries.push(nine.entries[0].clone());
+    let mut none = group_spec();
+    none.entries[0].policy.attempts = 0;
     let body = signed.len() - 68;
     let mut bare = signed.clone();
     bare.truncate(body);
     vec![
-        head("nine notices", good(&nine), "E_DECODE"),
-        head("a policy without attempts", good(&none), "E_DECODE"),
-        head(
+        spec("nine entries", good(&nine), "E_DECODE"),
+        spec("a policy without attempts", good(&none), "E_DECODE"),
+        spec(
             "an override of a newer version",
             with(&signed, body - 1, 4),
             "E_VERSION",
         ),
-        head("a head without its seal", bare, "E_DECODE"),
-        head(
-            "a head by the release key",
-            seal(&key(RELEASE_SEED), Kind::GroupHead, GROUP, &group_head()),
+        spec("a spec without its seal", bare, "E_DECODE"),
+        spec(
+            "a spec by the release key",
+            seal(&key(RELEASE_SEED), Kind::GroupSpec, GROUP, &group_spec()),
             "E_SIG",
         ),
-        head(
-            "the head of another group",
+        spec(
+            "the spec of another group",
             seal(
                 &key(ORCHESTRATOR_SEED),
-                Kind::GroupHead,
+                Kind::GroupSpec,
                 "hoist/g/us",
-                &group_head(),
+                &group_spec(),
             ),
             "E_SIG",
         ),
         Refused {
-            name: "a group head as a device head",
-            of: "DeviceHead",
+            name: "a group spec as a device spec",
+            of: "DeviceSpec",
             topic: OWN,
             payload: seal(
                 &key(ORCHESTRATOR_SEED),
-                Kind::GroupHead,
+                Kind::GroupSpec,
                 OWN,
-                &device_head(),
+                &device_spec(),
             ),
             code: "E_SIG",
         },
@@ -279,7 +279,7 @@ fn all() -> Vec<Refused> {
         presences(),
         statuses(),
         unsigned(),
-        heads(),
+        specs(),
         releases(),
         artifacts(),
         roots_and_infos(),

@@ -4,9 +4,8 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::bundle::{index_hash, raw_index};
 use hoist_protocol::device::{DeviceInfo, Installed, Presence, PresenceState};
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Overrides, Policy, Window};
 use hoist_protocol::id::{
-    Attempt, DeploymentId, DeviceId, Generation, Namespace, ReleaseId, RollCall, Round, Seq,
+    Attempt, DeploymentId, DeviceId, Generation, Namespace, ReleaseId, Resync, Round, Seq,
     SessionCounter, sha256,
 };
 use hoist_protocol::reason::Reason;
@@ -14,6 +13,7 @@ use hoist_protocol::release::{
     ArtifactManifest, ArtifactRef, Payload, PayloadKind, ReleaseManifest, Script,
 };
 use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window};
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
     ScriptFailure, ScriptKind, Step, Success,
@@ -34,23 +34,23 @@ pub(crate) fn device() -> DeviceId {
     "dev-0001".parse().unwrap()
 }
 
-pub(crate) fn empty_group_head() -> GroupHead {
-    GroupHead {
+pub(crate) fn empty_group_spec() -> GroupSpec {
+    GroupSpec {
         generation: Generation(1_767_225_600_000),
-        ..GroupHead::default()
+        ..GroupSpec::default()
     }
 }
 
-pub(crate) fn group_head() -> GroupHead {
-    GroupHead {
+pub(crate) fn group_spec() -> GroupSpec {
+    GroupSpec {
         valid_for_s: 604_800,
-        notices: vec![notice(1)],
-        ..empty_group_head()
+        entries: vec![entry(1)],
+        ..empty_group_spec()
     }
 }
 
-fn notice(deployment: u32) -> Notice {
-    Notice {
+fn entry(deployment: u32) -> DeploymentSpec {
+    DeploymentSpec {
         deployment: DeploymentId(deployment),
         release: release_manifest().id(),
         round: Round(0),
@@ -59,12 +59,12 @@ fn notice(deployment: u32) -> Notice {
     }
 }
 
-pub(crate) fn full_group_head() -> GroupHead {
+pub(crate) fn full_group_spec() -> GroupSpec {
     let window = Window {
         start_minute: 10_079,
         minutes: 600,
     };
-    let notices = (0..8).map(|n| Notice {
+    let entries = (0..8).map(|n| DeploymentSpec {
         deployment: DeploymentId(u32::MAX - n),
         release: ReleaseId([0xff; 16]),
         round: Round(u32::MAX),
@@ -79,22 +79,22 @@ pub(crate) fn full_group_head() -> GroupHead {
             },
         },
     });
-    GroupHead {
+    GroupSpec {
         generation: Generation(u64::MAX),
         valid_for_s: u32::MAX,
-        roll_call: RollCall(u32::MAX),
+        resync: Resync(u32::MAX),
         spread_s: u32::MAX,
         source: Some("https://cdn.example.com/hoist/artifacts".into()),
-        notices: notices.collect(),
+        entries: entries.collect(),
     }
 }
 
-pub(crate) fn device_head() -> DeviceHead {
-    DeviceHead {
+pub(crate) fn device_spec() -> DeviceSpec {
+    DeviceSpec {
         generation: Generation(1_767_225_600_000),
         group: "eu".parse().unwrap(),
         labels: vec![("site".into(), "hamburg".into())],
-        roll_call: RollCall(2),
+        resync: Resync(2),
         holds: vec![DeploymentId(17), DeploymentId(18)],
         rounds: vec![(DeploymentId(19), Round(3))],
         public_key: Some(key(DEVICE_SEED).public()),
@@ -147,7 +147,7 @@ pub(crate) fn failed(output: &[u8]) -> DeviceStatus {
     })])
 }
 
-/// The answer to the roll call of one device: what left the ring has no particulars.
+/// The answer to the resync of one device: what left the ring has no particulars.
 pub(crate) fn everything() -> DeviceStatus {
     let ring = ring();
     let remembered = (1..=56).map(|number| Outcome {
@@ -221,7 +221,7 @@ pub(crate) fn device_info() -> DeviceInfo {
         }],
         floor: 3,
         public_key: Some(key(DEVICE_SEED).public()),
-        stored_head: Some(vec![1, 2, 3]),
+        stored_spec: Some(vec![1, 2, 3]),
         trouble: None,
     }
 }

@@ -28,7 +28,7 @@ pub enum Point {
     AfterCommit = 3,
     /// A message is out, and what it answers is not acknowledged.
     AfterPublish = 4,
-    /// Some heads are out, and others are not.
+    /// Some specs are out, and others are not.
     InReconcile = 5,
 }
 

@@ -28,7 +28,7 @@ pub struct Scenario {
     pub came_with: Vec<(&'static str, u8)>,
     /// Orders that stay listed beside those after them, from the first on.
     pub lasting: usize,
-    /// From which order on the device is in another group, whose heads are older.
+    /// From which order on the device is in another group, whose specs are older.
     pub moved: Option<usize>,
     /// True if a cut may damage data that was synced.
     pub damage: bool,
@@ -40,7 +40,7 @@ pub struct Scenario {
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
     /// Deployment and round; `None` for a person's.
-    pub notice: Option<(u32, u32)>,
+    pub entry: Option<(u32, u32)>,
     /// Which of the packages.
     pub package: usize,
     /// Attempts.
@@ -121,7 +121,7 @@ pub fn one(name: &'static str, parts: &[Part], expect: Expect) -> Scenario {
         name,
         packages: vec![Package::new(1, parts)],
         orders: vec![Order {
-            notice: Some((1, 0)),
+            entry: Some((1, 0)),
             package: 0,
             attempts: 3,
             expect,
@@ -143,7 +143,7 @@ impl Scenario {
         self.packages.push(Package::new(counter, parts));
         let number = u32::try_from(self.orders.len() + 1).unwrap_or(u32::MAX);
         self.orders.push(Order {
-            notice: Some((number, 0)),
+            entry: Some((number, 0)),
             package: self.packages.len() - 1,
             attempts: 3,
             expect,
@@ -155,8 +155,8 @@ impl Scenario {
     pub fn retried(mut self, expect: Expect) -> Self {
         if let Some(last) = self.orders.last().copied() {
             self.orders.push(Order {
-                notice: last
-                    .notice
+                entry: last
+                    .entry
                     .map(|(deployment, round)| (deployment, round + 1)),
                 expect,
                 ..last
@@ -176,7 +176,7 @@ impl Scenario {
     /// The last order is a person's at the device.
     pub fn by_hand(mut self) -> Self {
         if let Some(last) = self.orders.last_mut() {
-            last.notice = None;
+            last.entry = None;
             last.attempts = 1;
         }
         self

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use hoist_device_client::agent::inventory::{Condition, Inventory};
 use hoist_device_client::record::{Ring, Slot};
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::{DeviceHead, GroupHead, Notice, Policy};
-use hoist_protocol::id::{DeploymentId, Generation, RollCall, Round};
+use hoist_protocol::id::{DeploymentId, Generation, Resync, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Policy};
 use hoist_protocol::status::{FinalResult, Rollback};
 
 use super::broker::Broker;
@@ -22,7 +22,7 @@ use super::software::{Software, State};
 /// The state directory.
 pub const DIR: &str = "/state";
 const START_MS: u64 = 1_000_000_000;
-/// The age by which the heads of the group that a device is moved to are older, ms.
+/// The age by which the specs of the group that a device is moved to are older, ms.
 const OLDER_MS: u64 = 3_600_000;
 
 /// Everything but the running program.
@@ -141,7 +141,7 @@ impl World {
 
     /// The outcome of the order at hand, once it is known outside of the device.
     pub fn result(&self) -> Option<FinalResult> {
-        match self.order()?.notice {
+        match self.order()?.entry {
             None => self.answer.clone(),
             Some(key) => self
                 .broker
@@ -171,26 +171,26 @@ impl World {
         self.scenario.moved.is_some_and(|from| self.order >= from)
     }
 
-    /// The head of the device.
-    pub fn own_head(&self) -> DeviceHead {
+    /// The spec of the device.
+    pub fn own_spec(&self) -> DeviceSpec {
         let moved = self.is_moved();
         let group = if moved { "us" } else { "eu" };
-        DeviceHead {
+        DeviceSpec {
             generation: Generation(START_MS + u64::from(moved)),
             group: group.parse().expect("a valid group"),
             labels: Vec::new(),
-            roll_call: RollCall(0),
+            resync: Resync(0),
             holds: Vec::new(),
             rounds: Vec::new(),
             public_key: None,
         }
     }
 
-    /// The head of its group.
-    pub fn head(&self) -> GroupHead {
-        let notice = |order: &Order| {
-            let (deployment, round) = order.notice?;
-            Some(Notice {
+    /// The spec of its group.
+    pub fn spec(&self) -> GroupSpec {
+        let entry = |order: &Order| {
+            let (deployment, round) = order.entry?;
+            Some(DeploymentSpec {
                 deployment: DeploymentId(deployment),
                 release: self.scenario.packages[order.package].id(),
                 round: Round(round),
@@ -203,12 +203,12 @@ impl World {
         };
         let lasting = self.scenario.lasting.min(self.order);
         let lasting = self.scenario.orders[..lasting].iter();
-        let notices = lasting.chain(&self.order()).filter_map(notice).collect();
+        let entries = lasting.chain(&self.order()).filter_map(entry).collect();
         let older_ms = if self.is_moved() { OLDER_MS } else { 0 };
-        GroupHead {
+        GroupSpec {
             generation: Generation(START_MS - older_ms + self.order as u64),
-            notices,
-            ..GroupHead::default()
+            entries,
+            ..GroupSpec::default()
         }
     }
 

@@ -12,7 +12,7 @@ mod part;
 /// A message's content, shared by everybody it is on its way to.
 pub type Payload = Arc<[u8]>;
 
-/// Old heads of a line that an attacker or a restored backup may bring back.
+/// Old specs of a line that an attacker or a restored backup may bring back.
 const PAST_MAX: usize = 4;
 
 /// One message on its way.
@@ -111,7 +111,7 @@ impl Session {
         self.will.as_ref()
     }
 
-    /// True if the session follows the device's own head; then the group and the release it
+    /// True if the session follows the device's own spec; then the group and the release it
     /// follows.
     pub fn follows(&self) -> (bool, Option<u8>, Option<u8>) {
         (self.own, self.group, self.release)
@@ -142,7 +142,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker with nothing. `remembers` = old heads may come back.
+    /// A broker with nothing. `remembers` = old specs may come back.
     pub fn new(remembers: bool) -> Self {
         Self {
             retained: BTreeMap::new(),
@@ -286,13 +286,13 @@ impl Broker {
         }
     }
 
-    /// Heads that were retained once, by line.
+    /// Specs that were retained once, by line.
     pub fn past(&self) -> impl Iterator<Item = (Line, &[Payload])> {
         let past = self.past.iter().flatten();
         past.map(|(line, payloads)| (*line, payloads.as_slice()))
     }
 
-    /// Brings an old head back as if it had been published.
+    /// Brings an old spec back as if it had been published.
     pub fn replay(&mut self, line: Line, place: usize) {
         let old = self.past.as_ref().and_then(|past| past.get(&line));
         if let Some(old) = old.and_then(|old| old.get(place)).map(Arc::clone) {

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use hoist_device_client::machine::{ArtifactPlan, ScriptPlan};
 use hoist_orchestrator_core::model::release::VerifiedRelease;
 use hoist_protocol::codec::encode;
-use hoist_protocol::head::NOTICES_MAX;
 use hoist_protocol::id::{Name, ReleaseId, sha256};
 use hoist_protocol::release::{ArtifactRef, ReleaseManifest};
+use hoist_protocol::spec::DEPLOYMENT_SPECS_MAX;
 use hoist_protocol::status::ScriptKind;
 
 /// Device type that some releases require.
@@ -79,7 +79,7 @@ pub struct Catalog {
 const NAMES: [&str; 3] = ["app", "config", "model"];
 
 /// Names of artifacts where there are many.
-const MANY: [&str; NOTICES_MAX] = [
+const MANY: [&str; DEPLOYMENT_SPECS_MAX] = [
     "app", "config", "model", "maps", "fonts", "rules", "voice", "modem",
 ];
 
@@ -99,7 +99,7 @@ impl Catalog {
         Self { releases }
     }
 
-    /// One version of as many artifacts as a head can list deployments of, and two of the
+    /// One version of as many artifacts as a spec can list deployments of, and two of the
     /// last of them.
     pub fn many(rng: &mut Rng) -> Self {
         let mut releases = Vec::new();

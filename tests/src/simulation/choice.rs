@@ -41,7 +41,7 @@ pub enum Choice {
     Wake(u16),
     /// A device's status is acknowledged.
     Acknowledge(u16),
-    /// A device says that it got no head.
+    /// A device says that it got no spec.
     Announce(u16),
     /// A device connects.
     Connect(u16),
@@ -65,7 +65,7 @@ pub enum Choice {
     LoseToDevice(u16, Line),
     /// A message on its way to a device comes twice.
     Repeat(u16, Line),
-    /// An old head comes back.
+    /// An old spec comes back.
     Replay(Line, u8),
     /// Somebody writes what is no message of ours.
     Spoil(Line),
@@ -87,13 +87,13 @@ impl World {
         let device = self.device(number);
         let revoked = self.revoked.contains(&number);
         // One that is refused once and believes it only asks in vain from then on.
-        if !device.online && (!revoked || device.own_head().is_some()) {
+        if !device.online && (!revoked || device.own_spec().is_some()) {
             choices.push(Choice::Connect(number));
         }
-        let mut head_waits = false;
+        let mut spec_waits = false;
         if let Some(session) = self.broker.session(number) {
             for line in session.inbox.lines() {
-                head_waits |= *line == Line::Device(number);
+                spec_waits |= *line == Line::Device(number);
                 choices.push(Choice::Hear(number, *line));
             }
         }
@@ -106,7 +106,7 @@ impl World {
         if device.awaits_ack() {
             choices.push(Choice::Acknowledge(number));
         }
-        if device.may_announce() && !head_waits {
+        if device.may_announce() && !spec_waits {
             choices.push(Choice::Announce(number));
         }
         if device.vetoes() {

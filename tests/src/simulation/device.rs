@@ -8,8 +8,8 @@ use hoist_device_client::record::{Record, Ring};
 use hoist_device_client::session::{Carries, Clock, Identity, Root, Session};
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, Seq};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use super::broker::Broker;
@@ -31,8 +31,8 @@ pub use lie::Lie;
 pub(super) struct Disk {
     pub(super) record: Option<Record>,
     pub(super) ring: Ring,
-    pub(super) head: Option<DeviceHead>,
-    /// The generation of the head that was forgotten last.
+    pub(super) spec: Option<DeviceSpec>,
+    /// The generation of the spec that was forgotten last.
     pub(super) forgotten: Option<Generation>,
     pub(super) release: Option<ReleaseId>,
     /// Hash of what is installed under each artifact's name.
@@ -138,9 +138,9 @@ impl Device {
         device_key(self.number)
     }
 
-    /// The head it obeys.
-    pub fn own_head(&self) -> Option<&DeviceHead> {
-        self.session.machine().own_head()
+    /// The spec it obeys.
+    pub fn own_spec(&self) -> Option<&DeviceSpec> {
+        self.session.machine().own_spec()
     }
 
     /// The task that takes time on the device.
@@ -163,7 +163,7 @@ impl Device {
         self.in_flight.is_some_and(|(_, ended)| ended > self.acked)
     }
 
-    /// True if the device will still say that no head came.
+    /// True if the device will still say that no spec came.
     pub fn may_announce(&self) -> bool {
         self.session.announces()
     }
@@ -173,7 +173,7 @@ impl Device {
         self.vetoes
     }
 
-    /// True if the device's answer to a roll call has the outcome of a deployment.
+    /// True if the device's answer to a resync has the outcome of a deployment.
     pub fn still_tells(&self, id: DeploymentId) -> bool {
         let mut past = self.session.machine().ring().past.iter();
         past.any(|ended| ended.deployment == id)
@@ -202,18 +202,18 @@ impl Device {
         match line {
             Line::Device(_) if payload.is_empty() => self.hear_removal(world),
             Line::Device(_) => {
-                if let Ok((head, _)) = decode_prefix::<DeviceHead>(payload) {
-                    self.hear_own_head(head, world);
+                if let Ok((spec, _)) = decode_prefix::<DeviceSpec>(payload) {
+                    self.hear_own_spec(spec, world);
                 }
             }
             Line::Group(place) => {
                 let group = group_id(place);
-                if let Ok((head, _)) = decode_prefix::<GroupHead>(payload)
+                if let Ok((spec, _)) = decode_prefix::<GroupSpec>(payload)
                     && self.session.follows(&group)
                 {
-                    self.truth.heard(place, &head);
+                    self.truth.heard(place, &spec);
                     let mut now = time(&mut self.floor, self.ahead_ms, world);
-                    self.session.group_head(&group, head, &mut now);
+                    self.session.group_spec(&group, spec, &mut now);
                     let _cut = self.act(world);
                 }
             }
@@ -232,12 +232,12 @@ impl Device {
         }
     }
 
-    fn hear_own_head(&mut self, head: DeviceHead, world: &mut Surroundings<'_>) {
-        let (generation, received) = (head.generation, encode(&head));
+    fn hear_own_spec(&mut self, spec: DeviceSpec, world: &mut Surroundings<'_>) {
+        let (generation, received) = (spec.generation, encode(&spec));
         let mut now = time(&mut self.floor, self.ahead_ms, world);
-        self.session.device_head(head, &received, &mut now);
+        self.session.device_spec(spec, &received, &mut now);
         let _cut = self.act(world);
-        let own = self.own_head();
+        let own = self.own_spec();
         if own.is_some_and(|own| own.generation == generation) {
             self.truth.is_told_of_membership();
         }
@@ -269,7 +269,7 @@ impl Device {
         }
     }
 
-    /// No head came for a while: it says who it is.
+    /// No spec came for a while: it says who it is.
     pub fn announce(&mut self, world: &mut Surroundings<'_>) {
         self.session.announce();
         let _cut = self.act(world);
@@ -332,13 +332,13 @@ fn session(number: u16, disk: &Disk, boots: u8) -> Session {
         record: disk.record.clone(),
         ring: disk.ring.clone(),
         lost: false,
-        device_head: disk.head.clone(),
+        device_spec: disk.spec.clone(),
         forgotten: disk.forgotten,
         kept_release: disk.release,
     };
     let identity = Identity {
         key: device_key(number),
-        head: disk.head.as_ref().map(encode).unwrap_or_default(),
+        spec: disk.spec.as_ref().map(encode).unwrap_or_default(),
         root: Root::Known,
     };
     Session::new(setup, identity)

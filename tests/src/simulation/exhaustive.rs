@@ -13,15 +13,15 @@
 //!   are one. Every step is taken under both names and must come to the same for what is
 //!   shared; in test builds to a device that is known to be the same.
 //! - **Private steps are taken at once** ([`turn`]): the server's start, connection,
-//!   publications and reading; a device's reading of its own head and of manifests, its
+//!   publications and reading; a device's reading of its own spec and of manifests, its
 //!   download, and acknowledgments of what was said before. They touch their own party and the
 //!   ends of queues that nobody else is at. What interrupts them is not left out: before each
 //!   of them its party can crash, in it the power can go after every single effect, and its
 //!   message can get lost or come twice. That the server never reads a status later than it
 //!   could is what this leaves to the random runs.
-//! - **A device's head goes out in that device's turn**, before any group's. The server takes
-//!   heads that have to go out together by their devices' names; only the device reads its
-//!   head, and its generation is compared with nobody else's.
+//! - **A device's spec goes out in that device's turn**, before any group's. The server takes
+//!   specs that have to go out together by their devices' names; only the device reads its
+//!   spec, and its generation is compared with nobody else's.
 //! - **What only a restart reads** does not count once its owner cannot crash any more.
 //! - **A step is taken once** for all states that agree in the parts it can touch ([`step`]):
 //!   it runs in a world that has nothing else, so it cannot depend on anything else. A state is
@@ -263,7 +263,7 @@ fn beginning(bounds: Bounds, names: [u16; 2]) -> Result<World, Broken> {
     for (number, text) in (10..).zip(deployments.chain([&"abort 1"])) {
         world.want(number, *text);
     }
-    // Long connected, and at a time that no head was signed at.
+    // Long connected, and at a time that no spec was signed at.
     world.apply(Choice::Wait(AHEAD_MS))?;
     Ok(world)
 }

@@ -12,9 +12,9 @@ pub const GROUPS: [&str; 3] = ["unassigned", "eu", "us"];
 /// One retained topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Line {
-    /// A group's head.
+    /// A group's spec.
     Group(u8),
-    /// A device's head.
+    /// A device's spec.
     Device(u16),
     /// A release's manifest, by its place in the catalog.
     Release(u8),
@@ -27,7 +27,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// The line of a group's head, if the model knows the group.
+    /// The line of a group's spec, if the model knows the group.
     pub fn group(group: &GroupId) -> Option<Self> {
         let place = GROUPS.iter().position(|name| *name == group.as_str())?;
         u8::try_from(place).ok().map(Self::Group)

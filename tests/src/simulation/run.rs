@@ -263,7 +263,7 @@ fn lie(world: &mut World, number: u16) -> Choice {
 }
 
 /// The time by which a device's clock is ahead, ms: less than a day, or beyond the validity of any
-/// head, also of a server that is days ahead, so that nothing starts (W2). Work that goes on by
+/// spec, also of a server that is days ahead, so that nothing starts (W2). Work that goes on by
 /// such a clock would wait for days once the clock is right again.
 fn ahead_ms(world: &mut World, number: u16) -> u64 {
     let ahead_ms = rng(world).u64(..2 * DAY_MS);
@@ -317,7 +317,7 @@ fn come_up(world: &mut World) -> Result<(), Broken> {
     }
     world.apply(Choice::ServerConnect(0))?;
     for number in 1..=u16::try_from(world.devices.len()).unwrap_or(u16::MAX) {
-        // A head that was refused for a wrong clock is looked at again with a connection.
+        // A spec that was refused for a wrong clock is looked at again with a connection.
         if !world.honest || world.device(number).ahead_ms > 0 {
             world.apply(Choice::Cut(number))?;
         }

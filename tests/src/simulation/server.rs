@@ -75,7 +75,7 @@ pub struct Server {
     /// The lines it published since then.
     pub published: Vec<Line>,
     pub(super) engine: Engine<Plain>,
-    pub(super) attended_ms: u64,
+    pub(super) uptime_ms: u64,
     /// When the first timer of each clock is due, in its ms: it is asked for at every step.
     pub(super) first_due_ms: [Option<u64>; 2],
     /// Lines it wants to read again.
@@ -111,7 +111,7 @@ impl Server {
             committed: Vec::new(),
             published: Vec::new(),
             engine: engine(Generation::default()),
-            attended_ms: 0,
+            uptime_ms: 0,
             first_due_ms: [None; 2],
             reads: Vec::new(),
             seeks: VecDeque::new(),
@@ -125,7 +125,7 @@ impl Server {
     pub fn now(&self, unix_ms: u64) -> Now {
         Now {
             unix_ms: unix_ms + self.ahead_ms,
-            attended_ms: self.attended_ms,
+            uptime_ms: self.uptime_ms,
             keep: self.keep(),
             ..Now::default()
         }
@@ -135,7 +135,7 @@ impl Server {
     pub fn start(&mut self) {
         self.up = true;
         let meta = self.row(&MetaKey).unwrap_or_default();
-        self.attended_ms = meta.attended_ms;
+        self.uptime_ms = meta.uptime_ms;
         self.engine = engine(Generation(meta.generations_ms));
     }
 
@@ -169,10 +169,10 @@ impl Server {
         self.sweeps.clear();
     }
 
-    /// Lets attended time pass.
+    /// Lets connected uptime pass.
     pub fn advance(&mut self, ms: u64) {
         if self.connected {
-            self.attended_ms += ms;
+            self.uptime_ms += ms;
         }
     }
 
@@ -239,7 +239,7 @@ impl Server {
     /// Looks when the first timers are due.
     pub(super) fn look_for_timers(&mut self) {
         let first = |clock| self.timers(clock).next().map(|timer| timer.due_ms);
-        self.first_due_ms = [Clock::Unix, Clock::Attended].map(first);
+        self.first_due_ms = [Clock::Unix, Clock::Uptime].map(first);
     }
 
     /// Takes the oldest message of each of these lines as one batch. Says what they were, if

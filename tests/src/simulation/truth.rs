@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_device_client::machine::{Job, ScriptRun};
 use hoist_device_client::record::Ring;
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::GroupSpec;
 use hoist_protocol::status::{FinalResult, Rollback};
 
 /// One run of an install script.
@@ -79,9 +79,9 @@ pub struct Truth {
     pub took_part: BTreeSet<DeploymentId>,
     /// Install scripts it ran.
     pub installs: BTreeSet<Install>,
-    /// The newest group head of this connection that is no replay.
-    pub head: Option<GroupHead>,
-    /// Deployments that had ended and left the heads before this connection began.
+    /// The newest group spec of this connection that is no replay.
+    pub spec: Option<GroupSpec>,
+    /// Deployments that had ended and left the specs before this connection began.
     pub over: BTreeSet<DeploymentId>,
     /// True if the device was told that it is removed, and of no membership since.
     pub removed: bool,
@@ -108,21 +108,21 @@ impl Truth {
     }
 
     pub(super) fn connected(&mut self) {
-        self.head = None;
+        self.spec = None;
     }
 
-    /// The power went before anything newer was kept: an older head is the newest it knows.
-    pub(super) fn forgets_heads_above(&mut self, kept: Generation) {
+    /// The power went before anything newer was kept: an older spec is the newest it knows.
+    pub(super) fn forgets_specs_above(&mut self, kept: Generation) {
         for highest in self.highest.values_mut() {
             *highest = kept.min(*highest);
         }
     }
 
-    pub(super) fn heard(&mut self, group: u8, head: &GroupHead) {
+    pub(super) fn heard(&mut self, group: u8, spec: &GroupSpec) {
         let highest = self.highest.entry(group).or_default();
-        if head.generation >= *highest {
-            *highest = head.generation;
-            self.head = Some(head.clone());
+        if spec.generation >= *highest {
+            *highest = spec.generation;
+            self.spec = Some(spec.clone());
         }
     }
 

@@ -55,12 +55,12 @@ pub struct World {
     /// The events that the invariants have not looked at yet.
     pub told: Told,
     /// True time the server was connected, ms.
-    pub attended_ms: u64,
+    pub uptime_ms: u64,
     /// The log of events, where somebody wants to read it.
     pub log: Option<Vec<String>>,
     /// Devices whose retained presence is a death: later than their birth, if they are online.
     pub misled: BTreeSet<u16>,
-    /// Groups of which an old head was brought back, and no newer one published since.
+    /// Groups of which an old spec was brought back, and no newer one published since.
     pub replayed: BTreeSet<Line>,
     /// Devices whose tokens are worth nothing: they were removed and not added again.
     pub revoked: BTreeSet<u16>,
@@ -103,7 +103,7 @@ impl World {
             dice,
             watch: Watch::new(devices),
             told: Told::default(),
-            attended_ms: 0,
+            uptime_ms: 0,
             log: None,
             misled: BTreeSet::new(),
             replayed: BTreeSet::new(),
@@ -155,7 +155,7 @@ impl World {
         }
         for committed in told.committed {
             self.watch
-                .committed(&committed, self.attended_ms, &self.server)?;
+                .committed(&committed, self.uptime_ms, &self.server)?;
         }
         for (id, round) in told.retried {
             self.watch.rows.retried(id, round)?;
@@ -174,7 +174,7 @@ impl World {
         self.unix_ms += ms;
         self.server.advance(ms);
         if self.server.connected {
-            self.attended_ms += ms;
+            self.uptime_ms += ms;
         }
     }
 

@@ -132,7 +132,7 @@ async fn an_ack_out_of_order_closes_only_its_sender() {
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     device.subscribe("hoist/d/d1", QoS::AtLeastOnce).await;
     for _ in 0..2 {
-        service.publish("hoist/d/d1", b"head", true).await;
+        service.publish("hoist/d/d1", b"spec", true).await;
         device.receive().await;
     }
     let second = Packet::PubAck(PubAck::new(2));

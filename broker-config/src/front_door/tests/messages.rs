@@ -68,7 +68,7 @@ async fn every_retained_message_reaches_a_wildcard_subscriber() {
 }
 
 #[tokio::test]
-async fn one_reader_gets_its_head_and_its_replies_and_the_orchestrator_its_commands() {
+async fn one_reader_gets_its_spec_and_its_replies_and_the_orchestrator_its_commands() {
     let broker = broker().await;
     let mut service = Client::connect(&broker, service_connect()).await;
     service.subscribe("hoist/cmd/#", QoS::AtLeastOnce).await;
@@ -85,7 +85,7 @@ async fn one_reader_gets_its_head_and_its_replies_and_the_orchestrator_its_comma
     service.publish("hoist/reply/alice/r1", b"ok", false).await;
     assert_eq!(alice.receive().await.payload.as_ref(), b"ok");
 
-    service.publish("hoist/d/d1", b"head", true).await;
+    service.publish("hoist/d/d1", b"spec", true).await;
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     device.subscribe("hoist/d/d1", QoS::AtLeastOnce).await;
     assert!(device.receive().await.retain);

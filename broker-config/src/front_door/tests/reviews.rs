@@ -109,12 +109,12 @@ async fn a_revoked_device_says_and_hears_nothing_more_from_that_moment() {
     for below in ["hoist/i/+/+", "hoist/cmd/#"] {
         service.subscribe(below, QoS::AtLeastOnce).await;
     }
-    let [head, info] = [topic(Topic::DeviceHead, "d1"), topic(Topic::Info, "d1")];
+    let [spec, info] = [topic(Topic::DeviceSpec, "d1"), topic(Topic::Info, "d1")];
     let mut deaf = Client::connect(&broker, device_connect("d1")).await;
-    deaf.subscribe(&head, QoS::AtLeastOnce).await;
+    deaf.subscribe(&spec, QoS::AtLeastOnce).await;
     people.revoke("d1");
-    // The head of its next life, which begins at once.
-    service.publish(&head, b"next life", true).await;
+    // The spec of its next life, which begins at once.
+    service.publish(&spec, b"next life", true).await;
     assert_eq!(deaf.next().await, None);
 
     let info_of_d2 = topic(Topic::Info, "d2");

@@ -122,7 +122,7 @@ async fn only_the_orchestrator_gets_a_persistent_session() {
     device.subscribe("hoist/d/d1", QoS::AtLeastOnce).await;
     drop(device);
     until("it is gone", || broker.stats().sessions == 1).await;
-    service.publish("hoist/d/d1", b"head", false).await;
+    service.publish("hoist/d/d1", b"spec", false).await;
     let mut device = Client::connect(&broker, persistent()).await;
     assert!(!device.present);
     device.hears_nothing().await;

@@ -104,7 +104,7 @@ impl Answer {
         DownloadError::length(&self.address.to_string(), had, signed)
     }
 
-    /// True if this is a part of the file that was asked for, as far as its head can tell: a portal
+    /// True if this is a part of the file that was asked for, as far as its spec can tell: a portal
     /// answers with a page of another length.
     pub(super) fn is_of(&self, signed_bytes: u64) -> bool {
         self.response.status == PARTIAL || self.file_bytes == Some(signed_bytes)

@@ -220,7 +220,7 @@ pub(in crate::agent) async fn serve_cut(
             let (from, last): (usize, usize) = (from.parse().unwrap(), last.parse().unwrap());
             let body = &file[from..=last];
             let sent = &body[..body.len().min(bytes_max)];
-            let head = format!(
+            let spec = format!(
                 "HTTP/1.1 206 Part\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{last}/{}\r\n\r\n",
                 body.len(),
                 file.len()
@@ -231,7 +231,7 @@ pub(in crate::agent) async fn serve_cut(
                 sent: sent.len(),
             };
             seen.lock().unwrap().push(cut);
-            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(spec.as_bytes()).await.unwrap();
             stream.write_all(sent).await.unwrap();
             stream.shutdown().await.unwrap();
         }

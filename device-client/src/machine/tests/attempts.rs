@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_final_failure_rolls_back_the_failing_artifact_and_then_the_earlier_ones_s8() {
     let mut world = World::new(2).fails(1, ScriptKind::Verify, &[FAIL, FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(
         world.runs(ScriptKind::Install),
@@ -35,7 +35,7 @@ fn a_rollback_script_runs_three_times_at_most_s9() {
         ScriptKind::Rollback,
         &[FAIL; 9],
     );
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.runs(ScriptKind::Rollback), [1, 1, 1]);
     assert_eq!(world.failed(), (Reason::RollbackFailed, Rollback::Failed));
@@ -45,7 +45,7 @@ fn a_rollback_script_runs_three_times_at_most_s9() {
 fn later_and_network_errors_use_time_and_no_attempts_s9() {
     let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &[ScriptExit::Code(75); 5]);
     world.fetches_fail = vec![Retry::Later; 5];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.ring.outcomes[0].attempt.0, 1);
@@ -56,7 +56,7 @@ fn a_pass_that_was_put_off_is_counted_and_uses_up_no_attempt_s9() {
     let later = ScriptExit::Code(75);
     let exits = [later, FAIL, later, later];
     let mut world = World::new(1).fails(0, ScriptKind::PostInstall, &exits);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.runs(ScriptKind::Rollback), [0; 4]);
@@ -78,7 +78,7 @@ fn a_waiting_device_says_what_it_waits_for_s6() {
     let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &[ScriptExit::Code(75)]);
     world = world.fails(0, ScriptKind::Verify, &[FAIL]);
     world.fetches_fail = vec![Retry::Later];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     let causes = [
         RetryCause::Http(503),
@@ -91,7 +91,7 @@ fn a_waiting_device_says_what_it_waits_for_s6() {
 #[test]
 fn a_restarted_device_that_waits_does_not_make_up_a_cause() {
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(waits(&world).len(), 1);
     world.fetches_fail = vec![Retry::Later];
     world.restart();
@@ -106,7 +106,7 @@ fn a_busy_server_is_not_asked_before_the_time_it_names() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later; 5];
     world.asked_ms = 3_000;
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     let mut asked = vec![world.now_ms];
     while world.downloads < 6 {
         world.now_ms = world.machine.next_timeout().unwrap();
@@ -124,7 +124,7 @@ fn waits_grow_until_bytes_are_proven_and_none_is_shorter_than_a_second() {
     let mut world = World::new(1);
     world.random = u64::MAX - 1;
     world.fetches_fail = vec![Retry::Later; 1_000];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     let mut longest = 0;
     for _ in 0..8 {
         longest = longest.max(wait(&world));
@@ -147,7 +147,7 @@ fn a_script_that_says_later_all_night_is_asked_less_and_less_often() {
     // Waits for the network before it count no more.
     world.fetches_fail = vec![Retry::Later; 6];
     world.random = u64::MAX - 1;
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     while world.downloads < 7 {
         world.now_ms += wait(&world);
         world.tell(Event::Timer);
@@ -165,11 +165,11 @@ fn a_script_that_says_later_all_night_is_asked_less_and_less_often() {
 
 #[test]
 fn failed_attempts_are_further_and_further_apart() {
-    let mut listed = notice(1);
+    let mut listed = entry(1);
     listed.policy.attempts = 10;
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL; 9]);
     world.random = u64::MAX - 1;
-    world = world.online(head(1, vec![listed]));
+    world = world.online(spec(1, vec![listed]));
     let begun = world.now_ms;
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
@@ -185,11 +185,11 @@ fn a_failed_download_is_told_in_a_sentence() {
     };
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Useless];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(output(&world), "HTTP 503 from files");
     // The last trouble counts, not what a script said in an earlier attempt.
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.fetches_fail = vec![Retry::Later; 1_000];
     world.now_ms += DAY_MS / 2;
     world.tell(Event::Timer);
@@ -201,7 +201,7 @@ fn a_failed_download_is_told_in_a_sentence() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Useless];
     world.sentence = "é".repeat(200);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(output(&world), "é".repeat(128));
 }
 
@@ -209,7 +209,7 @@ fn a_failed_download_is_told_in_a_sentence() {
 fn a_network_that_never_comes_ends_with_the_deadline_s8() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later; 2_000];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     for _ in 0..2_000 {
         let Some(at) = world.machine.next_timeout() else {
             break;
@@ -234,8 +234,8 @@ fn what_went_wrong_last_is_the_reason_when_the_deadline_passes_s8() {
         let mut world = World::new(1);
         world.fetches_fail = vec![Retry::Later];
         world.fetch_reason = reason;
-        world = world.online(head(1, vec![notice(1)]));
-        world.now_ms += u64::from(notice(1).policy.timeout_s) * 1_000;
+        world = world.online(spec(1, vec![entry(1)]));
+        world.now_ms += u64::from(entry(1).policy.timeout_s) * 1_000;
         world.tell(Event::Timer);
         assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
     }
@@ -246,14 +246,14 @@ fn what_is_not_as_signed_just_before_it_runs_is_proven_again_or_named_in_the_out
     // bad-inputs row 55
     let mut world = World::new(1);
     world.refused = 1;
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.downloads, 2);
 
     let mut world = World::new(1);
     world.refused = u32::MAX;
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.failed(), (Reason::HashMismatch, Rollback::NotNeeded));
     assert_eq!(world.ran, []);
@@ -264,24 +264,24 @@ fn what_is_there_already_succeeds_and_what_does_not_fit_fails_without_a_script_s
     // bad-inputs rows 53 and 54
     let mut world = World::new(1);
     world.verdict = Verdict::Already;
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Already));
     for reason in [Reason::Incompatible, Reason::Downgrade] {
         let mut world = World::new(1);
         world.verdict = Verdict::refused(reason);
-        world = world.online(head(1, vec![notice(1)]));
+        world = world.online(spec(1, vec![entry(1)]));
         assert_eq!(world.failed(), (reason, Rollback::NotNeeded));
         assert_eq!(world.ran, []);
     }
 }
 
 #[test]
-fn what_is_there_already_is_installed_again_when_the_notice_asks_for_it() {
+fn what_is_there_already_is_installed_again_when_the_entry_asks_for_it() {
     let mut world = World::new(1);
     world.verdict = Verdict::Already;
-    let mut wanted = notice(1);
+    let mut wanted = entry(1);
     wanted.policy.overrides.reinstall = true;
-    world = world.online(head(1, vec![wanted]));
+    world = world.online(spec(1, vec![wanted]));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert!(
         world
@@ -298,7 +298,7 @@ fn a_refusal_says_in_a_sentence_what_is_wrong() {
         reason: Reason::Downgrade,
         detail: "counter 1 is below the installed 2 of app".into(),
     };
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     let FinalResult::Failed(failure) = world.result() else {
         panic!("it was refused");
     };
@@ -308,7 +308,7 @@ fn a_refusal_says_in_a_sentence_what_is_wrong() {
 #[test]
 fn a_new_attempt_proves_what_is_on_disk_again() {
     let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.downloads, 2);
@@ -317,7 +317,7 @@ fn a_new_attempt_proves_what_is_on_disk_again() {
 #[test]
 fn what_cannot_be_had_again_after_a_rollback_ends_it_as_rolled_back() {
     let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.fetches_fail = vec![Retry::Useless];
     world.wait();
     assert_eq!(
@@ -333,7 +333,7 @@ fn what_a_failed_rollback_leaves_is_in_doubt_s12() {
         ScriptKind::Rollback,
         &[FAIL; 3],
     );
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(world.failed(), (Reason::RollbackFailed, Rollback::Failed));
     assert_eq!(world.distrusted, 1);
 }

@@ -12,7 +12,7 @@ fn apply(verdict: Verdict) -> Event {
 
 #[test]
 fn what_is_brought_to_the_device_is_installed_and_told_to_nobody_else() {
-    let mut world = World::new(1).online(head(1, Vec::new()));
+    let mut world = World::new(1).online(spec(1, Vec::new()));
     let said = world.said.len();
     world.tell(apply(Verdict::Fits));
     assert_eq!(world.applied, [FinalResult::Successful(Success::Installed)]);
@@ -28,16 +28,16 @@ fn what_is_brought_to_the_device_is_installed_and_told_to_nobody_else() {
 #[test]
 fn what_is_brought_to_the_device_has_one_attempt_and_never_a_successor() {
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL]);
-    world = world.online(head(1, Vec::new()));
+    world = world.online(spec(1, Vec::new()));
     world.fetches_fail = vec![Retry::Later];
     world.tell(apply(Verdict::Fits));
     // A deployment that is listed meanwhile waits for its end.
-    world.tell(Event::GroupHead(head(2, vec![notice(1)])));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
     world.wait();
     assert!(matches!(&world.applied[..], [FinalResult::Failed(failure)]
         if failure.rollback == Rollback::Succeeded));
     assert_eq!(world.runs(ScriptKind::Install), [0]);
-    world.tell(Event::GroupHead(head(2, vec![notice(1)])));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 

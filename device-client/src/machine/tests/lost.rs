@@ -9,7 +9,7 @@ use crate::record::Memory;
 /// A device whose journal, or only its ring, cannot be read any more.
 fn lost(record: Option<Record>, kept: Option<u8>) -> World {
     let mut world = World::new(1);
-    world.own = Some(own_head(1));
+    world.own = Some(own_spec(1));
     world.machine = Machine::new(Setup {
         lost: true,
         kept_release: kept.map(|byte| ReleaseId([byte; 16])),
@@ -33,7 +33,7 @@ fn status(seq: u64, ended: u32, running: Option<u32>) -> DeviceStatus {
     }
 }
 
-/// A session: the own status if there is one, then the heads; another if it is wanted.
+/// A session: the own status if there is one, then the specs; another if it is wanted.
 fn connect(world: &mut World, own: Option<&DeviceStatus>, listed: &[u32]) {
     for _ in 0..2 {
         let before = world.reconnected;
@@ -43,11 +43,11 @@ fn connect(world: &mut World, own: Option<&DeviceStatus>, listed: &[u32]) {
             world.tell(Event::OwnStatus(own.clone()));
         }
         if world.reconnected == before {
-            world.tell(Event::DeviceHead(own_head(5_000)));
+            world.tell(Event::DeviceSpec(own_spec(5_000)));
         }
         if world.reconnected == before {
-            let notices = listed.iter().map(|id| notice(*id)).collect();
-            return world.tell(Event::GroupHead(head(9, notices)));
+            let entries = listed.iter().map(|id| entry(*id)).collect();
+            return world.tell(Event::GroupSpec(spec(9, entries)));
         }
     }
     panic!("reconnects without end");
@@ -111,7 +111,7 @@ fn the_loss_is_remembered_until_it_is_settled() {
 fn a_lost_ring_is_read_back_and_the_started_deployment_is_finished() {
     let mut begun = World::new(1);
     begun.fetches_fail = vec![Retry::Later];
-    begun = begun.online(head(1, vec![notice(3)]));
+    begun = begun.online(spec(1, vec![entry(3)]));
     let mut world = lost(begun.record, Some(3));
     let outcome = Outcome {
         deployment: DeploymentId(2),
@@ -152,7 +152,7 @@ fn a_new_device_counts_from_the_beginning() {
 #[test]
 fn a_lost_manifest_of_a_release_that_has_begun_needs_a_person() {
     let mut world = World::new(1).fails(0, ScriptKind::Install, &[FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.restart();
     let _download = world.machine.handle(
         Event::Started,
@@ -171,7 +171,7 @@ fn a_lost_manifest_of_a_release_that_has_begun_needs_a_person() {
 fn what_ends_after_the_ring_was_lost_and_before_the_own_status_came_is_told() {
     let mut begun = World::new(1);
     begun.fetches_fail = vec![Retry::Later];
-    begun = begun.online(head(1, vec![notice(3)]));
+    begun = begun.online(spec(1, vec![entry(3)]));
     for acked in [0, 1] {
         let mut record = begun.record.clone().unwrap();
         record.acked = acked;

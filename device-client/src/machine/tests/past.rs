@@ -9,7 +9,7 @@ use hoist_protocol::status::OUTCOMES_MAX;
 fn with_failed(failed: u32) -> World {
     let fails = vec![FAIL; failed as usize];
     let mut world = World::new(1).fails(0, ScriptKind::Install, &fails);
-    world = world.online(head(1, Vec::new()));
+    world = world.online(spec(1, Vec::new()));
     for id in 1..=failed {
         list(&mut world, 1..=id);
     }
@@ -17,17 +17,17 @@ fn with_failed(failed: u32) -> World {
     world
 }
 
-fn once(deployment: u32) -> Notice {
-    let mut notice = notice(deployment);
-    notice.policy.attempts = 1;
-    notice
+fn once(deployment: u32) -> DeploymentSpec {
+    let mut entry = entry(deployment);
+    entry.policy.attempts = 1;
+    entry
 }
 
-/// The newest head lists these.
+/// The newest spec lists these.
 fn list(world: &mut World, deployments: impl IntoIterator<Item = u32>) {
-    let notices = deployments.into_iter().map(once).collect();
+    let entries = deployments.into_iter().map(once).collect();
     world.now_ms += 1;
-    world.tell(Event::GroupHead(head(world.now_ms, notices)));
+    world.tell(Event::GroupSpec(spec(world.now_ms, entries)));
     // What waited meanwhile is asked for again.
     world.acknowledge();
 }
@@ -45,7 +45,7 @@ fn a_failed_deployment_that_stays_listed_ran_once_whatever_ends_after_it_s13() {
         list(&mut world, [1, id]);
         if id % 5 == 0 {
             world.restart();
-            world = world.online(head(u64::MAX / 2, Vec::new()));
+            world = world.online(spec(u64::MAX / 2, Vec::new()));
             world.now_ms = u64::MAX / 2 + u64::from(id) * 1_000;
         }
     }
@@ -71,15 +71,15 @@ fn who_is_asked_alone_tells_everything_and_with_its_group_the_ring_w6() {
     for id in 2..=20 {
         list(&mut world, [1, id]);
     }
-    let asked = GroupHead {
-        roll_call: RollCall(3),
-        ..head(world.now_ms + 1, vec![])
+    let asked = GroupSpec {
+        resync: Resync(3),
+        ..spec(world.now_ms + 1, vec![])
     };
-    world.tell(Event::GroupHead(asked));
+    world.tell(Event::GroupSpec(asked));
     assert_eq!(world.said.last().unwrap().outcomes.len(), OUTCOMES_MAX);
-    world.tell(Event::DeviceHead(DeviceHead {
-        roll_call: RollCall(1),
-        ..own_head(2)
+    world.tell(Event::DeviceSpec(DeviceSpec {
+        resync: Resync(1),
+        ..own_spec(2)
     }));
     let told = &world.said.last().unwrap().outcomes;
     let numbers: Vec<u32> = told.iter().map(|told| told.deployment.0).collect();
@@ -97,7 +97,7 @@ fn who_is_asked_alone_tells_everything_and_with_its_group_the_ring_w6() {
     );
 }
 
-/// Its own retained status is the answer to such a roll call.
+/// Its own retained status is the answer to such a resync.
 #[test]
 fn whoever_remembers_everything_finds_nothing_lost_in_what_it_told() {
     let mut world = with_failed(1);
@@ -137,21 +137,21 @@ fn a_round_begins_what_failed_long_ago_again_and_nothing_a_success_s13() {
     for id in 2..=12 {
         list(&mut world, [1, id]);
     }
-    let retried = |id| Notice {
+    let retried = |id| DeploymentSpec {
         round: Round(1),
         ..once(id)
     };
     for id in [1, 1, 2, 1] {
         world.now_ms += 1;
-        let notices = vec![retried(id)];
-        world.tell(Event::GroupHead(head(world.now_ms, notices)));
+        let entries = vec![retried(id)];
+        world.tell(Event::GroupSpec(spec(world.now_ms, entries)));
     }
     assert_eq!((world.ring.ended, installs(&world)), (13, 13));
     assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));
 }
 
 #[test]
-fn what_leaves_the_head_and_comes_back_is_still_over() {
+fn what_leaves_the_spec_and_comes_back_is_still_over() {
     let mut world = with_failed(2);
     let most = u32::try_from(PAST_MAX).unwrap();
     for id in 3..=most {
@@ -161,7 +161,7 @@ fn what_leaves_the_head_and_comes_back_is_still_over() {
     assert_eq!((world.ring.ended, installs(&world)), (most, PAST_MAX));
 }
 
-/// The head that brings it back is the last that is heard before power and network go.
+/// The spec that brings it back is the last that is heard before power and network go.
 #[test]
 fn what_is_listed_is_not_forgotten_for_what_ends_without_network_after_a_power_cut() {
     let mut world = with_failed(1);
@@ -175,7 +175,7 @@ fn what_is_listed_is_not_forgotten_for_what_ends_without_network_after_a_power_c
     world.restart();
     world.tell(Event::Started);
     assert_eq!(world.ring.ended, most + 1, "it ended without network");
-    world = world.online(head(u64::MAX / 2, vec![once(1)]));
+    world = world.online(spec(u64::MAX / 2, vec![once(1)]));
     assert_eq!(
         (world.ring.ended, installs(&world)),
         (most + 1, PAST_MAX + 1)
@@ -193,9 +193,9 @@ fn a_lost_journal_takes_nothing_of_what_ended_with_it() {
         ..setup(None, world.ring.clone(), world.own.clone(), 1)
     };
     world.machine = Machine::new(lost);
-    world = world.online(head(u64::MAX / 2, (1..=8).map(once).collect()));
+    world = world.online(spec(u64::MAX / 2, (1..=8).map(once).collect()));
     // Its numbers go on behind a time, in another session.
-    world = world.online(head(u64::MAX / 2, (1..=8).map(once).collect()));
+    world = world.online(spec(u64::MAX / 2, (1..=8).map(once).collect()));
     assert_eq!((world.ring.ended, installs(&world)), (12, 12));
 }
 
@@ -211,7 +211,7 @@ fn what_an_older_agent_kept_is_over_and_all_that_is() {
     world.ring = crate::record::Slot::decode(1, &kept).unwrap();
     assert!(world.ring.outcomes.len() < OUTCOMES_MAX);
     world.restart();
-    world = world.online(head(u64::MAX / 2, vec![once(1), once(2)]));
+    world = world.online(spec(u64::MAX / 2, vec![once(1), once(2)]));
     assert_eq!((world.ring.ended, installs(&world)), (2, 2));
 }
 

@@ -8,7 +8,7 @@ fn a_reboot_is_believed_only_by_a_new_boot_id() {
     for (new_boot, successful) in [(2, true), (1, false)] {
         let mut world = World::new(1);
         world.plans[0].reboot = true;
-        world = world.online(head(1, vec![notice(1)]));
+        world = world.online(spec(1, vec![entry(1)]));
         assert!(
             world
                 .ran
@@ -40,13 +40,13 @@ fn a_power_cut_after_any_write_installs_once_per_attempt_and_loses_no_outcome() 
             for second in [None, Some(0), Some(1), Some(2), Some(3)] {
                 let mut world = World::new(2).fails(1, ScriptKind::Verify, verify);
                 world.power = Some(first);
-                world = world.online(head(1, vec![notice(1)]));
+                world = world.online(spec(1, vec![entry(1)]));
                 world.power = second;
                 world.restart();
                 world.tell(Event::Started);
                 world.power = None;
                 world.wait();
-                world = world.online(head(1, vec![notice(1)]));
+                world = world.online(spec(1, vec![entry(1)]));
                 world.wait();
                 cases += 1;
                 let case = format!("verify {verify:?}, cuts {first} and {second:?}");
@@ -68,23 +68,23 @@ fn a_power_cut_after_any_write_installs_once_per_attempt_and_loses_no_outcome() 
     assert_eq!(cases, 600);
 }
 
-/// The heads of the new group may be older than those of the old one (W2).
+/// The specs of the new group may be older than those of the old one (W2).
 #[test]
-fn a_power_cut_in_a_move_takes_no_head_of_the_new_group_for_a_replay() {
-    let moved = || DeviceHead {
+fn a_power_cut_in_a_move_takes_no_spec_of_the_new_group_for_a_replay() {
+    let moved = || DeviceSpec {
         group: "us".parse().unwrap(),
-        ..own_head(2)
+        ..own_spec(2)
     };
     for writes in 0..4 {
-        let mut world = World::new(1).online(head(9, Vec::new()));
+        let mut world = World::new(1).online(spec(9, Vec::new()));
         world.power = Some(writes);
-        world.tell(Event::DeviceHead(moved()));
+        world.tell(Event::DeviceSpec(moved()));
         world.power = None;
         world.restart();
         world.tell(Event::Started);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceHead(moved()));
-        world.tell(Event::GroupHead(head(4, vec![notice(1)])));
+        world.tell(Event::DeviceSpec(moved()));
+        world.tell(Event::GroupSpec(spec(4, vec![entry(1)])));
         assert_eq!(world.warned, [], "after {writes} writes");
         assert_eq!(world.ring.ended, 1, "after {writes} writes");
     }
@@ -97,7 +97,7 @@ fn a_journal_keeps_the_format_it_was_begun_in_until_a_start_with_nothing_begun()
     for verify in [&[][..], &[FAIL, FAIL][..]] {
         let mut world = World::new(1).fails(0, ScriptKind::Verify, verify);
         world.fetches_fail = vec![Retry::Later];
-        world = world.online(head(1, vec![notice(1)]));
+        world = world.online(spec(1, vec![entry(1)]));
         let mut record = world.record.take().unwrap();
         record.format = 1;
         world.record = Some(record);
@@ -109,8 +109,8 @@ fn a_journal_keeps_the_format_it_was_begun_in_until_a_start_with_nothing_begun()
         assert_eq!((record.job.is_none(), record.format), (true, 1));
         // Not by another deployment either: after a way back we run and are not on disk.
         world.tell(Event::Connected);
-        world.tell(Event::DeviceHead(own_head(2)));
-        world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+        world.tell(Event::DeviceSpec(own_spec(2)));
+        world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
         assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
         assert_eq!(world.record.as_ref().unwrap().format, 1);
         // A fresh start with nothing begun is this agent's own.

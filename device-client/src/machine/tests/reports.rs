@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_listed_deployment_is_installed_in_order_and_reported_in_five_statuses() {
-    let world = World::new(2).online(head(1, vec![notice(1)]));
+    let world = World::new(2).online(spec(1, vec![entry(1)]));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     let kinds: Vec<_> = world
         .ran
@@ -37,21 +37,21 @@ fn a_listed_deployment_is_installed_in_order_and_reported_in_five_statuses() {
 }
 
 #[test]
-fn an_acknowledged_outcome_is_not_sent_again_but_a_roll_call_gets_the_whole_ring_w5() {
-    let mut world = World::new(1).online(head(1, vec![notice(1)]));
+fn an_acknowledged_outcome_is_not_sent_again_but_a_resync_gets_the_whole_ring_w5() {
+    let mut world = World::new(1).online(spec(1, vec![entry(1)]));
     assert_eq!(world.said.last().unwrap().outcomes.len(), 1);
     world.acknowledge();
-    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
     assert_eq!(
         world.said.last().unwrap().outcomes.len(),
         1,
         "only the new one"
     );
-    let called = GroupHead {
-        roll_call: RollCall(9),
-        ..head(3, Vec::new())
+    let called = GroupSpec {
+        resync: Resync(9),
+        ..spec(3, Vec::new())
     };
-    world.tell(Event::GroupHead(called));
+    world.tell(Event::GroupSpec(called));
     assert_eq!(world.said.last().unwrap().outcomes.len(), 2);
     assert_eq!(world.said.last().unwrap().ended, 2);
 }
@@ -60,7 +60,7 @@ fn an_acknowledged_outcome_is_not_sent_again_but_a_roll_call_gets_the_whole_ring
 fn progress_is_reported_every_ten_percent_w7() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     // The clock stands still after the first report, so only percents count.
     world.tell(Event::DownloadProgress(1));
     let before = world.said.len();

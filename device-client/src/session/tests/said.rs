@@ -27,13 +27,13 @@ fn what_was_on_its_way_ends_with_its_connection_and_the_last_status_is_said_agai
     let late = device.acknowledge(Carries::status(&said[0]));
     assert_eq!(late, [], "it was of another connection");
     device.connect();
-    let outputs = device.hear_own(own_head(NOW_MS, "eu"));
+    let outputs = device.hear_own(own_spec(NOW_MS, "eu"));
     let again = statuses(&outputs);
     assert_eq!(percent(&again[0]), Some(70));
 }
 
 #[test]
-fn a_device_without_a_head_says_once_who_it_is() {
+fn a_device_without_a_spec_says_once_who_it_is() {
     // W4
     let mut device = Device::new(Root::Known);
     device.connect();
@@ -53,15 +53,15 @@ fn a_device_without_a_head_says_once_who_it_is() {
 }
 
 #[test]
-fn a_device_that_gets_an_older_head_of_its_own_tells_of_the_one_it_obeys() {
+fn a_device_that_gets_an_older_spec_of_its_own_tells_of_the_one_it_obeys() {
     let mut device = Device::member();
     device.session.disconnected(&mut device.clock);
     device.connect();
-    device.hear_own(own_head(NOW_MS - 1, "us"));
+    device.hear_own(own_spec(NOW_MS - 1, "us"));
     assert!(device.session.announces());
     let told = device.say(InfoExtent::Full).unwrap();
-    assert_eq!(told.stored_head, Some(NOW_MS.to_be_bytes().to_vec()));
-    assert_eq!(told.public_key, None, "its head shows it");
+    assert_eq!(told.stored_spec, Some(NOW_MS.to_be_bytes().to_vec()));
+    assert_eq!(told.public_key, None, "its spec shows it");
 }
 
 #[test]
@@ -70,13 +70,13 @@ fn a_report_of_a_device_on_itself_is_said_again_only_when_it_differs_or_may_be_l
     assert_eq!(device.say(InfoExtent::IfChanged), None);
     device.session.disconnected(&mut device.clock);
     device.connect();
-    device.hear_own(own_head(NOW_MS, "eu"));
+    device.hear_own(own_spec(NOW_MS, "eu"));
     assert_eq!(device.say(InfoExtent::IfChanged), None, "it arrived");
 
     assert!(device.say(InfoExtent::Full).is_some());
     device.session.disconnected(&mut device.clock);
     device.connect();
-    device.hear_own(own_head(NOW_MS, "eu"));
+    device.hear_own(own_spec(NOW_MS, "eu"));
     assert!(
         device.say(InfoExtent::IfChanged).is_some(),
         "it may be lost"
@@ -84,20 +84,20 @@ fn a_report_of_a_device_on_itself_is_said_again_only_when_it_differs_or_may_be_l
 }
 
 #[test]
-fn a_roll_call_is_answered_when_the_last_full_report_is_acknowledged() {
+fn a_resync_is_answered_when_the_last_full_report_is_acknowledged() {
     // W6
     let mut device = Device::member();
-    let called = DeviceHead {
-        roll_call: RollCall(3),
-        ..own_head(NOW_MS + 1, "eu")
+    let called = DeviceSpec {
+        resync: Resync(3),
+        ..own_spec(NOW_MS + 1, "eu")
     };
     let outputs = device.hear_own(called);
     let answered = |outputs: &[Output]| {
         let mut records = outputs.iter().filter_map(|output| match output {
-            Output::Keep(Keep::Record(record)) => Some(record.device_roll),
+            Output::Keep(Keep::Record(record)) => Some(record.device_resync),
             _ => None,
         });
-        records.next_back() == Some(RollCall(3))
+        records.next_back() == Some(Resync(3))
     };
     let status = statuses(&outputs);
     for _ in 0..2 {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{LABELS_MAX, TEXT_BYTES_MAX};
 use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::spec::{LABELS_MAX, TEXT_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};

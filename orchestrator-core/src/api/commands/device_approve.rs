@@ -1,5 +1,5 @@
-//! `device-approve`: pins the key on offer. The device keeps its group and its records; its roll
-//! is called, because what it said meanwhile was not believed.
+//! `device-approve`: pins the key on offer. The device keeps its group and its records; it is
+//! asked for a resync, because what it said meanwhile was not believed.
 
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::PublicKey;
@@ -13,7 +13,7 @@ use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
 use crate::rules::device::identity;
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 use crate::rules::stop::Stop;
 
 /// Digits of a fingerprint that are enough to name a key.
@@ -73,7 +73,7 @@ impl Body for DeviceApprove {
         row.offered_key = None;
         row.unverified = false;
         identity::forget(ask.txn, &device)?;
-        let roll = call_roll(ask.txn, &mut row, &device, ask.now)?;
+        let resync = ask_resync(ask.txn, &mut row, &device, ask.now)?;
         ask.txn.put(&DeviceKey(device.clone()), &row);
         let fingerprint = offered.fingerprint();
         let told = Effect::Event(Event::DeviceApproved {
@@ -85,7 +85,7 @@ impl Body for DeviceApprove {
             device,
             fingerprint,
         };
-        Ok((answer, vec![roll, told]))
+        Ok((answer, vec![resync, told]))
     }
 }
 

@@ -1,5 +1,5 @@
 //! `device-remove`: a device's records stay with their deployments (S14), its token is worth
-//! nothing from then on, and its head, which is cleared, tells it that it belongs nowhere (W4).
+//! nothing from then on, and its spec, which is cleared, tells it that it belongs nowhere (W4).
 
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};

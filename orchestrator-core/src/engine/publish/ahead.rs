@@ -1,10 +1,10 @@
-//! Heads of ours that the store knows nothing of: it is an older copy of what it was, or
+//! Specs of ours that the store knows nothing of: it is an older copy of what it was, or
 //! another server signs with its keys (bad-inputs rows 64 and 66).
 
 use std::fmt;
 
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, Generation};
+use hoist_protocol::spec::GroupSpec;
 
 use crate::model::time::format_time;
 
@@ -17,7 +17,7 @@ pub struct Ahead {
     pub shows: Shows,
 }
 
-/// A fact in a head of ours that the store knows nothing of.
+/// A fact in a spec of ours that the store knows nothing of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shows {
     /// It was signed after everything that the store knows of.
@@ -55,12 +55,12 @@ impl fmt::Display for Ahead {
     }
 }
 
-/// What a group's head with our signature shows that a store knows nothing of which let nothing
+/// What a group's spec with our signature shows that a store knows nothing of which let nothing
 /// be signed after `reserved`, and gave no number above `last`.
 #[must_use]
-pub fn ahead_of(head: &GroupHead, (reserved, last): (Generation, DeploymentId)) -> Option<Shows> {
-    let at = head.generation;
-    let listed = head.notices.iter().map(|notice| notice.deployment).max();
+pub fn ahead_of(spec: &GroupSpec, (reserved, last): (Generation, DeploymentId)) -> Option<Shows> {
+    let at = spec.generation;
+    let listed = spec.entries.iter().map(|entry| entry.deployment).max();
     match listed {
         _ if at > reserved => Some(Shows::Signed {
             at,

@@ -1,14 +1,14 @@
 //! The difference between what is desired and what is known to be out: which subjects have
-//! to be looked at, and what has to be published for them. Pure: rows are read, heads signed
+//! to be looked at, and what has to be published for them. Pure: rows are read, specs signed
 //! and messages sent by whoever drives this.
 
 use std::collections::BTreeMap;
 
 use hoist_protocol::id::{DeviceId, Generation, GroupId};
 
-pub use super::ledger::{Known, Publish};
-use super::ledger::{Ledger, Seen};
 use super::outbox::Outbox;
+pub use super::published_state::{Known, Publish};
+use super::published_state::{PublishedState, Seen};
 use super::subject::Subject;
 use crate::engine::input::Input;
 use crate::model::row::OutboxRow;
@@ -39,7 +39,7 @@ pub enum Unknown {
 /// The subjects that have to be looked at, and the messages that are known to be out.
 #[derive(Debug, Default, Clone)]
 pub struct Difference {
-    pub(super) ledger: Ledger,
+    pub(super) published_state: PublishedState,
     pub(super) marked: BTreeMap<Subject, Cause>,
     pub(super) outbox: Outbox,
 }
@@ -47,32 +47,32 @@ pub struct Difference {
 impl Difference {
     /// The program starts; no earlier run signed a generation above this one.
     pub fn started(&mut self, reserved: Generation) {
-        self.ledger.started(reserved);
+        self.published_state.started(reserved);
     }
 
-    /// Heads may be signed with generations up to this one.
+    /// Specs may be signed with generations up to this one.
     pub fn reserved(&mut self, reserved: Generation) {
-        self.ledger.reserve(reserved);
+        self.published_state.reserve(reserved);
     }
 
-    /// A head with our signature was signed with this generation: what is signed from now on
+    /// A spec with our signature was signed with this generation: what is signed from now on
     /// is newer.
     pub fn learned(&mut self, signed: Generation) {
-        self.ledger.learned(signed);
+        self.published_state.learned(signed);
     }
 
     /// True if a generation with our signature is above everything that this store ever let be
     /// signed: the store is an older copy then, or another server signs with its keys.
     #[must_use]
     pub fn is_ahead(&self, signed: Generation) -> bool {
-        self.ledger.is_ahead(signed)
+        self.published_state.is_ahead(signed)
     }
 
     /// The input that has to be decided before anything is published: generations to be reserved,
     /// for what is marked and the groups that it may have to wait for.
     #[must_use]
     pub fn wants(&self, now_ms: u64) -> Option<Input> {
-        let runs_out = self.ledger.runs_out(self.marked.len() * 2, now_ms);
+        let runs_out = self.published_state.runs_out(self.marked.len() * 2, now_ms);
         runs_out.map(Input::ReserveGenerations)
     }
 
@@ -88,49 +88,49 @@ impl Difference {
 
     /// A new connection: the broker may have lost everything.
     pub fn connected(&mut self) {
-        self.ledger.forget_broker(|_| true);
+        self.published_state.forget_broker(|_| true);
         self.outbox.connected();
     }
 
     /// Everything can be seen now: these subjects go out again (what is shared, and whatever
-    /// is in the outbox), and of what was sent before the subscription only heads of devices
+    /// is in the outbox), and of what was sent before the subscription only specs of devices
     /// are taken as out.
     pub fn subscribed(&mut self, shared: impl IntoIterator<Item = Subject>) {
-        self.ledger
+        self.published_state
             .forget_broker(|subject| !matches!(subject, Subject::Device(_)));
         for subject in shared {
             self.mark(subject, Cause::Changed);
         }
     }
 
-    /// True if a head of a device with this generation was signed by this run of the program.
+    /// True if a spec of a device with this generation was signed by this run of the program.
     pub fn signed_here(&self, device: &DeviceId, generation: Generation) -> bool {
         let subject = Subject::Device(device.clone());
-        self.ledger.signed_here(&subject, generation)
+        self.published_state.signed_here(&subject, generation)
     }
 
-    /// A device connected: its head is published unless it is known to be out.
+    /// A device connected: its spec is published unless it is known to be out.
     pub fn born(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        if !self.ledger.is_out(&subject) {
+        if !self.published_state.is_out(&subject) {
             self.mark(subject, Cause::Seen);
         }
     }
 
-    /// A device shows its stored head: none reached it since, or an older one than it knows
+    /// A device shows its stored spec: none reached it since, or an older one than it knows
     /// was brought back.
     pub fn asked(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        self.ledger.forget_broker_of(&subject);
+        self.published_state.forget_broker_of(&subject);
         self.mark(subject, Cause::Seen);
     }
 
-    /// A device shows its key: it has no head that names it. It may have forgotten the one
+    /// A device shows its key: it has no spec that names it. It may have forgotten the one
     /// that is out, because it was told that it is removed, and takes only a newer one now
     /// (W1).
     pub fn forgot(&mut self, device: DeviceId) {
         let subject = Subject::Device(device);
-        self.ledger.outdate(&subject);
+        self.published_state.outdate(&subject);
         self.mark(subject, Cause::Seen);
     }
 
@@ -141,10 +141,10 @@ impl Difference {
             && payload.is_empty()
             && self.outbox.arrived(device, true)
         {
-            self.ledger.forget(&subject);
+            self.published_state.forget(&subject);
             return;
         }
-        match self.ledger.seen(&subject, payload, signed) {
+        match self.published_state.seen(&subject, payload, signed) {
             Seen::Different => self.mark(subject, Cause::Seen),
             Seen::AsDesired => self.arrived(&subject),
         }
@@ -153,7 +153,7 @@ impl Difference {
     /// The broker may hold what is desired of a subject by now: who waits for that hears it.
     fn arrived(&mut self, subject: &Subject) {
         match subject {
-            Subject::Device(device) if self.ledger.is_confirmed(subject) => {
+            Subject::Device(device) if self.published_state.is_confirmed(subject) => {
                 self.outbox.arrived(device, false);
             }
             Subject::Group(group) if self.is_confirmed(subject) => {
@@ -168,7 +168,7 @@ impl Difference {
     /// Looks again at what was sent long ago and never seen back, and at what is past half
     /// of its validity (W2).
     pub fn review(&mut self, now_ms: u64) {
-        for subject in self.ledger.overdue(now_ms) {
+        for subject in self.published_state.overdue(now_ms) {
             self.mark(subject, Cause::Seen);
         }
         for device in self.outbox.overdue(now_ms) {
@@ -195,7 +195,7 @@ impl Difference {
     /// Everything known to be out, sorted by subject.
     #[must_use]
     pub fn known(&self) -> Vec<Known> {
-        let mut known: Vec<Known> = self.ledger.known().collect();
+        let mut known: Vec<Known> = self.published_state.known().collect();
         known.sort_by(|a, b| a.subject.cmp(&b.subject));
         known
     }
@@ -204,10 +204,10 @@ impl Difference {
     /// runs reserved, what this one did, and the highest signed or seen.
     #[must_use]
     pub fn generations(&self) -> [Generation; 3] {
-        self.ledger.generations()
+        self.published_state.generations()
     }
 
-    /// Changes of devices' heads on their way, for whoever compares or prints two states.
+    /// Changes of devices' specs on their way, for whoever compares or prints two states.
     #[must_use]
     pub fn outbox(&self) -> impl std::fmt::Debug {
         &self.outbox
@@ -216,10 +216,10 @@ impl Difference {
     /// True if nothing is to be looked at among these, and all that was sent of them was seen back
     /// from the broker.
     pub fn is_quiet(&self, these: impl Fn(&Subject) -> bool) -> bool {
-        !self.marked.keys().any(&these) && self.ledger.all_seen(these)
+        !self.marked.keys().any(&these) && self.published_state.all_seen(these)
     }
 
-    /// True if no change of a device's head is on its way.
+    /// True if no change of a device's spec is on its way.
     #[must_use]
     pub fn has_told_all(&self) -> bool {
         self.outbox.is_empty()
@@ -227,7 +227,7 @@ impl Difference {
 
     /// True if what is desired of a subject was seen to be at the broker.
     pub fn is_held(&self, subject: &Subject) -> bool {
-        !self.marked.contains_key(subject) && self.ledger.is_held(subject)
+        !self.marked.contains_key(subject) && self.published_state.is_held(subject)
     }
 
     /// True if something of a subject is still to be looked at or to be seen back.
@@ -236,11 +236,11 @@ impl Difference {
             Subject::Device(device) => self.outbox.is_waiting(device),
             _ => false,
         };
-        waits || self.marked.contains_key(subject) || self.ledger.is_on_its_way(subject)
+        waits || self.marked.contains_key(subject) || self.published_state.is_on_its_way(subject)
     }
 
     fn is_confirmed(&self, subject: &Subject) -> bool {
-        !self.marked.contains_key(subject) && self.ledger.is_confirmed(subject)
+        !self.marked.contains_key(subject) && self.published_state.is_confirmed(subject)
     }
 
     /// The message to publish so that the broker holds what `seal` makes, or `None` when it does.
@@ -254,17 +254,17 @@ impl Difference {
         if let Subject::Group(group) = subject
             && self.outbox.is_awaited(group)
         {
-            self.ledger.distrust(subject);
+            self.published_state.distrust(subject);
         }
-        let publish = self.ledger.head(subject, seal, valid_ms, now_ms);
+        let publish = self.published_state.spec(subject, seal, valid_ms, now_ms);
         if publish.is_none() {
             self.arrived(subject);
         }
         publish
     }
 
-    /// The same for a device's head, with its row in the outbox. What permits something
-    /// waits until its group's head, as it is desired now, was seen at the broker: else the
+    /// The same for a device's spec, with its row in the outbox. What permits something
+    /// waits until its group's spec, as it is desired now, was seen at the broker: else the
     /// device could read an older one that lists what is over (S4, S10).
     pub fn publish_device(
         &mut self,
@@ -285,17 +285,17 @@ impl Difference {
         }
         let subject = Subject::Device(device.clone());
         if outbox.is_some() {
-            self.ledger.distrust(&subject);
+            self.published_state.distrust(&subject);
         }
-        let publish = self.ledger.head(&subject, seal, 0, now_ms);
+        let publish = self.published_state.spec(&subject, seal, 0, now_ms);
         if let Some(row) = outbox {
-            let held = self.ledger.is_confirmed(&subject);
+            let held = self.published_state.is_confirmed(&subject);
             self.outbox.sent(device, row, held, now_ms);
         }
         publish
     }
 
-    /// A removed device's head was cleared, with its row in the outbox.
+    /// A removed device's spec was cleared, with its row in the outbox.
     pub fn cleared(&mut self, device: &DeviceId, outbox: Option<&OutboxRow>, now_ms: u64) {
         if let Some(row) = outbox {
             self.outbox.cleared(device, row, now_ms);
@@ -306,20 +306,20 @@ impl Difference {
     /// deleted or it is not ours.
     pub fn unknown(&mut self, subject: &Subject, cause: Cause) -> Unknown {
         if matches!(subject, Subject::Release(_)) {
-            self.ledger.forget(subject);
+            self.published_state.forget(subject);
             return match cause {
                 Cause::Changed => Unknown::Clear,
                 // Its id is its content's: it can mislead nobody.
                 Cause::Seen => Unknown::NotOurs,
             };
         }
-        if cause == Cause::Seen && !self.ledger.knows(subject) {
+        if cause == Cause::Seen && !self.published_state.knows(subject) {
             return Unknown::NotOurs;
         }
-        if cause == Cause::Seen && self.ledger.has_signed(subject) {
+        if cause == Cause::Seen && self.published_state.has_signed(subject) {
             return Unknown::Kept;
         }
-        self.ledger.forget(subject);
+        self.published_state.forget(subject);
         match (subject, cause) {
             (Subject::Device(_), Cause::Changed) => Unknown::ClearReports,
             _ => Unknown::Clear,

@@ -1,4 +1,4 @@
-//! Changes of devices' heads on their way: which wait for their group's head, which were
+//! Changes of devices' specs on their way: which wait for their group's spec, which were
 //! sent, and which the broker was seen to hold. The rows behind it outlive a crash
 //! ([`OutboxRow`]), this does not.
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use super::ledger::is_overdue;
+use super::published_state::is_overdue;
 use crate::engine::input::Input;
 use crate::model::row::OutboxRow;
 
@@ -16,14 +16,14 @@ pub(super) struct Sent {
     change: u32,
     /// When, Unix ms.
     at_ms: u64,
-    /// True if the head was cleared, because its device was removed.
+    /// True if the spec was cleared, because its device was removed.
     cleared: bool,
 }
 
 /// Changes on their way.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Outbox {
-    /// Devices whose heads wait for their group's.
+    /// Devices whose specs wait for their group's.
     pub(super) waiting: BTreeMap<GroupId, BTreeSet<DeviceId>>,
     pub(super) sent: BTreeMap<DeviceId, Sent>,
     pub(super) out: Vec<Input>,
@@ -36,22 +36,22 @@ impl Outbox {
         self.sent.clear();
     }
 
-    /// A device's head waits for its group's.
+    /// A device's spec waits for its group's.
     pub(super) fn wait(&mut self, group: GroupId, device: DeviceId) {
         self.waiting.entry(group).or_default().insert(device);
     }
 
-    /// True if somebody waits for a group's head.
+    /// True if somebody waits for a group's spec.
     pub(super) fn is_awaited(&self, group: &GroupId) -> bool {
         self.waiting.contains_key(group)
     }
 
-    /// The broker holds a group's head: who waited for it.
+    /// The broker holds a group's spec: who waited for it.
     pub(super) fn release(&mut self, group: &GroupId) -> BTreeSet<DeviceId> {
         self.waiting.remove(group).unwrap_or_default()
     }
 
-    /// A device's head was sent, or is known to be there already.
+    /// A device's spec was sent, or is known to be there already.
     pub(super) fn sent(&mut self, device: &DeviceId, row: &OutboxRow, held: bool, now_ms: u64) {
         if held {
             self.sent.remove(device);
@@ -68,7 +68,7 @@ impl Outbox {
         }
     }
 
-    /// A removed device's head was cleared.
+    /// A removed device's spec was cleared.
     pub(super) fn cleared(&mut self, device: &DeviceId, row: &OutboxRow, now_ms: u64) {
         let sent = Sent {
             change: row.change,
@@ -78,7 +78,7 @@ impl Outbox {
         self.sent.insert(device.clone(), sent);
     }
 
-    /// The broker was seen to hold what was sent for a device: its head, or nothing.
+    /// The broker was seen to hold what was sent for a device: its spec, or nothing.
     pub(super) fn arrived(&mut self, device: &DeviceId, nothing: bool) -> bool {
         let sent = self.sent.get(device);
         let Some(sent) = sent.filter(|sent| sent.cleared == nothing) else {
@@ -91,7 +91,7 @@ impl Outbox {
     }
 
     fn tell(&mut self, device: DeviceId, change: u32) {
-        self.out.push(Input::HeadOut { device, change });
+        self.out.push(Input::SpecOut { device, change });
     }
 
     /// Word of what has arrived since the last call.
@@ -104,14 +104,14 @@ impl Outbox {
         !self.out.is_empty()
     }
 
-    /// Removed devices whose heads were cleared too long ago to be still on their way.
+    /// Removed devices whose specs were cleared too long ago to be still on their way.
     pub(super) fn overdue(&self, now_ms: u64) -> Vec<DeviceId> {
         let late = |sent: &Sent| sent.cleared && is_overdue(sent.at_ms, now_ms);
         let late = self.sent.iter().filter(|(_, sent)| late(sent));
         late.map(|(device, _)| device.clone()).collect()
     }
 
-    /// True if a device's head waits for its group's.
+    /// True if a device's spec waits for its group's.
     pub(super) fn is_waiting(&self, device: &DeviceId) -> bool {
         self.waiting
             .values()

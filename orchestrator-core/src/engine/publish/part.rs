@@ -4,8 +4,8 @@
 use hoist_protocol::id::DeviceId;
 
 use super::difference::Difference;
-use super::ledger::Ledger;
 use super::outbox::Outbox;
+use super::published_state::PublishedState;
 use super::subject::Subject;
 use crate::engine::input::Input;
 
@@ -15,7 +15,7 @@ impl Difference {
     pub fn shared_part(&self) -> Self {
         let of = |subject: &Subject| !matches!(subject, Subject::Device(_));
         let mut part = self.part(of);
-        part.ledger.bounded_as(&self.ledger);
+        part.published_state.bounded_as(&self.published_state);
         part
     }
 
@@ -29,7 +29,7 @@ impl Difference {
 
     /// Puts another part beside this one.
     pub fn join(&mut self, other: &Self) {
-        self.ledger.join(&other.ledger);
+        self.published_state.join(&other.published_state);
         let marked = other.marked.iter();
         self.marked
             .extend(marked.map(|(subject, cause)| (subject.clone(), *cause)));
@@ -39,7 +39,7 @@ impl Difference {
     fn part(&self, of: impl Fn(&Subject) -> bool) -> Self {
         let marked = self.marked.iter().filter(|(subject, _)| of(subject));
         Self {
-            ledger: self.ledger.part(&of),
+            published_state: self.published_state.part(&of),
             marked: marked
                 .map(|(subject, cause)| (subject.clone(), *cause))
                 .collect(),
@@ -48,7 +48,7 @@ impl Difference {
     }
 }
 
-impl Ledger {
+impl PublishedState {
     /// The part that is about these subjects.
     fn part(&self, of: impl Fn(&Subject) -> bool) -> Self {
         let entries = self.entries.iter().filter(|(subject, _)| of(subject));
@@ -91,7 +91,7 @@ impl Outbox {
             .into_iter()
             .collect();
         let of =
-            |input: &&Input| matches!(input, Input::HeadOut { device: of, .. } if of == device);
+            |input: &&Input| matches!(input, Input::SpecOut { device: of, .. } if of == device);
         part.out = self.out.iter().filter(of).cloned().collect();
         part
     }

@@ -1,7 +1,7 @@
-//! The heads of ours that lie at the broker, or that devices kept.
+//! The specs of ours that lie at the broker, or that devices kept.
 
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::topic::Topic;
 
 use super::{Publisher, Shows, Subject};
@@ -10,7 +10,7 @@ use crate::engine::seals::Seals;
 use crate::model::now::Mode;
 
 impl Publisher {
-    /// A message on one of our own topics. Returns what a head that we signed names, so that its
+    /// A message on one of our own topics. Returns what a spec that we signed names, so that its
     /// numbers and rounds are never given again.
     pub(crate) fn seen(
         &mut self,
@@ -19,17 +19,17 @@ impl Publisher {
         seals: &impl Seals,
     ) -> Option<Input> {
         let (subject, signed, named) = match topic {
-            Topic::GroupHead(group) => {
+            Topic::GroupSpec(group) => {
                 let opened = seals.open_group(group, payload);
-                let signed = opened.as_ref().map(|head| head.generation);
-                let lists = opened.filter(|head| !head.notices.is_empty());
-                let named = lists.map(|head| self.named(group, head));
+                let signed = opened.as_ref().map(|spec| spec.generation);
+                let lists = opened.filter(|spec| !spec.entries.is_empty());
+                let named = lists.map(|spec| self.named(group, spec));
                 (Subject::Group(group.clone()), signed, named)
             }
-            Topic::DeviceHead(device) => {
+            Topic::DeviceSpec(device) => {
                 let opened = seals.open_device(device, payload);
-                let signed = opened.as_ref().map(|head| head.generation);
-                let rounds = opened.map(|head| head.rounds).unwrap_or_default();
+                let signed = opened.as_ref().map(|spec| spec.generation);
+                let rounds = opened.map(|spec| spec.rounds).unwrap_or_default();
                 let device = device.clone();
                 let subject = Subject::Device(device.clone());
                 let opened = !rounds.is_empty();
@@ -50,31 +50,31 @@ impl Publisher {
         named
     }
 
-    fn named(&self, group: &GroupId, head: GroupHead) -> Input {
+    fn named(&self, group: &GroupId, spec: GroupSpec) -> Input {
         match self.settings.mode {
-            Mode::Serving => Input::SeenHead(head.notices),
+            Mode::Serving => Input::SeenSpec(spec.entries),
             Mode::Recovering => Input::RecoverGroup {
                 group: group.clone(),
-                head: Box::new(head),
+                spec: Box::new(spec),
             },
         }
     }
 
-    /// The head that a device kept, when an earlier run of the program signed it for the device,
+    /// The spec that a device kept, when an earlier run of the program signed it for the device,
     /// and whether that was after everything that the store knew of when its recovery began. The
-    /// heads that are signed from now on are newer.
+    /// specs that are signed from now on are newer.
     pub(crate) fn kept_by(
         &mut self,
         device: &DeviceId,
         stored: &[u8],
         seals: &impl Seals,
-    ) -> Option<(DeviceHead, bool)> {
-        let head = seals.open_device(device, stored)?;
-        if self.difference.signed_here(device, head.generation) {
+    ) -> Option<(DeviceSpec, bool)> {
+        let spec = seals.open_device(device, stored)?;
+        if self.difference.signed_here(device, spec.generation) {
             return None;
         }
-        self.difference.learned(head.generation);
-        let newer = head.generation > self.known;
-        Some((head, newer))
+        self.difference.learned(spec.generation);
+        let newer = spec.generation > self.known;
+        Some((spec, newer))
     }
 }

@@ -11,9 +11,9 @@ pub enum Subject {
     Root,
     /// A release's manifest.
     Release(ReleaseId),
-    /// A device's head.
+    /// A device's spec.
     Device(DeviceId),
-    /// A group's head.
+    /// A group's spec.
     Group(GroupId),
 }
 
@@ -24,8 +24,8 @@ impl Subject {
         Some(match topic {
             Topic::Root(_) => Self::Root,
             Topic::Release(release) => Self::Release(*release),
-            Topic::DeviceHead(device) => Self::Device(device.clone()),
-            Topic::GroupHead(group) => Self::Group(group.clone()),
+            Topic::DeviceSpec(device) => Self::Device(device.clone()),
+            Topic::GroupSpec(group) => Self::Group(group.clone()),
             _ => return None,
         })
     }

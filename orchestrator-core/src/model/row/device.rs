@@ -2,7 +2,7 @@
 
 use hoist_protocol::device::Installed;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::id::{DeploymentId, GroupId, RollCall, Round, Seq, SessionCounter};
+use hoist_protocol::id::{DeploymentId, GroupId, Resync, Round, Seq, SessionCounter};
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::MetaRow;
@@ -24,9 +24,9 @@ pub struct DeviceRow {
     pub labels: Vec<(String, String)>,
     /// Its type; empty when it has none.
     pub device_type: String,
-    /// Its roll call number (W6).
-    pub roll_call: RollCall,
-    /// Attended ms at which its roll was called last, to ask at most once a minute.
+    /// Its resync number (W6).
+    pub resync: Resync,
+    /// Connected uptime, in ms, at which a resync was asked for last, to ask at most once a minute.
     pub asked_ms: Option<u64>,
     /// True while an operator holds the device: it starts nothing.
     pub held: bool,
@@ -43,10 +43,10 @@ pub struct DeviceRow {
     /// The issue number its token is derived from.
     pub issue: u32,
     /// Its last known presence; absent = never heard.
-    pub presence: Option<Heard>,
+    pub presence: Option<PresenceRecord>,
     /// Unix time it was heard of last, in ms.
     pub last_seen_ms: Option<u64>,
-    /// When lost contact is looked at, in attended ms.
+    /// When lost contact is looked at, in ms of connected uptime.
     pub contact_due_ms: Option<u64>,
     /// Its newest status.
     pub seq: Option<Seq>,
@@ -83,14 +83,14 @@ pub struct FactsRow {
 
 /// The content of a birth or a last will (W8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct PresenceRecord {
     /// True if the device is there.
     pub online: bool,
     /// The MQTT session it is about.
     pub session: SessionCounter,
     /// In which of the broker's runs ([`MetaRow::broker_run`]) it was heard.
     pub run: u32,
-    /// When, in attended ms.
+    /// When, in ms of connected uptime.
     pub since_ms: u64,
 }
 
@@ -122,7 +122,7 @@ impl DeviceRow {
             past: Vec::new(),
             labels: Vec::new(),
             device_type: String::new(),
-            roll_call: RollCall(0),
+            resync: Resync(0),
             asked_ms: None,
             held: false,
             holds: Vec::new(),

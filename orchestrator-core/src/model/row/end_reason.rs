@@ -15,7 +15,7 @@ pub enum EndReason {
     AllSuccessful,
     /// Its number of devices has started.
     DeviceLimit,
-    /// When its start time came it could not be listed: overlap or a full head.
+    /// When its start time came it could not be listed: overlap or a full spec.
     Conflict,
     /// The server lost its store: it may have been aborted since, and nobody knows.
     Recovered,

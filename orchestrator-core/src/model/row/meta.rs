@@ -14,19 +14,19 @@ pub struct MetaRow {
     /// Highest deployment id ever used or seen.
     pub last_deployment: DeploymentId,
     /// Milliseconds this orchestrator has been connected, ever.
-    pub attended_ms: u64,
-    /// [`MetaRow::attended_ms`] when the connection came up last.
+    pub uptime_ms: u64,
+    /// [`MetaRow::uptime_ms`] when the connection came up last.
     pub connected_at_ms: u64,
     /// Counts how often the broker forgot us: presence heard before is unknown (W8).
     pub broker_run: u32,
-    /// No head was ever signed with a higher generation (W1): what is signed by the next run
+    /// No spec was ever signed with a higher generation (W1): what is signed by the next run
     /// of the server is above it, whatever its clock says.
     pub generations_ms: u64,
     /// The clock at the newest batch that carried anything, Unix ms; zero in a row of an older
     /// version.
     pub written_ms: u64,
     /// By how much reports of devices have raised [`MetaRow::last_deployment`] since a number
-    /// was given, or shown by a head of ours.
+    /// was given, or shown by a spec of ours.
     pub told: u32,
 }
 
@@ -46,7 +46,7 @@ impl Message for MetaRow {
 }
 
 impl MetaRow {
-    /// The generation up to which the store knows of what was signed: heads are signed by the
+    /// The generation up to which the store knows of what was signed: specs are signed by the
     /// clock, unless that stands behind what was reserved before (W1).
     #[must_use]
     pub fn known_ms(&self) -> u64 {

@@ -3,7 +3,7 @@
 use crate::reply::Why;
 
 /// The explanation of one failing rule.
-pub(super) struct Said {
+pub(super) struct Finding {
     pub(super) why: Why,
     pub(super) says: String,
     pub(super) next: String,
@@ -11,7 +11,7 @@ pub(super) struct Said {
     pub(super) at_ms: Option<u64>,
 }
 
-impl Said {
+impl Finding {
     pub(super) fn new(why: Why, says: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             why,

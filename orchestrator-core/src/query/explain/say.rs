@@ -9,25 +9,25 @@ use crate::model::row::{MetaRow, RecordRow, RecordState, Refusal};
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::query::explain::failed::cause;
-use crate::query::explain::said::Said;
-use crate::query::explain::{Around, Waits};
+use crate::query::explain::said::Finding;
+use crate::query::explain::{DeviceContext, Waits};
 use crate::reply::Why;
 use crate::rules::device::contact;
 use crate::rules::rollout::admission::{Case, round_of};
 
-mod barred;
+mod blocked;
 
 /// Everything that is looked at.
-pub(super) struct Scene<'a> {
+pub(super) struct ExplainContext<'a> {
     pub(super) case: Case<'a>,
-    pub(super) around: Around<'a>,
+    pub(super) around: DeviceContext<'a>,
     pub(super) meta: &'a MetaRow,
     pub(super) now: Now,
 }
 
-impl Scene<'_> {
+impl ExplainContext<'_> {
     /// Something a device that may start still waits for.
-    pub(super) fn waits(&self, waits: Waits) -> Said {
+    pub(super) fn waits(&self, waits: Waits) -> Finding {
         let device = self.case.device;
         match waits {
             Waits::Turn { other, at_work } => {
@@ -36,9 +36,9 @@ impl Scene<'_> {
                     false => format!("deployment {other} comes first: the lowest number does"),
                 };
                 let next = format!("starts when it has ended deployment {other}");
-                Said::new(Why::AnotherFirst, says, next)
+                Finding::new(Why::AnotherFirst, says, next)
             }
-            Waits::Published => Said::new(
+            Waits::Published => Finding::new(
                 Why::NotPublished,
                 "what tells the device is not yet known to be at the broker",
                 "is published, again if need be, as soon as the broker takes it",
@@ -52,11 +52,11 @@ impl Scene<'_> {
                         format!("nothing was heard of the device since the broker started, {seen}"),
                     ),
                 };
-                let away = Said::new(why, says, "starts when it connects");
+                let away = Finding::new(why, says, "starts when it connects");
                 super::trouble::beside(away, self.around.trouble, device)
             }
             Waits::Sound(trouble) => super::trouble::said(trouble, device),
-            Waits::KnownKey => Said::new(
+            Waits::KnownKey => Finding::new(
                 Why::KeyNotApproved,
                 format!(
                     "the device shows another key than the pinned one ({})",
@@ -78,13 +78,13 @@ impl Scene<'_> {
                     "may have started, and its next report says so; {}",
                     code.hint()
                 );
-                Said::new(Why::ReportRefused, says, next)
+                Finding::new(Why::ReportRefused, says, next)
             }
         }
     }
 
     /// Nothing keeps the device.
-    pub(super) fn starts(&self) -> Said {
+    pub(super) fn starts(&self) -> Finding {
         let Case {
             id,
             deployment,
@@ -93,8 +93,8 @@ impl Scene<'_> {
             ..
         } = self.case;
         let next = match deployment.spread_s {
-            0 => "starts as soon as it has read its head".to_owned(),
-            spread => format!("starts within {spread} s of reading its head"),
+            0 => "starts as soon as it has read its spec".to_owned(),
+            spread => format!("starts within {spread} s of reading its spec"),
         };
         let says = match record {
             Some(_) => format!(
@@ -103,11 +103,11 @@ impl Scene<'_> {
             ),
             None => "nothing keeps it from starting".to_owned(),
         };
-        Said::new(Why::Starts, says, next)
+        Finding::new(Why::Starts, says, next)
     }
 
     /// It has a record in the round at hand.
-    fn begun(&self, record: &RecordRow) -> Said {
+    fn begun(&self, record: &RecordRow) -> Finding {
         const DONE: &str = "nothing: it is done";
         let release = &self.case.deployment.release_text;
         let since = format_time(record.updated_ms);
@@ -119,16 +119,16 @@ impl Scene<'_> {
                     false => "",
                 };
                 let says = format!("it was successful at {since}{late}");
-                Said::new(Why::Successful, says, DONE)
+                Finding::new(Why::Successful, says, DONE)
             }
             RecordState::Successful(Success::Already) => {
                 let says = format!("everything of {release} was there already, no script ran");
-                Said::new(Why::AlreadyThere, says, DONE)
+                Finding::new(Why::AlreadyThere, says, DONE)
             }
             RecordState::Failed(failure) if failure.reason == Reason::Incompatible => {
                 let says = format!("the device says that {release} does not fit it");
                 let next = "never: deploy a release that is made for it";
-                Said::new(Why::Incompatible, says, next)
+                Finding::new(Why::Incompatible, says, next)
             }
             RecordState::Failed(failure) => {
                 let says = format!(
@@ -142,7 +142,7 @@ impl Scene<'_> {
                     Cure::First(what) => format!("{what}; it {}", self.again()),
                     Cure::Another(what) => format!("never in this deployment: {what}"),
                 };
-                Said::new(Why::Failed, says, next)
+                Finding::new(Why::Failed, says, next)
             }
             RecordState::TimedOut => {
                 let says = format!(
@@ -150,7 +150,7 @@ impl Scene<'_> {
                      provisionally"
                 );
                 let next = format!("its own word counts when it is back; {}", self.again());
-                Said::new(Why::TimedOut, says, next)
+                Finding::new(Why::TimedOut, says, next)
             }
         }
     }
@@ -178,7 +178,7 @@ impl Scene<'_> {
     }
 
     /// It is at work: S6, S7.
-    fn at_work(&self, record: &RecordRow, step: Step) -> Said {
+    fn at_work(&self, record: &RecordRow, step: Step) -> Finding {
         let attempt = format!("attempt {}", record.attempt);
         let since = format_time(record.updated_ms);
         let fails = |at_ms: u64| {
@@ -189,14 +189,14 @@ impl Scene<'_> {
         };
         let settled_ms = contact::settled_ms(self.meta, self.now);
         let due_ms = record.due_ms.unwrap_or_default().max(settled_ms);
-        let due = self.unix_ms(due_ms.max(self.now.attended_ms));
+        let due = self.unix_ms(due_ms.max(self.now.uptime_ms));
         if record.asked {
             let says = format!(
                 "its time is over and it was asked, {} ({}, {attempt})",
                 self.seen(),
                 step.word()
             );
-            return Said::new(Why::Asked, says, fails(due)).at(due);
+            return Finding::new(Why::Asked, says, fails(due)).at(due);
         }
         let failed = due.saturating_add(self.now.patience.grace_ms);
         let asked = format!("is asked at {} and {}", format_time(due), fails(failed));
@@ -209,7 +209,7 @@ impl Scene<'_> {
                 step.word()
             );
             let next = format!("goes on when it is back; {asked}");
-            return Said::new(Why::ContactLost, says, next).at(due);
+            return Finding::new(Why::ContactLost, says, next).at(due);
         }
         if step.is_retrying() {
             let says = match step {
@@ -219,7 +219,7 @@ impl Scene<'_> {
                 _ => format!("it waits to try again since {since} ({attempt})"),
             };
             let next = format!("tries again by itself; {asked}");
-            return Said::new(Why::Retrying, says, next).at(due);
+            return Finding::new(Why::Retrying, says, next).at(due);
         }
         let says = format!("it is at work: {} since {since}, {attempt}", step.word());
         let next = match self.case.row.group == self.case.deployment.group {
@@ -229,7 +229,7 @@ impl Scene<'_> {
                 self.case.row.group
             ),
         };
-        Said::new(Why::InProgress, says, next).at(due)
+        Finding::new(Why::InProgress, says, next).at(due)
     }
 
     fn seen(&self) -> String {
@@ -240,9 +240,9 @@ impl Scene<'_> {
         )
     }
 
-    /// A time to come of the attended clock, should the server stay connected.
-    fn unix_ms(&self, attended_ms: u64) -> u64 {
-        let wait_ms = attended_ms.saturating_sub(self.now.attended_ms);
+    /// A time to come of the uptime clock, should the server stay connected.
+    fn unix_ms(&self, uptime_ms: u64) -> u64 {
+        let wait_ms = uptime_ms.saturating_sub(self.now.uptime_ms);
         self.now.unix_ms.saturating_add(wait_ms)
     }
 }

@@ -3,11 +3,11 @@
 use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeviceId;
 
-use crate::query::explain::said::Said;
+use crate::query::explain::said::Finding;
 use crate::reply::Why;
 
 /// Says it.
-pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Said {
+pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Finding {
     let (why, says) = match trouble {
         Trouble::RootNotTrusted => (
             Why::RootNotTrusted,
@@ -42,15 +42,15 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Said {
                 .to_owned()
         }
     };
-    Said::new(why, says, next)
+    Finding::new(why, says, next)
 }
 
 /// The explanation of a device that is away and that reported a trouble of its own while it was
 /// there: its connection alone would not be enough.
-pub(super) fn beside(away: Said, trouble: Option<Trouble>, device: &DeviceId) -> Said {
+pub(super) fn beside(away: Finding, trouble: Option<Trouble>, device: &DeviceId) -> Finding {
     let Some(trouble) = trouble else { return away };
     let own = said(trouble, device);
-    Said {
+    Finding {
         says: format!("{}; as it said before, {}", away.says, own.says),
         next: format!("that it connects is not enough: {}", own.next),
         ..away
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_device_that_is_away_is_explained_with_the_trouble_that_it_has() {
         let away = || {
-            Said::new(
+            Finding::new(
                 Why::Offline,
                 "the device is offline",
                 "starts when it connects",

@@ -80,7 +80,7 @@ pub(crate) fn finish(
     txn.put(&GroupKey(row.group.clone()), group_row);
     Ok(vec![
         Effect::Event(event),
-        Effect::GroupHeadChanged(row.group.clone()),
+        Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Deployment(id)),
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),

@@ -1,9 +1,9 @@
 //! Numbers that were given before this store knew of it: it is an older copy then. Nothing
-//! is ever given again at or below what signed heads and devices' reports show (W1, S13), so
+//! is ever given again at or below what signed specs and devices' reports show (W1, S13), so
 //! that one number never means two things to a device.
 
-use hoist_protocol::head::Notice;
 use hoist_protocol::id::{DeploymentId, DeviceId, Round};
+use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::topic::View;
 
 use crate::model::effect::{Effect, Effects};
@@ -16,23 +16,26 @@ use crate::model::txn::{Txn, Undecided};
 /// numbers up.
 const AHEAD_MAX: u32 = 1_000;
 
-/// A group's head with our signature was seen: numbers and rounds in it were given.
-pub(crate) fn seen_in_head(txn: &mut Txn, notices: &[Notice]) -> Result<Effects, Undecided> {
-    let deployments = notices.iter().map(|notice| notice.deployment);
+/// A group's spec with our signature was seen: numbers and rounds in it were given.
+pub(crate) fn seen_in_spec(
+    txn: &mut Txn,
+    entries: &[DeploymentSpec],
+) -> Result<Effects, Undecided> {
+    let deployments = entries.iter().map(|entry| entry.deployment);
     let keys = deployments.clone().map(|id| DeploymentKey(id).key());
     txn.want(keys.chain([MetaKey.key()]))?;
     if let Some(highest) = deployments.max() {
         raise(txn, highest)?;
     }
     let mut effects = Effects::new();
-    for notice in notices {
-        let id = notice.deployment;
+    for entry in entries {
+        let id = entry.deployment;
         let row = txn.read(&DeploymentKey(id))?;
-        let same = |row: &DeploymentRow| row.release == notice.release;
-        if let Some(mut row) = row.filter(same).filter(|row| row.round < notice.round) {
-            row.round = notice.round;
-            row.last_round = row.last_round.max(notice.round);
-            effects.push(Effect::GroupHeadChanged(row.group.clone()));
+        let same = |row: &DeploymentRow| row.release == entry.release;
+        if let Some(mut row) = row.filter(same).filter(|row| row.round < entry.round) {
+            row.round = entry.round;
+            row.last_round = row.last_round.max(entry.round);
+            effects.push(Effect::GroupSpecChanged(row.group.clone()));
             effects.push(Effect::ViewChanged(View::Deployment(id)));
             txn.put(&DeploymentKey(id), &row);
         }
@@ -40,8 +43,8 @@ pub(crate) fn seen_in_head(txn: &mut Txn, notices: &[Notice]) -> Result<Effects,
     Ok(effects)
 }
 
-/// A device's head with our signature was seen: rounds in it were opened for that device.
-pub(crate) fn opened_in_head(
+/// A device's spec with our signature was seen: rounds in it were opened for that device.
+pub(crate) fn opened_in_spec(
     txn: &mut Txn,
     device: &DeviceId,
     rounds: &[(DeploymentId, Round)],

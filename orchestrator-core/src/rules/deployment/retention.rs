@@ -26,7 +26,7 @@ use crate::rules::{device, group};
 
 /// Rows of a removed deployment that are swept with one decision.
 pub const PAGE: usize = 256;
-/// A page that is not found after this time, in attended ms, is asked for again: the question
+/// A page that is not found after this time, in ms of connected uptime, is asked for again: the question
 /// died with a crash.
 const SWEEP_AGAIN_MS: u64 = 10_000;
 
@@ -80,7 +80,7 @@ pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     !row.held
         && is_lost(row, meta, now)
         && seen_ms.saturating_add(keep_ms) <= now.unix_ms
-        && since_ms.saturating_add(keep_ms) <= now.attended_ms
+        && since_ms.saturating_add(keep_ms) <= now.uptime_ms
 }
 
 /// Removes what was found to be old, if it still is.
@@ -134,7 +134,7 @@ fn sweep_after(
     now: Now,
 ) -> Result<Effect, Undecided> {
     stop_sweeping(txn, id, row)?;
-    let due_ms = now.attended_ms.saturating_add(SWEEP_AGAIN_MS);
+    let due_ms = now.uptime_ms.saturating_add(SWEEP_AGAIN_MS);
     set_timer(txn, due_ms, TimerKind::Sweep(id))?;
     row.sweep_due_ms = Some(due_ms);
     txn.put(&ForgottenKey(id), row);

@@ -1,6 +1,6 @@
 //! Trying again (S13): failed devices of lower rounds begin again. For all of them the
 //! deployment's round is raised, which is one publish; for named ones a round of their own
-//! is in their heads, which reaches nobody else.
+//! is in their specs, which reaches nobody else.
 
 use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 
@@ -11,7 +11,7 @@ use crate::model::key::{DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, OpenedRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
 
 /// Opens a round for every device that failed; how many there are.
@@ -26,7 +26,7 @@ pub(crate) fn all(
         return Ok((0, Vec::new()));
     }
     row.round = round;
-    Ok((failed, vec![Effect::GroupHeadChanged(row.group.clone())]))
+    Ok((failed, vec![Effect::GroupSpecChanged(row.group.clone())]))
 }
 
 /// Opens a round for named devices alone, each of which must have failed.
@@ -67,7 +67,7 @@ pub(crate) fn some(
             ..old.clone()
         };
         counter::put_record(txn, &record_key, Some(&old), &new)?;
-        effects.push(outbox::changed(txn, device, Means::Permits)?);
+        effects.push(outbox::changed(txn, device, AdmissionChange::Loosens)?);
     }
     let count = u32::try_from(devices.len()).unwrap_or(u32::MAX);
     Ok((count, effects))

@@ -1,7 +1,7 @@
 //! Contact with devices at work. Lost contact is shown as Retrying after `grace` (S6). A
 //! device that is silent beyond its deployment's timeout is asked, and only when no answer
 //! comes is it Failed, provisionally: its own word wins whenever it comes (S7). All of it
-//! is in attended time, and none of it soon after a connect.
+//! is in connected uptime, and none of it soon after a connect.
 
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::status::Step;
@@ -15,9 +15,9 @@ use crate::model::row::{DeviceRow, MetaRow, RecordRow, RecordState};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::record::{ended, move_timer};
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 
-/// Since when nothing is known of a device, in attended ms; `None` while it is there.
+/// Since when nothing is known of a device, in ms of connected uptime; `None` while it is there.
 #[must_use]
 pub(crate) fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
     match (row.is_there(meta), row.presence) {
@@ -31,16 +31,16 @@ pub(crate) fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
 /// True if contact with a device counts as lost (S6).
 #[must_use]
 pub(crate) fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
-    let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.attended_ms;
+    let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.uptime_ms;
     lost_since_ms(row, meta).is_some_and(long) && is_settled(meta, now)
 }
 
 /// True if devices have had time to report since the last connect (S7).
 fn is_settled(meta: &MetaRow, now: Now) -> bool {
-    settled_ms(meta, now) <= now.attended_ms
+    settled_ms(meta, now) <= now.uptime_ms
 }
 
-/// Until when nothing is concluded from silence, in attended ms.
+/// Until when nothing is concluded from silence, in ms of connected uptime.
 pub(crate) fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
     meta.connected_at_ms.saturating_add(now.patience.settle_ms)
 }
@@ -67,7 +67,7 @@ pub(crate) fn watch(
     };
     match row.is_there(&meta) {
         Some(false) if !record.lost && row.contact_due_ms.is_none() => {
-            let due_ms = now.attended_ms.saturating_add(now.patience.grace_ms);
+            let due_ms = now.uptime_ms.saturating_add(now.patience.grace_ms);
             set_timer(txn, due_ms, TimerKind::Contact(device.clone()))?;
             row.contact_due_ms = Some(due_ms);
         }
@@ -134,7 +134,7 @@ pub(crate) fn contact_due(
             | Step::RetryingAfter(_) => 0,
         };
         let look_ms = settled_ms(&meta, now).max(expected_ms);
-        if look_ms > now.attended_ms {
+        if look_ms > now.uptime_ms {
             set_timer(txn, look_ms, timer.kind.clone())?;
             row.contact_due_ms = Some(look_ms);
         } else if !record.lost {
@@ -169,11 +169,11 @@ pub(crate) fn timeout_due(
     } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
         effects.extend([
             Effect::ReadStatus(device.clone()),
-            call_roll(txn, &mut row, device, now)?,
+            ask_resync(txn, &mut row, device, now)?,
         ]);
         txn.put(&DeviceKey(device.clone()), &row);
         new.asked = true;
-        new.due_ms = Some(now.attended_ms.saturating_add(now.patience.grace_ms));
+        new.due_ms = Some(now.uptime_ms.saturating_add(now.patience.grace_ms));
     } else {
         new.state = RecordState::TimedOut;
         new.lost = false;

@@ -12,7 +12,7 @@ use crate::model::row::DeviceRow;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::refusal::may_ask_ms;
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 
 /// Times a device is asked about the same outcomes: an answer can get lost with the broker
 /// that took it, and a device that lost its memory never has them all.
@@ -69,7 +69,7 @@ pub(crate) fn lasts(
         return Ok(false);
     }
     let due_ms = may_ask_ms(row);
-    if due_ms > now.attended_ms {
+    if due_ms > now.uptime_ms {
         set_timer(txn, due_ms, TimerKind::Doubt(device.clone()))?;
         return Ok(false);
     }
@@ -94,7 +94,7 @@ pub(crate) fn due(
     };
     let mut effects = Effects::new();
     if lasts(txn, device, &mut row, now)? {
-        effects.push(call_roll(txn, &mut row, device, now)?);
+        effects.push(ask_resync(txn, &mut row, device, now)?);
         txn.put(&key, &row);
     }
     Ok(effects)

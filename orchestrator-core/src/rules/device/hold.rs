@@ -9,7 +9,7 @@ use crate::model::key::{
 use crate::model::row::DeviceRow;
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::rollout::{limit, membership};
 
 /// Holds a device, or lifts that; it is not so yet. Its row is written too.
@@ -45,8 +45,8 @@ pub(crate) fn set(
     group::put_member(txn, device, row)?;
     txn.put(&DeviceKey(device.clone()), row);
     let means = match held {
-        true => Means::Restricts,
-        false => Means::Permits,
+        true => AdmissionChange::Tightens,
+        false => AdmissionChange::Loosens,
     };
     let mut effects = vec![outbox::changed(txn, device, means)?];
     effects.extend(membership::shown(&group, &group_row));

@@ -11,14 +11,14 @@ use crate::model::effect::{Effect, Effects, Event};
 use crate::model::error::Code;
 use crate::model::key::{CloneKey, DeviceKey};
 use crate::model::now::Now;
-use crate::model::row::{CloneRow, DeviceRow, Heard};
+use crate::model::row::{CloneRow, DeviceRow, PresenceRecord};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::refusal::rejected;
 
 /// Turns that prove two devices: one may be a message that is delivered again after a lost
 /// connection, or a key that was replaced.
 const TURNS: u8 = 3;
-/// Turns further apart than this, in attended ms, have nothing to do with each other: two
+/// Turns further apart than this, in ms of connected uptime, have nothing to do with each other: two
 /// devices that are both switched on take turns every minute.
 const APART_MS: u64 = 10 * 60 * 1_000;
 
@@ -28,7 +28,7 @@ pub(crate) fn is_cloned(row: &CloneRow, now: Now) -> bool {
 }
 
 fn is_over(row: &CloneRow, now: Now) -> bool {
-    row.at_ms.saturating_add(APART_MS) <= now.attended_ms
+    row.at_ms.saturating_add(APART_MS) <= now.uptime_ms
 }
 
 /// A birth that says nothing new. One of a session that is over already, after a session that
@@ -40,7 +40,7 @@ pub(crate) fn repeated_birth(
     presence: Presence,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let is_over = |heard: &Heard| presence.session < heard.session || !heard.online;
+    let is_over = |heard: &PresenceRecord| presence.session < heard.session || !heard.online;
     let heard = row.presence.filter(is_over);
     match (heard, presence.state) {
         (Some(heard), PresenceState::Online) => {
@@ -70,7 +70,7 @@ pub(crate) fn take_turn(
     let before = row.turns;
     row.turns = TURNS.min(before.saturating_add(1));
     row.session = highest.unwrap_or(row.session);
-    row.at_ms = now.attended_ms;
+    row.at_ms = now.uptime_ms;
     txn.put(&key, &row);
     if row.turns < TURNS || before == TURNS {
         return Ok(Vec::new());

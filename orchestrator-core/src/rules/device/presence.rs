@@ -10,17 +10,17 @@ use crate::model::error::Code;
 use crate::model::evidence::Delivered;
 use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
 use crate::model::now::{Mode, Now};
-use crate::model::row::{GroupRow, Heard};
+use crate::model::row::{GroupRow, PresenceRecord};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::refusal::rejected;
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 use crate::rules::device::{contact, doubt, identity};
 use crate::rules::group;
 
 /// True if a message says nothing new: it is of an older session, or of the same one and known
 /// already. Within a session death is the last word: births are sent first. A run of the broker in
 /// which nothing was heard yet makes everything new.
-fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
+fn is_known(before: Option<PresenceRecord>, presence: Presence, run: u32) -> bool {
     let Some(before) = before else { return false };
     let online = presence.state == PresenceState::Online;
     let repeated = before.run == run || (online && !before.online);
@@ -31,7 +31,7 @@ fn is_known(before: Option<Heard>, presence: Presence, run: u32) -> bool {
 /// True if a birth of a lower session is that of a device that begins its numbers again (a
 /// restored backup, storage that was replaced, bad-inputs row 85): nobody else is there in its
 /// name, and the broker keeps no later word.
-fn counts_again(before: Heard, presence: Presence, run: u32) -> bool {
+fn counts_again(before: PresenceRecord, presence: Presence, run: u32) -> bool {
     let gone = !before.online || before.run != run;
     presence.state == PresenceState::Online && presence.session < before.session && gone
 }
@@ -49,7 +49,7 @@ pub(crate) fn merge(
     };
     let meta = txn.read(&MetaKey)?.unwrap_or_default();
     let online = presence.state == PresenceState::Online;
-    let begins = |heard: &Heard| counts_again(*heard, presence, meta.broker_run);
+    let begins = |heard: &PresenceRecord| counts_again(*heard, presence, meta.broker_run);
     let again = row.presence.filter(begins);
     let believed = again.is_some() && delivered == Delivered::Kept;
     if !believed && is_known(row.presence, presence, meta.broker_run) {
@@ -69,11 +69,11 @@ pub(crate) fn merge(
         _ => {}
     }
     txn.put(&GroupCountKey(row.group.clone()), &count);
-    let before = row.presence.replace(Heard {
+    let before = row.presence.replace(PresenceRecord {
         online,
         session: presence.session,
         run: meta.broker_run,
-        since_ms: now.attended_ms,
+        since_ms: now.uptime_ms,
     });
     row.last_seen_ms = Some(now.unix_ms);
     let mut effects = vec![
@@ -82,13 +82,13 @@ pub(crate) fn merge(
     ];
     effects.extend(turn);
     if online {
-        effects.push(Effect::DeviceHeadChanged(device.clone()));
+        effects.push(Effect::DeviceSpecChanged(device.clone()));
     }
     if before.is_some_and(|heard| heard.run != meta.broker_run) {
         doubt::broker_is_new(&mut row);
     }
     if online && doubt::lasts(txn, device, &mut row, now)? {
-        effects.push(call_roll(txn, &mut row, device, now)?);
+        effects.push(ask_resync(txn, &mut row, device, now)?);
     }
     effects.extend(contact::watch(txn, device, &mut row, now)?);
     txn.put(&key, &row);
@@ -115,7 +115,7 @@ pub(crate) fn doubt(
     let Some(mut row) = row else {
         return Ok(Vec::new());
     };
-    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
+    row.resync.0 = row.resync.0.wrapping_add(1);
     txn.put(&GroupKey(group.clone()), &row);
-    Ok(vec![Effect::GroupHeadChanged(group.clone())])
+    Ok(vec![Effect::GroupSpecChanged(group.clone())])
 }

@@ -35,7 +35,7 @@ pub(crate) fn move_timer(
 pub(crate) fn timeout_ms(timeout_s: u32, now: Now) -> u64 {
     let timeout_ms = u64::from(timeout_s).saturating_mul(1000);
     let wait_ms = timeout_ms.saturating_add(now.patience.grace_ms);
-    now.attended_ms.saturating_add(wait_ms)
+    now.uptime_ms.saturating_add(wait_ms)
 }
 
 /// The event when a record has ended: only for failures, so that a rollout to many healthy devices

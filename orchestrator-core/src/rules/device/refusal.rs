@@ -10,9 +10,9 @@ use crate::model::key::{DeviceKey, RefusedKey};
 use crate::model::now::Now;
 use crate::model::row::{DeviceRow, Refusal, RefusedRow};
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 
-/// Least time between two roll calls because of wrong reports of a device, in attended ms: a
+/// Least time between two resyncs because of wrong reports of a device, in ms of connected uptime: a
 /// device whose key was replaced, or whose name another has too, must not be asked in a loop.
 const ASK_PAUSE_MS: u64 = 60_000;
 
@@ -78,7 +78,7 @@ pub(crate) fn standing(row: &DeviceRow, refused: Option<&RefusedRow>) -> Option<
 
 /// Outcomes that do not verify are no outcomes; the device is asked again, not too often.
 /// Signed ones of a device whose key is not known yet are no offence: it repeats what it last
-/// said before it shows its key, and its roll is called once that is pinned.
+/// said before it shows its key, and a resync is asked for once that is pinned.
 pub(crate) fn unverified(
     txn: &mut Txn,
     device: &DeviceId,
@@ -116,19 +116,19 @@ pub(crate) fn counts_again(
     Ok(effects)
 }
 
-/// When a device's roll may be called again for what it says, in attended ms.
+/// When a device may be asked for a resync again for what it says, in ms of connected uptime.
 pub(crate) fn may_ask_ms(row: &DeviceRow) -> u64 {
     row.asked_ms
         .map_or(0, |asked| asked.saturating_add(ASK_PAUSE_MS))
 }
 
-/// Calls a device's roll unless that was done a moment ago.
+/// Asks a device for a resync unless that was done a moment ago.
 fn ask(
     txn: &mut Txn,
     row: &mut DeviceRow,
     device: &DeviceId,
     now: Now,
 ) -> Result<Option<Effect>, Undecided> {
-    let again = may_ask_ms(row) <= now.attended_ms;
-    again.then(|| call_roll(txn, row, device, now)).transpose()
+    let again = may_ask_ms(row) <= now.uptime_ms;
+    again.then(|| ask_resync(txn, row, device, now)).transpose()
 }

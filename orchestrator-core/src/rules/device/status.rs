@@ -20,7 +20,7 @@ use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::deployment::numbers;
 use crate::rules::device::record::{ended, move_timer, timeout_ms};
 use crate::rules::device::refusal::{counts_again, rejected, unverified};
-use crate::rules::device::roll_call::call_roll;
+use crate::rules::device::resync::ask_resync;
 use crate::rules::device::{contact, doubt};
 use crate::rules::recovery;
 use crate::rules::rollout::admission::{own_round, round_of};
@@ -89,7 +89,7 @@ pub(crate) fn merge(
     row.seq = Some(status.seq);
     row.running = status.running.map(|running| running.deployment);
     if doubt::leaves(txn, device, &mut row, status, now)? || unmentioned {
-        effects.push(call_roll(txn, &mut row, device, now)?);
+        effects.push(ask_resync(txn, &mut row, device, now)?);
     }
     row.last_seen_ms = Some(now.unix_ms);
     row.unverified &= status.outcomes.is_empty();
@@ -168,8 +168,8 @@ impl Merge<'_> {
     }
 
     /// True if a round was opened, for everybody or for this device alone (S13); otherwise the
-    /// round is refused (bad-inputs row 85). A round that the device's head does not list any more
-    /// counts too: the device may have obeyed the round before that change of the head was heard.
+    /// round is refused (bad-inputs row 85). A round that the device's spec does not list any more
+    /// counts too: the device may have obeyed the round before that change of the spec was heard.
     fn is_opened(
         &mut self,
         row: &DeviceRow,

@@ -1,6 +1,6 @@
 //! Rules of admission, which let a device start a deployment: one list of rules, each by its name.
 //! The first that fails decides; a person who asks why is shown all of them, by the very same
-//! code. The rules let start exactly those that the heads let start ([`crate::engine::desired`]).
+//! code. The rules let start exactly those that the specs let start ([`crate::engine::desired`]).
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
@@ -42,9 +42,9 @@ pub enum Rule {
     BelowLine,
 }
 
-/// The bar that keeps a device from starting a deployment now: a rule that fails.
+/// The reason that keeps a device from starting a deployment now: a rule that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bar {
+pub enum Blocker {
     /// It has started already, or has ended it in the round at hand (S13).
     Begun,
     /// It obeys another group (S14).
@@ -83,29 +83,29 @@ impl Rule {
         Self::BelowLine,
     ];
 
-    /// The bar by which this rule keeps the device from starting, or `None` when it holds.
+    /// The reason for which this rule keeps the device from starting, or `None` when it holds.
     #[must_use]
-    pub fn bars(self, case: &Case) -> Option<Bar> {
+    pub fn blocker(self, case: &Case) -> Option<Blocker> {
         let Case {
             deployment, row, ..
         } = case;
         match self {
-            Self::NotBegun => has_begun(case).then_some(Bar::Begun),
-            Self::Member => (row.group != deployment.group).then(|| Bar::NotMember {
+            Self::NotBegun => has_begun(case).then_some(Blocker::Begun),
+            Self::Member => (row.group != deployment.group).then(|| Blocker::NotMember {
                 group: row.group.clone(),
             }),
             Self::Listed => unlisted(deployment),
-            Self::NotHeld => row.held.then_some(Bar::Held),
-            Self::Slot => row.holds.contains(&case.id).then_some(Bar::NoSlot),
+            Self::NotHeld => row.held.then_some(Blocker::Held),
+            Self::Slot => row.holds.contains(&case.id).then_some(Blocker::NoSlot),
             Self::BelowLine => above_line(case),
         }
     }
 }
 
-/// The bar of the first failing rule, or `None` when the device may start.
+/// The reason of the first failing rule, or `None` when the device may start.
 #[must_use]
-pub fn bar(case: &Case) -> Option<Bar> {
-    Rule::ALL.iter().find_map(|rule| rule.bars(case))
+pub fn first_blocker(case: &Case) -> Option<Blocker> {
+    Rule::ALL.iter().find_map(|rule| rule.blocker(case))
 }
 
 /// The round in which a device is to carry out a deployment (S13).
@@ -132,26 +132,26 @@ fn has_begun(case: &Case) -> bool {
     }
 }
 
-fn unlisted(deployment: &DeploymentRow) -> Option<Bar> {
+fn unlisted(deployment: &DeploymentRow) -> Option<Blocker> {
     match (deployment.state, &deployment.end) {
         (DeploymentState::Active, _) => None,
-        (DeploymentState::Scheduled, _) => Some(Bar::Scheduled {
+        (DeploymentState::Scheduled, _) => Some(Blocker::Scheduled {
             start_ms: deployment.start_ms.unwrap_or_default(),
         }),
         (DeploymentState::Completed | DeploymentState::Aborted, end) => {
             let reason = end.as_ref().map_or(EndReason::Operator, |end| end.reason);
-            Some(Bar::Ended { reason })
+            Some(Blocker::Ended { reason })
         }
     }
 }
 
-fn above_line(case: &Case) -> Option<Bar> {
+fn above_line(case: &Case) -> Option<Blocker> {
     let Case { id, deployment, .. } = case;
     if Audience::Below(deployment.line).admits(*id, case.device) {
         None
     } else if deployment.seek_due_ms.is_some() {
-        Some(Bar::LineSought)
+        Some(Blocker::LineSought)
     } else {
-        Some(Bar::AboveLine)
+        Some(Blocker::AboveLine)
     }
 }

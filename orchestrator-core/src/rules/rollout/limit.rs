@@ -5,8 +5,8 @@
 //! the adapter feeds page by page in the background.
 
 use hoist_protocol::admission::Audience;
-use hoist_protocol::head::HOLDS_MAX;
 use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::spec::HOLDS_MAX;
 use hoist_protocol::topic::View;
 
 use crate::model::effect::{Effect, Effects};
@@ -22,17 +22,17 @@ use crate::model::state::{DeploymentState, LineWord};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group::{self, put_member};
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 
 mod search;
 
 pub use search::Search;
 pub(crate) use search::place;
 
-/// A line that is not found after this time, in attended ms, is asked for again: the
+/// A line that is not found after this time, in ms of connected uptime, is asked for again: the
 /// question died with a crash.
 const SEEK_AGAIN_MS: u64 = 10_000;
-/// A line that is void when it is found is asked for again after this time, in attended ms:
+/// A line that is void when it is found is asked for again after this time, in ms of connected uptime:
 /// a group that many devices join meanwhile is not read without a pause.
 pub(crate) const SEEK_PAUSE_MS: u64 = 500;
 
@@ -101,7 +101,7 @@ fn seek(
         stop_seeking(txn, id, row)?;
         return Ok(Vec::new());
     }
-    seek_after(txn, id, row, now.attended_ms.saturating_add(SEEK_AGAIN_MS))?;
+    seek_after(txn, id, row, now.uptime_ms.saturating_add(SEEK_AGAIN_MS))?;
     Ok(vec![Effect::FindLine(Seek {
         deployment: id,
         group: row.group.clone(),
@@ -110,7 +110,7 @@ fn seek(
     })])
 }
 
-/// Asks (again) at a later time, in attended ms. Does not write the row.
+/// Asks (again) at a later time, in ms of connected uptime. Does not write the row.
 fn seek_after(
     txn: &mut Txn,
     id: DeploymentId,
@@ -173,7 +173,7 @@ pub(crate) fn line_found(txn: &mut Txn, found: &Found, now: Now) -> Result<Effec
         false => (false, Vec::new()),
     };
     if !told || group_row.leaving > 0 {
-        let due_ms = now.attended_ms.saturating_add(SEEK_PAUSE_MS);
+        let due_ms = now.uptime_ms.saturating_add(SEEK_PAUSE_MS);
         seek_after(txn, id, &mut row, due_ms)?;
         txn.put(&DeploymentKey(id), &row);
         return Ok(effects);
@@ -183,7 +183,7 @@ pub(crate) fn line_found(txn: &mut Txn, found: &Found, now: Now) -> Result<Effec
     row.slots += found.given;
     txn.put(&DeploymentKey(id), &row);
     Ok(vec![
-        Effect::GroupHeadChanged(row.group.clone()),
+        Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Deployment(id)),
     ])
 }
@@ -221,8 +221,8 @@ fn tell_without(
     Ok((told, effects))
 }
 
-/// Says in a member's head that it has no slot. Holds of what ended go, and with them the
-/// word that it must not start what its group's head may still list.
+/// Says in a member's spec that it has no slot. Holds of what ended go, and with them the
+/// word that it must not start what its group's spec may still list.
 fn hold(
     txn: &mut Txn,
     device: &DeviceId,
@@ -231,8 +231,8 @@ fn hold(
     active: &[DeploymentId],
 ) -> Result<Effect, Undecided> {
     let means = match hold_in(row, id, active) {
-        0 => Means::Restricts,
-        _ => Means::Permits,
+        0 => AdmissionChange::Tightens,
+        _ => AdmissionChange::Loosens,
     };
     put_member(txn, device, row)?;
     outbox::changed(txn, device, means)
@@ -275,7 +275,7 @@ pub(crate) fn take_along(
     Ok(())
 }
 
-/// A device joins under the line: it takes a slot, or is held in the very head that makes
+/// A device joins under the line: it takes a slot, or is held in the very spec that makes
 /// it a member. A device with a record has had its slot, and one that took its slot along has
 /// it still.
 pub(crate) fn admit_joiner(

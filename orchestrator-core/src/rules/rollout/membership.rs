@@ -15,7 +15,7 @@ use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, RecordRow, STAYS_MAX
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group::{self, put_member};
 use crate::rules::rollout::limit;
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 
 /// True if a device was a member of the deployment's group at any time during the deployment.
 pub(crate) fn was_member_during(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
@@ -78,7 +78,7 @@ pub(crate) fn join(
     }
     put_member(txn, device, row)?;
     mark_records(txn, device, &group_row, false)?;
-    let mut effects = vec![outbox::changed(txn, device, Means::Permits)?];
+    let mut effects = vec![outbox::changed(txn, device, AdmissionChange::Loosens)?];
     effects.extend(shown(group, &group_row));
     Ok(effects)
 }
@@ -103,7 +103,7 @@ pub(crate) fn leave(
     if row.past.len() == STAYS_MAX {
         row.past.remove(0);
     }
-    let change = outbox::changed(txn, device, Means::Restricts)?;
+    let change = outbox::changed(txn, device, AdmissionChange::Tightens)?;
     let mut effects = vec![change];
     effects.extend(shown(&group, &group_row));
     row.past.push(Stay {

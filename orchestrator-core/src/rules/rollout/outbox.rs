@@ -1,9 +1,9 @@
 //! Which devices have to be told something: a row for each, written with the change and
-//! deleted when the broker was seen to hold the head that says it. A crash in between leaves
+//! deleted when the broker was seen to hold the spec that says it. A crash in between leaves
 //! the row, and the next run of the server tells the device.
 //!
 //! What is known to be out is also what limits rest on (S10): a line is drawn only when
-//! nobody who must not start can still read a head that lets it.
+//! nobody who must not start can still read a spec that lets it.
 
 use hoist_protocol::id::{DeviceId, GroupId};
 
@@ -16,27 +16,31 @@ use crate::model::txn::{Txn, Undecided};
 /// been told once, it is taken as told about the first.
 const LEFT_MAX: usize = 8;
 
-/// The meaning of a changed head for its device.
+/// The meaning of a changed spec for its device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Means {
+pub(crate) enum AdmissionChange {
     /// Nothing it could not start before: it goes out at once.
-    Restricts,
-    /// It may start something: its group's head goes first, so that it never reads an older
+    Tightens,
+    /// It may start something: its group's spec goes first, so that it never reads an older
     /// one that lists what is over (S4, S10).
-    Permits,
+    Loosens,
 }
 
-/// A device's head has changed.
-pub(crate) fn changed(txn: &mut Txn, device: &DeviceId, means: Means) -> Result<Effect, Undecided> {
+/// A device's spec has changed.
+pub(crate) fn changed(
+    txn: &mut Txn,
+    device: &DeviceId,
+    change: AdmissionChange,
+) -> Result<Effect, Undecided> {
     let key = OutboxKey(device.clone());
     let mut row = txn.read(&key)?.unwrap_or_default();
     row.change = row.change.wrapping_add(1);
-    row.permits |= means == Means::Permits;
+    row.permits |= change == AdmissionChange::Loosens;
     txn.put(&key, &row);
-    Ok(Effect::DeviceHeadChanged(device.clone()))
+    Ok(Effect::DeviceSpecChanged(device.clone()))
 }
 
-/// A device leaves a group, which it obeys until its changed head is out.
+/// A device leaves a group, which it obeys until its changed spec is out.
 pub(crate) fn left(
     txn: &mut Txn,
     device: &DeviceId,
@@ -76,8 +80,8 @@ pub(crate) fn came_back(
     Ok(())
 }
 
-/// The broker was seen to hold what the head says since that change.
-pub(crate) fn head_out(
+/// The broker was seen to hold what the spec says since that change.
+pub(crate) fn spec_out(
     txn: &mut Txn,
     device: &DeviceId,
     change: u32,

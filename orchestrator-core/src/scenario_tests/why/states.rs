@@ -1,20 +1,20 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::rollout::admission::bar;
+use crate::rules::rollout::admission::first_blocker;
 
-/// True if a device that has read the heads of now, and knows what is recorded of it, may start a
+/// True if a device that has read the specs of now, and knows what is recorded of it, may start a
 /// deployment: what a device machine looks at, and nothing else.
 fn starts(world: &World, name: &str, id: DeploymentId) -> bool {
-    let own = world.device_head(name);
-    let head = world.head(own.group.as_str());
-    let notice = head.notices.iter().find(|notice| notice.deployment == id);
-    notice.is_some_and(|notice| {
+    let own = world.device_spec(name);
+    let spec = world.spec(own.group.as_str());
+    let entry = spec.entries.iter().find(|entry| entry.deployment == id);
+    entry.is_some_and(|entry| {
         let over = world.record(id, name).is_some_and(|record| {
             let failed = matches!(record.state, RecordState::Failed(_) | RecordState::TimedOut);
-            !failed || record.round >= own.round(notice)
+            !failed || record.round >= own.round(entry)
         });
-        !over && !own.holds(id) && notice.audience.admits(id, &name.parse().unwrap())
+        !over && !own.holds(id) && entry.audience.admits(id, &name.parse().unwrap())
     })
 }
 
@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn what_is_explained_is_what_the_heads_let_start_in_every_state(
+    fn what_is_explained_is_what_the_specs_let_start_in_every_state(
         acts in proptest::collection::vec((0usize..4, 1u32..5, act()), 0..60),
     ) {
         let names = ["d1", "d2", "d3", "d4"];
@@ -151,7 +151,7 @@ proptest! {
                 let explained = world.explained(name, id);
                 let admission = &explained.rules[..Rule::ALL.len()];
                 let admitted = admission.iter().all(|rule| rule.pass);
-                prop_assert_eq!(bar(&case).is_none(), admitted);
+                prop_assert_eq!(first_blocker(&case).is_none(), admitted);
                 prop_assert_eq!(starts(&world, name, id), admitted, "{:?}", explained);
                 let first = explained.rules.iter().find(|rule| !rule.pass);
                 prop_assert_eq!(explained.rule, first.map(|rule| rule.rule));

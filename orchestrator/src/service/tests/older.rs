@@ -5,22 +5,22 @@ use super::*;
 use crate::service::ServiceError;
 
 #[tokio::test]
-async fn a_head_of_ours_that_the_store_never_let_be_signed_ends_the_server() {
+async fn a_spec_of_ours_that_the_store_never_let_be_signed_ends_the_server() {
     // bad-inputs rows 64 and 66
     let mut rig = Rig::start().await;
     rig.done("r1", "group-create", &json!({"group": "eu"}))
         .await;
-    let head = |generation| GroupHead {
+    let spec = |generation| GroupSpec {
         generation: Generation(generation),
-        ..GroupHead::default()
+        ..GroupSpec::default()
     };
     let forged = PrivateKey::from_seed(&[66; 32]);
     let later = crate::unix_time::unix_ms() + 3_600_000;
-    let foreign = seal(&forged, Kind::GroupHead, EU, &head(later));
+    let foreign = seal(&forged, Kind::GroupSpec, EU, &spec(later));
     rig.hand_over(EU, &foreign).await;
-    let earlier = seal(&orchestrator_key(), Kind::GroupHead, EU, &head(1));
+    let earlier = seal(&orchestrator_key(), Kind::GroupSpec, EU, &spec(1));
     rig.hand_over(EU, &earlier).await;
-    let ahead = seal(&orchestrator_key(), Kind::GroupHead, EU, &head(later));
+    let ahead = seal(&orchestrator_key(), Kind::GroupSpec, EU, &spec(later));
     rig.deliver(EU, &ahead, true).await;
     let ended = rig.ended().await;
     assert!(matches!(&ended, ServiceError::Older(_)), "{ended}");

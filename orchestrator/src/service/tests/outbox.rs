@@ -51,9 +51,9 @@ async fn a_device_added_right_before_a_crash_is_told_after_its_group() {
     let add = json!({"device": "d1", "group": "eu"});
     commit_and_die(&store, "a", "device-add", &add).await;
     let rig = Rig::on(Arc::clone(&store)).await;
-    let (_, head) = rig.published(0, "hoist/d/d1").await;
-    assert!(!head.is_empty());
-    // S4, S10: or it could read an older head of the group.
+    let (_, spec) = rig.published(0, "hoist/d/d1").await;
+    assert!(!spec.is_empty());
+    // S4, S10: or it could read an older spec of the group.
     assert!(place(&rig, "hoist/g/eu") < place(&rig, "hoist/d/d1"));
     rig.stop().await;
 }
@@ -63,8 +63,8 @@ async fn a_device_removed_right_before_a_crash_is_cleared_after_the_restart() {
     let store = Arc::new(Watched::default());
     let mut rig = Rig::on(Arc::clone(&store)).await;
     rig.done("a", "device-add", &json!({"device": "d1"})).await;
-    let (_, head) = rig.published(0, "hoist/d/d1").await;
-    assert!(!head.is_empty());
+    let (_, spec) = rig.published(0, "hoist/d/d1").await;
+    assert!(!spec.is_empty());
     rig.stop().await;
     commit_and_die(&store, "r", "device-remove", &json!({"device": "d1"})).await;
     let from = store.log.all().len();

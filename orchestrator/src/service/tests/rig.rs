@@ -169,7 +169,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         settle: Duration::from_secs(30),
         keep: hoist_orchestrator_core::model::now::Keep::default(),
         mode: Mode::Serving,
-        head_validity: Duration::from_secs(600),
+        spec_validity: Duration::from_secs(600),
         health,
     }
 }

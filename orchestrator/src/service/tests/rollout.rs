@@ -4,14 +4,14 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
+use hoist_protocol::spec::GroupSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress, Step, Success};
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::json;
 
 use super::rig::{Happened, Rig};
-use super::{EU, group_head};
+use super::{EU, group_spec};
 
 fn device(number: usize) -> DeviceId {
     format!("d{number}").parse().unwrap()
@@ -21,7 +21,7 @@ fn key(number: usize) -> PrivateKey {
     PrivateKey::from_seed(&[u8::try_from(number + 1).unwrap(); 32])
 }
 
-/// A group of devices whose keys are pinned and whose heads are out, and a release.
+/// A group of devices whose keys are pinned and whose specs are out, and a release.
 async fn fleet(devices: usize) -> Rig {
     let mut rig = Rig::start().await;
     rig.add_release("1.0.0").await;
@@ -123,8 +123,8 @@ async fn the_line_of_a_limit_is_found_beside_the_loop_and_admits_exactly_so_many
     rig.done("r", "deploy", &body).await;
     let drawn = |happened: &Happened| match happened {
         Happened::Published(message) if message.topic == EU => {
-            let head: GroupHead = group_head(EU, &message.payload);
-            let audience = head.notices.first()?.audience;
+            let spec: GroupSpec = group_spec(EU, &message.payload);
+            let audience = spec.entries.first()?.audience;
             (audience != Audience::Below(0)).then_some(audience)
         }
         _ => None,

@@ -3,8 +3,8 @@
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
 use hoist_protocol::envelope::{Kind, PrivateKey, open};
-use hoist_protocol::head::DeviceHead;
 use hoist_protocol::id::{DeviceId, SessionCounter};
+use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::json;
 
@@ -48,12 +48,12 @@ async fn what_a_device_said_before_it_was_added_is_read_and_taken_in_then() {
     for (topic, payload) in &retained {
         rig.deliver(topic, payload, true).await;
     }
-    let head_topic = topic(Topic::DeviceHead);
+    let spec_topic = topic(Topic::DeviceSpec);
     let keys = [orchestrator_key().public()];
     let names_the_key = |happened: &Happened| match happened {
-        Happened::Published(message) if message.topic == head_topic => {
-            let head = open::<DeviceHead>(&keys, Kind::DeviceHead, &head_topic, &message.payload);
-            (head.unwrap().message.public_key == Some(key)).then_some(())
+        Happened::Published(message) if message.topic == spec_topic => {
+            let spec = open::<DeviceSpec>(&keys, Kind::DeviceSpec, &spec_topic, &message.payload);
+            (spec.unwrap().message.public_key == Some(key)).then_some(())
         }
         _ => None,
     };

@@ -1,14 +1,14 @@
 use super::*;
 
 #[test]
-fn no_flipped_bit_of_a_sealed_head_passes() {
+fn no_flipped_bit_of_a_sealed_spec_passes() {
     let trusted = [key(ORCHESTRATOR_SEED).public()];
-    let sealed = seal(&key(ORCHESTRATOR_SEED), Kind::GroupHead, "t", &group_head());
+    let sealed = seal(&key(ORCHESTRATOR_SEED), Kind::GroupSpec, "t", &group_spec());
     for flipped in flips(&sealed) {
-        assert!(open::<GroupHead>(&trusted, Kind::GroupHead, "t", &flipped).is_err());
+        assert!(open::<GroupSpec>(&trusted, Kind::GroupSpec, "t", &flipped).is_err());
     }
     for end in 0..sealed.len() {
-        assert!(open::<GroupHead>(&trusted, Kind::GroupHead, "t", &sealed[..end]).is_err());
+        assert!(open::<GroupSpec>(&trusted, Kind::GroupSpec, "t", &sealed[..end]).is_err());
     }
 }
 

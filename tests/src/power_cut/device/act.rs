@@ -100,8 +100,8 @@ impl Device<'_, '_> {
                 let retained = self.world.broker.retained.clone();
                 self.events.extend(retained.map(Heard::OwnStatus));
             }
-            Topic::DeviceHead(_) => self.hear_own_head(),
-            Topic::GroupHead(_) => self.hear_group_head(),
+            Topic::DeviceSpec(_) => self.hear_own_spec(),
+            Topic::GroupSpec(_) => self.hear_group_spec(),
             Topic::Release(release) => self.events.push_back(Heard::Manifest(*release)),
             _ => {}
         }
@@ -124,16 +124,16 @@ impl Device<'_, '_> {
         let Some(manifest) = package.map(|package| package.manifest.clone()) else {
             return;
         };
-        let Some(notice) = self.session.manifest(release) else {
+        let Some(entry) = self.session.manifest(release) else {
             return;
         };
-        let (release, verdict) = self.check(&manifest, notice.policy.overrides.allow_downgrade);
+        let (release, verdict) = self.check(&manifest, entry.policy.overrides.allow_downgrade);
         self.storage.candidate = Some(Candidate {
             id: release,
             bytes: encode(&manifest),
             release: manifest,
         });
-        self.session.checked(&notice, verdict, time);
+        self.session.checked(&entry, verdict, time);
     }
 
     fn publish(&mut self, status: DeviceStatus) {

@@ -13,9 +13,9 @@ use hoist_device_client::agent::storage::{Candidate, Storage};
 use hoist_device_client::machine::{Event, Now, Verdict};
 use hoist_device_client::session::{Carries, Clock, Session};
 use hoist_protocol::codec::encode;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use super::cut::{Cut, Moment};
@@ -88,8 +88,8 @@ enum Over {
 #[derive(Debug)]
 enum Heard {
     OwnStatus(DeviceStatus),
-    OwnHead(DeviceHead),
-    GroupHead(GroupId, GroupHead),
+    OwnSpec(DeviceSpec),
+    GroupSpec(GroupId, GroupSpec),
     Manifest(ReleaseId),
     Acknowledged(Carries),
     Proven(Verdict),
@@ -267,11 +267,11 @@ impl Device<'_, '_> {
         let mut time = Time(self.world.now_ms);
         match heard {
             Heard::OwnStatus(status) => self.session.own_status(Some(status), &mut time),
-            Heard::OwnHead(head) => {
-                let received = encode(&head);
-                self.session.device_head(head, &received, &mut time);
+            Heard::OwnSpec(spec) => {
+                let received = encode(&spec);
+                self.session.device_spec(spec, &received, &mut time);
             }
-            Heard::GroupHead(group, head) => self.session.group_head(&group, head, &mut time),
+            Heard::GroupSpec(group, spec) => self.session.group_spec(&group, spec, &mut time),
             Heard::Manifest(release) => self.manifest(release, &mut time),
             Heard::Acknowledged(carries) => self.session.acknowledged(carries, &mut time),
             Heard::Proven(verdict) => self.session.proven(verdict, &mut time),
@@ -292,15 +292,15 @@ impl Device<'_, '_> {
         self.act()
     }
 
-    fn hear_own_head(&mut self) {
-        let head = self.world.own_head();
-        self.events.push_back(Heard::OwnHead(head));
+    fn hear_own_spec(&mut self) {
+        let spec = self.world.own_spec();
+        self.events.push_back(Heard::OwnSpec(spec));
     }
 
-    fn hear_group_head(&mut self) {
-        let group = self.world.own_head().group;
-        let head = self.world.head();
-        self.events.push_back(Heard::GroupHead(group, head));
+    fn hear_group_spec(&mut self) {
+        let group = self.world.own_spec().group;
+        let spec = self.world.spec();
+        self.events.push_back(Heard::GroupSpec(group, spec));
     }
 
     fn disconnect(&mut self) {
@@ -318,13 +318,13 @@ impl Device<'_, '_> {
             self.world.next_order();
             if self.world.scenario.moved == Some(self.world.order) {
                 // It asks its new group itself.
-                self.hear_own_head();
+                self.hear_own_spec();
             } else if self.world.order().is_some() {
-                self.hear_group_head();
+                self.hear_group_spec();
             }
             return true;
         }
-        if order.notice.is_some() || self.session.machine().is_working() {
+        if order.entry.is_some() || self.session.machine().is_working() {
             return false;
         }
         self.ask(order.package);

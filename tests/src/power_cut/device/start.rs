@@ -57,7 +57,7 @@ pub(super) fn start<'a, 'b>(
     }
     let identity = Identity {
         key: PublicKey([7; 32]),
-        head: restored.head,
+        spec: restored.spec,
         root: Root::Known,
     };
     let setup = Setup {
@@ -66,7 +66,7 @@ pub(super) fn start<'a, 'b>(
         record: restored.record,
         ring: restored.ring,
         lost: restored.lost,
-        device_head: restored.device_head,
+        device_spec: restored.device_spec,
         forgotten: restored.forgotten,
         kept_release: restored.release,
     };

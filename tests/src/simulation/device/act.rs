@@ -82,9 +82,9 @@ impl Device {
                 self.truth.ended(&ring);
                 self.disk.ring = ring;
             }
-            Keep::DeviceHead(_) => self.disk.head = self.own_head().cloned(),
-            Keep::NoDeviceHead(generation) => {
-                self.disk.head = None;
+            Keep::DeviceSpec(_) => self.disk.spec = self.own_spec().cloned(),
+            Keep::NoDeviceSpec(generation) => {
+                self.disk.spec = None;
                 self.disk.forgotten = Some(generation);
             }
             Keep::Release(release) => self.disk.release = Some(release),
@@ -96,8 +96,8 @@ impl Device {
 
     fn subscribe(&self, topic: &Topic, world: &mut Surroundings<'_>) {
         let line = match topic {
-            Topic::GroupHead(group) => Line::group(group),
-            Topic::DeviceHead(_) => Some(Line::Device(self.number)),
+            Topic::GroupSpec(group) => Line::group(group),
+            Topic::DeviceSpec(_) => Some(Line::Device(self.number)),
             Topic::Status(_) => Some(Line::Status(self.number)),
             Topic::Release(release) => world.catalog.place(*release).map(Line::Release),
             _ => None,

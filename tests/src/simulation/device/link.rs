@@ -64,7 +64,7 @@ impl Device {
         self.fuse = None;
         self.vetoes = false;
         let kept = self.disk.record.as_ref().map(|record| record.generation);
-        self.truth.forgets_heads_above(kept.unwrap_or_default());
+        self.truth.forgets_specs_above(kept.unwrap_or_default());
         self.session = session(self.number, &self.disk, self.boots);
         self.tell(Event::Started, world);
     }

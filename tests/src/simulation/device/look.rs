@@ -29,7 +29,7 @@ impl Device {
         let Disk {
             record: _,
             ring: _,
-            head: _,
+            spec: _,
             forgotten: _,
             release,
             inventory,
@@ -48,7 +48,7 @@ impl Device {
     /// Hands out what is read only when it boots.
     pub(in super::super) fn look_at_disk(&self, mut put: impl FnMut(&dyn Debug)) {
         put(&(&self.disk.record, &self.disk.ring));
-        put(&(&self.disk.head, &self.disk.forgotten));
+        put(&(&self.disk.spec, &self.disk.forgotten));
     }
 
     /// The last report of the device on itself.

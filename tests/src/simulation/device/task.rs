@@ -12,10 +12,10 @@ use super::{Catalog, Device, Doing, End, Surroundings, time};
 impl Device {
     /// A manifest has come: it is checked, if it is still wanted.
     pub(super) fn manifest(&mut self, release: ReleaseId, world: &mut Surroundings<'_>) {
-        if let Some(notice) = self.session.manifest(release) {
+        if let Some(entry) = self.session.manifest(release) {
             let verdict = self.check(release, world.catalog);
             let mut now = time(&mut self.floor, self.ahead_ms, world);
-            self.session.checked(&notice, verdict, &mut now);
+            self.session.checked(&entry, verdict, &mut now);
         }
         let _cut = self.act(world);
     }

@@ -9,7 +9,7 @@ use hoist_orchestrator_core::model::row::{CounterRow, DeviceRow, MemberRow, Outb
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_protocol::codec::{Message, decode, decode_prefix};
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::head::DeviceHead;
+use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::status::DeviceStatus;
 
 use super::super::line::Line;
@@ -23,10 +23,7 @@ pub(super) fn text(part: &Part, place: usize) -> Text {
     let mut text = Text::default();
     text.put(place);
     match part {
-        Part::Clock {
-            unix_ms,
-            attended_ms,
-        } => text.put((unix_ms, attended_ms)),
+        Part::Clock { unix_ms, uptime_ms } => text.put((unix_ms, uptime_ms)),
         Part::Server(server) => look_at_server(server, &mut text),
         Part::Orders(orders) => {
             text.put(orders.iter().map(|order| order.number).collect::<Vec<_>>());
@@ -92,9 +89,9 @@ fn message(line: Line, payload: &[u8], text: &mut Text) {
         Line::Presence(_) => put(line, read::<Presence>(payload), payload, text),
         Line::Info(_) => {
             let info = read::<DeviceInfo>(payload).map(|mut info| {
-                let head = info.stored_head.take();
-                let head = head.as_deref().and_then(read::<DeviceHead>);
-                (info, head)
+                let spec = info.stored_spec.take();
+                let spec = spec.as_deref().and_then(read::<DeviceSpec>);
+                (info, spec)
             });
             put(line, info, payload, text);
         }
@@ -111,7 +108,7 @@ fn look_at_server(server: &Server, text: &mut Text) {
         committed: _,
         published: _,
         engine,
-        attended_ms,
+        uptime_ms,
         // Follows from the rows.
         first_due_ms: _,
         reads: _,
@@ -120,7 +117,7 @@ fn look_at_server(server: &Server, text: &mut Text) {
         keep_ms,
         sweeps,
     } = server;
-    text.put((up, connected, ahead_ms, attended_ms));
+    text.put((up, connected, ahead_ms, uptime_ms));
     text.put((answers, seeks, found));
     text.put((keep_ms, sweeps));
     look_at_difference(engine.difference(), text);

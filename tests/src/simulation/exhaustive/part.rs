@@ -30,7 +30,7 @@ pub(super) enum Place {
     /// The orders that operators still want.
     Orders,
     /// Retained messages that are shared.
-    Heads,
+    Specs,
     /// The echoes of these that come back to the server.
     Echo,
     /// The memory of the invariants about the server.
@@ -81,7 +81,7 @@ impl Place {
             Place::Clock,
             Place::Server,
             Place::Orders,
-            Place::Heads,
+            Place::Specs,
             Place::Echo,
             Place::Rows,
             Place::Told,
@@ -123,7 +123,7 @@ pub(super) fn places(mask: Mask) -> impl Iterator<Item = usize> {
 pub(super) enum Part {
     Clock {
         unix_ms: u64,
-        attended_ms: u64,
+        uptime_ms: u64,
     },
     Server(Box<Server>),
     Orders(VecDeque<Order>),
@@ -150,7 +150,7 @@ impl Part {
         match place {
             Place::Clock => Self::Clock {
                 unix_ms: world.unix_ms,
-                attended_ms: world.attended_ms,
+                uptime_ms: world.uptime_ms,
             },
             Place::Server => {
                 let mut server = world.server.clone();
@@ -159,7 +159,7 @@ impl Part {
                 Self::Server(Box::new(server))
             }
             Place::Orders => Self::Orders(world.orders.clone()),
-            Place::Heads | Place::Retained => Self::Retained(world.broker.retained_about(device)),
+            Place::Specs | Place::Retained => Self::Retained(world.broker.retained_about(device)),
             Place::Echo | Place::Lane => Self::Lane(world.broker.lane_about(device)),
             Place::Rows | Place::Mirror => Self::Rows(world.watch.rows.part(device)),
             Place::Told => Self::Told(world.told.clone()),
@@ -199,10 +199,9 @@ impl Part {
         let number = device.unwrap_or(1);
         let index = usize::from(number) - 1;
         match self {
-            Self::Clock {
-                unix_ms,
-                attended_ms,
-            } => (world.unix_ms, world.attended_ms) = (*unix_ms, *attended_ms),
+            Self::Clock { unix_ms, uptime_ms } => {
+                (world.unix_ms, world.uptime_ms) = (*unix_ms, *uptime_ms)
+            }
             Self::Server(server) => world.server = (**server).clone(),
             Self::Orders(orders) => world.orders.clone_from(orders),
             Self::Retained(retained) => world.broker.retain(retained),

@@ -7,7 +7,7 @@ use super::search::{Search, Step};
 use super::state::{State, View};
 use super::step;
 
-/// The end of a path in the whole world, or nothing where the order of devices' heads differs.
+/// The end of a path in the whole world, or nothing where the order of devices' specs differs.
 type Ended = Option<Result<step::State, Broken>>;
 
 impl Search<'_> {
@@ -44,7 +44,7 @@ impl Search<'_> {
         );
     }
 
-    /// When both devices' heads have to go out, the server takes them by name, and a device's
+    /// When both devices' specs have to go out, the server takes them by name, and a device's
     /// turn here takes its own: then there is nothing to compare.
     fn replay(&self, mut world: World, choices: &[Choice]) -> Ended {
         for choice in choices {

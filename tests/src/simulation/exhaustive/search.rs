@@ -43,7 +43,7 @@ pub(super) enum Who {
     /// The first device of a state.
     First,
     Second,
-    /// The shared part comes last: a device's head goes out before a group's.
+    /// The shared part comes last: a device's spec goes out before a group's.
     Shared,
 }
 

@@ -7,9 +7,9 @@ use super::part::{ALL, DEVICES, Mask, Place, mask};
 
 /// The parts that something can touch, where all are there.
 pub(super) fn touched(choice: Choice) -> Mask {
-    use Place::{Clock, Echo, Heads, Lane, Link, Misled, Orders, Retained, Rows, Served, Server};
+    use Place::{Clock, Echo, Lane, Link, Misled, Orders, Retained, Rows, Served, Server, Specs};
     let served = mask(&[Clock.at(), Server.at(), Place::Told.at()]);
-    let published = mask(&[Heads.at(), Echo.at()]);
+    let published = mask(&[Specs.at(), Echo.at()]);
     match choice {
         Choice::Order(fate) => served | forgotten(fate) | mask(&[Orders.at()]),
         Choice::Serve(line, fate) => {
@@ -59,9 +59,9 @@ pub(super) fn touched(choice: Choice) -> Mask {
 
 /// A device, what reaches it and what comes from it.
 fn device(number: u16) -> Mask {
-    use Place::{Clock, Device, Heads, Lane, Link, Misled, Retained, Told};
+    use Place::{Clock, Device, Lane, Link, Misled, Retained, Specs, Told};
     let own = [Device, Link, Retained, Lane, Misled].map(|place| place.of(number));
-    mask(&own) | mask(&[Clock.at(), Heads.at(), Told.at()])
+    mask(&own) | mask(&[Clock.at(), Specs.at(), Told.at()])
 }
 
 /// The parts of its devices that a server forgets in a crash.

@@ -19,7 +19,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 pub(super) struct Turn {
     /// True if the turn happens before anything that somebody else does, because nobody can tell.
     pub(super) private: bool,
-    /// True if the turn is the server's look for shared heads to publish.
+    /// True if the turn is the server's look for shared specs to publish.
     pub(super) reconciles: bool,
     /// True if anything but an accident can happen.
     pub(super) any: bool,

@@ -68,29 +68,29 @@ fn started(
         "a-removed-device-starts-nothing",
         || format!("{name} started {id} after it heard that it was removed"),
     )?;
-    let head = device.truth.head.as_ref();
-    let notices = head.iter().flat_map(|head| &head.notices);
-    let notice = notices.into_iter().find(|notice| notice.deployment == id);
-    let listed = notice.is_some_and(|notice| {
+    let spec = device.truth.spec.as_ref();
+    let entries = spec.iter().flat_map(|spec| &spec.entries);
+    let entry = entries.into_iter().find(|entry| entry.deployment == id);
+    let listed = entry.is_some_and(|entry| {
         let own = device
-            .own_head()
-            .map_or(notice.round, |own| own.round(notice));
-        own == round && notice.audience.admits(id, &device.id)
+            .own_spec()
+            .map_or(entry.round, |own| own.round(entry));
+        own == round && entry.audience.admits(id, &device.id)
     });
-    hold(listed, "a-device-starts-what-its-head-lists", || {
+    hold(listed, "a-device-starts-what-its-spec-lists", || {
         format!(
-            "{name} started {id} in round {}, its head says {head:?}",
+            "{name} started {id} in round {}, its spec says {spec:?}",
             round.0
         )
     })?;
-    let valid = head.is_some_and(|head| {
-        let lifetime_ms = u64::from(head.valid_for_s) * 1000;
-        device.clock_ms(unix_ms) <= head.generation.0 + lifetime_ms
+    let valid = spec.is_some_and(|spec| {
+        let lifetime_ms = u64::from(spec.valid_for_s) * 1000;
+        device.clock_ms(unix_ms) <= spec.generation.0 + lifetime_ms
     });
-    hold(valid, "a-device-starts-what-its-head-lists", || {
-        format!("{name} started {id} by a head that is too old")
+    hold(valid, "a-device-starts-what-its-spec-lists", || {
+        format!("{name} started {id} by a spec that is too old")
     })?;
-    let held = device.own_head().is_some_and(|own| own.holds(id));
+    let held = device.own_spec().is_some_and(|own| own.holds(id));
     hold(!held, "a-held-device-does-not-start", || {
         format!("{name} started {id}")
     })?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hoist_orchestrator_core::model::key::{DeploymentKey, DeviceKey, MetaKey, RecordKey};
 use hoist_orchestrator_core::model::row::{DeploymentRow, DeviceRow, RecordRow};
 use hoist_protocol::codec::{decode_prefix, encode};
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 
 use super::super::device::Device;
 use super::super::line::Line;
@@ -15,8 +15,8 @@ use super::super::world::World;
 use super::Broken;
 
 mod counts;
-mod heads;
 mod outcomes;
+mod specs;
 
 type Check = fn(&World) -> Result<(), String>;
 
@@ -30,11 +30,11 @@ pub const FINALLY: &[(&str, Check)] = &[
     ),
     (
         "the-retained-set-is-as-desired",
-        heads::the_retained_set_is_as_desired,
+        specs::the_retained_set_is_as_desired,
     ),
     (
-        "heads-list-what-is-active-and-nothing-else",
-        heads::heads_list_what_is_active,
+        "specs-list-what-is-active-and-nothing-else",
+        specs::specs_list_what_is_active,
     ),
     (
         "every-started-device-ends-as-it-says",
@@ -141,7 +141,7 @@ fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// The view of an observer at rest, for comparing two ends: heads without their generations,
+/// The view of an observer at rest, for comparing two ends: specs without their generations,
 /// records and deployments without times and numbers of statuses.
 #[must_use]
 pub fn essence(world: &World) -> Vec<String> {
@@ -166,14 +166,14 @@ pub fn essence(world: &World) -> Vec<String> {
     }
     for (line, payload) in world.broker.all_retained() {
         let text = match line {
-            Line::Group(_) => decode_prefix::<GroupHead>(payload).map(|(mut head, _)| {
-                head.generation = hoist_protocol::id::Generation(0);
-                encode(&head)
+            Line::Group(_) => decode_prefix::<GroupSpec>(payload).map(|(mut spec, _)| {
+                spec.generation = hoist_protocol::id::Generation(0);
+                encode(&spec)
             }),
-            Line::Device(_) => decode_prefix::<DeviceHead>(payload).map(|(mut head, _)| {
-                head.generation = hoist_protocol::id::Generation(0);
-                head.roll_call = hoist_protocol::id::RollCall(0);
-                encode(&head)
+            Line::Device(_) => decode_prefix::<DeviceSpec>(payload).map(|(mut spec, _)| {
+                spec.generation = hoist_protocol::id::Generation(0);
+                spec.resync = hoist_protocol::id::Resync(0);
+                encode(&spec)
             }),
             _ => continue,
         };

@@ -1,7 +1,7 @@
 //! The conditions that must be true after every step, by name, and those that must come true in the
 //! end.
 //!
-//! After a step only what it touched is looked at: the rows it wrote, the head it
+//! After a step only what it touched is looked at: the rows it wrote, the spec it
 //! published, what a device did. [`finally`] counts everything afresh.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::decode_prefix;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeploymentId, Generation, Round};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 
 use super::broker::Payload;
 use super::device::Device;
@@ -38,7 +38,7 @@ pub const ALWAYS: &[&str] = &[
     "a-record-belongs-to-a-member",
     "an-aborted-deployment-starts-nobody",
     "a-removed-device-starts-nothing",
-    "a-device-starts-what-its-head-lists",
+    "a-device-starts-what-its-spec-lists",
     "a-held-device-does-not-start",
     "one-deployment-at-a-time",
     "what-is-over-is-not-begun-again",
@@ -88,13 +88,13 @@ pub struct Watch {
     pub(super) pasts: Vec<Arc<Past>>,
 }
 
-/// The rows that the server wrote and the heads it published.
+/// The rows that the server wrote and the specs it published.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     mirror: Mirror,
     /// Highest generation the server published on each line.
     published: BTreeMap<Line, Generation>,
-    /// The deployments that each group's newest published head lists.
+    /// The deployments that each group's newest published spec lists.
     listed: BTreeMap<Line, BTreeSet<DeploymentId>>,
 }
 
@@ -124,14 +124,14 @@ impl Watch {
     pub fn committed(
         &mut self,
         committed: &Committed,
-        attended_ms: u64,
+        uptime_ms: u64,
         server: &Server,
     ) -> Result<(), Broken> {
         let mirror = &mut Arc::make_mut(&mut self.rows).mirror;
-        mirror.apply(committed, attended_ms, &self.pasts, server)
+        mirror.apply(committed, uptime_ms, &self.pasts, server)
     }
 
-    /// A device did something; `told` = no newer head of its own is on its way to it.
+    /// A device did something; `told` = no newer spec of its own is on its way to it.
     ///
     /// # Errors
     /// What is broken by it.
@@ -181,7 +181,7 @@ impl Rows {
             .extend(listed.map(|(line, ids)| (*line, ids.clone())));
     }
 
-    /// Deployments that have ended and are in no published head.
+    /// Deployments that have ended and are in no published spec.
     pub fn over(&self) -> BTreeSet<DeploymentId> {
         let ended = self.mirror.deployments.iter().filter(|(id, row)| {
             let group = Line::group(&row.group);
@@ -202,18 +202,14 @@ impl Rows {
             return Ok(());
         };
         let generation = match line {
-            Line::Group(_) => decode_prefix::<GroupHead>(payload).ok().map(|(head, _)| {
-                let ids = head
-                    .notices
-                    .iter()
-                    .map(|notice| notice.deployment)
-                    .collect();
+            Line::Group(_) => decode_prefix::<GroupSpec>(payload).ok().map(|(spec, _)| {
+                let ids = spec.entries.iter().map(|entry| entry.deployment).collect();
                 self.listed.insert(line, ids);
-                head.generation
+                spec.generation
             }),
-            Line::Device(_) => decode_prefix::<DeviceHead>(payload)
+            Line::Device(_) => decode_prefix::<DeviceSpec>(payload)
                 .ok()
-                .map(|(head, _)| head.generation),
+                .map(|(spec, _)| spec.generation),
             _ => None,
         };
         let Some(generation) = generation else {
@@ -230,7 +226,7 @@ impl Rows {
     /// Everything that failed in a deployment was told to begin again in this round (S13).
     ///
     /// # Errors
-    /// That its head will not say so.
+    /// That its spec will not say so.
     pub fn retried(&self, id: DeploymentId, round: Round) -> Result<(), Broken> {
         let raised = self.mirror.deployments.get(&id).map(|row| row.round);
         hold(raised >= Some(round), "a-retry-raises-the-round", || {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hoist_orchestrator_core::model::key::GroupKey;
-use hoist_orchestrator_core::model::now::Patience;
+use hoist_orchestrator_core::model::now::LivenessTimeouts;
 use hoist_orchestrator_core::model::row::{
     CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState,
 };
@@ -13,7 +13,7 @@ use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::Write;
 use hoist_protocol::codec::{Message, decode};
-use hoist_protocol::id::{DeploymentId, RollCall, Shard};
+use hoist_protocol::id::{DeploymentId, Resync, Shard};
 
 use super::super::line::{device_id, device_number};
 use super::super::server::{Committed, Server};
@@ -24,7 +24,7 @@ use super::{Broken, Past, hold};
 mod gone;
 mod part;
 
-/// The last word of a record and when its time began, in true attended ms.
+/// The last word of a record and when its time began, in true ms of connected uptime.
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
     row: RecordRow,
@@ -40,8 +40,8 @@ pub(super) struct Mirror {
     records: BTreeMap<(DeploymentId, u16), Known>,
     counters: BTreeMap<(DeploymentId, u8), Tally>,
     tallies: BTreeMap<(DeploymentId, u8), Tally>,
-    /// Roll call of each device and when it was called last, in true attended ms.
-    calls: BTreeMap<u16, (RollCall, u64)>,
+    /// Resync call of each device and when it was called last, in true ms of connected uptime.
+    calls: BTreeMap<u16, (Resync, u64)>,
     /// The session that was heard of last, by device.
     sessions: BTreeMap<u16, Option<u64>>,
     /// Devices that were ever removed. What one counted in that life says nothing of the next:
@@ -68,7 +68,7 @@ impl Mirror {
     pub(super) fn apply(
         &mut self,
         committed: &Committed,
-        attended_ms: u64,
+        uptime_ms: u64,
         pasts: &[Arc<Past>],
         server: &Server,
     ) -> Result<(), Broken> {
@@ -78,7 +78,7 @@ impl Mirror {
             let (prefix, rest) = write.key.0.split_first().unwrap_or((&0, &[]));
             match prefix {
                 2 => self.group(write, server)?,
-                3 => self.device(write, rest, attended_ms)?,
+                3 => self.device(write, rest, uptime_ms)?,
                 6 => self.deployment(deployment(rest), row(write)?, committed.now.unix_ms)?,
                 7 => {
                     records.push((write, deployment(rest), rest));
@@ -92,7 +92,7 @@ impl Mirror {
                 _ => {}
             }
         }
-        // After the devices of the same batch: a roll call comes with them.
+        // After the devices of the same batch: a resync comes with them.
         for (write, id, rest) in records {
             let Some(number) = device_of(rest.get(4..)) else {
                 continue;
@@ -102,9 +102,9 @@ impl Mirror {
                 .checked_sub(1)
                 .and_then(|place| pasts.get(place));
             if let (Some(record), Some(past)) = (&record, past) {
-                self.record((id, number), past, record, attended_ms, server)?;
+                self.record((id, number), past, record, uptime_ms, server)?;
             }
-            touched.insert(self.keep(id, number, record, attended_ms));
+            touched.insert(self.keep(id, number, record, uptime_ms));
         }
         for (id, shard) in touched {
             let counted = self.counters.get(&(id, shard)).copied().unwrap_or_default();
@@ -125,7 +125,7 @@ impl Mirror {
         id: DeploymentId,
         number: u16,
         record: Option<RecordRow>,
-        attended_ms: u64,
+        uptime_ms: u64,
     ) -> (DeploymentId, u8) {
         let device = device_id(number);
         let key = (id, Shard::of(&device).0);
@@ -142,7 +142,7 @@ impl Mirror {
                     // Whoever answers begins a new wait.
                     && (row.asked || !old.row.asked)
             });
-            let armed_ms = again.as_ref().map_or(attended_ms, |old| old.armed_ms);
+            let armed_ms = again.as_ref().map_or(uptime_ms, |old| old.armed_ms);
             let called_ms = self.calls.get(&number).map(|(_, at_ms)| *at_ms);
             let before_ms = again.and_then(|old| old.asked_ms);
             let asked_ms = before_ms.or(called_ms).filter(|_| row.asked);
@@ -161,7 +161,7 @@ impl Mirror {
         (id, number): (DeploymentId, u16),
         past: &Past,
         new: &RecordRow,
-        attended_ms: u64,
+        uptime_ms: u64,
         server: &Server,
     ) -> Result<(), Broken> {
         let name = device_id(number);
@@ -225,7 +225,7 @@ impl Mirror {
             format!("{name} in {id} was {:?} and is {:?}", old.row, new)
         })?;
         if new.state == RecordState::TimedOut && old.row.state != RecordState::TimedOut {
-            self.timed_out(id, number, old, attended_ms)?;
+            self.timed_out(id, number, old, uptime_ms)?;
         }
         Ok(())
     }
@@ -236,28 +236,28 @@ impl Mirror {
         id: DeploymentId,
         number: u16,
         old: &Known,
-        attended_ms: u64,
+        uptime_ms: u64,
     ) -> Result<(), Broken> {
         let timeout_s = self
             .deployments
             .get(&id)
             .map_or(0, |row| row.policy.timeout_s);
-        let had_ms = attended_ms - old.armed_ms;
-        let grace_ms = Patience::default().grace_ms;
+        let had_ms = uptime_ms - old.armed_ms;
+        let grace_ms = LivenessTimeouts::default().grace_ms;
         // A removed device cannot be asked any more.
         let gone = !self.calls.contains_key(&number);
         let called = old.asked_ms;
         let asked = gone
-            || called.is_some_and(|at_ms| at_ms >= old.armed_ms && attended_ms - at_ms >= grace_ms);
+            || called.is_some_and(|at_ms| at_ms >= old.armed_ms && uptime_ms - at_ms >= grace_ms);
         let name = "a-timeout-is-decided-after-asking";
         hold(had_ms >= u64::from(timeout_s) * 1000 && asked, name, || {
             format!(
-                "d{number} in {id} had {had_ms} ms of {timeout_s} s, was called at {called:?} of {attended_ms}"
+                "d{number} in {id} had {had_ms} ms of {timeout_s} s, was called at {called:?} of {uptime_ms}"
             )
         })
     }
 
-    fn device(&mut self, write: &Write, rest: &[u8], attended_ms: u64) -> Result<(), Broken> {
+    fn device(&mut self, write: &Write, rest: &[u8], uptime_ms: u64) -> Result<(), Broken> {
         let Some(number) = device_of(Some(rest)) else {
             return Ok(());
         };
@@ -286,9 +286,9 @@ impl Mirror {
                     "a-late-death-beats-no-birth",
                     || format!("d{number} was in session {before:?} and is in {session:?}"),
                 )?;
-                let known = self.calls.entry(number).or_insert((row.roll_call, 0));
-                if known.0 != row.roll_call {
-                    *known = (row.roll_call, attended_ms);
+                let known = self.calls.entry(number).or_insert((row.resync, 0));
+                if known.0 != row.resync {
+                    *known = (row.resync, uptime_ms);
                 }
             }
         }

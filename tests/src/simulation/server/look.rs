@@ -5,8 +5,8 @@ use hoist_orchestrator_core::engine::publish::Subject;
 use hoist_orchestrator_core::model::key::{Prefix, RowKey};
 use hoist_orchestrator_core::model::timer::{Clock, Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::{Txn, Undecided};
-use hoist_protocol::head::GroupHead;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
+use hoist_protocol::spec::GroupSpec;
 
 use super::{DUE_MAX, Server};
 
@@ -24,9 +24,9 @@ impl Server {
 
     /// True if any timer is due now.
     pub fn is_due(&self, unix_ms: u64) -> bool {
-        let [unix, attended] = self.first_due_ms;
+        let [unix, uptime] = self.first_due_ms;
         unix.is_some_and(|at| at <= unix_ms + self.ahead_ms)
-            || attended.is_some_and(|at| at <= self.attended_ms)
+            || uptime.is_some_and(|at| at <= self.uptime_ms)
     }
 
     pub(super) fn timers(&self, clock: Clock) -> impl Iterator<Item = Timer> {
@@ -40,9 +40,9 @@ impl Server {
         let forgets = |timer: &Timer| matches!(timer.kind, TimerKind::Forget(..));
         let unix = self.timers(Clock::Unix).find(|timer| !forgets(timer));
         let unix = unix.map(|timer| timer.due_ms.saturating_sub(now.unix_ms));
-        let attended = self.timers(Clock::Attended).next();
-        let attended = attended.map(|timer| timer.due_ms.saturating_sub(now.attended_ms));
-        unix.into_iter().chain(attended).min()
+        let uptime = self.timers(Clock::Uptime).next();
+        let uptime = uptime.map(|timer| timer.due_ms.saturating_sub(now.uptime_ms));
+        unix.into_iter().chain(uptime).min()
     }
 
     /// True if reconcile has nothing to do and saw everything it published.
@@ -64,7 +64,7 @@ impl Server {
         self.engine.difference().marked().next().is_some()
     }
 
-    /// Of how many devices reconcile has to look at the heads.
+    /// Of how many devices reconcile has to look at the specs.
     pub fn marked_devices(&self) -> usize {
         let marked = self.engine.difference().marked();
         marked
@@ -101,8 +101,8 @@ impl Server {
         keys.filter_map(|(key, _)| prefix.rest(key)?.parse().ok())
     }
 
-    /// The head of a group as its rows desire it.
-    pub fn group(&self, group: &GroupId) -> Option<impl Fn(Generation) -> GroupHead + use<>> {
+    /// The spec of a group as its rows desire it.
+    pub fn group(&self, group: &GroupId) -> Option<impl Fn(Generation) -> GroupSpec + use<>> {
         let mut txn = Txn::default();
         let (row, deployments) = loop {
             match desired::read_group(&txn, group) {
@@ -111,6 +111,6 @@ impl Server {
                 Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
             }
         };
-        Some(move |generation| desired::group_head(&row, &deployments, generation))
+        Some(move |generation| desired::group_spec(&row, &deployments, generation))
     }
 }

@@ -68,8 +68,8 @@ pub(super) fn delivery(line: Line, letter: &Letter, place: usize, catalog: &Cata
 
 fn topic(line: Line, catalog: &Catalog) -> Topic {
     match line {
-        Line::Group(place) => Topic::GroupHead(group_id(place)),
-        Line::Device(number) => Topic::DeviceHead(device_id(number)),
+        Line::Group(place) => Topic::GroupSpec(group_id(place)),
+        Line::Device(number) => Topic::DeviceSpec(device_id(number)),
         Line::Release(place) => Topic::Release(catalog.releases[usize::from(place)].id),
         Line::Status(number) => Topic::Status(device_id(number)),
         Line::Presence(number) => Topic::Presence(device_id(number)),
@@ -80,8 +80,8 @@ fn topic(line: Line, catalog: &Catalog) -> Topic {
 /// The line of a topic, if the model knows what it is about.
 fn line(topic: &Topic, catalog: &Catalog) -> Option<Line> {
     match topic {
-        Topic::GroupHead(group) => Line::group(group),
-        Topic::DeviceHead(device) => device_number(device).map(Line::Device),
+        Topic::GroupSpec(group) => Line::group(group),
+        Topic::DeviceSpec(device) => device_number(device).map(Line::Device),
         Topic::Release(release) => catalog.place(*release).map(Line::Release),
         Topic::Status(device) => device_number(device).map(Line::Status),
         Topic::Presence(device) => device_number(device).map(Line::Presence),

@@ -1,12 +1,12 @@
 //! Signatures of a model: nobody in it makes bytes that somebody else could have signed, so that
-//! a head of the server's is one that decodes, and a status is signed by the key behind it.
+//! a spec of the server's is one that decodes, and a status is signed by the key behind it.
 
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
 use hoist_protocol::codec::{DecodeError, Message, decode_prefix, encode};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::head::{DeviceHead, GroupHead};
 use hoist_protocol::id::{DeviceId, GroupId};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 /// Seals nothing.
@@ -14,19 +14,19 @@ use hoist_protocol::status::DeviceStatus;
 pub struct Plain;
 
 impl Seals for Plain {
-    fn group_head(&self, _: &GroupId, head: &GroupHead) -> Vec<u8> {
-        encode(head)
+    fn group_spec(&self, _: &GroupId, spec: &GroupSpec) -> Vec<u8> {
+        encode(spec)
     }
 
-    fn device_head(&self, _: &DeviceId, head: &DeviceHead) -> Vec<u8> {
-        encode(head)
+    fn device_spec(&self, _: &DeviceId, spec: &DeviceSpec) -> Vec<u8> {
+        encode(spec)
     }
 
-    fn open_group(&self, _: &GroupId, payload: &[u8]) -> Option<GroupHead> {
+    fn open_group(&self, _: &GroupId, payload: &[u8]) -> Option<GroupSpec> {
         read(payload)
     }
 
-    fn open_device(&self, _: &DeviceId, payload: &[u8]) -> Option<DeviceHead> {
+    fn open_device(&self, _: &DeviceId, payload: &[u8]) -> Option<DeviceSpec> {
         read(payload)
     }
 

@@ -273,15 +273,15 @@ impl World {
     /// A status with a success that the device did not sign.
     fn forge(&mut self, number: u16) {
         let device = self.device(number);
-        let heads = device.truth.head.iter().flat_map(|head| &head.notices);
-        let Some(notice) = heads.last() else { return };
+        let specs = device.truth.spec.iter().flat_map(|spec| &spec.entries);
+        let Some(entry) = specs.last() else { return };
         let status = DeviceStatus {
             seq: Seq(1 << 40),
             ended: 1,
             running: None,
             outcomes: vec![Outcome {
-                deployment: notice.deployment,
-                round: Round(notice.round.0),
+                deployment: entry.deployment,
+                round: Round(entry.round.0),
                 attempt: Attempt(1),
                 result: FinalResult::Successful(Success::Installed),
             }],
@@ -293,7 +293,7 @@ impl World {
         self.broker.publish(Line::Status(number), &payload.into());
     }
 
-    /// An attacker brings an old head back: until the server sees it and repairs it, a device
+    /// An attacker brings an old spec back: until the server sees it and repairs it, a device
     /// that never heard a newer one of its group obeys it, as long as it is valid (W2).
     fn replay(&mut self, line: Line, place: u8) {
         self.broker.replay(line, usize::from(place));

@@ -19,7 +19,7 @@ use crate::query::{Need, Queried, Reader};
 use crate::reply::{
     Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody, Why,
 };
-use crate::rules::deployment::{self, Beside};
+use crate::rules::deployment::{self, Overlap};
 use crate::rules::group;
 use crate::rules::rollout::limit;
 use crate::rules::stop::Stop;
@@ -51,7 +51,7 @@ fn plan_one(
     now: Now,
 ) -> Result<(PlanItem, Option<Rejection>), Undecided> {
     let group = group::read(txn, &row.group)?.unwrap_or_default();
-    let beside = Beside::read(txn, &row, &group)?;
+    let overlap = Overlap::read(txn, &row, &group)?;
     let count = txn.read(&GroupCountKey(row.group.clone()))?;
     let count = count.unwrap_or_default();
     let reach = limit::reach(&row, count);
@@ -73,9 +73,9 @@ fn plan_one(
     let number = created.as_ref().map(|it| it.deployment);
     // What is there already takes no other's place, and nothing is created beside it.
     let existing = number.filter(there);
-    let beside = match existing {
-        Some(_) => Beside::default(),
-        None => beside,
+    let overlap = match existing {
+        Some(_) => Overlap::default(),
+        None => overlap,
     };
     let plan = PlanItem {
         release: row.release_text,
@@ -88,9 +88,9 @@ fn plan_one(
         excluded: excluded
             .map(|(why, count)| Excluded { why, count })
             .collect(),
-        supersedes: named(&beside.covered),
-        conflicts: named(&beside.overlapping),
-        after: named(&beside.apart),
+        supersedes: named(&overlap.superseded),
+        conflicts: named(&overlap.conflicting),
+        after: named(&overlap.independent),
         limit: row.limit,
         line: reach.line,
         start: row.start_ms.map(format_time),

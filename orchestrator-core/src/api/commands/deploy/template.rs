@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hoist_protocol::head::{Overrides, Policy};
 use hoist_protocol::id::{GroupId, Round, UserId};
+use hoist_protocol::spec::{Overrides, Policy};
 
 use crate::api::commands::deploy::Deploy;
 use crate::api::lookup;

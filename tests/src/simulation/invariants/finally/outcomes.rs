@@ -40,7 +40,7 @@ pub(super) fn every_started_device_ends_as_it_says(world: &World) -> Result<(), 
                 RecordState::InProgress(_) | RecordState::TimedOut => None,
             });
             let own = truth.last_end(id);
-            // Who came after the end can only have started it by a head that an attacker
+            // Who came after the end can only have started it by a spec that an attacker
             // brought back: its word is refused (bad-inputs row 32).
             let deployment = world.server.row(&DeploymentKey(id));
             let obeyed = |deployment| may_have_obeyed(&row, &deployment);

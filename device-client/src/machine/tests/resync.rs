@@ -1,15 +1,15 @@
-//! Roll calls are answered when the broker has the answer (W6).
+//! Resync calls are answered when the broker has the answer (W6).
 
-use hoist_protocol::id::RollCall;
+use hoist_protocol::id::Resync;
 
 use super::*;
 
 const ALONE: u32 = 4;
 const GROUP: u32 = 3;
 
-/// One deployment is over and acknowledged; then a roll is called.
+/// One deployment is over and acknowledged; then a resync is asked for.
 fn called(alone: bool) -> World {
-    let mut world = World::new(1).online(head(1, vec![notice(1)]));
+    let mut world = World::new(1).online(spec(1, vec![entry(1)]));
     world.acknowledge();
     call(&mut world, alone);
     world
@@ -17,14 +17,14 @@ fn called(alone: bool) -> World {
 
 fn call(world: &mut World, alone: bool) {
     if alone {
-        world.tell(Event::DeviceHead(DeviceHead {
-            roll_call: RollCall(ALONE),
-            ..own_head(2)
+        world.tell(Event::DeviceSpec(DeviceSpec {
+            resync: Resync(ALONE),
+            ..own_spec(2)
         }));
     }
-    world.tell(Event::GroupHead(GroupHead {
-        roll_call: RollCall(if alone { 0 } else { GROUP }),
-        ..head(2, vec![notice(1)])
+    world.tell(Event::GroupSpec(GroupSpec {
+        resync: Resync(if alone { 0 } else { GROUP }),
+        ..spec(2, vec![entry(1)])
     }));
 }
 
@@ -48,7 +48,7 @@ fn an_answer_that_the_power_took_along_is_given_again_w6() {
         for _ in 0..5 {
             starts_again(&mut world);
             if !alone {
-                world.tell(Event::DeviceHead(own_head(1)));
+                world.tell(Event::DeviceSpec(own_spec(1)));
             }
             call(&mut world, alone);
             assert_eq!(told(&world), [1], "alone: {alone}");
@@ -56,7 +56,7 @@ fn an_answer_that_the_power_took_along_is_given_again_w6() {
         world.acknowledge();
         starts_again(&mut world);
         if !alone {
-            world.tell(Event::DeviceHead(own_head(1)));
+            world.tell(Event::DeviceSpec(own_spec(1)));
         }
         call(&mut world, alone);
         assert_eq!(told(&world), [0; 0], "alone: {alone}");
@@ -76,15 +76,15 @@ fn an_answer_whose_half_was_lost_with_its_session_is_not_given_w6() {
         world.tell(acknowledged);
         let answered = |world: &World| {
             let record = world.record.as_ref().unwrap();
-            (record.device_roll.0, record.group_roll.0)
+            (record.device_resync.0, record.group_resync.0)
         };
         assert_eq!(answered(&world), (0, 0), "alone: {alone}");
         world.infos.clear();
         world.tell(Event::Disconnected);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceHead(DeviceHead {
-            roll_call: RollCall(if alone { ALONE } else { 0 }),
-            ..own_head(2)
+        world.tell(Event::DeviceSpec(DeviceSpec {
+            resync: Resync(if alone { ALONE } else { 0 }),
+            ..own_spec(2)
         }));
         assert_eq!(world.infos, [InfoExtent::Full], "alone: {alone}");
         world.tell(Event::InfoAcknowledged);
@@ -102,15 +102,15 @@ fn what_is_said_before_the_answer_is_acknowledged_carries_it_too_w6() {
             ended: 1,
         };
         world.tell(answer);
-        world.tell(Event::GroupHead(GroupHead {
-            roll_call: RollCall(if alone { 0 } else { GROUP }),
-            ..head(3, vec![notice(1), notice(2)])
+        world.tell(Event::GroupSpec(GroupSpec {
+            resync: Resync(if alone { 0 } else { GROUP }),
+            ..spec(3, vec![entry(1), entry(2)])
         }));
         assert_eq!(told(&world), [1, 2], "an older status is none: {alone}");
         world.acknowledge();
-        world.tell(Event::GroupHead(GroupHead {
-            roll_call: RollCall(if alone { 0 } else { GROUP }),
-            ..head(4, vec![notice(2), notice(3)])
+        world.tell(Event::GroupSpec(GroupSpec {
+            resync: Resync(if alone { 0 } else { GROUP }),
+            ..spec(4, vec![entry(2), entry(3)])
         }));
         assert_eq!(told(&world), [3], "alone: {alone}");
     }
@@ -118,19 +118,19 @@ fn what_is_said_before_the_answer_is_acknowledged_carries_it_too_w6() {
 
 #[test]
 fn an_answer_that_waits_for_its_time_is_not_lost_with_the_power_w6() {
-    let mut world = World::new(1).online(head(1, vec![notice(1)]));
+    let mut world = World::new(1).online(spec(1, vec![entry(1)]));
     world.acknowledge();
-    let spread = GroupHead {
-        roll_call: RollCall(GROUP),
+    let spread = GroupSpec {
+        resync: Resync(GROUP),
         spread_s: 60,
-        ..head(2, vec![notice(1)])
+        ..spec(2, vec![entry(1)])
     };
     let said = world.said.len();
-    world.tell(Event::GroupHead(spread.clone()));
+    world.tell(Event::GroupSpec(spread.clone()));
     assert_eq!(world.said.len(), said);
     starts_again(&mut world);
-    world.tell(Event::DeviceHead(own_head(1)));
-    world.tell(Event::GroupHead(spread));
+    world.tell(Event::DeviceSpec(own_spec(1)));
+    world.tell(Event::GroupSpec(spread));
     world.wait();
     assert_eq!(told(&world), [1]);
 }

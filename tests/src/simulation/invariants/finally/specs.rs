@@ -6,7 +6,7 @@ use hoist_orchestrator_core::engine::desired;
 use hoist_orchestrator_core::model::key::GroupKey;
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::{Message, decode_prefix};
-use hoist_protocol::head::{DeviceHead, GroupHead};
+use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 
 use super::{deployments, devices, same};
 use crate::simulation::line::{Line, device_number};
@@ -19,11 +19,11 @@ pub(super) fn the_retained_set_is_as_desired(world: &World) -> Result<(), String
             continue;
         };
         known.insert(line);
-        let retained = head::<GroupHead>(world, line)?;
+        let retained = spec::<GroupSpec>(world, line)?;
         let desired = world
             .server
             .group(&group)
-            .map(|head| head(retained.generation));
+            .map(|spec| spec(retained.generation));
         same(line, &Some(retained), &desired)?;
     }
     for (device, row) in devices(world) {
@@ -31,11 +31,11 @@ pub(super) fn the_retained_set_is_as_desired(world: &World) -> Result<(), String
             continue;
         };
         known.insert(line);
-        let retained = head::<DeviceHead>(world, line)?;
+        let retained = spec::<DeviceSpec>(world, line)?;
         same(
             line,
             &retained,
-            &desired::device_head(&row, retained.generation),
+            &desired::device_spec(&row, retained.generation),
         )?;
     }
     for (_, row) in deployments(world).filter(|(_, row)| row.state == DeploymentState::Active) {
@@ -51,37 +51,37 @@ pub(super) fn the_retained_set_is_as_desired(world: &World) -> Result<(), String
             ));
         }
     }
-    // An attacker may bring back the head of a removed device, which cannot connect.
+    // An attacker may bring back the spec of a removed device, which cannot connect.
     let removed =
         |line: &Line| matches!(line, Line::Device(number) if world.revoked.contains(number));
     let brought_back = |line: &Line| !world.honest && removed(line);
     let lines = world.broker.all_retained().map(|(line, _)| line);
-    let mut heads = lines.filter(|line| !brought_back(line));
-    let heads = heads
+    let mut specs = lines.filter(|line| !brought_back(line));
+    let specs = specs
         .find(|line| matches!(line, Line::Group(_) | Line::Device(_)) && !known.contains(line));
-    match heads {
+    match specs {
         Some(line) => Err(format!("{line} is retained for nothing")),
         None => Ok(()),
     }
 }
 
-fn head<M: Message>(world: &World, line: Line) -> Result<M, String> {
+fn spec<M: Message>(world: &World, line: Line) -> Result<M, String> {
     let payload = world
         .broker
         .retained(line)
         .ok_or_else(|| format!("no {line}"))?;
-    let (head, _) = decode_prefix(payload).map_err(|error| format!("{line}: {error}"))?;
-    Ok(head)
+    let (spec, _) = decode_prefix(payload).map_err(|error| format!("{line}: {error}"))?;
+    Ok(spec)
 }
 
-/// By the deployments' own state, not by the code that builds heads.
-pub(super) fn heads_list_what_is_active(world: &World) -> Result<(), String> {
+/// By the deployments' own state, not by the code that builds specs.
+pub(super) fn specs_list_what_is_active(world: &World) -> Result<(), String> {
     for group in world.server.groups() {
         let Some(line) = Line::group(&group) else {
             continue;
         };
-        let listed = head::<GroupHead>(world, line)?.notices;
-        let listed: BTreeSet<_> = listed.into_iter().map(|notice| notice.deployment).collect();
+        let listed = spec::<GroupSpec>(world, line)?.entries;
+        let listed: BTreeSet<_> = listed.into_iter().map(|entry| entry.deployment).collect();
         let active = deployments(world)
             .filter(|(_, row)| row.group == group && row.state == DeploymentState::Active);
         let active: BTreeSet<_> = active.map(|(id, _)| id).collect();

@@ -1,4 +1,4 @@
-//! The heads of the orchestrator: one signed retained message states everything a group, or one
+//! The specs of the orchestrator: one signed retained message states everything a group, or one
 //! device, ought to do now (W1–W4). Absence from it is abort.
 
 use alloc::string::String;
@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::admission::Audience;
 use crate::codec::Message;
 use crate::envelope::PublicKey;
-use crate::id::{DeploymentId, Generation, GroupId, ReleaseId, RollCall, Round};
+use crate::id::{DeploymentId, Generation, GroupId, ReleaseId, Resync, Round};
 
-/// Most deployments active in one group (S11): a head stays near one kilobyte.
-pub const NOTICES_MAX: usize = 8;
+/// Most deployments active in one group (S11): a spec stays near one kilobyte.
+pub const DEPLOYMENT_SPECS_MAX: usize = 8;
 /// Most installation windows in a policy.
 pub const WINDOWS_MAX: usize = 7;
-/// Most holds, and most rounds, in a device's head; only active deployments have any.
-pub const HOLDS_MAX: usize = NOTICES_MAX;
+/// Most holds, and most rounds, in a device's spec; only active deployments have any.
+pub const HOLDS_MAX: usize = DEPLOYMENT_SPECS_MAX;
 /// A hold of this number holds every deployment, those to come included: no deployment
 /// has it.
 pub const HOLD_ALL: DeploymentId = DeploymentId(0);
@@ -30,24 +30,24 @@ pub const WEEK_MINUTES: u16 = 7 * 24 * 60;
 
 /// Everything a group's devices ought to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GroupHead {
+pub struct GroupSpec {
     /// Issue time in Unix ms, rising; devices refuse lower ones.
     pub generation: Generation,
     /// Seconds after `generation` during which devices may start something; 0 = for ever.
     pub valid_for_s: u32,
     /// Changes to ask every device of the group to report everything (W6).
-    pub roll_call: RollCall,
-    /// Devices spread starts and roll call answers over this many seconds.
+    pub resync: Resync,
+    /// Devices spread starts and resync answers over this many seconds.
     pub spread_s: u32,
     /// Where artifacts are: `<source>/<artifact-id>`; absent = the device's own setting.
     pub source: Option<String>,
-    /// The deployments to carry out; at most [`NOTICES_MAX`].
-    pub notices: Vec<Notice>,
+    /// The deployments to carry out; at most [`DEPLOYMENT_SPECS_MAX`].
+    pub entries: Vec<DeploymentSpec>,
 }
 
 /// One deployment as devices see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
+pub struct DeploymentSpec {
     /// Which deployment.
     pub deployment: DeploymentId,
     /// The release to install.
@@ -121,24 +121,24 @@ pub struct Window {
     pub minutes: u16,
 }
 
-impl Message for GroupHead {
+impl Message for GroupSpec {
     const VERSION: u8 = 1;
     const BYTES_MAX: usize = 1_500;
 
     fn check(&self) -> Result<(), &'static str> {
-        if self.notices.len() > NOTICES_MAX {
-            return Err("more than 8 notices in a group head");
+        if self.entries.len() > DEPLOYMENT_SPECS_MAX {
+            return Err("more than 8 entries in a group spec");
         }
         if self
             .source
             .as_ref()
             .is_some_and(|source| source.len() > TEXT_BYTES_MAX)
         {
-            return Err("artifact source of a group head longer than 128 bytes");
+            return Err("artifact source of a group spec longer than 128 bytes");
         }
-        self.notices
+        self.entries
             .iter()
-            .try_for_each(|notice| notice.policy.check())
+            .try_for_each(|entry| entry.policy.check())
     }
 }
 
@@ -160,7 +160,7 @@ impl Policy {
 
 /// The properties that the orchestrator gives one device: its membership certificate (W4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceHead {
+pub struct DeviceSpec {
     /// Issue time in Unix ms, rising; the device refuses lower ones.
     pub generation: Generation,
     /// The group it obeys.
@@ -168,41 +168,41 @@ pub struct DeviceHead {
     /// Facts for selecting devices, sorted by name; at most [`LABELS_MAX`].
     pub labels: Vec<(String, String)>,
     /// Changes to ask this device to report everything (W6).
-    pub roll_call: RollCall,
+    pub resync: Resync,
     /// Deployments it must not start (S10), sorted, or [`HOLD_ALL`]; at most
     /// [`HOLDS_MAX`].
     pub holds: Vec<DeploymentId>,
-    /// Rounds of this device above those of the notices (S13): it alone is to begin again
+    /// Rounds of this device above those of the entries (S13): it alone is to begin again
     /// if it failed in a lower one. Sorted by deployment; at most [`HOLDS_MAX`].
     pub rounds: Vec<(DeploymentId, Round)>,
     /// The device's key, once pinned; absent = the device sends it in its DeviceInfo.
     pub public_key: Option<PublicKey>,
 }
 
-impl DeviceHead {
+impl DeviceSpec {
     /// True if the device must not start this deployment.
     #[must_use]
     pub fn holds(&self, deployment: DeploymentId) -> bool {
         self.holds.contains(&deployment) || self.holds.contains(&HOLD_ALL)
     }
 
-    /// The round in which the device is to carry out a notice (S13).
+    /// The round in which the device is to carry out an entry (S13).
     #[must_use]
-    pub fn round(&self, notice: &Notice) -> Round {
+    pub fn round(&self, entry: &DeploymentSpec) -> Round {
         let own = self.rounds.iter();
-        let own = own.filter(|(deployment, _)| *deployment == notice.deployment);
+        let own = own.filter(|(deployment, _)| *deployment == entry.deployment);
         let own = own.map(|(_, round)| *round).max();
-        own.map_or(notice.round, |own| own.max(notice.round))
+        own.map_or(entry.round, |own| own.max(entry.round))
     }
 }
 
-impl Message for DeviceHead {
+impl Message for DeviceSpec {
     const VERSION: u8 = 1;
     const BYTES_MAX: usize = 5_000;
 
     fn check(&self) -> Result<(), &'static str> {
         if self.labels.len() > LABELS_MAX {
-            return Err("more than 16 labels in a device head");
+            return Err("more than 16 labels in a device spec");
         }
         if self
             .labels
@@ -212,10 +212,10 @@ impl Message for DeviceHead {
             return Err("a label longer than 128 bytes");
         }
         if self.holds.len() > HOLDS_MAX {
-            return Err("more than 8 holds in a device head");
+            return Err("more than 8 holds in a device spec");
         }
         if self.rounds.len() > HOLDS_MAX {
-            return Err("more than 8 rounds in a device head");
+            return Err("more than 8 rounds in a device spec");
         }
         Ok(())
     }

@@ -55,8 +55,8 @@ fn groups(state_dir: &Path) -> Vec<i32> {
         let place = Place::of(&pid.to_string())?;
         // An agent that a script started belongs to that script's group.
         let others = [0, own, place.session];
-        let is_leftover = !others.contains(&place.group);
-        is_leftover.then_some(place.group)
+        let is_orphaned = !others.contains(&place.group);
+        is_orphaned.then_some(place.group)
     };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ours = processes

@@ -6,16 +6,16 @@ use crate::model::effect::Effect;
 use crate::model::now::Now;
 use crate::model::row::DeviceRow;
 use crate::model::txn::{Txn, Undecided};
-use crate::rules::rollout::outbox::{self, Means};
+use crate::rules::rollout::outbox::{self, AdmissionChange};
 
-/// Calls the roll of one device (W6); the engine publishes its head.
-pub(crate) fn call_roll(
+/// Asks one device for a resync (W6); the engine publishes its spec.
+pub(crate) fn ask_resync(
     txn: &mut Txn,
     row: &mut DeviceRow,
     device: &DeviceId,
     now: Now,
 ) -> Result<Effect, Undecided> {
-    row.roll_call.0 = row.roll_call.0.wrapping_add(1);
-    row.asked_ms = Some(now.attended_ms);
-    outbox::changed(txn, device, Means::Restricts)
+    row.resync.0 = row.resync.0.wrapping_add(1);
+    row.asked_ms = Some(now.uptime_ms);
+    outbox::changed(txn, device, AdmissionChange::Tightens)
 }

@@ -6,40 +6,40 @@ use super::super::Taken;
 use crate::model::row::EndReason;
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
-use crate::query::explain::said::Said;
-use crate::query::explain::say::Scene;
+use crate::query::explain::said::Finding;
+use crate::query::explain::say::ExplainContext;
 use crate::reply::Why;
-use crate::rules::rollout::admission::{Bar, Case};
+use crate::rules::rollout::admission::{Blocker, Case};
 use crate::rules::rollout::membership::{is_counted, was_member_during};
 
-impl Scene<'_> {
+impl ExplainContext<'_> {
     /// A failing rule of admission.
-    pub(in crate::query::explain) fn barred(&self, bar: &Bar) -> Said {
+    pub(in crate::query::explain) fn blocked(&self, blocker: &Blocker) -> Finding {
         let Case { id, device, .. } = self.case;
-        match bar {
-            Bar::Begun => match self.case.record {
+        match blocker {
+            Blocker::Begun => match self.case.record {
                 Some(record) => self.begun(record),
                 // Without a record nothing has begun.
                 None => self.starts(),
             },
-            Bar::NotMember { group } => self.elsewhere(group),
-            Bar::Scheduled { start_ms } => {
+            Blocker::NotMember { group } => self.elsewhere(group),
+            Blocker::Scheduled { start_ms } => {
                 let time = format_time(*start_ms);
                 let says = format!("deployment {id} is scheduled for {time}");
-                Said::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
+                Finding::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
             }
-            Bar::Ended { reason } => self.over(*reason),
-            Bar::Held => Said::new(
+            Blocker::Ended { reason } => self.over(*reason),
+            Blocker::Held => Finding::new(
                 Why::Held,
                 "an operator holds the device",
                 format!("starts when it is let go: hoist device hold {device} --lift"),
             ),
-            Bar::NoSlot => {
+            Blocker::NoSlot => {
                 let says = format!("{} given to other devices", self.slots());
                 let next = "never: the limit is used up; raise it by a new deployment";
                 self.without_slot(Why::NoSlot, says, next)
             }
-            Bar::LineSought => {
+            Blocker::LineSought => {
                 let again = self.case.deployment.seek_due_ms.unwrap_or_default();
                 let again = self.unix_ms(again);
                 let says = "the line below which as many devices as the limit start is being drawn";
@@ -48,9 +48,9 @@ impl Scene<'_> {
                      again at {}",
                     format_time(again)
                 );
-                Said::new(Why::LineSought, says, next).at(again)
+                Finding::new(Why::LineSought, says, next).at(again)
             }
-            Bar::AboveLine => {
+            Blocker::AboveLine => {
                 let says = format!(
                     "its place in the order is above the line of the limit: {} given to devices \
                      before it",
@@ -64,7 +64,7 @@ impl Scene<'_> {
     }
 
     /// It obeys another group.
-    fn elsewhere(&self, group: &GroupId) -> Said {
+    fn elsewhere(&self, group: &GroupId) -> Finding {
         let Case {
             id,
             deployment,
@@ -87,14 +87,14 @@ impl Scene<'_> {
         };
         if *group == GroupId::unassigned() {
             let says = format!("the device is in no group; {history}");
-            return Said::new(Why::Unassigned, says, next);
+            return Finding::new(Why::Unassigned, says, next);
         }
         let says = format!("the device obeys group {group}; {history}");
-        Said::new(Why::OtherGroup, says, next)
+        Finding::new(Why::OtherGroup, says, next)
     }
 
     /// The deployment is over.
-    fn over(&self, reason: EndReason) -> Said {
+    fn over(&self, reason: EndReason) -> Finding {
         let Case {
             id,
             deployment,
@@ -137,14 +137,14 @@ impl Scene<'_> {
             | EndReason::Recovered
             | EndReason::Conflict => "never: it is over; deploy again to reach this device",
         };
-        Said::new(why, says, next)
+        Finding::new(why, says, next)
     }
 
     /// The limit lets others start; one that took its slot along may never be heard of.
-    fn without_slot(&self, why: Why, says: String, next: &str) -> Said {
+    fn without_slot(&self, why: Why, says: String, next: &str) -> Finding {
         let Case { id, deployment, .. } = self.case;
         let Some(Taken { by, group, more }) = self.around.taken.get(&id) else {
-            return Said::new(why, says, next);
+            return Finding::new(why, says, next);
         };
         let left = match group {
             Some(group) => format!("left, and obeys group {group}"),
@@ -158,7 +158,7 @@ impl Scene<'_> {
              when it is back in {theirs}; to give it to another, deploy again after: hoist \
              deployment abort {id}"
         );
-        Said::new(why, says, next)
+        Finding::new(why, says, next)
     }
 
     fn slots(&self) -> String {

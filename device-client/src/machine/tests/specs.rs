@@ -1,62 +1,62 @@
-//! Starts that the heads allow, and their times (W2, W3, S10, S11, S13).
+//! Starts that the specs allow, and their times (W2, W3, S10, S11, S13).
 
-use hoist_protocol::head::Window;
+use hoist_protocol::spec::Window;
 
 use super::*;
 
 #[test]
-fn absence_is_abort_and_an_old_head_starts_nothing_w2() {
+fn absence_is_abort_and_an_old_spec_starts_nothing_w2() {
     // bad-inputs row 29
-    let mut world = World::new(1).online(head(5, Vec::new()));
-    world.tell(Event::GroupHead(head(4, vec![notice(1)])));
+    let mut world = World::new(1).online(spec(5, Vec::new()));
+    world.tell(Event::GroupSpec(spec(4, vec![entry(1)])));
     world.wait();
     assert_eq!(world.ran, []);
     assert_eq!(world.ring.ended, 0);
-    assert_eq!(world.warned, [HeadRefusal::Replayed]);
+    assert_eq!(world.warned, [SpecRefusal::Replayed]);
 }
 
 #[test]
-fn an_expired_head_starts_nothing_w2() {
+fn an_expired_spec_starts_nothing_w2() {
     // bad-inputs row 42
-    let old = GroupHead {
+    let old = GroupSpec {
         valid_for_s: 60,
-        ..head(1, vec![notice(1)])
+        ..spec(1, vec![entry(1)])
     };
     let mut world = World::new(1).online(old);
-    world.tell(Event::DeviceHead(own_head(2)));
+    world.tell(Event::DeviceSpec(own_spec(2)));
     assert_eq!(world.ran, []);
-    assert_eq!(world.warned, [HeadRefusal::Stale], "people are told once");
+    assert_eq!(world.warned, [SpecRefusal::Stale], "people are told once");
 }
 
 #[test]
-fn a_manifest_that_comes_after_its_head_expired_starts_nothing_w2() {
+fn a_manifest_that_comes_after_its_spec_expired_starts_nothing_w2() {
     // bad-inputs row 42
-    let mut world = World::new(1).online(head(1, Vec::new()));
-    let listed = GroupHead {
+    let mut world = World::new(1).online(spec(1, Vec::new()));
+    let listed = GroupSpec {
         valid_for_s: 60,
-        ..head(world.now_ms, vec![notice(1)])
+        ..spec(world.now_ms, vec![entry(1)])
     };
     let now = Now {
         unix_ms: world.now_ms,
         random: 0,
     };
-    let asked = world.machine.handle(Event::GroupHead(listed), now);
-    assert_eq!(asked.last(), Some(&Action::FetchManifest(notice(1))));
+    let asked = world.machine.handle(Event::GroupSpec(listed), now);
+    assert_eq!(asked.last(), Some(&Action::FetchManifest(entry(1))));
     world.now_ms += 61_000;
     world.tell(Event::Manifest {
         deployment: DeploymentId(1),
-        release: notice(1).release,
+        release: entry(1).release,
         verdict: Verdict::Fits,
     });
     assert_eq!((&world.ran[..], world.ring.ended), (&[][..], 0));
-    assert_eq!(world.warned, [HeadRefusal::Stale]);
+    assert_eq!(world.warned, [SpecRefusal::Stale]);
 }
 
 #[test]
 fn a_device_that_waited_asks_again_before_it_starts_w2() {
-    let spread = GroupHead {
+    let spread = GroupSpec {
         spread_s: 60,
-        ..head(1, vec![notice(1)])
+        ..spec(1, vec![entry(1)])
     };
     let mut world = World::new(1).online(spread);
     assert_eq!((world.subscribed, world.ran.len()), (1, 0));
@@ -66,16 +66,16 @@ fn a_device_that_waited_asks_again_before_it_starts_w2() {
         (2, 0),
         "asked, and not started yet"
     );
-    world.tell(Event::GroupHead(head(2, Vec::new())));
+    world.tell(Event::GroupSpec(spec(2, Vec::new())));
     world.wait();
     assert_eq!(world.ran, [], "aborted meanwhile");
 }
 
 #[test]
 fn a_connection_that_comes_and_goes_does_not_put_a_turn_off_w1() {
-    let spread = |generation| GroupHead {
+    let spread = |generation| GroupSpec {
         spread_s: 60,
-        ..head(generation, vec![notice(1)])
+        ..spec(generation, vec![entry(1)])
     };
     let mut world = World::new(1);
     world.random = 45_000;
@@ -86,8 +86,8 @@ fn a_connection_that_comes_and_goes_does_not_put_a_turn_off_w1() {
         world.random += 10_007;
         world.tell(Event::Disconnected);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceHead(own_head(1)));
-        world.tell(Event::GroupHead(spread(generation)));
+        world.tell(Event::DeviceSpec(own_spec(1)));
+        world.tell(Event::GroupSpec(spread(generation)));
         assert_eq!(world.ring.ended > 0, world.now_ms >= due);
     }
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
@@ -104,25 +104,25 @@ fn a_turn_that_came_in_a_closed_window_is_drawn_anew_w1() {
     world.tell(Event::Disconnected);
     world.now_ms += 5 * 3_600_000;
     world.tell(Event::Connected);
-    world.tell(Event::DeviceHead(own_head(1)));
-    world.tell(Event::GroupHead(spread));
+    world.tell(Event::DeviceSpec(own_spec(1)));
+    world.tell(Event::GroupSpec(spread));
     let next = world.machine.next_timeout().unwrap();
     assert!((now_ms + 600_000 + WEEK_MS..now_ms + 660_000 + WEEK_MS).contains(&next));
 }
 
 const WEEK_MS: u64 = 7 * 86_400_000;
 
-/// A head whose one notice has a window from then on, for so many minutes.
-fn in_window(generation: u64, from_ms: u64, minutes: u16, spread_s: u32) -> GroupHead {
+/// A spec whose one entry has a window from then on, for so many minutes.
+fn in_window(generation: u64, from_ms: u64, minutes: u16, spread_s: u32) -> GroupSpec {
     let start_minute = u16::try_from((from_ms / 60_000 + 3 * 1_440) % 10_080).unwrap();
-    let mut windowed = notice(1);
+    let mut windowed = entry(1);
     windowed.policy.windows = vec![Window {
         start_minute,
         minutes,
     }];
-    GroupHead {
+    GroupSpec {
         spread_s,
-        ..head(generation, vec![windowed])
+        ..spec(generation, vec![windowed])
     }
 }
 
@@ -136,12 +136,12 @@ fn a_turn_past_the_end_of_its_window_is_spread_over_the_next_one_w1() {
     world.now_ms = world.machine.next_timeout().unwrap();
     assert_eq!(world.now_ms, now_ms + 1_817_000);
     world.tell(Event::Timer);
-    world.tell(Event::GroupHead(spread.clone()));
+    world.tell(Event::GroupSpec(spread.clone()));
     let next = world.machine.next_timeout().unwrap();
     assert_eq!(next, now_ms + WEEK_MS + 1_817_000 % 300_000);
     world.now_ms = next;
     world.tell(Event::Timer);
-    world.tell(Event::GroupHead(spread));
+    world.tell(Event::GroupSpec(spread));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 
@@ -157,7 +157,7 @@ fn what_waits_for_a_window_is_spread_within_it_whatever_it_waited_for_before_w1(
         due.push(world.machine.next_timeout().unwrap());
         for starts in [Starts::Vetoed, Starts::Allowed] {
             let _asked = world.machine.set_starts(starts);
-            world.tell(Event::GroupHead(in_window(1, opens_ms, 10, 3_600)));
+            world.tell(Event::GroupSpec(in_window(1, opens_ms, 10, 3_600)));
         }
         due.push(world.machine.next_timeout().unwrap());
     }
@@ -173,14 +173,14 @@ fn the_lowest_deployment_goes_first_and_a_held_one_never_s10_s11() {
     let mut world = World::new(1);
     world.tell(Event::Started);
     world.tell(Event::Connected);
-    let held = DeviceHead {
+    let held = DeviceSpec {
         holds: vec![DeploymentId(1)],
-        ..own_head(1)
+        ..own_spec(1)
     };
-    world.tell(Event::DeviceHead(held));
-    let listed = head(1, vec![notice(3), notice(1), notice(2)]);
-    world.tell(Event::GroupHead(listed.clone()));
-    world.tell(Event::GroupHead(listed));
+    world.tell(Event::DeviceSpec(held));
+    let listed = spec(1, vec![entry(3), entry(1), entry(2)]);
+    world.tell(Event::GroupSpec(listed.clone()));
+    world.tell(Event::GroupSpec(listed));
     let ended: Vec<_> = world
         .ring
         .outcomes
@@ -195,16 +195,16 @@ fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
     let mut world = World::new(1);
     world.tell(Event::Started);
     world.tell(Event::Connected);
-    let held = DeviceHead {
+    let held = DeviceSpec {
         holds: vec![HOLD_ALL],
-        ..own_head(1)
+        ..own_spec(1)
     };
-    world.tell(Event::DeviceHead(held));
-    world.tell(Event::GroupHead(head(1, vec![notice(1), notice(2)])));
+    world.tell(Event::DeviceSpec(held));
+    world.tell(Event::GroupSpec(spec(1, vec![entry(1), entry(2)])));
     assert_eq!(world.ring.ended, 0);
-    world.tell(Event::DeviceHead(own_head(2)));
+    world.tell(Event::DeviceSpec(own_spec(2)));
     assert_eq!(world.ring.ended, 0, "the first may be over by now (W2)");
-    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
     let ended: Vec<_> = world.ring.outcomes.iter().map(|o| o.deployment.0).collect();
     assert_eq!(ended, [2]);
 }
@@ -212,44 +212,44 @@ fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
 #[test]
 fn a_round_of_its_own_makes_one_device_begin_again_s13() {
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL, FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
-    let own = |generation, rounds| DeviceHead {
+    let own = |generation, rounds| DeviceSpec {
         rounds,
-        ..own_head(generation)
+        ..own_spec(generation)
     };
-    world.tell(Event::DeviceHead(own(2, vec![(DeploymentId(2), Round(1))])));
+    world.tell(Event::DeviceSpec(own(2, vec![(DeploymentId(2), Round(1))])));
     assert_eq!(world.ring.ended, 1, "the round of another deployment");
-    world.tell(Event::DeviceHead(own(3, vec![(DeploymentId(1), Round(1))])));
+    world.tell(Event::DeviceSpec(own(3, vec![(DeploymentId(1), Round(1))])));
     assert_eq!(
         world.ring.ended, 1,
         "the deployment may be over by now (W2)"
     );
-    world.tell(Event::GroupHead(head(1, vec![notice(1)])));
+    world.tell(Event::GroupSpec(spec(1, vec![entry(1)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));
-    world.tell(Event::DeviceHead(own(4, vec![(DeploymentId(1), Round(2))])));
+    world.tell(Event::DeviceSpec(own(4, vec![(DeploymentId(1), Round(2))])));
     assert_eq!(world.ring.ended, 2, "a success stands");
 }
 
 #[test]
 fn a_higher_round_begins_again_only_after_a_failure_s13() {
     let mut world = World::new(1).fails(0, ScriptKind::Verify, &[FAIL, FAIL]);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     world.wait();
     assert_eq!(world.failed(), (Reason::ScriptFailed, Rollback::Succeeded));
-    let again = Notice {
+    let again = DeploymentSpec {
         round: Round(1),
-        ..notice(1)
+        ..entry(1)
     };
-    world.tell(Event::GroupHead(head(2, vec![again])));
+    world.tell(Event::GroupSpec(spec(2, vec![again])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
-    let third = Notice {
+    let third = DeploymentSpec {
         round: Round(2),
-        ..notice(1)
+        ..entry(1)
     };
-    world.tell(Event::GroupHead(head(3, vec![third])));
+    world.tell(Event::GroupSpec(spec(3, vec![third])));
     assert_eq!(world.ring.ended, 2);
 }
 
@@ -257,10 +257,10 @@ fn a_higher_round_begins_again_only_after_a_failure_s13() {
 fn a_newer_deployment_replaces_one_that_has_installed_nothing_s11() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
-    world = world.online(head(1, vec![notice(1)]));
-    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    world = world.online(spec(1, vec![entry(1)]));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
     assert_eq!(world.failed().0, Reason::Superseded);
-    world.tell(Event::GroupHead(head(2, vec![notice(2)])));
+    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 
@@ -268,9 +268,9 @@ fn a_newer_deployment_replaces_one_that_has_installed_nothing_s11() {
 fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
     let later = [ScriptExit::Code(75)];
     let mut world = World::new(1).fails(0, ScriptKind::PreInstall, &later);
-    world = world.online(head(1, vec![notice(1)]));
+    world = world.online(spec(1, vec![entry(1)]));
     assert_eq!(world.runs(ScriptKind::PreInstall), [0]);
-    // The head changes while pre-install runs again.
+    // The spec changes while pre-install runs again.
     let now = Now {
         unix_ms: world.now_ms + DAY_MS / 2,
         random: 7,
@@ -279,8 +279,8 @@ fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
     let _fetching = world.machine.handle(Event::Timer, now);
     let plans: Arc<[ArtifactPlan]> = world.plans.clone().into();
     let _running = world.machine.handle(Event::Downloaded { plans }, now);
-    let newer = head(2, vec![notice(2)]);
-    let _listed = world.machine.handle(Event::GroupHead(newer), now);
+    let newer = spec(2, vec![entry(2)]);
+    let _listed = world.machine.handle(Event::GroupSpec(newer), now);
     world.tell(Event::ScriptDone {
         exit: ScriptExit::Code(0),
         output: Vec::new(),
@@ -291,12 +291,12 @@ fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
 }
 
 #[test]
-fn a_started_deployment_is_finished_whatever_the_head_says_s4() {
+fn a_started_deployment_is_finished_whatever_the_spec_says_s4() {
     // bad-inputs row 37
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
-    world = world.online(head(1, vec![notice(1)]));
-    world.tell(Event::GroupHead(head(2, Vec::new())));
+    world = world.online(spec(1, vec![entry(1)]));
+    world.tell(Event::GroupSpec(spec(2, Vec::new())));
     world.tell(Event::Disconnected);
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
@@ -304,54 +304,54 @@ fn a_started_deployment_is_finished_whatever_the_head_says_s4() {
 
 #[test]
 fn a_hold_that_comes_before_the_start_is_heeded_until_it_is_lifted_s10() {
-    let held = |generation| DeviceHead {
+    let held = |generation| DeviceSpec {
         holds: vec![DeploymentId(1)],
-        ..own_head(generation)
+        ..own_spec(generation)
     };
-    let spread = |generation| GroupHead {
+    let spread = |generation| GroupSpec {
         spread_s: 60,
-        ..head(generation, vec![notice(1)])
+        ..spec(generation, vec![entry(1)])
     };
     // While the device waits for its turn.
     let mut waits = World::new(1).online(spread(1));
     assert!(waits.machine.next_timeout().is_some());
-    waits.tell(Event::DeviceHead(held(2)));
+    waits.tell(Event::DeviceSpec(held(2)));
     // While it fetches the manifest.
-    let mut asks = World::new(1).online(head(1, Vec::new()));
+    let mut asks = World::new(1).online(spec(1, Vec::new()));
     let now = Now {
         unix_ms: asks.now_ms,
         random: 7,
     };
-    let listed = Event::GroupHead(head(2, vec![notice(1)]));
+    let listed = Event::GroupSpec(spec(2, vec![entry(1)]));
     let asked = asks.machine.handle(listed, now);
-    assert_eq!(asked.last(), Some(&Action::FetchManifest(notice(1))));
-    asks.tell(Event::DeviceHead(held(2)));
+    assert_eq!(asked.last(), Some(&Action::FetchManifest(entry(1))));
+    asks.tell(Event::DeviceSpec(held(2)));
     asks.tell(Event::Manifest {
         deployment: DeploymentId(1),
-        release: notice(1).release,
+        release: entry(1).release,
         verdict: Verdict::Fits,
     });
     for mut world in [waits, asks] {
         world.wait();
-        world.tell(Event::GroupHead(spread(3)));
+        world.tell(Event::GroupSpec(spread(3)));
         world.wait();
         assert_eq!((&world.ran[..], world.ring.ended), (&[][..], 0));
         assert_eq!(world.said.iter().find(|said| said.running.is_some()), None);
-        world.tell(Event::DeviceHead(own_head(3)));
+        world.tell(Event::DeviceSpec(own_spec(3)));
         world.wait();
-        world.tell(Event::GroupHead(spread(3)));
+        world.tell(Event::GroupSpec(spread(3)));
         assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     }
 }
 
 #[test]
-fn an_older_head_is_refused_after_a_power_cut_too_w2() {
-    let mut world = World::new(1).online(head(1, Vec::new()));
+fn an_older_spec_is_refused_after_a_power_cut_too_w2() {
+    let mut world = World::new(1).online(spec(1, Vec::new()));
     let now = Now {
         unix_ms: world.now_ms,
         random: 0,
     };
-    let newest = Event::GroupHead(head(5, Vec::new()));
+    let newest = Event::GroupSpec(spec(5, Vec::new()));
     let done = world.machine.handle(newest.clone(), now);
     let kept = done.iter().find_map(|action| match action {
         Action::Persist(record) => Some(record.generation),
@@ -359,5 +359,5 @@ fn an_older_head_is_refused_after_a_power_cut_too_w2() {
     });
     assert_eq!(kept, Some(Generation(5)));
     let again = world.machine.handle(newest, now);
-    assert_eq!(again, [], "the same head costs no write");
+    assert_eq!(again, [], "the same spec costs no write");
 }

@@ -85,9 +85,9 @@ pub struct Publish {
     pub payload: Vec<u8>,
 }
 
-/// Everything known to be out. A few dozen bytes for each device.
+/// The published state: everything known to be out. A few dozen bytes for each device.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Ledger {
+pub(super) struct PublishedState {
     pub(super) entries: HashMap<Subject, Entry>,
     /// Earlier runs of the program signed nothing above it, and nothing that was forgotten is
     /// above it.
@@ -98,7 +98,7 @@ pub(super) struct Ledger {
     pub(super) highest: Generation,
 }
 
-impl Ledger {
+impl PublishedState {
     /// The program starts; earlier runs have reserved generations up to this one.
     pub(super) fn started(&mut self, reserved: Generation) {
         self.floor = reserved;
@@ -121,12 +121,12 @@ impl Ledger {
         self.reserved = self.reserved.max(reserved);
     }
 
-    /// Up to where generations have to be reserved before so many heads are signed.
-    pub(super) fn runs_out(&self, heads: usize, now_ms: u64) -> Option<Generation> {
+    /// Up to where generations have to be reserved before so many specs are signed.
+    pub(super) fn runs_out(&self, specs: usize, now_ms: u64) -> Option<Generation> {
         let first = self.highest.0.max(self.issue_ms(now_ms));
-        let heads = u64::try_from(heads).unwrap_or(u64::MAX);
-        let last = first.saturating_add(heads);
-        let runs_out = heads > 0 && last > self.reserved.0;
+        let specs = u64::try_from(specs).unwrap_or(u64::MAX);
+        let last = first.saturating_add(specs);
+        let runs_out = specs > 0 && last > self.reserved.0;
         runs_out.then_some(Generation(last))
     }
 
@@ -292,7 +292,7 @@ impl Ledger {
 
     /// The message to publish so that the broker holds what `seal` makes, or `None` when it does.
     /// The generation rises only when the content changed or is to be signed again.
-    pub(super) fn head(
+    pub(super) fn spec(
         &mut self,
         subject: &Subject,
         seal: impl Fn(Generation) -> Vec<u8>,
@@ -344,5 +344,5 @@ impl Ledger {
 }
 
 #[cfg(test)]
-#[path = "ledger_tests.rs"]
+#[path = "published_state_tests.rs"]
 mod tests;
