@@ -44,6 +44,7 @@ use crate::engine::walk::{Walk, Walks};
 use crate::model::error::Code;
 use crate::model::key::Key;
 use crate::model::now::{Mode, Now};
+use crate::model::row::MetaRow;
 use crate::model::txn::{Stored, Txn};
 use crate::query::explain::SpecsOut;
 
@@ -95,6 +96,9 @@ enum Job {
 struct Look {
     subject: Subject,
     cause: Cause,
+    /// Unix ms at which generations were reserved for it: it is signed as of then, however long
+    /// its rows take.
+    begun_ms: u64,
     txn: Txn,
     wanted: Vec<Key>,
 }
@@ -109,9 +113,10 @@ pub struct Interrupted {
 }
 
 impl<S: Seals> Engine<S> {
-    /// An engine that is not connected. No earlier run signed a generation above `reserved`, and
-    /// the store knew of those up to `known` before it began to recover.
-    pub fn new(seals: S, settings: Settings, reserved: Generation, known: Generation) -> Self {
+    /// An engine that is not connected, which goes on from what earlier runs left in `meta`. The
+    /// store knew of generations up to `known` before it began to recover.
+    pub fn new(seals: S, settings: Settings, meta: &MetaRow, known: Generation) -> Self {
+        let reserved = Generation(meta.generations_ms);
         Self {
             seals,
             mode: settings.mode,
@@ -120,7 +125,7 @@ impl<S: Seals> Engine<S> {
             clearing: HashSet::new(),
             waiting: VecDeque::new(),
             walks: Walks::default(),
-            doubtful: false,
+            doubtful: meta.is_doubtful(),
             job: Job::None,
         }
     }

@@ -224,7 +224,7 @@ impl Service {
             Mode::Serving => reserved,
             Mode::Recovering => recovering::known(&*store).await?,
         };
-        let engine = Engine::new(signer, settings(&config), reserved, known);
+        let engine = Engine::new(signer, settings(&config), &meta, known);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),

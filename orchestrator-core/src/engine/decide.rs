@@ -100,6 +100,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
             let reserved = Generation(meta.generations_ms);
             Ok(vec![Effect::GenerationsReserved(reserved)])
         }
+        Input::ResyncAsked => presence::resync_asked(txn),
         Input::Uptime => {
             let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
             meta.uptime_ms = meta.uptime_ms.max(now.uptime_ms);
@@ -184,7 +185,9 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys.collect()
         }
         Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key(), MetaKey.key()],
-        Input::Uptime | Input::ReserveGenerations(_) | Input::BrokerForgot => vec![MetaKey.key()],
+        Input::Uptime | Input::ReserveGenerations(_) | Input::BrokerForgot | Input::ResyncAsked => {
+            vec![MetaKey.key()]
+        }
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),

@@ -131,6 +131,8 @@ pub enum Input {
     Connected,
     /// It is down.
     Disconnected,
+    /// Every group was asked for a resync since the broker forgot last (W6).
+    ResyncAsked,
     /// Persists [`crate::model::now::Now::uptime_ms`]; once per batch is enough.
     Uptime,
     /// Persists that specs may be signed with generations up to this one; answered by

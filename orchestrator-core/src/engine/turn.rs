@@ -25,7 +25,7 @@ impl<S: Seals> Engine<S> {
             Job::Batch(batch) => self.decide(batch),
             Job::Durable(batch) => Ok(Turn::Outputs(self.follow(*batch))),
             Job::Walk(walk) => self.walk(walk),
-            Job::Look(look) => self.look(look, now),
+            Job::Look(look) => self.look(look),
         }
     }
 
@@ -52,6 +52,7 @@ impl<S: Seals> Engine<S> {
             self.job = Job::Look(Box::new(Look {
                 subject,
                 cause,
+                begun_ms: now.unix_ms,
                 txn: Txn::default(),
                 wanted: Vec::new(),
             }));
@@ -94,10 +95,11 @@ impl<S: Seals> Engine<S> {
             self.publisher.subscribed(subjects);
         }
         self.arrived(walk.inputs);
+        self.arrived(walk.doubts.then_some(Input::ResyncAsked));
         Ok(Turn::Outputs(Vec::new()))
     }
 
-    fn look(&mut self, mut look: Box<Look>, now: Now) -> Result<Turn, Corrupt> {
+    fn look(&mut self, mut look: Box<Look>) -> Result<Turn, Corrupt> {
         if self.publisher.is_unheard(&look.subject) {
             return Ok(Turn::Outputs(Vec::new()));
         }
@@ -111,9 +113,14 @@ impl<S: Seals> Engine<S> {
                 return Ok(Turn::Load(keys));
             }
         };
-        let Look { subject, cause, .. } = *look;
+        let Look {
+            subject,
+            cause,
+            begun_ms,
+            ..
+        } = *look;
         let (publisher, seals) = (&mut self.publisher, &self.seals);
-        let outputs = publisher.publish(&subject, cause, rows, seals, now.unix_ms);
+        let outputs = publisher.publish(&subject, cause, rows, seals, begun_ms);
         Ok(Turn::Outputs(outputs))
     }
 

@@ -86,14 +86,20 @@ fn the_meta_row_keeps_its_bytes() {
         generations_ms: 7,
         written_ms: 300,
         told: 5,
+        asked_run: 3,
     };
-    golden(&meta, "0211ac02020407ac0205");
-    let older = MetaRow {
-        written_ms: 0,
-        told: 0,
+    golden(&meta, "0311ac02020407ac020503");
+    let second = MetaRow {
+        asked_run: 4,
         ..meta
     };
-    older_golden(&older, "0111ac02020407");
+    older_golden(&second, "0211ac02020407ac0205");
+    let first = MetaRow {
+        written_ms: 0,
+        told: 0,
+        ..second
+    };
+    older_golden(&first, "0111ac02020407");
 }
 
 #[test]

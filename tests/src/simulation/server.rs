@@ -14,6 +14,7 @@ use hoist_orchestrator_core::engine::memory::MemoryRows;
 use hoist_orchestrator_core::engine::publish::Settings;
 use hoist_orchestrator_core::model::key::MetaKey;
 use hoist_orchestrator_core::model::now::{Mode, Now};
+use hoist_orchestrator_core::model::row::MetaRow;
 use hoist_orchestrator_core::model::search::Seek;
 use hoist_orchestrator_core::model::timer::{Clock, Timer};
 use hoist_orchestrator_core::model::txn::Write;
@@ -110,7 +111,7 @@ impl Server {
             answers: VecDeque::new(),
             committed: Vec::new(),
             published: Vec::new(),
-            engine: engine(Generation::default()),
+            engine: engine(&MetaRow::default()),
             uptime_ms: 0,
             first_due_ms: [None; 2],
             reads: Vec::new(),
@@ -136,7 +137,7 @@ impl Server {
         self.up = true;
         let meta = self.row(&MetaKey).unwrap_or_default();
         self.uptime_ms = meta.uptime_ms;
-        self.engine = engine(Generation(meta.generations_ms));
+        self.engine = engine(&meta);
     }
 
     /// Connects and subscribes; a broker may leave some retained messages out.
@@ -161,7 +162,7 @@ impl Server {
     pub fn crash(&mut self) {
         self.up = false;
         self.connected = false;
-        self.engine = engine(Generation::default());
+        self.engine = engine(&MetaRow::default());
         self.answers.clear();
         self.reads.clear();
         self.seeks.clear();
@@ -352,13 +353,13 @@ impl Default for Server {
     }
 }
 
-/// An engine whose earlier runs signed nothing above a generation.
-fn engine(reserved: Generation) -> Engine<Plain> {
+/// An engine that goes on from what earlier runs left.
+fn engine(meta: &MetaRow) -> Engine<Plain> {
     let settings = Settings {
         mode: Mode::Serving,
         source: None,
         validity_s: VALID_S,
         root: None,
     };
-    Engine::new(Plain, settings, reserved, reserved)
+    Engine::new(Plain, settings, meta, Generation(meta.generations_ms))
 }

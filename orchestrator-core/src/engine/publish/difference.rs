@@ -256,6 +256,9 @@ impl Difference {
         {
             self.published_state.distrust(subject);
         }
+        if self.waits_for_generations(subject, now_ms) {
+            return None;
+        }
         let publish = self.published_state.spec(subject, seal, valid_ms, now_ms);
         if publish.is_none() {
             self.arrived(subject);
@@ -284,6 +287,9 @@ impl Difference {
             return None;
         }
         let subject = Subject::Device(device.clone());
+        if self.waits_for_generations(&subject, now_ms) {
+            return None;
+        }
         if outbox.is_some() {
             self.published_state.distrust(&subject);
         }
@@ -293,6 +299,17 @@ impl Difference {
             self.outbox.sent(device, row, held, now_ms);
         }
         publish
+    }
+
+    /// Generations are reserved before anything is looked at. Where that was not enough, the
+    /// subject is looked at again: what is signed above the reservation, the next run of the
+    /// program would take for the word of a newer store (W1).
+    fn waits_for_generations(&mut self, subject: &Subject, now_ms: u64) -> bool {
+        let short = self.published_state.is_short_of(subject, now_ms);
+        if short {
+            self.mark(subject.clone(), Cause::Seen);
+        }
+        short
     }
 
     /// A removed device's spec was cleared, with its row in the outbox.

@@ -130,6 +130,12 @@ impl PublishedState {
         runs_out.then_some(Generation(last))
     }
 
+    /// True if what is signed of a subject now may need a generation that is not reserved.
+    pub(super) fn is_short_of(&self, subject: &Subject, now_ms: u64) -> bool {
+        let known = self.entries.get(subject).and_then(|entry| entry.generation);
+        next_generation(known, self.issue_ms(now_ms)) > self.reserved
+    }
+
     /// The generations that earlier runs reserved and that this one did, and the highest signed or
     /// seen.
     pub(super) fn generations(&self) -> [Generation; 3] {

@@ -28,16 +28,27 @@ pub struct MetaRow {
     /// By how much reports of devices have raised [`MetaRow::last_deployment`] since a number
     /// was given, or shown by a spec of ours.
     pub told: u32,
+    /// The newest [`MetaRow::broker_run`] after whose loss every group was asked for a resync (W6).
+    pub asked_run: u32,
 }
 
 impl Message for MetaRow {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
     const BYTES_MAX: usize = 64;
 
     fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
-        let fields = bytes.strip_prefix(&[1])?;
-        let grown = [&[Self::VERSION], fields, &[0, 0]].concat();
-        Some(decode(&grown).map(|row| (row, &[][..])))
+        let (version, fields) = bytes.split_first()?;
+        let grown: &[u8] = match version {
+            1 => &[0, 0, 0],
+            2 => &[0],
+            _ => return None,
+        };
+        let row: Result<Self, _> = decode(&[&[Self::VERSION], fields, grown].concat());
+        Some(row.map(|mut row| {
+            // An older version kept no count of it, and asked as soon as it was connected.
+            row.asked_run = row.broker_run;
+            (row, &[][..])
+        }))
     }
 
     fn check(&self) -> Result<(), &'static str> {
@@ -46,6 +57,12 @@ impl Message for MetaRow {
 }
 
 impl MetaRow {
+    /// True if a broker lost what was retained, and not every group was asked for a resync since.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.asked_run != self.broker_run
+    }
+
     /// The generation up to which the store knows of what was signed: specs are signed by the
     /// clock, unless that stands behind what was reserved before (W1).
     #[must_use]

@@ -103,6 +103,16 @@ pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
     Ok(vec![Effect::ViewChanged(View::Fleet)])
 }
 
+/// Every group was asked for a resync since the broker forgot last (W6).
+pub(crate) fn resync_asked(txn: &mut Txn) -> Result<Effects, Undecided> {
+    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    if meta.is_doubtful() {
+        meta.asked_run = meta.broker_run;
+        txn.put(&MetaKey, &meta);
+    }
+    Ok(Vec::new())
+}
+
 /// Asks every device of a group to report everything, when there is something to report
 /// about, as there always is in a recovery (W6).
 pub(crate) fn doubt(
