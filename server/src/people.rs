@@ -67,8 +67,15 @@ impl Registry {
     /// Takes in what was revoked before this start.
     pub(crate) fn revoke_all(&self, revoked: Vec<(DeviceId, u32)>) {
         let mut all = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        all.issues.extend(revoked);
-        all.changes += 1;
+        let mut changed = false;
+        for (device, issue) in revoked {
+            let known = all.issues.get(&device).copied();
+            if known.is_none_or(|known| known < issue) {
+                all.issues.insert(device, issue);
+                changed = true;
+            }
+        }
+        all.changes += u64::from(changed);
     }
 
     /// The credentials of everybody who may come in; the orchestrator by `service_token`.

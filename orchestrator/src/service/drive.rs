@@ -66,6 +66,8 @@ impl Service {
                 // A failure may have been the only one: what is on the disk is read anew.
                 Err(ReadError::Store(error)) if error.passes() && !again => {
                     again = true;
+                    // What became durable in spite of it was followed by nothing.
+                    self.refresh = true;
                     let interrupted = self.engine.interrupted();
                     let arrivals = interrupted.begun.into_iter().chain(interrupted.waiting);
                     let arrived = Event::Arrived(arrivals.collect());

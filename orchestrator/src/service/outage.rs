@@ -20,6 +20,7 @@ use hoist_protocol::id::{RequestId, UserId};
 use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::health::Stops;
+use crate::revocation;
 use crate::rows::{self, ReadError};
 use crate::store::StoreError;
 use crate::transport::INCOMING_MAX;
@@ -188,8 +189,18 @@ impl Service {
             return Ok(());
         }
         self.refresh = false;
+        self.revoke_anew().await?;
         self.happened(Event::Refresh).await?;
         self.read_views_anew().await
+    }
+
+    /// A removal that became durable when the store failed is known to nobody at the door yet.
+    async fn revoke_anew(&mut self) -> Result<(), ServiceError> {
+        let revoked = revocation::all(&*self.store).await;
+        for (device, issue) in self.passing(revoked)?.unwrap_or_default() {
+            self.directory.revoke(&device, issue);
+        }
+        Ok(())
     }
 
     /// Publishes every view anew, or as soon as the store can be read.

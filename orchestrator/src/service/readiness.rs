@@ -15,7 +15,9 @@ const ECHO: Duration = Duration::from_secs(15);
 impl Service {
     /// Ready is who is heard, and whose specs the broker was seen to hold.
     pub(super) fn tell_ready(&self) {
-        let (runs, quiet) = (self.clock.runs(), self.engine.is_quiet());
+        let runs = self.clock.runs();
+        // All that was sent is looked through only as long as it matters.
+        let quiet = runs && (*self.ready.borrow() || self.engine.is_quiet());
         let changed = self.ready.send_if_modified(|before| {
             // Once ready, only a lost connection makes it not ready: specs that change
             // are no reason to send anybody away.

@@ -20,7 +20,7 @@ async fn a_dry_run_of_an_added_device_gives_no_token_out_and_publishes_only_its_
             .iter()
             .any(|people| message.topic.starts_with(people)),
         Happened::Acknowledged(_) => true,
-        Happened::Committed | Happened::Refused | Happened::Read(_) => false,
+        Happened::Committed | Happened::Refused | Happened::Read(_) | Happened::Revoked(_) => false,
     };
     assert!(did.iter().all(quiet), "{did:#?}");
     rig.stop().await;

@@ -22,7 +22,7 @@ async fn a_spec_of_ours_that_the_store_never_let_be_signed_ends_the_server() {
     rig.hand_over(EU, &earlier).await;
     let ahead = seal(&orchestrator_key(), Kind::GroupSpec, EU, &spec(later));
     rig.deliver(EU, &ahead, true).await;
-    let ended = rig.ended().await;
+    let ended = rig.ends().await;
     assert!(matches!(&ended, ServiceError::Older(_)), "{ended}");
     assert!(ended.to_string().contains(EU), "{ended}");
 }

@@ -1,5 +1,7 @@
 //! The store cannot be written for a while.
 
+use std::sync::atomic::Ordering;
+
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::id::SessionCounter;
@@ -174,4 +176,26 @@ async fn a_disk_that_goes_on_failing_ends_the_server_with_a_reason() {
     let error = rig.ends().await;
     let why = std::error::Error::source(&error).unwrap().to_string();
     assert!(why.contains("its file system fails"), "{why}");
+}
+
+#[tokio::test]
+async fn a_removal_that_became_durable_in_a_write_that_failed_is_followed_by_all_it_means() {
+    // bad-inputs row 65
+    let mut rig = Rig::start().await;
+    rig.done("r0", "device-add", &json!({"device": "d1"})).await;
+    rig.published(0, "hoist/d/d1").await;
+    let from = rig.mark();
+    rig.store.untold.store(1, Ordering::SeqCst);
+    rig.done("r1", "device-remove", &json!({"device": "d1"}))
+        .await;
+    let revoked = |happened: &Happened| matches!(happened, Happened::Revoked(_)).then_some(());
+    rig.log.wait(from, revoked).await;
+    let cleared = |happened: &Happened| match happened {
+        Happened::Published(message) if message.topic == "hoist/d/d1" => {
+            message.payload.is_empty().then_some(())
+        }
+        _ => None,
+    };
+    rig.log.wait(from, cleared).await;
+    rig.stop().await;
 }

@@ -53,6 +53,8 @@ pub(super) enum Happened {
     Published(Outgoing),
     Acknowledged(u16),
     Read(String),
+    /// The tokens of a device are worth nothing any more.
+    Revoked(DeviceId),
 }
 
 /// Everything that happened, in order.
@@ -180,7 +182,7 @@ pub(super) async fn service() -> (Service, Arc<Log>, tempfile::TempDir) {
     let log = Arc::clone(&store.log);
     let config = config(artifacts.path());
     let (ready, _) = watch::channel(false);
-    let mut service = Service::open(config, store, Arc::new(People), ready)
+    let mut service = Service::open(config, store, Arc::new(People(Arc::clone(&log))), ready)
         .await
         .unwrap();
     let (news, _) = mpsc::channel(1);
@@ -234,7 +236,8 @@ impl Rig {
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
         let dynamic: Arc<dyn Store> = store.clone();
-        let (orchestrator, door) = Orchestrator::new(config, dynamic, Arc::new(People));
+        let (orchestrator, door) =
+            Orchestrator::new(config, dynamic, Arc::new(People(Arc::clone(&log))));
         let (ready_in, ready) = watch::channel(false);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
@@ -277,11 +280,6 @@ impl Rig {
     pub(super) async fn stop(mut self) {
         drop(self.stop.take());
         within(&mut self.running).await.unwrap().unwrap();
-    }
-
-    /// Why it ended by itself.
-    pub(super) async fn ended(mut self) -> ServiceError {
-        within(&mut self.running).await.unwrap().unwrap_err()
     }
 
     pub(super) fn mark(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(in crate::service) struct People;
+pub(in crate::service) struct People(pub(in crate::service) Arc<Log>);
 
 impl Directory for People {
     fn rights_of(&self, user: &UserId) -> Option<Rights> {
@@ -19,7 +19,9 @@ impl Directory for People {
         format!("token-{device}-{issue}")
     }
 
-    fn revoke(&self, _: &DeviceId, _: u32) {}
+    fn revoke(&self, device: &DeviceId, _: u32) {
+        self.0.add(Happened::Revoked(device.clone()));
+    }
 
     fn add_user(&self, _: &UserAdd, _: &UserId) -> Result<UserChange, Rejection> {
         Ok(UserChange::Added)

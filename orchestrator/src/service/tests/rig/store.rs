@@ -17,6 +17,8 @@ pub(in crate::service::tests) struct Watched {
     inner: MemoryStore,
     pub(in crate::service::tests) log: Arc<Log>,
     pub(in crate::service::tests) conflicts: AtomicUsize,
+    /// The next so many commits become durable, and fail nevertheless.
+    pub(in crate::service::tests) untold: AtomicUsize,
     /// Every commit fails by this.
     pub(in crate::service::tests) trouble: Mutex<Option<Trouble>>,
     /// While it is shut, nobody reads along the devices.
@@ -30,6 +32,11 @@ fn take_one(count: &AtomicUsize) -> bool {
         .is_ok()
 }
 
+fn failure(trouble: Trouble) -> CommitError {
+    let (path, why) = ("store".into(), "a test".to_owned());
+    CommitError::Store(StoreError::Io { path, trouble, why })
+}
+
 #[async_trait]
 impl Store for Watched {
     async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
@@ -40,8 +47,10 @@ impl Store for Watched {
         let refused = if take_one(&self.conflicts) {
             Some(CommitError::Conflict)
         } else if let Some(trouble) = *self.trouble.lock().unwrap() {
-            let (path, why) = ("store".into(), "a test".to_owned());
-            Some(CommitError::Store(StoreError::Io { path, trouble, why }))
+            Some(failure(trouble))
+        } else if take_one(&self.untold) {
+            self.inner.commit(batch).await?;
+            Some(failure(Trouble::Failing))
         } else {
             self.inner.commit(batch).await.err()
         };
