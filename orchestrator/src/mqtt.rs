@@ -11,6 +11,7 @@ use hoist_net::mqtt::{
 };
 use hoist_orchestrator_core::engine::event::Session;
 use hoist_protocol::code::Code;
+use hoist_protocol::limit::SERVICE_PACKET_BYTES_MAX;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::health::{Health, Stops};
@@ -18,8 +19,6 @@ use crate::transport::{
     Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
 };
 
-/// Largest packet in either direction: the front door's limit for the service.
-const PACKET_BYTES_MAX: usize = 1024 * 1024;
 /// Messages handed over but not yet written; the loop waits when it is faster.
 const REQUESTS_MAX: usize = 1024;
 /// Unacknowledged publishes: more is no faster, and bounds what is sent twice.
@@ -143,7 +142,7 @@ async fn one_connection(
         session: mqtt::Session::Kept,
         acks: Acks::Manual,
         inflight_max: Some(INFLIGHT_MAX),
-        packet_bytes_max: PACKET_BYTES_MAX,
+        packet_bytes_max: SERVICE_PACKET_BYTES_MAX,
         requests_max: REQUESTS_MAX,
         will: None,
     });

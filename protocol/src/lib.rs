@@ -17,6 +17,7 @@ pub mod codec;
 pub mod device;
 pub mod envelope;
 pub mod id;
+pub mod limit;
 pub mod rate;
 pub mod reason;
 pub mod release;

@@ -20,6 +20,7 @@ use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
+use hoist_protocol::limit::SPEC_VALID_S;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -50,8 +51,6 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const STILL_STARTING: Duration = Duration::from_secs(20);
 /// For orchestrator and HTTP; with the broker's, less than the five seconds promised.
 const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
-/// The time that a spec with entries is valid (W2).
-const SPEC_VALIDITY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The configuration of a start.
 #[derive(Debug, Clone)]
@@ -316,7 +315,7 @@ fn decides(
         settle: config.settle,
         mode: config.mode,
         keep: config.keep,
-        spec_validity: SPEC_VALIDITY,
+        spec_validity: Duration::from_secs(SPEC_VALID_S.into()),
         health,
     }
 }

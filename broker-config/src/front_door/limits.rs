@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hoist_protocol::limit::{CLIENT_PACKET_BYTES_MAX, SERVICE_PACKET_BYTES_MAX};
 use hoist_protocol::rate::Rate;
 
 /// The amount that one client may send. A packet that others get counts as two, a filter with a
@@ -84,8 +85,8 @@ impl Default for Limits {
             // At the most connects a second each has a second.
             opening: 1_024,
             write: Duration::from_secs(20),
-            packet_bytes: 20_000,
-            service_packet_bytes: 1 << 20,
+            packet_bytes: CLIENT_PACKET_BYTES_MAX,
+            service_packet_bytes: SERVICE_PACKET_BYTES_MAX,
             device_subscriptions: 16,
             user_subscriptions: 64,
             connections: 10_000,

@@ -7,6 +7,7 @@ use std::io;
 use bytes::Bytes;
 use hoist_net::mqtt::{self, Acks, Cause, Ended, Event, Message, Options, Reader, Refusal, Writer};
 use hoist_protocol::id::DeviceId;
+use hoist_protocol::limit::CLIENT_PACKET_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -18,8 +19,6 @@ use crate::session::Carries;
 const REQUESTS_MAX: usize = 32;
 /// Deliveries waiting for the agent: it takes them at once, except while it syncs a file.
 const EVENTS_MAX: usize = 32;
-/// The largest message to a device is a release manifest; the broker allows 20 kB.
-const PACKET_BYTES_MAX: usize = 20_000;
 
 /// An event of the connection to the broker.
 #[derive(Debug)]
@@ -79,7 +78,7 @@ impl Connection {
             session: mqtt::Session::Clean,
             acks: Acks::Automatic,
             inflight_max: None,
-            packet_bytes_max: PACKET_BYTES_MAX,
+            packet_bytes_max: CLIENT_PACKET_BYTES_MAX,
             requests_max: REQUESTS_MAX,
             will: Some(Message {
                 topic: will_topic,

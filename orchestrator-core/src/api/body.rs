@@ -17,9 +17,6 @@ use crate::rules::device;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
 
-/// Largest command or reply, in bytes of JSON: fits the front door's packet limit.
-pub const JSON_BYTES_MAX: usize = 16 * 1024;
-
 /// The effect of a verb on the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerbEffect {

@@ -15,7 +15,7 @@ use crate::query::{Queried, Reader};
 use crate::reply::{Answer, ResultBody};
 use crate::rules::stop::Stop;
 
-pub use crate::api::body::{JSON_BYTES_MAX, VerbEffect};
+pub use crate::api::body::VerbEffect;
 pub use crate::api::commands::abort::Abort;
 pub use crate::api::commands::deploy::plan::Plan;
 pub use crate::api::commands::deploy::{Deploy, Limit};

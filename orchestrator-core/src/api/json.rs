@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::fmt;
 
 use hoist_protocol::id::sha256;
+use hoist_protocol::limit::JSON_BYTES_MAX;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::api::command::{Command, JSON_BYTES_MAX, Verb};
+use crate::api::command::{Command, Verb};
 use crate::api::json_words::json_words;
 use crate::api::nearest::nearest;
 use crate::model::error::{Code, Rejection};

@@ -3,15 +3,13 @@
 
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
+use hoist_protocol::limit::SPEC_VALID_S;
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
 
 use crate::model::key::{DeploymentKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::txn::{Txn, Undecided};
-
-/// Seconds a spec with entries is valid (W2); it is signed again at half life.
-pub const VALID_S: u32 = 7 * 24 * 60 * 60;
 
 /// The generation after `previous`: issue time, but always rising (W1).
 #[must_use]
@@ -44,7 +42,7 @@ pub fn group_spec(
     entries.sort_by_key(|entry| entry.deployment);
     GroupSpec {
         generation,
-        valid_for_s: if entries.is_empty() { 0 } else { VALID_S },
+        valid_for_s: if entries.is_empty() { 0 } else { SPEC_VALID_S },
         resync: group.resync,
         spread_s: listed().map(|(_, row)| row.spread_s).max().unwrap_or(0),
         source: None,

@@ -147,7 +147,7 @@ fn the_largest_import_has_an_answer_that_fits_and_a_larger_one_is_refused() {
     });
     let reply = crate::reply::Reply::new(&"r1".parse().unwrap(), body);
     let bytes = serde_json::to_vec(&reply).unwrap().len();
-    assert!(bytes <= crate::api::command::JSON_BYTES_MAX, "{bytes}");
+    assert!(bytes <= hoist_protocol::limit::JSON_BYTES_MAX, "{bytes}");
     let mut wrong = many(IMPORT_DEVICES_MAX);
     for device in &mut wrong.devices {
         device.group = Some("g".repeat(64));
@@ -156,7 +156,7 @@ fn the_largest_import_has_an_answer_that_fits_and_a_larger_one_is_refused() {
     assert_eq!(plan.faults.len(), IMPORT_DEVICES_MAX);
     let bytes = serde_json::to_vec(&plan).unwrap().len();
     assert!(
-        bytes <= crate::api::command::JSON_BYTES_MAX - 200,
+        bytes <= hoist_protocol::limit::JSON_BYTES_MAX - 200,
         "{bytes}"
     );
     for count in [0, IMPORT_DEVICES_MAX + 1] {

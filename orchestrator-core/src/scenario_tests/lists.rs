@@ -19,7 +19,7 @@ fn device_lists_page_through_everything_under_sixteen_kilobytes() {
             ..DeviceList::default()
         };
         let body = world.answer(&Command::DeviceList(list));
-        assert!(serde_json::to_vec(&body).unwrap().len() < crate::api::command::JSON_BYTES_MAX);
+        assert!(serde_json::to_vec(&body).unwrap().len() < hoist_protocol::limit::JSON_BYTES_MAX);
         let ResultBody::Devices(page) = body else {
             panic!("not a device list")
         };
@@ -150,7 +150,7 @@ fn long_names_make_shorter_pages_never_larger_replies() {
         };
         let body = world.answer(&Command::ReleaseList(list));
         assert!(
-            serde_json::to_vec(&body).unwrap().len() < crate::api::command::JSON_BYTES_MAX - 512
+            serde_json::to_vec(&body).unwrap().len() < hoist_protocol::limit::JSON_BYTES_MAX - 512
         );
         let ResultBody::Releases(page) = body else {
             panic!("not a release list")

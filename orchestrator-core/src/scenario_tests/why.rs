@@ -323,7 +323,7 @@ fn a_reply_that_would_grow_too_large_says_how_many_it_leaves_out() {
     );
     let bytes = serde_json::to_vec(&why).unwrap().len();
     assert!(
-        bytes < command::JSON_BYTES_MAX && bytes > 8_000,
+        bytes < hoist_protocol::limit::JSON_BYTES_MAX && bytes > 8_000,
         "{bytes} B"
     );
 }

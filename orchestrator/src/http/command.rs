@@ -6,12 +6,10 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::code::Code;
+use hoist_protocol::limit::JSON_BYTES_MAX;
 use http_body_util::{BodyExt, Limited};
 
 use super::{HttpState, authenticate, refusal, single, too_slow};
-
-/// Largest command, as by MQTT.
-const COMMAND_BYTES_MAX: usize = 16 * 1024;
 
 /// The header with the id of a request.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -49,7 +47,7 @@ pub(super) async fn post(
         Ok(key) => key,
         Err(refused) => return *refused,
     };
-    let body = Limited::new(request.into_body(), COMMAND_BYTES_MAX).collect();
+    let body = Limited::new(request.into_body(), JSON_BYTES_MAX).collect();
     let body = match tokio::time::timeout(state.limits.body, body).await {
         Ok(Ok(body)) => body.to_bytes().to_vec(),
         Ok(Err(_)) => {

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::api::command::JSON_BYTES_MAX;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::reply::{
     API_VERSION, ErrorBody, PlanResult, Reply, ResultBody, bounded,
 };
 use hoist_protocol::id::{IdError, RequestId, UserId};
+use hoist_protocol::limit::JSON_BYTES_MAX;
 use hoist_protocol::topic::{Topic, Topics, View};
 use tokio::sync::oneshot;
 

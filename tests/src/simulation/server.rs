@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::engine::Engine;
 use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
-use hoist_orchestrator_core::engine::desired::VALID_S;
 use hoist_orchestrator_core::engine::event::{Event, Output, Session, Turn};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
@@ -20,6 +19,7 @@ use hoist_orchestrator_core::model::timer::{Clock, Timer};
 use hoist_orchestrator_core::model::txn::Write;
 use hoist_orchestrator_core::reply::Answer;
 use hoist_protocol::id::{DeploymentId, Generation, RequestId};
+use hoist_protocol::limit::SPEC_VALID_S;
 
 use super::broker::Broker;
 use super::catalog::Catalog;
@@ -358,7 +358,7 @@ fn engine(meta: &MetaRow) -> Engine<Plain> {
     let settings = Settings {
         mode: Mode::Serving,
         source: None,
-        validity_s: VALID_S,
+        validity_s: SPEC_VALID_S,
         root: None,
     };
     Engine::new(Plain, settings, meta, Generation(meta.generations_ms))
