@@ -148,11 +148,12 @@ impl Orchestrator {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shutdown = pin!(shutdown);
         loop {
+            let room = service.outage.as_ref().is_none_or(Outage::has_room);
             let work = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 _ = tick.tick() => Work::Tick,
-                work = sources.next(&mut service.background.tasks, service.outage.as_ref()) => work?,
+                work = sources.next(&mut service.background.tasks, room) => work?,
             };
             let step = service.step(work);
             let mut step = pin!(step);
@@ -267,7 +268,7 @@ impl Service {
         let mut arrivals = Vec::with_capacity(news.len());
         for one in news {
             match one {
-                Incoming::Delivery(delivery) => arrivals.extend(self.receive(delivery).await?),
+                Incoming::Delivery(delivery) => arrivals.extend(self.receive(delivery)?),
                 Incoming::Connected(connection, session) => {
                     self.decide(std::mem::take(&mut arrivals)).await?;
                     self.connection = Some(connection);

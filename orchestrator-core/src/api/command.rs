@@ -79,7 +79,8 @@ macro_rules! verbs {
             }
 
             /// True if the adapter that keeps the users carries the verb out.
-            pub(crate) fn is_managed(self) -> bool {
+            #[must_use]
+            pub fn is_managed(self) -> bool {
                 match self { $(Self::$name => $name::IS_MANAGED,)* }
             }
         }

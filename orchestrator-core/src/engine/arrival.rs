@@ -113,6 +113,13 @@ impl Asked {
             uses: None,
         }
     }
+
+    /// True if this is a command, and its sender is known to have the role that its verb needs.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        let verb = self.command.as_ref().map(Command::verb);
+        verb.is_ok_and(|verb| self.role.is_some_and(|role| role >= verb.role()))
+    }
 }
 
 impl Arrival {

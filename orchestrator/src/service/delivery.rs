@@ -8,14 +8,11 @@ use super::{Service, ServiceError};
 use crate::transport::Delivery;
 
 impl Service {
-    /// What a delivery asks to be decided, with what only the host knows of it.
+    /// What a delivery asks to be decided.
     ///
     /// # Errors
     /// [`ServiceError::Older`].
-    pub(super) async fn receive(
-        &mut self,
-        delivery: Delivery,
-    ) -> Result<Vec<Arrival>, ServiceError> {
+    pub(super) fn receive(&mut self, delivery: Delivery) -> Result<Vec<Arrival>, ServiceError> {
         let again = delivery.again;
         let connection = self.connections;
         let receipt = |packet| Receipt { connection, packet };
@@ -33,12 +30,10 @@ impl Service {
             }));
         }
         for arrival in &mut arrivals {
-            if let Content::Command(asked) = &mut arrival.content {
-                if self.was_refused(asked, again) {
-                    arrival.content = Content::Nothing;
-                    continue;
-                }
-                self.look_up(asked).await;
+            if let Content::Command(asked) = &arrival.content
+                && self.was_refused(asked, again)
+            {
+                arrival.content = Content::Nothing;
             }
         }
         Ok(arrivals)

@@ -92,8 +92,7 @@ impl Service {
     pub(super) async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
         let mut arrivals = Vec::with_capacity(knocks.len());
         for knock in knocks {
-            let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
-            self.look_up(&mut asked).await;
+            let asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
             let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
             arrival.answer_to = Some(self.waiters.enter(knock.answer_to));
             arrivals.push(arrival);

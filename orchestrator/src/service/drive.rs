@@ -9,6 +9,7 @@ use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::event::{Event, Output, Turn};
 use hoist_orchestrator_core::engine::input::Input;
 
+use super::outside::changes_rights;
 use super::{Service, ServiceError};
 use crate::rows::{self, ReadError};
 use crate::store::CommitError;
@@ -24,12 +25,26 @@ impl Service {
         self.decide(vec![Arrival::of(Content::Input(input))]).await
     }
 
-    /// Decides, commits, publishes, acknowledges: always in this order.
+    /// Decides, commits, publishes, acknowledges: always in this order. Whoever sent a command is
+    /// looked up right before that, and after every command that changes rights was carried out.
     pub(super) async fn decide(&mut self, arrivals: Vec<Arrival>) -> Result<(), ServiceError> {
-        if arrivals.is_empty() {
+        let mut together = Vec::with_capacity(arrivals.len());
+        for mut arrival in arrivals {
+            let mut last = false;
+            if let Content::Command(asked) = &mut arrival.content {
+                self.look_up(asked).await;
+                last = changes_rights(asked);
+            }
+            together.push(arrival);
+            if last {
+                let together = std::mem::take(&mut together);
+                self.happened(Event::Arrived(together)).await?;
+            }
+        }
+        if together.is_empty() {
             return Ok(());
         }
-        self.happened(Event::Arrived(arrivals)).await
+        self.happened(Event::Arrived(together)).await
     }
 
     /// Something happened: what follows from it is done, or set aside.

@@ -1,9 +1,10 @@
 //! Facts that the rules cannot look at themselves: rights of people, manifests to verify, and files
-//! that are damaged.
+//! that are damaged. Rights come first: nobody makes the server work for a command that it refuses.
 
-use hoist_orchestrator_core::api::command::{Command, Plan};
+use hoist_orchestrator_core::api::command::{Command, Plan, VerbEffect};
+use hoist_orchestrator_core::api::request::answered_before;
 use hoist_orchestrator_core::engine::arrival::Asked;
-use hoist_orchestrator_core::model::key::ReleaseKey;
+use hoist_orchestrator_core::model::key::{ReleaseKey, RequestKey};
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::ArtifactId;
 
@@ -14,12 +15,30 @@ use crate::release_uses;
 use crate::rows;
 
 impl Service {
-    /// Looks up what is known of a command's sender, and of what it names.
+    /// Looks up what is known of a command's sender; and of what it names, if it is to be carried
+    /// out.
     pub(super) async fn look_up(&self, asked: &mut Asked) {
         let rights = self.directory.rights_of(&asked.user);
         asked.role = rights.as_ref().map(|rights| rights.role);
         asked.groups = rights.map(|rights| rights.groups).unwrap_or_default();
-        self.look_at_release(asked).await;
+        if asked.is_allowed() && !self.was_answered(asked).await {
+            self.look_at_release(asked).await;
+        }
+    }
+
+    /// True for a repeat, which is answered as before, of a command with much to look at.
+    async fn was_answered(&self, asked: &Asked) -> bool {
+        let named = &asked.command;
+        let Ok(Command::ReleaseAdd(_) | Command::ReleaseRemove(_) | Command::Deploy(_)) = named
+        else {
+            return false;
+        };
+        let key = RequestKey(asked.user.clone(), asked.request.clone());
+        let now = self.clock.now();
+        let before = |txn: &mut Txn| answered_before(txn, &key, asked.body_hash, now);
+        let before = rows::resolve(&*self.store, &mut Txn::default(), before).await;
+        // What cannot be read now is not known to be a repeat.
+        before.is_ok_and(|before| before.is_some())
     }
 
     /// Looks at what the core cannot: the beginning of an id, the manifest of `release-add`,
@@ -73,4 +92,14 @@ impl Service {
             Vec::new()
         })
     }
+}
+
+/// True if a command changes what people may do: whatever follows it is judged by rights that are
+/// looked up after it.
+pub(super) fn changes_rights(asked: &Asked) -> bool {
+    let changes = |command: &Command| {
+        let verb = command.verb();
+        verb.is_managed() && verb.effect() == VerbEffect::Changes
+    };
+    asked.is_allowed() && asked.command.as_ref().is_ok_and(changes)
 }

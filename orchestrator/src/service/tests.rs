@@ -10,6 +10,7 @@ mod outbox;
 mod queries;
 mod recovering;
 mod rig;
+mod rights;
 mod rollout;
 mod waiting;
 

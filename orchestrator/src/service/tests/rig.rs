@@ -182,7 +182,7 @@ pub(super) async fn service() -> (Service, Arc<Log>, tempfile::TempDir) {
     let log = Arc::clone(&store.log);
     let config = config(artifacts.path());
     let (ready, _) = watch::channel(false);
-    let mut service = Service::open(config, store, Arc::new(People(Arc::clone(&log))), ready)
+    let mut service = Service::open(config, store, Arc::new(People::new(&log)), ready)
         .await
         .unwrap();
     let (news, _) = mpsc::channel(1);
@@ -236,8 +236,7 @@ impl Rig {
         let log = Arc::clone(&store.log);
         let (news, incoming) = mpsc::channel(1024);
         let dynamic: Arc<dyn Store> = store.clone();
-        let (orchestrator, door) =
-            Orchestrator::new(config, dynamic, Arc::new(People(Arc::clone(&log))));
+        let (orchestrator, door) = Orchestrator::new(config, dynamic, Arc::new(People::new(&log)));
         let (ready_in, ready) = watch::channel(false);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {

@@ -2,12 +2,35 @@
 
 use super::*;
 
-pub(in crate::service) struct People(pub(in crate::service) Arc<Log>);
+/// An administrator, a viewer, and somebody who deploys until that user is removed.
+pub(in crate::service) struct People {
+    log: Arc<Log>,
+    removed: Mutex<Vec<String>>,
+}
+
+impl People {
+    pub(super) fn new(log: &Arc<Log>) -> Self {
+        Self {
+            log: Arc::clone(log),
+            removed: Mutex::default(),
+        }
+    }
+}
 
 impl Directory for People {
     fn rights_of(&self, user: &UserId) -> Option<Rights> {
+        if self
+            .removed
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|gone| gone == user.as_str())
+        {
+            return None;
+        }
         let role = match user.as_str() {
             "alice" => Role::Admin,
+            "mallory" => Role::Deployer,
             "vera" => Role::Viewer,
             _ => return None,
         };
@@ -20,14 +43,15 @@ impl Directory for People {
     }
 
     fn revoke(&self, device: &DeviceId, _: u32) {
-        self.0.add(Happened::Revoked(device.clone()));
+        self.log.add(Happened::Revoked(device.clone()));
     }
 
     fn add_user(&self, _: &UserAdd, _: &UserId) -> Result<UserChange, Rejection> {
         Ok(UserChange::Added)
     }
 
-    fn remove_user(&self, _: &UserRemove, _: &UserId) -> Result<(), Rejection> {
+    fn remove_user(&self, remove: &UserRemove, _: &UserId) -> Result<(), Rejection> {
+        self.removed.lock().unwrap().push(remove.user.clone());
         Ok(())
     }
 
