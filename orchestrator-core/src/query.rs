@@ -102,7 +102,9 @@ impl Reader {
 
     /// Adds the answer of a scan.
     pub fn page(&mut self, scan: Scan, rows: ScanPage) {
-        if let Prefix::Devices | Prefix::Records(_) | Prefix::Deployments = scan.prefix {
+        if let Prefix::Devices | Prefix::Records(_) | Prefix::Deployments | Prefix::Revoked =
+            scan.prefix
+        {
             for (key, bytes) in &rows {
                 // Nothing read is written again: which writing it is of does not matter.
                 let bytes = bytes.clone();

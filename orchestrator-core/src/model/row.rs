@@ -66,6 +66,7 @@ fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), Deco
 grown! {
     DeploymentRow, 8_192;
     CounterRow, 1_024;
+    RevokedRow, 4_096;
 }
 
 rows! {
@@ -80,7 +81,6 @@ rows! {
     OpenedRow, 16;
     RefusedRow, 1_024;
     TroubleRow, 8;
-    RevokedRow, 16;
     CloneRow, 32;
     GroupCountRow, 32;
     TimerRow, 8;
@@ -290,12 +290,16 @@ pub struct OpenedRow {
     pub round: Round,
 }
 
-/// Which tokens of a device are worth nothing, because it was removed. The row outlives the
-/// removal, so that a device which is added again gets another token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// A device that was removed: which of its tokens are worth nothing, and where it was. The row
+/// outlives the removal, so that a device which is added again gets another token.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RevokedRow {
     /// The highest issue number among them ([`DeviceRow::issue`]).
     pub issue: u32,
+    /// Where it was until it was removed, oldest first, the last being the group that it obeyed
+    /// then; at most [`STAYS_MAX`]. Deployments that have ended go on counting it (S5). Empty in
+    /// rows of servers that did not note it.
+    pub past: Vec<Stay>,
 }
 
 /// The newest recovery of this store ([`crate::rules::recovery`]).

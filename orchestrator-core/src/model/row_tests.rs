@@ -131,7 +131,20 @@ fn small_rows_keep_their_bytes() {
         left: vec![group()],
     };
     golden(&change, "01030101026575");
-    golden(&RevokedRow { issue: 300 }, "01ac02");
+    let revoked = RevokedRow {
+        issue: 300,
+        past: vec![Stay {
+            group: group(),
+            joined: 4,
+            left: 9,
+        }],
+    };
+    golden(&revoked, "02ac02010265750409");
+    let older = RevokedRow {
+        past: vec![],
+        ..revoked
+    };
+    older_golden(&older, "01ac02");
     let recovery = RecoveryRow {
         open: true,
         known_ms: 300,

@@ -8,7 +8,7 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::now::Now;
-use crate::model::row::{MetaRow, Refusal};
+use crate::model::row::{MetaRow, Refusal, Stay};
 use crate::model::time::format_time;
 use crate::query::explain::said::Finding;
 use crate::query::of_record;
@@ -51,6 +51,8 @@ pub struct DeviceContext<'a> {
     pub refused: Option<Refusal>,
     /// The trouble that the device reports of itself.
     pub trouble: Option<Trouble>,
+    /// Where the device was before it was removed and registered anew.
+    pub lives: &'a [Stay],
 }
 
 /// The state at the broker of the specs that are desired.
@@ -129,7 +131,7 @@ pub fn explain(case: Case, around: DeviceContext, meta: &MetaRow, now: Now) -> E
         None => (None, scene.starts()),
     };
     let recorded = case.record.map(of_record).unwrap_or_default();
-    let counted = crate::rules::rollout::membership::is_counted(case.row, case.deployment);
+    let counted = scene.is_counted();
     Explanation {
         deployment: case.id,
         release: case.deployment.release_text.clone(),

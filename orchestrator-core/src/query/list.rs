@@ -2,15 +2,15 @@
 
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 
-use crate::model::key::{DeploymentKey, Key, Prefix, ReleaseKey, RowKey};
+use crate::model::key::{Key, Prefix, ReleaseKey, RowKey};
 use crate::model::row::{DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow};
 use crate::model::time::format_time;
 use crate::query::body::{DeploymentList, GroupList, ReleaseList};
 use crate::query::cursor::{self, Cursor};
-use crate::query::walk::{End, Row, Way};
+use crate::query::walk::{End, Row, Rows, Way};
 use crate::query::{
-    ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, ScanPage, deployment_view, group_count,
-    group_wish, row,
+    ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, deployment_view, group_count, group_wish,
+    row,
 };
 use crate::reply::view::DeploymentView;
 use crate::reply::{GroupItem, ListResult, ReleaseItem};
@@ -40,19 +40,19 @@ pub(crate) fn deployment_list(
     };
     let after = match after {
         Some(Err(_)) => return Ok(Err(cursor::refusal())),
-        Some(Ok(number)) => Some(DeploymentKey(DeploymentId(number)).key()),
+        Some(Ok(number)) => Some(u32::to_be_bytes(number).to_vec()),
         None => None,
     };
     let way = Way {
-        prefix: Prefix::Deployments,
+        prefixes: vec![Prefix::Deployments],
         start: after,
         page: SCAN_ROWS,
         wanted: wanted(list.limit),
         rows: super::LOOKED_AT_MAX,
         end: End::OneMore,
     };
-    let look = |reader: &Reader, page: &ScanPage| {
-        let looked = page.iter().map(|(key, value)| {
+    let look = |reader: &Reader, pages: &[Rows]| {
+        let looked = pages.iter().copied().flatten().map(|(key, value)| {
             let deployment: DeploymentRow = row(key, value)?;
             let number = key.0.get(1..).and_then(|bytes| bytes.try_into().ok());
             let id = DeploymentId(number.map_or(0, u32::from_be_bytes));

@@ -5,10 +5,8 @@ use hoist_protocol::id::DeploymentId;
 use crate::model::key::{DeploymentKey, Prefix};
 use crate::model::row::RecordRow;
 use crate::model::time::format_time;
-use crate::query::walk::{End, Row, Way};
-use crate::query::{
-    Need, Queried, Reader, ScanPage, deployment_view, device, no_deployment, row, totals,
-};
+use crate::query::walk::{End, Row, Rows, Way};
+use crate::query::{Need, Queried, Reader, deployment_view, device, no_deployment, row, totals};
 use crate::reply::{DeploymentDetail, FailedDevice, StatusWord};
 
 /// Failed devices named in `deployment-show`: the rest is in `device-list`.
@@ -55,15 +53,15 @@ fn failed_devices(
 ) -> Result<Vec<FailedDevice>, Need> {
     let prefix = Prefix::Records(id);
     let way = Way {
-        prefix: prefix.clone(),
+        prefixes: vec![prefix.clone()],
         start: None,
         page: RECORDS,
         wanted: FAILED_DEVICES_MAX.min(usize::try_from(failed).unwrap_or(usize::MAX)),
         rows: RECORDS_MAX,
         end: End::Wanted,
     };
-    let look = |_: &Reader, page: &ScanPage| {
-        let looked = page.iter().map(|(key, bytes)| {
+    let look = |_: &Reader, pages: &[Rows]| {
+        let looked = pages.iter().copied().flatten().map(|(key, bytes)| {
             let record: RecordRow = row(key, bytes)?;
             let mark = prefix.rest(key).unwrap_or_default();
             // So few fit always.

@@ -1,16 +1,17 @@
 //! A list that goes on where it was: every page of a range is looked at once, however often
-//! the query is asked again for what it lacked meanwhile, and so many rows in one request.
+//! the query is asked again for what it lacked meanwhile, and so many rows in one request. Several
+//! ranges whose keys end in the same names are gone along side by side, in the order of the names.
 
 use crate::model::key::{Key, Prefix};
-use crate::query::{ITEMS_BYTES_MAX, Need, Reader, ScanPage};
+use crate::query::{ITEMS_BYTES_MAX, Need, Reader};
 use crate::reply::view::DeploymentView;
 use crate::reply::{DeviceItem, FailedDevice};
 
 /// The progress of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Walk<T> {
-    /// The last key of the pages that are done.
-    done: Option<Key>,
+    /// The end of the last key of the pages that are done.
+    done: Option<Vec<u8>>,
     /// The items found so far.
     pub(super) items: Vec<T>,
     bytes: usize,
@@ -33,10 +34,11 @@ impl<T> Default for Walk<T> {
 
 /// Where a list goes along, and when it ends.
 pub(super) struct Way {
-    pub(super) prefix: Prefix,
-    /// Only rows behind this key.
-    pub(super) start: Option<Key>,
-    /// Rows read at once.
+    /// The ranges; none = nothing is listed.
+    pub(super) prefixes: Vec<Prefix>,
+    /// Only rows whose keys end in something behind this.
+    pub(super) start: Option<Vec<u8>>,
+    /// Rows of a range that are read at once.
     pub(super) page: usize,
     /// Most items.
     pub(super) wanted: usize,
@@ -54,6 +56,43 @@ pub(super) enum End {
     /// Once it is known whether one more would have followed.
     OneMore,
 }
+
+impl Way {
+    /// The end of a key behind the prefix of its range.
+    fn rest(prefix: &Prefix, key: &Key) -> Vec<u8> {
+        let prefix = prefix.bytes();
+        let rest = key.0.strip_prefix(prefix.0.as_slice());
+        rest.unwrap_or_default().to_vec()
+    }
+
+    /// The next rows of each range, as far as those of all are known, and where they end unless
+    /// all ranges do.
+    fn pages<'a>(
+        &self,
+        reader: &'a Reader,
+        done: Option<&Vec<u8>>,
+    ) -> Result<(Vec<Rows<'a>>, Option<Vec<u8>>), Need> {
+        let mut pages: Vec<Rows> = Vec::with_capacity(self.prefixes.len());
+        for prefix in &self.prefixes {
+            let after = done.map(|done| Key([&prefix.bytes().0[..], done].concat()));
+            pages.push(reader.scan(prefix, after.as_ref(), self.page)?);
+        }
+        let ranges = self.prefixes.iter().zip(&pages);
+        let full = ranges.filter(|(_, page)| page.len() == self.page);
+        let lasts = full.filter_map(|(prefix, page)| Some(Self::rest(prefix, &page.last()?.0)));
+        let last = lasts.min();
+        if let Some(last) = &last {
+            for (prefix, page) in self.prefixes.iter().zip(&mut pages) {
+                let known = page.partition_point(|(key, _)| Self::rest(prefix, key) <= *last);
+                *page = page.get(..known).unwrap_or_default();
+            }
+        }
+        Ok((pages, last))
+    }
+}
+
+/// Rows of a range, in the order of their keys.
+pub(super) type Rows<'a> = &'a [(Key, Vec<u8>)];
 
 /// A row that was looked at.
 pub(super) struct Row<T> {
@@ -73,21 +112,21 @@ impl<T> Walk<T> {
         &mut self,
         reader: &mut Reader,
         way: &Way,
-        look: impl Fn(&Reader, &ScanPage) -> Result<Vec<Row<T>>, Need>,
+        look: impl Fn(&Reader, &[Rows]) -> Result<Vec<Row<T>>, Need>,
     ) -> Result<Option<String>, Need> {
         loop {
-            let after = self.done.as_ref().or(way.start.as_ref());
-            let page = reader.scan(&way.prefix, after, way.page)?;
-            let rows = look(reader, page)?;
-            let full = page.len() == way.page;
-            let last = page.last().filter(|_| full).map(|(key, _)| key.clone());
-            self.looked_at += page.len();
+            let done = self.done.as_ref().or(way.start.as_ref());
+            let (pages, last) = way.pages(reader, done)?;
+            let rows = look(reader, &pages)?;
+            self.looked_at += pages.iter().map(|page| page.len()).sum::<usize>();
             for row in rows {
                 if let Ended::Yes = self.take(row, way) {
                     return Ok(self.mark.take());
                 }
             }
-            reader.forget(&way.prefix);
+            for prefix in &way.prefixes {
+                reader.forget(prefix);
+            }
             match last {
                 Some(last) => self.done = Some(last),
                 None => return Ok(None),
@@ -140,7 +179,7 @@ mod tests {
 
     fn way(wanted: usize, rows: usize) -> Way {
         Way {
-            prefix: Prefix::Devices,
+            prefixes: vec![Prefix::Devices],
             start: None,
             page: 10,
             wanted,
@@ -153,7 +192,8 @@ mod tests {
     fn walk(way: &Way) -> (Walk<u8>, Option<String>, usize) {
         let (mut reader, mut walk) = (Reader::default(), Walk::default());
         let (looked, lacks) = (Cell::new(0), Cell::new(true));
-        let look = |_: &Reader, page: &ScanPage| {
+        let look = |_: &Reader, pages: &[Rows]| {
+            let page = pages[0];
             if lacks.replace(!lacks.get()) {
                 return Err(Need::Scan(scan(way, None)));
             }
@@ -181,7 +221,7 @@ mod tests {
 
     fn scan(way: &Way, after: Option<Key>) -> Scan {
         Scan {
-            prefix: way.prefix.clone(),
+            prefix: way.prefixes[0].clone(),
             after,
             limit: way.page,
         }
@@ -208,5 +248,45 @@ mod tests {
             (walk.items.as_slice(), last.as_deref()),
             (&[49][..], Some("98"))
         );
+    }
+
+    #[test]
+    fn ranges_are_gone_along_side_by_side_and_no_row_is_passed_over_or_shown_twice() {
+        let way = Way {
+            prefixes: vec![Prefix::Devices, Prefix::Revoked],
+            ..way(100, 1_000)
+        };
+        // One range has every number, the other those that three divides, and some beyond.
+        let held = |prefix: &Prefix, number: u8| match prefix {
+            Prefix::Devices => number < 40,
+            _ => number.is_multiple_of(3) && number < 99,
+        };
+        let (mut reader, mut walk) = (Reader::default(), Walk::<u8>::default());
+        let look = |_: &Reader, pages: &[Rows]| {
+            let numbers = pages.iter().flat_map(|page| page.iter());
+            let numbers: std::collections::BTreeSet<u8> =
+                numbers.map(|(key, _)| key.0[1]).collect();
+            let row = |number: u8| Row {
+                mark: number.to_string(),
+                item: Some((number, 1)),
+            };
+            Ok(numbers.into_iter().map(row).collect())
+        };
+        loop {
+            match walk.go(&mut reader, &way, look) {
+                Ok(last) => break assert_eq!(last, None),
+                Err(Need::Scan(scan)) => {
+                    let behind = scan.after.as_ref().map_or(0, |key| key.0[1] + 1);
+                    let numbers = (behind..ROWS).filter(|number| held(&scan.prefix, *number));
+                    let first = scan.prefix.bytes().0[0];
+                    let rows = numbers.map(|number| (Key(vec![first, number]), Vec::new()));
+                    let rows = rows.take(scan.limit).collect();
+                    reader.page(scan, rows);
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        let all = (0..ROWS).filter(|number| way.prefixes.iter().any(|of| held(of, *number)));
+        assert_eq!(walk.items, all.collect::<Vec<u8>>());
     }
 }

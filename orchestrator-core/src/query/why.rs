@@ -7,8 +7,8 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::key::{
-    CloneKey, DeploymentKey, DeviceKey, GroupKey, MetaKey, RecordKey, RefusedKey, RowKey,
-    TroubleKey,
+    CloneKey, DeploymentKey, DeviceKey, GroupKey, MetaKey, RecordKey, RefusedKey, RevokedKey,
+    RowKey, TroubleKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, MetaRow, RecordRow, RecordState};
@@ -51,12 +51,20 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     };
     let key = RefusedKey(device.clone());
     let clone = CloneKey(device.clone());
-    let own = [DeviceKey(device.clone()).key(), key.key(), clone.key()];
+    let revoked = RevokedKey(device.clone());
+    let own = [
+        DeviceKey(device.clone()).key(),
+        key.key(),
+        clone.key(),
+        revoked.key(),
+    ];
     reader.want(own.into_iter().chain([MetaKey.key()]))?;
     let clone = reader.read(&clone)?;
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
+    let lives = reader.read(&revoked)?.unwrap_or_default().past;
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
-        let gone = removed(reader, &device, wish.deployment.map(DeploymentId), &meta)?;
+        let wanted = wish.deployment.map(DeploymentId);
+        let gone = removed(reader, (&device, &lives), wanted, &meta)?;
         return Ok(gone.ok_or_else(|| {
             let hint = format!("register it with `hoist device add {device}`");
             crate::rules::device::unknown(&device).hint(hint)
@@ -96,6 +104,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         works_on: row.running.filter(at_work),
         first: group.active.iter().filter(may_start).min().copied(),
         specs: reader.specs_out(&row.group, &device)?,
+        lives: &lives,
     };
     let cases = wanted.iter().filter_map(|id| case(*id));
     let (deployments, omitted) = fitting(cases.map(|case| explain(case, around, &meta, now)));

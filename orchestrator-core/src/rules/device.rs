@@ -10,7 +10,7 @@ use crate::model::key::{
     DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{DeviceRow, RevokedRow};
+use crate::model::row::{DeviceRow, RevokedRow, STAYS_MAX};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::device::refusal::rejected;
@@ -102,8 +102,7 @@ pub(crate) fn take_out(
 ) -> Result<Effects, Undecided> {
     let (group, issue) = (row.group.clone(), row.issue);
     let revoked = RevokedKey(device.clone());
-    // Loaded, so that a device removed once more finds the generation of its row.
-    txn.read(&revoked)?;
+    let before = txn.read(&revoked)?.unwrap_or_default();
     identity::forget(txn, device)?;
     row.running = None;
     let mut effects = contact::watch(txn, device, &mut row, now)?;
@@ -113,7 +112,9 @@ pub(crate) fn take_out(
     txn.delete(&RefusedKey(device.clone()));
     trouble::note(txn, device, None)?;
     facts::note(txn, device, None)?;
-    txn.put(&revoked, &RevokedRow { issue });
+    let past = [before.past, row.past].concat();
+    let past = past[past.len().saturating_sub(STAYS_MAX)..].to_vec();
+    txn.put(&revoked, &RevokedRow { issue, past });
     // Before its spec goes out: whoever is turned away leaves nothing behind.
     effects.insert(
         0,

@@ -8,6 +8,7 @@ use crate::query::explain::{self, DeviceContext, Out, SpecsOut};
 use crate::reply::{DeviceWhy, Explanation, RuleWord, Wait, Why};
 use crate::rules::rollout::admission::{Case, Rule};
 
+mod counted;
 mod ended;
 mod removed;
 mod states;
@@ -277,6 +278,7 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
     world.tell(info(1));
     let why = |world: &World, specs| {
         let around = DeviceContext {
+            lives: &[],
             taken: &BTreeMap::new(),
             works_on: None,
             first: Some(id),

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::row::MetaRow;
 
-/// Stays of a device that are remembered: statuses of deployments from before are only
-/// taken where there is a record (S14).
-pub const STAYS_MAX: usize = 8;
+/// Stays of a device that are remembered, many more than a device has while a deployment is kept:
+/// statuses of deployments from before are only taken where there is a record (S14), and one in
+/// which it never started does not name it any more (S5).
+pub const STAYS_MAX: usize = 32;
 
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use crate::query::explain::{DeviceContext, Waits};
 use crate::reply::Why;
 use crate::rules::device::contact;
 use crate::rules::rollout::admission::{Case, round_of};
+use crate::rules::rollout::membership::{is_counted, was_counted};
 
 mod blocked;
 
@@ -26,6 +27,14 @@ pub(super) struct ExplainContext<'a> {
 }
 
 impl ExplainContext<'_> {
+    /// True if the device is among those whom the deployment counts (S5), in this life or before.
+    pub(super) fn is_counted(&self) -> bool {
+        let Case {
+            deployment, row, ..
+        } = self.case;
+        is_counted(row, deployment) || was_counted(self.around.lives, deployment)
+    }
+
     /// Something a device that may start still waits for.
     pub(super) fn waits(&self, waits: Waits) -> Finding {
         let device = self.case.device;

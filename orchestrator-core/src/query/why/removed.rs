@@ -2,18 +2,20 @@
 
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
-use crate::model::row::{MetaRow, RecordRow, RecordState};
+use crate::model::row::{MetaRow, RecordRow, RecordState, Stay};
 use crate::model::time::format_time;
 use crate::query::device::presence;
-use crate::query::why::{read_rows, recent};
+use crate::query::why::{Rows, read_rows, recent};
 use crate::query::{Need, Reader};
 use crate::reply::{DeviceWhy, Nothing, Why};
+use crate::rules::rollout::membership::was_counted;
 
 /// The explanation of a device without a row that has a record in this deployment, or in one of
-/// the recent ones; `None` when no record shows that there ever was such a device.
+/// the recent ones, or that one of them counts as never started; `None` when nothing shows that
+/// there ever was such a device.
 pub(super) fn removed(
     reader: &Reader,
-    device: &DeviceId,
+    (device, lives): (&DeviceId, &[Stay]),
     wanted: Option<DeploymentId>,
     meta: &MetaRow,
 ) -> Result<Option<DeviceWhy>, Need> {
@@ -22,13 +24,18 @@ pub(super) fn removed(
         None => recent(meta).collect(),
     };
     let rows = read_rows(reader, device, ids)?;
-    let mut newest = rows.into_iter().rev();
-    let newest = newest.find_map(|(id, (deployment, record))| Some((id, deployment, record?)));
-    Ok(newest.map(|(id, deployment, record)| DeviceWhy {
+    let took_part =
+        |(deployment, record): &Rows| record.is_some() || was_counted(lives, deployment);
+    let newest = rows.into_iter().rev().find(|(_, rows)| took_part(rows));
+    Ok(newest.map(|(id, (deployment, record))| DeviceWhy {
         device: device.to_string(),
-        group: deployment.group.to_string(),
+        // A server of before did not note which group it obeyed.
+        group: match lives.last() {
+            Some(last) => last.group.to_string(),
+            None => deployment.group.to_string(),
+        },
         presence: presence(None).to_owned(),
-        last_seen: Some(format_time(record.updated_ms)),
+        last_seen: record.as_ref().map(|record| format_time(record.updated_ms)),
         held: false,
         refused: None,
         identity: None,
@@ -37,13 +44,17 @@ pub(super) fn removed(
             why: Why::Removed,
             says: format!(
                 "the device was removed; in deployment {id} it {}",
-                ended(&record)
+                record.as_ref().map_or_else(never_started, ended)
             ),
             next: format!("obeys again once it is registered: hoist device add {device}"),
         }),
         deployments: Vec::new(),
         omitted: 0,
     }))
+}
+
+fn never_started() -> String {
+    "had not started when that ended".to_owned()
 }
 
 fn ended(record: &RecordRow) -> String {

@@ -11,7 +11,7 @@ use crate::model::key::{
     DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
     SlotKey,
 };
-use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, RecordRow, STAYS_MAX, Stay};
+use crate::model::row::{DeploymentRow, DeviceRow, End, GroupRow, RecordRow, STAYS_MAX, Stay};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group::{self, put_member};
 use crate::rules::rollout::limit;
@@ -39,9 +39,22 @@ pub fn may_have_obeyed(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
 pub fn is_counted(device: &DeviceRow, deployment: &DeploymentRow) -> bool {
     match &deployment.end {
         None => device.group == deployment.group,
-        Some(end) => stays(device, &deployment.group)
-            .any(|stay| stay.joined < end.turn && end.turn < stay.left),
+        Some(end) => at_end(stays(device, &deployment.group), end),
     }
+}
+
+/// The same of a device in its earlier lives, which ended when it was removed
+/// ([`crate::model::row::RevokedRow`]): only a deployment that has ended counts it.
+#[must_use]
+pub fn was_counted(past: &[Stay], deployment: &DeploymentRow) -> bool {
+    let end = deployment.end.as_ref();
+    let theirs = past.iter().filter(|stay| stay.group == deployment.group);
+    end.is_some_and(|end| at_end(theirs.cloned(), end))
+}
+
+/// Of a deployment that was found again when it was over nobody knows the members: it counts none.
+fn at_end(mut stays: impl Iterator<Item = Stay>, end: &End) -> bool {
+    end.members > 0 && stays.any(|stay| stay.joined < end.turn && end.turn < stay.left)
 }
 
 fn stays<'a>(device: &'a DeviceRow, group: &'a GroupId) -> impl Iterator<Item = Stay> + 'a {

@@ -35,3 +35,17 @@ fn a_removed_device_is_said_to_be_removed_as_far_as_its_records_show_s14() {
     world.add_device("d1");
     assert_eq!(world.explained("d1", id).why, Why::Failed);
 }
+
+#[test]
+fn of_a_removed_device_the_group_that_it_obeyed_last_is_named() {
+    let (mut world, id) = deployed(&["d1"]);
+    world.create_group("us");
+    world.say("d1", working(1, id, Step::Installing));
+    world.move_to("d1", "us");
+    world.remove("d1");
+    assert_eq!(world.why_of("d1", None).group, "us");
+    // Each life ends in a group of its own.
+    world.add_device("d1");
+    world.remove("d1");
+    assert_eq!(world.why_of("d1", None).group, "eu");
+}

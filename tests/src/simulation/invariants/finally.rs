@@ -15,6 +15,7 @@ use super::super::world::World;
 use super::Broken;
 
 mod counts;
+mod lists;
 mod outcomes;
 mod specs;
 
@@ -24,6 +25,10 @@ type Check = fn(&World) -> Result<(), String>;
 pub const FINALLY: &[(&str, Check)] = &[
     ("counters-equal-a-recount", counts::counters_equal_a_recount),
     ("pending-equals-a-recount", counts::pending_equals_a_recount),
+    (
+        "lists-counts-and-reasons-agree",
+        lists::lists_counts_and_reasons_agree,
+    ),
     (
         "groups-count-their-members",
         counts::groups_count_their_members,

@@ -10,7 +10,7 @@ use crate::query::explain::said::Finding;
 use crate::query::explain::say::ExplainContext;
 use crate::reply::Why;
 use crate::rules::rollout::admission::{Blocker, Case};
-use crate::rules::rollout::membership::{is_counted, was_member_during};
+use crate::rules::rollout::membership::{was_counted, was_member_during};
 
 impl ExplainContext<'_> {
     /// A failing rule of admission.
@@ -76,12 +76,17 @@ impl ExplainContext<'_> {
         let was = row.past.iter().any(|stay| stay.group == *theirs);
         let history = if was_member_during(row, deployment) {
             format!("it left {theirs} after deployment {id} was created")
+        } else if was_counted(self.around.lives, deployment) {
+            format!("it was in {theirs} until it was removed, and was registered anew since")
         } else if was {
             format!("it was in {theirs}, but not during deployment {id}")
         } else {
             format!("it was never in {theirs}")
         };
         let next = match deployment.end {
+            Some(_) if self.is_counted() => {
+                "never: the deployment ended before the device had started".to_owned()
+            }
             Some(_) => "never: the deployment is over, and was not this device's".to_owned(),
             None => format!("never, unless it joins: hoist device move {device} --group {theirs}"),
         };
@@ -125,7 +130,7 @@ impl ExplainContext<'_> {
                 (Why::Completed, says)
             }
         };
-        if row.group == deployment.group && !is_counted(row, deployment) {
+        if row.group == deployment.group && !self.is_counted() {
             says.push_str("; the device joined its group after that");
         }
         let next = match reason {
