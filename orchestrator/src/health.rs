@@ -55,6 +55,8 @@ pub struct Health {
 struct State {
     problems: BTreeMap<String, Problem>,
     news: VecDeque<News>,
+    /// True if problems are described in other words than when that was asked last.
+    reworded: bool,
 }
 
 impl State {
@@ -67,9 +69,9 @@ impl State {
 }
 
 impl Health {
-    /// There is a problem. The same one again is no news, whatever its particulars are by now:
-    /// how much space is left changes with every look. One of another kind about the same thing
-    /// takes its place.
+    /// There is a problem. The same one again is no event, whatever its particulars are by now:
+    /// how much space is left changes with every look. They are shown as they are now. One of
+    /// another kind about the same thing takes its place.
     pub fn begin(&self, about: &str, code: Code, detail: &str, stops: Stops) {
         let mut state = self.state();
         let before = state.problems.get(about);
@@ -81,6 +83,8 @@ impl Health {
             stops,
             since_ms: before.map_or_else(unix_ms, |before| before.since_ms),
         };
+        let reworded = before != Some(&problem);
+        state.reworded |= reworded;
         state.problems.insert(about.to_owned(), problem.clone());
         if is_new {
             state.tell(problem, false);
@@ -115,6 +119,11 @@ impl Health {
         std::mem::take(&mut self.state().news)
     }
 
+    /// True if the description of any problem has changed since the last call.
+    pub(crate) fn take_reworded(&self) -> bool {
+        std::mem::take(&mut self.state().reworded)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,6 +153,22 @@ mod tests {
         assert!(news.len() == 1 && news[0].over, "{news:?}");
         assert_eq!(health.stopped_by(), None);
         assert_eq!(health.problems().len(), 1);
+    }
+
+    #[test]
+    fn whatever_else_is_said_of_a_problem_is_to_be_shown_though_it_is_no_event() {
+        let health = Health::default();
+        let wrong = |detail| health.begin("users.toml", Code::Config, detail, Stops::Part);
+        wrong("line 3");
+        health.take_news();
+        assert!(health.take_reworded());
+        wrong("line 3");
+        assert!(!health.take_reworded());
+        wrong("line 6");
+        assert_eq!(
+            (health.take_news().len(), health.take_reworded()),
+            (0, true)
+        );
     }
 
     #[test]

@@ -58,10 +58,14 @@ impl Service {
         Ok(())
     }
 
-    /// Tells people what began to be wrong with the server, and what is over.
+    /// Tells people what began to be wrong with the server, what else is known of it by now, and
+    /// what is over.
     pub(super) async fn tell_health(&mut self, now: Now) {
         if self.connection.is_none() {
             return;
+        }
+        if self.health.take_reworded() {
+            self.views.changed(View::Health);
         }
         for News { problem, over } in self.health.take_news() {
             self.views.changed(View::Health);
