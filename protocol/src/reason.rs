@@ -44,7 +44,8 @@ reasons! {
     ScriptFailed = "script-failed", Code::Script;
     /// A script ran longer than its timeout.
     ScriptTimeout = "script-timeout", Code::ScriptTimeout;
-    /// The deployment's deadline passed on the device, or contact was lost for good.
+    /// The deployment's deadline passed on the device where something would have been begun anew, or
+    /// contact was lost for good.
     TimedOut = "timed-out", Code::Timeout;
     /// The server asked and never got an answer.
     Unreachable = "unreachable", Code::Unreachable;

@@ -34,7 +34,8 @@ pub(crate) struct Plan {
     /// End only when aborted, or also once every member is successful [default: aborted]
     #[arg(long, value_name = "WHEN")]
     pub(crate) complete_when: Option<CompleteWhenArg>,
-    /// Longest time from a device's start to its end [default: 24h]
+    /// Time from a device's start after which it begins nothing anew; what runs ends by itself
+    /// [default: 24h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) device_timeout: Option<std::time::Duration>,
     /// Attempts of a device before it fails [default: 3]

@@ -236,7 +236,7 @@ pub struct Plan {
     pub until: Option<String>,
     /// The condition that completes it besides `limit` and `until`.
     pub complete_when: CompleteWhen,
-    /// Seconds a device has.
+    /// Seconds a device has to its deadline.
     pub timeout_secs: u32,
     /// Attempts a device has.
     pub attempts: u32,

@@ -230,7 +230,7 @@ fn one_deployment_at_a_time_the_lowest_first() {
 }
 
 #[test]
-fn a_device_at_work_is_said_to_be_asked_and_failed_only_then() {
+fn a_device_at_work_is_said_to_be_asked_and_one_that_is_away_to_fail_then() {
     // S6, S7
     let mut world = World::with_devices(&["d1"]);
     world.heard("d1", Online, 1);
@@ -242,13 +242,19 @@ fn a_device_at_work_is_said_to_be_asked_and_failed_only_then() {
     let asked = world.in_ms(1_000_000 + GRACE_MS);
     let failed = world.in_ms(1_000_000 + 2 * GRACE_MS);
     let working = world.expect("d1", id, Why::InProgress, &asked);
-    assert!(working.next.contains(&failed), "{working:?}");
+    // While it answers it does not fail, however long a script runs.
+    assert!(!working.next.contains(&failed), "{working:?}");
+    assert!(
+        working.next.contains("as long as it answers"),
+        "{working:?}"
+    );
     assert_eq!(working.step.as_deref(), Some("installing"));
     let seen = world.in_ms(0);
     world.heard("d1", Offline, 1);
     world.pass(GRACE_MS);
     world.fire_due();
     let lost = world.expect("d1", id, Why::ContactLost, &asked);
+    assert!(lost.next.contains(&failed), "{lost:?}");
     assert!(lost.says.contains(&seen), "{lost:?}");
     assert_eq!(lost.at, Some(asked));
     world.pass(1_000_000);
@@ -305,6 +311,12 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
     }
     world.tell(info(2));
     assert_eq!(why(&world, SpecsOut::HELD), Why::KeyNotApproved);
+    // Also once it is at work: its outcome would be believed as little.
+    world.say("d1", working(1, id, Step::Installing));
+    let working = world.expect("d1", id, Why::InProgress, "finishes");
+    let offered = PublicKey([2; 32]).fingerprint();
+    assert!(working.says.contains(&offered.to_string()), "{working:?}");
+    assert!(working.says.contains("does not count"), "{working:?}");
 }
 
 #[test]

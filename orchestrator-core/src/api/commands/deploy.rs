@@ -39,7 +39,9 @@ pub struct Deploy {
     /// The condition on which it completes besides its limit (S1); default `aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_when: Option<CompleteWhen>,
-    /// Seconds a device has from its start; at least 1, default 86400.
+    /// Seconds a device has from its start to its deadline; at least 1, default 86400. Behind it no
+    /// download, run of a script or attempt is begun anew; what runs ends by itself or by its
+    /// script's own `timeout`, and what succeeds goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_secs: Option<u32>,
     /// Attempts a device has before it fails; at least 1, default 3.

@@ -228,8 +228,14 @@ impl ExplainContext<'_> {
                 _ => format!("it waits to try again since {since} ({attempt})"),
             };
             let next = format!("tries again by itself; {asked}");
-            return Finding::new(Why::Retrying, says, next).at(due);
+            return Finding::new(Why::Retrying, self.unbelieved(says), next).at(due);
         }
+        // It answers: only a device that falls silent counts as failed. Its own deadline lets it
+        // begin nothing more, and what runs ends by itself.
+        let asked = format!(
+            "is asked at {} whether it still works, and does not count as failed as long as it answers",
+            format_time(due)
+        );
         let says = format!("it is at work: {} since {since}, {attempt}", step.word());
         let next = match self.case.row.group == self.case.deployment.group {
             true => format!("finishes or rolls back; {asked}"),
@@ -238,7 +244,20 @@ impl ExplainContext<'_> {
                 self.case.row.group
             ),
         };
-        Finding::new(Why::InProgress, says, next).at(due)
+        Finding::new(Why::InProgress, self.unbelieved(says), next).at(due)
+    }
+
+    /// The same, with what keeps the device's outcomes from being believed.
+    fn unbelieved(&self, says: String) -> String {
+        match self.case.row.offered_key {
+            None => says,
+            Some(offered) => format!(
+                "{says}; it shows the key {} in the place of the pinned one ({}): what it says that \
+                 it ended does not count until an operator approves its key",
+                offered.fingerprint(),
+                Code::Reenrol
+            ),
+        }
     }
 
     fn seen(&self) -> String {
