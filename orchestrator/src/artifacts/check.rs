@@ -19,6 +19,8 @@ use crate::store::Store;
 
 /// Time between two looks for what is not used.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// Pause before the first look is tried again: nothing is claimed or proven until it has succeeded.
+const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
 
 /// A file that is read while somebody holds on to the other end.
 struct While<R> {
@@ -39,12 +41,12 @@ impl<R: Read> Read for While<R> {
 pub(crate) async fn check(store: Arc<dyn Store>, directory: ArtifactDirectory) {
     // Dropped with this future: a long check then ends too.
     let wanted = Arc::new(());
-    let named = match named(&*store).await {
-        Ok(named) => named,
-        Err(error) => {
-            tracing::warn!(%error, "artifacts are not checked");
-            return;
+    let named = loop {
+        match named(&*store).await {
+            Ok(named) => break named,
+            Err(error) => tracing::warn!(%error, "artifacts are not checked yet"),
         }
+        tokio::time::sleep(AGAIN).await;
     };
     for (id, release) in &named {
         directory.claim(*id, release);
@@ -169,8 +171,64 @@ impl ArtifactDirectory {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::artifacts::UploadLimits;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Batch, CommitError, Page, StoreError, Trouble, Versioned};
+
+    /// A store that cannot be read at first, and tells of every time that it could.
+    #[derive(Default)]
+    struct Late {
+        inner: MemoryStore,
+        scans: AtomicUsize,
+        read: Notify,
+    }
+
+    #[async_trait]
+    impl Store for Late {
+        async fn load(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Versioned>>, StoreError> {
+            self.inner.load(keys).await
+        }
+
+        async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+            self.inner.commit(batch).await
+        }
+
+        async fn scan(
+            &self,
+            prefix: Vec<u8>,
+            after: Option<Vec<u8>>,
+            limit: usize,
+        ) -> Result<Page, StoreError> {
+            if self.scans.fetch_add(1, Ordering::SeqCst) < 2 {
+                return Err(StoreError::Io {
+                    path: "store".into(),
+                    trouble: Trouble::Failing,
+                    why: "a test".to_owned(),
+                });
+            }
+            let page = self.inner.scan(prefix, after, limit).await;
+            self.read.notify_one();
+            page
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_read_at_the_start_is_read_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = ArtifactDirectory::open(dir.path()).unwrap();
+        let store = Arc::new(Late::default());
+        let looking = Arc::clone(&store);
+        tokio::select! {
+            () = check(looking, directory) => panic!("it looks for ever"),
+            () = store.read.notified() => {}
+        }
+    }
 
     #[test]
     fn only_what_no_release_names_is_removed_when_it_is_old() {
