@@ -306,6 +306,28 @@ fn a_retained_command_is_cleared_before_it_is_acknowledged_and_its_echo_is_none(
 }
 
 #[test]
+fn a_manifest_without_a_release_is_cleared_as_often_as_it_is_seen_and_its_echo_asks_for_nothing() {
+    let mut rig = Rig::listening();
+    let topic = Topic::Release(hoist_protocol::id::ReleaseId([7; 16]));
+    // The clearing of before was handed over, and lost with its connection.
+    for payload in [&b"manifest"[..], b"manifest", b""] {
+        let arrivals = rig.engine.receive(Delivery {
+            topic: Some(topic.clone()),
+            payload: payload.to_vec().into(),
+            retained: true,
+            again: false,
+            receipt: None,
+        });
+        rig.happens(Event::Arrived(arrivals));
+        rig.run();
+    }
+    let cleared = format!("clear {topic}");
+    let words = rig.words();
+    let times = words.iter().filter(|word| **word == cleared).count();
+    assert_eq!(times, 2, "{words:?}");
+}
+
+#[test]
 fn who_waits_elsewhere_is_named_in_the_answer() {
     let mut rig = Rig::listening();
     let (user, request) = ("alice".parse().unwrap(), "r1".parse().unwrap());

@@ -322,13 +322,11 @@ impl Difference {
     /// Nothing is desired for this subject: what is retained is cleared when its rows were
     /// deleted or it is not ours.
     pub fn unknown(&mut self, subject: &Subject, cause: Cause) -> Unknown {
+        // A manifest was published only for a release that the store had: this one was removed, and
+        // its clearing may have been lost with a connection.
         if matches!(subject, Subject::Release(_)) {
             self.published_state.forget(subject);
-            return match cause {
-                Cause::Changed => Unknown::Clear,
-                // Its id is its content's: it can mislead nobody.
-                Cause::Seen => Unknown::NotOurs,
-            };
+            return Unknown::Clear;
         }
         if cause == Cause::Seen && !self.published_state.knows(subject) {
             return Unknown::NotOurs;
