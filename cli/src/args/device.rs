@@ -80,7 +80,7 @@ pub(crate) enum Device {
         /// Only with this status
         #[arg(long)]
         status: Option<StatusArg>,
-        /// Their status in this deployment
+        /// Those whom this deployment counts, with their status in it
         #[arg(long, value_name = "NUMBER", value_parser = parse_deployment)]
         deployment: Option<u32>,
         /// At most this many [default: all]

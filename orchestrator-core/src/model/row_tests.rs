@@ -103,6 +103,24 @@ fn the_meta_row_keeps_its_bytes() {
 }
 
 #[test]
+fn a_removed_device_keeps_its_bytes_also_of_before_its_stays_were_noted() {
+    let revoked = RevokedRow {
+        issue: 300,
+        past: vec![Stay {
+            group: group(),
+            joined: 4,
+            left: 9,
+        }],
+    };
+    golden(&revoked, "02ac02010265750409");
+    let older = RevokedRow {
+        past: vec![],
+        ..revoked
+    };
+    older_golden(&older, "01ac02");
+}
+
+#[test]
 fn small_rows_keep_their_bytes() {
     let row = GroupRow {
         resync: Resync(3),
@@ -131,20 +149,6 @@ fn small_rows_keep_their_bytes() {
         left: vec![group()],
     };
     golden(&change, "01030101026575");
-    let revoked = RevokedRow {
-        issue: 300,
-        past: vec![Stay {
-            group: group(),
-            joined: 4,
-            left: 9,
-        }],
-    };
-    golden(&revoked, "02ac02010265750409");
-    let older = RevokedRow {
-        past: vec![],
-        ..revoked
-    };
-    older_golden(&older, "01ac02");
     let recovery = RecoveryRow {
         open: true,
         known_ms: 300,

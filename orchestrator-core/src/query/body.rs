@@ -118,7 +118,8 @@ pub struct DeviceList {
     /// Only those with this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusWord>,
-    /// As seen by this deployment; each device's newest when absent.
+    /// Those whom this deployment counts, as it sees them: who has begun, and who is Pending or never
+    /// started, wherever they are now. Every device, as its newest deployment sees it, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<u32>,
     /// Most items wanted, 1 to 100; default 100.

@@ -49,19 +49,11 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         Ok(device) => device,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let key = RefusedKey(device.clone());
-    let clone = CloneKey(device.clone());
-    let revoked = RevokedKey(device.clone());
-    let own = [
-        DeviceKey(device.clone()).key(),
-        key.key(),
-        clone.key(),
-        revoked.key(),
-    ];
-    reader.want(own.into_iter().chain([MetaKey.key()]))?;
-    let clone = reader.read(&clone)?;
+    want_own(reader, &device)?;
+    let clone = reader.read(&CloneKey(device.clone()))?;
     let meta = reader.read(&MetaKey)?.unwrap_or_default();
-    let lives = reader.read(&revoked)?.unwrap_or_default().past;
+    let lives = reader.read(&RevokedKey(device.clone()))?;
+    let lives = lives.unwrap_or_default().past;
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let wanted = wish.deployment.map(DeploymentId);
         let gone = removed(reader, (&device, &lives), wanted, &meta)?;
@@ -95,7 +87,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
     let may_start =
         |id: &&DeploymentId| case(**id).is_some_and(|case| first_blocker(&case).is_none());
-    let refused = reader.read(&key)?;
+    let refused = reader.read(&RefusedKey(device.clone()))?;
     let trouble = trouble_of(reader, &device)?;
     let around = DeviceContext {
         taken: &slots::taken(reader, limited(&rows))?,
@@ -123,6 +115,17 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         deployments,
         omitted,
     }))
+}
+
+/// Asks for what is known of a device itself.
+fn want_own(reader: &Reader, device: &DeviceId) -> Result<(), Need> {
+    reader.want([
+        DeviceKey(device.clone()).key(),
+        RefusedKey(device.clone()).key(),
+        CloneKey(device.clone()).key(),
+        RevokedKey(device.clone()).key(),
+        MetaKey.key(),
+    ])
 }
 
 /// Those whose limit may leave somebody without a slot.

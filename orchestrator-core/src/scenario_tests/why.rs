@@ -315,7 +315,7 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
     world.say("d1", working(1, id, Step::Installing));
     let working = world.expect("d1", id, Why::InProgress, "finishes");
     let offered = PublicKey([2; 32]).fingerprint();
-    assert!(working.says.contains(&offered.to_string()), "{working:?}");
+    assert!(working.says.contains(&offered), "{working:?}");
     assert!(working.says.contains("does not count"), "{working:?}");
 }
 

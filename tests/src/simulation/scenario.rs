@@ -20,8 +20,7 @@ use std::fmt::Write as _;
 
 use hoist_orchestrator_core::api::command::{Command, DeploymentList, DeviceList};
 use hoist_orchestrator_core::query::Reader;
-use hoist_orchestrator_core::reply::view::DeploymentView;
-use hoist_orchestrator_core::reply::{ResultBody, StatusWord};
+use hoist_orchestrator_core::reply::ResultBody;
 use hoist_protocol::id::UserId;
 use hoist_protocol::status::ScriptKind;
 
@@ -303,13 +302,13 @@ impl Play {
             let id = view.deployment.0;
             if only.is_none_or(|only| only == id) {
                 lines.push(summary(&view));
-                lines.extend(self.show_devices(id, &view)?);
+                lines.extend(self.show_devices(id)?);
             }
         }
         Ok(lines)
     }
 
-    fn show_devices(&self, id: u32, view: &DeploymentView) -> Result<Vec<String>, String> {
+    fn show_devices(&self, id: u32) -> Result<Vec<String>, String> {
         let list = Command::DeviceList(DeviceList {
             deployment: Some(id),
             ..DeviceList::default()
@@ -317,10 +316,7 @@ impl Play {
         let ResultBody::Devices(list) = self.query(&list)? else {
             return Err("no list came".to_owned());
         };
-        let here = list.items.into_iter();
-        let here = here
-            .filter(|item| item.group == view.group || item.status != Some(StatusWord::Pending));
-        Ok(here.map(|item| device_line(&item)).collect())
+        Ok(list.items.iter().map(device_line).collect())
     }
 }
 

@@ -90,3 +90,26 @@ async fn a_user_who_is_removed_does_nothing_behind_that_in_the_same_batch() {
     assert_eq!(answers(&log, "alice", "r1"), [""]);
     assert_eq!(answers(&log, "mallory", "r2"), ["E_ROLE"]);
 }
+
+#[tokio::test]
+async fn the_role_is_judged_before_the_body_at_both_doors() {
+    let mut rig = Rig::start().await;
+    let verbs = [
+        ("r1", "group-create", "E_ROLE"),
+        ("r2", "group-list", "E_CMD"),
+    ];
+    for (request, verb, code) in verbs {
+        let from = rig.mark();
+        let topic = format!("hoist/cmd/vera/{request}/{verb}");
+        rig.deliver(&topic, b"no JSON", false).await;
+        let reply = format!("hoist/reply/vera/{request}");
+        let by_mqtt = rig.published(from, &reply).await.1;
+        let (vera, body) = ("vera".parse().unwrap(), b"no JSON".to_vec());
+        let by_http = rig.door.command(vera, request.into(), verb.into(), body);
+        for reply in [by_mqtt, within(by_http).await.unwrap()] {
+            let reply: Value = serde_json::from_slice(&reply).unwrap();
+            assert_eq!(reply["error"]["code"], code, "{verb}: {reply}");
+        }
+    }
+    rig.stop().await;
+}

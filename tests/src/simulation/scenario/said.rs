@@ -74,7 +74,9 @@ pub(super) fn device_line(item: &DeviceItem) -> String {
     if let Some(rollback) = &item.rollback {
         text += &format!(", rollback {rollback}");
     }
-    if item.group != "eu" {
+    if item.group.is_empty() {
+        text += ", removed";
+    } else if item.group != "eu" {
         text += &format!(", in {}", item.group);
     }
     text
