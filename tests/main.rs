@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod acknowledged;
 mod agent_already;
 mod agent_apply;
 mod agent_download;

@@ -10,20 +10,30 @@ use bytes::Bytes;
 use hoist_protocol::topic::matches;
 use rumqttc::QoS;
 
-/// The last retained payload of every topic, with the quality of service it came at.
+/// A retained message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) payload: Bytes,
+    /// The quality of service that it came at.
+    pub(crate) qos: QoS,
+    /// Its number, if it is a report.
+    pub(crate) report: Option<u64>,
+}
+
+/// The last retained message of every topic.
 #[derive(Default)]
 pub(crate) struct Retained {
-    topics: Mutex<BTreeMap<String, (Bytes, QoS)>>,
+    topics: Mutex<BTreeMap<String, Kept>>,
 }
 
 impl Retained {
-    /// Keeps a payload; an empty one clears the topic.
-    pub(crate) fn set(&self, topic: &str, payload: &Bytes, qos: QoS) {
+    /// Keeps a message; an empty payload clears the topic.
+    pub(crate) fn set(&self, topic: &str, message: Kept) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if payload.is_empty() {
+        if message.payload.is_empty() {
             topics.remove(topic);
         } else {
-            topics.insert(topic.to_owned(), (payload.clone(), qos));
+            topics.insert(topic.to_owned(), message);
         }
     }
 
@@ -49,7 +59,7 @@ impl Retained {
     }
 
     /// The message that is retained on a topic now.
-    pub(crate) fn get(&self, topic: &str) -> Option<(Bytes, QoS)> {
+    pub(crate) fn get(&self, topic: &str) -> Option<Kept> {
         self.topics
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

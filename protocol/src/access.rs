@@ -203,6 +203,16 @@ pub fn single_reader(topic: &Topic) -> bool {
     )
 }
 
+/// True if the orchestrator decides on what devices say on a topic. A broker that can, tells a device
+/// that its message arrived only when what was decided is durable.
+#[must_use]
+pub fn is_report(topic: &Topic) -> bool {
+    matches!(
+        topic,
+        Topic::Status(_) | Topic::Presence(_) | Topic::Info(_)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -59,6 +59,7 @@ struct Seen {
     messages: Vec<Message>,
     last: BTreeMap<String, Vec<u8>>,
     subscribed: Vec<Vec<rumqttc::SubscribeReasonCode>>,
+    acknowledged: u32,
     connected: u32,
     lost: u32,
 }
@@ -96,6 +97,7 @@ impl Client {
                 let ended = event.is_err();
                 match event {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => state.connected += 1,
+                    Ok(Event::Incoming(Packet::PubAck(_))) => state.acknowledged += 1,
                     Ok(Event::Incoming(Packet::SubAck(ack))) => {
                         state.subscribed.push(ack.return_codes)
                     }
@@ -169,6 +171,20 @@ impl Client {
         self.client
             .publish(topic, QoS::AtLeastOnce, retain, payload)
             .unwrap();
+    }
+
+    /// Publishes, retained, and waits for the PUBACK; nothing else may be under way.
+    pub fn publish_acknowledged(&self, topic: &str, payload: &[u8]) {
+        let before = self.acknowledged();
+        self.publish(topic, payload, true);
+        self.wait("the PUBACK", |seen| {
+            (seen.acknowledged > before).then_some(())
+        });
+    }
+
+    /// The number of PUBACKs so far.
+    pub fn acknowledged(&self) -> u32 {
+        self.seen.0.lock().unwrap().acknowledged
     }
 
     /// Waits for a message on `topic` whose payload `condition` accepts.

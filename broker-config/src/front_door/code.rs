@@ -64,6 +64,8 @@ codes! {
     Timeout = Timeout, "no complete CONNECT came in time";
     /// A topic that no topic of ours looks like.
     Topic = Topic, "that is no topic of this namespace";
+    /// A report was lost together with the orchestrator's session.
+    Unheard = Router, "what it reported may not have reached the orchestrator; connect again";
     /// Another MQTT version.
     Version = MqttVersion, "only MQTT 3.1.1 is spoken here (mosquitto clients: -V 311)";
 }
@@ -119,8 +121,13 @@ impl CodeCounters {
 
     /// Those that happened.
     pub(crate) fn snapshot(&self) -> BTreeMap<&'static str, u64> {
-        let counts = self.0.iter().map(|counter| counter.load(Ordering::Relaxed));
-        let words = Code::ALL.iter().map(|code| code.word());
-        words.zip(counts).filter(|(_, count)| *count > 0).collect()
+        let mut counts = BTreeMap::new();
+        for (code, counter) in Code::ALL.iter().zip(&self.0) {
+            let count = counter.load(Ordering::Relaxed);
+            if count > 0 {
+                *counts.entry(code.word()).or_default() += count;
+            }
+        }
+        counts
     }
 }

@@ -88,9 +88,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { paced, ..self }
     }
 
-    /// Takes nothing that is work for others until told otherwise.
-    pub(crate) fn park(&mut self, is_parked: bool) {
-        self.is_parked = is_parked;
+    /// Takes nothing that is work for others until told otherwise; true if it did so before.
+    pub(crate) fn park(&mut self, is_parked: bool) -> bool {
+        std::mem::replace(&mut self.is_parked, is_parked)
     }
 
     /// Until when nothing that is work for others is taken, as far as that is known now.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use hoist_protocol::access::{Principal, Role, single_reader};
+use hoist_protocol::access::{Principal, Role, is_report, single_reader};
 use hoist_protocol::topic::{Topic, Topics, covers};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -20,9 +20,10 @@ use super::pace::{Paced, Paces};
 use super::places::Places;
 use super::quiet::Quiet;
 use super::readers::{Readers, RouterFilters};
-use super::way::{Way, command, hand_over};
+use super::reports::Reports;
+use super::way::{Way, command, hand_over, report};
 use crate::credentials::{Credentials, Pass};
-use crate::retained::Retained;
+use crate::retained::{Kept, Retained};
 use crate::router::{Link, Router, RouterDead};
 
 /// Counters since the start.
@@ -60,6 +61,7 @@ pub(crate) struct Hub {
     /// The judge of who may come in, and stay.
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) retained: Retained,
+    pub(crate) reports: Reports,
     pub(crate) counters: Counters,
     /// The refusals that the log has said lately.
     pub(crate) quiet: Quiet,
@@ -90,6 +92,7 @@ impl Hub {
             limits,
             credentials,
             retained: Retained::default(),
+            reports: Reports::default(),
             counters: Counters::default(),
             quiet: Quiet::default(),
             router: RwLock::new(router),
@@ -225,7 +228,8 @@ impl Hub {
     }
 
     /// Keeps a message if it is retained, and hands it to its readers. It was authorized
-    /// before. A command is still to be sent on its way, with a place in its sender's share.
+    /// before. A command, with a place in its sender's share, and a report are still to be sent on
+    /// their way to the orchestrator.
     ///
     /// # Errors
     /// [`Code::Router`].
@@ -240,10 +244,19 @@ impl Hub {
             return Ok(None);
         };
         let is_command = matches!(topic, Topic::Command { .. });
+        let number = || message.report.unwrap_or_else(|| self.reports.number());
+        let message = Message {
+            report: is_report(&topic).then(number),
+            ..message
+        };
         // A command is never kept; its retain flag stays, so that it can be refused.
         if message.retain && !is_command {
-            let Message { topic, payload, .. } = &message;
-            self.retained.set(topic, payload, message.qos);
+            let kept = Kept {
+                payload: message.payload.clone(),
+                qos: message.qos,
+                report: message.report,
+            };
+            self.retained.set(&message.topic, kept);
         }
         let message = Message {
             retain: message.retain && is_command,
@@ -262,7 +275,9 @@ impl Hub {
         tagged.push(message.qos as u8);
         tagged.extend_from_slice(&message.payload);
         let given = link.publish(&message.topic, tagged);
-        given.map(|()| None).map_err(|RouterDead| Code::Router)
+        given.map_err(|RouterDead| Code::Router)?;
+        let is_report = message.report.is_some();
+        Ok(is_report.then(|| Box::pin(report(self.reports.readers(), message)) as Way))
     }
 
     /// The sessions of the only client that reads a topic, and the orchestrator's.
@@ -296,8 +311,10 @@ impl Hub {
     /// The way by which the messages of a filter come to a session of this principal.
     pub(crate) fn route(&self, filter: &str, principal: &Principal) -> Route {
         let by_owner = ["d/+", "reply/#", "cmd/#"];
+        let reports = ["s/#", "p/#", "i/#"];
         let covered = |below: &&str| covers(&self.topics.filter(below), filter);
-        if by_owner.iter().any(covered) {
+        let takes_reports = *principal == Principal::Service;
+        if by_owner.iter().any(covered) || takes_reports && reports.iter().any(covered) {
             return Route::Owner;
         }
         let is_device = matches!(principal, Principal::Device(_));

@@ -54,18 +54,13 @@ impl Lane {
     }
 
     /// Takes an acknowledgment, which must be for the oldest unacknowledged message
-    /// (MQTT 3.1.1, 4.6).
+    /// (MQTT 3.1.1, 4.6): the message.
     ///
     /// # Errors
     /// [`Code::Ack`] for any other.
-    pub(crate) fn acknowledge(&mut self, id: u16) -> Result<(), Code> {
-        match self.in_flight.front() {
-            Some((oldest, _)) if *oldest == id => {
-                self.in_flight.pop_front();
-                Ok(())
-            }
-            _ => Err(Code::Ack),
-        }
+    pub(crate) fn acknowledge(&mut self, id: u16) -> Result<Message, Code> {
+        let oldest = self.in_flight.pop_front_if(|(oldest, _)| *oldest == id);
+        oldest.map(|(_, message)| message).ok_or(Code::Ack)
     }
 
     /// Everything unacknowledged, in order, as duplicates.
@@ -100,6 +95,7 @@ mod tests {
                 qos: QoS::AtLeastOnce,
                 retain: false,
                 share: None,
+                report: None,
             };
             let Packet::Publish(publish) = lane.send(message) else {
                 panic!("another packet")

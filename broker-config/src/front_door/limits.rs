@@ -42,6 +42,9 @@ pub struct Limits {
     pub operator_connections: usize,
     /// Open connections of one user, who must not keep all others out.
     pub user_connections: usize,
+    /// Messages of one device that are not acknowledged to it: then nothing more is read of it. A
+    /// device has a handful under way, and no client library sends more than 100 unasked.
+    pub unheard: usize,
     /// The pace of a device: five statuses of a small update come within a moment, and none is due
     /// more often than every ten percent of a download.
     pub device_pace: Pace,
@@ -92,6 +95,7 @@ impl Default for Limits {
             connections: 10_000,
             operator_connections: 64,
             user_connections: 256,
+            unheard: 128,
             device_pace: Pace {
                 packets: Rate {
                     per_second: 40,

@@ -15,6 +15,8 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
     /// Of a command, its place in its sender's share of those that are not acknowledged.
     pub(crate) share: Option<Arc<OwnedSemaphorePermit>>,
+    /// The number of a report, by which its sender is told what the orchestrator acknowledged.
+    pub(crate) report: Option<u64>,
 }
 
 /// Reads what [`Hub::publish`] gave the router.
@@ -30,5 +32,6 @@ pub(crate) fn untag(topic: &[u8], mut tagged: Bytes) -> Option<Message> {
         qos,
         retain: false,
         share: None,
+        report: None,
     })
 }

@@ -17,6 +17,7 @@ mod places;
 mod quiet;
 mod readers;
 mod refused;
+mod reports;
 mod session;
 mod way;
 
@@ -277,6 +278,7 @@ async fn begin(
         qos: will.qos,
         retain: will.retain,
         share: None,
+        report: None,
     });
     // Others may ask for a persistent session, but get one that ends with its socket.
     let persistent = is_service && !connect.clean_session;

@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use hoist_protocol::status::DeviceStatus;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::Packet;
 
@@ -27,6 +26,8 @@ pub(crate) struct Bounds {
     /// Live messages waiting above which only the newest of each topic is kept. A topic that
     /// is retained says all there is to say each time; whoever writes commands repeats them.
     pub(crate) newest_above: usize,
+    /// True if reports come at the quality of service that was asked for, however they were sent.
+    pub(crate) acknowledges_reports: bool,
 }
 
 enum Waiting {
@@ -34,17 +35,6 @@ enum Waiting {
     /// The message that is retained on the topic when its turn comes, at most at this QoS: values
     /// of many topics need not be held, and an old one never follows a newer one.
     Retained(String, QoS),
-}
-
-/// Statuses with outcomes of one topic that wait although newer ones came: as many as a device
-/// tells of by itself. What is beyond is asked for, because each status says how many there were.
-const OUTCOMES_KEPT: u8 = 8;
-
-/// The newest live message of a topic.
-struct Newest {
-    number: u64,
-    /// Older ones that were not given up for newer ones.
-    kept: u8,
 }
 
 /// A client's queue and in-flight table.
@@ -58,7 +48,7 @@ pub(crate) struct Outbox {
     /// The number of the first entry that waits.
     first: u64,
     /// Each topic's newest live message; only where it is asked for.
-    newest: HashMap<String, Newest>,
+    newest: HashMap<String, u64>,
     on_way: Lane,
     /// Commands that wait: each has a place in its sender's share, so they are not too many.
     commands: VecDeque<Message>,
@@ -112,28 +102,17 @@ impl Outbox {
         self.bytes = bytes;
         if self.bounds.newest_above < usize::MAX {
             let number = self.first + self.waiting.len() as u64;
-            let newest = self.newest.entry(message.topic.clone());
-            newest
-                .and_modify(|newest| newest.number = number)
-                .or_insert(Newest { number, kept: 0 });
+            self.newest.insert(message.topic.clone(), number);
         }
         self.waiting.push_back(Waiting::Live(message));
         Ok(())
     }
 
-    /// Which entry a newer message on a topic makes worthless. A status with outcomes is not:
-    /// the broker has acknowledged it, so its device says them no more by itself.
-    fn outdated_by(&mut self, topic: &str) -> Option<usize> {
-        let newest = self.newest.get_mut(topic)?;
-        let index = usize::try_from(newest.number.checked_sub(self.first)?).ok()?;
-        let Some(Waiting::Live(message)) = self.waiting.get(index) else {
-            return None;
-        };
-        if newest.kept < OUTCOMES_KEPT && tells_outcomes(message) {
-            newest.kept += 1;
-            return None;
-        }
-        Some(index)
+    /// The entry that a newer message on a topic makes worthless. A status tells whatever was not
+    /// acknowledged before, and none that waits here was.
+    fn outdated_by(&self, topic: &str) -> Option<usize> {
+        let index = usize::try_from(self.newest.get(topic)?.checked_sub(self.first)?).ok()?;
+        matches!(self.waiting.get(index)?, Waiting::Live(_)).then_some(index)
     }
 
     fn replace(&mut self, index: usize, message: Message) -> Result<(), Code> {
@@ -156,7 +135,7 @@ impl Outbox {
             if let Waiting::Live(message) = waiting
                 && let Some(newest) = self.newest.get_mut(&message.topic)
             {
-                newest.number = number;
+                *newest = number;
             }
         }
     }
@@ -169,7 +148,7 @@ impl Outbox {
                 self.messages -= 1;
                 self.bytes -= message.payload.len();
                 let newest = self.newest.get(&message.topic);
-                if newest.is_some_and(|newest| newest.number == self.first - 1) {
+                if newest.is_some_and(|newest| *newest == self.first - 1) {
                     self.newest.remove(&message.topic);
                 }
             }
@@ -226,12 +205,17 @@ impl Outbox {
                 Waiting::Live(message) => message,
                 Waiting::Retained(topic, qos) => match retained.get(&topic) {
                     None => continue,
-                    Some((payload, stored)) => Message {
+                    Some(kept) => Message {
                         topic,
-                        payload,
-                        qos: lower(stored, qos),
+                        payload: kept.payload,
+                        // Whoever waits for a report to be acknowledged may have sent one before.
+                        qos: match kept.report {
+                            Some(_) if self.bounds.acknowledges_reports => qos,
+                            _ => lower(kept.qos, qos),
+                        },
                         retain: true,
                         share: None,
+                        report: kept.report,
                     },
                 },
             };
@@ -241,11 +225,11 @@ impl Outbox {
     }
 
     /// Takes an acknowledgment, which must be for the oldest unacknowledged command, or for
-    /// the oldest unacknowledged message of all others.
+    /// the oldest unacknowledged message of all others: that message.
     ///
     /// # Errors
     /// [`Code::Ack`] for any other.
-    pub(crate) fn acknowledge(&mut self, id: u16) -> Result<(), Code> {
+    pub(crate) fn acknowledge(&mut self, id: u16) -> Result<Message, Code> {
         match self.commands_on_way.has(id) {
             true => self.commands_on_way.acknowledge(id),
             false => self.on_way.acknowledge(id),
@@ -256,12 +240,6 @@ impl Outbox {
     pub(crate) fn again(&self) -> impl Iterator<Item = Packet> {
         self.on_way.again().chain(self.commands_on_way.again())
     }
-}
-
-/// True for a status that says how deployments ended.
-fn tells_outcomes(message: &Message) -> bool {
-    let received = DeviceStatus::receive(&message.payload);
-    received.is_ok_and(|received| !received.status.outcomes.is_empty())
 }
 
 /// The lower of two qualities of service.

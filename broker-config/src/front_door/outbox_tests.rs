@@ -1,9 +1,6 @@
-use bytes::Bytes;
-use hoist_protocol::envelope::PrivateKey;
-use hoist_protocol::id::{Attempt, DeploymentId, Round, Seq};
-use hoist_protocol::status::{FinalResult, Outcome, Success};
-
 use super::*;
+use crate::retained::Kept;
+use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -13,6 +10,7 @@ const BOUNDS: Bounds = Bounds {
     messages: 3,
     bytes: 10,
     newest_above: usize::MAX,
+    acknowledges_reports: false,
 };
 
 fn message(payload: &'static [u8], qos: QoS) -> Message {
@@ -22,6 +20,16 @@ fn message(payload: &'static [u8], qos: QoS) -> Message {
         qos,
         retain: false,
         share: None,
+        report: None,
+    }
+}
+
+fn kept(qos: QoS, report: Option<u64>) -> Kept {
+    let payload = Bytes::from_static(b"v");
+    Kept {
+        payload,
+        qos,
+        report,
     }
 }
 
@@ -41,7 +49,7 @@ fn the_window_bounds_what_is_unacknowledged_and_acks_open_it() {
         outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
     }
     assert_eq!(ids(&mut outbox, &retained), [1, 2]);
-    assert_eq!(outbox.acknowledge(1), Ok(()));
+    assert!(outbox.acknowledge(1).is_ok());
     assert_eq!(ids(&mut outbox, &retained), [3]);
     assert_eq!(outbox.again().count(), 2);
 }
@@ -50,14 +58,14 @@ fn the_window_bounds_what_is_unacknowledged_and_acks_open_it() {
 fn an_ack_out_of_order_or_for_nothing_is_refused() {
     // bad-inputs row 73
     let mut outbox = Outbox::new(BOUNDS);
-    assert_eq!(outbox.acknowledge(1), Err(Code::Ack));
+    assert_eq!(outbox.acknowledge(1).err(), Some(Code::Ack));
     for _ in 0..2 {
         outbox.push(message(b"x", QoS::AtLeastOnce)).unwrap();
     }
     ids(&mut outbox, &Retained::default());
-    assert_eq!(outbox.acknowledge(2), Err(Code::Ack));
-    assert_eq!(outbox.acknowledge(1), Ok(()));
-    assert_eq!(outbox.acknowledge(1), Err(Code::Ack));
+    assert_eq!(outbox.acknowledge(2).err(), Some(Code::Ack));
+    assert!(outbox.acknowledge(1).is_ok());
+    assert_eq!(outbox.acknowledge(1).err(), Some(Code::Ack));
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn a_retained_topic_waits_once_however_often_it_is_asked_for() {
     let retained = Retained::default();
     let topics = || vec!["a".to_owned(), "b".to_owned()];
     for topic in topics() {
-        retained.set(&topic, &Bytes::from_static(b"v"), QoS::AtMostOnce);
+        retained.set(&topic, kept(QoS::AtMostOnce, None));
     }
     let mut outbox = Outbox::new(BOUNDS);
     for _ in 0..5 {
@@ -108,8 +116,8 @@ fn commands_have_room_of_their_own_however_much_else_is_unacknowledged() {
     }
     assert_eq!(ids(&mut outbox, &retained), [0x8000]);
     assert_eq!(outbox.again().count(), 3);
-    assert_eq!(outbox.acknowledge(0x8000), Ok(()));
-    assert_eq!(outbox.acknowledge(1), Ok(()));
+    assert!(outbox.acknowledge(0x8000).is_ok());
+    assert!(outbox.acknowledge(1).is_ok());
     // In turns.
     assert_eq!(ids(&mut outbox, &retained), [3, 0x8001]);
 }
@@ -127,6 +135,7 @@ fn when_much_waits_the_newest_of_each_topic_is_kept_and_a_flood_ends_nothing() {
         qos: QoS::AtMostOnce,
         retain: false,
         share: None,
+        report: None,
     };
     outbox.push(on("a", "1")).unwrap();
     outbox.push(on("b", "1")).unwrap();
@@ -149,60 +158,22 @@ fn when_much_waits_the_newest_of_each_topic_is_kept_and_a_flood_ends_nothing() {
     );
 }
 
-/// A status, with the outcome of a deployment or without.
-fn status(seq: u64, ended: Option<u32>) -> Message {
-    let outcomes = ended.map(|deployment| Outcome {
-        deployment: DeploymentId(deployment),
-        round: Round(0),
-        attempt: Attempt(1),
-        result: FinalResult::Successful(Success::Installed),
-    });
-    let status = DeviceStatus {
-        seq: Seq(seq),
-        ended: 0,
-        running: None,
-        outcomes: outcomes.into_iter().collect(),
-    };
-    Message {
-        payload: status.seal(&PrivateKey::from_seed(&[1; 32]), "t").into(),
-        ..message(b"", QoS::AtLeastOnce)
-    }
-}
-
 #[test]
-fn a_status_with_an_outcome_is_never_given_up_for_a_newer_one() {
-    let mut outbox = Outbox::new(Bounds {
-        window: 100,
-        commands: 100,
-        messages: 100,
-        bytes: 100_000,
-        newest_above: 0,
-    });
-    for (seq, ended) in [
-        (1, None),
-        (2, Some(17)),
-        (3, None),
-        (4, None),
-        (5, Some(18)),
-        (6, None),
-    ] {
-        outbox.push(status(seq, ended)).unwrap();
-    }
+fn a_report_is_acknowledged_by_the_orchestrator_however_it_was_sent_and_by_nobody_else() {
     let retained = Retained::default();
-    let heard = std::iter::from_fn(|| match outbox.next(&retained)? {
-        Packet::Publish(publish) => Some(
-            DeviceStatus::receive(&publish.payload)
-                .unwrap()
-                .status
-                .seq
-                .0,
-        ),
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(heard.collect::<Vec<_>>(), [2, 5, 6], "in their order");
-    // What claims an outcome each time takes so many places.
-    for seq in 0..100 {
-        outbox.push(status(seq, Some(17))).unwrap();
+    retained.set("s", kept(QoS::AtMostOnce, Some(5)));
+    retained.set("view", kept(QoS::AtMostOnce, None));
+    for (acknowledges_reports, expected) in [(true, [1, 0]), (false, [0, 0])] {
+        let mut outbox = Outbox::new(Bounds {
+            acknowledges_reports,
+            ..BOUNDS
+        });
+        let topics = vec!["s".to_owned(), "view".to_owned()];
+        outbox.push_retained(topics, QoS::AtLeastOnce);
+        assert_eq!(ids(&mut outbox, &retained), expected);
+        if acknowledges_reports {
+            let report = outbox.acknowledge(1).map(|message| message.report);
+            assert_eq!(report, Ok(Some(5)));
+        }
     }
-    assert_eq!(outbox.waiting.len(), usize::from(OUTCOMES_KEPT) + 1);
 }

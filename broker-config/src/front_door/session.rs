@@ -3,6 +3,7 @@
 //! again, marked as duplicates, what was not acknowledged.
 
 mod flood;
+mod owed;
 mod publish;
 mod removal;
 mod socket;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hoist_protocol::access::Principal;
+use hoist_protocol::access::{Principal, is_report};
 use hoist_protocol::topic::matches;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
@@ -29,6 +30,7 @@ use super::owner::Key;
 use super::pace::Paced;
 use crate::credentials::Pass;
 use crate::router::{Link, RouterDead};
+use owed::Owed;
 use publish::Parked;
 use socket::{Socket, next_packet};
 use subscriptions::Read;
@@ -45,8 +47,12 @@ enum Happened {
     Routed(Result<(Bytes, Bytes), RouterDead>),
     /// A packet; none after bytes went out.
     Packet(Result<Option<Packet>, Code>),
-    /// The command that its client waited with has arrived.
+    /// The message that its client waited with has arrived.
     Arrived,
+    /// A report for the orchestrator.
+    Reported(Message),
+    /// Something that its client reported is decided.
+    Settled,
 }
 
 /// Why a socket is closed.
@@ -81,6 +87,10 @@ pub(crate) struct Session {
     /// The amount that the client may still send; of the orchestrator it is not counted.
     paced: Option<Paced>,
     parked: Option<Parked>,
+    /// The acknowledgments that its client waits for.
+    owed: Owed,
+    /// What devices report, if this is the orchestrator's.
+    reports: Option<mpsc::Receiver<Message>>,
     socket: Option<Socket>,
 }
 
@@ -92,6 +102,7 @@ fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
             messages: limits.service_queue,
             bytes: limits.service_queue_bytes,
             newest_above: limits.service_newest_above,
+            acknowledges_reports: true,
         },
         Principal::Device(_) | Principal::User { .. } => Bounds {
             window: usize::from(limits.window),
@@ -99,6 +110,7 @@ fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
             messages: limits.queue,
             bytes: limits.queue_bytes,
             newest_above: usize::MAX,
+            acknowledges_reports: false,
         },
     }
 }
@@ -116,7 +128,9 @@ impl Session {
         let (sender, inbox) = mpsc::channel(INBOX);
         let principal = pass.principal.clone();
         let handle = hub.enter(&key, sender, pass);
+        let is_service = principal == Principal::Service;
         let mut session = Self {
+            reports: is_service.then(|| hub.reports.listen(handle.instance)),
             hub: Arc::clone(hub),
             outbox: Outbox::new(bounds(&hub.limits, &principal)),
             paced: hub.pace(&principal),
@@ -127,6 +141,7 @@ impl Session {
             link,
             filters: Vec::new(),
             parked: None,
+            owed: Owed::default(),
             socket: None,
         };
         tokio::spawn(async move {
@@ -142,6 +157,8 @@ impl Session {
                 routed = self.link.next() => Happened::Routed(routed),
                 packet = next_packet(&mut self.socket) => Happened::Packet(packet),
                 () = publish::arrived(&mut self.parked) => Happened::Arrived,
+                report = next_report(&mut self.reports) => Happened::Reported(report),
+                () = self.owed.wake.notified() => Happened::Settled,
             };
             // First of all: a device that was removed since says and hears nothing more.
             let happened = self.may_stay().and_then(|()| self.follow(happened));
@@ -171,12 +188,11 @@ impl Session {
             Happened::Told(None) => Err(Code::Stopped.into()),
             Happened::Routed(routed) => {
                 let (topic, tagged) = routed?;
-                untag(&topic, tagged).map_or(Ok(()), |message| self.enqueue(message))
+                untag(&topic, tagged).map_or(Ok(()), |message| self.take_routed(message))
             }
-            Happened::Arrived => {
-                self.unpark();
-                Ok(())
-            }
+            Happened::Arrived => self.unpark(),
+            Happened::Reported(report) => self.enqueue(report),
+            Happened::Settled => self.acknowledge_due(),
             Happened::Packet(packet) => packet?.map_or(Ok(()), |packet| self.handle(packet)),
         }
     }
@@ -187,7 +203,25 @@ impl Session {
             let Ok(told) = inbox.try_recv() else { break };
             self.take(told)?;
         }
+        for _ in 0..INBOX {
+            let Some(reports) = &mut self.reports else {
+                break;
+            };
+            let Ok(report) = reports.try_recv() else {
+                break;
+            };
+            self.enqueue(report)?;
+        }
         Ok(())
+    }
+
+    /// Takes a message of the router. What devices report has a way of its own to the orchestrator.
+    fn take_routed(&mut self, message: Message) -> Result<(), Closed> {
+        let topic = self.hub.topics.parse(&message.topic);
+        match self.reports.is_some() && topic.is_ok_and(|topic| is_report(&topic)) {
+            true => Ok(()),
+            false => self.enqueue(message),
+        }
     }
 
     fn take(&mut self, told: ToSession) -> Result<(), Closed> {
@@ -251,7 +285,8 @@ impl Session {
     fn lose(&mut self, closed: &Closed, keeps_session: bool) {
         self.count_bytes();
         let socket = self.socket.take();
-        self.parked = None;
+        self.owed.clear();
+        self.let_go();
         let Closed::For(code) = *closed else { return };
         if !keeps_session && self.persistent && code != Code::Stopped {
             tracing::error!(reason = %code, "the orchestrator's session ended; what waited is gone");
@@ -265,10 +300,7 @@ impl Session {
                 self.clear_reports(&device);
             }
             (_, Some(will)) if code != Code::Revoked => {
-                // A dead router only keeps it from being seen at once: it is retained.
-                if let Ok(Some(way)) = self.hub.publish(&mut self.link, will, None) {
-                    tokio::spawn(way);
-                }
+                self.send_off(will);
             }
             _ => {}
         }
@@ -312,7 +344,7 @@ impl Session {
         self.count(&packet)?;
         match packet {
             Packet::Publish(publish) => self.handle_publish(publish),
-            Packet::PubAck(ack) => Ok(self.outbox.acknowledge(ack.pkid)?),
+            Packet::PubAck(ack) => self.handle_ack(ack.pkid),
             Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe),
             Packet::PingReq => {
@@ -324,6 +356,16 @@ impl Session {
         }
     }
 
+    /// Takes an acknowledgment. The orchestrator's says that a report is durable: whoever sent it
+    /// may be told.
+    fn handle_ack(&mut self, id: u16) -> Result<(), Closed> {
+        let message = self.outbox.acknowledge(id)?;
+        if let (Some(_), Some(number)) = (&self.reports, message.report) {
+            self.hub.reports.release(&message.topic, number);
+        }
+        Ok(())
+    }
+
     fn write(&mut self, packet: &Packet) {
         if let Some(socket) = &mut self.socket {
             socket.attach.connection.write(packet);
@@ -331,9 +373,20 @@ impl Session {
     }
 }
 
+/// The next report; for ever without a way for them. Cancel-safe.
+async fn next_report(reports: &mut Option<mpsc::Receiver<Message>>) -> Message {
+    if let Some(reports) = reports
+        && let Some(report) = reports.recv().await
+    {
+        return report;
+    }
+    std::future::pending().await
+}
+
 /// Unregisters, however the task ends.
 impl Drop for Session {
     fn drop(&mut self) {
+        self.hub.reports.leave(self.handle.instance);
         for read in self.filters.iter().filter(|read| read.route == Route::Hub) {
             self.hub.forget(&read.filter, self.handle.instance);
         }

@@ -10,7 +10,7 @@ use super::code::Code;
 use super::inbox::{ToSession, end_soon};
 use super::message::Message;
 
-/// The rest of a command's way to the orchestrator: waiting for room.
+/// The rest of the way of a command or a report to the orchestrator: waiting for room.
 pub(crate) type Way = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Gives a command to the orchestrator as soon as it has room, and its sender a share left:
@@ -36,6 +36,18 @@ pub(crate) async fn command(
         // Whoever sent it repeats it until it is answered.
         if let Ok(room) = inbox.reserve_owned().await {
             room.send(ToSession::Deliver(message.clone()));
+        }
+    }
+}
+
+/// Gives a report to the orchestrator as soon as it has room: its device waits with it.
+pub(crate) async fn report(readers: Vec<mpsc::Sender<Message>>, message: Message) {
+    // It is acknowledged however its sender sent it: an earlier one may wait for that.
+    let qos = QoS::AtLeastOnce;
+    let message = Message { qos, ..message };
+    for reader in readers {
+        if let Ok(room) = reader.reserve_owned().await {
+            room.send(message.clone());
         }
     }
 }

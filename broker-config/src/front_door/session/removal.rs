@@ -32,8 +32,9 @@ impl Session {
                 qos: QoS::AtLeastOnce,
                 retain: true,
                 share: None,
+                report: None,
             };
-            let _ = self.hub.publish(&mut self.link, cleared, None);
+            self.send_off(cleared);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Subscriptions of a session's client.
 
 use hoist_protocol::access::{Principal, may_subscribe};
+use hoist_protocol::topic::covers;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{
     Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
@@ -63,6 +64,9 @@ impl Session {
         if self.filters.len() >= most {
             return Ok(false);
         }
+        if self.principal == Principal::Service && !self.reads(filter) {
+            self.hub.reports.give_up(filter, &self.hub.retained);
+        }
         let route = self.hub.route(filter, &self.principal);
         match route {
             Route::Router => self.link.subscribe(filter)?,
@@ -75,6 +79,12 @@ impl Session {
             route,
         });
         Ok(true)
+    }
+
+    /// True if everything that a filter matches is read already.
+    fn reads(&self, filter: &str) -> bool {
+        let mut known = self.filters.iter();
+        known.any(|known| covers(&known.filter, filter))
     }
 
     pub(super) fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Closed> {

@@ -123,7 +123,7 @@ async fn a_command_arrives_although_no_report_is_acknowledged_any_more() {
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     for _ in 0..4 {
         let presence = topic(Topic::Presence, "d1");
-        device.publish(&presence, b"here", false).await;
+        device.report(&presence, b"here", false).await;
     }
     let reports = [service.receive().await.pkid, service.receive().await.pkid];
     service.hears_nothing().await;
@@ -165,7 +165,7 @@ async fn a_user_who_owes_goes_on_acknowledging_and_pinging() {
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     for _ in 0..3 {
         let presence = topic(Topic::Presence, "d1");
-        device.publish(&presence, b"here", false).await;
+        device.report(&presence, b"here", false).await;
     }
     for _ in 0..3 {
         let message = alice.receive().await;

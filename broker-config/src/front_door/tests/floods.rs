@@ -189,6 +189,7 @@ async fn one_user_keeps_no_other_out_and_a_fleet_keeps_no_operator_out() {
 async fn a_flood_of_one_topic_ends_no_session_of_the_orchestrator() {
     let broker = broker_with(Limits {
         device_pace: pace(1_000_000),
+        unheard: usize::MAX,
         service_queue: 200,
         service_newest_above: 20,
         service_window: 10,
@@ -201,7 +202,7 @@ async fn a_flood_of_one_topic_ends_no_session_of_the_orchestrator() {
     let status = topic(Topic::Status, "d1");
     for number in 0..2_000 {
         let payload = number.to_string();
-        device.publish(&status, payload.as_bytes(), true).await;
+        device.report(&status, payload.as_bytes(), true).await;
     }
     // The last word comes, after few others.
     let mut heard = 0;
@@ -228,7 +229,7 @@ async fn the_defaults_let_a_device_report_a_whole_update_at_once() {
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     for _ in 0..100 {
         device
-            .publish(&topic(Topic::Status, "d1"), &[0; 300], true)
+            .report(&topic(Topic::Status, "d1"), &[0; 300], true)
             .await;
     }
 }

@@ -49,7 +49,7 @@ async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     for _ in 0..100 {
         device
-            .publish(&topic(Topic::Status, "d1"), &[0; 1_000], true)
+            .report(&topic(Topic::Status, "d1"), &[0; 1_000], true)
             .await;
     }
     until("it is closed", || count_of(&broker, "E_OVERFLOW") == 1).await;

@@ -108,7 +108,7 @@ async fn a_device_reads_its_own_status_back_and_people_watch_one_device() {
     let broker = broker().await;
     let (status, presence) = (topic(Topic::Status, "d1"), topic(Topic::Presence, "d1"));
     let mut device = Client::connect(&broker, device_connect("d1")).await;
-    device.publish(&status, b"1", true).await;
+    device.report(&status, b"1", true).await;
     device.subscribe(&status, QoS::AtLeastOnce).await;
     let own = device.receive().await;
     assert_eq!((own.payload.as_ref(), own.retain), (&b"1"[..], true));
@@ -116,12 +116,12 @@ async fn a_device_reads_its_own_status_back_and_people_watch_one_device() {
 
     let mut alice = Client::alice(&broker).await;
     alice.subscribe(&presence, QoS::AtLeastOnce).await;
-    device.publish(&presence, b"here", false).await;
+    device.report(&presence, b"here", false).await;
     let seen = alice.receive().await;
     assert_eq!(seen.payload.as_ref(), b"here");
     alice.acknowledge(seen.pkid).await;
     unsubscribe(&mut alice, &presence).await;
-    device.publish(&presence, b"still", false).await;
+    device.report(&presence, b"still", false).await;
     alice.hears_nothing().await;
 }
 

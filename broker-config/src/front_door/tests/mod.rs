@@ -8,6 +8,7 @@ mod limits;
 mod messages;
 mod places;
 mod probes;
+mod reports;
 mod reviews;
 mod sessions;
 
@@ -83,6 +84,7 @@ async fn broker() -> EmbeddedBroker {
     broker_with(Limits {
         handshake: Duration::from_millis(300),
         device_pace: generous(),
+        unheard: usize::MAX,
         ..Limits::default()
     })
     .await
@@ -212,6 +214,33 @@ impl Client {
         assert_eq!(self.next().await, Some(Packet::PubAck(PubAck::new(7))));
     }
 
+    /// Publishes as a device does, and waits until it was taken: acknowledged it is when the
+    /// orchestrator has done so.
+    async fn report(&mut self, topic: &str, payload: &[u8], retain: bool) {
+        self.report_as(7, topic, payload, retain).await;
+    }
+
+    /// The same under another packet id; the acknowledgments that came meanwhile.
+    async fn report_as(&mut self, id: u16, topic: &str, payload: &[u8], retain: bool) -> Vec<u16> {
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        (publish.pkid, publish.retain) = (id, retain);
+        self.connection.write(&Packet::Publish(publish));
+        self.acknowledged().await
+    }
+
+    /// The acknowledgments that came before the answer to a ping.
+    async fn acknowledged(&mut self) -> Vec<u16> {
+        self.connection.write(&Packet::PingReq);
+        let mut acknowledged = Vec::new();
+        loop {
+            match self.next().await {
+                Some(Packet::PubAck(ack)) => acknowledged.push(ack.pkid),
+                Some(Packet::PingResp) => return acknowledged,
+                other => panic!("no PUBACK but {other:?}"),
+            }
+        }
+    }
+
     async fn receive(&mut self) -> Publish {
         match self.next().await {
             Some(Packet::Publish(publish)) => publish,
@@ -230,7 +259,7 @@ impl Client {
 async fn still_works(broker: &EmbeddedBroker, bystander: &mut Client) {
     let mut device = Client::connect(broker, device_connect("canary")).await;
     device
-        .publish(&topic(Topic::Presence, "canary"), b"here", false)
+        .report(&topic(Topic::Presence, "canary"), b"here", false)
         .await;
     let message = bystander.receive().await;
     assert_eq!(message.payload.as_ref(), b"here");

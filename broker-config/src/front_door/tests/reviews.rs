@@ -143,7 +143,7 @@ async fn a_revoked_device_leaves_nothing_behind_not_even_its_will() {
     let reports = [Topic::Status, Topic::Presence, Topic::Info].map(|of| topic(of, "d1"));
     let mut device = Client::connect(&broker, with_will("d1", reports[1].clone())).await;
     for report in &reports {
-        device.publish(report, b"said", true).await;
+        device.report(report, b"said", true).await;
     }
     is_turned_out(&mut device, || people.revoke("d1")).await;
     let mut service = Client::connect(&broker, service_connect()).await;

@@ -137,14 +137,14 @@ async fn the_orchestrators_session_gets_everything_in_order_after_its_socket_was
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     let status = topic(Topic::Status, "d1");
     for number in 0..300_u16 {
-        device.publish(&status, &number.to_be_bytes(), true).await;
+        device.report(&status, &number.to_be_bytes(), true).await;
     }
     for _ in 0..300 {
         service.receive().await;
     }
     drop(service);
     for number in 300..600_u16 {
-        device.publish(&status, &number.to_be_bytes(), true).await;
+        device.report(&status, &number.to_be_bytes(), true).await;
     }
     let mut service = Client::connect(&broker, service_connect()).await;
     assert!(service.present);
@@ -166,9 +166,7 @@ async fn a_new_socket_of_the_orchestrator_takes_its_session_over() {
     let mut first = Client::connect(&broker, service_connect()).await;
     first.subscribe("hoist/s/#", QoS::AtLeastOnce).await;
     let mut device = Client::connect(&broker, device_connect("d1")).await;
-    device
-        .publish(&topic(Topic::Status, "d1"), b"1", true)
-        .await;
+    device.report(&topic(Topic::Status, "d1"), b"1", true).await;
     assert!(!first.receive().await.dup);
     let mut second = Client::connect(&broker, service_connect()).await;
     assert!(second.present);
@@ -176,9 +174,7 @@ async fn a_new_socket_of_the_orchestrator_takes_its_session_over() {
     let again = second.receive().await;
     assert!(again.dup);
     second.acknowledge(again.pkid).await;
-    device
-        .publish(&topic(Topic::Status, "d1"), b"2", true)
-        .await;
+    device.report(&topic(Topic::Status, "d1"), b"2", true).await;
     assert_eq!(second.receive().await.payload.as_ref(), b"2");
 }
 
@@ -195,9 +191,7 @@ async fn an_offline_queue_that_overflows_ends_the_orchestrators_session() {
     drop(service);
     let mut device = Client::connect(&broker, device_connect("d1")).await;
     for _ in 0..10 {
-        device
-            .publish(&topic(Topic::Status, "d1"), b"x", true)
-            .await;
+        device.report(&topic(Topic::Status, "d1"), b"x", true).await;
     }
     until("its session ended", || broker.stats().sessions == 1).await;
     let service = Client::connect(&broker, service_connect()).await;

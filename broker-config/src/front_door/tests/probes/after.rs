@@ -118,7 +118,8 @@ pub(super) fn later_packets() -> Vec<Probe> {
 pub(super) fn publishes() -> Vec<Probe> {
     let own = field("hoist/s/d0/d1");
     let publish = |first: u8, topic: &[u8], rest: &[u8]| packet(first, &[topic, rest].concat());
-    let right = topic(Topic::Status, "d1");
+    // What nobody waits to be decided.
+    let right = topic(Topic::Needs, "d1");
     vec![
         (
             "a PUBLISH at QoS 1",
