@@ -1,13 +1,15 @@
 //! `POST /api/v1/<verb>`: the command table by HTTP. The key for repeats is the header
 //! `Idempotency-Key`.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::code::Code;
 use hoist_protocol::limit::JSON_BYTES_MAX;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{HttpState, authenticate, refusal, single, too_slow};
 
@@ -33,6 +35,34 @@ fn request_id(headers: &HeaderMap) -> Result<String, Box<Response>> {
     }
 }
 
+/// The body of a command. One that says that it is too large is not waited for.
+async fn body(request: Request, patience: Duration) -> Result<Vec<u8>, Box<Response>> {
+    let too_large = || {
+        let (status, hint) = (StatusCode::PAYLOAD_TOO_LARGE, "at most 16 KiB");
+        refusal(status, Code::Size, "the command is too large", hint)
+    };
+    let body = request.into_body();
+    if body.size_hint().lower() > JSON_BYTES_MAX as u64 {
+        return Err(Box::new(too_large()));
+    }
+    let whole = Limited::new(body, JSON_BYTES_MAX).collect();
+    match tokio::time::timeout(patience, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(too_large())),
+        Ok(Err(_)) => {
+            let title = "the command broke off, or is not as long as was said";
+            let status = StatusCode::BAD_REQUEST;
+            Err(Box::new(refusal(
+                status,
+                Code::Length,
+                title,
+                "send it again",
+            )))
+        }
+        Err(_) => Err(Box::new(too_slow("the command did not come in time"))),
+    }
+}
+
 /// Carries a command out.
 pub(super) async fn post(
     State(state): State<HttpState>,
@@ -47,19 +77,9 @@ pub(super) async fn post(
         Ok(key) => key,
         Err(refused) => return *refused,
     };
-    let body = Limited::new(request.into_body(), JSON_BYTES_MAX).collect();
-    let body = match tokio::time::timeout(state.limits.body, body).await {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(_)) => {
-            let title = "the command is too large or broke off";
-            return refusal(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Code::Size,
-                title,
-                "at most 16 KiB",
-            );
-        }
-        Err(_) => return too_slow("the command did not come in time"),
+    let body = match body(request, state.limits.body).await {
+        Ok(body) => body,
+        Err(refused) => return *refused,
     };
     let answer = state.commands.command(user, key, verb, body);
     match tokio::time::timeout(state.limits.answer, answer).await {

@@ -341,6 +341,28 @@ async fn a_command_by_http_needs_a_token_and_a_request_id() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_too_large_or_no_body_is_refused_at_once_as_what_it_is() {
+    let site = Site::start().await;
+    let head =
+        "POST /api/v1/deploy HTTP/1.1\r\nAuthorization: Bearer viewer\r\nIdempotency-Key: r1";
+    let chunk = format!("4001\r\n{}\r\n0\r\n\r\n", " ".repeat(0x4001));
+    let chunked = "Transfer-Encoding: chunked";
+    // Of the first no byte comes.
+    for (headers, body, status, code) in [
+        ("Content-Length: 99999999999", "", 413, Code::Size),
+        (chunked, chunk.as_str(), 413, Code::Size),
+        (chunked, "zz\r\n", 400, Code::Length),
+    ] {
+        let (answered, _, said) = site
+            .ask(&format!("{head}\r\n{headers}"), body.as_bytes())
+            .await;
+        assert_eq!(answered, status, "{headers} {body:.4}");
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!(said["error"]["code"], code.as_str(), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_header_that_is_there_twice_or_cannot_be_read_is_refused_as_such() {
     let site = Site::start().await;
     let (auth, key) = (
