@@ -17,8 +17,8 @@ use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column};
 use crate::settings::Settings;
 
-/// Items asked for at once; the server sends fewer when its reply would grow too large.
-const PAGE_ITEMS: usize = 100;
+/// Items that a page of any list can have: where more are wanted, as many come as fit.
+const PAGE_ITEMS: usize = 20;
 
 /// The settings of one command line.
 pub(crate) struct Context {
@@ -161,10 +161,10 @@ pub(crate) async fn list(
     let mut cursor = Value::Null;
     while items.len() < limit {
         let mut body = filter.clone();
-        body.insert(
-            "limit".to_owned(),
-            (limit - items.len()).min(PAGE_ITEMS).into(),
-        );
+        let left = limit - items.len();
+        if left < PAGE_ITEMS {
+            body.insert("limit".to_owned(), left.into());
+        }
         if !cursor.is_null() {
             body.insert("after".to_owned(), cursor);
         }
@@ -183,6 +183,7 @@ pub(crate) async fn list(
             break;
         }
     }
+    items.truncate(limit);
     Ok(items)
 }
 

@@ -260,6 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_as_many_items_as_a_list_can_give_and_no_other_number() {
+        let lists = ["group-list", "user-list", "release-list", "deployment-list"];
+        let lists = lists.map(|list| (list, 20));
+        for (list, most) in lists.into_iter().chain([("device-list", 100)]) {
+            for wrong in [0, most + 1, u32::MAX] {
+                let (code, field, detail) = refused(list, &format!(r#"{{"limit":{wrong}}}"#));
+                let at = (code, field.as_deref());
+                assert_eq!(at, (Code::Command, Some("limit")), "{list} {wrong}");
+                let says = format!("{wrong} is not a whole number from 1 to {most}");
+                assert!(detail.starts_with(&says), "{detail}");
+            }
+            for right in ["1", &most.to_string(), "null"] {
+                let body = format!(r#"{{"limit":{right}}}"#);
+                assert!(parse(list, body.as_bytes()).is_ok(), "{list} {right}");
+            }
+        }
+    }
+
+    #[test]
     fn details_speak_of_json() {
         for (verb, body, says) in [
             ("deploy", "", "the command has no content"),

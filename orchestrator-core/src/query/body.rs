@@ -1,8 +1,25 @@
 //! The bodies of the commands that only read.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::reply::StatusWord;
+
+/// Items of a page at most, and when nothing is said; bytes end it first when names are long.
+pub(crate) const ITEMS_MAX: u32 = 20;
+/// The same of devices; long inventories end a page first.
+pub(crate) const DEVICES_MAX: u32 = 100;
+
+/// The most items wanted, from 1 to so many.
+fn items<'json, D: Deserializer<'json>, const MOST: u32>(json: D) -> Result<Option<u32>, D::Error> {
+    let wanted = Option::deserialize(json)?;
+    match wanted {
+        Some(items) if !(1..=MOST).contains(&items) => Err(D::Error::custom(format!(
+            "{items} is not a whole number from 1 to {MOST}"
+        ))),
+        wanted => Ok(wanted),
+    }
+}
 
 /// `device-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +61,11 @@ pub struct ReleaseShow {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupList {
     /// Most items wanted, 1 to 20; default 20.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limit: Option<u32>,
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +82,11 @@ impl GroupList {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserList {
     /// Most items wanted, 1 to 20; default 20.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limit: Option<u32>,
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +101,11 @@ pub struct ReleaseList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Most items wanted, 1 to 20; default 20.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limit: Option<u32>,
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,7 +125,11 @@ pub struct DeploymentList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Most items wanted, 1 to 20; default 20.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limit: Option<u32>,
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +156,11 @@ pub struct DeviceList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<u32>,
     /// Most items wanted, 1 to 100; default 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "items::<_, DEVICES_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limit: Option<u32>,
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

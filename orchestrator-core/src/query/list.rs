@@ -5,7 +5,7 @@ use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 use crate::model::key::{Key, Prefix, ReleaseKey, RowKey};
 use crate::model::row::{DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow};
 use crate::model::time::format_time;
-use crate::query::body::{DeploymentList, GroupList, ReleaseList};
+use crate::query::body::{DeploymentList, GroupList, ITEMS_MAX, ReleaseList};
 use crate::query::cursor::{self, Cursor};
 use crate::query::walk::{End, Row, Rows, Way};
 use crate::query::{
@@ -15,13 +15,8 @@ use crate::query::{
 use crate::reply::view::DeploymentView;
 use crate::reply::{GroupItem, ListResult, ReleaseItem};
 
-/// Items of a page when nothing is said.
-const ITEMS: u32 = 20;
-/// Items of a page at most; bytes end it first when names are long.
-const ITEMS_MAX: u32 = 20;
-
 fn wanted(limit: Option<u32>) -> usize {
-    usize::try_from(limit.unwrap_or(ITEMS).clamp(1, ITEMS_MAX)).unwrap_or(1)
+    usize::try_from(limit.unwrap_or(ITEMS_MAX)).unwrap_or(1)
 }
 
 /// Deployments of every group or one, oldest first.

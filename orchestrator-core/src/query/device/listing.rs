@@ -10,7 +10,7 @@ use crate::model::key::{
 };
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow};
-use crate::query::body::DeviceList;
+use crate::query::body::{DEVICES_MAX, DeviceList};
 use crate::query::cursor::Cursor;
 use crate::query::device::{item, of_record};
 use crate::query::walk::{End, Row, Rows, Way};
@@ -18,8 +18,6 @@ use crate::query::{Need, Queried, Reader, group_wish, no_deployment, totals};
 use crate::reply::{DeviceItem, ListResult, StatusWord};
 use crate::rules::rollout::membership::{is_counted, was_counted};
 
-/// Items of a page at most; bytes end it first when devices have long inventories.
-const ITEMS_MAX: u32 = 100;
 /// Rows read at once where every one is listed: as many as fit into a reply.
 const ROWS: usize = 32;
 /// The same where few may be.
@@ -93,7 +91,7 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
         (None, Some(group)) => vec![Prefix::Members(group.clone())],
         (None, None) => vec![Prefix::Devices],
     };
-    let wanted = list.limit.unwrap_or(ITEMS_MAX).clamp(1, ITEMS_MAX);
+    let wanted = list.limit.unwrap_or(DEVICES_MAX);
     let number = list.deployment.map(|id| id.to_string());
     let status = list.status.map(|status| format!("{status:?}"));
     let filter = [list.group.as_deref(), number.as_deref(), status.as_deref()];
