@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing,
-    Packet, Publish, QoS, StateError, SubscribeReasonCode,
+    Packet, Publish, QoS, StateError, SubscribeReasonCode, mqttbytes,
 };
 
 /// The terms on which a connection is opened.
@@ -340,9 +340,10 @@ impl From<ConnectionError> for Ended {
             ConnectionError::ConnectionRefused(code) => {
                 refusal(code).map_or(Cause::Protocol, Cause::Refused)
             }
-            ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-                Cause::Network(error)
-            }
+            ConnectionError::Io(error)
+            | ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+            ) => Cause::Network(error),
             ConnectionError::MqttState(StateError::ConnectionAborted) => Cause::Closed,
             ConnectionError::MqttState(StateError::AwaitPingResp)
             | ConnectionError::NetworkTimeout
@@ -371,22 +372,21 @@ mod tests {
     #[test]
     fn an_end_is_known_by_its_cause() {
         let cause = |error: ConnectionError| Ended::from(error).cause;
-        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
-        assert!(matches!(
-            cause(ConnectionError::Io(reset())),
-            Cause::Network(error) if error.kind() == io::ErrorKind::ConnectionReset
-        ));
+        let kind = io::ErrorKind::ConnectionReset;
+        let reset = || io::Error::from(kind);
         let state = |error| cause(ConnectionError::MqttState(error));
-        assert!(matches!(state(StateError::Io(reset())), Cause::Network(_)));
-        assert!(matches!(
-            state(StateError::ConnectionAborted),
-            Cause::Closed
-        ));
-        assert!(matches!(state(StateError::AwaitPingResp), Cause::Silent));
+        let written = StateError::Deserialization(mqttbytes::Error::Io(reset()));
+        let plain = cause(ConnectionError::Io(reset()));
+        for cause in [plain, state(StateError::Io(reset())), state(written)] {
+            assert!(matches!(cause, Cause::Network(error) if error.kind() == kind));
+        }
+        let closed = state(StateError::ConnectionAborted);
+        assert!(matches!(closed, Cause::Closed));
         assert!(matches!(state(StateError::WrongPacket), Cause::Protocol));
         for silent in [
             ConnectionError::NetworkTimeout,
             ConnectionError::FlushTimeout,
+            ConnectionError::MqttState(StateError::AwaitPingResp),
         ] {
             assert!(matches!(cause(silent), Cause::Silent));
         }
