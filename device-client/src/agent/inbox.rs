@@ -31,8 +31,10 @@ impl Agent {
             Incoming::Acknowledged(carries) => {
                 self.session.acknowledged(carries, &mut self.clock);
             }
+            // Without it nothing is heard. The broker's rules may be mended meanwhile.
             Incoming::Refused => {
-                tracing::error!("the broker refuses a subscription this device needs");
+                return self
+                    .disconnected("the broker refuses a subscription that this device needs");
             }
             Incoming::Revoked => {
                 self.session.removed(&mut self.clock);

@@ -1,5 +1,7 @@
 //! Messages that somebody else has signed, beside those that are obeyed and without them.
 
+use std::path::Path;
+
 use hoist_protocol::envelope::{PrivateKey, seal};
 use hoist_protocol::id::Generation;
 use hoist_protocol::root::RoleKey;
@@ -20,20 +22,40 @@ fn root(key: &PrivateKey) -> RootDocument {
     }
 }
 
-#[tokio::test]
-async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
-    let dir = tempfile::tempdir().unwrap();
+fn agent(dir: &Path) -> Agent {
     let host = HostConfig {
         device: "dev-01".parse().unwrap(),
         device_type: String::new(),
-        state_dir: dir.path().join("state"),
+        state_dir: dir.join("state"),
         attributes: Vec::new(),
         environment: Vec::new(),
         reboot_command: Vec::new(),
         boot_id_file: BOOT_ID_FILE.into(),
     };
+    Agent::open(host, None).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_whose_subscription_is_refused_is_given_up_and_made_again_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path());
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        agent.incoming(Incoming::Connected);
+        assert!(agent.session.is_online());
+        agent.incoming(Incoming::Refused);
+        assert!(!agent.session.is_online());
+        waits.push(agent.connect_at.duration_since(Instant::now()));
+    }
+    assert!(waits.is_sorted(), "slower and slower: {waits:?}");
+    assert!(waits[0] > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path());
     let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
-    let mut agent = Agent::open(host, None).unwrap();
     agent.root = Some(root(&key));
     let own = DeviceSpec {
         generation: Generation(1),

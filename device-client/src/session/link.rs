@@ -128,9 +128,13 @@ impl Session {
 
     pub(super) fn fetch_manifest(&mut self, entry: DeploymentSpec) {
         let Some(link) = &mut self.link else { return };
-        let topic = Topic::Release(entry.release);
-        link.wanted = Some(entry);
-        self.subscribe(topic);
+        let release = entry.release;
+        let before = link.wanted.replace(entry);
+        // A broker has room for few subscriptions of a device.
+        if let Some(before) = before.filter(|before| before.release != release) {
+            self.unsubscribe(Topic::Release(before.release));
+        }
+        self.subscribe(Topic::Release(release));
     }
 
     /// The entry whose manifest is on its way.

@@ -277,6 +277,32 @@ fn nothing_that_follows_a_write_happens_before_it_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_device_hears_one_release_at_a_time() {
+    let mut device = Device::member();
+    let release = |deployment| Topic::Release(ReleaseId([deployment; 16]));
+    let mut list = |number: u8| {
+        let entry = DeploymentSpec {
+            release: ReleaseId([number; 16]),
+            ..entry(u32::from(number))
+        };
+        let spec = GroupSpec {
+            generation: Generation(NOW_MS + u64::from(number)),
+            entries: vec![entry],
+            ..GroupSpec::default()
+        };
+        let mut topics = topics(&device.hear_group("eu", spec));
+        topics.retain(|(_, topic)| matches!(topic, Topic::Release(_)));
+        topics
+    };
+    assert_eq!(list(1), [(true, release(1))]);
+    // Its manifest has not come, and is not wanted any more.
+    for number in 2..40 {
+        let expected = [(false, release(number - 1)), (true, release(number))];
+        assert_eq!(list(number), expected);
+    }
+}
+
+#[test]
 fn a_device_hears_one_group_and_no_other() {
     // W2
     let mut device = Device::member();
