@@ -104,7 +104,8 @@ impl Client {
     /// Sends a command and returns its result.
     ///
     /// # Errors
-    /// What the server answered, `E_WAIT` without an answer, `E_BROKER` without a broker.
+    /// What the server answered, `E_WAIT` without an answer, `E_ROLE` if the broker lets nobody hear
+    /// one, `E_BROKER` without a broker.
     pub(crate) async fn command(
         &mut self,
         verb: Verb,
@@ -136,14 +137,15 @@ impl Client {
         let until = Instant::now() + self.patience.answer;
         loop {
             match self.exchange(&reply, &command, until).await {
-                Ok(Some(payload)) => match read_reply(verb, &payload) {
+                Ok(Heard::Answer(payload)) => match read_reply(verb, &payload) {
                     // Whoever only reads does as it is told: it comes again.
                     Err(busy) if reads && is_busy(&busy) && Instant::now() + BUSY < until => {
                         tokio::time::sleep(BUSY).await;
                     }
                     read => return read,
                 },
-                Ok(None) => {
+                Ok(Heard::Refused(filter)) => return Err(unheard(&filter)),
+                Ok(Heard::Nothing) => {
                     return Err(Failure::new(Code::Wait, format!("no answer to {verb} in time"))
                         .help("the broker is there but the orchestrator does not answer; look at the server's log"));
                 }
@@ -177,27 +179,33 @@ impl Client {
         reply: &str,
         command: &Message,
         until: Instant,
-    ) -> Result<Option<Bytes>, Lost> {
+    ) -> Result<Heard, Lost> {
         self.connection.subscribe(reply)?;
         let mut send_at = None;
         loop {
             let wake = send_at.unwrap_or(until).min(until);
             tokio::select! {
                 event = self.connection.next() => match event? {
-                    Event::Subscribed { .. } => send_at = Some(Instant::now()),
+                    // Of a reply, or of what is watched: it would be waited for in vain.
+                    Event::Subscribed { filter, granted: false } => {
+                        return Ok(Heard::Refused(filter));
+                    }
+                    Event::Subscribed { filter, .. } if filter == reply => {
+                        send_at = Some(Instant::now());
+                    }
                     Event::Message { topic, payload } if topic == reply => {
                         self.connection.unsubscribe(reply)?;
-                        return Ok(Some(payload));
+                        return Ok(Heard::Answer(payload));
                     }
                     Event::Message { topic, payload } if !self.watched.is_empty() => {
                         self.meanwhile.retain(|(other, _)| *other != topic);
                         self.meanwhile.push((topic, payload));
                     }
-                    Event::Message { .. } | Event::Acknowledged => {}
+                    Event::Message { .. } | Event::Subscribed { .. } | Event::Acknowledged => {}
                 },
                 () = tokio::time::sleep_until(wake) => {
                     if Instant::now() >= until {
-                        return Ok(None);
+                        return Ok(Heard::Nothing);
                     }
                     self.connection.publish(command.clone())?;
                     send_at = Some(Instant::now() + REPEAT_EVERY);
@@ -230,12 +238,10 @@ impl Client {
         loop {
             match self.connection.next().await {
                 Ok(Event::Message { topic, payload }) => return Ok((topic, payload)),
-                Ok(Event::Subscribed { granted: false }) => {
-                    return Err(Failure::new(
-                        Code::Role,
-                        "the broker refused the subscription",
-                    ));
-                }
+                Ok(Event::Subscribed {
+                    filter,
+                    granted: false,
+                }) => return Err(unheard(&filter)),
                 Ok(_) => {}
                 Err(Lost) => self.resume(Instant::now() + self.patience.answer).await?,
             }
@@ -259,6 +265,23 @@ impl Client {
     pub(crate) async fn close(self) {
         self.connection.close().await;
     }
+}
+
+/// What came of a command that was sent.
+enum Heard {
+    Answer(Bytes),
+    /// The broker refuses the subscription to this filter.
+    Refused(String),
+    Nothing,
+}
+
+/// The broker does not let this user hear what it has to hear.
+pub(crate) fn unheard(filter: &str) -> Failure {
+    let what = format!("the broker refuses the subscription to {filter}");
+    Failure::new(Code::Role, what).help(
+        "name the server's namespace in client.toml; another broker's rules must let this user read \
+         that, as docs/operations.md says",
+    )
 }
 
 /// A random request id.
@@ -309,30 +332,5 @@ fn read_reply(verb: &str, payload: &[u8]) -> Result<Value, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_becomes_a_failure_with_its_hint() {
-        let reply = br#"{"apiVersion":"hoist/v1","request":"r1","ok":false,"error":
-            {"code":"E_RELEASE","title":"release not found","detail":"release app@1.2.0 not found",
-             "hint":"did you mean app@1.1.0?"}}"#;
-        let failure = read_reply("deploy", reply).unwrap_err();
-        assert_eq!(
-            failure.to_string(),
-            "error[E_RELEASE]: release app@1.2.0 not found\nhelp: did you mean app@1.1.0?"
-        );
-        assert_eq!(crate::exit::of(&failure), crate::exit::NOT_FOUND);
-    }
-
-    #[test]
-    fn a_success_is_its_result() {
-        let reply =
-            br#"{"apiVersion":"hoist/v1","request":"r1","ok":true,"result":{"deployment":17}}"#;
-        assert_eq!(read_reply("deploy", reply).unwrap()["deployment"], 17);
-        assert_eq!(
-            read_reply("deploy", b"nonsense").unwrap_err().code,
-            "E_REPLY"
-        );
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

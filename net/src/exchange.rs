@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -20,9 +21,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
+use crate::silence::Watched;
 
 /// Pieces waiting for the socket: a body is never in memory as a whole.
 const PIECES_MAX: usize = 4;
+/// For a connection: who listens answers within a round trip.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Without a byte in either direction. A server that has all of an upload still proves and syncs it,
+/// and one that is asked for its rows copies them first.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +121,12 @@ impl Server {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let request = request.map_err(|error| ExchangeError::of(&error))?;
-        let stream = TcpStream::connect((self.endpoint.host(), self.endpoint.port())).await;
+        let stream = TcpStream::connect((self.endpoint.host(), self.endpoint.port()));
+        let stream = tokio::time::timeout(CONNECT_MAX, stream).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = stream.map_err(|error| ExchangeError::of(&error))?;
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let stream = TokioIo::new(Watched::new(stream, SILENCE_MAX));
+        let handshake = hyper::client::conn::http1::handshake(stream).await;
         let (mut sender, connection) = handshake.map_err(|error| ExchangeError::of(&error))?;
         let driver = Driver(tokio::spawn(async {
             // The request, or the body of its answer, says what was wrong.
@@ -229,5 +239,31 @@ impl Body for Content {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes_left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_accepts_and_then_is_silent_is_not_waited_for_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let silent = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            // From here on the clock moves as soon as nobody has anything to do.
+            tokio::time::pause();
+            stream
+        });
+        let server = Server::new(&address, "token").unwrap();
+        let failure = server.get("/backup/rows").await.err().unwrap();
+        let said = failure.to_string();
+        assert!(said.contains("the server is silent for 120 s"), "{said}");
+        drop(silent.await.unwrap());
     }
 }

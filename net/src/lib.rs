@@ -15,3 +15,5 @@ pub mod get;
 pub mod line;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(feature = "exchange")]
+mod silence;

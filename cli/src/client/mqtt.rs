@@ -1,6 +1,7 @@
 //! One connection to the broker, as the operator's commands and simulated devices have it. A
 //! connection is never revived; who needs another opens another.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -129,8 +130,8 @@ impl ConnectError {
 pub(crate) enum Event {
     /// A message arrived.
     Message { topic: String, payload: Bytes },
-    /// The oldest unanswered SUBSCRIBE was granted, or not.
-    Subscribed { granted: bool },
+    /// A SUBSCRIBE was granted, or not.
+    Subscribed { filter: String, granted: bool },
     /// The oldest unacknowledged PUBLISH was acknowledged.
     Acknowledged,
 }
@@ -140,6 +141,8 @@ pub(crate) struct Connection {
     writer: Writer,
     events: mpsc::Receiver<Event>,
     task: JoinHandle<()>,
+    /// The filters whose SUBSCRIBE is not answered, in their order.
+    asked: VecDeque<String>,
 }
 
 impl Connection {
@@ -153,6 +156,7 @@ impl Connection {
             writer,
             events,
             task,
+            asked: VecDeque::new(),
         };
         let address = login.broker.to_string();
         let unreachable = |address, reason: &str| ConnectError::Unreachable {
@@ -177,7 +181,8 @@ impl Connection {
     }
 
     /// Subscribes at QoS 1; the answer comes as [`Event::Subscribed`].
-    pub(crate) fn subscribe(&self, filter: &str) -> Result<(), Lost> {
+    pub(crate) fn subscribe(&mut self, filter: &str) -> Result<(), Lost> {
+        self.asked.push_back(filter.to_owned());
         self.writer.try_subscribe(filter)
     }
 
@@ -188,7 +193,11 @@ impl Connection {
 
     /// The next event. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Event, Lost> {
-        self.events.recv().await.ok_or(Lost)
+        let mut event = self.events.recv().await.ok_or(Lost)?;
+        if let Event::Subscribed { filter, .. } = &mut event {
+            *filter = self.asked.pop_front().unwrap_or_default();
+        }
+        Ok(event)
     }
 
     /// Says goodbye and waits until it is written.
@@ -233,7 +242,10 @@ async fn read(
                 topic: message.topic,
                 payload: message.payload,
             },
-            Ok(mqtt::Event::Subscribed { granted }) => Event::Subscribed { granted },
+            Ok(mqtt::Event::Subscribed { granted }) => Event::Subscribed {
+                filter: String::new(),
+                granted,
+            },
             Ok(mqtt::Event::Acknowledged(_)) => Event::Acknowledged,
             Ok(mqtt::Event::Written(_)) => continue,
             Ok(mqtt::Event::Closed) => return,

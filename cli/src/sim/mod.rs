@@ -32,7 +32,7 @@ use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
 use crate::client::mqtt::{self, Connection, Event, Login};
-use crate::client::{Client, LivenessTimeouts};
+use crate::client::{Client, LivenessTimeouts, unheard};
 use crate::context::{Context, print};
 use crate::output::plural;
 use crate::signals::Ends;
@@ -186,6 +186,7 @@ async fn fetch_root(
         loop {
             match connection.next().await.map_err(|error| lost(&error))? {
                 Event::Message { payload, .. } => return Ok(payload.to_vec()),
+                Event::Subscribed { granted: false, .. } => return Err(unheard(&root)),
                 Event::Subscribed { .. } | Event::Acknowledged => {}
             }
         }

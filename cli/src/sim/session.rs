@@ -100,7 +100,11 @@ async fn session(
             event = connection.next() => match event {
                 Ok(Event::Message { topic, payload }) => device.received(&topic, &payload),
                 Ok(Event::Acknowledged) => device.acknowledged(),
-                Ok(Event::Subscribed { .. }) => {}
+                Ok(Event::Subscribed { granted: true, .. }) => {}
+                Ok(Event::Subscribed { filter, .. }) => {
+                    tracing::warn!(device = %device.id(), filter, "the broker refuses a subscription");
+                    return Over::Lost;
+                }
                 Err(Lost) => return Over::Lost,
             },
             () = sleep_until(device.wake()) => device.woken(),
@@ -111,7 +115,7 @@ async fn session(
     }
 }
 
-fn send(device: &mut Device, connection: &Connection) -> Result<(), Lost> {
+fn send(device: &mut Device, connection: &mut Connection) -> Result<(), Lost> {
     for send in device.take_sends() {
         match send {
             Send::Publish(message) => connection.publish(message)?,
