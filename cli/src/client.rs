@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect::connect;
-use hoist_net::endpoint::Endpoint;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::RequestId;
@@ -24,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::client::mqtt::{Connection, Event, Lost, Message, broker};
+use crate::client::mqtt::{Broker, Connection, Event, Lost, Message};
 
 /// A command is sent again when its answer is not there after this time; executing it
 /// once is the orchestrator's promise.
@@ -57,7 +56,7 @@ impl LivenessTimeouts {
 /// A connected operator.
 pub(crate) struct Client {
     file: ClientFile,
-    broker: Endpoint,
+    broker: Broker,
     topics: Topics,
     patience: LivenessTimeouts,
     connection: Connection,
@@ -76,13 +75,7 @@ impl Client {
         file: ClientFile,
         patience: LivenessTimeouts,
     ) -> Result<Self, Failure> {
-        let broker = broker(&file.mqtt).map_err(|_| {
-            Failure::new(
-                Code::Config,
-                format!("{:?} is not mqtt://host:port", file.mqtt),
-            )
-            .help("set mqtt in client.toml, or HOIST_BROKER")
-        })?;
+        let broker = Broker::of(&file)?;
         let until = Instant::now() + patience.connect;
         let connection = connect(&broker, &file, until).await?;
         Ok(Self {

@@ -43,9 +43,19 @@ impl Scheme {
         }
     }
 
-    /// True if what is said is encrypted. This version speaks no such scheme: no endpoint has one.
-    const fn is_encrypted(self) -> bool {
+    /// True if what is said is encrypted. Without the feature `tls` no endpoint has such a scheme.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
         matches!(self, Self::Mqtts | Self::Https)
+    }
+
+    /// The same with what is said encrypted.
+    #[must_use]
+    pub const fn encrypted(self) -> Self {
+        match self {
+            Self::Mqtt | Self::Mqtts => Self::Mqtts,
+            Self::Http | Self::Https => Self::Https,
+        }
     }
 
     fn parse(word: &str) -> Option<Self> {
@@ -92,7 +102,7 @@ impl Endpoint {
             return Err(EndpointError::Password);
         }
         let scheme = Scheme::parse(scheme).ok_or(EndpointError::Other)?;
-        if scheme.is_encrypted() {
+        if scheme.is_encrypted() && !cfg!(feature = "tls") {
             return Err(EndpointError::Encrypted(scheme));
         }
         // Nothing that could end a line of a request.
@@ -111,7 +121,8 @@ impl Endpoint {
         is_named.then_some(endpoint).ok_or(EndpointError::Other)
     }
 
-    /// The same of a text that may leave out a scheme, which is this one then.
+    /// The same of a text that may leave out a scheme, which is this one then. Encrypted is as
+    /// good.
     ///
     /// # Errors
     /// [`EndpointError`], also for another scheme.
@@ -120,8 +131,23 @@ impl Endpoint {
             true => Self::parse(text)?,
             false => Self::parse(&format!("{}://{text}", scheme.word()))?,
         };
-        let is_as = endpoint.scheme == scheme;
+        let is_as = [scheme, scheme.encrypted()].contains(&endpoint.scheme);
         is_as.then_some(endpoint).ok_or(EndpointError::Other)
+    }
+
+    /// A place whose host has a name, or is an address.
+    #[must_use]
+    pub fn of(scheme: Scheme, host: &str, port: u16) -> Self {
+        let bracketed = host.contains(':') && !host.starts_with('[');
+        let authority = match bracketed {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        Self {
+            scheme,
+            authority,
+            path: "/".to_owned(),
+        }
     }
 
     /// A place whose address is known.
@@ -293,7 +319,12 @@ mod tests {
         assert_eq!(refused, EndpointError::Password);
         assert!(!refused.to_string().contains("hunter2"));
         for (text, scheme) in [("mqtts://h", Scheme::Mqtts), ("HTTPS://h", Scheme::Https)] {
-            assert_eq!(read(text), Err(EndpointError::Encrypted(scheme)));
+            let read = Endpoint::parse(text).map(|at| (at.scheme(), at.port()));
+            let expected = match cfg!(feature = "tls") {
+                true => Ok((scheme, scheme.port())),
+                false => Err(EndpointError::Encrypted(scheme)),
+            };
+            assert_eq!(read, expected);
         }
     }
 
@@ -303,6 +334,8 @@ mod tests {
         assert_eq!(shown("broker:1").as_deref(), Ok("mqtt://broker:1"));
         assert_eq!(shown("mqtt://broker:1/").as_deref(), Ok("mqtt://broker:1"));
         assert_eq!(shown("http://broker:1"), Err(EndpointError::Other));
+        let named = Endpoint::of(Scheme::Mqtt, "::1", 1);
+        assert_eq!(named.to_string(), "mqtt://[::1]:1");
         let here = Endpoint::at(Scheme::Http, SocketAddr::from(([127, 0, 0, 1], 7883)));
         assert_eq!(here.to_string(), "http://127.0.0.1:7883");
         assert_eq!(Endpoint::parse(&here.to_string()), Ok(here));

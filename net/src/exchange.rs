@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hoist_protocol::code::Code;
 use http_body_util::{BodyExt, Empty, Limited};
 
 pub use hyper::StatusCode;
@@ -16,12 +17,13 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{AUTHORIZATION, EXPECT, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::silence::Watched;
+use crate::stream::{Unreached, connect};
+use crate::tls::Trust;
 
 /// Pieces waiting for the socket: a body is never in memory as a whole.
 const PIECES_MAX: usize = 4;
@@ -33,8 +35,12 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ExchangeError(String);
+#[error("{said}")]
+pub struct ExchangeError {
+    said: String,
+    /// That of a TLS error.
+    code: Option<Code>,
+}
 
 impl ExchangeError {
     fn of(error: &dyn Error) -> Self {
@@ -45,7 +51,25 @@ impl ExchangeError {
             said.push_str(&cause.to_string());
             source = cause.source();
         }
-        Self(said)
+        Self { said, code: None }
+    }
+
+    /// The code of a TLS error; other failures have none of their own.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+}
+
+impl From<Unreached> for ExchangeError {
+    fn from(error: Unreached) -> Self {
+        match &error {
+            Unreached::Name(error) | Unreached::Connection(error) => Self::of(error),
+            Unreached::Tls(error) => Self {
+                said: error.to_string(),
+                code: Some(error.code()),
+            },
+        }
     }
 }
 
@@ -59,19 +83,25 @@ impl From<EndpointError> for ExchangeError {
 #[derive(Clone)]
 pub struct Server {
     endpoint: Endpoint,
+    trust: Trust,
     token: String,
 }
 
 impl Server {
-    /// The server at `http://host[:port]`, or `host[:port]`, for whoever has this token.
+    /// The server at `http[s]://host[:port]`, or `host[:port]`, for whoever has this token. By TLS
+    /// it is believed if `trust` knows its CA.
     ///
     /// # Errors
     /// [`ExchangeError`] for a text that is no such address.
-    pub fn new(address: &str, token: &str) -> Result<Self, ExchangeError> {
+    pub fn new(address: &str, trust: &Trust, token: &str) -> Result<Self, ExchangeError> {
         let endpoint = Endpoint::parse_as(Scheme::Http, address)?;
         if endpoint.path().trim_matches('/').is_empty() {
-            let token = token.to_owned();
-            return Ok(Self { endpoint, token });
+            let (trust, token) = (trust.clone(), token.to_owned());
+            return Ok(Self {
+                endpoint,
+                trust,
+                token,
+            });
         }
         Err(EndpointError::Other.into())
     }
@@ -121,10 +151,9 @@ impl Server {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let request = request.map_err(|error| ExchangeError::of(&error))?;
-        let stream = TcpStream::connect((self.endpoint.host(), self.endpoint.port()));
-        let stream = tokio::time::timeout(CONNECT_MAX, stream).await;
-        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = stream.map_err(|error| ExchangeError::of(&error))?;
+        let stream = tokio::time::timeout(CONNECT_MAX, connect(&self.endpoint, &self.trust)).await;
+        let late = |_| Err(Unreached::Connection(io::ErrorKind::TimedOut.into()));
+        let stream = stream.unwrap_or_else(late)?;
         let stream = TokioIo::new(Watched::new(stream, SILENCE_MAX));
         let handshake = hyper::client::conn::http1::handshake(stream).await;
         let (mut sender, connection) = handshake.map_err(|error| ExchangeError::of(&error))?;

@@ -5,9 +5,11 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
 
 use crate::endpoint::Endpoint;
+pub use crate::stream::Unreached;
+use crate::stream::{self, Stream};
+use crate::tls::Trust;
 
 /// More than any server or portal sends before a body.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -20,7 +22,6 @@ const READ_BYTES: usize = 16 * 1024;
 const LINE_END_BYTES: u64 = 2;
 
 /// An answer whose body is still to be read.
-#[derive(Debug)]
 pub struct Response {
     /// The number of its status.
     pub status: u16,
@@ -35,7 +36,7 @@ pub struct Response {
     /// Seconds before the server wants to be asked again.
     pub retry_after_s: Option<u64>,
     body: Body,
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     /// Read and not yet given away.
     buffer: Vec<u8>,
 }
@@ -52,27 +53,14 @@ enum Body {
 }
 
 /// A connection on which nothing was asked yet.
-#[derive(Debug)]
-pub struct Connected(TcpStream);
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub enum Unreached {
-    /// The name was not found.
-    Name(io::Error),
-    /// Nobody there answers.
-    Connection(io::Error),
-}
+pub struct Connected(Box<dyn Stream>);
 
 /// Connects to the host of an address.
 ///
 /// # Errors
 /// [`Unreached`].
-pub async fn connect(address: &Endpoint) -> Result<Connected, Unreached> {
-    let found = lookup_host((address.host(), address.port())).await;
-    let found: Vec<_> = found.map_err(Unreached::Name)?.collect();
-    let stream = TcpStream::connect(found.as_slice()).await;
-    stream.map(Connected).map_err(Unreached::Connection)
+pub async fn connect(address: &Endpoint, trust: &Trust) -> Result<Connected, Unreached> {
+    stream::connect(address, trust).await.map(Connected)
 }
 
 /// What a request names: a proxy wants to know the host, too (RFC 9112, 3.2).
@@ -120,7 +108,7 @@ pub async fn get(
         if buffer.len() > HEAD_BYTES_MAX {
             return Err(broken("the answer's head is too long"));
         }
-        read_more(&mut stream, &mut buffer).await?;
+        read_more(&mut *stream, &mut buffer).await?;
     }
 }
 
@@ -182,7 +170,7 @@ impl Head {
         Ok(Some((head, end)))
     }
 
-    fn into_response(self, stream: TcpStream, buffer: Vec<u8>) -> Response {
+    fn into_response(self, stream: Box<dyn Stream>, buffer: Vec<u8>) -> Response {
         // A chunked body's length is in its chunks (RFC 9112, 6.3).
         let length = self.length.filter(|_| !self.is_chunked);
         let body = match length {
@@ -252,7 +240,7 @@ impl Response {
                     return Err(broken("a chunk's size is too long"));
                 }
                 httparse::Status::Partial => {
-                    read_more(&mut self.stream, &mut self.buffer).await?;
+                    read_more(&mut *self.stream, &mut self.buffer).await?;
                 }
             }
         }
@@ -261,7 +249,7 @@ impl Response {
     /// At least one byte, and at most `most`.
     async fn take(&mut self, most: u64) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
-            read_more(&mut self.stream, &mut self.buffer).await?;
+            read_more(&mut *self.stream, &mut self.buffer).await?;
         }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let rest = self.buffer.split_off(most.min(self.buffer.len()));
@@ -269,7 +257,7 @@ impl Response {
     }
 }
 
-async fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+async fn read_more(stream: &mut dyn Stream, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.reserve(READ_BYTES);
     match stream.read_buf(buffer).await? {
         0 => Err(ErrorKind::UnexpectedEof.into()),

@@ -28,7 +28,7 @@ async fn serve(answer: Vec<u8>, piece: usize) -> (Endpoint, tokio::task::JoinHan
 }
 
 async fn ask(address: &Endpoint, target: Target, range: Range<u64>) -> io::Result<Response> {
-    let stream = connect(address).await.unwrap();
+    let stream = connect(address, &Trust::default()).await.unwrap();
     get(stream, address, target, &range).await
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hoist_net::backoff::Backoff;
+use hoist_net::endpoint::Endpoint;
 use hoist_net::mqtt::{
     self, Acks, Cause, Ended as Ending, Event, Message, Options, Refusal, Writer,
 };
+use hoist_net::tls::Trust;
 use hoist_orchestrator_core::engine::event::Session;
 use hoist_protocol::code::Code;
 use hoist_protocol::limit::SERVICE_PACKET_BYTES_MAX;
@@ -35,10 +37,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Where and as whom to connect.
 #[derive(Clone)]
 pub struct MqttLogin {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// The broker.
+    pub broker: Endpoint,
+    /// The CA that it is believed by, for `mqtts`.
+    pub trust: Trust,
     /// Fixed, so that the broker keeps one session (`clean_session = false`).
     pub client_id: String,
     /// User name.
@@ -52,7 +54,7 @@ pub struct MqttLogin {
 
 impl std::fmt::Debug for MqttLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MqttLogin({} at {}:{})", self.user, self.host, self.port)
+        write!(f, "MqttLogin({} at {})", self.user, self.broker)
     }
 }
 
@@ -104,8 +106,8 @@ async fn stay_connected(
 
 /// There is no broker: nothing is told to devices, and nothing heard of them.
 fn missing(health: &Health, login: &MqttLogin, reason: &str) {
-    let MqttLogin { host, port, .. } = login;
-    let detail = format!("no connection to the broker at {host}:{port}: {reason}");
+    let at = login.broker.authority();
+    let detail = format!("no connection to the broker at {at}: {reason}");
     health.begin(ABOUT, Code::Broker, &detail, Stops::Server);
 }
 
@@ -133,8 +135,8 @@ async fn one_connection(
     health: &Health,
 ) -> Ended {
     let (writer, events) = mqtt::open(Options {
-        host: login.host.clone(),
-        port: login.port,
+        broker: login.broker.clone(),
+        trust: login.trust.clone(),
         client_id: login.client_id.clone(),
         user: login.user.clone(),
         token: login.token.clone().unwrap_or_default(),

@@ -296,6 +296,20 @@ codes! {
     Flood = "E_FLOOD", Failed, "the client sends or connects too often", "look at what the client does; it is let in again after a while";
     /// A release is only removed when every deployment of it has ended, and no device is at work on one.
     ReleaseInUse = "E_RELEASE_IN_USE", Conflict, "the release is in use", "wait for its deployments or end them first";
+    /// One side speaks TLS at this port and the other does not, or they have no version of it in common: TLS 1.3 is spoken here.
+    Tls = "E_TLS", Unreachable, "no TLS comes about", "compare the address, mqtts:// or mqtt://, with what the server says when it is ready";
+    /// A file or setting has no certificate in it, a malformed one, or a chain that is not in order; or a server shows one that is no server's.
+    Certificate = "E_CERT", Failed, "the certificate cannot be used", "mend what is named";
+    /// A certificate is valid until a certain time, and that is over, by the clock of whoever looks at it.
+    CertificateExpired = "E_CERT_EXPIRED", Failed, "the certificate has expired", "renew it; the server reads its files again by itself";
+    /// A certificate is valid from a certain time on, which has not come, by the clock of whoever looks at it.
+    CertificateNotYet = "E_CERT_NOT_YET", Failed, "the certificate is not valid yet", "set the clock that is wrong";
+    /// The server was reached by a name or address that its certificate is not for.
+    CertificateName = "E_CERT_NAME", Failed, "the certificate is for another host", "connect by one of its names, or add the name with `hoist serve --name`";
+    /// The certificate of the server was made by no CA that the client pins with `ca`.
+    CertificateIssuer = "E_CERT_CA", Failed, "the certificate is of an unknown CA", "take `ca` from the client.toml of the server";
+    /// The key of a certificate is missing, encrypted, or belongs to another certificate.
+    CertificateKey = "E_CERT_KEY", Failed, "the key of the certificate cannot be used", "name the certificate and the key that were made together";
 }
 
 impl Code {

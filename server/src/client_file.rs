@@ -1,13 +1,14 @@
 //! `client.toml`: where the server is and who is asking. Whoever can read it can do what
 //! its user may do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use hoist_net::tls::{Pem, Trust};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, of_tls};
 use crate::private_file;
 use crate::toml_file::parse_toml;
 
@@ -15,9 +16,9 @@ use crate::toml_file::parse_toml;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientFile {
-    /// `mqtt://host:port`.
+    /// `mqtt://host:port`, or `mqtts`.
     pub mqtt: String,
-    /// `http://host:port`.
+    /// `http://host:port`, or `https`.
     pub http: String,
     /// First topic level.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -26,9 +27,23 @@ pub struct ClientFile {
     pub user: UserId,
     /// The user's token.
     pub token: String,
+    /// The CA that the server is believed by, as PEM, for `mqtts` and `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The same in a file, beside this one; [`ClientFile::read`] takes it into `ca`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
-const KEYS: [&str; 5] = ["mqtt", "http", "namespace", "user", "token"];
+const KEYS: [&str; 7] = [
+    "mqtt",
+    "http",
+    "namespace",
+    "user",
+    "token",
+    "ca",
+    "ca_file",
+];
 
 fn is_default(namespace: &Namespace) -> bool {
     *namespace == Namespace::default()
@@ -37,7 +52,7 @@ fn is_default(namespace: &Namespace) -> bool {
 impl ClientFile {
     /// The file's text.
     pub fn render(&self) -> String {
-        // Five strings: there is nothing TOML could refuse.
+        // Strings: there is nothing TOML could refuse.
         toml::to_string(self).unwrap_or_default()
     }
 
@@ -53,7 +68,29 @@ impl ClientFile {
                 &error,
             )
         })?;
-        parse_toml(path, &text, &KEYS)
+        let mut file: Self = parse_toml(path, &text, &KEYS)?;
+        if let Some(ca) = file.ca_file.take() {
+            let ca = path.parent().unwrap_or(Path::new(".")).join(ca);
+            let text = private_file::read_named(&ca).map_err(|error| {
+                let what = format!("cannot read `ca_file` {}", ca.display());
+                Failure::because(Code::Config, what, &error)
+            })?;
+            file.ca = Some(text);
+        }
+        Ok(file)
+    }
+
+    /// The certificates that the server is believed by.
+    ///
+    /// # Errors
+    /// `E_CERT` when `ca` has none in it.
+    pub fn trust(&self) -> Result<Trust, Failure> {
+        let Some(ca) = &self.ca else {
+            return Ok(Trust::default());
+        };
+        let text = ca.as_bytes();
+        let name = "`ca` of client.toml";
+        Trust::pinned(Pem { name, text }).map_err(|error| of_tls(&error))
     }
 
     /// Addresses are shown and copied into what `device add` prints: no place for a secret.
@@ -84,6 +121,8 @@ mod tests {
             namespace: Namespace::default(),
             user: user.parse().unwrap(),
             token: "secret".into(),
+            ca: None,
+            ca_file: None,
         }
     }
 

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
+use hoist_net::tls::TlsError;
 use hoist_protocol::code::Code;
 
 /// A failed command.
@@ -70,6 +71,12 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// A handshake that failed, or a certificate that cannot be used.
+#[must_use]
+pub fn of_tls(error: &TlsError) -> Failure {
+    Failure::new(error.code(), error.to_string()).help(error.code().hint())
 }
 
 /// An error and its sources in one line.

@@ -26,6 +26,7 @@ pub(crate) fn agent_toml(
         device: &device,
         namespace: (file.namespace != default).then_some(&file.namespace),
         broker: &file.mqtt,
+        ca: file.ca.as_deref(),
         token: &added.token,
         root_sha256: &added.root_sha256,
         artifacts: Some(&artifacts),

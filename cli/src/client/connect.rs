@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use hoist_net::backoff::Backoff;
-use hoist_net::endpoint::Endpoint;
 use hoist_protocol::code::Code;
 use hoist_server::client_file::ClientFile;
-use hoist_server::failure::Failure;
+use hoist_server::failure::{Failure, of_tls};
 use tokio::time::Instant;
 
 use super::request_id;
-use crate::client::mqtt::{ConnectError, Connection, Login};
+use crate::client::mqtt::{Broker, ConnectError, Connection, Login};
 
 /// The number of times that even a person's command connects while the broker has no place for it:
 /// some seconds.
@@ -22,7 +21,7 @@ const RECONNECT_LAST: Duration = Duration::from_secs(2);
 
 /// Connects, trying again until `until` while no broker answers.
 pub(super) async fn connect(
-    broker: &Endpoint,
+    broker: &Broker,
     file: &ClientFile,
     until: Instant,
 ) -> Result<Connection, Failure> {
@@ -37,6 +36,10 @@ pub(super) async fn connect(
                 return Err(Failure::because(Code::Auth, "not connected", &error)
                     .help("use the client.toml of this server, or ask for one: `hoist user add`"));
             }
+            // What is wrong with a certificate, time alone does not mend.
+            Err(ConnectError::Tls(error)) if error.code() != Code::Tls => {
+                return Err(of_tls(&error));
+            }
             Err(ConnectError::Busy { .. }) if busy + 1 < BUSY_TRIES => {
                 busy += 1;
                 tokio::time::sleep(backoff.pause()).await;
@@ -46,6 +49,9 @@ pub(super) async fn connect(
                 return Err(Failure::because(Code::Busy, "not connected", &error).help(
                     "end some of this user's connections, or give each program a user of its own: `hoist user add`",
                 ));
+            }
+            Err(ConnectError::Tls(error)) if Instant::now() + backoff.pause() >= until => {
+                return Err(of_tls(&error));
             }
             Err(error) if Instant::now() + backoff.pause() >= until => {
                 return Err(Failure::because(Code::Broker, "not connected", &error).help(
@@ -62,15 +68,19 @@ pub(super) async fn connect(
 
 #[cfg(test)]
 mod tests {
-    use hoist_net::endpoint::Scheme;
+    use hoist_net::endpoint::{Endpoint, Scheme};
+    use hoist_net::tls::Trust;
 
     use super::*;
 
     /// A broker that answers each of so many CONNECTs with a code.
-    async fn answering(codes: &'static [u8]) -> (Endpoint, tokio::task::JoinHandle<()>) {
+    async fn answering(codes: &'static [u8]) -> (Broker, tokio::task::JoinHandle<()>) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Endpoint::at(Scheme::Mqtt, listener.local_addr().unwrap());
+        let address = Broker {
+            at: Endpoint::at(Scheme::Mqtt, listener.local_addr().unwrap()),
+            trust: Trust::default(),
+        };
         let answering = tokio::spawn(async move {
             let mut sockets = Vec::new();
             for code in codes {
@@ -90,6 +100,8 @@ mod tests {
             user: "vera".parse().unwrap(),
             token: "token".to_owned(),
             namespace: "hoist".parse().unwrap(),
+            ca: None,
+            ca_file: None,
         }
     }
 

@@ -101,6 +101,8 @@ mod tests {
             namespace: Namespace::default(),
             user: user.parse().unwrap(),
             token: "secret".into(),
+            ca: None,
+            ca_file: None,
         }
     }
 

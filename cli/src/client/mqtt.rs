@@ -7,7 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hoist_net::endpoint::{Endpoint, EndpointError, Scheme};
 use hoist_net::mqtt::{self, Acks, Cause, Ended, Options, Reader, Refusal, Session, Writer};
+use hoist_net::tls::{TlsError, Trust};
+use hoist_protocol::code::Code;
 use hoist_protocol::id::UserId;
+use hoist_server::client_file::ClientFile;
+use hoist_server::failure::Failure;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -24,11 +28,36 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a farewell to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The broker at `mqtt://host:port` or `host:port`.
+/// A broker, and the CA that it is believed by.
+#[derive(Debug, Clone)]
+pub(crate) struct Broker {
+    pub(crate) at: Endpoint,
+    pub(crate) trust: Trust,
+}
+
+impl Broker {
+    /// The broker of a client file.
+    ///
+    /// # Errors
+    /// `E_CONFIG`, or `E_CERT` for a CA that is none.
+    pub(crate) fn of(file: &ClientFile) -> Result<Self, Failure> {
+        let at = broker(&file.mqtt).map_err(|_| {
+            let what = format!(
+                "{:?} is not mqtt://host:port or mqtts://host:port",
+                file.mqtt
+            );
+            Failure::new(Code::Config, what).help("set mqtt in client.toml, or HOIST_BROKER")
+        })?;
+        let trust = file.trust()?;
+        Ok(Self { at, trust })
+    }
+}
+
+/// The broker at `mqtt[s]://host:port` or `host:port`.
 ///
 /// # Errors
 /// [`EndpointError`], also for an address that names no port or more than that.
-pub(crate) fn broker(text: &str) -> Result<Endpoint, EndpointError> {
+fn broker(text: &str) -> Result<Endpoint, EndpointError> {
     let broker = Endpoint::parse_as(Scheme::Mqtt, text)?;
     let is_plain = broker.written_port().is_some() && broker.path().trim_matches('/').is_empty();
     is_plain.then_some(broker).ok_or(EndpointError::Other)
@@ -37,7 +66,7 @@ pub(crate) fn broker(text: &str) -> Result<Endpoint, EndpointError> {
 /// The login of a client, and the address it connects to.
 #[derive(Clone)]
 pub(crate) struct Login {
-    pub(crate) broker: Endpoint,
+    pub(crate) broker: Broker,
     pub(crate) client_id: String,
     pub(crate) user: String,
     pub(crate) token: String,
@@ -47,12 +76,7 @@ pub(crate) struct Login {
 
 impl Login {
     /// A person's or program's login: a fresh random client id, no will.
-    pub(crate) fn operator(
-        broker: Endpoint,
-        user: &UserId,
-        token: &str,
-        client_id: String,
-    ) -> Self {
+    pub(crate) fn operator(broker: Broker, user: &UserId, token: &str, client_id: String) -> Self {
         Self {
             broker,
             client_id,
@@ -65,8 +89,8 @@ impl Login {
 
     fn options(&self) -> Options {
         Options {
-            host: self.broker.host().to_owned(),
-            port: self.broker.port(),
+            broker: self.broker.at.clone(),
+            trust: self.broker.trust.clone(),
             client_id: self.client_id.clone(),
             user: self.user.clone(),
             token: self.token.clone(),
@@ -96,6 +120,9 @@ pub(crate) enum ConnectError {
         /// Which broker.
         address: String,
     },
+    /// It answers, and not by TLS as it should, or it is not who it should be.
+    #[error("{0}")]
+    Tls(TlsError),
     /// No broker answers there.
     #[error("no broker answers at {address}: {reason}")]
     Unreachable {
@@ -113,6 +140,7 @@ impl ConnectError {
                 Self::Refused { address }
             }
             Cause::Refused(Refusal::ServiceUnavailable) => Self::Busy { address },
+            Cause::Tls(error) => Self::Tls(error.clone()),
             Cause::Network(error) => Self::Unreachable {
                 address,
                 reason: error.to_string(),
@@ -158,7 +186,7 @@ impl Connection {
             task,
             asked: VecDeque::new(),
         };
-        let address = login.broker.to_string();
+        let address = login.broker.at.to_string();
         let unreachable = |address, reason: &str| ConnectError::Unreachable {
             address,
             reason: reason.to_owned(),
@@ -276,14 +304,9 @@ mod tests {
             shown("broker.example:1").as_deref(),
             Some("mqtt://broker.example:1")
         );
-        for wrong in [
-            "",
-            "host",
-            "mqtts://host:8883",
-            "http://host:1",
-            ":1",
-            "host:99999",
-        ] {
+        let encrypted = "mqtts://broker.example:1";
+        assert_eq!(shown(encrypted).as_deref(), Some(encrypted));
+        for wrong in ["", "host", "http://host:1", ":1", "host:99999"] {
             assert_eq!(shown(wrong), None, "{wrong}");
         }
     }

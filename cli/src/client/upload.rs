@@ -102,13 +102,14 @@ async fn send(
     content: Content,
     welcome: Arc<Notify>,
 ) -> Result<Answer, Failure> {
+    let trust = file.trust()?;
     let put = async {
-        let server = Server::new(&file.http, &file.token)?;
+        let server = Server::new(&file.http, &trust, &file.token)?;
         server.put(path, content, welcome).await
     };
     let answer = put.await.map_err(|error| {
         Failure::new(
-            Code::Http,
+            error.code().unwrap_or(Code::Http),
             format!("cannot upload to {}: {error}", file.http),
         )
         .help("is the server running? its address is `http` in client.toml")
@@ -130,6 +131,8 @@ mod tests {
             namespace: hoist_protocol::id::Namespace::default(),
             user: "admin".parse().unwrap(),
             token: "secret".to_owned(),
+            ca: None,
+            ca_file: None,
         };
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),

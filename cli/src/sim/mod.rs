@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hoist_device_client::agent::said;
-use hoist_net::endpoint::Endpoint;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PublicKey;
@@ -31,7 +30,7 @@ use self::model::Trouble;
 use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
-use crate::client::mqtt::{self, Connection, Event, Login};
+use crate::client::mqtt::{Broker, Connection, Event, Login};
 use crate::client::{Client, LivenessTimeouts, unheard};
 use crate::context::{Context, print};
 use crate::output::plural;
@@ -168,7 +167,7 @@ async fn fetch_root(
     device: &Registered,
 ) -> Result<Vec<u8>, Failure> {
     let login = Login {
-        broker: broker(file)?,
+        broker: Broker::of(file)?,
         client_id: device.device.to_string(),
         user: device.device.to_string(),
         token: device.token.clone(),
@@ -201,15 +200,6 @@ async fn fetch_root(
         })
 }
 
-fn broker(file: &ClientFile) -> Result<Endpoint, Failure> {
-    mqtt::broker(&file.mqtt).map_err(|_| {
-        Failure::new(
-            Code::Config,
-            format!("{:?} is not mqtt://host:port", file.mqtt),
-        )
-    })
-}
-
 /// Brings every device to life.
 fn start(
     fleet: &Arc<Fleet>,
@@ -217,7 +207,7 @@ fn start(
     devices: &[Registered],
     stop: &watch::Sender<bool>,
 ) -> Result<JoinSet<()>, Failure> {
-    let broker = broker(file)?;
+    let broker = Broker::of(file)?;
     let mut lives = JoinSet::new();
     for (member, registered) in (1..).zip(devices) {
         let device = Device::new(

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use hoist_device_client::session::ANNOUNCE_AFTER_MS;
 use hoist_net::backoff::Backoff;
-use hoist_net::endpoint::Endpoint;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::device::{Device, Send};
-use crate::client::mqtt::{ConnectError, Connection, Event, Login, Lost};
+use crate::client::mqtt::{Broker, ConnectError, Connection, Event, Login, Lost};
 
 /// First upper bound of a pause before connecting again; doubled up to the last.
 const RECONNECT_FIRST: Duration = Duration::from_millis(200);
@@ -30,7 +29,7 @@ enum Over {
 /// Runs the device until `stop`.
 pub(super) async fn live(
     mut device: Device,
-    broker: Endpoint,
+    broker: Broker,
     token: String,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -67,7 +66,8 @@ pub(super) async fn live(
                 device.refused();
                 backoff.exhaust();
             }
-            Err(ConnectError::Busy { .. } | ConnectError::Unreachable { .. }) => {
+            Err(error) => {
+                tracing::debug!(device = %device.id(), %error, "no connection");
                 backoff.lengthen();
             }
         }

@@ -157,6 +157,9 @@ impl Agent {
             proxies: server
                 .map(|server| server.proxies.clone())
                 .unwrap_or_default(),
+            trust: server
+                .map(|server| server.trust.clone())
+                .unwrap_or_default(),
             limits: Limits::default(),
             inventory: self.storage.inventory.clone(),
             downgrade: Downgrade::from(allow_downgrade),

@@ -8,12 +8,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hoist_protocol::code::Code;
+use hoist_net::endpoint::Endpoint;
+use hoist_net::tls::{Pem, Trust};
 use hoist_protocol::id::{DeviceId, Namespace};
 
+mod error;
 mod render;
 mod value;
 
+pub use error::ConfigError;
 pub use render::{NewAgent, render};
 
 use super::download::{Address, Proxies};
@@ -65,7 +68,9 @@ pub struct ServerConfig {
     /// First topic level.
     pub namespace: Namespace,
     /// The broker.
-    pub broker: Broker,
+    pub broker: Endpoint,
+    /// The CA that broker and artifacts are believed by, for `mqtts` and `https`.
+    pub trust: Trust,
     /// The device's password there; the user name is the device id.
     pub token: Token,
     /// SHA-256 of the pinned root document.
@@ -78,15 +83,6 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
 }
 
-/// Address of a broker, from `mqtt://host[:port]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
 /// A password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);
@@ -97,50 +93,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The error of the system.
-        #[source]
-        source: io::Error,
-    },
-    /// The text does not fit; names line and remedy.
-    #[error(transparent)]
-    Toml(#[from] TomlError),
-    /// A secret that others can read or change.
-    #[error("{} holds a token, and others can read or change it: `chmod 600 {}`; if somebody else may have seen it, take a new one: `hoist device remove ID`, then `hoist device add ID --out FILE`", path.display(), path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file that the device obeys and runs, and that others can change.
-    #[error("{} can be changed by others, who could make this device obey them: `chmod go-w {}`, and look at what it says", path.display(), path.display())]
-    Writable {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl ConfigError {
-    /// The stable code.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::File { .. } | Self::Toml(_) => Code::Config,
-            Self::Exposed { .. } | Self::Writable { .. } => Code::Exposed,
-        }
-    }
-}
-
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "device",
     "namespace",
     "broker",
+    "ca",
+    "ca_file",
     "token",
     "token_file",
     "root_sha256",
@@ -158,6 +116,8 @@ struct RawConfig {
     device: DeviceId,
     namespace: Option<Namespace>,
     broker: String,
+    ca: Option<String>,
+    ca_file: Option<PathBuf>,
     token: Option<String>,
     token_file: Option<PathBuf>,
     root_sha256: String,
@@ -178,6 +138,8 @@ impl RawConfig {
             device: table.require("device", device)?,
             namespace: table.parsed("namespace")?,
             broker: table.required("broker")?,
+            ca: table.string("ca")?,
+            ca_file: table.path("ca_file")?,
             token: table.string("token")?,
             token_file: table.path("token_file")?,
             root_sha256: table.required("root_sha256")?,
@@ -257,17 +219,43 @@ impl Source<'_> {
         }
     }
 
+    /// The CA that is pinned, written here or in a file of its own.
+    fn trust(&self, raw: &RawConfig) -> Result<Trust, ConfigError> {
+        let (key, name, text) = match (&raw.ca, &raw.ca_file) {
+            (None, None) => return Ok(Trust::default()),
+            (Some(_), Some(_)) => {
+                return Err(self.refuse("ca_file", "both ca and ca_file are set: keep one".into()));
+            }
+            (Some(text), None) => ("ca", "ca".to_owned(), text.clone()),
+            (None, Some(file)) => {
+                let path = self.folder().join(file);
+                ("ca_file", path.display().to_string(), read(&path)?.0)
+            }
+        };
+        let pinned = Trust::pinned(Pem {
+            name: &name,
+            text: text.as_bytes(),
+        });
+        pinned.map_err(|error| self.refuse(key, error.to_string()))
+    }
+
     fn server(&self, raw: &RawConfig) -> Result<ServerConfig, ConfigError> {
-        let broker = parse_broker(&raw.broker).ok_or_else(|| {
-            let detail = match raw.broker.contains('@') {
-                // It may be a password: it is not repeated.
-                true => "broker holds a user name or password, expected mqtt://host:port: the device is the user, its token the password".to_owned(),
-                false => format!("broker is {:?}, expected mqtt://host:port", raw.broker),
-            };
-            self.refuse("broker", detail)
+        let broker = parse_broker(&raw.broker).map_err(|detail| self.refuse("broker", detail))?;
+        let artifacts = raw.artifacts.as_deref().map(Address::parse).transpose();
+        let artifacts = artifacts.map_err(|error| {
+            self.refuse("artifacts", format!("artifacts cannot be used: {error}"))
         })?;
-        if let Some(Err(error)) = raw.artifacts.as_deref().map(Address::parse) {
-            return Err(self.refuse("artifacts", format!("artifacts cannot be used: {error}")));
+        let trust = self.trust(raw)?;
+        for (key, is_encrypted) in [
+            ("broker", broker.scheme().is_encrypted()),
+            ("artifacts", artifacts.is_some_and(|at| at.is_encrypted())),
+        ] {
+            if is_encrypted && trust.is_none() {
+                let detail = format!(
+                    "{key} is reached by TLS, and nothing says whose certificate to believe: `hoist device add` prints it as `ca`"
+                );
+                return Err(self.refuse(key, detail));
+            }
         }
         let root_sha256 = parse_sha256(&raw.root_sha256)
             .ok_or_else(|| self.refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
@@ -281,6 +269,7 @@ impl Source<'_> {
         Ok(ServerConfig {
             namespace: raw.namespace.clone().unwrap_or_default(),
             broker,
+            trust,
             token: self.token(raw)?,
             root_sha256,
             artifacts: raw.artifacts.clone(),

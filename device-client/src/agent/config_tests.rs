@@ -3,6 +3,8 @@
 use super::*;
 use std::fs;
 
+use hoist_protocol::code::Code;
+
 const ROOT: &str = "abababababababababababababababababababababababababababababababab";
 
 fn load(text: &str) -> Result<AgentConfig, ConfigError> {
@@ -22,6 +24,7 @@ fn rendered() -> String {
         device: &"dev-01".parse().unwrap(),
         namespace: None,
         broker: "mqtt://127.0.0.1:1883",
+        ca: None,
         token: "1.secret",
         root_sha256: ROOT,
         artifacts: Some("http://127.0.0.1:7883/artifacts"),
@@ -37,10 +40,7 @@ fn a_rendered_configuration_loads() {
     let config = AgentConfig::load(&path).unwrap();
     assert_eq!(
         config.server.broker,
-        Broker {
-            host: "127.0.0.1".into(),
-            port: 1883
-        }
+        Endpoint::parse("mqtt://127.0.0.1:1883").unwrap()
     );
     assert_eq!(config.server.root_sha256, [0xab; 32]);
     assert_eq!(config.host.state_dir, dir.path().join("dev-01.state"));
@@ -89,7 +89,7 @@ fn an_address_with_a_password_is_refused_and_not_repeated() {
 #[test]
 fn an_address_that_artifacts_cannot_come_from_is_refused_with_its_line() {
     for (address, told) in [
-        ("https://files", "speaks no https"),
+        ("https://files", "TLS"),
         ("files/artifacts", "not an address like http://"),
     ] {
         let text = rendered().replace("http://127.0.0.1:7883/artifacts", address);
@@ -155,4 +155,22 @@ fn variables_for_scripts_are_read_and_those_of_the_agent_refused_with_their_line
     let error = load(&text).unwrap_err().to_string();
     assert!(error.contains("agent.toml:9: "), "{error}");
     assert!(error.contains("HOIST_"), "{error}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_broker_by_tls_wants_the_ca_that_it_is_believed_by() {
+    let encrypted = rendered().replace("mqtt://", "mqtts://");
+    let error = load(&encrypted).unwrap_err().to_string();
+    assert!(error.contains("agent.toml:3: broker"), "{error}");
+    assert!(error.contains("`ca`"), "{error}");
+    let error = load(&format!("{encrypted}ca = \"nothing\"\n"));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("agent.toml:7: there is no certificate in ca"),
+        "{error}"
+    );
+    let both = format!("{encrypted}ca = \"a\"\nca_file = \"b\"\n");
+    let error = load(&both).unwrap_err().to_string();
+    assert!(error.contains("both ca and ca_file"), "{error}");
 }

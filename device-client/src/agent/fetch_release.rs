@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hoist_net::tls::Trust;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 
 use super::download::{
@@ -20,6 +21,7 @@ pub(super) struct FetchRelease {
     pub(super) release: Arc<ReleaseManifest>,
     pub(super) source: Option<String>,
     pub(super) proxies: Proxies,
+    pub(super) trust: Trust,
     pub(super) limits: Limits,
     /// Folder of each artifact, in release order.
     pub(super) dirs: Vec<PathBuf>,
@@ -72,6 +74,7 @@ async fn fetch_all(
             artifact: *reference,
             source: work.source.clone(),
             proxies: work.proxies.clone(),
+            trust: work.trust.clone(),
             dir: dir.clone(),
             limits: work.limits,
         };

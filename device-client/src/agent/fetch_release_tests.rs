@@ -1,5 +1,6 @@
 //! Releases of two artifacts from a server that remembers what it was asked for.
 
+use hoist_net::tls::Trust;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -86,6 +87,7 @@ impl World {
             release: Arc::new(self.packed.manifest.clone()),
             source: Some(self.source.clone()),
             proxies: Proxies::default(),
+            trust: Trust::default(),
             limits: Limits {
                 pause: Duration::from_millis(1),
                 ..Limits::default()

@@ -67,10 +67,9 @@ impl Connection {
         will_topic: String,
         will: Vec<u8>,
     ) -> Self {
-        let broker = &server.broker;
         let (writer, reader) = mqtt::open(Options {
-            host: broker.host.clone(),
-            port: broker.port,
+            broker: server.broker.clone(),
+            trust: server.trust.clone(),
             client_id: device.to_string(),
             user: device.to_string(),
             token: server.token.0.clone(),
@@ -219,6 +218,7 @@ fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
         Cause::Network(error) => return of_io(error),
         Cause::Closed => return CLOSED.to_owned(),
         Cause::Silent => return SILENT.to_owned(),
+        Cause::Tls(error) => return error.to_string(),
         Cause::Protocol => return format!("what came is not what a broker says ({said})"),
     };
     match refusal {

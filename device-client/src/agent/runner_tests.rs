@@ -22,10 +22,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::super::bundle::{PackedRelease, read_release_dir};
-use super::super::config::{Broker, HostConfig, ServerConfig, Token};
+use super::super::config::{HostConfig, ServerConfig, Token};
 use super::*;
 use crate::agent::download::Proxies;
 use crate::agent::inventory::Inventory;
+use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::tls::Trust;
 
 type Retained = BTreeMap<String, Vec<u8>>;
 
@@ -92,14 +94,12 @@ fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> Agen
         },
         server: ServerConfig {
             namespace: hoist_protocol::id::Namespace::default(),
-            broker: Broker {
-                host: "127.0.0.1".into(),
-                port,
-            },
+            broker: Endpoint::of(Scheme::Mqtt, "127.0.0.1", port),
             token: Token("secret".into()),
             root_sha256: pin,
             artifacts: None,
             proxies: Proxies::default(),
+            trust: Trust::default(),
             keep_alive: Duration::from_secs(60),
         },
     }

@@ -22,8 +22,9 @@ pub(super) async fn fetch(file: &ClientFile, to: &Path) -> Result<u64, Failure> 
         Failure::new(Code::Http, format!("no rows from {}: {why}", file.http))
             .help("a server runs in this data directory; is `http` in client.toml its address?")
     };
+    let trust = file.trust()?;
     let get = async {
-        Server::new(&file.http, &file.token)?
+        Server::new(&file.http, &trust, &file.token)?
             .get("/backup/rows")
             .await
     };

@@ -11,8 +11,11 @@ pub struct NewAgent<'a> {
     /// Left out when it is the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<&'a Namespace>,
-    /// `mqtt://host:port`.
+    /// `mqtt://host:port`, or `mqtts`.
     pub broker: &'a str,
+    /// The CA of broker and artifacts as PEM, for `mqtts` and `https`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<&'a str>,
     /// Its password.
     pub token: &'a str,
     /// SHA-256 of the root document, in hex.

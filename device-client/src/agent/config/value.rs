@@ -3,19 +3,29 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::endpoint::{Endpoint, EndpointError, Scheme};
 
-use super::Broker;
-
-pub(super) fn parse_broker(text: &str) -> Option<Broker> {
-    let at = Endpoint::parse(text).ok()?;
+/// The broker, or what is wrong with the text.
+pub(super) fn parse_broker(text: &str) -> Result<Endpoint, String> {
+    let wrong = || format!("broker is {text:?}, expected mqtts://host:port or mqtt://host:port");
+    let at = match Endpoint::parse(text) {
+        Ok(at) => at,
+        // It may be a password: it is not repeated.
+        _ if text.contains('@') => {
+            return Err("broker holds a user name or password, expected mqtt://host:port: the device is the user, its token the password".to_owned());
+        }
+        Err(EndpointError::Encrypted(_)) => {
+            return Err(format!(
+                "broker is {text:?}, and this agent was built without TLS"
+            ));
+        }
+        Err(_) => return Err(wrong()),
+    };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
     let is_whole = at.path() == "/" && !at.authority().ends_with(':');
-    let is_broker = at.scheme() == Scheme::Mqtt && is_whole && at.host().chars().all(plain);
-    is_broker.then(|| Broker {
-        host: at.host().to_owned(),
-        port: at.port(),
-    })
+    let is_mqtt = at.scheme().encrypted() == Scheme::Mqtts;
+    let is_broker = is_mqtt && is_whole && at.host().chars().all(plain);
+    is_broker.then_some(at).ok_or_else(wrong)
 }
 
 pub(super) fn parse_sha256(text: &str) -> Option<[u8; 32]> {

@@ -17,7 +17,7 @@ pub enum UrlError {
     )]
     Password,
     /// `https://`.
-    #[error("this version speaks no https: use http, every byte is proven by its signed hash")]
+    #[error("this agent was built without TLS: use http, every byte is proven by its signed hash")]
     Https,
     /// Anything else.
     #[error("it is not an address like http://files.example.com/artifacts")]
@@ -34,7 +34,7 @@ impl From<EndpointError> for UrlError {
     }
 }
 
-/// An `http://` address. What is shown of it is `host[:port]`.
+/// An `http://` or `https://` address. What is shown of it is `host[:port]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(Endpoint);
 
@@ -49,7 +49,7 @@ impl Address {
 
     fn of(read: Result<Endpoint, EndpointError>) -> Result<Self, UrlError> {
         let endpoint = read?;
-        let is_http = endpoint.scheme() == Scheme::Http;
+        let is_http = endpoint.scheme().encrypted() == Scheme::Https;
         is_http.then_some(Self(endpoint)).ok_or(UrlError::Other)
     }
 
@@ -60,6 +60,12 @@ impl Address {
 
     pub(super) fn port(&self) -> u16 {
         self.0.port()
+    }
+
+    /// True if what is said there is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.scheme().is_encrypted()
     }
 
     /// Where to connect and what to ask for there.
@@ -148,7 +154,8 @@ impl Proxies {
         })
     }
 
-    /// The proxy on the way to an address. This machine is never reached through one.
+    /// The proxy on the way to an address. This machine is never reached through one, and by TLS
+    /// nothing is.
     pub(super) fn on_the_way_to(&self, address: &Address) -> Option<&Address> {
         let host = address.host().to_ascii_lowercase();
         let is_here = host == "localhost"
@@ -165,7 +172,7 @@ impl Proxies {
             name == "*" || host == name || host.ends_with(&format!(".{name}"))
         };
         let http = self.http.as_ref();
-        http.filter(|_| !is_here && !self.except.iter().any(is_excepted))
+        http.filter(|_| !is_here && !address.is_encrypted() && !self.except.iter().any(is_excepted))
     }
 }
 

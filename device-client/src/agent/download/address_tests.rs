@@ -30,7 +30,13 @@ fn what_is_no_address_is_refused_for_its_reason() {
     ] {
         assert_eq!(Address::parse(url), Err(UrlError::Other), "{url}");
     }
-    assert_eq!(Address::parse("https://a/"), Err(UrlError::Https));
+    let is_encrypted = |url| Address::parse(url).map(|address| address.is_encrypted());
+    let https = match cfg!(feature = "tls") {
+        true => Ok(true),
+        false => Err(UrlError::Https),
+    };
+    assert_eq!(is_encrypted("https://a/"), https);
+    assert_eq!(is_encrypted("http://a/"), Ok(false));
     for url in [
         "http://user:hunter2@a/",
         "https://hunter2@a",
@@ -71,7 +77,8 @@ fn a_location_is_relative_to_where_it_was_said() {
     }
     assert_eq!(from.join("http://u:p@files/x"), Err(UrlError::Password));
     assert_eq!(from.join("//u@files/x"), Err(UrlError::Password));
-    assert_eq!(from.join("https://files/x"), Err(UrlError::Https));
+    let encrypted = Address::parse("https://files/x");
+    assert_eq!(from.join("https://files/x"), encrypted);
 }
 
 fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ProxyError> {

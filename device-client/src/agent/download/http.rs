@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use hoist_net::get::{Connected, Response, Target, Unreached, connect, get};
+use hoist_net::tls::Trust;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::RetryCause;
 use tokio::time::timeout;
@@ -172,6 +173,13 @@ async fn follow(fetch: &Fetch, range: &Range<u64>) -> Result<(Address, Response)
         let detail = format!("the source of artifacts cannot be used: {error}");
         DownloadError::refused(Reason::DownloadFailed, detail)
     })?;
+    if address.is_encrypted() && fetch.trust.is_none() {
+        let detail = "the source of artifacts is https, and agent.toml pins no `ca` for it";
+        return Err(DownloadError::refused(
+            Reason::DownloadFailed,
+            detail.to_owned(),
+        ));
+    }
     for _ in 0..=REDIRECTS_MAX {
         let response = exchange(fetch, &address, range).await?;
         match response.status {
@@ -181,7 +189,7 @@ async fn follow(fetch: &Fetch, range: &Range<u64>) -> Result<(Address, Response)
                 let signed = fetch.artifact.size;
                 return Err(DownloadError::length(&host, range.start, signed));
             }
-            300..400 => address = redirected(&address, &response)?,
+            300..400 => address = redirected(&address, &response, &fetch.trust)?,
             status => return Err(refused(&address, status, &response)),
         }
     }
@@ -202,7 +210,7 @@ async fn exchange(
         Some(proxy) => (proxy, Target::Absolute),
         None => (address, Target::Origin),
     };
-    let stream = reach(host, fetch.limits).await?;
+    let stream = reach(host, fetch).await?;
     let answer = timeout(
         fetch.limits.answer,
         get(stream, address.endpoint(), target, range),
@@ -224,16 +232,17 @@ async fn exchange(
     })
 }
 
-async fn reach(host: &Address, limits: Limits) -> Result<Connected, DownloadError> {
+async fn reach(host: &Address, fetch: &Fetch) -> Result<Connected, DownloadError> {
     let (name, port) = (host.host(), host.port());
     let unreachable = |what: String| DownloadError::network(RetryCause::Unreachable, what);
-    let stream = timeout(limits.answer, connect(host.endpoint())).await;
+    let stream = timeout(fetch.limits.answer, connect(host.endpoint(), &fetch.trust)).await;
     let stream = stream.map_err(|_| unreachable(format!("no connection to {name}:{port}")))?;
     stream.map_err(|error| match error {
         Unreached::Name(error) => {
             let detail = format!("the name {name} is not found ({error})");
             DownloadError::network(RetryCause::NameNotFound, detail)
         }
+        Unreached::Tls(error) => unreachable(error.to_string()),
         Unreached::Connection(error) if error.kind() == ErrorKind::ConnectionRefused => {
             unreachable(format!("connection refused by {name}:{port}"))
         }
@@ -277,12 +286,22 @@ fn not_encoded(
 
 /// Only the same host: elsewhere may be a portal that answers everything (bad-inputs row 48). Later
 /// may help, when the portal is gone.
-fn redirected(from: &Address, response: &Response) -> Result<Address, DownloadError> {
+fn redirected(
+    from: &Address,
+    response: &Response,
+    trust: &Trust,
+) -> Result<Address, DownloadError> {
     let location = response.location.as_deref().unwrap_or_default();
     let why = match from.join(location) {
+        Ok(to) if from.is_encrypted() && !to.is_encrypted() => {
+            "to http refused: asked for by https, it comes by https".to_owned()
+        }
+        Ok(to) if to.is_encrypted() && trust.is_none() => {
+            "to https refused: agent.toml pins no `ca` for it".to_owned()
+        }
         Ok(to) if to.host() == from.host() => return Ok(to),
         Ok(to) => format!("to {} refused: another host", shown(to.host())),
-        Err(UrlError::Https) => "to https refused: this version speaks http only".to_owned(),
+        Err(UrlError::Https) => "to https refused: this agent was built without TLS".to_owned(),
         Err(UrlError::Password) => "refused: it holds a user name or password".to_owned(),
         Err(UrlError::Other) => "refused: it leads to no http address".to_owned(),
     };

@@ -40,6 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_net::tls::Trust;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ArtifactRef;
 
@@ -60,6 +61,8 @@ pub struct Fetch {
     pub source: Option<String>,
     /// The way to it.
     pub proxies: Proxies,
+    /// The CA that its server is believed by, for `https`.
+    pub trust: Trust,
     /// Its own folder, used by nobody else.
     pub dir: PathBuf,
     /// The longest waits.

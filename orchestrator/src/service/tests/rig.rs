@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::tls::Trust;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::engine::event::Session;
 use hoist_orchestrator_core::model::error::Rejection;
@@ -147,8 +149,8 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
     let health = Health::default();
     OrchestratorConfig {
         mqtt: MqttLogin {
-            host: "unused".into(),
-            port: 1,
+            broker: Endpoint::of(Scheme::Mqtt, "unused", 1),
+            trust: Trust::default(),
             client_id: "unused".into(),
             user: "unused".into(),
             token: None,

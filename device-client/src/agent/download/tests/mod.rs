@@ -5,6 +5,7 @@ mod refused;
 mod resume;
 mod servers;
 
+use hoist_net::tls::Trust;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -59,6 +60,7 @@ fn job(packed: &PackedRelease, source: &str, dir: &Path) -> Fetch {
         artifact: packed.artifacts[0].reference,
         source: Some(source.to_owned()),
         proxies: Proxies::default(),
+        trust: Trust::default(),
         dir: dir.join("download"),
         limits: Limits {
             answer: second,

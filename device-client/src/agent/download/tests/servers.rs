@@ -132,7 +132,7 @@ async fn a_redirect_on_the_same_host_is_followed() {
 }
 
 #[tokio::test]
-async fn a_redirect_loop_another_host_and_https_are_refused() {
+async fn a_redirect_loop_another_host_and_https_without_a_ca_are_refused() {
     // bad-inputs row 48
     let (_source, packed, _) = release();
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,43 @@
+//! TLS 1.3 by rustls: the one home of certificates and handshakes. A client believes the CA that
+//! its configuration pins and no other; a server shows what is in its files. Nothing here decides
+//! who may do what, and nothing is logged.
+
+#[cfg(feature = "tls")]
+mod certificate;
+#[cfg(feature = "tls")]
+mod client;
+mod error;
+#[cfg(feature = "tls")]
+mod pem;
+#[cfg(feature = "tls-server")]
+pub mod server;
+#[cfg(test)]
+#[cfg(feature = "tls-server")]
+mod tests;
+#[cfg(not(feature = "tls"))]
+mod without;
+
+#[cfg(feature = "tls")]
+pub use certificate::Certificate;
+#[cfg(feature = "tls")]
+pub use client::Trust;
+pub use error::TlsError;
+#[cfg(feature = "tls")]
+pub use pem::certificates;
+#[cfg(not(feature = "tls"))]
+pub use without::Trust;
+
+/// A text with certificates or a key, and the name that errors call it by.
+#[derive(Clone, Copy)]
+pub struct Pem<'a> {
+    /// The file, or the place in a configuration.
+    pub name: &'a str,
+    /// The content.
+    pub text: &'a [u8],
+}
+
+/// The provider of cryptography: the one that adds least to a program on a device.
+#[cfg(feature = "tls")]
+fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
+    std::sync::Arc::new(rustls::crypto::ring::default_provider())
+}

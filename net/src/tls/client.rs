@@ -1,0 +1,117 @@
+//! The client's side: whom it believes, and its handshake.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hoist_protocol::code::Code;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Pem, TlsError, provider};
+use crate::endpoint::Endpoint;
+use crate::stream::Stream;
+
+/// The CAs that a client believes, and its sessions with their servers, which are resumed. Clones
+/// are the same.
+#[derive(Clone, Default)]
+pub struct Trust(Option<Pinned>);
+
+#[derive(Clone)]
+struct Pinned {
+    config: Arc<ClientConfig>,
+    clock: Arc<Clock>,
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Trust(pinned)"
+        } else {
+            "Trust(nobody)"
+        })
+    }
+}
+
+/// The time that certificates are judged by: that of the system, and never earlier than a time
+/// that is known to have been. A device may start in 1970.
+#[derive(Debug, Default)]
+struct Clock {
+    /// Unix seconds.
+    earliest: AtomicU64,
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let earliest = self.earliest.load(Ordering::Relaxed);
+        let now = UnixTime::now().as_secs().max(earliest);
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            now,
+        )))
+    }
+}
+
+impl Trust {
+    /// Believes every certificate in a text, and what they have made.
+    ///
+    /// # Errors
+    /// `E_CERT` for a text without certificates.
+    pub fn pinned(ca: Pem<'_>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in ca.certificates()? {
+            roots.add(certificate).map_err(|error| {
+                let said = format!("a certificate in {} cannot be used: {error}", ca.name);
+                TlsError::new(Code::Certificate, said)
+            })?;
+        }
+        let clock = Arc::new(Clock::default());
+        let time = Arc::clone(&clock) as Arc<dyn TimeProvider>;
+        let config = ClientConfig::builder_with_details(provider(), time)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| TlsError::new(Code::Tls, error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        Ok(Self(Some(Pinned { config, clock })))
+    }
+
+    /// True if it believes nobody.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// It is at least so late: a clock that says otherwise is wrong.
+    pub fn note_time(&self, unix_s: u64) {
+        if let Some(pinned) = &self.0 {
+            pinned.clock.earliest.fetch_max(unix_s, Ordering::Relaxed);
+        }
+    }
+
+    /// Speaks TLS on a socket with the host of an address.
+    pub(crate) async fn encrypt(
+        &self,
+        stream: TcpStream,
+        at: &Endpoint,
+    ) -> Result<Box<dyn Stream>, TlsError> {
+        let Some(pinned) = &self.0 else {
+            let said = format!(
+                "nothing says whose certificate to believe at {at}: set `ca`, as `hoist device add` and `hoist user add` print it"
+            );
+            return Err(TlsError::new(Code::CertificateIssuer, said));
+        };
+        let name = ServerName::try_from(at.host().to_owned()).map_err(|_| {
+            let said = format!("{} can be the name of no certificate", at.host());
+            TlsError::new(Code::CertificateName, said)
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&pinned.config));
+        let encrypted = connector.connect(name, stream).await;
+        let encrypted =
+            encrypted.map_err(|error| TlsError::of_handshake(&error, at.authority()))?;
+        Ok(Box::new(encrypted))
+    }
+}

@@ -1,0 +1,80 @@
+//! Certificates and keys as people keep them: PEM, from a file or written in a configuration.
+
+use hoist_protocol::code::Code;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{Certificate, Pem, TlsError};
+
+impl Pem<'_> {
+    /// Every certificate in it, in its order.
+    ///
+    /// # Errors
+    /// `E_CERT` for none, or for what is not PEM.
+    pub(super) fn certificates(self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let name = self.name;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text).collect();
+        let found = found.map_err(|error| {
+            let said = format!("{name} is damaged ({error}): write it anew");
+            TlsError::new(Code::Certificate, said)
+        })?;
+        if found.is_empty() {
+            let said = format!(
+                "there is no certificate in {name}: it must have `-----BEGIN CERTIFICATE-----` in it (DER becomes PEM by `openssl x509 -inform der`)"
+            );
+            return Err(TlsError::new(Code::Certificate, said));
+        }
+        Ok(found)
+    }
+
+    /// The first private key in it.
+    ///
+    /// # Errors
+    /// `E_CERT_KEY` for none, or one that is encrypted.
+    pub(super) fn key(self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let name = self.name;
+        let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
+            .iter()
+            .any(|mark| self.text.windows(mark.len()).any(|part| part == *mark));
+        if is_encrypted {
+            let said = format!(
+                "the key in {name} is encrypted, and nobody is there to type its password: `openssl pkey -in {name}` writes it without one, for a file of mode 0600"
+            );
+            return Err(TlsError::new(Code::CertificateKey, said));
+        }
+        PrivateKeyDer::from_pem_slice(self.text).map_err(|_| {
+            let said = format!(
+                "there is no private key in {name}: it must have `-----BEGIN PRIVATE KEY-----` in it"
+            );
+            TlsError::new(Code::CertificateKey, said)
+        })
+    }
+}
+
+/// The statements of every certificate in a text, in its order.
+///
+/// # Errors
+/// `E_CERT` for none, or for what is no certificate.
+pub fn certificates(pem: Pem<'_>) -> Result<Vec<Certificate>, TlsError> {
+    let all = pem.certificates()?;
+    let read: Option<Vec<_>> = all.iter().map(|der| Certificate::read(der)).collect();
+    read.ok_or_else(|| {
+        let said = format!("a certificate in {} is malformed: write it anew", pem.name);
+        TlsError::new(Code::Certificate, said)
+    })
+}
+
+/// A certificate as PEM, in lines as RFC 7468 wants them.
+#[cfg(feature = "tls-server")]
+pub(super) fn written(der: &[u8]) -> String {
+    let text = data_encoding::BASE64.encode(der);
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}

@@ -1,0 +1,240 @@
+//! The server's side: the certificate that it shows, exchanged while it runs, and its handshakes.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use hoist_protocol::code::Code;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+use rustls::{Error, InconsistentKeys};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::certificate::{Certificate, date};
+use super::pem::written;
+use super::{Pem, TlsError, provider};
+use crate::stream::Stream;
+
+/// The first byte of every TLS connection: a record of the handshake.
+pub const HANDSHAKE: u8 = 22;
+/// An alert of TLS, "unexpected message": for whoever speaks something else.
+pub const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 10];
+/// For the last words to somebody who is refused.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A certificate with its chain and its key.
+#[derive(Clone)]
+pub struct Identity {
+    shown: Arc<CertifiedKey>,
+    leaf: Certificate,
+    /// The last of the chain, as PEM.
+    anchor: String,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.leaf.subject)
+    }
+}
+
+impl Identity {
+    /// Reads a chain, the server's own certificate first, and the key of that one.
+    ///
+    /// # Errors
+    /// `E_CERT`, `E_CERT_KEY`, `E_CERT_EXPIRED` or `E_CERT_NOT_YET`, naming the file.
+    pub fn read(chain: Pem<'_>, key: Pem<'_>, now: SystemTime) -> Result<Self, TlsError> {
+        let mut certificates = chain.certificates()?;
+        let read = super::certificates(chain)?;
+        let leaf = in_order(chain.name, &read)?.clone();
+        is_valid(chain.name, &leaf, now)?;
+        let anchor = certificates
+            .last()
+            .map(|last| written(last))
+            .unwrap_or_default();
+        // Whoever does not have the root does not believe it either: it would only cost bytes.
+        if certificates.len() > 1 && read.last().is_some_and(Certificate::is_own) {
+            certificates.pop();
+        }
+        let private = key.key()?;
+        let shown = CertifiedKey::from_der(certificates, private, &provider());
+        let shown = shown.map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::new(
+                Code::CertificateKey,
+                format!(
+                    "the key in {} does not belong to the certificate of {} in {}: name the two that were made together",
+                    key.name, leaf.subject, chain.name
+                ),
+            ),
+            error => TlsError::new(
+                Code::CertificateKey,
+                format!("the key in {} cannot be used: {error}", key.name),
+            ),
+        })?;
+        Ok(Self {
+            shown: Arc::new(shown),
+            leaf,
+            anchor,
+        })
+    }
+
+    /// The statements of the server's own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.leaf
+    }
+
+    /// The last certificate of the chain, as PEM: what clients pin.
+    #[must_use]
+    pub fn anchor_pem(&self) -> &str {
+        &self.anchor
+    }
+}
+
+/// The server's own certificate, if each is made by the one after it and the last by itself.
+fn in_order<'a>(file: &str, chain: &'a [Certificate]) -> Result<&'a Certificate, TlsError> {
+    let wrong = |said: String| Err(TlsError::new(Code::Certificate, said));
+    let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else {
+        return wrong(format!("there is no certificate in {file}"));
+    };
+    for pair in chain.windows(2) {
+        if !pair[0].is_of(&pair[1]) {
+            let (one, other) = (&pair[0].subject, &pair[1].subject);
+            return wrong(format!(
+                "the certificates in {file} are in the wrong order: that of {one} was made by {}, and the next is that of {other}; put the server's own first and behind each the one that made it",
+                pair[0].issuer
+            ));
+        }
+    }
+    if leaf.is_ca {
+        return wrong(format!(
+            "the first certificate in {file}, that of {}, is one of a CA, which no client believes of a server: put the server's own first, or let `hoist serve --name NAME` make both",
+            leaf.subject
+        ));
+    }
+    if !last.is_own() {
+        return wrong(format!(
+            "the chain in {file} ends with the certificate of {}, and that of {} which made it is missing: append it, because it is what devices pin",
+            last.subject, last.issuer
+        ));
+    }
+    Ok(leaf)
+}
+
+fn is_valid(file: &str, leaf: &Certificate, now: SystemTime) -> Result<(), TlsError> {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    let subject = &leaf.subject;
+    if now > leaf.not_after {
+        return Err(TlsError::new(
+            Code::CertificateExpired,
+            format!(
+                "the certificate of {subject} in {file} expired on {}: renew it",
+                date(leaf.not_after)
+            ),
+        ));
+    }
+    if now < leaf.not_before {
+        return Err(TlsError::new(
+            Code::CertificateNotYet,
+            format!(
+                "the certificate of {subject} in {file} is not valid before {}, and here it is {}: set the clock that is wrong",
+                date(leaf.not_before),
+                date(now)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The certificate that is shown now.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&shown))
+    }
+}
+
+/// Speaks TLS with whoever comes in. Clones are the same.
+#[derive(Clone)]
+pub struct Acceptor {
+    config: Arc<ServerConfig>,
+    shown: Arc<Shown>,
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+/// The reason that no TLS came about with a client.
+#[derive(Debug)]
+pub enum Refused {
+    /// It closed without a word.
+    Silent,
+    /// It speaks something else, on this socket.
+    Plain(TcpStream),
+    /// The handshake failed: it does not believe the certificate, or speaks no TLS 1.3.
+    Handshake(io::Error),
+}
+
+impl Acceptor {
+    /// Shows this certificate.
+    ///
+    /// # Errors
+    /// `E_TLS` without randomness.
+    pub fn new(identity: &Identity) -> Result<Self, TlsError> {
+        let failed = |error: Error| TlsError::new(Code::Tls, error.to_string());
+        let shown = Arc::new(Shown(RwLock::new(Arc::clone(&identity.shown))));
+        let resolver = Arc::clone(&shown) as Arc<dyn ResolvesServerCert>;
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        // Sessions are resumed from what the client keeps, so that a fleet costs no memory.
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
+        config.send_tls13_tickets = 1;
+        let config = Arc::new(config);
+        Ok(Self { config, shown })
+    }
+
+    /// Shows another certificate from now on. Connections that are open stay.
+    pub fn show(&self, identity: &Identity) {
+        let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
+        *shown = Arc::clone(&identity.shown);
+    }
+
+    /// Shakes hands, however long the client takes.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn accept(&self, stream: TcpStream) -> Result<Box<dyn Stream>, Refused> {
+        let mut first = [0];
+        match stream.peek(&mut first).await {
+            Ok(0) | Err(_) => return Err(Refused::Silent),
+            Ok(_) if first != [HANDSHAKE] => return Err(Refused::Plain(stream)),
+            Ok(_) => {}
+        }
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        let encrypted = acceptor.accept(stream).await.map_err(Refused::Handshake)?;
+        Ok(Box::new(encrypted))
+    }
+}
+
+/// Says something to a client that is refused, and closes.
+pub async fn say_last(mut stream: TcpStream, bytes: &[u8]) {
+    let last = async {
+        stream.write_all(bytes).await?;
+        stream.shutdown().await
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, last).await;
+}

@@ -1,0 +1,36 @@
+//! A program that speaks no TLS: it trusts nobody, and no endpoint of it is encrypted.
+
+use tokio::net::TcpStream;
+
+use super::{Pem, TlsError};
+use crate::endpoint::Endpoint;
+use crate::stream::Stream;
+
+/// The CAs that a client believes: none.
+#[derive(Debug, Clone, Default)]
+pub struct Trust;
+
+impl Trust {
+    /// Believes nobody all the same.
+    ///
+    /// # Errors
+    /// None.
+    pub fn pinned(_ca: Pem<'_>) -> Result<Self, TlsError> {
+        Ok(Self)
+    }
+
+    /// True if it believes nobody.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        true
+    }
+
+    #[expect(clippy::unused_async, reason = "the same as with TLS")]
+    pub(crate) async fn encrypt(
+        &self,
+        _stream: TcpStream,
+        at: &Endpoint,
+    ) -> Result<Box<dyn Stream>, TlsError> {
+        Err(TlsError::unspoken(at))
+    }
+}
