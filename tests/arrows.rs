@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["hoist-protocol", "hoist-net", "hoist-orchestrator-core"],
     ),
     ("hoist-device-client", &["hoist-protocol", "hoist-net"]),
-    ("hoist-broker-config", &["hoist-protocol"]),
+    ("hoist-broker-config", &["hoist-protocol", "hoist-net"]),
     (
         "hoist-server",
         &[

@@ -65,6 +65,7 @@ mod sockets;
 mod store_faults;
 mod store_power;
 mod tables;
+mod tls;
 mod usage;
 mod why;
 mod wire_budget;

@@ -1,11 +1,12 @@
 //! The embedded broker as one thing to start, watch and stop.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hoist_net::tls::server::Acceptor;
 use hoist_protocol::id::Namespace;
 use hoist_protocol::topic::Topics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +18,7 @@ use crate::credentials::Credentials;
 use crate::front_door::code::Code;
 use crate::front_door::hub::Hub;
 use crate::front_door::limits::Limits;
-use crate::front_door::{accept, inbox};
+use crate::front_door::{Door, accept, inbox};
 
 /// The time between two probes of the router, and the longest time of an answer: together below 5
 /// s.
@@ -37,6 +38,8 @@ pub struct FrontDoorConfig {
     pub namespace: Namespace,
     /// Limits of clients.
     pub limits: Limits,
+    /// Speaks TLS with everybody who comes in; without it nothing is encrypted.
+    pub tls: Option<Acceptor>,
 }
 
 /// Why the broker did not start.
@@ -90,10 +93,24 @@ pub struct StatsSnapshot {
 pub struct EmbeddedBroker {
     hub: Arc<Hub>,
     address: SocketAddr,
-    stop_accepting: oneshot::Sender<()>,
-    accepting: JoinHandle<()>,
+    service_address: SocketAddr,
+    accepting: Vec<Accepting>,
     watching: JoinHandle<()>,
     reviewing: JoinHandle<()>,
+}
+
+/// A door that is open.
+struct Accepting {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Accepting {
+    fn start(listener: TcpListener, door: Door, hub: &Arc<Hub>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(accept(listener, door, Arc::clone(hub), stopped));
+        Self { stop, task }
+    }
 }
 
 impl EmbeddedBroker {
@@ -106,25 +123,30 @@ impl EmbeddedBroker {
         credentials: Arc<dyn Credentials>,
     ) -> Result<Self, StartError> {
         let address = config.listen;
-        let listener = TcpListener::bind(address).await.map_err(|source| {
-            if source.kind() == std::io::ErrorKind::AddrInUse {
-                StartError::PortTaken { address }
-            } else {
-                StartError::Listen { address, source }
+        let (listener, address) = bind(address).await?;
+        let mut doors = Vec::new();
+        let mut service_address = address;
+        match config.tls {
+            None => doors.push((listener, Door::Plain)),
+            Some(acceptor) => {
+                // The orchestrator needs no certificate to reach its own process.
+                let inner = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let (inner, bound) = bind(inner).await?;
+                service_address = bound;
+                doors.push((listener, Door::Encrypted(acceptor)));
+                doors.push((inner, Door::Service));
             }
-        })?;
-        let bound = listener.local_addr();
-        let address = bound.map_err(|source| StartError::Listen { address, source })?;
+        }
         let hub = Hub::new(Topics::new(config.namespace), config.limits, credentials);
         let hub = Arc::new(hub.map_err(|source| StartError::Listen { address, source })?);
-        let (stop_accepting, stopped) = oneshot::channel();
         let reviewing = tokio::spawn(review(Arc::clone(&hub)));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&hub), stopped));
+        let open = |(listener, door)| Accepting::start(listener, door, &hub);
+        let accepting = doors.into_iter().map(open).collect();
         let watching = tokio::spawn(watch(Arc::clone(&hub)));
         Ok(Self {
             hub,
             address,
-            stop_accepting,
+            service_address,
             accepting,
             watching,
             reviewing,
@@ -135,6 +157,12 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the orchestrator of this process comes in.
+    #[must_use]
+    pub fn service_addr(&self) -> SocketAddr {
+        self.service_address
     }
 
     /// Proves that the door answers and the router passes messages on.
@@ -182,8 +210,10 @@ impl EmbeddedBroker {
     pub async fn stop(self) {
         self.watching.abort();
         self.reviewing.abort();
-        let _ = self.stop_accepting.send(());
-        let _ = self.accepting.await;
+        for Accepting { stop, task } in self.accepting {
+            let _ = stop.send(());
+            let _ = task.await;
+        }
         let inboxes = self.hub.all();
         for inbox in &inboxes {
             inbox::end_soon(inbox.clone(), Code::Stopped);
@@ -192,6 +222,20 @@ impl EmbeddedBroker {
             inbox.closed().await;
         }
     }
+}
+
+/// Listens, and says where.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address).await.map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            StartError::PortTaken { address }
+        } else {
+            StartError::Listen { address, source }
+        }
+    })?;
+    let bound = listener.local_addr();
+    let bound = bound.map_err(|source| StartError::Listen { address, source })?;
+    Ok((listener, bound))
 }
 
 /// Restarts a dead router within 5 s.

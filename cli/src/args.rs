@@ -110,9 +110,28 @@ pub(crate) struct Serve {
     /// Address of HTTP for artifacts and health [default: 127.0.0.1:7883]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http: Option<String>,
-    /// `embedded`, or another broker: mqtt://127.0.0.1:PORT [default: embedded]
+    /// `embedded`, or another broker: mqtts://HOST:PORT, mqtt://127.0.0.1:PORT [default: embedded]
     #[arg(long, value_name = "BROKER")]
     pub(crate) broker: Option<String>,
+    /// The CA of another broker, as PEM, for mqtts://
+    #[arg(long, value_name = "FILE")]
+    pub(crate) broker_ca: Option<PathBuf>,
+    /// Host to listen on for others, at the ports of --mqtt and --http: 0.0.0.0. With TLS
+    #[arg(long, value_name = "HOST")]
+    pub(crate) listen: Option<String>,
+    /// What clients connect to: names or addresses, with commas. Without --tls-cert, the first
+    /// start makes a CA and a certificate
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) name: Option<String>,
+    /// A given certificate with its chain, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Nothing is encrypted: only on this machine
+    #[arg(long)]
+    pub(crate) no_tls: bool,
     /// First level of every topic [default: hoist]
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,

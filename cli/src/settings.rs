@@ -16,6 +16,11 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::{Global, Serve};
 use crate::output::Format;
 
+mod doors;
+mod rows;
+
+pub(crate) use doors::DoorSettings;
+
 /// Reads one variable; injected so that tests need no process environment.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
@@ -64,10 +69,14 @@ pub(crate) struct Settings {
     pub(crate) broker_user: Option<Setting<String>>,
     /// Holds its password there.
     pub(crate) broker_token_file: Option<Setting<PathBuf>>,
+    /// The CA that it is believed by.
+    pub(crate) broker_ca: Option<Setting<PathBuf>>,
     pub(crate) output: Setting<Format>,
     pub(crate) log: Setting<String>,
     pub(crate) mqtt: Setting<String>,
     pub(crate) http: Setting<String>,
+    /// Names and encryption of both.
+    pub(crate) doors: DoorSettings,
     pub(crate) namespace: Setting<Namespace>,
     /// Contact with a working device may be lost for this long before it is shown (S6).
     pub(crate) grace: Setting<Duration>,
@@ -94,12 +103,18 @@ struct File {
     broker: Option<String>,
     broker_user: Option<String>,
     broker_token_file: Option<PathBuf>,
+    broker_ca: Option<PathBuf>,
     token_file: Option<PathBuf>,
     output: Option<Format>,
     #[serde(default, deserialize_with = "log")]
     log: Option<String>,
     mqtt: Option<String>,
     http: Option<String>,
+    listen: Option<String>,
+    name: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    no_tls: Option<bool>,
     namespace: Option<Namespace>,
     #[serde(default, deserialize_with = "duration")]
     grace: Option<Duration>,
@@ -115,17 +130,23 @@ struct File {
     keep_silent_devices: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 18] = [
+const FILE_KEYS: [&str; 24] = [
     "data_dir",
     "client",
     "broker",
     "broker_user",
     "broker_token_file",
+    "broker_ca",
     "token_file",
     "output",
     "log",
     "mqtt",
     "http",
+    "listen",
+    "name",
+    "tls_cert",
+    "tls_key",
+    "no_tls",
     "namespace",
     "grace",
     "settle",
@@ -205,6 +226,11 @@ impl Choice<'_> {
     }
 }
 
+fn namespace(text: &str) -> Result<Namespace, Failure> {
+    let parsed = text.parse::<Namespace>();
+    parsed.map_err(|error| Failure::new(Code::Name, format!("--namespace {text:?}: {error}")))
+}
+
 fn path(text: String) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
@@ -236,12 +262,9 @@ impl Settings {
             variables,
             file: path_of_file.unwrap_or_default(),
         };
-        let namespace = match &serve.namespace {
-            Some(text) => Some(text.parse::<Namespace>().map_err(|error| {
-                Failure::new(Code::Name, format!("--namespace {text:?}: {error}"))
-            })?),
-            None => None,
-        };
+        let namespace = serve.namespace.as_deref().map(namespace).transpose()?;
+        let encryption = (file.tls_cert, file.tls_key, file.no_tls);
+        let doors = DoorSettings::resolve(&choose, serve, (file.listen, file.name), encryption)?;
         let data_dir = choose.of(
             global.data_dir.clone().map(|v| ("--data-dir", v)),
             Some(("HOIST_DATA_DIR", path)),
@@ -275,11 +298,13 @@ impl Settings {
                 Some(("HOIST_TOKEN_FILE", path)),
                 file.broker_token_file,
             )?,
+            broker_ca: choose.path(serve.broker_ca.as_ref(), "--broker-ca", file.broker_ca)?,
             token_file: choose.of(None, Some(("HOIST_TOKEN_FILE", path)), file.token_file)?,
             output: or_default(output, Format::Table),
             log: or_default(log, "info".to_owned()),
             mqtt: or_default(mqtt, "127.0.0.1:1883".to_owned()),
             http: or_default(http, "127.0.0.1:7883".to_owned()),
+            doors,
             namespace: or_default(namespace, Namespace::default()),
             grace: or_default(choose.of(None, None, file.grace)?, Duration::from_secs(60)),
             settle: or_default(choose.of(None, None, file.settle)?, Duration::from_secs(30)),
@@ -289,62 +314,6 @@ impl Settings {
             keep_ended_deployments: choose.of(None, None, file.keep_ended_deployments)?,
             keep_silent_devices: choose.of(None, None, file.keep_silent_devices)?,
         })
-    }
-
-    /// Every setting as name, value and origin, in the order of the file's keys.
-    pub(crate) fn rows(&self) -> Vec<(&'static str, String, String)> {
-        fn row<T>(
-            name: &'static str,
-            setting: Option<&Setting<T>>,
-            show: impl Fn(&T) -> String,
-        ) -> (&'static str, String, String) {
-            match setting {
-                Some(setting) => (name, show(&setting.value), setting.origin.to_string()),
-                None => (name, "-".to_owned(), Origin::Default.to_string()),
-            }
-        }
-        let shown = |path: &PathBuf| path.display().to_string();
-        let time = |time: &Duration| humantime::format_duration(*time).to_string();
-        vec![
-            row("data_dir", Some(&self.data_dir), shown),
-            row("client", self.client.as_ref(), shown),
-            row("broker", self.broker.as_ref(), String::clone),
-            row("broker_user", self.broker_user.as_ref(), String::clone),
-            row("broker_token_file", self.broker_token_file.as_ref(), shown),
-            row("token_file", self.token_file.as_ref(), shown),
-            row("output", Some(&self.output), Format::to_string),
-            row("log", Some(&self.log), String::clone),
-            row("mqtt", Some(&self.mqtt), String::clone),
-            row("http", Some(&self.http), String::clone),
-            row("namespace", Some(&self.namespace), Namespace::to_string),
-            row("grace", Some(&self.grace), time),
-            row("settle", Some(&self.settle), time),
-            row(
-                "space_reserve_mib",
-                Some(&self.space_reserve_mib),
-                u64::to_string,
-            ),
-            row(
-                "upload_quota_mib",
-                Some(&self.upload_quota_mib),
-                u64::to_string,
-            ),
-            row(
-                "keep_unused_artifacts",
-                self.keep_unused_artifacts.as_ref(),
-                time,
-            ),
-            row(
-                "keep_ended_deployments",
-                self.keep_ended_deployments.as_ref(),
-                time,
-            ),
-            row(
-                "keep_silent_devices",
-                self.keep_silent_devices.as_ref(),
-                time,
-            ),
-        ]
     }
 }
 

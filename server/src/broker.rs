@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 pub use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_net::endpoint::Endpoint;
+use hoist_net::tls::Trust;
 
 /// The word for the broker inside the server.
 pub const EMBEDDED: &str = "embedded";
@@ -28,6 +29,16 @@ impl BrokerConfig {
     }
 }
 
+impl BrokerConfig {
+    /// The CA of an external broker, as PEM.
+    pub(crate) fn ca(&self) -> Option<&str> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::External(external) => external.ca.as_deref(),
+        }
+    }
+}
+
 /// The orchestrator's way into a broker that somebody else runs.
 #[derive(Clone)]
 pub struct External {
@@ -35,6 +46,10 @@ pub struct External {
     pub broker: Endpoint,
     /// Where that is.
     pub socket: SocketAddr,
+    /// The CA that it is believed by, for `mqtts`.
+    pub trust: Trust,
+    /// The same as PEM, for its other clients.
+    pub ca: Option<String>,
     /// The orchestrator's name there.
     pub user: String,
     /// Its password there; a broker without passwords wants none.

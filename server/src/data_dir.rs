@@ -91,6 +91,11 @@ impl DataDir {
         self.root.join("backup.rows")
     }
 
+    /// The folder of the server's own CA.
+    pub fn authority(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
     /// The commands that bring a lost store back.
     pub fn way_back(&self) -> String {
         let root = self.root.display();
@@ -266,6 +271,8 @@ impl DataDir {
             namespace: namespace.clone(),
             user: name.clone(),
             token,
+            ca: None,
+            ca_file: None,
         };
         // The token first: a user whose token nobody knows could not be replaced.
         private_file::write(&self.client(), file.render().as_bytes())
@@ -279,21 +286,22 @@ impl DataDir {
         Users::create(&self.users(), admin).map_err(|error| self.unusable(error))
     }
 
-    /// Writes the bound addresses into the client file that the first start created, so
+    /// Writes the bound addresses, and what clients pin, into the client file that the first start created, so
     /// that the CLI finds a server on free ports. One that was moved away stays away.
     ///
     /// # Errors
     /// `E_CONFIG` or `E_DATA_DIR`.
-    pub fn update_client(&self, mqtt: &str, http: &str) -> Result<(), Failure> {
+    pub fn update_client(&self, mqtt: &str, http: &str, ca: Option<&str>) -> Result<(), Failure> {
         if !self.client().exists() {
             return Ok(());
         }
         let mut file = ClientFile::read(&self.client())?;
-        if file.mqtt == mqtt && file.http == http {
+        if file.mqtt == mqtt && file.http == http && file.ca.as_deref() == ca {
             return Ok(());
         }
         mqtt.clone_into(&mut file.mqtt);
         http.clone_into(&mut file.http);
+        file.ca = ca.map(str::to_owned);
         private_file::write(&self.client(), file.render().as_bytes())
             .map_err(|error| self.unusable(error))
     }

@@ -143,7 +143,7 @@ fn the_client_file_follows_the_ports_and_a_moved_one_stays_away() {
     let (_temp, dir) = fresh();
     open(&dir).unwrap();
     let before = ClientFile::read(&dir.client()).unwrap();
-    dir.update_client("mqtt://127.0.0.1:5", "http://127.0.0.1:6")
+    dir.update_client("mqtt://127.0.0.1:5", "http://127.0.0.1:6", None)
         .unwrap();
     let after = ClientFile::read(&dir.client()).unwrap();
     assert_eq!(
@@ -152,7 +152,7 @@ fn the_client_file_follows_the_ports_and_a_moved_one_stays_away() {
     );
     assert_eq!(after.token, before.token);
     fs::remove_file(dir.client()).unwrap();
-    dir.update_client("mqtt://127.0.0.1:7", "http://127.0.0.1:8")
+    dir.update_client("mqtt://127.0.0.1:7", "http://127.0.0.1:8", None)
         .unwrap();
     assert!(!dir.client().exists());
 }

@@ -18,6 +18,7 @@ mod people;
 pub mod private_file;
 pub mod server;
 pub mod store_failure;
+pub mod tls;
 pub mod token;
 pub mod toml_file;
 mod users;

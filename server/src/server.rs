@@ -7,8 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hoist_broker_config::Limits;
-use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::endpoint::Scheme;
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
@@ -21,7 +20,6 @@ use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use hoist_protocol::limit::SPEC_VALID_S;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -31,7 +29,9 @@ use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
+use crate::tls::{Encryption, Shown};
 
+mod addresses;
 mod begun;
 mod broker;
 mod fleet;
@@ -41,6 +41,7 @@ mod quiet;
 pub use fleet::Fleet;
 pub use quiet::{Found, Quiet};
 
+use addresses::{Reached, connections, listen};
 use begun::{Begun, given_up};
 use broker::Broker;
 
@@ -61,6 +62,10 @@ pub struct ServerConfig {
     pub broker: BrokerConfig,
     /// Where HTTP listens; port 0 takes a free one.
     pub http: SocketAddr,
+    /// The hosts that clients connect to; the first is the one they are told.
+    pub names: Vec<String>,
+    /// The way in which what clients say is encrypted.
+    pub encryption: Encryption,
     /// The first topic level.
     pub namespace: Namespace,
     /// Contact may be lost for this long before it is shown (S6).
@@ -82,11 +87,15 @@ pub struct Server {
     data_dir: DataDir,
     mqtt: String,
     http: String,
+    /// What clients pin, as PEM.
+    ca: Option<String>,
     announced: Option<Announced>,
     broker: Broker,
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
+    /// Looks after the certificate; ends with the server.
+    _certificate: JoinSet<()>,
     fleet: Fleet,
     found: Found,
     /// Last, so that nobody else comes in before everything else is closed.
@@ -98,7 +107,7 @@ impl Server {
     ///
     /// # Errors
     /// `E_LOCKED`, `E_RECOVER`, `E_SECRET`, `E_CONFIG`, `E_DATA_DIR`, `E_STORE`, `E_PORT`,
-    /// or `E_SERVER` for one that does not become ready.
+    /// `E_CERT` and its siblings, or `E_SERVER` for one that does not become ready.
     pub async fn start(config: ServerConfig) -> Result<Self, Failure> {
         Self::start_until(config, std::future::pending()).await
     }
@@ -135,7 +144,11 @@ impl Server {
         let people = (token_key, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;
         open_files::raise(connections(&config.broker));
-        let started = Broker::start(&config.broker, &config.namespace, &registry, &token_key);
+        let shown = opening::certificate(&data_dir, &config)?;
+        let reached = Reached::by(shown.as_ref());
+        let tls = shown.as_ref().map(|shown| shown.acceptor.clone());
+        let own = (&config.namespace, tls.clone());
+        let started = Broker::start(&config.broker, own, &registry, &token_key);
         let (broker, login) = started.await?;
         let files = (artifacts.clone(), specs);
         let orchestrator = decides(&config, (login, keys.service), files, health.clone());
@@ -159,12 +172,16 @@ impl Server {
             store: SledStore::clone(&fleet.store),
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
-            health,
+            health: health.clone(),
             limits: HttpLimits::default(),
+            tls,
         };
+        let ca = opening::pinned(shown.as_ref(), &config.broker);
         let server = Self {
-            mqtt: broker.endpoint().to_string(),
-            http: Endpoint::at(Scheme::Http, http).to_string(),
+            mqtt: broker.endpoint(&reached).to_string(),
+            http: reached.at(Scheme::Http, http).to_string(),
+            ca,
+            _certificate: looked_after(shown, health.clone()),
             data_dir,
             announced: None,
             broker,
@@ -188,7 +205,8 @@ impl Server {
     async fn become_ready(&mut self, is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
         self.wait_ready(is_ready).await?;
         self.broker.self_probe().await?;
-        self.data_dir.update_client(&self.mqtt, &self.http)?;
+        let ca = self.ca.as_deref();
+        self.data_dir.update_client(&self.mqtt, &self.http, ca)?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
         // Without systemd there is nobody to tell.
@@ -228,12 +246,12 @@ impl Server {
         Ok(())
     }
 
-    /// `mqtt://host:port`
+    /// `mqtt://host:port`, or `mqtts`.
     pub fn mqtt(&self) -> &str {
         &self.mqtt
     }
 
-    /// `http://host:port`
+    /// `http://host:port`, or `https`.
     pub fn http(&self) -> &str {
         &self.http
     }
@@ -320,6 +338,15 @@ fn decides(
     }
 }
 
+/// Looks after the certificate until the result is dropped.
+fn looked_after(shown: Option<Shown>, health: Health) -> JoinSet<()> {
+    let mut looking = JoinSet::new();
+    if let Some(shown) = shown {
+        looking.spawn(shown.watch(health));
+    }
+    looking
+}
+
 /// Runs a part that only ends when the server stops.
 async fn ends(part: &'static str, run: impl Future<Output = ()>) -> Failure {
     run.await;
@@ -357,40 +384,4 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
         // A sender that is gone means the same.
         let _ = stop.wait_for(|stop| *stop).await;
     }
-}
-
-/// Connections that may be open at once.
-fn connections(broker: &BrokerConfig) -> usize {
-    let http = HttpLimits::default().connections;
-    match broker {
-        BrokerConfig::Embedded(_) => {
-            let mqtt = Limits::default();
-            mqtt.connections + mqtt.operator_connections + mqtt.opening + http
-        }
-        BrokerConfig::External(_) => http,
-    }
-}
-
-/// Listens for HTTP, and says where.
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let bind = async {
-        let listener = TcpListener::bind(address).await?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bind.await
-        .map_err(|error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => port_taken("--http", address),
-            _ => Failure::because(Code::Port, format!("cannot listen on {address}"), &error),
-        })
-}
-
-fn port_taken(flag: &str, address: SocketAddr) -> Failure {
-    Failure::new(
-        Code::Port,
-        format!("{address} is in use by another program"),
-    )
-    .help(format!(
-        "stop that program, or choose another address with {flag}; port 0 takes a free one"
-    ))
 }

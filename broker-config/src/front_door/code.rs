@@ -64,6 +64,8 @@ codes! {
     Timeout = Timeout, "no complete CONNECT came in time";
     /// A topic that no topic of ours looks like.
     Topic = Topic, "that is no topic of this namespace";
+    /// TLS where none is spoken, or none where it is.
+    Tls = Tls, "one side speaks TLS at this port and the other does not: mqtts:// is with it, mqtt:// without";
     /// A report was lost together with the orchestrator's session.
     Unheard = Router, "what it reported may not have reached the orchestrator; connect again";
     /// Another MQTT version.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use hoist_net::tls::server::HANDSHAKE;
 use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v4::{Connect, Packet};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -216,8 +217,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// versions than 4. Takes no byte away.
     pub(crate) async fn protocol_level(&mut self) -> Result<u8, Code> {
         loop {
-            if self.input.first().is_some_and(|first| *first != 0x10) {
-                return Err(Code::Packet);
+            match self.input.first() {
+                None | Some(0x10) => {}
+                Some(&HANDSHAKE) => return Err(Code::Tls),
+                Some(_) => return Err(Code::Packet),
             }
             let announced = frame::announced(&self.input)?;
             if announced.is_some_and(|body| body.bytes > self.packet_bytes) {

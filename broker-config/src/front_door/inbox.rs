@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use hoist_net::stream::Stream;
 use tokio::sync::mpsc;
 
 use super::code::Code;
@@ -11,10 +11,6 @@ use super::connection::Connection;
 use super::message::Message;
 use super::places::Place;
 use crate::credentials::Pass;
-
-/// A socket that may carry MQTT.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
 /// A message to a session.
 pub(crate) enum ToSession {

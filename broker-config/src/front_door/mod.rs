@@ -26,6 +26,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_net::opening::Opening;
+use hoist_net::stream::Stream;
+use hoist_net::tls::server::{self, Acceptor};
 use hoist_protocol::access::{Principal, may_publish};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::Connect;
@@ -38,18 +41,31 @@ use crate::credentials::{Login, Pass};
 use code::Code;
 use connection::Connection;
 use hub::{Counters, Hub};
-use inbox::{Attach, Stream, ToSession};
+use inbox::{Attach, ToSession};
 use message::Message;
 use owner::{Key, Owner};
-use places::{Opening, Place};
+use places::Place;
 use refused::Refused;
 use session::Session;
 
 /// Pause after a failed accept (out of descriptors): others may end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A door, by who comes in there.
+#[derive(Debug, Clone)]
+pub(crate) enum Door {
+    /// Everybody, without TLS.
+    Plain,
+    /// Everybody, with TLS and with nothing else.
+    Encrypted(Acceptor),
+    /// The orchestrator of this process, and nobody else: without TLS, on this machine.
+    Service,
+}
+
 /// Accepts until told to stop; then no socket is left that could still become a session.
 pub(crate) async fn accept(
     listener: TcpListener,
+    door: Door,
     hub: Arc<Hub>,
     mut stopped: oneshot::Receiver<()>,
 ) {
@@ -75,8 +91,8 @@ pub(crate) async fn accept(
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
         let room = silent.enter(hub.limits.opening);
-        let hub = Arc::clone(&hub);
-        opening.spawn(async move { open((Box::new(stream), peer), &hub, room).await });
+        let (door, hub) = (door.clone(), Arc::clone(&hub));
+        opening.spawn(async move { enter((stream, peer), &door, &hub, room).await });
     }
     drop(listener);
     opening.shutdown().await;
@@ -112,10 +128,40 @@ impl Pace {
     }
 }
 
+/// Takes a socket through the handshake of its door, if there is one. Meanwhile it may have to make
+/// room.
+async fn enter(
+    (stream, peer): (TcpStream, Option<SocketAddr>),
+    door: &Door,
+    hub: &Arc<Hub>,
+    mut room: oneshot::Receiver<()>,
+) {
+    let Door::Encrypted(acceptor) = door else {
+        return open((Box::new(stream), peer), door, hub, room).await;
+    };
+    let shaking = tokio::time::timeout(hub.limits.handshake, acceptor.accept(stream));
+    let (refused, stream) = tokio::select! {
+        shaken = shaking => match shaken {
+            Ok(Ok(stream)) => return open((stream, peer), door, hub, room).await,
+            Ok(Err(server::Refused::Silent)) => (Refused::Silent, None),
+            Ok(Err(server::Refused::Plain(stream))) => (Refused::Plain, Some(stream)),
+            Ok(Err(server::Refused::Handshake(error))) => (Refused::Handshake(error), None),
+            Err(_) => (Refused::NotConnect(Code::Timeout), None),
+        },
+        Ok(()) = &mut room => (Refused::NotConnect(Code::Busy), None),
+    };
+    drop(room);
+    count(&refused, ("", None, peer), hub);
+    if let Some(stream) = stream {
+        server::say_last(stream, refused.answer()).await;
+    }
+}
+
 /// Takes a socket from its first byte to its session. Until it has said who it is, it may have
 /// to make room.
 async fn open(
     (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
+    door: &Door,
     hub: &Arc<Hub>,
     mut room: oneshot::Receiver<()>,
 ) {
@@ -135,7 +181,7 @@ async fn open(
     };
     let refused = match connect {
         Err(refused) => refused,
-        Ok(connect) => match let_in(&connect, hub, until).await {
+        Ok(connect) => match let_in(&connect, door, hub, until).await {
             Err(refused) => refused,
             Ok((pass, place)) => match begin((connection, place), connect, pass.clone(), hub).await
             {
@@ -147,21 +193,31 @@ async fn open(
             },
         },
     };
-    if let Some(code) = refused.code() {
-        hub.counters.closed.add(code);
-        // Whoever names no client is told from others by its user.
-        let who = match client.is_empty() {
-            true => user.as_deref().unwrap_or_default(),
-            false => client.as_str(),
-        };
-        if refused.is_worth_a_line()
-            && let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now())
-        {
-            let peer = peer.map(tracing::field::display);
-            tracing::warn!(client, user, peer, reason = %refused, unsaid, "connection refused");
-        }
-    }
+    count(&refused, (&client, user.as_deref(), peer), hub);
     connection.say_last(refused.answer()).await;
+}
+
+/// Counts a refusal, and says it if that is worth a line.
+fn count(
+    refused: &Refused,
+    (client, user, peer): (&str, Option<&str>, Option<SocketAddr>),
+    hub: &Hub,
+) {
+    let Some(code) = refused.code() else {
+        return;
+    };
+    hub.counters.closed.add(code);
+    // Whoever names no client is told from others by its user.
+    let who = match client.is_empty() {
+        true => user.unwrap_or_default(),
+        false => client,
+    };
+    if refused.is_worth_a_line()
+        && let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now())
+    {
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(client, user, peer, reason = %refused, unsaid, "connection refused");
+    }
 }
 
 /// The user name of a CONNECT, unless its client id says the same.
@@ -193,9 +249,17 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
 }
 
 /// Decides whether who sent a CONNECT comes in, and takes a place for it.
-async fn let_in(connect: &Connect, hub: &Hub, until: Instant) -> Result<(Pass, Place), Refused> {
+async fn let_in(
+    connect: &Connect,
+    door: &Door,
+    hub: &Hub,
+    until: Instant,
+) -> Result<(Pass, Place), Refused> {
     let pass = admit(connect, hub)?;
     let principal = &pass.principal;
+    if matches!(door, Door::Service) && *principal != Principal::Service {
+        return Err(Refused::Later(Code::Tls));
+    }
     keep_pace(principal, hub, until).await?;
     let place = match hub.places.take(principal) {
         Err(_) if *principal != Principal::Service => {

@@ -2,11 +2,11 @@
 //! to end what a fleet does; the orchestrator has places of its own. A place is taken when it is
 //! known who comes, and held as long as its socket.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hoist_protocol::access::Principal;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::code::Code;
 use super::limits::Limits;
@@ -115,28 +115,5 @@ impl Drop for Counted {
         if *all == 0 {
             taken.remove(&self.owner);
         }
-    }
-}
-
-/// Sockets that have not said yet who they are. They hold no place, and when there are too many
-/// the one that has said nothing for the longest makes room: whoever has something to say needs
-/// milliseconds.
-#[derive(Default)]
-pub(super) struct Opening(VecDeque<oneshot::Sender<()>>);
-
-impl Opening {
-    /// Takes one more in; it is told when it has to make room, until the receiver is dropped.
-    pub(super) fn enter(&mut self, most: usize) -> oneshot::Receiver<()> {
-        if self.0.len() >= most {
-            self.0.retain(|silent| !silent.is_closed());
-        }
-        if self.0.len() >= most
-            && let Some(oldest) = self.0.pop_front()
-        {
-            let _ = oldest.send(());
-        }
-        let (sender, receiver) = oneshot::channel();
-        self.0.push_back(sender);
-        receiver
     }
 }

@@ -1,5 +1,9 @@
 //! Why a connection does not become a session, and what its client is told.
 
+use std::io;
+
+use hoist_net::tls::server::ALERT;
+
 use super::code::Code;
 use super::connect::Fault;
 use crate::credentials::Refusal;
@@ -16,6 +20,13 @@ pub(super) enum Refused {
     Silent,
     #[error("{0}")]
     NotConnect(Code),
+    /// At a door with TLS, without it.
+    #[error("{}", Code::Tls)]
+    Plain,
+    /// TLS that did not come about: the client does not believe the certificate, or speaks no
+    /// version of it that is spoken here.
+    #[error("{code}: the client ended the TLS handshake ({0})", code = Code::Tls.word())]
+    Handshake(io::Error),
     /// No client id, and a session to be kept (MQTT 3.1.1, 3.1.3.1).
     #[error("{code}: it names no client and wants its session kept", code = Code::Packet)]
     NoClientId,
@@ -51,6 +62,7 @@ impl Refused {
     pub(super) fn code(&self) -> Option<Code> {
         match self {
             Self::Silent => None,
+            Self::Plain | Self::Handshake(_) => Some(Code::Tls),
             Self::Version { .. } => Some(Code::Version),
             Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
             Self::Credentials(_) => Some(Code::Auth),
@@ -69,7 +81,10 @@ impl Refused {
     /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
     pub(super) fn answer(&self) -> &'static [u8] {
         match self {
-            Self::Silent | Self::NotConnect(_) => &[],
+            // What is no TLS tells a client that speaks it more than silence.
+            Self::NotConnect(Code::Tls) => &UNSUPPORTED_V3,
+            Self::Silent | Self::NotConnect(_) | Self::Handshake(_) => &[],
+            Self::Plain => &ALERT,
             Self::Version { level: 5 } => &UNSUPPORTED_V5,
             Self::Version { .. } => &UNSUPPORTED_V3,
             Self::NoClientId | Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],

@@ -2,6 +2,7 @@
 //! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`hoist_server::server`].
 
 pub(crate) mod broker;
+mod doors;
 #[cfg(test)]
 mod server_tests;
 
@@ -16,7 +17,6 @@ use hoist_server::failure::Failure;
 use hoist_server::server::{Server, ServerConfig};
 use tracing_subscriber::filter::LevelFilter;
 
-use self::broker::loopback;
 use crate::client::found;
 use crate::context::Context;
 use crate::settings::{Setting, Settings};
@@ -63,10 +63,13 @@ fn stopped() -> u8 {
 
 /// The configuration of the server by the settings.
 pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
+    let doors = doors::doors(settings)?;
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),
-        broker: broker::broker(settings)?,
-        http: loopback("--http", &settings.http.value)?,
+        broker: broker::broker(settings, doors.mqtt)?,
+        http: doors.http,
+        names: doors.names,
+        encryption: doors.encryption,
         namespace: settings.namespace.value.clone(),
         grace: settings.grace.value,
         settle: settings.settle.value,

@@ -24,6 +24,7 @@ use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
 use hoist_server::server::{Server, ServerConfig};
+use hoist_server::tls::Encryption;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -149,6 +150,8 @@ impl<'a> Story<'a> {
             data_dir: self.data_dir().root().to_owned(),
             broker: BrokerConfig::Embedded(free),
             http: free,
+            names: Vec::new(),
+            encryption: Encryption::None,
             namespace: Namespace::default(),
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(30),

@@ -10,12 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use hoist_net::opening::Opening;
+use hoist_net::stream::Stream;
+use hoist_net::tls::server::{Acceptor, Refused, say_last};
+use hoist_protocol::code::Code;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::timed::{Timed, Work};
@@ -33,7 +37,10 @@ const STOP_MOST: Duration = Duration::from_secs(3);
 /// Every limit with its reason.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
-    /// For the head of a request, from the first moment that one is waited for.
+    /// Handshakes of TLS at once: when more begin, the oldest is given up. A client that has
+    /// something to say needs milliseconds.
+    pub handshakes: usize,
+    /// For a handshake, and for the head of a request, from the first moment that one is waited for.
     pub head: Duration,
     /// For the body of a command, which is small.
     pub body: Duration,
@@ -61,6 +68,7 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
+            handshakes: 256,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             answer: Duration::from_secs(60),
@@ -77,13 +85,14 @@ impl Default for HttpLimits {
 
 /// Serves until `shutdown`, then lets running requests end.
 pub(super) async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Acceptor>),
     router: Router,
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) {
     let places = Places::new(limits);
     let stop = watch::Sender::new(false);
+    let mut shaking = Opening::default();
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -94,9 +103,12 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok(Some((stream, place))) => {
-                let conversation = converse(stream, router.clone(), limits, stop.subscribe());
+                let (router, tls, stopped) = (router.clone(), tls.clone(), stop.subscribe());
+                let room = shaking.enter(limits.handshakes);
                 open.spawn(async move {
-                    conversation.await;
+                    if let Some(stream) = encrypted(stream, tls, limits, room).await {
+                        converse(stream, router, limits, stopped).await;
+                    }
                     drop(place);
                 });
             }
@@ -115,9 +127,55 @@ pub(super) async fn serve(
     }
 }
 
+/// The socket after its handshake, where there is one; nothing of a client that fails at it, takes
+/// too long, or has to make room meanwhile.
+async fn encrypted(
+    stream: TcpStream,
+    tls: Option<Acceptor>,
+    limits: HttpLimits,
+    room: oneshot::Receiver<()>,
+) -> Option<Box<dyn Stream>> {
+    let Some(acceptor) = tls else {
+        return Some(Box::new(stream));
+    };
+    let shaking = tokio::time::timeout(limits.head, acceptor.accept(stream));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken.ok()?,
+        Ok(()) = room => return None,
+    };
+    match shaken {
+        Ok(stream) => Some(stream),
+        Err(Refused::Plain(stream)) => {
+            say_last(stream, only_encrypted().as_bytes()).await;
+            None
+        }
+        Err(Refused::Handshake(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(Refused::Silent) => None,
+    }
+}
+
+/// The answer to a request without TLS where it is wanted, written without a library that would have
+/// to read the request.
+fn only_encrypted() -> String {
+    let body = serde_json::json!({
+        "apiVersion": "hoist/v1", "ok": false,
+        "error": {
+            "code": Code::Tls.as_str(),
+            "title": "this port speaks only TLS",
+            "hint": "write https:// for http://",
+        },
+    });
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n{body}\n"
+    )
+}
+
 /// One connection, request after request.
 async fn converse(
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     router: Router,
     limits: HttpLimits,
     mut stop: watch::Receiver<bool>,

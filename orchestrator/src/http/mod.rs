@@ -20,6 +20,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hoist_net::tls::server::Acceptor;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::UserId;
 use tokio::net::TcpListener;
@@ -73,6 +74,8 @@ pub struct HttpState {
     pub health: Health,
     /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
+    /// Speaks TLS with everybody who comes in; without it nothing is encrypted.
+    pub tls: Option<Acceptor>,
 }
 
 /// Serves until `shutdown`, then lets running requests end.
@@ -81,7 +84,7 @@ pub async fn serve(
     state: HttpState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let limits = state.limits;
+    let (limits, tls) = (state.limits, state.tls.clone());
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
         .route("/api/v1/{verb}", post(command::post))
@@ -102,7 +105,7 @@ pub async fn serve(
         })
         .layer(map_response(refusal::as_json))
         .with_state(state);
-    listener::serve(listener, router, limits, shutdown).await;
+    listener::serve((listener, tls), router, limits, shutdown).await;
 }
 
 async fn readyz(State(state): State<HttpState>) -> Response {

@@ -83,6 +83,7 @@ impl Site {
             scratch: Scratch::new(beside.path().join("backup.rows")),
             ready: receiver,
             limits,
+            tls: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

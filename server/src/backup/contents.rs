@@ -16,12 +16,14 @@ pub const SUMS: &str = "backup.sums";
 /// Files of a data directory beside its folders.
 const FILES: [&str; 2] = ["users.toml", "client.toml"];
 /// Key files that a backup may hold.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 7] = [
     "keys/orchestrator.key",
     "keys/release.key",
     "keys/root.bin",
     "keys/root.key",
     "keys/token.key",
+    "tls/ca.key",
+    "tls/ca.pem",
 ];
 /// Key files without which no server starts.
 const NEEDED: [&str; 3] = ["keys/orchestrator.key", "keys/root.bin", "keys/token.key"];

@@ -9,11 +9,13 @@ use data_encoding::HEXLOWER;
 use hoist_broker_config::credentials::SERVICE_USER;
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits, StartError};
 use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::tls::Trust;
+use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Namespace, sha256};
 
-use super::port_taken;
+use super::addresses::{Reached, port_taken};
 use crate::broker::{BrokerConfig, External};
 use crate::failure::Failure;
 use crate::people::Registry;
@@ -37,7 +39,7 @@ impl Broker {
     /// orchestrator comes in.
     pub(super) async fn start(
         config: &BrokerConfig,
-        namespace: &Namespace,
+        (namespace, tls): (&Namespace, Option<Acceptor>),
         registry: &Arc<Registry>,
         token_key: &[u8; 32],
     ) -> Result<(Self, MqttLogin), Failure> {
@@ -54,11 +56,11 @@ impl Broker {
             }
         };
         let token = random_token()?;
-        let broker = embedded(listen, namespace, registry, &token).await?;
-        let address = broker.local_addr();
+        let broker = embedded((listen, tls), namespace, registry, &token).await?;
+        let address = broker.service_addr();
         let login = MqttLogin {
-            host: address.ip().to_string(),
-            port: address.port(),
+            broker: Endpoint::at(Scheme::Mqtt, address),
+            trust: Trust::default(),
             client_id: SERVICE_USER.to_owned(),
             user: SERVICE_USER.to_owned(),
             token: Some(token),
@@ -68,9 +70,9 @@ impl Broker {
     }
 
     /// Where its clients come in.
-    pub(super) fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self, reached: &Reached) -> Endpoint {
         match self {
-            Self::Embedded(broker) => Endpoint::at(Scheme::Mqtt, broker.local_addr()),
+            Self::Embedded(broker) => reached.at(Scheme::Mqtt, broker.local_addr()),
             Self::External(broker) => broker.clone(),
         }
     }
@@ -111,8 +113,12 @@ impl Broker {
 fn external_login(external: &External, namespace: &Namespace, key: &[u8; 32]) -> MqttLogin {
     let own = [&key[..], b"mqtt client id", namespace.as_str().as_bytes()].concat();
     MqttLogin {
-        host: external.socket.ip().to_string(),
-        port: external.socket.port(),
+        broker: match external.broker.scheme().is_encrypted() {
+            true => external.broker.clone(),
+            // Where it was found to be: on this machine.
+            false => Endpoint::at(Scheme::Mqtt, external.socket),
+        },
+        trust: external.trust.clone(),
         client_id: format!(
             "hoist-{}",
             HEXLOWER.encode(&sha256(&own)[..CLIENT_ID_BYTES])
@@ -124,7 +130,7 @@ fn external_login(external: &External, namespace: &Namespace, key: &[u8; 32]) ->
 }
 
 async fn embedded(
-    listen: SocketAddr,
+    (listen, tls): (SocketAddr, Option<Acceptor>),
     namespace: &Namespace,
     registry: &Arc<Registry>,
     service_token: &str,
@@ -133,6 +139,7 @@ async fn embedded(
         listen,
         namespace: namespace.clone(),
         limits: Limits::default(),
+        tls,
     };
     let credentials = Arc::new(registry.credentials(service_token));
     EmbeddedBroker::start(door, credentials)

@@ -14,10 +14,12 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
 
 use super::ServerConfig;
+use crate::broker::BrokerConfig;
 use crate::data_dir::{DataDir, Found, Opened};
 use crate::failure::Failure;
 use crate::people::Registry;
 use crate::store_failure::store_failure;
+use crate::tls::{Place, Shown};
 use crate::users::Users;
 
 /// Opens what the data directory holds. A recovery puts a store that cannot be used aside.
@@ -88,6 +90,25 @@ pub(super) async fn registry(
     let watched = registry.watch();
     watched.map_err(|error| Failure::because(Code::System, "cannot start a thread", &error))?;
     Ok(registry)
+}
+
+/// The certificate that is shown, if anything is encrypted.
+pub(super) fn certificate(
+    data_dir: &DataDir,
+    config: &ServerConfig,
+) -> Result<Option<Shown>, Failure> {
+    let place = Place {
+        folder: data_dir.authority(),
+        client: data_dir.client(),
+    };
+    Shown::open(&config.encryption, &config.names, place)
+}
+
+/// The CAs of the server and of its broker, which clients pin, as PEM.
+pub(super) fn pinned(shown: Option<&Shown>, broker: &BrokerConfig) -> Option<String> {
+    let cas = [shown.map(|shown| shown.ca.as_str()), broker.ca()];
+    let cas: String = cas.into_iter().flatten().collect();
+    (!cas.is_empty()).then_some(cas)
 }
 
 fn now() -> Generation {

@@ -11,7 +11,8 @@ use super::{
     service_connect, socket, still_works, topic, until,
 };
 use crate::Limits;
-use crate::front_door::{self, connection::Connection, inbox::Stream};
+use crate::front_door::{self, connection::Connection};
+use hoist_net::stream::Stream;
 
 #[tokio::test]
 async fn a_packet_over_the_limit_closes_its_sender_and_the_orchestrator_may_send_more() {
@@ -71,7 +72,7 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     tokio::spawn(async move {
         let line = (Box::new(far) as Box<dyn Stream>, None);
         let (_never, room) = tokio::sync::oneshot::channel();
-        front_door::open(line, &hub, room).await;
+        front_door::open(line, &front_door::Door::Plain, &hub, room).await;
     });
     let mut client = Connection::new(near, 1 << 20, PATIENCE);
     client.write(&Packet::Connect(device_connect("d1")));

@@ -76,6 +76,7 @@ async fn broker_with(limits: Limits) -> EmbeddedBroker {
         listen: "127.0.0.1:0".parse().unwrap(),
         namespace: Namespace::default(),
         limits,
+        tls: None,
     };
     EmbeddedBroker::start(config, credentials()).await.unwrap()
 }

@@ -72,6 +72,7 @@ async fn broker() -> (EmbeddedBroker, Arc<Passing>) {
         listen: "127.0.0.1:0".parse().unwrap(),
         namespace: Namespace::default(),
         limits: Limits::default(),
+        tls: None,
     };
     let credentials = credentials_of(Arc::clone(&people) as Arc<dyn People>);
     let broker = EmbeddedBroker::start(config, credentials).await.unwrap();

@@ -259,6 +259,7 @@ async fn a_stopped_broker_frees_its_port_and_a_taken_one_is_named() {
         listen: address,
         namespace: Namespace::default(),
         limits: Limits::default(),
+        tls: None,
     };
     let taken = EmbeddedBroker::start(config(), credentials()).await;
     assert!(matches!(taken, Err(crate::StartError::PortTaken { .. })));

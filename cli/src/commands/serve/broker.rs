@@ -4,46 +4,74 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use hoist_net::endpoint::{self, Endpoint, EndpointError, Scheme};
+use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::tls::{Pem, Trust};
 use hoist_protocol::code::Code;
 use hoist_server::broker::{BrokerConfig, EMBEDDED, External, SERVICE_USER};
-use hoist_server::failure::Failure;
+use hoist_server::failure::{Failure, of_tls};
 use hoist_server::private_file::{self, PrivateFileError};
 
 use crate::settings::{Origin, Settings};
 
-/// The remedy for a broker that only TLS would reach.
-const TUNNEL: &str = "let a TLS proxy or a tunnel on this machine lead there, and name that as \
-     mqtt://127.0.0.1:PORT";
+/// The remedy for a broker elsewhere.
+const ENCRYPT: &str = "reach it by mqtts:// with --broker-ca, or let a tunnel on this machine lead \
+     there, and name that as mqtt://127.0.0.1:PORT";
 
-/// The broker that the settings name.
+/// The broker that the settings name, or its own, which listens there.
 ///
 /// # Errors
 /// `E_CONFIG`, `E_INSECURE` for an address that others could listen to, `E_SECRET` for a token
 /// file that others can read.
-pub(crate) fn broker(settings: &Settings) -> Result<BrokerConfig, Failure> {
+pub(crate) fn broker(settings: &Settings, mqtt: SocketAddr) -> Result<BrokerConfig, Failure> {
     let named = settings.broker.as_ref().map(|named| named.value.as_str());
     let Some(url) = named.filter(|named| *named != EMBEDDED) else {
-        let listen = loopback("--mqtt", &settings.mqtt.value)?;
-        return Ok(BrokerConfig::Embedded(listen));
+        return Ok(BrokerConfig::Embedded(mqtt));
     };
     if settings.mqtt.origin != Origin::Default {
         let what = format!("the broker is {url}, so there is nothing that listens at --mqtt");
         return Err(Failure::new(Code::Config, what).help("leave one of the two out"));
     }
-    let (broker, socket) = loopback_broker(url)?;
+    let (broker, socket) = found(url)?;
+    let ca = settings.broker_ca.as_ref().map(|ca| read_ca(&ca.value));
+    let ca = ca.transpose()?;
+    let trust = trust(&broker, ca.as_deref())?;
     let user = settings.broker_user.as_ref();
     let token = settings.broker_token_file.as_ref();
     Ok(BrokerConfig::External(External {
         broker,
         socket,
+        trust,
+        ca,
         user: user.map_or_else(|| SERVICE_USER.to_owned(), |user| user.value.clone()),
         token: token.map(|file| read_token(&file.value)).transpose()?,
     }))
 }
 
-/// The address of a broker on this machine.
-fn loopback_broker(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
+/// The certificates that a broker is believed by.
+fn trust(broker: &Endpoint, ca: Option<&str>) -> Result<Trust, Failure> {
+    match ca {
+        None if broker.scheme().is_encrypted() => {
+            let what = format!("the broker is {broker}, and nothing says whose certificate it has");
+            Err(Failure::new(Code::Config, what)
+                .help("name the certificate of its CA, as PEM, with --broker-ca"))
+        }
+        None => Ok(Trust::default()),
+        Some(text) => {
+            let (name, text) = ("--broker-ca", text.as_bytes());
+            Trust::pinned(Pem { name, text }).map_err(|error| of_tls(&error))
+        }
+    }
+}
+
+fn read_ca(path: &Path) -> Result<String, Failure> {
+    private_file::read_named(path).map_err(|error| {
+        let what = format!("cannot read --broker-ca {}", path.display());
+        Failure::because(Code::Config, what, &error)
+    })
+}
+
+/// A broker and where it is: without TLS on this machine.
+fn found(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
     let broker = match Endpoint::parse(url) {
         // Also in a text that is no address: it may not be repeated.
         _ if url.contains('@') => {
@@ -51,11 +79,6 @@ fn loopback_broker(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
             return Err(Failure::new(Code::Config, what).help(
                 "take it out: `broker_user` and `broker_token_file` are the settings for that",
             ));
-        }
-        Err(EndpointError::Encrypted(Scheme::Mqtts)) => {
-            let what =
-                format!("the broker is {url}, and a server does not speak TLS to a broker yet");
-            return Err(Failure::new(Code::Config, what).help(TUNNEL));
         }
         Ok(broker) if is_broker(&broker) => broker,
         _ => {
@@ -72,39 +95,23 @@ fn loopback_broker(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
         )
     })?;
     match sockets.first() {
-        Some(first) if sockets.iter().all(|socket| socket.ip().is_loopback()) => {
+        Some(first)
+            if broker.scheme().is_encrypted()
+                || sockets.iter().all(|socket| socket.ip().is_loopback()) =>
+        {
             Ok((broker, *first))
         }
         _ => {
-            let what = format!("the broker {url} is elsewhere, and there is no TLS to it yet");
-            Err(Failure::new(Code::Insecure, what).help(TUNNEL))
+            let what = format!("the broker {url} is elsewhere, and nothing would be encrypted");
+            Err(Failure::new(Code::Insecure, what).help(ENCRYPT))
         }
     }
 }
 
-/// True if the address is `mqtt://host:port`.
+/// True if the address is `mqtt[s]://host:port`.
 fn is_broker(at: &Endpoint) -> bool {
     let names_all = at.written_port().is_some() && at.path().trim_matches('/').is_empty();
-    at.scheme() == Scheme::Mqtt && names_all
-}
-
-/// An address to listen on. Tokens travel in clear, so only this machine may reach it.
-pub(crate) fn loopback(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
-    let address = endpoint::listening(text).ok_or_else(|| {
-        Failure::new(
-            Code::Config,
-            format!("{flag} {text:?} is not an address and port"),
-        )
-        .help("write it as 127.0.0.1:1883; port 0 takes a free one")
-    })?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(Failure::new(
-        Code::Insecure,
-        format!("{flag} {address} can be reached by others, and there is no TLS yet"),
-    )
-    .help("listen on 127.0.0.1, and let a TLS proxy or a tunnel lead there"))
+    at.scheme().encrypted() == Scheme::Mqtts && names_all
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {
@@ -138,7 +145,11 @@ mod tests {
             mqtt: mqtt.map(str::to_owned),
             ..Serve::default()
         };
-        broker(&Settings::resolve(&Global::default(), &serve, &|_| None).unwrap())
+        read(&Settings::resolve(&Global::default(), &serve, &|_| None).unwrap())
+    }
+
+    fn read(settings: &Settings) -> Result<BrokerConfig, Failure> {
+        broker(settings, "127.0.0.1:0".parse().unwrap())
     }
 
     fn refused(flag: &str) -> (String, u8) {
@@ -150,7 +161,7 @@ mod tests {
     #[test]
     fn the_broker_is_embedded_unless_another_is_named() {
         let none = Settings::resolve(&Global::default(), &Serve::default(), &|_| None).unwrap();
-        for config in [broker(&none), of("embedded", None)] {
+        for config in [read(&none), of("embedded", None)] {
             assert!(matches!(config, Ok(BrokerConfig::Embedded(_))));
         }
         let Ok(BrokerConfig::External(named)) = of("mqtt://127.0.0.1:1884", None) else {
@@ -161,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_elsewhere_or_over_tls_is_refused_by_name() {
+    fn a_broker_elsewhere_without_tls_or_one_that_nobody_vouches_for_is_refused_by_name() {
         let exposed = ("E_INSECURE".to_owned(), exit::USAGE);
         assert_eq!(refused("mqtt://192.0.2.1:1883"), exposed);
         for wrong in [
@@ -199,7 +210,7 @@ mod tests {
         };
         let config = || {
             let settings = Settings::resolve(&Global::default(), &Serve::default(), &variables);
-            broker(&settings.unwrap())
+            read(&settings.unwrap())
         };
         let Ok(BrokerConfig::External(named)) = config() else {
             panic!("it is external");
@@ -210,19 +221,5 @@ mod tests {
         assert_eq!(config().unwrap_err().code, "E_SECRET");
         private_file::write(&path, b"\n").unwrap();
         assert_eq!(config().unwrap_err().code, "E_CONFIG");
-    }
-
-    #[test]
-    fn only_addresses_of_this_machine_are_listened_on() {
-        assert!(loopback("--mqtt", "127.0.0.1:0").is_ok());
-        assert!(loopback("--mqtt", "[::1]:1883").is_ok());
-        for open in ["0.0.0.0:0", "[::]:1883", "192.0.2.1:1883"] {
-            let failure = loopback("--mqtt", open).unwrap_err();
-            assert_eq!(
-                (failure.code.as_str(), exit::of(&failure)),
-                ("E_INSECURE", exit::USAGE)
-            );
-        }
-        assert_eq!(loopback("--mqtt", "1883").unwrap_err().code, "E_CONFIG");
     }
 }

@@ -13,6 +13,7 @@ use hoist_server::broker::BrokerConfig;
 use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
 use hoist_server::server::{Server, ServerConfig};
+use hoist_server::tls::Encryption;
 use tempfile::TempDir;
 
 use crate::client::{Client, LivenessTimeouts};
@@ -26,6 +27,8 @@ fn config(dir: &TempDir) -> ServerConfig {
         data_dir: dir.path().join("data"),
         broker: BrokerConfig::Embedded(free),
         http: free,
+        names: Vec::new(),
+        encryption: Encryption::None,
         namespace: Namespace::default(),
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),

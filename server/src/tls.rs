@@ -1,0 +1,255 @@
+//! The certificate of a running server: a given one, or one of its own CA. Its files are read again
+//! when they change, and what is wrong with them then is told while the last good one is shown.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use hoist_net::tls::server::{Acceptor, Identity};
+use hoist_net::tls::{Certificate, Pem};
+use hoist_orchestrator::health::{Health, Stops};
+use hoist_protocol::code::Code;
+
+use crate::failure::{Failure, of_tls};
+use crate::private_file::{self, PrivateFileError};
+
+mod authority;
+#[cfg(test)]
+mod tests;
+
+/// The time between two looks at the files.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// The time between two looks at the calendar.
+const RENEW_PERIOD: Duration = Duration::from_secs(3_600);
+/// A certificate that ends so soon is told, when somebody else has to renew it.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
+/// The subject of what is wrong, for [`Health`].
+const ABOUT: &str = "certificate";
+
+/// The way in which what clients say is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// Not at all: only on this machine.
+    None,
+    /// By a certificate of a CA of its own, made at the first start.
+    Own,
+    /// By a given one.
+    Given {
+        /// The chain, as PEM.
+        certificate: PathBuf,
+        /// The key of its first certificate, as PEM.
+        key: PathBuf,
+    },
+}
+
+/// Where a server's own CA is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// The client file that pins it.
+    pub(crate) client: PathBuf,
+}
+
+/// The certificate that is shown.
+pub(crate) struct Shown {
+    pub(crate) acceptor: Acceptor,
+    /// What clients pin, as PEM.
+    pub(crate) ca: String,
+    /// The host by which clients come, as far as the certificate says one.
+    pub(crate) host: Option<String>,
+    files: Files,
+    names: Vec<String>,
+    /// Where the server's own CA is; absent when the certificate is a given one.
+    authority: Option<Place>,
+}
+
+/// The files of a certificate and its key.
+#[derive(Debug, Clone)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// The facts that tell one version of the files from another.
+type Version = Vec<Option<(u64, i64, i64, u64)>>;
+
+impl Shown {
+    /// Reads the certificate for these names, or makes one. Nothing is shown without encryption.
+    ///
+    /// # Errors
+    /// `E_CERT` and its siblings, `E_CONFIG` for a file that cannot be read, `E_SECRET` for a key
+    /// that others can read, `E_RECOVER` without the CA that a fleet pins, `E_DATA_DIR`.
+    pub(crate) fn open(
+        encryption: &Encryption,
+        names: &[String],
+        place: Place,
+    ) -> Result<Option<Self>, Failure> {
+        let (files, authority) = match encryption {
+            Encryption::None => return Ok(None),
+            Encryption::Given { certificate, key } => {
+                let (certificate, key) = (certificate.clone(), key.clone());
+                (Files { certificate, key }, None)
+            }
+            Encryption::Own => {
+                authority::ensure(&place, names, SystemTime::now())?;
+                let file = authority::server_file(&place.folder);
+                let (certificate, key) = (file.clone(), file);
+                (Files { certificate, key }, Some(place))
+            }
+        };
+        let identity = files.read(names)?;
+        let acceptor = Acceptor::new(&identity).map_err(|error| of_tls(&error))?;
+        let certified = identity.certificate().names.iter();
+        let mut certified = certified.filter(|name| !name.starts_with('*'));
+        Ok(Some(Self {
+            acceptor,
+            ca: identity.anchor_pem().to_owned(),
+            host: names.first().or_else(|| certified.next()).cloned(),
+            files,
+            names: names.to_vec(),
+            authority,
+        }))
+    }
+
+    /// Looks after the certificate for as long as the server runs.
+    pub(crate) async fn watch(self, health: Health) {
+        let mut shown = self.files.version();
+        let mut seen = shown.clone();
+        let mut renew_at = tokio::time::Instant::now();
+        loop {
+            if tokio::time::Instant::now() >= renew_at {
+                renew_at += RENEW_PERIOD;
+                self.renew(&health);
+            }
+            tokio::time::sleep(LOOK_PERIOD).await;
+            let version = self.files.version();
+            // Certificate and key are two files: they are read once both rest.
+            if version != seen {
+                seen = version;
+                continue;
+            }
+            if version != shown {
+                shown = version;
+                self.read_again(&health);
+            }
+        }
+    }
+
+    fn read_again(&self, health: &Health) {
+        match self.files.read(&self.names) {
+            Ok(identity) => {
+                self.acceptor.show(&identity);
+                let subject = &identity.certificate().subject;
+                tracing::info!(subject, "the certificate was exchanged");
+                health.end(ABOUT);
+            }
+            Err(failure) => self.tell(health, &failure),
+        }
+    }
+
+    fn tell(&self, health: &Health, failure: &Failure) {
+        let code = Code::parse(&failure.code).unwrap_or(Code::Certificate);
+        tracing::error!(
+            code = code.as_str(),
+            why = failure.what,
+            "the certificate is not usable, the last good one stays in effect"
+        );
+        let detail = format!("the last good one is shown: {}", failure.clone().clause());
+        health.begin(ABOUT, code, &detail, Stops::Part);
+    }
+
+    /// Renews a certificate of its own in time, and tells when a given one ends soon.
+    fn renew(&self, health: &Health) {
+        let now = SystemTime::now();
+        if let Some(place) = &self.authority {
+            if let Err(failure) = authority::ensure(place, &self.names, now) {
+                self.tell(health, &failure);
+            }
+            return;
+        }
+        let Ok(identity) = self.files.read(&self.names) else {
+            return;
+        };
+        let Certificate {
+            not_after, subject, ..
+        } = identity.certificate();
+        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(*not_after);
+        if ends < now + SOON {
+            let detail = format!(
+                "the certificate of {subject} in {} ends soon: renew it, the file is read again by itself",
+                self.files.certificate.display()
+            );
+            health.begin(ABOUT, Code::CertificateExpired, &detail, Stops::Part);
+        }
+    }
+}
+
+impl Files {
+    /// Reads both, and refuses a certificate that is not for all these names.
+    fn read(&self, names: &[String]) -> Result<Identity, Failure> {
+        let certificate = read(&self.certificate)?;
+        let key = private_file::read(&self.key).map_err(|error| match error {
+            PrivateFileError::Exposed { .. } => {
+                Failure::because(Code::Secret, "the key of the certificate", &error)
+                    .help("chmod 600 the file, and think about who has read it")
+            }
+            PrivateFileError::Io { .. } => Failure::because(Code::Config, "--tls-key", &error),
+        })?;
+        let (at, key_at) = (self.certificate.display(), self.key.display());
+        let (at, key_at) = (at.to_string(), key_at.to_string());
+        let chain = Pem {
+            name: &at,
+            text: &certificate,
+        };
+        let key = Pem {
+            name: &key_at,
+            text: &key,
+        };
+        let identity = Identity::read(chain, key, SystemTime::now());
+        let identity = identity.map_err(|error| of_tls(&error))?;
+        let certified = &identity.certificate().names;
+        let other = names
+            .iter()
+            .find(|name| !certified.iter().any(|of| covers(of, name)));
+        match other {
+            None => Ok(identity),
+            Some(other) => Err(Failure::new(
+                Code::CertificateName,
+                format!(
+                    "the certificate of {} in {at} is for {}, not for {other}",
+                    identity.certificate().subject,
+                    certified.join(", ")
+                ),
+            )
+            .help("name with --name what it is for, or another certificate with --tls-cert")),
+        }
+    }
+
+    fn version(&self) -> Version {
+        let of = |path: &Path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+        };
+        vec![of(&self.certificate), of(&self.key)]
+    }
+}
+
+/// A certificate is no secret: others may read it.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let text = private_file::read_named(path).map_err(|error| {
+        let what = format!("cannot read --tls-cert {}", path.display());
+        Failure::because(Code::Config, what, &error)
+    })?;
+    Ok(text.into_bytes())
+}
+
+/// True if a name in a certificate, maybe `*.example.com`, is one for this host.
+fn covers(certified: &str, host: &str) -> bool {
+    if certified.eq_ignore_ascii_case(host) {
+        return true;
+    }
+    let parent = host.split_once('.').map(|(_, parent)| parent);
+    let wild = certified.strip_prefix("*.");
+    wild.is_some() && wild.map(str::to_ascii_lowercase) == parent.map(str::to_ascii_lowercase)
+}
