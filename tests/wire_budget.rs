@@ -58,6 +58,16 @@ fn pins_the_key(packet: &Captured) -> bool {
         && decode_prefix::<DeviceSpec>(&payload).is_ok_and(|(spec, _)| spec.public_key.is_some())
 }
 
+/// True if nothing that was sent in either direction waits for its acknowledgment.
+fn all_acknowledged(packets: &[Captured]) -> bool {
+    let of_type = |packet: &&Captured, kind: u8| packet.bytes[0] >> 4 == kind;
+    let sent = packets
+        .iter()
+        .filter(|packet| of_type(packet, 3) && packet.bytes[0] & 6 != 0);
+    let acknowledged = packets.iter().filter(|packet| of_type(packet, 4));
+    sent.count() == acknowledged.count()
+}
+
 /// Deploys once and returns what passed on the device's socket from its spec on.
 fn deploy(
     server: &Server,
@@ -76,12 +86,7 @@ fn deploy(
     });
     let packets = eventually("the last acknowledgment", || {
         let packets = proxy.packets()[before..].to_vec();
-        let sent = packets
-            .iter()
-            .filter(|p| p.bytes[0] >> 4 == 3 && p.bytes[0] & 6 != 0)
-            .count();
-        let acked = packets.iter().filter(|p| p.bytes[0] >> 4 == 4).count();
-        (sent == acked).then_some(packets)
+        all_acknowledged(&packets).then_some(packets)
     });
     assert!(packets.iter().all(|p| p.bytes[0] >> 4 != TYPE_DISCONNECT));
     packets
@@ -107,7 +112,8 @@ fn an_update_on_a_connected_device_stays_within_its_budget() {
         "the device to be idle, connected and known by its key",
         || {
             let packets = proxy.packets();
-            (packets.iter().any(is_group_spec) && packets.iter().any(pins_the_key)).then_some(())
+            let is_known = packets.iter().any(is_group_spec) && packets.iter().any(pins_the_key);
+            (is_known && all_acknowledged(&packets)).then_some(())
         },
     );
 
