@@ -102,7 +102,7 @@ fn leave_a_daemon(release: &Release, scratch: &Path) {
 }
 
 fn fill_the_output(release: &Release, _: &Path) {
-    let fill = "yes 'a line of no interest' | spec -c 40000000";
+    let fill = "yes 'a line of no interest' | head -c 40000000";
     let last = "echo the last word >&2";
     release.script("install", &format!("{fill}\n{last}\nexit 9"));
 }

@@ -33,14 +33,14 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// The time to try before giving up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LivenessTimeouts {
+pub(crate) struct Patience {
     /// For the first connection: zero tries once.
     pub(crate) connect: Duration,
     /// For an answer, lost connections included.
     pub(crate) answer: Duration,
 }
 
-impl LivenessTimeouts {
+impl Patience {
     /// A person at a terminal: learns at once that there is no server.
     pub(crate) const PERSON: Self = Self {
         connect: Duration::ZERO,
@@ -58,7 +58,7 @@ pub(crate) struct Client {
     file: ClientFile,
     broker: Broker,
     topics: Topics,
-    patience: LivenessTimeouts,
+    patience: Patience,
     connection: Connection,
     watched: Vec<String>,
     /// The messages on watched filters that came while an answer was waited for: the last of each
@@ -71,10 +71,7 @@ impl Client {
     ///
     /// # Errors
     /// `E_CONFIG`, `E_AUTH` or `E_BROKER`.
-    pub(crate) async fn connect(
-        file: ClientFile,
-        patience: LivenessTimeouts,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn connect(file: ClientFile, patience: Patience) -> Result<Self, Failure> {
         let broker = Broker::of(&file)?;
         let until = Instant::now() + patience.connect;
         let connection = connect(&broker, &file, until).await?;

@@ -32,15 +32,15 @@ async fn grants(mut granted: usize) -> String {
 
 async fn connected(granted: usize) -> Client {
     let file = ClientFile {
+        ca: None,
+        ca_file: None,
         mqtt: grants(granted).await,
         http: String::new(),
         user: "vera".parse().unwrap(),
         token: "token".to_owned(),
         namespace: "hoist".parse().unwrap(),
     };
-    Client::connect(file, LivenessTimeouts::PERSON)
-        .await
-        .unwrap()
+    Client::connect(file, Patience::PERSON).await.unwrap()
 }
 
 #[tokio::test]

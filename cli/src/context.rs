@@ -11,7 +11,7 @@ use hoist_server::failure::Failure;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::client::{Client, LivenessTimeouts, found};
+use crate::client::{Client, Patience, found};
 use crate::exit;
 use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column};
@@ -68,7 +68,7 @@ impl Context {
 
     /// Connects as the operator.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        Client::connect(self.client_file()?, LivenessTimeouts::PERSON).await
+        Client::connect(self.client_file()?, Patience::PERSON).await
     }
 
     /// Sends one command on a connection of its own.

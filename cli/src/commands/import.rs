@@ -19,7 +19,7 @@ use table::{Fault, Row, Table};
 
 use crate::args::Import;
 use crate::client::agent_file::{self, agent_toml};
-use crate::client::{Client, LivenessTimeouts};
+use crate::client::{Client, Patience};
 use crate::context::{Context, print};
 use crate::exit;
 use crate::output::plural::{count, either};
@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, wish: &Import) -> Result<u8, Failure>
     })?;
     let Table { rows, mut faults } = table::read(&content);
     let file = context.client_file()?;
-    let mut client = Client::connect(file.clone(), LivenessTimeouts::PERSON).await?;
+    let mut client = Client::connect(file.clone(), Patience::PERSON).await?;
     let batches = batches(&rows);
     let (planned, more) = check(&mut client, &batches, wish).await?;
     faults.extend(more);

@@ -35,7 +35,7 @@ use super::lanes::{Lane, Lanes};
 use super::outcome::{Outcome, Place};
 use super::stage::{Stage, When};
 use crate::client::agent_file::{self, agent_toml};
-use crate::client::{Client, LivenessTimeouts, read_view};
+use crate::client::{Client, Patience, read_view};
 use crate::commands::release::{SignedRelease, read_key};
 use crate::commands::status::is_final;
 
@@ -97,7 +97,7 @@ impl<'a> Story<'a> {
     async fn play(&mut self, stage: &mut Stage) -> Result<Outcome, Failure> {
         let began = Instant::now();
         let file = self.open_server(stage).await?;
-        let mut client = Client::connect(file.clone(), LivenessTimeouts::PERSON).await?;
+        let mut client = Client::connect(file.clone(), Patience::PERSON).await?;
         self.add_release(&mut client, &file, stage).await?;
         self.add_devices(&mut client, &file, stage).await?;
         self.gather(&mut client, stage).await?;

@@ -31,7 +31,7 @@ use self::register::{Registered, Stop, register, unregister};
 use self::truth::Truth;
 use crate::args::Sim;
 use crate::client::mqtt::{Broker, Connection, Event, Login};
-use crate::client::{Client, LivenessTimeouts, unheard};
+use crate::client::{Client, Patience, unheard};
 use crate::context::{Context, print};
 use crate::output::plural;
 use crate::signals::Ends;
@@ -229,7 +229,7 @@ fn start(
 /// Waits until the server says that a deployment to the group is settled, and the devices
 /// that took part agree that it is over.
 async fn settled(file: &ClientFile, sim: &Sim, fleet: &Fleet) -> Result<(), Failure> {
-    let mut client = Client::connect(file.clone(), LivenessTimeouts::PROGRAM).await?;
+    let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
     let views = client.topics().filter("view/deployment/+");
     client.watch(&views).await?;
     loop {

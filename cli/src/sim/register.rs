@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::args::Sim;
-use crate::client::{Client, LivenessTimeouts};
+use crate::client::{Client, Patience};
 
 /// Commands in flight: the server commits them in batches, more is no faster.
 const WORKERS: usize = 16;
@@ -55,7 +55,7 @@ pub(super) async fn register(
 ) -> Result<Vec<Registered>, Failure> {
     let names = names(sim)?;
     let new = new_names(file, sim, names.clone(), stop).await?;
-    let mut client = Client::connect(file.clone(), LivenessTimeouts::PROGRAM).await?;
+    let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
     let group = GroupCreate {
         group: sim.group.clone(),
         dry_run: false,
@@ -72,16 +72,7 @@ pub(super) async fn register(
             ..DeviceAdd::default()
         }
     };
-    match each(
-        file,
-        LivenessTimeouts::PROGRAM,
-        Verb::DeviceAdd,
-        names,
-        add,
-        stop,
-    )
-    .await
-    {
+    match each(file, Patience::PROGRAM, Verb::DeviceAdd, names, add, stop).await {
         Ok(added) => {
             let new: HashSet<String> = new.into_iter().collect();
             added.into_iter().map(|it| registered(it, &new)).collect()
@@ -127,7 +118,7 @@ async fn new_names(
     let expected = Some(Code::Device);
     let shown: Vec<Result<DeviceDetail, Failure>> = each_or(
         file,
-        LivenessTimeouts::PROGRAM,
+        Patience::PROGRAM,
         (Verb::DeviceShow, expected),
         names.clone(),
         show,
@@ -172,7 +163,7 @@ pub(super) async fn unregister(file: &ClientFile, names: Vec<String>) -> Result<
     let verb = (Verb::DeviceRemove, Some(Code::Device));
     let removed: Vec<Result<DeviceResult, Failure>> = each_or(
         file,
-        LivenessTimeouts::PERSON,
+        Patience::PERSON,
         verb,
         names,
         remove,
@@ -205,7 +196,7 @@ impl Stop {
 /// A failure ends all of them, but not before every answer that is on its way is there.
 async fn each<T, B>(
     file: &ClientFile,
-    patience: LivenessTimeouts,
+    patience: Patience,
     verb: Verb,
     names: Vec<String>,
     body: impl Fn(String) -> B + Clone + Send + Sync + 'static,
@@ -221,7 +212,7 @@ where
 /// The same for a verb that may be refused with one code, which is an answer then.
 async fn each_or<T, B>(
     file: &ClientFile,
-    patience: LivenessTimeouts,
+    patience: Patience,
     (verb, expected): (Verb, Option<Code>),
     names: Vec<String>,
     body: impl Fn(String) -> B + Clone + Send + Sync + 'static,

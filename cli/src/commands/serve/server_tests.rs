@@ -16,7 +16,7 @@ use hoist_server::server::{Server, ServerConfig};
 use hoist_server::tls::Encryption;
 use tempfile::TempDir;
 
-use crate::client::{Client, LivenessTimeouts};
+use crate::client::{Client, Patience};
 use crate::commands::release::{SignedRelease, read_key};
 use crate::demo::fixture;
 use crate::exit;
@@ -43,7 +43,7 @@ async fn started() -> (TempDir, Server, Client, ClientFile) {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(config(&dir)).await.unwrap();
     let file = ClientFile::read(&DataDir::new(server.data_dir()).client()).unwrap();
-    let client = Client::connect(file.clone(), LivenessTimeouts::PERSON)
+    let client = Client::connect(file.clone(), Patience::PERSON)
         .await
         .unwrap();
     (dir, server, client, file)
@@ -73,9 +73,7 @@ async fn what_was_answered_is_there_after_a_restart_on_other_ports() {
     let server = Server::start(config(&dir)).await.unwrap();
     let file = ClientFile::read(&DataDir::new(server.data_dir()).client()).unwrap();
     assert_eq!(file.mqtt, server.mqtt(), "the CLI finds the new port");
-    let mut client = Client::connect(file, LivenessTimeouts::PERSON)
-        .await
-        .unwrap();
+    let mut client = Client::connect(file, Patience::PERSON).await.unwrap();
     assert_eq!(groups(&mut client).await, ["eu", "unassigned"]);
     server.stop().await;
 }
@@ -129,7 +127,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
         dry_run: false,
     };
     client.command(Verb::UserAdd, &vera).await.unwrap();
-    let mut viewer = Client::connect(file.clone(), LivenessTimeouts::PERSON)
+    let mut viewer = Client::connect(file.clone(), Patience::PERSON)
         .await
         .unwrap();
     let group = GroupCreate {
@@ -150,7 +148,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
     assert_eq!(refused.code, "E_ROLE");
 
     file.token = "another token".into();
-    let refused = Client::connect(file.clone(), LivenessTimeouts::PROGRAM)
+    let refused = Client::connect(file.clone(), Patience::PROGRAM)
         .await
         .err()
         .unwrap();
@@ -168,10 +166,7 @@ async fn without_a_broker_a_person_learns_it_at_once() {
     let (_dir, server, client, file) = started().await;
     client.close().await;
     server.stop().await;
-    let refused = Client::connect(file, LivenessTimeouts::PERSON)
-        .await
-        .err()
-        .unwrap();
+    let refused = Client::connect(file, Patience::PERSON).await.err().unwrap();
     assert_eq!(
         (refused.code.as_str(), exit::of(&refused)),
         ("E_BROKER", exit::UNREACHABLE)
