@@ -289,7 +289,7 @@ mod tests {
             tokio::time::pause();
             stream
         });
-        let server = Server::new(&address, "token").unwrap();
+        let server = Server::new(&address, &Trust::default(), "token").unwrap();
         let failure = server.get("/backup/rows").await.err().unwrap();
         let said = failure.to_string();
         assert!(said.contains("the server is silent for 120 s"), "{said}");
