@@ -29,6 +29,8 @@ impl Agent {
             .topics
             .format(&Topic::Presence(self.host.device.clone()));
         let will = encode(&self.session.presence(PresenceState::Offline));
+        // A device may wake up in 1970; what was signed since shows that it is later.
+        server.trust.note_time(self.clock.read().unix_ms / 1000);
         let device = &self.host.device;
         self.connection = Some(Connection::connect(device, &server, topic, will));
     }

@@ -8,7 +8,7 @@ use crate::stream::Stream;
 
 /// The CAs that a client believes: none.
 #[derive(Debug, Clone, Default)]
-pub struct Trust;
+pub struct Trust(());
 
 impl Trust {
     /// Believes nobody all the same.
@@ -16,7 +16,7 @@ impl Trust {
     /// # Errors
     /// None.
     pub fn pinned(_ca: Pem<'_>) -> Result<Self, TlsError> {
-        Ok(Self)
+        Ok(Self(()))
     }
 
     /// True if it believes nobody.
@@ -24,6 +24,9 @@ impl Trust {
     pub fn is_none(&self) -> bool {
         true
     }
+
+    /// Certificates are nothing to it, and so is the time.
+    pub fn note_time(&self, _unix_s: u64) {}
 
     #[expect(clippy::unused_async, reason = "the same as with TLS")]
     pub(crate) async fn encrypt(
