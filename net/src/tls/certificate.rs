@@ -91,11 +91,13 @@ impl Certificate {
     }
 
     /// True if `other` says that it made this one.
+    #[cfg(feature = "tls-server")]
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         self.links.1 == other.links.0
     }
 
     /// True if it made itself.
+    #[cfg(feature = "tls-server")]
     pub(crate) fn is_own(&self) -> bool {
         self.is_of(self)
     }

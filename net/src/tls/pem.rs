@@ -1,8 +1,10 @@
 //! Certificates and keys as people keep them: PEM, from a file or written in a configuration.
 
 use hoist_protocol::code::Code;
+use rustls::pki_types::CertificateDer;
+#[cfg(feature = "tls-server")]
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Certificate, Pem, TlsError};
 
@@ -31,6 +33,7 @@ impl Pem<'_> {
     ///
     /// # Errors
     /// `E_CERT_KEY` for none, or one that is encrypted.
+    #[cfg(feature = "tls-server")]
     pub(super) fn key(self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let name = self.name;
         let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
