@@ -95,6 +95,7 @@ pub async fn get(
         range.end.saturating_sub(1)
     );
     stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
     let mut buffer = Vec::new();
     loop {
         if let Some((head, end)) = Head::parse(&buffer)? {

@@ -1,6 +1,7 @@
 //! One socket: bytes in, packets out of them, and packets in, bytes out of them. Bounded
 //! both ways; knows nothing of sessions.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Connection<S> {
     output: BytesMut,
     packet_bytes: usize,
     write_patience: Duration,
+    /// True if something was written that a stream with TLS may still hold.
+    unflushed: bool,
     stuck_at: Option<Instant>,
     /// The amount that the client may send; while the client owes, work for others is not taken.
     paced: Option<Paced>,
@@ -66,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             output: BytesMut::new(),
             packet_bytes,
             write_patience,
+            unflushed: false,
             stuck_at: None,
             paced: None,
             is_parked: false,
@@ -166,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if may_read && let Some(packet) = self.take()? {
                 return Ok(Some(packet));
             }
-            let wants_write = !self.output.is_empty();
+            let wants_write = !self.output.is_empty() || self.unflushed;
             let patience = self.write_patience;
             let stuck = match (wants_write, self.stuck_at) {
                 (true, Some(at)) => at,
@@ -179,15 +183,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Ok(0) | Err(_) => return Err(Code::Gone),
                     Ok(count) => self.passed += count,
                 },
-                written = writer.write(&self.output), if wants_write => match written {
-                    Ok(0) | Err(_) => return Err(Code::Gone),
-                    Ok(count) => {
+                pushed = push(&mut writer, &self.output), if wants_write => {
+                    let count = pushed.map_err(|_| Code::Gone)?;
+                    self.stuck_at = None;
+                    self.unflushed = count.is_some();
+                    if let Some(count) = count {
                         self.output.advance(count);
                         self.passed += count;
-                        self.stuck_at = None;
                         return Ok(None);
                     }
-                },
+                }
                 () = tokio::time::sleep_until(stuck), if wants_write => return Err(Code::Gone),
                 () = comes(turn), if turn != Turn::Now => {}
             }
@@ -291,6 +296,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+/// Writes some of the output: so many bytes. Without output, brings what was written on its way.
+/// Cancel-safe.
+async fn push(stream: &mut (impl AsyncWrite + Unpin), output: &[u8]) -> io::Result<Option<usize>> {
+    if output.is_empty() {
+        return stream.flush().await.map(|()| None);
+    }
+    match stream.write(output).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(Some(count)),
+    }
+}
+
 /// Waits until it is a packet's turn.
 async fn comes(turn: Turn) {
     match turn {
@@ -311,4 +328,28 @@ fn protocol_level(input: &[u8], body: usize) -> Result<Option<u8>, Code> {
         return Err(Code::Packet);
     }
     Ok(input.get(body + 2 + length).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_that_a_stream_keeps_back_do_not_wait_for_the_next_packet() {
+        let (near, mut far) = tokio::io::duplex(1_024);
+        // As TLS does it when the socket is full.
+        let keeps_back = tokio::io::BufWriter::new(near);
+        let mut connection = Connection::new(keeps_back, 1_024, Duration::from_secs(5));
+        connection.write(&Packet::PingResp);
+        let serving = async {
+            while let Ok(None) = connection.next().await {}
+            panic!("nothing comes from the other side");
+        };
+        let mut heard = [0; 2];
+        tokio::select! {
+            read = far.read_exact(&mut heard) => read.map(drop).unwrap(),
+            () = serving => {}
+        }
+        assert_eq!(heard, [0xd0, 0]);
+    }
 }
