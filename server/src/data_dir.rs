@@ -299,6 +299,14 @@ impl DataDir {
         if file.mqtt == mqtt && file.http == http && file.ca.as_deref() == ca {
             return Ok(());
         }
+        if let (Some(pinned), Some(ca)) = (&file.ca, ca)
+            && pinned != ca
+        {
+            tracing::warn!(
+                "the CA is another one than before: devices and people believe this server when \
+                 their files name the new `ca`"
+            );
+        }
         mqtt.clone_into(&mut file.mqtt);
         http.clone_into(&mut file.http);
         file.ca = ca.map(str::to_owned);

@@ -59,6 +59,8 @@ pub(crate) struct Shown {
     /// The host by which clients come, as far as the certificate says one.
     pub(crate) host: Option<String>,
     files: Files,
+    /// The version of the files that was read last.
+    version: Version,
     names: Vec<String>,
     /// Where the server's own CA is; absent when the certificate is a given one.
     authority: Option<Place>,
@@ -98,6 +100,7 @@ impl Shown {
                 (Files { certificate, key }, Some(place))
             }
         };
+        let version = files.version();
         let identity = files.read(names)?;
         let acceptor = Acceptor::new(&identity).map_err(|error| of_tls(&error))?;
         let certified = identity.certificate().names.iter();
@@ -107,20 +110,24 @@ impl Shown {
             ca: identity.anchor_pem().to_owned(),
             host: names.first().or_else(|| certified.next()).cloned(),
             files,
+            version,
             names: names.to_vec(),
             authority,
         }))
     }
 
     /// Looks after the certificate for as long as the server runs.
-    pub(crate) async fn watch(self, health: Health) {
-        let mut shown = self.files.version();
-        let mut seen = shown.clone();
+    pub(crate) async fn watch(mut self, health: Health) {
+        let mut seen = self.version.clone();
         let mut renew_at = tokio::time::Instant::now();
+        let mut is_renewed = true;
         loop {
             if tokio::time::Instant::now() >= renew_at {
                 renew_at += RENEW_PERIOD;
-                self.renew(&health);
+                let was_renewed = std::mem::replace(&mut is_renewed, self.renew(&health));
+                if is_renewed && !was_renewed {
+                    self.read_again(&health);
+                }
             }
             tokio::time::sleep(LOOK_PERIOD).await;
             let version = self.files.version();
@@ -129,15 +136,16 @@ impl Shown {
                 seen = version;
                 continue;
             }
-            if version != shown {
-                shown = version;
+            if version != self.version {
+                self.version = version;
                 self.read_again(&health);
             }
         }
     }
 
     fn read_again(&self, health: &Health) {
-        match self.files.read(&self.names) {
+        let read = self.files.read(&self.names);
+        match read.and_then(|identity| self.of_the_same_ca(identity)) {
             Ok(identity) => {
                 self.acceptor.show(&identity);
                 let subject = &identity.certificate().subject;
@@ -146,6 +154,21 @@ impl Shown {
             }
             Err(failure) => self.tell(health, &failure),
         }
+    }
+
+    /// What clients pin changes only when somebody means it.
+    fn of_the_same_ca(&self, identity: Identity) -> Result<Identity, Failure> {
+        if identity.anchor_pem() == self.ca {
+            return Ok(identity);
+        }
+        let what = format!(
+            "the certificate of {} in {} comes from another CA than the one that clients pin",
+            identity.certificate().subject,
+            self.files.certificate.display()
+        );
+        Err(Failure::new(Code::CertificateIssuer, what).help(
+            "show one of the same CA; or give devices and people the new `ca` and start the server again",
+        ))
     }
 
     fn tell(&self, health: &Health, failure: &Failure) {
@@ -159,17 +182,19 @@ impl Shown {
         health.begin(ABOUT, code, &detail, Stops::Part);
     }
 
-    /// Renews a certificate of its own in time, and tells when a given one ends soon.
-    fn renew(&self, health: &Health) {
+    /// Renews a certificate of its own in time, and tells when a given one ends soon; false if it
+    /// could not be renewed.
+    fn renew(&self, health: &Health) -> bool {
         let now = SystemTime::now();
         if let Some(place) = &self.authority {
-            if let Err(failure) = authority::ensure(place, &self.names, now) {
-                self.tell(health, &failure);
+            let ensured = authority::ensure(place, &self.names, now);
+            if let Err(failure) = &ensured {
+                self.tell(health, failure);
             }
-            return;
+            return ensured.is_ok();
         }
         let Ok(identity) = self.files.read(&self.names) else {
-            return;
+            return true;
         };
         let Certificate {
             not_after, subject, ..
@@ -182,6 +207,7 @@ impl Shown {
             );
             health.begin(ABOUT, Code::CertificateExpired, &detail, Stops::Part);
         }
+        true
     }
 }
 

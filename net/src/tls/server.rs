@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use hoist_protocol::code::Code;
-use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
-use rustls::{Error, InconsistentKeys};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -52,6 +53,7 @@ impl Identity {
         let read = super::certificates(chain)?;
         let leaf = in_order(chain.name, &read)?.clone();
         is_valid(chain.name, &leaf, now)?;
+        is_signed(chain.name, &leaf, &certificates, now)?;
         let anchor = certificates
             .last()
             .map(|last| written(last))
@@ -149,6 +151,32 @@ fn is_valid(file: &str, leaf: &Certificate, now: SystemTime) -> Result<(), TlsEr
         ));
     }
     Ok(())
+}
+
+/// Names are easily alike: what a client checks are signatures.
+fn is_signed(
+    file: &str,
+    leaf: &Certificate,
+    chain: &[CertificateDer<'static>],
+    now: SystemTime,
+) -> Result<(), TlsError> {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH);
+    let now = UnixTime::since_unix_epoch(now.unwrap_or_default());
+    let algorithms = provider().signature_verification_algorithms;
+    let verified = || {
+        let (own, above) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(above.last().unwrap_or(own).clone())?;
+        let own = ParsedCertificate::try_from(own)?;
+        verify_server_cert_signed_by_trust_anchor(&own, &roots, above, now, algorithms.all)
+    };
+    verified().map_err(|error| {
+        let said = format!(
+            "no client would believe the certificate of {} in {file}: its chain does not prove it ({error}); name the certificates by which it was signed",
+            leaf.subject
+        );
+        TlsError::new(Code::CertificateIssuer, said)
+    })
 }
 
 /// The certificate that is shown now.

@@ -173,7 +173,7 @@ async fn a_client_that_may_not_believe_a_certificate_says_which_and_what_to_do()
     let (late, key) = ca.make(&["localhost"], (2020, 2089));
     let chain = format!("{late}{}", ca.pem);
     let in_2090 = trust(&ca.pem);
-    in_2090.note_time(3_800_000_000);
+    in_2090.set_time(3_800_000_000);
     let (code, said) = refused(&chain, &key, &in_2090, "localhost").await;
     assert_eq!(code, Code::CertificateExpired, "{said}");
     assert!(said.contains("expired on 2089-01-01"), "{said}");
@@ -269,4 +269,14 @@ async fn whoever_speaks_something_else_is_told_so_on_both_sides() {
         panic!("it was taken for TLS");
     };
     assert_eq!(error.code(), Code::Tls, "{error}");
+}
+
+#[test]
+fn a_certificate_that_another_ca_of_the_same_name_signed_is_not_shown() {
+    let (ours, theirs) = (authority("Hoist CA"), authority("Hoist CA"));
+    let (certificate, key) = ours.make(&["localhost"], YEARS);
+    let chain = |root: &str| format!("{certificate}{root}");
+    assert!(identity(&chain(&ours.pem), &key).is_ok());
+    let refused = identity(&chain(&theirs.pem), &key).unwrap_err();
+    assert_eq!(refused.code(), Code::CertificateIssuer, "{refused}");
 }

@@ -118,5 +118,18 @@ async fn a_changed_file_is_shown_and_a_wrong_one_is_told_while_the_last_good_one
     private_file::write(&file, &good).unwrap();
     tokio::time::sleep(4 * LOOK_PERIOD).await;
     assert!(problem().is_none());
+    // What devices pin is not changed under them.
+    let elsewhere = Place {
+        folder: dir.path().join("other"),
+        ..place
+    };
+    authority::ensure(&elsewhere, &of, SystemTime::now()).unwrap();
+    let other = std::fs::read(authority::server_file(&elsewhere.folder)).unwrap();
+    private_file::write(&file, &other).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problem().unwrap().code, Code::CertificateIssuer);
+    private_file::write(&file, &good).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert!(problem().is_none());
     watching.abort();
 }
