@@ -64,6 +64,16 @@ impl DeviceClock {
         }
     }
 
+    /// Device time, if anything is known of it: something was signed, or the system's clock is kept
+    /// right.
+    pub(super) fn known(&self) -> Option<u64> {
+        self.known_at(Instant::now(), SystemClock::read())
+    }
+
+    fn known_at(&self, now: Instant, system: SystemClock) -> Option<u64> {
+        (self.base_ms > 0 || system.synchronized).then(|| self.at(now, system))
+    }
+
     fn at(&self, now: Instant, system: SystemClock) -> u64 {
         // Behind what was signed, time must still pass: waits count on it.
         let least = self.free_running(now);
@@ -118,6 +128,22 @@ mod tests {
             let now = at(&clock, Duration::from_secs(60), wrong, false);
             assert_eq!(now, SIGNED + 60_000);
         }
+    }
+
+    #[test]
+    fn without_a_signed_time_and_a_clock_that_is_kept_right_nothing_is_known() {
+        let mut clock = DeviceClock::new(0);
+        let known = |clock: &DeviceClock, synchronized| {
+            let system = SystemClock {
+                unix_ms: SIGNED + DAY_MS,
+                synchronized,
+            };
+            clock.known_at(clock.base, system)
+        };
+        assert_eq!(known(&clock, false), None);
+        assert_eq!(known(&clock, true), Some(SIGNED + DAY_MS));
+        clock.signed(SIGNED);
+        assert_eq!(known(&clock, false), Some(SIGNED));
     }
 
     #[test]

@@ -29,8 +29,10 @@ impl Agent {
             .topics
             .format(&Topic::Presence(self.host.device.clone()));
         let will = encode(&self.session.presence(PresenceState::Offline));
-        // A device may wake up in 1970; what was signed since shows that it is later.
-        server.trust.note_time(self.clock.read().unix_ms / 1000);
+        // The system may be in 1970, or in 2099.
+        if let Some(unix_ms) = self.clock.known() {
+            server.trust.set_time(unix_ms / 1000);
+        }
         let device = &self.host.device;
         self.connection = Some(Connection::connect(device, &server, topic, will));
     }

@@ -1,8 +1,8 @@
 //! The client's side: whom it believes, and its handshake.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hoist_protocol::code::Code;
 use rustls::pki_types::{ServerName, UnixTime};
@@ -37,21 +37,19 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The time that certificates are judged by: that of the system, and never earlier than a time
-/// that is known to have been. A device may start in 1970.
+/// The time that certificates are judged by: the one that was set and what has passed since, or
+/// the system's. The clock of a device may be wrong, and the device know better.
 #[derive(Debug, Default)]
 struct Clock {
-    /// Unix seconds.
-    earliest: AtomicU64,
+    /// Since the Unix epoch, and when that was.
+    set: Mutex<Option<(Duration, Instant)>>,
 }
 
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
-        let earliest = self.earliest.load(Ordering::Relaxed);
-        let now = UnixTime::now().as_secs().max(earliest);
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-            now,
-        )))
+        let set = *self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = set.map(|(time, at)| UnixTime::since_unix_epoch(time + at.elapsed()));
+        Some(now.unwrap_or_else(UnixTime::now))
     }
 }
 
@@ -85,10 +83,15 @@ impl Trust {
         self.0.is_none()
     }
 
-    /// It is at least so late: a clock that says otherwise is wrong.
-    pub fn note_time(&self, unix_s: u64) {
+    /// It is this late, whatever the system's clock says.
+    pub fn set_time(&self, unix_s: u64) {
         if let Some(pinned) = &self.0 {
-            pinned.clock.earliest.fetch_max(unix_s, Ordering::Relaxed);
+            let set = Some((Duration::from_secs(unix_s), Instant::now()));
+            *pinned
+                .clock
+                .set
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = set;
         }
     }
 

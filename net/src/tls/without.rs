@@ -26,7 +26,7 @@ impl Trust {
     }
 
     /// Certificates are nothing to it, and so is the time.
-    pub fn note_time(&self, _unix_s: u64) {}
+    pub fn set_time(&self, _unix_s: u64) {}
 
     #[expect(clippy::unused_async, reason = "the same as with TLS")]
     pub(crate) async fn encrypt(
