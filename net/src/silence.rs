@@ -14,6 +14,8 @@ pub(crate) struct Watched<S> {
     stream: S,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// True while somebody waits: the time in which nobody does is not the other side's.
+    is_awaited: bool,
 }
 
 impl<S> Watched<S> {
@@ -23,6 +25,7 @@ impl<S> Watched<S> {
             stream,
             patience,
             deadline: Box::pin(tokio::time::sleep(patience)),
+            is_awaited: false,
         }
     }
 
@@ -32,10 +35,13 @@ impl<S> Watched<S> {
         context: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
+        let was_awaited = std::mem::replace(&mut self.is_awaited, polled.is_pending());
+        if !self.is_awaited {
+            return polled;
+        }
+        if !was_awaited {
             let deadline = Instant::now() + self.patience;
             self.deadline.as_mut().reset(deadline);
-            return polled;
         }
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
