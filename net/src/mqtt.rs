@@ -34,7 +34,8 @@ pub struct Options {
     pub user: String,
     /// Password; never shown.
     pub token: String,
-    /// A silent broker is noticed within 1.5 times this.
+    /// The time between two questions whether the broker is there; one that is silent is noticed
+    /// at the second.
     pub keep_alive: Duration,
     /// The memory of the broker.
     pub session: Session,

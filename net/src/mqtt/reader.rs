@@ -92,6 +92,9 @@ impl Reader {
         let (mut line, resumed) = connected.map_err(silent)??;
         line.ping_at = after(self.options.keep_alive);
         self.line = Some(line);
+        // Messages may have come together with the answer.
+        self.take_in()?;
+        self.flush().await?;
         Ok(Event::Connected { resumed })
     }
 
@@ -121,6 +124,10 @@ impl Reader {
                 line.queue(ping, self.options.packet_bytes_max)?;
             }
         }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Ended> {
         match &mut self.line {
             Some(line) => line.flush().await,
             None => Ok(()),
