@@ -101,7 +101,11 @@ fn begun(mut way: Way) -> Option<Way> {
 /// Waits until a parked message has arrived; for ever without one. Cancel-safe.
 pub(super) async fn arrived(parked: &mut Option<Parked>) {
     match parked {
-        Some(Parked { way, .. }) => way.as_mut().await,
+        Some(Parked { way, .. }) => {
+            way.as_mut().await;
+            // Whoever lets go of it now may still wait for it.
+            *way = Box::pin(std::future::ready(()));
+        }
         None => std::future::pending().await,
     }
 }
