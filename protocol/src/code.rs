@@ -251,7 +251,7 @@ codes! {
     /// Keys, store or users are missing beside the others, or the store is older than what was signed with its keys, or a recovery is not over: starting would make new ones, and the fleet would not obey them, be forgotten, or have a new master.
     Recover = "E_RECOVER", Failed, "a part of the data directory is lost or older than it was", "bring a backup back with `hoist restore`, or what the fleet knows with `hoist recover`";
     /// Tokens would travel unencrypted beyond this machine.
-    Insecure = "E_INSECURE", Usage, "not without encryption", "listen on a loopback address";
+    Insecure = "E_INSECURE", Usage, "not without encryption", "let the server speak TLS (`hoist serve --listen 0.0.0.0 --name NAME`), or listen on a loopback address";
     /// The server's HTTP address cannot be reached, or it refused an upload.
     Http = "E_HTTP", Failed, "the upload did not succeed", "look at the address `http` of client.toml";
     /// A file cannot be read or written, or changed meanwhile.
