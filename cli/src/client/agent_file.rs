@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use hoist_device_client::agent::config::{NewAgent, render};
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator_core::reply::DeviceAddResult;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::Namespace;
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::Failure;
 use hoist_server::private_file;
+use toml_edit::{DocumentMut, Item};
 
 /// The configuration of a new device's agent, for the server of `file`.
 pub(crate) fn agent_toml(
@@ -26,7 +28,7 @@ pub(crate) fn agent_toml(
         device: &device,
         namespace: (file.namespace != default).then_some(&file.namespace),
         broker: &file.mqtt,
-        ca: file.ca.as_deref(),
+        ca: file.ca.as_deref().filter(|_| is_encrypted(file)),
         token: &added.token,
         root_sha256: &added.root_sha256,
         artifacts: Some(&artifacts),
@@ -34,19 +36,47 @@ pub(crate) fn agent_toml(
     }))
 }
 
-/// True if a file sets the same already, whatever else somebody wrote into it, and only its owner
-/// can read it.
-pub(crate) fn says(path: &Path, text: &str) -> bool {
-    private_file::read_named(path).is_ok_and(|old| says_all_of(&old, text))
-        && !private_file::others_can_read(path)
+/// True if anything of the server is reached by TLS.
+fn is_encrypted(file: &ClientFile) -> bool {
+    let schemes = [&file.mqtt, &file.http].map(|at| Endpoint::parse(at));
+    let mut schemes = schemes.iter().flatten().map(Endpoint::scheme);
+    schemes.any(Scheme::is_encrypted)
 }
 
-/// True if a configuration sets all that another sets, in the same way.
-fn says_all_of(old: &str, new: &str) -> bool {
-    let (Ok(old), Ok(new)) = (old.parse::<toml::Table>(), new.parse::<toml::Table>()) else {
-        return false;
+/// The text that a file is to have: none if it sets the same already and only its owner can read
+/// it. The settings that somebody else wrote into it stay.
+pub(crate) fn wanted(path: &Path, text: &str) -> Option<String> {
+    let Ok(old) = private_file::read_named(path) else {
+        return Some(text.to_owned());
     };
-    new.iter().all(|(key, value)| old.get(key) == Some(value))
+    let merged = merged(&old, text);
+    (merged != old || private_file::others_can_read(path)).then_some(merged)
+}
+
+/// The settings of which only the server knows whether a device needs them.
+const OF_SERVER: [&str; 5] = ["namespace", "ca", "ca_file", "token_file", "artifacts"];
+
+/// A configuration with the settings of a new one in place of its own.
+fn merged(old: &str, new: &str) -> String {
+    let parsed = (old.parse::<DocumentMut>(), new.parse::<DocumentMut>());
+    let (Ok(mut both), Ok(new_settings)) = parsed else {
+        return new.to_owned();
+    };
+    if both.is_empty() {
+        return new.to_owned();
+    }
+    for stale in OF_SERVER {
+        if !new_settings.contains_key(stale) {
+            both.remove(stale);
+        }
+    }
+    for (key, value) in new_settings.iter() {
+        let is_same = both.get(key).map(Item::as_str) == Some(value.as_str());
+        if !is_same {
+            both.insert(key, value.clone());
+        }
+    }
+    both.to_string()
 }
 
 /// Ok if the agent.toml of a device could be written there, before the device is registered.
@@ -74,23 +104,60 @@ pub(crate) fn check(path: &Path, device: &str, data_dir: &Path) -> Result<(), Fa
     Err(Failure::new(Code::File, what).help(other))
 }
 
+/// The change that a file went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// There was none.
+    New,
+    /// It has new settings beside those that stayed.
+    Changed,
+    /// It said the same already.
+    Unchanged,
+}
+
 /// Writes it for its owner only, unless the file says the same already.
 ///
 /// # Errors
 /// `E_FILE`.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    if says(path, text) {
-        return Ok(());
-    }
+pub(crate) fn write(path: &Path, text: &str) -> Result<Written, Failure> {
+    let was_there = path.exists();
+    let Some(text) = wanted(path, text) else {
+        return Ok(Written::Unchanged);
+    };
     private_file::write(path, text.as_bytes()).map_err(|error| {
         Failure::because(Code::File, "the device is registered, but --out", &error)
             .help("the same command again, with another file, writes the same")
+    })?;
+    Ok(match was_there {
+        true => Written::Changed,
+        false => Written::New,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_its_own_and_comments_stay_in_a_file_that_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        let plain = "# Private.\ndevice = \"d1\"\nbroker = \"mqtt://a:1\"\ntoken = \"t\"\n";
+        assert_eq!(write(&path, plain), Ok(Written::New));
+        let own = "# Why: a slow disk.\nstate_dir = \"/data\" # mounted\n\n[attributes]\nsite = \"a\"\n";
+        private_file::write(&path, format!("{plain}{own}").as_bytes()).unwrap();
+        assert_eq!(write(&path, plain), Ok(Written::Unchanged));
+        let encrypted = plain.replace("mqtt://", "mqtts://") + "ca = \"pem\"\n";
+        assert_eq!(write(&path, &encrypted), Ok(Written::Changed));
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in own.lines().chain(encrypted.lines()) {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
+        assert!(text.parse::<toml::Table>().unwrap().contains_key("ca"), "{text}");
+        assert_eq!(write(&path, plain), Ok(Written::Changed));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("pem") && text.contains("mounted"), "{text}");
+    }
 
     #[test]
     fn a_file_of_another_device_or_of_another_kind_is_never_replaced() {

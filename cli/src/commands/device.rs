@@ -11,7 +11,7 @@ use hoist_server::failure::Failure;
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Device};
-use crate::client::agent_file::{self, agent_toml};
+use crate::client::agent_file::{self, Written, agent_toml};
 use crate::commands::confirm::may_remove;
 use crate::commands::{import, why};
 use crate::context::{Context, print};
@@ -235,9 +235,13 @@ async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
     let device_type = body.device_type.as_deref();
     let text = agent_toml(&context.client_file()?, device_type, &result)?;
     if let Some(path) = out {
-        agent_file::write(&path, &text)?;
+        let kept = match agent_file::write(&path, &text)? {
+            Written::New => "for its owner only",
+            Written::Changed => "where settings of its own stayed",
+            Written::Unchanged => "which said the same already",
+        };
         let (device, path) = (&result.device, path.display());
-        let sentence = format!("{device} registered; its agent.toml is {path}, for its owner only");
+        let sentence = format!("{device} is registered; its agent.toml is {path}, {kept}");
         return context.print_change(&SHAPE, &added, &sentence);
     }
     let shown = match context.format() {

@@ -272,7 +272,7 @@ impl<'a> Sink<'a> {
 
     fn write(&mut self, dir: &Path, device: &str, text: &str) -> Result<(), Failure> {
         let path = file_of(dir, device);
-        if !agent_file::says(&path, text) {
+        if let Some(text) = agent_file::wanted(&path, text) {
             private_file::write_unsynced(&path, text.as_bytes())
                 .map_err(|error| unwritten(&error))?;
             self.written += 1;
