@@ -286,8 +286,9 @@ impl DataDir {
         Users::create(&self.users(), admin).map_err(|error| self.unusable(error))
     }
 
-    /// Writes the bound addresses, and what clients pin, into the client file that the first start created, so
-    /// that the CLI finds a server on free ports. One that was moved away stays away.
+    /// Writes the bound addresses, and what clients pin, into the client file that the first start
+    /// created, so that the CLI finds a server on free ports. One that was moved away stays away. A
+    /// pinned CA outlives a start without encryption, because devices go on pinning it.
     ///
     /// # Errors
     /// `E_CONFIG` or `E_DATA_DIR`.
@@ -296,20 +297,24 @@ impl DataDir {
             return Ok(());
         }
         let mut file = ClientFile::read(&self.client())?;
-        if file.mqtt == mqtt && file.http == http && file.ca.as_deref() == ca {
-            return Ok(());
-        }
-        if let (Some(pinned), Some(ca)) = (&file.ca, ca)
-            && pinned != ca
-        {
-            tracing::warn!(
+        match (&file.ca, ca) {
+            (Some(_), None) => tracing::warn!(
+                "nothing is encrypted, and this server was before: devices and people who come by \
+                 TLS do not get in; start it with the --listen and --name, or --tls-cert, of before"
+            ),
+            (Some(pinned), Some(ca)) if pinned != ca => tracing::warn!(
                 "the CA is another one than before: devices and people believe this server when \
                  their files name the new `ca`"
-            );
+            ),
+            _ => {}
         }
+        let before = file.clone();
         mqtt.clone_into(&mut file.mqtt);
         http.clone_into(&mut file.http);
-        file.ca = ca.map(str::to_owned);
+        file.ca = ca.map(str::to_owned).or(file.ca);
+        if file == before {
+            return Ok(());
+        }
         private_file::write(&self.client(), file.render().as_bytes())
             .map_err(|error| self.unusable(error))
     }

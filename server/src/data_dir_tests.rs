@@ -158,6 +158,21 @@ fn the_client_file_follows_the_ports_and_a_moved_one_stays_away() {
 }
 
 #[test]
+fn a_start_without_encryption_does_not_forget_the_ca_that_devices_pin() {
+    let (_temp, dir) = fresh();
+    open(&dir).unwrap();
+    let start = |mqtt: &str, http: &str, ca: Option<&str>| {
+        dir.update_client(mqtt, http, ca).unwrap();
+        let file = ClientFile::read(&dir.client()).unwrap();
+        (file.mqtt, file.ca)
+    };
+    let (_, ca) = start("mqtts://a:5", "https://a:6", Some("pem"));
+    assert_eq!(ca.as_deref(), Some("pem"));
+    let (mqtt, ca) = start("mqtt://127.0.0.1:5", "http://127.0.0.1:6", None);
+    assert_eq!((mqtt.as_str(), ca.as_deref()), ("mqtt://127.0.0.1:5", Some("pem")));
+}
+
+#[test]
 fn the_ready_file_is_there_until_the_end() {
     let (_temp, dir) = fresh();
     open(&dir).unwrap();
