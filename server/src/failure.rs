@@ -76,7 +76,8 @@ impl fmt::Display for Failure {
 /// A handshake that failed, or a certificate that cannot be used.
 #[must_use]
 pub fn of_tls(error: &TlsError) -> Failure {
-    Failure::new(error.code(), error.to_string()).help(error.code().hint())
+    let help = error.help().unwrap_or_else(|| error.code().hint());
+    Failure::new(error.code(), error.said()).help(help)
 }
 
 /// An error and its sources in one line.

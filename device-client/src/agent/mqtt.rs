@@ -218,7 +218,7 @@ fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
         Cause::Network(error) => return of_io(error),
         Cause::Closed => return CLOSED.to_owned(),
         Cause::Silent => return SILENT.to_owned(),
-        Cause::Tls(error) => return error.to_string(),
+        Cause::Tls(error) => return format!("{}: {error}", error.code()),
         Cause::Protocol => return format!("what came is not what a broker says ({said})"),
     };
     match refusal {

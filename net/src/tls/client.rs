@@ -102,10 +102,9 @@ impl Trust {
         at: &Endpoint,
     ) -> Result<Box<dyn Stream>, TlsError> {
         let Some(pinned) = &self.0 else {
-            let said = format!(
-                "nothing says whose certificate to believe at {at}: set `ca`, as `hoist device add` and `hoist user add` print it"
-            );
-            return Err(TlsError::new(Code::CertificateIssuer, said));
+            let said = format!("nothing says whose certificate to believe at {at}");
+            return Err(TlsError::new(Code::CertificateIssuer, said)
+                .with_help("set `ca`, as `hoist device add` and `hoist user add` print it"));
         };
         let name = ServerName::try_from(at.host().to_owned()).map_err(|_| {
             let said = format!("{} can be the name of no certificate", at.host());

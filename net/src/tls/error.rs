@@ -12,11 +12,13 @@ use crate::endpoint::Endpoint;
 pub struct TlsError {
     code: Code,
     said: String,
+    help: Option<String>,
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.said)
+        f.write_str(&self.said)?;
+        self.help.iter().try_for_each(|help| write!(f, ": {help}"))
     }
 }
 
@@ -24,8 +26,29 @@ impl std::error::Error for TlsError {}
 
 impl TlsError {
     pub(crate) fn new(code: Code, said: impl Into<String>) -> Self {
-        let said = said.into();
-        Self { code, said }
+        Self {
+            code,
+            said: said.into(),
+            help: None,
+        }
+    }
+
+    /// The same with what to do in just this case.
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        let help = Some(help.into());
+        Self { help, ..self }
+    }
+
+    /// The failure without what to do.
+    #[must_use]
+    pub fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// What to do, where more is known than the code's own hint says.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
     }
 
     /// The stable code.
@@ -44,11 +67,9 @@ impl TlsError {
     /// A server that speaks only TLS, and was asked without.
     pub(crate) fn only_encrypted(at: &Endpoint) -> Self {
         let scheme = at.scheme().word();
-        let said = format!(
-            "{} speaks only TLS at this port: write {scheme}s:// for {scheme}://, with the `ca` of the server",
-            at.authority()
-        );
-        Self::new(Code::Tls, said)
+        let said = format!("{} speaks only TLS at this port", at.authority());
+        let help = format!("write {scheme}s:// for {scheme}://, with the `ca` of the server");
+        Self::new(Code::Tls, said).with_help(help)
     }
 
     #[cfg(not(feature = "tls"))]
@@ -97,10 +118,8 @@ mod handshake {
             if let Some(tls) = inner {
                 return Self::of_rustls(tls, host);
             }
-            let said = format!(
-                "the TLS handshake with {host} broke off ({error}): it may not speak TLS at this port, or be too busy"
-            );
-            Self::new(Code::Tls, said)
+            let said = format!("the TLS handshake with {host} broke off ({error})");
+            Self::new(Code::Tls, said).with_help("it may not speak TLS at this port, or be too busy")
         }
 
         fn of_rustls(error: &Error, host: &str) -> Self {
@@ -113,21 +132,20 @@ mod handshake {
                     | InvalidMessage::InvalidEmptyPayload,
                 ) => Self::new(
                     Code::Tls,
-                    format!(
-                        "{host} answers, and not by TLS: it listens without at this port, which is mqtt:// or http://"
-                    ),
-                ),
+                    format!("{host} answers, and not by TLS"),
+                )
+                .with_help("it listens without at this port, which is mqtt:// or http://"),
                 Error::PeerIncompatible(_)
                 | Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::new(
                     Code::Tls,
-                    format!(
-                        "{host} and this program have no version of TLS in common: TLS 1.3 is spoken here"
-                    ),
-                ),
+                    format!("{host} and this program have no version of TLS in common"),
+                )
+                .with_help("TLS 1.3 is spoken here"),
                 Error::AlertReceived(alert) => Self::new(
                     Code::Tls,
-                    format!("{host} refuses the TLS handshake ({alert:?}): its log says why"),
-                ),
+                    format!("{host} refuses the TLS handshake ({alert:?})"),
+                )
+                .with_help("its log says why"),
                 error => Self::new(Code::Tls, format!("no TLS with {host}: {error}")),
             }
         }
@@ -137,15 +155,16 @@ mod handshake {
                 CertificateError::ExpiredContext { time, not_after } => Self::new(
                     Code::CertificateExpired,
                     format!(
-                        "the certificate of {host} expired on {}, and here it is {}: renew it there, or set the clock here",
+                        "the certificate of {host} expired on {}, and here it is {}",
                         at(not_after),
                         at(time)
                     ),
-                ),
+                )
+                .with_help("renew it there, or set the clock here"),
                 CertificateError::NotValidYetContext { time, not_before } => Self::new(
                     Code::CertificateNotYet,
                     format!(
-                        "the certificate of {host} is not valid before {}, and here it is {}: set the clock that is wrong",
+                        "the certificate of {host} is not valid before {}, and here it is {}",
                         at(not_before),
                         at(time)
                     ),
@@ -159,16 +178,20 @@ mod handshake {
                     Self::new(
                         Code::CertificateName,
                         format!(
-                            "the certificate of {host} is for {}, not for {expected}: connect by one of its names, or give the server this one with --name {expected}",
+                            "the certificate of {host} is for {}, not for {expected}",
                             names.join(", ")
                         ),
+                    )
+                    .with_help(
+                        "connect by one of its names, or give the server this one too, in the list of --name",
                     )
                 }
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::new(
                     Code::CertificateIssuer,
-                    format!(
-                        "the certificate of {host} was made by no CA that is trusted here: if it is the right server, take the `ca` of its client.toml, or a new agent.toml of `hoist device add`"
-                    ),
+                    format!("the certificate of {host} was made by no CA that is trusted here"),
+                )
+                .with_help(
+                    "if it is the right server, take the `ca` of its client.toml, or a new agent.toml of `hoist device add`",
                 ),
                 error => Self::new(
                     Code::Certificate,

@@ -17,14 +17,14 @@ impl Pem<'_> {
         let name = self.name;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text).collect();
         let found = found.map_err(|error| {
-            let said = format!("{name} is damaged ({error}): write it anew");
-            TlsError::new(Code::Certificate, said)
+            let said = format!("{name} is damaged ({error})");
+            TlsError::new(Code::Certificate, said).with_help("write it anew")
         })?;
         if found.is_empty() {
-            let said = format!(
-                "there is no certificate in {name}: it must have `-----BEGIN CERTIFICATE-----` in it (DER becomes PEM by `openssl x509 -inform der`)"
-            );
-            return Err(TlsError::new(Code::Certificate, said));
+            let said = format!("there is no certificate in {name}");
+            return Err(TlsError::new(Code::Certificate, said).with_help(
+                "it must have `-----BEGIN CERTIFICATE-----` in it (DER becomes PEM by `openssl x509 -inform der`)",
+            ));
         }
         Ok(found)
     }
@@ -41,15 +41,16 @@ impl Pem<'_> {
             .any(|mark| self.text.windows(mark.len()).any(|part| part == *mark));
         if is_encrypted {
             let said = format!(
-                "the key in {name} is encrypted, and nobody is there to type its password: `openssl pkey -in {name}` writes it without one, for a file of mode 0600"
+                "the key in {name} is encrypted, and nobody is there to type its password"
             );
-            return Err(TlsError::new(Code::CertificateKey, said));
+            return Err(TlsError::new(Code::CertificateKey, said).with_help(format!(
+                "`openssl pkey -in {name}` writes it without one, for a file of mode 0600"
+            )));
         }
         PrivateKeyDer::from_pem_slice(self.text).map_err(|_| {
-            let said = format!(
-                "there is no private key in {name}: it must have `-----BEGIN PRIVATE KEY-----` in it"
-            );
+            let said = format!("there is no private key in {name}");
             TlsError::new(Code::CertificateKey, said)
+                .with_help("it must have `-----BEGIN PRIVATE KEY-----` in it")
         })
     }
 }
@@ -62,8 +63,8 @@ pub fn certificates(pem: Pem<'_>) -> Result<Vec<Certificate>, TlsError> {
     let all = pem.certificates()?;
     let read: Option<Vec<_>> = all.iter().map(|der| Certificate::read(der)).collect();
     read.ok_or_else(|| {
-        let said = format!("a certificate in {} is malformed: write it anew", pem.name);
-        TlsError::new(Code::Certificate, said)
+        let said = format!("a certificate in {} is malformed", pem.name);
+        TlsError::new(Code::Certificate, said).with_help("write it anew")
     })
 }
 

@@ -68,7 +68,7 @@ impl Identity {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::new(
                 Code::CertificateKey,
                 format!(
-                    "the key in {} does not belong to the certificate of {} in {}: name the two that were made together",
+                    "the key in {} does not belong to the certificate of {} in {}",
                     key.name, leaf.subject, chain.name
                 ),
             ),
@@ -99,30 +99,37 @@ impl Identity {
 
 /// The server's own certificate, if each is made by the one after it and the last by itself.
 fn in_order<'a>(file: &str, chain: &'a [Certificate]) -> Result<&'a Certificate, TlsError> {
-    let wrong = |said: String| Err(TlsError::new(Code::Certificate, said));
+    let wrong = |said: String| TlsError::new(Code::Certificate, said);
     let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else {
-        return wrong(format!("there is no certificate in {file}"));
+        return Err(wrong(format!("there is no certificate in {file}")));
     };
     for pair in chain.windows(2) {
         if !pair[0].is_of(&pair[1]) {
             let (one, other) = (&pair[0].subject, &pair[1].subject);
-            return wrong(format!(
-                "the certificates in {file} are in the wrong order: that of {one} was made by {}, and the next is that of {other}; put the server's own first and behind each the one that made it",
+            let said = format!(
+                "the certificates in {file} are in the wrong order: that of {one} was made by {}, and the next is that of {other}",
                 pair[0].issuer
-            ));
+            );
+            return Err(wrong(said)
+                .with_help("put the server's own first and behind each the one that made it"));
         }
     }
     if leaf.is_ca {
-        return wrong(format!(
-            "the first certificate in {file}, that of {}, is one of a CA, which no client believes of a server: put the server's own first, or let `hoist serve --name NAME` make both",
+        let said = format!(
+            "the first certificate in {file}, that of {}, is one of a CA, which no client believes of a server",
             leaf.subject
-        ));
+        );
+        return Err(wrong(said)
+            .with_help("put the server's own first, or let `hoist serve --name NAME` make both"));
     }
     if !last.is_own() {
-        return wrong(format!(
-            "the chain in {file} ends with the certificate of {}, and that of {} which made it is missing: append it, because it is what devices pin",
-            last.subject, last.issuer
-        ));
+        let (of, by) = (&last.subject, &last.issuer);
+        let said = format!(
+            "the chain in {file} ends with the certificate of {of}, and that of {by}, by which it was signed, is missing"
+        );
+        return Err(wrong(said).with_help(format!(
+            "append the certificate of {by}, and so on up to one that signed itself: that one is what devices pin"
+        )));
     }
     Ok(leaf)
 }
@@ -135,7 +142,7 @@ fn is_valid(file: &str, leaf: &Certificate, now: SystemTime) -> Result<(), TlsEr
         return Err(TlsError::new(
             Code::CertificateExpired,
             format!(
-                "the certificate of {subject} in {file} expired on {}: renew it",
+                "the certificate of {subject} in {file} expired on {}",
                 date(leaf.not_after)
             ),
         ));
@@ -144,7 +151,7 @@ fn is_valid(file: &str, leaf: &Certificate, now: SystemTime) -> Result<(), TlsEr
         return Err(TlsError::new(
             Code::CertificateNotYet,
             format!(
-                "the certificate of {subject} in {file} is not valid before {}, and here it is {}: set the clock that is wrong",
+                "the certificate of {subject} in {file} is not valid before {}, and here it is {}",
                 date(leaf.not_before),
                 date(now)
             ),
@@ -172,10 +179,11 @@ fn is_signed(
     };
     verified().map_err(|error| {
         let said = format!(
-            "no client would believe the certificate of {} in {file}: its chain does not prove it ({error}); name the certificates by which it was signed",
+            "no client would believe the certificate of {} in {file}: its chain does not prove it ({error})",
             leaf.subject
         );
         TlsError::new(Code::CertificateIssuer, said)
+            .with_help("put the certificates by which it was signed into the file, behind it")
     })
 }
 
