@@ -5,6 +5,7 @@ pub mod counter;
 pub mod effect;
 pub mod error;
 pub mod evidence;
+mod explained;
 pub mod key;
 pub mod now;
 pub mod release;
@@ -14,3 +15,5 @@ pub mod state;
 pub mod time;
 pub mod timer;
 pub mod txn;
+
+pub(crate) use explained::explained;

@@ -109,6 +109,10 @@ impl Types {
                 known.insert(item.ident.to_string(), object);
             }
             Item::Enum(item) if is_serialized(&item.attrs) => self.choice(item),
+            Item::Macro(list) if list.mac.path.is_ident("explained") => {
+                let item = list.mac.parse_body().unwrap();
+                self.item(&Item::Enum(item), is_command);
+            }
             _ => {}
         }
     }

@@ -1,13 +1,17 @@
 //! `hoist explain`: what a code or a reason means and what to do, from the one table of
 //! each. Nothing is asked of a server.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::model::row::EndReason;
+use hoist_orchestrator_core::reply::{Wait, Why};
+use hoist_orchestrator_core::rules::rollout::admission::Rule;
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use hoist_server::closest::closest;
 use hoist_server::failure::Failure;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::{Context, print};
@@ -30,6 +34,12 @@ enum Word {
     Reason(Reason),
     /// Of a deployment, where no device's reason is called so.
     End(EndReason),
+    /// Of `device why`, where it is none of those.
+    Why(Why),
+    /// Of the rules that `device why` lists.
+    Rule(Rule),
+    /// Of what it says is waited for.
+    Wait(Wait),
 }
 
 /// The reason of an ended deployment, if one can end with this word.
@@ -38,23 +48,27 @@ fn end_of(word: &str) -> Option<EndReason> {
 }
 
 impl Word {
+    /// Every one; of those that are written alike the first.
     fn all() -> impl Iterator<Item = Self> {
+        let mut seen = BTreeSet::new();
         let codes = Code::ALL.iter().copied().map(Self::Code);
-        let reasons = Reason::ALL.iter().copied();
-        let is_reason = |end: &EndReason| Reason::ALL.iter().any(|it| it.word() == end.word());
-        let ends = EndReason::ALL
-            .into_iter()
-            .filter(move |end| !is_reason(end));
         codes
-            .chain(reasons.map(Self::Reason))
-            .chain(ends.map(Self::End))
+            .chain(Reason::ALL.iter().copied().map(Self::Reason))
+            .chain(EndReason::ALL.into_iter().map(Self::End))
+            .chain(Why::ALL.into_iter().map(Self::Why))
+            .chain(Rule::ALL.into_iter().map(Self::Rule))
+            .chain(Wait::ALL.into_iter().map(Self::Wait))
+            .filter(move |word| seen.insert(word.text()))
     }
 
-    fn text(self) -> &'static str {
+    fn text(self) -> String {
         match self {
-            Self::Code(code) => code.as_str(),
-            Self::Reason(reason) => reason.word(),
-            Self::End(end) => end.word(),
+            Self::Code(code) => code.as_str().to_owned(),
+            Self::Reason(reason) => reason.word().to_owned(),
+            Self::End(end) => end.word().to_owned(),
+            Self::Why(why) => in_json(why),
+            Self::Rule(rule) => in_json(rule),
+            Self::Wait(wait) => in_json(wait),
         }
     }
 
@@ -63,12 +77,19 @@ impl Word {
         match self {
             Self::Code(code) => Some(code),
             Self::Reason(reason) => Some(reason.code()),
-            Self::End(_) => None,
+            Self::End(_) | Self::Why(_) | Self::Rule(_) | Self::Wait(_) => None,
         }
     }
 
     fn title(self) -> &'static str {
-        self.code().map_or("why a deployment ended", Code::title)
+        match self {
+            Self::Code(code) => code.title(),
+            Self::Reason(reason) => reason.code().title(),
+            Self::End(_) => "why a deployment ended",
+            Self::Why(_) => "why a device is as it is",
+            Self::Rule(_) => "a rule that must hold for a device to start",
+            Self::Wait(_) => "a condition that a device waits for before it starts",
+        }
     }
 
     fn meaning(self) -> &'static str {
@@ -76,6 +97,9 @@ impl Word {
             Self::Code(code) => code.meaning(),
             Self::Reason(reason) => reason.meaning(),
             Self::End(end) => end.meaning(),
+            Self::Why(why) => without_rule(why.meaning()),
+            Self::Rule(rule) => without_rule(rule.meaning()),
+            Self::Wait(wait) => without_rule(wait.meaning()),
         }
     }
 
@@ -84,6 +108,9 @@ impl Word {
             Self::Code(code) => code.hint(),
             Self::Reason(reason) => reason.code().hint(),
             Self::End(end) => end.hint(),
+            Self::Why(_) | Self::Rule(_) | Self::Wait(_) => {
+                "see what comes next, and why, with `hoist device why ID`"
+            }
         }
     }
 
@@ -91,7 +118,7 @@ impl Word {
         json!({
             "word": self.text(), "code": self.code().map(Code::as_str), "title": self.title(),
             "meaning": self.meaning(), "hint": self.hint(),
-            "deployment": end_of(self.text()).map(EndReason::meaning),
+            "deployment": end_of(&self.text()).map(EndReason::meaning),
         })
     }
 
@@ -101,7 +128,7 @@ impl Word {
             Self::Reason(reason) => {
                 format!("a device failed with {}: {}", reason.code(), self.title())
             }
-            Self::Code(_) | Self::End(_) => self.title().to_owned(),
+            _ => self.title().to_owned(),
         };
         let mut said = format!(
             "{}\n{}{}",
@@ -109,7 +136,7 @@ impl Word {
             wrapped("", self.meaning()).replace("\n    ", "\n"),
             wrapped("What to do: ", &format!("{}.", self.hint())),
         );
-        if let (Self::Reason(_), Some(end)) = (self, end_of(text)) {
+        if let (Self::Reason(_), Some(end)) = (self, end_of(&text)) {
             said += "\nA deployment that ended with this word:\n";
             said += &wrapped("", end.meaning()).replace("\n    ", "\n");
             said += &wrapped("What to do: ", &format!("{}.", end.hint()));
@@ -118,11 +145,26 @@ impl Word {
     }
 }
 
+/// A word as it is written in JSON.
+fn in_json(word: impl Serialize) -> String {
+    match serde_json::to_value(word) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// A meaning without the name of the rule that it comes from.
+fn without_rule(meaning: &str) -> &str {
+    let named = [" (S", " (W"].iter().find_map(|mark| meaning.find(mark));
+    named.map_or(meaning, |at| &meaning[..at])
+}
+
 /// Finds a word however its letters are written.
 fn find(text: &str) -> Result<Word, Failure> {
     let is_it = |word: &Word| word.text().eq_ignore_ascii_case(text);
     Word::all().find(is_it).ok_or_else(|| {
-        let known: Vec<&str> = Word::all().map(Word::text).collect();
+        let known: Vec<String> = Word::all().map(Word::text).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let upper = text.to_ascii_uppercase();
         let meant = closest(text, &known).or_else(|| closest(&upper, &known));
         let what = format!("no code and no reason is called {text:?}");
@@ -156,8 +198,11 @@ mod tests {
     #[test]
     fn every_word_is_found_and_explained() {
         for word in Word::all() {
-            assert_eq!(find(word.text()).unwrap().text(), word.text());
+            assert_eq!(find(&word.text()).unwrap().text(), word.text());
             assert!(word.for_people().contains("What to do: "));
+        }
+        for word in ["below-line", "slot", "no-deployment", "failed", "turn"] {
+            assert!(find(word).unwrap().meaning().ends_with(|end| end != ')'), "{word}");
         }
         assert_eq!(find("e_group_full"), Ok(Word::Code(Code::GroupFull)));
     }

@@ -49,7 +49,10 @@ pub(crate) async fn status(context: &Context, status: &Status) -> Result<u8, Fai
                 status.deployment
             ),
         )
-        .help("it goes on without anybody watching; look again with `hoist status`"));
+        .help(format!(
+            "it goes on without anybody watching; look again with `hoist status {}`",
+            status.deployment
+        )));
     };
     match context.format() {
         Format::Table | Format::Wide => print(&told::end(&detail, SystemTime::now()))?,

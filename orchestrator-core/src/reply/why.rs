@@ -4,75 +4,78 @@ use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorBody, RefusedItem, StatusWord};
+use crate::model::explained;
 use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
 use crate::reply::view::FailureCount;
 
-/// Why something is as it is: one closed list of kebab-case words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// Nothing keeps the device from starting.
-    Starts,
-    /// It is at work.
-    InProgress,
-    /// It says that it waits to try again (S6).
-    Retrying,
-    /// It is at work, and out of contact for long (S6).
-    ContactLost,
-    /// Its time is over and it was asked (S7).
-    Asked,
-    /// It has ended well.
-    Successful,
-    /// Everything was there before (S12).
-    AlreadyThere,
-    /// It has failed, as it reported (S8).
-    Failed,
-    /// It says that the release does not fit it (S12).
-    Incompatible,
-    /// It counts as failed: it was asked and did not answer (S7).
-    TimedOut,
-    /// It obeys another group (S14).
-    OtherGroup,
-    /// It is in no group yet.
-    Unassigned,
-    /// Nothing is deployed to its group.
-    NoDeployment,
-    /// The start time has not come (S2).
-    Scheduled,
-    /// The deployment has completed by itself (S3).
-    Completed,
-    /// A newer deployment took its place (S11).
-    Superseded,
-    /// The deployment was aborted (S4).
-    Aborted,
-    /// An operator holds the device.
-    Held,
-    /// Every slot of the limit is given to another device (S10).
-    NoSlot,
-    /// The line of the limit is still being drawn (S10).
-    LineSought,
-    /// Its place in the order is above the line of the limit (S10).
-    AboveLine,
-    /// The device carries out another deployment first (S11).
-    AnotherFirst,
-    /// The specs that the device is to read are not known to be at the broker.
-    NotPublished,
-    /// It is not connected (S6).
-    Offline,
-    /// Nothing was heard of it since the broker started (W8).
-    PresenceUnknown,
-    /// It was told to trust another root document than this server's.
-    RootNotTrusted,
-    /// It trusts no key that signed what it is told.
-    SignerNotTrusted,
-    /// Its state directory cannot execute scripts.
-    CannotExecute,
-    /// It shows another key than the pinned one (`E_REENROL`).
-    KeyNotApproved,
-    /// Its last report was refused, so that it may stand elsewhere than is known.
-    ReportRefused,
-    /// It was registered once and is no more; its records stay (S14).
-    Removed,
+explained! {
+    /// Why something is as it is: one closed list of kebab-case words.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Why {
+        /// Nothing keeps the device from starting.
+        Starts,
+        /// It is at work.
+        InProgress,
+        /// It says that it waits to try again (S6).
+        Retrying,
+        /// It is at work, and out of contact for long (S6).
+        ContactLost,
+        /// Its time is over and it was asked (S7).
+        Asked,
+        /// It has ended well.
+        Successful,
+        /// Everything was there before (S12).
+        AlreadyThere,
+        /// It has failed, as it reported (S8).
+        Failed,
+        /// It says that the release does not fit it (S12).
+        Incompatible,
+        /// It counts as failed: it was asked and did not answer (S7).
+        TimedOut,
+        /// It obeys another group (S14).
+        OtherGroup,
+        /// It is in no group yet.
+        Unassigned,
+        /// Nothing is deployed to its group.
+        NoDeployment,
+        /// The start time has not come (S2).
+        Scheduled,
+        /// The deployment has completed by itself (S3).
+        Completed,
+        /// A newer deployment took its place (S11).
+        Superseded,
+        /// The deployment was aborted (S4).
+        Aborted,
+        /// An operator holds the device.
+        Held,
+        /// Every slot of the limit is given to another device (S10).
+        NoSlot,
+        /// The line of the limit is still being drawn (S10).
+        LineSought,
+        /// Its place in the order is above the line of the limit (S10).
+        AboveLine,
+        /// The device carries out another deployment first (S11).
+        AnotherFirst,
+        /// The specs that the device is to read are not known to be at the broker.
+        NotPublished,
+        /// It is not connected (S6).
+        Offline,
+        /// Nothing was heard of it since the broker started (W8).
+        PresenceUnknown,
+        /// It was told to trust another root document than this server's.
+        RootNotTrusted,
+        /// It trusts no key that signed what it is told.
+        SignerNotTrusted,
+        /// Its state directory cannot execute scripts.
+        CannotExecute,
+        /// It shows another key than the pinned one (`E_REENROL`).
+        KeyNotApproved,
+        /// Its last report was refused, so that it may stand elsewhere than is known.
+        ReportRefused,
+        /// It was registered once and is no more; its records stay (S14).
+        Removed,
+    }
 }
 
 /// Something that must hold: a rule of admission, or what a device then still waits for.
@@ -276,32 +279,22 @@ pub struct PlanResult {
     pub plans: Vec<Plan>,
 }
 
-/// A condition that a device which may start waits for, a kebab-case word in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wait {
-    /// It carries out no other deployment first (S11).
-    Turn,
-    /// The specs that it is to read are at the broker.
-    Published,
-    /// It is connected (S6).
-    Reachable,
-    /// Nothing on the device itself keeps it from obeying, as far as it says.
-    Sound,
-    /// The key it shows is the pinned one.
-    KnownKey,
-    /// Its last report was taken in.
-    Heeded,
-}
-
-impl Wait {
-    /// Every one, in the order in which they are looked at.
-    pub const ALL: [Self; 6] = [
-        Self::Turn,
-        Self::Published,
-        Self::Reachable,
-        Self::Sound,
-        Self::KnownKey,
-        Self::Heeded,
-    ];
+explained! {
+    /// A condition that a device which may start waits for, a kebab-case word in JSON.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Wait {
+        /// It carries out no other deployment first (S11).
+        Turn,
+        /// The specs that it is to read are at the broker.
+        Published,
+        /// It is connected (S6).
+        Reachable,
+        /// Nothing on the device itself keeps it from obeying, as far as it says.
+        Sound,
+        /// The key it shows is the pinned one.
+        KnownKey,
+        /// Its last report was taken in.
+        Heeded,
+    }
 }

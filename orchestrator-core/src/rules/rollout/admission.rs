@@ -6,6 +6,7 @@ use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::{Deserialize, Serialize};
 
+use crate::model::explained;
 use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState};
 use crate::model::state::DeploymentState;
 
@@ -24,22 +25,24 @@ pub struct Case<'a> {
     pub record: Option<&'a RecordRow>,
 }
 
-/// Something that must hold for a device to start a deployment, a kebab-case word in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rule {
-    /// It has not started it, nor ended it in the round at hand (S13).
-    NotBegun,
-    /// It obeys the deployment's group (S14).
-    Member,
-    /// The deployment is listed (S2, S3).
-    Listed,
-    /// No operator holds the device.
-    NotHeld,
-    /// It is not without a slot of the limit (S10).
-    Slot,
-    /// Its place in the order is below the line (S10, W3).
-    BelowLine,
+explained! {
+    /// Something that must hold for a device to start a deployment, a kebab-case word in JSON.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Rule {
+        /// It has not started it, nor ended it in the round at hand (S13).
+        NotBegun,
+        /// It obeys the deployment's group (S14).
+        Member,
+        /// The deployment is listed (S2, S3).
+        Listed,
+        /// No operator holds the device.
+        NotHeld,
+        /// It is not without a slot of the limit (S10).
+        Slot,
+        /// Its place in the order is below the line (S10, W3).
+        BelowLine,
+    }
 }
 
 /// The reason that keeps a device from starting a deployment now: a rule that fails.
@@ -73,16 +76,6 @@ pub enum Blocker {
 }
 
 impl Rule {
-    /// Every rule, in the order in which they are looked at.
-    pub const ALL: [Self; 6] = [
-        Self::NotBegun,
-        Self::Member,
-        Self::Listed,
-        Self::NotHeld,
-        Self::Slot,
-        Self::BelowLine,
-    ];
-
     /// The reason for which this rule keeps the device from starting, or `None` when it holds.
     #[must_use]
     pub fn blocker(self, case: &Case) -> Option<Blocker> {
