@@ -220,7 +220,7 @@ fn a_server_under_another_name_or_of_another_ca_is_not_believed() {
     let said = failure(&renamed, &["device", "list"]);
     assert!(said.contains("error[E_CERT_NAME]"), "{said}");
     assert!(
-        said.contains("127.0.0.1") && said.contains("--name 127.0.0.2"),
+        said.contains("127.0.0.1") && said.contains("not for 127.0.0.2"),
         "{said}"
     );
     let pinned = |server: &Server| value(&client_file(server), "ca");
@@ -245,10 +245,22 @@ fn a_server_under_another_name_or_of_another_ca_is_not_believed() {
     eventually("the agent to say whom it does not believe", || {
         agent
             .said()
-            .contains("no CA that is trusted here")
+            .contains("E_CERT_CA: the certificate of")
             .then_some(())
     });
     assert!(agent.ended().is_none());
+}
+
+#[test]
+fn a_name_that_does_not_lead_to_the_server_is_told_when_it_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start_at(None, dir, &["--name", "nowhere.invalid,127.0.0.1"], &[]);
+    let warned = eventually("a warning of the name", || {
+        let said = server.process().said();
+        let line = said.lines().find(|line| line.contains("does not lead"));
+        line.map(str::to_owned)
+    });
+    assert!(warned.contains("nowhere.invalid"), "{warned}");
 }
 
 /// A CA that a test has made, and its certificate.

@@ -272,10 +272,10 @@ codes! {
     Unavailable = "E_UNAVAILABLE", Failed, "the server is not available now", "send it again with the same request id";
     /// There is nothing at this path.
     Path = "E_PATH", NotFound, "there is nothing here", "see the paths in docs/api.md";
-    /// The signed list of what a group is to install has expired; nothing new starts until a fresh one comes.
-    Stale = "E_STALE", Failed, "the group's list has expired", "nothing, unless it repeats: then look at the clocks of server and device";
-    /// The signed list is older than one seen before: somebody may be repeating it.
-    Replayed = "E_REPLAY", Failed, "the group's list is an old one", "nothing, unless it repeats: then look at who can publish to the broker";
+    /// The signed spec of a group has expired; nothing new starts until a fresh one comes.
+    Stale = "E_STALE", Failed, "the group's spec has expired", "nothing, unless it repeats: then look at the clocks of server and device";
+    /// The signed spec of a group is older than one seen before: somebody may be repeating it.
+    Replayed = "E_REPLAY", Failed, "the group's spec is an old one", "nothing, unless it repeats: then look at who can publish to the broker";
     /// There is no root document, which says whose signatures the device believes.
     Root = "E_ROOT", Failed, "there is no root document", "let the device connect once, or put root.bin where it is named";
     /// A file named `hold` lies in the state directory and vetoes new starts.
@@ -305,11 +305,13 @@ codes! {
     /// A certificate is valid from a certain time on, which has not come, by the clock of whoever looks at it.
     CertificateNotYet = "E_CERT_NOT_YET", Failed, "the certificate is not valid yet", "set the clock that is wrong";
     /// The server was reached by a name or address that its certificate is not for.
-    CertificateName = "E_CERT_NAME", Failed, "the certificate is for another host", "connect by one of its names, or add the name with `hoist serve --name`";
+    CertificateName = "E_CERT_NAME", Failed, "the certificate is for another host", "connect by one of its names, or start the server with this one too in the list of --name";
     /// The certificate of the server was made by no CA that the client pins with `ca`.
     CertificateIssuer = "E_CERT_CA", Failed, "the certificate is of an unknown CA", "take `ca` from the client.toml of the server";
     /// The key of a certificate is missing, encrypted, or belongs to another certificate.
     CertificateKey = "E_CERT_KEY", Failed, "the key of the certificate cannot be used", "name the certificate and the key that were made together";
+    /// A given certificate ends within two weeks. Until then everything works; afterwards nobody gets in.
+    CertificateEnds = "E_CERT_ENDS", Failed, "the certificate ends soon", "renew it; the server reads its files again by itself";
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hoist_net::endpoint::Scheme;
+use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
@@ -94,8 +94,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
-    /// Looks after the certificate; ends with the server.
-    _certificate: JoinSet<()>,
+    /// Looks after the certificate and its name; ends with the server.
+    looking: JoinSet<()>,
     fleet: Fleet,
     found: Found,
     /// Last, so that nobody else comes in before everything else is closed.
@@ -181,7 +181,7 @@ impl Server {
             mqtt: broker.endpoint(&reached).to_string(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca,
-            _certificate: looked_after(shown, health.clone()),
+            looking: looked_after(shown, health.clone()),
             data_dir,
             announced: None,
             broker,
@@ -209,6 +209,9 @@ impl Server {
         self.data_dir.update_client(&self.mqtt, &self.http, ca)?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
+        if let Ok(told) = Endpoint::parse(&self.mqtt) {
+            self.looking.spawn(addresses::warn_if_not_here(told));
+        }
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         Ok(())

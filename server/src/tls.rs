@@ -105,13 +105,19 @@ impl Shown {
         let acceptor = Acceptor::new(&identity).map_err(|error| of_tls(&error))?;
         let certified = identity.certificate().names.iter();
         let mut certified = certified.filter(|name| !name.starts_with('*'));
+        let host = names.first().or_else(|| certified.next()).cloned();
+        // Clients are told the host: whatever certificate follows has to be for it.
+        let names = match names {
+            [] => host.iter().cloned().collect(),
+            named => named.to_vec(),
+        };
         Ok(Some(Self {
             acceptor,
             ca: identity.anchor_pem().to_owned(),
-            host: names.first().or_else(|| certified.next()).cloned(),
+            host,
             files,
             version,
-            names: names.to_vec(),
+            names,
             authority,
         }))
     }
@@ -201,11 +207,14 @@ impl Shown {
         } = identity.certificate();
         let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(*not_after);
         if ends < now + SOON {
+            let ends = humantime::format_rfc3339_seconds(ends);
             let detail = format!(
-                "the certificate of {subject} in {} ends soon: renew it, the file is read again by itself",
+                "the certificate of {subject} in {} ends on {ends}",
                 self.files.certificate.display()
             );
-            health.begin(ABOUT, Code::CertificateExpired, &detail, Stops::Part);
+            let code = Code::CertificateEnds;
+            tracing::warn!(code = code.as_str(), why = detail, "{}", code.hint());
+            health.begin(ABOUT, code, &detail, Stops::Part);
         }
         true
     }
@@ -248,7 +257,7 @@ impl Files {
                     certified.join(", ")
                 ),
             )
-            .help("name with --name what it is for, or another certificate with --tls-cert")),
+            .help("name with --name only hosts that it is for, or another certificate with --tls-cert")),
         }
     }
 
