@@ -52,6 +52,12 @@ fn a_device_rolls_back_while_the_server_is_dead_and_says_so_when_it_is_back() {
         ]
     );
 
+    eventually("its log to tell the end", || {
+        let told =
+            "deployment ended deployment=1 round=0 result=\"failed script-failed (rollback ok)\"";
+        device.said().contains(told).then_some(())
+    });
+
     server.restart();
     let operator = Operator::new(&server);
     assert_one_outcome(&operator.settled(deployment), "failed");

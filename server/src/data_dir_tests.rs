@@ -169,7 +169,10 @@ fn a_start_without_encryption_does_not_forget_the_ca_that_devices_pin() {
     let (_, ca) = start("mqtts://a:5", "https://a:6", Some("pem"));
     assert_eq!(ca.as_deref(), Some("pem"));
     let (mqtt, ca) = start("mqtt://127.0.0.1:5", "http://127.0.0.1:6", None);
-    assert_eq!((mqtt.as_str(), ca.as_deref()), ("mqtt://127.0.0.1:5", Some("pem")));
+    assert_eq!(
+        (mqtt.as_str(), ca.as_deref()),
+        ("mqtt://127.0.0.1:5", Some("pem"))
+    );
 }
 
 #[test]

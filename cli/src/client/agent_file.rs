@@ -144,7 +144,8 @@ mod tests {
         let path = dir.path().join("agent.toml");
         let plain = "# Private.\ndevice = \"d1\"\nbroker = \"mqtt://a:1\"\ntoken = \"t\"\n";
         assert_eq!(write(&path, plain), Ok(Written::New));
-        let own = "# Why: a slow disk.\nstate_dir = \"/data\" # mounted\n\n[attributes]\nsite = \"a\"\n";
+        let own =
+            "# Why: a slow disk.\nstate_dir = \"/data\" # mounted\n\n[attributes]\nsite = \"a\"\n";
         private_file::write(&path, format!("{plain}{own}").as_bytes()).unwrap();
         assert_eq!(write(&path, plain), Ok(Written::Unchanged));
         let encrypted = plain.replace("mqtt://", "mqtts://") + "ca = \"pem\"\n";
@@ -153,7 +154,10 @@ mod tests {
         for line in own.lines().chain(encrypted.lines()) {
             assert!(text.contains(line), "{line:?} in {text}");
         }
-        assert!(text.parse::<toml::Table>().unwrap().contains_key("ca"), "{text}");
+        assert!(
+            text.parse::<toml::Table>().unwrap().contains_key("ca"),
+            "{text}"
+        );
         assert_eq!(write(&path, plain), Ok(Written::Changed));
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("pem") && text.contains("mounted"), "{text}");

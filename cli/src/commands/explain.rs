@@ -202,7 +202,10 @@ mod tests {
             assert!(word.for_people().contains("What to do: "));
         }
         for word in ["below-line", "slot", "no-deployment", "failed", "turn"] {
-            assert!(find(word).unwrap().meaning().ends_with(|end| end != ')'), "{word}");
+            assert!(
+                find(word).unwrap().meaning().ends_with(|end| end != ')'),
+                "{word}"
+            );
         }
         assert_eq!(find("e_group_full"), Ok(Word::Code(Code::GroupFull)));
     }

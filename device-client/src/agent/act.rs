@@ -7,7 +7,7 @@ use std::time::Duration;
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
 use hoist_protocol::reason::Reason;
-use hoist_protocol::status::Progress;
+use hoist_protocol::status::{Outcome, Progress};
 use hoist_protocol::topic::Topic;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ impl Agent {
         }
     }
 
-    fn was_kept(&self, keep: &Keep) {
+    fn was_kept(&mut self, keep: &Keep) {
         if let Keep::NoDeviceSpec(_) = keep {
             tracing::error!(
                 code = Code::Revoked.as_str(),
@@ -63,6 +63,12 @@ impl Agent {
         }
         if let (Keep::Inventory, Some(release)) = (keep, &self.storage.release) {
             tracing::info!(release = %release.name, version = %release.version, "installed");
+        }
+        if let Keep::Outcomes(ring) = keep
+            && ring.ended > self.ended
+        {
+            self.ended = ring.ended;
+            ring.outcomes.last().into_iter().for_each(log_end);
         }
     }
 
@@ -202,6 +208,11 @@ impl Agent {
 
 fn log_progress(running: Progress) {
     tracing::info!(deployment = %running.deployment, step = running.step.word(), attempt = running.attempt.0, "status");
+}
+
+fn log_end(outcome: &Outcome) {
+    let result = show::result(&outcome.result);
+    tracing::info!(deployment = %outcome.deployment, round = outcome.round.0, result, "deployment ended");
 }
 
 fn cannot_write(error: &StorageError) {

@@ -136,6 +136,8 @@ pub(super) struct Agent {
     pub(super) local: Option<Arc<LocalRelease>>,
     /// The result of such a release.
     pub(super) applied: Option<FinalResult>,
+    /// The number of deployments that ever ended here, as far as the log has told.
+    pub(super) ended: u32,
     pub(super) announce_at: Option<Instant>,
     /// True if scripts in the state directory can be executed, as far as known.
     pub(super) executes: bool,
@@ -194,6 +196,7 @@ impl Agent {
                 None => Root::Wanted,
             },
         };
+        let ended = restored.ring.ended;
         let setup = Setup {
             device: host.device.clone(),
             boot: boot_id(&boot),
@@ -223,6 +226,7 @@ impl Agent {
             write_again_at: None,
             local: None,
             applied: None,
+            ended,
             announce_at: None,
             executes: true,
             can_execute: can_execute_below,

@@ -119,7 +119,8 @@ mod handshake {
                 return Self::of_rustls(tls, host);
             }
             let said = format!("the TLS handshake with {host} broke off ({error})");
-            Self::new(Code::Tls, said).with_help("it may not speak TLS at this port, or be too busy")
+            Self::new(Code::Tls, said)
+                .with_help("it may not speak TLS at this port, or be too busy")
         }
 
         fn of_rustls(error: &Error, host: &str) -> Self {
@@ -130,11 +131,8 @@ mod handshake {
                     | InvalidMessage::UnknownProtocolVersion
                     | InvalidMessage::MessageTooLarge
                     | InvalidMessage::InvalidEmptyPayload,
-                ) => Self::new(
-                    Code::Tls,
-                    format!("{host} answers, and not by TLS"),
-                )
-                .with_help("it listens without at this port, which is mqtt:// or http://"),
+                ) => Self::new(Code::Tls, format!("{host} answers, and not by TLS"))
+                    .with_help("it listens without at this port, which is mqtt:// or http://"),
                 Error::PeerIncompatible(_)
                 | Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::new(
                     Code::Tls,

@@ -40,9 +40,8 @@ impl Pem<'_> {
             .iter()
             .any(|mark| self.text.windows(mark.len()).any(|part| part == *mark));
         if is_encrypted {
-            let said = format!(
-                "the key in {name} is encrypted, and nobody is there to type its password"
-            );
+            let said =
+                format!("the key in {name} is encrypted, and nobody is there to type its password");
             return Err(TlsError::new(Code::CertificateKey, said).with_help(format!(
                 "`openssl pkey -in {name}` writes it without one, for a file of mode 0600"
             )));

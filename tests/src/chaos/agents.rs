@@ -1,7 +1,7 @@
 //! A few real agents in the fleet, killed now and then like the server; what they did is what
 //! their scripts wrote, and what `hoist-agent status` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -138,6 +138,10 @@ impl Agent {
             // It says only the newest; of the others its scripts know how they ended.
             told.entry(*number).or_insert_with(|| ended(done));
         }
+        for number in self.begun()? {
+            // One that gave way to a newer one before any script ran is long forgotten.
+            told.entry(number).or_insert_with(|| ended(&[]));
+        }
         for (number, word) in told {
             let lived = truth.entry(number).or_default();
             let done = scripts.get(&number).map_or(&[][..], Vec::as_slice);
@@ -151,6 +155,12 @@ impl Agent {
             lived.words.insert(device, installed(word, done));
         }
         Ok(())
+    }
+
+    /// The deployments that it began, as its log says.
+    fn begun(&self) -> Result<BTreeSet<u32>, Failed> {
+        let log = std::fs::read_to_string(self.config.with_extension("log"))?;
+        Ok(log.lines().filter_map(begun).collect())
     }
 
     /// The words that its scripts wrote, of each deployment: attempt and word.
@@ -193,6 +203,13 @@ fn outcomes(said: &str) -> BTreeMap<u32, Word> {
         }
     }
     outcomes
+}
+
+/// The deployment that a line of the log says is begun.
+fn begun(line: &str) -> Option<u32> {
+    let (_, fields) = line.split_once(" status deployment=")?;
+    let (number, _) = fields.split_once(' ')?;
+    number.parse().ok()
 }
 
 /// The end of a deployment by the words of its scripts, which do not say why.
@@ -240,6 +257,17 @@ mod tests {
         let word = installed(Word::default(), &done);
         assert_eq!((word.attempt, word.installs), (Some(2), 3));
         assert_eq!(word.in_one_attempt, 2);
+    }
+
+    #[test]
+    fn what_an_agent_began_is_in_its_log() {
+        let line =
+            "2026-01-01T00:00:00.000Z INFO  status deployment=108 step=\"downloading\" attempt=0";
+        assert_eq!(begun(line), Some(108));
+        assert_eq!(
+            begun(&line.replace(" status ", " deployment listed ")),
+            None
+        );
     }
 
     #[test]
