@@ -6,6 +6,7 @@ mod backup;
 mod command;
 mod listener;
 mod refusal;
+mod sites;
 #[cfg(test)]
 mod tests;
 mod timed;
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hoist_net::tls::server::Acceptor;
@@ -104,6 +105,7 @@ pub async fn serve(
             refusal(StatusCode::METHOD_NOT_ALLOWED, Code::Path, title, "")
         })
         .layer(map_response(refusal::as_json))
+        .layer(from_fn(sites::refuse_others))
         .with_state(state);
     listener::serve((listener, tls), router, limits, shutdown).await;
 }
