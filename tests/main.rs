@@ -30,6 +30,7 @@ mod external_broker;
 mod full_disk;
 mod groups;
 mod hints;
+mod hostile_broker;
 mod identity;
 mod import;
 mod lost_store;

@@ -2,7 +2,7 @@
 //! agent process, which can be killed and booted at will.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::process::Process;
 use super::server::Server;
@@ -64,6 +64,11 @@ impl Device {
     /// The lines that its agents have said so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.beside("log")).unwrap_or_default()
+    }
+
+    /// Its agent.toml.
+    pub fn config(&self) -> &Path {
+        &self.config
     }
 
     fn beside(&self, what: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 pub mod between;
 pub mod device;
 pub mod disk;
+pub mod meddler;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod operator;

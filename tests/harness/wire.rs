@@ -40,7 +40,7 @@ impl Captured {
 }
 
 /// The bytes of the fixed header and of the whole packet, once both are known.
-fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(super) fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut remaining = 0;
     for (index, byte) in bytes.iter().skip(1).take(4).enumerate() {
         remaining |= usize::from(byte & 0x7f) << (7 * index);
