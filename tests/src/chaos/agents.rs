@@ -1,7 +1,7 @@
 //! A few real agents in the fleet, killed now and then like the server; what they did is what
 //! their scripts wrote, and what `hoist-agent status` says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -133,14 +133,14 @@ impl Agent {
         let said = command.stdin(Stdio::null()).output()?;
         let said = String::from_utf8(said.stdout)?;
         let scripts = self.scripts()?;
-        let mut told = outcomes(&said);
-        for (number, done) in &scripts {
-            // It says only the newest; of the others its scripts know how they ended.
+        let log = std::fs::read_to_string(self.config.with_extension("log"))?;
+        let attempts: BTreeMap<u32, u64> = log.lines().filter_map(attempt).collect();
+        // It says only the newest; its log has the others, but for those whose end it was killed at.
+        let mut told = outcomes(&log.lines().filter_map(end).collect::<String>());
+        told.extend(outcomes(&said));
+        for number in attempts.keys() {
+            let done = scripts.get(number).map_or(&[][..], Vec::as_slice);
             told.entry(*number).or_insert_with(|| ended(done));
-        }
-        for number in self.begun()? {
-            // One that gave way to a newer one before any script ran is long forgotten.
-            told.entry(number).or_insert_with(|| ended(&[]));
         }
         for (number, word) in told {
             let lived = truth.entry(number).or_default();
@@ -152,15 +152,13 @@ impl Agent {
                 lived.contradictions += 1;
             }
             let device = self.device.clone();
-            lived.words.insert(device, installed(word, done));
+            let word = Word {
+                attempt: attempts.get(&number).copied(),
+                ..installed(word, done)
+            };
+            lived.words.insert(device, word);
         }
         Ok(())
-    }
-
-    /// The deployments that it began, as its log says.
-    fn begun(&self) -> Result<BTreeSet<u32>, Failed> {
-        let log = std::fs::read_to_string(self.config.with_extension("log"))?;
-        Ok(log.lines().filter_map(begun).collect())
     }
 
     /// The words that its scripts wrote, of each deployment: attempt and word.
@@ -205,11 +203,23 @@ fn outcomes(said: &str) -> BTreeMap<u32, Word> {
     outcomes
 }
 
-/// The deployment that a line of the log says is begun.
-fn begun(line: &str) -> Option<u32> {
+/// The deployment and the attempt of a line of the log that tells of a step.
+fn attempt(line: &str) -> Option<(u32, u64)> {
     let (_, fields) = line.split_once(" status deployment=")?;
-    let (number, _) = fields.split_once(' ')?;
-    number.parse().ok()
+    let (number, rest) = fields.split_once(' ')?;
+    let (_, attempt) = rest.split_once("attempt=")?;
+    Some((number.parse().ok()?, attempt.parse().ok()?))
+}
+
+/// A line of the log that tells of an end, as `hoist-agent status` says it.
+fn end(line: &str) -> Option<String> {
+    let (_, fields) = line.split_once(" deployment ended deployment=")?;
+    let (number, rest) = fields.split_once(' ')?;
+    let (_, result) = rest.split_once("result=\"")?;
+    Some(format!(
+        "deployment {number} {}\n",
+        result.trim_end_matches('"')
+    ))
 }
 
 /// The end of a deployment by the words of its scripts, which do not say why.
@@ -222,13 +232,12 @@ fn ended(done: &[(u32, String)]) -> Word {
     }
 }
 
-/// The same with how often `install` ran, and in which attempt last.
+/// The same with how often `install` ran.
 fn installed(word: Word, done: &[(u32, String)]) -> Word {
     let attempts = done.iter().filter(|(_, word)| word == INSTALL);
     let attempts: Vec<u64> = attempts.map(|(attempt, _)| u64::from(*attempt)).collect();
     let runs = |of: &u64| attempts.iter().filter(|one| *one == of).count();
     Word {
-        attempt: attempts.last().copied(),
         installs: attempts.len(),
         in_one_attempt: attempts.iter().map(runs).max().unwrap_or_default(),
         ..word
@@ -255,19 +264,19 @@ mod tests {
         ];
         let done = scripts.map(|(attempt, word)| (attempt, word.to_owned()));
         let word = installed(Word::default(), &done);
-        assert_eq!((word.attempt, word.installs), (Some(2), 3));
+        assert_eq!(word.installs, 3);
         assert_eq!(word.in_one_attempt, 2);
     }
 
     #[test]
-    fn what_an_agent_began_is_in_its_log() {
-        let line =
-            "2026-01-01T00:00:00.000Z INFO  status deployment=108 step=\"downloading\" attempt=0";
-        assert_eq!(begun(line), Some(108));
-        assert_eq!(
-            begun(&line.replace(" status ", " deployment listed ")),
-            None
-        );
+    fn the_log_of_an_agent_knows_attempts_and_ends() {
+        let step =
+            "2026-01-01T00:00:00.000Z INFO  status deployment=98 step=\"installing\" attempt=3";
+        assert_eq!(attempt(step), Some((98, 3)));
+        let line = "2026-01-01T00:00:00.000Z INFO  deployment ended deployment=98 round=0 result=\"failed interrupted (rollback ok)\"";
+        assert_eq!((attempt(line), end(step)), (None, None));
+        let words = outcomes(&end(line).unwrap());
+        assert_eq!(words[&98].reason.as_deref(), Some("interrupted"));
     }
 
     #[test]
