@@ -2,6 +2,7 @@
 //! clocks and the effects of a decision. No rule is decided here.
 
 pub mod counter;
+pub mod damage;
 pub mod effect;
 pub mod error;
 pub mod evidence;

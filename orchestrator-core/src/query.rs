@@ -7,13 +7,14 @@ use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId};
 
 use crate::model::counter::Totals;
+use crate::model::damage::Damage;
 use crate::model::error::Rejection;
 use crate::model::key::{
     DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, ReleaseKey,
     ReleaseNameKey, RowKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{CounterRow, GroupCountRow, GroupRow};
+use crate::model::row::{CounterRow, GroupCountRow, GroupRow, MetaRow, StartsEmpty};
 use crate::model::time::format_time;
 use crate::model::txn::{Stored, Txn, Undecided};
 use crate::query::explain::SpecsOut;
@@ -166,6 +167,14 @@ impl Reader {
         Ok(self.rows.read(key)?)
     }
 
+    fn read_or_empty<K: RowKey<Row: StartsEmpty>>(&self, key: &K) -> Result<K::Row, Need> {
+        Ok(self.rows.read_or_empty(key)?)
+    }
+
+    fn meta(&self) -> Result<MetaRow, Need> {
+        Ok(self.rows.meta()?)
+    }
+
     fn want(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Need> {
         Ok(self.rows.want(keys)?)
     }
@@ -173,10 +182,8 @@ impl Reader {
 
 fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
     decode(bytes).map_err(|source| {
-        Need::Rows(Undecided::Corrupt {
-            key: key.clone(),
-            source,
-        })
+        let key = key.clone();
+        Need::Rows(Damage::Unreadable { key, source }.into())
     })
 }
 
@@ -217,11 +224,8 @@ pub fn deployment_view(reader: &Reader, id: DeploymentId) -> Result<Option<Deplo
         return Ok(None);
     };
     let (totals, counted_ms) = totals(reader, id)?;
-    let members = reader
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default()
-        .members;
-    let view = DeploymentView::new(id, &row, &totals, counted_ms, members);
+    let count = reader.read_or_empty(&GroupCountKey(row.group.clone()))?;
+    let view = DeploymentView::new(id, &row, &totals, counted_ms, count.members);
     Ok(Some(view))
 }
 
@@ -251,9 +255,9 @@ pub fn group_view(reader: &Reader, group: &GroupId, now: Now) -> Result<Option<G
 /// A group's members, and who of them is known to be online (W8).
 fn group_count(reader: &Reader, group: &GroupId) -> Result<GroupCountRow, Need> {
     reader.want([MetaKey.key(), GroupCountKey(group.clone()).key()])?;
-    let meta = reader.read(&MetaKey)?.unwrap_or_default();
-    let count = reader.read(&GroupCountKey(group.clone()))?;
-    Ok(count.unwrap_or_default().in_run(meta.broker_run))
+    let meta = reader.meta()?;
+    let count = reader.read_or_empty(&GroupCountKey(group.clone()))?;
+    Ok(count.in_run(meta.broker_run))
 }
 
 /// `view/fleet`

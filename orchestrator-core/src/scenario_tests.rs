@@ -389,6 +389,7 @@ mod identity;
 mod imports;
 mod limits;
 mod lists;
+mod losses;
 mod moves;
 mod numbers;
 mod plans;

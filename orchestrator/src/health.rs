@@ -91,6 +91,11 @@ impl Health {
         }
     }
 
+    /// True if there is a problem about this.
+    pub(crate) fn is_known(&self, about: &str) -> bool {
+        self.state().problems.contains_key(about)
+    }
+
     /// The problem about this is over, if there was one.
     pub fn end(&self, about: &str) {
         let mut state = self.state();

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::key::{GroupKey, Key, Prefix};
 use hoist_orchestrator_core::model::row::MemberRow;
 use hoist_orchestrator_core::model::search::{Found, Seek};
@@ -27,7 +28,8 @@ pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, Rea
     // Before the members: a change among them from now on is another turn.
     let group = rows::resolve(&*store, &mut txn, |txn| txn.read(&key)).await?;
     let prefix = Prefix::Members(seek.group.clone());
-    let mut search = Search::new(seek, group.unwrap_or_default().turn);
+    // The line of a group that was removed since is void, whatever it is.
+    let mut search = Search::new(seek, group.map_or(0, |row| row.turn));
     let mut after = None;
     loop {
         let page = store.scan(prefix.bytes().0, after.take(), PAGE).await?;
@@ -35,7 +37,7 @@ pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, Rea
             let key = Key(key.clone());
             let row: MemberRow = match decode(&row.value) {
                 Ok(row) => row,
-                Err(source) => return Err(ReadError::Corrupt { key, source }),
+                Err(source) => return Err(Damage::Unreadable { key, source }.into()),
             };
             if let Some(Ok(device)) = prefix.rest(&key).map(|text| text.parse()) {
                 search.member(device, &row);

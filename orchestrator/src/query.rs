@@ -92,9 +92,7 @@ async fn load(store: &dyn Store, reader: &mut Reader, need: Need) -> Result<(), 
         Need::Rows(Undecided::Missing(keys)) => {
             rows::load(store, reader.rows_mut(), keys).await?;
         }
-        Need::Rows(Undecided::Corrupt { key, source }) => {
-            return Err(ReadError::Corrupt { key, source });
-        }
+        Need::Rows(Undecided::Damaged(damage)) => return Err(damage.into()),
         Need::Scan(scan) => page(store, reader, scan).await?,
         // Whoever only reads rows knows nothing better than what they desire.
         Need::Specs(..) => reader.specs(SpecsOut::HELD),

@@ -5,13 +5,12 @@
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::publish::Ahead;
 use hoist_orchestrator_core::model::counter::Totals;
-use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::now::{Mode, Now};
 use hoist_orchestrator_core::model::release::VerifiedRelease;
 use hoist_orchestrator_core::model::row::{
     CounterRow, DeploymentRow, DeviceRow, GroupRow, ReleaseRow,
 };
-use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::envelope::{Kind, open};
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 use hoist_protocol::release::ReleaseManifest;
@@ -90,9 +89,7 @@ pub async fn behind(
     store: &dyn Store,
     config: &OrchestratorConfig,
 ) -> Result<Option<Ahead>, ServiceError> {
-    let mut txn = Txn::default();
-    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-    let meta = meta.unwrap_or_default();
+    let meta = rows::meta(store).await?;
     let specs = config.specs.read().map_err(ServiceError::Specs)?;
     let known = (Generation(meta.generations_ms), meta.last_deployment);
     let topics = Topics::new(config.namespace.clone());
@@ -225,11 +222,9 @@ impl Recovery<'_> {
     }
 
     async fn decide(self, inputs: Vec<Input>) -> Result<(), ReadError> {
-        let mut txn = Txn::default();
-        let meta = rows::resolve(self.store, &mut txn, |txn| txn.read(&MetaKey)).await?;
         let now = Now {
             unix_ms: unix_ms(),
-            uptime_ms: meta.unwrap_or_default().uptime_ms,
+            uptime_ms: rows::meta(self.store).await?.uptime_ms,
             mode: Mode::Recovering,
             ..Now::default()
         };

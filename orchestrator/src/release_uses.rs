@@ -1,9 +1,8 @@
 //! The deployments that need a release: every one is looked at, before its removal is decided on.
 
-use hoist_orchestrator_core::model::key::{MetaKey, Prefix};
+use hoist_orchestrator_core::model::key::Prefix;
 use hoist_orchestrator_core::model::release::Uses;
 use hoist_orchestrator_core::model::row::DeploymentRow;
-use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::rules::deployment::settled::is_over;
 
 use crate::release_id;
@@ -17,10 +16,8 @@ use crate::store::Store;
 /// [`ReadError`].
 pub(crate) async fn find(store: &dyn Store, text: &str) -> Result<Uses, ReadError> {
     // First: whatever is made from now on has a higher number.
-    let mut txn = Txn::default();
-    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
     let mut uses = Uses {
-        last: meta.unwrap_or_default().last_deployment,
+        last: rows::meta(store).await?.last_deployment,
         by: Vec::new(),
     };
     let Some(release) = release_id::named(store, text).await? else {

@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::model::counter::Totals;
-use hoist_orchestrator_core::model::key::{Key, MetaKey, Prefix};
+use hoist_orchestrator_core::model::damage::Damage;
+use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::{CounterRow, DeploymentRow, DeviceRow};
 use hoist_orchestrator_core::model::search::{Left, Old};
-use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::rules::deployment::retention::{self, PAGE};
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::DeploymentId;
@@ -88,9 +88,7 @@ pub(crate) async fn find(store: &dyn Store, now: Now) -> Result<Vec<Old>, ReadEr
 }
 
 async fn silent(store: &dyn Store, now: Now, old: &mut Vec<Old>) -> Result<(), ReadError> {
-    let mut txn = Txn::default();
-    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-    let meta = meta.unwrap_or_default();
+    let meta = rows::meta(store).await?;
     let mut pages = Pages::of(Prefix::Devices);
     while let Some(page) = pages.next::<DeviceRow>(store).await? {
         let silent = page
@@ -176,7 +174,7 @@ impl Pages {
             let key = Key(key);
             match decode(&row.value) {
                 Ok(row) => Ok((key, row)),
-                Err(source) => Err(ReadError::Corrupt { key, source }),
+                Err(source) => Err(Damage::Unreadable { key, source }.into()),
             }
         };
         page.items

@@ -2,12 +2,15 @@
 //! what it wrote becomes a batch. It knows no row.
 
 use hoist_orchestrator_core::engine::decide::decide;
-use hoist_orchestrator_core::engine::event::{Corrupt, Page, Scan};
+use hoist_orchestrator_core::engine::event::{Page, Scan};
 use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::damage::Damage;
+use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::row::MetaRow;
 use hoist_orchestrator_core::model::txn::{Stored, Txn, Undecided, Write};
-use hoist_protocol::codec::{DecodeError, Message, decode};
+use hoist_protocol::codec::{Message, decode};
 
 use crate::store::{Change, CommitError, Expected, Store, StoreError, Versioned};
 
@@ -20,20 +23,18 @@ pub enum ReadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored row cannot be understood: someone must act (bad-inputs row 62).
-    #[error("the row {key:?} cannot be read; restore a backup, or use the version that wrote it")]
-    Corrupt {
-        /// Which row.
-        key: Key,
-        /// The error in the row.
-        #[source]
-        source: DecodeError,
-    },
+    /// A stored row is damaged: someone must act (bad-inputs row 62).
+    #[error("a stored row is damaged; restore a backup, or use the version that wrote it")]
+    Damaged(#[from] Damage),
 }
 
-impl From<Corrupt> for ReadError {
-    fn from(Corrupt { key, source }: Corrupt) -> Self {
-        Self::Corrupt { key, source }
+impl ReadError {
+    /// The refusal of whatever needed the rows.
+    pub(crate) fn rejection(&self) -> Rejection {
+        match self {
+            Self::Store(error) => Rejection::new(error.code(), error.to_string()),
+            Self::Damaged(damage) => damage.into(),
+        }
     }
 }
 
@@ -50,11 +51,17 @@ pub(crate) async fn resolve<T>(
         match decide(txn) {
             Ok(value) => return Ok(value),
             Err(Undecided::Missing(keys)) => load(store, txn, keys).await?,
-            Err(Undecided::Corrupt { key, source }) => {
-                return Err(ReadError::Corrupt { key, source });
-            }
+            Err(Undecided::Damaged(damage)) => return Err(damage.into()),
         }
     }
+}
+
+/// The row of what belongs to no other.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn meta(store: &dyn Store) -> Result<MetaRow, ReadError> {
+    resolve(store, &mut Txn::default(), |txn| txn.meta()).await
 }
 
 /// Loads rows, or their absence.
@@ -151,7 +158,7 @@ pub(crate) async fn all<R: Message>(
             let key = Key(key);
             match decode(&row.value) {
                 Ok(row) => rows.push((key, row)),
-                Err(source) => return Err(ReadError::Corrupt { key, source }),
+                Err(source) => return Err(Damage::Unreadable { key, source }.into()),
             }
         }
         match rows.last() {

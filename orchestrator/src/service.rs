@@ -32,9 +32,7 @@ use hoist_orchestrator_core::engine::Engine;
 use hoist_orchestrator_core::engine::event::Event;
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::publish::{Ahead, Settings};
-use hoist_orchestrator_core::model::key::MetaKey;
 use hoist_orchestrator_core::model::now::Mode;
-use hoist_orchestrator_core::model::txn::Txn;
 use hoist_protocol::id::{Generation, RequestId, UserId};
 use hoist_protocol::topic::Topics;
 use tokio::sync::watch;
@@ -210,9 +208,7 @@ impl Service {
         ready: watch::Sender<bool>,
     ) -> Result<Self, ServiceError> {
         let topics = Topics::new(config.namespace.clone());
-        let mut txn = Txn::default();
-        let meta = rows::resolve(&*store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-        let meta = meta.unwrap_or_default();
+        let meta = rows::meta(&*store).await?;
         let reserved = Generation(meta.generations_ms);
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
         let known = (reserved, meta.last_deployment);

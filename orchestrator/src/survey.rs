@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use hoist_orchestrator_core::model::key::{
-    DeviceKey, FactsKey, Key, MetaKey, Prefix, ReleaseKey, RowKey,
-};
+use hoist_orchestrator_core::model::damage::Damage;
+use hoist_orchestrator_core::model::key::{DeviceKey, FactsKey, Key, Prefix, ReleaseKey, RowKey};
 use hoist_orchestrator_core::model::row::ReleaseRow;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::query::survey::{Candidate, First, Provided, Survey};
@@ -120,9 +119,7 @@ async fn survey(
     group: GroupId,
     first: Option<First>,
 ) -> Result<Counted, ReadError> {
-    let mut txn = Txn::default();
-    let meta = rows::resolve(store, &mut txn, |txn| txn.read(&MetaKey)).await?;
-    let mut survey = Survey::new(candidate, meta.unwrap_or_default(), first);
+    let mut survey = Survey::new(candidate, rows::meta(store).await?, first);
     let prefix = Prefix::Members(group);
     let mut after = None;
     loop {
@@ -151,7 +148,7 @@ async fn count_page(
     let found = store.load(devices.iter().flat_map(rows).collect()).await?;
     for (device, pair) in devices.iter().zip(found.chunks(2)) {
         let [Some(row), facts] = pair else { continue };
-        let corrupt = |key: Key| move |source| ReadError::Corrupt { key, source };
+        let corrupt = |key: Key| move |source| Damage::Unreadable { key, source };
         let row = decode(&row.value).map_err(corrupt(DeviceKey(device.clone()).key()))?;
         let facts = facts.as_ref().map(|facts| decode(&facts.value));
         let facts = facts

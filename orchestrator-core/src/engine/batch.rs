@@ -4,15 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::response::Decision;
-use crate::engine::arrival::Arrival;
+use crate::api::response::{Decision, Response};
+use crate::engine::arrival::{Arrival, Content};
 use crate::engine::decide::decide;
-use crate::engine::event::{Corrupt, missing};
+use crate::engine::event::missing;
 use crate::engine::input::Input;
 use crate::engine::seals::Seals;
+use crate::model::damage::Damage;
+use crate::model::effect::Effect;
+use crate::model::error::Rejection;
 use crate::model::key::Key;
 use crate::model::now::Now;
 use crate::model::txn::{Stored, Txn, Undecided, Write};
+use crate::reply::Answer;
 
 /// Arrivals that are decided together.
 #[derive(Debug, Clone)]
@@ -56,8 +60,8 @@ impl Batch {
     /// Decides as far as the rows that were loaded allow.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn step(&mut self, seals: &impl Seals) -> Result<Step, Corrupt> {
+    /// [`Damage`] to the row without which nothing can be made durable.
+    pub fn step(&mut self, seals: &impl Seals) -> Result<Step, Damage> {
         match self.decide(seals) {
             Ok(step) => Ok(step),
             Err(undecided) => Ok(self.want(missing(undecided)?)),
@@ -80,10 +84,7 @@ impl Batch {
             ..
         } = self;
         for arrival in arrivals.iter().skip(decided.len()) {
-            decided.push(match arrival.input(txn, seals)? {
-                Some(input) => decide(txn, &input, *now)?,
-                None => Decision::default(),
-            });
+            decided.push(decide_one(arrival, txn, seals, *now)?);
         }
         if txn.is_unchanged() {
             return Ok(Step::Done);
@@ -121,5 +122,41 @@ impl Batch {
     #[must_use]
     pub fn give_up(self) -> Vec<Arrival> {
         self.arrivals
+    }
+}
+
+/// Decides one arrival. A damaged row stops this decision, which writes nothing; the others go on.
+fn decide_one(
+    arrival: &Arrival,
+    txn: &mut Txn,
+    seals: &impl Seals,
+    now: Now,
+) -> Result<Decision, Undecided> {
+    let input = arrival.input(txn, seals);
+    let decided = input.and_then(|input| match input {
+        Some(input) => decide(txn, &input, now),
+        None => Ok(Decision::default()),
+    });
+    match decided {
+        Err(Undecided::Damaged(damage)) => Ok(stopped(&arrival.content, damage)),
+        decided => decided,
+    }
+}
+
+/// Says which row is damaged, also to whoever waits for an answer.
+fn stopped(content: &Content, damage: Damage) -> Decision {
+    let asked = match content {
+        Content::Command(asked) => Some((&asked.user, &asked.request)),
+        Content::Input(Input::Command(asked)) => Some((&asked.user, &asked.request)),
+        Content::Input(_) | Content::Status { .. } | Content::Nothing => None,
+    };
+    let response = asked.map(|(user, request)| Response::Reply {
+        user: user.clone(),
+        request: request.clone(),
+        answer: Answer::Refused(Rejection::from(&damage)),
+    });
+    Decision {
+        effects: vec![Effect::Damaged(damage)],
+        response,
     }
 }

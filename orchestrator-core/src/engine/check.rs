@@ -99,11 +99,11 @@ impl Check {
             Ok(Some(())) => {}
             Ok(None) => {
                 let what = "it is of a kind that this version does not know";
-                self.findings.add(named(key), what);
+                self.findings.add(key.to_string(), what);
             }
             Err(error) => {
                 let what = format!("it cannot be read: {error}");
-                self.findings.add(named(key), what);
+                self.findings.add(key.to_string(), what);
             }
         }
     }
@@ -227,39 +227,6 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         _ => return Ok(None),
     }
     Ok(Some(()))
-}
-
-/// The subject of a key, for people.
-fn named(key: &Key) -> String {
-    const KINDS: [&str; 24] = [
-        "row",
-        "meta",
-        "group",
-        "device",
-        "release",
-        "release name",
-        "deployment",
-        "record",
-        "counter",
-        "member",
-        "request",
-        "timer",
-        "group count",
-        "outbox",
-        "revoked",
-        "clone",
-        "opened round",
-        "refused",
-        "trouble",
-        "facts",
-        "slot",
-        "removed group",
-        "removed deployment",
-        "recovery",
-    ];
-    let (kind, rest) = key.0.split_first().unwrap_or((&0, &[]));
-    let word = KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]);
-    format!("{word} {}", rest.escape_ascii())
 }
 
 fn id<I: std::str::FromStr>(bytes: &[u8]) -> Option<I> {

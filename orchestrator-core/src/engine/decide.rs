@@ -84,7 +84,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
         Input::BrokerForgot => presence::broker_forgot(txn),
         Input::Doubt(group) => presence::doubt(txn, group, now.mode),
         Input::Connected => {
-            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            let mut meta = txn.meta()?;
             meta.uptime_ms = now.uptime_ms;
             meta.connected_at_ms = now.uptime_ms;
             txn.put(&MetaKey, &meta);
@@ -92,7 +92,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
         }
         Input::SpecOut { device, change } => outbox::spec_out(txn, device, *change),
         Input::ReserveGenerations(up_to) => {
-            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            let mut meta = txn.meta()?;
             let needed_ms = up_to.0.saturating_add(SPARE_MS);
             let ahead_ms = now.unix_ms.saturating_add(GENERATIONS_MS);
             meta.generations_ms = meta.generations_ms.max(needed_ms).max(ahead_ms);
@@ -102,7 +102,7 @@ fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecide
         }
         Input::ResyncAsked => presence::resync_asked(txn),
         Input::Uptime => {
-            let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+            let mut meta = txn.meta()?;
             meta.uptime_ms = meta.uptime_ms.max(now.uptime_ms);
             meta.written_ms = now.unix_ms;
             txn.put(&MetaKey, &meta);

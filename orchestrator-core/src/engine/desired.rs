@@ -87,9 +87,7 @@ pub fn read_group(
     txn.want(row.active.iter().map(|id| DeploymentKey(*id).key()))?;
     let mut deployments = Vec::new();
     for id in &row.active {
-        if let Some(deployment) = txn.read(&DeploymentKey(*id))? {
-            deployments.push((*id, deployment));
-        }
+        deployments.push((*id, txn.require(&DeploymentKey(*id))?));
     }
     Ok(Some((row, deployments)))
 }

@@ -1,12 +1,12 @@
 //! The engine's words for what reaches it and what it wants: the runtime around it turns them
 //! into packets, reads and writes.
 
-use hoist_protocol::codec::DecodeError;
 use hoist_protocol::topic::Topic;
 
 use crate::api::response::{Decision, Response};
 use crate::engine::arrival::{Arrival, Asked};
 use crate::engine::delivery::{Receipt, Waiter};
+use crate::model::damage::Damage;
 use crate::model::effect::Effect;
 use crate::model::key::Key;
 use crate::model::txn::{Stored, Undecided, Write};
@@ -66,23 +66,11 @@ pub enum Turn {
     Idle,
 }
 
-/// A stored row that cannot be read: going on would lose something, and someone must act
-/// (bad-inputs row 62).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the row {key:?} cannot be read")]
-pub struct Corrupt {
-    /// Which row.
-    pub key: Key,
-    /// The fault in the row.
-    #[source]
-    pub source: DecodeError,
-}
-
-/// Rows that are missing, unless one cannot be read.
-pub(crate) fn missing(undecided: Undecided) -> Result<Vec<Key>, Corrupt> {
+/// Rows that are missing, unless one is damaged.
+pub(crate) fn missing(undecided: Undecided) -> Result<Vec<Key>, Damage> {
     match undecided {
         Undecided::Missing(keys) => Ok(keys),
-        Undecided::Corrupt { key, source } => Err(Corrupt { key, source }),
+        Undecided::Damaged(damage) => Err(damage),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::api::response::Decision;
 use crate::engine::decide::{decide, hint};
 use crate::engine::event::{self, Page};
 use crate::engine::input::Input;
+use crate::model::damage::Damage;
 use crate::model::key::{GroupKey, Key, Prefix, RowKey};
 use crate::model::now::Now;
 use crate::model::search::{Left, Seek};
@@ -35,7 +36,7 @@ impl MemoryRows {
     /// Decides and commits one input.
     ///
     /// # Errors
-    /// [`Undecided::Corrupt`]; [`Undecided::Missing`] when loading never ends (a bug).
+    /// [`Undecided::Damaged`]; [`Undecided::Missing`] when loading never ends (a bug).
     pub fn decide(&mut self, input: &Input, now: Now) -> Result<Decision, Undecided> {
         let mut txn = Txn::default();
         self.load(&mut txn, hint(input));
@@ -117,15 +118,17 @@ impl MemoryRows {
     /// Finds a line at once: the answer to [`crate::model::effect::Effect::FindLine`].
     ///
     /// # Errors
-    /// [`Undecided::Corrupt`].
+    /// [`Undecided::Damaged`].
     pub fn find_line(&self, seek: &Seek) -> Result<Input, Undecided> {
         let group = self.read(&GroupKey(seek.group.clone()))?;
-        let mut search = Search::new(seek.clone(), group.unwrap_or_default().turn);
+        // The line of a group that was removed since is void, whatever it is.
+        let turn = group.map_or(0, |row| row.turn);
+        let mut search = Search::new(seek.clone(), turn);
         let prefix = Prefix::Members(seek.group.clone());
         for (key, bytes) in self.scan(&prefix.bytes()) {
-            let row = decode(bytes).map_err(|source| Undecided::Corrupt {
-                key: key.clone(),
-                source,
+            let row = decode(bytes).map_err(|source| {
+                let key = key.clone();
+                Undecided::Damaged(Damage::Unreadable { key, source })
             })?;
             if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
                 search.member(device, &row);
@@ -153,12 +156,12 @@ impl MemoryRows {
     /// Reads one row.
     ///
     /// # Errors
-    /// [`Undecided::Corrupt`].
+    /// [`Undecided::Damaged`].
     pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
         let key = key.key();
         let row = self.rows.get(&key).map(|stored| decode(&stored.bytes));
         row.transpose()
-            .map_err(|source| Undecided::Corrupt { key, source })
+            .map_err(|source| Damage::Unreadable { key, source }.into())
     }
 
     /// Every key and value that starts with a prefix, in order.

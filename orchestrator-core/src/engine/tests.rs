@@ -13,9 +13,11 @@ use super::event::{Output, Page, Turn};
 use super::*;
 use crate::api::response::Response;
 use crate::engine::memory::MemoryRows;
+use crate::model::effect::Effect;
 use crate::model::evidence::SignatureEvidence;
 use crate::model::key::{GroupKey, MetaKey, RowKey};
 use crate::model::row::GroupRow;
+use crate::reply::Answer;
 
 #[derive(Debug, Clone)]
 struct Plain;
@@ -187,10 +189,19 @@ fn word(output: &Output) -> Option<String> {
         Output::Publish { topic, .. } => format!("publish {topic}"),
         Output::Acknowledge(receipt) => format!("acknowledge {}", receipt.packet),
         Output::Respond(response, waiter) => match (&**response, waiter) {
-            (Response::Reply { request, .. }, None) => format!("reply {request}"),
+            (
+                Response::Reply {
+                    request, answer, ..
+                },
+                None,
+            ) => match answer {
+                Answer::Refused(refusal) => format!("reply {request}: {}", refusal.code),
+                _ => format!("reply {request}"),
+            },
             (_, waiter) => format!("respond to {waiter:?}"),
         },
         Output::Read(topic) => format!("read {topic}"),
+        Output::Effect(Effect::Damaged(damage)) => format!("damaged: {damage}"),
         _ => return None,
     })
 }
@@ -371,4 +382,5 @@ fn a_spec_is_signed_within_what_is_reserved_however_long_its_rows_take() {
     rig.place("publish g/eu");
 }
 
+mod losses;
 mod resync;

@@ -3,11 +3,13 @@
 use super::{BATCH_MAX, Engine, Interrupted, Job, Link, Look};
 use crate::engine::arrival::{Arrival, Content};
 use crate::engine::batch::{Batch, Step};
-use crate::engine::event::{Corrupt, Turn, missing};
+use crate::engine::event::{Output, Turn, missing};
 use crate::engine::input::Input;
 use crate::engine::publish::Publisher;
 use crate::engine::seals::Seals;
 use crate::engine::walk::Walk;
+use crate::model::damage::Damage;
+use crate::model::effect::Effect;
 use crate::model::now::Now;
 use crate::model::txn::Txn;
 
@@ -15,8 +17,9 @@ impl<S: Seals> Engine<S> {
     /// Goes on as far as that is possible by itself. After [`Turn::Outputs`] there may be more.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn turn(&mut self, now: Now) -> Result<Turn, Corrupt> {
+    /// [`Damage`] to the row without which nothing can be made durable: going on would lose
+    /// something. Whatever else is damaged stops only what needs it ([`Effect::Damaged`]).
+    pub fn turn(&mut self, now: Now) -> Result<Turn, Damage> {
         if matches!(self.job, Job::None) {
             self.begin(now);
         }
@@ -24,8 +27,8 @@ impl<S: Seals> Engine<S> {
             Job::None => Ok(Turn::Idle),
             Job::Batch(batch) => self.decide(batch),
             Job::Durable(batch) => Ok(Turn::Outputs(self.follow(*batch))),
-            Job::Walk(walk) => self.walk(walk),
-            Job::Look(look) => self.look(look),
+            Job::Walk(walk) => Ok(self.walk(walk)),
+            Job::Look(look) => Ok(self.look(look)),
         }
     }
 
@@ -76,7 +79,7 @@ impl<S: Seals> Engine<S> {
             || self.wants(now).is_some()
     }
 
-    fn decide(&mut self, mut batch: Box<Batch>) -> Result<Turn, Corrupt> {
+    fn decide(&mut self, mut batch: Box<Batch>) -> Result<Turn, Damage> {
         let turn = match batch.step(&self.seals)? {
             Step::Load(keys) => Turn::Load(keys),
             Step::Commit(writes) => Turn::Commit(writes),
@@ -86,32 +89,35 @@ impl<S: Seals> Engine<S> {
         Ok(turn)
     }
 
-    fn walk(&mut self, mut walk: Walk) -> Result<Turn, Corrupt> {
-        if let Some(scan) = walk.next()? {
+    fn walk(&mut self, mut walk: Walk) -> Turn {
+        if let Some(scan) = walk.next() {
             self.job = Job::Walk(walk);
-            return Ok(Turn::Scan(scan));
+            return Turn::Scan(scan);
         }
         if let Some(subjects) = walk.subjects {
             self.publisher.subscribed(subjects);
         }
         self.arrived(walk.inputs);
         self.arrived(walk.doubts.then_some(Input::ResyncAsked));
-        Ok(Turn::Outputs(Vec::new()))
+        Turn::Outputs(walk.damaged.into_iter().map(damaged).collect())
     }
 
-    fn look(&mut self, mut look: Box<Look>) -> Result<Turn, Corrupt> {
+    fn look(&mut self, mut look: Box<Look>) -> Turn {
         if self.publisher.is_unheard(&look.subject) {
-            return Ok(Turn::Outputs(Vec::new()));
+            return Turn::Outputs(Vec::new());
         }
         let rows = match Publisher::read(&look.txn, &look.subject) {
             Ok(rows) => rows,
-            Err(undecided) => {
-                let mut keys = missing(undecided)?;
-                keys.retain(|key| !look.txn.has(key));
-                look.wanted.clone_from(&keys);
-                self.job = Job::Look(look);
-                return Ok(Turn::Load(keys));
-            }
+            Err(undecided) => match missing(undecided) {
+                // The broker goes on with what it has.
+                Err(damage) => return Turn::Outputs(vec![damaged(damage)]),
+                Ok(mut keys) => {
+                    keys.retain(|key| !look.txn.has(key));
+                    look.wanted.clone_from(&keys);
+                    self.job = Job::Look(look);
+                    return Turn::Load(keys);
+                }
+            },
         };
         let Look {
             subject,
@@ -120,8 +126,7 @@ impl<S: Seals> Engine<S> {
             ..
         } = *look;
         let (publisher, seals) = (&mut self.publisher, &self.seals);
-        let outputs = publisher.publish(&subject, cause, rows, seals, begun_ms);
-        Ok(Turn::Outputs(outputs))
+        Turn::Outputs(publisher.publish(&subject, cause, rows, seals, begun_ms))
     }
 
     /// The store failed: gives back what was to be decided. What was looked at is looked at
@@ -137,4 +142,8 @@ impl<S: Seals> Engine<S> {
         interrupted.waiting = self.waiting.drain(..).collect();
         interrupted
     }
+}
+
+fn damaged(damage: Damage) -> Output {
+    Output::Effect(Effect::Damaged(damage))
 }

@@ -3,9 +3,10 @@
 
 use hoist_protocol::codec::decode;
 
-use crate::engine::event::{Corrupt, Page, Scan};
+use crate::engine::event::{Page, Scan};
 use crate::engine::input::Input;
 use crate::engine::publish::Subject;
+use crate::model::damage::Damage;
 use crate::model::key::{Key, Prefix};
 use crate::model::now::Now;
 use crate::model::row::DeploymentRow;
@@ -36,7 +37,8 @@ pub(super) struct Walk {
     /// Ranges that are left, the next one last.
     ranges: Vec<Range>,
     after: Option<Key>,
-    corrupt: Option<Corrupt>,
+    /// Rows that could not be looked at.
+    pub(super) damaged: Vec<Damage>,
     /// True if it is a walk to whom the broker's loss makes doubtful.
     pub(super) doubts: bool,
     /// To be decided.
@@ -69,7 +71,7 @@ impl Walk {
         Self {
             ranges: ranges.iter().rev().copied().collect(),
             after: None,
-            corrupt: None,
+            damaged: Vec::new(),
             doubts: false,
             inputs: Vec::new(),
             subjects: None,
@@ -104,18 +106,12 @@ impl Walk {
     }
 
     /// The next rows to read; none at the end of the walk.
-    ///
-    /// # Errors
-    /// [`Corrupt`] for a row that was found.
-    pub(super) fn next(&mut self) -> Result<Option<Scan>, Corrupt> {
-        if let Some(corrupt) = self.corrupt.take() {
-            return Err(corrupt);
-        }
-        Ok(self.ranges.last().map(|range| Scan {
+    pub(super) fn next(&mut self) -> Option<Scan> {
+        self.ranges.last().map(|range| Scan {
             prefix: range.prefix(),
             after: self.after.take(),
             limit: range.limit(),
-        }))
+        })
     }
 
     /// Takes a page.
@@ -158,7 +154,7 @@ impl Walk {
                     (row.state == DeploymentState::Active).then_some(Subject::Release(row.release))
                 }
                 Err(source) => {
-                    self.corrupt = Some(Corrupt { key, source });
+                    self.damaged.push(Damage::Unreadable { key, source });
                     return;
                 }
             },

@@ -128,7 +128,7 @@ pub(crate) fn put_record(
 ) -> Result<(), Undecided> {
     let RecordKey(deployment, device) = key;
     let counter = CounterKey(*deployment, Shard::of(device));
-    let mut row = txn.read(&counter)?.unwrap_or_default();
+    let mut row = txn.read_or_empty(&counter)?;
     if let Some(old) = old {
         apply(&mut row, old, |count| *count = count.saturating_sub(1));
     }

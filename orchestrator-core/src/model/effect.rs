@@ -9,6 +9,7 @@ use hoist_protocol::id::{
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
+use crate::model::damage::Damage;
 use crate::model::error::Code;
 use crate::model::search::Seek;
 
@@ -82,6 +83,8 @@ pub enum Effect {
         /// The highest that was known before.
         known: DeploymentId,
     },
+    /// A stored row is damaged: what needed it was not decided.
+    Damaged(Damage),
     /// A status that was known already (bad-inputs rows 26, 27): count it.
     Duplicate,
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 pub use hoist_protocol::code::Code;
 
+use crate::model::damage::Damage;
+
 /// A refusal, as a value: what, why, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]
@@ -19,6 +21,12 @@ pub struct Rejection {
     pub field: Option<String>,
     /// The name that was not found: the adapter looks for one like it ("did you mean").
     pub wanted: Option<String>,
+}
+
+impl From<&Damage> for Rejection {
+    fn from(damage: &Damage) -> Self {
+        Self::new(Code::StoreDamaged, damage.sentence())
+    }
 }
 
 impl Rejection {

@@ -2,6 +2,8 @@
 //! big-endian, text ended by a zero byte). A new kind of row gets a new prefix; a prefix
 //! is never used again.
 
+use std::fmt;
+
 use hoist_protocol::codec::Message;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId};
 
@@ -10,6 +12,52 @@ use crate::model::row;
 /// A row's key as the store sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub Vec<u8>);
+
+/// The kind of each prefix byte, for people.
+const KINDS: [&str; 24] = [
+    "row",
+    "meta",
+    "group",
+    "device",
+    "release",
+    "release name",
+    "deployment",
+    "record",
+    "counter",
+    "member",
+    "request",
+    "timer",
+    "group count",
+    "outbox",
+    "revoked",
+    "clone",
+    "opened round",
+    "refused",
+    "trouble",
+    "facts",
+    "slot",
+    "removed group",
+    "removed deployment",
+    "recovery",
+];
+
+/// The subject of the key's row, for people: `group eu`, `record 7 d1`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, mut rest) = self.0.split_first().unwrap_or((&0, &[]));
+        f.write_str(KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]))?;
+        if let (6..=8 | 16 | 20 | 22, Some((number, after))) = (*kind, rest.split_first_chunk()) {
+            write!(f, " {}", u32::from_be_bytes(*number))?;
+            rest = after;
+        }
+        let parts = rest
+            .split(|byte| *byte == 0)
+            .filter(|part| !part.is_empty());
+        parts
+            .into_iter()
+            .try_for_each(|part| write!(f, " {}", part.escape_ascii()))
+    }
+}
 
 /// A typed key: which row lies under it, and its bytes.
 pub trait RowKey {

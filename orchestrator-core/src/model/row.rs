@@ -15,6 +15,7 @@ mod end_reason;
 mod meta;
 mod refused;
 mod removed;
+mod starts_empty;
 mod trouble;
 
 pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
@@ -23,6 +24,7 @@ pub(crate) use meta::GENERATIONS_MS;
 pub use meta::MetaRow;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
+pub use starts_empty::StartsEmpty;
 pub use trouble::TroubleRow;
 
 use crate::model::state::CompleteWhen;
@@ -91,7 +93,7 @@ rows! {
 }
 
 /// A group.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRow {
     /// Its resync number (W6).
     pub resync: Resync,
@@ -106,6 +108,21 @@ pub struct GroupRow {
     pub leaving: u32,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
+}
+
+impl GroupRow {
+    /// A group in which nothing has happened yet.
+    #[must_use]
+    pub fn new(created_ms: u64) -> Self {
+        Self {
+            resync: Resync(0),
+            active: Vec::new(),
+            scheduled: Vec::new(),
+            turn: 0,
+            leaving: 0,
+            created_ms,
+        }
+    }
 }
 
 /// A release.

@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_protocol::codec::{DecodeError, Message, decode, encode};
+use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::id::DeploymentId;
 
-use crate::model::key::{Key, RowKey};
+use crate::model::damage::Damage;
+use crate::model::key::{DeploymentKey, ForgottenKey, Key, MetaKey, RowKey};
+use crate::model::row::{DeploymentRow, MetaRow, StartsEmpty};
 
 /// A stored row with the generation a commit must find unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +25,9 @@ pub enum Undecided {
     /// Load these, then decide again.
     #[error("{} rows are not loaded", .0.len())]
     Missing(Vec<Key>),
-    /// A stored row cannot be read: someone must act (bad-inputs row 62).
-    #[error("the row {key:?} cannot be read")]
-    Corrupt {
-        /// Which row.
-        key: Key,
-        /// The fault in the row.
-        #[source]
-        source: DecodeError,
-    },
+    /// Loading helps nothing: a stored row is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
 }
 
 /// One row to write, if its generation is still what was loaded.
@@ -72,7 +69,7 @@ impl Txn {
     /// Reads a row through the overlay.
     ///
     /// # Errors
-    /// [`Undecided::Missing`] when it is not loaded, [`Undecided::Corrupt`] when it cannot
+    /// [`Undecided::Missing`] when it is not loaded, [`Undecided::Damaged`] when it cannot
     /// be read.
     pub fn read<K: RowKey>(&self, key: &K) -> Result<Option<K::Row>, Undecided> {
         let key = key.key();
@@ -84,7 +81,48 @@ impl Txn {
         bytes
             .map(|bytes| decode(bytes))
             .transpose()
-            .map_err(|source| Undecided::Corrupt { key, source })
+            .map_err(|source| Damage::Unreadable { key, source }.into())
+    }
+
+    /// Reads a row that must be there, because another one says so.
+    ///
+    /// # Errors
+    /// Those of [`Txn::read`], and [`Damage::Lost`].
+    pub fn require<K: RowKey>(&self, key: &K) -> Result<K::Row, Undecided> {
+        let lost = || Damage::Lost { key: key.key() };
+        self.read(key)?.ok_or_else(|| lost().into())
+    }
+
+    /// Reads a row that is written with the first thing it notes: without it there is nothing yet.
+    ///
+    /// # Errors
+    /// Those of [`Txn::read`].
+    pub fn read_or_empty<K: RowKey<Row: StartsEmpty>>(&self, key: &K) -> Result<K::Row, Undecided> {
+        Ok(self.read(key)?.unwrap_or_else(StartsEmpty::empty))
+    }
+
+    /// Reads a deployment that was there: none if it was removed since, which leaves its number.
+    ///
+    /// # Errors
+    /// Those of [`Txn::read`], and [`Damage::Lost`] without a trace of its removal.
+    pub fn read_unless_removed(
+        &self,
+        id: DeploymentId,
+    ) -> Result<Option<DeploymentRow>, Undecided> {
+        let key = DeploymentKey(id);
+        match self.read(&key)? {
+            Some(row) => Ok(Some(row)),
+            None if self.read(&ForgottenKey(id))?.is_some() => Ok(None),
+            None => Err(Damage::Lost { key: key.key() }.into()),
+        }
+    }
+
+    /// Reads the row of what belongs to no other: a store without it has never been used.
+    ///
+    /// # Errors
+    /// Those of [`Txn::read`].
+    pub fn meta(&self) -> Result<MetaRow, Undecided> {
+        self.read_or_empty(&MetaKey)
     }
 
     /// Asks for several rows at once, so that a decision takes few rounds of loading.

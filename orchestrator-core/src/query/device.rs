@@ -6,9 +6,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Failure, ScriptExit, Step};
 
-use crate::model::key::{
-    CloneKey, DeploymentKey, DeviceKey, MetaKey, RecordKey, RefusedKey, TroubleKey,
-};
+use crate::model::key::{CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKey, TroubleKey};
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
@@ -51,7 +49,7 @@ fn item(
     item.deployment = shown;
     item.presence = "unknown".to_owned();
     if let Some(row) = row {
-        let meta = reader.read(&MetaKey)?.unwrap_or_default();
+        let meta = reader.meta()?;
         let waits = is_lost(&row, &meta, now) && waits_for(reader, device, &row, shown, &record)?;
         item.retrying |= waits;
         item.held = row.held;

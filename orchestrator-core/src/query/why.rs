@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use hoist_protocol::device::Trouble;
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use crate::model::key::{
-    CloneKey, DeploymentKey, DeviceKey, GroupKey, MetaKey, RecordKey, RefusedKey, RevokedKey,
-    RowKey, TroubleKey,
+    CloneKey, DeploymentKey, DeviceKey, MetaKey, RecordKey, RefusedKey, RevokedKey, RowKey,
+    TroubleKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, MetaRow, RecordRow, RecordState};
@@ -19,6 +19,7 @@ use crate::query::explain::{self, DeviceContext, explain};
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
 use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
 use crate::rules::device::refusal::standing;
+use crate::rules::group;
 use crate::rules::rollout::admission::{Case, first_blocker};
 
 mod removed;
@@ -51,9 +52,8 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     };
     want_own(reader, &device)?;
     let clone = reader.read(&CloneKey(device.clone()))?;
-    let meta = reader.read(&MetaKey)?.unwrap_or_default();
-    let lives = reader.read(&RevokedKey(device.clone()))?;
-    let lives = lives.unwrap_or_default().past;
+    let meta = reader.meta()?;
+    let lives = reader.read_or_empty(&RevokedKey(device.clone()))?.past;
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let wanted = wish.deployment.map(DeploymentId);
         let gone = removed(reader, (&device, &lives), wanted, &meta)?;
@@ -62,7 +62,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
             crate::rules::device::unknown(&device).hint(hint)
         }));
     };
-    let group = group_row(reader, &row.group)?;
+    let group = group::require(reader.rows(), &row.group)?;
     let wanted = match wish.deployment.map(DeploymentId) {
         Some(id) => vec![id],
         None => concerned(reader, &row, &group, &meta)?,
@@ -147,7 +147,9 @@ fn concerned(
     let mut ids = [&group.active[..], &group.scheduled[..]].concat();
     ids.extend(row.running.into_iter().chain(row.latest));
     for stay in row.past.iter().rev() {
-        ids.extend(group_row(reader, &stay.group)?.active);
+        // It may have been removed since.
+        let group = group::read(reader.rows(), &stay.group)?;
+        ids.extend(group.into_iter().flat_map(|row| row.active));
     }
     reader.want(recent(meta).map(|id| DeploymentKey(id).key()))?;
     for id in recent(meta) {
@@ -167,10 +169,6 @@ fn recent(meta: &MetaRow) -> impl Iterator<Item = DeploymentId> + use<> {
     let last = meta.last_deployment.0;
     let from = last.saturating_sub(RECENT).max(1);
     (from..=last).rev().map(DeploymentId)
-}
-
-fn group_row(reader: &Reader, group: &GroupId) -> Result<GroupRow, Need> {
-    Ok(reader.read(&GroupKey(group.clone()))?.unwrap_or_default())
 }
 
 fn read_rows(

@@ -38,7 +38,7 @@ pub(crate) fn create(
     now: Now,
 ) -> Result<(Created, Effects), Stop> {
     let group = row.group.clone();
-    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &group)?;
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
     txn.want(
         there
@@ -46,14 +46,14 @@ pub(crate) fn create(
             .map(|id| DeploymentKey(*id).key())
             .chain([MetaKey.key(), GroupCountKey(group.clone()).key()]),
     )?;
-    let count = txn.read(&GroupCountKey(group.clone()))?.unwrap_or_default();
+    let count = txn.read_or_empty(&GroupCountKey(group.clone()))?;
     for id in there {
-        let known = txn.read(&DeploymentKey(id))?;
-        if let Some(known) = known.filter(|known| same_wish(known, &row)) {
+        let known = txn.require(&DeploymentKey(id))?;
+        if same_wish(&known, &row) {
             return Ok((result(id, &known, count), Vec::new()));
         }
     }
-    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut meta = txn.meta()?;
     let Some(next) = meta.last_deployment.0.checked_add(1) else {
         let why = "every number of a deployment has been given";
         return Err(Rejection::new(Code::Internal, why).into());
@@ -136,9 +136,7 @@ impl Overlap {
         txn.want(active.map(|key| key.key()))?;
         let mut overlap = Self::default();
         for id in &group_row.active {
-            let Some(other) = txn.read(&DeploymentKey(*id))? else {
-                continue;
-            };
+            let other = txn.require(&DeploymentKey(*id))?;
             let shared = |name| row.artifacts.contains(name);
             let kind = if other.artifacts.iter().all(shared) {
                 &mut overlap.superseded
@@ -211,11 +209,11 @@ pub(crate) fn start_due(
     now: Now,
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read(&DeploymentKey(id))?;
+    let row = txn.read_unless_removed(id)?;
     let Some(mut row) = row.filter(|row| row.state == DeploymentState::Scheduled) else {
         return Ok(Vec::new());
     };
-    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &row.group)?;
     txn.want(
         group_row
             .active

@@ -102,7 +102,7 @@ pub(crate) fn take_out(
 ) -> Result<Effects, Undecided> {
     let (group, issue) = (row.group.clone(), row.issue);
     let revoked = RevokedKey(device.clone());
-    let before = txn.read(&revoked)?.unwrap_or_default();
+    let before = txn.read_or_empty(&revoked)?;
     identity::forget(txn, device)?;
     row.running = None;
     let mut effects = contact::watch(txn, device, &mut row, now)?;
@@ -138,7 +138,7 @@ fn leave(
     row: &mut DeviceRow,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let group = group::read(txn, &row.group)?.unwrap_or_default();
+    let group = group::require(txn, &row.group)?;
     let mut effects = membership::leave(txn, device, row)?;
     for id in group.active {
         effects.extend(complete_if_due(txn, id, Change::LEFT, now)?);
@@ -155,8 +155,8 @@ pub(crate) fn register(
     group: GroupId,
 ) -> Result<(DeviceRow, Effects), Undecided> {
     // The tokens of an earlier life stay worth nothing.
-    let revoked = txn.read(&RevokedKey(device.clone()))?.unwrap_or_default();
-    let forgotten = txn.read(&RecoveryKey)?.unwrap_or_default();
+    let revoked = txn.read_or_empty(&RevokedKey(device.clone()))?;
+    let forgotten = txn.read_or_empty(&RecoveryKey)?;
     row.issue = revoked.issue.max(forgotten.issue).saturating_add(1);
     let mut effects = membership::join(txn, device, &mut row, &group)?;
     txn.put(&DeviceKey(device.clone()), &row);

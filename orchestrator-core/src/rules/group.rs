@@ -7,14 +7,24 @@ use crate::model::effect::{Effect, Effects};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{GroupCountKey, GroupKey, MemberKey, RemovedGroupKey};
 use crate::model::now::Now;
-use crate::model::row::{DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, RemovedGroupRow};
+use crate::model::row::{
+    DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, RemovedGroupRow, StartsEmpty,
+};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::stop::Stop;
 
 /// Reads a group; `unassigned` exists before its row does.
 pub(crate) fn read(txn: &Txn, group: &GroupId) -> Result<Option<GroupRow>, Undecided> {
     let row = txn.read(&GroupKey(group.clone()))?;
-    Ok(row.or_else(|| (*group == GroupId::unassigned()).then(GroupRow::default)))
+    Ok(row.or_else(|| (*group == GroupId::unassigned()).then(|| GroupRow::new(0))))
+}
+
+/// Reads a group that must be there: a device is in it, or a deployment that has not ended.
+pub(crate) fn require(txn: &Txn, group: &GroupId) -> Result<GroupRow, Undecided> {
+    match read(txn, group)? {
+        Some(row) => Ok(row),
+        None => txn.require(&GroupKey(group.clone())),
+    }
 }
 
 /// Counts a group's members; who was online in an earlier run of the broker is not (W8).
@@ -23,8 +33,8 @@ pub(crate) fn count(
     group: &GroupId,
     meta: &MetaRow,
 ) -> Result<GroupCountRow, Undecided> {
-    let count = txn.read(&GroupCountKey(group.clone()))?;
-    Ok(count.unwrap_or_default().in_run(meta.broker_run))
+    let count = txn.read_or_empty(&GroupCountKey(group.clone()))?;
+    Ok(count.in_run(meta.broker_run))
 }
 
 /// The refusal of a group that does not exist.
@@ -49,12 +59,11 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
     if removed.is_some() {
         txn.delete(&before);
     }
-    let RemovedGroupRow { resync, turn } = removed.unwrap_or_default();
+    let RemovedGroupRow { resync, turn } = removed.unwrap_or_else(RemovedGroupRow::empty);
     let row = GroupRow {
         resync,
         turn,
-        created_ms: now.unix_ms,
-        ..GroupRow::default()
+        ..GroupRow::new(now.unix_ms)
     };
     txn.put(&GroupKey(group.clone()), &row);
     Ok(vec![
@@ -67,7 +76,7 @@ pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects
 /// Removes a group that nobody is in and where nothing is active, so that nobody obeys it.
 pub(crate) fn remove(txn: &mut Txn, group: &GroupId, row: &GroupRow) -> Result<Effects, Stop> {
     let count = GroupCountKey(group.clone());
-    let members = txn.read(&count)?.unwrap_or_default().members;
+    let members = txn.read_or_empty(&count)?.members;
     if let Some(refusal) = in_use(group, row, members) {
         return Err(refusal.into());
     }

@@ -13,7 +13,7 @@ use hoist_protocol::topic::View;
 
 use crate::model::effect::{Effect, Effects, Event};
 use crate::model::key::{
-    DeploymentKey, DeviceKey, ForgottenKey, GroupKey, MetaKey, RecoveryKey, ReleaseKey, RowKey,
+    DeploymentKey, DeviceKey, ForgottenKey, GroupKey, RecoveryKey, ReleaseKey, RowKey,
 };
 use crate::model::now::Now;
 use crate::model::release::VerifiedRelease;
@@ -35,9 +35,9 @@ const UNKNOWN: &str = "unknown";
 
 /// It begins, or goes on after a crash: then what the store knew when it began first counts.
 pub(crate) fn begins(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
-    let before = txn.read(&RecoveryKey)?.unwrap_or_default();
+    let before = txn.read_or_empty(&RecoveryKey)?;
     if !before.open {
-        let known_ms = txn.read(&MetaKey)?.unwrap_or_default().known_ms();
+        let known_ms = txn.meta()?.known_ms();
         let issue = before.issue.max(issue(now));
         let row = RecoveryRow {
             open: true,
@@ -51,7 +51,7 @@ pub(crate) fn begins(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
 
 /// It is over. The number of the tokens that may have been forgotten stays.
 pub(crate) fn ends(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let row = txn.read(&RecoveryKey)?.unwrap_or_default();
+    let row = txn.read_or_empty(&RecoveryKey)?;
     txn.put(&RecoveryKey, &RecoveryRow { open: false, ..row });
     Ok(Effects::new())
 }
@@ -77,7 +77,7 @@ pub(crate) fn group(
     now: Now,
 ) -> Result<Effects, Undecided> {
     let mut effects = group::ensure(txn, group, now)?;
-    let mut row = group::read(txn, group)?.unwrap_or_default();
+    let mut row = group::require(txn, group)?;
     if row.resync < spec.resync {
         // The next one is to be heard.
         row.resync = spec.resync;
@@ -118,10 +118,12 @@ impl Found<'_> {
     /// Writes it, unless the store has it.
     fn put(self, txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
         let key = DeploymentKey(self.id);
-        let mut group_row = group::read(txn, group)?.unwrap_or_default();
+        // What names it may be all that is left of its group.
+        let mut effects = group::ensure(txn, group, now)?;
+        let mut group_row = group::require(txn, group)?;
         numbers::raise(txn, self.id)?;
         if txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some() {
-            return Ok(Effects::new());
+            return Ok(effects);
         }
         group_row.turn += 1;
         // What no spec lists is over: there may be very many, and a group has one row.
@@ -133,7 +135,7 @@ impl Found<'_> {
             members: 0,
             turn: group_row.turn,
         });
-        if end.is_none() {
+        if end.is_none() && !group_row.active.contains(&self.id) {
             group_row.active.push(self.id);
             group_row.active.sort_unstable();
         }
@@ -171,10 +173,11 @@ impl Found<'_> {
         };
         txn.put(&key, &row);
         txn.put(&GroupKey(group.clone()), &group_row);
-        Ok(vec![
+        effects.extend([
             Effect::ViewChanged(View::Deployment(self.id)),
             Effect::ViewChanged(View::Group(group.clone())),
-        ])
+        ]);
+        Ok(effects)
     }
 }
 
@@ -266,7 +269,7 @@ pub(crate) fn reported(
         .running
         .map(|running| (running.deployment, running.round));
     let mentioned: Vec<(DeploymentId, Round)> = ended.chain(running).collect();
-    let last = txn.read(&MetaKey)?.unwrap_or_default().last_deployment;
+    let last = txn.meta()?.last_deployment;
     let most = last.0.saturating_add(AHEAD_MAX);
     txn.want(mentioned.iter().map(|(id, _)| DeploymentKey(*id).key()))?;
     let mut effects = Effects::new();
@@ -297,18 +300,26 @@ fn unknown(
 /// It is over: what a group has active or scheduled ends, because it may have been aborted
 /// since the store was lost or copied. Devices in progress finish.
 pub(crate) fn over(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
-    let mut group_row = group::read(txn, group)?.unwrap_or_default();
+    // Of one that nothing brought back, there is nothing to end.
+    let Some(mut group_row) = group::read(txn, group)? else {
+        return Ok(Effects::new());
+    };
     let listed = [&group_row.active[..], &group_row.scheduled[..]].concat();
     txn.want(listed.iter().map(|id| DeploymentKey(*id).key()))?;
     let mut effects = Effects::new();
     for id in listed {
-        if let Some(mut row) = txn.read(&DeploymentKey(id))? {
-            let ending = Ending {
-                state: DeploymentState::Aborted,
-                ..Ending::itself(EndReason::Recovered)
-            };
-            effects.extend(finish(txn, id, &mut row, &mut group_row, ending, now)?);
-        }
+        // Of one that was lost, and that nothing brought back, there is nothing left to end.
+        let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+            group_row.active.retain(|listed| *listed != id);
+            group_row.scheduled.retain(|listed| *listed != id);
+            txn.put(&GroupKey(group.clone()), &group_row);
+            continue;
+        };
+        let ending = Ending {
+            state: DeploymentState::Aborted,
+            ..Ending::itself(EndReason::Recovered)
+        };
+        effects.extend(finish(txn, id, &mut row, &mut group_row, ending, now)?);
     }
     Ok(effects)
 }

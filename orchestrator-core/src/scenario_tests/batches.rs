@@ -86,6 +86,6 @@ fn a_corrupt_row_is_named_and_nothing_is_written() {
         }),
     );
     let decided = crate::engine::decide::decide(&mut txn, &input, world.now);
-    assert!(matches!(decided, Err(Undecided::Corrupt { key: found, .. }) if found == key));
+    assert!(matches!(decided, Err(Undecided::Damaged(damage)) if *damage.key() == key));
     assert_eq!(txn.writes(), []);
 }

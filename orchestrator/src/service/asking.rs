@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hoist_orchestrator_core::model::effect::Sender;
-use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::reply::ResultBody;
 use hoist_protocol::access::Role;
@@ -83,12 +82,16 @@ impl Service {
                 query.question.specs(self.engine.specs_out(&group, &device));
                 self.go_on_with(query);
             }
-            Asked::Failed(answered, ReadError::Store(error)) => {
-                tracing::warn!(%error, "a query was not answered");
-                let refused = Rejection::new(error.code(), error.to_string());
-                self.reply(answered.with(Err(refused))).await;
+            Asked::Failed(answered, error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a query was not answered"
+                );
+                if let ReadError::Damaged(damage) = &error {
+                    self.damaged(damage);
+                }
+                self.reply(answered.with(Err(error.rejection()))).await;
             }
-            Asked::Failed(_, corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
         }
         Ok(())
     }

@@ -172,12 +172,18 @@ impl Service {
                         let why = "the members could not be counted";
                         answered.refuse(Rejection::new(Code::Internal, why));
                     }
-                    Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
+                    Err(ReadError::Damaged(damage)) => {
+                        self.damaged(&damage);
+                        answered.refuse(Rejection::from(&damage));
+                    }
                 }
                 self.reply(*answered).await;
                 Ok(())
             }
-            Ok(Background::Line(Err(corrupt @ ReadError::Corrupt { .. }))) => Err(corrupt.into()),
+            Ok(Background::Line(Err(ReadError::Damaged(damage)))) => {
+                self.damaged(&damage);
+                Ok(())
+            }
             Err(error) => {
                 // Whose it was is not known: nobody may be kept from asking again.
                 self.background.plans.clear();

@@ -49,7 +49,10 @@ pub(super) fn say(asked: &Asked, decision: &Decision) {
 fn changes(effect: &Effect) -> bool {
     !matches!(
         effect,
-        Effect::ReadReports(_) | Effect::ReadStatus(_) | Effect::Rejected { .. }
+        Effect::ReadReports(_)
+            | Effect::ReadStatus(_)
+            | Effect::Rejected { .. }
+            | Effect::Damaged(_)
     )
 }
 

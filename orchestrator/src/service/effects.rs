@@ -4,6 +4,7 @@
 use hoist_orchestrator_core::api::response::Response;
 use hoist_orchestrator_core::engine::delivery::{Receipt, Waiter};
 use hoist_orchestrator_core::engine::event::Output;
+use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::key::RequestKey;
@@ -17,6 +18,7 @@ use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done, refused};
 use crate::artifacts;
+use crate::health::Stops;
 use crate::query::Question;
 use crate::specs::Spec;
 use crate::transport::{Lost, Outgoing};
@@ -153,6 +155,7 @@ impl Service {
                 deployment,
                 known,
             } => refused::say_older(&device, deployment, known),
+            Effect::Damaged(damage) => self.damaged(&damage),
             Effect::Duplicate => tracing::trace!("known already"),
             Effect::GroupSpecChanged(_)
             | Effect::DeviceSpecChanged(_)
@@ -162,6 +165,17 @@ impl Service {
             | Effect::ReadReports(_) => {}
         }
         Ok(())
+    }
+
+    /// A stored row is damaged. It is said once of each row, and shown until the next start.
+    pub(super) fn damaged(&mut self, damage: &Damage) {
+        let about = format!("row {}", damage.key());
+        if !self.health.is_known(&about) {
+            tracing::error!(code = %Code::StoreDamaged, row = %damage.key(), "{}", damage.sentence());
+        }
+        let detail = damage.sentence();
+        self.health
+            .begin(&about, Code::StoreDamaged, &detail, Stops::Part);
     }
 
     /// A device was removed.

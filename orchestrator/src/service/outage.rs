@@ -93,6 +93,10 @@ impl Service {
                 self.stop_deciding(error);
                 Ok(None)
             }
+            Err(ReadError::Damaged(damage)) => {
+                self.damaged(&damage);
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -327,8 +331,9 @@ impl Service {
                 outputs.extend(response.map(|response| Output::Respond(response, waiter)));
                 self.carry_out(outputs).await?;
             }
-            Ok(_) | Err(ReadError::Store(_)) => self.refuse(*asked, kept, arrival).await,
-            Err(corrupt @ ReadError::Corrupt { .. }) => return Err(corrupt.into()),
+            Ok(_) | Err(ReadError::Store(_) | ReadError::Damaged(_)) => {
+                self.refuse(*asked, kept, arrival).await;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod answers;
 mod commands;
 mod dry_run;
+mod losses;
 mod older;
 mod outage;
 mod outbox;

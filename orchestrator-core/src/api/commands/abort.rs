@@ -60,7 +60,7 @@ impl Body for Abort {
             }
             DeploymentState::Aborted => Vec::new(),
             DeploymentState::Scheduled | DeploymentState::Active => {
-                let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+                let mut group_row = group::require(txn, &row.group)?;
                 let ending = Ending {
                     state: DeploymentState::Aborted,
                     reason: EndReason::Operator,

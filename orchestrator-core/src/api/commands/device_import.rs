@@ -160,8 +160,10 @@ fn load(txn: &Txn, command: &DeviceImport) -> Result<(), Undecided> {
     txn.want(named.iter().flat_map(rows))?;
     let mut keys = Vec::new();
     for (device, group) in &named {
-        let group_row = txn.read(&GroupKey(group.clone()))?.unwrap_or_default();
-        keys.extend(membership::rows_of(device, group, &group_row));
+        // Whoever names a group that is not there is refused below.
+        if let Some(row) = txn.read(&GroupKey(group.clone()))? {
+            keys.extend(membership::rows_of(device, group, &row));
+        }
     }
     txn.want(keys)
 }

@@ -14,7 +14,7 @@ fn after_a_broker_that_forgot_everything_every_group_is_asked_for_a_resync() {
         &key,
         &GroupRow {
             active,
-            ..GroupRow::default()
+            ..GroupRow::new(0)
         },
     );
     rig.rows.commit(&txn.writes());

@@ -44,10 +44,8 @@ pub(crate) fn finish(
     ending: Ending,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let members = txn
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default()
-        .members;
+    let count = GroupCountKey(row.group.clone());
+    let members = txn.read_or_empty(&count)?.members;
     if row.state == DeploymentState::Scheduled
         && let Some(start) = row.start_ms
     {
@@ -113,7 +111,7 @@ pub(crate) fn complete_if_due(
     change: Change,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let row = txn.read(&DeploymentKey(id))?;
+    let row = txn.read_unless_removed(id)?;
     let Some(mut row) = row.filter(|row| row.state == DeploymentState::Active) else {
         return Ok(Vec::new());
     };
@@ -128,10 +126,8 @@ pub(crate) fn complete_if_due(
         GroupKey(row.group.clone()).key(),
     ]);
     txn.want(keys)?;
-    let members = txn
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default()
-        .members;
+    let count = GroupCountKey(row.group.clone());
+    let members = txn.read_or_empty(&count)?.members;
     let totals = counter::totals(txn, id)?;
     let successful = totals.successful.saturating_sub(totals.outside_successful);
     let started = totals.started();
@@ -142,7 +138,7 @@ pub(crate) fn complete_if_due(
     } else {
         return Ok(Vec::new());
     };
-    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &row.group)?;
     finish(
         txn,
         id,
@@ -161,12 +157,12 @@ pub(crate) fn until_due(
     now: Now,
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read(&DeploymentKey(id))?;
+    let row = txn.read_unless_removed(id)?;
     let lasts = |row: &DeploymentRow| row.end.is_none();
     let Some(mut row) = row.filter(lasts) else {
         return Ok(Vec::new());
     };
-    let mut group_row = group::read(txn, &row.group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &row.group)?;
     let ending = Ending::itself(EndReason::EndTime);
     finish(txn, id, &mut row, &mut group_row, ending, now)
 }

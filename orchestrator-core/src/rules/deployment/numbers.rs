@@ -65,7 +65,7 @@ pub(crate) fn opened_in_spec(
 /// Notes that a round was opened for a device, and gives no lower one again.
 fn open(txn: &mut Txn, id: DeploymentId, device: &DeviceId, round: Round) -> Result<(), Undecided> {
     let key = OpenedKey(id, device.clone());
-    let mut opened = txn.read(&key)?.unwrap_or_default();
+    let mut opened = txn.read_or_empty(&key)?;
     let Some(mut row) = txn.read(&DeploymentKey(id))? else {
         return Ok(());
     };
@@ -91,7 +91,7 @@ pub(crate) fn seen_in_status(
     let Some(highest) = highest else {
         return Ok(None);
     };
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let ahead = highest.0.saturating_sub(meta.last_deployment.0);
     let told = meta.told.saturating_add(ahead);
     if ahead == 0 || told > AHEAD_MAX {
@@ -112,7 +112,7 @@ pub(crate) fn seen_in_status(
 
 /// Gives no number up to this one again.
 pub(crate) fn raise(txn: &mut Txn, id: DeploymentId) -> Result<(), Undecided> {
-    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut meta = txn.meta()?;
     if meta.last_deployment < id {
         meta.last_deployment = id;
         meta.told = 0;

@@ -188,7 +188,7 @@ pub(crate) fn sweep(txn: &mut Txn, left: &Left, now: Now) -> Result<Effects, Und
 }
 
 fn silent(txn: &mut Txn, id: &DeviceId, now: Now) -> Result<Effects, Undecided> {
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let row = txn.read(&DeviceKey(id.clone()))?;
     let Some(row) = row.filter(|row| is_silent(row, &meta, now)) else {
         return Ok(Effects::new());
@@ -202,7 +202,7 @@ fn silent(txn: &mut Txn, id: &DeviceId, now: Now) -> Result<Effects, Undecided> 
 /// True if a device is in progress in the deployment that it works on, worked on last, or is to
 /// obey: until its time there is over it is waited for (S7).
 fn is_at_work(txn: &Txn, id: &DeviceId, row: &DeviceRow) -> Result<bool, Undecided> {
-    let active = group::read(txn, &row.group)?.unwrap_or_default().active;
+    let active = group::require(txn, &row.group)?.active;
     let ids = row.running.into_iter().chain(row.latest).chain(active);
     let keys: Vec<RecordKey> = ids.map(|of| RecordKey(of, id.clone())).collect();
     txn.want(keys.iter().map(RowKey::key))?;

@@ -46,9 +46,7 @@ pub(crate) fn some(
             OpenedKey(id, device.clone()).key(),
         ]
     }))?;
-    let active = group::read(txn, &deployment.group)?
-        .unwrap_or_default()
-        .active;
+    let active = group::require(txn, &deployment.group)?.active;
     let mut effects = Vec::new();
     for device in devices {
         let key = DeviceKey(device.clone());

@@ -59,7 +59,7 @@ pub(crate) fn watch(
     };
     let key = RecordKey(id, device.clone());
     txn.want([key.key(), counter::key_of(id, device), MetaKey.key()])?;
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let record = txn.read(&key)?;
     let Some(record) = record.filter(|r| matches!(r.state, RecordState::InProgress(_))) else {
         unwatch(txn, device, row)?;
@@ -118,7 +118,7 @@ pub(crate) fn contact_due(
         return Ok(Vec::new());
     };
     row.contact_due_ms = None;
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let mut effects = Vec::new();
     if let Some(id) = row.running
         && let Some(record) = txn.read(&RecordKey(id, device.clone()))?
@@ -161,7 +161,7 @@ pub(crate) fn timeout_due(
         clear_timer(txn, timer.due_ms, timer.kind.clone())?;
         return Ok(Vec::new());
     };
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let mut new = old.clone();
     let mut effects = Vec::new();
     if !is_settled(&meta, now) {

@@ -6,7 +6,7 @@ use hoist_protocol::id::DeviceId;
 use hoist_protocol::status::{DeviceStatus, TOLD_MAX};
 
 use crate::model::effect::Effects;
-use crate::model::key::{DeviceKey, MetaKey};
+use crate::model::key::DeviceKey;
 use crate::model::now::Now;
 use crate::model::row::DeviceRow;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
@@ -87,7 +87,7 @@ pub(crate) fn due(
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
     let key = DeviceKey(device.clone());
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let row = txn.read(&key)?;
     let Some(mut row) = row.filter(|row| row.is_there(&meta) != Some(false)) else {
         return Ok(Effects::new());

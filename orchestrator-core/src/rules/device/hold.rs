@@ -20,7 +20,7 @@ pub(crate) fn set(
     held: bool,
 ) -> Result<Effects, Undecided> {
     let group = row.group.clone();
-    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &group)?;
     txn.want([
         MemberKey(group.clone(), device.clone()).key(),
         OutboxKey(device.clone()).key(),
@@ -30,7 +30,7 @@ pub(crate) fn set(
     // Whoever looks for a line must see it (S10).
     group_row.turn += 1;
     txn.put(&GroupKey(group.clone()), &group_row);
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let mut count = group::count(txn, &group, &meta)?;
     count.held = if held {
         count.held + 1

@@ -11,7 +11,7 @@ use crate::model::effect::{Effect, Effects, Event};
 use crate::model::error::Code;
 use crate::model::key::{CloneKey, DeviceKey};
 use crate::model::now::Now;
-use crate::model::row::{CloneRow, DeviceRow, PresenceRecord};
+use crate::model::row::{CloneRow, DeviceRow, PresenceRecord, StartsEmpty};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::device::refusal::rejected;
 
@@ -62,7 +62,7 @@ pub(crate) fn take_turn(
 ) -> Result<Effects, Undecided> {
     let key = CloneKey(device.clone());
     let known = txn.read(&key)?.filter(|row| !is_over(row, now));
-    let mut row = known.unwrap_or_default();
+    let mut row = known.unwrap_or_else(CloneRow::empty);
     // The same one that speaks again, of old sessions: a restored backup does so.
     if row.turns > 0 && highest.is_some_and(|highest| highest <= row.session) {
         return Ok(Vec::new());

@@ -47,7 +47,7 @@ pub(crate) fn merge(
     let Some(mut row) = txn.read(&key)? else {
         return Ok(vec![rejected(Code::Unknown, device, None)]);
     };
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let online = presence.state == PresenceState::Online;
     let begins = |heard: &PresenceRecord| counts_again(*heard, presence, meta.broker_run);
     let again = row.presence.filter(begins);
@@ -97,7 +97,7 @@ pub(crate) fn merge(
 
 /// The broker has forgotten us, and with that who is connected (W8).
 pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut meta = txn.meta()?;
     meta.broker_run = meta.broker_run.wrapping_add(1);
     txn.put(&MetaKey, &meta);
     Ok(vec![Effect::ViewChanged(View::Fleet)])
@@ -105,7 +105,7 @@ pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
 
 /// Every group was asked for a resync since the broker forgot last (W6).
 pub(crate) fn resync_asked(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let mut meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let mut meta = txn.meta()?;
     if meta.is_doubtful() {
         meta.asked_run = meta.broker_run;
         txn.put(&MetaKey, &meta);

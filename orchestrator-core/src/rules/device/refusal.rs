@@ -63,7 +63,7 @@ pub(crate) fn count(
 ) -> Result<Effects, Undecided> {
     if txn.read(&DeviceKey(device.clone()))?.is_some() {
         let key = RefusedKey(device.clone());
-        let mut row = txn.read(&key)?.unwrap_or_default();
+        let mut row = txn.read_or_empty(&key)?;
         row.add(refusal);
         txn.put(&key, &row);
     }

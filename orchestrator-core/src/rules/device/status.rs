@@ -149,8 +149,11 @@ impl Merge<'_> {
         row: &DeviceRow,
         id: DeploymentId,
     ) -> Result<Option<(DeploymentRow, Option<RecordRow>)>, Undecided> {
-        let deployment = self.txn.read(&DeploymentKey(id))?;
         let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
+        let deployment = match record {
+            Some(_) => self.txn.read_unless_removed(id)?,
+            None => self.txn.read(&DeploymentKey(id))?,
+        };
         let belongs = |deployment: &DeploymentRow| {
             record.is_some()
                 || may_have_obeyed(row, deployment)

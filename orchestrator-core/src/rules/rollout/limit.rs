@@ -46,9 +46,7 @@ pub(crate) fn open(
     leaving: u32,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let count = txn
-        .read(&GroupCountKey(row.group.clone()))?
-        .unwrap_or_default();
+    let count = txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
     match reach(row, count).line {
         LineWord::Everyone if row.limit.is_none() || leaving == 0 => {
             row.line = u32::MAX;
@@ -88,6 +86,11 @@ pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
     }
 }
 
+/// Slots that a line is to give; without a limit there are none to give.
+fn slots_left(row: &DeploymentRow) -> u32 {
+    row.limit.map_or(0, |limit| limit.saturating_sub(row.slots))
+}
+
 /// Asks for a line that gives the slots left. Does not write the row.
 fn seek(
     txn: &mut Txn,
@@ -95,8 +98,7 @@ fn seek(
     row: &mut DeploymentRow,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let limit = row.limit.unwrap_or_default();
-    let count = limit.saturating_sub(row.slots);
+    let count = slots_left(row);
     if count == 0 || row.line == u32::MAX {
         stop_seeking(txn, id, row)?;
         return Ok(Vec::new());
@@ -143,7 +145,7 @@ pub(crate) fn seek_due(
     now: Now,
 ) -> Result<Effects, Undecided> {
     clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read(&DeploymentKey(id))?;
+    let row = txn.read_unless_removed(id)?;
     let waits = |row: &DeploymentRow| row.seek_due_ms == Some(timer.due_ms);
     let Some(mut row) = row.filter(waits) else {
         return Ok(Vec::new());
@@ -158,12 +160,12 @@ pub(crate) fn seek_due(
 /// hold that is it drawn: who reads the line has read that it has no slot.
 pub(crate) fn line_found(txn: &mut Txn, found: &Found, now: Now) -> Result<Effects, Undecided> {
     let id = found.seek.deployment;
-    let row = txn.read(&DeploymentKey(id))?;
+    let row = txn.read_unless_removed(id)?;
     let Some(mut row) = row.filter(|row| row.seek_due_ms.is_some()) else {
         return Ok(Vec::new());
     };
-    let group_row = group::read(txn, &row.group)?.unwrap_or_default();
-    let left = row.limit.unwrap_or_default().saturating_sub(row.slots);
+    let group_row = group::require(txn, &row.group)?;
+    let left = slots_left(&row);
     let stands = found.turn == group_row.turn
         && found.seek.above == row.line
         && found.seek.count == left
@@ -261,12 +263,10 @@ pub(crate) fn take_along(
 ) -> Result<(), Undecided> {
     for id in active {
         let key = SlotKey(*id, device.clone());
-        let deployment = txn.read(&DeploymentKey(*id))?;
+        let deployment = txn.require(&DeploymentKey(*id))?;
         let record = txn.read(&RecordKey(*id, device.clone()))?;
-        let given = deployment.is_some_and(|deployment| {
-            let admits = Audience::Below(deployment.line).admits(*id, device);
-            deployment.limit.is_some() && admits && !row.holds.contains(id)
-        });
+        let admits = Audience::Below(deployment.line).admits(*id, device);
+        let given = deployment.limit.is_some() && admits && !row.holds.contains(id);
         if given && record.is_none() {
             txn.read(&key)?;
             txn.put(&key, &SlotRow {});
@@ -285,9 +285,7 @@ pub(crate) fn admit_joiner(
     row: &mut DeviceRow,
     record: Option<&RecordRow>,
 ) -> Result<(), Undecided> {
-    let Some(mut deployment) = txn.read(&DeploymentKey(id))? else {
-        return Ok(());
-    };
+    let mut deployment = txn.require(&DeploymentKey(id))?;
     let Some(limit) = deployment.limit else {
         return Ok(());
     };
@@ -303,9 +301,7 @@ pub(crate) fn admit_joiner(
             txn.put(&DeploymentKey(id), &deployment);
         }
         Some(_) | None => {
-            let active = group::read(txn, &deployment.group)?
-                .unwrap_or_default()
-                .active;
+            let active = group::require(txn, &deployment.group)?.active;
             hold_in(row, id, &active);
         }
     }
@@ -321,7 +317,7 @@ pub(crate) fn admit_released(
 ) -> Result<(), Undecided> {
     txn.want(row.holds.iter().map(|id| DeploymentKey(*id).key()))?;
     for id in row.holds.clone() {
-        let Some(mut deployment) = txn.read(&DeploymentKey(id))? else {
+        let Some(mut deployment) = txn.read_unless_removed(id)? else {
             continue;
         };
         let record = txn.read(&RecordKey(id, device.clone()))?;
@@ -356,16 +352,13 @@ pub(crate) fn give_back(
     row: &mut DeviceRow,
     now: Now,
 ) -> Result<Effects, Undecided> {
-    let deployment = txn.read(&DeploymentKey(id))?;
-    let limited = |deployment: &DeploymentRow| {
-        deployment.limit.is_some() && deployment.state == DeploymentState::Active
-    };
-    let Some(mut deployment) = deployment.filter(limited) else {
+    let mut deployment = txn.require(&DeploymentKey(id))?;
+    if deployment.limit.is_none() || deployment.state != DeploymentState::Active {
         return Ok(Vec::new());
-    };
+    }
     let mut effects = Vec::new();
     if row.group == deployment.group {
-        let active = group::read(txn, &row.group)?.unwrap_or_default().active;
+        let active = group::require(txn, &row.group)?.active;
         effects.push(hold(txn, device, row, id, &active)?);
     }
     deployment.slots = deployment.slots.saturating_sub(1);

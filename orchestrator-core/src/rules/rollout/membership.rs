@@ -75,7 +75,7 @@ pub(crate) fn join(
     row: &mut DeviceRow,
     group: &GroupId,
 ) -> Result<Effects, Undecided> {
-    let mut group_row = group::read(txn, group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, group)?;
     want_rows(txn, device, group, &group_row)?;
     group_row.turn += 1;
     row.group = group.clone();
@@ -105,7 +105,7 @@ pub(crate) fn leave(
     row: &mut DeviceRow,
 ) -> Result<Effects, Undecided> {
     let group = row.group.clone();
-    let mut group_row = group::read(txn, &group)?.unwrap_or_default();
+    let mut group_row = group::require(txn, &group)?;
     want_rows(txn, device, &group, &group_row)?;
     group_row.turn += 1;
     count(txn, row, |count| *count = count.saturating_sub(1))?;
@@ -162,7 +162,7 @@ pub(crate) fn count(
     row: &DeviceRow,
     change: impl Fn(&mut u32),
 ) -> Result<(), Undecided> {
-    let meta = txn.read(&MetaKey)?.unwrap_or_default();
+    let meta = txn.meta()?;
     let mut count = group::count(txn, &row.group, &meta)?;
     change(&mut count.members);
     if row.is_there(&meta) == Some(true) {

@@ -11,6 +11,7 @@ use crate::model::effect::{Effect, Effects};
 use crate::model::key::{GroupKey, OutboxKey, RowKey};
 use crate::model::row::GroupRow;
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::group;
 
 /// Groups that a device left and may still obey, at most: moved so often without having
 /// been told once, it is taken as told about the first.
@@ -33,7 +34,7 @@ pub(crate) fn changed(
     change: AdmissionChange,
 ) -> Result<Effect, Undecided> {
     let key = OutboxKey(device.clone());
-    let mut row = txn.read(&key)?.unwrap_or_default();
+    let mut row = txn.read_or_empty(&key)?;
     row.change = row.change.wrapping_add(1);
     row.permits |= change == AdmissionChange::Loosens;
     txn.put(&key, &row);
@@ -48,7 +49,7 @@ pub(crate) fn left(
     group_row: &mut GroupRow,
 ) -> Result<(), Undecided> {
     let key = OutboxKey(device.clone());
-    let mut row = txn.read(&key)?.unwrap_or_default();
+    let mut row = txn.read_or_empty(&key)?;
     if row.left.contains(group) {
         return Ok(());
     }
@@ -100,10 +101,9 @@ pub(crate) fn spec_out(
 }
 
 fn told(txn: &mut Txn, group: &GroupId) -> Result<(), Undecided> {
-    let key = GroupKey(group.clone());
-    if let Some(mut row) = txn.read(&key)? {
-        row.leaving = row.leaving.saturating_sub(1);
-        txn.put(&key, &row);
-    }
+    // A group that somebody may still obey is not removed.
+    let mut row = group::require(txn, group)?;
+    row.leaving = row.leaving.saturating_sub(1);
+    txn.put(&GroupKey(group.clone()), &row);
     Ok(())
 }

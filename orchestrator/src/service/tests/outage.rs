@@ -29,7 +29,7 @@ async fn stopped(trouble: Trouble) -> Rig {
     rig
 }
 
-async fn health(rig: &Rig, from: usize, status: &str) -> Value {
+pub(super) async fn health(rig: &Rig, from: usize, status: &str) -> Value {
     let find = |happened: &Happened| match happened {
         Happened::Published(message) if message.topic == HEALTH => {
             let view: Value = serde_json::from_slice(&message.payload).unwrap();

@@ -47,6 +47,7 @@ impl Server {
                     self.answers.push_back((request, answer));
                 }
             }
+            Output::Effect(Effect::Damaged(damage)) => panic!("{damage}"),
             Output::Effect(_) | Output::Decided(_) | Output::Stray(_) => {}
         }
     }

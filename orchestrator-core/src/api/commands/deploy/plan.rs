@@ -50,10 +50,9 @@ fn plan_one(
     row: DeploymentRow,
     now: Now,
 ) -> Result<(PlanItem, Option<Rejection>), Undecided> {
-    let group = group::read(txn, &row.group)?.unwrap_or_default();
+    let group = group::require(txn, &row.group)?;
     let overlap = Overlap::read(txn, &row, &group)?;
-    let count = txn.read(&GroupCountKey(row.group.clone()))?;
-    let count = count.unwrap_or_default();
+    let count = txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
     let reach = limit::reach(&row, count);
     let (created, refusal) = match deployment::create(txn, row.clone(), now) {
         Ok((created, _)) => (Some(created), None),

@@ -86,7 +86,8 @@ pub(super) fn specs_list_what_is_active(world: &World) -> Result<(), String> {
             .filter(|(_, row)| row.group == group && row.state == DeploymentState::Active);
         let active: BTreeSet<_> = active.map(|(id, _)| id).collect();
         same(line, &listed, &active)?;
-        let row = world.server.row(&GroupKey(group)).unwrap_or_default();
+        let row = world.server.row(&GroupKey(group));
+        let row = row.ok_or_else(|| format!("no row for {line}"))?;
         same(line, &row.active.iter().copied().collect(), &active)?;
     }
     Ok(())

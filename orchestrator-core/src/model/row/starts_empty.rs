@@ -1,0 +1,37 @@
+//! Rows whose absence means that there is nothing yet.
+
+use hoist_protocol::codec::Message;
+
+use crate::model::row::{
+    CloneRow, CounterRow, GroupCountRow, MetaRow, OpenedRow, OutboxRow, RecoveryRow, RefusedRow,
+    RemovedGroupRow, RevokedRow,
+};
+
+/// A row that is written with the first thing it notes: its absence means that there is nothing
+/// yet. No other row may stand for one that is not there.
+pub trait StartsEmpty: Message + Default {
+    /// Nothing noted.
+    #[must_use]
+    fn empty() -> Self {
+        Self::default()
+    }
+}
+
+macro_rules! start_empty {
+    ($($row:ident)*) => {
+        $(impl StartsEmpty for $row {})*
+    };
+}
+
+start_empty! {
+    MetaRow
+    CounterRow
+    GroupCountRow
+    OutboxRow
+    OpenedRow
+    RefusedRow
+    RevokedRow
+    CloneRow
+    RecoveryRow
+    RemovedGroupRow
+}

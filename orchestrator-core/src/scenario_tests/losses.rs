@@ -1,0 +1,165 @@
+//! Rows that are lost though others say that they must be there: the decisions that need them stop,
+//! and the others go on.
+
+use super::*;
+use crate::api::command::{DeploymentShow, DeviceWhy};
+use crate::api::commands::group_remove::GroupRemove;
+use crate::model::damage::Damage;
+use crate::model::key::{GroupKey, RowKey};
+use crate::model::txn::Write;
+
+/// Takes a row away behind the rules' back.
+fn lose(world: &mut World, key: &impl RowKey) {
+    let key = key.key();
+    assert!(world.rows.stored(std::slice::from_ref(&key))[0].is_some());
+    world.rows.commit(&[Write {
+        key,
+        expected: None,
+        bytes: None,
+    }]);
+}
+
+/// The row for lack of which nothing was decided, and nothing was written.
+fn stopped_by(world: &mut World, input: &Input) -> String {
+    let before = world.rows.clone();
+    let all = |rows: &MemoryRows| {
+        let rows = rows.scan(&Key(Vec::new()));
+        rows.map(|(key, bytes)| (key.clone(), bytes.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    let decided = world.rows.decide(input, world.now);
+    assert_eq!(all(&world.rows), all(&before));
+    match decided {
+        Err(Undecided::Damaged(Damage::Lost { key })) => key.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ordered(world: &mut World, command: Command) -> Input {
+    Input::Command(Box::new(world.input(command)))
+}
+
+fn stop(id: DeploymentId) -> Command {
+    Command::Abort(Abort {
+        deployment: id.0,
+        reason: None,
+        dry_run: false,
+    })
+}
+
+/// Everything that a deployment of the group `eu` is about, and another group.
+fn two_groups() -> (World, DeploymentId) {
+    let mut world = World::with_devices(&["d1", "d2"]);
+    world.add_release("tool", "1.0.0", &["tool"]);
+    world.create_group("us");
+    world.order(Command::DeviceAdd(DeviceAdd {
+        device: "u1".into(),
+        group: Some("us".into()),
+        ..DeviceAdd::default()
+    }));
+    let id = world.deploy_as(Deploy {
+        complete_when: Some(CompleteWhen::AllSuccessful),
+        ..deploy("fw@1.0.0")
+    });
+    world.say("d1", done(1, id));
+    (world, id)
+}
+
+/// Nothing of the group `us` is in the way.
+fn goes_on(world: &mut World) {
+    let id = world.deploy_as(Deploy {
+        group: Some("us".into()),
+        ..deploy("tool@1.0.0")
+    });
+    world.say("u1", done(1, id));
+    assert_eq!(world.view(id).counts.successful, 1);
+}
+
+#[test]
+fn a_group_that_is_lost_is_named_and_no_empty_one_takes_its_place() {
+    // bad-inputs row 62
+    let (mut world, id) = two_groups();
+    lose(&mut world, &GroupKey("eu".parse().unwrap()));
+    let aborts = ordered(&mut world, stop(id));
+    assert_eq!(stopped_by(&mut world, &aborts), "group eu");
+    let moves = ordered(
+        &mut world,
+        Command::DeviceMove(DeviceMove {
+            device: "d1".into(),
+            group: "us".into(),
+            dry_run: false,
+        }),
+    );
+    assert_eq!(stopped_by(&mut world, &moves), "group eu");
+    let last = Input::Status {
+        device: "d2".parse().unwrap(),
+        status: done(1, id),
+        evidence: SignatureEvidence::Valid,
+        delivered: Delivered::Live,
+    };
+    assert_eq!(stopped_by(&mut world, &last), "group eu");
+    let why = Command::DeviceWhy(DeviceWhy {
+        device: "d2".into(),
+        deployment: None,
+    });
+    let answer = world
+        .rows
+        .query(|reader| why.answer(reader, &alice(), world.now));
+    assert!(matches!(answer, Err(Undecided::Damaged(_))), "{answer:?}");
+    goes_on(&mut world);
+}
+
+#[test]
+fn a_deployment_that_is_lost_is_named_wherever_its_group_its_timer_or_a_record_tells_of_it() {
+    // bad-inputs row 62
+    let (mut world, id) = two_groups();
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
+    let waits = world.deploy_as(Deploy {
+        start: Some(start),
+        ..deploy("tool@1.0.0")
+    });
+    lose(&mut world, &DeploymentKey(id));
+    lose(&mut world, &DeploymentKey(waits));
+    let another = ordered(&mut world, Command::Deploy(deploy("tool@1.0.0")));
+    assert_eq!(stopped_by(&mut world, &another), "deployment 1");
+    let repeated = Input::Status {
+        device: "d1".parse().unwrap(),
+        status: working(2, id, Step::Installing),
+        evidence: SignatureEvidence::Valid,
+        delivered: Delivered::Live,
+    };
+    assert_eq!(stopped_by(&mut world, &repeated), "deployment 1");
+    world.pass(60_000);
+    let due = world.rows.due(world.now, usize::MAX).into_iter();
+    let starts = due.filter(|timer| timer.kind == TimerKind::Start(waits));
+    let stops: Vec<String> = starts
+        .map(|timer| stopped_by(&mut world, &Input::TimerDue(timer)))
+        .collect();
+    assert_eq!(stops, ["deployment 2"]);
+    goes_on(&mut world);
+}
+
+#[test]
+fn a_group_that_was_removed_is_no_loss_to_what_is_left_of_it() {
+    let (mut world, id) = two_groups();
+    world.abort(id);
+    for device in ["d1", "d2"] {
+        world.move_to(device, "us");
+    }
+    let removed = world.order(Command::GroupRemove(GroupRemove {
+        group: "eu".into(),
+        dry_run: false,
+    }));
+    assert_eq!(refusal(&removed), None);
+    let show = Command::DeploymentShow(DeploymentShow { deployment: id.0 });
+    match world.answer(&show) {
+        ResultBody::Deployment(shown) => assert_eq!(shown.view.counts.successful, 1),
+        other => panic!("{other:?}"),
+    }
+    world.answer(&Command::DeviceWhy(DeviceWhy {
+        device: "d1".into(),
+        deployment: None,
+    }));
+    world.say("d2", done(1, id));
+    assert_eq!(world.view(id).counts.successful, 2, "it tells what it did");
+}
