@@ -3,15 +3,14 @@
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, UserId};
 
-use crate::model::effect::Effects;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeploymentKey, DeviceKey};
 use crate::model::now::Now;
 use crate::model::release::{Uses, VerifiedRelease};
 use crate::model::row::{DeploymentRow, DeviceRow};
-use crate::model::txn::Txn;
 use crate::query::{Queried, Reader};
 use crate::reply::{Answer, ResultBody};
+use crate::rules::ctx::Ctx;
 use crate::rules::deployment::retention;
 use crate::rules::device;
 use crate::rules::stop::Stop;
@@ -61,7 +60,7 @@ pub(crate) trait Body {
     }
 
     /// Carries out a verb that changes something.
-    fn execute(&self, _: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, _: &mut Ask) -> Result<Answer, Stop> {
         let why = "this command changes nothing here";
         Err(Rejection::new(Code::Internal, why).into())
     }
@@ -74,9 +73,8 @@ pub(crate) trait Body {
 }
 
 /// A command in the moment in which it is carried out.
-pub(crate) struct Ask<'a> {
-    pub(crate) txn: &'a mut Txn,
-    pub(crate) now: Now,
+pub(crate) struct Ask<'a, 'txn> {
+    pub(crate) ctx: &'a mut Ctx<'txn>,
     pub(crate) user: &'a UserId,
     /// The only groups the user may change; empty means all.
     pub(crate) groups: &'a [GroupId],
@@ -86,7 +84,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) uses: Option<&'a Uses>,
 }
 
-impl Ask<'_> {
+impl Ask<'_, '_> {
     /// Refuses a group that this user may not change.
     pub(crate) fn may_change(&self, group: &GroupId) -> Result<(), Rejection> {
         if self.groups.is_empty() || self.groups.contains(group) {
@@ -99,7 +97,7 @@ impl Ask<'_> {
     /// A device by its name, which the user may change.
     pub(crate) fn device(&self, text: &str) -> Result<(DeviceId, DeviceRow), Stop> {
         let device: DeviceId = parse_name("device", text)?;
-        let row = self.txn.read(&DeviceKey(device.clone()))?;
+        let row = self.ctx.txn.read(&DeviceKey(device.clone()))?;
         let row = row.ok_or_else(|| device::unknown(&device))?;
         self.may_change(&row.group)?;
         Ok((device, row))
@@ -107,8 +105,8 @@ impl Ask<'_> {
 
     /// A deployment by its number, which the user may change.
     pub(crate) fn deployment(&self, id: DeploymentId) -> Result<DeploymentRow, Stop> {
-        let Some(row) = self.txn.read(&DeploymentKey(id))? else {
-            return Err(retention::missing(self.txn, id)?.into());
+        let Some(row) = self.ctx.txn.read(&DeploymentKey(id))? else {
+            return Err(retention::missing(self.ctx.txn, id)?.into());
         };
         self.may_change(&row.group)?;
         Ok(row)

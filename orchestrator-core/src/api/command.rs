@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::body::{Ask, Body, Names};
 use crate::api::object::Object;
-use crate::model::effect::Effects;
 use crate::model::now::Now;
 use crate::query::{Queried, Reader};
 use crate::reply::{Answer, ResultBody};
@@ -117,7 +116,7 @@ macro_rules! verbs {
                 match self { $(Self::$name(body) => body.names(),)* }
             }
 
-            pub(crate) fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+            pub(crate) fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
                 match self { $(Self::$name(body) => body.execute(ask),)* }
             }
 

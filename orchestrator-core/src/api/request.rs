@@ -7,8 +7,8 @@ use hoist_protocol::id::{DeviceId, GroupId, RequestId, UserId};
 use crate::api::body::{Ask, Names};
 use crate::api::command::{Command, VerbEffect};
 use crate::api::remembered::RequestRow;
-use crate::api::response::{Decision, Response};
-use crate::model::effect::{Effect, Effects, Sender};
+use crate::api::response::Response;
+use crate::model::effect::{Effect, Sender};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
     DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RevokedKey, RowKey,
@@ -19,6 +19,7 @@ use crate::model::row::TimerRow;
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
 use crate::reply::Answer;
+use crate::rules::ctx::Ctx;
 use crate::rules::stop::Stop;
 
 /// Time for which an answer is remembered, in ms.
@@ -48,25 +49,21 @@ pub struct CommandInput {
 }
 
 /// Executes one command, or answers it again.
-pub(crate) fn execute(
-    txn: &mut Txn,
-    input: &CommandInput,
-    now: Now,
-) -> Result<Decision, Undecided> {
+pub(crate) fn execute(ctx: &mut Ctx, input: &CommandInput) -> Result<Option<Response>, Undecided> {
     let command = match allowed(input) {
         Ok(command) => command,
-        Err(rejection) => return Ok(refused(input, rejection)),
+        Err(rejection) => return Ok(refused(ctx, input, rejection)),
     };
-    if now.mode == Mode::Recovering && command.verb().effect() == VerbEffect::Changes {
+    if ctx.now.mode == Mode::Recovering && command.verb().effect() == VerbEffect::Changes {
         let why = "the server learns what its store has lost, and changes nothing meanwhile";
         let refusal = Rejection::new(Code::Recover, why).hint("wait until `hoist recover` is over");
-        return Ok(refused(input, refusal));
+        return Ok(refused(ctx, input, refusal));
     }
     let verb = command.verb();
     let (user, request) = (input.user.clone(), input.request.clone());
     let command = command.clone();
     if verb.is_managed() {
-        return Ok(Decision::of(Response::ManageUser {
+        return Ok(Some(Response::ManageUser {
             user,
             request,
             body_hash: input.body_hash,
@@ -74,12 +71,12 @@ pub(crate) fn execute(
         }));
     }
     match verb.effect() {
-        VerbEffect::Reads => Ok(Decision::of(Response::Query {
+        VerbEffect::Reads => Ok(Some(Response::Query {
             user,
             request,
             command,
         })),
-        VerbEffect::Changes => change(txn, input, &command, now),
+        VerbEffect::Changes => change(ctx, input, &command),
     }
 }
 
@@ -133,12 +130,9 @@ fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
     }
 }
 
-fn refused(input: &CommandInput, rejection: Rejection) -> Decision {
-    let effects = vec![rejected(input, rejection.code)];
-    Decision {
-        effects,
-        response: Some(reply(input, Answer::Refused(rejection))),
-    }
+fn refused(ctx: &mut Ctx, input: &CommandInput, rejection: Rejection) -> Option<Response> {
+    ctx.effects.push(rejected(input, rejection.code));
+    Some(reply(input, Answer::Refused(rejection)))
 }
 
 fn rejected(input: &CommandInput, code: Code) -> Effect {
@@ -161,44 +155,38 @@ fn reply(input: &CommandInput, answer: Answer) -> Response {
 }
 
 fn change(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     input: &CommandInput,
     command: &Command,
-    now: Now,
-) -> Result<Decision, Undecided> {
+) -> Result<Option<Response>, Undecided> {
     let key = RequestKey(input.user.clone(), input.request.clone());
-    match answered_before(txn, &key, input.body_hash, now)? {
+    match answered_before(ctx.txn, &key, input.body_hash, ctx.now)? {
         None => {}
-        Some(Ok(answer)) => return Ok(Decision::of(reply(input, answer))),
-        Some(Err(reused)) => return Ok(refused(input, reused)),
+        Some(Ok(answer)) => return Ok(Some(reply(input, answer))),
+        Some(Err(reused)) => return Ok(refused(ctx, input, reused)),
     }
     let done = command.execute(&mut Ask {
-        txn,
-        now,
+        ctx,
         user: &input.user,
         groups: &input.groups,
         release: input.release.as_ref(),
         uses: input.uses.as_ref(),
     });
-    let (answer, effects) = match done {
-        Ok(done) => done,
+    let answer = match done {
+        Ok(answer) => answer,
         Err(Stop::Undecided(undecided)) => return Err(undecided),
         Err(Stop::Rejected(rejection)) => {
-            txn.take_back();
-            let code = rejection.code;
-            let counted = vec![rejected(input, code)];
-            (Answer::Refused(rejection), counted)
+            ctx.take_back();
+            ctx.effects.push(rejected(input, rejection.code));
+            Answer::Refused(rejection)
         }
     };
     if command.is_dry() {
-        txn.take_back();
-        return Ok(Decision::of(reply(input, answer)));
+        ctx.take_back();
+        return Ok(Some(reply(input, answer)));
     }
-    remember(txn, &key, (input.body_hash, &answer), now)?;
-    Ok(Decision {
-        effects,
-        response: Some(reply(input, answer)),
-    })
+    remember(ctx, &key, (input.body_hash, &answer))?;
+    Ok(Some(reply(input, answer)))
 }
 
 /// The answer that a request was given before, if it was; a refusal when its id belongs to
@@ -226,41 +214,40 @@ pub fn answered_before(
 
 /// Keeps the answer to a request for seven days.
 pub(crate) fn remember(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     key: &RequestKey,
     (body_hash, answer): ([u8; 32], &Answer),
-    now: Now,
 ) -> Result<(), Undecided> {
     let row = RequestRow {
         body_hash,
         answer: answer.clone(),
-        at_ms: now.unix_ms,
+        at_ms: ctx.now.unix_ms,
     };
     // Loaded, so that a forgotten id used again finds the generations of its old rows.
-    txn.read(key)?;
-    txn.put(key, &row);
+    ctx.txn.read(key)?;
+    ctx.txn.put(key, &row);
     let forget = Timer {
-        due_ms: now.unix_ms.saturating_add(REMEMBER_MS),
+        due_ms: ctx.now.unix_ms.saturating_add(REMEMBER_MS),
         kind: TimerKind::Forget(key.0.clone(), key.1.clone()),
     };
-    txn.read(&forget)?;
-    txn.put(&forget, &TimerRow {});
+    ctx.txn.read(&forget)?;
+    ctx.txn.put(&forget, &TimerRow {});
     Ok(())
 }
 
 /// An answer's seven days are over.
 pub(crate) fn forget(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     timer: &Timer,
     user: &UserId,
     request: &RequestId,
-) -> Result<Effects, Undecided> {
-    txn.read(timer)?;
+) -> Result<(), Undecided> {
+    ctx.txn.read(timer)?;
     let key = RequestKey(user.clone(), request.clone());
-    let known = txn.read(&key)?;
+    let known = ctx.txn.read(&key)?;
     if known.is_some_and(|known| known.at_ms.saturating_add(REMEMBER_MS) <= timer.due_ms) {
-        txn.delete(&key);
+        ctx.txn.delete(&key);
     }
-    txn.delete(timer);
-    Ok(Vec::new())
+    ctx.txn.delete(timer);
+    Ok(())
 }

@@ -51,21 +51,3 @@ pub struct Decision {
     /// The response to the sender of a command, due after the effects.
     pub response: Option<Response>,
 }
-
-impl Decision {
-    pub(crate) fn of(response: Response) -> Self {
-        Self {
-            effects: Effects::new(),
-            response: Some(response),
-        }
-    }
-}
-
-impl From<Effects> for Decision {
-    fn from(effects: Effects) -> Self {
-        Self {
-            effects,
-            response: None,
-        }
-    }
-}

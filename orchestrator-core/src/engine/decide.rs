@@ -5,9 +5,9 @@
 use hoist_protocol::id::{DeviceId, Generation, Shard};
 
 use crate::api::request;
-use crate::api::response::Decision;
+use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::key::{
     CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
     OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
@@ -17,6 +17,7 @@ use crate::model::row::GENERATIONS_MS;
 use crate::model::search::Old;
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
@@ -32,96 +33,103 @@ const SPARE_MS: u64 = 1_000;
 /// # Errors
 /// [`Undecided`]: nothing was written; load the rows and decide again.
 pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecided> {
-    let decided = dispatch(txn, input, now);
-    match decided {
-        Ok(_) => txn.keep(),
-        Err(_) => txn.take_back(),
+    let mut ctx = Ctx::new(txn, now);
+    match dispatch(&mut ctx, input) {
+        Ok(response) => {
+            ctx.txn.keep();
+            let effects = ctx.effects;
+            Ok(Decision { effects, response })
+        }
+        Err(undecided) => {
+            ctx.txn.take_back();
+            Err(undecided)
+        }
     }
-    decided
 }
 
-fn dispatch(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecided> {
-    let effects = match input {
-        Input::Command(command) => return request::execute(txn, command, now),
+fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided> {
+    match input {
+        Input::Command(command) => return request::execute(ctx, command),
         Input::Status {
             device,
             status,
             evidence,
             delivered,
-        } => status::merge(txn, device, status, (*evidence, *delivered), now),
+        } => status::merge(ctx, device, status, (*evidence, *delivered)),
         // bad-inputs row 15: a deletion says nothing about the device.
-        Input::StatusCleared { .. } | Input::Disconnected => Ok(Vec::new()),
-        Input::Refused { device, code } => refusal::refused(txn, device.as_ref(), *code, now),
-        Input::CountRefusals { device, refusal } => refusal::count(txn, device, *refusal),
+        Input::StatusCleared { .. } | Input::Disconnected => Ok(()),
+        Input::Refused { device, code } => refusal::refused(ctx, device.as_ref(), *code),
+        Input::CountRefusals { device, refusal } => refusal::count(ctx, device, *refusal),
         Input::Presence {
             device,
             presence,
             delivered,
-        } => presence::merge(txn, device, (*presence, *delivered), now),
-        Input::Info { device, info } => device::merge_info(txn, device, info, now),
+        } => presence::merge(ctx, device, (*presence, *delivered)),
+        Input::Info { device, info } => device::merge_info(ctx, device, info),
         Input::UserManaged {
             request,
             body_hash,
             answer,
-        } => request::remember(txn, request, (*body_hash, answer), now).map(|()| Vec::new()),
-        Input::TimerDue(timer) => timer_due(txn, timer, now),
-        Input::SeenSpec(entries) => numbers::seen_in_spec(txn, entries),
-        Input::SeenRounds { device, rounds } => numbers::opened_in_spec(txn, device, rounds),
-        Input::RecoverRelease(verified) => recovery::release(txn, verified, now),
-        Input::RecoverGroup { group, spec } => recovery::group(txn, group, spec, now),
+        } => request::remember(ctx, request, (*body_hash, answer)),
+        Input::TimerDue(timer) => timer_due(ctx, timer),
+        Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
+        Input::SeenRounds { device, rounds } => numbers::opened_in_spec(ctx, device, rounds),
+        Input::RecoverRelease(verified) => recovery::release(ctx, verified),
+        Input::RecoverGroup { group, spec } => recovery::group(ctx, group, spec),
         Input::RecoverDevice {
             device,
             spec,
             newer,
             shown,
-        } => recovery::device(txn, device, (spec, *newer), *shown, now),
-        Input::RecoveryOver(group) => recovery::over(txn, group, now),
-        Input::RecoveryBegins => recovery::begins(txn, now),
-        Input::RecoveryEnds => recovery::ends(txn),
-        Input::LineFound(found) => limit::line_found(txn, found, now),
-        Input::Old(old) => retention::old(txn, old, now),
-        Input::Left(left) => retention::sweep(txn, left, now),
-        Input::BrokerForgot => presence::broker_forgot(txn),
-        Input::Doubt(group) => presence::doubt(txn, group, now.mode),
+        } => recovery::device(ctx, device, (spec, *newer), *shown),
+        Input::RecoveryOver(group) => recovery::over(ctx, group),
+        Input::RecoveryBegins => recovery::begins(ctx),
+        Input::RecoveryEnds => recovery::ends(ctx),
+        Input::LineFound(found) => limit::line_found(ctx, found),
+        Input::Old(old) => retention::old(ctx, old),
+        Input::Left(left) => retention::sweep(ctx, left),
+        Input::BrokerForgot => presence::broker_forgot(ctx),
+        Input::Doubt(group) => presence::doubt(ctx, group),
         Input::Connected => {
-            let mut meta = txn.meta()?;
-            meta.uptime_ms = now.uptime_ms;
-            meta.connected_at_ms = now.uptime_ms;
-            txn.put(&MetaKey, &meta);
-            group::ensure_unassigned(txn, now)
+            let mut meta = ctx.txn.meta()?;
+            meta.uptime_ms = ctx.now.uptime_ms;
+            meta.connected_at_ms = ctx.now.uptime_ms;
+            ctx.txn.put(&MetaKey, &meta);
+            group::ensure_unassigned(ctx)
         }
-        Input::SpecOut { device, change } => outbox::spec_out(txn, device, *change),
+        Input::SpecOut { device, change } => outbox::spec_out(ctx, device, *change),
         Input::ReserveGenerations(up_to) => {
-            let mut meta = txn.meta()?;
+            let mut meta = ctx.txn.meta()?;
             let needed_ms = up_to.0.saturating_add(SPARE_MS);
-            let ahead_ms = now.unix_ms.saturating_add(GENERATIONS_MS);
+            let ahead_ms = ctx.now.unix_ms.saturating_add(GENERATIONS_MS);
             meta.generations_ms = meta.generations_ms.max(needed_ms).max(ahead_ms);
-            txn.put(&MetaKey, &meta);
+            ctx.txn.put(&MetaKey, &meta);
             let reserved = Generation(meta.generations_ms);
-            Ok(vec![Effect::GenerationsReserved(reserved)])
+            ctx.effects.push(Effect::GenerationsReserved(reserved));
+            Ok(())
         }
-        Input::ResyncAsked => presence::resync_asked(txn),
+        Input::ResyncAsked => presence::resync_asked(ctx),
         Input::Uptime => {
-            let mut meta = txn.meta()?;
-            meta.uptime_ms = meta.uptime_ms.max(now.uptime_ms);
-            meta.written_ms = now.unix_ms;
-            txn.put(&MetaKey, &meta);
-            Ok(Vec::new())
+            let mut meta = ctx.txn.meta()?;
+            meta.uptime_ms = meta.uptime_ms.max(ctx.now.uptime_ms);
+            meta.written_ms = ctx.now.unix_ms;
+            ctx.txn.put(&MetaKey, &meta);
+            Ok(())
         }
-    };
-    effects.map(Decision::from)
+    }
+    .map(|()| None)
 }
 
-fn timer_due(txn: &mut Txn, timer: &Timer, now: Now) -> Result<Effects, Undecided> {
+fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
     match &timer.kind {
-        TimerKind::Start(id) => deployment::start_due(txn, timer, *id, now),
-        TimerKind::Until(id) => deployment::end::until_due(txn, timer, *id, now),
-        TimerKind::Device(id, device) => contact::timeout_due(txn, timer, *id, device, now),
-        TimerKind::Contact(device) => contact::contact_due(txn, timer, device, now),
-        TimerKind::Seek(id) => limit::seek_due(txn, timer, *id, now),
-        TimerKind::Doubt(device) => doubt::due(txn, timer, device, now),
-        TimerKind::Sweep(id) => retention::sweep_due(txn, timer, *id, now),
-        TimerKind::Forget(user, request) => request::forget(txn, timer, user, request),
+        TimerKind::Start(id) => deployment::start_due(ctx, timer, *id),
+        TimerKind::Until(id) => deployment::end::until_due(ctx, timer, *id),
+        TimerKind::Device(id, device) => contact::timeout_due(ctx, timer, *id, device),
+        TimerKind::Contact(device) => contact::contact_due(ctx, timer, device),
+        TimerKind::Seek(id) => limit::seek_due(ctx, timer, *id),
+        TimerKind::Doubt(device) => doubt::due(ctx, timer, device),
+        TimerKind::Sweep(id) => retention::sweep_due(ctx, timer, *id),
+        TimerKind::Forget(user, request) => request::forget(ctx, timer, user, request),
     }
 }
 

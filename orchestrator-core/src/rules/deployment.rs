@@ -6,10 +6,9 @@ use hoist_protocol::spec::DEPLOYMENT_SPECS_MAX;
 use hoist_protocol::topic::View;
 use serde::{Deserialize, Serialize};
 
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
-use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
@@ -25,6 +24,7 @@ pub mod retention;
 pub(crate) mod retry;
 pub mod settled;
 
+use crate::rules::ctx::Ctx;
 use end::{Ending, finish};
 
 /// Deployments of a group that wait for their start time: they are in one row.
@@ -32,28 +32,24 @@ const SCHEDULED_MAX: usize = 32;
 
 /// Creates one deployment, or finds the equal one that is there already, without an effect
 /// (bad-inputs row 39).
-pub(crate) fn create(
-    txn: &mut Txn,
-    mut row: DeploymentRow,
-    now: Now,
-) -> Result<(Created, Effects), Stop> {
+pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, Stop> {
     let group = row.group.clone();
-    let mut group_row = group::require(txn, &group)?;
+    let mut group_row = group::require(ctx.txn, &group)?;
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
-    txn.want(
+    ctx.txn.want(
         there
             .iter()
             .map(|id| DeploymentKey(*id).key())
             .chain([MetaKey.key(), GroupCountKey(group.clone()).key()]),
     )?;
-    let count = txn.read_or_empty(&GroupCountKey(group.clone()))?;
+    let count = ctx.txn.read_or_empty(&GroupCountKey(group.clone()))?;
     for id in there {
-        let known = txn.require(&DeploymentKey(id))?;
+        let known = ctx.txn.require(&DeploymentKey(id))?;
         if same_wish(&known, &row) {
-            return Ok((result(id, &known, count), Vec::new()));
+            return Ok(Placed::There(result(id, &known, count)));
         }
     }
-    let mut meta = txn.meta()?;
+    let mut meta = ctx.txn.meta()?;
     let Some(next) = meta.last_deployment.0.checked_add(1) else {
         let why = "every number of a deployment has been given";
         return Err(Rejection::new(Code::Internal, why).into());
@@ -62,36 +58,36 @@ pub(crate) fn create(
     meta.told = 0;
     let id = meta.last_deployment;
     // An id seen elsewhere may not be in Meta yet: never write over a deployment.
-    txn.read(&DeploymentKey(id))?;
-    txn.put(&MetaKey, &meta);
+    ctx.txn.read(&DeploymentKey(id))?;
+    ctx.txn.put(&MetaKey, &meta);
     group_row.turn += 1;
     row.turn = group_row.turn;
-    let mut effects = vec![Effect::Event(Event::DeploymentCreated {
+    ctx.effects.push(Effect::Event(Event::DeploymentCreated {
         deployment: id,
         release: row.release_text.clone(),
         group: group.clone(),
         by: row.created_by.clone(),
-    })];
+    }));
     if let Some(start) = row.start_ms {
         if group_row.scheduled.len() >= SCHEDULED_MAX {
             return Err(full::scheduled(&group, &group_row.scheduled).into());
         }
         group_row.scheduled.push(id);
-        set_timer(txn, start, TimerKind::Start(id))?;
+        set_timer(ctx.txn, start, TimerKind::Start(id))?;
     } else {
-        let overlap = Overlap::read(txn, &row, &group_row)?;
+        let overlap = Overlap::read(ctx.txn, &row, &group_row)?;
         if let Some(refusal) = overlap.refusal(&row) {
-            return Err(full::named(txn, refusal, &overlap.independent, count)?.into());
+            return Err(full::named(ctx.txn, refusal, &overlap.independent, count)?.into());
         }
-        effects.extend(activate(txn, id, &mut row, &mut group_row, overlap, now)?);
+        activate(ctx, id, &mut row, &mut group_row, overlap)?;
     }
     if let Some(until) = row.until_ms {
-        set_timer(txn, until, TimerKind::Until(id))?;
+        set_timer(ctx.txn, until, TimerKind::Until(id))?;
     }
-    txn.put(&DeploymentKey(id), &row);
-    txn.put(&GroupKey(group), &group_row);
-    effects.push(Effect::ViewChanged(View::Deployment(id)));
-    Ok((result(id, &row, count), effects))
+    ctx.txn.put(&DeploymentKey(id), &row);
+    ctx.txn.put(&GroupKey(group), &group_row);
+    ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
+    Ok(Placed::New(result(id, &row, count)))
 }
 
 fn result(deployment: DeploymentId, row: &DeploymentRow, count: GroupCountRow) -> Created {
@@ -171,72 +167,73 @@ impl Overlap {
 
 /// Lists a deployment that nothing refuses; it supersedes what it covers (S11).
 fn activate(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     row: &mut DeploymentRow,
     group_row: &mut GroupRow,
     overlap: Overlap,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let mut effects = Vec::new();
+) -> Result<(), Undecided> {
     for (other, mut old) in overlap.superseded {
         let end = Ending {
             text: format!("by deployment {id}"),
             ..Ending::itself(EndReason::Superseded)
         };
-        effects.extend(finish(txn, other, &mut old, group_row, end, now)?);
+        finish(ctx, other, &mut old, group_row, end)?;
     }
     row.state = DeploymentState::Active;
-    row.updated_ms = now.unix_ms;
-    effects.extend(limit::open(txn, id, row, group_row.leaving, now)?);
+    row.updated_ms = ctx.now.unix_ms;
+    limit::open(ctx, id, row, group_row.leaving)?;
     group_row.active.push(id);
     group_row.active.sort_unstable();
     group_row.scheduled.retain(|scheduled| *scheduled != id);
-    effects.extend([
+    ctx.effects.extend([
         Effect::PublishRelease(row.release),
         Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
     ]);
-    Ok(effects)
+    Ok(())
 }
 
 /// A scheduled deployment's start time has come (S2).
-pub(crate) fn start_due(
-    txn: &mut Txn,
-    timer: &Timer,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read_unless_removed(id)?;
+pub(crate) fn start_due(ctx: &mut Ctx, timer: &Timer, id: DeploymentId) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
+    let row = ctx.txn.read_unless_removed(id)?;
     let Some(mut row) = row.filter(|row| row.state == DeploymentState::Scheduled) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let mut group_row = group::require(txn, &row.group)?;
-    txn.want(
+    let mut group_row = group::require(ctx.txn, &row.group)?;
+    ctx.txn.want(
         group_row
             .active
             .iter()
             .map(|other| DeploymentKey(*other).key())
             .chain([GroupCountKey(row.group.clone()).key()]),
     )?;
-    let overlap = Overlap::read(txn, &row, &group_row)?;
+    let overlap = Overlap::read(ctx.txn, &row, &group_row)?;
     if overlap.refusal(&row).is_some() {
         let ending = Ending {
             state: DeploymentState::Aborted,
             ..Ending::itself(EndReason::Conflict)
         };
-        return finish(txn, id, &mut row, &mut group_row, ending, now);
+        return finish(ctx, id, &mut row, &mut group_row, ending);
     }
-    let mut effects = activate(txn, id, &mut row, &mut group_row, overlap, now)?;
-    txn.put(&DeploymentKey(id), &row);
-    txn.put(&GroupKey(row.group.clone()), &group_row);
-    effects.extend([
+    activate(ctx, id, &mut row, &mut group_row, overlap)?;
+    ctx.txn.put(&DeploymentKey(id), &row);
+    ctx.txn.put(&GroupKey(row.group.clone()), &group_row);
+    ctx.effects.extend([
         Effect::Event(Event::DeploymentStarted { deployment: id }),
         Effect::ViewChanged(View::Deployment(id)),
     ]);
-    Ok(effects)
+    Ok(())
+}
+
+/// A deployment that was asked for.
+pub(crate) enum Placed {
+    /// It was created.
+    New(Created),
+    /// An equal one is there already.
+    There(Created),
 }
 
 /// The result of `deploy` for one group, as it is stored.

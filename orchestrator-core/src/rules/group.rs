@@ -3,14 +3,14 @@
 use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::topic::View;
 
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{GroupCountKey, GroupKey, MemberKey, RemovedGroupKey};
-use crate::model::now::Now;
 use crate::model::row::{
     DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, RemovedGroupRow, StartsEmpty,
 };
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
 use crate::rules::stop::Stop;
 
 /// Reads a group; `unassigned` exists before its row does.
@@ -45,58 +45,60 @@ pub(crate) fn unknown(group: &GroupId) -> Rejection {
 }
 
 /// Gives `unassigned` its row.
-pub(crate) fn ensure_unassigned(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
-    ensure(txn, &GroupId::unassigned(), now)
+pub(crate) fn ensure_unassigned(ctx: &mut Ctx) -> Result<(), Undecided> {
+    ensure(ctx, &GroupId::unassigned())
 }
 
 /// Gives a group its row, unless it has one.
-pub(crate) fn ensure(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
-    if txn.read(&GroupKey(group.clone()))?.is_some() {
-        return Ok(Vec::new());
+pub(crate) fn ensure(ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
+    if ctx.txn.read(&GroupKey(group.clone()))?.is_some() {
+        return Ok(());
     }
     let before = RemovedGroupKey(group.clone());
-    let removed = txn.read(&before)?;
+    let removed = ctx.txn.read(&before)?;
     if removed.is_some() {
-        txn.delete(&before);
+        ctx.txn.delete(&before);
     }
     let RemovedGroupRow { resync, turn } = removed.unwrap_or_else(RemovedGroupRow::empty);
     let row = GroupRow {
         resync,
         turn,
-        ..GroupRow::new(now.unix_ms)
+        ..GroupRow::new(ctx.now.unix_ms)
     };
-    txn.put(&GroupKey(group.clone()), &row);
-    Ok(vec![
+    ctx.txn.put(&GroupKey(group.clone()), &row);
+    ctx.effects.extend([
         Effect::GroupSpecChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
-    ])
+    ]);
+    Ok(())
 }
 
 /// Removes a group that nobody is in and where nothing is active, so that nobody obeys it.
-pub(crate) fn remove(txn: &mut Txn, group: &GroupId, row: &GroupRow) -> Result<Effects, Stop> {
+pub(crate) fn remove(ctx: &mut Ctx, group: &GroupId, row: &GroupRow) -> Result<(), Stop> {
     let count = GroupCountKey(group.clone());
-    let members = txn.read_or_empty(&count)?.members;
+    let members = ctx.txn.read_or_empty(&count)?.members;
     if let Some(refusal) = in_use(group, row, members) {
         return Err(refusal.into());
     }
     let removed = RemovedGroupKey(group.clone());
     // Loaded, so that a group removed once more finds the generation of its row.
-    txn.read(&removed)?;
-    txn.put(
+    ctx.txn.read(&removed)?;
+    ctx.txn.put(
         &removed,
         &RemovedGroupRow {
             resync: row.resync,
             turn: row.turn,
         },
     );
-    txn.delete(&GroupKey(group.clone()));
-    txn.delete(&count);
-    Ok(vec![
+    ctx.txn.delete(&GroupKey(group.clone()));
+    ctx.txn.delete(&count);
+    ctx.effects.extend([
         Effect::GroupSpecChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),
         Effect::ViewChanged(View::Fleet),
-    ])
+    ]);
+    Ok(())
 }
 
 /// Why a group cannot be removed, if it cannot.
@@ -129,16 +131,16 @@ fn in_use(group: &GroupId, row: &GroupRow, members: u32) -> Option<Rejection> {
 
 /// Writes what looking for a line has to know of a member; the device's row says it.
 pub(crate) fn put_member(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &DeviceRow,
 ) -> Result<(), Undecided> {
     let key = MemberKey(row.group.clone(), device.clone());
-    txn.read(&key)?;
+    ctx.txn.read(&key)?;
     let member = MemberRow {
         held: row.held,
         holds: row.holds.clone(),
     };
-    txn.put(&key, &member);
+    ctx.txn.put(&key, &member);
     Ok(())
 }

@@ -11,7 +11,7 @@ use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::View;
 
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::key::{
     DeploymentKey, DeviceKey, ForgottenKey, GroupKey, RecoveryKey, ReleaseKey, RowKey,
 };
@@ -19,7 +19,8 @@ use crate::model::now::Now;
 use crate::model::release::VerifiedRelease;
 use crate::model::row::{DeploymentRow, DeviceRow, End, EndReason, RecoveryRow, release_text};
 use crate::model::state::{CompleteWhen, DeploymentState};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::deployment::numbers;
 use crate::rules::device::hold;
@@ -34,57 +35,49 @@ pub(crate) const AHEAD_MAX: u32 = 100_000;
 const UNKNOWN: &str = "unknown";
 
 /// It begins, or goes on after a crash: then what the store knew when it began first counts.
-pub(crate) fn begins(txn: &mut Txn, now: Now) -> Result<Effects, Undecided> {
-    let before = txn.read_or_empty(&RecoveryKey)?;
+pub(crate) fn begins(ctx: &mut Ctx) -> Result<(), Undecided> {
+    let before = ctx.txn.read_or_empty(&RecoveryKey)?;
     if !before.open {
-        let known_ms = txn.meta()?.known_ms();
-        let issue = before.issue.max(issue(now));
+        let known_ms = ctx.txn.meta()?.known_ms();
+        let issue = before.issue.max(issue(ctx.now));
         let row = RecoveryRow {
             open: true,
             known_ms,
             issue,
         };
-        txn.put(&RecoveryKey, &row);
+        ctx.txn.put(&RecoveryKey, &row);
     }
-    Ok(Effects::new())
+    Ok(())
 }
 
 /// It is over. The number of the tokens that may have been forgotten stays.
-pub(crate) fn ends(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let row = txn.read_or_empty(&RecoveryKey)?;
-    txn.put(&RecoveryKey, &RecoveryRow { open: false, ..row });
-    Ok(Effects::new())
+pub(crate) fn ends(ctx: &mut Ctx) -> Result<(), Undecided> {
+    let row = ctx.txn.read_or_empty(&RecoveryKey)?;
+    ctx.txn
+        .put(&RecoveryKey, &RecoveryRow { open: false, ..row });
+    Ok(())
 }
 
 /// A release's manifest that was kept beside the store.
-pub(crate) fn release(
-    txn: &mut Txn,
-    verified: &VerifiedRelease,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    match release::add(txn, Some(verified), now) {
+pub(crate) fn release(ctx: &mut Ctx, verified: &VerifiedRelease) -> Result<(), Undecided> {
+    match release::add(ctx, Some(verified)) {
         Err(crate::rules::stop::Stop::Undecided(undecided)) => Err(undecided),
         // One of that name is there already: it stays.
-        Ok(_) | Err(crate::rules::stop::Stop::Rejected(_)) => Ok(Effects::new()),
+        Ok(_) | Err(crate::rules::stop::Stop::Rejected(_)) => Ok(()),
     }
 }
 
 /// A group's spec with our signature: the group exists, and what the spec lists was given.
-pub(crate) fn group(
-    txn: &mut Txn,
-    group: &GroupId,
-    spec: &GroupSpec,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let mut effects = group::ensure(txn, group, now)?;
-    let mut row = group::require(txn, group)?;
+pub(crate) fn group(ctx: &mut Ctx, group: &GroupId, spec: &GroupSpec) -> Result<(), Undecided> {
+    group::ensure(ctx, group)?;
+    let mut row = group::require(ctx.txn, group)?;
     if row.resync < spec.resync {
         // The next one is to be heard.
         row.resync = spec.resync;
-        txn.put(&GroupKey(group.clone()), &row);
+        ctx.txn.put(&GroupKey(group.clone()), &row);
     }
     for entry in &spec.entries {
-        let release = txn.read(&ReleaseKey(entry.release))?;
+        let release = ctx.txn.read(&ReleaseKey(entry.release))?;
         let named = release.map(|row| {
             let text = release_text(&row.manifest.name, &row.manifest.version);
             (text, row.artifacts)
@@ -98,10 +91,9 @@ pub(crate) fn group(
             entry: Some(entry),
             spread_s: spec.spread_s,
         };
-        effects.extend(found.put(txn, group, now)?);
+        found.put(ctx, group)?;
     }
-    effects.extend(numbers::seen_in_spec(txn, &spec.entries)?);
-    Ok(effects)
+    numbers::seen_in_spec(ctx, &spec.entries)
 }
 
 /// A deployment of which something is left.
@@ -116,14 +108,14 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// Writes it, unless the store has it.
-    fn put(self, txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+    fn put(self, ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
         let key = DeploymentKey(self.id);
         // What names it may be all that is left of its group.
-        let mut effects = group::ensure(txn, group, now)?;
-        let mut group_row = group::require(txn, group)?;
-        numbers::raise(txn, self.id)?;
-        if txn.read(&key)?.is_some() || txn.read(&ForgottenKey(self.id))?.is_some() {
-            return Ok(effects);
+        group::ensure(ctx, group)?;
+        let mut group_row = group::require(ctx.txn, group)?;
+        numbers::raise(ctx, self.id)?;
+        if ctx.txn.read(&key)?.is_some() || ctx.txn.read(&ForgottenKey(self.id))?.is_some() {
+            return Ok(());
         }
         group_row.turn += 1;
         // What no spec lists is over: there may be very many, and a group has one row.
@@ -131,7 +123,7 @@ impl Found<'_> {
             reason: EndReason::Recovered,
             by: None,
             text: String::new(),
-            at_ms: now.unix_ms,
+            at_ms: ctx.now.unix_ms,
             members: 0,
             turn: group_row.turn,
         });
@@ -166,18 +158,18 @@ impl Found<'_> {
                 Some(_) => DeploymentState::Aborted,
             },
             end,
-            created_ms: now.unix_ms,
+            created_ms: ctx.now.unix_ms,
             turn: group_row.turn,
             created_by: recoverer(),
-            updated_ms: now.unix_ms,
+            updated_ms: ctx.now.unix_ms,
         };
-        txn.put(&key, &row);
-        txn.put(&GroupKey(group.clone()), &group_row);
-        effects.extend([
+        ctx.txn.put(&key, &row);
+        ctx.txn.put(&GroupKey(group.clone()), &group_row);
+        ctx.effects.extend([
             Effect::ViewChanged(View::Deployment(self.id)),
             Effect::ViewChanged(View::Group(group.clone())),
         ]);
-        Ok(effects)
+        Ok(())
     }
 }
 
@@ -196,17 +188,16 @@ pub(crate) fn is_recovered(deployment: &DeploymentRow) -> bool {
 /// A device's spec with our signature, which the device kept. `newer` says that it was signed
 /// after everything that the store knows of.
 pub(crate) fn device(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     (spec, newer): (&DeviceSpec, bool),
     shown: Option<PublicKey>,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let mut effects = group::ensure(txn, &spec.group, now)?;
+) -> Result<(), Undecided> {
+    group::ensure(ctx, &spec.group)?;
     let key = DeviceKey(device.clone());
-    let known = txn.read(&key)?;
+    let known = ctx.txn.read(&key)?;
     for (id, _) in &spec.rounds {
-        effects.extend(unknown(txn, *id, &spec.group, now)?);
+        unknown(ctx, *id, &spec.group)?;
     }
     match known {
         None => {
@@ -215,38 +206,37 @@ pub(crate) fn device(
                 public_key: spec.public_key.or(shown),
                 resync: spec.resync,
                 held: spec.holds.contains(&HOLD_ALL),
-                issue: issue(now),
-                ..DeviceRow::new(now.unix_ms)
+                issue: issue(ctx.now),
+                ..DeviceRow::new(ctx.now.unix_ms)
             };
-            effects.extend(membership::join(txn, device, &mut row, &spec.group)?);
-            effects.push(ask_resync(txn, &mut row, device, now)?);
-            txn.put(&key, &row);
-            effects.push(Effect::ReadReports(device.clone()));
-            effects.push(Effect::Event(Event::DeviceAdded {
+            membership::join(ctx, device, &mut row, &spec.group)?;
+            ask_resync(ctx, &mut row, device)?;
+            ctx.txn.put(&key, &row);
+            ctx.effects.push(Effect::ReadReports(device.clone()));
+            ctx.effects.push(Effect::Event(Event::DeviceAdded {
                 device: device.clone(),
                 group: spec.group.clone(),
             }));
         }
         Some(mut row) if newer => {
             if row.group != spec.group {
-                effects.extend(membership::leave(txn, device, &mut row)?);
-                effects.extend(membership::join(txn, device, &mut row, &spec.group)?);
+                membership::leave(ctx, device, &mut row)?;
+                membership::join(ctx, device, &mut row, &spec.group)?;
             }
             row.labels.clone_from(&spec.labels);
             let held = spec.holds.contains(&HOLD_ALL);
             if row.held != held {
-                effects.extend(hold::set(txn, device, &mut row, held)?);
+                hold::set(ctx, device, &mut row, held)?;
             }
             row.public_key = spec.public_key.or(row.public_key);
             row.resync = row.resync.max(spec.resync);
-            row.issue = row.issue.max(issue(now));
-            effects.push(ask_resync(txn, &mut row, device, now)?);
-            txn.put(&key, &row);
+            row.issue = row.issue.max(issue(ctx.now));
+            ask_resync(ctx, &mut row, device)?;
+            ctx.txn.put(&key, &row);
         }
-        Some(_) => effects.push(outbox::changed(txn, device, AdmissionChange::Tightens)?),
+        Some(_) => outbox::changed(ctx, device, AdmissionChange::Tightens)?,
     }
-    effects.extend(numbers::opened_in_spec(txn, device, &spec.rounds)?);
-    Ok(effects)
+    numbers::opened_in_spec(ctx, device, &spec.rounds)
 }
 
 /// An issue number above that of any token that the device may have: minutes since 1970, where
@@ -257,11 +247,10 @@ fn issue(now: Now) -> u32 {
 
 /// Whatever a device reports of deployments that are not there was given once, in its group.
 pub(crate) fn reported(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: (&DeviceId, &DeviceRow),
     status: &DeviceStatus,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let (device, row) = device;
     let ended = status.outcomes.iter();
     let ended = ended.map(|outcome| (outcome.deployment, outcome.round));
@@ -269,23 +258,17 @@ pub(crate) fn reported(
         .running
         .map(|running| (running.deployment, running.round));
     let mentioned: Vec<(DeploymentId, Round)> = ended.chain(running).collect();
-    let last = txn.meta()?.last_deployment;
+    let last = ctx.txn.meta()?.last_deployment;
     let most = last.0.saturating_add(AHEAD_MAX);
-    txn.want(mentioned.iter().map(|(id, _)| DeploymentKey(*id).key()))?;
-    let mut effects = Effects::new();
+    ctx.txn
+        .want(mentioned.iter().map(|(id, _)| DeploymentKey(*id).key()))?;
     for (id, _) in mentioned.iter().filter(|(id, _)| id.0 <= most) {
-        effects.extend(unknown(txn, *id, &row.group, now)?);
+        unknown(ctx, *id, &row.group)?;
     }
-    numbers::opened_in_spec(txn, device, &mentioned)?;
-    Ok(effects)
+    numbers::opened_in_spec(ctx, device, &mentioned)
 }
 
-fn unknown(
-    txn: &mut Txn,
-    id: DeploymentId,
-    group: &GroupId,
-    now: Now,
-) -> Result<Effects, Undecided> {
+fn unknown(ctx: &mut Ctx, id: DeploymentId, group: &GroupId) -> Result<(), Undecided> {
     let found = Found {
         id,
         release: ReleaseId([0; 16]),
@@ -294,32 +277,32 @@ fn unknown(
         entry: None,
         spread_s: 0,
     };
-    found.put(txn, group, now)
+    found.put(ctx, group)
 }
 
 /// It is over: what a group has active or scheduled ends, because it may have been aborted
 /// since the store was lost or copied. Devices in progress finish.
-pub(crate) fn over(txn: &mut Txn, group: &GroupId, now: Now) -> Result<Effects, Undecided> {
+pub(crate) fn over(ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
     // Of one that nothing brought back, there is nothing to end.
-    let Some(mut group_row) = group::read(txn, group)? else {
-        return Ok(Effects::new());
+    let Some(mut group_row) = group::read(ctx.txn, group)? else {
+        return Ok(());
     };
     let listed = [&group_row.active[..], &group_row.scheduled[..]].concat();
-    txn.want(listed.iter().map(|id| DeploymentKey(*id).key()))?;
-    let mut effects = Effects::new();
+    ctx.txn
+        .want(listed.iter().map(|id| DeploymentKey(*id).key()))?;
     for id in listed {
         // Of one that was lost, and that nothing brought back, there is nothing left to end.
-        let Some(mut row) = txn.read(&DeploymentKey(id))? else {
+        let Some(mut row) = ctx.txn.read(&DeploymentKey(id))? else {
             group_row.active.retain(|listed| *listed != id);
             group_row.scheduled.retain(|listed| *listed != id);
-            txn.put(&GroupKey(group.clone()), &group_row);
+            ctx.txn.put(&GroupKey(group.clone()), &group_row);
             continue;
         };
         let ending = Ending {
             state: DeploymentState::Aborted,
             ..Ending::itself(EndReason::Recovered)
         };
-        effects.extend(finish(txn, id, &mut row, &mut group_row, ending, now)?);
+        finish(ctx, id, &mut row, &mut group_row, ending)?;
     }
-    Ok(effects)
+    Ok(())
 }

@@ -2,25 +2,23 @@
 
 use hoist_protocol::id::ReleaseId;
 
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{ReleaseKey, ReleaseNameKey};
-use crate::model::now::Now;
 use crate::model::release::VerifiedRelease;
 use crate::model::row::{ReleaseNameRow, ReleaseRow, release_text};
-use crate::model::txn::Txn;
+use crate::rules::ctx::Ctx;
 use crate::rules::stop::Stop;
 
 /// Longest `name@version`: more of what was typed is not repeated to the user.
 const TEXT_CHARS_MAX: usize = 64 + 1 + 64;
 
 /// Adds a release: the same content again changes nothing, other content under a known
-/// `name@version` is refused. Its id and `name@version` with what follows.
+/// `name@version` is refused. Its id and `name@version`.
 pub(crate) fn add(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     verified: Option<&VerifiedRelease>,
-    now: Now,
-) -> Result<(ReleaseId, String, Effects), Stop> {
+) -> Result<(ReleaseId, String), Stop> {
     let Some(verified) = verified else {
         let why = "the manifest could not be verified";
         return Err(Rejection::new(Code::ReleaseInvalid, why)
@@ -34,24 +32,24 @@ pub(crate) fn add(
     let id = verified.manifest.id();
     let text = release_text(&verified.manifest.name, &verified.manifest.version);
     let name = ReleaseNameKey(text.clone());
-    match txn.read(&name)? {
+    match ctx.txn.read(&name)? {
         Some(known) if known.release != id => {
             let why = format!("{text} is already release {}", known.release);
             return Err(Rejection::new(Code::ReleaseExists, why)
                 .field("manifest")
                 .into());
         }
-        Some(_) => return Ok((id, text, Vec::new())),
+        Some(_) => return Ok((id, text)),
         None => {}
     }
-    txn.put(&name, &ReleaseNameRow { release: id });
-    txn.put(
+    ctx.txn.put(&name, &ReleaseNameRow { release: id });
+    ctx.txn.put(
         &ReleaseKey(id),
         &ReleaseRow {
             sealed: verified.sealed.clone(),
             manifest: verified.manifest.clone(),
             artifacts: verified.artifacts.clone(),
-            created_ms: now.unix_ms,
+            created_ms: ctx.now.unix_ms,
         },
     );
     let artifacts = verified.manifest.artifacts.iter();
@@ -59,8 +57,8 @@ pub(crate) fn add(
         release: text.clone(),
         artifacts: artifacts.map(|artifact| artifact.id()).collect(),
     };
-    let effects = vec![added, Effect::PublishRelease(id)];
-    Ok((id, text, effects))
+    ctx.effects.extend([added, Effect::PublishRelease(id)]);
+    Ok((id, text))
 }
 
 /// The refusal of a release that does not exist; what was typed is shown as far as a name

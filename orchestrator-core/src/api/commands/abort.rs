@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
 use crate::model::counter;
-use crate::model::effect::Effects;
 use crate::model::error::{Code, Rejection};
 use crate::model::row::EndReason;
 use crate::model::state::DeploymentState;
@@ -42,7 +41,7 @@ impl Body for Abort {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let id = DeploymentId(self.deployment);
         let mut row = ask.deployment(id)?;
         let text = self.reason.clone().unwrap_or_default();
@@ -52,26 +51,26 @@ impl Body for Abort {
         }
         one_line(&text, "reason")?;
         let by = ask.user.clone();
-        let (txn, now) = (&mut *ask.txn, ask.now);
-        let effects = match row.state {
+        let ctx = &mut *ask.ctx;
+        match row.state {
             DeploymentState::Completed => {
                 let why = format!("deployment {id} is completed");
                 return Err(Rejection::new(Code::Ended, why).field("deployment").into());
             }
-            DeploymentState::Aborted => Vec::new(),
+            DeploymentState::Aborted => {}
             DeploymentState::Scheduled | DeploymentState::Active => {
-                let mut group_row = group::require(txn, &row.group)?;
+                let mut group_row = group::require(ctx.txn, &row.group)?;
                 let ending = Ending {
                     state: DeploymentState::Aborted,
                     reason: EndReason::Operator,
                     by: Some(by),
                     text,
                 };
-                finish(txn, id, &mut row, &mut group_row, ending, now)?
+                finish(ctx, id, &mut row, &mut group_row, ending)?;
             }
-        };
+        }
         let members = row.end.as_ref().map_or(0, |end| end.members);
-        let counts = counter::totals(txn, id)?.counts(members);
+        let counts = counter::totals(ctx.txn, id)?.counts(members);
         let result = AbortResult {
             deployment: id,
             state: row.state,
@@ -79,6 +78,6 @@ impl Body for Abort {
             finishing: counts.in_progress,
             unaffected: counts.successful + counts.failed,
         };
-        Ok((Answer::Aborted(result), effects))
+        Ok(Answer::Aborted(result))
     }
 }

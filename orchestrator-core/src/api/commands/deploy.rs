@@ -5,12 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
 use crate::api::commands::deploy::template::{groups, template};
-use crate::model::effect::Effects;
 use crate::model::error::Rejection;
 use crate::model::row::DeploymentRow;
 use crate::model::state::CompleteWhen;
 use crate::reply::{Answer, Plan as PlanItem, PlanResult};
-use crate::rules::deployment;
+use crate::rules::deployment::{self, Placed};
 use crate::rules::stop::Stop;
 
 /// `deploy`: one release to one group, or to several, one deployment each. Also `plan`,
@@ -87,47 +86,46 @@ impl Body for Deploy {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
-        let (groups, several) = groups(ask.txn, self)?;
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        let (groups, several) = groups(ask.ctx.txn, self)?;
         for group in &groups {
             ask.may_change(group)?;
         }
         if self.dry_run {
             return planned(ask, self);
         }
-        let template = template(ask.txn, ask.user, self, ask.now)?;
+        let template = template(ask.ctx.txn, ask.user, self, ask.ctx.now)?;
         let (mut items, mut existing) = (Vec::new(), Vec::new());
-        let mut effects = Vec::new();
         for group in groups {
             let row = DeploymentRow {
                 group,
                 ..template.clone()
             };
-            let (item, more) = deployment::create(ask.txn, row, ask.now)?;
-            if more.is_empty() {
-                existing.push(item.deployment);
-            }
-            effects.extend(more);
-            items.push(item);
+            items.push(match deployment::create(ask.ctx, row)? {
+                Placed::New(item) => item,
+                Placed::There(item) => {
+                    existing.push(item.deployment);
+                    item
+                }
+            });
         }
-        let answer = match existing.is_empty() {
+        Ok(match existing.is_empty() {
             true => Answer::Deployed { items, several },
             false => Answer::DeployedBeside {
                 items,
                 several,
                 existing,
             },
-        };
-        Ok((answer, effects))
+        })
     }
 }
 
 /// A dry run is refused as a whole, as the command would be.
-fn planned(ask: &mut Ask, command: &Deploy) -> Result<(Answer, Effects), Stop> {
-    let plans = plan::plans(ask.txn, ask.user, command, ask.now)?.into_iter();
+fn planned(ask: &mut Ask, command: &Deploy) -> Result<Answer, Stop> {
+    let plans = plan::plans(ask.ctx, ask.user, command)?.into_iter();
     let plans = plans.map(|(plan, refusal)| refusal.map_or(Ok(plan), Err));
     let plans: Result<Vec<PlanItem>, Rejection> = plans.collect();
-    Ok((Answer::Planned(PlanResult { plans: plans? }), Vec::new()))
+    Ok(Answer::Planned(PlanResult { plans: plans? }))
 }
 
 pub(crate) mod plan;

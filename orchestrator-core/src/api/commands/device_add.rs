@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
@@ -55,7 +55,7 @@ impl Body for DeviceAdd {
         }
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let wish = Wish {
             device: &self.device,
             device_type: self.device_type.as_deref(),
@@ -64,8 +64,8 @@ impl Body for DeviceAdd {
             public_key: None,
         };
         match register(ask, &wish)? {
-            Registered::New { id, row, effects } | Registered::Same { id, row, effects } => {
-                Ok((added(self, id, row.group.clone(), row.issue), effects))
+            Registered::New { id, row } | Registered::Same { id, row } => {
+                Ok(added(self, id, row.group.clone(), row.issue))
             }
             Registered::Other { refusal, .. } => Err(refusal.into()),
         }
@@ -85,17 +85,9 @@ pub(crate) struct Wish<'a> {
 /// The result of a wish to register a device.
 pub(crate) enum Registered {
     /// It is registered now.
-    New {
-        id: DeviceId,
-        row: Box<DeviceRow>,
-        effects: Effects,
-    },
+    New { id: DeviceId, row: Box<DeviceRow> },
     /// It was registered before, just so.
-    Same {
-        id: DeviceId,
-        row: Box<DeviceRow>,
-        effects: Effects,
-    },
+    Same { id: DeviceId, row: Box<DeviceRow> },
     /// It was registered before, otherwise.
     Other {
         id: DeviceId,
@@ -110,13 +102,13 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
     let id: DeviceId = parse_name("device", wish.device)?;
     let unassigned = GroupId::unassigned();
     let group_text = wish.group.unwrap_or(unassigned.as_str());
-    let (group, _) = lookup::group(ask.txn, group_text)?;
+    let (group, _) = lookup::group(ask.ctx.txn, group_text)?;
     ask.may_change(&group)?;
     let labels: Vec<(String, String)> = wish.labels.clone().into_iter().collect();
     let device_type = wish.device_type.unwrap_or_default().to_owned();
     check_texts(&labels, &device_type)?;
     let key = DeviceKey(id.clone());
-    if let Some(known) = ask.txn.read(&key)? {
+    if let Some(known) = ask.ctx.txn.read(&key)? {
         let row = Box::new(known);
         let key_differs = wish.public_key.is_some() && row.public_key != wish.public_key;
         if key_differs {
@@ -129,10 +121,10 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
         }
         let same_type = device_type.is_empty() || row.device_type == device_type;
         if row.group == group && row.labels == labels && same_type {
-            let unheard = row.last_seen_ms.is_none();
-            let read = unheard.then(|| Effect::ReadReports(id.clone()));
-            let effects = read.into_iter().collect();
-            return Ok(Registered::Same { id, row, effects });
+            if row.last_seen_ms.is_none() {
+                ask.ctx.effects.push(Effect::ReadReports(id.clone()));
+            }
+            return Ok(Registered::Same { id, row });
         }
         let how = match (row.group == group, same_type) {
             (false, _) => format!("in group {}", row.group),
@@ -147,11 +139,11 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
         labels,
         device_type,
         public_key: wish.public_key,
-        ..DeviceRow::new(ask.now.unix_ms)
+        ..DeviceRow::new(ask.ctx.now.unix_ms)
     };
-    let (row, effects) = device::register(ask.txn, &id, row, group)?;
+    let row = device::register(ask.ctx, &id, row, group)?;
     let row = Box::new(row);
-    Ok(Registered::New { id, row, effects })
+    Ok(Registered::New { id, row })
 }
 
 fn exists(device: &DeviceId, how: &str, field: &str) -> Rejection {

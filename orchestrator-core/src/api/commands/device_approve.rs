@@ -7,7 +7,7 @@ use hoist_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
@@ -50,7 +50,7 @@ impl Body for DeviceApprove {
         }
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let (device, mut row) = ask.device(&self.device)?;
         let wanted = self.fingerprint.as_deref();
         let is_wanted = |key: &PublicKey| wanted.is_none_or(|wanted| is_named(wanted, key));
@@ -60,11 +60,10 @@ impl Body for DeviceApprove {
         if let (Some(pinned), None) = (pinned, row.offered_key) {
             // Approved before.
             let fingerprint = pinned.fingerprint();
-            let answer = Answer::DeviceApproved {
+            return Ok(Answer::DeviceApproved {
                 device,
                 fingerprint,
-            };
-            return Ok((answer, Vec::new()));
+            });
         }
         let Some(offered) = row.offered_key.filter(is_wanted) else {
             return Err(not_offered(&device, &row, wanted).into());
@@ -72,20 +71,20 @@ impl Body for DeviceApprove {
         row.public_key = Some(offered);
         row.offered_key = None;
         row.unverified = false;
-        identity::forget(ask.txn, &device)?;
-        let resync = ask_resync(ask.txn, &mut row, &device, ask.now)?;
-        ask.txn.put(&DeviceKey(device.clone()), &row);
+        identity::forget(ask.ctx, &device)?;
+        ask_resync(ask.ctx, &mut row, &device)?;
+        ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
         let fingerprint = offered.fingerprint();
         let told = Effect::Event(Event::DeviceApproved {
             device: device.clone(),
             fingerprint: fingerprint.clone(),
             by: ask.user.clone(),
         });
-        let answer = Answer::DeviceApproved {
+        ask.ctx.effects.push(told);
+        Ok(Answer::DeviceApproved {
             device,
             fingerprint,
-        };
-        Ok((answer, vec![resync, told]))
+        })
     }
 }
 

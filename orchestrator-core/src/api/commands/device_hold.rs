@@ -4,7 +4,6 @@ use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
-use crate::model::effect::Effects;
 use crate::reply::Answer;
 use crate::rules::device::hold;
 use crate::rules::stop::Stop;
@@ -43,13 +42,12 @@ impl Body for DeviceHold {
         }
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let (device, mut row) = ask.device(&self.device)?;
         let held = self.held;
-        let effects = match row.held == held {
-            true => Vec::new(),
-            false => hold::set(ask.txn, &device, &mut row, held)?,
-        };
-        Ok((Answer::DeviceHeld { device, held }, effects))
+        if row.held != held {
+            hold::set(ask.ctx, &device, &mut row, held)?;
+        }
+        Ok(Answer::DeviceHeld { device, held })
     }
 }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::api::body::{Ask, Body, VerbEffect};
 use crate::api::commands::device_add::{Registered, Wish, register};
 use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
-use crate::model::effect::Effects;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeviceKey, GroupKey, RevokedKey, RowKey};
 use crate::model::txn::{Txn, Undecided};
@@ -69,10 +68,10 @@ impl Body for DeviceImport {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         check_number(self)?;
-        load(ask.txn, self)?;
-        let (mut done, mut faults, mut effects) = (Vec::new(), Vec::new(), Effects::new());
+        load(ask.ctx.txn, self)?;
+        let (mut done, mut faults) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for (index, item) in self.devices.iter().enumerate() {
             let one = match seen.insert(item.device.as_str()) {
@@ -80,10 +79,7 @@ impl Body for DeviceImport {
                 false => Err(twice(&item.device).into()),
             };
             match one {
-                Ok((device, issue, state, caused)) => {
-                    done.push((device, issue, state));
-                    effects.extend(caused);
-                }
+                Ok(imported) => done.push(imported),
                 Err(Stop::Rejected(rejection)) => faults.push((index, rejection)),
                 Err(Stop::Undecided(undecided)) => return Err(undecided.into()),
             }
@@ -94,11 +90,11 @@ impl Body for DeviceImport {
                 faults: faults.into_iter().map(fault).collect(),
                 ..counted(states)
             };
-            return Ok((Answer::ImportPlanned(result), Effects::new()));
+            return Ok(Answer::ImportPlanned(result));
         }
         match refusal(faults) {
             Some(refusal) => Err(refusal.into()),
-            None => Ok((Answer::Imported(done), effects)),
+            None => Ok(Answer::Imported(done)),
         }
     }
 }
@@ -107,7 +103,7 @@ fn import_one(
     ask: &mut Ask,
     item: &ImportDevice,
     skip_existing: bool,
-) -> Result<(DeviceId, u32, Imported, Effects), Stop> {
+) -> Result<(DeviceId, u32, Imported), Stop> {
     let public_key = item.public_key.as_deref().map(|text| {
         parse_public_key(text).ok_or_else(|| {
             let why = format!("it is not {PUBLIC_KEY_IS}");
@@ -122,11 +118,9 @@ fn import_one(
         public_key: public_key.transpose()?,
     };
     Ok(match register(ask, &wish)? {
-        Registered::New { id, row, effects } => (id, row.issue, Imported::Added, effects),
-        Registered::Same { id, row, effects } => (id, row.issue, Imported::Unchanged, effects),
-        Registered::Other { id, row, .. } if skip_existing => {
-            (id, row.issue, Imported::Skipped, Effects::new())
-        }
+        Registered::New { id, row } => (id, row.issue, Imported::Added),
+        Registered::Same { id, row } => (id, row.issue, Imported::Unchanged),
+        Registered::Other { id, row, .. } if skip_existing => (id, row.issue, Imported::Skipped),
         Registered::Other { refusal, .. } => return Err(refusal.into()),
     })
 }

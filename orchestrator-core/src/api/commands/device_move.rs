@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
-use crate::model::effect::Effects;
 use crate::reply::Answer;
 use crate::rules::device;
 use crate::rules::stop::Stop;
@@ -39,11 +38,11 @@ impl Body for DeviceMove {
         }
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let (device, mut row) = ask.device(&self.device)?;
-        let (group, _) = lookup::group(ask.txn, &self.group)?;
+        let (group, _) = lookup::group(ask.ctx.txn, &self.group)?;
         ask.may_change(&group)?;
-        let effects = device::move_to(ask.txn, &device, &mut row, &group, ask.now)?;
-        Ok((Answer::DeviceMoved { device, group }, effects))
+        device::move_to(ask.ctx, &device, &mut row, &group)?;
+        Ok(Answer::DeviceMoved { device, group })
     }
 }

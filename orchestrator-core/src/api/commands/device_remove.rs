@@ -5,7 +5,6 @@ use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
-use crate::model::effect::Effects;
 use crate::reply::Answer;
 use crate::rules::device;
 use crate::rules::stop::Stop;
@@ -37,10 +36,10 @@ impl Body for DeviceRemove {
         }
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let (device, row) = ask.device(&self.device)?;
         let by = ask.user.clone();
-        let effects = device::take_out(ask.txn, &device, row, by, ask.now)?;
-        Ok((Answer::DeviceRemoved { device }, effects))
+        device::take_out(ask.ctx, &device, row, by)?;
+        Ok(Answer::DeviceRemoved { device })
     }
 }

@@ -5,7 +5,6 @@ use hoist_protocol::id::GroupId;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
-use crate::model::effect::Effects;
 use crate::reply::Answer;
 use crate::rules::group;
 use crate::rules::stop::Stop;
@@ -31,11 +30,11 @@ impl Body for GroupCreate {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let group: GroupId = parse_name("group", &self.group)?;
         // Whoever is limited to groups creates no other.
         ask.may_change(&group)?;
-        let effects = group::ensure(ask.txn, &group, ask.now)?;
-        Ok((Answer::GroupCreated { group }, effects))
+        group::ensure(ask.ctx, &group)?;
+        Ok(Answer::GroupCreated { group })
     }
 }

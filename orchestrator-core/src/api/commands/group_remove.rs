@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
 use crate::api::lookup;
-use crate::model::effect::Effects;
 use crate::reply::Answer;
 use crate::rules::group;
 use crate::rules::stop::Stop;
@@ -30,10 +29,10 @@ impl Body for GroupRemove {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
-        let (group, row) = lookup::group(ask.txn, &self.group)?;
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        let (group, row) = lookup::group(ask.ctx.txn, &self.group)?;
         ask.may_change(&group)?;
-        let effects = group::remove(ask.txn, &group, &row)?;
-        Ok((Answer::GroupRemoved { group }, effects))
+        group::remove(ask.ctx, &group, &row)?;
+        Ok(Answer::GroupRemoved { group })
     }
 }

@@ -4,7 +4,6 @@ use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
-use crate::model::effect::Effects;
 use crate::reply::{Answer, ReleaseAddResult};
 use crate::rules::release;
 use crate::rules::stop::Stop;
@@ -29,13 +28,13 @@ impl Body for ReleaseAdd {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let verified = ask.release;
-        let (id, release, effects) = release::add(ask.txn, verified, ask.now)?;
+        let (id, release) = release::add(ask.ctx, verified)?;
         let result = ReleaseAddResult {
             id: id.to_string(),
             release,
         };
-        Ok((Answer::ReleaseAdded(result), effects))
+        Ok(Answer::ReleaseAdded(result))
     }
 }

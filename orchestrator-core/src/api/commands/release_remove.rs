@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
 use crate::api::lookup;
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeploymentKey, ReleaseKey, ReleaseNameKey, RowKey};
 use crate::model::release::Uses;
@@ -45,8 +45,8 @@ impl Body for ReleaseRemove {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
-        let (id, row) = lookup::release(ask.txn, &self.release)?;
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        let (id, row) = lookup::release(ask.ctx.txn, &self.release)?;
         let text = release_text(&row.manifest.name, &row.manifest.version);
         let user = ask.user;
         if !ask.groups.is_empty() {
@@ -57,7 +57,7 @@ impl Body for ReleaseRemove {
             let why = "the deployments could not be looked at";
             return Err(Rejection::new(Code::Internal, why).into());
         };
-        if let Some(user) = needed_by(ask.txn, id, uses)? {
+        if let Some(user) = needed_by(ask.ctx.txn, id, uses)? {
             let why = format!("{text} is needed: deployment {user} is not over on every device");
             let hint = format!("see `hoist deployment show {user}`, and wait for it or abort it");
             let refusal = Rejection::new(Code::ReleaseInUse, why).field("release");
@@ -65,19 +65,19 @@ impl Body for ReleaseRemove {
         }
         let name = ReleaseNameKey(text.clone());
         // Loaded, as every row that is deleted.
-        ask.txn.read(&name)?;
-        ask.txn.delete(&name);
-        ask.txn.delete(&ReleaseKey(id));
+        ask.ctx.txn.read(&name)?;
+        ask.ctx.txn.delete(&name);
+        ask.ctx.txn.delete(&ReleaseKey(id));
         let artifacts = row.manifest.artifacts.iter();
-        let effect = Effect::ReleaseRemoved {
+        ask.ctx.effects.push(Effect::ReleaseRemoved {
             release: id,
             artifacts: artifacts.map(|artifact| artifact.id()).collect(),
-        };
+        });
         let result = ReleaseAddResult {
             id: id.to_string(),
             release: text,
         };
-        Ok((Answer::ReleaseRemoved(result), vec![effect]))
+        Ok(Answer::ReleaseRemoved(result))
     }
 }
 

@@ -6,7 +6,7 @@ use hoist_protocol::topic::View;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, VerbEffect};
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::DeploymentKey;
 use crate::model::state::DeploymentState;
@@ -41,7 +41,7 @@ impl Body for Retry {
         self.dry_run
     }
 
-    fn execute(&self, ask: &mut Ask) -> Result<(Answer, Effects), Stop> {
+    fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let id = DeploymentId(self.deployment);
         let mut row = ask.deployment(id)?;
         if row.state != DeploymentState::Active {
@@ -49,22 +49,24 @@ impl Body for Retry {
             return Err(Rejection::new(Code::Ended, why).field("deployment").into());
         }
         let round = Round(row.last_round.0.saturating_add(1));
-        let (devices, mut effects) = match &self.devices {
-            None => retry::all(ask.txn, id, &mut row, round)?,
-            Some(names) => retry::some(ask.txn, id, &row, round, &named(names)?)?,
+        let devices = match &self.devices {
+            None => retry::all(ask.ctx, id, &mut row, round)?,
+            Some(names) => retry::some(ask.ctx, id, &row, round, &named(names)?)?,
         };
         if devices > 0 {
             row.last_round = round;
-            row.updated_ms = ask.now.unix_ms;
-            ask.txn.put(&DeploymentKey(id), &row);
-            effects.push(Effect::ViewChanged(View::Deployment(id)));
+            row.updated_ms = ask.ctx.now.unix_ms;
+            ask.ctx.txn.put(&DeploymentKey(id), &row);
+            ask.ctx
+                .effects
+                .push(Effect::ViewChanged(View::Deployment(id)));
         }
         let result = RetryResult {
             deployment: id,
             round: row.last_round.0,
             devices,
         };
-        Ok((Answer::Retried(result), effects))
+        Ok(Answer::Retried(result))
     }
 }
 

@@ -5,13 +5,13 @@ use hoist_protocol::id::{DeploymentId, UserId};
 use hoist_protocol::topic::View;
 
 use crate::model::counter;
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
-use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, End, EndReason, GroupRow};
 use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::timer::{Timer, TimerKind, clear_timer};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::group;
 use crate::rules::rollout::limit;
 
@@ -37,24 +37,23 @@ impl Ending {
 /// Ends a deployment: it is listed no more (W2), its members freeze (S5). Devices in
 /// progress finish, so their records, timers and counters go on (S4).
 pub(crate) fn finish(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     row: &mut DeploymentRow,
     group_row: &mut GroupRow,
     ending: Ending,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let count = GroupCountKey(row.group.clone());
-    let members = txn.read_or_empty(&count)?.members;
+    let members = ctx.txn.read_or_empty(&count)?.members;
     if row.state == DeploymentState::Scheduled
         && let Some(start) = row.start_ms
     {
-        clear_timer(txn, start, TimerKind::Start(id))?;
+        clear_timer(ctx.txn, start, TimerKind::Start(id))?;
     }
     if let Some(until) = row.until_ms {
-        clear_timer(txn, until, TimerKind::Until(id))?;
+        clear_timer(ctx.txn, until, TimerKind::Until(id))?;
     }
-    limit::stop_seeking(txn, id, row)?;
+    limit::stop_seeking(ctx, id, row)?;
     group_row.turn += 1;
     let event = Event::DeploymentEnded {
         deployment: id,
@@ -63,26 +62,27 @@ pub(crate) fn finish(
         by: ending.by.clone(),
     };
     row.state = ending.state;
-    row.updated_ms = now.unix_ms;
+    row.updated_ms = ctx.now.unix_ms;
     row.end = Some(End {
         reason: ending.reason,
         by: ending.by,
         text: ending.text,
-        at_ms: now.unix_ms,
+        at_ms: ctx.now.unix_ms,
         members,
         turn: group_row.turn,
     });
     group_row.active.retain(|active| *active != id);
     group_row.scheduled.retain(|scheduled| *scheduled != id);
-    txn.put(&DeploymentKey(id), row);
-    txn.put(&GroupKey(row.group.clone()), group_row);
-    Ok(vec![
+    ctx.txn.put(&DeploymentKey(id), row);
+    ctx.txn.put(&GroupKey(row.group.clone()), group_row);
+    ctx.effects.extend([
         Effect::Event(event),
         Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Deployment(id)),
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
-    ])
+    ]);
+    Ok(())
 }
 
 /// The latest change in a deployment, so that only completions that the change can cause are
@@ -106,29 +106,28 @@ impl Change {
 /// Completes a deployment when as many devices have started as it is limited to (S10), or,
 /// if it was asked to, when every member is Successful (S1).
 pub(crate) fn complete_if_due(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     change: Change,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let row = txn.read_unless_removed(id)?;
+) -> Result<(), Undecided> {
+    let row = ctx.txn.read_unless_removed(id)?;
     let Some(mut row) = row.filter(|row| row.state == DeploymentState::Active) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let limit = row.limit.filter(|_| change.started);
     let all = change.ended && row.complete_when == CompleteWhen::AllSuccessful;
     if limit.is_none() && !all {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let mut keys: Vec<_> = counter::keys(id).collect();
     keys.extend([
         GroupCountKey(row.group.clone()).key(),
         GroupKey(row.group.clone()).key(),
     ]);
-    txn.want(keys)?;
+    ctx.txn.want(keys)?;
     let count = GroupCountKey(row.group.clone());
-    let members = txn.read_or_empty(&count)?.members;
-    let totals = counter::totals(txn, id)?;
+    let members = ctx.txn.read_or_empty(&count)?.members;
+    let totals = counter::totals(ctx.txn, id)?;
     let successful = totals.successful.saturating_sub(totals.outside_successful);
     let started = totals.started();
     let reason = if limit.is_some_and(|limit| started >= limit) {
@@ -136,33 +135,22 @@ pub(crate) fn complete_if_due(
     } else if all && members > 0 && successful >= members {
         EndReason::AllSuccessful
     } else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let mut group_row = group::require(txn, &row.group)?;
-    finish(
-        txn,
-        id,
-        &mut row,
-        &mut group_row,
-        Ending::itself(reason),
-        now,
-    )
+    let mut group_row = group::require(ctx.txn, &row.group)?;
+    let ending = Ending::itself(reason);
+    finish(ctx, id, &mut row, &mut group_row, ending)
 }
 
 /// A deployment's end time has come (S10).
-pub(crate) fn until_due(
-    txn: &mut Txn,
-    timer: &Timer,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read_unless_removed(id)?;
+pub(crate) fn until_due(ctx: &mut Ctx, timer: &Timer, id: DeploymentId) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
+    let row = ctx.txn.read_unless_removed(id)?;
     let lasts = |row: &DeploymentRow| row.end.is_none();
     let Some(mut row) = row.filter(lasts) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let mut group_row = group::require(txn, &row.group)?;
+    let mut group_row = group::require(ctx.txn, &row.group)?;
     let ending = Ending::itself(EndReason::EndTime);
-    finish(txn, id, &mut row, &mut group_row, ending, now)
+    finish(ctx, id, &mut row, &mut group_row, ending)
 }

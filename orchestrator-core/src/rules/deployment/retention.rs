@@ -9,7 +9,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, Shard, UserId};
 use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, Totals};
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
     CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix, RecordKey, RowKey,
@@ -19,6 +19,7 @@ use crate::model::row::{DeploymentRow, DeviceRow, ForgottenRow, MetaRow, RecordS
 use crate::model::search::{Left, Old};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
 use crate::rules::deployment::numbers;
 use crate::rules::deployment::settled::is_over;
 use crate::rules::device::contact::is_lost;
@@ -84,119 +85,110 @@ pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
 }
 
 /// Removes what was found to be old, if it still is.
-pub(crate) fn old(txn: &mut Txn, old: &Old, now: Now) -> Result<Effects, Undecided> {
+pub(crate) fn old(ctx: &mut Ctx, old: &Old) -> Result<(), Undecided> {
     match old {
-        _ if now.mode == Mode::Recovering => Ok(Effects::new()),
-        Old::Deployment(id) => deployment(txn, *id, now),
-        Old::Device(id) => silent(txn, id, now),
+        _ if ctx.now.mode == Mode::Recovering => Ok(()),
+        Old::Deployment(id) => deployment(ctx, *id),
+        Old::Device(id) => silent(ctx, id),
     }
 }
 
-fn deployment(txn: &mut Txn, id: DeploymentId, now: Now) -> Result<Effects, Undecided> {
+fn deployment(ctx: &mut Ctx, id: DeploymentId) -> Result<(), Undecided> {
     let key = DeploymentKey(id);
     let forgotten = ForgottenKey(id);
-    txn.want([key.key(), forgotten.key(), MetaKey.key()])?;
-    let Some(row) = txn.read(&key)?.filter(|row| may_be_old(row, now)) else {
-        return Ok(Effects::new());
+    ctx.txn.want([key.key(), forgotten.key(), MetaKey.key()])?;
+    let Some(row) = ctx.txn.read(&key)?.filter(|row| may_be_old(row, ctx.now)) else {
+        return Ok(());
     };
-    let totals = counter::totals(txn, id)?;
+    let totals = counter::totals(ctx.txn, id)?;
     let mut changed_ms = 0;
     for shard in 0..=u8::MAX {
-        let counted = txn.read(&CounterKey(id, Shard(shard)))?;
+        let counted = ctx.txn.read(&CounterKey(id, Shard(shard)))?;
         changed_ms = changed_ms.max(counted.map_or(0, |row| row.updated_ms));
     }
-    if !is_old(&row, &totals, changed_ms, now) {
-        return Ok(Effects::new());
+    if !is_old(&row, &totals, changed_ms, ctx.now) {
+        return Ok(());
     }
-    numbers::raise(txn, id)?;
-    txn.delete(&key);
+    numbers::raise(ctx, id)?;
+    ctx.txn.delete(&key);
     let mut row_left = ForgottenRow {
-        at_ms: now.unix_ms,
+        at_ms: ctx.now.unix_ms,
         sweep_due_ms: None,
     };
-    let sweep = sweep_after(txn, id, &mut row_left, now)?;
-    Ok(vec![
+    ctx.effects.extend([
         Effect::Event(Event::DeploymentRemoved {
             deployment: id,
             release: row.release_text,
             group: row.group,
         }),
         Effect::ViewChanged(View::Deployment(id)),
-        sweep,
-    ])
+    ]);
+    sweep_after(ctx, id, &mut row_left)
 }
 
 /// Asks for a page of what is left, and again when no answer comes.
-fn sweep_after(
-    txn: &mut Txn,
-    id: DeploymentId,
-    row: &mut ForgottenRow,
-    now: Now,
-) -> Result<Effect, Undecided> {
-    stop_sweeping(txn, id, row)?;
-    let due_ms = now.uptime_ms.saturating_add(SWEEP_AGAIN_MS);
-    set_timer(txn, due_ms, TimerKind::Sweep(id))?;
+fn sweep_after(ctx: &mut Ctx, id: DeploymentId, row: &mut ForgottenRow) -> Result<(), Undecided> {
+    stop_sweeping(ctx, id, row)?;
+    let due_ms = ctx.now.uptime_ms.saturating_add(SWEEP_AGAIN_MS);
+    set_timer(ctx.txn, due_ms, TimerKind::Sweep(id))?;
     row.sweep_due_ms = Some(due_ms);
-    txn.put(&ForgottenKey(id), row);
-    Ok(Effect::Sweep(id))
+    ctx.txn.put(&ForgottenKey(id), row);
+    ctx.effects.push(Effect::Sweep(id));
+    Ok(())
 }
 
-fn stop_sweeping(txn: &mut Txn, id: DeploymentId, row: &mut ForgottenRow) -> Result<(), Undecided> {
+fn stop_sweeping(ctx: &mut Ctx, id: DeploymentId, row: &mut ForgottenRow) -> Result<(), Undecided> {
     match row.sweep_due_ms.take() {
-        Some(due_ms) => clear_timer(txn, due_ms, TimerKind::Sweep(id)),
+        Some(due_ms) => clear_timer(ctx.txn, due_ms, TimerKind::Sweep(id)),
         None => Ok(()),
     }
 }
 
 /// A page was not found in time.
-pub(crate) fn sweep_due(
-    txn: &mut Txn,
-    timer: &Timer,
-    id: DeploymentId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-    let row = txn.read(&ForgottenKey(id))?;
+pub(crate) fn sweep_due(ctx: &mut Ctx, timer: &Timer, id: DeploymentId) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
+    let row = ctx.txn.read(&ForgottenKey(id))?;
     let waits = |row: &ForgottenRow| row.sweep_due_ms == Some(timer.due_ms);
     match row.filter(waits) {
-        Some(mut row) => Ok(vec![sweep_after(txn, id, &mut row, now)?]),
-        None => Ok(Effects::new()),
+        Some(mut row) => sweep_after(ctx, id, &mut row),
+        None => Ok(()),
     }
 }
 
 /// A page of what is left of a removed deployment: it goes, and the next is asked for.
-pub(crate) fn sweep(txn: &mut Txn, left: &Left, now: Now) -> Result<Effects, Undecided> {
+pub(crate) fn sweep(ctx: &mut Ctx, left: &Left) -> Result<(), Undecided> {
     let id = left.deployment;
-    let row = txn.read(&ForgottenKey(id))?;
+    let row = ctx.txn.read(&ForgottenKey(id))?;
     let Some(mut row) = row.filter(|row| row.sweep_due_ms.is_some()) else {
-        return Ok(Effects::new());
+        return Ok(());
     };
     let ranges = left_of(id).map(|prefix| prefix.bytes());
     let is_left = |key: &&Key| ranges.iter().any(|range| key.0.starts_with(&range.0));
     let keys: Vec<&Key> = left.keys.iter().filter(is_left).collect();
-    txn.want(keys.iter().copied().cloned())?;
+    ctx.txn.want(keys.iter().copied().cloned())?;
     for key in keys {
-        txn.delete_key(key);
+        ctx.txn.delete_key(key);
     }
     if left.more {
-        return Ok(vec![sweep_after(txn, id, &mut row, now)?]);
+        return sweep_after(ctx, id, &mut row);
     }
-    stop_sweeping(txn, id, &mut row)?;
-    txn.put(&ForgottenKey(id), &row);
+    stop_sweeping(ctx, id, &mut row)?;
+    ctx.txn.put(&ForgottenKey(id), &row);
     // Once more: a crash may have come before it was cleared.
-    Ok(vec![Effect::ViewChanged(View::Deployment(id))])
+    ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
+    Ok(())
 }
 
-fn silent(txn: &mut Txn, id: &DeviceId, now: Now) -> Result<Effects, Undecided> {
-    let meta = txn.meta()?;
-    let row = txn.read(&DeviceKey(id.clone()))?;
-    let Some(row) = row.filter(|row| is_silent(row, &meta, now)) else {
-        return Ok(Effects::new());
+fn silent(ctx: &mut Ctx, id: &DeviceId) -> Result<(), Undecided> {
+    let meta = ctx.txn.meta()?;
+    let row = ctx.txn.read(&DeviceKey(id.clone()))?;
+    let Some(row) = row.filter(|row| is_silent(row, &meta, ctx.now)) else {
+        return Ok(());
     };
-    if is_at_work(txn, id, &row)? {
-        return Ok(Effects::new());
+    if is_at_work(ctx.txn, id, &row)? {
+        return Ok(());
     }
-    device::take_out(txn, id, row, UserId::retention(), now)
+    device::take_out(ctx, id, row, UserId::retention())
 }
 
 /// True if a device is in progress in the deployment that it works on, worked on last, or is to

@@ -5,39 +5,41 @@
 use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 
 use crate::model::counter;
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeviceKey, OpenedKey, OutboxKey, RecordKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, OpenedRow, RecordRow, RecordState};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
 
 /// Opens a round for every device that failed; how many there are.
 pub(crate) fn all(
-    txn: &Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     row: &mut DeploymentRow,
     round: Round,
-) -> Result<(u32, Effects), Undecided> {
-    let failed = counter::totals(txn, id)?.all_failed();
-    if failed == 0 {
-        return Ok((0, Vec::new()));
+) -> Result<u32, Undecided> {
+    let failed = counter::totals(ctx.txn, id)?.all_failed();
+    if failed > 0 {
+        row.round = round;
+        ctx.effects
+            .push(Effect::GroupSpecChanged(row.group.clone()));
     }
-    row.round = round;
-    Ok((failed, vec![Effect::GroupSpecChanged(row.group.clone())]))
+    Ok(failed)
 }
 
 /// Opens a round for named devices alone, each of which must have failed.
 pub(crate) fn some(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     deployment: &DeploymentRow,
     round: Round,
     devices: &[DeviceId],
-) -> Result<(u32, Effects), Stop> {
-    txn.want(devices.iter().flat_map(|device| {
+) -> Result<u32, Stop> {
+    ctx.txn.want(devices.iter().flat_map(|device| {
         [
             DeviceKey(device.clone()).key(),
             RecordKey(id, device.clone()).key(),
@@ -46,29 +48,28 @@ pub(crate) fn some(
             OpenedKey(id, device.clone()).key(),
         ]
     }))?;
-    let active = group::require(txn, &deployment.group)?.active;
-    let mut effects = Vec::new();
+    let active = group::require(ctx.txn, &deployment.group)?.active;
     for device in devices {
         let key = DeviceKey(device.clone());
-        let row = txn.read(&key)?;
+        let row = ctx.txn.read(&key)?;
         let mut row = row.ok_or_else(|| crate::rules::device::unknown(device).field("devices"))?;
         let record_key = RecordKey(id, device.clone());
-        let old = to_try_again(id, deployment, device, &row, txn.read(&record_key)?)?;
+        let old = to_try_again(id, deployment, device, &row, ctx.txn.read(&record_key)?)?;
         row.rounds
             .retain(|(other, _)| *other != id && active.contains(other));
         row.rounds.push((id, round));
         row.rounds.sort_unstable();
-        txn.put(&key, &row);
-        txn.put(&OpenedKey(id, device.clone()), &OpenedRow { round });
+        ctx.txn.put(&key, &row);
+        ctx.txn
+            .put(&OpenedKey(id, device.clone()), &OpenedRow { round });
         let new = RecordRow {
             again: true,
             ..old.clone()
         };
-        counter::put_record(txn, &record_key, Some(&old), &new)?;
-        effects.push(outbox::changed(txn, device, AdmissionChange::Loosens)?);
+        counter::put_record(ctx.txn, &record_key, Some(&old), &new)?;
+        outbox::changed(ctx, device, AdmissionChange::Loosens)?;
     }
-    let count = u32::try_from(devices.len()).unwrap_or(u32::MAX);
-    Ok((count, effects))
+    Ok(u32::try_from(devices.len()).unwrap_or(u32::MAX))
 }
 
 /// The failed record of a device that can begin again, or why it cannot.

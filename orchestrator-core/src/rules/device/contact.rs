@@ -8,12 +8,13 @@ use hoist_protocol::status::Step;
 use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, put_record};
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::key::{DeviceKey, MetaKey, RecordKey, RowKey};
 use crate::model::now::Now;
 use crate::model::row::{DeviceRow, MetaRow, RecordRow, RecordState};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::device::record::{ended, move_timer};
 use crate::rules::device::resync::ask_resync;
 
@@ -48,80 +49,78 @@ pub(crate) fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
 /// Keeps watch over a device that is offline while it works, and over no other. The caller
 /// writes the device's row.
 pub(crate) fn watch(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let Some(id) = row.running else {
-        unwatch(txn, device, row)?;
-        return Ok(Vec::new());
+        return unwatch(ctx, device, row);
     };
     let key = RecordKey(id, device.clone());
-    txn.want([key.key(), counter::key_of(id, device), MetaKey.key()])?;
-    let meta = txn.meta()?;
-    let record = txn.read(&key)?;
+    ctx.txn
+        .want([key.key(), counter::key_of(id, device), MetaKey.key()])?;
+    let meta = ctx.txn.meta()?;
+    let record = ctx.txn.read(&key)?;
     let Some(record) = record.filter(|r| matches!(r.state, RecordState::InProgress(_))) else {
-        unwatch(txn, device, row)?;
-        return Ok(Vec::new());
+        return unwatch(ctx, device, row);
     };
     match row.is_there(&meta) {
         Some(false) if !record.lost && row.contact_due_ms.is_none() => {
-            let due_ms = now.uptime_ms.saturating_add(now.patience.grace_ms);
-            set_timer(txn, due_ms, TimerKind::Contact(device.clone()))?;
+            let due_ms = ctx.now.uptime_ms.saturating_add(ctx.now.patience.grace_ms);
+            set_timer(ctx.txn, due_ms, TimerKind::Contact(device.clone()))?;
             row.contact_due_ms = Some(due_ms);
         }
         Some(true) => {
-            unwatch(txn, device, row)?;
+            unwatch(ctx, device, row)?;
             if record.lost {
-                return set_lost(txn, &key, &record, false);
+                return set_lost(ctx, &key, &record, false);
             }
         }
         _ => {}
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
-fn unwatch(txn: &mut Txn, device: &DeviceId, row: &mut DeviceRow) -> Result<(), Undecided> {
+fn unwatch(ctx: &mut Ctx, device: &DeviceId, row: &mut DeviceRow) -> Result<(), Undecided> {
     match row.contact_due_ms.take() {
-        Some(due_ms) => clear_timer(txn, due_ms, TimerKind::Contact(device.clone())),
+        Some(due_ms) => clear_timer(ctx.txn, due_ms, TimerKind::Contact(device.clone())),
         None => Ok(()),
     }
 }
 
 fn set_lost(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     key: &RecordKey,
     record: &RecordRow,
     lost: bool,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let new = RecordRow {
         lost,
         ..record.clone()
     };
-    put_record(txn, key, Some(record), &new)?;
-    Ok(vec![Effect::ViewChanged(View::Deployment(key.0))])
+    put_record(ctx.txn, key, Some(record), &new)?;
+    ctx.effects
+        .push(Effect::ViewChanged(View::Deployment(key.0)));
+    Ok(())
 }
 
 /// A device at work has been offline for `grace`: shown as Retrying, unless it is expected
 /// to be away because it reboots (S6).
 pub(crate) fn contact_due(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     timer: &Timer,
     device: &DeviceId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
     let key = DeviceKey(device.clone());
-    let row = txn.read(&key)?;
+    let row = ctx.txn.read(&key)?;
     let Some(mut row) = row.filter(|row| row.contact_due_ms == Some(timer.due_ms)) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     row.contact_due_ms = None;
-    let meta = txn.meta()?;
-    let mut effects = Vec::new();
+    let meta = ctx.txn.meta()?;
     if let Some(id) = row.running
-        && let Some(record) = txn.read(&RecordKey(id, device.clone()))?
+        && let Some(record) = ctx.txn.read(&RecordKey(id, device.clone()))?
         && let RecordState::InProgress(step) = record.state
     {
         let expected_ms = match step {
@@ -133,56 +132,56 @@ pub(crate) fn contact_due(
             | Step::Retrying
             | Step::RetryingAfter(_) => 0,
         };
-        let look_ms = settled_ms(&meta, now).max(expected_ms);
-        if look_ms > now.uptime_ms {
-            set_timer(txn, look_ms, timer.kind.clone())?;
+        let look_ms = settled_ms(&meta, ctx.now).max(expected_ms);
+        if look_ms > ctx.now.uptime_ms {
+            set_timer(ctx.txn, look_ms, timer.kind.clone())?;
             row.contact_due_ms = Some(look_ms);
         } else if !record.lost {
             let record_key = RecordKey(id, device.clone());
-            effects = set_lost(txn, &record_key, &record, true)?;
+            set_lost(ctx, &record_key, &record, true)?;
         }
     }
-    txn.put(&key, &row);
-    Ok(effects)
+    ctx.txn.put(&key, &row);
+    Ok(())
 }
 
 /// A device's time is over: it is asked first, and only after `grace` without an answer is
 /// it Failed, provisionally (S7).
 pub(crate) fn timeout_due(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     timer: &Timer,
     id: DeploymentId,
     device: &DeviceId,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let key = RecordKey(id, device.clone());
-    let record = txn.read(&key)?;
+    let record = ctx.txn.read(&key)?;
     let Some(old) = record.filter(|record| record.due_ms == Some(timer.due_ms)) else {
-        clear_timer(txn, timer.due_ms, timer.kind.clone())?;
-        return Ok(Vec::new());
+        clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
+        return Ok(());
     };
-    let meta = txn.meta()?;
+    let meta = ctx.txn.meta()?;
     let mut new = old.clone();
-    let mut effects = Vec::new();
-    if !is_settled(&meta, now) {
-        new.due_ms = Some(settled_ms(&meta, now));
-    } else if let Some(mut row) = txn.read(&DeviceKey(device.clone()))?.filter(|_| !old.asked) {
-        effects.extend([
-            Effect::ReadStatus(device.clone()),
-            ask_resync(txn, &mut row, device, now)?,
-        ]);
-        txn.put(&DeviceKey(device.clone()), &row);
+    if !is_settled(&meta, ctx.now) {
+        new.due_ms = Some(settled_ms(&meta, ctx.now));
+    } else if let Some(mut row) = ctx
+        .txn
+        .read(&DeviceKey(device.clone()))?
+        .filter(|_| !old.asked)
+    {
+        ctx.effects.push(Effect::ReadStatus(device.clone()));
+        ask_resync(ctx, &mut row, device)?;
+        ctx.txn.put(&DeviceKey(device.clone()), &row);
         new.asked = true;
-        new.due_ms = Some(now.uptime_ms.saturating_add(now.patience.grace_ms));
+        new.due_ms = Some(ctx.now.uptime_ms.saturating_add(ctx.now.patience.grace_ms));
     } else {
         new.state = RecordState::TimedOut;
         new.lost = false;
         new.due_ms = None;
-        new.updated_ms = now.unix_ms;
-        effects.extend(ended(id, device, &new).map(Effect::Event));
-        effects.push(Effect::ViewChanged(View::Deployment(id)));
+        new.updated_ms = ctx.now.unix_ms;
+        ctx.effects
+            .extend(ended(id, device, &new).map(Effect::Event));
+        ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
     }
-    put_record(txn, &key, Some(&old), &new)?;
-    move_timer(txn, id, device, old.due_ms, new.due_ms)?;
-    Ok(effects)
+    put_record(ctx.txn, &key, Some(&old), &new)?;
+    move_timer(ctx, id, device, old.due_ms, new.due_ms)
 }

@@ -5,12 +5,11 @@
 use hoist_protocol::id::DeviceId;
 use hoist_protocol::status::{DeviceStatus, TOLD_MAX};
 
-use crate::model::effect::Effects;
 use crate::model::key::DeviceKey;
-use crate::model::now::Now;
 use crate::model::row::DeviceRow;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::may_ask_ms;
 use crate::rules::device::resync::ask_resync;
 
@@ -23,11 +22,10 @@ const TOLD: u8 = u8::MAX;
 /// Takes in what a status says about the number of outcomes; whether the device is to be
 /// asked now. The caller writes the device's row.
 pub(crate) fn leaves(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
     status: &DeviceStatus,
-    now: Now,
 ) -> Result<bool, Undecided> {
     if status.ended < row.ended {
         // It lost its memory and counts anew: what it lost is not asked for.
@@ -45,7 +43,7 @@ pub(crate) fn leaves(
     } else if more {
         row.asks = 0;
     }
-    lasts(txn, device, row, now)
+    lasts(ctx, device, row)
 }
 
 /// A broker is gone, and with it perhaps every answer: the times a device was asked do not
@@ -60,17 +58,16 @@ pub(crate) fn broker_is_new(row: &mut DeviceRow) {
 /// or because it is back and its answer may have been lost with the connection before. If it was
 /// asked a moment ago, a timer asks it later. The caller writes the device's row.
 pub(crate) fn lasts(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
-    now: Now,
 ) -> Result<bool, Undecided> {
     if row.missed == 0 || row.asks >= ASKS_MAX {
         return Ok(false);
     }
     let due_ms = may_ask_ms(row);
-    if due_ms > now.uptime_ms {
-        set_timer(txn, due_ms, TimerKind::Doubt(device.clone()))?;
+    if due_ms > ctx.now.uptime_ms {
+        set_timer(ctx.txn, due_ms, TimerKind::Doubt(device.clone()))?;
         return Ok(false);
     }
     row.asks += 1;
@@ -79,23 +76,17 @@ pub(crate) fn lasts(
 
 /// The pause after a question is over, and another waits; a device that is away is asked when
 /// it is back.
-pub(crate) fn due(
-    txn: &mut Txn,
-    timer: &Timer,
-    device: &DeviceId,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    clear_timer(txn, timer.due_ms, timer.kind.clone())?;
+pub(crate) fn due(ctx: &mut Ctx, timer: &Timer, device: &DeviceId) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
     let key = DeviceKey(device.clone());
-    let meta = txn.meta()?;
-    let row = txn.read(&key)?;
+    let meta = ctx.txn.meta()?;
+    let row = ctx.txn.read(&key)?;
     let Some(mut row) = row.filter(|row| row.is_there(&meta) != Some(false)) else {
-        return Ok(Effects::new());
+        return Ok(());
     };
-    let mut effects = Effects::new();
-    if lasts(txn, device, &mut row, now)? {
-        effects.push(ask_resync(txn, &mut row, device, now)?);
-        txn.put(&key, &row);
+    if lasts(ctx, device, &mut row)? {
+        ask_resync(ctx, &mut row, device)?;
+        ctx.txn.put(&key, &row);
     }
-    Ok(effects)
+    Ok(())
 }

@@ -5,22 +5,23 @@ use hoist_protocol::id::DeviceId;
 
 use crate::model::key::FactsKey;
 use crate::model::row::FactsRow;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 
 /// Keeps what an info says, or forgets it with its device.
 pub(super) fn note(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     info: Option<&DeviceInfo>,
 ) -> Result<(), Undecided> {
     let key = FactsKey(device.clone());
-    txn.read(&key)?;
+    ctx.txn.read(&key)?;
     match info {
         Some(info) => {
             let (attributes, floor) = (info.attributes.clone(), info.floor);
-            txn.put(&key, &FactsRow { attributes, floor });
+            ctx.txn.put(&key, &FactsRow { attributes, floor });
         }
-        None => txn.delete(&key),
+        None => ctx.txn.delete(&key),
     }
     Ok(())
 }

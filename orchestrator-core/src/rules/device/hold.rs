@@ -2,26 +2,26 @@
 
 use hoist_protocol::id::DeviceId;
 
-use crate::model::effect::Effects;
 use crate::model::key::{
     DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey,
 };
 use crate::model::row::DeviceRow;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::rollout::{limit, membership};
 
 /// Holds a device, or lifts that; it is not so yet. Its row is written too.
 pub(crate) fn set(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
     held: bool,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let group = row.group.clone();
-    let mut group_row = group::require(txn, &group)?;
-    txn.want([
+    let mut group_row = group::require(ctx.txn, &group)?;
+    ctx.txn.want([
         MemberKey(group.clone(), device.clone()).key(),
         OutboxKey(device.clone()).key(),
         MetaKey.key(),
@@ -29,26 +29,26 @@ pub(crate) fn set(
     ])?;
     // Whoever looks for a line must see it (S10).
     group_row.turn += 1;
-    txn.put(&GroupKey(group.clone()), &group_row);
-    let meta = txn.meta()?;
-    let mut count = group::count(txn, &group, &meta)?;
+    ctx.txn.put(&GroupKey(group.clone()), &group_row);
+    let meta = ctx.txn.meta()?;
+    let mut count = group::count(ctx.txn, &group, &meta)?;
     count.held = if held {
         count.held + 1
     } else {
         count.held.saturating_sub(1)
     };
-    txn.put(&GroupCountKey(group.clone()), &count);
+    ctx.txn.put(&GroupCountKey(group.clone()), &count);
     row.held = held;
     if !held {
-        limit::admit_released(txn, device, row)?;
+        limit::admit_released(ctx, device, row)?;
     }
-    group::put_member(txn, device, row)?;
-    txn.put(&DeviceKey(device.clone()), row);
+    group::put_member(ctx, device, row)?;
+    ctx.txn.put(&DeviceKey(device.clone()), row);
     let means = match held {
         true => AdmissionChange::Tightens,
         false => AdmissionChange::Loosens,
     };
-    let mut effects = vec![outbox::changed(txn, device, means)?];
-    effects.extend(membership::shown(&group, &group_row));
-    Ok(effects)
+    outbox::changed(ctx, device, means)?;
+    ctx.effects.extend(membership::shown(&group, &group_row));
+    Ok(())
 }

@@ -7,12 +7,13 @@ use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeviceId, SessionCounter};
 
-use crate::model::effect::{Effect, Effects, Event};
+use crate::model::effect::{Effect, Event};
 use crate::model::error::Code;
 use crate::model::key::{CloneKey, DeviceKey};
 use crate::model::now::Now;
 use crate::model::row::{CloneRow, DeviceRow, PresenceRecord, StartsEmpty};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
 
 /// Turns that prove two devices: one may be a message that is delivered again after a lost
@@ -34,89 +35,83 @@ fn is_over(row: &CloneRow, now: Now) -> bool {
 /// A birth that says nothing new. One of a session that is over already, after a session that
 /// was newer than when this happened last, is a turn of a second device.
 pub(crate) fn repeated_birth(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &DeviceRow,
     presence: Presence,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let is_over = |heard: &PresenceRecord| presence.session < heard.session || !heard.online;
     let heard = row.presence.filter(is_over);
-    match (heard, presence.state) {
-        (Some(heard), PresenceState::Online) => {
-            let mut effects = take_turn(txn, device, row, Some(heard.session), now)?;
-            effects.push(Effect::Duplicate);
-            Ok(effects)
-        }
-        _ => Ok(vec![Effect::Duplicate]),
+    if let (Some(heard), PresenceState::Online) = (heard, presence.state) {
+        take_turn(ctx, device, row, Some(heard.session))?;
     }
+    ctx.effects.push(Effect::Duplicate);
+    Ok(())
 }
 
 /// Counts a turn; people are told once when it is proven.
 pub(crate) fn take_turn(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     of: &DeviceRow,
     highest: Option<SessionCounter>,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let key = CloneKey(device.clone());
-    let known = txn.read(&key)?.filter(|row| !is_over(row, now));
+    let known = ctx.txn.read(&key)?.filter(|row| !is_over(row, ctx.now));
     let mut row = known.unwrap_or_else(CloneRow::empty);
     // The same one that speaks again, of old sessions: a restored backup does so.
     if row.turns > 0 && highest.is_some_and(|highest| highest <= row.session) {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let before = row.turns;
     row.turns = TURNS.min(before.saturating_add(1));
     row.session = highest.unwrap_or(row.session);
-    row.at_ms = now.uptime_ms;
-    txn.put(&key, &row);
+    row.at_ms = ctx.now.uptime_ms;
+    ctx.txn.put(&key, &row);
     if row.turns < TURNS || before == TURNS {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let refused = rejected(Code::Clone, device, Some(of));
     let device = device.clone();
-    Ok(vec![
-        refused,
-        Effect::Event(Event::CloneSuspected { device }),
-    ])
+    let suspected = Effect::Event(Event::CloneSuspected { device });
+    ctx.effects.extend([refused, suspected]);
+    Ok(())
 }
 
 /// A device shows another key than the pinned one.
 pub(crate) fn other_key(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     mut row: DeviceRow,
     shown: PublicKey,
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let mut effects = Vec::new();
+) -> Result<(), Undecided> {
     if row.offered_key.is_none() {
         // Whoever has the pinned key has spoken since, if it was offered before.
-        effects.extend(take_turn(txn, device, &row, None, now)?);
+        take_turn(ctx, device, &row, None)?;
     }
-    let clone = txn.read(&CloneKey(device.clone()))?;
-    let cloned = clone.is_some_and(|row| is_cloned(&row, now));
+    let clone = ctx.txn.read(&CloneKey(device.clone()))?;
+    let cloned = clone.is_some_and(|row| is_cloned(&row, ctx.now));
     if !cloned {
-        effects.push(rejected(Code::Reenrol, device, Some(&row)));
+        ctx.effects
+            .push(rejected(Code::Reenrol, device, Some(&row)));
     }
     if row.offered_key != Some(shown) {
         row.offered_key = Some(shown);
         if !cloned {
             let device = device.clone();
-            effects.push(Effect::Event(Event::DeviceKeyChanged { device }));
+            ctx.effects
+                .push(Effect::Event(Event::DeviceKeyChanged { device }));
         }
-        txn.put(&DeviceKey(device.clone()), &row);
+        ctx.txn.put(&DeviceKey(device.clone()), &row);
     }
-    Ok(effects)
+    Ok(())
 }
 
 /// Nothing of what was noted about a device is about who it is now.
-pub(crate) fn forget(txn: &mut Txn, device: &DeviceId) -> Result<(), Undecided> {
+pub(crate) fn forget(ctx: &mut Ctx, device: &DeviceId) -> Result<(), Undecided> {
     let key = CloneKey(device.clone());
-    if txn.read(&key)?.is_some() {
-        txn.delete(&key);
+    if ctx.txn.read(&key)?.is_some() {
+        ctx.txn.delete(&key);
     }
     Ok(())
 }

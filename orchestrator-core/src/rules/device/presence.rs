@@ -2,16 +2,17 @@
 //! before the broker forgot us is unknown (W8).
 
 use hoist_protocol::device::{Presence, PresenceState};
-use hoist_protocol::id::DeviceId;
+use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::topic::View;
 
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::error::Code;
 use crate::model::evidence::Delivered;
 use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
-use crate::model::now::{Mode, Now};
+use crate::model::now::Mode;
 use crate::model::row::{GroupRow, PresenceRecord};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
 use crate::rules::device::resync::ask_resync;
 use crate::rules::device::{contact, doubt, identity};
@@ -38,94 +39,92 @@ fn counts_again(before: PresenceRecord, presence: Presence, run: u32) -> bool {
 
 /// Takes a birth or a death in.
 pub(crate) fn merge(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     (presence, delivered): (Presence, Delivered),
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let key = DeviceKey(device.clone());
-    let Some(mut row) = txn.read(&key)? else {
-        return Ok(vec![rejected(Code::Unknown, device, None)]);
+    let Some(mut row) = ctx.txn.read(&key)? else {
+        ctx.effects.push(rejected(Code::Unknown, device, None));
+        return Ok(());
     };
-    let meta = txn.meta()?;
+    let meta = ctx.txn.meta()?;
     let online = presence.state == PresenceState::Online;
     let begins = |heard: &PresenceRecord| counts_again(*heard, presence, meta.broker_run);
     let again = row.presence.filter(begins);
     let believed = again.is_some() && delivered == Delivered::Kept;
     if !believed && is_known(row.presence, presence, meta.broker_run) {
-        let mut effects = identity::repeated_birth(txn, device, &row, presence, now)?;
+        identity::repeated_birth(ctx, device, &row, presence)?;
         // What the broker keeps says whether it is late.
-        effects.extend(again.map(|_| Effect::ReadReports(device.clone())));
-        return Ok(effects);
+        ctx.effects
+            .extend(again.map(|_| Effect::ReadReports(device.clone())));
+        return Ok(());
     }
-    let turn = match again {
-        Some(heard) => identity::take_turn(txn, device, &row, Some(heard.session), now)?,
-        None => Vec::new(),
-    };
-    let mut count = group::count(txn, &row.group, &meta)?;
+    if let Some(heard) = again {
+        identity::take_turn(ctx, device, &row, Some(heard.session))?;
+    }
+    let mut count = group::count(ctx.txn, &row.group, &meta)?;
     match (row.is_there(&meta) == Some(true), online) {
         (false, true) => count.online += 1,
         (true, false) => count.online = count.online.saturating_sub(1),
         _ => {}
     }
-    txn.put(&GroupCountKey(row.group.clone()), &count);
+    ctx.txn.put(&GroupCountKey(row.group.clone()), &count);
     let before = row.presence.replace(PresenceRecord {
         online,
         session: presence.session,
         run: meta.broker_run,
-        since_ms: now.uptime_ms,
+        since_ms: ctx.now.uptime_ms,
     });
-    row.last_seen_ms = Some(now.unix_ms);
-    let mut effects = vec![
+    row.last_seen_ms = Some(ctx.now.unix_ms);
+    ctx.effects.extend([
         Effect::ViewChanged(View::Group(row.group.clone())),
         Effect::ViewChanged(View::Fleet),
-    ];
-    effects.extend(turn);
+    ]);
     if online {
-        effects.push(Effect::DeviceSpecChanged(device.clone()));
+        ctx.effects.push(Effect::DeviceSpecChanged(device.clone()));
     }
     if before.is_some_and(|heard| heard.run != meta.broker_run) {
         doubt::broker_is_new(&mut row);
     }
-    if online && doubt::lasts(txn, device, &mut row, now)? {
-        effects.push(ask_resync(txn, &mut row, device, now)?);
+    if online && doubt::lasts(ctx, device, &mut row)? {
+        ask_resync(ctx, &mut row, device)?;
     }
-    effects.extend(contact::watch(txn, device, &mut row, now)?);
-    txn.put(&key, &row);
-    Ok(effects)
+    contact::watch(ctx, device, &mut row)?;
+    ctx.txn.put(&key, &row);
+    Ok(())
 }
 
 /// The broker has forgotten us, and with that who is connected (W8).
-pub(crate) fn broker_forgot(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let mut meta = txn.meta()?;
+pub(crate) fn broker_forgot(ctx: &mut Ctx) -> Result<(), Undecided> {
+    let mut meta = ctx.txn.meta()?;
     meta.broker_run = meta.broker_run.wrapping_add(1);
-    txn.put(&MetaKey, &meta);
-    Ok(vec![Effect::ViewChanged(View::Fleet)])
+    ctx.txn.put(&MetaKey, &meta);
+    ctx.effects.push(Effect::ViewChanged(View::Fleet));
+    Ok(())
 }
 
 /// Every group was asked for a resync since the broker forgot last (W6).
-pub(crate) fn resync_asked(txn: &mut Txn) -> Result<Effects, Undecided> {
-    let mut meta = txn.meta()?;
+pub(crate) fn resync_asked(ctx: &mut Ctx) -> Result<(), Undecided> {
+    let mut meta = ctx.txn.meta()?;
     if meta.is_doubtful() {
         meta.asked_run = meta.broker_run;
-        txn.put(&MetaKey, &meta);
+        ctx.txn.put(&MetaKey, &meta);
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// Asks every device of a group to report everything, when there is something to report
 /// about, as there always is in a recovery (W6).
-pub(crate) fn doubt(
-    txn: &mut Txn,
-    group: &hoist_protocol::id::GroupId,
-    mode: Mode,
-) -> Result<Effects, Undecided> {
-    let asks = |row: &GroupRow| mode == Mode::Recovering || !row.active.is_empty();
-    let row = group::read(txn, group)?.filter(asks);
+pub(crate) fn doubt(ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
+    let recovers = ctx.now.mode == Mode::Recovering;
+    let asks = |row: &GroupRow| recovers || !row.active.is_empty();
+    let row = group::read(ctx.txn, group)?.filter(asks);
     let Some(mut row) = row else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     row.resync.0 = row.resync.0.wrapping_add(1);
-    txn.put(&GroupKey(group.clone()), &row);
-    Ok(vec![Effect::GroupSpecChanged(group.clone())])
+    ctx.txn.put(&GroupKey(group.clone()), &row);
+    ctx.effects.push(Effect::GroupSpecChanged(group.clone()));
+    Ok(())
 }

@@ -7,11 +7,12 @@ use crate::model::effect::Event;
 use crate::model::now::Now;
 use crate::model::row::{RecordRow, RecordState};
 use crate::model::timer::{TimerKind, clear_timer, set_timer};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 
 /// Moves a record's timer.
 pub(crate) fn move_timer(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     id: DeploymentId,
     device: &DeviceId,
     old: Option<u64>,
@@ -22,10 +23,10 @@ pub(crate) fn move_timer(
     }
     let kind = || TimerKind::Device(id, device.clone());
     if let Some(old) = old {
-        clear_timer(txn, old, kind())?;
+        clear_timer(ctx.txn, old, kind())?;
     }
     if let Some(new) = new {
-        set_timer(txn, new, kind())?;
+        set_timer(ctx.txn, new, kind())?;
     }
     Ok(())
 }

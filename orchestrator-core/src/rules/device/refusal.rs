@@ -3,13 +3,13 @@
 
 use hoist_protocol::id::{DeviceId, Seq};
 
-use crate::model::effect::{Effect, Effects, Sender};
+use crate::model::effect::{Effect, Sender};
 use crate::model::error::Code;
 use crate::model::evidence::SignatureEvidence;
 use crate::model::key::{DeviceKey, RefusedKey};
-use crate::model::now::Now;
 use crate::model::row::{DeviceRow, Refusal, RefusedRow};
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::device::resync::ask_resync;
 
 /// Least time between two resyncs because of wrong reports of a device, in ms of connected uptime: a
@@ -30,44 +30,38 @@ pub(crate) fn rejected(code: Code, device: &DeviceId, row: Option<&DeviceRow>) -
 /// Something that does not decode, or is on no topic of ours. A device is asked once what it
 /// meant: when it answers, what was refused is over.
 pub(crate) fn refused(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: Option<&DeviceId>,
     code: Code,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let Some(device) = device else {
         let sender = Sender::Nobody;
-        return Ok(vec![Effect::Rejected { code, sender }]);
+        ctx.effects.push(Effect::Rejected { code, sender });
+        return Ok(());
     };
     let key = DeviceKey(device.clone());
-    let Some(mut row) = txn.read(&key)? else {
-        return Ok(vec![rejected(code, device, None)]);
+    let Some(mut row) = ctx.txn.read(&key)? else {
+        ctx.effects.push(rejected(code, device, None));
+        return Ok(());
     };
-    let before = txn.read(&RefusedKey(device.clone()))?;
-    let mut effects = vec![rejected(code, device, Some(&row))];
-    if standing(&row, before.as_ref()).is_none()
-        && let Some(asks) = ask(txn, &mut row, device, now)?
-    {
-        effects.push(asks);
-        txn.put(&key, &row);
+    let before = ctx.txn.read(&RefusedKey(device.clone()))?;
+    ctx.effects.push(rejected(code, device, Some(&row)));
+    if standing(&row, before.as_ref()).is_none() && ask(ctx, &mut row, device)? {
+        ctx.txn.put(&key, &row);
     }
-    Ok(effects)
+    Ok(())
 }
 
 /// Remembers what the adapter has counted of a device. Of one that is not registered
 /// nothing is kept: anybody can make up names.
-pub(crate) fn count(
-    txn: &mut Txn,
-    device: &DeviceId,
-    refusal: Refusal,
-) -> Result<Effects, Undecided> {
-    if txn.read(&DeviceKey(device.clone()))?.is_some() {
+pub(crate) fn count(ctx: &mut Ctx, device: &DeviceId, refusal: Refusal) -> Result<(), Undecided> {
+    if ctx.txn.read(&DeviceKey(device.clone()))?.is_some() {
         let key = RefusedKey(device.clone());
-        let mut row = txn.read_or_empty(&key)?;
+        let mut row = ctx.txn.read_or_empty(&key)?;
         row.add(refusal);
-        txn.put(&key, &row);
+        ctx.txn.put(&key, &row);
     }
-    Ok(Effects::new())
+    Ok(())
 }
 
 /// The last refusal, when nothing of the device was taken in since.
@@ -80,40 +74,39 @@ pub(crate) fn standing(row: &DeviceRow, refused: Option<&RefusedRow>) -> Option<
 /// Signed ones of a device whose key is not known yet are no offence: it repeats what it last
 /// said before it shows its key, and a resync is asked for once that is pinned.
 pub(crate) fn unverified(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     mut row: DeviceRow,
     evidence: SignatureEvidence,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let signed = evidence == SignatureEvidence::Invalid;
     if signed && row.public_key.is_none() && !row.unverified {
         row.unverified = true;
-        txn.put(&DeviceKey(device.clone()), &row);
-        return Ok(Effects::new());
+        ctx.txn.put(&DeviceKey(device.clone()), &row);
+        return Ok(());
     }
-    let mut effects = vec![rejected(Code::Signature, device, Some(&row))];
+    ctx.effects
+        .push(rejected(Code::Signature, device, Some(&row)));
     row.unverified = true;
-    effects.extend(ask(txn, &mut row, device, now)?);
-    txn.put(&DeviceKey(device.clone()), &row);
-    Ok(effects)
+    ask(ctx, &mut row, device)?;
+    ctx.txn.put(&DeviceKey(device.clone()), &row);
+    Ok(())
 }
 
 /// A device counts its reports from a lower number again: its memory is gone, or two devices
 /// have one name. This one is refused, but from then on its numbers are those that count, and
 /// it is asked to report everything, not too often.
 pub(crate) fn counts_again(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     mut row: DeviceRow,
     seq: Seq,
-    now: Now,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     row.seq = Some(seq);
-    let mut effects = vec![rejected(Code::Seq, device, Some(&row))];
-    effects.extend(ask(txn, &mut row, device, now)?);
-    txn.put(&DeviceKey(device.clone()), &row);
-    Ok(effects)
+    ctx.effects.push(rejected(Code::Seq, device, Some(&row)));
+    ask(ctx, &mut row, device)?;
+    ctx.txn.put(&DeviceKey(device.clone()), &row);
+    Ok(())
 }
 
 /// When a device may be asked for a resync again for what it says, in ms of connected uptime.
@@ -122,13 +115,11 @@ pub(crate) fn may_ask_ms(row: &DeviceRow) -> u64 {
         .map_or(0, |asked| asked.saturating_add(ASK_PAUSE_MS))
 }
 
-/// Asks a device for a resync unless that was done a moment ago.
-fn ask(
-    txn: &mut Txn,
-    row: &mut DeviceRow,
-    device: &DeviceId,
-    now: Now,
-) -> Result<Option<Effect>, Undecided> {
-    let again = may_ask_ms(row) <= now.uptime_ms;
-    again.then(|| ask_resync(txn, row, device, now)).transpose()
+/// Asks a device for a resync unless that was done a moment ago; true if it is asked.
+fn ask(ctx: &mut Ctx, row: &mut DeviceRow, device: &DeviceId) -> Result<bool, Undecided> {
+    let again = may_ask_ms(row) <= ctx.now.uptime_ms;
+    if again {
+        ask_resync(ctx, row, device)?;
+    }
+    Ok(again)
 }

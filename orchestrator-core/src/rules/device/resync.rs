@@ -2,20 +2,18 @@
 
 use hoist_protocol::id::DeviceId;
 
-use crate::model::effect::Effect;
-use crate::model::now::Now;
 use crate::model::row::DeviceRow;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 
 /// Asks one device for a resync (W6); the engine publishes its spec.
 pub(crate) fn ask_resync(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     row: &mut DeviceRow,
     device: &DeviceId,
-    now: Now,
-) -> Result<Effect, Undecided> {
+) -> Result<(), Undecided> {
     row.resync.0 = row.resync.0.wrapping_add(1);
-    row.asked_ms = Some(now.uptime_ms);
-    outbox::changed(txn, device, AdmissionChange::Tightens)
+    row.asked_ms = Some(ctx.now.uptime_ms);
+    outbox::changed(ctx, device, AdmissionChange::Tightens)
 }

@@ -7,15 +7,16 @@ use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress};
 use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, put_record};
-use crate::model::effect::{Effect, Effects, Sender};
+use crate::model::effect::{Effect, Sender};
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::{
     DeploymentKey, DeviceKey, ForgottenKey, MetaKey, OpenedKey, RecordKey, RowKey,
 };
-use crate::model::now::{Mode, Now};
+use crate::model::now::Mode;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
 use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::deployment::numbers;
 use crate::rules::device::record::{ended, move_timer, timeout_ms};
@@ -29,44 +30,46 @@ use crate::rules::rollout::membership::{is_counted, may_have_obeyed};
 
 /// Takes a device's status in.
 pub(crate) fn merge(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     status: &DeviceStatus,
     (evidence, delivered): (SignatureEvidence, Delivered),
-    now: Now,
-) -> Result<Effects, Undecided> {
-    let Some(mut row) = txn.read(&DeviceKey(device.clone()))? else {
+) -> Result<(), Undecided> {
+    let Some(mut row) = ctx.txn.read(&DeviceKey(device.clone()))? else {
         // bad-inputs row 24
-        return Ok(vec![rejected(Code::Unknown, device, None)]);
+        ctx.effects.push(rejected(Code::Unknown, device, None));
+        return Ok(());
     };
     match row.seq {
         // bad-inputs row 85
         Some(known) if status.seq < known && delivered == Delivered::Kept => {
-            return counts_again(txn, device, row, status.seq, now);
+            return counts_again(ctx, device, row, status.seq);
         }
         // What the broker keeps may have overtaken it, or else be as low.
         Some(known) if status.seq < known && delivered == Delivered::Live => {
-            return Ok(vec![Effect::Duplicate, Effect::ReadStatus(device.clone())]);
+            let read = Effect::ReadStatus(device.clone());
+            ctx.effects.extend([Effect::Duplicate, read]);
+            return Ok(());
         }
         // bad-inputs rows 26 and 27; also each session's repetition of the last status (W7).
-        Some(known) if status.seq <= known => return Ok(vec![Effect::Duplicate]),
+        Some(known) if status.seq <= known => {
+            ctx.effects.push(Effect::Duplicate);
+            return Ok(());
+        }
         _ => {}
     }
     let proven = evidence == SignatureEvidence::Valid;
     if !status.outcomes.is_empty() && !proven {
-        return unverified(txn, device, row, evidence, now);
+        return unverified(ctx, device, row, evidence);
     }
-    let mut effects = Effects::new();
-    if now.mode == Mode::Recovering {
-        effects = recovery::reported(txn, (device, &row), status, now)?;
+    if ctx.now.mode == Mode::Recovering {
+        recovery::reported(ctx, (device, &row), status)?;
     }
-    want_rows(txn, device, &row, status)?;
+    want_rows(ctx.txn, device, &row, status)?;
     let mut merge = Merge {
-        txn,
+        ctx,
         device,
-        now,
         seq: status.seq,
-        effects,
         touched: Vec::new(),
     };
     for outcome in &status.outcomes {
@@ -79,27 +82,22 @@ pub(crate) fn merge(
     let mentioned = status.outcomes.iter().map(|outcome| outcome.deployment);
     let running = status.running.map(|running| running.deployment);
     let highest = mentioned.chain(running).max();
-    let older = numbers::seen_in_status(merge.txn, device, highest)?;
-    merge.effects.extend(older);
-    let Merge {
-        mut effects,
-        touched,
-        ..
-    } = merge;
+    let Merge { ctx, touched, .. } = merge;
+    numbers::seen_in_status(ctx, device, highest)?;
     row.seq = Some(status.seq);
     row.running = status.running.map(|running| running.deployment);
-    if doubt::leaves(txn, device, &mut row, status, now)? || unmentioned {
-        effects.push(ask_resync(txn, &mut row, device, now)?);
+    if doubt::leaves(ctx, device, &mut row, status)? || unmentioned {
+        ask_resync(ctx, &mut row, device)?;
     }
-    row.last_seen_ms = Some(now.unix_ms);
+    row.last_seen_ms = Some(ctx.now.unix_ms);
     row.unverified &= status.outcomes.is_empty();
-    effects.extend(contact::watch(txn, device, &mut row, now)?);
-    txn.put(&DeviceKey(device.clone()), &row);
+    contact::watch(ctx, device, &mut row)?;
+    ctx.txn.put(&DeviceKey(device.clone()), &row);
     for (id, change) in touched {
-        effects.push(Effect::ViewChanged(View::Deployment(id)));
-        effects.extend(complete_if_due(txn, id, change, now)?);
+        ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
+        complete_if_due(ctx, id, change)?;
     }
-    Ok(effects)
+    Ok(())
 }
 
 fn want_rows(
@@ -122,19 +120,17 @@ fn want_rows(
 }
 
 /// One status being taken in.
-struct Merge<'a> {
-    txn: &'a mut Txn,
+struct Merge<'a, 'txn> {
+    ctx: &'a mut Ctx<'txn>,
     device: &'a DeviceId,
-    now: Now,
     seq: Seq,
-    effects: Effects,
     touched: Vec<(DeploymentId, Change)>,
 }
 
-impl Merge<'_> {
+impl Merge<'_, '_> {
     /// Refuses a part of this status; the rest of it is taken in.
     fn reject(&mut self, code: Code) {
-        self.effects.push(Effect::Rejected {
+        self.ctx.effects.push(Effect::Rejected {
             code,
             sender: Sender::Device {
                 device: self.device.clone(),
@@ -149,10 +145,10 @@ impl Merge<'_> {
         row: &DeviceRow,
         id: DeploymentId,
     ) -> Result<Option<(DeploymentRow, Option<RecordRow>)>, Undecided> {
-        let record = self.txn.read(&RecordKey(id, self.device.clone()))?;
+        let record = self.ctx.txn.read(&RecordKey(id, self.device.clone()))?;
         let deployment = match record {
-            Some(_) => self.txn.read_unless_removed(id)?,
-            None => self.txn.read(&DeploymentKey(id))?,
+            Some(_) => self.ctx.txn.read_unless_removed(id)?,
+            None => self.ctx.txn.read(&DeploymentKey(id))?,
         };
         let belongs = |deployment: &DeploymentRow| {
             record.is_some()
@@ -162,7 +158,7 @@ impl Merge<'_> {
         let is_there = deployment.is_some();
         let Some(deployment) = deployment.filter(belongs) else {
             // What was removed is told by rings for long: it counts no more, and is no offence.
-            if is_there || self.txn.read(&ForgottenKey(id))?.is_none() {
+            if is_there || self.ctx.txn.read(&ForgottenKey(id))?.is_none() {
                 self.reject(Code::Deployment);
             }
             return Ok(None);
@@ -182,7 +178,7 @@ impl Merge<'_> {
         if round <= round_of(id, deployment, row) {
             return Ok(true);
         }
-        let opened = self.txn.read(&OpenedKey(id, self.device.clone()))?;
+        let opened = self.ctx.txn.read(&OpenedKey(id, self.device.clone()))?;
         if opened.is_some_and(|opened| round <= opened.round) {
             return Ok(true);
         }
@@ -222,13 +218,13 @@ impl Merge<'_> {
         let heard = (outcome.round, outcome.attempt, state);
         let record = self.record(row, (id, &deployment), old.as_ref(), heard);
         row.recorded = row.recorded.saturating_add(1);
-        self.effects
+        self.ctx
+            .effects
             .extend(ended(id, self.device, &record).map(Effect::Event));
         self.write(row, id, old.as_ref(), &record)?;
         // A slot that nothing can come of goes to the next device (S10).
         if limit::gave_back(&record) && !old.as_ref().is_some_and(limit::gave_back) {
-            let given_back = limit::give_back(self.txn, id, self.device, row, self.now)?;
-            self.effects.extend(given_back);
+            limit::give_back(self.ctx, id, self.device, row)?;
         }
         Ok(())
     }
@@ -268,7 +264,7 @@ impl Merge<'_> {
         let waits = matches!(state, RecordState::InProgress(step) if step.is_retrying());
         // A device that was asked and answers gets its whole time again (S7).
         let armed_ms = same.filter(|old| !old.asked).and_then(|old| old.due_ms);
-        let fresh_ms = || timeout_ms(deployment.policy.timeout_s, self.now);
+        let fresh_ms = || timeout_ms(deployment.policy.timeout_s, self.ctx.now);
         let works = matches!(state, RecordState::InProgress(_));
         RecordRow {
             round,
@@ -283,7 +279,7 @@ impl Merge<'_> {
             again: own_round(row, id).is_some_and(|own| own > round),
             due_ms: works.then(|| armed_ms.unwrap_or_else(fresh_ms)),
             asked: false,
-            updated_ms: self.now.unix_ms,
+            updated_ms: self.ctx.now.unix_ms,
         }
     }
 
@@ -295,9 +291,9 @@ impl Merge<'_> {
         new: &RecordRow,
     ) -> Result<(), Undecided> {
         let key = RecordKey(id, self.device.clone());
-        put_record(self.txn, &key, old, new)?;
+        put_record(self.ctx.txn, &key, old, new)?;
         let old_due = old.and_then(|old| old.due_ms);
-        move_timer(self.txn, id, self.device, old_due, new.due_ms)?;
+        move_timer(self.ctx, id, self.device, old_due, new.due_ms)?;
         row.latest = row.latest.max(Some(id));
         let change = Change {
             started: old.is_none(),
@@ -317,7 +313,7 @@ impl Merge<'_> {
         let Some(before) = row.running.filter(|before| running != Some(*before)) else {
             return Ok(false);
         };
-        let record = self.txn.read(&RecordKey(before, self.device.clone()))?;
+        let record = self.ctx.txn.read(&RecordKey(before, self.device.clone()))?;
         Ok(record.is_some_and(|record| matches!(record.state, RecordState::InProgress(_))))
     }
 }

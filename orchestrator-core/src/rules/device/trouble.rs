@@ -6,20 +6,21 @@ use hoist_protocol::id::DeviceId;
 
 use crate::model::key::TroubleKey;
 use crate::model::row::TroubleRow;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 
 /// Remembers it, until the device says that it is no more.
 pub(crate) fn note(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     trouble: Option<Trouble>,
 ) -> Result<(), Undecided> {
     let key = TroubleKey(device.clone());
-    let known = txn.read(&key)?.map(|row| row.trouble);
+    let known = ctx.txn.read(&key)?.map(|row| row.trouble);
     match trouble {
         _ if known == trouble => {}
-        Some(trouble) => txn.put(&key, &TroubleRow { trouble }),
-        None => txn.delete(&key),
+        Some(trouble) => ctx.txn.put(&key, &TroubleRow { trouble }),
+        None => ctx.txn.delete(&key),
     }
     Ok(())
 }

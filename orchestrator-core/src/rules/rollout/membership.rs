@@ -13,6 +13,7 @@ use crate::model::key::{
 };
 use crate::model::row::{DeploymentRow, DeviceRow, End, GroupRow, RecordRow, STAYS_MAX, Stay};
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
 use crate::rules::group::{self, put_member};
 use crate::rules::rollout::limit;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
@@ -70,64 +71,63 @@ fn stays<'a>(device: &'a DeviceRow, group: &'a GroupId) -> impl Iterator<Item = 
 /// Makes a device a member: it may start what is listed, but for limited deployments whose
 /// slots are all given (S10).
 pub(crate) fn join(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
     group: &GroupId,
-) -> Result<Effects, Undecided> {
-    let mut group_row = group::require(txn, group)?;
-    want_rows(txn, device, group, &group_row)?;
+) -> Result<(), Undecided> {
+    let mut group_row = group::require(ctx.txn, group)?;
+    want_rows(ctx.txn, device, group, &group_row)?;
     group_row.turn += 1;
     row.group = group.clone();
     row.joined = group_row.turn;
-    count(txn, row, |count| *count += 1)?;
-    outbox::came_back(txn, device, group, &mut group_row)?;
-    txn.put(&GroupKey(group.clone()), &group_row);
+    count(ctx, row, |count| *count += 1)?;
+    outbox::came_back(ctx, device, group, &mut group_row)?;
+    ctx.txn.put(&GroupKey(group.clone()), &group_row);
     for id in &group_row.active {
-        let record = txn.read(&RecordKey(*id, device.clone()))?;
-        limit::admit_joiner(txn, *id, device, row, record.as_ref())?;
+        let record = ctx.txn.read(&RecordKey(*id, device.clone()))?;
+        limit::admit_joiner(ctx, *id, device, row, record.as_ref())?;
         // One that was a member before shows what it did.
         row.latest = row.latest.max(record.map(|_| *id));
     }
-    put_member(txn, device, row)?;
-    mark_records(txn, device, &group_row, false)?;
-    let mut effects = vec![outbox::changed(txn, device, AdmissionChange::Loosens)?];
-    effects.extend(shown(group, &group_row));
-    Ok(effects)
+    put_member(ctx, device, row)?;
+    mark_records(ctx, device, &group_row, false)?;
+    outbox::changed(ctx, device, AdmissionChange::Loosens)?;
+    ctx.effects.extend(shown(group, &group_row));
+    Ok(())
 }
 
 /// Takes a device out of its group. What it has started it finishes (S14); what it has not
 /// started there it never starts, and a slot it was given stays its own: it may have started
 /// without our knowing yet (S10).
 pub(crate) fn leave(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     row: &mut DeviceRow,
-) -> Result<Effects, Undecided> {
+) -> Result<(), Undecided> {
     let group = row.group.clone();
-    let mut group_row = group::require(txn, &group)?;
-    want_rows(txn, device, &group, &group_row)?;
+    let mut group_row = group::require(ctx.txn, &group)?;
+    want_rows(ctx.txn, device, &group, &group_row)?;
     group_row.turn += 1;
-    count(txn, row, |count| *count = count.saturating_sub(1))?;
-    txn.delete(&MemberKey(group.clone(), device.clone()));
-    outbox::left(txn, device, &group, &mut group_row)?;
-    txn.put(&GroupKey(group.clone()), &group_row);
-    mark_records(txn, device, &group_row, true)?;
+    count(ctx, row, |count| *count = count.saturating_sub(1))?;
+    ctx.txn.delete(&MemberKey(group.clone(), device.clone()));
+    outbox::left(ctx, device, &group, &mut group_row)?;
+    ctx.txn.put(&GroupKey(group.clone()), &group_row);
+    mark_records(ctx, device, &group_row, true)?;
     if row.past.len() == STAYS_MAX {
         row.past.remove(0);
     }
-    let change = outbox::changed(txn, device, AdmissionChange::Tightens)?;
-    let mut effects = vec![change];
-    effects.extend(shown(&group, &group_row));
+    outbox::changed(ctx, device, AdmissionChange::Tightens)?;
+    ctx.effects.extend(shown(&group, &group_row));
     row.past.push(Stay {
         group: group.clone(),
         joined: row.joined,
         left: group_row.turn,
     });
-    limit::take_along(txn, device, row, &group_row.active)?;
+    limit::take_along(ctx, device, row, &group_row.active)?;
     row.holds.clear();
     row.rounds.clear();
-    Ok(effects)
+    Ok(())
 }
 
 fn want_rows(
@@ -158,12 +158,12 @@ pub(crate) fn rows_of(device: &DeviceId, group: &GroupId, group_row: &GroupRow) 
 
 /// Changes everything that a member of its kind is counted in.
 pub(crate) fn count(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     row: &DeviceRow,
     change: impl Fn(&mut u32),
 ) -> Result<(), Undecided> {
-    let meta = txn.meta()?;
-    let mut count = group::count(txn, &row.group, &meta)?;
+    let meta = ctx.txn.meta()?;
+    let mut count = group::count(ctx.txn, &row.group, &meta)?;
     change(&mut count.members);
     if row.is_there(&meta) == Some(true) {
         change(&mut count.online);
@@ -171,26 +171,26 @@ pub(crate) fn count(
     if row.held {
         change(&mut count.held);
     }
-    txn.put(&GroupCountKey(row.group.clone()), &count);
+    ctx.txn.put(&GroupCountKey(row.group.clone()), &count);
     Ok(())
 }
 
 /// Says of a device's records in what its group has active whether it is a member.
 fn mark_records(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     group: &GroupRow,
     outside: bool,
 ) -> Result<(), Undecided> {
     for id in &group.active {
         let key = RecordKey(*id, device.clone());
-        if let Some(old) = txn.read(&key)? {
+        if let Some(old) = ctx.txn.read(&key)? {
             let record = RecordRow {
                 outside,
                 again: old.again && !outside,
                 ..old.clone()
             };
-            counter::put_record(txn, &key, Some(&old), &record)?;
+            counter::put_record(ctx.txn, &key, Some(&old), &record)?;
         }
     }
     Ok(())

@@ -7,10 +7,11 @@
 
 use hoist_protocol::id::{DeviceId, GroupId};
 
-use crate::model::effect::{Effect, Effects};
+use crate::model::effect::Effect;
 use crate::model::key::{GroupKey, OutboxKey, RowKey};
 use crate::model::row::GroupRow;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
+use crate::rules::ctx::Ctx;
 use crate::rules::group;
 
 /// Groups that a device left and may still obey, at most: moved so often without having
@@ -29,81 +30,79 @@ pub(crate) enum AdmissionChange {
 
 /// A device's spec has changed.
 pub(crate) fn changed(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     change: AdmissionChange,
-) -> Result<Effect, Undecided> {
+) -> Result<(), Undecided> {
     let key = OutboxKey(device.clone());
-    let mut row = txn.read_or_empty(&key)?;
+    let mut row = ctx.txn.read_or_empty(&key)?;
     row.change = row.change.wrapping_add(1);
     row.permits |= change == AdmissionChange::Loosens;
-    txn.put(&key, &row);
-    Ok(Effect::DeviceSpecChanged(device.clone()))
+    ctx.txn.put(&key, &row);
+    ctx.effects.push(Effect::DeviceSpecChanged(device.clone()));
+    Ok(())
 }
 
 /// A device leaves a group, which it obeys until its changed spec is out.
 pub(crate) fn left(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     group: &GroupId,
     group_row: &mut GroupRow,
 ) -> Result<(), Undecided> {
     let key = OutboxKey(device.clone());
-    let mut row = txn.read_or_empty(&key)?;
+    let mut row = ctx.txn.read_or_empty(&key)?;
     if row.left.contains(group) {
         return Ok(());
     }
     if row.left.len() == LEFT_MAX {
         let first = row.left.remove(0);
-        told(txn, &first)?;
+        told(ctx, &first)?;
     }
     row.left.push(group.clone());
     group_row.leaving += 1;
-    txn.put(&key, &row);
+    ctx.txn.put(&key, &row);
     Ok(())
 }
 
 /// A device comes back to a group that it may never have heard it left.
 pub(crate) fn came_back(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     device: &DeviceId,
     group: &GroupId,
     group_row: &mut GroupRow,
 ) -> Result<(), Undecided> {
     let key = OutboxKey(device.clone());
-    let row = txn.read(&key)?;
+    let row = ctx.txn.read(&key)?;
     let Some(mut row) = row.filter(|row| row.left.contains(group)) else {
         return Ok(());
     };
     row.left.retain(|left| left != group);
     group_row.leaving = group_row.leaving.saturating_sub(1);
-    txn.put(&key, &row);
+    ctx.txn.put(&key, &row);
     Ok(())
 }
 
 /// The broker was seen to hold what the spec says since that change.
-pub(crate) fn spec_out(
-    txn: &mut Txn,
-    device: &DeviceId,
-    change: u32,
-) -> Result<Effects, Undecided> {
+pub(crate) fn spec_out(ctx: &mut Ctx, device: &DeviceId, change: u32) -> Result<(), Undecided> {
     let key = OutboxKey(device.clone());
-    let row = txn.read(&key)?;
+    let row = ctx.txn.read(&key)?;
     let Some(row) = row.filter(|row| row.change == change) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    txn.want(row.left.iter().map(|left| GroupKey(left.clone()).key()))?;
+    ctx.txn
+        .want(row.left.iter().map(|left| GroupKey(left.clone()).key()))?;
     for group in &row.left {
-        told(txn, group)?;
+        told(ctx, group)?;
     }
-    txn.delete(&key);
-    Ok(Vec::new())
+    ctx.txn.delete(&key);
+    Ok(())
 }
 
-fn told(txn: &mut Txn, group: &GroupId) -> Result<(), Undecided> {
+fn told(ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
     // A group that somebody may still obey is not removed.
-    let mut row = group::require(txn, group)?;
+    let mut row = group::require(ctx.txn, group)?;
     row.leaving = row.leaving.saturating_sub(1);
-    txn.put(&GroupKey(group.clone()), &row);
+    ctx.txn.put(&GroupKey(group.clone()), &row);
     Ok(())
 }

@@ -14,12 +14,13 @@ use crate::model::now::Now;
 use crate::model::row::DeploymentRow;
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
-use crate::model::txn::{Txn, Undecided};
+use crate::model::txn::Undecided;
 use crate::query::{Need, Queried, Reader};
 use crate::reply::{
     Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody, Why,
 };
-use crate::rules::deployment::{self, Overlap};
+use crate::rules::ctx::Ctx;
+use crate::rules::deployment::{self, Overlap, Placed};
 use crate::rules::group;
 use crate::rules::rollout::limit;
 use crate::rules::stop::Stop;
@@ -27,37 +28,32 @@ use crate::rules::stop::Stop;
 /// The plans of `deploy`: for each group the result that it would have, and the reason of a
 /// refusal. The caller takes every write back.
 pub(crate) fn plans(
-    txn: &mut Txn,
+    ctx: &mut Ctx,
     user: &UserId,
     command: &Deploy,
-    now: Now,
 ) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
-    let (groups, _) = groups(txn, command)?;
-    let template = template(txn, user, command, now)?;
+    let (groups, _) = groups(ctx.txn, command)?;
+    let template = template(ctx.txn, user, command, ctx.now)?;
     let mut plans = Vec::new();
     for group in groups {
         let row = DeploymentRow {
             group,
             ..template.clone()
         };
-        plans.push(plan_one(txn, row, now)?);
+        plans.push(plan_one(ctx, row)?);
     }
     Ok(plans)
 }
 
-fn plan_one(
-    txn: &mut Txn,
-    row: DeploymentRow,
-    now: Now,
-) -> Result<(PlanItem, Option<Rejection>), Undecided> {
-    let group = group::require(txn, &row.group)?;
-    let overlap = Overlap::read(txn, &row, &group)?;
-    let count = txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
+fn plan_one(ctx: &mut Ctx, row: DeploymentRow) -> Result<(PlanItem, Option<Rejection>), Undecided> {
+    let group = group::require(ctx.txn, &row.group)?;
+    let overlap = Overlap::read(ctx.txn, &row, &group)?;
+    let count = ctx.txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
     let reach = limit::reach(&row, count);
-    let (created, refusal) = match deployment::create(txn, row.clone(), now) {
-        Ok((created, _)) => (Some(created), None),
+    let (created, refusal) = match deployment::create(ctx, row.clone()) {
+        Ok(Placed::New(created) | Placed::There(created)) => (Some(created), None),
         Err(Stop::Rejected(refusal)) => {
-            txn.take_back();
+            ctx.take_back();
             (None, Some(refusal))
         }
         Err(Stop::Undecided(undecided)) => return Err(undecided),
@@ -131,7 +127,7 @@ impl Body for Plan {
     /// On a copy of the rows that is thrown away.
     fn answer(&self, reader: &mut Reader, user: &UserId, now: Now) -> Queried<ResultBody> {
         let mut txn = reader.rows().clone();
-        match plans(&mut txn, user, &self.0, now) {
+        match plans(&mut Ctx::new(&mut txn, now), user, &self.0) {
             Ok(plans) => {
                 let plans = plans.into_iter().map(|(plan, _)| plan).collect();
                 Ok(Ok(ResultBody::Planned(PlanResult { plans })))
