@@ -42,9 +42,10 @@ use crate::engine::publish::{Cause, Difference, Publisher, Settings, Shows, Subj
 use crate::engine::seals::Seals;
 use crate::engine::walk::{Walk, Walks};
 use crate::model::error::Code;
+use crate::model::instance::InstanceId;
 use crate::model::key::Key;
 use crate::model::now::{Mode, Now};
-use crate::model::row::MetaRow;
+use crate::model::row::InstanceRow;
 use crate::model::txn::{Stored, Txn};
 use crate::query::explain::SpecsOut;
 
@@ -56,6 +57,7 @@ pub const BATCH_MAX: usize = 512;
 pub struct Engine<S> {
     seals: S,
     mode: Mode,
+    instance: InstanceId,
     publisher: Publisher,
     link: Link,
     /// Topics of retained commands that were cleared on this connection, until the empty message
@@ -113,19 +115,20 @@ pub struct Interrupted {
 }
 
 impl<S: Seals> Engine<S> {
-    /// An engine that is not connected, which goes on from what earlier runs left in `meta`. The
+    /// An engine that is not connected, which goes on from what earlier runs left in `instance`. The
     /// store knew of generations up to `known` before it began to recover.
-    pub fn new(seals: S, settings: Settings, meta: &MetaRow, known: Generation) -> Self {
-        let reserved = Generation(meta.generations_ms);
+    pub fn new(seals: S, settings: Settings, instance: &InstanceRow, known: Generation) -> Self {
+        let reserved = Generation(instance.generations_ms);
         Self {
             seals,
             mode: settings.mode,
+            instance: settings.instance,
             publisher: Publisher::new(settings, reserved, known),
             link: Link::Down,
             clearing: HashSet::new(),
             waiting: VecDeque::new(),
             walks: Walks::default(),
-            doubtful: meta.is_doubtful(),
+            doubtful: instance.is_doubtful(),
             job: Job::None,
         }
     }

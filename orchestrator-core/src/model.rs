@@ -7,6 +7,7 @@ pub mod effect;
 pub mod error;
 pub mod evidence;
 mod explained;
+pub mod instance;
 pub mod key;
 pub mod now;
 pub mod release;

@@ -10,11 +10,11 @@ use crate::model::counter::Totals;
 use crate::model::damage::Damage;
 use crate::model::error::Rejection;
 use crate::model::key::{
-    DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey, Prefix, ReleaseKey,
-    ReleaseNameKey, RowKey,
+    DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, Prefix, ReleaseKey, ReleaseNameKey,
+    RowKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{CounterRow, GroupCountRow, GroupRow, MetaRow, StartsEmpty};
+use crate::model::row::{CounterRow, GroupCountRow, GroupRow, InstanceRow, StartsEmpty};
 use crate::model::time::format_time;
 use crate::model::txn::{Stored, Txn, Undecided};
 use crate::query::explain::SpecsOut;
@@ -171,8 +171,8 @@ impl Reader {
         Ok(self.rows.read_or_empty(key)?)
     }
 
-    fn meta(&self) -> Result<MetaRow, Need> {
-        Ok(self.rows.meta()?)
+    fn instance(&self) -> Result<InstanceRow, Need> {
+        Ok(self.rows.instance()?)
     }
 
     fn want(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Need> {
@@ -254,10 +254,11 @@ pub fn group_view(reader: &Reader, group: &GroupId, now: Now) -> Result<Option<G
 
 /// A group's members, and who of them is known to be online (W8).
 fn group_count(reader: &Reader, group: &GroupId) -> Result<GroupCountRow, Need> {
-    reader.want([MetaKey.key(), GroupCountKey(group.clone()).key()])?;
-    let meta = reader.meta()?;
+    let own = reader.rows().instance_key().key();
+    reader.want([own, GroupCountKey(group.clone()).key()])?;
+    let instance = reader.instance()?;
     let count = reader.read_or_empty(&GroupCountKey(group.clone()))?;
-    Ok(count.in_run(meta.broker_run))
+    Ok(count.in_run(instance.broker_run))
 }
 
 /// `view/fleet`

@@ -387,6 +387,7 @@ mod dry_runs;
 mod groups;
 mod identity;
 mod imports;
+mod instances;
 mod limits;
 mod lists;
 mod losses;

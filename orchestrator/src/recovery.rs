@@ -89,9 +89,12 @@ pub async fn behind(
     store: &dyn Store,
     config: &OrchestratorConfig,
 ) -> Result<Option<Ahead>, ServiceError> {
-    let meta = rows::meta(store).await?;
+    let instance = rows::instance(store).await?;
     let specs = config.specs.read().map_err(ServiceError::Specs)?;
-    let known = (Generation(meta.generations_ms), meta.last_deployment);
+    let known = (
+        Generation(instance.generations_ms),
+        instance.last_deployment,
+    );
     let topics = Topics::new(config.namespace.clone());
     let seals = Signer::new(config.keys.orchestrator.clone(), topics);
     Ok(ahead_of_specs(&specs, &seals, known))
@@ -224,7 +227,7 @@ impl Recovery<'_> {
     async fn decide(self, inputs: Vec<Input>) -> Result<(), ReadError> {
         let now = Now {
             unix_ms: unix_ms(),
-            uptime_ms: rows::meta(self.store).await?.uptime_ms,
+            uptime_ms: rows::instance(self.store).await?.uptime_ms,
             mode: Mode::Recovering,
             ..Now::default()
         };

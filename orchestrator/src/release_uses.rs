@@ -17,7 +17,7 @@ use crate::store::Store;
 pub(crate) async fn find(store: &dyn Store, text: &str) -> Result<Uses, ReadError> {
     // First: whatever is made from now on has a higher number.
     let mut uses = Uses {
-        last: rows::meta(store).await?.last_deployment,
+        last: rows::instance(store).await?.last_deployment,
         by: Vec::new(),
     };
     let Some(release) = release_id::named(store, text).await? else {

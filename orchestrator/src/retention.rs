@@ -88,12 +88,12 @@ pub(crate) async fn find(store: &dyn Store, now: Now) -> Result<Vec<Old>, ReadEr
 }
 
 async fn silent(store: &dyn Store, now: Now, old: &mut Vec<Old>) -> Result<(), ReadError> {
-    let meta = rows::meta(store).await?;
+    let instance = rows::instance(store).await?;
     let mut pages = Pages::of(Prefix::Devices);
     while let Some(page) = pages.next::<DeviceRow>(store).await? {
         let silent = page
             .into_iter()
-            .filter(|(_, row)| retention::is_silent(row, &meta, now));
+            .filter(|(_, row)| retention::is_silent(row, &instance, now));
         let named = silent.filter_map(|(key, _)| Prefix::Devices.rest(&key)?.parse().ok());
         old.extend(named.map(Old::Device));
         if old.len() >= OLD_MAX {

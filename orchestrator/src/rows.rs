@@ -8,7 +8,7 @@ use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::now::Now;
-use hoist_orchestrator_core::model::row::MetaRow;
+use hoist_orchestrator_core::model::row::InstanceRow;
 use hoist_orchestrator_core::model::txn::{Stored, Txn, Undecided, Write};
 use hoist_protocol::codec::{Message, decode};
 
@@ -56,12 +56,12 @@ pub(crate) async fn resolve<T>(
     }
 }
 
-/// The row of what belongs to no other.
+/// The row of the orchestrator that runs on this store.
 ///
 /// # Errors
 /// [`ReadError`].
-pub(crate) async fn meta(store: &dyn Store) -> Result<MetaRow, ReadError> {
-    resolve(store, &mut Txn::default(), |txn| txn.meta()).await
+pub(crate) async fn instance(store: &dyn Store) -> Result<InstanceRow, ReadError> {
+    resolve(store, &mut Txn::default(), |txn| txn.instance()).await
 }
 
 /// Loads rows, or their absence.

@@ -32,6 +32,7 @@ use hoist_orchestrator_core::engine::Engine;
 use hoist_orchestrator_core::engine::event::Event;
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::publish::{Ahead, Settings};
+use hoist_orchestrator_core::model::instance::InstanceId;
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::id::{Generation, RequestId, UserId};
 use hoist_protocol::topic::Topics;
@@ -208,10 +209,10 @@ impl Service {
         ready: watch::Sender<bool>,
     ) -> Result<Self, ServiceError> {
         let topics = Topics::new(config.namespace.clone());
-        let meta = rows::meta(&*store).await?;
-        let reserved = Generation(meta.generations_ms);
+        let instance = rows::instance(&*store).await?;
+        let reserved = Generation(instance.generations_ms);
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
-        let known = (reserved, meta.last_deployment);
+        let known = (reserved, instance.last_deployment);
         let serves = config.mode == Mode::Serving;
         let signer = Signer::new(config.keys.orchestrator.clone(), topics.clone());
         if let Some(ahead) = ahead_of_specs(&specs, &signer, known).filter(|_| serves) {
@@ -221,12 +222,12 @@ impl Service {
             Mode::Serving => reserved,
             Mode::Recovering => recovering::known(&*store).await?,
         };
-        let engine = Engine::new(signer, settings(&config), &meta, known);
+        let engine = Engine::new(signer, settings(&config), &instance, known);
         Ok(Self {
             views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
             refusals: Refusals::default(),
             held: Vec::new(),
-            clock: UptimeClock::new(meta.uptime_ms, &config),
+            clock: UptimeClock::new(instance.uptime_ms, &config),
             health: config.health.clone(),
             config,
             store,
@@ -321,6 +322,8 @@ impl Service {
 fn settings(config: &OrchestratorConfig) -> Settings {
     let validity_s = config.spec_validity.as_secs();
     Settings {
+        // There is one so far.
+        instance: InstanceId::MAIN,
         mode: config.mode,
         source: config.source.clone(),
         validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),

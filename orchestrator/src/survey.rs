@@ -119,7 +119,7 @@ async fn survey(
     group: GroupId,
     first: Option<First>,
 ) -> Result<Counted, ReadError> {
-    let mut survey = Survey::new(candidate, rows::meta(store).await?, first);
+    let mut survey = Survey::new(candidate, rows::instance(store).await?, first);
     let prefix = Prefix::Members(group);
     let mut after = None;
     loop {

@@ -11,7 +11,7 @@ use crate::api::response::Response;
 use crate::model::effect::{Effect, Sender};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
-    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, RequestKey, RevokedKey, RowKey,
+    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, RequestKey, RevokedKey, RowKey,
 };
 use crate::model::now::{Mode, Now};
 use crate::model::release::{Uses, VerifiedRelease};
@@ -82,10 +82,7 @@ pub(crate) fn execute(ctx: &mut Ctx, input: &CommandInput) -> Result<Option<Resp
 
 /// Rows that a command will surely look at ([`crate::engine::decide::hint`]): what it names.
 pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
-    let mut keys = vec![
-        RequestKey(input.user.clone(), input.request.clone()).key(),
-        MetaKey.key(),
-    ];
+    let mut keys = vec![RequestKey(input.user.clone(), input.request.clone()).key()];
     let names = input.command.as_ref().map(Command::names);
     let Names { device, group } = names.unwrap_or_default();
     let Some(device) = device else { return keys };

@@ -13,7 +13,8 @@ use crate::engine::seals::Seals;
 use crate::model::damage::Damage;
 use crate::model::effect::Effect;
 use crate::model::error::Rejection;
-use crate::model::key::Key;
+use crate::model::instance::InstanceId;
+use crate::model::key::{InstanceKey, Key, RowKey};
 use crate::model::now::Now;
 use crate::model::txn::{Stored, Txn, Undecided, Write};
 use crate::reply::Answer;
@@ -46,12 +47,12 @@ pub enum Step {
 impl Batch {
     /// A batch of which nothing is decided.
     #[must_use]
-    pub fn new(arrivals: Vec<Arrival>, now: Now) -> Self {
+    pub fn new(arrivals: Vec<Arrival>, instance: InstanceId, now: Now) -> Self {
         Self {
             decided: Vec::with_capacity(arrivals.len()),
             arrivals,
             now,
-            txn: Txn::default(),
+            txn: Txn::of(instance),
             wanted: Vec::new(),
             hinted: false,
         }
@@ -71,8 +72,10 @@ impl Batch {
     fn decide(&mut self, seals: &impl Seals) -> Result<Step, Undecided> {
         if !self.hinted {
             self.hinted = true;
-            let keys: BTreeSet<Key> = self.arrivals.iter().flat_map(Arrival::hint).collect();
+            let mut keys: BTreeSet<Key> = self.arrivals.iter().flat_map(Arrival::hint).collect();
             if !keys.is_empty() {
+                // A batch that carries anything writes it.
+                keys.insert(self.txn.instance_key().key());
                 return Err(Undecided::Missing(keys.into_iter().collect()));
             }
         }
@@ -110,7 +113,8 @@ impl Batch {
     /// Nothing was written, because somebody else wrote in between: all of it is decided again,
     /// on rows that are read anew.
     pub fn conflict(&mut self) {
-        *self = Self::new(std::mem::take(&mut self.arrivals), self.now);
+        let InstanceKey(instance) = self.txn.instance_key();
+        *self = Self::new(std::mem::take(&mut self.arrivals), instance, self.now);
     }
 
     /// Everything is durable: each arrival with what was decided on it, in order.

@@ -12,8 +12,9 @@ use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
     CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
-    GroupRow, MemberRow, MetaRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow,
-    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow, TimerRow, TroubleRow,
+    GroupRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow,
+    RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow, TimerRow,
+    TroubleRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -121,7 +122,10 @@ impl Check {
             return Ok(None);
         };
         match kind {
-            1 => self.last_deployment = decode::<MetaRow>(bytes)?.last_deployment,
+            1 => {
+                let row: InstanceRow = decode(bytes)?;
+                self.last_deployment = self.last_deployment.max(row.last_deployment);
+            }
             2 => {
                 let row = decode(bytes)?;
                 self.groups.extend(id(rest).map(|group| (group, row)));
@@ -224,6 +228,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         20 => is::<SlotRow>(bytes)?,
         21 => is::<RemovedGroupRow>(bytes)?,
         23 => is::<RecoveryRow>(bytes)?,
+        24 => is::<NumbersRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

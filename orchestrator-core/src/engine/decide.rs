@@ -9,8 +9,8 @@ use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
-    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, MetaKey,
-    OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, OutboxKey,
+    RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
 };
 use crate::model::now::Now;
 use crate::model::row::GENERATIONS_MS;
@@ -91,29 +91,29 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         Input::BrokerForgot => presence::broker_forgot(ctx),
         Input::Doubt(group) => presence::doubt(ctx, group),
         Input::Connected => {
-            let mut meta = ctx.txn.meta()?;
-            meta.uptime_ms = ctx.now.uptime_ms;
-            meta.connected_at_ms = ctx.now.uptime_ms;
-            ctx.txn.put(&MetaKey, &meta);
+            let mut instance = ctx.txn.instance()?;
+            instance.uptime_ms = ctx.now.uptime_ms;
+            instance.connected_at_ms = ctx.now.uptime_ms;
+            ctx.txn.put_instance(&instance);
             group::ensure_unassigned(ctx)
         }
         Input::SpecOut { device, change } => outbox::spec_out(ctx, device, *change),
         Input::ReserveGenerations(up_to) => {
-            let mut meta = ctx.txn.meta()?;
+            let mut instance = ctx.txn.instance()?;
             let needed_ms = up_to.0.saturating_add(SPARE_MS);
             let ahead_ms = ctx.now.unix_ms.saturating_add(GENERATIONS_MS);
-            meta.generations_ms = meta.generations_ms.max(needed_ms).max(ahead_ms);
-            ctx.txn.put(&MetaKey, &meta);
-            let reserved = Generation(meta.generations_ms);
+            instance.generations_ms = instance.generations_ms.max(needed_ms).max(ahead_ms);
+            ctx.txn.put_instance(&instance);
+            let reserved = Generation(instance.generations_ms);
             ctx.effects.push(Effect::GenerationsReserved(reserved));
             Ok(())
         }
         Input::ResyncAsked => presence::resync_asked(ctx),
         Input::Uptime => {
-            let mut meta = ctx.txn.meta()?;
-            meta.uptime_ms = meta.uptime_ms.max(ctx.now.uptime_ms);
-            meta.written_ms = ctx.now.unix_ms;
-            ctx.txn.put(&MetaKey, &meta);
+            let mut instance = ctx.txn.instance()?;
+            instance.uptime_ms = instance.uptime_ms.max(ctx.now.uptime_ms);
+            instance.written_ms = ctx.now.unix_ms;
+            ctx.txn.put_instance(&instance);
             Ok(())
         }
     }
@@ -134,14 +134,14 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
 }
 
 /// Rows that deciding this input will surely look at. Loading them first saves a round;
-/// too few or too many is never wrong.
+/// too few or too many is never wrong. The row of the orchestrator that decides is always loaded.
 #[must_use]
 pub fn hint(input: &Input) -> Vec<Key> {
     match input {
         Input::Status { device, status, .. } => {
             let running = status.running.iter().map(|running| running.deployment);
             let ended = status.outcomes.iter().map(|outcome| outcome.deployment);
-            let mut keys = vec![DeviceKey(device.clone()).key(), MetaKey.key()];
+            let mut keys = vec![DeviceKey(device.clone()).key()];
             for id in running.chain(ended) {
                 keys.push(DeploymentKey(id).key());
                 keys.push(RecordKey(id, device.clone()).key());
@@ -150,7 +150,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys
         }
         Input::Presence { device, .. } => {
-            vec![DeviceKey(device.clone()).key(), MetaKey.key()]
+            vec![DeviceKey(device.clone()).key()]
         }
         Input::Info { device, .. } => device::info_hint(device),
         Input::LineFound(found) => {
@@ -161,7 +161,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             keys
         }
         Input::Old(Old::Deployment(id)) => vec![DeploymentKey(*id).key(), ForgottenKey(*id).key()],
-        Input::Old(Old::Device(device)) => vec![DeviceKey(device.clone()).key(), MetaKey.key()],
+        Input::Old(Old::Device(device)) => vec![DeviceKey(device.clone()).key()],
         Input::Left(left) => {
             let keys = left.keys.iter().cloned();
             keys.chain([ForgottenKey(left.deployment).key()]).collect()
@@ -177,7 +177,6 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();
             vec![
-                MetaKey.key(),
                 GroupKey(unassigned.clone()).key(),
                 GroupCountKey(unassigned).key(),
             ]
@@ -186,19 +185,21 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::SeenSpec(entries) => {
             let ids = entries.iter().map(|entry| entry.deployment);
             let keys = ids.map(|id| DeploymentKey(id).key());
-            keys.chain([MetaKey.key()]).collect()
+            keys.collect()
         }
         Input::SeenRounds { rounds, .. } => {
             let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id).key());
             keys.collect()
         }
-        Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key(), MetaKey.key()],
-        Input::Uptime | Input::ReserveGenerations(_) | Input::BrokerForgot | Input::ResyncAsked => {
-            vec![MetaKey.key()]
-        }
+        Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
-        Input::StatusCleared { .. } | Input::Disconnected => Vec::new(),
+        Input::Uptime
+        | Input::ReserveGenerations(_)
+        | Input::BrokerForgot
+        | Input::ResyncAsked
+        | Input::StatusCleared { .. }
+        | Input::Disconnected => Vec::new(),
     }
 }
 
@@ -217,10 +218,9 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         }
         TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),
         TimerKind::Contact(device) | TimerKind::Doubt(device) => {
-            keys.extend([MetaKey.key(), DeviceKey(device.clone()).key()]);
+            keys.push(DeviceKey(device.clone()).key());
         }
         TimerKind::Device(id, device) => keys.extend([
-            MetaKey.key(),
             DeviceKey(device.clone()).key(),
             RecordKey(*id, device.clone()).key(),
             CounterKey(*id, Shard::of(device)).key(),

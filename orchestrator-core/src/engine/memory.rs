@@ -39,7 +39,8 @@ impl MemoryRows {
     /// [`Undecided::Damaged`]; [`Undecided::Missing`] when loading never ends (a bug).
     pub fn decide(&mut self, input: &Input, now: Now) -> Result<Decision, Undecided> {
         let mut txn = Txn::default();
-        self.load(&mut txn, hint(input));
+        let own = txn.instance_key().key();
+        self.load(&mut txn, [hint(input), vec![own]].concat());
         let mut rounds = 0;
         loop {
             match decide(&mut txn, input, now) {

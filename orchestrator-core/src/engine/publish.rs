@@ -20,6 +20,7 @@ use hoist_protocol::topic::Topic;
 use crate::engine::desired;
 use crate::engine::event::Output;
 use crate::engine::seals::Seals;
+use crate::model::instance::InstanceId;
 use crate::model::key::{DeviceKey, OutboxKey, ReleaseKey, RemovedGroupKey, RowKey};
 use crate::model::now::Mode;
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, OutboxRow};
@@ -33,6 +34,8 @@ pub use subject::Subject;
 /// Settings of whatever is published.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The orchestrator that it is, among those that work on the store.
+    pub instance: InstanceId,
     /// The purpose of the server.
     pub mode: Mode,
     /// Where devices fetch artifacts from, told in group specs; none = each device's own setting

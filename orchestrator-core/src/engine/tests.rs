@@ -15,7 +15,7 @@ use crate::api::response::Response;
 use crate::engine::memory::MemoryRows;
 use crate::model::effect::Effect;
 use crate::model::evidence::SignatureEvidence;
-use crate::model::key::{GroupKey, MetaKey, RowKey};
+use crate::model::key::{GroupKey, InstanceKey, RowKey};
 use crate::model::row::GroupRow;
 use crate::reply::Answer;
 
@@ -171,11 +171,12 @@ impl Rig {
 }
 
 fn engine() -> Engine<Plain> {
-    Engine::new(Plain, settings(), &MetaRow::default(), Generation(0))
+    Engine::new(Plain, settings(), &InstanceRow::default(), Generation(0))
 }
 
 fn settings() -> Settings {
     Settings {
+        instance: InstanceId::MAIN,
         mode: Mode::Serving,
         source: None,
         validity_s: 600,

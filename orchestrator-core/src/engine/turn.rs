@@ -46,7 +46,7 @@ impl<S: Seals> Engine<S> {
         if !self.waiting.is_empty() {
             let count = self.waiting.len().min(BATCH_MAX);
             let arrivals = self.waiting.drain(..count).collect();
-            self.job = Job::Batch(Box::new(Batch::new(arrivals, now)));
+            self.job = Job::Batch(Box::new(Batch::new(arrivals, self.instance, now)));
         } else if let Some(walk) = self.walks.next() {
             self.job = Job::Walk(walk);
         } else if self.link != Link::Down
@@ -56,7 +56,7 @@ impl<S: Seals> Engine<S> {
                 subject,
                 cause,
                 begun_ms: now.unix_ms,
-                txn: Txn::default(),
+                txn: Txn::of(self.instance),
                 wanted: Vec::new(),
             }));
         }

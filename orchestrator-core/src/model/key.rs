@@ -7,6 +7,7 @@ use std::fmt;
 use hoist_protocol::codec::Message;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId};
 
+use crate::model::instance::InstanceId;
 use crate::model::row;
 
 /// A row's key as the store sees it.
@@ -14,9 +15,9 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 25] = [
     "row",
-    "meta",
+    "instance",
     "group",
     "device",
     "release",
@@ -39,6 +40,7 @@ const KINDS: [&str; 24] = [
     "removed group",
     "removed deployment",
     "recovery",
+    "numbers",
 ];
 
 /// The subject of the key's row, for people: `group eu`, `record 7 d1`.
@@ -68,9 +70,18 @@ pub trait RowKey {
     fn key(&self) -> Key;
 }
 
-/// The one row of things that belong to no other.
+/// One of the orchestrators that work on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MetaKey;
+pub struct InstanceKey(pub InstanceId);
+
+impl InstanceKey {
+    /// The only one, where there is one.
+    pub const MAIN: Self = Self(InstanceId::MAIN);
+}
+
+/// The numbers of deployments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumbersKey;
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupKey(pub GroupId);
@@ -156,6 +167,14 @@ fn number(prefix: u8, number: DeploymentId, rest: &[u8]) -> Key {
     Key(bytes)
 }
 
+/// The first one had a row before there could be others.
+fn instance(id: InstanceId) -> Key {
+    match id {
+        InstanceId::MAIN => Key(vec![1]),
+        InstanceId(number) => Key([&[1][..], &number.to_be_bytes()].concat()),
+    }
+}
+
 macro_rules! keys {
     ($($key:ident => $row:ident, |$this:ident| $bytes:expr;)*) => {
         $(impl RowKey for $key {
@@ -170,7 +189,8 @@ macro_rules! keys {
 
 // 10 is taken by requests, whose row has an answer in it (`api/remembered.rs`), 11 by timers.
 keys! {
-    MetaKey => MetaRow, |_key| Key(vec![1]);
+    InstanceKey => InstanceRow, |key| instance(key.0);
+    NumbersKey => NumbersRow, |_key| Key(vec![24]);
     GroupKey => GroupRow, |key| text(2, &[key.0.as_str()]);
     DeviceKey => DeviceRow, |key| text(3, &[key.0.as_str()]);
     ReleaseKey => ReleaseRow, |key| Key([&[4], &key.0.0[..]].concat());

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 mod device;
 mod end_reason;
-mod meta;
+mod instance;
+mod numbers;
 mod refused;
 mod removed;
 mod starts_empty;
@@ -20,8 +21,9 @@ mod trouble;
 
 pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
-pub(crate) use meta::GENERATIONS_MS;
-pub use meta::MetaRow;
+pub(crate) use instance::GENERATIONS_MS;
+pub use instance::InstanceRow;
+pub use numbers::NumbersRow;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use starts_empty::StartsEmpty;
@@ -90,6 +92,7 @@ rows! {
     RemovedGroupRow, 32;
     ForgottenRow, 32;
     RecoveryRow, 32;
+    NumbersRow, 8;
 }
 
 /// A group.
@@ -324,7 +327,7 @@ pub struct RevokedRow {
 pub struct RecoveryRow {
     /// True while the recovery goes on.
     pub open: bool,
-    /// [`MetaRow::known_ms`] when it began: what was signed above it, the store had forgotten. A recovery that is begun again after a crash goes on with the same.
+    /// [`InstanceRow::known_ms`] when it began: what was signed above it, the store had forgotten. A recovery that is begun again after a crash goes on with the same.
     pub known_ms: u64,
     /// Tokens of removed devices may have been forgotten too: no device is added with an
     /// issue number ([`DeviceRow::issue`]) up to this one.
@@ -355,7 +358,7 @@ pub struct GroupCountRow {
     pub members: u32,
     /// Online among them, as heard in [`GroupCountRow::run`].
     pub online: u32,
-    /// The broker's run that `online` is of ([`MetaRow::broker_run`]).
+    /// The broker's run that `online` is of ([`InstanceRow::broker_run`]).
     pub run: u32,
     /// Held by an operator among them.
     pub held: u32,

@@ -9,10 +9,11 @@ use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
+use crate::model::instance::InstanceId;
 use crate::model::key::{
     CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey, GroupCountKey,
-    GroupKey, MemberKey, MetaKey, OutboxKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey,
-    RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
+    GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey, RecordKey, RecoveryKey, ReleaseKey,
+    ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -77,8 +78,8 @@ fn what_is_left_of_removed_things_keeps_its_bytes() {
 }
 
 #[test]
-fn the_meta_row_keeps_its_bytes() {
-    let meta = MetaRow {
+fn the_row_of_an_orchestrator_keeps_its_bytes_also_of_before_there_could_be_others() {
+    let instance = InstanceRow {
         last_deployment: DeploymentId(17),
         uptime_ms: 300,
         connected_at_ms: 2,
@@ -87,14 +88,20 @@ fn the_meta_row_keeps_its_bytes() {
         written_ms: 300,
         told: 5,
         asked_run: 3,
+        numbers_end: DeploymentId(32),
     };
-    golden(&meta, "0311ac02020407ac020503");
-    let second = MetaRow {
+    golden(&instance, "0411ac02020407ac02050320");
+    let third = InstanceRow {
+        numbers_end: DeploymentId(17),
+        ..instance
+    };
+    older_golden(&third, "0311ac02020407ac020503");
+    let second = InstanceRow {
         asked_run: 4,
-        ..meta
+        ..third
     };
     older_golden(&second, "0211ac02020407ac0205");
-    let first = MetaRow {
+    let first = InstanceRow {
         written_ms: 0,
         told: 0,
         ..second
@@ -278,7 +285,11 @@ fn rows_whose_keys_say_everything_keep_their_bytes() {
 fn keys_keep_their_bytes_and_sort_by_number() {
     let id = DeploymentId(258);
     let keys = [
-        (MetaKey.key(), "01"),
+        (InstanceKey::MAIN.key(), "01"),
+        (InstanceKey(InstanceId(258)).key(), "010102"),
+        (NumbersKey.key(), "18"),
+        (InstanceKey(InstanceId(258)).key(), "010102"),
+        (NumbersKey.key(), "18"),
         (GroupKey(group()).key(), "026575"),
         (DeviceKey(device()).key(), "036431"),
         (

@@ -7,8 +7,9 @@ use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::id::DeploymentId;
 
 use crate::model::damage::Damage;
-use crate::model::key::{DeploymentKey, ForgottenKey, Key, MetaKey, RowKey};
-use crate::model::row::{DeploymentRow, MetaRow, StartsEmpty};
+use crate::model::instance::InstanceId;
+use crate::model::key::{DeploymentKey, ForgottenKey, InstanceKey, Key, RowKey};
+use crate::model::row::{DeploymentRow, InstanceRow, StartsEmpty};
 
 /// A stored row with the generation a commit must find unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +45,23 @@ pub struct Write {
 /// Loaded rows with an overlay of writes.
 #[derive(Debug, Clone, Default)]
 pub struct Txn {
+    /// The orchestrator that decides.
+    instance: InstanceId,
     loaded: BTreeMap<Key, Option<Stored>>,
     written: BTreeMap<Key, Option<Vec<u8>>>,
     undo: Vec<(Key, Option<Option<Vec<u8>>>)>,
 }
 
 impl Txn {
+    /// No rows yet, for decisions of this orchestrator.
+    #[must_use]
+    pub fn of(instance: InstanceId) -> Self {
+        Self {
+            instance,
+            ..Self::default()
+        }
+    }
+
     /// Adds a row as loaded, or its absence.
     pub fn load(&mut self, key: Key, row: Option<Stored>) {
         self.loaded.insert(key, row);
@@ -117,12 +129,18 @@ impl Txn {
         }
     }
 
-    /// Reads the row of what belongs to no other: a store without it has never been used.
+    /// Reads the row of the orchestrator that decides: without it, it has never run on this store.
     ///
     /// # Errors
     /// Those of [`Txn::read`].
-    pub fn meta(&self) -> Result<MetaRow, Undecided> {
-        self.read_or_empty(&MetaKey)
+    pub fn instance(&self) -> Result<InstanceRow, Undecided> {
+        self.read_or_empty(&self.instance_key())
+    }
+
+    /// The key of the row of the orchestrator that decides.
+    #[must_use]
+    pub fn instance_key(&self) -> InstanceKey {
+        InstanceKey(self.instance)
     }
 
     /// Asks for several rows at once, so that a decision takes few rounds of loading.
@@ -142,6 +160,11 @@ impl Txn {
     pub(crate) fn put<K: RowKey>(&mut self, key: &K, row: &K::Row) {
         debug_assert!(row.check().is_ok());
         self.set(key.key(), Some(encode(row)));
+    }
+
+    /// Writes the row of the orchestrator that decides.
+    pub(crate) fn put_instance(&mut self, row: &InstanceRow) {
+        self.put(&self.instance_key(), row);
     }
 
     /// Deletes a row.

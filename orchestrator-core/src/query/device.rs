@@ -49,8 +49,9 @@ fn item(
     item.deployment = shown;
     item.presence = "unknown".to_owned();
     if let Some(row) = row {
-        let meta = reader.meta()?;
-        let waits = is_lost(&row, &meta, now) && waits_for(reader, device, &row, shown, &record)?;
+        let instance = reader.instance()?;
+        let waits =
+            is_lost(&row, &instance, now) && waits_for(reader, device, &row, shown, &record)?;
         item.retrying |= waits;
         item.held = row.held;
         let refused = reader.read(&RefusedKey(device.clone()))?;
@@ -58,7 +59,7 @@ fn item(
         let trouble = reader.read(&TroubleKey(device.clone()))?;
         item.trouble = trouble.map(|row| row.trouble.word().to_owned());
         item.group = row.group.to_string();
-        item.presence = presence(row.is_there(&meta)).to_owned();
+        item.presence = presence(row.is_there(&instance)).to_owned();
         item.last_seen = row.last_seen_ms.map(format_time);
         item.installed = row
             .inventory

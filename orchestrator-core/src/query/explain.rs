@@ -8,7 +8,7 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::now::Now;
-use crate::model::row::{MetaRow, Refusal, Stay};
+use crate::model::row::{InstanceRow, Refusal, Stay};
 use crate::model::time::format_time;
 use crate::query::explain::said::Finding;
 use crate::query::of_record;
@@ -100,11 +100,11 @@ enum Waits {
 
 /// Explains one device and one deployment.
 #[must_use]
-pub fn explain(case: Case, around: DeviceContext, meta: &MetaRow, now: Now) -> Explanation {
+pub fn explain(case: Case, around: DeviceContext, instance: &InstanceRow, now: Now) -> Explanation {
     let scene = ExplainContext {
         case,
         around,
-        meta,
+        instance,
         now,
     };
     let admission = Rule::ALL.into_iter().map(|rule| {
@@ -170,7 +170,7 @@ fn keeps(wait: Wait, scene: &ExplainContext) -> Option<Waits> {
             let SpecsOut { group, device } = around.specs;
             (group == Out::OnItsWay || device == Out::OnItsWay).then_some(Waits::Published)
         }
-        Wait::Reachable => match case.row.is_there(scene.meta) {
+        Wait::Reachable => match case.row.is_there(scene.instance) {
             Some(true) => None,
             known => Some(Waits::Reachable {
                 known_away: known.is_some(),

@@ -10,7 +10,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::version::{Requirement, Version, attribute_meets};
 
-use crate::model::row::{DeviceRow, FactsRow, MetaRow};
+use crate::model::row::{DeviceRow, FactsRow, InstanceRow};
 use crate::reply::Counted;
 use crate::reply::view::FailureCount;
 use crate::rules::rollout::limit::place;
@@ -148,7 +148,7 @@ enum Fate {
 #[derive(Debug)]
 pub struct Survey {
     candidate: Candidate,
-    meta: MetaRow,
+    instance: InstanceRow,
     first: Option<First>,
     counts: BTreeMap<Fate, u32>,
     /// With a limit: the first so far, at most as many as it lets start.
@@ -160,10 +160,10 @@ pub struct Survey {
 impl Survey {
     /// Nobody is counted yet.
     #[must_use]
-    pub fn new(candidate: Candidate, meta: MetaRow, first: Option<First>) -> Self {
+    pub fn new(candidate: Candidate, instance: InstanceRow, first: Option<First>) -> Self {
         Self {
             candidate,
-            meta,
+            instance,
             first,
             counts: BTreeMap::new(),
             lowest: BinaryHeap::new(),
@@ -178,7 +178,7 @@ impl Survey {
         }
         let fate = match self.candidate.refusal(row, facts) {
             Some(reason) => Fate::Refuses(reason),
-            None if row.is_there(&self.meta) == Some(true) => Fate::StartsNow,
+            None if row.is_there(&self.instance) == Some(true) => Fate::StartsNow,
             None => Fate::StartsWhenConnected,
         };
         let Some(first) = self.first else {

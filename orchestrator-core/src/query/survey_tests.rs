@@ -136,11 +136,11 @@ fn a_dependency_is_met_by_what_is_installed_comes_before_or_is_provided() {
 
 #[test]
 fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
-    let meta = MetaRow {
+    let instance = InstanceRow {
         broker_run: 3,
-        ..MetaRow::default()
+        ..InstanceRow::default()
     };
-    let mut survey = Survey::new(candidate(), meta, None);
+    let mut survey = Survey::new(candidate(), instance, None);
     let heard = |online, run| {
         Some(PresenceRecord {
             online,
@@ -186,7 +186,7 @@ fn of_a_limit_those_are_counted_that_it_lets_start() {
     };
     let mut for_pumps = candidate();
     for_pumps.release.device_types = vec!["pump".into()];
-    let mut survey = Survey::new(for_pumps, MetaRow::default(), Some(first));
+    let mut survey = Survey::new(for_pumps, InstanceRow::default(), Some(first));
     let devices: Vec<DeviceId> = (0..20).map(|n| format!("d{n}").parse().unwrap()).collect();
     let mut order = devices.clone();
     order.sort_by_key(|device| place(first.deployment, device));

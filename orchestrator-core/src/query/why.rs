@@ -7,11 +7,10 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use crate::model::key::{
-    CloneKey, DeploymentKey, DeviceKey, MetaKey, RecordKey, RefusedKey, RevokedKey, RowKey,
-    TroubleKey,
+    CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, MetaRow, RecordRow, RecordState};
+use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::device::presence;
@@ -52,11 +51,11 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     };
     want_own(reader, &device)?;
     let clone = reader.read(&CloneKey(device.clone()))?;
-    let meta = reader.meta()?;
+    let instance = reader.instance()?;
     let lives = reader.read_or_empty(&RevokedKey(device.clone()))?.past;
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         let wanted = wish.deployment.map(DeploymentId);
-        let gone = removed(reader, (&device, &lives), wanted, &meta)?;
+        let gone = removed(reader, (&device, &lives), wanted, &instance)?;
         return Ok(gone.ok_or_else(|| {
             let hint = format!("register it with `hoist device add {device}`");
             crate::rules::device::unknown(&device).hint(hint)
@@ -65,7 +64,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let group = group::require(reader.rows(), &row.group)?;
     let wanted = match wish.deployment.map(DeploymentId) {
         Some(id) => vec![id],
-        None => concerned(reader, &row, &group, &meta)?,
+        None => concerned(reader, &row, &group, &instance)?,
     };
     let all = wanted.iter().chain(&group.active).chain(&row.running);
     let rows = read_rows(reader, &device, all.copied().collect())?;
@@ -99,11 +98,11 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         lives: &lives,
     };
     let cases = wanted.iter().filter_map(|id| case(*id));
-    let (deployments, omitted) = fitting(cases.map(|case| explain(case, around, &meta, now)));
+    let (deployments, omitted) = fitting(cases.map(|case| explain(case, around, &instance, now)));
     Ok(Ok(DeviceWhy {
         device: device.to_string(),
         group: row.group.to_string(),
-        presence: presence(row.is_there(&meta)).to_owned(),
+        presence: presence(row.is_there(&instance)).to_owned(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
         refused: RefusedItem::last(refused.as_ref()),
@@ -124,7 +123,7 @@ fn want_own(reader: &Reader, device: &DeviceId) -> Result<(), Need> {
         RefusedKey(device.clone()).key(),
         CloneKey(device.clone()).key(),
         RevokedKey(device.clone()).key(),
-        MetaKey.key(),
+        reader.rows().instance_key().key(),
     ])
 }
 
@@ -142,7 +141,7 @@ fn concerned(
     reader: &Reader,
     row: &DeviceRow,
     group: &GroupRow,
-    meta: &MetaRow,
+    instance: &InstanceRow,
 ) -> Result<Vec<DeploymentId>, Need> {
     let mut ids = [&group.active[..], &group.scheduled[..]].concat();
     ids.extend(row.running.into_iter().chain(row.latest));
@@ -151,8 +150,8 @@ fn concerned(
         let group = group::read(reader.rows(), &stay.group)?;
         ids.extend(group.into_iter().flat_map(|row| row.active));
     }
-    reader.want(recent(meta).map(|id| DeploymentKey(id).key()))?;
-    for id in recent(meta) {
+    reader.want(recent(instance).map(|id| DeploymentKey(id).key()))?;
+    for id in recent(instance) {
         let deployment = reader.read(&DeploymentKey(id))?;
         if deployment.is_some_and(|it| it.group == row.group && it.end.is_some()) {
             ids.push(id);
@@ -165,8 +164,8 @@ fn concerned(
 }
 
 /// The newest deployments, newest first.
-fn recent(meta: &MetaRow) -> impl Iterator<Item = DeploymentId> + use<> {
-    let last = meta.last_deployment.0;
+fn recent(instance: &InstanceRow) -> impl Iterator<Item = DeploymentId> + use<> {
+    let last = instance.last_deployment.0;
     let from = last.saturating_sub(RECENT).max(1);
     (from..=last).rev().map(DeploymentId)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, MetaKey, RowKey};
+use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
 use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
@@ -40,7 +40,7 @@ pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, St
         there
             .iter()
             .map(|id| DeploymentKey(*id).key())
-            .chain([MetaKey.key(), GroupCountKey(group.clone()).key()]),
+            .chain([GroupCountKey(group.clone()).key()]),
     )?;
     let count = ctx.txn.read_or_empty(&GroupCountKey(group.clone()))?;
     for id in there {
@@ -49,17 +49,9 @@ pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, St
             return Ok(Placed::There(result(id, &known, count)));
         }
     }
-    let mut meta = ctx.txn.meta()?;
-    let Some(next) = meta.last_deployment.0.checked_add(1) else {
-        let why = "every number of a deployment has been given";
-        return Err(Rejection::new(Code::Internal, why).into());
-    };
-    meta.last_deployment.0 = next;
-    meta.told = 0;
-    let id = meta.last_deployment;
-    // An id seen elsewhere may not be in Meta yet: never write over a deployment.
+    let id = numbers::next(ctx)?;
+    // A number seen elsewhere may not be noted yet: never write over a deployment.
     ctx.txn.read(&DeploymentKey(id))?;
-    ctx.txn.put(&MetaKey, &meta);
     group_row.turn += 1;
     row.turn = group_row.turn;
     ctx.effects.push(Effect::Event(Event::DeploymentCreated {

@@ -7,7 +7,7 @@ use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{GroupCountKey, GroupKey, MemberKey, RemovedGroupKey};
 use crate::model::row::{
-    DeviceRow, GroupCountRow, GroupRow, MemberRow, MetaRow, RemovedGroupRow, StartsEmpty,
+    DeviceRow, GroupCountRow, GroupRow, InstanceRow, MemberRow, RemovedGroupRow, StartsEmpty,
 };
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
@@ -31,10 +31,10 @@ pub(crate) fn require(txn: &Txn, group: &GroupId) -> Result<GroupRow, Undecided>
 pub(crate) fn count(
     txn: &Txn,
     group: &GroupId,
-    meta: &MetaRow,
+    instance: &InstanceRow,
 ) -> Result<GroupCountRow, Undecided> {
     let count = txn.read_or_empty(&GroupCountKey(group.clone()))?;
-    Ok(count.in_run(meta.broker_run))
+    Ok(count.in_run(instance.broker_run))
 }
 
 /// The refusal of a group that does not exist.

@@ -38,7 +38,7 @@ const UNKNOWN: &str = "unknown";
 pub(crate) fn begins(ctx: &mut Ctx) -> Result<(), Undecided> {
     let before = ctx.txn.read_or_empty(&RecoveryKey)?;
     if !before.open {
-        let known_ms = ctx.txn.meta()?.known_ms();
+        let known_ms = ctx.txn.instance()?.known_ms();
         let issue = before.issue.max(issue(ctx.now));
         let row = RecoveryRow {
             open: true,
@@ -258,7 +258,7 @@ pub(crate) fn reported(
         .running
         .map(|running| (running.deployment, running.round));
     let mentioned: Vec<(DeploymentId, Round)> = ended.chain(running).collect();
-    let last = ctx.txn.meta()?.last_deployment;
+    let last = ctx.txn.instance()?.last_deployment;
     let most = last.0.saturating_add(AHEAD_MAX);
     ctx.txn
         .want(mentioned.iter().map(|(id, _)| DeploymentKey(*id).key()))?;

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::command::{DeploymentShow, DeviceShow, DeviceWhy};
 use crate::engine::check::Check;
 use crate::model::effect::Event;
-use crate::model::key::{ForgottenKey, MetaKey};
+use crate::model::key::{ForgottenKey, InstanceKey};
 use crate::model::now::{Keep, Mode};
 use crate::model::search::Old;
 use crate::rules::deployment::retention::left_of;
@@ -146,8 +146,8 @@ fn the_number_of_a_removed_deployment_is_never_given_again() {
     let (mut world, id) = long_over();
     retire(&mut world, id);
     sweep(&mut world, id);
-    let meta = world.rows.read(&MetaKey).unwrap().unwrap();
-    assert_eq!(meta.last_deployment, id);
+    let instance = world.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
+    assert_eq!(instance.last_deployment, id);
     assert_eq!(world.deploy("fw@1.0.0").0, id.0 + 1);
 }
 

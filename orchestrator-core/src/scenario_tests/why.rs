@@ -2,7 +2,7 @@ use PresenceState::{Offline, Online};
 
 use super::*;
 use crate::api::command;
-use crate::model::key::MetaKey;
+use crate::model::key::InstanceKey;
 use crate::model::time::format_time;
 use crate::query::explain::{self, DeviceContext, Out, SpecsOut};
 use crate::reply::{DeviceWhy, Explanation, RuleWord, Wait, Why};
@@ -301,8 +301,8 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
             row: &row,
             record: None,
         };
-        let meta = world.rows.read(&MetaKey).unwrap().unwrap();
-        explain::explain(case, around, &meta, world.now).why
+        let instance = world.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
+        explain::explain(case, around, &instance, world.now).why
     };
     assert_eq!(why(&world, SpecsOut::HELD), Why::Starts);
     for (group, device) in [(Out::OnItsWay, Out::Held), (Out::Held, Out::OnItsWay)] {

@@ -200,8 +200,12 @@ impl Service {
 
     /// A removal that became durable when the store failed is known to nobody at the door yet.
     async fn revoke_anew(&mut self) -> Result<(), ServiceError> {
-        let revoked = revocation::all(&*self.store).await;
-        for (device, issue) in self.passing(revoked)?.unwrap_or_default() {
+        let revoked = match revocation::all(&*self.store).await {
+            // Nobody may come in by a token that is worth nothing.
+            Err(damaged @ ReadError::Damaged(_)) => return Err(damaged.into()),
+            read => self.passing(read)?,
+        };
+        for (device, issue) in revoked.unwrap_or_default() {
             self.directory.revoke(&device, issue);
         }
         Ok(())

@@ -11,9 +11,10 @@ use hoist_orchestrator_core::engine::event::{Event, Output, Session, Turn};
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
 use hoist_orchestrator_core::engine::publish::Settings;
-use hoist_orchestrator_core::model::key::MetaKey;
+use hoist_orchestrator_core::model::instance::InstanceId;
+use hoist_orchestrator_core::model::key::InstanceKey;
 use hoist_orchestrator_core::model::now::{Mode, Now};
-use hoist_orchestrator_core::model::row::MetaRow;
+use hoist_orchestrator_core::model::row::InstanceRow;
 use hoist_orchestrator_core::model::search::Seek;
 use hoist_orchestrator_core::model::timer::{Clock, Timer};
 use hoist_orchestrator_core::model::txn::Write;
@@ -111,7 +112,7 @@ impl Server {
             answers: VecDeque::new(),
             committed: Vec::new(),
             published: Vec::new(),
-            engine: engine(&MetaRow::default()),
+            engine: engine(&InstanceRow::default()),
             uptime_ms: 0,
             first_due_ms: [None; 2],
             reads: Vec::new(),
@@ -135,9 +136,9 @@ impl Server {
     /// Starts the program; it is not connected yet.
     pub fn start(&mut self) {
         self.up = true;
-        let meta = self.row(&MetaKey).unwrap_or_default();
-        self.uptime_ms = meta.uptime_ms;
-        self.engine = engine(&meta);
+        let instance = self.row(&InstanceKey::MAIN).unwrap_or_default();
+        self.uptime_ms = instance.uptime_ms;
+        self.engine = engine(&instance);
     }
 
     /// Connects and subscribes; a broker may leave some retained messages out.
@@ -162,7 +163,7 @@ impl Server {
     pub fn crash(&mut self) {
         self.up = false;
         self.connected = false;
-        self.engine = engine(&MetaRow::default());
+        self.engine = engine(&InstanceRow::default());
         self.answers.clear();
         self.reads.clear();
         self.seeks.clear();
@@ -354,12 +355,18 @@ impl Default for Server {
 }
 
 /// An engine that goes on from what earlier runs left.
-fn engine(meta: &MetaRow) -> Engine<Plain> {
+fn engine(instance: &InstanceRow) -> Engine<Plain> {
     let settings = Settings {
+        instance: InstanceId::MAIN,
         mode: Mode::Serving,
         source: None,
         validity_s: SPEC_VALID_S,
         root: None,
     };
-    Engine::new(Plain, settings, meta, Generation(meta.generations_ms))
+    Engine::new(
+        Plain,
+        settings,
+        instance,
+        Generation(instance.generations_ms),
+    )
 }

@@ -84,7 +84,7 @@ impl Body for ReleaseRemove {
 /// The first deployment that needs a release: of those that did when all were looked at, and
 /// of those that were made since.
 fn needed_by(txn: &Txn, release: ReleaseId, uses: &Uses) -> Result<Option<DeploymentId>, Stop> {
-    let last = txn.meta()?.last_deployment;
+    let last = txn.instance()?.last_deployment;
     if last.0.saturating_sub(uses.last.0) > NEWER_MAX {
         let why = "many deployments are being created";
         return Err(Rejection::new(Code::Busy, why).into());

@@ -1,7 +1,9 @@
 use hoist_protocol::codec::encode;
 
 use super::*;
-use crate::model::key::{CounterKey, DeviceKey, GroupCountKey, MemberKey, MetaKey, Prefix, RowKey};
+use crate::model::key::{
+    CounterKey, DeviceKey, GroupCountKey, InstanceKey, MemberKey, Prefix, RowKey,
+};
 
 /// Rows of a small fleet, as the rules write them.
 fn rows() -> Vec<(Key, Vec<u8>)> {
@@ -49,7 +51,7 @@ fn every_row_that_is_lost_or_damaged_is_noticed_where_others_tell_of_it() {
     assert!(after(&member, remove).contains("it is not among the members of eu"));
     let count = GroupCountKey(group);
     assert!(after(&count, remove).contains("0 devices are counted, 3 are in it"));
-    assert!(after(&MetaKey, remove).contains("the highest number given is 0"));
+    assert!(after(&InstanceKey::MAIN, remove).contains("the highest number given is 0"));
     let deployment = crate::model::key::DeploymentKey(DeploymentId(2));
     let lost = after(&deployment, remove);
     assert!(

@@ -48,13 +48,13 @@ fn a_resync_that_a_crash_prevented_is_asked_for_by_the_next_run() {
     rig.happens(Event::Disconnected);
     rig.happens(Event::Connected(Session::Fresh));
     rig.run();
-    let meta = |rig: &Rig| rig.rows.read(&MetaKey).unwrap().unwrap();
-    assert!(meta(&rig).is_doubtful());
-    let reserved = Generation(meta(&rig).generations_ms);
-    rig.engine = Engine::new(Plain, settings(), &meta(&rig), reserved);
+    let instance = |rig: &Rig| rig.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
+    assert!(instance(&rig).is_doubtful());
+    let reserved = Generation(instance(&rig).generations_ms);
+    rig.engine = Engine::new(Plain, settings(), &instance(&rig), reserved);
     // The broker keeps the session that it made for the run before.
     rig.happens(Event::Connected(Session::Resumed));
     rig.happens(Event::Subscribed);
     rig.run();
-    assert!(!meta(&rig).is_doubtful());
+    assert!(!instance(&rig).is_doubtful());
 }

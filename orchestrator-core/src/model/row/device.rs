@@ -5,7 +5,7 @@ use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeploymentId, GroupId, Resync, Round, Seq, SessionCounter};
 use serde::{Deserialize, Serialize};
 
-use crate::model::row::MetaRow;
+use crate::model::row::InstanceRow;
 
 /// Stays of a device that are remembered, many more than a device has while a deployment is kept:
 /// statuses of deployments from before are only taken where there is a record (S14), and one in
@@ -89,7 +89,7 @@ pub struct PresenceRecord {
     pub online: bool,
     /// The MQTT session it is about.
     pub session: SessionCounter,
-    /// In which of the broker's runs ([`MetaRow::broker_run`]) it was heard.
+    /// In which of the broker's runs ([`InstanceRow::broker_run`]) it was heard.
     pub run: u32,
     /// When, in ms of connected uptime.
     pub since_ms: u64,
@@ -109,8 +109,10 @@ pub struct Stay {
 impl DeviceRow {
     /// The device's presence: known to be there, known not to be there, or unknown (`None`).
     #[must_use]
-    pub fn is_there(&self, meta: &MetaRow) -> Option<bool> {
-        let heard = self.presence.filter(|heard| heard.run == meta.broker_run)?;
+    pub fn is_there(&self, instance: &InstanceRow) -> Option<bool> {
+        let heard = self
+            .presence
+            .filter(|heard| heard.run == instance.broker_run)?;
         Some(heard.online)
     }
 

@@ -3,8 +3,8 @@
 use hoist_protocol::codec::Message;
 
 use crate::model::row::{
-    CloneRow, CounterRow, GroupCountRow, MetaRow, OpenedRow, OutboxRow, RecoveryRow, RefusedRow,
-    RemovedGroupRow, RevokedRow,
+    CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow, OutboxRow,
+    RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -24,7 +24,8 @@ macro_rules! start_empty {
 }
 
 start_empty! {
-    MetaRow
+    InstanceRow
+    NumbersRow
     CounterRow
     GroupCountRow
     OutboxRow

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::key::{
-    DeploymentKey, DeviceKey, MetaKey, Prefix, RecordKey, RefusedKey, RevokedKey, RowKey,
-    TroubleKey,
+    DeploymentKey, DeviceKey, Prefix, RecordKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow};
@@ -192,7 +191,8 @@ fn listed(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<Vec<bool
     let stays = devices.iter().filter(|_| wish.is_by_stays());
     let stays = stays.map(|device| RevokedKey(device.clone()).key());
     let deployment = wish.id().map(|id| DeploymentKey(id).key());
-    reader.want(rows.chain(stays).chain(deployment).chain([MetaKey.key()]))?;
+    let own = reader.rows().instance_key().key();
+    reader.want(rows.chain(stays).chain(deployment).chain([own]))?;
     let mut shown: Vec<(Option<DeploymentId>, bool, Option<DeviceRow>)> = Vec::new();
     for device in devices {
         let row = reader.read(&DeviceKey(device.clone()))?;

@@ -5,7 +5,7 @@ use hoist_protocol::reason::{Cure, Reason};
 use hoist_protocol::status::{Step, Success};
 
 use crate::model::now::Now;
-use crate::model::row::{MetaRow, RecordRow, RecordState, Refusal};
+use crate::model::row::{InstanceRow, RecordRow, RecordState, Refusal};
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::query::explain::failed::cause;
@@ -22,7 +22,7 @@ mod blocked;
 pub(super) struct ExplainContext<'a> {
     pub(super) case: Case<'a>,
     pub(super) around: DeviceContext<'a>,
-    pub(super) meta: &'a MetaRow,
+    pub(super) instance: &'a InstanceRow,
     pub(super) now: Now,
 }
 
@@ -196,7 +196,7 @@ impl ExplainContext<'_> {
                 format_time(at_ms)
             )
         };
-        let settled_ms = contact::settled_ms(self.meta, self.now);
+        let settled_ms = contact::settled_ms(self.instance, self.now);
         let due_ms = record.due_ms.unwrap_or_default().max(settled_ms);
         let due = self.unix_ms(due_ms.max(self.now.uptime_ms));
         if record.asked {
@@ -210,7 +210,7 @@ impl ExplainContext<'_> {
         let failed = due.saturating_add(self.now.patience.grace_ms);
         let asked = format!("is asked at {} and {}", format_time(due), fails(failed));
         let rebooting = step == Step::Rebooting;
-        let lost = contact::is_lost(self.case.row, self.meta, self.now) && !rebooting;
+        let lost = contact::is_lost(self.case.row, self.instance, self.now) && !rebooting;
         if record.lost || lost {
             let says = format!(
                 "no contact with the device, {} ({}, {attempt})",

@@ -2,7 +2,7 @@
 
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
-use crate::model::row::{MetaRow, RecordRow, RecordState, Stay};
+use crate::model::row::{InstanceRow, RecordRow, RecordState, Stay};
 use crate::model::time::format_time;
 use crate::query::device::presence;
 use crate::query::why::{Rows, read_rows, recent};
@@ -17,11 +17,11 @@ pub(super) fn removed(
     reader: &Reader,
     (device, lives): (&DeviceId, &[Stay]),
     wanted: Option<DeploymentId>,
-    meta: &MetaRow,
+    instance: &InstanceRow,
 ) -> Result<Option<DeviceWhy>, Need> {
     let ids = match wanted {
         Some(id) => vec![id],
-        None => recent(meta).collect(),
+        None => recent(instance).collect(),
     };
     let rows = read_rows(reader, device, ids)?;
     let took_part =

@@ -7,11 +7,16 @@ use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::topic::View;
 
 use crate::model::effect::Effect;
-use crate::model::key::{DeploymentKey, MetaKey, OpenedKey, RowKey};
-use crate::model::row::{DeploymentRow, MetaRow};
+use crate::model::error::{Code, Rejection};
+use crate::model::key::{DeploymentKey, NumbersKey, OpenedKey, RowKey};
+use crate::model::row::{DeploymentRow, InstanceRow, NumbersRow};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
+use crate::rules::stop::Stop;
 
+/// Numbers that an orchestrator reserves at once: so many are given for one write of a row that all
+/// of them share, and no more are lost with it.
+const BLOCK: u32 = 16;
 /// Devices are believed numbers so far above the highest known, all of them together: a
 /// backup may be behind by a few hundred deployments, and whoever lies must not use all
 /// numbers up.
@@ -21,7 +26,7 @@ const AHEAD_MAX: u32 = 1_000;
 pub(crate) fn seen_in_spec(ctx: &mut Ctx, entries: &[DeploymentSpec]) -> Result<(), Undecided> {
     let deployments = entries.iter().map(|entry| entry.deployment);
     let keys = deployments.clone().map(|id| DeploymentKey(id).key());
-    ctx.txn.want(keys.chain([MetaKey.key()]))?;
+    ctx.txn.want(keys)?;
     if let Some(highest) = deployments.max() {
         raise(ctx, highest)?;
     }
@@ -89,33 +94,67 @@ pub(crate) fn seen_in_status(
     let Some(highest) = highest else {
         return Ok(());
     };
-    let meta = ctx.txn.meta()?;
-    let ahead = highest.0.saturating_sub(meta.last_deployment.0);
-    let told = meta.told.saturating_add(ahead);
-    if ahead == 0 || told > AHEAD_MAX {
+    let mut instance = ctx.txn.instance()?;
+    let ahead = highest.0.saturating_sub(instance.last_deployment.0);
+    let told = instance.told.saturating_add(ahead);
+    if ahead == 0 || told > AHEAD_MAX || !is_ours(ctx, &mut instance, highest)? {
         return Ok(());
     }
-    let raised = MetaRow {
-        last_deployment: highest,
-        told,
-        ..meta
-    };
-    ctx.txn.put(&MetaKey, &raised);
+    let known = instance.last_deployment;
+    instance.last_deployment = highest;
+    instance.told = told;
+    ctx.txn.put_instance(&instance);
     ctx.effects.push(Effect::OlderThanDevice {
         device: device.clone(),
         deployment: highest,
-        known: meta.last_deployment,
+        known,
     });
     Ok(())
 }
 
 /// Gives no number up to this one again.
 pub(crate) fn raise(ctx: &mut Ctx, id: DeploymentId) -> Result<(), Undecided> {
-    let mut meta = ctx.txn.meta()?;
-    if meta.last_deployment < id {
-        meta.last_deployment = id;
-        meta.told = 0;
-        ctx.txn.put(&MetaKey, &meta);
+    let mut instance = ctx.txn.instance()?;
+    if instance.last_deployment < id && is_ours(ctx, &mut instance, id)? {
+        instance.last_deployment = id;
+        instance.told = 0;
+        ctx.txn.put_instance(&instance);
     }
     Ok(())
+}
+
+/// Gives a number that was never given.
+pub(crate) fn next(ctx: &mut Ctx) -> Result<DeploymentId, Stop> {
+    let mut instance = ctx.txn.instance()?;
+    if instance.last_deployment >= instance.numbers_end {
+        let numbers = ctx.txn.read_or_empty(&NumbersKey)?;
+        let before = numbers.reserved.max(instance.last_deployment);
+        let reserved = DeploymentId(before.0.saturating_add(BLOCK));
+        ctx.txn.put(&NumbersKey, &NumbersRow { reserved });
+        instance.last_deployment = before;
+        instance.numbers_end = reserved;
+    }
+    let Some(next) = instance.last_deployment.0.checked_add(1) else {
+        let why = "every number of a deployment has been given";
+        return Err(Rejection::new(Code::Internal, why).into());
+    };
+    instance.last_deployment = DeploymentId(next);
+    instance.told = 0;
+    ctx.txn.put_instance(&instance);
+    Ok(instance.last_deployment)
+}
+
+/// True if a number above the highest known is for this orchestrator to note: it is among those
+/// reserved for it, or above all that are reserved, and is reserved then. Another one gives the
+/// others.
+fn is_ours(ctx: &mut Ctx, instance: &mut InstanceRow, id: DeploymentId) -> Result<bool, Undecided> {
+    if id <= instance.numbers_end {
+        return Ok(true);
+    }
+    if id <= ctx.txn.read_or_empty(&NumbersKey)?.reserved {
+        return Ok(false);
+    }
+    instance.numbers_end = id;
+    ctx.txn.put(&NumbersKey, &NumbersRow { reserved: id });
+    Ok(true)
 }

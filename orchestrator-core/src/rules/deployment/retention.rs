@@ -12,10 +12,10 @@ use crate::model::counter::{self, Totals};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
-    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, MetaKey, Prefix, RecordKey, RowKey,
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, Key, Prefix, RecordKey, RowKey,
 };
 use crate::model::now::{Mode, Now};
-use crate::model::row::{DeploymentRow, DeviceRow, ForgottenRow, MetaRow, RecordState};
+use crate::model::row::{DeploymentRow, DeviceRow, ForgottenRow, InstanceRow, RecordState};
 use crate::model::search::{Left, Old};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
@@ -67,7 +67,7 @@ pub fn may_be_old(row: &DeploymentRow, now: Now) -> bool {
 /// time in which it could have been heard. A device that never came waits for its first
 /// connection, and one that is held is meant to be there.
 #[must_use]
-pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
+pub fn is_silent(row: &DeviceRow, instance: &InstanceRow, now: Now) -> bool {
     let keep_ms = now.keep.silent_devices_ms;
     let (Some(keep_ms), Some(seen_ms)) = (keep_ms, row.last_seen_ms) else {
         return false;
@@ -75,11 +75,11 @@ pub fn is_silent(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
     let since_ms = match row.presence {
         Some(heard) if !heard.online => heard.since_ms,
         // It was there when the broker restarted: since then it could have come back.
-        Some(_) if row.is_there(meta).is_none() => meta.connected_at_ms,
+        Some(_) if row.is_there(instance).is_none() => instance.connected_at_ms,
         _ => return false,
     };
     !row.held
-        && is_lost(row, meta, now)
+        && is_lost(row, instance, now)
         && seen_ms.saturating_add(keep_ms) <= now.unix_ms
         && since_ms.saturating_add(keep_ms) <= now.uptime_ms
 }
@@ -96,7 +96,7 @@ pub(crate) fn old(ctx: &mut Ctx, old: &Old) -> Result<(), Undecided> {
 fn deployment(ctx: &mut Ctx, id: DeploymentId) -> Result<(), Undecided> {
     let key = DeploymentKey(id);
     let forgotten = ForgottenKey(id);
-    ctx.txn.want([key.key(), forgotten.key(), MetaKey.key()])?;
+    ctx.txn.want([key.key(), forgotten.key()])?;
     let Some(row) = ctx.txn.read(&key)?.filter(|row| may_be_old(row, ctx.now)) else {
         return Ok(());
     };
@@ -180,9 +180,9 @@ pub(crate) fn sweep(ctx: &mut Ctx, left: &Left) -> Result<(), Undecided> {
 }
 
 fn silent(ctx: &mut Ctx, id: &DeviceId) -> Result<(), Undecided> {
-    let meta = ctx.txn.meta()?;
+    let instance = ctx.txn.instance()?;
     let row = ctx.txn.read(&DeviceKey(id.clone()))?;
-    let Some(row) = row.filter(|row| is_silent(row, &meta, ctx.now)) else {
+    let Some(row) = row.filter(|row| is_silent(row, &instance, ctx.now)) else {
         return Ok(());
     };
     if is_at_work(ctx.txn, id, &row)? {

@@ -9,9 +9,9 @@ use hoist_protocol::topic::View;
 
 use crate::model::counter::{self, put_record};
 use crate::model::effect::Effect;
-use crate::model::key::{DeviceKey, MetaKey, RecordKey, RowKey};
+use crate::model::key::{DeviceKey, RecordKey, RowKey};
 use crate::model::now::Now;
-use crate::model::row::{DeviceRow, MetaRow, RecordRow, RecordState};
+use crate::model::row::{DeviceRow, InstanceRow, RecordRow, RecordState};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
@@ -20,30 +20,32 @@ use crate::rules::device::resync::ask_resync;
 
 /// Since when nothing is known of a device, in ms of connected uptime; `None` while it is there.
 #[must_use]
-pub(crate) fn lost_since_ms(row: &DeviceRow, meta: &MetaRow) -> Option<u64> {
-    match (row.is_there(meta), row.presence) {
+pub(crate) fn lost_since_ms(row: &DeviceRow, instance: &InstanceRow) -> Option<u64> {
+    match (row.is_there(instance), row.presence) {
         (Some(true), _) => None,
         (Some(false), Some(heard)) => Some(heard.since_ms),
         // The broker forgot; since the connect after that we listen in vain.
-        _ => Some(meta.connected_at_ms),
+        _ => Some(instance.connected_at_ms),
     }
 }
 
 /// True if contact with a device counts as lost (S6).
 #[must_use]
-pub(crate) fn is_lost(row: &DeviceRow, meta: &MetaRow, now: Now) -> bool {
+pub(crate) fn is_lost(row: &DeviceRow, instance: &InstanceRow, now: Now) -> bool {
     let long = |since: u64| since.saturating_add(now.patience.grace_ms) <= now.uptime_ms;
-    lost_since_ms(row, meta).is_some_and(long) && is_settled(meta, now)
+    lost_since_ms(row, instance).is_some_and(long) && is_settled(instance, now)
 }
 
 /// True if devices have had time to report since the last connect (S7).
-fn is_settled(meta: &MetaRow, now: Now) -> bool {
-    settled_ms(meta, now) <= now.uptime_ms
+fn is_settled(instance: &InstanceRow, now: Now) -> bool {
+    settled_ms(instance, now) <= now.uptime_ms
 }
 
 /// Until when nothing is concluded from silence, in ms of connected uptime.
-pub(crate) fn settled_ms(meta: &MetaRow, now: Now) -> u64 {
-    meta.connected_at_ms.saturating_add(now.patience.settle_ms)
+pub(crate) fn settled_ms(instance: &InstanceRow, now: Now) -> u64 {
+    instance
+        .connected_at_ms
+        .saturating_add(now.patience.settle_ms)
 }
 
 /// Keeps watch over a device that is offline while it works, and over no other. The caller
@@ -57,14 +59,13 @@ pub(crate) fn watch(
         return unwatch(ctx, device, row);
     };
     let key = RecordKey(id, device.clone());
-    ctx.txn
-        .want([key.key(), counter::key_of(id, device), MetaKey.key()])?;
-    let meta = ctx.txn.meta()?;
+    ctx.txn.want([key.key(), counter::key_of(id, device)])?;
+    let instance = ctx.txn.instance()?;
     let record = ctx.txn.read(&key)?;
     let Some(record) = record.filter(|r| matches!(r.state, RecordState::InProgress(_))) else {
         return unwatch(ctx, device, row);
     };
-    match row.is_there(&meta) {
+    match row.is_there(&instance) {
         Some(false) if !record.lost && row.contact_due_ms.is_none() => {
             let due_ms = ctx.now.uptime_ms.saturating_add(ctx.now.patience.grace_ms);
             set_timer(ctx.txn, due_ms, TimerKind::Contact(device.clone()))?;
@@ -118,7 +119,7 @@ pub(crate) fn contact_due(
         return Ok(());
     };
     row.contact_due_ms = None;
-    let meta = ctx.txn.meta()?;
+    let instance = ctx.txn.instance()?;
     if let Some(id) = row.running
         && let Some(record) = ctx.txn.read(&RecordKey(id, device.clone()))?
         && let RecordState::InProgress(step) = record.state
@@ -132,7 +133,7 @@ pub(crate) fn contact_due(
             | Step::Retrying
             | Step::RetryingAfter(_) => 0,
         };
-        let look_ms = settled_ms(&meta, ctx.now).max(expected_ms);
+        let look_ms = settled_ms(&instance, ctx.now).max(expected_ms);
         if look_ms > ctx.now.uptime_ms {
             set_timer(ctx.txn, look_ms, timer.kind.clone())?;
             row.contact_due_ms = Some(look_ms);
@@ -159,10 +160,10 @@ pub(crate) fn timeout_due(
         clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
         return Ok(());
     };
-    let meta = ctx.txn.meta()?;
+    let instance = ctx.txn.instance()?;
     let mut new = old.clone();
-    if !is_settled(&meta, ctx.now) {
-        new.due_ms = Some(settled_ms(&meta, ctx.now));
+    if !is_settled(&instance, ctx.now) {
+        new.due_ms = Some(settled_ms(&instance, ctx.now));
     } else if let Some(mut row) = ctx
         .txn
         .read(&DeviceKey(device.clone()))?

@@ -79,9 +79,9 @@ pub(crate) fn lasts(
 pub(crate) fn due(ctx: &mut Ctx, timer: &Timer, device: &DeviceId) -> Result<(), Undecided> {
     clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
     let key = DeviceKey(device.clone());
-    let meta = ctx.txn.meta()?;
+    let instance = ctx.txn.instance()?;
     let row = ctx.txn.read(&key)?;
-    let Some(mut row) = row.filter(|row| row.is_there(&meta) != Some(false)) else {
+    let Some(mut row) = row.filter(|row| row.is_there(&instance) != Some(false)) else {
         return Ok(());
     };
     if lasts(ctx, device, &mut row)? {

@@ -2,9 +2,7 @@
 
 use hoist_protocol::id::DeviceId;
 
-use crate::model::key::{
-    DeviceKey, GroupCountKey, GroupKey, MemberKey, MetaKey, OutboxKey, RowKey,
-};
+use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, OutboxKey, RowKey};
 use crate::model::row::DeviceRow;
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
@@ -24,14 +22,13 @@ pub(crate) fn set(
     ctx.txn.want([
         MemberKey(group.clone(), device.clone()).key(),
         OutboxKey(device.clone()).key(),
-        MetaKey.key(),
         GroupCountKey(group.clone()).key(),
     ])?;
     // Whoever looks for a line must see it (S10).
     group_row.turn += 1;
     ctx.txn.put(&GroupKey(group.clone()), &group_row);
-    let meta = ctx.txn.meta()?;
-    let mut count = group::count(ctx.txn, &group, &meta)?;
+    let instance = ctx.txn.instance()?;
+    let mut count = group::count(ctx.txn, &group, &instance)?;
     count.held = if held {
         count.held + 1
     } else {

@@ -8,7 +8,7 @@ use hoist_protocol::topic::View;
 use crate::model::effect::Effect;
 use crate::model::error::Code;
 use crate::model::evidence::Delivered;
-use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MetaKey};
+use crate::model::key::{DeviceKey, GroupCountKey, GroupKey};
 use crate::model::now::Mode;
 use crate::model::row::{GroupRow, PresenceRecord};
 use crate::model::txn::Undecided;
@@ -48,12 +48,12 @@ pub(crate) fn merge(
         ctx.effects.push(rejected(Code::Unknown, device, None));
         return Ok(());
     };
-    let meta = ctx.txn.meta()?;
+    let instance = ctx.txn.instance()?;
     let online = presence.state == PresenceState::Online;
-    let begins = |heard: &PresenceRecord| counts_again(*heard, presence, meta.broker_run);
+    let begins = |heard: &PresenceRecord| counts_again(*heard, presence, instance.broker_run);
     let again = row.presence.filter(begins);
     let believed = again.is_some() && delivered == Delivered::Kept;
-    if !believed && is_known(row.presence, presence, meta.broker_run) {
+    if !believed && is_known(row.presence, presence, instance.broker_run) {
         identity::repeated_birth(ctx, device, &row, presence)?;
         // What the broker keeps says whether it is late.
         ctx.effects
@@ -63,8 +63,8 @@ pub(crate) fn merge(
     if let Some(heard) = again {
         identity::take_turn(ctx, device, &row, Some(heard.session))?;
     }
-    let mut count = group::count(ctx.txn, &row.group, &meta)?;
-    match (row.is_there(&meta) == Some(true), online) {
+    let mut count = group::count(ctx.txn, &row.group, &instance)?;
+    match (row.is_there(&instance) == Some(true), online) {
         (false, true) => count.online += 1,
         (true, false) => count.online = count.online.saturating_sub(1),
         _ => {}
@@ -73,7 +73,7 @@ pub(crate) fn merge(
     let before = row.presence.replace(PresenceRecord {
         online,
         session: presence.session,
-        run: meta.broker_run,
+        run: instance.broker_run,
         since_ms: ctx.now.uptime_ms,
     });
     row.last_seen_ms = Some(ctx.now.unix_ms);
@@ -84,7 +84,7 @@ pub(crate) fn merge(
     if online {
         ctx.effects.push(Effect::DeviceSpecChanged(device.clone()));
     }
-    if before.is_some_and(|heard| heard.run != meta.broker_run) {
+    if before.is_some_and(|heard| heard.run != instance.broker_run) {
         doubt::broker_is_new(&mut row);
     }
     if online && doubt::lasts(ctx, device, &mut row)? {
@@ -97,19 +97,19 @@ pub(crate) fn merge(
 
 /// The broker has forgotten us, and with that who is connected (W8).
 pub(crate) fn broker_forgot(ctx: &mut Ctx) -> Result<(), Undecided> {
-    let mut meta = ctx.txn.meta()?;
-    meta.broker_run = meta.broker_run.wrapping_add(1);
-    ctx.txn.put(&MetaKey, &meta);
+    let mut instance = ctx.txn.instance()?;
+    instance.broker_run = instance.broker_run.wrapping_add(1);
+    ctx.txn.put_instance(&instance);
     ctx.effects.push(Effect::ViewChanged(View::Fleet));
     Ok(())
 }
 
 /// Every group was asked for a resync since the broker forgot last (W6).
 pub(crate) fn resync_asked(ctx: &mut Ctx) -> Result<(), Undecided> {
-    let mut meta = ctx.txn.meta()?;
-    if meta.is_doubtful() {
-        meta.asked_run = meta.broker_run;
-        ctx.txn.put(&MetaKey, &meta);
+    let mut instance = ctx.txn.instance()?;
+    if instance.is_doubtful() {
+        instance.asked_run = instance.broker_run;
+        ctx.txn.put_instance(&instance);
     }
     Ok(())
 }

@@ -10,9 +10,7 @@ use crate::model::counter::{self, put_record};
 use crate::model::effect::{Effect, Sender};
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
-use crate::model::key::{
-    DeploymentKey, DeviceKey, ForgottenKey, MetaKey, OpenedKey, RecordKey, RowKey,
-};
+use crate::model::key::{DeploymentKey, DeviceKey, ForgottenKey, OpenedKey, RecordKey, RowKey};
 use crate::model::now::Mode;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
@@ -116,7 +114,7 @@ fn want_rows(
             counter::key_of(id, device),
         ]
     });
-    txn.want(keys.chain([MetaKey.key()]))
+    txn.want(keys)
 }
 
 /// One status being taken in.

@@ -8,8 +8,7 @@ use hoist_protocol::topic::View;
 use crate::model::counter;
 use crate::model::effect::{Effect, Effects};
 use crate::model::key::{
-    DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, MetaKey, OutboxKey, RecordKey, RowKey,
-    SlotKey,
+    DeploymentKey, GroupCountKey, GroupKey, Key, MemberKey, OutboxKey, RecordKey, RowKey, SlotKey,
 };
 use crate::model::row::{DeploymentRow, DeviceRow, End, GroupRow, RecordRow, STAYS_MAX, Stay};
 use crate::model::txn::{Txn, Undecided};
@@ -142,7 +141,6 @@ fn want_rows(
 /// Rows that a device's joining or leaving looks at, but for the device's and the group's.
 pub(crate) fn rows_of(device: &DeviceId, group: &GroupId, group_row: &GroupRow) -> Vec<Key> {
     let mut keys = vec![
-        MetaKey.key(),
         GroupCountKey(group.clone()).key(),
         MemberKey(group.clone(), device.clone()).key(),
         OutboxKey(device.clone()).key(),
@@ -162,10 +160,10 @@ pub(crate) fn count(
     row: &DeviceRow,
     change: impl Fn(&mut u32),
 ) -> Result<(), Undecided> {
-    let meta = ctx.txn.meta()?;
-    let mut count = group::count(ctx.txn, &row.group, &meta)?;
+    let instance = ctx.txn.instance()?;
+    let mut count = group::count(ctx.txn, &row.group, &instance)?;
     change(&mut count.members);
-    if row.is_there(&meta) == Some(true) {
+    if row.is_there(&instance) == Some(true) {
         change(&mut count.online);
     }
     if row.held {

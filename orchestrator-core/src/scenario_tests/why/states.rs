@@ -132,10 +132,10 @@ proptest! {
             let seq = u64::try_from(seq).unwrap() + 1;
             carry_out(&mut world, names[number], DeploymentId(id), seq, act);
         }
-        let meta = world.rows.read(&MetaKey).unwrap().unwrap();
+        let instance = world.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
         for name in names {
             let row = world.device_row(name);
-            for id in (1..=meta.last_deployment.0).map(DeploymentId) {
+            for id in (1..=instance.last_deployment.0).map(DeploymentId) {
                 // A number that was only reported is given to none.
                 let Some(deployment) = world.rows.read(&DeploymentKey(id)).unwrap() else {
                     continue;

@@ -42,8 +42,8 @@ fn of_shard(shard: u8) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use hoist_orchestrator_core::model::key::{
-        CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, MemberKey,
-        MetaKey, OutboxKey, RecordKey, RevokedKey, RowKey,
+        CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, InstanceKey,
+        MemberKey, OutboxKey, RecordKey, RevokedKey, RowKey,
     };
     use hoist_protocol::id::{DeploymentId, GroupId};
 
@@ -77,7 +77,7 @@ mod tests {
             kind: TimerKind::Until(id),
         };
         let shared = [
-            MetaKey.key(),
+            InstanceKey::MAIN.key(),
             GroupKey(group.clone()).key(),
             GroupCountKey(group).key(),
             DeploymentKey(id).key(),

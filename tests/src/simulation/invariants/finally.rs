@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::key::{DeploymentKey, DeviceKey, MetaKey, RecordKey};
+use hoist_orchestrator_core::model::key::{DeploymentKey, DeviceKey, InstanceKey, RecordKey};
 use hoist_orchestrator_core::model::row::{DeploymentRow, DeviceRow, RecordRow};
 use hoist_protocol::codec::{decode_prefix, encode};
 use hoist_protocol::id::{DeploymentId, DeviceId};
@@ -129,7 +129,7 @@ fn a_removed_device_is_turned_out(world: &World) -> Result<(), String> {
 
 /// W8, where no message was lost.
 fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
-    let meta = world.server.row(&MetaKey).unwrap_or_default();
+    let instance = world.server.row(&InstanceKey::MAIN).unwrap_or_default();
     for (device, row) in devices(world).filter(|_| world.honest) {
         let Some(number) = world.number_of(&device) else {
             continue;
@@ -140,7 +140,7 @@ fn presence_is_as_the_devices_are(world: &World) -> Result<(), String> {
             continue;
         }
         // Of a device that was never switched on nothing is known.
-        let known = row.is_there(&meta) == Some(true);
+        let known = row.is_there(&instance) == Some(true);
         same(format_args!("presence of {device}"), &known, &online)?;
     }
     Ok(())

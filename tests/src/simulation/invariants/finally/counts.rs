@@ -2,7 +2,7 @@
 
 use hoist_orchestrator_core::model::counter::{Totals, recount};
 use hoist_orchestrator_core::model::key::{
-    ForgottenKey, GroupCountKey, MemberKey, MetaKey, Prefix, RecordKey,
+    ForgottenKey, GroupCountKey, InstanceKey, MemberKey, Prefix, RecordKey,
 };
 use hoist_orchestrator_core::model::row::CounterRow;
 use hoist_orchestrator_core::rules::deployment::retention::left_of;
@@ -53,13 +53,13 @@ pub(super) fn pending_equals_a_recount(world: &World) -> Result<(), String> {
 }
 
 pub(super) fn groups_count_their_members(world: &World) -> Result<(), String> {
-    let meta = world.server.row(&MetaKey).unwrap_or_default();
+    let instance = world.server.row(&InstanceKey::MAIN).unwrap_or_default();
     for group in world.server.groups() {
         let members = devices(world).filter(|(_, device)| device.group == group);
         let (mut count, mut online) = (0, 0);
         for (device, row) in members {
             count += 1;
-            online += u32::from(row.is_there(&meta) == Some(true));
+            online += u32::from(row.is_there(&instance) == Some(true));
             if world
                 .server
                 .row(&MemberKey(group.clone(), device.clone()))
@@ -75,7 +75,7 @@ pub(super) fn groups_count_their_members(world: &World) -> Result<(), String> {
         same(format_args!("members of {group}"), &row.members, &count)?;
         same(
             format_args!("online in {group}"),
-            &row.in_run(meta.broker_run).online,
+            &row.in_run(instance.broker_run).online,
             &online,
         )?;
     }
@@ -85,7 +85,7 @@ pub(super) fn groups_count_their_members(world: &World) -> Result<(), String> {
 pub(super) fn nothing_is_left_of_what_was_removed(world: &World) -> Result<(), String> {
     for number in 1..=world
         .server
-        .row(&MetaKey)
+        .row(&InstanceKey::MAIN)
         .unwrap_or_default()
         .last_deployment
         .0

@@ -1,4 +1,4 @@
-//! The row of everything that belongs to no other row.
+//! The row of one orchestrator: what only it knows and counts.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::DeploymentId;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// next run of the server is at most so far ahead of it.
 pub(crate) const GENERATIONS_MS: u64 = 60_000;
 
-/// Things that belong to no other row.
+/// Whatever belongs to one orchestrator alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct MetaRow {
-    /// Highest deployment id ever used or seen.
+pub struct InstanceRow {
+    /// Highest number of a deployment that it gave or saw.
     pub last_deployment: DeploymentId,
     /// Milliseconds this orchestrator has been connected, ever.
     pub uptime_ms: u64,
-    /// [`MetaRow::uptime_ms`] when the connection came up last.
+    /// [`InstanceRow::uptime_ms`] when the connection came up last.
     pub connected_at_ms: u64,
     /// Counts how often the broker forgot us: presence heard before is unknown (W8).
     pub broker_run: u32,
@@ -25,28 +25,36 @@ pub struct MetaRow {
     /// The clock at the newest batch that carried anything, Unix ms; zero in a row of an older
     /// version.
     pub written_ms: u64,
-    /// By how much reports of devices have raised [`MetaRow::last_deployment`] since a number
+    /// By how much reports of devices have raised [`InstanceRow::last_deployment`] since a number
     /// was given, or shown by a spec of ours.
     pub told: u32,
-    /// The newest [`MetaRow::broker_run`] after whose loss every group was asked for a resync (W6).
+    /// The newest [`InstanceRow::broker_run`] after whose loss every group was asked for a resync (W6).
     pub asked_run: u32,
+    /// The last of the numbers that are reserved for it: those above
+    /// [`InstanceRow::last_deployment`] are still to be given.
+    pub numbers_end: DeploymentId,
 }
 
-impl Message for MetaRow {
-    const VERSION: u8 = 3;
-    const BYTES_MAX: usize = 64;
+impl Message for InstanceRow {
+    const VERSION: u8 = 4;
+    const BYTES_MAX: usize = 80;
 
     fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
         let (version, fields) = bytes.split_first()?;
         let grown: &[u8] = match version {
-            1 => &[0, 0, 0],
-            2 => &[0],
+            1 => &[0, 0, 0, 0],
+            2 => &[0, 0],
+            3 => &[0],
             _ => return None,
         };
         let row: Result<Self, _> = decode(&[&[Self::VERSION], fields, grown].concat());
         Some(row.map(|mut row| {
-            // An older version kept no count of it, and asked as soon as it was connected.
-            row.asked_run = row.broker_run;
+            if *version < 3 {
+                // It kept no count of it, and asked as soon as it was connected.
+                row.asked_run = row.broker_run;
+            }
+            // There was one orchestrator, which reserved nothing.
+            row.numbers_end = row.last_deployment;
             (row, &[][..])
         }))
     }
@@ -56,7 +64,7 @@ impl Message for MetaRow {
     }
 }
 
-impl MetaRow {
+impl InstanceRow {
     /// True if a broker lost what was retained, and not every group was asked for a resync since.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
