@@ -26,6 +26,9 @@ pub struct Batch {
     now: Now,
     txn: Txn,
     decided: Vec<Decision>,
+    /// The arrival that is being decided, as it was read: rows that it misses are no reason to look
+    /// at its signature again.
+    at_hand: Option<Input>,
     /// Rows that were asked for.
     wanted: Vec<Key>,
     /// True if the rows that are surely looked at were asked for.
@@ -53,6 +56,7 @@ impl Batch {
             arrivals,
             now,
             txn: Txn::of(instance),
+            at_hand: None,
             wanted: Vec::new(),
             hinted: false,
         }
@@ -84,10 +88,13 @@ impl Batch {
             now,
             txn,
             decided,
+            at_hand,
             ..
         } = self;
         for arrival in arrivals.iter().skip(decided.len()) {
-            decided.push(decide_one(arrival, txn, seals, *now)?);
+            let one = decide_one(arrival, at_hand, txn, (seals, *now));
+            decided.push(one.or_else(|undecided| stopped(&arrival.content, undecided))?);
+            *at_hand = None;
         }
         if txn.is_unchanged() {
             return Ok(Step::Done);
@@ -129,26 +136,28 @@ impl Batch {
     }
 }
 
-/// Decides one arrival. A damaged row stops this decision, which writes nothing; the others go on.
+/// Decides one arrival.
 fn decide_one(
     arrival: &Arrival,
+    at_hand: &mut Option<Input>,
     txn: &mut Txn,
-    seals: &impl Seals,
-    now: Now,
+    (seals, now): (&impl Seals, Now),
 ) -> Result<Decision, Undecided> {
-    let input = arrival.input(txn, seals);
-    let decided = input.and_then(|input| match input {
-        Some(input) => decide(txn, &input, now),
+    if at_hand.is_none() {
+        *at_hand = arrival.input(txn, seals)?;
+    }
+    match at_hand {
+        Some(input) => decide(txn, input, now),
         None => Ok(Decision::default()),
-    });
-    match decided {
-        Err(Undecided::Damaged(damage)) => Ok(stopped(&arrival.content, damage)),
-        decided => decided,
     }
 }
 
-/// Says which row is damaged, also to whoever waits for an answer.
-fn stopped(content: &Content, damage: Damage) -> Decision {
+/// The end of an arrival that needs a damaged row: nothing of it is decided, and the row is named,
+/// also to whoever waits for an answer. The others go on.
+fn stopped(content: &Content, undecided: Undecided) -> Result<Decision, Undecided> {
+    let Undecided::Damaged(damage) = undecided else {
+        return Err(undecided);
+    };
     let asked = match content {
         Content::Command(asked) => Some((&asked.user, &asked.request)),
         Content::Input(Input::Command(asked)) => Some((&asked.user, &asked.request)),
@@ -159,8 +168,8 @@ fn stopped(content: &Content, damage: Damage) -> Decision {
         request: request.clone(),
         answer: Answer::Refused(Rejection::from(&damage)),
     });
-    Decision {
+    Ok(Decision {
         effects: vec![Effect::Damaged(damage)],
         response,
-    }
+    })
 }

@@ -51,7 +51,7 @@ fn a_resync_that_a_crash_prevented_is_asked_for_by_the_next_run() {
     let instance = |rig: &Rig| rig.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
     assert!(instance(&rig).is_doubtful());
     let reserved = Generation(instance(&rig).generations_ms);
-    rig.engine = Engine::new(Plain, settings(), &instance(&rig), reserved);
+    rig.engine = Engine::new(Plain::default(), settings(), &instance(&rig), reserved);
     // The broker keeps the session that it made for the run before.
     rig.happens(Event::Connected(Session::Resumed));
     rig.happens(Event::Subscribed);
