@@ -26,6 +26,7 @@ mod commands;
 mod demo;
 mod deploy;
 mod dry_run;
+mod enroll;
 mod external_broker;
 mod full_disk;
 mod groups;

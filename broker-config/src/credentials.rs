@@ -3,6 +3,7 @@
 //! come in when the store is lost; users' tokens are random and kept as hashes only.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
 use hoist_protocol::access::{Principal, Role};
@@ -21,6 +22,41 @@ pub struct Login<'a> {
     pub user: &'a str,
     /// The password: a token.
     pub token: &'a str,
+    /// The certificate that was proven in its handshake.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+/// A client's certificate, signed by a CA that is accepted of clients, whose key was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The common name of its subject: a device id.
+    pub name: String,
+    /// The issue of the device that it was made for; 0 of another CA, which knows of none.
+    pub issue: u32,
+    /// Valid until then, Unix seconds.
+    pub not_after_s: u64,
+}
+
+/// Bytes of the serial number of a device's certificate: one that keeps it positive, the issue, and
+/// random ones.
+pub const SERIAL_BYTES: usize = 16;
+const SERIAL_FIRST: u8 = 1;
+
+/// The serial number of a certificate that is made for an issue of a device.
+#[must_use]
+pub fn serial_of(issue: u32, random: [u8; SERIAL_BYTES - 5]) -> [u8; SERIAL_BYTES] {
+    let mut serial = [SERIAL_FIRST; SERIAL_BYTES];
+    serial[1..5].copy_from_slice(&issue.to_be_bytes());
+    serial[5..].copy_from_slice(&random);
+    serial
+}
+
+/// The issue in a serial number that [`serial_of`] has made.
+#[must_use]
+pub fn issue_of(serial: &[u8]) -> Option<u32> {
+    let (&first, rest) = serial.split_first()?;
+    let issue = rest.first_chunk::<4>()?;
+    (serial.len() == SERIAL_BYTES && first == SERIAL_FIRST).then(|| u32::from_be_bytes(*issue))
 }
 
 /// Why a client may not come in.
@@ -38,6 +74,13 @@ pub enum Refusal {
     /// The device's token was revoked.
     #[error("this device was removed; it needs the token of its next registration")]
     Revoked,
+    /// The certificate is another's: client id and user name, where there is one, are the device id
+    /// in it.
+    #[error("a device's client id and user name are the id in its certificate")]
+    Certificate,
+    /// The certificate ended since its session began.
+    #[error("the certificate has expired; give the device another one")]
+    CertificateOver,
     /// The user may do something else by now, so that its session has to begin again.
     #[error("what this user may do has changed")]
     Changed,
@@ -81,6 +124,8 @@ pub enum Proof {
     User([u8; 32]),
     /// A device's token: its issue number.
     Device(u32),
+    /// A device's certificate: the issue that it was made for; 0 of another CA.
+    Certificate(u32),
 }
 
 /// The key of which every device token is derived.
@@ -147,10 +192,15 @@ pub struct User {
 pub trait People: Send + Sync + 'static {
     /// The user of a name.
     fn user(&self, name: &UserId) -> Option<User>;
-    /// True if the tokens of a device up to and including this issue are revoked.
+    /// True if the tokens and certificates of a device up to and including this issue are revoked.
     fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool;
     /// Another number with every change of either.
     fn version(&self) -> u64;
+    /// The time by which certificates are judged, in Unix seconds: that of the system.
+    fn unix_s(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or_default().as_secs()
+    }
 }
 
 /// Users by hash, devices by derived tokens, the orchestrator by its token of this start.
@@ -177,10 +227,42 @@ impl TokenCredentials {
             proof: Proof::User(hash),
         })
     }
+
+    /// A device by the certificate that it shows, whatever its password says.
+    fn certified(
+        &self,
+        login: &Login<'_>,
+        certificate: &ClientCertificate,
+    ) -> Result<Pass, Refusal> {
+        let device: DeviceId = certificate.name.parse().map_err(|_| Refusal::Certificate)?;
+        let is_own = |text: &str| text == device.as_str();
+        if !is_own(login.client_id) || !(login.user.is_empty() || is_own(login.user)) {
+            return Err(Refusal::Certificate);
+        }
+        // A session that is resumed may be older than the end of its certificate.
+        if self.people.unix_s() > certificate.not_after_s {
+            return Err(Refusal::CertificateOver);
+        }
+        self.still(&device, certificate.issue)?;
+        Ok(Pass {
+            principal: Principal::Device(device),
+            proof: Proof::Certificate(certificate.issue),
+        })
+    }
+
+    fn still(&self, device: &DeviceId, issue: u32) -> Result<(), Refusal> {
+        match self.people.is_revoked(device, issue) {
+            true => Err(Refusal::Revoked),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Credentials for TokenCredentials {
     fn authenticate(&self, login: &Login<'_>) -> Result<Pass, Refusal> {
+        if let Some(certificate) = login.certificate {
+            return self.certified(login, certificate);
+        }
         let hash = hash_user_token(login.token);
         if login.user == SERVICE_USER {
             // Hashes of 256 random bits may be compared in any time.
@@ -203,9 +285,7 @@ impl Credentials for TokenCredentials {
         if login.client_id != device.as_str() {
             return Err(Refusal::ClientId);
         }
-        if self.people.is_revoked(&device, issue) {
-            return Err(Refusal::Revoked);
-        }
+        self.still(&device, issue)?;
         Ok(Pass {
             principal: Principal::Device(device),
             proof: Proof::Device(issue),
@@ -214,11 +294,8 @@ impl Credentials for TokenCredentials {
 
     fn review(&self, pass: &Pass) -> Result<(), Refusal> {
         match (&pass.principal, pass.proof) {
-            (Principal::Device(device), Proof::Device(issue)) => {
-                match self.people.is_revoked(device, issue) {
-                    true => Err(Refusal::Revoked),
-                    false => Ok(()),
-                }
+            (Principal::Device(device), Proof::Device(issue) | Proof::Certificate(issue)) => {
+                self.still(device, issue)
             }
             (Principal::User { user, .. }, Proof::User(hash)) => {
                 match self.user(user.clone(), hash) {
@@ -237,3 +314,7 @@ impl Credentials for TokenCredentials {
         self.people.version()
     }
 }
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

@@ -129,6 +129,12 @@ pub(crate) struct Serve {
     /// Its key, as PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// A CA whose certificates let devices in by the id in their common name, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// The oldest version of TLS for others than agents: 1.2 or 1.3 [default: 1.3]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) tls_min: Option<String>,
     /// Nothing is encrypted: only on this machine
     #[arg(long)]
     pub(crate) no_tls: bool,

@@ -114,6 +114,8 @@ struct File {
     name: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    tls_min: Option<String>,
     no_tls: Option<bool>,
     namespace: Option<Namespace>,
     #[serde(default, deserialize_with = "duration")]
@@ -130,7 +132,7 @@ struct File {
     keep_silent_devices: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 24] = [
+const FILE_KEYS: [&str; 26] = [
     "data_dir",
     "client",
     "broker",
@@ -146,6 +148,8 @@ const FILE_KEYS: [&str; 24] = [
     "name",
     "tls_cert",
     "tls_key",
+    "client_ca",
+    "tls_min",
     "no_tls",
     "namespace",
     "grace",
@@ -264,7 +268,8 @@ impl Settings {
         };
         let namespace = serve.namespace.as_deref().map(namespace).transpose()?;
         let encryption = (file.tls_cert, file.tls_key, file.no_tls);
-        let doors = DoorSettings::resolve(&choose, serve, (file.listen, file.name), encryption)?;
+        let (hosts, terms) = ((file.listen, file.name), (file.client_ca, file.tls_min));
+        let doors = DoorSettings::resolve(&choose, serve, hosts, encryption, terms)?;
         let data_dir = choose.of(
             global.data_dir.clone().map(|v| ("--data-dir", v)),
             Some(("HOIST_DATA_DIR", path)),

@@ -6,6 +6,8 @@
 mod certificate;
 #[cfg(feature = "tls")]
 mod client;
+#[cfg(feature = "tls-server")]
+mod clients;
 mod error;
 #[cfg(feature = "tls")]
 mod pem;
@@ -34,6 +36,15 @@ pub struct Pem<'a> {
     pub name: &'a str,
     /// The content.
     pub text: &'a [u8],
+}
+
+/// The key of a client's certificate.
+#[derive(Clone, Copy)]
+pub enum ClientKey<'a> {
+    /// A text with it, as PEM.
+    Pem(Pem<'a>),
+    /// The seed of an Ed25519 key, and the name that errors call it by.
+    Ed25519(&'a str, &'a [u8; 32]),
 }
 
 /// The provider of cryptography: the one that adds least to a program on a device.

@@ -89,6 +89,12 @@ impl PrivateKey {
         Self(SigningKey::from_bytes(seed))
     }
 
+    /// The 32 bytes that it was made from, for whoever keeps them secret as well.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// Its public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {

@@ -29,7 +29,7 @@ use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::open_files;
-use crate::tls::{Encryption, Shown};
+use crate::tls::{Encryption, Shown, TlsTerms};
 
 mod addresses;
 mod begun;
@@ -66,6 +66,8 @@ pub struct ServerConfig {
     pub names: Vec<String>,
     /// The way in which what clients say is encrypted.
     pub encryption: Encryption,
+    /// The terms of that.
+    pub tls: TlsTerms,
     /// The first topic level.
     pub namespace: Namespace,
     /// Contact may be lost for this long before it is shown (S6).
@@ -147,7 +149,8 @@ impl Server {
         let shown = opening::certificate(&data_dir, &config)?;
         let reached = Reached::by(shown.as_ref());
         let tls = shown.as_ref().map(|shown| shown.acceptor.clone());
-        let own = (&config.namespace, tls.clone());
+        let asking = shown.as_ref().map(|shown| shown.asking.clone());
+        let own = (&config.namespace, asking);
         let started = Broker::start(&config.broker, own, &registry, &token_key);
         let (broker, login) = started.await?;
         let files = (artifacts.clone(), specs);

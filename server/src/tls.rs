@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hoist_net::tls::server::{Acceptor, Identity};
+pub use hoist_net::tls::server::TlsMin;
+use hoist_net::tls::server::{Acceptor, ClientAuthorities, Identity};
 use hoist_net::tls::{Certificate, Pem};
 use hoist_orchestrator::health::{Health, Stops};
 use hoist_protocol::code::Code;
@@ -14,6 +15,7 @@ use crate::failure::{Failure, of_tls};
 use crate::private_file::{self, PrivateFileError};
 
 mod authority;
+mod devices;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +44,17 @@ pub enum Encryption {
     },
 }
 
+use devices::DeviceAuthority;
+
+/// The terms on which TLS is spoken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsTerms {
+    /// The oldest version.
+    pub min: TlsMin,
+    /// The CAs of clients beside the server's own, as PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// Where a server's own CA is.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -53,7 +66,10 @@ pub(crate) struct Place {
 
 /// The certificate that is shown.
 pub(crate) struct Shown {
+    /// For HTTP, where nobody is asked for a certificate.
     pub(crate) acceptor: Acceptor,
+    /// For MQTT, where devices may show one.
+    pub(crate) asking: Acceptor,
     /// What clients pin, as PEM.
     pub(crate) ca: String,
     /// The host by which clients come, as far as the certificate says one.
@@ -83,10 +99,11 @@ impl Shown {
     /// `E_CERT` and its siblings, `E_CONFIG` for a file that cannot be read, `E_SECRET` for a key
     /// that others can read, `E_RECOVER` without the CA that a fleet pins, `E_DATA_DIR`.
     pub(crate) fn open(
-        encryption: &Encryption,
+        (encryption, terms): (&Encryption, &TlsTerms),
         names: &[String],
         place: Place,
     ) -> Result<Option<Self>, Failure> {
+        let folder = place.folder.clone();
         let (files, authority) = match encryption {
             Encryption::None => return Ok(None),
             Encryption::Given { certificate, key } => {
@@ -102,7 +119,10 @@ impl Shown {
         };
         let version = files.version();
         let identity = files.read(names)?;
-        let acceptor = Acceptor::new(&identity).map_err(|error| of_tls(&error))?;
+        let acceptor = Acceptor::new(&identity, terms.min).map_err(|error| of_tls(&error))?;
+        let devices = DeviceAuthority::open(&folder, SystemTime::now())?;
+        let clients = clients(&devices, terms.client_ca.as_deref())?;
+        let asking = acceptor.asking(clients).map_err(|error| of_tls(&error))?;
         let certified = identity.certificate().names.iter();
         let mut certified = certified.filter(|name| !name.starts_with('*'));
         let host = names.first().or_else(|| certified.next()).cloned();
@@ -113,6 +133,7 @@ impl Shown {
         };
         Ok(Some(Self {
             acceptor,
+            asking,
             ca: identity.anchor_pem().to_owned(),
             host,
             files,
@@ -223,7 +244,7 @@ impl Shown {
 impl Files {
     /// Reads both, and refuses a certificate that is not for all these names.
     fn read(&self, names: &[String]) -> Result<Identity, Failure> {
-        let certificate = read(&self.certificate)?;
+        let certificate = read("--tls-cert", &self.certificate)?;
         let key = private_file::read(&self.key).map_err(|error| match error {
             PrivateFileError::Exposed { .. } => {
                 Failure::because(Code::Secret, "the key of the certificate", &error)
@@ -270,10 +291,23 @@ impl Files {
     }
 }
 
+/// The CAs that are accepted of clients.
+fn clients(own: &DeviceAuthority, named: Option<&Path>) -> Result<ClientAuthorities, Failure> {
+    let own = Pem {
+        name: "devices.pem",
+        text: own.pem().as_bytes(),
+    };
+    let text = named.map(|path| read("--client-ca", path)).transpose()?;
+    let name = named.map(|path| path.display().to_string());
+    let others = name.as_deref().zip(text.as_deref());
+    let others = others.map(|(name, text)| Pem { name, text });
+    ClientAuthorities::new(own, others).map_err(|error| of_tls(&error))
+}
+
 /// A certificate is no secret: others may read it.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let text = private_file::read_named(path).map_err(|error| {
-        let what = format!("cannot read --tls-cert {}", path.display());
+        let what = format!("cannot read {flag} {}", path.display());
         Failure::because(Code::Config, what, &error)
     })?;
     Ok(text.into_bytes())

@@ -36,6 +36,8 @@ codes! {
     Ack = Ack, "it acknowledged what was not the next message sent to it";
     /// Wrong name, token or client id, or a revoked device.
     Auth = Auth, "its name, token and client id do not belong together";
+    /// A certificate that is not accepted, or of somebody else.
+    Certificate = Certificate, "the certificate that it shows is not accepted, or not its own";
     /// The connection cap is reached.
     Busy = Busy, "too many connections are open";
     /// More, or more often, than one client may send.

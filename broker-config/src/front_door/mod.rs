@@ -1,6 +1,7 @@
 //! The front door: accepts sockets, speaks MQTT 3.1.1, checks every packet and drives the
 //! router through links. rumqttd's own server is never used: one client can kill it.
 
+mod certificate;
 pub(crate) mod code;
 mod connect;
 pub(crate) mod connection;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use hoist_net::opening::Opening;
 use hoist_net::stream::Stream;
-use hoist_net::tls::server::{self, Acceptor};
+use hoist_net::tls::server::{self, Accepted, Acceptor};
 use hoist_protocol::access::{Principal, may_publish};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::Connect;
@@ -37,7 +38,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::credentials::{Login, Pass};
+use crate::credentials::{ClientCertificate, Login, Pass};
 use code::Code;
 use connection::Connection;
 use hub::{Counters, Hub};
@@ -137,12 +138,16 @@ async fn enter(
     mut room: oneshot::Receiver<()>,
 ) {
     let Door::Encrypted(acceptor) = door else {
-        return open((Box::new(stream), peer), door, hub, room).await;
+        let accepted = Accepted {
+            stream: Box::new(stream),
+            presented: None,
+        };
+        return open((accepted, peer), door, hub, room).await;
     };
     let shaking = tokio::time::timeout(hub.limits.handshake, acceptor.accept(stream));
     let (refused, stream) = tokio::select! {
         shaken = shaking => match shaken {
-            Ok(Ok(stream)) => return open((stream, peer), door, hub, room).await,
+            Ok(Ok(accepted)) => return open((accepted, peer), door, hub, room).await,
             Ok(Err(server::Refused::Silent)) => (Refused::Silent, None),
             Ok(Err(server::Refused::Plain(stream))) => (Refused::Plain, Some(stream)),
             Ok(Err(server::Refused::Handshake(error))) => (Refused::Handshake(error), None),
@@ -160,14 +165,15 @@ async fn enter(
 /// Takes a socket from its first byte to its session. Until it has said who it is, it may have
 /// to make room.
 async fn open(
-    (stream, peer): (Box<dyn Stream>, Option<SocketAddr>),
+    (accepted, peer): (Accepted, Option<SocketAddr>),
     door: &Door,
     hub: &Arc<Hub>,
     mut room: oneshot::Receiver<()>,
 ) {
     let limits = &hub.limits;
     let until = Instant::now() + limits.handshake / 2;
-    let connection = Connection::new(stream, limits.packet_bytes, limits.write);
+    let presented = accepted.presented.map(certificate::of);
+    let connection = Connection::new(accepted.stream, limits.packet_bytes, limits.write);
     let mut connection = connection.with_peer(peer).checked();
     let reading = tokio::time::timeout(limits.handshake, read_connect(&mut connection));
     let connect = tokio::select! {
@@ -181,7 +187,7 @@ async fn open(
     };
     let refused = match connect {
         Err(refused) => refused,
-        Ok(connect) => match let_in(&connect, door, hub, until).await {
+        Ok(connect) => match let_in((&connect, presented), door, hub, until).await {
             Err(refused) => refused,
             Ok((pass, place)) => match begin((connection, place), connect, pass.clone(), hub).await
             {
@@ -250,12 +256,12 @@ async fn read_connect(connection: &mut Connection<Box<dyn Stream>>) -> Result<Co
 
 /// Decides whether who sent a CONNECT comes in, and takes a place for it.
 async fn let_in(
-    connect: &Connect,
+    (connect, presented): (&Connect, Option<ClientCertificate>),
     door: &Door,
     hub: &Hub,
     until: Instant,
 ) -> Result<(Pass, Place), Refused> {
-    let pass = admit(connect, hub)?;
+    let pass = admit(connect, presented.as_ref(), hub)?;
     let principal = &pass.principal;
     if matches!(door, Door::Service) && *principal != Principal::Service {
         return Err(Refused::Later(Code::Tls));
@@ -294,7 +300,11 @@ async fn keep_pace(principal: &Principal, hub: &Hub, until: Instant) -> Result<(
 }
 
 /// Decides who a CONNECT is from and whether its will is allowed.
-fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
+fn admit(
+    connect: &Connect,
+    certificate: Option<&ClientCertificate>,
+    hub: &Hub,
+) -> Result<Pass, Refused> {
     let (user, token) = connect.login.as_ref().map_or(("", ""), |login| {
         (login.username.as_str(), login.password.as_str())
     });
@@ -302,6 +312,7 @@ fn admit(connect: &Connect, hub: &Hub) -> Result<Pass, Refused> {
         client_id: &connect.client_id,
         user,
         token,
+        certificate,
     };
     let pass = hub.credentials.authenticate(&login);
     let pass = pass.map_err(Refused::Credentials)?;

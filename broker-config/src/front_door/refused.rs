@@ -1,8 +1,8 @@
 //! Why a connection does not become a session, and what its client is told.
 
-use std::io;
-
+use hoist_net::tls::TlsError;
 use hoist_net::tls::server::ALERT;
+use hoist_protocol::code;
 
 use super::code::Code;
 use super::connect::Fault;
@@ -23,10 +23,10 @@ pub(super) enum Refused {
     /// At a door with TLS, without it.
     #[error("{}", Code::Tls)]
     Plain,
-    /// TLS that did not come about: the client does not believe the certificate, or speaks no
-    /// version of it that is spoken here.
-    #[error("{code}: the client ended the TLS handshake ({0})", code = Code::Tls.word())]
-    Handshake(io::Error),
+    /// TLS that did not come about: the client does not believe the certificate, speaks no version
+    /// of it that is spoken here, or shows a certificate that is not accepted.
+    #[error("{code}: {0}", code = .0.code())]
+    Handshake(TlsError),
     /// No client id, and a session to be kept (MQTT 3.1.1, 3.1.3.1).
     #[error("{code}: it names no client and wants its session kept", code = Code::Packet)]
     NoClientId,
@@ -44,6 +44,7 @@ pub(super) enum Refused {
 fn word(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Revoked => Code::Revoked.word(),
+        Refusal::Certificate | Refusal::CertificateOver => Code::Certificate.word(),
         _ => Code::Auth.word(),
     }
 }
@@ -62,9 +63,14 @@ impl Refused {
     pub(super) fn code(&self) -> Option<Code> {
         match self {
             Self::Silent => None,
-            Self::Plain | Self::Handshake(_) => Some(Code::Tls),
+            Self::Plain => Some(Code::Tls),
+            Self::Handshake(error) if error.code() == code::Code::Tls => Some(Code::Tls),
+            Self::Handshake(_) => Some(Code::Certificate),
             Self::Version { .. } => Some(Code::Version),
             Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
+            Self::Credentials(Refusal::Certificate | Refusal::CertificateOver) => {
+                Some(Code::Certificate)
+            }
             Self::Credentials(_) => Some(Code::Auth),
             Self::NoClientId => Some(Code::Packet),
             Self::NotConnect(code) | Self::Will { code, .. } | Self::Later(code) => Some(*code),
@@ -89,11 +95,15 @@ impl Refused {
             Self::Version { .. } => &UNSUPPORTED_V3,
             Self::NoClientId | Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
             Self::Later(_) => &[0x20, 2, 0, 3],
-            Self::Credentials(Refusal::Token | Refusal::Unknown | Refusal::Changed)
+            Self::Credentials(
+                Refusal::Token | Refusal::Unknown | Refusal::Changed | Refusal::CertificateOver,
+            )
             | Self::Will {
                 of_device: true, ..
             } => &[0x20, 2, 0, 4],
-            Self::Credentials(Refusal::Revoked) | Self::Will { .. } => &[0x20, 2, 0, 5],
+            Self::Credentials(Refusal::Revoked | Refusal::Certificate) | Self::Will { .. } => {
+                &[0x20, 2, 0, 5]
+            }
         }
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
         http: doors.http,
         names: doors.names,
         encryption: doors.encryption,
+        tls: doors.tls,
         namespace: settings.namespace.value.clone(),
         grace: settings.grace.value,
         settle: settings.settle.value,

@@ -24,7 +24,7 @@ use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
 use hoist_server::server::{Server, ServerConfig};
-use hoist_server::tls::Encryption;
+use hoist_server::tls::{Encryption, TlsTerms};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -152,6 +152,7 @@ impl<'a> Story<'a> {
             http: free,
             names: Vec::new(),
             encryption: Encryption::None,
+            tls: TlsTerms::default(),
             namespace: Namespace::default(),
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(30),

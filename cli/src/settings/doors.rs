@@ -19,6 +19,10 @@ pub(crate) struct DoorSettings {
     pub(crate) tls_cert: Option<Setting<PathBuf>>,
     /// Its key.
     pub(crate) tls_key: Option<Setting<PathBuf>>,
+    /// A CA of devices beside the server's own.
+    pub(crate) client_ca: Option<Setting<PathBuf>>,
+    /// The oldest version of TLS.
+    pub(crate) tls_min: Option<Setting<String>>,
     /// Nothing is encrypted.
     pub(crate) no_tls: Setting<bool>,
 }
@@ -29,6 +33,7 @@ impl DoorSettings {
         serve: &Serve,
         (listen, name): (Option<String>, Option<String>),
         (cert, key, no_tls): (Option<PathBuf>, Option<PathBuf>, Option<bool>),
+        (client_ca, min): (Option<PathBuf>, Option<String>),
     ) -> Result<Self, Failure> {
         let no_tls = choose.of(serve.no_tls.then_some(("--no-tls", true)), None, no_tls)?;
         Ok(Self {
@@ -36,6 +41,8 @@ impl DoorSettings {
             name: choose.of(serve.name.clone().map(|v| ("--name", v)), None, name)?,
             tls_cert: choose.path(serve.tls_cert.as_ref(), "--tls-cert", cert)?,
             tls_key: choose.path(serve.tls_key.as_ref(), "--tls-key", key)?,
+            client_ca: choose.path(serve.client_ca.as_ref(), "--client-ca", client_ca)?,
+            tls_min: choose.of(serve.tls_min.clone().map(|v| ("--tls-min", v)), None, min)?,
             no_tls: or_default(no_tls, false),
         })
     }

@@ -39,6 +39,8 @@ impl Settings {
             row("name", self.doors.name.as_ref(), String::clone),
             row("tls_cert", self.doors.tls_cert.as_ref(), shown),
             row("tls_key", self.doors.tls_key.as_ref(), shown),
+            row("client_ca", self.doors.client_ca.as_ref(), shown),
+            row("tls_min", self.doors.tls_min.as_ref(), String::clone),
             row("no_tls", Some(&self.doors.no_tls), bool::to_string),
             row("namespace", Some(&self.namespace), Namespace::to_string),
             row("grace", Some(&self.grace), time),

@@ -12,10 +12,12 @@ use hoist_net::endpoint::Endpoint;
 use hoist_net::tls::{Pem, Trust};
 use hoist_protocol::id::{DeviceId, Namespace};
 
+mod certificate;
 mod error;
 mod render;
 mod value;
 
+pub use certificate::{CertificateError, CertificateFiles, CertificateTexts};
 pub use error::ConfigError;
 pub use render::{NewAgent, render};
 
@@ -71,8 +73,11 @@ pub struct ServerConfig {
     pub broker: Endpoint,
     /// The CA that broker and artifacts are believed by, for `mqtts` and `https`.
     pub trust: Trust,
-    /// The device's password there; the user name is the device id.
+    /// The device's password there, unless a certificate takes its place; the user name is the
+    /// device id.
     pub token: Token,
+    /// The certificate that it shows the broker.
+    pub certificate: Option<CertificateFiles>,
     /// SHA-256 of the pinned root document.
     pub root_sha256: [u8; 32],
     /// Base URL of artifacts where a spec names none.
@@ -93,12 +98,14 @@ impl fmt::Debug for Token {
     }
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "device",
     "namespace",
     "broker",
     "ca",
     "ca_file",
+    "client_cert",
+    "client_key",
     "token",
     "token_file",
     "root_sha256",
@@ -118,6 +125,8 @@ struct RawConfig {
     broker: String,
     ca: Option<String>,
     ca_file: Option<PathBuf>,
+    client_cert: Option<PathBuf>,
+    client_key: Option<PathBuf>,
     token: Option<String>,
     token_file: Option<PathBuf>,
     root_sha256: String,
@@ -140,6 +149,8 @@ impl RawConfig {
             broker: table.required("broker")?,
             ca: table.string("ca")?,
             ca_file: table.path("ca_file")?,
+            client_cert: table.path("client_cert")?,
+            client_key: table.path("client_key")?,
             token: table.string("token")?,
             token_file: table.path("token_file")?,
             root_sha256: table.required("root_sha256")?,
@@ -212,6 +223,7 @@ impl Source<'_> {
                 "token_file",
                 "both token and token_file are set: keep one".into(),
             )),
+            (None, None) if raw.client_cert.is_some() => Ok(Token(String::new())),
             (None, None) => Err(self.refuse(
                 "token",
                 "neither token nor token_file is set: `hoist device add` prints one".into(),
@@ -269,6 +281,7 @@ impl Source<'_> {
         Ok(ServerConfig {
             namespace: raw.namespace.clone().unwrap_or_default(),
             broker,
+            certificate: self.certificate((&raw.client_cert, &raw.client_key), &trust)?,
             trust,
             token: self.token(raw)?,
             root_sha256,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use hoist_net::tls::Trust;
 use hoist_protocol::codec::encode;
 use hoist_protocol::device::PresenceState;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
+use super::config::{CertificateError, ServerConfig};
 use super::mqtt::Connection;
 use super::runner::Agent;
 use crate::session::{Carries, Ended};
@@ -33,8 +35,32 @@ impl Agent {
         if let Some(unix_ms) = self.clock.known() {
             server.trust.set_time(unix_ms / 1000);
         }
-        let device = &self.host.device;
-        self.connection = Some(Connection::connect(device, &server, topic, will));
+        match self.showing(&server) {
+            Ok(trust) => {
+                let device = &self.host.device;
+                let server = ServerConfig { trust, ..server };
+                self.connection = Some(Connection::connect(device, &server, topic, will));
+            }
+            Err(error) => self.disconnected(&error.to_string()),
+        }
+    }
+
+    /// Whom the broker is believed by, and the certificate that it is shown. The same files keep
+    /// their sessions, which are resumed.
+    fn showing(&mut self, server: &ServerConfig) -> Result<Trust, CertificateError> {
+        let Some(files) = &server.certificate else {
+            return Ok(server.trust.clone());
+        };
+        let texts = files.read()?;
+        if let Some((shown, trust)) = &self.shown
+            && *shown == texts
+        {
+            return Ok(trust.clone());
+        }
+        let whose = (&server.trust, &self.host.device);
+        let trust = files.showing(&texts, whose, &self.key)?;
+        self.shown = Some((texts, trust.clone()));
+        Ok(trust)
     }
 
     /// The connection is gone: nothing of it is used again, and a new one comes later.

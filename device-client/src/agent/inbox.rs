@@ -38,7 +38,7 @@ impl Agent {
             }
             Incoming::Revoked => {
                 self.session.removed(&mut self.clock);
-                return self.disconnected("the server refuses this device's token");
+                return self.disconnected("the server refuses what this device comes in with");
             }
             Incoming::Lost { reason } => return self.disconnected(&reason),
         }

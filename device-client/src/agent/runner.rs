@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hoist_net::tls::Trust;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::id::sha256;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clock::DeviceClock;
-use super::config::{AgentConfig, HostConfig, ServerConfig};
+use super::config::{AgentConfig, CertificateTexts, HostConfig, ServerConfig};
 use super::distrust::Distrust;
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
@@ -120,6 +121,8 @@ pub(super) struct Agent {
     pub(super) topics: Topics,
     pub(super) dir: StateDir,
     pub(super) key: PrivateKey,
+    /// The certificate that was shown last, and the trust that shows it.
+    pub(super) shown: Option<(CertificateTexts, Trust)>,
     pub(super) session: Session,
     pub(super) storage: Storage,
     pub(super) clock: DeviceClock,
@@ -216,6 +219,7 @@ impl Agent {
             server,
             dir,
             key,
+            shown: None,
             session: Session::new(setup, identity),
             storage,
             clock,

@@ -96,6 +96,7 @@ fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> Agen
             namespace: hoist_protocol::id::Namespace::default(),
             broker: Endpoint::of(Scheme::Mqtt, "127.0.0.1", port),
             token: Token("secret".into()),
+            certificate: None,
             root_sha256: pin,
             artifacts: None,
             proxies: Proxies::default(),

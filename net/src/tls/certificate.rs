@@ -24,6 +24,8 @@ pub struct Certificate {
     pub subject: String,
     /// The same of who made it.
     pub issuer: String,
+    /// Its number, by which its CA tells it from others.
+    pub serial: Vec<u8>,
     /// The hosts that it is for.
     pub names: Vec<String>,
     /// Valid from then on, Unix seconds.
@@ -45,7 +47,8 @@ impl Certificate {
         if parts.first() == Some(&VERSION) {
             next(&mut parts)?;
         }
-        let _serial_and_algorithm = (next(&mut parts)?, next(&mut parts)?);
+        let serial = next(&mut parts)?.1.to_vec();
+        let _algorithm = next(&mut parts)?;
         let issuer = next(&mut parts)?.1;
         let mut validity = next(&mut parts)?.1;
         let subject = next(&mut parts)?.1;
@@ -53,6 +56,7 @@ impl Certificate {
         let mut certificate = Self {
             subject: name(subject),
             issuer: name(issuer),
+            serial,
             names: Vec::new(),
             not_before: time(next(&mut validity)?)?,
             not_after: time(next(&mut validity)?)?,

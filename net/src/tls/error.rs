@@ -123,6 +123,83 @@ mod handshake {
                 .with_help("it may not speak TLS at this port, or be too busy")
         }
 
+        /// A handshake with a client that failed; `subject` is that of the certificate which it
+        /// shows.
+        #[cfg(feature = "tls-server")]
+        pub(crate) fn of_client(error: &io::Error, subject: Option<&str>) -> Self {
+            let inner = error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<Error>());
+            let subject = subject.unwrap_or("a client");
+            match inner {
+                Some(Error::InvalidCertificate(error)) => Self::of_shown(error, subject),
+                _ => {
+                    let said = format!("the client ended the TLS handshake ({error})");
+                    Self::new(Code::Tls, said)
+                }
+            }
+        }
+
+        #[cfg(feature = "tls-server")]
+        fn of_shown(error: &CertificateError, subject: &str) -> Self {
+            match error {
+                CertificateError::ExpiredContext { time, not_after } => Self::new(
+                    Code::CertificateExpired,
+                    format!(
+                        "the certificate of {subject} expired on {}, and here it is {}",
+                        at(not_after),
+                        at(time)
+                    ),
+                )
+                .with_help("give it another one"),
+                CertificateError::NotValidYetContext { time, not_before } => Self::new(
+                    Code::CertificateNotYet,
+                    format!(
+                        "the certificate of {subject} is not valid before {}, and here it is {}",
+                        at(not_before),
+                        at(time)
+                    ),
+                )
+                .with_help("set the clock that is wrong"),
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::new(
+                    Code::CertificateIssuer,
+                    format!(
+                        "the certificate of {subject} was made by no CA that is accepted of clients"
+                    ),
+                )
+                .with_help("name its CA with `hoist serve --client-ca FILE`"),
+                error => Self::new(
+                    Code::Certificate,
+                    format!("the certificate of {subject} is not one of a client: {error}"),
+                ),
+            }
+        }
+
+        /// An alert of a server: it does not accept something of this client.
+        fn of_alert(alert: AlertDescription, host: &str) -> Self {
+            let (code, what) = match alert {
+                AlertDescription::CertificateExpired => (
+                    Code::CertificateExpired,
+                    "the certificate that is shown here has expired, or is not valid yet",
+                ),
+                AlertDescription::UnknownCA | AlertDescription::DecryptError => (
+                    Code::CertificateIssuer,
+                    "the certificate that is shown here is of no CA that it accepts of clients",
+                ),
+                AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateUnknown => (
+                    Code::Certificate,
+                    "the certificate that is shown here cannot be used",
+                ),
+                alert => {
+                    let said = format!("{host} refuses the TLS handshake ({alert:?})");
+                    return Self::new(Code::Tls, said).with_help("its log says why");
+                }
+            };
+            Self::new(code, format!("{host} says that {what}")).with_help("its log says more")
+        }
+
         fn of_rustls(error: &Error, host: &str) -> Self {
             match error {
                 Error::InvalidCertificate(error) => Self::of_certificate(error, host),
@@ -139,11 +216,7 @@ mod handshake {
                     format!("{host} and this program have no version of TLS in common"),
                 )
                 .with_help("TLS 1.3 is spoken here"),
-                Error::AlertReceived(alert) => Self::new(
-                    Code::Tls,
-                    format!("{host} refuses the TLS handshake ({alert:?})"),
-                )
-                .with_help("its log says why"),
+                Error::AlertReceived(alert) => Self::of_alert(*alert, host),
                 error => Self::new(Code::Tls, format!("no TLS with {host}: {error}")),
             }
         }

@@ -1,12 +1,15 @@
 //! Certificates and keys as people keep them: PEM, from a file or written in a configuration.
 
 use hoist_protocol::code::Code;
-use rustls::pki_types::CertificateDer;
-#[cfg(feature = "tls-server")]
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{Certificate, Pem, TlsError};
+use super::{Certificate, ClientKey, Pem, TlsError};
+
+/// The bytes of an Ed25519 key in PKCS #8 before its seed (RFC 8410, section 7).
+const ED25519_PKCS8: [u8; 16] = [
+    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+];
 
 impl Pem<'_> {
     /// Every certificate in it, in its order.
@@ -33,7 +36,6 @@ impl Pem<'_> {
     ///
     /// # Errors
     /// `E_CERT_KEY` for none, or one that is encrypted.
-    #[cfg(feature = "tls-server")]
     pub(super) fn key(self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let name = self.name;
         let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
@@ -51,6 +53,25 @@ impl Pem<'_> {
             TlsError::new(Code::CertificateKey, said)
                 .with_help("it must have `-----BEGIN PRIVATE KEY-----` in it")
         })
+    }
+}
+
+impl ClientKey<'_> {
+    pub(super) fn key(self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        match self {
+            Self::Pem(pem) => pem.key(),
+            Self::Ed25519(_, seed) => {
+                let der = [&ED25519_PKCS8[..], seed].concat();
+                Ok(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der)))
+            }
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Pem(pem) => pem.name,
+            Self::Ed25519(name, _) => name,
+        }
     }
 }
 

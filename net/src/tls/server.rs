@@ -1,7 +1,6 @@
 //! The server's side: the certificate that it shows, exchanged while it runs, and its handshakes.
 
 use std::fmt;
-use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +9,19 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::version::TLS13;
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::version::{TLS12, TLS13};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificate::{Certificate, date};
+use super::clients::naming;
 use super::pem::written;
 use super::{Pem, TlsError, provider};
 use crate::stream::Stream;
+
+pub use super::clients::{ClientAuthorities, Presented};
 
 /// The first byte of every TLS connection: a record of the handshake.
 pub const HANDSHAKE: u8 = 22;
@@ -198,17 +200,46 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+/// The oldest version of TLS that a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsMin {
+    /// TLS 1.2, for clients that know nothing newer.
+    V1_2,
+    /// TLS 1.3, which every agent speaks.
+    #[default]
+    V1_3,
+}
+
+impl TlsMin {
+    fn versions(self) -> Vec<&'static SupportedProtocolVersion> {
+        match self {
+            Self::V1_2 => vec![&TLS13, &TLS12],
+            Self::V1_3 => vec![&TLS13],
+        }
+    }
+}
+
 /// Speaks TLS with whoever comes in. Clones are the same.
 #[derive(Clone)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,
+    min: TlsMin,
+    clients: Option<ClientAuthorities>,
 }
 
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Acceptor")
     }
+}
+
+/// A client after its handshake.
+pub struct Accepted {
+    /// The way to it.
+    pub stream: Box<dyn Stream>,
+    /// The certificate that it has shown.
+    pub presented: Option<Presented>,
 }
 
 /// The reason that no TLS came about with a client.
@@ -218,29 +249,55 @@ pub enum Refused {
     Silent,
     /// It speaks something else, on this socket.
     Plain(TcpStream),
-    /// The handshake failed: it does not believe the certificate, or speaks no TLS 1.3.
-    Handshake(io::Error),
+    /// The handshake failed: it does not believe the certificate, speaks no version that is spoken
+    /// here, or shows a certificate that is not accepted.
+    Handshake(TlsError),
 }
 
 impl Acceptor {
-    /// Shows this certificate.
+    /// Shows this certificate, and asks nobody for one.
     ///
     /// # Errors
     /// `E_TLS` without randomness.
-    pub fn new(identity: &Identity) -> Result<Self, TlsError> {
-        let failed = |error: Error| TlsError::new(Code::Tls, error.to_string());
+    pub fn new(identity: &Identity, min: TlsMin) -> Result<Self, TlsError> {
         let shown = Arc::new(Shown(RwLock::new(Arc::clone(&identity.shown))));
+        Self::of(shown, min, None)
+    }
+
+    /// Shows the same certificate, whatever that is, and asks clients for one of theirs, which none
+    /// must have. Nobody's session of the one is resumed at the other.
+    ///
+    /// # Errors
+    /// `E_TLS` without randomness, `E_CERT` for CAs that cannot be used.
+    pub fn asking(&self, clients: ClientAuthorities) -> Result<Self, TlsError> {
+        Self::of(Arc::clone(&self.shown), self.min, Some(clients))
+    }
+
+    fn of(
+        shown: Arc<Shown>,
+        min: TlsMin,
+        clients: Option<ClientAuthorities>,
+    ) -> Result<Self, TlsError> {
+        let failed = |error: Error| TlsError::new(Code::Tls, error.to_string());
         let resolver = Arc::clone(&shown) as Arc<dyn ResolvesServerCert>;
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .map_err(failed)?
-            .with_no_client_auth()
-            .with_cert_resolver(resolver);
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&min.versions())
+            .map_err(failed)?;
+        let builder = match &clients {
+            Some(clients) => builder.with_client_cert_verifier(clients.verifier()?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(resolver);
         // Sessions are resumed from what the client keeps, so that a fleet costs no memory.
         config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
         config.send_tls13_tickets = 1;
         let config = Arc::new(config);
-        Ok(Self { config, shown })
+        Ok(Self {
+            config,
+            shown,
+            min,
+            clients,
+        })
     }
 
     /// Shows another certificate from now on. Connections that are open stay.
@@ -253,7 +310,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// [`Refused`].
-    pub async fn accept(&self, stream: TcpStream) -> Result<Box<dyn Stream>, Refused> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<Accepted, Refused> {
         let mut first = [0];
         match stream.peek(&mut first).await {
             Ok(0) | Err(_) => return Err(Refused::Silent),
@@ -261,8 +318,15 @@ impl Acceptor {
             Ok(_) => {}
         }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        let encrypted = acceptor.accept(stream).await.map_err(Refused::Handshake)?;
-        Ok(Box::new(encrypted))
+        let encrypted = naming(acceptor.accept(stream)).await;
+        let encrypted = encrypted.map_err(Refused::Handshake)?;
+        let chain = encrypted.get_ref().1.peer_certificates();
+        let clients = self.clients.as_ref();
+        let presented = clients.and_then(|clients| clients.presented(chain));
+        Ok(Accepted {
+            stream: Box::new(encrypted),
+            presented,
+        })
     }
 }
 

@@ -10,10 +10,14 @@ use rcgen::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::server::{ALERT, Acceptor, Identity, Refused, say_last};
+use super::server::{
+    ALERT, Accepted, Acceptor, ClientAuthorities, Identity, Refused, TlsMin, say_last,
+};
 use super::{Pem, TlsError, Trust};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::stream::{Stream, Unreached, connect};
+
+mod clients;
 
 /// A CA, and what it makes.
 struct Authority {
@@ -77,10 +81,7 @@ async fn meet(
     acceptor: &Acceptor,
     trust: &Trust,
     host: &str,
-) -> (
-    Result<Box<dyn Stream>, TlsError>,
-    Result<Box<dyn Stream>, Refused>,
-) {
+) -> (Result<Box<dyn Stream>, TlsError>, Result<Accepted, Refused>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let at = Endpoint::of(Scheme::Mqtts, host, port);
@@ -98,7 +99,7 @@ async fn meet(
 
 /// The code and the sentence of a handshake that fails at the client.
 async fn refused(chain: &str, key: &str, trust: &Trust, host: &str) -> (Code, String) {
-    let acceptor = Acceptor::new(&identity(chain, key).unwrap()).unwrap();
+    let acceptor = Acceptor::new(&identity(chain, key).unwrap(), TlsMin::V1_3).unwrap();
     let error = meet(&acceptor, trust, host).await.0.err().unwrap();
     (error.code(), error.to_string())
 }
@@ -110,11 +111,11 @@ async fn both_sides_hear_each_other_and_a_second_meeting_is_shorter() {
     let chain = format!("{leaf}{}", ca.pem).replace('\n', "\r\n");
     let identity = identity(&chain, &key.replace('\n', "\r\n")).unwrap();
     assert_eq!(identity.anchor_pem(), ca.pem.replace("\r\n", "\n"));
-    let acceptor = Acceptor::new(&identity).unwrap();
+    let acceptor = Acceptor::new(&identity, TlsMin::V1_3).unwrap();
     let trust = trust(&ca.pem.replace('\n', "\r\n"));
     for host in ["localhost", "127.0.0.1"] {
         let (client, server) = meet(&acceptor, &trust, host).await;
-        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        let (mut client, mut server) = (client.unwrap(), server.unwrap().stream);
         server.write_all(b"welcome").await.unwrap();
         server.flush().await.unwrap();
         let mut heard = [0; 7];
@@ -130,10 +131,10 @@ async fn another_certificate_is_shown_from_now_on_and_who_is_there_stays() {
         let (leaf, key) = ca.make(&["localhost"], YEARS);
         identity(&format!("{leaf}{}", ca.pem), &key).unwrap()
     };
-    let acceptor = Acceptor::new(&of(&old)).unwrap();
+    let acceptor = Acceptor::new(&of(&old), TlsMin::V1_3).unwrap();
     let trusts_old = trust(&old.pem);
     let (client, server) = meet(&acceptor, &trusts_old, "localhost").await;
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (mut client, mut server) = (client.unwrap(), server.unwrap().stream);
     acceptor.show(&of(&new));
     let trusts_new = trust(&new.pem);
     assert!(meet(&acceptor, &trusts_new, "localhost").await.0.is_ok());
@@ -242,7 +243,7 @@ async fn whoever_speaks_something_else_is_told_so_on_both_sides() {
     let ca = authority("fleet");
     let (leaf, key) = ca.make(&["localhost"], YEARS);
     let acceptor = identity(&format!("{leaf}{}", ca.pem), &key).unwrap();
-    let acceptor = Acceptor::new(&acceptor).unwrap();
+    let acceptor = Acceptor::new(&acceptor, TlsMin::V1_3).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // A client without TLS.

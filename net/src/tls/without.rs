@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use super::{Pem, TlsError};
+use super::{ClientKey, Pem, TlsError};
 use crate::endpoint::Endpoint;
 use crate::stream::Stream;
 
@@ -17,6 +17,25 @@ impl Trust {
     /// None.
     pub fn pinned(_ca: Pem<'_>) -> Result<Self, TlsError> {
         Ok(Self(()))
+    }
+
+    /// Shows nothing all the same.
+    ///
+    /// # Errors
+    /// None.
+    pub fn showing(
+        &self,
+        _chain: Pem<'_>,
+        _key: ClientKey<'_>,
+        _name: &str,
+    ) -> Result<Self, TlsError> {
+        Ok(self.clone())
+    }
+
+    /// Nothing is shown.
+    #[must_use]
+    pub fn shown(&self) -> Option<(u64, u64)> {
+        None
     }
 
     /// True if it believes nobody.

@@ -144,7 +144,7 @@ async fn encrypted(
         Ok(()) = room => return None,
     };
     match shaken {
-        Ok(stream) => Some(stream),
+        Ok(accepted) => Some(accepted.stream),
         Err(Refused::Plain(stream)) => {
             say_last(stream, only_encrypted().as_bytes()).await;
             None

@@ -16,7 +16,7 @@ pub const SUMS: &str = "backup.sums";
 /// Files of a data directory beside its folders.
 const FILES: [&str; 2] = ["users.toml", "client.toml"];
 /// Key files that a backup may hold.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "keys/orchestrator.key",
     "keys/release.key",
     "keys/root.bin",
@@ -24,6 +24,8 @@ const KEYS: [&str; 7] = [
     "keys/token.key",
     "tls/ca.key",
     "tls/ca.pem",
+    "tls/devices.key",
+    "tls/devices.pem",
 ];
 /// Key files without which no server starts.
 const NEEDED: [&str; 3] = ["keys/orchestrator.key", "keys/root.bin", "keys/token.key"];

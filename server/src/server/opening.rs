@@ -101,7 +101,7 @@ pub(super) fn certificate(
         folder: data_dir.authority(),
         client: data_dir.client(),
     };
-    Shown::open(&config.encryption, &config.names, place)
+    Shown::open((&config.encryption, &config.tls), &config.names, place)
 }
 
 /// The CAs of the server and of its broker, which clients pin, as PEM.

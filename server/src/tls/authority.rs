@@ -16,9 +16,9 @@ use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::private_file;
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The life of the CA: that of the devices, which pin it.
-const CA_LIFE: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+pub(super) const CA_LIFE: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
 /// The life of a certificate that it makes.
 const LIFE: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// A certificate is renewed when no more than this is left of it.
@@ -167,12 +167,12 @@ fn is_good(path: &Path, names: &[String], now: SystemTime) -> bool {
     fits && names.iter().all(|name| certified.contains(name))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let bytes = private_file::read(path).map_err(|error| unusable(&error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn unusable(error: &private_file::PrivateFileError) -> Failure {
+pub(super) fn unusable(error: &private_file::PrivateFileError) -> Failure {
     let code = match error {
         private_file::PrivateFileError::Exposed { .. } => Code::Secret,
         private_file::PrivateFileError::Io { .. } => Code::DataDir,
@@ -180,6 +180,6 @@ fn unusable(error: &private_file::PrivateFileError) -> Failure {
     Failure::because(code, "the server's own CA", error).help(code.hint())
 }
 
-fn not_made(error: &rcgen::Error) -> Failure {
+pub(super) fn not_made(error: &rcgen::Error) -> Failure {
     Failure::because(Code::Random, "no certificate can be made", error)
 }

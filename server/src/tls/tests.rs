@@ -45,7 +45,11 @@ fn a_ca_is_made_once_and_a_certificate_for_other_names_or_when_it_ends_soon() {
         (ca, std::fs::read(&file).unwrap())
     };
     let (ca, first) = ensure(&["fleet.example", "10.0.0.7"], now);
-    let shown = Shown::open(&Encryption::Own, &names(&["fleet.example"]), place.clone());
+    let shown = Shown::open(
+        (&Encryption::Own, &TlsTerms::default()),
+        &names(&["fleet.example"]),
+        place.clone(),
+    );
     let shown = shown.unwrap().unwrap();
     assert_eq!(shown.ca.as_bytes(), ca);
     assert_eq!(shown.host.as_deref(), Some("fleet.example"));
@@ -65,14 +69,20 @@ fn a_given_certificate_must_be_for_the_names_and_its_key_a_secret() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let place = place(&dir);
-    let own = |of: &[&str]| Shown::open(&Encryption::Own, &names(of), place.clone());
+    let own = |of: &[&str]| {
+        Shown::open(
+            (&Encryption::Own, &TlsTerms::default()),
+            &names(of),
+            place.clone(),
+        )
+    };
     assert!(own(&["fleet.example"]).is_ok());
     let file = authority::server_file(&place.folder);
     let given = Encryption::Given {
         certificate: file.clone(),
         key: file.clone(),
     };
-    let open = |of: &[&str]| Shown::open(&given, &names(of), place.clone());
+    let open = |of: &[&str]| Shown::open((&given, &TlsTerms::default()), &names(of), place.clone());
     assert!(open(&["fleet.example", "127.0.0.1"]).is_ok());
     let failure = open(&["elsewhere.example"]).err().unwrap();
     assert_eq!(failure.code, "E_CERT_NAME", "{failure}");
@@ -101,7 +111,7 @@ async fn a_changed_file_is_shown_and_a_wrong_one_is_told_while_the_last_good_one
     let dir = tempfile::tempdir().unwrap();
     let place = place(&dir);
     let of = names(&["fleet.example"]);
-    let shown = Shown::open(&Encryption::Own, &of, place.clone());
+    let shown = Shown::open((&Encryption::Own, &TlsTerms::default()), &of, place.clone());
     let shown = shown.unwrap().unwrap();
     let health = Health::default();
     let file = authority::server_file(&place.folder);

@@ -26,6 +26,7 @@ fn orchestrator(broker: &EmbeddedBroker, room: usize) -> (Handle, mpsc::Receiver
         client_id: "orchestrator",
         user: SERVICE_USER,
         token: "service-token",
+        certificate: None,
     };
     let pass = super::credentials().authenticate(&login).unwrap();
     let (sender, inbox) = mpsc::channel(room);

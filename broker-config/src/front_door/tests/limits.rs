@@ -12,7 +12,7 @@ use super::{
 };
 use crate::Limits;
 use crate::front_door::{self, connection::Connection};
-use hoist_net::stream::Stream;
+use hoist_net::tls::server::Accepted;
 
 #[tokio::test]
 async fn a_packet_over_the_limit_closes_its_sender_and_the_orchestrator_may_send_more() {
@@ -70,7 +70,11 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     let (near, far) = tokio::io::duplex(1_024);
     let hub = broker.hub_for_tests();
     tokio::spawn(async move {
-        let line = (Box::new(far) as Box<dyn Stream>, None);
+        let accepted = Accepted {
+            stream: Box::new(far),
+            presented: None,
+        };
+        let line = (accepted, None);
         let (_never, room) = tokio::sync::oneshot::channel();
         front_door::open(line, &front_door::Door::Plain, &hub, room).await;
     });

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use hoist_net::endpoint;
 use hoist_protocol::code::Code;
 use hoist_server::failure::Failure;
-use hoist_server::tls::Encryption;
+use hoist_server::tls::{Encryption, TlsMin, TlsTerms};
 
 use crate::settings::{Setting, Settings};
 
@@ -22,6 +22,7 @@ pub(crate) struct Doors {
     /// The hosts that clients connect to; the first is the one they are told.
     pub(crate) names: Vec<String>,
     pub(crate) encryption: Encryption,
+    pub(crate) tls: TlsTerms,
 }
 
 /// Reads them.
@@ -61,7 +62,36 @@ pub(crate) fn doors(settings: &Settings) -> Result<Doors, Failure> {
         mqtt,
         http,
         names,
+        tls: terms(settings, &encryption)?,
         encryption,
+    })
+}
+
+/// The terms of TLS, which mean nothing without it.
+fn terms(settings: &Settings, encryption: &Encryption) -> Result<TlsTerms, Failure> {
+    let (client_ca, min) = (&settings.doors.client_ca, &settings.doors.tls_min);
+    let flag = match (client_ca, min) {
+        (Some(_), _) => "--client-ca",
+        (None, Some(_)) => "--tls-min",
+        (None, None) => return Ok(TlsTerms::default()),
+    };
+    if *encryption == Encryption::None {
+        let what = format!("{flag} is for TLS, and nothing is encrypted here");
+        return Err(Failure::new(Code::Config, what)
+            .help("leave it out, or `hoist serve --name` with what clients connect to"));
+    }
+    let min = min.as_ref().map_or("1.3", |min| min.value.as_str());
+    let min = match min {
+        "1.3" => TlsMin::V1_3,
+        "1.2" => TlsMin::V1_2,
+        other => {
+            let what = format!("--tls-min {other:?} is no version of TLS that is spoken here");
+            return Err(Failure::new(Code::Config, what).help("write 1.2 or 1.3"));
+        }
+    };
+    Ok(TlsTerms {
+        min,
+        client_ca: client_ca.as_ref().map(|set| set.value.clone()),
     })
 }
 
@@ -262,6 +292,21 @@ mod tests {
             (
                 Serve {
                     listen: some("no host"),
+                    ..Serve::default()
+                },
+                "E_CONFIG",
+            ),
+            (
+                Serve {
+                    client_ca: Some("a".into()),
+                    ..Serve::default()
+                },
+                "E_CONFIG",
+            ),
+            (
+                Serve {
+                    name: some("a.example"),
+                    tls_min: some("1.1"),
                     ..Serve::default()
                 },
                 "E_CONFIG",

@@ -13,7 +13,7 @@ use hoist_server::broker::BrokerConfig;
 use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
 use hoist_server::server::{Server, ServerConfig};
-use hoist_server::tls::Encryption;
+use hoist_server::tls::{Encryption, TlsTerms};
 use tempfile::TempDir;
 
 use crate::client::{Client, Patience};
@@ -29,6 +29,7 @@ fn config(dir: &TempDir) -> ServerConfig {
         http: free,
         names: Vec::new(),
         encryption: Encryption::None,
+        tls: TlsTerms::default(),
         namespace: Namespace::default(),
         grace: Duration::from_secs(60),
         settle: Duration::from_secs(30),

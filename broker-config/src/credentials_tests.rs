@@ -1,0 +1,101 @@
+use super::*;
+
+/// Nobody but devices, at a certain time; `gone` was removed when its tokens had the issue 1.
+struct Devices(u64);
+
+impl People for Devices {
+    fn user(&self, _: &UserId) -> Option<User> {
+        None
+    }
+
+    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
+        device.as_str() == "gone" && issue <= 1
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn unix_s(&self) -> u64 {
+        self.0
+    }
+}
+
+fn at(unix_s: u64) -> TokenCredentials {
+    TokenCredentials {
+        namespace: Namespace::default(),
+        key: TokenKey::new([7; 32]),
+        service_token_sha256: [0; 32],
+        people: Arc::new(Devices(unix_s)),
+    }
+}
+
+/// The proof of a client with the certificate of `name`, valid until 1000.
+fn proof(name: &str, issue: u32, (client_id, user): (&str, &str)) -> Result<Proof, Refusal> {
+    let certificate = ClientCertificate {
+        name: name.to_owned(),
+        issue,
+        not_after_s: 1_000,
+    };
+    let login = Login {
+        client_id,
+        user,
+        token: "",
+        certificate: Some(&certificate),
+    };
+    let pass = at(1_000).authenticate(&login)?;
+    assert_eq!(pass.principal, Principal::Device(name.parse().unwrap()));
+    Ok(pass.proof)
+}
+
+#[test]
+fn a_certificate_needs_no_token_and_lets_in_under_its_own_name_alone() {
+    assert_eq!(proof("d1", 1, ("d1", "d1")), Ok(Proof::Certificate(1)));
+    assert_eq!(proof("d1", 0, ("d1", "")), Ok(Proof::Certificate(0)));
+    for other in [("d2", "d1"), ("d1", "d2"), ("", ""), ("d2", "")] {
+        assert_eq!(
+            proof("d1", 1, other),
+            Err(Refusal::Certificate),
+            "{other:?}"
+        );
+    }
+    assert_eq!(proof("no id", 1, ("no id", "")), Err(Refusal::Certificate));
+}
+
+#[test]
+fn a_removed_device_comes_in_only_with_the_certificate_of_its_next_registration() {
+    assert_eq!(proof("gone", 1, ("gone", "")), Err(Refusal::Revoked));
+    assert_eq!(proof("gone", 0, ("gone", "")), Err(Refusal::Revoked));
+    assert_eq!(proof("gone", 2, ("gone", "")), Ok(Proof::Certificate(2)));
+    let pass = |issue| Pass {
+        principal: Principal::Device("gone".parse().unwrap()),
+        proof: Proof::Certificate(issue),
+    };
+    assert_eq!(at(0).review(&pass(1)), Err(Refusal::Revoked));
+    assert_eq!(at(0).review(&pass(2)), Ok(()));
+}
+
+#[test]
+fn a_session_that_is_resumed_does_not_outlive_its_certificate() {
+    let certificate = ClientCertificate {
+        name: "d1".into(),
+        issue: 1,
+        not_after_s: 1_000,
+    };
+    let login = Login {
+        client_id: "d1",
+        user: "d1",
+        token: "",
+        certificate: Some(&certificate),
+    };
+    let refused = at(1_001).authenticate(&login);
+    assert_eq!(refused, Err(Refusal::CertificateOver));
+}
+
+#[test]
+fn the_issue_is_found_in_the_serial_numbers_that_are_made_here_and_in_no_others() {
+    assert_eq!(issue_of(&serial_of(7, [0xff; 11])), Some(7));
+    assert_eq!(issue_of(&[2; SERIAL_BYTES]), None);
+    assert_eq!(issue_of(&[1; SERIAL_BYTES - 1]), None);
+    assert_eq!(issue_of(&[]), None);
+}

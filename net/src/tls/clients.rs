@@ -1,0 +1,160 @@
+//! The certificates that clients may show: the CAs that a server accepts of them, and what was
+//! proven of one. Nobody has to show one, and nothing here decides what somebody may do.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use hoist_protocol::code::Code;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+
+use super::{Certificate, Pem, TlsError, provider};
+
+tokio::task_local! {
+    /// The subject of the certificate that is shown in the handshake of this task.
+    static SUBJECT: Arc<OnceLock<String>>;
+}
+
+/// A client's certificate whose key was proven in the handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// Its statements.
+    pub certificate: Certificate,
+    /// True if the server's own CA has made it.
+    pub is_own: bool,
+}
+
+/// The CAs that a server accepts of clients.
+#[derive(Clone)]
+pub struct ClientAuthorities {
+    roots: Arc<RootCertStore>,
+    own: Option<Certificate>,
+}
+
+impl fmt::Debug for ClientAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientAuthorities({})", self.roots.len())
+    }
+}
+
+impl ClientAuthorities {
+    /// Those of a server: its own CA of devices, and the CAs in a file that somebody named.
+    ///
+    /// # Errors
+    /// `E_CERT` for a text without certificates, or with one that is no CA.
+    pub fn new(own: Pem<'_>, others: Option<Pem<'_>>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let read = super::certificates(own)?;
+        for pem in [Some(own), others].into_iter().flatten() {
+            for (certificate, der) in super::certificates(pem)?.iter().zip(pem.certificates()?) {
+                let wrong = |why: String| {
+                    let subject = &certificate.subject;
+                    let said = format!(
+                        "the certificate of {subject} in {} is not one of a CA of clients: {why}",
+                        pem.name
+                    );
+                    TlsError::new(Code::Certificate, said)
+                };
+                if !certificate.is_ca {
+                    return Err(wrong("name the one by which those were signed".to_owned()));
+                }
+                roots.add(der).map_err(|error| wrong(error.to_string()))?;
+            }
+        }
+        Ok(Self {
+            roots: Arc::new(roots),
+            own: read.into_iter().next(),
+        })
+    }
+
+    /// Verifies what clients show, and lets those in who show nothing.
+    pub(super) fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
+        // Clients have one certificate: names of CAs would only cost bytes.
+        let builder = builder.allow_unauthenticated().clear_root_hint_subjects();
+        let inner = builder.build().map_err(|error| {
+            let said = format!("the CAs of clients cannot be used: {error}");
+            TlsError::new(Code::Certificate, said)
+        })?;
+        Ok(Arc::new(Named(inner)))
+    }
+
+    /// The certificate that was shown and proven, maybe in an earlier session.
+    pub(super) fn presented(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<Presented> {
+        let certificate = Certificate::read(chain?.first()?)?;
+        let own = self.own.as_ref();
+        let is_own = own.is_some_and(|own| certificate.is_of(own));
+        Some(Presented {
+            certificate,
+            is_own,
+        })
+    }
+}
+
+/// A verifier that says whose certificate it looks at.
+#[derive(Debug)]
+struct Named(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Named {
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let _outside = SUBJECT.try_with(|subject| {
+            let read = Certificate::read(end_entity);
+            let named = read.map_or_else(|| "somebody".to_owned(), |read| read.subject);
+            subject.set(named)
+        });
+        self.0.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// A handshake with a client; an error names the certificate that it shows.
+pub(super) async fn naming<T>(
+    handshake: impl Future<Output = io::Result<T>>,
+) -> Result<T, TlsError> {
+    let subject = Arc::new(OnceLock::new());
+    let shaken = SUBJECT.scope(Arc::clone(&subject), handshake).await;
+    shaken.map_err(|error| TlsError::of_client(&error, subject.get().map(String::as_str)))
+}
