@@ -219,7 +219,7 @@ fn count(
         false => client,
     };
     if refused.is_worth_a_line()
-        && let Some(unsaid) = hub.quiet.says(who, code.word(), Instant::now())
+        && let Some(unsaid) = hub.quiet.says(who, refused.word(), Instant::now())
     {
         let peer = peer.map(tracing::field::display);
         tracing::warn!(client, user, peer, reason = %refused, unsaid, "connection refused");

@@ -77,6 +77,14 @@ impl Refused {
         }
     }
 
+    /// The word by which the log tells one reason from another.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Handshake(error) => error.code().as_str(),
+            _ => self.code().map_or("", Code::word),
+        }
+    }
+
     /// True if it is worth a line in the log. A client that went away within its own CONNECT, as
     /// one that is stopped then does, was not refused, and none is while the broker stops.
     pub(super) fn is_worth_a_line(&self) -> bool {
