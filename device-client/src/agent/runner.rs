@@ -179,12 +179,7 @@ impl Agent {
             path: host.boot_id_file.clone(),
             source,
         })?;
-        if restored.lost {
-            tracing::error!(
-                code = Code::State.as_str(),
-                "journal damaged; asking the broker for the last status"
-            );
-        }
+        say_lost(restored.lost);
         let root = server.as_ref().and_then(|server| {
             let sealed = storage.root()?;
             RootDocument::open_pinned(&sealed, &server.root_sha256).ok()
@@ -351,6 +346,16 @@ impl Agent {
 impl Drop for Agent {
     fn drop(&mut self) {
         self.stop_task();
+    }
+}
+
+/// Says that the device has lost its memory, if it has.
+fn say_lost(is_lost: bool) {
+    if is_lost {
+        tracing::error!(
+            code = Code::State.as_str(),
+            "journal damaged; asking the broker for the last status"
+        );
     }
 }
 
