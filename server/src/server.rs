@@ -148,8 +148,7 @@ impl Server {
         open_files::raise(connections(&config.broker));
         let shown = opening::certificate(&data_dir, &config)?;
         let reached = Reached::by(shown.as_ref());
-        let tls = shown.as_ref().map(|shown| shown.acceptor.clone());
-        let asking = shown.as_ref().map(|shown| shown.asking.clone());
+        let (tls, asking) = opening::acceptors(shown.as_ref());
         let own = (&config.namespace, asking);
         let started = Broker::start(&config.broker, own, &registry, &token_key);
         let (broker, login) = started.await?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
@@ -102,6 +103,12 @@ pub(super) fn certificate(
         client: data_dir.client(),
     };
     Shown::open((&config.encryption, &config.tls), &config.names, place)
+}
+
+/// The encryption of HTTP, and that of MQTT, where devices may show certificates.
+pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acceptor>) {
+    let acceptors = shown.map(|shown| (shown.acceptor.clone(), shown.asking.clone()));
+    acceptors.unzip()
 }
 
 /// The CAs of the server and of its broker, which clients pin, as PEM.
