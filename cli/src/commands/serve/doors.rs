@@ -265,6 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn terms_of_tls_are_for_tls_and_of_a_version_that_is_spoken() {
+        let without = Serve {
+            client_ca: Some("a".into()),
+            ..Serve::default()
+        };
+        let spoken = |min: &str| Serve {
+            name: some("a.example"),
+            tls_min: some(min),
+            ..Serve::default()
+        };
+        for wrong in [without, spoken("1.1")] {
+            assert_eq!(of(&wrong).unwrap_err().code, "E_CONFIG");
+        }
+        assert_eq!(of(&spoken("1.2")).unwrap().tls.min, TlsMin::V1_2);
+        assert_eq!(of(&spoken("1.3")).unwrap().tls, TlsTerms::default());
+    }
+
+    #[test]
     fn what_contradicts_itself_or_is_no_name_is_refused_by_name() {
         let cases = [
             (
@@ -292,21 +310,6 @@ mod tests {
             (
                 Serve {
                     listen: some("no host"),
-                    ..Serve::default()
-                },
-                "E_CONFIG",
-            ),
-            (
-                Serve {
-                    client_ca: Some("a".into()),
-                    ..Serve::default()
-                },
-                "E_CONFIG",
-            ),
-            (
-                Serve {
-                    name: some("a.example"),
-                    tls_min: some("1.1"),
                     ..Serve::default()
                 },
                 "E_CONFIG",
