@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::tls::{Pem, Trust};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 use crate::broker::BrokerConfig;
 use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
-use crate::failure::Failure;
+use crate::failure::{Failure, of_tls};
 use crate::lock::Lock;
 use crate::open_files;
 use crate::tls::{Encryption, Shown, TlsTerms};
@@ -211,8 +212,10 @@ impl Server {
         self.data_dir.update_client(&self.mqtt, &self.http, ca)?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
-        if let Ok(told) = Endpoint::parse(&self.mqtt) {
-            self.looking.spawn(addresses::warn_if_not_here(told));
+        if let (Ok(told), Some(ca)) = (Endpoint::parse(&self.mqtt), ca) {
+            let (name, text) = ("the server's CA", ca.as_bytes());
+            let trust = Trust::pinned(Pem { name, text }).map_err(|error| of_tls(&error))?;
+            self.looking.spawn(addresses::warn_if_not_here(told, trust));
         }
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

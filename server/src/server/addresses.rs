@@ -1,14 +1,15 @@
 //! Where a server listens, and by what it is reached.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use hoist_broker_config::Limits;
 use hoist_net::endpoint::{Endpoint, Scheme};
+use hoist_net::stream::{Unreached, connect};
+use hoist_net::tls::Trust;
 use hoist_orchestrator::http::HttpLimits;
 use hoist_protocol::code::Code;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::broker::BrokerConfig;
 use crate::failure::Failure;
@@ -47,32 +48,22 @@ impl Reached {
     }
 }
 
-/// Warns when the address that clients are told leads nowhere from this machine: then the CLI here
-/// does not get in, and others perhaps neither.
-pub(super) async fn warn_if_not_here(told: Endpoint) {
-    let host = told.host().to_owned();
-    let found = tokio::task::spawn_blocking(move || told.resolve()).await;
-    let why = match found.map_err(io::Error::other).flatten() {
-        Err(error) => error.to_string(),
-        Ok(sockets) => {
-            let reached = connect(&sockets);
-            match tokio::time::timeout(REACHED_TIMEOUT, reached).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("nobody answered in {REACHED_TIMEOUT:?}"),
-            }
-        }
+/// Warns when the address that clients are told leads nowhere from this machine, or to somebody
+/// else: then the CLI here does not get in, and others perhaps neither.
+pub(super) async fn warn_if_not_here(told: Endpoint, trust: Trust) {
+    let reached = connect(&told, &trust);
+    let why = match tokio::time::timeout(REACHED_TIMEOUT, reached).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(Unreached::Name(error) | Unreached::Connection(error))) => error.to_string(),
+        Ok(Err(Unreached::Tls(error))) => error.to_string(),
+        Err(_) => format!("nobody answered in {REACHED_TIMEOUT:?}"),
     };
     tracing::warn!(
-        host,
+        host = told.host(),
         why,
         "the first --name does not lead to this server from its own machine: enter it into DNS or \
          /etc/hosts, or name first what does"
     );
-}
-
-async fn connect(sockets: &[SocketAddr]) -> io::Result<()> {
-    TcpStream::connect(sockets).await.map(drop)
 }
 
 /// Connections that may be open at once.
