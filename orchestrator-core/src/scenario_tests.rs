@@ -363,20 +363,10 @@ impl World {
     }
 }
 
-/// The rows of a fleet in the middle of its work.
-pub(crate) fn rows_of_a_fleet() -> MemoryRows {
-    let mut world = World::with_devices(&["d1", "d2", "d3"]);
-    world.add_release("fw", "1.1.0", &["app"]);
-    let first = world.deploy("fw@1.0.0");
-    world.say("d1", done(1, first));
-    let second = world.deploy("fw@1.1.0");
-    world.say("d1", working(2, second, Step::Installing));
-    world.say("d2", failed(1, second));
-    world.hold("d3", true);
-    world.rows
-}
-
 use said::*;
+
+use fleet::answer_of;
+pub(crate) use fleet::rows_of_a_fleet;
 
 mod batches;
 mod commands;
@@ -384,6 +374,7 @@ mod contact;
 mod deployments;
 mod doubt;
 mod dry_runs;
+mod fleet;
 mod groups;
 mod identity;
 mod imports;
@@ -404,10 +395,3 @@ mod said;
 mod slots;
 mod statuses;
 mod why;
-
-fn answer_of(decision: Decision) -> Answer {
-    match decision.response {
-        Some(Response::Reply { answer, .. }) => answer,
-        other => panic!("every command of these tests is answered at once: {other:?}"),
-    }
-}
