@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
 use hoist_protocol::access::{Principal, Role};
-use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId, sha256};
+use hoist_protocol::enroll::{ClaimSecret, claim_of};
+use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId, sha256};
 use sha2::Sha256;
 
 /// The name the orchestrator logs in under; no user may have it.
@@ -126,6 +127,8 @@ pub enum Proof {
     Device(u32),
     /// A device's certificate: the issue that it was made for; 0 of another CA.
     Certificate(u32),
+    /// The secret of a claim.
+    Claim,
 }
 
 /// The key of which every device token is derived.
@@ -156,6 +159,16 @@ impl TokenKey {
             .map(|code| data_encoding::HEXLOWER.encode(&code))
             .unwrap_or_default();
         format!("{issue}.{code}")
+    }
+
+    /// The secret of a claim, which lets devices enroll.
+    #[must_use]
+    pub fn claim_secret(&self, namespace: &Namespace, claim: &ClaimId) -> ClaimSecret {
+        // No id is empty: it is not what a token is derived of.
+        let of = format!("{namespace}//{claim}");
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).ok();
+        let code = mac.map(|mac| mac.chain_update(of.as_bytes()).finalize().into_bytes());
+        ClaimSecret(code.map(Into::into).unwrap_or_default())
     }
 
     /// The issue of a genuine token of a device, compared in constant time.
@@ -250,6 +263,20 @@ impl TokenCredentials {
         })
     }
 
+    /// Whoever comes by a claim. What that is worth by now is decided when its request is.
+    fn enrolling(&self, login: &Login<'_>, claim: ClaimId) -> Result<Pass, Refusal> {
+        let secret = self.key.claim_secret(&self.namespace, &claim);
+        // Hashes of 256 secret bits may be compared in any time.
+        if hash_user_token(login.token) != hash_user_token(&secret.password()) {
+            return Err(Refusal::Token);
+        }
+        let device = login.client_id.parse().map_err(|_| Refusal::ClientId)?;
+        Ok(Pass {
+            principal: Principal::Enrolling { device, claim },
+            proof: Proof::Claim,
+        })
+    }
+
     fn still(&self, device: &DeviceId, issue: u32) -> Result<(), Refusal> {
         match self.people.is_revoked(device, issue) {
             true => Err(Refusal::Revoked),
@@ -262,6 +289,9 @@ impl Credentials for TokenCredentials {
     fn authenticate(&self, login: &Login<'_>) -> Result<Pass, Refusal> {
         if let Some(certificate) = login.certificate {
             return self.certified(login, certificate);
+        }
+        if let Some(claim) = claim_of(login.user) {
+            return self.enrolling(login, claim);
         }
         let hash = hash_user_token(login.token);
         if login.user == SERVICE_USER {
@@ -304,7 +334,9 @@ impl Credentials for TokenCredentials {
                     None => Err(Refusal::Token),
                 }
             }
-            (Principal::Service, Proof::Service) => Ok(()),
+            (Principal::Service, Proof::Service) | (Principal::Enrolling { .. }, Proof::Claim) => {
+                Ok(())
+            }
             // Nobody came in like that.
             _ => Err(Refusal::Unknown),
         }

@@ -99,3 +99,42 @@ fn the_issue_is_found_in_the_serial_numbers_that_are_made_here_and_in_no_others(
     assert_eq!(issue_of(&[1; SERIAL_BYTES - 1]), None);
     assert_eq!(issue_of(&[]), None);
 }
+
+#[test]
+fn a_claim_lets_in_whoever_has_its_secret_to_ask_for_a_certificate_and_for_nothing_else() {
+    let all = at(0);
+    let claim: ClaimId = "c-1".parse().unwrap();
+    let secret = all.key.claim_secret(&all.namespace, &claim);
+    assert_ne!(
+        secret,
+        all.key
+            .claim_secret(&all.namespace, &"c-2".parse().unwrap())
+    );
+    let password = secret.password();
+    let come = |user: &str, client_id: &str, token: &str| {
+        let login = Login {
+            client_id,
+            user,
+            token,
+            certificate: None,
+        };
+        all.authenticate(&login)
+    };
+    let pass = come("enroll:c-1", "d1", &password).unwrap();
+    let device = "d1".parse().unwrap();
+    assert_eq!(pass.principal, Principal::Enrolling { device, claim });
+    assert_eq!(all.review(&pass), Ok(()));
+    for (user, client_id, token, refusal) in [
+        ("enroll:c-1", "d1", "", Refusal::Token),
+        ("enroll:c-2", "d1", password.as_str(), Refusal::Token),
+        ("enroll:c-1", "no id", password.as_str(), Refusal::ClientId),
+        ("enroll:", "d1", password.as_str(), Refusal::Unknown),
+        ("c-1", "c-1", password.as_str(), Refusal::Token),
+    ] {
+        assert_eq!(
+            come(user, client_id, token),
+            Err(refusal),
+            "{user} {client_id}"
+        );
+    }
+}

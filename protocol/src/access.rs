@@ -8,7 +8,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DeviceId, GroupId, Shard, UserId};
+use crate::id::{ClaimId, DeviceId, GroupId, Shard, UserId};
 use crate::topic::{Topic, TopicError, Topics, check_filter, check_topic, covers, matches};
 
 /// The rights of an operator; each role includes those before it.
@@ -40,6 +40,14 @@ impl Role {
 pub enum Principal {
     /// A device; its client id and user name are its id.
     Device(DeviceId),
+    /// Somebody who asks, by a claim, for the certificate of the device whose id its client id
+    /// is; nothing else is proven of it.
+    Enrolling {
+        /// The device.
+        device: DeviceId,
+        /// The claim.
+        claim: ClaimId,
+    },
     /// A person or program with commands.
     User {
         /// Its name, a level of its command topics.
@@ -58,6 +66,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(device) => write!(f, "device {device}"),
+            Self::Enrolling { device, claim } => write!(f, "claim {claim}, for device {device}"),
             Self::User { user, .. } => write!(f, "user {user}"),
             Self::Service => f.write_str("the orchestrator"),
         }
@@ -69,6 +78,8 @@ impl fmt::Display for Principal {
 pub enum PrincipalKind {
     /// Every device.
     Device,
+    /// Whoever asks for the certificate of a device.
+    Enrolling,
     /// Every user, whatever the role: commands above a role are refused by the
     /// orchestrator with `E_ROLE`, so that they are answered.
     User,
@@ -111,6 +122,22 @@ pub const RULES: &[Rule] = &[
     rule(PrincipalKind::Device, Action::Publish, "p/{shard}/{self}"),
     rule(PrincipalKind::Device, Action::Publish, "i/{shard}/{self}"),
     rule(PrincipalKind::Device, Action::Publish, "n/{shard}/{self}"),
+    rule(PrincipalKind::Device, Action::Publish, "e/{shard}/{self}"),
+    rule(
+        PrincipalKind::Device,
+        Action::Subscribe,
+        "e/{shard}/{self}/answer",
+    ),
+    rule(
+        PrincipalKind::Enrolling,
+        Action::Publish,
+        "e/{shard}/{self}",
+    ),
+    rule(
+        PrincipalKind::Enrolling,
+        Action::Subscribe,
+        "e/{shard}/{self}/answer",
+    ),
     rule(PrincipalKind::Device, Action::Subscribe, "d/{self}"),
     rule(PrincipalKind::Device, Action::Subscribe, "s/{shard}/{self}"),
     rule(PrincipalKind::Device, Action::Subscribe, "p/{shard}/{self}"),
@@ -134,7 +161,8 @@ impl Rule {
     #[must_use]
     pub fn filter(&self, principal: &Principal, topics: &Topics) -> Option<String> {
         let below = match (self.party, principal) {
-            (PrincipalKind::Device, Principal::Device(device)) => self
+            (PrincipalKind::Device, Principal::Device(device))
+            | (PrincipalKind::Enrolling, Principal::Enrolling { device, .. }) => self
                 .pattern
                 .replace("{shard}", &alloc::format!("{}", Shard::of(device)))
                 .replace("{self}", device.as_str()),
@@ -203,6 +231,12 @@ pub fn single_reader(topic: &Topic) -> bool {
     )
 }
 
+/// True if nothing on a topic is ever kept, whatever its sender says.
+#[must_use]
+pub fn passes(topic: &Topic) -> bool {
+    matches!(topic, Topic::EnrollRequest(_) | Topic::EnrollAnswer(_))
+}
+
 /// True if the orchestrator decides on what devices say on a topic. A broker that can, tells a device
 /// that its message arrived only when what was decided is durable.
 #[must_use]
@@ -253,6 +287,37 @@ mod tests {
         assert!(may("hoist/d/d1") && may("hoist/g/eu") && may("hoist/r/+") && may("hoist/k/1"));
         assert!(!may("hoist/d/d2") && !may("hoist/d/+") && !may("hoist/#") && !may("#"));
         assert!(!may("hoist/s/+/+") && !may("hoist/cmd/#") && !may("$share/x/hoist/g/eu"));
+    }
+
+    #[test]
+    fn whoever_enrolls_asks_for_its_own_certificate_and_does_nothing_else() {
+        let topics = Topics::default();
+        let enrolling = Principal::Enrolling {
+            device: "d1".parse().unwrap(),
+            claim: "c-1".parse().unwrap(),
+        };
+        let own: DeviceId = "d1".parse().unwrap();
+        let other: DeviceId = "d2".parse().unwrap();
+        let publish = |topic: &Topic| may_publish(&enrolling, &topics, &topics.format(topic));
+        let subscribe = |topic: &Topic| may_subscribe(&enrolling, &topics, &topics.format(topic));
+        assert_eq!(publish(&Topic::EnrollRequest(own.clone())), Ok(()));
+        assert_eq!(subscribe(&Topic::EnrollAnswer(own.clone())), Ok(()));
+        for topic in [
+            Topic::EnrollRequest(other.clone()),
+            Topic::EnrollAnswer(own.clone()),
+            Topic::Presence(own.clone()),
+            Topic::Info(own.clone()),
+            Topic::Status(own.clone()),
+        ] {
+            assert_eq!(publish(&topic), Err(Denied::Rule), "{topic}");
+        }
+        for topic in [Topic::EnrollAnswer(other), Topic::DeviceSpec(own)] {
+            assert_eq!(subscribe(&topic), Err(Denied::Rule), "{topic}");
+        }
+        assert_eq!(
+            may_subscribe(&enrolling, &topics, "hoist/g/+"),
+            Err(Denied::Rule)
+        );
     }
 
     #[test]

@@ -314,6 +314,22 @@ codes! {
     CertificateEnds = "E_CERT_ENDS", Failed, "the certificate ends soon", "renew it; the server reads its files again by itself";
     /// A browser sent a request for a page of another site. Who is asking is said by a bearer token alone, and no other site's page has a use for it.
     Origin = "E_ORIGIN", Forbidden, "a page of another site asks", "open the server's own address; a program leaves the headers Origin and Sec-Fetch-Site out";
+    /// The claim by which a device enrolls is not one of this server: it was revoked, or the text is of another server.
+    Claim = "E_CLAIM", Forbidden, "there is no such claim", "make another enrollment text with `hoist enroll create`";
+    /// As many devices have registered by this claim as it says.
+    ClaimUsed = "E_CLAIM_USED", Forbidden, "the claim is used up", "make another enrollment text with `hoist enroll create --uses N`";
+    /// A claim is good until a certain time.
+    ClaimExpired = "E_CLAIM_EXPIRED", Forbidden, "the claim has expired", "make another enrollment text with `hoist enroll create`";
+    /// A claim can be for ids of one pattern alone.
+    ClaimDevice = "E_CLAIM_DEVICE", Forbidden, "the claim is for devices of other names", "enroll under a name that the claim is for, or make one with `hoist enroll create --ids PATTERN`";
+    /// The request for a certificate names another device than the one under whose id it was sent.
+    EnrollName = "E_ENROLL_NAME", Forbidden, "a certificate is wanted for another device", "look at the sender";
+    /// By the key that is shown, signatures can be made up: it is none that a device draws by chance.
+    WeakKey = "E_WEAK_KEY", Forbidden, "the key is weak", "take the key file away, so that the device makes another one";
+    /// A thousand devices wait for approval already.
+    EnrollFull = "E_ENROLL_FULL", Conflict, "too many devices wait for approval", "approve those that are yours with `hoist device approve ID`; the others are forgotten after a week";
+    /// Certificates are shown by TLS, which this server does not speak.
+    EnrollPlain = "E_ENROLL_TLS", Failed, "this server gives no certificates", "let it speak TLS: `hoist serve --listen 0.0.0.0 --name NAME`";
 }
 
 impl Code {

@@ -33,6 +33,8 @@ pub enum Kind {
     Root = 4,
     /// [`crate::status::DeviceStatus`] with outcomes
     Status = 5,
+    /// [`crate::enroll::EnrollRequest`]
+    Enrollment = 6,
 }
 
 /// First 4 bytes of the SHA-256 of a public key.

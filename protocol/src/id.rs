@@ -117,6 +117,10 @@ text_id!(
     RequestId
 );
 text_id!(
+    /// A claim, by which devices enroll.
+    ClaimId
+);
+text_id!(
     /// The first topic level, `hoist` by default.
     Namespace
 );

@@ -15,6 +15,7 @@ pub mod bundle;
 pub mod code;
 pub mod codec;
 pub mod device;
+pub mod enroll;
 pub mod envelope;
 pub mod id;
 pub mod limit;

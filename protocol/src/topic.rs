@@ -33,6 +33,10 @@ pub enum Topic {
     Presence(DeviceId),
     /// `i/<shard>/<device>`, retained: a [`crate::device::DeviceInfo`].
     Info(DeviceId),
+    /// `e/<shard>/<device>`: a [`crate::enroll::EnrollRequest`].
+    EnrollRequest(DeviceId),
+    /// `e/<shard>/<device>/answer`: a [`crate::enroll::EnrollAnswer`].
+    EnrollAnswer(DeviceId),
     /// `b/<artifact-id>`: blocks of an artifact over MQTT.
     Blocks(ArtifactId),
     /// `n/<shard>/<device>`: the bitmap of blocks a device still needs.
@@ -190,6 +194,8 @@ impl fmt::Display for Topic {
             Self::Status(device) => write!(f, "s/{}/{device}", Shard::of(device)),
             Self::Presence(device) => write!(f, "p/{}/{device}", Shard::of(device)),
             Self::Info(device) => write!(f, "i/{}/{device}", Shard::of(device)),
+            Self::EnrollRequest(device) => write!(f, "e/{}/{device}", Shard::of(device)),
+            Self::EnrollAnswer(device) => write!(f, "e/{}/{device}/answer", Shard::of(device)),
             Self::Blocks(artifact) => write!(f, "b/{artifact}"),
             Self::Needs(device) => write!(f, "n/{}/{device}", Shard::of(device)),
             Self::Command {
@@ -226,6 +232,12 @@ impl FromStr for Topic {
             ("s", [Some(shard), Some(device), None, _]) => Self::Status(sharded(shard, device)?),
             ("p", [Some(shard), Some(device), None, _]) => Self::Presence(sharded(shard, device)?),
             ("i", [Some(shard), Some(device), None, _]) => Self::Info(sharded(shard, device)?),
+            ("e", [Some(shard), Some(device), None, _]) => {
+                Self::EnrollRequest(sharded(shard, device)?)
+            }
+            ("e", [Some(shard), Some(device), Some("answer"), None]) => {
+                Self::EnrollAnswer(sharded(shard, device)?)
+            }
             ("b", [Some(artifact), None, ..]) => Self::Blocks(artifact.parse()?),
             ("n", [Some(shard), Some(device), None, _]) => Self::Needs(sharded(shard, device)?),
             ("cmd", [Some(user), Some(request), Some(verb), None]) => Self::Command {

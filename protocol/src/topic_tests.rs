@@ -12,6 +12,8 @@ fn every_topic() -> Vec<Topic> {
         Topic::Status(device.clone()),
         Topic::Presence(device.clone()),
         Topic::Info(device.clone()),
+        Topic::EnrollRequest(device.clone()),
+        Topic::EnrollAnswer(device.clone()),
         Topic::Blocks(ArtifactId([1; 16])),
         Topic::Needs(device),
         Topic::Command {

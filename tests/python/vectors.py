@@ -46,6 +46,8 @@ class Reader:
             return wire.open_root(payload, self.pin)
         if of == "DeviceStatus":
             return wire.open_status(self.public("device"), topic, payload)
+        if of == "EnrollRequest":
+            return wire.open_request(topic, payload)
         if of == "artifact file":
             return wire.artifact_file(payload)[0]
         return wire.decode(of, payload)
@@ -71,6 +73,12 @@ def main(path):
         said_now = of in ("DeviceStatus", "Presence", "DeviceInfo")
         if said_now and payload[0] == wire.MESSAGES[of]["newest"]:
             assert reader.write(of, topic, value) == payload, vector["name"]
+    by_type = {vector["type"]: vector["message"] for vector in vectors["vectors"]}
+    for vector in vectors["vectors"]:
+        request, secret = vector["message"], by_type["EnrollText"]["secret"]
+        if vector["type"] == "EnrollRequest" and request["claim"]:
+            proof = wire.claim_proof(secret, vector["topic"], request)
+            assert proof == request["claim"]["proof"], vector["name"]
     for case in vectors["hashes"]:
         assert wire.hash32(case["deployment"], case["device"]) == case["hash32"], case
         assert wire.shard(case["device"]) == case["shard"], case

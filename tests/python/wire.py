@@ -6,6 +6,7 @@ the code of the document.
 """
 
 import hashlib
+import hmac
 import struct
 
 from cryptography.exceptions import InvalidSignature
@@ -354,6 +355,31 @@ MESSAGES = {
         ),
         _root,
     ),
+    "EnrollRequest": message(
+        512,
+        record(
+            device=TEXT, key=HASH, nonce=ID, device_type=TEXT,
+            claim=option(record(claim=TEXT, proof=HASH)),
+        ),
+        lambda request: _short(request["device_type"]),
+    ),
+    "EnrollAnswer": message(
+        16_384,
+        record(
+            nonce=ID,
+            result=variants(
+                ("Certificate", listed(BYTES)),
+                ("Refused", record(code=TEXT, detail=TEXT, hint=TEXT, waits=BOOL)),
+            ),
+        ),
+    ),
+    "EnrollText": message(
+        16_384,
+        record(
+            namespace=TEXT, mqtt=TEXT, artifacts=TEXT, ca=listed(BYTES), root_sha256=HASH,
+            claim=TEXT, secret=HASH,
+        ),
+    ),
 }  # fmt: skip
 
 
@@ -389,7 +415,10 @@ def decode(of, data):
 
 # --- signatures ---
 
-KINDS = {"GroupSpec": 1, "DeviceSpec": 2, "ReleaseManifest": 3, "RootDocument": 4, "DeviceStatus": 5}
+KINDS = {
+    "GroupSpec": 1, "DeviceSpec": 2, "ReleaseManifest": 3, "RootDocument": 4, "DeviceStatus": 5,
+    "EnrollRequest": 6,
+}  # fmt: skip
 
 
 def signed_bytes(of, scope, body):
@@ -464,6 +493,19 @@ def open_status(key, topic, data):
     elif status["outcomes"]:
         raise Refused("E_SIG", "an outcome without signature")
     return status
+
+
+def open_request(topic, data):
+    request, body, rest = decode_prefix("EnrollRequest", data)
+    require(len(rest) == 64, "no signature")
+    verify(request["key"], "EnrollRequest", topic, body, rest)
+    return request
+
+
+def claim_proof(secret, topic, request):
+    """The proof that somebody who has the claim wants a certificate for this key."""
+    said = b"request\0" + topic.encode() + b"\0" + bytes(request["key"]) + bytes(request["nonce"])
+    return list(hmac.digest(bytes(secret), said, "sha256"))
 
 
 # --- files ---

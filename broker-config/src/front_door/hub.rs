@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use hoist_protocol::access::{Principal, Role, is_report, single_reader};
+use hoist_protocol::access::{Principal, Role, is_report, passes, single_reader};
 use hoist_protocol::topic::{Topic, Topics, covers};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -206,7 +206,7 @@ impl Hub {
             Principal::User {
                 role: Role::Viewer, ..
             } => self.limits.viewer_pace,
-            Principal::User { .. } => self.limits.operator_pace,
+            Principal::User { .. } | Principal::Enrolling { .. } => self.limits.operator_pace,
             Principal::Service => return None,
         };
         Some(self.paces.of(&Owner::of(principal), pace))
@@ -250,7 +250,7 @@ impl Hub {
             ..message
         };
         // A command is never kept; its retain flag stays, so that it can be refused.
-        if message.retain && !is_command {
+        if message.retain && !is_command && !passes(&topic) {
             let kept = Kept {
                 payload: message.payload.clone(),
                 qos: message.qos,

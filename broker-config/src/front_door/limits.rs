@@ -40,6 +40,8 @@ pub struct Limits {
     pub connections: usize,
     /// Places above it that only users get: a fleet must not keep its operators out.
     pub operator_connections: usize,
+    /// Open connections of devices that enroll, beside the others: each lasts for a moment.
+    pub enrolling_connections: usize,
     /// Open connections of one user, who must not keep all others out.
     pub user_connections: usize,
     /// Messages of one device that are not acknowledged to it: then nothing more is read of it. A
@@ -94,6 +96,7 @@ impl Default for Limits {
             user_subscriptions: 64,
             connections: 10_000,
             operator_connections: 64,
+            enrolling_connections: 256,
             user_connections: 256,
             unheard: 128,
             device_pace: Pace {

@@ -22,6 +22,7 @@ pub(crate) struct Places {
     everybody: Arc<Semaphore>,
     users: Arc<Semaphore>,
     service: Arc<Semaphore>,
+    enrolling: Arc<Semaphore>,
     of_one_user: usize,
     taken: Arc<Mutex<Taken>>,
 }
@@ -58,6 +59,7 @@ impl Places {
             everybody: places(limits.connections),
             users: places(limits.operator_connections),
             service: places(OF_SERVICE),
+            enrolling: places(limits.enrolling_connections),
             of_one_user: limits.user_connections,
             taken: Arc::default(),
         }
@@ -74,6 +76,7 @@ impl Places {
         };
         let place = match principal {
             Principal::Service => free(&self.service).map(uncounted),
+            Principal::Enrolling { .. } => free(&self.enrolling).map(uncounted),
             Principal::Device(_) => free(&self.everybody).map(uncounted),
             Principal::User { .. } => self.take_for_user(Owner::of(principal)),
         };

@@ -104,7 +104,7 @@ fn bounds(limits: &Limits, principal: &Principal) -> Bounds {
             newest_above: limits.service_newest_above,
             acknowledges_reports: true,
         },
-        Principal::Device(_) | Principal::User { .. } => Bounds {
+        Principal::Device(_) | Principal::Enrolling { .. } | Principal::User { .. } => Bounds {
             window: usize::from(limits.window),
             commands: 0,
             messages: limits.queue,

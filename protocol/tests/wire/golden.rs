@@ -9,6 +9,7 @@ use hoist_protocol::admission::hash32;
 use hoist_protocol::bundle::{Layout, artifact_start, bundle_start, raw_index, read_bundle_start};
 use hoist_protocol::codec::{Message, decode, encode};
 use hoist_protocol::device::{DeviceInfo, PresenceState, Trouble};
+use hoist_protocol::enroll::EnrollRequest;
 use hoist_protocol::envelope::{Kind, open, seal};
 use hoist_protocol::id::{DeploymentId, Shard};
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
@@ -17,6 +18,7 @@ use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::{Topic, Topics};
 use serde_json::{Value, json};
 
+use crate::enroll_samples::*;
 use crate::refused::refused;
 use crate::samples::*;
 
@@ -202,7 +204,46 @@ fn vectors() -> Vec<Value> {
             .map(|(name, message)| status(name, message)),
     );
     vectors.extend(files());
+    vectors.extend(enrollment());
     vectors
+}
+
+fn enrollment() -> [Value; 5] {
+    let (asks, answers) = (
+        Topic::EnrollRequest(device()),
+        Topic::EnrollAnswer(device()),
+    );
+    let topic = Topics::default().format(&asks);
+    let request = |name: &str, request: &EnrollRequest| {
+        let sealed = request.seal(&key(DEVICE_SEED), &topic);
+        let opened = EnrollRequest::open(&sealed).unwrap();
+        assert!(
+            &opened == request && opened.is_proven(&topic, &sealed),
+            "{name}"
+        );
+        let kind = json!(Kind::Enrollment as u8);
+        vector(name, &topic, &kind, &sealed, &json(request))
+    };
+    let text = enroll_text();
+    [
+        request("enroll request, by a claim", &enroll_request()),
+        request(
+            "enroll request, renewal",
+            &EnrollRequest {
+                claim: None,
+                ..enroll_request()
+            },
+        ),
+        plain("enroll answer, certificate", &answers, &enrolled()),
+        plain("enroll answer, refused", &answers, &enroll_refused()),
+        vector(
+            "enroll text",
+            "",
+            &Value::Null,
+            &encode(&text),
+            &json(&text),
+        ),
+    ]
 }
 
 /// The order of devices in a deployment, and the shards of their topics.

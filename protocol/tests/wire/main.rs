@@ -6,6 +6,8 @@ mod bad_inputs;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod enroll_samples;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod properties;

@@ -51,7 +51,9 @@ impl Session {
 
     fn grant(&mut self, filter: &str, qos: QoS) -> Result<bool, Closed> {
         let most = match self.principal {
-            Principal::Device(_) => self.hub.limits.device_subscriptions,
+            Principal::Device(_) | Principal::Enrolling { .. } => {
+                self.hub.limits.device_subscriptions
+            }
             _ => self.hub.limits.user_subscriptions,
         };
         if may_subscribe(&self.principal, &self.hub.topics, filter).is_err() {
