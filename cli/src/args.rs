@@ -10,12 +10,14 @@ use crate::rate::{Percent, parse_duration};
 
 mod deployment;
 mod device;
+mod enroll;
 #[cfg(test)]
 mod tests;
 mod user;
 
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
+pub(crate) use enroll::Enroll;
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     /// Register, look at, move, hold and remove devices, and ask why one does not start
     #[command(subcommand)]
     Device(Device),
+    /// Let devices set themselves up: make, list and revoke claims
+    #[command(subcommand)]
+    Enroll(Enroll),
     /// Create, list and remove groups
     #[command(subcommand)]
     Group(Group),

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 mod confirm;
 pub(crate) mod deployment;
 pub(crate) mod device;
+pub(crate) mod enroll;
 pub(crate) mod explain;
 pub(crate) mod group;
 mod import;

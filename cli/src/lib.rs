@@ -116,6 +116,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status(status) => commands::status::status(context, &status).await,
         Command::Deployment(command) => commands::deployment::run(context, command).await,
         Command::Device(command) => commands::device::run(context, command).await,
+        Command::Enroll(command) => commands::enroll::run(context, command).await,
         Command::Group(command) => commands::group::run(context, command).await,
         Command::User(command) => commands::user::run(context, command).await,
         Command::Serve(_) => commands::serve::serve(context).await,

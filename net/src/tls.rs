@@ -18,6 +18,7 @@ pub mod server;
 mod tests;
 #[cfg(not(feature = "tls"))]
 mod without;
+mod written;
 
 #[cfg(feature = "tls")]
 pub use certificate::Certificate;
@@ -25,9 +26,10 @@ pub use certificate::Certificate;
 pub use client::Trust;
 pub use error::TlsError;
 #[cfg(feature = "tls")]
-pub use pem::certificates;
+pub use pem::{certificates, ders};
 #[cfg(not(feature = "tls"))]
 pub use without::Trust;
+pub use written::certificate_pem;
 
 /// A text with certificates or a key, and the name that errors call it by.
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@
 pub mod counter;
 pub mod damage;
 pub mod effect;
+pub mod enroll;
 pub mod error;
 pub mod evidence;
 mod explained;

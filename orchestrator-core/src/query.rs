@@ -37,7 +37,7 @@ pub use cursor::Cursor;
 pub(crate) use device::of_record;
 pub(crate) use device::{device_list, device_show};
 use list::release_item;
-pub(crate) use list::{deployment_list, group_list, release_list};
+pub(crate) use list::{deployment_list, enroll_list, enroll_waiting, group_list, release_list};
 pub(crate) use show::deployment_show;
 use walk::Walks;
 pub(crate) use why::device_why;

@@ -1,7 +1,7 @@
 //! The JSON of replies. [`Answer`] is what a changing command ended in and is stored
 //! under its request id, so it holds no secret; [`ResultBody`] is what goes out.
 
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, RequestId};
+use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, GroupId, RequestId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::Rejection;
@@ -22,12 +22,14 @@ pub use deploy::{DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
-    DamagedArtifact, DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice, GroupItem, Identity,
-    RefusedItem, ReleaseDetail, ReleaseItem, StatusWord, UserItem,
+    ClaimItem, DamagedArtifact, DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice,
+    GroupItem, Identity, RefusedItem, ReleaseDetail, ReleaseItem, StatusWord, UserItem,
+    WaitingItem,
 };
 pub use result::{
-    AbortResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult, DeviceInGroupResult,
-    DeviceResult, GroupResult, ListResult, ReleaseAddResult, RetryResult, UserResult,
+    AbortResult, ClaimResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
+    DeviceInGroupResult, DeviceResult, EnrollCreateResult, GroupResult, ListResult,
+    ReleaseAddResult, RetryResult, UserResult,
 };
 pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
@@ -192,6 +194,22 @@ pub enum Answer {
     ReleaseRemoved(ReleaseAddResult),
     /// `user-add`, `user-remove`
     UserManaged(UserResult),
+    /// `enroll-create`; its secret is computed by the adapter for each reply.
+    ClaimCreated {
+        /// Which claim.
+        claim: ClaimId,
+        /// The group of the devices that come by it.
+        group: GroupId,
+        /// Number of devices that may register.
+        uses: u32,
+        /// Unix time from which on it is good for nothing, in ms.
+        expires_ms: u64,
+    },
+    /// `enroll-revoke`, and `enroll-create` with `dryRun`.
+    ClaimNamed {
+        /// Which claim.
+        claim: ClaimId,
+    },
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -261,6 +279,12 @@ impl Answer {
             Self::Planned(result) => ResultBody::Planned(result),
             Self::Imported(devices) => ResultBody::Imported(import::result(devices, secrets)),
             Self::UserManaged(result) => ResultBody::User(result),
+            // The adapter adds the secret of one that was created.
+            Self::ClaimCreated { claim, .. } | Self::ClaimNamed { claim } => {
+                ResultBody::Claim(ClaimResult {
+                    claim: claim.to_string(),
+                })
+            }
             Self::ImportPlanned(result) => ResultBody::Imported(result),
         })
     }
@@ -316,4 +340,12 @@ pub enum ResultBody {
     User(UserResult),
     /// `user-list`
     Users(ListResult<UserItem>),
+    /// `enroll-create`
+    ClaimCreated(EnrollCreateResult),
+    /// `enroll-revoke`, and `enroll-create` with `dryRun`
+    Claim(ClaimResult),
+    /// `enroll-list`
+    Claims(ListResult<ClaimItem>),
+    /// `enroll-waiting`
+    Waiting(ListResult<WaitingItem>),
 }

@@ -4,6 +4,7 @@
 pub(crate) mod ctx;
 pub mod deployment;
 pub mod device;
+pub(crate) mod enrollment;
 pub(crate) mod group;
 pub(crate) mod recovery;
 pub(crate) mod release;

@@ -374,6 +374,7 @@ mod contact;
 mod deployments;
 mod doubt;
 mod dry_runs;
+mod enrollment;
 mod fleet;
 mod groups;
 mod identity;

@@ -8,8 +8,9 @@ use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
+use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
-use hoist_protocol::id::{DeviceId, GroupId, Namespace, UserId};
+use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId};
 
 use crate::artifacts::ArtifactDirectory;
 use crate::health::Health;
@@ -88,6 +89,16 @@ pub trait Directory: Send + Sync {
 
     /// The token of a device, computed from its issue number; never stored or logged.
     fn device_token(&self, device: &DeviceId, issue: u32) -> String;
+
+    /// The secret of a claim, computed from its name; never stored or logged.
+    fn claim_secret(&self, claim: &ClaimId) -> ClaimSecret;
+
+    /// Makes a certificate for an issue of a device, whose key this is: DER.
+    ///
+    /// # Errors
+    /// `E_ENROLL_TLS` of a server without a CA of devices, or `E_INTERNAL`.
+    fn certify(&self, device: &DeviceId, issue: u32, key: &PublicKey)
+    -> Result<Vec<u8>, Rejection>;
 
     /// Makes the tokens of a device up to and including this issue worth nothing: who is
     /// connected with one of them is not any more within a second. The revocation is stored

@@ -8,6 +8,7 @@ mod done;
 mod door;
 mod drive;
 mod effects;
+mod enrollment;
 mod outage;
 mod outside;
 mod queries;

@@ -2,8 +2,8 @@
 //! `users.toml`, devices by the token key.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
@@ -12,8 +12,11 @@ use hoist_orchestrator::http::TokenAuth;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::reply::UserItem;
-use hoist_protocol::id::{DeviceId, GroupId, IdError, Namespace, UserId};
+use hoist_protocol::enroll::ClaimSecret;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{ClaimId, DeviceId, GroupId, IdError, Namespace, UserId};
 
+use crate::tls::DeviceAuthority;
 use crate::users::{Extent, User, Users, UsersError, decode_hash};
 
 /// The time between two looks for an edit of `users.toml`.
@@ -25,6 +28,8 @@ pub(crate) struct Registry {
     key: TokenKey,
     users: Users,
     revoked: RwLock<Revoked>,
+    /// Makes the certificates of devices, where TLS is spoken.
+    authority: OnceLock<Arc<DeviceAuthority>>,
 }
 
 /// Devices that were removed.
@@ -43,7 +48,14 @@ impl Registry {
             key: TokenKey::new(token_key),
             users,
             revoked: RwLock::default(),
+            authority: OnceLock::new(),
         }
+    }
+
+    /// Certificates are made by this CA from now on.
+    pub(crate) fn certify_by(&self, authority: Arc<DeviceAuthority>) {
+        // There is one start, and one CA in it.
+        let _again = self.authority.set(authority);
     }
 
     /// Takes in what somebody edits, for as long as there is a server. A file system that
@@ -139,6 +151,24 @@ impl Directory for Registry {
 
     fn device_token(&self, device: &DeviceId, issue: u32) -> String {
         self.key.device_token(&self.namespace, device, issue)
+    }
+
+    fn claim_secret(&self, claim: &ClaimId) -> ClaimSecret {
+        self.key.claim_secret(&self.namespace, claim)
+    }
+
+    fn certify(
+        &self,
+        device: &DeviceId,
+        issue: u32,
+        key: &PublicKey,
+    ) -> Result<Vec<u8>, Rejection> {
+        let Some(authority) = self.authority.get() else {
+            let why = "this server does not speak TLS, by which certificates are shown";
+            return Err(Rejection::new(Code::EnrollPlain, why));
+        };
+        let made = authority.certify(device, (issue, key), SystemTime::now());
+        made.map_err(|failure| Rejection::new(Code::Internal, failure.clause()))
     }
 
     fn revoke(&self, device: &DeviceId, issue: u32) {

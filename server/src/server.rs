@@ -147,7 +147,7 @@ impl Server {
         let people = (token_key, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;
         open_files::raise(connections(&config.broker));
-        let shown = opening::certificate(&data_dir, &config)?;
+        let shown = opening::certificate(&data_dir, &config, &registry)?;
         let reached = Reached::by(shown.as_ref());
         let (tls, asking) = opening::acceptors(shown.as_ref());
         let own = (&config.namespace, asking);

@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use hoist_net::tls::server::TlsMin;
@@ -44,7 +45,7 @@ pub enum Encryption {
     },
 }
 
-use devices::DeviceAuthority;
+pub(crate) use devices::DeviceAuthority;
 
 /// The terms on which TLS is spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub(crate) struct Shown {
     pub(crate) acceptor: Acceptor,
     /// For MQTT, where devices may show one.
     pub(crate) asking: Acceptor,
+    /// Makes the certificates of devices.
+    pub(crate) devices: Arc<DeviceAuthority>,
     /// What clients pin, as PEM.
     pub(crate) ca: String,
     /// The host by which clients come, as far as the certificate says one.
@@ -134,6 +137,7 @@ impl Shown {
         Ok(Some(Self {
             acceptor,
             asking,
+            devices: Arc::new(devices),
             ca: identity.anchor_pem().to_owned(),
             host,
             files,

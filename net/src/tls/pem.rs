@@ -88,17 +88,11 @@ pub fn certificates(pem: Pem<'_>) -> Result<Vec<Certificate>, TlsError> {
     })
 }
 
-/// A certificate as PEM, in lines as RFC 7468 wants them.
-#[cfg(feature = "tls-server")]
-pub(super) fn written(der: &[u8]) -> String {
-    let text = data_encoding::BASE64.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(String::from_utf8_lossy)
-        .collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
+/// Every certificate in a text as DER, in its order.
+///
+/// # Errors
+/// `E_CERT` for none, or for what is not PEM.
+pub fn ders(pem: Pem<'_>) -> Result<Vec<Vec<u8>>, TlsError> {
+    let all = pem.certificates()?;
+    Ok(all.iter().map(|der| der.to_vec()).collect())
 }

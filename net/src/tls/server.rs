@@ -17,8 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::{Certificate, date};
 use super::clients::naming;
-use super::pem::written;
-use super::{Pem, TlsError, provider};
+use super::{Pem, TlsError, certificate_pem, provider};
 use crate::stream::Stream;
 
 pub use super::clients::{ClientAuthorities, Presented};
@@ -58,7 +57,7 @@ impl Identity {
         is_signed(chain.name, &leaf, &certificates, now)?;
         let anchor = certificates
             .last()
-            .map(|last| written(last))
+            .map(|last| certificate_pem(last))
             .unwrap_or_default();
         // Whoever does not have the root does not believe it either: it would only cost bytes.
         if certificates.len() > 1 && read.last().is_some_and(Certificate::is_own) {

@@ -24,6 +24,8 @@ pub use crate::api::commands::device_hold::DeviceHold;
 pub use crate::api::commands::device_import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice};
 pub use crate::api::commands::device_move::DeviceMove;
 pub use crate::api::commands::device_remove::DeviceRemove;
+pub use crate::api::commands::enroll_create::EnrollCreate;
+pub use crate::api::commands::enroll_revoke::EnrollRevoke;
 pub use crate::api::commands::group_create::GroupCreate;
 pub use crate::api::commands::group_remove::GroupRemove;
 pub use crate::api::commands::release_add::ReleaseAdd;
@@ -33,8 +35,8 @@ pub use crate::api::commands::user_add::UserAdd;
 pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
-    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, GroupList, ReleaseList,
-    ReleaseShow, UserList,
+    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList, EnrollWaiting,
+    GroupList, ReleaseList, ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -170,6 +172,10 @@ verbs! {
     DeviceHold
     DeviceRemove
     DeviceApprove
+    EnrollCreate
+    EnrollList
+    EnrollWaiting
+    EnrollRevoke
     GroupCreate
     GroupRemove
     ReleaseRemove

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hoist_protocol::access::Role;
 use hoist_protocol::codec::{DecodeError, decode};
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
+use hoist_protocol::enroll::EnrollRequest;
 use hoist_protocol::id::{DeviceId, GroupId, RequestId, UserId};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
@@ -17,6 +18,7 @@ use crate::engine::decide::hint;
 use crate::engine::delivery::{Delivery, Receipt, Waiter};
 use crate::engine::input::Input;
 use crate::engine::seals::Seals;
+use crate::model::enroll::EnrollAsk;
 use crate::model::error::{Code, Rejection};
 use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::{DeviceKey, Key};
@@ -67,8 +69,25 @@ pub enum Content {
     },
     /// A command.
     Command(Box<Asked>),
+    /// A request for a certificate, with the payload that was signed.
+    Enroll(Box<Enrolling>),
     /// Nothing to decide, only to acknowledge.
     Nothing,
+}
+
+/// A request for the certificate of a device, as it came.
+#[derive(Debug, Clone)]
+pub struct Enrolling {
+    /// From its topic.
+    pub device: DeviceId,
+    /// As decoded.
+    pub request: EnrollRequest,
+    /// As it came.
+    pub payload: Bytes,
+    /// True if the device has the private half of the key: not known yet.
+    pub proven: bool,
+    /// True if it has the secret of its claim: not known yet.
+    pub claimed: bool,
 }
 
 /// No command's name is longer; whoever asks over HTTP may write any.
@@ -168,6 +187,7 @@ impl Arrival {
             }),
             Topic::Presence(device) if !empty => Self::presence(device, &payload, delivered),
             Topic::Info(device) if !empty => Self::info(device, &payload),
+            Topic::EnrollRequest(device) if !empty => Self::enroll(device, &payload),
             Topic::Command {
                 user,
                 request,
@@ -215,6 +235,19 @@ impl Arrival {
         }
     }
 
+    fn enroll(device: DeviceId, payload: &Bytes) -> Self {
+        match EnrollRequest::open(payload) {
+            Ok(request) => Self::of(Content::Enroll(Box::new(Enrolling {
+                device,
+                request,
+                payload: payload.clone(),
+                proven: false,
+                claimed: false,
+            }))),
+            Err(error) => Self::of(refused(device, error.code())),
+        }
+    }
+
     fn command(
         user: UserId,
         request: RequestId,
@@ -255,7 +288,7 @@ impl Arrival {
                 evidence: SignatureEvidence::Absent,
                 delivered: *delivered,
             }),
-            Content::Command(_) | Content::Nothing => Vec::new(),
+            Content::Command(_) | Content::Enroll(_) | Content::Nothing => Vec::new(),
         }
     }
 
@@ -282,6 +315,16 @@ impl Arrival {
                     delivered: *delivered,
                 }
             }
+            Content::Enroll(enrolling) => Input::Enroll(Box::new(EnrollAsk {
+                device: enrolling.device.clone(),
+                named: enrolling.request.device.clone(),
+                key: enrolling.request.key,
+                nonce: enrolling.request.nonce,
+                device_type: enrolling.request.device_type.clone(),
+                claim: enrolling.request.claim.clone().map(|claim| claim.claim),
+                proven: enrolling.proven,
+                claimed: enrolling.claimed,
+            })),
             Content::Command(asked) => Input::Command(Box::new(CommandInput {
                 user: asked.user.clone(),
                 role: asked.role,

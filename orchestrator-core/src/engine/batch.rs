@@ -161,7 +161,7 @@ fn stopped(content: &Content, undecided: Undecided) -> Result<Decision, Undecide
     let asked = match content {
         Content::Command(asked) => Some((&asked.user, &asked.request)),
         Content::Input(Input::Command(asked)) => Some((&asked.user, &asked.request)),
-        Content::Input(_) | Content::Status { .. } | Content::Nothing => None,
+        Content::Input(_) | Content::Status { .. } | Content::Enroll(_) | Content::Nothing => None,
     };
     let response = asked.map(|(user, request)| Response::Reply {
         user: user.clone(),

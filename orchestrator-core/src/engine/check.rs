@@ -11,10 +11,10 @@ use crate::api::remembered::RequestRow;
 use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
-    CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow, GroupCountRow,
-    GroupRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow, RecordRow, RecoveryRow,
-    RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow, TimerRow,
-    TroubleRow,
+    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow,
+    GroupCountRow, GroupRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow, RecordRow,
+    RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow,
+    TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -229,6 +229,9 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         21 => is::<RemovedGroupRow>(bytes)?,
         23 => is::<RecoveryRow>(bytes)?,
         24 => is::<NumbersRow>(bytes)?,
+        25 => is::<ClaimRow>(bytes)?,
+        26 => is::<WaitingRow>(bytes)?,
+        27 => is::<WaitingCountRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

@@ -10,7 +10,7 @@ use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
     CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, OutboxKey,
-    RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
+    RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
 use crate::model::row::GENERATIONS_MS;
@@ -21,7 +21,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
-use crate::rules::{group, recovery};
+use crate::rules::{enrollment, group, recovery};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
@@ -66,6 +66,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
             delivered,
         } => presence::merge(ctx, device, (*presence, *delivered)),
         Input::Info { device, info } => device::merge_info(ctx, device, info),
+        Input::Enroll(ask) => enrollment::asked(ctx, ask),
         Input::UserManaged {
             request,
             body_hash,
@@ -130,6 +131,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Doubt(device) => doubt::due(ctx, timer, device),
         TimerKind::Sweep(id) => retention::sweep_due(ctx, timer, *id),
         TimerKind::Forget(user, request) => request::forget(ctx, timer, user, request),
+        TimerKind::Waiting(device) => enrollment::waiting_due(ctx, timer, device),
     }
 }
 
@@ -172,6 +174,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
         Input::RecoverRelease(_) => Vec::new(),
         Input::Command(command) => request::hint(command),
+        Input::Enroll(ask) => enrollment::hint(ask),
         Input::UserManaged { request, .. } => vec![request.key()],
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
@@ -226,6 +229,9 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
             CounterKey(*id, Shard::of(device)).key(),
             DeploymentKey(*id).key(),
         ]),
+        TimerKind::Waiting(device) => {
+            keys.extend([WaitingKey(device.clone()).key(), WaitingCountKey.key()]);
+        }
         TimerKind::Forget(user, request) => {
             keys.push(RequestKey(user.clone(), request.clone()).key());
         }

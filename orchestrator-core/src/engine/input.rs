@@ -8,6 +8,7 @@ use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::api::request::CommandInput;
+use crate::model::enroll::EnrollAsk;
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::key::RequestKey;
@@ -67,6 +68,8 @@ pub enum Input {
         /// As decoded.
         info: Box<DeviceInfo>,
     },
+    /// A request for the certificate of a device.
+    Enroll(Box<EnrollAsk>),
     /// A person's command.
     Command(Box<CommandInput>),
     /// A command about users was carried out, or refused: remembers the answer to its request.

@@ -10,6 +10,7 @@ use hoist_protocol::topic::View;
 use serde::Serialize;
 
 use crate::model::damage::Damage;
+use crate::model::enroll::EnrollOutcome;
 use crate::model::error::Code;
 use crate::model::search::Seek;
 
@@ -40,6 +41,15 @@ pub enum Effect {
         device: DeviceId,
         /// The highest issue among them.
         issue: u32,
+    },
+    /// Answer a request for a certificate, which is made first if there is to be one.
+    EnrollAnswered {
+        /// For which device.
+        device: DeviceId,
+        /// That of the request.
+        nonce: [u8; 16],
+        /// The answer.
+        outcome: EnrollOutcome,
     },
     /// Find a line among the members of a group, in the background, with a
     /// [`crate::rules::rollout::limit::Search`]; answered by [`crate::engine::input::Input::LineFound`].
@@ -205,6 +215,13 @@ pub enum Event {
         /// By whom.
         by: UserId,
     },
+    /// A device that is not registered waits for approval.
+    DeviceWaits {
+        /// Which.
+        device: DeviceId,
+        /// Its key, as people compare it.
+        fingerprint: String,
+    },
     /// There is a new user.
     UserAdded {
         /// Its name.
@@ -263,6 +280,7 @@ impl Event {
             Self::DeviceRemoved { .. } => "device-removed",
             Self::CloneSuspected { .. } => "clone-suspected",
             Self::DeviceApproved { .. } => "device-approved",
+            Self::DeviceWaits { .. } => "device-waits",
             Self::UserAdded { .. } => "user-added",
             Self::UserChanged { .. } => "user-changed",
             Self::UserRemoved { .. } => "user-removed",

@@ -5,7 +5,9 @@
 use std::fmt;
 
 use hoist_protocol::codec::Message;
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId};
+use hoist_protocol::id::{
+    ClaimId, DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId,
+};
 
 use crate::model::instance::InstanceId;
 use crate::model::row;
@@ -139,6 +141,15 @@ pub struct ForgottenKey(pub DeploymentId);
 /// A group that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedGroupKey(pub GroupId);
+/// A claim, by which devices enroll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimKey(pub ClaimId);
+/// A device that waits until an operator approves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingKey(pub DeviceId);
+/// The number of devices that do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingCountKey;
 /// An executed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
@@ -211,6 +222,9 @@ keys! {
     FactsKey => FactsRow, |key| text(19, &[key.0.as_str()]);
     RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
     ForgottenKey => ForgottenRow, |key| number(22, key.0, &[]);
+    ClaimKey => ClaimRow, |key| text(25, &[key.0.as_str()]);
+    WaitingKey => WaitingRow, |key| text(26, &[key.0.as_str()]);
+    WaitingCountKey => WaitingCountRow, |_key| Key(vec![27]);
 }
 
 /// Prefixes to scan by.
@@ -244,6 +258,10 @@ pub enum Prefix {
     Revoked,
     /// Every group that was removed.
     RemovedGroups,
+    /// Every claim.
+    Claims,
+    /// Every device that waits for approval.
+    Waiting,
 }
 
 impl Prefix {
@@ -268,6 +286,8 @@ impl Prefix {
             Self::Outbox => Key(vec![13]),
             Self::Revoked => Key(vec![14]),
             Self::RemovedGroups => Key(vec![21]),
+            Self::Claims => Key(vec![25]),
+            Self::Waiting => Key(vec![26]),
         }
     }
 

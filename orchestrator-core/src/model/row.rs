@@ -10,6 +10,7 @@ use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
+mod claim;
 mod device;
 mod end_reason;
 mod instance;
@@ -19,6 +20,7 @@ mod removed;
 mod starts_empty;
 mod trouble;
 
+pub use claim::{ClaimRow, WAITING_MAX, WaitingCountRow, WaitingRow};
 pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub(crate) use instance::GENERATIONS_MS;
@@ -90,6 +92,9 @@ rows! {
     TimerRow, 8;
     SlotRow, 8;
     RemovedGroupRow, 32;
+    ClaimRow, 512;
+    WaitingRow, 512;
+    WaitingCountRow, 16;
     ForgottenRow, 32;
     RecoveryRow, 32;
     NumbersRow, 8;

@@ -1,6 +1,7 @@
 //! Golden bytes of rows and keys: what a store written today must mean tomorrow.
 
 use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{
     Attempt, DeploymentId, DeviceId, GroupId, ReleaseId, Resync, Round, Seq, Shard,
 };
@@ -11,9 +12,10 @@ use hoist_protocol::status::{Failure, Rollback, Step, Success};
 use super::*;
 use crate::model::instance::InstanceId;
 use crate::model::key::{
-    CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey, GroupCountKey,
-    GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey, RecordKey, RecoveryKey, ReleaseKey,
-    ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
+    ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey,
+    GroupCountKey, GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey, RecordKey, RecoveryKey,
+    ReleaseKey, ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
+    WaitingCountKey, WaitingKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -273,6 +275,37 @@ fn a_deployment_keeps_its_bytes() {
             "050000010001020003ffffffff0f00010301000102616c0178030406050202616c"
         ),
     );
+}
+
+#[test]
+fn claims_and_devices_that_wait_have_their_golden_bytes() {
+    let claim = ClaimRow {
+        group: group(),
+        ids: "pump-*".into(),
+        uses: 500,
+        used: 3,
+        expires_ms: 300,
+        approval: true,
+        created_ms: 5,
+        by: "alice".parse().unwrap(),
+    };
+    golden(&claim, "010265750670756d702d2af40303ac02010505616c696365");
+    let waiting = WaitingRow {
+        claim: "c-1".parse().unwrap(),
+        group: group(),
+        key: PublicKey([7; 32]),
+        device_type: "sensor-a".into(),
+        since_ms: 300,
+        until_ms: 700,
+    };
+    let key = "07".repeat(32);
+    let (before, after) = ("0103632d31026575", "0873656e736f722d61ac02bc05");
+    golden(&waiting, &format!("{before}{key}{after}"));
+    golden(&WaitingCountRow { waiting: 300 }, "01ac02");
+    let claim_key = ClaimKey("c-1".parse().unwrap()).key();
+    let keys = [claim_key, WaitingKey(device()).key(), WaitingCountKey.key()];
+    let keys = keys.map(|key| hex(&key.0));
+    assert_eq!(keys, ["19632d31", "1a6431", "1b"]);
 }
 
 #[test]

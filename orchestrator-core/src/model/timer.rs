@@ -47,6 +47,8 @@ pub enum TimerKind {
     Doubt(DeviceId),
     /// The rows that are left of a removed deployment were asked for and are not found.
     Sweep(DeploymentId),
+    /// A device has waited for approval for too long.
+    Waiting(DeviceId),
 }
 
 impl TimerKind {
@@ -59,7 +61,7 @@ impl TimerKind {
             | Self::Seek(_)
             | Self::Doubt(_)
             | Self::Sweep(_) => Clock::Uptime,
-            Self::Start(_) | Self::Until(_) | Self::Forget(..) => Clock::Unix,
+            Self::Start(_) | Self::Until(_) | Self::Forget(..) | Self::Waiting(_) => Clock::Unix,
         }
     }
 }

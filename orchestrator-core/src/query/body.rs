@@ -56,6 +56,46 @@ pub struct ReleaseShow {
     pub release: String,
 }
 
+/// `enroll-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnrollList {
+    /// Most items wanted, 1 to 20; default 20.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl EnrollList {
+    pub(crate) const VERB: &'static str = "enroll-list";
+}
+
+/// `enroll-waiting`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnrollWaiting {
+    /// Most items wanted, 1 to 20; default 20.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl EnrollWaiting {
+    pub(crate) const VERB: &'static str = "enroll-waiting";
+}
+
 /// `group-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

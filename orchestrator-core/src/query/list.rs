@@ -3,9 +3,13 @@
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 
 use crate::model::key::{Key, Prefix, ReleaseKey, RowKey};
-use crate::model::row::{DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow};
+use crate::model::row::{
+    ClaimRow, DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow, WaitingRow,
+};
 use crate::model::time::format_time;
-use crate::query::body::{DeploymentList, GroupList, ITEMS_MAX, ReleaseList};
+use crate::query::body::{
+    DeploymentList, EnrollList, EnrollWaiting, GroupList, ITEMS_MAX, ReleaseList,
+};
 use crate::query::cursor::{self, Cursor};
 use crate::query::walk::{End, Row, Rows, Way};
 use crate::query::{
@@ -13,7 +17,7 @@ use crate::query::{
     row,
 };
 use crate::reply::view::DeploymentView;
-use crate::reply::{GroupItem, ListResult, ReleaseItem};
+use crate::reply::{ClaimItem, GroupItem, ListResult, ReleaseItem, WaitingItem};
 
 fn wanted(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(ITEMS_MAX)).unwrap_or(1)
@@ -156,6 +160,60 @@ pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResul
                 members: count.members,
                 online: count.online,
                 deployments: row.active,
+            }))
+        },
+    )
+}
+
+/// Every claim, by name.
+pub(crate) fn enroll_list(reader: &Reader, page: &EnrollList) -> Queried<ListResult<ClaimItem>> {
+    text_page(
+        reader,
+        &Prefix::Claims,
+        (
+            (page.limit, page.after.as_deref()),
+            &Cursor::of(EnrollList::VERB, &[]),
+        ),
+        |_| 0,
+        |claim, key, bytes| {
+            let row: ClaimRow = row(key, bytes)?;
+            Ok(Some(ClaimItem {
+                claim,
+                group: row.group.to_string(),
+                ids: row.ids,
+                uses: row.uses,
+                used: row.used,
+                approval: row.approval,
+                expires_at: format_time(row.expires_ms),
+                created_at: format_time(row.created_ms),
+                by: row.by.to_string(),
+            }))
+        },
+    )
+}
+
+/// Every device that waits for approval, by name.
+pub(crate) fn enroll_waiting(
+    reader: &Reader,
+    page: &EnrollWaiting,
+) -> Queried<ListResult<WaitingItem>> {
+    text_page(
+        reader,
+        &Prefix::Waiting,
+        (
+            (page.limit, page.after.as_deref()),
+            &Cursor::of(EnrollWaiting::VERB, &[]),
+        ),
+        |_| 0,
+        |device, key, bytes| {
+            let row: WaitingRow = row(key, bytes)?;
+            Ok(Some(WaitingItem {
+                device,
+                group: row.group.to_string(),
+                device_type: row.device_type,
+                claim: row.claim.to_string(),
+                fingerprint: row.key.fingerprint(),
+                since: format_time(row.since_ms),
             }))
         },
     )

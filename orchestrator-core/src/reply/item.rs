@@ -252,3 +252,46 @@ pub struct UserItem {
     /// The only groups the user may change; empty means all.
     pub groups: Vec<String>,
 }
+
+/// An item of `enroll-list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimItem {
+    /// Its name.
+    pub claim: String,
+    /// The group of the devices that come by it.
+    pub group: String,
+    /// The ids that it is for.
+    pub ids: String,
+    /// Number of devices that may register.
+    pub uses: u32,
+    /// Number of devices that have.
+    pub used: u32,
+    /// True if each waits until an operator approves it.
+    pub approval: bool,
+    /// From then on it is good for nothing.
+    pub expires_at: String,
+    /// When it was created.
+    pub created_at: String,
+    /// By whom.
+    pub by: String,
+}
+
+/// An item of `enroll-waiting`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingItem {
+    /// Which device.
+    pub device: String,
+    /// The group that it would be in.
+    pub group: String,
+    /// Its type; empty when it has none.
+    #[serde(rename = "type")]
+    pub device_type: String,
+    /// The claim by which it came.
+    pub claim: String,
+    /// Its key, as people compare it.
+    pub fingerprint: String,
+    /// When it came first.
+    pub since: String,
+}

@@ -109,3 +109,28 @@ pub struct ListResult<T> {
     /// The `after` of the next page; null at the end.
     pub next: Option<String>,
 }
+
+/// `enroll-create`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrollCreateResult {
+    /// The claim.
+    pub claim: String,
+    /// Its secret in hex, shown once.
+    pub secret: String,
+    /// SHA-256 of the root document, in hex, which devices pin.
+    pub root_sha256: String,
+    /// The group of the devices that come by it.
+    pub group: String,
+    /// Number of devices that may register.
+    pub uses: u32,
+    /// From then on it is good for nothing.
+    pub expires_at: String,
+}
+
+/// `enroll-revoke`, and `enroll-create` with `dryRun`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimResult {
+    /// The claim.
+    pub claim: String,
+}

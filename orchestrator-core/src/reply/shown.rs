@@ -30,6 +30,8 @@ impl Answer {
             | Self::Planned(_)
             | Self::DevicePlanned { .. }
             | Self::Imported(_)
+            | Self::ClaimCreated { .. }
+            | Self::ClaimNamed { .. }
             | Self::ImportPlanned(_) => Vec::new(),
         };
         deployments.into_iter().map(View::Deployment).collect()

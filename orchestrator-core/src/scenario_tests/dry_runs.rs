@@ -2,11 +2,12 @@ use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PublicKey;
 
 use super::*;
-use crate::api::command::{Verb, VerbEffect};
+use crate::api::command::{EnrollCreate, Verb, VerbEffect};
 use crate::api::response::Response;
 
 /// Every changing command as a dry run.
-fn dry_runs() -> Vec<Command> {
+fn dry_runs(claim: &str) -> Vec<Command> {
+    let revoke = format!(r#"{{"claim":"{claim}","dryRun":true}}"#);
     let read = |verb: &Verb| {
         let body = match verb {
             Verb::ReleaseAdd => r#"{"manifest":"","dryRun":true}"#,
@@ -19,6 +20,8 @@ fn dry_runs() -> Vec<Command> {
             Verb::DeviceHold | Verb::DeviceRemove | Verb::DeviceApprove => {
                 r#"{"device":"d1","dryRun":true}"#
             }
+            Verb::EnrollCreate => r#"{"group":"eu","uses":5,"dryRun":true}"#,
+            Verb::EnrollRevoke => revoke.as_str(),
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,
             Verb::GroupRemove => r#"{"group":"empty","dryRun":true}"#,
             Verb::UserAdd => r#"{"user":"bob","role":"viewer","tokenSha256":"00","dryRun":true}"#,
@@ -41,6 +44,10 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
     world.say("d1", failed(1, id));
     world.add_release("new", "1", &["app"]);
     world.create_group("empty");
+    let claim = match world.order(Command::EnrollCreate(EnrollCreate::default())) {
+        Answer::ClaimCreated { claim, .. } => claim.to_string(),
+        other => panic!("{other:?}"),
+    };
     // The second key is one to approve.
     for key in [8, 9] {
         let info = DeviceInfo {
@@ -54,7 +61,7 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
     }
     let everything = Key(vec![]);
     let before = world.rows.clone();
-    for command in dry_runs() {
+    for command in dry_runs(&claim) {
         assert!(command.is_dry(), "{command:?}");
         let release = matches!(command, Command::ReleaseAdd(_));
         let mut input = world.input(command.clone());

@@ -53,6 +53,7 @@ fn changes(effect: &Effect) -> bool {
             | Effect::ReadStatus(_)
             | Effect::Rejected { .. }
             | Effect::Damaged(_)
+            | Effect::EnrollAnswered { .. }
     )
 }
 
@@ -98,6 +99,10 @@ pub(super) fn say_event(event: &Event) {
         Event::DeviceRemoved { device, group, by } if *by == UserId::retention() => {
             tracing::info!(%device, %group, "device removed: silent for long");
         }
+        Event::DeviceWaits {
+            device,
+            fingerprint,
+        } => tracing::info!(%device, fingerprint, "a device waits for approval"),
         // A command says more about the rest.
         _ => {}
     }
@@ -159,6 +164,8 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
             ..About::default()
         },
         Answer::Refused(_)
+        | Answer::ClaimCreated { .. }
+        | Answer::ClaimNamed { .. }
         | Answer::UserManaged(_)
         | Answer::Planned(_)
         | Answer::DevicePlanned { .. }

@@ -31,6 +31,9 @@ impl Service {
         let mut together = Vec::with_capacity(arrivals.len());
         for mut arrival in arrivals {
             let mut last = false;
+            if let Content::Enroll(enrolling) = &mut arrival.content {
+                self.look_at_request(enrolling);
+            }
             if let Content::Command(asked) = &mut arrival.content {
                 self.look_up(asked).await;
                 last = changes_rights(asked);

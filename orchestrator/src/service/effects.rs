@@ -10,13 +10,13 @@ use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::key::RequestKey;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::time::format_time;
-use hoist_orchestrator_core::reply::DeviceSecrets;
+use hoist_orchestrator_core::reply::{DeviceSecrets, ResultBody};
 use hoist_protocol::id::{ArtifactId, DeviceId};
 use hoist_protocol::topic::Topic;
 
 use super::queries::Query;
 use super::replies::Answered;
-use super::{Service, ServiceError, done, refused};
+use super::{Service, ServiceError, done, enrollment, refused};
 use crate::artifacts;
 use crate::health::Stops;
 use crate::query::Question;
@@ -103,10 +103,15 @@ impl Service {
                 answer,
             } => {
                 let views = answer.shown_in();
-                let outcome = answer.into_body(|device, issue| DeviceSecrets {
-                    token: self.directory.device_token(device, issue),
-                    root_sha256: data_encoding::HEXLOWER.encode(&self.config.keys.root_sha256),
-                });
+                let root_sha256 = &self.config.keys.root_sha256;
+                let created = enrollment::created(&answer, &*self.directory, root_sha256);
+                let outcome = match created {
+                    Some(created) => Ok(ResultBody::ClaimCreated(created)),
+                    None => answer.into_body(|device, issue| DeviceSecrets {
+                        token: self.directory.device_token(device, issue),
+                        root_sha256: data_encoding::HEXLOWER.encode(root_sha256),
+                    }),
+                };
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply_after(views, answered, now).await?;
             }
@@ -139,6 +144,11 @@ impl Service {
     async fn effect(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
         match effect {
             Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue),
+            Effect::EnrollAnswered {
+                device,
+                nonce,
+                outcome,
+            } => self.answer_request(&device, nonce, outcome).await,
             Effect::Event(event) => self.decided_event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::FindLine(seek) => self.find_line(seek),
@@ -235,7 +245,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Lost`]: there is no connection, or not any more.
-    async fn send(&mut self, message: Outgoing) -> Result<(), Lost> {
+    pub(super) async fn send(&mut self, message: Outgoing) -> Result<(), Lost> {
         let connection = self.connection.clone().ok_or(Lost)?;
         let sent = connection.publish(message).await;
         if sent.is_err() {

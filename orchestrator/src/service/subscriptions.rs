@@ -18,6 +18,7 @@ pub(super) fn filters(topics: &Topics) -> Vec<String> {
         "s/+/+",
         "p/+/+",
         "i/+/+",
+        "e/+/+",
         "cmd/+/+/+",
     ];
     below.iter().map(|below| topics.filter(below)).collect()

@@ -93,16 +93,21 @@ pub(super) async fn registry(
     Ok(registry)
 }
 
-/// The certificate that is shown, if anything is encrypted.
+/// The certificate that is shown, if anything is encrypted; devices get theirs then.
 pub(super) fn certificate(
     data_dir: &DataDir,
     config: &ServerConfig,
+    registry: &Registry,
 ) -> Result<Option<Shown>, Failure> {
     let place = Place {
         folder: data_dir.authority(),
         client: data_dir.client(),
     };
-    Shown::open((&config.encryption, &config.tls), &config.names, place)
+    let shown = Shown::open((&config.encryption, &config.tls), &config.names, place)?;
+    if let Some(shown) = &shown {
+        registry.certify_by(Arc::clone(&shown.devices));
+    }
+    Ok(shown)
 }
 
 /// The encryption of HTTP, and that of MQTT, where devices may show certificates.

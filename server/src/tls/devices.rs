@@ -4,22 +4,27 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use hoist_broker_config::credentials::{SERIAL_BYTES, serial_of};
 use hoist_protocol::code::Code;
-use hoist_protocol::id::sha256;
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{DeviceId, sha256};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PublicKeyData,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
 };
 
 use super::authority::{CA_LIFE, DAY, not_made, read, unusable};
 use crate::failure::Failure;
 use crate::private_file;
 
+/// The life of a device's certificate, in days.
+const LIFE_DAYS: u64 = 90;
 /// Digits in the name of a CA that tell it from others.
 const NAME_DIGITS: usize = 8;
 
 /// The CA of devices.
 pub(crate) struct DeviceAuthority {
+    issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
@@ -43,16 +48,46 @@ impl DeviceAuthority {
             tracing::info!(folder = %folder.display(), "a CA of devices was made");
         }
         let pem = read(&ca_file)?;
-        KeyPair::from_pem(&read(&key_file)?).map_err(|error| {
+        let key = KeyPair::from_pem(&read(&key_file)?).map_err(|error| {
             let what = format!("{} is no key", key_file.display());
             Failure::because(Code::Recover, what, &error).help("put it back from a backup")
         })?;
-        Ok(Self { pem })
+        let issuer = Issuer::new(of_ca(&key, now), key);
+        Ok(Self { issuer, pem })
     }
 
     /// Its certificate, as PEM.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// A certificate for an issue of a device, whose key this is: DER.
+    ///
+    /// # Errors
+    /// `E_RANDOM`.
+    pub(crate) fn certify(
+        &self,
+        device: &DeviceId,
+        (issue, key): (u32, &PublicKey),
+        now: SystemTime,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut random = [0; SERIAL_BYTES - 5];
+        getrandom::fill(&mut random).map_err(|error| {
+            let what = format!("no certificate can be made: {error}");
+            Failure::new(Code::Random, what)
+        })?;
+        let serial = serial_of(issue, random);
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(device.as_str());
+        params.serial_number = Some(SerialNumber::from(serial.to_vec()));
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        // A device whose clock is behind does not look at it; the server's may be set back.
+        params.not_before = (now - DAY).into();
+        params.not_after = (now + DAY * u32::try_from(LIFE_DAYS).unwrap_or(1)).into();
+        let certificate = params.signed_by(&DeviceKey(key), &self.issuer);
+        let certificate = certificate.map_err(|error| not_made(&error))?;
+        Ok(certificate.der().to_vec())
     }
 }
 
@@ -74,14 +109,29 @@ fn of_ca(key: &KeyPair, now: SystemTime) -> CertificateParams {
     params
 }
 
+/// The public key of a device, as a certificate has it.
+struct DeviceKey<'a>(&'a PublicKey);
+
+impl PublicKeyData for DeviceKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ED25519
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use hoist_broker_config::credentials::issue_of;
     use hoist_net::tls::{Pem, certificates};
+    use hoist_protocol::envelope::PrivateKey;
 
     use super::*;
 
     #[test]
-    fn a_ca_of_devices_is_made_once_and_its_key_is_a_secret() {
+    fn a_certificate_says_which_device_it_is_of_and_ends_after_ninety_days() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("tls");
         let now = SystemTime::now();
@@ -89,9 +139,21 @@ mod tests {
         let again = DeviceAuthority::open(&folder, now).unwrap();
         assert_eq!(made.pem(), again.pem());
         assert!(!private_file::others_can_read(&folder.join("devices.key")));
-        let text = made.pem().as_bytes();
-        let ca = certificates(Pem { name: "ca", text }).unwrap().remove(0);
+        let key = PrivateKey::from_seed(&[1; 32]).public();
+        let device = "dev-01".parse().unwrap();
+        let der = again.certify(&device, (3, &key), now).unwrap();
+        let certificate = hoist_net::tls::Certificate::read(&der).unwrap();
+        let ca = Pem {
+            name: "ca",
+            text: made.pem().as_bytes(),
+        };
+        let ca = certificates(ca).unwrap().remove(0);
+        assert_eq!(certificate.subject, "dev-01");
+        assert_eq!(certificate.issuer, ca.subject);
         assert!(ca.subject.starts_with("Hoist device CA ") && ca.is_ca);
+        assert_eq!(issue_of(&certificate.serial), Some(3));
+        let life = certificate.not_after - certificate.not_before;
+        assert_eq!(life, (LIFE_DAYS + 1) * 24 * 3_600);
     }
 
     #[test]

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::DeviceKey;
+use crate::model::key::{DeviceKey, WaitingKey};
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
 use crate::rules::device::identity;
 use crate::rules::device::resync::ask_resync;
+use crate::rules::enrollment;
 use crate::rules::stop::Stop;
+use crate::rules::text::parse_name;
 
 /// Digits of a fingerprint that are enough to name a key.
 const DIGITS_MIN: usize = 8;
@@ -51,6 +53,9 @@ impl Body for DeviceApprove {
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        if let Some(approved) = self.approve_waiting(ask)? {
+            return Ok(approved);
+        }
         let (device, mut row) = ask.device(&self.device)?;
         let wanted = self.fingerprint.as_deref();
         let is_wanted = |key: &PublicKey| wanted.is_none_or(|wanted| is_named(wanted, key));
@@ -85,6 +90,37 @@ impl Body for DeviceApprove {
             device,
             fingerprint,
         })
+    }
+}
+
+impl DeviceApprove {
+    /// Registers a device that is not known and waits for approval; none if it does not. Nobody
+    /// vouches for such a device but the person who has seen its key: it has to be named.
+    fn approve_waiting(&self, ask: &mut Ask) -> Result<Option<Answer>, Stop> {
+        let device: DeviceId = parse_name("device", &self.device)?;
+        let is_known = ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_some();
+        let waiting = ask.ctx.txn.read(&WaitingKey(device.clone()))?;
+        let Some(waiting) = waiting.filter(|_| !is_known) else {
+            return Ok(None);
+        };
+        ask.may_change(&waiting.group)?;
+        let fingerprint = waiting.key.fingerprint();
+        let wanted = self.fingerprint.as_deref();
+        if !wanted.is_some_and(|wanted| is_named(wanted, &waiting.key)) {
+            let detail =
+                format!("{device} waits with the key {fingerprint}, and that is not named");
+            let refusal = Rejection::new(Code::NotOffered, detail).field("fingerprint");
+            return Err(refusal
+                .hint(format!(
+                    "compare it with the one that the device says, then `hoist device approve {device} --fingerprint {fingerprint}`"
+                ))
+                .into());
+        }
+        enrollment::approve(ask.ctx, &device)?;
+        Ok(Some(Answer::DeviceApproved {
+            device,
+            fingerprint,
+        }))
     }
 }
 

@@ -6,8 +6,8 @@ use hoist_protocol::id::{DeploymentId, UserId};
 use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
-    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, GroupList, ReleaseList,
-    ReleaseShow, UserList,
+    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList, EnrollWaiting,
+    GroupList, ReleaseList, ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -66,6 +66,24 @@ impl Body for GroupList {
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
         Ok(query::group_list(reader, self)?.map(ResultBody::Groups))
+    }
+}
+
+impl Body for EnrollList {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Admin;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::enroll_list(reader, self)?.map(ResultBody::Claims))
+    }
+}
+
+impl Body for EnrollWaiting {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Admin;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::enroll_waiting(reader, self)?.map(ResultBody::Waiting))
     }
 }
 

@@ -4,7 +4,7 @@ use hoist_protocol::codec::Message;
 
 use crate::model::row::{
     CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow, OutboxRow,
-    RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow,
+    RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -35,4 +35,5 @@ start_empty! {
     CloneRow
     RecoveryRow
     RemovedGroupRow
+    WaitingCountRow
 }

@@ -12,14 +12,15 @@ use super::part::DEVICES;
 pub(super) fn owner(key: &Key) -> Option<u16> {
     let (prefix, rest) = key.0.split_first()?;
     match prefix {
-        3 | 13 | 14 | 15 | 18 | 19 => named(rest),
+        3 | 13 | 14 | 15 | 18 | 19 | 26 => named(rest),
         7 | 20 => named(rest.get(4..)?),
         8 => of_shard(*rest.last()?),
         9 => named(rest.rsplit(|byte| *byte == 0).next()?),
         11 => match Timer::parse(key)?.kind {
             TimerKind::Device(_, device)
             | TimerKind::Contact(device)
-            | TimerKind::Doubt(device) => device_number(&device),
+            | TimerKind::Doubt(device)
+            | TimerKind::Waiting(device) => device_number(&device),
             TimerKind::Start(_)
             | TimerKind::Until(_)
             | TimerKind::Forget(..)

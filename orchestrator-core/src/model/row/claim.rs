@@ -1,0 +1,53 @@
+//! The stored rows of enrollment.
+
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{ClaimId, GroupId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// Devices that wait for approval, at most: nobody has approved so many by hand.
+pub const WAITING_MAX: u32 = 1_000;
+
+/// A claim, by which devices register themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRow {
+    /// The group of devices that come by it.
+    pub group: GroupId,
+    /// The ids that it is for: a text in which `*` stands for any.
+    pub ids: String,
+    /// Number of devices that may register.
+    pub uses: u32,
+    /// Number of devices that have.
+    pub used: u32,
+    /// Unix time from which on it is good for nothing, in ms.
+    pub expires_ms: u64,
+    /// True if each device waits until an operator approves it.
+    pub approval: bool,
+    /// Unix time of its creation, in ms.
+    pub created_ms: u64,
+    /// By whom.
+    pub by: UserId,
+}
+
+/// A device that waits until an operator approves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRow {
+    /// The claim by which it came.
+    pub claim: ClaimId,
+    /// The group of that.
+    pub group: GroupId,
+    /// The key that it has shown last.
+    pub key: PublicKey,
+    /// Its type; empty when it has none.
+    pub device_type: String,
+    /// Unix time at which it came first, in ms.
+    pub since_ms: u64,
+    /// Unix time at which it is forgotten, in ms.
+    pub until_ms: u64,
+}
+
+/// The number of devices that wait for approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WaitingCountRow {
+    /// At most [`WAITING_MAX`].
+    pub waiting: u32,
+}

@@ -1,0 +1,302 @@
+//! Enrollment: which device gets a certificate, and by what. Whoever proves the pinned key of a
+//! device is that device, and gets one whenever it asks. Everybody else needs a claim: it registers
+//! a device that is not known and pins its key, and counts how often; so a repeat costs nothing. A
+//! second key of a device, and a device that was removed, wait until an operator approves them.
+
+use hoist_protocol::id::{ClaimId, DeviceId};
+
+use crate::model::effect::{Effect, Event};
+use crate::model::enroll::{EnrollAsk, EnrollOutcome};
+use crate::model::error::{Code, Rejection};
+use crate::model::key::{
+    ClaimKey, DeviceKey, Key, RevokedKey, RowKey, WaitingCountKey, WaitingKey,
+};
+use crate::model::now::{Mode, Now};
+use crate::model::row::{ClaimRow, DeviceRow, WAITING_MAX, WaitingRow};
+use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
+use crate::model::txn::{Txn, Undecided};
+use crate::rules::ctx::Ctx;
+use crate::rules::device::refusal::rejected;
+use crate::rules::device::{self, identity, resync::ask_resync};
+use crate::rules::group;
+use crate::rules::rollout::outbox::{self, AdmissionChange};
+use crate::rules::stop::Stop;
+
+/// Time for which a device waits for approval before it is forgotten, in ms.
+const WAIT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// The decision on a request.
+enum Decided {
+    /// For this issue of the device.
+    Certify(u32),
+    Waits(Rejection),
+}
+
+/// Rows that a request will surely look at.
+pub(crate) fn hint(ask: &EnrollAsk) -> Vec<Key> {
+    let mut keys = vec![
+        DeviceKey(ask.device.clone()).key(),
+        RevokedKey(ask.device.clone()).key(),
+    ];
+    keys.extend(ask.claim.clone().map(|claim| ClaimKey(claim).key()));
+    keys
+}
+
+/// Decides a request.
+pub(crate) fn asked(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<(), Undecided> {
+    let outcome = match decide(ctx, ask) {
+        Ok(Decided::Certify(issue)) => EnrollOutcome::Certify {
+            issue,
+            key: ask.key,
+        },
+        Ok(Decided::Waits(rejection)) => EnrollOutcome::Waits(Box::new(rejection)),
+        Err(Stop::Rejected(rejection)) => EnrollOutcome::Refused(Box::new(rejection)),
+        Err(Stop::Undecided(undecided)) => return Err(undecided),
+    };
+    if let EnrollOutcome::Refused(why) = &outcome {
+        // Counted, and said as often as other refusals of one device.
+        ctx.effects.push(rejected(why.code, &ask.device, None));
+    }
+    ctx.effects.push(Effect::EnrollAnswered {
+        device: ask.device.clone(),
+        nonce: ask.nonce,
+        outcome,
+    });
+    Ok(())
+}
+
+fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
+    is_sound(ask, ctx.now)?;
+    let device = &ask.device;
+    let known = ctx.txn.read(&DeviceKey(device.clone()))?;
+    if let Some(row) = &known
+        && row.public_key == Some(ask.key)
+    {
+        return Ok(Decided::Certify(row.issue));
+    }
+    let (id, claim) = claim(ctx, ask, known.is_some())?;
+    match known {
+        Some(row) if row.public_key.is_some() || claim.approval => {
+            identity::other_key(ctx, device, row, ask.key)?;
+            Ok(Decided::Waits(other_key(ask)))
+        }
+        Some(row) => pin(ctx, ask, row, (id, claim)),
+        None => {
+            let was_removed = ctx.txn.read(&RevokedKey(device.clone()))?.is_some();
+            if claim.approval || was_removed {
+                return wait(ctx, ask, &id, &claim);
+            }
+            let group = claim.group.clone();
+            group::read(ctx.txn, &group)?.ok_or_else(|| group::unknown(&group))?;
+            spend(ctx, id, claim)?;
+            let mut row = DeviceRow::new(ctx.now.unix_ms);
+            row.public_key = Some(ask.key);
+            row.device_type.clone_from(&ask.device_type);
+            let row = device::register(ctx, device, row, group)?;
+            Ok(Decided::Certify(row.issue))
+        }
+    }
+}
+
+/// Refuses what proves nothing, before anything is read.
+fn is_sound(ask: &EnrollAsk, now: Now) -> Result<(), Rejection> {
+    let device = &ask.device;
+    if now.mode == Mode::Recovering {
+        let why = "the server learns what its store has lost, and registers nobody meanwhile";
+        return Err(
+            Rejection::new(Code::Recover, why).hint("ask again when `hoist recover` is over")
+        );
+    }
+    if ask.named != *device {
+        let why = format!("{device} asks for a certificate of {}", ask.named);
+        return Err(Rejection::new(Code::EnrollName, why));
+    }
+    if !ask.key.is_sound() {
+        let why = format!("anybody could sign by the key that {device} shows");
+        return Err(Rejection::new(Code::WeakKey, why));
+    }
+    if !ask.proven {
+        let why = format!("{device} does not prove that the key which it shows is its own");
+        return Err(Rejection::new(Code::Signature, why));
+    }
+    Ok(())
+}
+
+/// The claim of a request, if it is good for this device now.
+fn claim(ctx: &Ctx, ask: &EnrollAsk, is_known: bool) -> Result<(ClaimId, ClaimRow), Stop> {
+    let device = &ask.device;
+    let Some(id) = ask.claim.clone() else {
+        let (code, why) = match is_known {
+            true => (Code::Reenrol, format!("{device} is known by another key")),
+            false => (Code::Unknown, format!("{device} is not registered")),
+        };
+        return Err(Rejection::new(code, why).into());
+    };
+    let known = ctx.txn.read(&ClaimKey(id.clone()))?;
+    let known = known.filter(|_| ask.claimed);
+    let Some(claim) = known else {
+        let why = format!("this server has no claim {id}, or not any more");
+        return Err(Rejection::new(Code::Claim, why).into());
+    };
+    if claim.expires_ms <= ctx.now.unix_ms {
+        let why = format!("the claim {id} has expired");
+        return Err(Rejection::new(Code::ClaimExpired, why).into());
+    }
+    if !matches(&claim.ids, device.as_str()) {
+        let why = format!("the claim {id} is for {}, not for {device}", claim.ids);
+        return Err(Rejection::new(Code::ClaimDevice, why).into());
+    }
+    Ok((id, claim))
+}
+
+/// True if a pattern, in which `*` stands for any text, is one of this id.
+pub(crate) fn matches(pattern: &str, id: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == id,
+        Some((before, after)) => id
+            .strip_prefix(before)
+            .is_some_and(|rest| (0..=rest.len()).any(|at| matches(after, &rest[at..]))),
+    }
+}
+
+/// One more device has come by a claim.
+fn spend(ctx: &mut Ctx, id: ClaimId, mut claim: ClaimRow) -> Result<(), Stop> {
+    if claim.used >= claim.uses {
+        let why = format!(
+            "{} of {} devices have come by the claim {id}",
+            claim.used, claim.uses
+        );
+        return Err(Rejection::new(Code::ClaimUsed, why).into());
+    }
+    claim.used += 1;
+    ctx.txn.put(&ClaimKey(id), &claim);
+    Ok(())
+}
+
+/// A device that an operator has registered shows its first key.
+fn pin(
+    ctx: &mut Ctx,
+    ask: &EnrollAsk,
+    mut row: DeviceRow,
+    (id, claim): (ClaimId, ClaimRow),
+) -> Result<Decided, Stop> {
+    spend(ctx, id, claim)?;
+    row.public_key = Some(ask.key);
+    if std::mem::take(&mut row.unverified) {
+        ask_resync(ctx, &mut row, &ask.device)?;
+    } else {
+        outbox::changed(ctx, &ask.device, AdmissionChange::Tightens)?;
+    }
+    ctx.txn.put(&DeviceKey(ask.device.clone()), &row);
+    Ok(Decided::Certify(row.issue))
+}
+
+fn other_key(ask: &EnrollAsk) -> Rejection {
+    let device = &ask.device;
+    let print = ask.key.fingerprint();
+    let why = format!("{device} shows the key {print}, and is not known by it");
+    Rejection::new(Code::Reenrol, why).hint(format!(
+        "if its storage was replaced: `hoist device approve {device} --fingerprint {print}`"
+    ))
+}
+
+/// A device that is not registered waits for approval; of several keys the last one.
+fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Result<Decided, Stop> {
+    let device = &ask.device;
+    let fingerprint = ask.key.fingerprint();
+    let why = format!("{device} waits for approval, with the key {fingerprint}");
+    let waits = Rejection::new(Code::Pending, why).hint(format!(
+        "`hoist device approve {device} --fingerprint {fingerprint}`"
+    ));
+    let key = WaitingKey(device.clone());
+    let row = match ctx.txn.read(&key)? {
+        Some(row) if row.key == ask.key => return Ok(Decided::Waits(waits)),
+        Some(row) => row,
+        None => begin_to_wait(ctx, ask, id, claim)?,
+    };
+    let row = WaitingRow {
+        key: ask.key,
+        ..row
+    };
+    ctx.txn.put(&key, &row);
+    ctx.effects.push(Effect::Event(Event::DeviceWaits {
+        device: device.clone(),
+        fingerprint,
+    }));
+    Ok(Decided::Waits(waits))
+}
+
+/// One more device waits.
+fn begin_to_wait(
+    ctx: &mut Ctx,
+    ask: &EnrollAsk,
+    id: &ClaimId,
+    claim: &ClaimRow,
+) -> Result<WaitingRow, Stop> {
+    let device = &ask.device;
+    let mut count = ctx.txn.read_or_empty(&WaitingCountKey)?;
+    if count.waiting >= WAITING_MAX {
+        let why = format!("{WAITING_MAX} devices wait for approval, and {device} is one more");
+        return Err(Rejection::new(Code::EnrollFull, why).into());
+    }
+    count.waiting += 1;
+    ctx.txn.put(&WaitingCountKey, &count);
+    let since_ms = ctx.now.unix_ms;
+    let until_ms = since_ms.saturating_add(WAIT_MS);
+    set_timer(ctx.txn, until_ms, TimerKind::Waiting(device.clone()))?;
+    Ok(WaitingRow {
+        claim: id.clone(),
+        group: claim.group.clone(),
+        key: ask.key,
+        device_type: ask.device_type.clone(),
+        since_ms,
+        until_ms,
+    })
+}
+
+/// Takes a device that waits out of those that do.
+fn take_waiting(txn: &mut Txn, device: &DeviceId) -> Result<Option<WaitingRow>, Undecided> {
+    let key = WaitingKey(device.clone());
+    let Some(row) = txn.read(&key)? else {
+        return Ok(None);
+    };
+    let mut count = txn.read_or_empty(&WaitingCountKey)?;
+    count.waiting = count.waiting.saturating_sub(1);
+    txn.put(&WaitingCountKey, &count);
+    txn.delete(&key);
+    clear_timer(txn, row.until_ms, TimerKind::Waiting(device.clone()))?;
+    Ok(Some(row))
+}
+
+/// A device has waited for too long.
+pub(crate) fn waiting_due(
+    ctx: &mut Ctx,
+    timer: &Timer,
+    device: &DeviceId,
+) -> Result<(), Undecided> {
+    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
+    let waits = ctx.txn.read(&WaitingKey(device.clone()))?;
+    if waits.is_some_and(|row| row.until_ms <= timer.due_ms) {
+        take_waiting(ctx.txn, device)?;
+    }
+    Ok(())
+}
+
+/// Registers a device that waits, as an operator approves it.
+pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId) -> Result<(), Stop> {
+    let Some(waiting) = take_waiting(ctx.txn, device)? else {
+        return Err(device::unknown(device).into());
+    };
+    let group = waiting.group;
+    group::read(ctx.txn, &group)?.ok_or_else(|| group::unknown(&group))?;
+    let mut row = DeviceRow::new(ctx.now.unix_ms);
+    row.public_key = Some(waiting.key);
+    row.device_type = waiting.device_type;
+    let claim = ClaimKey(waiting.claim);
+    if let Some(mut used) = ctx.txn.read(&claim)? {
+        used.used = used.used.saturating_add(1);
+        ctx.txn.put(&claim, &used);
+    }
+    device::register(ctx, device, row, group)?;
+    Ok(())
+}
