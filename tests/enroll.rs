@@ -1,9 +1,16 @@
 //! A device is let in by a certificate, and gets one by one short text.
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use hoist_protocol::id::sha256;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData,
+    date_time_ymd,
+};
 
+use crate::harness::process::{AGENT, Process, run};
 use crate::harness::server::Server;
 use crate::harness::{eventually, write_private};
 
@@ -125,4 +132,212 @@ fn a_certificate_that_is_over_of_an_unknown_ca_or_of_another_device_is_refused_b
     ] {
         assert!(said.contains(says), "{says} is not in {said}");
     }
+}
+
+/// A server that gives certificates.
+fn server() -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    Server::start_at(None, dir, &["--name", "127.0.0.1"], &[])
+}
+
+/// The one text that `enroll create` prints.
+fn text(server: &Server, more: &[&str]) -> String {
+    let args = [&["enroll", "create"], more].concat();
+    let text = server.hoist_ok(&args).trim().to_owned();
+    assert!(text.starts_with("hoist-enroll:"), "{text}");
+    text
+}
+
+/// Runs `hoist-agent enroll` for a device, whose configuration lies among the server's own files.
+fn enroll(server: &Server, text: &str, device: &str) -> (Output, PathBuf) {
+    let config = server.scratch().join(format!("{device}.toml"));
+    let args = [
+        "enroll",
+        text,
+        "--device",
+        device,
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    (run(AGENT, &args), config)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The only claim that there is.
+fn only_claim(server: &Server) -> serde_json::Value {
+    let all = server.hoist_ok(&["enroll", "list", "-o", "json"]);
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+    all[0].clone()
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn one_text_sets_a_device_up_and_nothing_of_it_is_a_token() {
+    let server = server();
+    server.hoist_ok(&["group", "create", "site-a"]);
+    let text = text(
+        &server,
+        &["--uses", "2", "--group", "site-a", "--ids", "pump-*"],
+    );
+    let (enrolled, config) = enroll(&server, &text, "pump-1");
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let state = server.scratch().join("pump-1.state");
+    for secret in [
+        config.clone(),
+        state.join("device.key"),
+        state.join("client.pem"),
+    ] {
+        assert_eq!(mode(&secret), 0o600, "{}", secret.display());
+    }
+    assert!(!std::fs::read_to_string(&config).unwrap().contains("token"));
+    let _agent = server.agent(&config);
+    comes_in(&server, "pump-1");
+    assert!(
+        server
+            .hoist_ok(&["device", "show", "pump-1"])
+            .contains("site-a")
+    );
+    // What is there is never replaced, and a repeat of the same device is no second use.
+    let (again, _) = enroll(&server, &text, "pump-1");
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(said(&again).contains("never replaced"), "{}", said(&again));
+    assert_eq!(only_claim(&server)["used"], 1);
+    let (other, _) = enroll(&server, &text, "valve-1");
+    assert_eq!(other.status.code(), Some(4), "{other:?}");
+    assert!(
+        said(&other).contains("error[E_CLAIM_DEVICE]"),
+        "{}",
+        said(&other)
+    );
+}
+
+#[test]
+fn a_claim_that_is_used_up_or_revoked_lets_nobody_in_and_who_is_in_stays() {
+    // bad-inputs row 72
+    let server = server();
+    let text = text(&server, &["--uses", "1"]);
+    let (first, config) = enroll(&server, &text, "d1");
+    assert!(first.status.success(), "{first:?}");
+    let (second, _) = enroll(&server, &text, "d2");
+    assert_eq!(second.status.code(), Some(4), "{second:?}");
+    assert!(
+        said(&second).contains("error[E_CLAIM_USED]"),
+        "{}",
+        said(&second)
+    );
+    let claim = only_claim(&server);
+    server.hoist_ok(&["enroll", "revoke", claim["claim"].as_str().unwrap()]);
+    let (third, _) = enroll(&server, &text, "d3");
+    assert!(said(&third).contains("error[E_CLAIM]"), "{}", said(&third));
+    // A crash before the configuration was written: the key is there, and is known.
+    std::fs::remove_file(&config).unwrap();
+    let (repeat, config) = enroll(&server, &text, "d1");
+    assert!(repeat.status.success(), "{repeat:?}");
+    let _agent = server.agent(&config);
+    comes_in(&server, "d1");
+    for broken in ["hoist-enroll:AQ", "mqtts://127.0.0.1"] {
+        let (refused, _) = enroll(&server, broken, "d4");
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+}
+
+#[test]
+fn another_board_waits_until_its_fingerprint_is_approved() {
+    // bad-inputs row 36
+    let server = server();
+    let text = text(&server, &["--uses", "1"]);
+    assert!(enroll(&server, &text, "d1").0.status.success());
+    std::fs::remove_dir_all(server.scratch().join("d1.state")).unwrap();
+    std::fs::remove_file(server.scratch().join("d1.toml")).unwrap();
+    let config = server.scratch().join("d1.toml");
+    let args = [
+        "enroll",
+        &text,
+        "--device",
+        "d1",
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let log = server.scratch().join("enroll.log");
+    let mut waiting = Process::start(AGENT, &args, &log);
+    let fingerprint = eventually("the device to say its fingerprint", || {
+        let said = waiting.said();
+        let (_, after) = said.split_once("--fingerprint ")?;
+        Some(after.split('`').next()?.to_owned())
+    });
+    assert!(waiting.said().contains("waiting[E_REENROL]"));
+    server.hoist_ok(&["device", "approve", "d1", "--fingerprint", &fingerprint]);
+    eventually("the device to be enrolled", || waiting.ended());
+    let _agent = server.agent(&config);
+    comes_in(&server, "d1");
+}
+
+#[test]
+fn a_certificate_is_renewed_over_the_connection_of_the_device_when_sixty_days_have_passed() {
+    let server = server();
+    let text = text(&server, &[]);
+    let (enrolled, config) = enroll(&server, &text, "d1");
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let state = server.scratch().join("d1.state");
+    let file = state.join("client.pem");
+    // As if it had been made sixty days ago, by the CA that has made it.
+    let old = aged(&server, &state, 60);
+    std::fs::write(&file, &old).unwrap();
+    let agent = server.agent(&config);
+    comes_in(&server, "d1");
+    eventually("the certificate to be renewed", || {
+        agent
+            .said()
+            .contains("the certificate was renewed")
+            .then_some(())
+    });
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), old);
+    assert!(!agent.said().contains("not connected"), "{}", agent.said());
+}
+
+/// The certificate of a device as it would be had it been made so many days ago.
+fn aged(server: &Server, state: &Path, days: u64) -> String {
+    let ca = |end: &str| {
+        let path = server.data().join("tls").join(format!("devices.{end}"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let ca_key = KeyPair::from_pem(&ca("key")).unwrap();
+    let hash = data_encoding::HEXLOWER.encode(&sha256(ca_key.der_bytes()));
+    let subject = format!("Hoist device CA {}", &hash[..8]);
+    let named = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let issuer = Issuer::new(named(&subject), ca_key);
+    let seed: [u8; 32] = std::fs::read(state.join("device.key"))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let der = [
+        &[
+            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+        ][..],
+        &seed,
+    ]
+    .concat();
+    let key = KeyPair::try_from(der).unwrap();
+    let mut params = named("d1");
+    let day = Duration::from_secs(24 * 3_600);
+    let now = SystemTime::now();
+    params.not_before = (now - day * u32::try_from(days).unwrap()).into();
+    params.not_after = (now + day * u32::try_from(90 - days).unwrap()).into();
+    let mut serial = vec![1, 0, 0, 0, 1];
+    serial.extend([9; 11]);
+    params.serial_number = Some(serial.into());
+    params.signed_by(&key, &issuer).unwrap().pem()
 }

@@ -23,6 +23,8 @@ const OK: u8 = 0;
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
 const FAILED: u8 = 3;
+#[cfg(feature = "tls")]
+const REFUSED: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 /// For whoever reads what was said last.
@@ -36,6 +38,9 @@ hoist-agent: installs what Hoist deploys to this device
 
   hoist-agent --config F                      run
   hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
+  hoist-agent enroll TEXT [--device ID] [--config F]
+                                              set this device up by a text of
+                                              `hoist enroll create`
   hoist-agent status [--config F]             what is installed, what runs,
                                               how the last deployments ended
   hoist-agent check-config [--config F]       whether the configuration is right
@@ -46,14 +51,19 @@ work without one: the device is then called local, with state in ./local.state.
 `apply F.hoist` needs one, and on a device that was never connected root.bin
 beside the file: it is in keys/ of the server's data directory.
 
+`enroll` names the device after the host unless --device does, and writes
+ID.toml here unless --config names another file; no file is ever replaced.
+
 Exit codes: 0 ok, 1 error, 2 usage, 3 the release failed and was rolled back,
-130 interrupted
+4 the server refuses to enroll the device, 130 interrupted
 ";
 
 #[derive(Debug, PartialEq, Eq)]
 enum Verb {
     Run,
     Apply(PathBuf),
+    /// The text, and the device that it is to be.
+    Enroll(String, Option<String>),
     Status,
     CheckConfig,
 }
@@ -81,6 +91,9 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
         }
         Ok(Parsed::Do(verb, config)) => (verb, config),
     };
+    if let Verb::Enroll(text, device) = &verb {
+        return enroll(text, device.as_deref(), config);
+    }
     let named = config.or_else(|| env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
     let config = match named.as_deref().map(AgentConfig::load).transpose() {
         Ok(config) => config,
@@ -109,6 +122,8 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
             Err(error) => fail(Code::Config, &error, USAGE),
         },
         (Verb::Run | Verb::CheckConfig, None) => usage("no --config given"),
+        // It needs no configuration: it was carried out before.
+        (Verb::Enroll(..), _) => usage("enroll stands alone"),
         (Verb::Status, config) => match host_and_server(config) {
             Ok((host, _)) => status(&host),
             Err(error) => fail(error.code(), &error, ERROR),
@@ -149,12 +164,24 @@ fn host_and_server(
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
     let mut verb = Verb::Run;
-    let mut config = None;
+    let (mut config, mut named) = (None, None);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Parsed::Help),
             "--version" | "-V" => return Ok(Parsed::Version),
             "--config" => config = Some(args.next().ok_or("--config needs a file")?.into()),
+            "--device" => named = Some(args.next().ok_or("--device needs an id")?),
+            "enroll" if verb == Verb::Run => {
+                let text = args.next();
+                if matches!(text.as_deref(), Some("--help" | "-h")) {
+                    return Ok(Parsed::Help);
+                }
+                let text = text.filter(|text| !text.starts_with('-'));
+                verb = Verb::Enroll(
+                    text.ok_or("enroll needs the text of `hoist enroll create`")?,
+                    None,
+                );
+            }
             "status" if verb == Verb::Run => verb = Verb::Status,
             "check-config" if verb == Verb::Run => verb = Verb::CheckConfig,
             "apply" if verb == Verb::Run => {
@@ -173,6 +200,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
                 None => return Err(format!("unknown argument {other:?}")),
             },
         }
+    }
+    match (&mut verb, named) {
+        (_, None) => {}
+        (Verb::Enroll(_, device), named) => *device = named,
+        _ => return Err("--device is for enroll alone".to_owned()),
     }
     Ok(Parsed::Do(verb, config))
 }
@@ -247,6 +279,40 @@ fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
     }))
 }
 
+#[cfg(feature = "tls")]
+fn enroll(text: &str, device: Option<&str>, config: Option<PathBuf>) -> u8 {
+    in_runtime(Box::pin(async {
+        let shutdown = match stop_signal() {
+            Ok(shutdown) => shutdown,
+            Err(error) => return fail(Code::Agent, &error, ERROR),
+        };
+        let enrolled = tokio::select! {
+            enrolled = super::enroll::enroll(text, device, config) => enrolled,
+            () = shutdown => {
+                said::say("interrupted: the same command again goes on");
+                return INTERRUPTED;
+            }
+        };
+        match enrolled {
+            Ok(set_up) => print(&format!(
+                "{} is enrolled: run `hoist-agent --config {}`\n",
+                set_up.device,
+                set_up.config.display()
+            )),
+            Err(error) if error.is_refused() => fail(error.code(), &error, REFUSED),
+            Err(error) if matches!(error.code(), Code::Usage | Code::Name) => {
+                fail(error.code(), &error, USAGE)
+            }
+            Err(error) => fail(error.code(), &error, ERROR),
+        }
+    }))
+}
+
+#[cfg(not(feature = "tls"))]
+fn enroll(_text: &str, _device: Option<&str>, _config: Option<PathBuf>) -> u8 {
+    usage("this agent was built without TLS, by which certificates are shown")
+}
+
 fn say(applied: &Applied) -> u8 {
     let Applied::Ended { release, result } = applied else {
         said::say("interrupted: apply again, or start the agent, to finish or roll back");
@@ -294,54 +360,5 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_directory_that_cannot_execute_is_no_right_configuration() {
-        let host = HostConfig::local().unwrap();
-        assert_eq!(check(&host, |_| false), USAGE);
-        assert_eq!(check(&host, |_| true), OK);
-    }
-
-    #[test]
-    fn an_agent_with_no_process_before_it_is_warned_of_what_scripts_leave_behind() {
-        assert!(alone(1).unwrap().contains("docker run --init"));
-        assert_eq!(alone(2), None);
-    }
-
-    #[test]
-    fn no_line_of_help_is_wider_than_a_terminal() {
-        let wide = HELP.lines().find(|line| line.chars().count() > 80);
-        assert_eq!(wide, None);
-    }
-
-    fn parse_line(line: &str) -> Result<Parsed, String> {
-        parse(line.split_whitespace().map(str::to_owned))
-    }
-
-    #[test]
-    fn arguments_are_read_in_any_order_and_typos_are_refused() {
-        let config = Some(PathBuf::from("a.toml"));
-        for line in [
-            "apply x.hoist --config a.toml",
-            "--config=a.toml apply x.hoist",
-        ] {
-            let verb = Verb::Apply("x.hoist".into());
-            assert_eq!(parse_line(line), Ok(Parsed::Do(verb, config.clone())));
-        }
-        for line in ["apply --help", "apply -h", "apply x --help", "status -h"] {
-            assert_eq!(parse_line(line), Ok(Parsed::Help), "{line}");
-        }
-        assert_eq!(parse_line("status"), Ok(Parsed::Do(Verb::Status, None)));
-        for line in [
-            "apply",
-            "apply --config a",
-            "status run",
-            "--conf a",
-            "apply a b",
-        ] {
-            assert!(parse_line(line).is_err(), "{line}");
-        }
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

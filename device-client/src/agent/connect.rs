@@ -45,6 +45,22 @@ impl Agent {
         }
     }
 
+    /// Shows what is in the files by now, also while the connection lasts.
+    #[cfg(feature = "tls")]
+    pub(super) fn show_again(&mut self) {
+        if let Some(server) = self.server.clone()
+            && let Err(error) = self.showing(&server)
+        {
+            tracing::error!(%error, "the certificate cannot be shown");
+        }
+    }
+
+    /// No certificate is shown without TLS.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn renew(&mut self) {
+        self.renew_at = None;
+    }
+
     /// Whom the broker is believed by, and the certificate that it is shown. The same files keep
     /// their sessions, which are resumed.
     fn showing(&mut self, server: &ServerConfig) -> Result<Trust, CertificateError> {

@@ -52,6 +52,8 @@ impl Agent {
         tracing::info!(session = self.session.number().0, "connected");
         self.connected_at = Instant::now();
         self.session.connected(&mut self.clock);
+        #[cfg(feature = "tls")]
+        self.plan_renewal();
         self.await_own_spec();
     }
 
@@ -80,6 +82,11 @@ impl Agent {
             }
             Ok(Topic::GroupSpec(group)) if self.session.follows(&group) => {
                 self.group_spec(&group, topic, payload)
+            }
+            #[cfg(feature = "tls")]
+            Ok(Topic::EnrollAnswer(device)) if device == self.host.device => {
+                self.renewed(payload);
+                Ok(())
             }
             Ok(Topic::Release(release)) => {
                 self.manifest(release, payload);

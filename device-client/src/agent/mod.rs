@@ -26,6 +26,8 @@ mod clock;
 mod confirm;
 mod connect;
 mod distrust;
+#[cfg(feature = "tls")]
+mod enroll;
 mod environment;
 mod fetch_release;
 mod inbox;
@@ -34,6 +36,8 @@ mod log;
 mod mqtt;
 mod orphaned;
 mod ready;
+#[cfg(feature = "tls")]
+mod renew;
 mod runner;
 mod script_context;
 mod show;

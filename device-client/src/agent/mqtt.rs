@@ -147,6 +147,20 @@ impl Connection {
         }
     }
 
+    /// Publishes something that is not kept.
+    #[cfg(feature = "tls")]
+    pub(super) fn ask(&mut self, topic: &str, payload: Vec<u8>) {
+        let message = Message {
+            topic: topic.to_owned(),
+            payload,
+            retain: false,
+        };
+        match self.writer.try_publish(message) {
+            Ok(()) => self.queued.push_back(Carries::Other),
+            Err(_) => self.stuck = true,
+        }
+    }
+
     /// True if something could not be said: the connection is as good as lost.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck

@@ -123,6 +123,11 @@ pub(super) struct Agent {
     pub(super) key: PrivateKey,
     /// The certificate that was shown last, and the trust that shows it.
     pub(super) shown: Option<(CertificateTexts, Trust)>,
+    /// When it is looked whether that is due.
+    pub(super) renew_at: Option<Instant>,
+    /// The request for another one that waits for its answer.
+    #[cfg(feature = "tls")]
+    pub(super) renewing: Option<[u8; 16]>,
     pub(super) session: Session,
     pub(super) storage: Storage,
     pub(super) clock: DeviceClock,
@@ -167,6 +172,7 @@ enum Woke {
     Distrust,
     WriteAgain,
     SaveTime,
+    Renew,
     VetoCheck,
 }
 
@@ -215,6 +221,9 @@ impl Agent {
             dir,
             key,
             shown: None,
+            renew_at: None,
+            #[cfg(feature = "tls")]
+            renewing: None,
             session: Session::new(setup, identity),
             storage,
             clock,
@@ -263,6 +272,7 @@ impl Agent {
             Woke::Distrust => self.distrusts_still(),
             Woke::WriteAgain => self.write_again(),
             Woke::SaveTime => self.save_time(),
+            Woke::Renew => self.renew(),
         }
     }
 
@@ -286,6 +296,7 @@ impl Agent {
             () = at(self.distrust.map(|distrust| distrust.again_at)) => Woke::Distrust,
             () = at(self.write_again_at) => Woke::WriteAgain,
             () = sleep_until(self.save_time_at) => Woke::SaveTime,
+            () = at(self.renew_at) => Woke::Renew,
             () = sleep(VETO_CHECK) => Woke::VetoCheck,
         }
     }

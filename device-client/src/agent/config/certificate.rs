@@ -27,6 +27,17 @@ pub struct CertificateTexts {
     key: Option<String>,
 }
 
+impl CertificateTexts {
+    /// A certificate for the device's own key.
+    #[must_use]
+    pub fn of(certificate: String) -> Self {
+        Self {
+            certificate,
+            key: None,
+        }
+    }
+}
+
 /// A certificate that cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {

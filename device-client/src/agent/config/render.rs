@@ -16,8 +16,12 @@ pub struct NewAgent<'a> {
     /// The CA of broker and artifacts as PEM, for `mqtts` and `https`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<&'a str>,
+    /// The file of its certificate, where that takes the place of a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<&'a str>,
     /// Its password.
-    pub token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'a str>,
     /// SHA-256 of the root document, in hex.
     pub root_sha256: &'a str,
     /// Base URL of artifacts.
@@ -33,5 +37,8 @@ pub struct NewAgent<'a> {
 pub fn render(agent: &NewAgent<'_>) -> String {
     // A flat struct of strings always serializes.
     let body = toml::to_string(agent).unwrap_or_default();
-    format!("# Holds this device's password: keep it private (chmod 600).\n{body}")
+    match agent.token {
+        Some(_) => format!("# Holds this device's password: keep it private (chmod 600).\n{body}"),
+        None => body,
+    }
 }

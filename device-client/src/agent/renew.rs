@@ -1,0 +1,125 @@
+//! The renewal of a device's certificate, over its own connection: after a third of its life, so
+//! that a device that is away for long still comes in.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hoist_net::mqtt::Message;
+use hoist_protocol::enroll::Enrolled;
+use hoist_protocol::topic::Topic;
+use tokio::time::Instant;
+
+use super::config::CertificateFiles;
+use super::enroll::{answer, keep, request};
+use super::runner::Agent;
+
+/// The longest time between two looks at the calendar: the clock may have been set.
+const LOOK: Duration = Duration::from_secs(24 * 3_600);
+/// The pause before the same is asked for again.
+const AGAIN: Duration = Duration::from_secs(3_600);
+
+/// Seconds until a certificate is due that is valid from then until then.
+fn due_in((not_before, not_after): (u64, u64), now_s: u64) -> u64 {
+    let third = not_after.saturating_sub(not_before) / 3;
+    not_before.saturating_add(third).saturating_sub(now_s)
+}
+
+impl Agent {
+    /// Plans the next look at the certificate, if the device keeps it up to date itself.
+    pub(super) fn plan_renewal(&mut self) {
+        let shown = self.shown.as_ref().and_then(|(_, trust)| trust.shown());
+        self.renew_at = shown
+            .filter(|_| self.own_certificate().is_some())
+            .map(|shown| {
+                let wait = Duration::from_secs(due_in(shown, self.now_s()));
+                Instant::now() + wait.min(LOOK)
+            });
+    }
+
+    /// Asks for the next certificate, once it is due.
+    pub(super) fn renew(&mut self) {
+        self.plan_renewal();
+        let is_due = self.renew_at.is_some_and(|at| at <= Instant::now());
+        if !is_due || !self.session.is_online() {
+            return;
+        }
+        self.renew_at = Some(Instant::now() + AGAIN);
+        let device = self.host.device.clone();
+        let answers = self.topics.format(&Topic::EnrollAnswer(device.clone()));
+        let asked = request((&device, &self.key), &self.topics, None);
+        let Ok((nonce, Message { topic, payload, .. })) = asked else {
+            return;
+        };
+        if let Some(connection) = &mut self.connection {
+            connection.subscribe(&answers);
+            connection.ask(&topic, payload);
+            self.renewing = Some(nonce);
+            tracing::info!("the certificate is due: another one is asked for");
+        }
+    }
+
+    /// An answer to the device's own request.
+    pub(super) fn renewed(&mut self, payload: &[u8]) {
+        let answered = self.renewing.and_then(|nonce| answer(payload, nonce));
+        let (Some(answered), Some(files)) = (answered, self.own_certificate()) else {
+            return;
+        };
+        self.renewing = None;
+        let topic = self
+            .topics
+            .format(&Topic::EnrollAnswer(self.host.device.clone()));
+        if let Some(connection) = &mut self.connection {
+            connection.unsubscribe(&topic);
+        }
+        let Some(server) = &self.server else { return };
+        let chain = match answered {
+            Enrolled::Certificate(chain) => chain,
+            Enrolled::Refused(refused) => {
+                let (code, why) = (refused.code, refused.detail);
+                return tracing::warn!(code, why, "the certificate is not renewed");
+            }
+        };
+        match keep(
+            &files,
+            &chain,
+            (&server.trust, &self.host.device),
+            &self.key,
+        ) {
+            Ok(()) => {
+                tracing::info!("the certificate was renewed: the next connection shows it");
+                self.show_again();
+                self.plan_renewal();
+            }
+            Err(error) => tracing::error!(%error, "the new certificate is not kept"),
+        }
+    }
+
+    /// The certificate that is for the device's own key.
+    fn own_certificate(&self) -> Option<CertificateFiles> {
+        let files = self.server.as_ref()?.certificate.clone()?;
+        files.key.is_none().then_some(files)
+    }
+
+    /// Device time, or the system's where nothing is known of it.
+    fn now_s(&self) -> u64 {
+        let system = SystemTime::now().duration_since(UNIX_EPOCH);
+        let known = self.clock.known().map(|ms| ms / 1_000);
+        known.unwrap_or_else(|| system.unwrap_or_default().as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 3_600;
+
+    #[test]
+    fn a_certificate_is_due_after_a_third_of_its_life_and_sixty_days_later_at_once() {
+        let life = (1_000 * DAY, 1_090 * DAY);
+        assert_eq!(due_in(life, 1_000 * DAY), 30 * DAY);
+        assert_eq!(due_in(life, 1_029 * DAY), DAY);
+        for days in [30, 60, 89, 91] {
+            assert_eq!(due_in(life, (1_000 + days) * DAY), 0, "{days}");
+        }
+    }
+}
