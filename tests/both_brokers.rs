@@ -54,18 +54,37 @@ const EMBEDDED_ONLY: &[(&str, &str)] = &[
     ),
 ];
 
+/// The deeds that need a broker without TLS.
+const PLAIN_ONLY: &[(&str, &str)] = &[(
+    "a_device_in_another_language_takes_part_in_a_deployment",
+    "the device of the tests speaks no TLS",
+)];
+
 #[test]
 fn what_is_promised_of_deployments_holds_on_a_broker_of_others() {
+    holds_by(mosquitto::TRANSPORTS[0]);
+}
+
+#[test]
+fn what_is_promised_of_deployments_holds_on_a_broker_of_others_by_tls() {
+    holds_by(mosquitto::TRANSPORTS[1]);
+}
+
+fn holds_by(transport: &str) {
     if !installed("mosquitto") || mosquitto::is_wanted() {
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .env(mosquitto::VARIABLE, "mosquitto")
+        .env(mosquitto::VARIABLE, transport)
         .args(ON_BOTH)
         .args(["--test-threads", "2"]);
     let sources = code();
-    for (test, _) in EMBEDDED_ONLY {
+    let not_here = match transport == mosquitto::TRANSPORTS[0] {
+        true => &[][..],
+        false => PLAIN_ONLY,
+    };
+    for (test, _) in EMBEDDED_ONLY.iter().chain(not_here) {
         let known = |file: &Text| file.text.contains(&format!("fn {test}()"));
         assert!(sources.iter().any(known), "{test} is no test");
         command.args(["--skip", test]);

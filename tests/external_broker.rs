@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 
 use crate::harness::device::Device;
 use crate::harness::eventually;
-use crate::harness::mosquitto::{BOUNDS, Mosquitto, access_list};
+use crate::harness::mosquitto::Mosquitto;
 use crate::harness::mqtt::{Client, Login};
 use crate::harness::operator::Operator;
 use crate::harness::process::{HOIST, installed, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
-use crate::harness::sources::ROOT;
 use crate::restart::disturbed_rollout;
 
 /// The spec of the group of every new device.
@@ -160,7 +159,7 @@ fn an_older_spec_that_a_broker_or_somebody_brings_back_is_put_right_and_starts_n
     if !installed("mosquitto") {
         return;
     }
-    let broker = Mosquitto::start_with("persistence true\nautosave_interval 0\n");
+    let broker = Mosquitto::start_with(&[("persistence", "true"), ("autosave_interval", "0")]);
     let mut server = Server::start_on(broker);
     let operator = Operator::new(&server);
     for name in ["app", "other"] {
@@ -218,17 +217,10 @@ fn a_copy_of_the_data_that_is_older_than_what_the_broker_holds_does_not_start() 
     assert!(server.stop().success());
     copy(&older, &data);
 
-    let [flag, url] = server.broker().arguments();
+    let broker = server.broker().arguments();
     let data = data.display().to_string();
-    let args = [
-        "serve",
-        "--data-dir",
-        &data,
-        "--http",
-        "127.0.0.1:0",
-        &flag,
-        &url,
-    ];
+    let mut args = vec!["serve", "--data-dir", &data, "--http", "127.0.0.1:0"];
+    args.extend(broker.iter().map(String::as_str));
     let refused = run(HOIST, &args);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -239,7 +231,7 @@ fn a_copy_of_the_data_that_is_older_than_what_the_broker_holds_does_not_start() 
 
 /// A server at a broker with passwords, which knows the orchestrator and the administrator.
 fn with_passwords() -> Server {
-    let broker = Mosquitto::start_for("orchestrator", "its own");
+    let broker = Mosquitto::start_for("its own");
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     fs::write(&token, "its own\n").unwrap();
@@ -342,12 +334,4 @@ fn a_retained_command_is_carried_out_once_and_cleared_when_it_comes_again() {
     });
     let devices = server.client().command_ok("device-list", &json!({}));
     assert_eq!(devices["items"], json!([]));
-}
-
-#[test]
-fn the_access_list_and_the_bounds_that_are_documented_are_those_of_the_tests() {
-    let document = fs::read_to_string(Path::new(ROOT).join("docs/operations.md")).unwrap();
-    for part in [&access_list(&["admin"]), BOUNDS] {
-        assert!(document.contains(part), "{part} is in docs/operations.md");
-    }
 }

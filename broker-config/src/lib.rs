@@ -1,5 +1,5 @@
-//! The embedded broker: our front door over rumqttd's router, who may come in, and (later)
-//! configuration for other brokers. It knows topics and access rules, not deployments.
+//! The embedded broker: our front door over rumqttd's router, who may come in, and the files of
+//! other brokers. It knows topics and access rules, not deployments.
 
 // A print ends the program when nobody takes it.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -7,6 +7,7 @@
 pub mod credentials;
 mod embedded;
 mod front_door;
+pub mod render;
 mod retained;
 mod router;
 

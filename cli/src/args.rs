@@ -8,6 +8,7 @@ use crate::exit;
 use crate::output::Format;
 use crate::rate::{Percent, parse_duration};
 
+mod broker;
 mod deployment;
 mod device;
 mod enroll;
@@ -15,6 +16,7 @@ mod enroll;
 mod tests;
 mod user;
 
+pub(crate) use broker::{Broker, Doctor, Render};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
 pub(crate) use enroll::Enroll;
@@ -92,6 +94,11 @@ pub(crate) enum Command {
     /// Create, list and remove people and programs with a token
     #[command(subcommand)]
     User(User),
+    /// Work with a broker that you run yourself
+    #[command(subcommand)]
+    Broker(Broker),
+    /// Try what must be impossible at a broker, and say what is open
+    Doctor(Doctor),
     /// Show the settings in effect
     #[command(subcommand)]
     Config(Config),
@@ -115,9 +122,16 @@ pub(crate) struct Serve {
     /// Address of HTTP for artifacts and health [default: 127.0.0.1:7883]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http: Option<String>,
-    /// `embedded`, or another broker: mqtts://HOST:PORT, mqtt://127.0.0.1:PORT [default: embedded]
+    /// `embedded`, or another broker: mqtts://HOST:PORT with --broker-ca, or mqtt://127.0.0.1:PORT
+    /// [default: embedded]
     #[arg(long, value_name = "BROKER")]
     pub(crate) broker: Option<String>,
+    /// Where devices reach another broker, when it is not where people do
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) device_broker: Option<String>,
+    /// Work with another broker although this is open there, as `hoist doctor` found. Several times
+    #[arg(long, value_name = "CODE")]
+    pub(crate) accept_risk: Vec<String>,
     /// The CA of another broker, as PEM, for mqtts://
     #[arg(long, value_name = "FILE")]
     pub(crate) broker_ca: Option<PathBuf>,

@@ -35,6 +35,7 @@ async fn connected(granted: usize) -> Client {
         ca: None,
         ca_file: None,
         mqtt: grants(granted).await,
+        device_mqtt: None,
         http: String::new(),
         user: "vera".parse().unwrap(),
         token: "token".to_owned(),

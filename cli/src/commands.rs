@@ -1,9 +1,11 @@
 //! One file for each command: what it asks, and what it says about the answer.
 
 pub(crate) mod backup;
+pub(crate) mod broker;
 mod confirm;
 pub(crate) mod deployment;
 pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod explain;
 pub(crate) mod group;

@@ -73,6 +73,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let serve_flags = match &cli.command {
         Command::Serve(serve) => serve.clone(),
         Command::Recover(recover) => recover.serve.clone(),
+        Command::Broker(args::Broker::Render(render)) => render.doors(),
         _ => Serve::default(),
     };
     let variables = |name: &str| std::env::var_os(name);
@@ -104,6 +105,7 @@ fn keeps_data(command: &Command) -> bool {
             | Command::Restore(_)
             | Command::Recover(_)
             | Command::Store(_)
+            | Command::Broker(_)
             | Command::Demo(_)
     )
 }
@@ -124,6 +126,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Restore(wish) => commands::backup::restore(context, &wish).await,
         Command::Recover(wish) => commands::recover::recover(context, &wish).await,
         Command::Store(args::Store::Check) => commands::store_check::check(context).await,
+        Command::Broker(command) => commands::broker::run(context, command).await,
+        Command::Doctor(wish) => commands::doctor::doctor(context, &wish).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
         Command::Config(_) | Command::Explain { .. } | Command::Completions { .. } => Ok(exit::OK),

@@ -63,6 +63,10 @@ pub(crate) struct Settings {
     pub(crate) client: Option<Setting<PathBuf>>,
     /// `hoist serve`: the broker it works with. Else it overrides the address of the client file.
     pub(crate) broker: Option<Setting<String>>,
+    /// Where devices reach an external broker, when it is another address.
+    pub(crate) device_broker: Option<Setting<String>>,
+    /// Risks of an external broker that are taken: codes.
+    pub(crate) accept_risk: Option<Setting<Vec<String>>>,
     /// Overrides the token of the client file.
     pub(crate) token_file: Option<Setting<PathBuf>>,
     /// The orchestrator's name at an external broker.
@@ -101,6 +105,8 @@ struct File {
     data_dir: Option<PathBuf>,
     client: Option<PathBuf>,
     broker: Option<String>,
+    device_broker: Option<String>,
+    accept_risk: Option<Vec<String>>,
     broker_user: Option<String>,
     broker_token_file: Option<PathBuf>,
     broker_ca: Option<PathBuf>,
@@ -132,10 +138,12 @@ struct File {
     keep_silent_devices: Option<Duration>,
 }
 
-const FILE_KEYS: [&str; 26] = [
+const FILE_KEYS: [&str; 28] = [
     "data_dir",
     "client",
     "broker",
+    "device_broker",
+    "accept_risk",
     "broker_user",
     "broker_token_file",
     "broker_ca",
@@ -230,6 +238,26 @@ impl Choice<'_> {
     }
 }
 
+impl Choice<'_> {
+    fn device_broker(
+        &self,
+        serve: &Serve,
+        file: Option<String>,
+    ) -> Result<Option<Setting<String>>, Failure> {
+        let flag = serve.device_broker.clone();
+        self.of(flag.map(|value| ("--device-broker", value)), None, file)
+    }
+
+    fn accept_risk(
+        &self,
+        serve: &Serve,
+        file: Option<Vec<String>>,
+    ) -> Result<Option<Setting<Vec<String>>>, Failure> {
+        let flag = Some(serve.accept_risk.clone()).filter(|codes| !codes.is_empty());
+        self.of(flag.map(|codes| ("--accept-risk", codes)), None, file)
+    }
+}
+
 fn namespace(text: &str) -> Result<Namespace, Failure> {
     let parsed = text.parse::<Namespace>();
     parsed.map_err(|error| Failure::new(Code::Name, format!("--namespace {text:?}: {error}")))
@@ -297,6 +325,8 @@ impl Settings {
                 Some(("HOIST_BROKER", Ok)),
                 file.broker,
             )?,
+            device_broker: choose.device_broker(serve, file.device_broker)?,
+            accept_risk: choose.accept_risk(serve, file.accept_risk)?,
             broker_user: choose.of(None, None, file.broker_user)?,
             broker_token_file: choose.of(
                 None,

@@ -2,7 +2,7 @@
 //! runs. Nothing is decided or remembered here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hoist_net::backoff::Backoff;
@@ -31,6 +31,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(15);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// The subject of a missing broker, for [`Health`].
 pub(crate) const ABOUT: &str = "broker";
+/// A reason that stays the same is told again so often.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// A silent broker is noticed within 1.5 times this.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -73,6 +75,7 @@ async fn stay_connected(
     health: Health,
 ) {
     let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
+    let mut told = Told::default();
     while !incoming.is_closed() {
         let ended = tokio::select! {
             // First: a connection that ends with the server was not lost.
@@ -83,12 +86,15 @@ async fn stay_connected(
         match ended {
             Ended::Closed => return,
             Ended::Never { reason } => {
-                tracing::warn!(broker = ?login, reason, "cannot connect to the broker");
+                if told.is_news(&reason, Instant::now()) {
+                    tracing::warn!(broker = %login.broker, user = login.user, reason, "cannot connect to the broker");
+                }
                 missing(&health, &login, &reason);
                 backoff.lengthen();
             }
             Ended::Lost { reason, usable } => {
-                tracing::warn!(broker = ?login, reason, "connection to the broker lost");
+                tracing::warn!(broker = %login.broker, user = login.user, reason, "connection to the broker lost");
+                told = Told::default();
                 let reason = format!("it was lost ({reason}); the broker's log may say why");
                 missing(&health, &login, &reason);
                 match usable {
@@ -101,6 +107,23 @@ async fn stay_connected(
             }
         }
         tokio::time::sleep(backoff.pause().mul_f64(random_part())).await;
+    }
+}
+
+/// The reason that was logged last: while it stays the same, it is not logged at each attempt.
+#[derive(Default)]
+struct Told(Option<(String, Instant)>);
+
+impl Told {
+    fn is_news(&mut self, reason: &str, now: Instant) -> bool {
+        let is_known = self
+            .0
+            .as_ref()
+            .is_some_and(|(last, at)| last == reason && now < *at + TOLD_EVERY);
+        if !is_known {
+            self.0 = Some((reason.to_owned(), now));
+        }
+        !is_known
     }
 }
 
@@ -295,6 +318,28 @@ fn describe(ending: &Ending) -> String {
             "it refuses the orchestrator's name or password".to_owned()
         }
         Cause::Refused(code) => format!("refused: {code:?}"),
+        // The sentence of a device, which has another file, is of no use here.
+        Cause::Tls(ref error) if error.code() == Code::CertificateIssuer => {
+            "its certificate was made by no CA in the file of --broker-ca: name the one of the broker's own CA".to_owned()
+        }
         _ => ending.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_logged_when_it_is_another_one_and_once_a_minute() {
+        let mut told = Told::default();
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert!(told.is_news("nobody answers", at(0)));
+        assert!(!told.is_news("nobody answers", at(5)));
+        assert!(told.is_news("another CA", at(6)));
+        assert!(told.is_news("nobody answers", at(7)));
+        assert!(!told.is_news("nobody answers", at(66)));
+        assert!(told.is_news("nobody answers", at(67)));
     }
 }

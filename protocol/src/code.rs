@@ -330,6 +330,42 @@ codes! {
     EnrollFull = "E_ENROLL_FULL", Conflict, "too many devices wait for approval", "approve those that are yours with `hoist device approve ID`; the others are forgotten after a week";
     /// Certificates are shown by TLS, which this server does not speak.
     EnrollPlain = "E_ENROLL_TLS", Failed, "this server gives no certificates", "let it speak TLS: `hoist serve --listen 0.0.0.0 --name NAME`";
+    /// A client that shows neither name nor password is let in, and is whoever it says it is where names decide.
+    BrokerAnonymous = "E_BROKER_ANONYMOUS", Failed, "the broker lets in anybody", "allow no anonymous clients: `hoist broker render mosquitto --out DIR` writes a configuration that does not";
+    /// A device came in with a token that is not its own: whoever knows an id is that device.
+    BrokerPassword = "E_BROKER_PASSWORD", Failed, "the broker looks at no password", "give the broker the passwords that `hoist broker render mosquitto --out DIR` writes";
+    /// What passes between the broker and its clients can be read and changed on the way, tokens too.
+    BrokerPlain = "E_BROKER_PLAIN", Failed, "nothing is encrypted on the way to the broker", "let the broker listen with TLS: `hoist broker render mosquitto --out DIR --listen 0.0.0.0 --name NAME`";
+    /// A client took the client id of another one, whose session ended: a device can keep others from working.
+    BrokerTakeover = "E_BROKER_TAKEOVER", Failed, "a client can end another's session", "let names be client ids, in Mosquitto `use_username_as_clientid true`, on a listener for devices alone";
+    /// A device was heard under the id of another one: what the server knows of devices can be made up, but for outcomes, which are signed.
+    BrokerForged = "E_BROKER_FORGED", Failed, "a device can write what another one says", "use the access list that `hoist broker render mosquitto --out DIR` writes";
+    /// Who is not the server wrote where only the server writes. Nothing of it is obeyed, because it is signed by nobody, but devices can be kept from what is.
+    BrokerSpec = "E_BROKER_SPEC", Failed, "others than the server can write its topics", "use the access list that `hoist broker render mosquitto --out DIR` writes";
+    /// The last will of a device was published where the device may not write.
+    BrokerWill = "E_BROKER_WILL", Failed, "a last will can be left anywhere", "use the access list that `hoist broker render mosquitto --out DIR` writes; some brokers check wills by a setting of their own";
+    /// A device published a command under a user's name, and it got as far as the server: every device can do what every user may do.
+    BrokerCommand = "E_BROKER_COMMAND", Failed, "a device can command as a user", "use the access list that `hoist broker render mosquitto --out DIR` writes";
+    /// A client heard what is for others: who has which device, what people command, and what they are answered.
+    BrokerRead = "E_BROKER_READ", Failed, "a client can read what is for others", "use the access list that `hoist broker render mosquitto --out DIR` writes";
+    /// Every device can see how many clients there are, and what the broker is.
+    BrokerSys = "E_BROKER_SYS", Failed, "a device can read what the broker says of itself", "keep `$SYS` from devices by the access list";
+    /// Devices read what a retained message says when they connect; without it they start nothing.
+    BrokerRetained = "E_BROKER_RETAINED", Failed, "the broker gives no retained messages", "let it keep retained messages, in Mosquitto `retain_available true`";
+    /// One subscription with a wildcard did not bring all that was retained. Devices subscribe without wildcards; lists of people can lack something.
+    BrokerWildcard = "E_BROKER_WILDCARD", Failed, "a wildcard brings a part of what is retained", "raise the broker's limit of retained messages for each subscription";
+    /// A message that Hoist sends did not arrive.
+    BrokerSmall = "E_BROKER_SMALL", Failed, "the broker takes no messages of the size that Hoist sends", "raise the broker's limit of packets to 1 MiB";
+    /// A message arrived that is larger than the server reads: one such message ends its connection again and again.
+    BrokerLarge = "E_BROKER_LARGE", Failed, "the broker takes messages of any size", "bound messages to 1 MB, in Mosquitto `max_packet_size 1048576`";
+    /// Messages that were acknowledged to their sender did not arrive: reports of a large fleet are lost while the server is busy or away.
+    BrokerQueue = "E_BROKER_QUEUE", Failed, "the broker drops messages that it has acknowledged", "let it queue what a whole fleet says, in Mosquitto `max_queued_messages 100000`";
+    /// What was retained outlived a restart. After a crash, a broker that reads it from a file holds what it held when it last wrote that: a device can start what was aborted since, until the server has put it right.
+    BrokerStale = "E_BROKER_STALE", Failed, "the broker can come back with older messages", "let it keep nothing on disk, in Mosquitto `persistence false`";
+    /// The broker lets in none of the devices that it is tried with, so nobody knows what devices may do there.
+    BrokerUntried = "E_BROKER_UNTRIED", Failed, "it was not tried what devices may do", "let in `hoist-canary-1` and `hoist-canary-2`, as `hoist broker render mosquitto --out DIR` does";
+    /// The broker lets happen what must be impossible. The server does not work with it unless it is told to.
+    BrokerUnsafe = "E_BROKER_UNSAFE", Failed, "the broker is not safe to work with", "look at all that is open with `hoist doctor`; mend it, or take the risk with `hoist serve --accept-risk CODE`";
 }
 
 impl Code {

@@ -16,7 +16,7 @@ pub enum BrokerConfig {
     /// Its own, listening there; port 0 takes a free one.
     Embedded(SocketAddr),
     /// One that somebody else runs.
-    External(External),
+    External(Box<External>),
 }
 
 impl BrokerConfig {
@@ -30,6 +30,14 @@ impl BrokerConfig {
 }
 
 impl BrokerConfig {
+    /// Where devices come in, when it is not where people do.
+    pub(crate) fn devices(&self) -> Option<String> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::External(external) => external.devices.as_ref().map(ToString::to_string),
+        }
+    }
+
     /// The CA of an external broker, as PEM.
     pub(crate) fn ca(&self) -> Option<&str> {
         match self {
@@ -44,6 +52,8 @@ impl BrokerConfig {
 pub struct External {
     /// As people and devices are told it.
     pub broker: Endpoint,
+    /// As devices are told it, when it is another address.
+    pub devices: Option<Endpoint>,
     /// Where that is.
     pub socket: SocketAddr,
     /// The CA that it is believed by, for `mqtts`.

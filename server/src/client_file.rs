@@ -18,6 +18,9 @@ use crate::toml_file::parse_toml;
 pub struct ClientFile {
     /// `mqtt://host:port`, or `mqtts`.
     pub mqtt: String,
+    /// The same for devices, when it is another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_mqtt: Option<String>,
     /// `http://host:port`, or `https`.
     pub http: String,
     /// First topic level.
@@ -35,8 +38,9 @@ pub struct ClientFile {
     pub ca_file: Option<PathBuf>,
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "mqtt",
+    "device_mqtt",
     "http",
     "namespace",
     "user",
@@ -50,6 +54,11 @@ fn is_default(namespace: &Namespace) -> bool {
 }
 
 impl ClientFile {
+    /// Where devices connect.
+    pub fn device_mqtt(&self) -> &str {
+        self.device_mqtt.as_deref().unwrap_or(&self.mqtt)
+    }
+
     /// The file's text.
     pub fn render(&self) -> String {
         // Strings: there is nothing TOML could refuse.
@@ -98,7 +107,12 @@ impl ClientFile {
     /// # Errors
     /// `E_CONFIG` for an address that holds one.
     pub fn refuse_passwords(&self) -> Result<(), Failure> {
-        let mut addresses = [("mqtt", &self.mqtt), ("http", &self.http)].into_iter();
+        let mut addresses = [
+            ("mqtt", self.mqtt.as_str()),
+            ("device_mqtt", self.device_mqtt()),
+            ("http", &self.http),
+        ]
+        .into_iter();
         match addresses.find(|(_, address)| address.contains('@')) {
             None => Ok(()),
             Some((key, _)) => Err(Failure::new(
@@ -117,6 +131,7 @@ mod tests {
     fn sample(user: &str) -> ClientFile {
         ClientFile {
             mqtt: "mqtt://127.0.0.1:1883".into(),
+            device_mqtt: None,
             http: "http://127.0.0.1:7883".into(),
             namespace: Namespace::default(),
             user: user.parse().unwrap(),

@@ -32,6 +32,19 @@ const ADMIN: &str = "admin";
 /// A file by which somebody asks for a new first user, after `users.toml` was lost.
 const NEW_ADMIN: &str = "new-administrator";
 
+/// The addresses that clients are told, and what they pin.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    /// Of MQTT.
+    pub mqtt: &'a str,
+    /// Of MQTT for devices, when it is another one.
+    pub device_mqtt: Option<&'a str>,
+    /// Of HTTP.
+    pub http: &'a str,
+    /// The CA, as PEM.
+    pub ca: Option<&'a str>,
+}
+
 /// A data directory.
 #[derive(Debug, Clone)]
 pub struct DataDir {
@@ -108,7 +121,7 @@ impl DataDir {
         )
     }
 
-    fn users(&self) -> PathBuf {
+    pub(crate) fn users(&self) -> PathBuf {
         self.root.join("users.toml")
     }
 
@@ -267,6 +280,7 @@ impl DataDir {
         let token_sha256 = sha256(token.as_bytes());
         let file = ClientFile {
             mqtt: Endpoint::at(Scheme::Mqtt, mqtt).to_string(),
+            device_mqtt: None,
             http: Endpoint::at(Scheme::Http, http).to_string(),
             namespace: namespace.clone(),
             user: name.clone(),
@@ -292,12 +306,12 @@ impl DataDir {
     ///
     /// # Errors
     /// `E_CONFIG` or `E_DATA_DIR`.
-    pub fn update_client(&self, mqtt: &str, http: &str, ca: Option<&str>) -> Result<(), Failure> {
+    pub fn update_client(&self, told: &Addresses<'_>) -> Result<(), Failure> {
         if !self.client().exists() {
             return Ok(());
         }
-        let mut file = ClientFile::read(&self.client())?;
-        match (&file.ca, ca) {
+        let old = ClientFile::read(&self.client())?;
+        match (&old.ca, told.ca) {
             (Some(_), None) => tracing::warn!(
                 "nothing is encrypted, and this server was before: devices and people who come by \
                  TLS do not get in; start it with the --listen and --name, or --tls-cert, of before"
@@ -308,18 +322,21 @@ impl DataDir {
             ),
             _ => {}
         }
-        let before = file.clone();
-        mqtt.clone_into(&mut file.mqtt);
-        http.clone_into(&mut file.http);
-        file.ca = ca.map(str::to_owned).or(file.ca);
-        if file == before {
+        let file = ClientFile {
+            mqtt: told.mqtt.to_owned(),
+            device_mqtt: told.device_mqtt.map(str::to_owned),
+            http: told.http.to_owned(),
+            ca: told.ca.map(str::to_owned).or(old.ca.clone()),
+            ..old.clone()
+        };
+        if file == old {
             return Ok(());
         }
         private_file::write(&self.client(), file.render().as_bytes())
             .map_err(|error| self.unusable(error))
     }
 
-    fn unusable(&self, error: impl Into<KeysError>) -> Failure {
+    pub(crate) fn unusable(&self, error: impl Into<KeysError>) -> Failure {
         let error = error.into();
         let what = format!("data directory {}", self.root.display());
         match error {

@@ -138,12 +138,21 @@ fn a_secret_that_others_can_read_stops_the_start() {
     assert!(failure.what.contains("token.key"), "{failure}");
 }
 
+fn told<'a>(mqtt: &'a str, http: &'a str) -> Addresses<'a> {
+    Addresses {
+        mqtt,
+        device_mqtt: None,
+        http,
+        ca: None,
+    }
+}
+
 #[test]
 fn the_client_file_follows_the_ports_and_a_moved_one_stays_away() {
     let (_temp, dir) = fresh();
     open(&dir).unwrap();
     let before = ClientFile::read(&dir.client()).unwrap();
-    dir.update_client("mqtt://127.0.0.1:5", "http://127.0.0.1:6", None)
+    dir.update_client(&told("mqtt://127.0.0.1:5", "http://127.0.0.1:6"))
         .unwrap();
     let after = ClientFile::read(&dir.client()).unwrap();
     assert_eq!(
@@ -152,7 +161,7 @@ fn the_client_file_follows_the_ports_and_a_moved_one_stays_away() {
     );
     assert_eq!(after.token, before.token);
     fs::remove_file(dir.client()).unwrap();
-    dir.update_client("mqtt://127.0.0.1:7", "http://127.0.0.1:8", None)
+    dir.update_client(&told("mqtt://127.0.0.1:7", "http://127.0.0.1:8"))
         .unwrap();
     assert!(!dir.client().exists());
 }
@@ -162,7 +171,11 @@ fn a_start_without_encryption_does_not_forget_the_ca_that_devices_pin() {
     let (_temp, dir) = fresh();
     open(&dir).unwrap();
     let start = |mqtt: &str, http: &str, ca: Option<&str>| {
-        dir.update_client(mqtt, http, ca).unwrap();
+        let told = Addresses {
+            ca,
+            ..told(mqtt, http)
+        };
+        dir.update_client(&told).unwrap();
         let file = ClientFile::read(&dir.client()).unwrap();
         (file.mqtt, file.ca)
     };

@@ -6,13 +6,16 @@
 
 pub mod backup;
 pub mod broker;
+pub mod broker_files;
 pub mod client_file;
 pub mod closest;
 pub mod data_dir;
 pub mod denied;
+pub mod doctor;
 pub mod failure;
 pub mod keys;
 pub mod lock;
+pub mod logins;
 mod open_files;
 mod people;
 pub mod private_file;

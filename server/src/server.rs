@@ -14,7 +14,7 @@ use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
 use hoist_orchestrator::mqtt::MqttLogin;
-use hoist_orchestrator::service::{Orchestrator, ServiceError};
+use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::model::now::{Keep, Mode};
@@ -26,15 +26,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::broker::BrokerConfig;
-use crate::data_dir::{Announced, DataDir, Opened, ReadyFile};
+use crate::data_dir::{Addresses, Announced, DataDir, Opened, ReadyFile};
 use crate::failure::{Failure, of_tls};
 use crate::lock::Lock;
 use crate::open_files;
-use crate::tls::{Encryption, Shown, TlsTerms};
+use crate::tls::{Encryption, TlsTerms};
 
 mod addresses;
 mod begun;
 mod broker;
+mod examination;
 mod fleet;
 mod opening;
 mod quiet;
@@ -43,8 +44,9 @@ pub use fleet::Fleet;
 pub use quiet::{Found, Quiet};
 
 use addresses::{Reached, connections, listen};
-use begun::{Begun, given_up};
+use begun::{Begun, given_up, orchestrator_ended};
 use broker::Broker;
+use examination::Examination;
 
 /// A server that is not ready by then never will be, unless it waits for somebody else's broker.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -61,6 +63,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// The broker that it works with.
     pub broker: BrokerConfig,
+    /// What may be open at a broker that is not its own.
+    pub accepted_risks: Vec<Code>,
     /// Where HTTP listens; port 0 takes a free one.
     pub http: SocketAddr,
     /// The hosts that clients connect to; the first is the one they are told.
@@ -89,11 +93,15 @@ pub struct ServerConfig {
 pub struct Server {
     data_dir: DataDir,
     mqtt: String,
+    /// Where devices connect, when it is another address.
+    device_mqtt: Option<String>,
     http: String,
     /// What clients pin, as PEM.
     ca: Option<String>,
     announced: Option<Announced>,
     broker: Broker,
+    /// Of a broker that is not its own.
+    examination: Option<Examination>,
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
@@ -110,7 +118,7 @@ impl Server {
     ///
     /// # Errors
     /// `E_LOCKED`, `E_RECOVER`, `E_SECRET`, `E_CONFIG`, `E_DATA_DIR`, `E_STORE`, `E_PORT`,
-    /// `E_CERT` and its siblings, or `E_SERVER` for one that does not become ready.
+    /// `E_CERT` and its siblings, `E_BROKER_UNSAFE`, or `E_SERVER` for one that does not become ready.
     pub async fn start(config: ServerConfig) -> Result<Self, Failure> {
         Self::start_until(config, std::future::pending()).await
     }
@@ -151,8 +159,8 @@ impl Server {
         let reached = Reached::by(shown.as_ref());
         let (tls, asking) = opening::acceptors(shown.as_ref());
         let own = (&config.namespace, asking);
-        let started = Broker::start(&config.broker, own, &registry, &token_key);
-        let (broker, login) = started.await?;
+        let (broker, login) = Broker::start(&config.broker, own, &registry, &token_key).await?;
+        let examination = Examination::of(&config, &login, &token_key, &data_dir);
         let files = (artifacts.clone(), specs);
         let orchestrator = decides(&config, (login, keys.service), files, health.clone());
         let fleet = Fleet {
@@ -161,9 +169,8 @@ impl Server {
         let _leftover = std::fs::remove_file(data_dir.scratch());
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         if config.mode == Mode::Recovering {
-            found.unusable = fleet
-                .begin(&data_dir, config.whole_too, &orchestrator)
-                .await?;
+            let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
+            found.unusable = begun.await?;
         }
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
         let stop = watch::Sender::new(false);
@@ -179,15 +186,16 @@ impl Server {
             limits: HttpLimits::default(),
             tls,
         };
-        let ca = opening::pinned(shown.as_ref(), &config.broker);
         let server = Self {
             mqtt: broker.endpoint(&reached).to_string(),
+            device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
-            ca,
-            looking: looked_after(shown, health.clone()),
+            ca: opening::pinned(shown.as_ref(), &config.broker),
+            looking: opening::looked_after(shown, health.clone()),
             data_dir,
             announced: None,
             broker,
+            examination,
             parts: JoinSet::new(),
             stop,
             fleet,
@@ -208,11 +216,18 @@ impl Server {
     async fn become_ready(&mut self, is_ready: watch::Receiver<bool>) -> Result<(), Failure> {
         self.wait_ready(is_ready).await?;
         self.broker.self_probe().await?;
-        let ca = self.ca.as_deref();
-        self.data_dir.update_client(&self.mqtt, &self.http, ca)?;
+        if let Some(examination) = &self.examination {
+            examination.pass().await?;
+        }
+        self.data_dir.update_client(&Addresses {
+            mqtt: &self.mqtt,
+            device_mqtt: self.device_mqtt.as_deref(),
+            http: &self.http,
+            ca: self.ca.as_deref(),
+        })?;
         let ready = ReadyFile::new(&self.mqtt, &self.http, SystemTime::now());
         self.announced = Some(self.data_dir.announce(&ready)?);
-        if let (Ok(told), Some(ca)) = (Endpoint::parse(&self.mqtt), ca) {
+        if let (Ok(told), Some(ca)) = (Endpoint::parse(&self.mqtt), &self.ca) {
             let (name, text) = ("the server's CA", ca.as_bytes());
             let trust = Trust::pinned(Pem { name, text }).map_err(|error| of_tls(&error))?;
             self.looking.spawn(addresses::warn_if_not_here(told, trust));
@@ -346,43 +361,10 @@ fn decides(
     }
 }
 
-/// Looks after the certificate until the result is dropped.
-fn looked_after(shown: Option<Shown>, health: Health) -> JoinSet<()> {
-    let mut looking = JoinSet::new();
-    if let Some(shown) = shown {
-        looking.spawn(shown.watch(health));
-    }
-    looking
-}
-
 /// Runs a part that only ends when the server stops.
 async fn ends(part: &'static str, run: impl Future<Output = ()>) -> Failure {
     run.await;
     Failure::new(Code::Server, format!("{part} ended"))
-}
-
-/// Why a part ended that never ends by itself.
-fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
-    match result {
-        Ok(()) => Failure::new(Code::Server, format!("{part} ended")),
-        Err(error) => Failure::because(Code::Server, format!("{part} ended"), &error),
-    }
-}
-
-/// Why the orchestrator ended.
-fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
-    match &result {
-        Err(error @ ServiceError::Older(_)) => Failure::because(
-            Code::Recover,
-            "the server does not go on",
-            error,
-        )
-        .help(
-            "`hoist recover` lets this store learn what it does not know, `hoist restore` brings a \
-                 newer one back; if another server uses copies of these keys, stop it first",
-        ),
-        _ => ended("the orchestrator", result),
-    }
 }
 
 /// Completes once the server is to stop.

@@ -17,8 +17,11 @@ use crate::private_file::{self, PrivateFileError};
 
 mod authority;
 mod devices;
+mod for_broker;
 #[cfg(test)]
 mod tests;
+
+pub use for_broker::{BrokerCertificate, for_broker};
 
 /// The time between two looks at the files.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -114,8 +117,8 @@ impl Shown {
                 (Files { certificate, key }, None)
             }
             Encryption::Own => {
-                authority::ensure(&place, names, SystemTime::now())?;
                 let file = authority::server_file(&place.folder);
+                authority::ensure(&place, (&file, names), SystemTime::now())?;
                 let (certificate, key) = (file.clone(), file);
                 (Files { certificate, key }, Some(place))
             }
@@ -218,7 +221,8 @@ impl Shown {
     fn renew(&self, health: &Health) -> bool {
         let now = SystemTime::now();
         if let Some(place) = &self.authority {
-            let ensured = authority::ensure(place, &self.names, now);
+            let wanted = (self.files.certificate.as_path(), self.names.as_slice());
+            let ensured = authority::ensure(place, wanted, now);
             if let Err(failure) = &ensured {
                 self.tell(health, failure);
             }

@@ -10,6 +10,7 @@ pub mod mqtt;
 pub mod operator;
 pub mod process;
 pub mod release;
+pub mod rendered;
 pub mod server;
 pub mod sim;
 pub mod slow;

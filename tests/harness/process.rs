@@ -73,6 +73,11 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit status, once it has ended.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the program to end", || self.child.try_wait().unwrap())

@@ -72,8 +72,9 @@ impl Server {
                 .1
                 .to_owned()
         };
+        let clear = broker.as_ref().map(Mosquitto::address);
         Self {
-            mqtt: address("mqtt"),
+            mqtt: clear.unwrap_or_else(|| address("mqtt")),
             http: address("http"),
             dir,
             process,

@@ -27,7 +27,7 @@ pub(crate) fn agent_toml(
     Ok(render(&NewAgent {
         device: &device,
         namespace: (file.namespace != default).then_some(&file.namespace),
-        broker: &file.mqtt,
+        broker: file.device_mqtt(),
         ca: file.ca.as_deref().filter(|_| is_encrypted(file)),
         client_cert: None,
         token: Some(&added.token),
@@ -39,7 +39,7 @@ pub(crate) fn agent_toml(
 
 /// True if anything of the server is reached by TLS.
 fn is_encrypted(file: &ClientFile) -> bool {
-    let schemes = [&file.mqtt, &file.http].map(|at| Endpoint::parse(at));
+    let schemes = [file.device_mqtt(), &file.http].map(Endpoint::parse);
     let mut schemes = schemes.iter().flatten().map(Endpoint::scheme);
     schemes.any(Scheme::is_encrypted)
 }

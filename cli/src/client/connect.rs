@@ -96,6 +96,7 @@ mod tests {
     fn file() -> ClientFile {
         ClientFile {
             mqtt: String::new(),
+            device_mqtt: None,
             http: String::new(),
             user: "vera".parse().unwrap(),
             token: "token".to_owned(),

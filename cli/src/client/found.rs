@@ -97,6 +97,7 @@ mod tests {
     fn sample(user: &str) -> ClientFile {
         ClientFile {
             mqtt: "mqtt://127.0.0.1:1883".into(),
+            device_mqtt: None,
             http: "http://127.0.0.1:7883".into(),
             namespace: Namespace::default(),
             user: user.parse().unwrap(),

@@ -41,11 +41,20 @@ impl Broker {
     /// # Errors
     /// `E_CONFIG`, or `E_CERT` for a CA that is none.
     pub(crate) fn of(file: &ClientFile) -> Result<Self, Failure> {
-        let at = broker(&file.mqtt).map_err(|_| {
-            let what = format!(
-                "{:?} is not mqtt://host:port or mqtts://host:port",
-                file.mqtt
-            );
+        Self::at(file, &file.mqtt)
+    }
+
+    /// The same as devices reach it.
+    ///
+    /// # Errors
+    /// Those.
+    pub(crate) fn of_devices(file: &ClientFile) -> Result<Self, Failure> {
+        Self::at(file, file.device_mqtt())
+    }
+
+    fn at(file: &ClientFile, at: &str) -> Result<Self, Failure> {
+        let at = broker(at).map_err(|_| {
+            let what = format!("{at:?} is not mqtt://host:port or mqtts://host:port");
             Failure::new(Code::Config, what).help("set mqtt in client.toml, or HOIST_BROKER")
         })?;
         let trust = file.trust()?;

@@ -127,6 +127,7 @@ mod tests {
     fn judged(status: u16, text: &str) -> Failure {
         let file = ClientFile {
             mqtt: "mqtt://m".to_owned(),
+            device_mqtt: None,
             http: "http://h".to_owned(),
             namespace: hoist_protocol::id::Namespace::default(),
             user: "admin".parse().unwrap(),

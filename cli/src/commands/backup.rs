@@ -132,8 +132,12 @@ fn check_out(out: &Path, data_dir: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the rows of one moment: those of the running server, or, when none runs, of the
-/// store on disk.
-async fn snapshot(context: &Context, data_dir: &DataDir, to: &Path) -> Result<u64, Failure> {
+/// store on disk. The file is there already when they come over HTTP.
+pub(super) async fn snapshot(
+    context: &Context,
+    data_dir: &DataDir,
+    to: &Path,
+) -> Result<u64, Failure> {
     match Lock::take(data_dir.root()) {
         Ok(_lock) => {
             let store = SledStore::open(&data_dir.store())

@@ -134,7 +134,7 @@ fn text(file: &ClientFile, ca: Vec<Vec<u8>>, made: &EnrollCreateResult) -> Resul
     };
     let text = EnrollText {
         namespace: file.namespace.clone(),
-        mqtt: file.mqtt.clone(),
+        mqtt: file.device_mqtt().to_owned(),
         artifacts: format!("{}/artifacts", file.http.trim_end_matches('/')),
         ca,
         root_sha256: bytes(&made.root_sha256)?,

@@ -2,7 +2,7 @@
 //! five seconds of SIGTERM, SIGINT or SIGHUP. What runs is in [`hoist_server::server`].
 
 pub(crate) mod broker;
-mod doors;
+pub(crate) mod doors;
 #[cfg(test)]
 mod server_tests;
 
@@ -67,6 +67,7 @@ pub(crate) fn config(settings: &Settings) -> Result<ServerConfig, Failure> {
     Ok(ServerConfig {
         data_dir: settings.data_dir.value.clone(),
         broker: broker::broker(settings, doors.mqtt)?,
+        accepted_risks: broker::accepted_risks(settings)?,
         http: doors.http,
         names: doors.names,
         encryption: doors.encryption,

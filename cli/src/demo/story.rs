@@ -149,6 +149,7 @@ impl<'a> Story<'a> {
         let server = Server::start(ServerConfig {
             data_dir: self.data_dir().root().to_owned(),
             broker: BrokerConfig::Embedded(free),
+            accepted_risks: Vec::new(),
             http: free,
             names: Vec::new(),
             encryption: Encryption::None,

@@ -27,6 +27,10 @@ impl Settings {
             row("data_dir", Some(&self.data_dir), shown),
             row("client", self.client.as_ref(), shown),
             row("broker", self.broker.as_ref(), String::clone),
+            row("device_broker", self.device_broker.as_ref(), String::clone),
+            row("accept_risk", self.accept_risk.as_ref(), |codes| {
+                codes.join(", ")
+            }),
             row("broker_user", self.broker_user.as_ref(), String::clone),
             row("broker_token_file", self.broker_token_file.as_ref(), shown),
             row("broker_ca", self.broker_ca.as_ref(), shown),

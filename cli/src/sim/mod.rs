@@ -167,7 +167,7 @@ async fn fetch_root(
     device: &Registered,
 ) -> Result<Vec<u8>, Failure> {
     let login = Login {
-        broker: Broker::of(file)?,
+        broker: Broker::of_devices(file)?,
         client_id: device.device.to_string(),
         user: device.device.to_string(),
         token: device.token.clone(),
@@ -207,7 +207,7 @@ fn start(
     devices: &[Registered],
     stop: &watch::Sender<bool>,
 ) -> Result<JoinSet<()>, Failure> {
-    let broker = Broker::of(file)?;
+    let broker = Broker::of_devices(file)?;
     let mut lives = JoinSet::new();
     for (member, registered) in (1..).zip(devices) {
         let device = Device::new(

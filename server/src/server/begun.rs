@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use hoist_orchestrator::service::ServiceError;
 use hoist_protocol::code::Code;
 use tokio::sync::watch;
 
@@ -43,4 +44,28 @@ impl Begun {
 /// Why there is no server.
 pub(super) fn given_up() -> Failure {
     Failure::new(Code::Canceled, "the start was ended before it was over")
+}
+
+/// Why a part ended that never ends by itself.
+fn ended<E: std::error::Error>(part: &str, result: Result<(), E>) -> Failure {
+    match result {
+        Ok(()) => Failure::new(Code::Server, format!("{part} ended")),
+        Err(error) => Failure::because(Code::Server, format!("{part} ended"), &error),
+    }
+}
+
+/// Why the orchestrator ended.
+pub(super) fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
+    match &result {
+        Err(error @ ServiceError::Older(_)) => Failure::because(
+            Code::Recover,
+            "the server does not go on",
+            error,
+        )
+        .help(
+            "`hoist recover` lets this store learn what it does not know, `hoist restore` brings a \
+                 newer one back; if another server uses copies of these keys, stop it first",
+        ),
+        _ => ended("the orchestrator", result),
+    }
 }

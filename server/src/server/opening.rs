@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::health::Health;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
@@ -13,6 +14,7 @@ use hoist_orchestrator::store::{Store, StoreError};
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
+use tokio::task::JoinSet;
 
 use super::ServerConfig;
 use crate::broker::BrokerConfig;
@@ -114,6 +116,15 @@ pub(super) fn certificate(
 pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acceptor>) {
     let acceptors = shown.map(|shown| (shown.acceptor.clone(), shown.asking.clone()));
     acceptors.unzip()
+}
+
+/// Looks after the certificate until the result is dropped.
+pub(super) fn looked_after(shown: Option<Shown>, health: Health) -> JoinSet<()> {
+    let mut looking = JoinSet::new();
+    if let Some(shown) = shown {
+        looking.spawn(shown.watch(health));
+    }
+    looking
 }
 
 /// The CAs of the server and of its broker, which clients pin, as PEM.

@@ -34,13 +34,17 @@ pub(super) fn server_file(folder: &Path) -> PathBuf {
     folder.join("server.pem")
 }
 
-/// Makes what is missing: the CA at the first time, and a certificate for these names when there is
-/// none, or it is for others, or it ends soon.
+/// Makes what is missing: the CA at the first time, and a certificate for these names in a file when
+/// there is none, or it is for others, or it ends soon.
 ///
 /// # Errors
 /// `E_RECOVER` for a CA that clients pin and that is gone, `E_CERT` for a name that no certificate
 /// can have, `E_DATA_DIR`.
-pub(super) fn ensure(place: &Place, names: &[String], now: SystemTime) -> Result<(), Failure> {
+pub(super) fn ensure(
+    place: &Place,
+    (file, names): (&Path, &[String]),
+    now: SystemTime,
+) -> Result<(), Failure> {
     let folder = &place.folder;
     let (key_file, ca_file) = (folder.join("ca.key"), folder.join("ca.pem"));
     if !ca_file.exists() {
@@ -62,8 +66,7 @@ pub(super) fn ensure(place: &Place, names: &[String], now: SystemTime) -> Result
             wanted.push(here.to_owned());
         }
     }
-    let path = server_file(folder);
-    if is_good(&path, &wanted, now) {
+    if is_good(file, &wanted, now) {
         return Ok(());
     }
     let key = KeyPair::from_pem(&read(&key_file)?).map_err(|error| {
@@ -73,11 +76,8 @@ pub(super) fn ensure(place: &Place, names: &[String], now: SystemTime) -> Result
     let issuer = Issuer::new(of_ca(now), key);
     let (certificate, key) = made(&issuer, &wanted, now)?;
     let text = format!("{key}{certificate}{ca}");
-    private_file::write(&path, text.as_bytes()).map_err(|error| unusable(&error))?;
-    tracing::info!(
-        names = names.join(","),
-        "a certificate of the server was made"
-    );
+    private_file::write(file, text.as_bytes()).map_err(|error| unusable(&error))?;
+    tracing::info!(names = names.join(","), "a certificate was made");
     Ok(())
 }
 

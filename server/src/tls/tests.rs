@@ -18,18 +18,19 @@ fn a_ca_that_clients_pin_and_that_is_gone_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let place = place(&dir);
     let of = names(&["fleet.example"]);
-    authority::ensure(&place, &of, SystemTime::now()).unwrap();
+    let file = authority::server_file(&place.folder);
+    authority::ensure(&place, (&file, &of), SystemTime::now()).unwrap();
     let ca = std::fs::read_to_string(place.folder.join("ca.pem")).unwrap();
     let pins = format!(
         "mqtt = \"mqtts://a:1\"\nhttp = \"https://a:2\"\nuser = \"admin\"\ntoken = \"t\"\nca = '''\n{ca}'''\n"
     );
     private_file::write(&place.client, pins.as_bytes()).unwrap();
     std::fs::remove_dir_all(&place.folder).unwrap();
-    let failure = authority::ensure(&place, &of, SystemTime::now()).unwrap_err();
+    let failure = authority::ensure(&place, (&file, &of), SystemTime::now()).unwrap_err();
     assert_eq!(failure.code, "E_RECOVER", "{failure}");
     assert!(!place.folder.exists());
     std::fs::remove_file(&place.client).unwrap();
-    assert!(authority::ensure(&place, &of, SystemTime::now()).is_ok());
+    assert!(authority::ensure(&place, (&file, &of), SystemTime::now()).is_ok());
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn a_ca_is_made_once_and_a_certificate_for_other_names_or_when_it_ends_soon() {
     let file = authority::server_file(&folder);
     let now = SystemTime::now();
     let ensure = |of: &[&str], now| {
-        authority::ensure(&place, &names(of), now).unwrap();
+        authority::ensure(&place, (&file, &names(of)), now).unwrap();
         let ca = std::fs::read(folder.join("ca.pem")).unwrap();
         (ca, std::fs::read(&file).unwrap())
     };
@@ -133,8 +134,9 @@ async fn a_changed_file_is_shown_and_a_wrong_one_is_told_while_the_last_good_one
         folder: dir.path().join("other"),
         ..place
     };
-    authority::ensure(&elsewhere, &of, SystemTime::now()).unwrap();
-    let other = std::fs::read(authority::server_file(&elsewhere.folder)).unwrap();
+    let others = authority::server_file(&elsewhere.folder);
+    authority::ensure(&elsewhere, (&others, &of), SystemTime::now()).unwrap();
+    let other = std::fs::read(others).unwrap();
     private_file::write(&file, &other).unwrap();
     tokio::time::sleep(4 * LOOK_PERIOD).await;
     assert_eq!(problem().unwrap().code, Code::CertificateIssuer);

@@ -8,6 +8,7 @@ use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_net::tls::{Pem, Trust};
 use hoist_protocol::code::Code;
 use hoist_server::broker::{BrokerConfig, EMBEDDED, External, SERVICE_USER};
+use hoist_server::doctor::RISKS;
 use hoist_server::failure::{Failure, of_tls};
 use hoist_server::private_file::{self, PrivateFileError};
 
@@ -32,19 +33,40 @@ pub(crate) fn broker(settings: &Settings, mqtt: SocketAddr) -> Result<BrokerConf
         return Err(Failure::new(Code::Config, what).help("leave one of the two out"));
     }
     let (broker, socket) = found(url)?;
+    let devices = settings.device_broker.as_ref();
+    let devices = devices.map(|devices| found(&devices.value)).transpose()?;
     let ca = settings.broker_ca.as_ref().map(|ca| read_ca(&ca.value));
     let ca = ca.transpose()?;
     let trust = trust(&broker, ca.as_deref())?;
     let user = settings.broker_user.as_ref();
     let token = settings.broker_token_file.as_ref();
-    Ok(BrokerConfig::External(External {
+    Ok(BrokerConfig::External(Box::new(External {
         broker,
+        devices: devices.map(|(devices, _)| devices),
         socket,
         trust,
         ca,
         user: user.map_or_else(|| SERVICE_USER.to_owned(), |user| user.value.clone()),
         token: token.map(|file| read_token(&file.value)).transpose()?,
-    }))
+    })))
+}
+
+/// The risks of another broker that are taken.
+///
+/// # Errors
+/// `E_CONFIG` for what is none.
+pub(crate) fn accepted_risks(settings: &Settings) -> Result<Vec<Code>, Failure> {
+    let named = settings.accept_risk.as_ref();
+    let named = named.map_or(&[][..], |named| named.value.as_slice());
+    let risk = |text: &String| {
+        let code = Code::parse(text).filter(|code| RISKS.contains(code));
+        code.ok_or_else(|| {
+            let all: Vec<_> = RISKS.iter().map(|code| code.as_str()).collect();
+            let what = format!("--accept-risk {text:?} is no risk of a broker");
+            Failure::new(Code::Config, what).help(format!("name one of {}", all.join(", ")))
+        })
+    };
+    named.iter().map(risk).collect()
 }
 
 /// The certificates that a broker is believed by.
@@ -63,7 +85,7 @@ fn trust(broker: &Endpoint, ca: Option<&str>) -> Result<Trust, Failure> {
     }
 }
 
-fn read_ca(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_ca(path: &Path) -> Result<String, Failure> {
     private_file::read_named(path).map_err(|error| {
         let what = format!("cannot read --broker-ca {}", path.display());
         Failure::because(Code::Config, what, &error)
@@ -84,7 +106,7 @@ fn found(url: &str) -> Result<(Endpoint, SocketAddr), Failure> {
         _ => {
             let what = format!("{url:?} is not an address of a broker");
             return Err(Failure::new(Code::Config, what)
-                .help("write `--broker mqtt://127.0.0.1:1883`, or `--broker embedded`"));
+                .help("write `--broker mqtts://HOST:PORT` with --broker-ca, `--broker mqtt://127.0.0.1:PORT`, or `--broker embedded`"));
         }
     };
     let sockets = broker.resolve().map_err(|error| {
@@ -114,7 +136,7 @@ fn is_broker(at: &Endpoint) -> bool {
     at.scheme().encrypted() == Scheme::Mqtts && names_all
 }
 
-fn read_token(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
     let what = "the token for the broker";
     let bytes = private_file::read(path).map_err(|error| match error {
         PrivateFileError::Exposed { .. } => Failure::because(Code::Secret, what, &error)

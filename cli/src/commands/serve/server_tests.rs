@@ -26,6 +26,7 @@ fn config(dir: &TempDir) -> ServerConfig {
     ServerConfig {
         data_dir: dir.path().join("data"),
         broker: BrokerConfig::Embedded(free),
+        accepted_risks: Vec::new(),
         http: free,
         names: Vec::new(),
         encryption: Encryption::None,

@@ -1,0 +1,141 @@
+//! The files of every broker as they are kept beside the code: HOIST_WRITE_BROKERS=1 writes them.
+
+use std::path::Path;
+
+use hoist_protocol::access::PrincipalKind;
+
+use super::{Login, Rendered, Secret, Site, emqx, hash, mosquitto, nats, rabbitmq};
+use crate::credentials::hash_user_token;
+use crate::front_door::limits::Limits;
+
+fn login(name: &str, party: PrincipalKind, token: &str) -> Login {
+    Login {
+        name: name.into(),
+        party,
+        secret: Secret::Token(token.into()),
+    }
+}
+
+fn site(folder: &str) -> Site {
+    let stranger = Login {
+        secret: Secret::Sha256(hash_user_token("of vera")),
+        ..login("vera", PrincipalKind::User, "")
+    };
+    Site {
+        namespace: "hoist".parse().unwrap(),
+        folder: folder.into(),
+        host: "0.0.0.0".into(),
+        device_port: 8883,
+        people_port: 8884,
+        certificate_port: Some(8885),
+        is_encrypted: true,
+        limits: Limits::default(),
+        logins: vec![
+            login("orchestrator", PrincipalKind::Service, "its own"),
+            login("admin", PrincipalKind::User, "of the admin"),
+            stranger,
+            login("dev-01", PrincipalKind::Device, "1.abc"),
+            login("dev-02", PrincipalKind::Device, "3.def"),
+        ],
+    }
+}
+
+/// Compares files with those that are kept, or keeps them.
+fn is_as_kept(broker: &str, rendered: &Rendered) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render/golden");
+    let folder = folder.join(broker);
+    for file in &rendered.files {
+        let path = folder.join(file.name);
+        if std::env::var_os("HOIST_WRITE_BROKERS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &file.text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(file.text, kept, "{}", path.display());
+    }
+    let kept = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(kept, rendered.files.len(), "{}", folder.display());
+}
+
+fn text<'a>(rendered: &'a Rendered, name: &str) -> &'a str {
+    let mut files = rendered.files.iter();
+    &files.find(|file| file.name == name).unwrap().text
+}
+
+#[test]
+fn the_files_of_mosquitto_are_those_that_are_kept() {
+    let rendered = mosquitto::render(&site("/etc/mosquitto/hoist"), "");
+    is_as_kept("mosquitto", &rendered);
+    assert_eq!(rendered.without_password, ["vera"]);
+}
+
+#[test]
+fn the_files_of_emqx_are_those_that_are_kept_and_everybody_has_a_password() {
+    let rendered = emqx::render(&site("/etc/emqx/hoist"));
+    is_as_kept("emqx", &rendered);
+    assert!(rendered.without_password.is_empty());
+    let acl = text(&rendered, emqx::ACL);
+    assert!(acl.ends_with("{deny, all}.\n"), "{acl}");
+}
+
+#[test]
+fn the_file_of_nats_is_the_one_that_is_kept_and_its_hashes_are_of_the_tokens() {
+    let rendered = nats::render(&site("/etc/nats/hoist"));
+    is_as_kept("nats", &rendered);
+    assert_eq!(rendered.without_password, ["vera"]);
+    let hash = hash::bcrypt("dev-01", "1.abc");
+    assert!(text(&rendered, nats::CONFIG).contains(&hash));
+    assert!(bcrypt::verify("1.abc", &hash).unwrap() && !bcrypt::verify("2.abc", &hash).unwrap());
+}
+
+#[test]
+fn the_files_of_rabbitmq_are_those_that_are_kept() {
+    let rendered = rabbitmq::render(&site("/etc/rabbitmq/hoist"));
+    is_as_kept("rabbitmq", &rendered);
+    assert_eq!(rendered.without_password, ["vera"]);
+}
+
+#[test]
+fn a_password_whose_token_is_not_known_any_more_is_kept_while_there_is_such_a_user() {
+    let kept = "vera:$7$101$c2FsdA==$aGFzaA==\ngone:$7$101$c2FsdA==$aGFzaA==\n";
+    let rendered = mosquitto::render(&site("/x"), kept);
+    assert!(rendered.without_password.is_empty());
+    let people = text(&rendered, mosquitto::PEOPLE_PASSWORDS);
+    assert!(
+        people.contains("vera:$7$101$c2FsdA==$aGFzaA==\n"),
+        "{people}"
+    );
+    assert!(!people.contains("gone"), "{people}");
+    let devices = text(&rendered, mosquitto::DEVICE_PASSWORDS);
+    assert!(
+        !devices.contains("vera") && devices.contains("dev-02:$7$101$"),
+        "{devices}"
+    );
+}
+
+#[test]
+fn without_tls_and_certificates_of_devices_there_are_two_plain_listeners() {
+    let plain = Site {
+        is_encrypted: false,
+        certificate_port: None,
+        ..site("/x")
+    };
+    let rendered = mosquitto::render(&plain, "");
+    let config = text(&rendered, mosquitto::CONFIG);
+    assert_eq!(config.matches("\nlistener ").count(), 2, "{config}");
+    assert!(
+        !config.contains("file /x/server") && !config.contains("cafile"),
+        "{config}"
+    );
+    assert_eq!(config.matches("allow_anonymous false").count(), 2);
+}
+
+#[test]
+fn a_hash_is_the_one_that_mosquitto_passwd_makes_of_the_same_salt() {
+    // Made by hashlib.pbkdf2_hmac("sha512", b"of the admin", salt, 101).
+    let hash = hash::pbkdf2_sha512("admin", "of the admin");
+    assert_eq!(hash, ADMIN);
+}
+
+const ADMIN: &str = "$7$101$ZL1Q7mXPSiN9lATb$Ca82EJMfGO+jAlcSh9pdWTodemJz8Qc94fes\
+    p1N3HXiHplUS5awtktj9ZUUhxD0PtniUyxTqLbrrsVdCo3H4xw==";

@@ -1,0 +1,271 @@
+//! What arrives: all that is retained, messages of the sizes that Hoist sends and no larger ones,
+//! and everything that was acknowledged. The orchestrator says it, where its password is known.
+
+use std::process::Command;
+use std::time::Duration;
+
+use hoist_net::mqtt::{Acks, Message};
+use hoist_protocol::code::Code;
+use tokio::time::{Instant, sleep};
+
+use super::doors::{NO_KEY, NO_ORCHESTRATOR};
+use super::peer::{Peer, Terms};
+use super::report::{LARGE, Probe, QUEUE, RETAINED, Report, SMALL, STALE, WILDCARD};
+use super::rights::client_id;
+use super::{Form, Login, Places, Subject};
+use crate::failure::Failure;
+use crate::token::random_token;
+
+/// Everything that is tried here.
+const ALL: [Probe; 6] = [RETAINED, WILDCARD, SMALL, QUEUE, LARGE, STALE];
+/// Retained messages that one wildcard must bring: brokers end at 100, 200 or 1 000.
+const RETAINED_COUNT: usize = 1_100;
+/// The same where there is no time.
+const RETAINED_FEW: usize = 250;
+/// Messages that wait for a client: Mosquitto ends at 1 020 where nobody says more.
+const QUEUED_COUNT: usize = 5_000;
+/// The same where there is no time.
+const QUEUED_FEW: usize = 1_200;
+/// Views and answers of this size must arrive, in bytes.
+const NEEDED_BYTES: usize = 60_000;
+/// A message of this size must not, in bytes: the orchestrator reads 1 MiB.
+const LARGE_BYTES: usize = (1 << 20) + 1_024;
+/// For a broker to be there again.
+const RESTART_PATIENCE: Duration = Duration::from_secs(30);
+/// The time between two looks whether it is.
+const LOOK: Duration = Duration::from_millis(100);
+/// The places of single messages, behind those of many.
+const SINGLE: usize = 1_000_000;
+
+/// The orchestrator says something, and a device hears it.
+struct Pair<'a> {
+    subject: &'a Subject,
+    places: Places,
+    orchestrator: Peer,
+    device: Peer,
+    login: &'a Login,
+}
+
+/// Tries all of it.
+pub(super) async fn examine(subject: &Subject, report: &mut Report) -> Result<(), Failure> {
+    let Some([_, login]) = &subject.canaries else {
+        report.untried(&ALL, NO_KEY);
+        return Ok(());
+    };
+    let terms = Terms {
+        acks: Acks::Manual,
+        ..Terms::device(subject, login)
+    };
+    let device = Peer::connect(subject, terms).await;
+    let (Some(places), Ok(mut device)) = (Places::of(subject), device) else {
+        report.untried(&ALL, "no canary comes in");
+        return Ok(());
+    };
+    let Some(orchestrator) = orchestrator(subject).await? else {
+        group(&places, &mut device, report).await;
+        report.untried(&ALL[1..], NO_ORCHESTRATOR);
+        device.close().await;
+        return Ok(());
+    };
+    let mut pair = Pair {
+        subject,
+        places,
+        orchestrator,
+        device,
+        login,
+    };
+    pair.retained(report).await?;
+    pair.sizes(report).await?;
+    pair.queue(report).await?;
+    pair.large(report).await?;
+    pair.restart(report).await?;
+    pair.device.close().await;
+    pair.orchestrator.close().await;
+    Ok(())
+}
+
+async fn orchestrator(subject: &Subject) -> Result<Option<Peer>, Failure> {
+    let Some(login) = &subject.orchestrator else {
+        return Ok(None);
+    };
+    let id = client_id()?;
+    let terms = Terms::person(subject, login, &id);
+    Ok(Peer::connect(subject, terms).await.ok())
+}
+
+/// Without the orchestrator, a device hears what the server has said to a group that there is.
+async fn group(places: &Places, device: &mut Peer, report: &mut Report) {
+    let topic = places.topics.filter("g/unassigned");
+    device.subscribe(&topic).await;
+    device.listen().await;
+    match device.topics().next() {
+        None => report.untried(
+            &[RETAINED],
+            "no server has said anything that is retained here",
+        ),
+        Some(_) => report.judge(RETAINED, None),
+    }
+}
+
+/// Runs a command of the shell to its end.
+async fn run(command: String) -> Result<(), Failure> {
+    let asked = command.clone();
+    let shell = move || Command::new("sh").args(["-c", &asked]).status();
+    let ended = tokio::task::spawn_blocking(shell).await;
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        _ => {
+            let what = format!("the command {command:?} of --restart failed");
+            Err(Failure::new(Code::System, what).help("try it by hand"))
+        }
+    }
+}
+
+fn message(topic: String, payload: &[u8], retain: bool) -> Message {
+    Message {
+        topic,
+        payload: payload.to_vec(),
+        retain,
+    }
+}
+
+impl Pair<'_> {
+    fn few_or(&self, many: usize, few: usize) -> usize {
+        match self.subject.form {
+            Form::Quick => few,
+            Form::Whole => many,
+        }
+    }
+
+    /// All that is retained arrives, by its topic and by a wildcard, and then it is cleared.
+    async fn retained(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let count = self.few_or(RETAINED_COUNT, RETAINED_FEW);
+        let of = |number| self.places.blocks(number);
+        let topics: Vec<String> = (1..=count).filter_map(of).collect();
+        let said = |payload: &'static [u8]| {
+            let topics = topics.clone().into_iter();
+            topics.map(move |topic| message(topic, payload, true))
+        };
+        self.orchestrator.publish_all(said(b"canary")).await;
+        let single = topics.first().cloned().unwrap_or_default();
+        self.device.subscribe(&single).await;
+        let heard = self.device.hear(1).await;
+        let missing = || "a message that was retained did not come with a subscription".to_owned();
+        report.judge(RETAINED, (heard == 0).then(missing));
+        let all = self.places.topics.filter("b/+");
+        self.device.subscribe(&all).await;
+        let heard = self.device.hear(count).await;
+        let part = || format!("{heard} of {count} retained messages came with one subscription");
+        report.judge(WILDCARD, (heard < count).then(part));
+        // Its connection begins anew: what is cleared would be heard as well.
+        self.connect_device().await?;
+        self.orchestrator.publish_all(said(b"")).await;
+        Ok(())
+    }
+
+    async fn connect_device(&mut self) -> Result<(), Failure> {
+        let terms = Terms {
+            acks: Acks::Manual,
+            ..Terms::device(self.subject, self.login)
+        };
+        let device = Peer::connect(self.subject, terms).await;
+        let at = &self.subject.devices;
+        self.device = device.map_err(|ended| super::unreachable(at, &ended))?;
+        Ok(())
+    }
+
+    /// A message of the size of a view arrives.
+    async fn sizes(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let (topic, payload) = self.says(NEEDED_BYTES, SINGLE).await?;
+        self.device.hear(1).await;
+        let arrived = self.device.has_heard(&topic, &payload);
+        let said = || format!("a message of {NEEDED_BYTES} bytes did not arrive");
+        report.judge(SMALL, (!arrived).then(said));
+        Ok(())
+    }
+
+    /// One that the orchestrator could not read does not.
+    async fn large(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let (topic, payload) = self.says(LARGE_BYTES, SINGLE + 1).await?;
+        self.device.listen().await;
+        let arrived = self.device.has_heard(&topic, &payload);
+        let said = || format!("a message of {LARGE_BYTES} bytes arrived");
+        report.judge(LARGE, arrived.then(said));
+        Ok(())
+    }
+
+    /// The orchestrator says so much where the device listens.
+    async fn says(&mut self, bytes: usize, number: usize) -> Result<(String, Vec<u8>), Failure> {
+        let mark = random_token()?.into_bytes();
+        let payload: Vec<u8> = mark.into_iter().cycle().take(bytes).collect();
+        let topic = self.places.blocks(number).unwrap_or_default();
+        self.device.subscribe(&topic).await;
+        self.orchestrator.publish(&topic, &payload, false).await;
+        Ok((topic, payload))
+    }
+
+    /// What is retained is gone with a restart: from a file, it could be older than it was.
+    async fn restart(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let Some(command) = self.subject.restart.clone() else {
+            report.untried(
+                &[STALE],
+                "name the command that restarts the broker with --restart",
+            );
+            return Ok(());
+        };
+        let topic = self.places.blocks(SINGLE + 3).unwrap_or_default();
+        self.connect_orchestrator().await?;
+        self.orchestrator.publish(&topic, b"canary", true).await;
+        run(command).await?;
+        let until = Instant::now() + RESTART_PATIENCE;
+        while !self.device.is_lost() {
+            if Instant::now() >= until {
+                report.untried(
+                    &[STALE],
+                    "the command of --restart did not restart the broker",
+                );
+                return Ok(());
+            }
+            self.device.listen().await;
+        }
+        while let Err(failure) = self.connect_device().await {
+            if Instant::now() >= until {
+                return Err(failure);
+            }
+            sleep(LOOK).await;
+        }
+        self.device.subscribe(&topic).await;
+        self.device.listen().await;
+        let is_kept = self.device.has_heard(&topic, b"canary");
+        self.connect_orchestrator().await?;
+        self.orchestrator.publish(&topic, b"", true).await;
+        let said = || "a message that was retained was there after a restart".to_owned();
+        report.judge(STALE, is_kept.then(said));
+        Ok(())
+    }
+
+    /// The broker may have ended its connection.
+    async fn connect_orchestrator(&mut self) -> Result<(), Failure> {
+        if let Some(again) = orchestrator(self.subject).await? {
+            self.orchestrator = again;
+        }
+        Ok(())
+    }
+
+    /// Everything arrives that was acknowledged while a device acknowledged nothing.
+    async fn queue(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let count = self.few_or(QUEUED_COUNT, QUEUED_FEW);
+        let topic = self.places.blocks(SINGLE + 2).unwrap_or_default();
+        self.device.subscribe(&topic).await;
+        let said = std::iter::repeat_with(|| message(topic.clone(), b"canary", false));
+        if !self.orchestrator.publish_all(said.take(count)).await {
+            report.untried(&[QUEUE], "the orchestrator's connection was lost meanwhile");
+            return Ok(());
+        }
+        let heard = self.device.hear(count).await;
+        self.device.forget();
+        let lost = || format!("{heard} of {count} messages arrived, all of which it acknowledged");
+        report.judge(QUEUE, (heard < count).then(lost));
+        Ok(())
+    }
+}

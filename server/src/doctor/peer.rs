@@ -1,0 +1,267 @@
+//! One client of the broker that is examined.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hoist_net::endpoint::Endpoint;
+use hoist_net::mqtt::{
+    self, Acks, Cause, Delivered, Ended, Event, Message, Options, Session, Writer,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Form, Login, Subject};
+
+/// For an answer that a broker owes, and what it must deliver: a busy one is no bad one.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The time in which what a broker must not let through would arrive.
+const QUIET: Duration = Duration::from_millis(500);
+/// The same where there is no time.
+const QUIET_SHORT: Duration = Duration::from_millis(150);
+/// Nobody is there for as long.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// More than the largest message that is tried.
+const PACKET_BYTES_MAX: usize = 4 << 20;
+/// Events that wait for their reader; the broker waits when there are more.
+const EVENTS_MAX: usize = 1_024;
+/// Messages that are remembered: one alone tells.
+const HEARD_MAX: usize = 4_096;
+/// Publishes under way.
+const INFLIGHT_MAX: u16 = 100;
+
+/// The terms of one connection.
+pub(super) struct Terms<'a> {
+    pub(super) at: &'a Endpoint,
+    pub(super) login: &'a Login,
+    pub(super) client_id: &'a str,
+    pub(super) acks: Acks,
+    pub(super) will: Option<Message>,
+}
+
+impl<'a> Terms<'a> {
+    /// A device under its own id.
+    pub(super) fn device(subject: &'a Subject, login: &'a Login) -> Self {
+        Self {
+            at: &subject.devices,
+            login,
+            client_id: &login.user,
+            acks: Acks::Automatic,
+            will: None,
+        }
+    }
+
+    /// A user, or the orchestrator, under some id.
+    pub(super) fn person(subject: &'a Subject, login: &'a Login, client_id: &'a str) -> Self {
+        Self {
+            at: &subject.broker,
+            client_id,
+            ..Self::device(subject, login)
+        }
+    }
+}
+
+/// A client that is connected, or was.
+pub(super) struct Peer {
+    writer: Writer,
+    events: mpsc::Receiver<Event>,
+    task: JoinHandle<()>,
+    heard: Vec<(String, Bytes)>,
+    acknowledged: usize,
+    acks: Acks,
+    quiet: Duration,
+}
+
+impl Peer {
+    /// Connects.
+    pub(super) async fn connect(subject: &Subject, terms: Terms<'_>) -> Result<Self, Ended> {
+        let (writer, mut reader) = mqtt::open(Options {
+            broker: terms.at.clone(),
+            trust: subject.trust.clone(),
+            client_id: terms.client_id.to_owned(),
+            user: terms.login.user.clone(),
+            token: terms.login.token.clone(),
+            keep_alive: KEEP_ALIVE,
+            session: Session::Clean,
+            acks: terms.acks,
+            inflight_max: Some(INFLIGHT_MAX),
+            packet_bytes_max: PACKET_BYTES_MAX,
+            requests_max: EVENTS_MAX,
+            will: terms.will,
+        });
+        reader.next().await?;
+        let (events_in, events) = mpsc::channel(EVENTS_MAX);
+        let task = tokio::spawn(async move {
+            while let Ok(event) = reader.next().await {
+                if events_in.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            writer,
+            events,
+            task,
+            heard: Vec::new(),
+            acknowledged: 0,
+            acks: terms.acks,
+            quiet: match subject.form {
+                Form::Quick => QUIET_SHORT,
+                Form::Whole => QUIET,
+            },
+        })
+    }
+
+    /// The next event; none when the connection is over, or not in time.
+    async fn next(&mut self, until: Instant) -> Option<Event> {
+        let event = timeout_at(until, self.events.recv()).await.ok()??;
+        match &event {
+            Event::Delivered(Delivered { topic, payload, .. }) if self.heard.len() < HEARD_MAX => {
+                self.heard.push((topic.clone(), payload.clone()));
+            }
+            Event::Acknowledged(_) => self.acknowledged += 1,
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Subscribes; true if it was granted, false if not or the connection is over.
+    pub(super) async fn subscribe(&mut self, filter: &str) -> bool {
+        if self.writer.subscribe(filter).await.is_err() {
+            return false;
+        }
+        let until = Instant::now() + PATIENCE;
+        while let Some(event) = self.next(until).await {
+            if let Event::Subscribed { granted } = event {
+                return granted;
+            }
+        }
+        false
+    }
+
+    /// Publishes and waits until that is acknowledged; false if the connection is over.
+    pub(super) async fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) -> bool {
+        let message = Message {
+            topic: topic.to_owned(),
+            payload: payload.to_vec(),
+            retain,
+        };
+        self.publish_all(std::iter::once(message)).await
+    }
+
+    /// The same of many.
+    pub(super) async fn publish_all(&mut self, messages: impl Iterator<Item = Message>) -> bool {
+        let before = self.acknowledged;
+        let mut sent = 0;
+        for message in messages {
+            if self.writer.publish(message).await.is_err() {
+                return false;
+            }
+            sent += 1;
+            while let Ok(event) = self.events.try_recv() {
+                self.acknowledged += usize::from(matches!(event, Event::Acknowledged(_)));
+            }
+        }
+        let until = Instant::now() + PATIENCE;
+        while self.acknowledged < before + sent {
+            if self.next(until).await.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Hears what arrives within a moment.
+    pub(super) async fn listen(&mut self) {
+        let until = Instant::now() + self.quiet;
+        while let Some(event) = self.next(until).await {
+            if let Event::Delivered(Delivered {
+                packet: Some(packet),
+                ..
+            }) = event
+            {
+                self.acknowledge(packet).await;
+            }
+        }
+    }
+
+    /// Hears until so many messages were heard, or nothing more comes.
+    pub(super) async fn hear(&mut self, count: usize) -> usize {
+        let mut heard = 0;
+        while heard < count {
+            match self.next(Instant::now() + PATIENCE).await {
+                Some(Event::Delivered(message)) => {
+                    heard += 1;
+                    if let Some(packet) = message.packet {
+                        self.acknowledge(packet).await;
+                    }
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        heard
+    }
+
+    async fn acknowledge(&self, packet: u16) {
+        if self.acks == Acks::Manual {
+            // A connection that is over brings nothing more.
+            let _lost = self.writer.acknowledge(packet).await;
+        }
+    }
+
+    /// Forgets what it has heard: there is no room for everything.
+    pub(super) fn forget(&mut self) {
+        self.heard.clear();
+    }
+
+    /// True if a message with this content arrived there.
+    pub(super) fn has_heard(&self, topic: &str, payload: &[u8]) -> bool {
+        let mut heard = self.heard.iter();
+        heard.any(|(at, said)| at == topic && said == payload)
+    }
+
+    /// The topics of what arrived.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.heard.iter().map(|(topic, _)| topic.as_str())
+    }
+
+    /// Waits until something arrives on a topic.
+    pub(super) async fn is_answered(&mut self, topic: &str) -> bool {
+        let until = Instant::now() + PATIENCE / 4;
+        loop {
+            if self.topics().any(|heard| heard == topic) {
+                return true;
+            }
+            if self.next(until).await.is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// True if the connection is over.
+    pub(super) fn is_lost(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Is gone without a word, so that its will is published.
+    pub(super) fn cut(self) {
+        self.task.abort();
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(mut self) {
+        let _lost = self.writer.try_disconnect();
+        let until = Instant::now() + self.quiet;
+        while self.next(until).await.is_some() {}
+        self.task.abort();
+    }
+}
+
+/// True if the broker has answered, by not letting somebody in.
+pub(super) fn is_refusal(ended: &Ended) -> bool {
+    matches!(
+        ended.cause,
+        Cause::Refused(_) | Cause::Closed | Cause::Protocol
+    )
+}

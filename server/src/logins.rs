@@ -1,0 +1,107 @@
+//! Everybody who may come in at a broker that others run, as far as a data directory knows their
+//! tokens: devices by the token key, people by hash, and the canaries of `hoist doctor`.
+
+use std::collections::BTreeMap;
+
+use hoist_broker_config::credentials::{SERVICE_USER, TokenKey, hash_user_token};
+use hoist_broker_config::render::{CANARIES, CANARY_ISSUE, Login, Secret};
+use hoist_orchestrator_core::model::key::{Key, Prefix};
+use hoist_orchestrator_core::model::row::{DeviceRow, RevokedRow};
+use hoist_protocol::access::PrincipalKind;
+use hoist_protocol::codec::{DecodeError, decode};
+use hoist_protocol::id::{DeviceId, Namespace};
+
+use crate::data_dir::DataDir;
+use crate::doctor;
+use crate::failure::Failure;
+use crate::keys::Keys;
+use crate::users::Users;
+
+/// The devices of a store, each with the issue of its token, and those of which tokens are revoked.
+#[derive(Debug, Default)]
+pub struct Devices {
+    issues: BTreeMap<DeviceId, u32>,
+    revoked: BTreeMap<DeviceId, u32>,
+}
+
+impl Devices {
+    /// Takes in a row of the store.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for a row that cannot be understood.
+    pub fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), DecodeError> {
+        let key = Key(key.to_vec());
+        let device = |prefix: Prefix| prefix.rest(&key).and_then(|id| id.parse().ok());
+        if let Some(device) = device(Prefix::Devices) {
+            self.issues
+                .insert(device, decode::<DeviceRow>(value)?.issue);
+        } else if let Some(device) = device(Prefix::Revoked) {
+            self.revoked
+                .insert(device, decode::<RevokedRow>(value)?.issue);
+        }
+        Ok(())
+    }
+
+    /// Those that may come in.
+    fn admitted(&self) -> impl Iterator<Item = (&DeviceId, u32)> {
+        let all = self.issues.iter().map(|(device, issue)| (device, *issue));
+        all.filter(|(device, issue)| self.revoked.get(device).is_none_or(|until| until < issue))
+    }
+}
+
+/// The logins of a data directory; `tokens` are those of users that somebody showed.
+///
+/// # Errors
+/// `E_CONFIG`, `E_SECRET` or `E_DATA_DIR` for keys or users that cannot be used.
+pub fn logins(
+    data_dir: &DataDir,
+    namespace: &Namespace,
+    devices: &Devices,
+    (orchestrator, tokens): (&str, &[String]),
+) -> Result<Vec<Login>, Failure> {
+    let keys = Keys::load(&data_dir.keys(), namespace);
+    let keys = keys.map_err(|error| data_dir.unusable(error))?;
+    let key = TokenKey::new(keys.token);
+    let mut logins = vec![Login {
+        name: SERVICE_USER.to_owned(),
+        party: PrincipalKind::Service,
+        secret: Secret::Token(orchestrator.to_owned()),
+    }];
+    for user in Users::open(&data_dir.users())?.list() {
+        let mut shown = tokens.iter();
+        let token = shown.find(|token| hash_user_token(token) == user.token_sha256);
+        logins.push(Login {
+            name: user.name.to_string(),
+            party: PrincipalKind::User,
+            secret: token.map_or(Secret::Sha256(user.token_sha256), |token| {
+                Secret::Token(token.clone())
+            }),
+        });
+    }
+    let canaries: Vec<DeviceId> = CANARIES.iter().filter_map(|id| id.parse().ok()).collect();
+    let canaries = canaries.iter().map(|canary| (canary, CANARY_ISSUE));
+    logins.extend(
+        canaries
+            .chain(devices.admitted())
+            .map(|(device, issue)| Login {
+                name: device.to_string(),
+                party: PrincipalKind::Device,
+                secret: Secret::Token(key.device_token(namespace, device, issue)),
+            }),
+    );
+    Ok(logins)
+}
+
+/// The logins of the canaries of `hoist doctor`.
+///
+/// # Errors
+/// `E_SECRET` or `E_DATA_DIR` for keys that cannot be used.
+pub fn canaries(
+    data_dir: &DataDir,
+    namespace: &Namespace,
+) -> Result<Option<[doctor::Login; 2]>, Failure> {
+    let keys = Keys::load(&data_dir.keys(), namespace);
+    let key = TokenKey::new(keys.map_err(|error| data_dir.unusable(error))?.token);
+    let token = |device: &DeviceId, issue| key.device_token(namespace, device, issue);
+    Ok(doctor::Login::canaries(token))
+}
