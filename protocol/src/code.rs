@@ -366,6 +366,18 @@ codes! {
     BrokerUntried = "E_BROKER_UNTRIED", Failed, "it was not tried what devices may do", "let in `hoist-canary-1` and `hoist-canary-2`, as `hoist broker render mosquitto --out DIR` does";
     /// The broker lets happen what must be impossible. The server does not work with it unless it is told to.
     BrokerUnsafe = "E_BROKER_UNSAFE", Failed, "the broker is not safe to work with", "look at all that is open with `hoist doctor`; mend it, or take the risk with `hoist serve --accept-risk CODE`";
+    /// Root documents are followed one by one: each is signed by the keys of the one before it.
+    RootSkipped = "E_ROOT_SKIPPED", Failed, "a root document between the two is missing", "let the server publish every root document: look for them in keys/ of its data directory";
+    /// The number of a root document only rises; somebody may be repeating an old one.
+    RootOld = "E_ROOT_OLD", Failed, "the root document is an old one", "nothing, unless it repeats: then look at who can publish to the broker";
+    /// A root document is for one namespace.
+    RootNamespace = "E_ROOT_NAMESPACE", Failed, "the root document is for another namespace", "compare `namespace` of the settings with the one that `hoist keys list` shows";
+    /// A root document is signed by enough root keys of the one before it, and by enough of its own.
+    RootSignatures = "E_ROOT_SIGNATURES", Failed, "root keys have not signed the root document", "let the missing keys sign its request with `hoist keys sign`";
+    /// A root document that has an end is not followed after it.
+    RootExpired = "E_ROOT_EXPIRED", Failed, "the root document has expired", "make the next one with `hoist keys rotate`";
+    /// The command of `--sign-with` failed, took too long, or gave no signature of 64 bytes.
+    Signer = "E_SIGNER", Failed, "the signing command gave no signature", "run it by hand: it reads the bytes to sign and writes the signature, 64 bytes or base64";
 }
 
 impl Code {

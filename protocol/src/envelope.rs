@@ -151,7 +151,9 @@ impl OpenError {
     }
 }
 
-fn signed_bytes(kind: Kind, scope: &str, body: &[u8]) -> Vec<u8> {
+/// The bytes that a signature is over, for whoever keeps the key elsewhere.
+#[must_use]
+pub fn signed_bytes(kind: Kind, scope: &str, body: &[u8]) -> Vec<u8> {
     const CONTEXT: &[u8] = b"hoist/v1";
     let mut bytes = Vec::with_capacity(CONTEXT.len() + 2 + scope.len() + body.len());
     bytes.extend_from_slice(CONTEXT);
@@ -181,14 +183,37 @@ pub fn verify(
     .map_err(|_| OpenError::Signature)
 }
 
+/// A signature and the key that made it: the bytes behind a body in its envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// The key of the signer.
+    pub key: PublicKey,
+    /// The signature.
+    pub signature: [u8; SIGNATURE_BYTES],
+}
+
+impl Seal {
+    /// The seal of a private key over a body.
+    #[must_use]
+    pub fn by(key: &PrivateKey, kind: Kind, scope: &str, body: &[u8]) -> Self {
+        Self {
+            key: key.public(),
+            signature: key.sign(kind, scope, body),
+        }
+    }
+
+    /// Appends the seal to a body, or to the seal before it.
+    pub fn append_to(&self, sealed: &mut Vec<u8>) {
+        sealed.extend_from_slice(&self.key.id().0);
+        sealed.extend_from_slice(&self.signature);
+    }
+}
+
 /// Encodes and signs a message.
 #[must_use]
 pub fn seal<M: Message>(key: &PrivateKey, kind: Kind, scope: &str, message: &M) -> Vec<u8> {
-    let body = encode(message);
-    let signature = key.sign(kind, scope, &body);
-    let mut sealed = body;
-    sealed.extend_from_slice(&key.public().id().0);
-    sealed.extend_from_slice(&signature);
+    let mut sealed = encode(message);
+    Seal::by(key, kind, scope, &sealed).append_to(&mut sealed);
     sealed
 }
 
@@ -225,6 +250,13 @@ pub fn open<'a, M: Message>(
         signature,
     )?;
     Ok(Opened { message, body, key })
+}
+
+/// The key that signed a message, as its envelope names it; not verified.
+#[must_use]
+pub fn signer_of<M: Message>(sealed: &[u8]) -> Option<KeyId> {
+    let (_, rest) = decode_prefix::<M>(sealed).ok()?;
+    split_seal(rest).map(|(key, _)| key)
 }
 
 /// Splits key id and signature, when that is all there is.

@@ -1,13 +1,17 @@
 //! The root document: which keys are trusted for what. A device pins the SHA-256 of the
 //! body of its first one; each later one is signed by enough root keys of the one before
-//! it. Envelope: `body ‖ (key id ‖ signature)+`, scope empty: it names its namespace.
+//! it and by enough of its own. Envelope: `body ‖ (key id ‖ signature)+`, scope empty: it names
+//! its namespace.
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::Code;
 use crate::codec::{Message, decode_prefix, encode};
-use crate::envelope::{Kind, OpenError, PrivateKey, PublicKey, SEAL_BYTES, split_seal, verify};
+use crate::envelope::{
+    KeyId, Kind, OpenError, PrivateKey, PublicKey, SEAL_BYTES, Seal, split_seal, verify,
+};
 use crate::id::{Generation, Namespace, sha256};
 
 /// Most keys in a root document.
@@ -75,6 +79,79 @@ impl Message for RootDocument {
     }
 }
 
+/// Why a document does not follow the one that a device has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RootError {
+    /// The document does not decode, or a signature on it does not verify.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The document is of another namespace (`E_ROOT_NAMESPACE`).
+    #[error("root document {number} is for namespace {found}, not {known}")]
+    Namespace {
+        /// The number of the document.
+        number: u32,
+        /// The namespace of the document.
+        found: Namespace,
+        /// The namespace of the trusted one.
+        known: Namespace,
+    },
+    /// The number is that of the trusted document, or lower (`E_ROOT_OLD`).
+    #[error("root document {found} is not newer than {known}, which is trusted")]
+    Old {
+        /// The number of the document.
+        found: u32,
+        /// The number of the trusted one.
+        known: u32,
+    },
+    /// A document between the two is missing (`E_ROOT_SKIPPED`).
+    #[error(
+        "root document {found} does not follow {known}: each is signed by the keys of the one before it"
+    )]
+    Skipped {
+        /// The number of the document.
+        found: u32,
+        /// The number of the trusted one.
+        known: u32,
+    },
+    /// Too few root keys of one of the two documents signed it (`E_ROOT_SIGNATURES`).
+    #[error(
+        "root document {number} is signed by {signed} root keys of document {by}, which wants {needed}"
+    )]
+    Signatures {
+        /// The number of the document.
+        number: u32,
+        /// The document that names the keys.
+        by: u32,
+        /// How many of them signed.
+        signed: usize,
+        /// How many must.
+        needed: u8,
+    },
+    /// The document is over (`E_ROOT_EXPIRED`).
+    #[error("root document {number} expired at Unix second {expired_s}")]
+    Expired {
+        /// The number of the document.
+        number: u32,
+        /// When it expired.
+        expired_s: u64,
+    },
+}
+
+impl RootError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Open(error) => error.code(),
+            Self::Namespace { .. } => Code::RootNamespace,
+            Self::Old { .. } => Code::RootOld,
+            Self::Skipped { .. } => Code::RootSkipped,
+            Self::Signatures { .. } => Code::RootSignatures,
+            Self::Expired { .. } => Code::RootExpired,
+        }
+    }
+}
+
 impl RootDocument {
     /// The keys trusted for a role.
     pub fn keys_of(&self, role: KeyRole) -> impl Iterator<Item = PublicKey> {
@@ -84,15 +161,28 @@ impl RootDocument {
             .map(|entry| entry.key)
     }
 
+    /// The short names of the keys trusted for a role.
+    pub fn key_ids_of(&self, role: KeyRole) -> impl Iterator<Item = KeyId> {
+        self.keys_of(role).map(|key| key.id())
+    }
+
     /// Encodes and signs with every given key.
     #[must_use]
     pub fn seal(&self, keys: &[PrivateKey]) -> Vec<u8> {
         let body = encode(self);
-        let mut sealed = body.clone();
-        for key in keys {
-            sealed.extend_from_slice(&key.public().id().0);
-            sealed.extend_from_slice(&key.sign(Kind::Root, "", &body));
-        }
+        let seals: Vec<Seal> = keys
+            .iter()
+            .map(|key| Seal::by(key, Kind::Root, "", &body))
+            .collect();
+        self.sealed_with(&seals)
+    }
+
+    /// The document with signatures that were made elsewhere, over
+    /// [`signed_bytes`](crate::envelope::signed_bytes) of its body.
+    #[must_use]
+    pub fn sealed_with(&self, seals: &[Seal]) -> Vec<u8> {
+        let mut sealed = encode(self);
+        seals.iter().for_each(|seal| seal.append_to(&mut sealed));
         sealed
     }
 
@@ -107,9 +197,58 @@ impl RootDocument {
         if sha256(body) != *pinned {
             return Err(OpenError::Signature);
         }
-        let keys: Vec<PublicKey> = document.keys_of(KeyRole::Root).collect();
-        check_signatures(&keys, document.threshold, body, rest)?;
+        // The document before it may have signed it too: its keys say nothing here.
+        let signed = document.count(&document.signers(&document, body, rest, Others::Allowed)?);
+        if signed < usize::from(document.threshold) {
+            return Err(OpenError::Signature);
+        }
         Ok(document)
+    }
+
+    /// Opens the document after this one: for the same namespace, with the next number, signed
+    /// by enough root keys of this document and by enough of its own. `now_s` is the time as
+    /// the reader knows it, Unix seconds.
+    ///
+    /// # Errors
+    /// [`RootError`]; this document stays the trusted one then.
+    pub fn open_next(&self, sealed: &[u8], now_s: u64) -> Result<Self, RootError> {
+        let (next, rest) = decode_prefix::<Self>(sealed).map_err(OpenError::from)?;
+        let body = &sealed[..sealed.len() - rest.len()];
+        let (number, known) = (next.number, self.number);
+        if next.namespace != self.namespace {
+            return Err(RootError::Namespace {
+                number,
+                found: next.namespace,
+                known: self.namespace.clone(),
+            });
+        }
+        if number <= known {
+            let found = number;
+            return Err(RootError::Old { found, known });
+        }
+        if number - known > 1 {
+            let found = number;
+            return Err(RootError::Skipped { found, known });
+        }
+        let signers = self.signers(&next, body, rest, Others::Refused)?;
+        for document in [self, &next] {
+            let signed = document.count(&signers);
+            if signed < usize::from(document.threshold) {
+                return Err(RootError::Signatures {
+                    number,
+                    by: document.number,
+                    signed,
+                    needed: document.threshold,
+                });
+            }
+        }
+        if next.expires_s != 0 && next.expires_s <= now_s {
+            return Err(RootError::Expired {
+                number,
+                expired_s: next.expires_s,
+            });
+        }
+        Ok(next)
     }
 
     /// SHA-256 of the encoded body: what devices pin.
@@ -117,84 +256,56 @@ impl RootDocument {
     pub fn pin(&self) -> [u8; 32] {
         sha256(&encode(self))
     }
+
+    /// The root keys of this document and of `other` that signed a body, each once.
+    fn signers(
+        &self,
+        other: &Self,
+        body: &[u8],
+        seals: &[u8],
+        others: Others,
+    ) -> Result<Vec<PublicKey>, OpenError> {
+        let (count, length) = (seals.len() / SEAL_BYTES, seals.len());
+        if count == 0 || count > 2 * KEYS_MAX || !length.is_multiple_of(SEAL_BYTES) {
+            return Err(OpenError::Shape { length });
+        }
+        let mut signers: Vec<PublicKey> = Vec::new();
+        for seal in seals.chunks_exact(SEAL_BYTES) {
+            let (id, signature) =
+                split_seal(seal).ok_or(OpenError::Shape { length: seal.len() })?;
+            let mut trusted = self
+                .keys_of(KeyRole::Root)
+                .chain(other.keys_of(KeyRole::Root));
+            let Some(key) = trusted.find(|key| key.id() == id) else {
+                match others {
+                    Others::Allowed => continue,
+                    Others::Refused => return Err(OpenError::UnknownKey { key: id }),
+                }
+            };
+            verify(&key, Kind::Root, "", body, signature)?;
+            if !signers.contains(&key) {
+                signers.push(key);
+            }
+        }
+        Ok(signers)
+    }
+
+    /// How many of these are root keys of this document.
+    fn count(&self, signers: &[PublicKey]) -> usize {
+        let is_root = |key: &&PublicKey| self.keys_of(KeyRole::Root).any(|root| root == **key);
+        signers.iter().filter(is_root).count()
+    }
 }
 
-/// Checks that `threshold` different trusted keys signed `body`.
-fn check_signatures(
-    trusted: &[PublicKey],
-    threshold: u8,
-    body: &[u8],
-    seals: &[u8],
-) -> Result<(), OpenError> {
-    let count = seals.len() / SEAL_BYTES;
-    if count == 0 || count > KEYS_MAX || !seals.len().is_multiple_of(SEAL_BYTES) {
-        return Err(OpenError::Shape {
-            length: seals.len(),
-        });
-    }
-    let mut signers: Vec<PublicKey> = Vec::new();
-    for seal in seals.chunks_exact(SEAL_BYTES) {
-        let (id, signature) = split_seal(seal).ok_or(OpenError::Shape { length: seal.len() })?;
-        let key = trusted.iter().find(|key| key.id() == id);
-        let key = key.ok_or(OpenError::UnknownKey { key: id })?;
-        verify(key, Kind::Root, "", body, signature)?;
-        if !signers.contains(key) {
-            signers.push(*key);
-        }
-    }
-    if signers.len() < usize::from(threshold) {
-        Err(OpenError::Signature)
-    } else {
-        Ok(())
-    }
+/// Signatures by keys that nobody here knows.
+#[derive(Clone, Copy)]
+enum Others {
+    /// Passed over.
+    Allowed,
+    /// Refused.
+    Refused,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn document(key: &PrivateKey) -> RootDocument {
-        RootDocument {
-            number: 1,
-            namespace: Namespace::default(),
-            issued: Generation(1),
-            expires_s: 0,
-            threshold: 1,
-            keys: alloc::vec![RoleKey {
-                role: KeyRole::Root,
-                key: key.public()
-            }],
-        }
-    }
-
-    #[test]
-    fn the_first_root_is_trusted_only_by_its_pin_and_its_own_signature() {
-        let key = PrivateKey::from_seed(&[1; 32]);
-        let root = document(&key);
-        let sealed = root.seal(core::slice::from_ref(&key));
-        assert_eq!(
-            RootDocument::open_pinned(&sealed, &root.pin()),
-            Ok(root.clone())
-        );
-        assert!(RootDocument::open_pinned(&sealed, &[0; 32]).is_err());
-        let forged = root.seal(&[PrivateKey::from_seed(&[2; 32])]);
-        assert!(RootDocument::open_pinned(&forged, &root.pin()).is_err());
-        assert!(RootDocument::open_pinned(&encode(&root), &root.pin()).is_err());
-    }
-
-    #[test]
-    fn a_threshold_is_met_only_by_different_keys() {
-        let key = PrivateKey::from_seed(&[1; 32]);
-        let mut root = document(&key);
-        root.threshold = 2;
-        root.keys.push(root.keys[0]);
-        assert!(root.check().is_err());
-        let other = PrivateKey::from_seed(&[2; 32]);
-        root.keys[1].key = other.public();
-        assert_eq!(root.check(), Ok(()));
-        let twice = root.seal(&[key.clone(), key.clone()]);
-        assert!(RootDocument::open_pinned(&twice, &root.pin()).is_err());
-        let both = root.seal(&[key, other]);
-        assert_eq!(RootDocument::open_pinned(&both, &root.pin()), Ok(root));
-    }
-}
+#[path = "root_tests.rs"]
+mod tests;

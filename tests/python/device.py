@@ -130,7 +130,7 @@ class Device:
         will = (self.topic("p"), self.presence("Offline"))
         self.mqtt = Mqtt(self.config["broker"], self.id, self.config["token"], will)
         self.mqtt.publish(self.topic("p"), self.presence("Online"))
-        root = f"{self.base}/k/1"
+        root = f"{self.base}/k/{self.config.get('root_number', 1)}"
         self.mqtt.subscribe(root)
         pin = bytes.fromhex(self.config["root_sha256"])
         self.root = wire.open_root(self.mqtt.message(root), pin)

@@ -454,23 +454,52 @@ def open_sealed(of, keys, topic, data):
     return value, body
 
 
+def root_signers(roots, body, seals, others):
+    """The keys among these that signed a root document, each once."""
+    require(seals and len(seals) % 68 == 0, "no seal")
+    signers = set()
+    for at in range(0, len(seals), 68):
+        seal = seals[at : at + 68]
+        trusted = [key for key in roots if sha256(bytes(key))[:4] == seal[:4]]
+        if trusted:
+            verify(trusted[0], "RootDocument", "", body, seal[4:])
+            signers.add(bytes(trusted[0]))
+        elif others == "refused":
+            raise Refused("E_SIG", "signed by a key that is no root key")
+    return signers
+
+
+def has_enough(root, signers):
+    roots = {bytes(key) for key in keys_of(root, "Root")}
+    return len(roots & signers) >= root["threshold"]
+
+
 def open_root(data, pin):
     """The first root document, by the pinned hash of its body."""
     value, body, rest = decode_prefix("RootDocument", data)
     if sha256(body) != pin:
         raise Refused("E_SIG", "not the pinned root document")
-    require(rest and len(rest) % 68 == 0, "no seal")
-    roots = keys_of(value, "Root")
-    signers = set()
-    for at in range(0, len(rest), 68):
-        seal = rest[at : at + 68]
-        trusted = [key for key in roots if sha256(bytes(key))[:4] == seal[:4]]
-        if not trusted:
-            raise Refused("E_SIG", "signed by a key that is no root key")
-        verify(trusted[0], "RootDocument", "", body, seal[4:])
-        signers.add(bytes(trusted[0]))
-    if len(signers) < value["threshold"]:
+    signers = root_signers(keys_of(value, "Root"), body, rest, "passed over")
+    if not has_enough(value, signers):
         raise Refused("E_SIG", "too few signatures")
+    return value
+
+
+def open_next_root(root, data, now_s):
+    """The root document after a trusted one, signed by the keys of both."""
+    value, body, rest = decode_prefix("RootDocument", data)
+    if value["namespace"] != root["namespace"]:
+        raise Refused("E_ROOT_NAMESPACE", "of another namespace")
+    if value["number"] <= root["number"]:
+        raise Refused("E_ROOT_OLD", "not newer")
+    if value["number"] != root["number"] + 1:
+        raise Refused("E_ROOT_SKIPPED", "one between is missing")
+    roots = keys_of(root, "Root") + keys_of(value, "Root")
+    signers = root_signers(roots, body, rest, "refused")
+    if not (has_enough(root, signers) and has_enough(value, signers)):
+        raise Refused("E_ROOT_SIGNATURES", "too few root keys of one of the two signed")
+    if 0 < value["expires_s"] <= now_s:
+        raise Refused("E_ROOT_EXPIRED", "it is over")
     return value
 
 

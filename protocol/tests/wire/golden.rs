@@ -92,6 +92,23 @@ fn root() -> Value {
     vector("root document", &topic, &kind, &payload, &json(&document))
 }
 
+/// The next one, by the keys of both.
+fn next_root() -> Value {
+    let document = next_root_document();
+    let payload = document.seal(&[key(ROOT_SEED), key(NEXT_ROOT_SEED)]);
+    let opened = root_document().open_next(&payload, 0);
+    assert_eq!(opened.as_ref(), Ok(&document));
+    let topic = Topics::default().format(&Topic::Root(2));
+    let kind = json!(Kind::Root as u8);
+    vector(
+        "next root document",
+        &topic,
+        &kind,
+        &payload,
+        &json(&document),
+    )
+}
+
 /// An artifact file, whole: a payload of two segments, an executable, two scripts.
 fn artifact_file(name: &str, manifest: &ArtifactManifest) -> Value {
     let contents = contents_of(manifest);
@@ -196,6 +213,7 @@ fn vectors() -> Vec<Value> {
             &release,
         ),
         root(),
+        next_root(),
     ];
     vectors.extend(steps().iter().map(|(name, message)| status(name, message)));
     vectors.extend(
@@ -268,6 +286,7 @@ fn every_message_has_exactly_its_golden_bytes() {
     let seeds = json!({
         "root": ROOT_SEED, "release": RELEASE_SEED,
         "orchestrator": ORCHESTRATOR_SEED, "device": DEVICE_SEED,
+        "nextRoot": NEXT_ROOT_SEED, "nextOrchestrator": NEXT_ORCHESTRATOR_SEED,
     });
     let now = json!({
         "about": "each private key is the Ed25519 seed of 32 times the given byte; numbers \

@@ -17,10 +17,12 @@ use crate::samples::*;
 
 mod documents;
 
-use documents::{artifact_files, artifacts, releases, roots_and_infos};
+use documents::{artifact_files, artifacts, next_roots, releases, roots_and_infos};
 
 const GROUP: &str = "hoist/g/eu";
 const OWN: &str = "hoist/d/dev-0001";
+/// The time of the device that is shown the next root document.
+const NOW_S: u64 = 1_800_000_000;
 const STATUS: &str = "hoist/s/98/dev-0001";
 
 /// One refused payload.
@@ -49,6 +51,10 @@ fn refusal(of: &str, topic: &str, payload: &[u8]) -> Option<String> {
         "ReleaseManifest" => sealed::<ReleaseManifest>(Kind::Release, RELEASE_SEED, "", payload),
         "RootDocument" => {
             let opened = RootDocument::open_pinned(payload, &root_document().pin());
+            opened.err().map(|error| error.code().to_string())
+        }
+        "RootDocument after it" => {
+            let opened = root_document().open_next(payload, NOW_S);
             opened.err().map(|error| error.code().to_string())
         }
         "DeviceStatus" => match DeviceStatus::receive(payload) {
@@ -283,6 +289,7 @@ fn all() -> Vec<Refused> {
         releases(),
         artifacts(),
         roots_and_infos(),
+        next_roots(),
         artifact_files(),
     ];
     lists.into_iter().flatten().collect()

@@ -22,6 +22,8 @@ use hoist_protocol::status::{
 pub(crate) const ROOT_SEED: u8 = 1;
 pub(crate) const RELEASE_SEED: u8 = 2;
 pub(crate) const ORCHESTRATOR_SEED: u8 = 3;
+pub(crate) const NEXT_ROOT_SEED: u8 = 5;
+pub(crate) const NEXT_ORCHESTRATOR_SEED: u8 = 6;
 pub(crate) const DEVICE_SEED: u8 = 4;
 
 /// The key made from 32 times the same byte.
@@ -371,4 +373,19 @@ pub(crate) fn root_document() -> RootDocument {
         threshold: 1,
         keys: keys.to_vec(),
     }
+}
+
+/// The document after it, with another root key and another orchestrator's.
+pub(crate) fn next_root_document() -> RootDocument {
+    let mut next = root_document();
+    next.number = 2;
+    next.issued = Generation(1_767_225_660_000);
+    for (role, seed) in [
+        (KeyRole::Root, NEXT_ROOT_SEED),
+        (KeyRole::Orchestrator, NEXT_ORCHESTRATOR_SEED),
+    ] {
+        let keys = next.keys.iter_mut().filter(|entry| entry.role == role);
+        keys.for_each(|entry| entry.key = key(seed).public());
+    }
+    next
 }

@@ -77,6 +77,54 @@ pub(super) fn roots_and_infos() -> Vec<Refused> {
     ]
 }
 
+pub(super) fn next_roots() -> Vec<Refused> {
+    let both = [key(ROOT_SEED), key(NEXT_ROOT_SEED)];
+    let root = |name, payload, code| document(name, "RootDocument after it", payload, code);
+    let changed = |change: fn(&mut RootDocument)| {
+        let mut next = next_root_document();
+        change(&mut next);
+        next.seal(&both)
+    };
+    let next = next_root_document();
+    vec![
+        root(
+            "the same root again",
+            root_document().seal(&both[..1]),
+            "E_ROOT_OLD",
+        ),
+        root(
+            "a root with one between",
+            changed(|next| next.number = 3),
+            "E_ROOT_SKIPPED",
+        ),
+        root(
+            "the next root of another namespace",
+            changed(|next| next.namespace = "other".parse().unwrap()),
+            "E_ROOT_NAMESPACE",
+        ),
+        root(
+            "the next root without the keys before it",
+            next.seal(&both[1..]),
+            "E_ROOT_SIGNATURES",
+        ),
+        root(
+            "the next root without its own keys",
+            next.seal(&both[..1]),
+            "E_ROOT_SIGNATURES",
+        ),
+        root(
+            "the next root with a stranger's signature",
+            next.seal(&[key(ROOT_SEED), key(NEXT_ROOT_SEED), key(DEVICE_SEED)]),
+            "E_SIG",
+        ),
+        root(
+            "a next root that is over",
+            changed(|next| next.expires_s = 1_800_000_000),
+            "E_ROOT_EXPIRED",
+        ),
+    ]
+}
+
 pub(super) fn artifact_files() -> Vec<Refused> {
     let manifest = artifact_manifest();
     let index: Vec<_> = contents()
