@@ -5,6 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, Resync, Round, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,18 @@ pub trait Slot: Sized {
     fn decode(format: u8, bytes: &[u8]) -> Option<Self>;
 }
 
-/// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`.
+/// A generation that was seen, with the key that signed it: nothing lower by a key that is still
+/// trusted is obeyed (W1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    /// The generation.
+    pub generation: Generation,
+    /// The key; absent where an older agent did not keep it.
+    pub by: Option<KeyId>,
+}
+
+/// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`, format 3
+/// `signer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The format it is written in. When an older agent began a job, it is that agent's
@@ -46,6 +58,8 @@ pub struct Record {
     pub acked: u32,
     /// Highest generation of the group's spec (W2).
     pub generation: Generation,
+    /// The key that signed it; absent where it is not known.
+    pub signer: Option<KeyId>,
     /// Last answered resync of this device.
     pub device_resync: Resync,
     /// Last answered resync of its group.
@@ -77,6 +91,7 @@ impl Default for Record {
             reserved: Seq::default(),
             acked: 0,
             generation: Generation::default(),
+            signer: None,
             device_resync: Resync::default(),
             group_resync: Resync::default(),
             time_ms: 0,
@@ -87,7 +102,7 @@ impl Default for Record {
 }
 
 impl Slot for Record {
-    const NEWEST: u8 = 2;
+    const NEWEST: u8 = 3;
 
     fn format(&self) -> u8 {
         self.format
@@ -99,18 +114,27 @@ impl Slot for Record {
         // These always encode.
         match self.format {
             1 => postcard::to_allocvec(&(start, &self.job)),
-            _ => postcard::to_allocvec(&(start, (self.time_ms, self.memory), &self.job)),
+            2 => postcard::to_allocvec(&(start, (self.time_ms, self.memory), &self.job)),
+            _ => {
+                let more = (self.time_ms, self.memory, self.signer);
+                postcard::to_allocvec(&(start, more, &self.job))
+            }
         }
         .unwrap_or_default()
     }
 
     fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
         type Start = (Seq, u32, Generation, (Resync, Resync));
-        let (start, (time_ms, memory), job): (Start, _, _) = if format == 1 {
-            let (start, job) = postcard::from_bytes(bytes).ok()?;
-            (start, (0, Memory::Whole), job)
-        } else {
-            postcard::from_bytes(bytes).ok()?
+        let (start, (time_ms, memory, signer), job): (Start, _, _) = match format {
+            1 => {
+                let (start, job) = postcard::from_bytes(bytes).ok()?;
+                (start, (0, Memory::Whole, None), job)
+            }
+            2 => {
+                let (start, (time_ms, memory), job) = postcard::from_bytes(bytes).ok()?;
+                (start, (time_ms, memory, None), job)
+            }
+            _ => postcard::from_bytes(bytes).ok()?,
         };
         let (reserved, acked, generation, (device_resync, group_resync)) = start;
         Some(Self {
@@ -118,6 +142,7 @@ impl Slot for Record {
             reserved,
             acked,
             generation,
+            signer,
             device_resync,
             group_resync,
             time_ms,

@@ -22,6 +22,7 @@ fn record(format: u8) -> Record {
         reserved: Seq(1 << 40),
         acked: u32::MAX,
         generation: Generation(1_790_000_000_000),
+        signer: (format > 2).then_some(KeyId([0xcd; 4])),
         device_resync: Resync(u32::MAX),
         group_resync: Resync(u32::MAX),
         time_ms: if format == 1 { 0 } else { 1_790_000_000_000 },
@@ -69,7 +70,7 @@ impl Slot for Older {
 
 #[test]
 fn the_largest_record_of_each_format_fits_its_slot_and_is_read_back() {
-    for format in [1, 2] {
+    for format in [1, 2, 3] {
         let record = record(format);
         let slot = write_slot(u64::MAX, &record);
         assert!(slot.len() <= RECORD_BYTES_MAX, "{format}: {}", slot.len());
@@ -82,10 +83,10 @@ fn an_older_agent_reads_the_format_it_began_and_refuses_a_newer_one() {
     // bad-inputs row 60
     let old = write_slot(7, &record(1));
     assert_eq!(read_slot::<Older>(&old).unwrap().0, 7);
-    let new = write_slot(8, &record(2));
+    let new = write_slot(8, &record(3));
     assert_eq!(
         read_slot::<Older>(&new).unwrap_err(),
-        SlotError::Newer { format: 2 }
+        SlotError::Newer { format: 3 }
     );
 }
 
@@ -108,6 +109,12 @@ fn the_bytes_of_each_format_stay_as_they_are() {
         "020100000000000000808080808020ffffffff0f80d8c1a28c34ffffffff0fffffffff0f80d8\
          c1a28c340001ffffffff0fababababababababababababababababffffffff0fffffffff0f80\
          d8c1a28c3401ffffffff0fffffffff0f010f040f0300010f010300ff01232f594d"
+    );
+    assert_eq!(
+        hex(3),
+        "030100000000000000808080808020ffffffff0f80d8c1a28c34ffffffff0fffffffff0f80d8\
+         c1a28c340001cdcdcdcd01ffffffff0fababababababababababababababababffffffff0fff\
+         ffffff0f80d8c1a28c3401ffffffff0fffffffff0f010f040f0300010f010300ff0112c5ee28"
     );
 }
 

@@ -219,6 +219,8 @@ pub struct DeviceSecrets {
     pub token: String,
     /// SHA-256 of the root document, in hex.
     pub root_sha256: String,
+    /// Its number.
+    pub root_number: u32,
 }
 
 impl Answer {
@@ -243,11 +245,12 @@ impl Answer {
                 ResultBody::ReleaseAdded(result)
             }
             Self::DeviceAdded { device, issue } => {
-                let DeviceSecrets { token, root_sha256 } = secrets(&device, issue);
+                let secrets = secrets(&device, issue);
                 ResultBody::DeviceAdded(DeviceAddResult {
                     device: device.to_string(),
-                    token,
-                    root_sha256,
+                    token: secrets.token,
+                    root_sha256: secrets.root_sha256,
+                    root_number: secrets.root_number,
                 })
             }
             Self::DeviceRemoved { device } => ResultBody::Device(DeviceResult {

@@ -32,6 +32,7 @@ pub(crate) fn agent_toml(
         client_cert: None,
         token: Some(&added.token),
         root_sha256: &added.root_sha256,
+        root_number: (added.root_number > 1).then_some(added.root_number),
         artifacts: Some(&artifacts),
         device_type,
     }))

@@ -240,6 +240,7 @@ impl<'a> Sink<'a> {
     /// Takes the devices of one batch, which are registered.
     fn take(&mut self, batch: &[Row], done: ImportResult) -> Result<(), Failure> {
         let root = done.root_sha256.unwrap_or_default();
+        let root_number = done.root_number.unwrap_or(1);
         for device in done.devices {
             let row = batch.iter().find(|row| row.device.device == device.device);
             let device_type = row.and_then(|row| row.device.device_type.as_deref());
@@ -247,6 +248,7 @@ impl<'a> Sink<'a> {
                 device: device.device,
                 token: device.token,
                 root_sha256: root.clone(),
+                root_number,
             };
             let text = agent_toml(&self.server, device_type, &added)?;
             let mut item = json!({"device": added.device, "state": device.state});
@@ -259,6 +261,7 @@ impl<'a> Sink<'a> {
                 None => {
                     item["token"] = json!(added.token);
                     item["rootSha256"] = json!(added.root_sha256);
+                    item["rootNumber"] = json!(added.root_number);
                 }
             }
             self.items.push(item);

@@ -27,6 +27,8 @@ impl Clock for Luck {
     }
 
     fn signed(&mut self, _: u64) {}
+
+    fn begin_anew(&mut self, _: u64) {}
 }
 
 impl Device {

@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use hoist_device_client::machine::{BootId, Event, Setup, Verdict};
 use hoist_device_client::record::{Memory, Record, Ring};
 use hoist_device_client::session::{Carries, Identity, Root, Session};
-use hoist_protocol::codec::encode;
+use hoist_protocol::codec::{Message as Signed, encode};
 use hoist_protocol::device::PresenceState;
-use hoist_protocol::envelope::{Kind, PrivateKey, open};
+use hoist_protocol::envelope::{Kind, OpenError, Opened, PrivateKey, PublicKey, open};
 use hoist_protocol::id::{DeviceId, ReleaseId, Seq, sha256};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
+use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
@@ -42,6 +43,8 @@ pub(super) struct Device {
     pub(super) fleet: Arc<Fleet>,
     pub(super) id: DeviceId,
     pub(super) key: PrivateKey,
+    /// The newest root document that the device trusts.
+    pub(super) root: RootDocument,
     pub(super) session: Session,
     pub(super) luck: Luck,
     /// Outcomes that the truth knows of, counted like the ring's.
@@ -78,11 +81,12 @@ impl Device {
         let identity = Identity {
             key: key.public(),
             spec: Vec::new(),
-            root: Root::Known,
+            root: Root::Known((&fleet.root).into()),
         };
         let mut device = Self {
             luck: Luck::new(fleet.trouble, member),
             key,
+            root: fleet.root.clone(),
             session: Session::new(setup, identity),
             told_ended: 0,
             release: None,
@@ -189,21 +193,21 @@ impl Device {
 
     /// A message arrived.
     pub(super) fn received(&mut self, topic: &str, payload: &[u8]) {
-        let keys = &self.fleet.trust.orchestrator;
         match self.fleet.topics.parse(topic) {
+            Ok(Topic::Root(_)) => self.next_root(payload),
             Ok(Topic::DeviceSpec(id)) if id == self.id && payload.is_empty() => {
                 self.session.removed(&mut self.luck);
             }
             Ok(Topic::DeviceSpec(id)) if id == self.id => {
-                if let Ok(spec) = open::<DeviceSpec>(keys, Kind::DeviceSpec, topic, payload) {
-                    self.session
-                        .device_spec(spec.message, payload, &mut self.luck);
+                if let Some(spec) = self.opened::<DeviceSpec>(Kind::DeviceSpec, topic, payload) {
+                    let (spec, by) = (spec.message, spec.key);
+                    self.session.device_spec(spec, by, payload, &mut self.luck);
                 }
             }
             Ok(Topic::GroupSpec(group)) => {
-                if let Ok(spec) = open::<GroupSpec>(keys, Kind::GroupSpec, topic, payload) {
-                    self.session
-                        .group_spec(&group, spec.message, &mut self.luck);
+                if let Some(spec) = self.opened::<GroupSpec>(Kind::GroupSpec, topic, payload) {
+                    let (spec, by) = (spec.message, spec.key);
+                    self.session.group_spec(&group, spec, by, &mut self.luck);
                 }
             }
             Ok(Topic::Release(release)) => self.manifest(release, payload),
@@ -219,12 +223,38 @@ impl Device {
         self.act();
     }
 
+    /// The newest root document follows the one before it, whatever brought it.
+    fn next_root(&mut self, payload: &[u8]) {
+        if let Ok(next) = self.root.open_next(payload, unix_ms() / 1_000) {
+            self.session.trusts((&next).into(), &mut self.luck);
+            self.root = next;
+        }
+    }
+
+    /// A spec, if a trusted key has signed it.
+    fn opened<'a, M: Signed>(
+        &mut self,
+        kind: Kind,
+        topic: &str,
+        payload: &'a [u8],
+    ) -> Option<Opened<'a, M>> {
+        let keys: Vec<PublicKey> = self.root.keys_of(KeyRole::Orchestrator).collect();
+        let opened = open::<M>(&keys, kind, topic, payload);
+        if matches!(opened, Err(OpenError::UnknownKey { .. })) {
+            self.session.signed_by_unknown();
+        }
+        opened.ok()
+    }
+
     fn manifest(&mut self, release: ReleaseId, payload: &[u8]) {
         let Some(entry) = self.session.manifest(release) else {
             return;
         };
-        let keys = &self.fleet.trust.release;
-        let opened = open::<ReleaseManifest>(keys, Kind::Release, "", payload);
+        let keys: Vec<PublicKey> = self.root.keys_of(KeyRole::Release).collect();
+        let opened = open::<ReleaseManifest>(&keys, Kind::Release, "", payload);
+        if matches!(opened, Err(OpenError::UnknownKey { .. })) && self.session.asks_again(&entry) {
+            return;
+        }
         let verdict = match opened {
             Ok(opened) if ReleaseId::of(opened.body) == release => {
                 let verdict = self.judge(&opened.message);

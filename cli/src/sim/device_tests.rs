@@ -3,25 +3,41 @@ use std::sync::{Mutex, PoisonError};
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId, Round};
 use hoist_protocol::release::ArtifactRef;
+use hoist_protocol::root::RoleKey;
 use hoist_protocol::spec::{DeploymentSpec, Policy};
 use hoist_protocol::topic::Topics;
 
 use super::*;
-use crate::sim::Trust;
 use crate::sim::model::Trouble;
 use crate::sim::truth::Truth;
 
 const SERVER_SEED: [u8; 32] = [1; 32];
 const RELEASE_SEED: [u8; 32] = [2; 32];
 
+fn root([orchestrator, release]: [[u8; 32]; 2]) -> RootDocument {
+    let roles = [
+        (KeyRole::Root, [9; 32]),
+        (KeyRole::Release, release),
+        (KeyRole::Orchestrator, orchestrator),
+    ];
+    let keys = roles.map(|(role, seed)| RoleKey {
+        role,
+        key: PrivateKey::from_seed(&seed).public(),
+    });
+    RootDocument {
+        number: 1,
+        namespace: hoist_protocol::id::Namespace::default(),
+        issued: Generation(1),
+        expires_s: 0,
+        threshold: 1,
+        keys: keys.to_vec(),
+    }
+}
+
 fn fleet(fail: &str) -> Arc<Fleet> {
-    let public = |seed| PrivateKey::from_seed(&seed).public();
     Arc::new(Fleet {
         topics: Topics::default(),
-        trust: Trust {
-            orchestrator: vec![public(SERVER_SEED)],
-            release: vec![public(RELEASE_SEED)],
-        },
+        root: root([SERVER_SEED, RELEASE_SEED]),
         trouble: Trouble {
             seed: 7,
             loss: "0%".parse().unwrap(),
@@ -158,13 +174,16 @@ async fn a_release_that_the_release_key_did_not_sign_never_runs() {
     // bad-inputs row 22
     let fleet = fleet("0%");
     let mut device = asked(&fleet);
-    deliver(
-        &mut device,
-        SERVER_SEED,
-        Kind::Release,
-        &Topic::Release(release().id()),
-        &release(),
-    );
+    // The first time the key may be one that a newer root document names.
+    for _ in 0..2 {
+        deliver(
+            &mut device,
+            SERVER_SEED,
+            Kind::Release,
+            &Topic::Release(release().id()),
+            &release(),
+        );
+    }
     let account = run_to_the_end(&fleet, &mut device).await;
     assert!(
         account.contains(r#""failed":1"#) && account.contains(r#""installs":0"#),
@@ -189,14 +208,17 @@ fn a_spec_that_is_not_the_servers_is_ignored() {
         rounds: Vec::new(),
         public_key: None,
     };
-    deliver(
-        &mut device,
-        RELEASE_SEED,
-        Kind::DeviceSpec,
-        &Topic::DeviceSpec(id),
-        &forged,
-    );
-    assert_eq!(device.take_sends(), []);
+    let root = Send::Subscribe("hoist/k/2".into());
+    for asked in [vec![root], Vec::new()] {
+        deliver(
+            &mut device,
+            RELEASE_SEED,
+            Kind::DeviceSpec,
+            &Topic::DeviceSpec(id.clone()),
+            &forged,
+        );
+        assert_eq!(device.take_sends(), asked, "a newer root may name the key");
+    }
 }
 
 #[tokio::test]

@@ -16,8 +16,7 @@ use std::time::Duration;
 use hoist_device_client::agent::said;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
-use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::root::RootDocument;
 use hoist_protocol::topic::{Topic, Topics};
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::Failure;
@@ -40,16 +39,11 @@ use crate::{exit, logging};
 /// Longest wait for the root document, which is retained.
 const ROOT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The keys whose signatures the devices believe.
-struct Trust {
-    orchestrator: Vec<PublicKey>,
-    release: Vec<PublicKey>,
-}
-
 /// The state that all devices share.
 struct Fleet {
     topics: Topics,
-    trust: Trust,
+    /// The root document that the devices pin.
+    root: RootDocument,
     trouble: Trouble,
     truth: Mutex<Truth>,
 }
@@ -146,10 +140,7 @@ async fn assemble(file: &ClientFile, sim: &Sim, devices: &[Registered]) -> Resul
         .map_err(|error| Failure::because(Code::Signature, "the root document", &error))?;
     Ok(Fleet {
         topics,
-        trust: Trust {
-            orchestrator: root.keys_of(KeyRole::Orchestrator).collect(),
-            release: root.keys_of(KeyRole::Release).collect(),
-        },
+        root,
         trouble: Trouble {
             seed: sim.seed,
             loss: sim.loss,
@@ -180,7 +171,7 @@ async fn fetch_root(
         let mut connection = Connection::open(&login)
             .await
             .map_err(|error| lost(&error))?;
-        let root = topics.format(&Topic::Root(1));
+        let root = topics.format(&Topic::Root(device.root_number));
         connection.subscribe(&root).map_err(|error| lost(&error))?;
         loop {
             match connection.next().await.map_err(|error| lost(&error))? {

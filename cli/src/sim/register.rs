@@ -29,6 +29,7 @@ pub(super) struct Registered {
     pub(super) token: String,
     /// SHA-256 of the root document, in hex.
     pub(super) root_sha256: String,
+    pub(super) root_number: u32,
     /// True if the device was there before: then it stays.
     pub(super) kept: bool,
 }
@@ -98,6 +99,7 @@ fn registered(
         device,
         token: added.token,
         root_sha256: added.root_sha256,
+        root_number: added.root_number,
         kept,
     })
 }

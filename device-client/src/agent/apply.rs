@@ -19,6 +19,7 @@ use super::confirm;
 use super::local_release::LocalRelease;
 use super::preflight::Downgrade;
 use super::program::CANNOT_EXECUTE;
+use super::root_chain::newest_root;
 use super::runner::{Agent, AgentError};
 use super::storage::Candidate;
 use super::work::check_release;
@@ -142,8 +143,7 @@ fn release_keys(
     // The pin is a hash: it does not matter who brought the document.
     let beside = || std::fs::read(path.with_file_name("root.bin")).ok();
     let open = |sealed: Vec<u8>| RootDocument::open_pinned(&sealed, &pin).ok();
-    let root = agent.storage.root().and_then(open);
-    let root = root.or_else(|| beside().and_then(open));
+    let root = newest_root(&agent.storage, &pin).or_else(|| beside().and_then(open));
     let root = root.ok_or_else(|| ApplyError::NoRoot { path: named() })?;
     Ok(root.keys_of(KeyRole::Release).collect())
 }

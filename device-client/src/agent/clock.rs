@@ -101,6 +101,10 @@ impl Clock for DeviceClock {
         self.base_ms = self.free_running(now).max(unix_ms);
         self.base = now;
     }
+
+    fn begin_anew(&mut self, unix_ms: u64) {
+        *self = Self::new(unix_ms);
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `agent.toml`: who this device is, where its broker is, what it trusts. Strict: a typo
 //! stops the agent with file, line and suggestion. Secrets never appear in debug output.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -20,12 +19,13 @@ mod value;
 pub use certificate::{CertificateError, CertificateFiles, CertificateTexts};
 pub use error::ConfigError;
 pub use render::{NewAgent, render};
+pub use value::Token;
 
 use super::download::{Address, Proxies};
 use super::environment;
 use super::pairs::Pairs;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
-use value::{parse_broker, parse_keep_alive, parse_sha256};
+use value::{parse_broker, parse_keep_alive, parse_root_number, parse_sha256};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -80,6 +80,8 @@ pub struct ServerConfig {
     pub certificate: Option<CertificateFiles>,
     /// SHA-256 of the pinned root document.
     pub root_sha256: [u8; 32],
+    /// Its number.
+    pub root_number: u32,
     /// Base URL of artifacts where a spec names none.
     pub artifacts: Option<String>,
     /// The way there; not from the file.
@@ -88,17 +90,7 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
 }
 
-/// A password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(pub String);
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
-
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "device",
     "namespace",
     "broker",
@@ -109,6 +101,7 @@ const KEYS: [&str; 18] = [
     "token",
     "token_file",
     "root_sha256",
+    "root_number",
     "artifacts",
     "type",
     "state_dir",
@@ -130,6 +123,7 @@ struct RawConfig {
     token: Option<String>,
     token_file: Option<PathBuf>,
     root_sha256: String,
+    root_number: Option<u64>,
     artifacts: Option<String>,
     device_type: String,
     state_dir: Option<PathBuf>,
@@ -154,6 +148,7 @@ impl RawConfig {
             token: table.string("token")?,
             token_file: table.path("token_file")?,
             root_sha256: table.required("root_sha256")?,
+            root_number: table.number("root_number", u32::MAX.into())?,
             artifacts: table.string("artifacts")?,
             device_type: table.string("type")?.unwrap_or_default(),
             state_dir: table.path("state_dir")?,
@@ -271,6 +266,8 @@ impl Source<'_> {
         }
         let root_sha256 = parse_sha256(&raw.root_sha256)
             .ok_or_else(|| self.refuse("root_sha256", "root_sha256 is not 64 hex digits".into()))?;
+        let root_number = parse_root_number(raw.root_number)
+            .ok_or_else(|| self.refuse("root_number", "root_number is not 1 or more".into()))?;
         let keep_alive = match &raw.keep_alive {
             None => KEEP_ALIVE,
             Some(text) => parse_keep_alive(text).ok_or_else(|| {
@@ -285,6 +282,7 @@ impl Source<'_> {
             trust,
             token: self.token(raw)?,
             root_sha256,
+            root_number,
             artifacts: raw.artifacts.clone(),
             proxies: Proxies::default(),
             keep_alive,

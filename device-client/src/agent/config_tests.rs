@@ -28,6 +28,7 @@ fn rendered() -> String {
         client_cert: None,
         token: Some("1.secret"),
         root_sha256: ROOT,
+        root_number: None,
         artifacts: Some("http://127.0.0.1:7883/artifacts"),
         device_type: None,
     })
@@ -44,6 +45,7 @@ fn a_rendered_configuration_loads() {
         Endpoint::parse("mqtt://127.0.0.1:1883").unwrap()
     );
     assert_eq!(config.server.root_sha256, [0xab; 32]);
+    assert_eq!(config.server.root_number, 1);
     assert_eq!(config.host.state_dir, dir.path().join("dev-01.state"));
     assert_eq!(config.server.keep_alive, KEEP_ALIVE);
     assert!(!format!("{config:?}").contains("secret"));

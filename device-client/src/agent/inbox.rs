@@ -9,7 +9,7 @@ use hoist_protocol::envelope::{Kind, OpenError, PublicKey, open};
 use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::ReleaseManifest;
-use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::root::KeyRole;
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
@@ -21,7 +21,7 @@ use super::runner::Agent;
 use super::storage::Candidate;
 use super::work::check_release;
 use crate::machine::Verdict;
-use crate::session::{ANNOUNCE_AFTER_MS, FIRST_ROOT};
+use crate::session::ANNOUNCE_AFTER_MS;
 
 impl Agent {
     pub(super) fn incoming(&mut self, incoming: Incoming) {
@@ -58,7 +58,7 @@ impl Agent {
     }
 
     /// Without a spec of its own the device announces itself (W4).
-    fn await_own_spec(&mut self) {
+    pub(super) fn await_own_spec(&mut self) {
         if self.session.announces() {
             let after = Duration::from_millis(ANNOUNCE_AFTER_MS);
             self.announce_at = Some(Instant::now() + after);
@@ -76,7 +76,9 @@ impl Agent {
             return;
         }
         let done = match parsed {
-            Ok(Topic::Root(FIRST_ROOT)) => self.root_document(payload),
+            Ok(Topic::Root(number)) if number == self.session.wanted_root() => {
+                self.root_document(payload)
+            }
             Ok(Topic::DeviceSpec(device)) if device == self.host.device => {
                 self.device_spec(topic, payload)
             }
@@ -97,6 +99,9 @@ impl Agent {
             }
             _ => Ok(()),
         };
+        if matches!(done, Err(OpenError::UnknownKey { .. })) {
+            self.session.signed_by_unknown();
+        }
         match done {
             Ok(()) => {}
             // Beside a spec that it obeys, it is no more than one message from somebody else.
@@ -111,47 +116,13 @@ impl Agent {
         }
     }
 
-    fn keys(&self, role: KeyRole) -> Vec<PublicKey> {
-        self.root
-            .iter()
-            .flat_map(|root| root.keys_of(role))
-            .collect()
-    }
-
-    fn root_document(&mut self, payload: &[u8]) -> Result<(), OpenError> {
-        if self.root.is_some() {
-            return Ok(());
-        }
-        let Some(server) = &self.server else {
-            return Ok(());
-        };
-        let root = match RootDocument::open_pinned(payload, &server.root_sha256) {
-            Err(OpenError::Signature | OpenError::UnknownKey { .. }) => {
-                self.distrusts(Trouble::RootNotTrusted);
-                return Ok(());
-            }
-            opened => opened?,
-        };
-        if root.namespace != server.namespace {
-            tracing::error!("the pinned root document is for another namespace");
-            return Ok(());
-        }
-        if let Err(error) = self.storage.keep_root(payload) {
-            tracing::warn!(%error, "the root document cannot be kept");
-        }
-        self.root = Some(root);
-        self.trusts(Trouble::RootNotTrusted);
-        self.session.trusts(&mut self.clock);
-        self.await_own_spec();
-        Ok(())
-    }
-
     fn device_spec(&mut self, topic: &str, payload: &[u8]) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
-        let spec = open::<DeviceSpec>(&keys, Kind::DeviceSpec, topic, payload)?.message;
+        let opened = open::<DeviceSpec>(&keys, Kind::DeviceSpec, topic, payload)?;
         self.trusts(Trouble::SignerNotTrusted);
-        self.look_at_key(spec.public_key);
-        self.session.device_spec(spec, payload, &mut self.clock);
+        self.look_at_key(opened.message.public_key);
+        let (spec, by) = (opened.message, opened.key);
+        self.session.device_spec(spec, by, payload, &mut self.clock);
         Ok(())
     }
 
@@ -185,13 +156,14 @@ impl Agent {
         payload: &[u8],
     ) -> Result<(), OpenError> {
         let keys = self.keys(KeyRole::Orchestrator);
-        let spec = open::<GroupSpec>(&keys, Kind::GroupSpec, topic, payload)?.message;
+        let opened = open::<GroupSpec>(&keys, Kind::GroupSpec, topic, payload)?;
+        let (spec, by) = (opened.message, opened.key);
         self.trusts(Trouble::SignerNotTrusted);
         self.source = spec
             .source
             .clone()
             .or_else(|| self.server.as_ref()?.artifacts.clone());
-        self.session.group_spec(group, spec, &mut self.clock);
+        self.session.group_spec(group, spec, by, &mut self.clock);
         Ok(())
     }
 
@@ -213,6 +185,7 @@ impl Agent {
                 verdict
             }
             Ok(_) => unusable(Reason::BadSignature, "the manifest is of another release"),
+            Err(OpenError::UnknownKey { .. }) if self.session.asks_again(&entry) => return,
             Err(error) if error.code() == Code::Version => unusable(
                 Reason::Unsupported,
                 "this agent is too old for the manifest",

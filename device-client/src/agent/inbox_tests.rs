@@ -8,6 +8,7 @@ use hoist_protocol::root::RoleKey;
 
 use super::*;
 use crate::agent::config::{BOOT_ID_FILE, HostConfig};
+use hoist_protocol::root::RootDocument;
 
 fn root(key: &PrivateKey) -> RootDocument {
     let key = key.public();
@@ -82,7 +83,8 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
         agent.act();
     };
     agent.session.connected(&mut agent.clock);
-    agent.session.trusts(&mut agent.clock);
+    let trusted = (&root(&key)).into();
+    agent.session.trusts(trusted, &mut agent.clock);
     hear(&mut agent, &of_device, device(&other));
     assert_eq!(trouble(&agent), distrusts);
     hear(&mut agent, &of_device, device(&key));

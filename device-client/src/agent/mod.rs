@@ -38,6 +38,7 @@ mod orphaned;
 mod ready;
 #[cfg(feature = "tls")]
 mod renew;
+mod root_chain;
 mod runner;
 mod script_context;
 mod show;

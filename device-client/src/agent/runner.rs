@@ -27,6 +27,7 @@ use super::local_release::LocalRelease;
 use super::mqtt::{Connection, Incoming};
 use super::program::can_execute_below;
 use super::ready;
+use super::root_chain::newest_root;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::task;
@@ -186,18 +187,16 @@ impl Agent {
             source,
         })?;
         say_lost(restored.lost);
-        let root = server.as_ref().and_then(|server| {
-            let sealed = storage.root()?;
-            RootDocument::open_pinned(&sealed, &server.root_sha256).ok()
-        });
+        let pinned = server.as_ref();
+        let root = pinned.and_then(|server| newest_root(&storage, &server.root_sha256));
         let record = restored.record;
         let clock = DeviceClock::new(record.as_ref().map_or(0, |record| record.time_ms));
         let identity = Identity {
             key: key.public(),
             spec: restored.spec,
-            root: match root {
-                Some(_) => Root::Known,
-                None => Root::Wanted,
+            root: match &root {
+                Some(root) => Root::Known(root.into()),
+                None => Root::Wanted(pinned.map_or(1, |server| server.root_number)),
             },
         };
         let ended = restored.ring.ended;

@@ -98,6 +98,7 @@ fn config(device: &DeviceId, port: u16, pin: [u8; 32], state_dir: &Path) -> Agen
             token: Token("secret".into()),
             certificate: None,
             root_sha256: pin,
+            root_number: 1,
             artifacts: None,
             proxies: Proxies::default(),
             trust: Trust::default(),

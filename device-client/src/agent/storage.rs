@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode_prefix;
+use hoist_protocol::envelope::{KeyId, signer_of};
 use hoist_protocol::id::{ArtifactId, Generation, ReleaseId, sha256};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::spec::DeviceSpec;
@@ -17,7 +18,7 @@ use super::download::{Artifact, DownloadError, read_start};
 use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic};
 use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
 use super::journal::{Found, JournalError, TwoSlots};
-use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
+use crate::record::{Floor, RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 use crate::session::Keep;
 
 /// Far more than any of the kept messages.
@@ -99,7 +100,7 @@ pub struct Restored {
     /// The same, as received; empty when there is none.
     pub spec: Vec<u8>,
     /// The generation of the own spec that was forgotten last.
-    pub forgotten: Option<Generation>,
+    pub forgotten: Option<Floor>,
     /// The release that was kept to be finished.
     pub release: Option<ReleaseId>,
 }
@@ -168,12 +169,16 @@ impl Storage {
             bytes.map_err(StorageError::at(&path))
         };
         let forgotten = read(FORGOTTEN_FILE)?;
-        let forgotten = forgotten.and_then(|bytes| bytes.try_into().ok());
-        let forgotten = forgotten.map(|bytes| Generation(u64::from_be_bytes(bytes)));
+        let forgotten = forgotten.and_then(|bytes| floor_of(&bytes));
         // A power cut may have come before it was removed.
         let is_kept = |bytes: &Vec<u8>| {
-            let spec = decode_prefix::<DeviceSpec>(bytes).ok();
-            spec.is_none_or(|(spec, _)| forgotten.is_none_or(|at| spec.generation > at))
+            let Ok((spec, _)) = decode_prefix::<DeviceSpec>(bytes) else {
+                return true;
+            };
+            let by = signer_of::<DeviceSpec>(bytes);
+            // Those of another key count by themselves.
+            let of_other = |at: Floor| at.by.zip(by).is_some_and(|(at, by)| at != by);
+            forgotten.is_none_or(|at| spec.generation > at.generation || of_other(at))
         };
         let spec = read(HEAD_FILE)?.filter(is_kept).unwrap_or_default();
         // Our own private files; they were verified before they were kept.
@@ -213,7 +218,7 @@ impl Storage {
             Keep::Record(record) => Ok(self.journal.write(record)?),
             Keep::Outcomes(ring) => Ok(self.outcomes.write(ring)?),
             Keep::DeviceSpec(spec) => self.write(HEAD_FILE, spec),
-            Keep::NoDeviceSpec(generation) => self.forget_spec(*generation),
+            Keep::NoDeviceSpec(floor) => self.forget_spec(floor),
             Keep::Release(id) => self.keep_release(*id),
             Keep::Inventory => self.commit_inventory(),
             Keep::Distrust => self.distrust(),
@@ -230,6 +235,22 @@ impl Storage {
     /// [`StorageError`].
     pub fn keep_root(&self, sealed: &[u8]) -> Result<(), StorageError> {
         self.write(ROOT_FILE, sealed)
+    }
+
+    /// Keeps a root document that follows the pinned one. Each has a file of its own: those before
+    /// it prove it.
+    ///
+    /// # Errors
+    /// [`StorageError`]; it must not be followed then.
+    pub fn keep_next_root(&self, number: u32, sealed: &[u8]) -> Result<(), StorageError> {
+        self.write(&next_root_file(number), sealed)
+    }
+
+    /// The root document of this number that followed the pinned one, as received.
+    #[must_use]
+    pub fn next_root(&self, number: u32) -> Option<Vec<u8>> {
+        let path = self.places.0.join(next_root_file(number));
+        self.files.read(&path, MESSAGE_BYTES_MAX).ok()
     }
 
     /// The pinned root document, as received.
@@ -257,8 +278,10 @@ impl Storage {
             .map_err(StorageError::at(&path))
     }
 
-    fn forget_spec(&self, generation: Generation) -> Result<(), StorageError> {
-        self.write(FORGOTTEN_FILE, &generation.0.to_be_bytes())?;
+    fn forget_spec(&self, floor: &Floor) -> Result<(), StorageError> {
+        let mut bytes = floor.generation.0.to_be_bytes().to_vec();
+        bytes.extend(floor.by.iter().flat_map(|by| by.0));
+        self.write(FORGOTTEN_FILE, &bytes)?;
         // Left behind it is not read any more.
         let _left = self.files.remove(&self.places.0.join(HEAD_FILE));
         Ok(())
@@ -373,6 +396,21 @@ pub fn prepare_install(
         return Err(DownloadError::hash(&payload.target));
     }
     write_atomic(files, rollback, &content, PRIVATE_DIR).map_err(failed(rollback))
+}
+
+fn next_root_file(number: u32) -> String {
+    format!("root.{number}.bin")
+}
+
+/// Eight bytes of a generation, and four of the key that signed it, which older agents left out.
+fn floor_of(bytes: &[u8]) -> Option<Floor> {
+    let (generation, by) = bytes.split_first_chunk::<8>()?;
+    let by = match by {
+        [] => None,
+        by => Some(KeyId(by.try_into().ok()?)),
+    };
+    let generation = Generation(u64::from_be_bytes(*generation));
+    Some(Floor { generation, by })
 }
 
 fn content<T>(found: Found<T>) -> Option<T> {

@@ -3,12 +3,80 @@
 
 use hoist_protocol::code::Code;
 use hoist_protocol::device::Trouble;
+use hoist_protocol::envelope::{OpenError, PublicKey};
+use hoist_protocol::root::{KeyRole, RootDocument};
 use tokio::time::Instant;
 
 use super::distrust::Distrust;
 use super::runner::Agent;
 
 impl Agent {
+    /// The keys trusted for a role.
+    pub(super) fn keys(&self, role: KeyRole) -> Vec<PublicKey> {
+        let root = self.root.iter();
+        root.flat_map(|root| root.keys_of(role)).collect()
+    }
+
+    /// The root document came that is heard: the pinned one, or the one after the trusted.
+    pub(super) fn root_document(&mut self, payload: &[u8]) -> Result<(), OpenError> {
+        match self.root.take() {
+            None => self.pinned_root(payload),
+            Some(root) => {
+                self.root = Some(root.clone());
+                self.next_root(&root, payload);
+                Ok(())
+            }
+        }
+    }
+
+    fn pinned_root(&mut self, payload: &[u8]) -> Result<(), OpenError> {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let root = match RootDocument::open_pinned(payload, &server.root_sha256) {
+            Err(OpenError::Signature | OpenError::UnknownKey { .. }) => {
+                self.distrusts(Trouble::RootNotTrusted);
+                return Ok(());
+            }
+            opened => opened?,
+        };
+        if root.namespace != server.namespace {
+            tracing::error!("the pinned root document is for another namespace");
+            return Ok(());
+        }
+        if let Err(error) = self.storage.keep_root(payload) {
+            tracing::warn!(%error, "the root document cannot be kept");
+        }
+        self.trusts(Trouble::RootNotTrusted);
+        self.follow(root);
+        Ok(())
+    }
+
+    /// It is durable before it is followed: after a power cut the keys before it would count again.
+    fn next_root(&mut self, root: &RootDocument, payload: &[u8]) {
+        let now_s = self.clock.read().unix_ms / 1_000;
+        let next = match root.open_next(payload, now_s) {
+            Ok(next) => next,
+            Err(error) => {
+                let code = error.code();
+                tracing::error!(code = code.as_str(), %error, "root document refused");
+                return;
+            }
+        };
+        if let Err(error) = self.storage.keep_next_root(next.number, payload) {
+            tracing::error!(code = error.code().as_str(), %error, "the root document cannot be kept, and is not followed");
+            return;
+        }
+        tracing::info!(number = next.number, "a newer root document is trusted");
+        self.follow(next);
+    }
+
+    fn follow(&mut self, root: RootDocument) {
+        self.session.trusts((&root).into(), &mut self.clock);
+        self.root = Some(root);
+        self.await_own_spec();
+    }
+
     /// Something arrived that must not be obeyed. The same trouble, which comes again with
     /// every connection, is only said when it is time.
     pub(super) fn distrusts(&mut self, trouble: Trouble) {

@@ -2,11 +2,11 @@
 //! action after it begins.
 
 use hoist_protocol::code::Code;
-use hoist_protocol::id::{DeploymentId, Generation, GroupId, ReleaseId};
+use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
 
-use crate::record::{Record, Ring};
+use crate::record::{Floor, Record, Ring};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub enum Action {
     Subscribe(GroupId),
     /// Keep the DeviceSpec just handled, as received (W4).
     KeepDeviceSpec,
-    /// Forget the DeviceSpec that is kept, and keep this generation in its place: no spec up
+    /// Forget the DeviceSpec that is kept, and keep its generation in its place: no spec up
     /// to it makes the device a member again (W1).
-    ForgetDeviceSpec(Generation),
+    ForgetDeviceSpec(Floor),
     /// Get and check the manifest of an entry's release.
     FetchManifest(DeploymentSpec),
     /// Keep that manifest: what is started must be finished without the network.

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
@@ -31,13 +32,13 @@ pub enum Event {
     Disconnected,
     /// The device's own retained status, read when its journal is gone (W5).
     OwnStatus(DeviceStatus),
-    /// The device's spec arrived.
-    DeviceSpec(DeviceSpec),
+    /// The device's spec arrived, signed by this key.
+    DeviceSpec(DeviceSpec, KeyId),
     /// The server says that it does not know this device (any more): it cleared the device's
     /// spec, or refuses its login because the token was revoked.
     Removed,
-    /// A group's spec arrived on the subscription of the current group.
-    GroupSpec(GroupSpec),
+    /// A group's spec arrived on the subscription of the current group, signed by this key.
+    GroupSpec(GroupSpec, KeyId),
     /// The manifest asked for by `FetchManifest` arrived and was checked.
     Manifest {
         /// For which deployment.

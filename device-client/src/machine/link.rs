@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
@@ -17,6 +18,7 @@ use super::state::{Active, Link, Member, Work};
 use super::turn::Turn;
 use super::{Machine, Now, Starts};
 use crate::job::{Cause, Job};
+use crate::record::Floor;
 
 impl Machine {
     pub(super) fn disconnected(&mut self) {
@@ -27,10 +29,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn device_spec(&mut self, spec: DeviceSpec, now: Now, out: &mut Vec<Action>) {
-        let replaced = |own: &DeviceSpec| spec.generation < own.generation;
-        let forgotten = self.forgotten.is_some_and(|at| spec.generation <= at);
-        if forgotten || self.own.as_ref().is_some_and(replaced) {
+    pub(super) fn device_spec(
+        &mut self,
+        spec: DeviceSpec,
+        by: KeyId,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if self.is_replay_of_own(&spec) {
             out.push(Action::Warn(SpecRefusal::Replayed));
             return;
         }
@@ -40,11 +46,12 @@ impl Machine {
             self.forget_group(out);
         }
         let asked = self.device_resync.hear(spec.resync);
-        if self.own.as_ref() != Some(&spec) {
+        if self.own.as_ref() != Some(&spec) || self.own_by != Some(by) {
             out.push(Action::KeepDeviceSpec);
         }
         let group = spec.group.clone();
         let before = self.own.replace(spec);
+        self.own_by = Some(by);
         // Not started: a hold that comes meanwhile counts.
         if let (Work::Asking(wanted), Some(own)) = (&self.work, &self.own)
             && own.holds(wanted.deployment)
@@ -97,8 +104,10 @@ impl Machine {
         // Whoever asked was its group, or its spec.
         self.answer_ms = None;
         if let Some(own) = self.own.take() {
-            self.forgotten = Some(own.generation);
-            out.push(Action::ForgetDeviceSpec(own.generation));
+            let (generation, by) = (own.generation, self.own_by.take());
+            let floor = Floor { generation, by };
+            self.forgotten = Some(floor);
+            out.push(Action::ForgetDeviceSpec(floor));
         }
     }
 
@@ -113,7 +122,13 @@ impl Machine {
         now.is_some() && now != chosen(before)
     }
 
-    pub(super) fn group_spec(&mut self, spec: GroupSpec, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn group_spec(
+        &mut self,
+        spec: GroupSpec,
+        by: KeyId,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         if spec.generation < self.generation {
             out.push(Action::Warn(SpecRefusal::Replayed));
             return;
@@ -125,6 +140,7 @@ impl Machine {
         let asked = self.group_resync.hear(spec.resync);
         let newer = spec.generation > self.generation;
         self.generation = spec.generation;
+        self.signer = Some(by);
         let kept = self.ring.past.keep_listed(&spec.entries);
         member.spec = Some(spec);
         member.wake = None;

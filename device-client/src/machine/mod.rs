@@ -15,6 +15,7 @@ mod resync;
 mod retry;
 mod rollback;
 mod state;
+mod trust;
 mod turn;
 
 pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Then};
@@ -22,15 +23,17 @@ pub use action::{Action, BootReason, InfoExtent, ScriptRun, SpecRefusal};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
 pub use plan::{ArtifactPlan, ScriptPlan};
 pub use retry::backoff_ms;
+pub use trust::Before;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec};
 use hoist_protocol::status::DeviceStatus;
 
-use crate::record::{Memory, Record, Ring, Slot};
+use crate::record::{Floor, Memory, Record, Ring, Slot};
 use resync::ResyncAnswer;
 use state::{Active, Link, Work};
 use turn::Turn;
@@ -51,7 +54,7 @@ pub struct Setup {
     /// The stored DeviceSpec.
     pub device_spec: Option<DeviceSpec>,
     /// The generation of the DeviceSpec that was forgotten last, if one ever was.
-    pub forgotten: Option<Generation>,
+    pub forgotten: Option<Floor>,
     /// The release that was kept to be finished.
     pub kept_release: Option<ReleaseId>,
 }
@@ -76,6 +79,10 @@ pub struct Machine {
     reserved: Seq,
     acked: u32,
     generation: Generation,
+    /// The key that signed that generation.
+    signer: Option<KeyId>,
+    /// The keys whose specs count; none where nobody names them.
+    signers: Vec<KeyId>,
     device_resync: ResyncAnswer,
     group_resync: ResyncAnswer,
     /// The format the journal is written in.
@@ -87,8 +94,10 @@ pub struct Machine {
     /// Device time of the last event.
     now_ms: u64,
     own: Option<DeviceSpec>,
+    /// The key that signed it.
+    own_by: Option<KeyId>,
     /// Specs of its own up to this generation are from before it was removed.
-    forgotten: Option<Generation>,
+    forgotten: Option<Floor>,
     link: Link,
     work: Work,
     starts: Starts,
@@ -126,6 +135,8 @@ impl Machine {
             reserved: record.reserved,
             acked: record.acked,
             generation: record.generation,
+            signer: record.signer,
+            signers: Vec::new(),
             device_resync: ResyncAnswer::new(record.device_resync),
             group_resync: ResyncAnswer::new(record.group_resync),
             format,
@@ -134,6 +145,7 @@ impl Machine {
             kept_release: setup.kept_release,
             now_ms: record.time_ms,
             own: setup.device_spec,
+            own_by: None,
             forgotten: setup.forgotten,
             link: Link::Offline,
             work,
@@ -156,9 +168,9 @@ impl Machine {
             Event::Connected => self.link = Link::Joining,
             Event::Disconnected => self.disconnected(),
             Event::OwnStatus(status) => self.own_status(&status, out),
-            Event::DeviceSpec(spec) => self.device_spec(spec, now, out),
+            Event::DeviceSpec(spec, by) => self.device_spec(spec, by, now, out),
             Event::Removed => self.removed(out),
-            Event::GroupSpec(spec) => self.group_spec(spec, now, out),
+            Event::GroupSpec(spec, by) => self.group_spec(spec, by, now, out),
             Event::Manifest {
                 deployment,
                 release,

@@ -27,6 +27,7 @@ impl Machine {
             reserved: self.reserved,
             acked: self.acked,
             generation: self.generation,
+            signer: self.signer,
             device_resync: self.device_resync.answered(),
             group_resync: self.group_resync.answered(),
             time_ms: self.now_ms,

@@ -23,7 +23,7 @@ struct World {
     record: Option<Record>,
     ring: Ring,
     own: Option<DeviceSpec>,
-    forgotten: Option<Generation>,
+    forgotten: Option<Floor>,
     boot: u8,
     now_ms: u64,
     verdict: Verdict,
@@ -112,6 +112,17 @@ fn own_spec(generation: u64) -> DeviceSpec {
     }
 }
 
+/// The key that signs specs here.
+const SIGNER: KeyId = KeyId([3; 4]);
+
+fn told_own(spec: DeviceSpec) -> Event {
+    Event::DeviceSpec(spec, SIGNER)
+}
+
+fn told_group(spec: GroupSpec) -> Event {
+    Event::GroupSpec(spec, SIGNER)
+}
+
 impl World {
     fn new(artifacts: usize) -> Self {
         Self {
@@ -150,8 +161,8 @@ impl World {
     fn online(mut self, spec: GroupSpec) -> Self {
         self.tell(Event::Started);
         self.tell(Event::Connected);
-        self.tell(Event::DeviceSpec(own_spec(1)));
-        self.tell(Event::GroupSpec(spec));
+        self.tell(told_own(own_spec(1)));
+        self.tell(told_group(spec));
         self
     }
 
@@ -229,9 +240,9 @@ impl World {
                 self.wrote();
                 None
             }
-            Action::ForgetDeviceSpec(generation) => {
+            Action::ForgetDeviceSpec(floor) => {
                 self.own = None;
-                self.forgotten = Some(generation);
+                self.forgotten = Some(floor);
                 self.wrote();
                 None
             }

@@ -1,6 +1,7 @@
 //! What the device is told, by whom it believes.
 
-use hoist_protocol::id::{GroupId, ReleaseId};
+use hoist_protocol::envelope::KeyId;
+use hoist_protocol::id::{Generation, GroupId, ReleaseId};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
@@ -8,6 +9,13 @@ use hoist_protocol::topic::Topic;
 use super::proof::Proving;
 use super::{Clock, Session, Task};
 use crate::machine::{Event, Verdict};
+
+/// The end of the year 9999: whoever steals a key can sign any number, and none is a time after it.
+const LAST_MS: u64 = 253_402_300_799_999;
+
+fn time_of(generation: Generation) -> u64 {
+    generation.0.min(LAST_MS)
+}
 
 impl Session {
     /// The server does not know this device (any more): its own spec was cleared, or its login
@@ -17,14 +25,20 @@ impl Session {
         self.identity.spec.clear();
     }
 
-    /// The device's own spec arrived, as these bytes.
-    pub fn device_spec(&mut self, spec: DeviceSpec, received: &[u8], clock: &mut impl Clock) {
+    /// The device's own spec arrived, signed by this key, as these bytes.
+    pub fn device_spec(
+        &mut self,
+        spec: DeviceSpec,
+        by: KeyId,
+        received: &[u8],
+        clock: &mut impl Clock,
+    ) {
         if self.machine.wants_own_status() {
             self.unsubscribe(self.own_status_topic());
         }
-        clock.signed(spec.generation.0);
+        clock.signed(time_of(spec.generation));
         let generation = spec.generation;
-        self.handle(Event::DeviceSpec(spec), clock);
+        self.handle(Event::DeviceSpec(spec, by), clock);
         let own = self.machine.own_spec();
         // An older one may be brought back: the server has to hear that we know better.
         if own.is_some_and(|own| own.generation == generation) {
@@ -35,11 +49,17 @@ impl Session {
         }
     }
 
-    /// The spec of a group arrived.
-    pub fn group_spec(&mut self, group: &GroupId, spec: GroupSpec, clock: &mut impl Clock) {
+    /// The spec of a group arrived, signed by this key.
+    pub fn group_spec(
+        &mut self,
+        group: &GroupId,
+        spec: GroupSpec,
+        by: KeyId,
+        clock: &mut impl Clock,
+    ) {
         if self.follows(group) {
-            clock.signed(spec.generation.0);
-            self.handle(Event::GroupSpec(spec), clock);
+            clock.signed(time_of(spec.generation));
+            self.handle(Event::GroupSpec(spec, by), clock);
         }
     }
 

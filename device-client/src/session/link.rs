@@ -9,9 +9,6 @@ use hoist_protocol::topic::Topic;
 use super::{Clock, Output, Root, Session};
 use crate::machine::Event;
 
-/// The pinned root document; later ones follow with rotation.
-pub const FIRST_ROOT: u32 = 1;
-
 /// What belongs to one connection, and ends with it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Link {
@@ -27,6 +24,8 @@ pub(super) struct Link {
     /// DeviceSpec.
     pub(super) infos: u32,
     pub(super) full_infos: u32,
+    /// True if the next root document was asked for again, because of a key that nobody names.
+    pub(super) asked_root: bool,
     /// True if the device will still say that no spec of its own came.
     pub(super) announces: bool,
 }
@@ -64,22 +63,13 @@ impl Session {
         self.link = Some(Link::default());
         let birth = self.presence(PresenceState::Online);
         self.out.push_back(Output::Presence(birth));
-        match self.identity.root {
-            Root::Known => self.join(clock),
-            Root::Wanted => self.subscribe(Topic::Root(FIRST_ROOT)),
-        }
-    }
-
-    /// The root document came and is the pinned one.
-    pub fn trusts(&mut self, clock: &mut impl Clock) {
-        self.identity.root = Root::Known;
-        if self.link.is_some() {
-            self.unsubscribe(Topic::Root(FIRST_ROOT));
+        self.subscribe(Topic::Root(self.wanted_root()));
+        if matches!(self.identity.root, Root::Known(_)) {
             self.join(clock);
         }
     }
 
-    fn join(&mut self, clock: &mut impl Clock) {
+    pub(super) fn join(&mut self, clock: &mut impl Clock) {
         if self.machine.wants_own_status() {
             self.subscribe(self.own_status_topic());
         }

@@ -12,17 +12,19 @@ mod output;
 mod proof;
 mod reconnect;
 mod said;
+mod trust;
 
-pub use link::FIRST_ROOT;
 pub use output::{Carries, Keep, Output, Task};
 pub use reconnect::{Ended, Reconnects};
+pub use trust::{Root, Trusted};
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{PublicKey, signer_of};
 use hoist_protocol::id::SessionCounter;
+use hoist_protocol::spec::DeviceSpec;
 
 use crate::machine::{Action, Event, Machine, Now, Setup, Starts};
 use link::Link;
@@ -37,15 +39,9 @@ pub trait Clock {
     fn now(&mut self) -> Now;
     /// Takes notice of a signed time: it is at least this late, Unix ms.
     fn signed(&mut self, unix_ms: u64);
-}
-
-/// The document that names the keys which the device believes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Root {
-    /// It is there.
-    Known,
-    /// It is fetched before anything else.
-    Wanted,
+    /// Forgets the signed times, which were of a key that nobody believes any more: it is at least
+    /// this late, Unix ms.
+    fn begin_anew(&mut self, unix_ms: u64);
 }
 
 /// The identity of a device, and what it was told last.
@@ -55,7 +51,7 @@ pub struct Identity {
     pub key: PublicKey,
     /// The kept DeviceSpec as received; empty when there is none.
     pub spec: Vec<u8>,
-    /// Whether it knows whom to believe.
+    /// The document that names the keys which the device believes.
     pub root: Root,
 }
 
@@ -76,15 +72,21 @@ pub struct Session {
     /// A write that failed: what is in `todo` waits for it.
     stuck: Option<Keep>,
     out: VecDeque<Output>,
+    /// From when device time begins anew: what was kept of it, a revoked key has signed.
+    anew_ms: Option<u64>,
 }
 
 impl Session {
     /// A session that continues from what was kept. Give it [`Event::Started`] first.
     #[must_use]
     pub fn new(setup: Setup, identity: Identity) -> Self {
+        let mut machine = Machine::new(setup);
+        machine.own_spec_is_by(signer_of::<DeviceSpec>(&identity.spec));
+        let anew_ms = trust::believe(&mut machine, &identity.root);
         Self {
-            machine: Machine::new(setup),
+            machine,
             identity,
+            anew_ms,
             number: SessionCounter(0),
             link: None,
             proof: Proof::default(),
@@ -104,6 +106,9 @@ impl Session {
     /// Tells the machine what happened beside the conversation: the start, the time, and what
     /// came of tasks.
     pub fn handle(&mut self, event: Event, clock: &mut impl Clock) {
+        if let Some(unix_ms) = self.anew_ms.take() {
+            clock.begin_anew(unix_ms);
+        }
         let actions = self.machine.handle(event, clock.now());
         self.todo.extend(actions);
     }
@@ -211,6 +216,7 @@ impl fmt::Debug for Session {
             todo,
             stuck,
             out,
+            anew_ms,
         } = self;
         f.debug_struct("Session")
             .field("machine", machine)
@@ -218,7 +224,7 @@ impl fmt::Debug for Session {
             .field("number", number)
             .field("link", link)
             .field("proof", proof)
-            .field("waiting", &(todo, stuck, out))
+            .field("waiting", &(todo, stuck, out, anew_ms))
             .finish()
     }
 }

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use hoist_protocol::device::Presence;
-use hoist_protocol::id::{Generation, ReleaseId, Seq};
+use hoist_protocol::id::{ReleaseId, Seq};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Progress};
 use hoist_protocol::topic::Topic;
 
 use crate::machine::{InfoExtent, ScriptRun, SpecRefusal};
-use crate::record::{Record, Ring};
+use crate::record::{Floor, Record, Ring};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +53,9 @@ pub enum Keep {
     Outcomes(Ring),
     /// The DeviceSpec that is obeyed, as received (W4).
     DeviceSpec(Vec<u8>),
-    /// No DeviceSpec: the one that is kept is forgotten, and this generation is kept in its
+    /// No DeviceSpec: the one that is kept is forgotten, and its generation is kept in its
     /// place. No spec up to it makes the device a member again (W1).
-    NoDeviceSpec(Generation),
+    NoDeviceSpec(Floor),
     /// The manifest that was checked last: what is started must be finished without the network.
     Release(ReleaseId),
     /// The kept release as installed, in the inventory.

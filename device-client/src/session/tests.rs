@@ -3,7 +3,7 @@
 use hoist_protocol::admission::Audience;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{DeviceInfo, Presence, PresenceState};
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId, Resync, Round};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Policy};
 use hoist_protocol::status::{DeviceStatus, Step};
@@ -11,7 +11,7 @@ use hoist_protocol::topic::Topic;
 
 use super::*;
 use crate::machine::{BootId, InfoExtent, Verdict};
-use crate::record::{Record, Ring};
+use crate::record::{Floor, Record, Ring};
 
 const NOW_MS: u64 = 1_000_000;
 const KEY: PublicKey = PublicKey([7; 32]);
@@ -31,12 +31,32 @@ impl Clock for Signed {
     fn signed(&mut self, unix_ms: u64) {
         self.0 = self.0.max(unix_ms);
     }
+
+    fn begin_anew(&mut self, unix_ms: u64) {
+        self.0 = unix_ms;
+    }
 }
 
 /// A device whose disk and broker do what they should.
 struct Device {
     session: Session,
     clock: Signed,
+}
+
+const SIGNER: KeyId = KeyId([3; 4]);
+const OTHER: KeyId = KeyId([4; 4]);
+
+/// A root document that names this key.
+fn trusted(number: u32, signer: KeyId) -> Trusted {
+    Trusted {
+        number,
+        signers: vec![signer],
+        issued_ms: 0,
+    }
+}
+
+fn known() -> Root {
+    Root::Known(trusted(1, SIGNER))
 }
 
 fn device_id() -> DeviceId {
@@ -99,13 +119,17 @@ fn percent(status: &DeviceStatus) -> Option<u8> {
 
 impl Device {
     fn new(root: Root) -> Self {
+        Self::new_with(root, Record::default(), None)
+    }
+
+    fn new_with(root: Root, record: Record, own: Option<DeviceSpec>) -> Self {
         let setup = Setup {
             device: device_id(),
             boot: BootId([1; 8]),
-            record: Some(Record::default()),
+            record: Some(record),
             ring: Ring::default(),
             lost: false,
-            device_spec: None,
+            device_spec: own,
             forgotten: None,
             kept_release: None,
         };
@@ -137,19 +161,21 @@ impl Device {
 
     fn hear_own(&mut self, spec: DeviceSpec) -> Vec<Output> {
         let received = spec.generation.0.to_be_bytes();
-        self.session.device_spec(spec, &received, &mut self.clock);
+        self.session
+            .device_spec(spec, SIGNER, &received, &mut self.clock);
         self.outputs()
     }
 
     fn hear_group(&mut self, name: &str, spec: GroupSpec) -> Vec<Output> {
         let group: GroupId = name.parse().unwrap();
-        self.session.group_spec(&group, spec, &mut self.clock);
+        self.session
+            .group_spec(&group, spec, SIGNER, &mut self.clock);
         self.outputs()
     }
 
     /// A member of `eu` whose status and info of this session are acknowledged.
     fn member() -> Self {
-        let mut device = Self::new(Root::Known);
+        let mut device = Self::new(known());
         device.connect();
         let outputs = device.hear_own(own_spec(NOW_MS, "eu"));
         for status in statuses(&outputs) {
@@ -200,10 +226,11 @@ impl Device {
 
 mod proof;
 mod said;
+mod trust;
 
 #[test]
 fn a_session_begins_with_a_birth_and_hears_nothing_before_the_pinned_root() {
-    let mut device = Device::new(Root::Wanted);
+    let mut device = Device::new(Root::Wanted(1));
     let outputs = device.connect();
     let birth = Presence {
         state: PresenceState::Online,
@@ -211,17 +238,15 @@ fn a_session_begins_with_a_birth_and_hears_nothing_before_the_pinned_root() {
     };
     assert_eq!(
         outputs,
-        [
-            Output::Presence(birth),
-            Output::Subscribe(Topic::Root(FIRST_ROOT))
-        ]
+        [Output::Presence(birth), Output::Subscribe(Topic::Root(1))]
     );
     assert!(!device.session.announces(), "nobody would hear it yet");
-    device.session.trusts(&mut device.clock);
+    device.session.trusts(trusted(1, SIGNER), &mut device.clock);
     assert_eq!(
         topics(&device.outputs()),
         [
-            (false, Topic::Root(FIRST_ROOT)),
+            (false, Topic::Root(1)),
+            (true, Topic::Root(2)),
             (true, Topic::DeviceSpec(device_id()))
         ]
     );
@@ -230,7 +255,7 @@ fn a_session_begins_with_a_birth_and_hears_nothing_before_the_pinned_root() {
 
 #[test]
 fn each_session_has_a_number_that_is_durable_before_it_begins() {
-    let mut device = Device::new(Root::Known);
+    let mut device = Device::new(known());
     let mut last = device.session.number();
     for _ in 0..200 {
         device.session.begin();
@@ -316,7 +341,10 @@ fn a_device_hears_one_group_and_no_other() {
     device.session.removed(&mut device.clock);
     let removed = device.outputs();
     assert_eq!(topics(&removed), [(false, group_topic("us"))]);
-    let forgotten = Keep::NoDeviceSpec(Generation(NOW_MS + 1));
+    let forgotten = Keep::NoDeviceSpec(Floor {
+        generation: Generation(NOW_MS + 1),
+        by: Some(SIGNER),
+    });
     assert!(removed.contains(&Output::Keep(forgotten)), "{removed:?}");
     let told = device.say(InfoExtent::Full).unwrap();
     assert_eq!(told.stored_spec, None);

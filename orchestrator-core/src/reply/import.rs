@@ -32,6 +32,8 @@ pub struct ImportResult {
     pub devices: Vec<ImportedDevice>,
     /// SHA-256 of the root document, in hex, which the devices pin; null on a dry run.
     pub root_sha256: Option<String>,
+    /// The number of that document; null on a dry run.
+    pub root_number: Option<u32>,
     /// The faults of the devices; always empty but on a dry run, because any fault refuses the
     /// command.
     pub faults: Vec<ImportFault>,
@@ -85,11 +87,12 @@ pub(super) fn result(
         if state == Imported::Skipped {
             continue;
         }
-        let DeviceSecrets { token, root_sha256 } = secrets(&device, issue);
-        result.root_sha256 = Some(root_sha256);
+        let secrets = secrets(&device, issue);
+        result.root_sha256 = Some(secrets.root_sha256);
+        result.root_number = Some(secrets.root_number);
         result.devices.push(ImportedDevice {
             device: device.to_string(),
-            token,
+            token: secrets.token,
             state,
         });
     }

@@ -69,6 +69,8 @@ pub struct DeviceAddResult {
     pub token: String,
     /// SHA-256 of the root document, in hex, which the device pins.
     pub root_sha256: String,
+    /// The number of that document.
+    pub root_number: u32,
 }
 
 /// `device-approve`

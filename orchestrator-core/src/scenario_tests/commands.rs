@@ -168,14 +168,16 @@ fn a_reply_with_a_token_is_made_anew_and_its_answer_holds_none() {
     let body = answer.into_body(|device: &DeviceId, issue| crate::reply::DeviceSecrets {
         token: format!("{issue}.{device}"),
         root_sha256: "aa".into(),
+        root_number: 1,
     });
     let reply = crate::reply::Reply::new(&"r1".parse().unwrap(), body);
     let json = serde_json::to_string(&reply).unwrap();
     assert_eq!(
         json,
-        r#"{"apiVersion":"hoist/v1","request":"r1","ok":true,"result":{"device":"d1","token":"1.d1","rootSha256":"aa"}}"#
+        r#"{"apiVersion":"hoist/v1","request":"r1","ok":true,"result":{"device":"d1","token":"1.d1","rootSha256":"aa","rootNumber":1}}"#
     );
-    let read: crate::reply::Reply<BTreeMap<String, String>> = serde_json::from_str(&json).unwrap();
+    let read: crate::reply::Reply<BTreeMap<String, serde_json::Value>> =
+        serde_json::from_str(&json).unwrap();
     assert_eq!(read.result.unwrap()["token"], "1.d1");
 }
 

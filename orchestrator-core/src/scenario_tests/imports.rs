@@ -144,6 +144,7 @@ fn the_largest_import_has_an_answer_that_fits_and_a_larger_one_is_refused() {
     let body = answer.into_body(|_: &DeviceId, issue| crate::reply::DeviceSecrets {
         token: format!("{issue}.{}", "x".repeat(64)),
         root_sha256: "a".repeat(64),
+        root_number: 1,
     });
     let reply = crate::reply::Reply::new(&"r1".parse().unwrap(), body);
     let bytes = serde_json::to_vec(&reply).unwrap().len();

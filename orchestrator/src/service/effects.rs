@@ -110,6 +110,7 @@ impl Service {
                     None => answer.into_body(|device, issue| DeviceSecrets {
                         token: self.directory.device_token(device, issue),
                         root_sha256: data_encoding::HEXLOWER.encode(root_sha256),
+                        root_number: self.config.keys.root_number,
                     }),
                 };
                 let answered = Answered::new(user, request, outcome, answer_to);

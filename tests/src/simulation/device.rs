@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use hoist_device_client::machine::{BootId, Event, InfoExtent, Now, ScriptRun, Setup, Starts};
-use hoist_device_client::record::{Record, Ring};
-use hoist_device_client::session::{Carries, Clock, Identity, Root, Session};
+use hoist_device_client::record::{Floor, Record, Ring};
+use hoist_device_client::session::{Carries, Clock, Identity, Root, Session, Trusted};
 use hoist_protocol::codec::{decode_prefix, encode};
-use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Name, ReleaseId, Seq};
+use hoist_protocol::envelope::{KeyId, PublicKey};
+use hoist_protocol::id::{DeploymentId, DeviceId, Name, ReleaseId, Seq};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
@@ -17,6 +17,9 @@ use super::catalog::Catalog;
 use super::dice::Dice;
 use super::line::{Line, device_id, device_key, group_id};
 use super::truth::Truth;
+
+/// The key that signs specs here: signatures are not modelled.
+const SIGNER: KeyId = KeyId([0; 4]);
 
 mod act;
 mod lie;
@@ -33,7 +36,7 @@ pub(super) struct Disk {
     pub(super) ring: Ring,
     pub(super) spec: Option<DeviceSpec>,
     /// The generation of the spec that was forgotten last.
-    pub(super) forgotten: Option<Generation>,
+    pub(super) forgotten: Option<Floor>,
     pub(super) release: Option<ReleaseId>,
     /// Hash of what is installed under each artifact's name.
     pub(super) inventory: BTreeMap<Name, [u8; 32]>,
@@ -213,7 +216,7 @@ impl Device {
                 {
                     self.truth.heard(place, &spec);
                     let mut now = time(&mut self.floor, self.ahead_ms, world);
-                    self.session.group_spec(&group, spec, &mut now);
+                    self.session.group_spec(&group, spec, SIGNER, &mut now);
                     let _cut = self.act(world);
                 }
             }
@@ -235,7 +238,7 @@ impl Device {
     fn hear_own_spec(&mut self, spec: DeviceSpec, world: &mut Surroundings<'_>) {
         let (generation, received) = (spec.generation, encode(&spec));
         let mut now = time(&mut self.floor, self.ahead_ms, world);
-        self.session.device_spec(spec, &received, &mut now);
+        self.session.device_spec(spec, SIGNER, &received, &mut now);
         let _cut = self.act(world);
         let own = self.own_spec();
         if own.is_some_and(|own| own.generation == generation) {
@@ -323,6 +326,10 @@ impl Clock for Time<'_> {
             *self.floor = (signed_ms, self.unix_ms);
         }
     }
+
+    fn begin_anew(&mut self, signed_ms: u64) {
+        *self.floor = (signed_ms, self.unix_ms);
+    }
 }
 
 fn session(number: u16, disk: &Disk, boots: u8) -> Session {
@@ -339,7 +346,11 @@ fn session(number: u16, disk: &Disk, boots: u8) -> Session {
     let identity = Identity {
         key: device_key(number),
         spec: disk.spec.as_ref().map(encode).unwrap_or_default(),
-        root: Root::Known,
+        root: Root::Known(Trusted {
+            number: 1,
+            signers: Vec::new(),
+            issued_ms: 0,
+        }),
     };
     Session::new(setup, identity)
 }

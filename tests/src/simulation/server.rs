@@ -361,7 +361,7 @@ fn engine(instance: &InstanceRow) -> Engine<Plain> {
         mode: Mode::Serving,
         source: None,
         validity_s: SPEC_VALID_S,
-        root: None,
+        roots: Vec::new(),
     };
     Engine::new(
         Plain,

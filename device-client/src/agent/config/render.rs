@@ -24,6 +24,9 @@ pub struct NewAgent<'a> {
     pub token: Option<&'a str>,
     /// SHA-256 of the root document, in hex.
     pub root_sha256: &'a str,
+    /// Its number; left out when it is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_number: Option<u32>,
     /// Base URL of artifacts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<&'a str>,

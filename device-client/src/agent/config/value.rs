@@ -1,9 +1,20 @@
 //! Single values of `agent.toml`, from text.
 
+use std::fmt;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use hoist_net::endpoint::{Endpoint, EndpointError, Scheme};
+
+/// A password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
 
 /// The broker, or what is wrong with the text.
 pub(super) fn parse_broker(text: &str) -> Result<Endpoint, String> {
@@ -31,6 +42,13 @@ pub(super) fn parse_broker(text: &str) -> Result<Endpoint, String> {
 pub(super) fn parse_sha256(text: &str) -> Option<[u8; 32]> {
     let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
     bytes.try_into().ok()
+}
+
+/// The first where none is written.
+pub(super) fn parse_root_number(written: Option<u64>) -> Option<u32> {
+    u32::try_from(written.unwrap_or(1))
+        .ok()
+        .filter(|number| *number > 0)
 }
 
 pub(super) fn parse_keep_alive(text: &str) -> Option<Duration> {

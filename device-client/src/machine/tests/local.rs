@@ -32,12 +32,12 @@ fn what_is_brought_to_the_device_has_one_attempt_and_never_a_successor() {
     world.fetches_fail = vec![Retry::Later];
     world.tell(apply(Verdict::Fits));
     // A deployment that is listed meanwhile waits for its end.
-    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    world.tell(told_group(spec(2, vec![entry(1)])));
     world.wait();
     assert!(matches!(&world.applied[..], [FinalResult::Failed(failure)]
         if failure.rollback == Rollback::Succeeded));
     assert_eq!(world.runs(ScriptKind::Install), [0]);
-    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    world.tell(told_group(spec(2, vec![entry(1)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 

@@ -43,11 +43,11 @@ fn connect(world: &mut World, own: Option<&DeviceStatus>, listed: &[u32]) {
             world.tell(Event::OwnStatus(own.clone()));
         }
         if world.reconnected == before {
-            world.tell(Event::DeviceSpec(own_spec(5_000)));
+            world.tell(told_own(own_spec(5_000)));
         }
         if world.reconnected == before {
             let entries = listed.iter().map(|id| entry(*id)).collect();
-            return world.tell(Event::GroupSpec(spec(9, entries)));
+            return world.tell(told_group(spec(9, entries)));
         }
     }
     panic!("reconnects without end");

@@ -27,7 +27,7 @@ fn once(deployment: u32) -> DeploymentSpec {
 fn list(world: &mut World, deployments: impl IntoIterator<Item = u32>) {
     let entries = deployments.into_iter().map(once).collect();
     world.now_ms += 1;
-    world.tell(Event::GroupSpec(spec(world.now_ms, entries)));
+    world.tell(told_group(spec(world.now_ms, entries)));
     // What waited meanwhile is asked for again.
     world.acknowledge();
 }
@@ -75,9 +75,9 @@ fn who_is_asked_alone_tells_everything_and_with_its_group_the_ring_w6() {
         resync: Resync(3),
         ..spec(world.now_ms + 1, vec![])
     };
-    world.tell(Event::GroupSpec(asked));
+    world.tell(told_group(asked));
     assert_eq!(world.said.last().unwrap().outcomes.len(), OUTCOMES_MAX);
-    world.tell(Event::DeviceSpec(DeviceSpec {
+    world.tell(told_own(DeviceSpec {
         resync: Resync(1),
         ..own_spec(2)
     }));
@@ -144,7 +144,7 @@ fn a_round_begins_what_failed_long_ago_again_and_nothing_a_success_s13() {
     for id in [1, 1, 2, 1] {
         world.now_ms += 1;
         let entries = vec![retried(id)];
-        world.tell(Event::GroupSpec(spec(world.now_ms, entries)));
+        world.tell(told_group(spec(world.now_ms, entries)));
     }
     assert_eq!((world.ring.ended, installs(&world)), (13, 13));
     assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));

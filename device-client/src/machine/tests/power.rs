@@ -78,13 +78,13 @@ fn a_power_cut_in_a_move_takes_no_spec_of_the_new_group_for_a_replay() {
     for writes in 0..4 {
         let mut world = World::new(1).online(spec(9, Vec::new()));
         world.power = Some(writes);
-        world.tell(Event::DeviceSpec(moved()));
+        world.tell(told_own(moved()));
         world.power = None;
         world.restart();
         world.tell(Event::Started);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceSpec(moved()));
-        world.tell(Event::GroupSpec(spec(4, vec![entry(1)])));
+        world.tell(told_own(moved()));
+        world.tell(told_group(spec(4, vec![entry(1)])));
         assert_eq!(world.warned, [], "after {writes} writes");
         assert_eq!(world.ring.ended, 1, "after {writes} writes");
     }
@@ -109,8 +109,8 @@ fn a_journal_keeps_the_format_it_was_begun_in_until_a_start_with_nothing_begun()
         assert_eq!((record.job.is_none(), record.format), (true, 1));
         // Not by another deployment either: after a way back we run and are not on disk.
         world.tell(Event::Connected);
-        world.tell(Event::DeviceSpec(own_spec(2)));
-        world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+        world.tell(told_own(own_spec(2)));
+        world.tell(told_group(spec(2, vec![entry(2)])));
         assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
         assert_eq!(world.record.as_ref().unwrap().format, 1);
         // A fresh start with nothing begun is this agent's own.

@@ -21,7 +21,7 @@ impl World {
             random: self.random,
         };
         let listed = spec.entries[0].clone();
-        let asked = self.machine.handle(Event::GroupSpec(spec), now);
+        let asked = self.machine.handle(told_group(spec), now);
         assert_eq!(asked.last(), Some(&Action::FetchManifest(listed)));
     }
 }
@@ -48,8 +48,8 @@ fn a_proof_that_ends_without_a_connection_is_told_in_the_next_one() {
     assert_eq!(world.ring.ended, 0, "it may not be listed any more");
     world.verdict = Verdict::Already;
     world.tell(Event::Connected);
-    world.tell(Event::DeviceSpec(own_spec(1)));
-    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    world.tell(told_own(own_spec(1)));
+    world.tell(told_group(spec(2, vec![entry(1)])));
     let already = FinalResult::Successful(Success::Already);
     assert_eq!(world.result(), &already);
 }
@@ -60,11 +60,11 @@ fn what_does_not_prove_itself_is_not_begun_where_nothing_may_start_by_then() {
     let mut held = World::new(1).online(spec(1, Vec::new()));
     held.asks(spec(2, vec![entry(1)]));
     assert_eq!(held.machine.set_starts(Starts::Vetoed).len(), 1);
-    held.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    held.tell(told_group(spec(2, vec![entry(1)])));
     held.tell(verdict(Verdict::Fits));
     assert_eq!((held.ran.len(), held.machine.job()), (0, None));
     assert_eq!(held.machine.set_starts(Starts::Allowed).len(), 1);
-    held.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    held.tell(told_group(spec(2, vec![entry(1)])));
     assert_eq!(held.result(), &FinalResult::Successful(Success::Installed));
 
     // Day 10 of the epoch is a Sunday.
@@ -82,7 +82,7 @@ fn what_does_not_prove_itself_is_not_begun_where_nothing_may_start_by_then() {
     assert_eq!(opens_ms, Some(17 * DAY_MS));
     closed.now_ms = 17 * DAY_MS;
     closed.tell(Event::Timer);
-    closed.tell(Event::GroupSpec(spec(2, vec![listed])));
+    closed.tell(told_group(spec(2, vec![listed])));
     let installed = FinalResult::Successful(Success::Installed);
     assert_eq!(closed.result(), &installed);
 }

@@ -15,11 +15,11 @@ fn a_removed_device_starts_nothing_that_its_group_lists() {
     let mut world = World::new(1).online(spec(5, Vec::new()));
     world.tell(Event::Removed);
     assert_eq!(world.own, None);
-    world.tell(Event::GroupSpec(spec(6, vec![entry(1)])));
+    world.tell(told_group(spec(6, vec![entry(1)])));
     world.wait();
     assert_eq!((world.ran.len(), world.ring.ended), (0, 0));
     world.connect();
-    world.tell(Event::GroupSpec(spec(6, vec![entry(1)])));
+    world.tell(told_group(spec(6, vec![entry(1)])));
     assert_eq!((world.ran.len(), world.machine.own_spec()), (0, None));
 }
 
@@ -32,8 +32,8 @@ fn a_removed_device_whose_power_went_belongs_nowhere_still() {
     assert_eq!(world.machine.own_spec(), None);
     // The spec that was in effect when it was removed, brought back by somebody.
     world.tell(Event::Connected);
-    world.tell(Event::DeviceSpec(own_spec(1)));
-    world.tell(Event::GroupSpec(spec(6, vec![entry(1)])));
+    world.tell(told_own(own_spec(1)));
+    world.tell(told_group(spec(6, vec![entry(1)])));
     assert_eq!(world.warned, [SpecRefusal::Replayed]);
     assert_eq!((world.ran.len(), world.machine.own_spec()), (0, None));
 }
@@ -47,7 +47,7 @@ fn what_was_only_asked_for_is_not_begun_after_a_removal() {
     };
     let asked = world
         .machine
-        .handle(Event::GroupSpec(spec(2, vec![entry(1)])), now);
+        .handle(told_group(spec(2, vec![entry(1)])), now);
     assert_eq!(asked.last(), Some(&Action::FetchManifest(entry(1))));
     world.tell(Event::Removed);
     world.tell(Event::Manifest {
@@ -62,7 +62,7 @@ fn what_was_only_asked_for_is_not_begun_after_a_removal() {
 fn what_was_begun_is_finished_after_a_removal_and_told_after_the_next_registration() {
     let mut world = World::new(1).online(spec(1, Vec::new()));
     world.fetches_fail = vec![Retry::Later];
-    world.tell(Event::GroupSpec(spec(2, vec![entry(1)])));
+    world.tell(told_group(spec(2, vec![entry(1)])));
     assert!(world.machine.job().is_some());
     world.tell(Event::Removed);
     world.tell(Event::Disconnected);
@@ -73,7 +73,7 @@ fn what_was_begun_is_finished_after_a_removal_and_told_after_the_next_registrati
         FinalResult::Successful(Success::Installed)
     );
     world.tell(Event::Connected);
-    world.tell(Event::DeviceSpec(own_spec(2)));
+    world.tell(told_own(own_spec(2)));
     let told = world.said.last().map(|status| status.outcomes.len());
     assert_eq!((told, world.machine.own_spec().is_some()), (Some(1), true));
 }

@@ -41,7 +41,7 @@ fn an_acknowledged_outcome_is_not_sent_again_but_a_resync_gets_the_whole_ring_w5
     let mut world = World::new(1).online(spec(1, vec![entry(1)]));
     assert_eq!(world.said.last().unwrap().outcomes.len(), 1);
     world.acknowledge();
-    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+    world.tell(told_group(spec(2, vec![entry(2)])));
     assert_eq!(
         world.said.last().unwrap().outcomes.len(),
         1,
@@ -51,7 +51,7 @@ fn an_acknowledged_outcome_is_not_sent_again_but_a_resync_gets_the_whole_ring_w5
         resync: Resync(9),
         ..spec(3, Vec::new())
     };
-    world.tell(Event::GroupSpec(called));
+    world.tell(told_group(called));
     assert_eq!(world.said.last().unwrap().outcomes.len(), 2);
     assert_eq!(world.said.last().unwrap().ended, 2);
 }

@@ -17,12 +17,12 @@ fn called(alone: bool) -> World {
 
 fn call(world: &mut World, alone: bool) {
     if alone {
-        world.tell(Event::DeviceSpec(DeviceSpec {
+        world.tell(told_own(DeviceSpec {
             resync: Resync(ALONE),
             ..own_spec(2)
         }));
     }
-    world.tell(Event::GroupSpec(GroupSpec {
+    world.tell(told_group(GroupSpec {
         resync: Resync(if alone { 0 } else { GROUP }),
         ..spec(2, vec![entry(1)])
     }));
@@ -48,7 +48,7 @@ fn an_answer_that_the_power_took_along_is_given_again_w6() {
         for _ in 0..5 {
             starts_again(&mut world);
             if !alone {
-                world.tell(Event::DeviceSpec(own_spec(1)));
+                world.tell(told_own(own_spec(1)));
             }
             call(&mut world, alone);
             assert_eq!(told(&world), [1], "alone: {alone}");
@@ -56,7 +56,7 @@ fn an_answer_that_the_power_took_along_is_given_again_w6() {
         world.acknowledge();
         starts_again(&mut world);
         if !alone {
-            world.tell(Event::DeviceSpec(own_spec(1)));
+            world.tell(told_own(own_spec(1)));
         }
         call(&mut world, alone);
         assert_eq!(told(&world), [0; 0], "alone: {alone}");
@@ -82,7 +82,7 @@ fn an_answer_whose_half_was_lost_with_its_session_is_not_given_w6() {
         world.infos.clear();
         world.tell(Event::Disconnected);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceSpec(DeviceSpec {
+        world.tell(told_own(DeviceSpec {
             resync: Resync(if alone { ALONE } else { 0 }),
             ..own_spec(2)
         }));
@@ -102,13 +102,13 @@ fn what_is_said_before_the_answer_is_acknowledged_carries_it_too_w6() {
             ended: 1,
         };
         world.tell(answer);
-        world.tell(Event::GroupSpec(GroupSpec {
+        world.tell(told_group(GroupSpec {
             resync: Resync(if alone { 0 } else { GROUP }),
             ..spec(3, vec![entry(1), entry(2)])
         }));
         assert_eq!(told(&world), [1, 2], "an older status is none: {alone}");
         world.acknowledge();
-        world.tell(Event::GroupSpec(GroupSpec {
+        world.tell(told_group(GroupSpec {
             resync: Resync(if alone { 0 } else { GROUP }),
             ..spec(4, vec![entry(2), entry(3)])
         }));
@@ -126,11 +126,11 @@ fn an_answer_that_waits_for_its_time_is_not_lost_with_the_power_w6() {
         ..spec(2, vec![entry(1)])
     };
     let said = world.said.len();
-    world.tell(Event::GroupSpec(spread.clone()));
+    world.tell(told_group(spread.clone()));
     assert_eq!(world.said.len(), said);
     starts_again(&mut world);
-    world.tell(Event::DeviceSpec(own_spec(1)));
-    world.tell(Event::GroupSpec(spread));
+    world.tell(told_own(own_spec(1)));
+    world.tell(told_group(spread));
     world.wait();
     assert_eq!(told(&world), [1]);
 }

@@ -25,7 +25,7 @@ fn what_is_superseded_or_late_says_so() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
     world = world.online(spec(1, vec![entry(1)]));
-    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+    world.tell(told_group(spec(2, vec![entry(2)])));
     assert_eq!(told(&world)[0].0, Reason::Superseded);
 
     let mut late = World::new(1).fails(0, ScriptKind::PreInstall, &[ScriptExit::Code(75)]);

@@ -8,7 +8,7 @@ use super::*;
 fn absence_is_abort_and_an_old_spec_starts_nothing_w2() {
     // bad-inputs row 29
     let mut world = World::new(1).online(spec(5, Vec::new()));
-    world.tell(Event::GroupSpec(spec(4, vec![entry(1)])));
+    world.tell(told_group(spec(4, vec![entry(1)])));
     world.wait();
     assert_eq!(world.ran, []);
     assert_eq!(world.ring.ended, 0);
@@ -23,7 +23,7 @@ fn an_expired_spec_starts_nothing_w2() {
         ..spec(1, vec![entry(1)])
     };
     let mut world = World::new(1).online(old);
-    world.tell(Event::DeviceSpec(own_spec(2)));
+    world.tell(told_own(own_spec(2)));
     assert_eq!(world.ran, []);
     assert_eq!(world.warned, [SpecRefusal::Stale], "people are told once");
 }
@@ -40,7 +40,7 @@ fn a_manifest_that_comes_after_its_spec_expired_starts_nothing_w2() {
         unix_ms: world.now_ms,
         random: 0,
     };
-    let asked = world.machine.handle(Event::GroupSpec(listed), now);
+    let asked = world.machine.handle(told_group(listed), now);
     assert_eq!(asked.last(), Some(&Action::FetchManifest(entry(1))));
     world.now_ms += 61_000;
     world.tell(Event::Manifest {
@@ -66,7 +66,7 @@ fn a_device_that_waited_asks_again_before_it_starts_w2() {
         (2, 0),
         "asked, and not started yet"
     );
-    world.tell(Event::GroupSpec(spec(2, Vec::new())));
+    world.tell(told_group(spec(2, Vec::new())));
     world.wait();
     assert_eq!(world.ran, [], "aborted meanwhile");
 }
@@ -86,8 +86,8 @@ fn a_connection_that_comes_and_goes_does_not_put_a_turn_off_w1() {
         world.random += 10_007;
         world.tell(Event::Disconnected);
         world.tell(Event::Connected);
-        world.tell(Event::DeviceSpec(own_spec(1)));
-        world.tell(Event::GroupSpec(spread(generation)));
+        world.tell(told_own(own_spec(1)));
+        world.tell(told_group(spread(generation)));
         assert_eq!(world.ring.ended > 0, world.now_ms >= due);
     }
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
@@ -104,8 +104,8 @@ fn a_turn_that_came_in_a_closed_window_is_drawn_anew_w1() {
     world.tell(Event::Disconnected);
     world.now_ms += 5 * 3_600_000;
     world.tell(Event::Connected);
-    world.tell(Event::DeviceSpec(own_spec(1)));
-    world.tell(Event::GroupSpec(spread));
+    world.tell(told_own(own_spec(1)));
+    world.tell(told_group(spread));
     let next = world.machine.next_timeout().unwrap();
     assert!((now_ms + 600_000 + WEEK_MS..now_ms + 660_000 + WEEK_MS).contains(&next));
 }
@@ -136,12 +136,12 @@ fn a_turn_past_the_end_of_its_window_is_spread_over_the_next_one_w1() {
     world.now_ms = world.machine.next_timeout().unwrap();
     assert_eq!(world.now_ms, now_ms + 1_817_000);
     world.tell(Event::Timer);
-    world.tell(Event::GroupSpec(spread.clone()));
+    world.tell(told_group(spread.clone()));
     let next = world.machine.next_timeout().unwrap();
     assert_eq!(next, now_ms + WEEK_MS + 1_817_000 % 300_000);
     world.now_ms = next;
     world.tell(Event::Timer);
-    world.tell(Event::GroupSpec(spread));
+    world.tell(told_group(spread));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 
@@ -157,7 +157,7 @@ fn what_waits_for_a_window_is_spread_within_it_whatever_it_waited_for_before_w1(
         due.push(world.machine.next_timeout().unwrap());
         for starts in [Starts::Vetoed, Starts::Allowed] {
             let _asked = world.machine.set_starts(starts);
-            world.tell(Event::GroupSpec(in_window(1, opens_ms, 10, 3_600)));
+            world.tell(told_group(in_window(1, opens_ms, 10, 3_600)));
         }
         due.push(world.machine.next_timeout().unwrap());
     }
@@ -177,10 +177,10 @@ fn the_lowest_deployment_goes_first_and_a_held_one_never_s10_s11() {
         holds: vec![DeploymentId(1)],
         ..own_spec(1)
     };
-    world.tell(Event::DeviceSpec(held));
+    world.tell(told_own(held));
     let listed = spec(1, vec![entry(3), entry(1), entry(2)]);
-    world.tell(Event::GroupSpec(listed.clone()));
-    world.tell(Event::GroupSpec(listed));
+    world.tell(told_group(listed.clone()));
+    world.tell(told_group(listed));
     let ended: Vec<_> = world
         .ring
         .outcomes
@@ -199,12 +199,12 @@ fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
         holds: vec![HOLD_ALL],
         ..own_spec(1)
     };
-    world.tell(Event::DeviceSpec(held));
-    world.tell(Event::GroupSpec(spec(1, vec![entry(1), entry(2)])));
+    world.tell(told_own(held));
+    world.tell(told_group(spec(1, vec![entry(1), entry(2)])));
     assert_eq!(world.ring.ended, 0);
-    world.tell(Event::DeviceSpec(own_spec(2)));
+    world.tell(told_own(own_spec(2)));
     assert_eq!(world.ring.ended, 0, "the first may be over by now (W2)");
-    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+    world.tell(told_group(spec(2, vec![entry(2)])));
     let ended: Vec<_> = world.ring.outcomes.iter().map(|o| o.deployment.0).collect();
     assert_eq!(ended, [2]);
 }
@@ -219,17 +219,17 @@ fn a_round_of_its_own_makes_one_device_begin_again_s13() {
         rounds,
         ..own_spec(generation)
     };
-    world.tell(Event::DeviceSpec(own(2, vec![(DeploymentId(2), Round(1))])));
+    world.tell(told_own(own(2, vec![(DeploymentId(2), Round(1))])));
     assert_eq!(world.ring.ended, 1, "the round of another deployment");
-    world.tell(Event::DeviceSpec(own(3, vec![(DeploymentId(1), Round(1))])));
+    world.tell(told_own(own(3, vec![(DeploymentId(1), Round(1))])));
     assert_eq!(
         world.ring.ended, 1,
         "the deployment may be over by now (W2)"
     );
-    world.tell(Event::GroupSpec(spec(1, vec![entry(1)])));
+    world.tell(told_group(spec(1, vec![entry(1)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     assert_eq!(world.ring.outcomes.last().unwrap().round, Round(1));
-    world.tell(Event::DeviceSpec(own(4, vec![(DeploymentId(1), Round(2))])));
+    world.tell(told_own(own(4, vec![(DeploymentId(1), Round(2))])));
     assert_eq!(world.ring.ended, 2, "a success stands");
 }
 
@@ -243,13 +243,13 @@ fn a_higher_round_begins_again_only_after_a_failure_s13() {
         round: Round(1),
         ..entry(1)
     };
-    world.tell(Event::GroupSpec(spec(2, vec![again])));
+    world.tell(told_group(spec(2, vec![again])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     let third = DeploymentSpec {
         round: Round(2),
         ..entry(1)
     };
-    world.tell(Event::GroupSpec(spec(3, vec![third])));
+    world.tell(told_group(spec(3, vec![third])));
     assert_eq!(world.ring.ended, 2);
 }
 
@@ -258,9 +258,9 @@ fn a_newer_deployment_replaces_one_that_has_installed_nothing_s11() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
     world = world.online(spec(1, vec![entry(1)]));
-    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+    world.tell(told_group(spec(2, vec![entry(2)])));
     assert_eq!(world.failed().0, Reason::Superseded);
-    world.tell(Event::GroupSpec(spec(2, vec![entry(2)])));
+    world.tell(told_group(spec(2, vec![entry(2)])));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
 }
 
@@ -280,7 +280,7 @@ fn a_newer_deployment_ends_one_that_has_only_run_its_pre_install_s11() {
     let plans: Arc<[ArtifactPlan]> = world.plans.clone().into();
     let _running = world.machine.handle(Event::Downloaded { plans }, now);
     let newer = spec(2, vec![entry(2)]);
-    let _listed = world.machine.handle(Event::GroupSpec(newer), now);
+    let _listed = world.machine.handle(told_group(newer), now);
     world.tell(Event::ScriptDone {
         exit: ScriptExit::Code(0),
         output: Vec::new(),
@@ -296,7 +296,7 @@ fn a_started_deployment_is_finished_whatever_the_spec_says_s4() {
     let mut world = World::new(1);
     world.fetches_fail = vec![Retry::Later];
     world = world.online(spec(1, vec![entry(1)]));
-    world.tell(Event::GroupSpec(spec(2, Vec::new())));
+    world.tell(told_group(spec(2, Vec::new())));
     world.tell(Event::Disconnected);
     world.wait();
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
@@ -315,17 +315,17 @@ fn a_hold_that_comes_before_the_start_is_heeded_until_it_is_lifted_s10() {
     // While the device waits for its turn.
     let mut waits = World::new(1).online(spread(1));
     assert!(waits.machine.next_timeout().is_some());
-    waits.tell(Event::DeviceSpec(held(2)));
+    waits.tell(told_own(held(2)));
     // While it fetches the manifest.
     let mut asks = World::new(1).online(spec(1, Vec::new()));
     let now = Now {
         unix_ms: asks.now_ms,
         random: 7,
     };
-    let listed = Event::GroupSpec(spec(2, vec![entry(1)]));
+    let listed = told_group(spec(2, vec![entry(1)]));
     let asked = asks.machine.handle(listed, now);
     assert_eq!(asked.last(), Some(&Action::FetchManifest(entry(1))));
-    asks.tell(Event::DeviceSpec(held(2)));
+    asks.tell(told_own(held(2)));
     asks.tell(Event::Manifest {
         deployment: DeploymentId(1),
         release: entry(1).release,
@@ -333,13 +333,13 @@ fn a_hold_that_comes_before_the_start_is_heeded_until_it_is_lifted_s10() {
     });
     for mut world in [waits, asks] {
         world.wait();
-        world.tell(Event::GroupSpec(spread(3)));
+        world.tell(told_group(spread(3)));
         world.wait();
         assert_eq!((&world.ran[..], world.ring.ended), (&[][..], 0));
         assert_eq!(world.said.iter().find(|said| said.running.is_some()), None);
-        world.tell(Event::DeviceSpec(own_spec(3)));
+        world.tell(told_own(own_spec(3)));
         world.wait();
-        world.tell(Event::GroupSpec(spread(3)));
+        world.tell(told_group(spread(3)));
         assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
     }
 }
@@ -351,7 +351,7 @@ fn an_older_spec_is_refused_after_a_power_cut_too_w2() {
         unix_ms: world.now_ms,
         random: 0,
     };
-    let newest = Event::GroupSpec(spec(5, Vec::new()));
+    let newest = told_group(spec(5, Vec::new()));
     let done = world.machine.handle(newest.clone(), now);
     let kept = done.iter().find_map(|action| match action {
         Action::Persist(record) => Some(record.generation),

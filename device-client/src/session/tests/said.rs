@@ -35,7 +35,7 @@ fn what_was_on_its_way_ends_with_its_connection_and_the_last_status_is_said_agai
 #[test]
 fn a_device_without_a_spec_says_once_who_it_is() {
     // W4
-    let mut device = Device::new(Root::Known);
+    let mut device = Device::new(known());
     device.connect();
     device.session.announce();
     assert_eq!(device.outputs(), [Output::Describe(InfoExtent::Full)]);

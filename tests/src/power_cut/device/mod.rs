@@ -13,6 +13,7 @@ use hoist_device_client::agent::storage::{Candidate, Storage};
 use hoist_device_client::machine::{Event, Now, Verdict};
 use hoist_device_client::session::{Carries, Clock, Session};
 use hoist_protocol::codec::encode;
+use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{GroupId, ReleaseId};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
@@ -96,6 +97,9 @@ enum Heard {
     Happened(Event),
 }
 
+/// The key that signs specs here: signatures are not modelled.
+const SIGNER: KeyId = KeyId([0; 4]);
+
 /// The time of an event; of chance there is none.
 struct Time(u64);
 
@@ -108,6 +112,8 @@ impl Clock for Time {
     }
 
     fn signed(&mut self, _: u64) {}
+
+    fn begin_anew(&mut self, _: u64) {}
 }
 
 /// The program and what it has in memory.
@@ -269,9 +275,11 @@ impl Device<'_, '_> {
             Heard::OwnStatus(status) => self.session.own_status(Some(status), &mut time),
             Heard::OwnSpec(spec) => {
                 let received = encode(&spec);
-                self.session.device_spec(spec, &received, &mut time);
+                self.session.device_spec(spec, SIGNER, &received, &mut time);
             }
-            Heard::GroupSpec(group, spec) => self.session.group_spec(&group, spec, &mut time),
+            Heard::GroupSpec(group, spec) => {
+                self.session.group_spec(&group, spec, SIGNER, &mut time);
+            }
             Heard::Manifest(release) => self.manifest(release, &mut time),
             Heard::Acknowledged(carries) => self.session.acknowledged(carries, &mut time),
             Heard::Proven(verdict) => self.session.proven(verdict, &mut time),

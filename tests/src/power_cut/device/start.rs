@@ -9,7 +9,7 @@ use hoist_device_client::agent::journal::TwoSlots;
 use hoist_device_client::agent::storage::Storage;
 use hoist_device_client::machine::{BootId, Event, Setup};
 use hoist_device_client::record::{RECORD_BYTES_MAX, Record, Ring, Slot};
-use hoist_device_client::session::{Identity, Root, Session};
+use hoist_device_client::session::{Identity, Root, Session, Trusted};
 use hoist_protocol::envelope::PublicKey;
 
 use super::{Device, Forks, Heard, WRITE_AGAIN_MS, clear_in_time, collect};
@@ -58,7 +58,11 @@ pub(super) fn start<'a, 'b>(
     let identity = Identity {
         key: PublicKey([7; 32]),
         spec: restored.spec,
-        root: Root::Known,
+        root: Root::Known(Trusted {
+            number: 1,
+            signers: Vec::new(),
+            issued_ms: 0,
+        }),
     };
     let setup = Setup {
         device: "dev-01".parse().expect("a valid id"),

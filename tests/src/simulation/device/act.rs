@@ -83,9 +83,9 @@ impl Device {
                 self.disk.ring = ring;
             }
             Keep::DeviceSpec(_) => self.disk.spec = self.own_spec().cloned(),
-            Keep::NoDeviceSpec(generation) => {
+            Keep::NoDeviceSpec(floor) => {
                 self.disk.spec = None;
-                self.disk.forgotten = Some(generation);
+                self.disk.forgotten = Some(floor);
             }
             Keep::Release(release) => self.disk.release = Some(release),
             Keep::Inventory => self.commit_inventory(catalog),

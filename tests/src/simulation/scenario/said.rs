@@ -8,6 +8,7 @@ pub(super) fn said(answer: Answer) -> Result<String, String> {
     let secrets = |_: &_, _| DeviceSecrets {
         token: "its token".to_owned(),
         root_sha256: String::new(),
+        root_number: 1,
     };
     match answer.into_body(secrets) {
         Ok(body) => {

@@ -4,7 +4,7 @@
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
 use hoist_protocol::codec::{DecodeError, Message, decode_prefix, encode};
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
@@ -14,6 +14,10 @@ use hoist_protocol::status::DeviceStatus;
 pub struct Plain;
 
 impl Seals for Plain {
+    fn signer(&self) -> Option<KeyId> {
+        None
+    }
+
     fn group_spec(&self, _: &GroupId, spec: &GroupSpec) -> Vec<u8> {
         encode(spec)
     }
