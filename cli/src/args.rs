@@ -12,6 +12,7 @@ mod broker;
 mod deployment;
 mod device;
 mod enroll;
+mod keys;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -20,6 +21,7 @@ pub(crate) use broker::{Broker, Doctor, Render};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
 pub(crate) use enroll::Enroll;
+pub(crate) use keys::{Keys, Rotate, SignArgs};
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
@@ -99,6 +101,9 @@ pub(crate) enum Command {
     Broker(Broker),
     /// Try what must be impossible at a broker, and say what is open
     Doctor(Doctor),
+    /// Make, list, replace and export keys, and sign on another machine
+    #[command(subcommand)]
+    Keys(Keys),
     /// Show the settings in effect
     #[command(subcommand)]
     Config(Config),
@@ -257,9 +262,14 @@ pub(crate) enum Release {
         /// Do not upload
         #[arg(long, requires = "out")]
         no_upload: bool,
-        /// Key that signs [default: keys/release.key of the data directory]
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        #[command(flatten)]
+        signer: SignArgs,
+        /// Write a request that `hoist keys sign` signs on another machine, and nothing else
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "sign_with", "out", "signature"])]
+        request: Option<PathBuf>,
+        /// The signature that came back for such a request
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "sign_with"])]
+        signature: Option<PathBuf>,
         /// Pack and sign, say what would happen, and change nothing
         #[arg(long)]
         dry_run: bool,

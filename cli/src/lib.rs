@@ -92,6 +92,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Explain { word } => commands::explain::explain(&context, word.as_deref()),
         Command::Config(args::Config::Show { origin }) => context.show_settings(origin),
+        Command::Keys(command) => commands::keys::run(&context, command),
         command => runtime()?.block_on(operate(&context, command)),
     }
 }
@@ -106,6 +107,7 @@ fn keeps_data(command: &Command) -> bool {
             | Command::Recover(_)
             | Command::Store(_)
             | Command::Broker(_)
+            | Command::Keys(_)
             | Command::Demo(_)
     )
 }
@@ -130,7 +132,10 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Doctor(wish) => commands::doctor::doctor(context, &wish).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
-        Command::Config(_) | Command::Explain { .. } | Command::Completions { .. } => Ok(exit::OK),
+        Command::Config(_)
+        | Command::Keys(_)
+        | Command::Explain { .. }
+        | Command::Completions { .. } => Ok(exit::OK),
     }
 }
 

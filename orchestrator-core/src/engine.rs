@@ -118,8 +118,9 @@ impl<S: Seals> Engine<S> {
     /// An engine that is not connected, which goes on from what earlier runs left in `instance`. The
     /// store knew of generations up to `known` before it began to recover.
     pub fn new(seals: S, settings: Settings, instance: &InstanceRow, known: Generation) -> Self {
-        let reserved = Generation(instance.generations_ms);
-        Self {
+        let reserved = instance.reserved_by(seals.signer());
+        let signer = seals.signer().filter(|by| instance.signer != Some(*by));
+        let mut engine = Self {
             seals,
             mode: settings.mode,
             instance: settings.instance,
@@ -130,7 +131,22 @@ impl<S: Seals> Engine<S> {
             walks: Walks::default(),
             doubtful: instance.is_doubtful(),
             job: Job::None,
+        };
+        engine.arrived(signer.map(Input::SignedBy));
+        engine
+    }
+
+    /// Goes on with these root documents and the key that the newest names; by another key every spec
+    /// is signed anew.
+    pub fn sign_with(&mut self, seals: S, roots: Vec<(u32, Vec<u8>)>) {
+        let is_same = seals.signer() == self.seals.signer();
+        self.seals = seals;
+        self.publisher.has_roots(roots);
+        if !is_same {
+            self.publisher.signed_anew();
+            self.arrived(self.seals.signer().map(Input::SignedBy));
         }
+        self.walks.shared |= self.link == Link::Listening;
     }
 
     /// Reads a delivery: what is to be decided for it, first what it brings back of a lost store.

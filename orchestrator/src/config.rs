@@ -12,6 +12,8 @@ use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId};
 
+use tokio::sync::watch;
+
 use crate::artifacts::ArtifactDirectory;
 use crate::health::Health;
 use crate::mqtt::MqttLogin;
@@ -26,6 +28,8 @@ pub struct OrchestratorConfig {
     pub namespace: Namespace,
     /// Its keys.
     pub keys: Keys,
+    /// Keys that take their place while it runs.
+    pub new_keys: watch::Receiver<Option<Keys>>,
     /// Where uploaded artifacts are.
     pub artifacts: ArtifactDirectory,
     /// Where what was signed is kept beside the store.
@@ -54,11 +58,11 @@ pub struct Keys {
     pub orchestrator: PrivateKey,
     /// Trusted to sign releases.
     pub release: Vec<PublicKey>,
-    /// The sealed root document, as devices get it.
-    pub root: Vec<u8>,
-    /// Its number: the last level of its topic.
+    /// The root documents with their numbers, sealed as devices get them, oldest first.
+    pub roots: Vec<(u32, Vec<u8>)>,
+    /// The number of the newest: the last level of its topic.
     pub root_number: u32,
-    /// SHA-256 of its body: what devices pin.
+    /// SHA-256 of the body of the newest: what new devices pin.
     pub root_sha256: [u8; 32],
 }
 

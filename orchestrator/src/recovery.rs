@@ -91,10 +91,8 @@ pub async fn behind(
 ) -> Result<Option<Ahead>, ServiceError> {
     let instance = rows::instance(store).await?;
     let specs = config.specs.read().map_err(ServiceError::Specs)?;
-    let known = (
-        Generation(instance.generations_ms),
-        instance.last_deployment,
-    );
+    let signer = Some(config.keys.orchestrator.public().id());
+    let known = (instance.reserved_by(signer), instance.last_deployment);
     let topics = Topics::new(config.namespace.clone());
     let seals = Signer::new(config.keys.orchestrator.clone(), topics);
     Ok(ahead_of_specs(&specs, &seals, known))

@@ -9,6 +9,7 @@ mod door;
 mod drive;
 mod effects;
 mod enrollment;
+mod new_keys;
 mod outage;
 mod outside;
 mod queries;
@@ -35,7 +36,7 @@ use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::publish::{Ahead, Settings};
 use hoist_orchestrator_core::model::instance::InstanceId;
 use hoist_orchestrator_core::model::now::Mode;
-use hoist_protocol::id::{Generation, RequestId, UserId};
+use hoist_protocol::id::{RequestId, UserId};
 use hoist_protocol::topic::Topics;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -211,7 +212,7 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let topics = Topics::new(config.namespace.clone());
         let instance = rows::instance(&*store).await?;
-        let reserved = Generation(instance.generations_ms);
+        let reserved = instance.reserved_by(Some(config.keys.orchestrator.public().id()));
         let specs = config.specs.read().map_err(ServiceError::Specs)?;
         let known = (reserved, instance.last_deployment);
         let serves = config.mode == Mode::Serving;
@@ -292,6 +293,7 @@ impl Service {
 
     async fn tick(&mut self) -> Result<(), ServiceError> {
         self.ticks = self.ticks.wrapping_add(1);
+        self.take_new_keys();
         let now = self.clock.now();
         if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
             self.engine.handle(Event::Review, now);
@@ -328,6 +330,6 @@ fn settings(config: &OrchestratorConfig) -> Settings {
         mode: config.mode,
         source: config.source.clone(),
         validity_s: u32::try_from(validity_s).unwrap_or(u32::MAX).max(1),
-        root: Some((config.keys.root_number, config.keys.root.clone())),
+        roots: config.keys.roots.clone(),
     }
 }

@@ -4,7 +4,7 @@
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_orchestrator_core::model::evidence::SignatureEvidence;
 use hoist_protocol::codec::{DecodeError, Message};
-use hoist_protocol::envelope::{Kind, PrivateKey, PublicKey, open, seal};
+use hoist_protocol::envelope::{KeyId, Kind, PrivateKey, PublicKey, open, seal};
 use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{DeviceStatus, ReceivedStatus};
@@ -32,6 +32,10 @@ impl Signer {
 }
 
 impl Seals for Signer {
+    fn signer(&self) -> Option<KeyId> {
+        Some(self.key.public().id())
+    }
+
     fn group_spec(&self, group: &GroupId, spec: &GroupSpec) -> Vec<u8> {
         let topic = self.topics.format(&Topic::GroupSpec(group.clone()));
         seal(&self.key, Kind::GroupSpec, &topic, spec)

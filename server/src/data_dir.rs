@@ -14,7 +14,7 @@ use hoist_protocol::id::{Generation, Namespace, UserId, sha256};
 use crate::client_file::ClientFile;
 use crate::denied::{denied, is_denied};
 use crate::failure::Failure;
-use crate::keys::{self, Keys, KeysError};
+use crate::keys::{self, Given, Keys, KeysError};
 use crate::private_file::{self, PrivateFileError};
 use crate::token::random_token;
 use crate::users::{User, Users};
@@ -177,7 +177,9 @@ impl DataDir {
         self.forget_ready();
         let first = self.first_start(mode)?;
         if first.is_some() && !self.keys().exists() {
-            keys::create(&self.keys(), namespace, now).map_err(|error| self.unusable(error))?;
+            let none = Given::default();
+            keys::create(&self.keys(), namespace, now, &none)
+                .map_err(|error| self.unusable(error))?;
         }
         if first.is_some() && self.store().exists() && !self.store().join("FORMAT").exists() {
             // A store gets its FORMAT last: this one was cut off before it held anything.
@@ -204,6 +206,30 @@ impl DataDir {
                 .map_err(|error| self.unusable(error))?;
         }
         Ok(Opened { keys, store, users })
+    }
+
+    /// Makes the keys before the first start, which goes on from there. The caller holds the
+    /// directory's lock.
+    ///
+    /// # Errors
+    /// `E_DATA_DIR` where there are keys, `E_RECOVER` where something lies that belongs to others,
+    /// and those of keys that are given.
+    pub fn create_keys(
+        &self,
+        namespace: &Namespace,
+        now: Generation,
+        given: &Given,
+    ) -> Result<(), Failure> {
+        if self.keys().exists() {
+            let what = format!("there are keys in {} already", self.keys().display());
+            return Err(Failure::new(Code::DataDir, what)
+                .help("nothing was changed; replace one of them with `hoist keys rotate`"));
+        }
+        let _begun = self.first_start(Mode::Serving)?;
+        keys::create(&self.keys(), namespace, now, given).map_err(|error| {
+            let code = error.code();
+            Failure::because(code, "no keys were made", &error).help(code.hint())
+        })
     }
 
     /// Tells a first start, also one that was cut off, from a directory that lost

@@ -1,19 +1,34 @@
-//! The data directory's keys: made once at the first start, read afterwards, never
-//! printed. `release.key` may be moved away; nothing of the running server needs it.
+//! The keys of a server: made once, read at every start, replaced one by one, never printed. Root
+//! and release keys may live elsewhere; nothing of the running server needs them.
 
 use std::path::{Path, PathBuf};
 
 use hoist_orchestrator::config;
-use hoist_protocol::envelope::{OpenError, PrivateKey};
-use hoist_protocol::id::{Generation, Namespace, sha256};
-use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
+use hoist_protocol::code::Code;
+use hoist_protocol::envelope::{OpenError, PrivateKey, PublicKey};
+use hoist_protocol::id::{Generation, Namespace};
+use hoist_protocol::root::{KeyRole, RoleKey, RootDocument, RootError};
 
 use crate::private_file::{self, PrivateFileError};
 
-/// Bytes of every secret: an Ed25519 seed, or the token key.
-const SEED_BYTES: usize = 32;
+mod chain;
+mod file;
+mod request;
+mod rotation;
+mod signer;
 
-/// Why the keys cannot be used.
+pub use chain::Chain;
+pub use file::{private_pem, public_pem, read_public, read_seed, read_signing_key};
+pub use request::{Asked, Of, Request, Signature};
+pub use rotation::{NewKey, Rotation};
+pub use signer::Signer;
+
+use file::{SEED_BYTES, write_seed};
+
+/// Every role, in the order in which people read them.
+pub const ROLES: [KeyRole; 3] = [KeyRole::Root, KeyRole::Release, KeyRole::Orchestrator];
+
+/// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// A file cannot be used.
@@ -25,9 +40,15 @@ pub enum KeysError {
         /// Its reason.
         reason: String,
     },
-    /// Not 64 hex digits.
-    #[error("{} is not a key file of 64 hex digits", path.display())]
+    /// Neither hex nor PEM.
+    #[error("{} is no key file: neither 64 hex digits nor an Ed25519 key as PEM (PKCS#8)", path.display())]
     Malformed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A passphrase would be needed.
+    #[error("the key in {} is encrypted", path.display())]
+    Encrypted {
         /// Which file.
         path: PathBuf,
     },
@@ -38,7 +59,7 @@ pub enum KeysError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: OpenError,
+        source: RootError,
     },
     /// The root document is of another namespace than asked for.
     #[error("the keys are for namespace {found}, not {asked}")]
@@ -48,6 +69,67 @@ pub enum KeysError {
         /// Of the settings.
         asked: Namespace,
     },
+    /// A file of a signing step cannot be read.
+    #[error("{} is no {what}: {why}", path.display())]
+    Step {
+        /// Which file.
+        path: PathBuf,
+        /// The file that it should be.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// A signature is not one of the keys that count.
+    #[error("the signature is by none of the keys that count here")]
+    Signature,
+    /// A signature is over something else.
+    #[error("the signature is over other content than {of}")]
+    OtherContent {
+        /// What it should be over.
+        of: String,
+    },
+    /// Root keys have not signed yet.
+    #[error("root document {number} still wants {missing}")]
+    Unsigned {
+        /// The number of the document.
+        number: u32,
+        /// Whose signatures are missing.
+        missing: String,
+    },
+    /// No rotation waits for signatures.
+    #[error("no rotation waits for signatures")]
+    NoRotation,
+    /// The root document has no number after it, or no room for a key.
+    #[error("no root document can follow: {why}")]
+    Full {
+        /// Why.
+        why: &'static str,
+    },
+    /// A command did not sign.
+    #[error("the command of --sign-with {why}")]
+    Signer {
+        /// What it did instead.
+        why: String,
+    },
+}
+
+impl KeysError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::File(PrivateFileError::Exposed { .. }) => Code::Secret,
+            Self::File(PrivateFileError::Io { .. }) | Self::Malformed { .. } => Code::Key,
+            Self::Encrypted { .. } | Self::Full { .. } => Code::Key,
+            Self::Random { .. } => Code::Random,
+            Self::Root { source, .. } => source.code(),
+            Self::Namespace { .. } => Code::RootNamespace,
+            Self::Step { .. } | Self::NoRotation => Code::File,
+            Self::Signature | Self::OtherContent { .. } => Code::Signature,
+            Self::Unsigned { .. } => Code::RootSignatures,
+            Self::Signer { .. } => Code::Signer,
+        }
+    }
 }
 
 /// The keys that a server needs.
@@ -56,6 +138,15 @@ pub struct Keys {
     pub service: config::Keys,
     /// Device tokens are derived from it.
     pub token: [u8; SEED_BYTES],
+}
+
+/// Keys that exist before a server does, and stay where they are.
+#[derive(Default)]
+pub struct Given {
+    /// The key that signs root documents, with what signs by it.
+    pub root: Option<(PublicKey, Signer)>,
+    /// The key that signs releases.
+    pub release: Option<PublicKey>,
 }
 
 /// A random 32 byte secret.
@@ -67,91 +158,93 @@ pub fn random_seed() -> Result<[u8; SEED_BYTES], KeysError> {
     Ok(seed)
 }
 
-/// Makes all keys in `dir` and the root document that trusts them. `dir` appears with
-/// everything in it or not at all.
-pub fn create(dir: &Path, namespace: &Namespace, now: Generation) -> Result<(), KeysError> {
+/// The word for a role in commands, files and sentences.
+#[must_use]
+pub fn word(role: KeyRole) -> &'static str {
+    match role {
+        KeyRole::Root => "root",
+        KeyRole::Release => "release",
+        KeyRole::Orchestrator => "orchestrator",
+    }
+}
+
+/// The file of the private key of a role.
+#[must_use]
+pub fn key_file(dir: &Path, role: KeyRole) -> PathBuf {
+    dir.join(format!("{}.key", word(role)))
+}
+
+/// Makes all keys in `dir` that are not given, and the root document that trusts them. `dir`
+/// appears with everything in it or not at all.
+pub fn create(
+    dir: &Path,
+    namespace: &Namespace,
+    now: Generation,
+    given: &Given,
+) -> Result<(), KeysError> {
     let new = dir.with_extension("new");
     if new.exists() {
         std::fs::remove_dir_all(&new).map_err(PrivateFileError::io("remove", &new))?;
     }
     private_file::create_dir(&new)?;
-    let mut keys = Vec::new();
-    let mut root_key = None;
-    for (role, file) in [
-        (KeyRole::Root, "root.key"),
-        (KeyRole::Release, "release.key"),
-        (KeyRole::Orchestrator, "orchestrator.key"),
-    ] {
+    let make = |role| -> Result<PrivateKey, KeysError> {
         let seed = random_seed()?;
-        write_seed(&new.join(file), &seed)?;
-        let key = PrivateKey::from_seed(&seed);
-        keys.push(RoleKey {
-            role,
-            key: key.public(),
-        });
-        root_key.get_or_insert(key);
-    }
+        write_seed(&key_file(&new, role), &seed)?;
+        Ok(PrivateKey::from_seed(&seed))
+    };
+    let own_root;
+    let (root, signer) = match &given.root {
+        Some((public, signer)) => (*public, signer),
+        None => {
+            let key = make(KeyRole::Root)?;
+            own_root = Signer::Key(key.clone());
+            (key.public(), &own_root)
+        }
+    };
+    let release = match given.release {
+        Some(public) => public,
+        None => make(KeyRole::Release)?.public(),
+    };
+    let orchestrator = make(KeyRole::Orchestrator)?.public();
     write_seed(&new.join("token.key"), &random_seed()?)?;
+    let role_keys = ROLES.into_iter().zip([root, release, orchestrator]);
     let document = RootDocument {
         number: 1,
         namespace: namespace.clone(),
         issued: now,
         expires_s: 0,
         threshold: 1,
-        keys,
+        keys: role_keys.map(|(role, key)| RoleKey { role, key }).collect(),
     };
-    let root_keys: Vec<PrivateKey> = root_key.into_iter().collect();
-    private_file::write(&new.join("root.bin"), &document.seal(&root_keys))?;
+    let seal = signer.sign_root(&document, &[root])?;
+    private_file::write(&new.join(chain::NEWEST), &document.sealed_with(&[seal]))?;
     std::fs::rename(&new, dir).map_err(PrivateFileError::io("create", dir))?;
     Ok(())
-}
-
-fn write_seed(path: &Path, seed: &[u8; SEED_BYTES]) -> Result<(), KeysError> {
-    let text = data_encoding::HEXLOWER.encode(seed) + "\n";
-    Ok(private_file::write(path, text.as_bytes())?)
-}
-
-/// Reads one secret.
-pub fn read_seed(path: &Path) -> Result<[u8; SEED_BYTES], KeysError> {
-    let text = private_file::read(path)?;
-    data_encoding::HEXLOWER
-        .decode(text.trim_ascii())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| KeysError::Malformed {
-            path: path.to_owned(),
-        })
-}
-
-/// Reads the key that signs releases.
-pub fn read_signing_key(path: &Path) -> Result<PrivateKey, KeysError> {
-    Ok(PrivateKey::from_seed(&read_seed(path)?))
 }
 
 impl Keys {
     /// Reads what a server needs.
     pub fn load(dir: &Path, namespace: &Namespace) -> Result<Self, KeysError> {
-        let path = dir.join("root.bin");
-        let root = private_file::read(&path)?;
-        let document = open_own_root(&root).map_err(|source| KeysError::Root {
-            path: path.clone(),
-            source,
-        })?;
+        let chain = Chain::read(dir)?;
+        rotation::settle(dir, chain.newest())?;
+        let document = chain.newest();
         if document.namespace != *namespace {
             return Err(KeysError::Namespace {
-                found: document.namespace,
+                found: document.namespace.clone(),
                 asked: namespace.clone(),
             });
         }
-        let orchestrator = read_signing_key(&dir.join("orchestrator.key"))?;
-        let trusted = document
+        let orchestrator = read_signing_key(&key_file(dir, KeyRole::Orchestrator))?;
+        let public = orchestrator.public();
+        if !document
             .keys_of(KeyRole::Orchestrator)
-            .any(|key| key == orchestrator.public());
-        if !trusted {
-            let source = OpenError::UnknownKey {
-                key: orchestrator.public().id(),
-            };
-            return Err(KeysError::Root { path, source });
+            .any(|key| key == public)
+        {
+            let source = OpenError::UnknownKey { key: public.id() };
+            return Err(KeysError::Root {
+                path: dir.join(chain::NEWEST),
+                source: source.into(),
+            });
         }
         Ok(Self {
             token: read_seed(&dir.join("token.key"))?,
@@ -160,18 +253,10 @@ impl Keys {
                 release: document.keys_of(KeyRole::Release).collect(),
                 root_number: document.number,
                 root_sha256: document.pin(),
-                root,
+                roots: chain.sealed(),
             },
         })
     }
-}
-
-/// Opens our own root document: we are who pins it.
-fn open_own_root(sealed: &[u8]) -> Result<RootDocument, OpenError> {
-    let (document, rest) = hoist_protocol::codec::decode_prefix::<RootDocument>(sealed)?;
-    let pin = sha256(&sealed[..sealed.len() - rest.len()]);
-    RootDocument::open_pinned(sealed, &pin)?;
-    Ok(document)
 }
 
 #[cfg(test)]
@@ -183,13 +268,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys");
         let namespace = Namespace::default();
-        create(&keys, &namespace, Generation(7)).unwrap();
+        create(&keys, &namespace, Generation(7), &Given::default()).unwrap();
         let loaded = Keys::load(&keys, &namespace).unwrap();
         let release = read_signing_key(&keys.join("release.key")).unwrap();
         assert_eq!(loaded.service.release, [release.public()]);
-        assert!(
-            RootDocument::open_pinned(&loaded.service.root, &loaded.service.root_sha256).is_ok()
-        );
+        let [(1, root)] = &loaded.service.roots[..] else {
+            panic!("{:?}", loaded.service.roots);
+        };
+        assert!(RootDocument::open_pinned(root, &loaded.service.root_sha256).is_ok());
         assert!(!dir.path().join("keys.new").exists());
     }
 
@@ -197,7 +283,13 @@ mod tests {
     fn keys_of_another_namespace_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys");
-        create(&keys, &Namespace::default(), Generation(7)).unwrap();
+        create(
+            &keys,
+            &Namespace::default(),
+            Generation(7),
+            &Given::default(),
+        )
+        .unwrap();
         let other = "other".parse().unwrap();
         assert!(matches!(
             Keys::load(&keys, &other),
@@ -209,7 +301,13 @@ mod tests {
     fn an_exchanged_orchestrator_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys");
-        create(&keys, &Namespace::default(), Generation(7)).unwrap();
+        create(
+            &keys,
+            &Namespace::default(),
+            Generation(7),
+            &Given::default(),
+        )
+        .unwrap();
         write_seed(&keys.join("orchestrator.key"), &[9; 32]).unwrap();
         assert!(matches!(
             Keys::load(&keys, &Namespace::default()),

@@ -37,6 +37,7 @@ mod begun;
 mod broker;
 mod examination;
 mod fleet;
+mod key_watch;
 mod opening;
 mod quiet;
 
@@ -47,6 +48,7 @@ use addresses::{Reached, connections, listen};
 use begun::{Begun, given_up, orchestrator_ended};
 use broker::Broker;
 use examination::Examination;
+use key_watch::KeyWatch;
 
 /// A server that is not ready by then never will be, unless it waits for somebody else's broker.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -105,7 +107,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Orchestrator and HTTP; each says why it ended.
     parts: JoinSet<Failure>,
-    /// Looks after the certificate and its name; ends with the server.
+    /// Looks after keys, the certificate and its name; ends with the server.
     looking: JoinSet<()>,
     fleet: Fleet,
     found: Found,
@@ -144,25 +146,25 @@ impl Server {
     async fn prepare(config: ServerConfig) -> Result<Begun, Failure> {
         let data_dir = DataDir::new(&config.data_dir);
         data_dir.create()?;
-        let lock = Lock::take(data_dir.root())?;
-        let mut found = Found::default();
+        let (lock, mut found) = (Lock::take(data_dir.root())?, Found::default());
         let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
         let health = Health::default();
         let (artifacts, specs) = opening::folders(&data_dir)?;
         let artifacts = artifacts.limited(config.uploads).telling(health.clone());
         let (listener, http) = listen(config.http).await?;
-        let token_key = keys.token;
-        let people = (token_key, users.telling(health.clone()));
+        let people = (keys.token, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;
         open_files::raise(connections(&config.broker));
         let shown = opening::certificate(&data_dir, &config, &registry)?;
         let reached = Reached::by(shown.as_ref());
         let (tls, asking) = opening::acceptors(shown.as_ref());
         let own = (&config.namespace, asking);
-        let (broker, login) = Broker::start(&config.broker, own, &registry, &token_key).await?;
-        let examination = Examination::of(&config, &login, &token_key, &data_dir);
+        let (broker, login) = Broker::start(&config.broker, own, &registry, &keys.token).await?;
+        let examination = Examination::of(&config, &login, &keys.token, &data_dir);
         let files = (artifacts.clone(), specs);
-        let orchestrator = decides(&config, (login, keys.service), files, health.clone());
+        let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace);
+        let told = (login, (keys.service, new_keys));
+        let orchestrator = decides(&config, told, files, health.clone());
         let fleet = Fleet {
             store: Arc::clone(&store),
         };
@@ -191,7 +193,7 @@ impl Server {
             device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca: opening::pinned(shown.as_ref(), &config.broker),
-            looking: opening::looked_after(shown, health.clone()),
+            looking: opening::looked_after(shown, key_watch, health.clone()),
             data_dir,
             announced: None,
             broker,
@@ -340,7 +342,7 @@ impl Server {
 /// The configuration of its orchestrator.
 fn decides(
     config: &ServerConfig,
-    (mqtt, keys): (MqttLogin, Keys),
+    (mqtt, (keys, new_keys)): (MqttLogin, (Keys, watch::Receiver<Option<Keys>>)),
     (artifacts, specs): (ArtifactDirectory, SpecFolder),
     health: Health,
 ) -> OrchestratorConfig {
@@ -348,6 +350,7 @@ fn decides(
         mqtt,
         namespace: config.namespace.clone(),
         keys,
+        new_keys,
         artifacts,
         specs,
         // Each device knows the address it was given; a spec that names one costs bytes.

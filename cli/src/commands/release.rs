@@ -1,6 +1,8 @@
 //! `hoist release …`: packs and signs on this machine, so the key never travels, then
 //! uploads the artifacts and registers the release.
 
+mod sealed;
+
 use std::cmp::Ordering;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use hoist_protocol::release::ReleaseManifest;
 use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
-use hoist_server::{keys, private_file};
+use hoist_server::private_file;
 use serde_json::{Map, Value, json};
 
 use crate::args::Release;
@@ -26,6 +28,8 @@ use crate::commands::confirm::may_remove;
 use crate::context::{Context, list};
 use crate::exit;
 use crate::output::{Shape, Show, column, wide};
+
+use sealed::Way;
 
 const SHAPE: Shape = Shape {
     name: "release",
@@ -53,12 +57,18 @@ pub(crate) async fn run(context: &Context, command: Release) -> Result<u8, Failu
             dir,
             out,
             no_upload,
-            key,
+            signer,
+            request,
+            signature,
             dry_run,
         } => {
-            let key =
-                key.unwrap_or_else(|| DataDir::new(&context.settings.data_dir.value).release_key());
-            let release = SignedRelease::pack(dir, &read_key(&key)?).await?;
+            let way = Way::of(signer, request, signature);
+            let packed = pack(dir).await?;
+            let data_dir = DataDir::new(&context.settings.data_dir.value);
+            let Some(manifest) = sealed::manifest(&packed, &way, &data_dir)? else {
+                return asked(context, &packed, &way);
+            };
+            let release = SignedRelease::new(packed, manifest);
             if dry_run {
                 return release.dry_run(context, no_upload).await;
             }
@@ -127,38 +137,53 @@ enum Went {
     Already,
 }
 
-/// Reads the key that signs releases.
+/// Reads and hashes a release directory.
 ///
 /// # Errors
-/// `E_KEY`.
-pub(crate) fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
-    keys::read_signing_key(path).map_err(|error| {
-        Failure::because(Code::Key, "no key to sign the release with", &error)
-            .help("name the server's --data-dir, or the key file with --key")
-    })
+/// `E_REQUIREMENT`, `E_SCRIPT` or `E_ARCHIVE` for what they are about, else
+/// `E_RELEASE_INVALID`; naming file and line where there is one.
+async fn pack(dir: PathBuf) -> Result<PackedRelease, Failure> {
+    let shown = dir.display().to_string();
+    blocking(move || read_release_dir(&dir))
+        .await?
+        .map_err(|error| {
+            let code = match error.code() {
+                code @ (Code::Requirement | Code::Script | Code::Archive) => code,
+                _ => Code::ReleaseInvalid,
+            };
+            Failure::because(code, format!("{shown} is no release"), &error)
+        })
+}
+
+/// Says that a release was packed, and waits for its signature.
+fn asked(context: &Context, packed: &PackedRelease, way: &Way) -> Result<u8, Failure> {
+    let Way::Request(path) = way else {
+        return Ok(exit::OK);
+    };
+    let name = release_text(&packed.manifest.name, &packed.manifest.version);
+    let (id, path) = (packed.id().to_string(), path.display());
+    let sentence = format!(
+        "{name}  {id}  waits for its signature: `hoist keys sign {path} --key FILE` where the \
+         release key is, then repeat this with --signature {path}.sig in the place of --request"
+    );
+    let item = json!({"release": name, "id": id, "uploaded": false, "state": "waiting"});
+    context.print_change(&SHAPE, &item, &sentence)
 }
 
 impl SignedRelease {
     /// Reads, hashes and signs a release directory.
     ///
     /// # Errors
-    /// `E_REQUIREMENT`, `E_SCRIPT` or `E_ARCHIVE` for what they are about, else
-    /// `E_RELEASE_INVALID`; naming file and line where there is one.
+    /// Those of a directory that is no release.
     pub(crate) async fn pack(dir: PathBuf, key: &PrivateKey) -> Result<Self, Failure> {
-        let shown = dir.display().to_string();
-        let packed = blocking(move || read_release_dir(&dir))
-            .await?
-            .map_err(|error| {
-                let code = match error.code() {
-                    code @ (Code::Requirement | Code::Script | Code::Archive) => code,
-                    _ => Code::ReleaseInvalid,
-                };
-                Failure::because(code, format!("{shown} is no release"), &error)
-            })?;
-        Ok(Self {
-            manifest: packed.sign(key),
-            packed: Arc::new(packed),
-        })
+        let packed = pack(dir).await?;
+        let manifest = packed.sign(key);
+        Ok(Self::new(packed, manifest))
+    }
+
+    fn new(packed: PackedRelease, manifest: Vec<u8>) -> Self {
+        let packed = Arc::new(packed);
+        Self { packed, manifest }
     }
 
     /// `name@version`.

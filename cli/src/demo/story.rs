@@ -36,7 +36,8 @@ use super::outcome::{Outcome, Place};
 use super::stage::{Stage, When};
 use crate::client::agent_file::{self, agent_toml};
 use crate::client::{Client, Patience, read_view};
-use crate::commands::release::{SignedRelease, read_key};
+use crate::commands::release::SignedRelease;
+use crate::commands::signing::read_key;
 use crate::commands::status::is_final;
 
 const GROUP: &str = "demo";

@@ -13,7 +13,7 @@ use crate::model::key::{
     RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
-use crate::model::row::GENERATIONS_MS;
+use crate::model::row::{GENERATIONS_MS, InstanceRow};
 use crate::model::search::Old;
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
@@ -99,6 +99,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
             group::ensure_unassigned(ctx)
         }
         Input::SpecOut { device, change } => outbox::spec_out(ctx, device, *change),
+        Input::SignedBy(signer) => note(ctx, |instance| instance.signed_by(*signer)),
         Input::ReserveGenerations(up_to) => {
             let mut instance = ctx.txn.instance()?;
             let needed_ms = up_to.0.saturating_add(SPARE_MS);
@@ -111,14 +112,22 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         }
         Input::ResyncAsked => presence::resync_asked(ctx),
         Input::Uptime => {
-            let mut instance = ctx.txn.instance()?;
-            instance.uptime_ms = instance.uptime_ms.max(ctx.now.uptime_ms);
-            instance.written_ms = ctx.now.unix_ms;
-            ctx.txn.put_instance(&instance);
-            Ok(())
+            let now = ctx.now;
+            note(ctx, |instance| {
+                instance.uptime_ms = instance.uptime_ms.max(now.uptime_ms);
+                instance.written_ms = now.unix_ms;
+            })
         }
     }
     .map(|()| None)
+}
+
+/// Changes the row of this orchestrator.
+fn note(ctx: &mut Ctx, change: impl FnOnce(&mut InstanceRow)) -> Result<(), Undecided> {
+    let mut instance = ctx.txn.instance()?;
+    change(&mut instance);
+    ctx.txn.put_instance(&instance);
+    Ok(())
 }
 
 fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
@@ -198,6 +207,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::Uptime
+        | Input::SignedBy(_)
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot
         | Input::ResyncAsked

@@ -2,7 +2,7 @@
 //! looks up roles; what it found is in the input, so that deciding stays pure.
 
 use hoist_protocol::device::{DeviceInfo, Presence};
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Round};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
@@ -138,6 +138,8 @@ pub enum Input {
     ResyncAsked,
     /// Persists [`crate::model::now::Now::uptime_ms`]; once per batch is enough.
     Uptime,
+    /// Specs are signed with this key from now on.
+    SignedBy(KeyId),
     /// Persists that specs may be signed with generations up to this one; answered by
     /// [`crate::model::effect::Effect::GenerationsReserved`].
     ReserveGenerations(Generation),

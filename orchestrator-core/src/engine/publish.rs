@@ -1,5 +1,5 @@
 //! Makes the broker hold what the rows desire: the only code that publishes specs, manifests and
-//! the root document. Level-triggered: whatever changed, was lost or was overwritten, it compares
+//! the root documents. Level-triggered: whatever changed, was lost or was overwritten, it compares
 //! what is desired with what is known to be out, and publishes the difference. It never decides
 //! anything.
 
@@ -43,8 +43,8 @@ pub struct Settings {
     pub source: Option<String>,
     /// The time for which a spec with entries is valid, in seconds (W2).
     pub validity_s: u32,
-    /// The number of the root document, and its sealed content; none = somebody else keeps it.
-    pub root: Option<(u32, Vec<u8>)>,
+    /// The root documents with their numbers, sealed, oldest first; none = somebody else keeps them.
+    pub roots: Vec<(u32, Vec<u8>)>,
 }
 
 /// Publishes the difference between desired and out.
@@ -95,16 +95,30 @@ impl Publisher {
         }
     }
 
-    fn has_root(&self, number: u32) -> bool {
-        let root = self.settings.root.as_ref();
-        root.is_some_and(|(known, _)| *known == number)
+    fn root(&self, number: u32) -> Option<&[u8]> {
+        let mut roots = self.settings.roots.iter();
+        roots.find_map(|(known, sealed)| (*known == number).then_some(&sealed[..]))
+    }
+
+    /// These root documents are published from now on.
+    pub(crate) fn has_roots(&mut self, roots: Vec<(u32, Vec<u8>)>) {
+        Arc::make_mut(&mut self.settings).roots = roots;
+    }
+
+    /// Another key signs from now on. The generations of the one before it mean nothing to devices
+    /// any more, whatever was driven with it (bad-inputs row 43).
+    pub(crate) fn signed_anew(&mut self) {
+        self.difference.signed_anew();
+        self.known = Generation(0);
+        self.ahead = None;
     }
 
     /// Everything can be seen now: root, manifests of active deployments and specs of groups go
     /// out again; specs of devices when something shows that they are needed.
     pub(crate) fn subscribed(&mut self, shared: Vec<Subject>) {
-        let root = self.settings.root.as_ref().map(|_| Subject::Root);
-        self.difference.subscribed(root.into_iter().chain(shared));
+        let roots = self.settings.roots.iter();
+        let roots = roots.map(|(number, _)| Subject::Root(*number));
+        self.difference.subscribed(roots.chain(shared));
     }
 
     /// A device shows the spec that it was told last.
@@ -138,7 +152,7 @@ impl Publisher {
         }
     }
 
-    /// True if the root document and every group spec were seen back from the broker.
+    /// True if the root documents and every group spec were seen back from the broker.
     pub(crate) fn is_quiet(&self) -> bool {
         self.difference
             .is_quiet(|subject| !matches!(subject, Subject::Device(_)))
@@ -162,7 +176,7 @@ impl Publisher {
     /// [`Undecided`] naming the rows to load.
     pub(crate) fn read(txn: &Txn, subject: &Subject) -> Result<Rows, Undecided> {
         Ok(match subject {
-            Subject::Root => Rows::Root,
+            Subject::Root(_) => Rows::Root,
             Subject::Release(id) => {
                 let row = txn.read(&ReleaseKey(*id))?;
                 Rows::Release(row.map(|row| row.sealed))
@@ -192,8 +206,8 @@ impl Publisher {
     ) -> Vec<Output> {
         let recovering = self.settings.mode == Mode::Recovering;
         match (subject, rows) {
-            (Subject::Root, _) => match self.settings.root.clone() {
-                Some((number, sealed)) => self.fixed(subject, Topic::Root(number), &sealed, now_ms),
+            (Subject::Root(number), _) => match self.root(*number).map(<[u8]>::to_vec) {
+                Some(sealed) => self.fixed(subject, Topic::Root(*number), &sealed, now_ms),
                 None => Vec::new(),
             },
             (Subject::Release(id), Rows::Release(Some(sealed))) => {

@@ -1,7 +1,7 @@
 //! Signatures, as the engine needs them. Keys are kept by whoever implements this.
 
 use hoist_protocol::codec::DecodeError;
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeviceId, GroupId};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
@@ -10,6 +10,9 @@ use crate::model::evidence::SignatureEvidence;
 
 /// Seals what goes out, and says what the seals of what comes in are worth.
 pub trait Seals {
+    /// The key that signs, by its short name; none where signatures are not modelled.
+    fn signer(&self) -> Option<KeyId>;
+
     /// A group's spec as it is retained. The same spec gives the same bytes.
     fn group_spec(&self, group: &GroupId, spec: &GroupSpec) -> Vec<u8>;
 

@@ -2,7 +2,7 @@
 //! that sign nothing.
 
 use hoist_protocol::codec::{DecodeError, decode_prefix, encode};
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeploymentId, RequestId};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
@@ -26,6 +26,10 @@ struct Plain {
 }
 
 impl Seals for Plain {
+    fn signer(&self) -> Option<KeyId> {
+        None
+    }
+
     fn group_spec(&self, _: &GroupId, spec: &GroupSpec) -> Vec<u8> {
         encode(spec)
     }
@@ -189,7 +193,7 @@ fn settings() -> Settings {
         mode: Mode::Serving,
         source: None,
         validity_s: 600,
-        root: Some((1, b"root".to_vec())),
+        roots: vec![(1, b"root".to_vec())],
     }
 }
 

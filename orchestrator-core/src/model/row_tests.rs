@@ -1,7 +1,7 @@
 //! Golden bytes of rows and keys: what a store written today must mean tomorrow.
 
 use hoist_protocol::codec::{Message, decode, encode};
-use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{
     Attempt, DeploymentId, DeviceId, GroupId, ReleaseId, Resync, Round, Seq, Shard,
 };
@@ -91,11 +91,17 @@ fn the_row_of_an_orchestrator_keeps_its_bytes_also_of_before_there_could_be_othe
         told: 5,
         asked_run: 3,
         numbers_end: DeploymentId(32),
+        signer: Some(KeyId([0xcd; 4])),
     };
-    golden(&instance, "0411ac02020407ac02050320");
+    golden(&instance, "0511ac02020407ac0205032001cdcdcdcd");
+    let fourth = InstanceRow {
+        signer: None,
+        ..instance
+    };
+    older_golden(&fourth, "0411ac02020407ac02050320");
     let third = InstanceRow {
         numbers_end: DeploymentId(17),
-        ..instance
+        ..fourth
     };
     older_golden(&third, "0311ac02020407ac020503");
     let second = InstanceRow {

@@ -13,7 +13,7 @@ use crate::rules::stop::Stop;
 /// Longest `name@version`: more of what was typed is not repeated to the user.
 const TEXT_CHARS_MAX: usize = 64 + 1 + 64;
 
-/// Adds a release: the same content again changes nothing, other content under a known
+/// Adds a release: the same content again changes nothing but its signature, other content under a known
 /// `name@version` is refused. Its id and `name@version`.
 pub(crate) fn add(
     ctx: &mut Ctx,
@@ -39,7 +39,10 @@ pub(crate) fn add(
                 .field("manifest")
                 .into());
         }
-        Some(_) => return Ok((id, text)),
+        Some(_) => {
+            seal_anew(ctx, id, &verified.sealed)?;
+            return Ok((id, text));
+        }
         None => {}
     }
     ctx.txn.put(&name, &ReleaseNameRow { release: id });
@@ -59,6 +62,18 @@ pub(crate) fn add(
     };
     ctx.effects.extend([added, Effect::PublishRelease(id)]);
     Ok((id, text))
+}
+
+/// Takes another signature of the same content: the key of the one before may be revoked.
+fn seal_anew(ctx: &mut Ctx, id: ReleaseId, sealed: &[u8]) -> Result<(), Stop> {
+    let key = ReleaseKey(id);
+    let mut row = ctx.txn.require(&key)?;
+    if row.sealed != sealed {
+        row.sealed = sealed.to_vec();
+        ctx.txn.put(&key, &row);
+        ctx.effects.push(Effect::PublishRelease(id));
+    }
+    Ok(())
 }
 
 /// The refusal of a release that does not exist; what was typed is shown as far as a name

@@ -275,3 +275,27 @@ fn servers_that_start_again_and_again_do_not_sign_ahead_of_the_clock() {
         assert!(ahead_ms <= 62_000, "{ahead_ms} ms ahead");
     }
 }
+
+#[test]
+fn a_new_key_begins_its_own_generations_whatever_the_one_before_it_reserved() {
+    // bad-inputs row 43
+    use crate::model::key::InstanceKey;
+    use hoist_protocol::envelope::KeyId;
+
+    let mut world = World::with_devices(&[]);
+    let instance = |world: &World| world.rows.read(&InstanceKey::MAIN).unwrap().unwrap();
+    let [first, second] = [KeyId([1; 4]), KeyId([2; 4])];
+    world.tell(Input::SignedBy(first));
+    // What a thief signed is learned in a recovery, and reserved.
+    world.tell(Input::ReserveGenerations(Generation(u64::MAX)));
+    let poisoned = instance(&world);
+    assert_eq!(poisoned.reserved_by(Some(first)), Generation(u64::MAX));
+    assert_eq!(poisoned.reserved_by(Some(second)), Generation(0));
+    world.tell(Input::SignedBy(first));
+    assert_eq!(instance(&world).generations_ms, u64::MAX, "the same key");
+    world.tell(Input::SignedBy(second));
+    world.now.unix_ms += 1;
+    let now_ms = world.now.unix_ms;
+    world.tell(Input::ReserveGenerations(Generation(now_ms)));
+    assert!(instance(&world).generations_ms < now_ms + 120_000);
+}

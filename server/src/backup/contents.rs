@@ -27,6 +27,8 @@ const KEYS: [&str; 9] = [
     "tls/devices.key",
     "tls/devices.pem",
 ];
+/// Root documents that went before the newest.
+const EARLIER_ROOTS: &str = "keys/root.";
 /// Key files without which no server starts.
 const NEEDED: [&str; 3] = ["keys/orchestrator.key", "keys/root.bin", "keys/token.key"];
 const ARTIFACTS: &str = "artifacts";
@@ -39,7 +41,17 @@ pub fn place(name: &str) -> Option<PathBuf> {
 
 /// True if the file is one of the keys.
 pub fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+    KEYS.contains(&name) || is_earlier_root(name)
+}
+
+fn is_earlier_root(name: &str) -> bool {
+    let number = name
+        .strip_prefix(EARLIER_ROOTS)
+        .and_then(|rest| rest.strip_suffix(".bin"));
+    number.is_some_and(|text| {
+        text.parse::<u32>()
+            .is_ok_and(|number| number.to_string() == text)
+    })
 }
 
 /// True if the file is content that devices download. Only such files may go while a backup is
@@ -67,6 +79,7 @@ pub fn names(root: &Path) -> io::Result<Vec<String>> {
         .filter(|name| root.join(name).is_file())
         .map(str::to_owned)
         .collect();
+    names.extend(earlier_roots(root)?);
     let mut artifacts = Vec::new();
     for entry in std::fs::read_dir(root.join(ARTIFACTS))? {
         let entry = entry?;
@@ -77,6 +90,18 @@ pub fn names(root: &Path) -> io::Result<Vec<String>> {
     }
     artifacts.sort();
     names.extend(artifacts);
+    Ok(names)
+}
+
+fn earlier_roots(root: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root.join("keys"))? {
+        let name = format!("keys/{}", entry?.file_name().to_string_lossy());
+        if is_earlier_root(&name) {
+            names.push(name);
+        }
+    }
+    names.sort();
     Ok(names)
 }
 
@@ -139,6 +164,8 @@ mod tests {
             "users.toml~",
             "keys/token.key",
             "keys/.token.key.swp",
+            "keys/root.1.bin",
+            "keys/root.next.bin",
             "artifacts/notes",
             &long,
             &format!("artifacts/{id}.new"),
@@ -149,7 +176,12 @@ mod tests {
         let listed = names(dir.path()).unwrap();
         assert_eq!(
             listed,
-            ["users.toml", "keys/token.key", &format!("artifacts/{id}")]
+            [
+                "users.toml",
+                "keys/token.key",
+                "keys/root.1.bin",
+                &format!("artifacts/{id}")
+            ]
         );
         assert!(listed.iter().all(|name| place(name).is_some()));
         assert_eq!(place("../users.toml"), None);

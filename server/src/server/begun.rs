@@ -64,7 +64,8 @@ pub(super) fn orchestrator_ended(result: Result<(), ServiceError>) -> Failure {
         )
         .help(
             "`hoist recover` lets this store learn what it does not know, `hoist restore` brings a \
-                 newer one back; if another server uses copies of these keys, stop it first",
+                 newer one back; if another server uses copies of these keys, stop it first; if somebody \
+                 has stolen them, `hoist keys rotate orchestrator` and start again",
         ),
         _ => ended("the orchestrator", result),
     }

@@ -17,6 +17,7 @@ use hoist_protocol::id::{Generation, Namespace};
 use tokio::task::JoinSet;
 
 use super::ServerConfig;
+use super::key_watch::KeyWatch;
 use crate::broker::BrokerConfig;
 use crate::data_dir::{DataDir, Found, Opened};
 use crate::failure::Failure;
@@ -118,9 +119,14 @@ pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acce
     acceptors.unzip()
 }
 
-/// Looks after the certificate until the result is dropped.
-pub(super) fn looked_after(shown: Option<Shown>, health: Health) -> JoinSet<()> {
+/// Looks after certificate and keys until the result is dropped.
+pub(super) fn looked_after(
+    shown: Option<Shown>,
+    key_watch: KeyWatch,
+    health: Health,
+) -> JoinSet<()> {
     let mut looking = JoinSet::new();
+    looking.spawn(key_watch.run());
     if let Some(shown) = shown {
         looking.spawn(shown.watch(health));
     }

@@ -17,7 +17,8 @@ use hoist_server::tls::{Encryption, TlsTerms};
 use tempfile::TempDir;
 
 use crate::client::{Client, Patience};
-use crate::commands::release::{SignedRelease, read_key};
+use crate::commands::release::SignedRelease;
+use crate::commands::signing::read_key;
 use crate::demo::fixture;
 use crate::exit;
 

@@ -50,6 +50,13 @@ impl Difference {
         self.published_state.started(reserved);
     }
 
+    /// Another key signs from now on: nothing that is out counts, and everything is looked at.
+    pub fn signed_anew(&mut self) {
+        for subject in self.published_state.signed_anew() {
+            self.mark(subject, Cause::Seen);
+        }
+    }
+
     /// Specs may be signed with generations up to this one.
     pub fn reserved(&mut self, reserved: Generation) {
         self.published_state.reserve(reserved);

@@ -105,6 +105,12 @@ impl PublishedState {
         self.reserved = reserved;
     }
 
+    /// Another key signs from now on: it begins its own generations. Returns what was out.
+    pub(super) fn signed_anew(&mut self) -> Vec<Subject> {
+        let before = std::mem::take(self);
+        before.entries.into_keys().collect()
+    }
+
     /// An earlier run signed with this generation.
     pub(super) fn learned(&mut self, signed: Generation) {
         self.floor = self.floor.max(signed);

@@ -37,7 +37,9 @@ impl Publisher {
                 (subject, signed, named)
             }
             Topic::Release(release) => (Subject::Release(*release), None, None),
-            Topic::Root(number) if self.has_root(*number) => (Subject::Root, None, None),
+            Topic::Root(number) if self.root(*number).is_some() => {
+                (Subject::Root(*number), None, None)
+            }
             _ => return None,
         };
         if self.settings.mode == Mode::Recovering {

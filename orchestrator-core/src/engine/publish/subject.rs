@@ -7,8 +7,8 @@ use hoist_protocol::topic::Topic;
 /// holds a device goes before what would let it start (S10).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
-    /// The root document.
-    Root,
+    /// The root document of this number.
+    Root(u32),
     /// A release's manifest.
     Release(ReleaseId),
     /// A device's spec.
@@ -22,7 +22,7 @@ impl Subject {
     #[must_use]
     pub fn of(topic: &Topic) -> Option<Self> {
         Some(match topic {
-            Topic::Root(_) => Self::Root,
+            Topic::Root(number) => Self::Root(*number),
             Topic::Release(release) => Self::Release(*release),
             Topic::DeviceSpec(device) => Self::Device(device.clone()),
             Topic::GroupSpec(group) => Self::Group(group.clone()),

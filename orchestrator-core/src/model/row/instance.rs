@@ -1,7 +1,8 @@
 //! The row of one orchestrator: what only it knows and counts.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
-use hoist_protocol::id::DeploymentId;
+use hoist_protocol::envelope::KeyId;
+use hoist_protocol::id::{DeploymentId, Generation};
 use serde::{Deserialize, Serialize};
 
 /// Generations reserved ahead of the clock, which are ms: one write a minute at most, and the
@@ -33,18 +34,21 @@ pub struct InstanceRow {
     /// The last of the numbers that are reserved for it: those above
     /// [`InstanceRow::last_deployment`] are still to be given.
     pub numbers_end: DeploymentId,
+    /// The key whose generations these are; absent in a row of an older version.
+    pub signer: Option<KeyId>,
 }
 
 impl Message for InstanceRow {
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
     const BYTES_MAX: usize = 80;
 
     fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
         let (version, fields) = bytes.split_first()?;
         let grown: &[u8] = match version {
-            1 => &[0, 0, 0, 0],
-            2 => &[0, 0],
-            3 => &[0],
+            1 => &[0, 0, 0, 0, 0],
+            2 => &[0, 0, 0],
+            3 => &[0, 0],
+            4 => &[0],
             _ => return None,
         };
         let row: Result<Self, _> = decode(&[&[Self::VERSION], fields, grown].concat());
@@ -53,8 +57,10 @@ impl Message for InstanceRow {
                 // It kept no count of it, and asked as soon as it was connected.
                 row.asked_run = row.broker_run;
             }
-            // There was one orchestrator, which reserved nothing.
-            row.numbers_end = row.last_deployment;
+            if *version < 4 {
+                // There was one orchestrator, which reserved nothing.
+                row.numbers_end = row.last_deployment;
+            }
             (row, &[][..])
         }))
     }
@@ -69,6 +75,28 @@ impl InstanceRow {
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         self.asked_run != self.broker_run
+    }
+
+    /// The highest generation that this key may have signed with. A new key begins anew: nothing by
+    /// the one before it holds a device back (bad-inputs row 43).
+    #[must_use]
+    pub fn reserved_by(&self, signer: Option<KeyId>) -> Generation {
+        match self.is_by_another(signer) {
+            true => Generation(0),
+            false => Generation(self.generations_ms),
+        }
+    }
+
+    /// Takes note of the key that signs from now on.
+    pub(crate) fn signed_by(&mut self, signer: KeyId) {
+        self.generations_ms = self.reserved_by(Some(signer)).0;
+        self.signer = Some(signer);
+    }
+
+    fn is_by_another(&self, signer: Option<KeyId>) -> bool {
+        self.signer
+            .zip(signer)
+            .is_some_and(|(before, now)| before != now)
     }
 
     /// The generation up to which the store knows of what was signed: specs are signed by the

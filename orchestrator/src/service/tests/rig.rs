@@ -160,10 +160,11 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         keys: Keys {
             orchestrator: orchestrator_key(),
             release: vec![release_key().public()],
-            root: b"root".to_vec(),
+            roots: vec![(1, b"root".to_vec())],
             root_number: 1,
             root_sha256: [7; 32],
         },
+        new_keys: tokio::sync::watch::channel(None).1,
         artifacts: ArtifactDirectory::open(artifacts)
             .unwrap()
             .telling(health.clone()),
@@ -230,7 +231,10 @@ impl Rig {
         Self::run(Arc::default(), |config| config.mqtt.commands_apart = false).await
     }
 
-    async fn run(store: Arc<Watched>, change: impl FnOnce(&mut OrchestratorConfig)) -> Self {
+    pub(super) async fn run(
+        store: Arc<Watched>,
+        change: impl FnOnce(&mut OrchestratorConfig),
+    ) -> Self {
         let artifacts = tempfile::tempdir().unwrap();
         let mut config = config(artifacts.path());
         change(&mut config);
