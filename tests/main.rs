@@ -35,6 +35,8 @@ mod hints;
 mod hostile_broker;
 mod identity;
 mod import;
+mod keys;
+mod keys_offline;
 mod lost_store;
 mod moments;
 mod mutants;
