@@ -175,6 +175,8 @@ pub(super) async fn enroll(
         client_cert: Some(&certificate),
         token: None,
         root_sha256: &data_encoding::HEXLOWER.encode(&text.root_sha256),
+        // The text names the first one, from which the device follows the others.
+        root_number: None,
         artifacts: Some(&text.artifacts),
         device_type: None,
     });

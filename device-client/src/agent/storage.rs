@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode_prefix;
-use hoist_protocol::envelope::{KeyId, signer_of};
-use hoist_protocol::id::{ArtifactId, Generation, ReleaseId, sha256};
+use hoist_protocol::envelope::signer_of;
+use hoist_protocol::id::{ArtifactId, ReleaseId, sha256};
 use hoist_protocol::release::ReleaseManifest;
 use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::status::ScriptKind;
+
+mod floor;
+mod roots;
 
 use super::download::{Artifact, DownloadError, read_start};
 use super::files::{Files, PRIVATE_DIR, PRIVATE_FILE, read_optional, write_atomic};
@@ -20,6 +23,8 @@ use super::inventory::{Condition, InstalledArtifact, Inventory, InventoryError};
 use super::journal::{Found, JournalError, TwoSlots};
 use crate::record::{Floor, RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 use crate::session::Keep;
+
+use floor::{bytes_of, floor_of};
 
 /// Far more than any of the kept messages.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
@@ -29,8 +34,6 @@ const HEAD_FILE: &str = "head";
 const FORGOTTEN_FILE: &str = "forgotten";
 /// The manifest of the started release.
 const RELEASE_FILE: &str = "release";
-/// The pinned root document, as received.
-const ROOT_FILE: &str = "root.bin";
 
 /// Why something cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -229,37 +232,6 @@ impl Storage {
         }
     }
 
-    /// Keeps the pinned root document.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub fn keep_root(&self, sealed: &[u8]) -> Result<(), StorageError> {
-        self.write(ROOT_FILE, sealed)
-    }
-
-    /// Keeps a root document that follows the pinned one. Each has a file of its own: those before
-    /// it prove it.
-    ///
-    /// # Errors
-    /// [`StorageError`]; it must not be followed then.
-    pub fn keep_next_root(&self, number: u32, sealed: &[u8]) -> Result<(), StorageError> {
-        self.write(&next_root_file(number), sealed)
-    }
-
-    /// The root document of this number that followed the pinned one, as received.
-    #[must_use]
-    pub fn next_root(&self, number: u32) -> Option<Vec<u8>> {
-        let path = self.places.0.join(next_root_file(number));
-        self.files.read(&path, MESSAGE_BYTES_MAX).ok()
-    }
-
-    /// The pinned root document, as received.
-    #[must_use]
-    pub fn root(&self) -> Option<Vec<u8>> {
-        let path = self.places.0.join(ROOT_FILE);
-        self.files.read(&path, MESSAGE_BYTES_MAX).ok()
-    }
-
     /// Where things are kept.
     #[must_use]
     pub fn places(&self) -> Places {
@@ -279,9 +251,7 @@ impl Storage {
     }
 
     fn forget_spec(&self, floor: &Floor) -> Result<(), StorageError> {
-        let mut bytes = floor.generation.0.to_be_bytes().to_vec();
-        bytes.extend(floor.by.iter().flat_map(|by| by.0));
-        self.write(FORGOTTEN_FILE, &bytes)?;
+        self.write(FORGOTTEN_FILE, &bytes_of(floor))?;
         // Left behind it is not read any more.
         let _left = self.files.remove(&self.places.0.join(HEAD_FILE));
         Ok(())
@@ -396,21 +366,6 @@ pub fn prepare_install(
         return Err(DownloadError::hash(&payload.target));
     }
     write_atomic(files, rollback, &content, PRIVATE_DIR).map_err(failed(rollback))
-}
-
-fn next_root_file(number: u32) -> String {
-    format!("root.{number}.bin")
-}
-
-/// Eight bytes of a generation, and four of the key that signed it, which older agents left out.
-fn floor_of(bytes: &[u8]) -> Option<Floor> {
-    let (generation, by) = bytes.split_first_chunk::<8>()?;
-    let by = match by {
-        [] => None,
-        by => Some(KeyId(by.try_into().ok()?)),
-    };
-    let generation = Generation(u64::from_be_bytes(*generation));
-    Some(Floor { generation, by })
 }
 
 fn content<T>(found: Found<T>) -> Option<T> {

@@ -100,16 +100,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         }
         Input::SpecOut { device, change } => outbox::spec_out(ctx, device, *change),
         Input::SignedBy(signer) => note(ctx, |instance| instance.signed_by(*signer)),
-        Input::ReserveGenerations(up_to) => {
-            let mut instance = ctx.txn.instance()?;
-            let needed_ms = up_to.0.saturating_add(SPARE_MS);
-            let ahead_ms = ctx.now.unix_ms.saturating_add(GENERATIONS_MS);
-            instance.generations_ms = instance.generations_ms.max(needed_ms).max(ahead_ms);
-            ctx.txn.put_instance(&instance);
-            let reserved = Generation(instance.generations_ms);
-            ctx.effects.push(Effect::GenerationsReserved(reserved));
-            Ok(())
-        }
+        Input::ReserveGenerations(up_to) => reserve(ctx, *up_to),
         Input::ResyncAsked => presence::resync_asked(ctx),
         Input::Uptime => {
             let now = ctx.now;
@@ -120,6 +111,17 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         }
     }
     .map(|()| None)
+}
+
+fn reserve(ctx: &mut Ctx, up_to: Generation) -> Result<(), Undecided> {
+    let mut instance = ctx.txn.instance()?;
+    let needed_ms = up_to.0.saturating_add(SPARE_MS);
+    let ahead_ms = ctx.now.unix_ms.saturating_add(GENERATIONS_MS);
+    instance.generations_ms = instance.generations_ms.max(needed_ms).max(ahead_ms);
+    ctx.txn.put_instance(&instance);
+    let reserved = Generation(instance.generations_ms);
+    ctx.effects.push(Effect::GenerationsReserved(reserved));
+    Ok(())
 }
 
 /// Changes the row of this orchestrator.
