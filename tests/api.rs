@@ -52,6 +52,7 @@ fn typed(verb: Verb) -> &'static str {
         Verb::UserAdd => "user add",
         Verb::UserList => "user list",
         Verb::UserRemove => "user remove",
+        Verb::AuditList => "audit list",
     }
 }
 

@@ -22,6 +22,7 @@ use crate::reply::view::{DeploymentView, FleetView, GroupView};
 use crate::reply::{API_VERSION, ReleaseDetail, ResultBody};
 use crate::rules::deployment::retention;
 
+mod audit;
 pub mod body;
 mod cursor;
 mod device;
@@ -33,6 +34,7 @@ pub mod survey;
 mod walk;
 mod why;
 
+pub(crate) use audit::audit_list;
 pub use cursor::Cursor;
 pub(crate) use device::of_record;
 pub(crate) use device::{device_list, device_show};

@@ -8,6 +8,7 @@ use crate::model::error::Rejection;
 use crate::reply::view::DeploymentView;
 use crate::rules::deployment::Created;
 
+mod audit;
 mod bounded;
 mod deploy;
 mod import;
@@ -17,6 +18,7 @@ mod shown;
 pub mod view;
 mod why;
 
+pub use audit::AuditItem;
 pub use bounded::bounded;
 pub use deploy::{DeployResult, DeploySeveralResult};
 pub(crate) use import::counted;
@@ -351,4 +353,6 @@ pub enum ResultBody {
     Claims(ListResult<ClaimItem>),
     /// `enroll-waiting`
     Waiting(ListResult<WaitingItem>),
+    /// `audit-list`
+    Audit(ListResult<AuditItem>),
 }

@@ -1,6 +1,7 @@
 //! The rules of deployments as pure functions over a batch of rows. Each
 //! changes rows and names the effects that follow once they are durable; the clocks are given.
 
+pub(crate) mod audit;
 pub(crate) mod ctx;
 pub mod deployment;
 pub mod device;

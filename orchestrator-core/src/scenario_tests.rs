@@ -149,6 +149,7 @@ impl World {
             groups: Vec::new(),
             request: format!("r{}", self.requests).parse().unwrap(),
             verb: command.verb().word().to_owned(),
+            from: "192.0.2.7".to_owned(),
             body_hash: sha256(format!("{command:?}").as_bytes()),
             command: Ok(command),
             release: None,
@@ -368,6 +369,7 @@ use said::*;
 use fleet::answer_of;
 pub(crate) use fleet::rows_of_a_fleet;
 
+mod audit;
 mod batches;
 mod commands;
 mod contact;

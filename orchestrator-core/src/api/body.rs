@@ -25,13 +25,45 @@ pub enum VerbEffect {
     Changes,
 }
 
-/// Ids in a command as they were typed, whose rows it will surely read.
+/// The names in a command as they were typed: the audit trail tells them, and the rows of a device
+/// are surely read.
 #[derive(Debug, Default)]
 pub(crate) struct Names<'a> {
+    pub(crate) deployment: Option<u32>,
+    pub(crate) release: Option<&'a str>,
     pub(crate) device: Option<&'a str>,
-    /// The group that the device is to be in.
+    pub(crate) user: Option<&'a str>,
+    /// The group; with a device, the one that the device is to be in.
     pub(crate) group: Option<&'a str>,
+    /// Further groups or devices.
+    pub(crate) more: Vec<&'a str>,
+    /// What the verb alone does not say: how a device is held, what a user may do.
+    pub(crate) as_what: Option<&'static str>,
 }
+
+impl Names<'_> {
+    /// The names in one line, `fw@1.0.0 eu`; of many the first, and how many more.
+    pub(crate) fn text(&self) -> String {
+        let deployment = self.deployment.map(|number| number.to_string());
+        let one = [deployment.as_deref(), self.release, self.device, self.user];
+        let one = one.into_iter().flatten().chain(self.group);
+        let mut words: Vec<String> = one.map(str::to_owned).collect();
+        words.extend(
+            self.more
+                .iter()
+                .take(NAMED_MAX)
+                .map(|name| (*name).to_owned()),
+        );
+        if let left @ 1.. = self.more.len().saturating_sub(NAMED_MAX) {
+            words.push(format!("and {left} more"));
+        }
+        words.extend(self.as_what.map(str::to_owned));
+        words.join(" ")
+    }
+}
+
+/// Names of a kind that the audit trail tells of one command.
+const NAMED_MAX: usize = 4;
 
 /// The JSON body of a verb, with everything that the verb means.
 pub(crate) trait Body {
@@ -43,6 +75,8 @@ pub(crate) trait Body {
     const EFFECT: VerbEffect = VerbEffect::Reads;
     /// True if the adapter that keeps the users carries the verb out.
     const IS_MANAGED: bool = false;
+    /// True if a user who is limited to groups may not use it.
+    const OF_ALL_GROUPS: bool = false;
 
     /// True for a dry run, which only says what would happen.
     fn is_dry(&self) -> bool {
@@ -54,7 +88,7 @@ pub(crate) trait Body {
         None
     }
 
-    /// Rows to load before it is executed.
+    /// The names in it; those of rows are loaded before it is executed.
     fn names(&self) -> Names<'_> {
         Names::default()
     }

@@ -35,8 +35,8 @@ pub use crate::api::commands::user_add::UserAdd;
 pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
-    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList, EnrollWaiting,
-    GroupList, ReleaseList, ReleaseShow, UserList,
+    AuditList, DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList,
+    EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -83,6 +83,12 @@ macro_rules! verbs {
             #[must_use]
             pub fn is_managed(self) -> bool {
                 match self { $(Self::$name => $name::IS_MANAGED,)* }
+            }
+
+            /// True if a user who is limited to groups may not use it.
+            #[must_use]
+            pub fn is_of_all_groups(self) -> bool {
+                match self { $(Self::$name => $name::OF_ALL_GROUPS,)* }
             }
         }
 
@@ -182,6 +188,7 @@ verbs! {
     UserAdd
     UserList
     UserRemove
+    AuditList
 }
 
 impl FromStr for Verb {

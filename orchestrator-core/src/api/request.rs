@@ -5,20 +5,22 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId, RequestId, UserId};
 
 use crate::api::body::{Ask, Names};
-use crate::api::command::{Command, VerbEffect};
+use crate::api::command::{Command, Verb, VerbEffect};
 use crate::api::remembered::RequestRow;
 use crate::api::response::Response;
 use crate::model::effect::{Effect, Sender};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
-    DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, RequestKey, RevokedKey, RowKey,
+    AuditHeadKey, DeviceKey, GroupCountKey, GroupKey, Key, MemberKey, RequestKey, RevokedKey,
+    RowKey,
 };
 use crate::model::now::{Mode, Now};
 use crate::model::release::{Uses, VerifiedRelease};
-use crate::model::row::TimerRow;
+use crate::model::row::{Deed, TimerRow, release_text};
 use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
 use crate::reply::Answer;
+use crate::rules::audit;
 use crate::rules::ctx::Ctx;
 use crate::rules::stop::Stop;
 
@@ -40,6 +42,8 @@ pub struct CommandInput {
     pub body_hash: [u8; 32],
     /// Which command was asked for, for the log: it may be none.
     pub verb: String,
+    /// The addresses that it may have come from, or the way in which it came.
+    pub from: String,
     /// The parsed command, or why it could not be parsed.
     pub command: Result<Command, Rejection>,
     /// For `release-add`: what was verified of the manifest.
@@ -52,20 +56,19 @@ pub struct CommandInput {
 pub(crate) fn execute(ctx: &mut Ctx, input: &CommandInput) -> Result<Option<Response>, Undecided> {
     let command = match allowed(input) {
         Ok(command) => command,
-        Err(rejection) => return Ok(refused(ctx, input, rejection)),
+        Err(rejection) => return refused(ctx, input, rejection),
     };
     if ctx.now.mode == Mode::Recovering && command.verb().effect() == VerbEffect::Changes {
         let why = "the server learns what its store has lost, and changes nothing meanwhile";
         let refusal = Rejection::new(Code::Recover, why).hint("wait until `hoist recover` is over");
-        return Ok(refused(ctx, input, refusal));
+        return refused(ctx, input, refusal);
     }
     let verb = command.verb();
     let (user, request) = (input.user.clone(), input.request.clone());
     let command = command.clone();
     if verb.is_managed() {
         return Ok(Some(Response::ManageUser {
-            user,
-            request,
+            deed: deed(input),
             body_hash: input.body_hash,
             command,
         }));
@@ -82,9 +85,12 @@ pub(crate) fn execute(ctx: &mut Ctx, input: &CommandInput) -> Result<Option<Resp
 
 /// Rows that a command will surely look at ([`crate::engine::decide::hint`]): what it names.
 pub(crate) fn hint(input: &CommandInput) -> Vec<Key> {
-    let mut keys = vec![RequestKey(input.user.clone(), input.request.clone()).key()];
+    let mut keys = vec![
+        RequestKey(input.user.clone(), input.request.clone()).key(),
+        AuditHeadKey.key(),
+    ];
     let names = input.command.as_ref().map(Command::names);
-    let Names { device, group } = names.unwrap_or_default();
+    let Names { device, group, .. } = names.unwrap_or_default();
     let Some(device) = device else { return keys };
     let Ok(device) = device.parse::<DeviceId>() else {
         return keys;
@@ -108,11 +114,7 @@ fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
         let why = format!("{} is not a user of this server", input.user);
         return Err(Rejection::new(Code::Role, why));
     };
-    let verb = input
-        .command
-        .as_ref()
-        .map_or_else(|_| input.verb.parse().ok(), |it| Some(it.verb()));
-    match verb {
+    match verb(input) {
         Some(verb) if role < verb.role() => Err(Rejection::new(
             Code::Role,
             format!(
@@ -123,13 +125,55 @@ fn allowed(input: &CommandInput) -> Result<&Command, Rejection> {
                 role.word()
             ),
         )),
+        Some(verb) if verb.is_of_all_groups() && !input.groups.is_empty() => Err(Rejection::new(
+            Code::Role,
+            format!(
+                "{} is for who may change all groups, {} may only some",
+                verb.word(),
+                input.user
+            ),
+        )),
         _ => input.command.as_ref().map_err(Rejection::clone),
     }
 }
 
-fn refused(ctx: &mut Ctx, input: &CommandInput, rejection: Rejection) -> Option<Response> {
+/// The verb that was asked for, if there is one of that name.
+fn verb(input: &CommandInput) -> Option<Verb> {
+    match &input.command {
+        Ok(command) => Some(command.verb()),
+        Err(_) => input.verb.parse().ok(),
+    }
+}
+
+/// The command, as the audit trail tells of it. Nothing else of its body is kept there.
+fn deed(input: &CommandInput) -> Deed {
+    let command = input.command.as_ref().ok();
+    let named = command.map(|command| command.names().text());
+    let added = input.release.as_ref().map(|release| &release.manifest);
+    let added = added.map(|manifest| release_text(&manifest.name, &manifest.version));
+    let names = named.into_iter().chain(added).filter(|it| !it.is_empty());
+    Deed {
+        user: input.user.clone(),
+        request: input.request.clone(),
+        from: input.from.clone(),
+        verb: verb(input).map_or_else(|| input.verb.clone(), |verb| verb.word().to_owned()),
+        target: names.collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A refusal that is not remembered: whoever repeats the command is judged anew.
+fn refused(
+    ctx: &mut Ctx,
+    input: &CommandInput,
+    rejection: Rejection,
+) -> Result<Option<Response>, Undecided> {
+    let changes = verb(input).is_some_and(|verb| verb.effect() == VerbEffect::Changes);
+    let is_dry = input.command.as_ref().is_ok_and(Command::is_dry);
+    if changes && !is_dry {
+        audit::note_refusal(ctx, &deed(input), rejection.code)?;
+    }
     ctx.effects.push(rejected(input, rejection.code));
-    Some(reply(input, Answer::Refused(rejection)))
+    Ok(Some(reply(input, Answer::Refused(rejection))))
 }
 
 fn rejected(input: &CommandInput, code: Code) -> Effect {
@@ -160,7 +204,7 @@ fn change(
     match answered_before(ctx.txn, &key, input.body_hash, ctx.now)? {
         None => {}
         Some(Ok(answer)) => return Ok(Some(reply(input, answer))),
-        Some(Err(reused)) => return Ok(refused(ctx, input, reused)),
+        Some(Err(reused)) => return refused(ctx, input, reused),
     }
     let done = command.execute(&mut Ask {
         ctx,
@@ -182,7 +226,7 @@ fn change(
         ctx.take_back();
         return Ok(Some(reply(input, answer)));
     }
-    remember(ctx, &key, (input.body_hash, &answer))?;
+    remember(ctx, &deed(input), (input.body_hash, &answer))?;
     Ok(Some(reply(input, answer)))
 }
 
@@ -209,12 +253,18 @@ pub fn answered_before(
     }))
 }
 
-/// Keeps the answer to a request for seven days.
+/// Keeps the answer to a request for seven days, and tells of it in the audit trail.
 pub(crate) fn remember(
     ctx: &mut Ctx,
-    key: &RequestKey,
+    deed: &Deed,
     (body_hash, answer): ([u8; 32], &Answer),
 ) -> Result<(), Undecided> {
+    let result = match answer {
+        Answer::Refused(rejection) => Some(rejection.code),
+        _ => None,
+    };
+    audit::note(ctx, deed, result)?;
+    let key = &RequestKey(deed.user.clone(), deed.request.clone());
     let row = RequestRow {
         body_hash,
         answer: answer.clone(),

@@ -4,6 +4,7 @@ use hoist_protocol::id::{RequestId, UserId};
 
 use crate::api::command::Command;
 use crate::model::effect::Effects;
+use crate::model::row::Deed;
 use crate::reply::Answer;
 
 /// The way in which a command is answered.
@@ -31,10 +32,8 @@ pub enum Response {
     /// change is made once for each request ([`crate::api::request::answered_before`]), and
     /// remembered by [`crate::engine::input::Input::UserManaged`].
     ManageUser {
-        /// The user who asked.
-        user: UserId,
-        /// The id the question had.
-        request: RequestId,
+        /// The command and its user, for the audit trail.
+        deed: Deed,
         /// SHA-256 of verb and body, to tell a repeat from a reused id.
         body_hash: [u8; 32],
         /// The command.

@@ -106,6 +106,8 @@ pub struct Asked {
     pub request: RequestId,
     /// As much of its name as is worth a line of the log.
     pub verb: String,
+    /// The addresses that it may have come from, or the way in which it came.
+    pub from: String,
     /// SHA-256 of verb and body, to tell a repeat from a reused id.
     pub body_hash: [u8; 32],
     /// The command, or why it is none.
@@ -117,6 +119,9 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// In the place of an address, where the broker tells none.
+    pub const MQTT: &'static str = "mqtt";
+
     /// Reads a command's body. Nothing is known of its sender yet.
     #[must_use]
     pub fn new(user: UserId, request: RequestId, verb: &str, body: &[u8]) -> Self {
@@ -126,6 +131,7 @@ impl Asked {
             groups: Vec::new(),
             request,
             verb: verb.chars().take(VERB_CHARS_MAX).collect(),
+            from: Self::MQTT.to_owned(),
             body_hash: json::body_hash(verb, body),
             command: json::parse(verb, body),
             release: None,
@@ -331,6 +337,7 @@ impl Arrival {
                 groups: asked.groups.clone(),
                 request: asked.request.clone(),
                 verb: asked.verb.clone(),
+                from: asked.from.clone(),
                 body_hash: asked.body_hash,
                 command: asked.command.clone(),
                 release: asked.release.clone(),

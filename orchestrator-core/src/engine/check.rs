@@ -18,8 +18,10 @@ use crate::model::row::{
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
+use trail::Trail;
 
 mod relations;
+mod trail;
 
 /// Findings that are listed; of more than so many the rest is only counted.
 const LISTED_MAX: usize = 100;
@@ -89,6 +91,7 @@ pub struct Check {
     /// Records in progress, with when their time is over.
     working: BTreeSet<(DeploymentId, DeviceId, u64)>,
     timers: BTreeSet<(DeploymentId, DeviceId, u64)>,
+    trail: Trail,
 }
 
 impl Check {
@@ -177,6 +180,7 @@ impl Check {
                 self.forgotten
                     .extend(number.map(|number| (number, sweeping)));
             }
+            28 | 29 => return self.trail.read(*kind, rest, bytes),
             12 => {
                 let row: GroupCountRow = decode(bytes)?;
                 self.counts

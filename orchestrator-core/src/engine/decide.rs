@@ -9,8 +9,8 @@ use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
-    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key, OutboxKey,
-    RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey, WaitingCountKey, WaitingKey,
+    AuditHeadKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key,
+    OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -68,10 +68,10 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         Input::Info { device, info } => device::merge_info(ctx, device, info),
         Input::Enroll(ask) => enrollment::asked(ctx, ask),
         Input::UserManaged {
-            request,
+            deed,
             body_hash,
             answer,
-        } => request::remember(ctx, request, (*body_hash, answer)),
+        } => request::remember(ctx, deed, (*body_hash, answer)),
         Input::TimerDue(timer) => timer_due(ctx, timer),
         Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
         Input::SeenRounds { device, rounds } => numbers::opened_in_spec(ctx, device, rounds),
@@ -186,7 +186,10 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::RecoverRelease(_) => Vec::new(),
         Input::Command(command) => request::hint(command),
         Input::Enroll(ask) => enrollment::hint(ask),
-        Input::UserManaged { request, .. } => vec![request.key()],
+        Input::UserManaged { deed, .. } => {
+            let request = RequestKey(deed.user.clone(), deed.request.clone());
+            vec![request.key(), AuditHeadKey.key()]
+        }
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();

@@ -11,9 +11,8 @@ use crate::api::request::CommandInput;
 use crate::model::enroll::EnrollAsk;
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
-use crate::model::key::RequestKey;
 use crate::model::release::VerifiedRelease;
-use crate::model::row::Refusal;
+use crate::model::row::{Deed, Refusal};
 use crate::model::search::{Found, Left, Old};
 use crate::model::timer::Timer;
 use crate::reply::Answer;
@@ -74,8 +73,8 @@ pub enum Input {
     Command(Box<CommandInput>),
     /// A command about users was carried out, or refused: remembers the answer to its request.
     UserManaged {
-        /// The request and its user.
-        request: RequestKey,
+        /// The command and its user, for the audit trail.
+        deed: Box<Deed>,
         /// SHA-256 of verb and body.
         body_hash: [u8; 32],
         /// The answer.

@@ -17,7 +17,7 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 30] = [
     "row",
     "instance",
     "group",
@@ -43,6 +43,11 @@ const KINDS: [&str; 25] = [
     "removed deployment",
     "recovery",
     "numbers",
+    "claim",
+    "waiting device",
+    "waiting devices",
+    "audit head",
+    "audit item",
 ];
 
 /// The subject of the key's row, for people: `group eu`, `record 7 d1`.
@@ -52,6 +57,10 @@ impl fmt::Display for Key {
         f.write_str(KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]))?;
         if let (6..=8 | 16 | 20 | 22, Some((number, after))) = (*kind, rest.split_first_chunk()) {
             write!(f, " {}", u32::from_be_bytes(*number))?;
+            rest = after;
+        }
+        if let (29, Some((number, after))) = (*kind, rest.split_first_chunk()) {
+            write!(f, " {}", u64::from_be_bytes(*number))?;
             rest = after;
         }
         let parts = rest
@@ -154,6 +163,13 @@ pub struct WaitingCountKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(pub UserId, pub RequestId);
 
+/// The end of the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditHeadKey;
+/// An item of the audit trail, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditKey(pub u64);
+
 /// The facts that a device reports of itself besides those in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactsKey(pub DeviceId);
@@ -225,6 +241,8 @@ keys! {
     ClaimKey => ClaimRow, |key| text(25, &[key.0.as_str()]);
     WaitingKey => WaitingRow, |key| text(26, &[key.0.as_str()]);
     WaitingCountKey => WaitingCountRow, |_key| Key(vec![27]);
+    AuditHeadKey => AuditHeadRow, |_key| Key(vec![28]);
+    AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
 }
 
 /// Prefixes to scan by.
@@ -262,6 +280,8 @@ pub enum Prefix {
     Claims,
     /// Every device that waits for approval.
     Waiting,
+    /// Every item of the audit trail, by its number.
+    Audit,
 }
 
 impl Prefix {
@@ -288,6 +308,7 @@ impl Prefix {
             Self::RemovedGroups => Key(vec![21]),
             Self::Claims => Key(vec![25]),
             Self::Waiting => Key(vec![26]),
+            Self::Audit => Key(vec![29]),
         }
     }
 

@@ -10,6 +10,7 @@ use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
+mod audit;
 mod claim;
 mod device;
 mod end_reason;
@@ -20,6 +21,7 @@ mod removed;
 mod starts_empty;
 mod trouble;
 
+pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed};
 pub use claim::{ClaimRow, WAITING_MAX, WaitingCountRow, WaitingRow};
 pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
 pub use end_reason::EndReason;

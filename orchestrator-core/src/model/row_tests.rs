@@ -10,12 +10,13 @@ use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Rollback, Step, Success};
 
 use super::*;
+use crate::model::error::Code;
 use crate::model::instance::InstanceId;
 use crate::model::key::{
-    ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey, ForgottenKey,
-    GroupCountKey, GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey, RecordKey, RecoveryKey,
-    ReleaseKey, ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey,
-    WaitingCountKey, WaitingKey,
+    AuditHeadKey, AuditKey, ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey,
+    ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey,
+    RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey,
+    RowKey, SlotKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -115,6 +116,32 @@ fn the_row_of_an_orchestrator_keeps_its_bytes_also_of_before_there_could_be_othe
         ..second
     };
     older_golden(&first, "0111ac02020407");
+}
+
+#[test]
+fn the_audit_trail_keeps_its_bytes_and_its_hashes() {
+    let item = AuditRow {
+        at_s: 300,
+        user: "al".parse().unwrap(),
+        from: "mqtt".into(),
+        request: "r".parse().unwrap(),
+        verb: "abort".into(),
+        target: "17".into(),
+        result: Some(Code::Role),
+        hash: [0; 32],
+    };
+    let item = item.after(&[7; 32]);
+    let hash = "269a92e0cdcff7654bba6402264893ba3fd6eada1859e9b4dccab940e88de1b5";
+    golden(
+        &item,
+        &format!("01ac0202616c046d71747401720561626f72740231370102{hash}"),
+    );
+    let head = AuditHeadRow {
+        number: 300,
+        hash: [7; 32],
+        refused_ms: 5,
+    };
+    golden(&head, &format!("01ac02{}05", "07".repeat(32)));
 }
 
 #[test]
@@ -353,6 +380,8 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (RecoveryKey.key(), "17"),
         (CloneKey(device()).key(), "0f6431"),
         (SlotKey(id, device()).key(), "14000001026431"),
+        (AuditHeadKey.key(), "1c"),
+        (AuditKey(258).key(), "1d0000000000000102"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

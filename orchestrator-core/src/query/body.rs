@@ -10,6 +10,9 @@ pub(crate) const ITEMS_MAX: u32 = 20;
 /// The same of devices; long inventories end a page first.
 pub(crate) const DEVICES_MAX: u32 = 100;
 
+/// The same of the audit trail, which somebody may want as a whole.
+pub(crate) const AUDIT_MAX: u32 = 100;
+
 /// The most items wanted, from 1 to so many.
 fn items<'json, D: Deserializer<'json>, const MOST: u32>(json: D) -> Result<Option<u32>, D::Error> {
     let wanted = Option::deserialize(json)?;
@@ -210,4 +213,31 @@ pub struct DeviceList {
 impl DeviceList {
     /// The word of its verb, which also marks its cursors.
     pub(crate) const VERB: &'static str = "device-list";
+}
+
+/// `audit-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditList {
+    /// Only what this user sent; whoever was a user once is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// RFC 3339 time; only what was sent then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Most items wanted, 1 to 100; default 100.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, AUDIT_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl AuditList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "audit-list";
 }

@@ -5,7 +5,7 @@
 use crate::model::key::{Key, Prefix};
 use crate::query::{ITEMS_BYTES_MAX, Need, Reader};
 use crate::reply::view::DeploymentView;
-use crate::reply::{DeviceItem, FailedDevice};
+use crate::reply::{AuditItem, DeviceItem, FailedDevice};
 
 /// The progress of a list.
 #[derive(Debug, Clone)]
@@ -166,6 +166,7 @@ pub(super) struct Walks {
     pub(super) devices: Walk<DeviceItem>,
     pub(super) deployments: Walk<DeploymentView>,
     pub(super) failed: Walk<FailedDevice>,
+    pub(super) audit: Walk<AuditItem>,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use hoist_protocol::id::IdError;
 
 use crate::model::error::{Code, Rejection};
+use crate::model::time::parse_time;
 
 /// Reads an id that a person typed (bad-inputs row 71).
 pub(crate) fn parse_name<I: FromStr<Err = IdError>>(
@@ -22,4 +23,14 @@ pub(crate) fn one_line(text: &str, field: &str) -> Result<(), Rejection> {
     }
     let why = "a text has control characters, such as a line break or a tab";
     Err(Rejection::new(Code::Command, why).field(field))
+}
+
+/// Reads a time that a person typed, in Unix ms.
+pub(crate) fn parse_moment(field: &str, text: &str) -> Result<u64, Rejection> {
+    parse_time(text).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        Rejection::new(Code::Time, format!("{shown} is not a time"))
+            .field(field)
+            .hint("write times as 2026-01-31T06:00:00Z or 2026-01-31T08:00:00+02:00")
+    })
 }

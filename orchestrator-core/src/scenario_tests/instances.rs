@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::engine::decide::decide;
 use crate::model::instance::InstanceId;
-use crate::model::key::{InstanceKey, NumbersKey, RowKey};
+use crate::model::key::{AuditHeadKey, InstanceKey, NumbersKey, RowKey};
 use crate::model::txn::Write;
 
 const OTHER: InstanceId = InstanceId(1);
@@ -25,8 +25,13 @@ fn decided(world: &World, instance: InstanceId, inputs: &[Input]) -> Vec<Write> 
     txn.writes()
 }
 
+/// The rows written, but those of the audit trail: it is one for all, and of two commands that come
+/// at once the second is decided again.
 fn keys(writes: &[Write]) -> BTreeSet<Key> {
-    writes.iter().map(|write| write.key.clone()).collect()
+    let audit =
+        |key: &Key| *key == AuditHeadKey.key() || key.0.starts_with(&Prefix::Audit.bytes().0);
+    let keys = writes.iter().map(|write| write.key.clone());
+    keys.filter(|key| !audit(key)).collect()
 }
 
 fn two_groups() -> World {

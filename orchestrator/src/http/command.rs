@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -11,6 +12,7 @@ use hoist_protocol::code::Code;
 use hoist_protocol::limit::JSON_BYTES_MAX;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::listener::Peer;
 use super::{HttpState, authenticate, refusal, single, too_slow};
 
 /// The header with the id of a request.
@@ -66,6 +68,7 @@ async fn body(request: Request, patience: Duration) -> Result<Vec<u8>, Box<Respo
 /// Carries a command out.
 pub(super) async fn post(
     State(state): State<HttpState>,
+    Extension(Peer(from)): Extension<Peer>,
     Path(verb): Path<String>,
     request: Request,
 ) -> Response {
@@ -81,7 +84,7 @@ pub(super) async fn post(
         Ok(body) => body,
         Err(refused) => return *refused,
     };
-    let answer = state.commands.command(user, key, verb, body);
+    let answer = state.commands.command((user, from), key, verb, body);
     match tokio::time::timeout(state.limits.answer, answer).await {
         Ok(Some(reply)) => (
             [(header::CONTENT_TYPE, "application/json")],

@@ -14,6 +14,7 @@ use hoist_net::opening::Opening;
 use hoist_net::stream::Stream;
 use hoist_net::tls::server::{Acceptor, Refused, say_last};
 use hoist_protocol::code::Code;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -33,6 +34,10 @@ const STOP_SILENCE: Duration = Duration::from_millis(500);
 /// The longest time that requests are given when the server stops: less than the server itself
 /// has for its end. A download that is cut is resumed by its device.
 const STOP_MOST: Duration = Duration::from_secs(3);
+
+/// The address at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Every limit with its reason.
 #[derive(Debug, Clone, Copy)]
@@ -102,12 +107,12 @@ pub(super) async fn serve(
             accepted = places.accept(&listener) => accepted,
         };
         match accepted {
-            Ok(Some((stream, place))) => {
+            Ok(Some((stream, peer, place))) => {
                 let (router, tls, stopped) = (router.clone(), tls.clone(), stop.subscribe());
                 let room = shaking.enter(limits.handshakes);
                 open.spawn(async move {
                     if let Some(stream) = encrypted(stream, tls, limits, room).await {
-                        converse(stream, router, limits, stopped).await;
+                        converse((stream, peer), router, limits, stopped).await;
                     }
                     drop(place);
                 });
@@ -175,7 +180,7 @@ fn only_encrypted() -> String {
 
 /// One connection, request after request.
 async fn converse(
-    stream: Box<dyn Stream>,
+    (stream, peer): (Box<dyn Stream>, Peer),
     router: Router,
     limits: HttpLimits,
     mut stop: watch::Receiver<bool>,
@@ -184,7 +189,8 @@ async fn converse(
     let stream = TokioIo::new(Timed::new(stream, limits.silence, work.clone()));
     let router = TowerToHyperService::new(router);
     let beginning = work.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (working, answer) = (beginning.begin(), router.call(request));
         async move {
             let answer = answer.await;
@@ -247,12 +253,13 @@ impl Places {
 
     /// The next connection, once there is a place for it; none for one too many of its
     /// address, which is closed. Cancel-safe.
-    async fn accept(&self, listener: &TcpListener) -> io::Result<Option<(TcpStream, Place)>> {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<Option<(TcpStream, Peer, Place)>> {
         let place = Arc::clone(&self.all).acquire_owned().await;
         let place = place.map_err(io::Error::other)?;
         let (stream, peer) = listener.accept().await?;
         let _ = stream.set_nodelay(true);
-        Ok(self.of(peer, place).map(|place| (stream, place)))
+        let from = Peer(peer.ip().to_canonical());
+        Ok(self.of(peer, place).map(|place| (stream, from, place)))
     }
 
     fn of(&self, peer: SocketAddr, place: OwnedSemaphorePermit) -> Option<Place> {

@@ -12,6 +12,7 @@ mod tests;
 mod timed;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -45,11 +46,11 @@ pub trait TokenAuth: Send + Sync {
 /// Commands that came by HTTP, on their way into the loop.
 #[async_trait]
 pub trait CommandDoor: Send + Sync {
-    /// Carries a command out and returns its reply's JSON; `None` when the server is
-    /// stopping.
+    /// Carries out a command of a user at this address, and returns its reply's JSON; `None` when
+    /// the server is stopping.
     async fn command(
         &self,
-        user: UserId,
+        from: (UserId, IpAddr),
         request: String,
         verb: String,
         body: Vec<u8>,

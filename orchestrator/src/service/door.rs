@@ -1,5 +1,7 @@
 //! The way into the loop for commands by HTTP.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_orchestrator_core::engine::arrival::{Arrival, Asked, Content};
@@ -13,6 +15,7 @@ use crate::http::CommandDoor;
 /// A command that came by HTTP.
 pub(super) struct Knock {
     pub(super) user: UserId,
+    pub(super) from: IpAddr,
     pub(super) request: RequestId,
     pub(super) verb: String,
     pub(super) body: Vec<u8>,
@@ -51,7 +54,7 @@ pub(super) fn door() -> (Door, Knocks) {
 impl CommandDoor for Door {
     async fn command(
         &self,
-        user: UserId,
+        (user, from): (UserId, IpAddr),
         request: String,
         verb: String,
         body: Vec<u8>,
@@ -66,6 +69,7 @@ impl CommandDoor for Door {
         let (answer_to, answer) = oneshot::channel();
         let knock = Knock {
             user,
+            from,
             request,
             verb,
             body,
@@ -92,7 +96,8 @@ impl Service {
     pub(super) async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
         let mut arrivals = Vec::with_capacity(knocks.len());
         for knock in knocks {
-            let asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
+            let mut asked = Asked::new(knock.user, knock.request, &knock.verb, &knock.body);
+            asked.from = knock.from.to_string();
             let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
             arrival.answer_to = Some(self.waiters.enter(knock.answer_to));
             arrivals.push(arrival);

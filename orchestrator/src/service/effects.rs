@@ -7,7 +7,6 @@ use hoist_orchestrator_core::engine::event::Output;
 use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::key::RequestKey;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ResultBody};
@@ -129,13 +128,12 @@ impl Service {
                 self.ask(Query::new(question, answered), now).await;
             }
             Response::ManageUser {
-                user,
-                request,
+                deed,
                 body_hash,
                 command,
             } => {
-                let key = RequestKey(user.clone(), request.clone());
-                let outcome = self.manage_once(&key, body_hash, &command, now).await?;
+                let (user, request) = (deed.user.clone(), deed.request.clone());
+                let outcome = self.manage_once(deed, body_hash, &command, now).await?;
                 let answered = Answered::new(user, request, outcome, answer_to);
                 self.reply(answered).await;
             }

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use crate::http::CommandDoor;
 use crate::store::Store;
 use crate::transport::Incoming;
-use rig::{Happened, Rig, artifact, orchestrator_key, within};
+use rig::{HERE, Happened, Rig, artifact, orchestrator_key, within};
 
 fn group_spec(topic: &str, payload: &[u8]) -> GroupSpec {
     let keys = [orchestrator_key().public()];

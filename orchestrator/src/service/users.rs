@@ -8,6 +8,7 @@ use hoist_orchestrator_core::model::effect::Event;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::key::RequestKey;
 use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::row::Deed;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::reply::{Answer, ListResult, ResultBody, UserResult};
 use hoist_protocol::id::UserId;
@@ -20,11 +21,12 @@ impl Service {
     /// Carries out a command about users, or answers it as it was answered before.
     pub(super) async fn manage_once(
         &mut self,
-        key: &RequestKey,
+        deed: Deed,
         body_hash: [u8; 32],
         command: &Command,
         now: Now,
     ) -> Result<Result<ResultBody, Rejection>, ServiceError> {
+        let key = &RequestKey(deed.user.clone(), deed.request.clone());
         if command.verb().effect() == VerbEffect::Reads {
             return Ok(self.manage(key, command, now).await);
         }
@@ -41,7 +43,7 @@ impl Service {
         }
         let outcome = self.manage(key, command, now).await;
         if let Some(answer) = lasting(&outcome).filter(|_| !command.is_dry()) {
-            self.remember(key.clone(), body_hash, answer, now).await?;
+            self.remember(deed, body_hash, answer, now).await?;
         }
         Ok(outcome)
     }
@@ -49,13 +51,13 @@ impl Service {
     /// Notes an answer. The deed is done, and durable, also when that cannot be noted.
     async fn remember(
         &mut self,
-        request: RequestKey,
+        deed: Deed,
         body_hash: [u8; 32],
         answer: Answer,
         now: Now,
     ) -> Result<(), ServiceError> {
         let managed = Input::UserManaged {
-            request,
+            deed: Box::new(deed),
             body_hash,
             answer: Box::new(answer),
         };

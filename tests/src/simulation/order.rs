@@ -48,6 +48,7 @@ impl Order {
                 groups: Vec::new(),
                 request: format!("r{}", self.number).parse().expect("a valid id"),
                 verb: command.verb().word().to_owned(),
+                from: "192.0.2.7".to_owned(),
                 body_hash: sha256(self.text.as_bytes()),
                 command: Ok(command),
                 release,

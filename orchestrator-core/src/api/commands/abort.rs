@@ -4,7 +4,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::DeploymentId;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::counter;
 use crate::model::error::{Code, Rejection};
 use crate::model::row::EndReason;
@@ -39,6 +39,13 @@ impl Body for Abort {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            deployment: Some(self.deployment),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -3,7 +3,7 @@
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::commands::deploy::template::{groups, template};
 use crate::model::error::Rejection;
 use crate::model::row::DeploymentRow;
@@ -84,6 +84,15 @@ impl Body for Deploy {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            release: Some(&self.release),
+            group: self.group.as_deref(),
+            more: self.groups.iter().flatten().map(String::as_str).collect(),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -52,6 +52,7 @@ impl Body for DeviceAdd {
         Names {
             device: Some(&self.device),
             group: Some(self.group.as_deref().unwrap_or(GroupId::UNASSIGNED)),
+            ..Names::default()
         }
     }
 

@@ -48,7 +48,7 @@ impl Body for DeviceApprove {
     fn names(&self) -> Names<'_> {
         Names {
             device: Some(&self.device),
-            group: None,
+            ..Names::default()
         }
     }
 

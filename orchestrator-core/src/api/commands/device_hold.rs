@@ -38,7 +38,8 @@ impl Body for DeviceHold {
     fn names(&self) -> Names<'_> {
         Names {
             device: Some(&self.device),
-            group: None,
+            as_what: Some(if self.held { "held" } else { "lifted" }),
+            ..Names::default()
         }
     }
 

@@ -7,7 +7,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, GroupId};
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::commands::device_add::{Registered, Wish, register};
 use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 use crate::model::error::{Code, Rejection};
@@ -66,6 +66,14 @@ impl Body for DeviceImport {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        let devices = self.devices.iter();
+        Names {
+            more: devices.map(|item| item.device.as_str()).collect(),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -35,6 +35,7 @@ impl Body for DeviceMove {
         Names {
             device: Some(&self.device),
             group: Some(&self.group),
+            ..Names::default()
         }
     }
 

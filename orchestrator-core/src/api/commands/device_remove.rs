@@ -32,7 +32,7 @@ impl Body for DeviceRemove {
     fn names(&self) -> Names<'_> {
         Names {
             device: Some(&self.device),
-            group: None,
+            ..Names::default()
         }
     }
 

@@ -4,7 +4,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{ClaimId, GroupId, ID_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::ClaimKey;
@@ -51,6 +51,14 @@ impl Body for EnrollCreate {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            group: Some(self.group.as_deref().unwrap_or(GroupId::UNASSIGNED)),
+            more: self.ids.as_deref().into_iter().collect(),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -4,7 +4,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::ClaimId;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::ClaimKey;
 use crate::reply::Answer;
@@ -29,6 +29,13 @@ impl Body for EnrollRevoke {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            more: vec![&self.claim],
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

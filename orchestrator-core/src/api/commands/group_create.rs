@@ -4,7 +4,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::GroupId;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::reply::Answer;
 use crate::rules::group;
 use crate::rules::stop::Stop;
@@ -28,6 +28,13 @@ impl Body for GroupCreate {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            group: Some(&self.group),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -3,7 +3,7 @@
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
 use crate::reply::Answer;
 use crate::rules::group;
@@ -27,6 +27,13 @@ impl Body for GroupRemove {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            group: Some(&self.group),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

@@ -6,8 +6,8 @@ use hoist_protocol::id::{DeploymentId, UserId};
 use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
-    DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList, EnrollWaiting,
-    GroupList, ReleaseList, ReleaseShow, UserList,
+    AuditList, DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList,
+    EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -113,4 +113,14 @@ impl Body for UserList {
     const WORD: &'static str = "user-list";
     const ROLE: Role = Role::Admin;
     const IS_MANAGED: bool = true;
+}
+
+impl Body for AuditList {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Admin;
+    const OF_ALL_GROUPS: bool = true;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::audit_list(reader, self)?.map(ResultBody::Audit))
+    }
 }

@@ -4,7 +4,7 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, ReleaseId};
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
 use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
@@ -43,6 +43,13 @@ impl Body for ReleaseRemove {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            release: Some(&self.release),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

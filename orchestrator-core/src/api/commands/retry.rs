@@ -5,7 +5,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 use hoist_protocol::topic::View;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Ask, Body, VerbEffect};
+use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::DeploymentKey;
@@ -39,6 +39,14 @@ impl Body for Retry {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            deployment: Some(self.deployment),
+            more: self.devices.iter().flatten().map(String::as_str).collect(),
+            ..Names::default()
+        }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {

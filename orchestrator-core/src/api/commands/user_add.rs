@@ -3,7 +3,7 @@
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Body, VerbEffect};
+use crate::api::body::{Body, Names, VerbEffect};
 
 /// `user-add`; carried out by the adapter that keeps the users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,5 +31,14 @@ impl Body for UserAdd {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            user: Some(&self.user),
+            as_what: Some(self.role.word()),
+            more: self.groups.iter().map(String::as_str).collect(),
+            ..Names::default()
+        }
     }
 }

@@ -3,7 +3,7 @@
 use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::api::body::{Body, VerbEffect};
+use crate::api::body::{Body, Names, VerbEffect};
 
 /// `user-remove`; carried out by the adapter that keeps the users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,5 +24,12 @@ impl Body for UserRemove {
 
     fn is_dry(&self) -> bool {
         self.dry_run
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            user: Some(&self.user),
+            ..Names::default()
+        }
     }
 }

@@ -13,6 +13,7 @@ impl Check {
         self.listing(&mut findings);
         self.releases(&mut findings);
         self.counting(&mut findings);
+        self.trail.check(&mut findings);
         self.findings = findings;
     }
 

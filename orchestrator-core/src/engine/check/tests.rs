@@ -2,7 +2,8 @@ use hoist_protocol::codec::encode;
 
 use super::*;
 use crate::model::key::{
-    CounterKey, DeviceKey, GroupCountKey, InstanceKey, MemberKey, Prefix, RowKey,
+    AuditHeadKey, AuditKey, CounterKey, DeviceKey, GroupCountKey, InstanceKey, MemberKey, Prefix,
+    RowKey,
 };
 
 /// Rows of a small fleet, as the rules write them.
@@ -39,6 +40,24 @@ fn what_the_rules_wrote_fits_together() {
     assert_eq!(found, Vec::<String>::new());
     assert_eq!((extent.devices, extent.deployments), (3, 2));
     assert!(extent.records > 0 && extent.releases > 0 && extent.groups > 1);
+}
+
+#[test]
+fn an_audit_trail_that_was_changed_is_noticed_at_the_item() {
+    let remove = |rows: &mut Vec<(Key, Vec<u8>)>, place: usize| drop(rows.remove(place));
+    let change = |rows: &mut Vec<(Key, Vec<u8>)>, place: usize| rows[place].1[4] ^= 1;
+    let missing = "audit item 2: it is missing, or not the last";
+    assert!(after(&AuditKey(2), remove).contains(missing));
+    let changed = "audit item 2: it does not follow the item before it";
+    assert!(after(&AuditKey(2), change).contains(changed));
+    let last = rows().iter().filter(|(key, _)| key.0[0] == 29).count();
+    let last = AuditKey(u64::try_from(last).unwrap());
+    assert!(after(&last, remove).contains("it is missing, or not the last"));
+    assert!(after(&AuditHeadKey, remove).contains("the trail ends at 0"));
+    // In whatever order the rows are read.
+    let mut turned = rows();
+    turned.reverse();
+    assert_eq!(checked(&turned).1, Vec::<String>::new());
 }
 
 #[test]

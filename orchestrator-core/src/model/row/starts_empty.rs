@@ -3,8 +3,8 @@
 use hoist_protocol::codec::Message;
 
 use crate::model::row::{
-    CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow, OutboxRow,
-    RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
+    AuditHeadRow, CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow,
+    OutboxRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -36,4 +36,5 @@ start_empty! {
     RecoveryRow
     RemovedGroupRow
     WaitingCountRow
+    AuditHeadRow
 }

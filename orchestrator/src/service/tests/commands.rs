@@ -68,14 +68,20 @@ async fn a_command_by_http_is_answered_there_and_only_there() {
     let from = rig.mark();
     let user: UserId = "alice".parse().unwrap();
     let body = br#"{"group":"eu"}"#.to_vec();
-    let asked = rig
-        .door
-        .command(user.clone(), "r1".into(), "group-create".into(), body);
+    let asked = rig.door.command(
+        (user.clone(), HERE),
+        "r1".into(),
+        "group-create".into(),
+        body,
+    );
     let reply: Value = serde_json::from_slice(&within(asked).await.unwrap()).unwrap();
     assert_eq!(reply["ok"], true, "{reply}");
-    let asked = rig
-        .door
-        .command(user, "r/1".into(), "group-list".into(), b"{}".to_vec());
+    let asked = rig.door.command(
+        (user, HERE),
+        "r/1".into(),
+        "group-list".into(),
+        b"{}".to_vec(),
+    );
     let reply: Value = serde_json::from_slice(&within(asked).await.unwrap()).unwrap();
     assert_eq!(reply["error"]["code"], "E_NAME", "{reply}");
     rig.published(from, EU).await;

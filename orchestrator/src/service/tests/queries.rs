@@ -3,7 +3,7 @@
 use hoist_protocol::id::UserId;
 use serde_json::{Value, json};
 
-use super::rig::{Happened, Rig, within};
+use super::rig::{HERE, Happened, Rig, within};
 
 const LIST: &[u8] = b"{}";
 
@@ -76,7 +76,7 @@ async fn queries_by_http_keep_neither_commands_nor_statuses_waiting() {
         let request = format!("q{request}");
         asking.spawn(async move {
             use crate::http::CommandDoor as _;
-            let asked = door.command(user, request, "device-list".into(), LIST.to_vec());
+            let asked = door.command((user, HERE), request, "device-list".into(), LIST.to_vec());
             asked.await.unwrap()
         });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub(super) use store::Watched;
 
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The address of whoever asks by HTTP.
+pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Happened {

@@ -105,7 +105,9 @@ async fn the_role_is_judged_before_the_body_at_both_doors() {
         let reply = format!("hoist/reply/vera/{request}");
         let by_mqtt = rig.published(from, &reply).await.1;
         let (vera, body) = ("vera".parse().unwrap(), b"no JSON".to_vec());
-        let by_http = rig.door.command(vera, request.into(), verb.into(), body);
+        let by_http = rig
+            .door
+            .command((vera, HERE), request.into(), verb.into(), body);
         for reply in [by_mqtt, within(by_http).await.unwrap()] {
             let reply: Value = serde_json::from_slice(&reply).unwrap();
             assert_eq!(reply["error"]["code"], code, "{verb}: {reply}");

@@ -1,6 +1,6 @@
 //! Which device a row of the server is about.
 
-use hoist_orchestrator_core::model::key::Key;
+use hoist_orchestrator_core::model::key::{AuditHeadKey, Key, Prefix, RowKey};
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_protocol::id::{DeviceId, Shard};
 
@@ -31,6 +31,12 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
     }
 }
 
+/// True for a row of the audit trail: no decision reads one, and its number and hashes would make a
+/// state of every history. It begins anew in each step.
+pub(super) fn is_audit(key: &Key) -> bool {
+    *key == AuditHeadKey.key() || key.0.starts_with(&Prefix::Audit.bytes().0)
+}
+
 fn named(name: &[u8]) -> Option<u16> {
     let name: DeviceId = std::str::from_utf8(name).ok()?.parse().ok()?;
     device_number(&name)
@@ -44,7 +50,7 @@ fn of_shard(shard: u8) -> Option<u16> {
 mod tests {
     use hoist_orchestrator_core::model::key::{
         CloneKey, CounterKey, DeploymentKey, DeviceKey, GroupCountKey, GroupKey, InstanceKey,
-        MemberKey, OutboxKey, RecordKey, RevokedKey, RowKey,
+        MemberKey, OutboxKey, RecordKey, RevokedKey,
     };
     use hoist_protocol::id::{DeploymentId, GroupId};
 

@@ -14,7 +14,7 @@ use super::super::line::{Line, device_id};
 use super::super::order::Order;
 use super::super::server::Server;
 use super::super::world::{Told, World};
-use super::owner::owner;
+use super::owner::{is_audit, owner};
 
 /// Devices in a world that is explored.
 pub(super) const DEVICES: u16 = 2;
@@ -154,7 +154,11 @@ impl Part {
             },
             Place::Server => {
                 let mut server = world.server.clone();
-                server.rows = Arc::new(server.rows.part(|key| owner(key).is_none()));
+                server.rows = Arc::new(
+                    server
+                        .rows
+                        .part(|key| owner(key).is_none() && !is_audit(key)),
+                );
                 *server.engine.difference_mut() = server.engine.difference().shared_part();
                 Self::Server(Box::new(server))
             }

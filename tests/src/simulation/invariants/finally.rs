@@ -14,6 +14,7 @@ use super::super::line::Line;
 use super::super::world::World;
 use super::Broken;
 
+mod audit;
 mod counts;
 mod lists;
 mod outcomes;
@@ -69,6 +70,10 @@ pub const FINALLY: &[(&str, Check)] = &[
     (
         "presence-is-as-the-devices-are",
         presence_is_as_the_devices_are,
+    ),
+    (
+        "the-audit-trail-tells-each-command-once",
+        audit::the_trail_tells_each_command_once,
     ),
 ];
 

@@ -11,9 +11,9 @@ use crate::model::error::{Code, Rejection};
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, release_text};
 use crate::model::state::DeploymentState;
-use crate::model::time::parse_time;
 use crate::model::txn::Txn;
 use crate::rules::stop::Stop;
+use crate::rules::text::parse_moment;
 
 /// The groups a command names, and whether it names several.
 pub(crate) fn groups(txn: &Txn, command: &Deploy) -> Result<(Vec<GroupId>, bool), Stop> {
@@ -104,14 +104,7 @@ pub(crate) fn template(
 }
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
-    let Some(text) = text else { return Ok(None) };
-    let why = || {
-        let shown: String = text.chars().take(40).collect();
-        Rejection::new(Code::Time, format!("{shown} is not a time"))
-            .field(field)
-            .hint("write times as 2026-01-31T06:00:00Z or 2026-01-31T08:00:00+02:00")
-    };
-    parse_time(text).map(Some).ok_or_else(why)
+    text.map(|text| parse_moment(field, text)).transpose()
 }
 
 /// Groups named in one command: each costs a few rows in one decision.
