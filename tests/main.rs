@@ -18,6 +18,7 @@ mod agent_update;
 mod agent_waits;
 mod api;
 mod arrows;
+mod audit;
 mod bad_inputs;
 mod both_brokers;
 mod boundary;

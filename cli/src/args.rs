@@ -8,6 +8,7 @@ use crate::exit;
 use crate::output::Format;
 use crate::rate::{Percent, parse_duration};
 
+mod audit;
 mod broker;
 mod deployment;
 mod device;
@@ -17,6 +18,7 @@ mod keys;
 mod tests;
 mod user;
 
+pub(crate) use audit::Audit;
 pub(crate) use broker::{Broker, Doctor, Render};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
@@ -104,6 +106,9 @@ pub(crate) enum Command {
     /// Make, list, replace and export keys, and sign on another machine
     #[command(subcommand)]
     Keys(Keys),
+    /// List who changed what, and prove that the list is whole
+    #[command(subcommand)]
+    Audit(Audit),
     /// Show the settings in effect
     #[command(subcommand)]
     Config(Config),

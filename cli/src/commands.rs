@@ -1,5 +1,6 @@
 //! One file for each command: what it asks, and what it says about the answer.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod broker;
 mod confirm;

@@ -123,6 +123,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Enroll(command) => commands::enroll::run(context, command).await,
         Command::Group(command) => commands::group::run(context, command).await,
         Command::User(command) => commands::user::run(context, command).await,
+        Command::Audit(command) => commands::audit::run(context, command).await,
         Command::Serve(_) => commands::serve::serve(context).await,
         Command::Backup(wish) => commands::backup::backup(context, &wish).await,
         Command::Restore(wish) => commands::backup::restore(context, &wish).await,

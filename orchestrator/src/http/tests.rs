@@ -35,12 +35,11 @@ impl TokenAuth for Desk {
 impl CommandDoor for Desk {
     async fn command(
         &self,
-        (user, from): (UserId, std::net::IpAddr),
+        (user, _): (UserId, std::net::IpAddr),
         request: String,
         verb: String,
         body: Vec<u8>,
     ) -> Option<Vec<u8>> {
-        assert!(from.is_loopback(), "the address of whoever is connected");
         let body = String::from_utf8(body).unwrap();
         Some(format!("{user} {request} {verb} {body}").into_bytes())
     }
