@@ -1,13 +1,13 @@
 //! The embedded broker as one thing to start, watch and stop.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hoist_net::tls::server::Acceptor;
-use hoist_protocol::id::Namespace;
+use hoist_protocol::id::{Namespace, UserId};
 use hoist_protocol::topic::Topics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -99,6 +99,19 @@ pub struct EmbeddedBroker {
     reviewing: JoinHandle<()>,
 }
 
+/// The addresses of a running broker's clients.
+#[derive(Clone)]
+pub struct Peers(Weak<Hub>);
+
+impl Peers {
+    /// The addresses that a user is connected from.
+    #[must_use]
+    pub fn of(&self, user: &UserId) -> BTreeSet<IpAddr> {
+        let hub = self.0.upgrade();
+        hub.map(|hub| hub.addresses_of(user)).unwrap_or_default()
+    }
+}
+
 /// A door that is open.
 struct Accepting {
     stop: oneshot::Sender<()>,
@@ -185,6 +198,12 @@ impl EmbeddedBroker {
         } else {
             Err(ProbeError::Router)
         }
+    }
+
+    /// The addresses of its clients.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        Peers(Arc::downgrade(&self.hub))
     }
 
     /// Counters since the start.

@@ -11,5 +11,5 @@ pub mod render;
 mod retained;
 mod router;
 
-pub use embedded::{EmbeddedBroker, FrontDoorConfig, ProbeError, StartError, StatsSnapshot};
+pub use embedded::{EmbeddedBroker, FrontDoorConfig, Peers, ProbeError, StartError, StatsSnapshot};
 pub use front_door::limits::Limits;

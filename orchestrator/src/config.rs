@@ -1,6 +1,8 @@
 //! Settings of the orchestrator: where to connect, its keys, and what only its host knows about
 //! people and tokens.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
@@ -103,6 +105,12 @@ pub enum UserChange {
 pub trait Directory: Send + Sync {
     /// The rights of a user, or `None` when there is no such user (any more).
     fn rights_of(&self, user: &UserId) -> Option<Rights>;
+
+    /// The addresses that a user is connected to the broker from; none where the broker tells
+    /// nobody.
+    fn addresses_of(&self, _: &UserId) -> BTreeSet<IpAddr> {
+        BTreeSet::new()
+    }
 
     /// The token of a device, computed from its issue number; never stored or logged.
     fn device_token(&self, device: &DeviceId, issue: u32) -> String;

@@ -1,11 +1,13 @@
 //! The people and devices that there are, as the broker, HTTP and the orchestrator ask: people by
 //! `users.toml`, devices by the token key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
+use hoist_broker_config::Peers;
 use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
 use hoist_orchestrator::http::TokenAuth;
@@ -30,6 +32,8 @@ pub(crate) struct Registry {
     revoked: RwLock<Revoked>,
     /// Makes the certificates of devices, where TLS is spoken.
     authority: OnceLock<Arc<DeviceAuthority>>,
+    /// Where people are connected from, once the server's own broker runs.
+    peers: OnceLock<Peers>,
 }
 
 /// Devices that were removed.
@@ -49,6 +53,7 @@ impl Registry {
             users,
             revoked: RwLock::default(),
             authority: OnceLock::new(),
+            peers: OnceLock::new(),
         }
     }
 
@@ -74,6 +79,12 @@ impl Registry {
         };
         let builder = thread::Builder::new().name("users".into());
         builder.spawn(look).map(drop)
+    }
+
+    /// Asks the server's own broker where people are connected from.
+    pub(crate) fn reached_by(&self, peers: Peers) {
+        // There is one broker in the life of a registry.
+        let _ = self.peers.set(peers);
     }
 
     /// Takes in what was revoked before this start.
@@ -147,6 +158,11 @@ impl Directory for Registry {
             role: user.role,
             groups: user.groups,
         })
+    }
+
+    fn addresses_of(&self, user: &UserId) -> BTreeSet<IpAddr> {
+        let peers = self.peers.get();
+        peers.map(|peers| peers.of(user)).unwrap_or_default()
     }
 
     fn device_token(&self, device: &DeviceId, issue: u32) -> String {

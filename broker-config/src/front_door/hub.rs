@@ -2,11 +2,13 @@
 //! way from a publisher to its readers. Topics with one reader are handed over here; the rest goes
 //! through the router, which never frees a topic or filter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hoist_protocol::access::{Principal, Role, is_report, passes, single_reader};
+use hoist_protocol::id::UserId;
 use hoist_protocol::topic::{Topic, Topics, covers};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -139,6 +141,7 @@ impl Hub {
             instance,
             inbox,
             pass,
+            from: None,
         };
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let own = sessions.entry(key.0.clone()).or_default();
@@ -162,6 +165,23 @@ impl Hub {
                 sessions.remove(&key.0);
             }
         }
+    }
+
+    /// Notes where the socket of a session comes from.
+    pub(crate) fn comes_from(&self, key: &Key, peer: Option<SocketAddr>) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = sessions.get_mut(&key.0);
+        if let Some(handle) = own.and_then(|own| own.get_mut(&key.1)) {
+            handle.from = peer.map(|peer| peer.ip().to_canonical());
+        }
+    }
+
+    /// The addresses that a user is connected from.
+    pub(crate) fn addresses_of(&self, user: &UserId) -> BTreeSet<IpAddr> {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = sessions.get(&Owner::User(user.clone())).into_iter();
+        let handles = own.flat_map(HashMap::values);
+        handles.filter_map(|handle| handle.from).collect()
     }
 
     /// The session of a key, if there is one.

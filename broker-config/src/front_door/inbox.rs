@@ -1,5 +1,6 @@
 //! The way to a session: what it is told, by whom it is reached, and how it is ended.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Handle {
     pub(crate) inbox: mpsc::Sender<ToSession>,
     /// The pass that the client came in with.
     pub(crate) pass: Arc<Pass>,
+    /// The address at the other end of its socket.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// Tells a session to end as soon as its inbox has room.

@@ -251,6 +251,7 @@ impl Session {
             connection: attach.connection.with_pace(self.paced.clone()),
             ..attach
         };
+        self.hub.comes_from(&self.key, attach.connection.peer);
         let deadline = Instant::now() + attach.keep_alive;
         let connection = &mut self
             .socket

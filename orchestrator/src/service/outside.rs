@@ -21,6 +21,13 @@ impl Service {
         let rights = self.directory.rights_of(&asked.user);
         asked.role = rights.as_ref().map(|rights| rights.role);
         asked.groups = rights.map(|rights| rights.groups).unwrap_or_default();
+        if asked.from == Asked::MQTT {
+            let addresses = self.directory.addresses_of(&asked.user);
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            if !addresses.is_empty() {
+                asked.from = addresses.join(",");
+            }
+        }
         if asked.is_allowed() && !self.was_answered(asked).await {
             self.look_at_release(asked).await;
         }

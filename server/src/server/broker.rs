@@ -57,6 +57,7 @@ impl Broker {
         };
         let token = random_token()?;
         let broker = embedded((listen, tls), namespace, registry, &token).await?;
+        registry.reached_by(broker.peers());
         let address = broker.service_addr();
         let login = MqttLogin {
             broker: Endpoint::at(Scheme::Mqtt, address),
