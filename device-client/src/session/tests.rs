@@ -226,6 +226,7 @@ impl Device {
 
 mod proof;
 mod said;
+mod time;
 mod trust;
 
 #[test]
@@ -390,20 +391,4 @@ fn what_is_there_already_is_proven_once_however_often_the_connection_breaks() {
     let outputs = device.outputs();
     assert!(!outputs.contains(&proof));
     assert_eq!(statuses(&outputs)[0].ended, 1);
-}
-
-#[test]
-fn a_signed_time_is_known_before_the_spec_that_shows_it_is_judged() {
-    // W2
-    let mut device = Device::member();
-    let later_ms = NOW_MS + 40 * 86_400_000;
-    let spec = GroupSpec {
-        generation: Generation(later_ms),
-        valid_for_s: 60,
-        entries: vec![entry(1)],
-        ..GroupSpec::default()
-    };
-    let outputs = device.hear_group("eu", spec);
-    assert_eq!(topics(&outputs), [(true, Topic::Release(RELEASE))]);
-    assert_eq!(device.clock.0, later_ms);
 }

@@ -353,18 +353,6 @@ fn a_manifest_without_a_release_is_cleared_as_often_as_it_is_seen_and_its_echo_a
 }
 
 #[test]
-fn who_waits_elsewhere_is_named_in_the_answer() {
-    let mut rig = Rig::listening();
-    let (user, request) = ("alice".parse().unwrap(), "r1".parse().unwrap());
-    let asked = arrival::Asked::new(user, request, "group-list", b"{}");
-    let mut arrival = Arrival::of(Content::Command(Box::new(asked)));
-    arrival.answer_to = Some(Waiter(7));
-    rig.happens(Event::Arrived(vec![arrival]));
-    rig.run();
-    rig.place("respond to Some(Waiter(7))");
-}
-
-#[test]
 fn a_spec_is_signed_within_what_is_reserved_however_long_its_rows_take() {
     // W1
     let mut rig = Rig::listening();
@@ -396,6 +384,7 @@ fn a_spec_is_signed_within_what_is_reserved_however_long_its_rows_take() {
     rig.place("publish g/eu");
 }
 
+mod elsewhere;
 mod losses;
 mod once;
 mod resync;
