@@ -198,7 +198,7 @@ fn a_device_is_added_with_a_file_of_its_owner_only_that_replaces_no_other_device
     let said = String::from_utf8(added.stdout).unwrap();
     assert!(added.status.success(), "{:?}", added.stderr);
     let flat: Vec<&str> = said.split_whitespace().collect();
-    assert!(flat.join(" ").contains("dev-01 registered"), "{said}");
+    assert!(flat.join(" ").contains("dev-01 is registered"), "{said}");
     assert!(!said.contains("token"), "{said}");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
