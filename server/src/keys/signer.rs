@@ -113,7 +113,13 @@ fn converse(mut child: Child, bytes: &[u8]) -> std::io::Result<(ExitStatus, Vec<
     }
     let mut output = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        stdout.take(OUTPUT_BYTES_MAX).read_to_end(&mut output)?;
+        let most = stdout.take(OUTPUT_BYTES_MAX + 1).read_to_end(&mut output)?;
+        if u64::try_from(most).is_ok_and(|most| most > OUTPUT_BYTES_MAX) {
+            child.kill()?;
+            child.wait()?;
+            let why = format!("it wrote more than {OUTPUT_BYTES_MAX} bytes");
+            return Err(std::io::Error::other(why));
+        }
     }
     Ok((child.wait()?, output))
 }
@@ -143,9 +149,12 @@ mod tests {
     use super::*;
 
     fn refused(command: &str) -> String {
-        run_within(command, b"bytes", Duration::from_millis(300))
-            .unwrap_err()
-            .to_string()
+        refused_within(command, PATIENCE)
+    }
+
+    fn refused_within(command: &str, patience: Duration) -> String {
+        let refused = run_within(command, b"bytes", patience);
+        refused.unwrap_err().to_string()
     }
 
     #[test]
@@ -172,10 +181,12 @@ mod tests {
         assert!(refused("exit 7").contains("exit code 7"));
         assert!(refused("kill -9 $$").contains("signal 9"));
         assert!(refused("printf hello").contains("5 bytes that are no signature"));
-        assert!(refused("sleep 60").contains("took longer"));
-        assert!(refused("head -c 5000 /dev/zero").contains("no signature"));
+        let moment = Duration::from_millis(1);
+        assert!(refused_within("sleep 60", moment).contains("took longer"));
         // Whoever never ends to write is not read for ever.
-        assert!(!refused("yes").is_empty());
+        for babble in ["head -c 5000 /dev/zero", "yes"] {
+            assert!(refused(babble).contains("more than"), "{babble}");
+        }
     }
 
     #[test]
