@@ -220,6 +220,19 @@ fn one_text_sets_a_device_up_and_nothing_of_it_is_a_token() {
 }
 
 #[test]
+fn the_files_of_a_device_are_made_where_the_command_is_typed() {
+    let server = server();
+    let text = text(&server, &[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(AGENT);
+    command.args(["enroll", &text, "--device", "pump-1"]);
+    let enrolled = command.current_dir(here.path()).output().unwrap();
+    assert!(enrolled.status.success(), "{}", said(&enrolled));
+    let _agent = server.agent(&here.path().join("pump-1.toml"));
+    comes_in(&server, "pump-1");
+}
+
+#[test]
 fn a_claim_that_is_used_up_or_revoked_lets_nobody_in_and_who_is_in_stays() {
     // bad-inputs row 72
     let server = server();

@@ -23,6 +23,7 @@ pub use value::Token;
 
 use super::download::{Address, Proxies};
 use super::environment;
+use super::files::folder_of;
 use super::pairs::Pairs;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
 use value::{parse_broker, parse_keep_alive, parse_root_number, parse_sha256};
@@ -195,7 +196,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or_else(|| Path::new("."))
+        folder_of(self.path)
     }
 
     fn refuse(&self, key: &str, detail: String) -> ConfigError {

@@ -23,7 +23,7 @@ use hoist_protocol::topic::{Topic, Topics};
 use tokio::time::{sleep, timeout};
 
 use super::config::{CertificateFiles, CertificateTexts, NewAgent, render};
-use super::files::{PRIVATE_FILE, SystemFiles, write_atomic};
+use super::files::{PRIVATE_FILE, SystemFiles, folder_of, write_atomic};
 use super::identity::{IdentityError, load_or_create_key};
 use super::said;
 use super::state_dir::{StateDir, StateDirError};
@@ -144,8 +144,7 @@ pub(super) async fn enroll(
     if config.exists() {
         return Err(EnrollError::Exists { path: config });
     }
-    let folder = config.parent().unwrap_or_else(|| Path::new("."));
-    let state_dir = folder.join(format!("{device}.state"));
+    let state_dir = folder_of(&config).join(format!("{device}.state"));
     let dir = StateDir::open(&state_dir)?;
     let key = load_or_create_key(dir.path())?;
     let ca: String = text.ca.iter().map(|der| certificate_pem(der)).collect();

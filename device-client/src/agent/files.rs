@@ -195,12 +195,10 @@ pub fn no_follow() -> i32 {
 /// # Errors
 /// Whatever the file system says; also when the path is something else than a folder.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(PRIVATE_DIR)
-            .create(parent)?;
-    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_DIR)
+        .create(folder_of(path))?;
     SystemFiles.create_dir(path)
 }
 
@@ -225,7 +223,6 @@ pub fn read_optional(
 /// # Errors
 /// Whatever the file system says; the old content is then still there.
 pub fn write_atomic(files: &dyn Files, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -234,7 +231,16 @@ pub fn write_atomic(files: &dyn Files, path: &Path, content: &[u8], mode: u32) -
     files.write_at(&temporary, 0, content, mode)?;
     files.sync(&temporary)?;
     files.rename(&temporary, path)?;
-    files.sync_dir(folder)
+    files.sync_dir(folder_of(path))
+}
+
+/// The folder that a file is in: of a bare name the present one.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Creates the folders of a relative path below `root`, refusing any that is a link.
