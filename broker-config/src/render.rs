@@ -88,6 +88,23 @@ pub struct TextFile {
     pub is_secret: bool,
 }
 
+impl TextFile {
+    fn open(name: &'static str, text: String) -> Self {
+        Self {
+            name,
+            text,
+            is_secret: false,
+        }
+    }
+
+    fn secret(name: &'static str, text: String) -> Self {
+        Self {
+            is_secret: true,
+            ..Self::open(name, text)
+        }
+    }
+}
+
 /// The rules of one class of clients.
 fn rules(party: PrincipalKind) -> impl Iterator<Item = &'static Rule> {
     RULES.iter().filter(move |rule| rule.party == party)

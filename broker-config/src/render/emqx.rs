@@ -22,16 +22,11 @@ pub const USERS: &str = "users.csv";
 /// The files. A token's SHA-256 is what EMQX keeps, so that it is known of everybody.
 #[must_use]
 pub fn render(site: &Site) -> Rendered {
-    let file = |name, text, is_secret| TextFile {
-        name,
-        text,
-        is_secret,
-    };
     Rendered {
         files: vec![
-            file(CONFIG, config(site), false),
-            file(ACL, acl(site), false),
-            file(USERS, users(site), true),
+            TextFile::open(CONFIG, config(site)),
+            TextFile::open(ACL, acl(site)),
+            TextFile::secret(USERS, users(site)),
         ],
         without_password: Vec::new(),
     }

@@ -35,18 +35,13 @@ pub fn render(site: &Site, kept: &str) -> Rendered {
         }
     }
     let devices = site.of(PrincipalKind::Device).filter_map(password);
-    let file = |name, text, is_secret| TextFile {
-        name,
-        text,
-        is_secret,
-    };
     Rendered {
         files: vec![
-            file(CONFIG, config(site), false),
-            file(PEOPLE_ACL, people_acl(site), false),
-            file(DEVICE_ACL, device_acl(site), false),
-            file(PEOPLE_PASSWORDS, people, true),
-            file(DEVICE_PASSWORDS, devices.collect(), true),
+            TextFile::open(CONFIG, config(site)),
+            TextFile::open(PEOPLE_ACL, people_acl(site)),
+            TextFile::open(DEVICE_ACL, device_acl(site)),
+            TextFile::secret(PEOPLE_PASSWORDS, people),
+            TextFile::secret(DEVICE_PASSWORDS, devices.collect()),
         ],
         without_password,
     }

@@ -25,11 +25,7 @@ pub fn render(site: &Site) -> Rendered {
         }
     }
     Rendered {
-        files: vec![TextFile {
-            name: CONFIG,
-            text: config(site, &users),
-            is_secret: true,
-        }],
+        files: vec![TextFile::secret(CONFIG, config(site, &users))],
         without_password,
     }
 }

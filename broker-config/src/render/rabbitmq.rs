@@ -28,15 +28,10 @@ pub fn render(site: &Site) -> Rendered {
             Secret::Sha256(_) => without_password.push(login.name.clone()),
         }
     }
-    let file = |name, text, is_secret| TextFile {
-        name,
-        text,
-        is_secret,
-    };
     Rendered {
         files: vec![
-            file(CONFIG, config(site), false),
-            file(DEFINITIONS, definitions(site, &known), true),
+            TextFile::open(CONFIG, config(site)),
+            TextFile::secret(DEFINITIONS, definitions(site, &known)),
         ],
         without_password,
     }
