@@ -93,7 +93,8 @@ impl Machine {
             (Memory::New, _) => self.remembers(out),
             // Numbers are counted one by one: none was ever as high as a time.
             (Memory::Lost, Some(own)) if !self.own_status_heard => {
-                self.go_on_from(Seq(own.generation.0), out);
+                // A thief of a key may have signed any: the numbers must not end there.
+                self.go_on_from(Seq(own.generation.0).min(SEQ_MAX), out);
             }
             (Memory::Lost | Memory::Whole, _) => {}
         }

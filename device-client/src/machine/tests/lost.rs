@@ -35,6 +35,11 @@ fn status(seq: u64, ended: u32, running: Option<u32>) -> DeviceStatus {
 
 /// A session: the own status if there is one, then the specs; another if it is wanted.
 fn connect(world: &mut World, own: Option<&DeviceStatus>, listed: &[u32]) {
+    connect_as(world, own, 5_000, listed);
+}
+
+/// The same with an own spec of this generation.
+fn connect_as(world: &mut World, own: Option<&DeviceStatus>, generation: u64, listed: &[u32]) {
     for _ in 0..2 {
         let before = world.reconnected;
         let _session = world.machine.begin_session();
@@ -43,7 +48,7 @@ fn connect(world: &mut World, own: Option<&DeviceStatus>, listed: &[u32]) {
             world.tell(Event::OwnStatus(own.clone()));
         }
         if world.reconnected == before {
-            world.tell(told_own(own_spec(5_000)));
+            world.tell(told_own(own_spec(generation)));
         }
         if world.reconnected == before {
             let entries = listed.iter().map(|id| entry(*id)).collect();
@@ -89,6 +94,19 @@ fn without_any_status_the_kept_release_says_what_may_have_been_running() {
     // What never ran is installed as ever.
     assert_eq!(world.ring.outcomes[1].deployment, DeploymentId(4));
     assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+}
+
+#[test]
+fn a_spec_of_the_last_generation_there_is_leaves_numbers_to_count() {
+    // bad-inputs row 43
+    let mut world = lost(None, None);
+    connect_as(&mut world, None, u64::MAX, &[4]);
+    assert_eq!(world.result(), &FinalResult::Successful(Success::Installed));
+    let last = world.said.last().unwrap().seq;
+    assert!(
+        last > Seq(1 << 63) && last < Seq((1 << 63) + 1_000),
+        "{last:?}"
+    );
 }
 
 #[test]
