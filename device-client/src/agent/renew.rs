@@ -35,14 +35,17 @@ impl Agent {
             });
     }
 
-    /// Asks for the next certificate, once it is due.
+    /// Asks for the next certificate, once it is due. A device that is away looks again when it
+    /// comes back, and until then no more often than one that waits for an answer.
     pub(super) fn renew(&mut self) {
         self.plan_renewal();
-        let is_due = self.renew_at.is_some_and(|at| at <= Instant::now());
-        if !is_due || !self.session.is_online() {
+        if self.renew_at.is_none_or(|at| at > Instant::now()) {
             return;
         }
         self.renew_at = Some(Instant::now() + AGAIN);
+        if !self.session.is_online() {
+            return;
+        }
         let device = self.host.device.clone();
         let answers = self.topics.format(&Topic::EnrollAnswer(device.clone()));
         let asked = request((&device, &self.key), &self.topics, None);
@@ -108,18 +111,5 @@ impl Agent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: u64 = 24 * 3_600;
-
-    #[test]
-    fn a_certificate_is_due_after_a_third_of_its_life_and_sixty_days_later_at_once() {
-        let life = (1_000 * DAY, 1_090 * DAY);
-        assert_eq!(due_in(life, 1_000 * DAY), 30 * DAY);
-        assert_eq!(due_in(life, 1_029 * DAY), DAY);
-        for days in [30, 60, 89, 91] {
-            assert_eq!(due_in(life, (1_000 + days) * DAY), 0, "{days}");
-        }
-    }
-}
+#[path = "renew_tests.rs"]
+mod tests;
