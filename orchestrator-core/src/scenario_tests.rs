@@ -254,14 +254,14 @@ impl World {
     fn spec(&self, group: &str) -> GroupSpec {
         let mut txn = Txn::default();
         let group = group.parse().unwrap();
-        let (row, deployments) = loop {
+        let rows = loop {
             match crate::engine::desired::read_group(&txn, &group) {
                 Ok(found) => break found.unwrap(),
                 Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
                 Err(other) => panic!("{other}"),
             }
         };
-        crate::engine::desired::group_spec(&row, &deployments, Generation(1))
+        crate::engine::desired::group_spec(&rows.group, &rows.deployments, Generation(1))
     }
 
     fn listed(&self) -> Vec<DeploymentId> {

@@ -6,6 +6,7 @@ use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 use hoist_protocol::limit::SPEC_VALID_S;
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
 
+use crate::model::damage::Damage;
 use crate::model::key::{DeploymentKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::model::state::DeploymentState;
@@ -69,25 +70,37 @@ pub fn device_spec(device: &DeviceRow, generation: Generation) -> DeviceSpec {
     }
 }
 
+/// The rows that a group's spec is made of.
+#[derive(Debug)]
+pub struct GroupRows {
+    /// The group.
+    pub group: GroupRow,
+    /// Its active deployments.
+    pub deployments: Vec<(DeploymentId, DeploymentRow)>,
+    /// Damage to other active deployments. The spec goes out without them, because absence is abort
+    /// (W2): one that is lost must not keep the end of another one from its devices (S4).
+    pub damaged: Vec<Damage>,
+}
+
 /// Reads a group with its active deployments, for [`group_spec`].
 ///
 /// # Errors
-/// [`Undecided`] naming the rows to load.
-#[expect(
-    clippy::type_complexity,
-    reason = "a row with its rows, used in one place"
-)]
-pub fn read_group(
-    txn: &Txn,
-    group: &GroupId,
-) -> Result<Option<(GroupRow, Vec<(DeploymentId, DeploymentRow)>)>, Undecided> {
+/// [`Undecided`] naming the rows to load, or the damage to the group's own.
+pub fn read_group(txn: &Txn, group: &GroupId) -> Result<Option<GroupRows>, Undecided> {
     let Some(row) = crate::rules::group::read(txn, group)? else {
         return Ok(None);
     };
     txn.want(row.active.iter().map(|id| DeploymentKey(*id).key()))?;
-    let mut deployments = Vec::new();
+    let (mut deployments, mut damaged) = (Vec::new(), Vec::new());
     for id in &row.active {
-        deployments.push((*id, txn.require(&DeploymentKey(*id))?));
+        match txn.require_or_damage(&DeploymentKey(*id))? {
+            Ok(deployment) => deployments.push((*id, deployment)),
+            Err(damage) => damaged.push(damage),
+        }
     }
-    Ok(Some((row, deployments)))
+    Ok(Some(GroupRows {
+        group: row,
+        deployments,
+        damaged,
+    }))
 }

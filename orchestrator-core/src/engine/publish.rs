@@ -17,9 +17,10 @@ use std::sync::Arc;
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
 use hoist_protocol::topic::Topic;
 
-use crate::engine::desired;
+use crate::engine::desired::{self, GroupRows};
 use crate::engine::event::Output;
 use crate::engine::seals::Seals;
+use crate::model::effect::Effect;
 use crate::model::instance::InstanceId;
 use crate::model::key::{DeviceKey, OutboxKey, ReleaseKey, RemovedGroupKey, RowKey};
 use crate::model::now::Mode;
@@ -65,7 +66,7 @@ pub(crate) struct Publisher {
 pub(crate) enum Rows {
     Root,
     Release(Option<Vec<u8>>),
-    Group(GroupRow, Vec<(DeploymentId, DeploymentRow)>),
+    Group(GroupRows),
     /// There is no such group; true if it was removed.
     NoGroup(bool),
     Device(Option<Box<DeviceRow>>, Option<OutboxRow>),
@@ -182,7 +183,7 @@ impl Publisher {
                 Rows::Release(row.map(|row| row.sealed))
             }
             Subject::Group(group) => match desired::read_group(txn, group)? {
-                Some((row, deployments)) => Rows::Group(row, deployments),
+                Some(rows) => Rows::Group(rows),
                 None => Rows::NoGroup(txn.read(&RemovedGroupKey(group.clone()))?.is_some()),
             },
             Subject::Device(device) => {
@@ -216,10 +217,16 @@ impl Publisher {
             // In recovery it may be all that is left of it.
             (Subject::Release(_), _) if recovering => Vec::new(),
             (Subject::Release(id), _) => self.unknown(subject, Topic::Release(*id), cause),
-            (Subject::Group(group), Rows::Group(row, deployments)) => {
+            (Subject::Group(group), Rows::Group(rows)) => {
                 // In recovery nothing is begun.
-                let listed = if recovering { Vec::new() } else { deployments };
-                self.group(group, &row, &listed, seals, now_ms)
+                let listed = if recovering {
+                    &[][..]
+                } else {
+                    &rows.deployments
+                };
+                let spec = self.group(group, &rows.group, listed, seals, now_ms);
+                let damaged = rows.damaged.into_iter().map(Effect::Damaged);
+                damaged.map(Output::Effect).chain(spec).collect()
             }
             (Subject::Group(group), rows) => {
                 let removed = matches!(rows, Rows::NoGroup(true));

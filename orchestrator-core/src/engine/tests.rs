@@ -68,6 +68,7 @@ struct Rig {
     rows: MemoryRows,
     now: Now,
     done: Vec<Done>,
+    published: Vec<(Topic, Vec<u8>)>,
     packets: u16,
 }
 
@@ -82,6 +83,7 @@ impl Rig {
                 ..Now::default()
             },
             done: Vec::new(),
+            published: Vec::new(),
             packets: 0,
         };
         rig.connect();
@@ -140,6 +142,11 @@ impl Rig {
             Turn::Outputs(outputs) => {
                 let words = outputs.iter().filter_map(word).map(Done::Out);
                 self.done.extend(words);
+                for output in outputs {
+                    if let Output::Publish { topic, payload } = output {
+                        self.published.push((topic, payload));
+                    }
+                }
                 return true;
             }
             Turn::Idle => return false,

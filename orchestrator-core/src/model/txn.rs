@@ -105,6 +105,21 @@ impl Txn {
         self.read(key)?.ok_or_else(|| lost().into())
     }
 
+    /// Reads a row that must be there, for a reader that goes on without it and tells of the damage.
+    ///
+    /// # Errors
+    /// [`Undecided::Missing`].
+    pub fn require_or_damage<K: RowKey>(
+        &self,
+        key: &K,
+    ) -> Result<Result<K::Row, Damage>, Undecided> {
+        match self.require(key) {
+            Ok(row) => Ok(Ok(row)),
+            Err(Undecided::Damaged(damage)) => Ok(Err(damage)),
+            Err(missing) => Err(missing),
+        }
+    }
+
     /// Reads a row that is written with the first thing it notes: without it there is nothing yet.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use hoist_protocol::id::{DeviceId, GroupId, UserId};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
-    DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
+    DeploymentKey, DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey,
+    TroubleKey,
 };
 use crate::model::row::{DeviceRow, RevokedRow, STAYS_MAX};
 use crate::model::txn::Undecided;
@@ -125,12 +126,16 @@ pub(crate) fn take_out(
     Ok(())
 }
 
-/// Leaves the group; what waits for all of its members may be complete then (S1).
+/// Leaves the group; what waits for all of its members may be complete then (S1). A deployment that
+/// is lost is told, and keeps no device in: it may be a stolen one that is removed.
 fn leave(ctx: &mut Ctx, device: &DeviceId, row: &mut DeviceRow) -> Result<(), Undecided> {
     let group = group::require(ctx.txn, &row.group)?;
     membership::leave(ctx, device, row)?;
     for id in group.active {
-        complete_if_due(ctx, id, Change::LEFT)?;
+        match ctx.txn.require_or_damage(&DeploymentKey(id))? {
+            Ok(_) => complete_if_due(ctx, id, Change::LEFT)?,
+            Err(damage) => ctx.effects.push(Effect::Damaged(damage)),
+        }
     }
     Ok(())
 }

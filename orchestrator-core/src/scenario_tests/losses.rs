@@ -5,7 +5,7 @@ use super::*;
 use crate::api::command::{DeploymentShow, DeviceWhy};
 use crate::api::commands::group_remove::GroupRemove;
 use crate::model::damage::Damage;
-use crate::model::key::{GroupKey, RowKey};
+use crate::model::key::{GroupKey, RowKey, SlotKey};
 use crate::model::txn::Write;
 
 /// Takes a row away behind the rules' back.
@@ -37,6 +37,15 @@ fn stopped_by(world: &mut World, input: &Input) -> String {
 
 fn ordered(world: &mut World, command: Command) -> Input {
     Input::Command(Box::new(world.input(command)))
+}
+
+/// To the group `us`.
+fn moved(device: &str) -> Command {
+    Command::DeviceMove(DeviceMove {
+        device: device.into(),
+        group: "us".into(),
+        dry_run: false,
+    })
 }
 
 fn stop(id: DeploymentId) -> Command {
@@ -82,14 +91,7 @@ fn a_group_that_is_lost_is_named_and_no_empty_one_takes_its_place() {
     lose(&mut world, &GroupKey("eu".parse().unwrap()));
     let aborts = ordered(&mut world, stop(id));
     assert_eq!(stopped_by(&mut world, &aborts), "group eu");
-    let moves = ordered(
-        &mut world,
-        Command::DeviceMove(DeviceMove {
-            device: "d1".into(),
-            group: "us".into(),
-            dry_run: false,
-        }),
-    );
+    let moves = ordered(&mut world, moved("d1"));
     assert_eq!(stopped_by(&mut world, &moves), "group eu");
     let last = Input::Status {
         device: "d2".parse().unwrap(),
@@ -137,6 +139,41 @@ fn a_deployment_that_is_lost_is_named_wherever_its_group_its_timer_or_a_record_t
         .collect();
     assert_eq!(stops, ["deployment 2"]);
     goes_on(&mut world);
+}
+
+#[test]
+fn a_device_is_removed_and_moved_whatever_deployment_of_its_group_is_lost() {
+    // bad-inputs row 62: it may be a stolen one
+    let (mut world, id) = two_groups();
+    let limited = world.deploy_as(Deploy {
+        limit: Some(Limit {
+            devices: Some(5),
+            until: None,
+        }),
+        ..deploy("tool@1.0.0")
+    });
+    lose(&mut world, &DeploymentKey(id));
+    let told = |effects: &[Effect]| {
+        let damaged = |effect: &Effect| matches!(effect, Effect::Damaged(damage) if damage.key().to_string() == "deployment 1");
+        assert!(effects.iter().any(damaged), "{effects:?}");
+    };
+    let stolen = ordered(
+        &mut world,
+        Command::DeviceRemove(DeviceRemove {
+            device: "d1".into(),
+            dry_run: false,
+        }),
+    );
+    told(&world.rows.decide(&stolen, world.now).unwrap().effects);
+    let moved = ordered(&mut world, moved("d2"));
+    told(&world.rows.decide(&moved, world.now).unwrap().effects);
+    assert_eq!(world.device_row("d2").group.as_str(), "us");
+    assert_eq!(world.rows.read(&DeviceKey("d1".parse().unwrap())), Ok(None));
+    // The slots of the other one go along.
+    for device in ["d1", "d2"] {
+        let slot = world.rows.read(&SlotKey(limited, device.parse().unwrap()));
+        assert!(slot.unwrap().is_some(), "{device}");
+    }
 }
 
 #[test]

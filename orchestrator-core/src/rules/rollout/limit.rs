@@ -242,7 +242,8 @@ fn hold_in(row: &mut DeviceRow, id: DeploymentId, active: &[DeploymentId]) -> us
 }
 
 /// A device leaves: the slots it was given go with it, because it may have started already.
-/// They are noted, so that people are told, and it has them again when it is back.
+/// They are noted, so that people are told, and it has them again when it is back. A deployment
+/// that is lost lets nobody start and has no slots (bad-inputs row 62).
 pub(crate) fn take_along(
     ctx: &mut Ctx,
     device: &DeviceId,
@@ -251,7 +252,9 @@ pub(crate) fn take_along(
 ) -> Result<(), Undecided> {
     for id in active {
         let key = SlotKey(*id, device.clone());
-        let deployment = ctx.txn.require(&DeploymentKey(*id))?;
+        let Ok(deployment) = ctx.txn.require_or_damage(&DeploymentKey(*id))? else {
+            continue;
+        };
         let record = ctx.txn.read(&RecordKey(*id, device.clone()))?;
         let admits = Audience::Below(deployment.line).admits(*id, device);
         let given = deployment.limit.is_some() && admits && !row.holds.contains(id);

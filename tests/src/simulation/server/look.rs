@@ -104,13 +104,14 @@ impl Server {
     /// The spec of a group as its rows desire it.
     pub fn group(&self, group: &GroupId) -> Option<impl Fn(Generation) -> GroupSpec + use<>> {
         let mut txn = Txn::default();
-        let (row, deployments) = loop {
+        let rows = loop {
             match desired::read_group(&txn, group) {
                 Ok(read) => break read?,
                 Err(Undecided::Missing(keys)) => self.rows.load(&mut txn, keys),
                 Err(corrupt) => panic!("{corrupt}: {corrupt:?}"),
             }
         };
-        Some(move |generation| desired::group_spec(&row, &deployments, generation))
+        assert!(rows.damaged.is_empty(), "{:?}", rows.damaged);
+        Some(move |generation| desired::group_spec(&rows.group, &rows.deployments, generation))
     }
 }
