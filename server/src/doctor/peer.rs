@@ -127,9 +127,8 @@ impl Peer {
 
     /// Subscribes; true if it was granted, false if not or the connection is over.
     pub(super) async fn subscribe(&mut self, filter: &str) -> bool {
-        if self.writer.subscribe(filter).await.is_err() {
-            return false;
-        }
+        // On a connection that is over it goes nowhere, and the events say that it is.
+        let _gone = self.writer.subscribe(filter).await;
         let until = Instant::now() + PATIENCE;
         while let Some(event) = self.next(until).await {
             if let Event::Subscribed { granted } = event {
@@ -239,9 +238,9 @@ impl Peer {
         }
     }
 
-    /// True if the connection is over.
+    /// True if the connection is over, and everything of it was heard.
     pub(super) fn is_lost(&self) -> bool {
-        self.task.is_finished()
+        self.events.is_closed()
     }
 
     /// Is gone without a word, so that its will is published.
