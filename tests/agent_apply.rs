@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::process::{AGENT, Process};
+use crate::harness::process::{AGENT, Finish, Process};
 use crate::harness::release::{Release, runs};
 use crate::harness::server::Server;
 use crate::harness::{eventually, write_private};
@@ -33,8 +33,7 @@ impl Machine {
             .current_dir(self.0.path())
             .env_remove("HOIST_CONFIG")
             .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .finish()
     }
 
     /// Applies a release; its exit code and everything it said.
@@ -212,7 +211,7 @@ fn a_hoist_file_must_be_signed_by_the_release_key_of_the_pinned_root() {
 
 fn run_apply(file: &Path, config: &str) -> (i32, String) {
     let args = ["apply", file.to_str().unwrap(), "--config", config];
-    said(&Command::new(AGENT).args(args).output().unwrap())
+    said(&Command::new(AGENT).args(args).finish())
 }
 
 #[test]

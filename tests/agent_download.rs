@@ -13,7 +13,7 @@ use crate::harness::between::{Answer, Asked, Between};
 use crate::harness::device::Device;
 use crate::harness::eventually;
 use crate::harness::operator::{Operator, assert_one_outcome};
-use crate::harness::process::{AGENT, Process};
+use crate::harness::process::{AGENT, Finish, Process};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -203,7 +203,7 @@ fn what_of_an_address_cannot_be_honored_is_refused_by_name_and_no_password_is_to
     let text = std::fs::read_to_string(&config).unwrap();
     let path = config.to_str().unwrap();
     let said = |arguments: &[&str], variables: &[(&str, &str)]| {
-        let output = agent(arguments, variables).output().unwrap();
+        let output = agent(arguments, variables).finish();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(!said.contains("hunter2"), "{said}");
         (output.status.code(), said)

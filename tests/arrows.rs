@@ -5,6 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::harness::process::Finish;
+
 /// The dependencies that each crate may have, dev-dependencies aside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("hoist-protocol", &[]),
@@ -61,8 +63,7 @@ fn metadata() -> Value {
         let output = Command::new(env!("CARGO"))
             .args(args)
             .current_dir(manifest)
-            .output()
-            .unwrap();
+            .finish();
         assert!(
             output.status.success(),
             "{}",

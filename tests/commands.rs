@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::process::installed;
+use crate::harness::process::{Finish, installed};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -216,8 +216,7 @@ fn stock_mosquitto_clients_deploy_and_watch() {
             "hoist/reply/admin/m1",
         ])
         .args(["-m", r#"{"release":"app@1.0.0","group":"unassigned"}"#])
-        .output()
-        .unwrap();
+        .finish();
     let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(reply["ok"], json!(true), "{reply}");
     assert_eq!(reply["request"], json!("m1"));
@@ -226,8 +225,7 @@ fn stock_mosquitto_clients_deploy_and_watch() {
     let output = Command::new("mosquitto_sub")
         .args(login)
         .args(["-W", "30", "-C", "1", "-t", "hoist/view/deployment/1"])
-        .output()
-        .unwrap();
+        .finish();
     let view: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(view["counts"]["successful"], json!(1), "{view}");
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::harness::eventually;
-use crate::harness::process::{HOIST, Process, installed, run};
+use crate::harness::process::{Finish, HOIST, Process, installed, run};
 
 fn demo(seed: &str) -> Value {
     let output = run(HOIST, &["demo", "--json", "--seed", seed]);
@@ -60,7 +60,7 @@ fn in_terminal(dir: &Path, variables: &[(&str, &str)]) -> String {
         .env("TERM", "xterm")
         .env("TMPDIR", dir)
         .envs(variables.iter().copied());
-    let output = script.output().unwrap();
+    let output = script.finish();
     assert!(output.status.success(), "{}", said(&output));
     said(&output)
 }
@@ -158,13 +158,13 @@ fn what_the_demo_proposes_at_its_end_works_as_printed() {
         });
         server
     };
-    let output = shell(&format!("{HOIST} demo")).output().unwrap();
+    let output = shell(&format!("{HOIST} demo")).finish();
     let commands = next_commands(&output);
     let [server, create, again] = &commands[..] else {
         panic!("{commands:?}");
     };
     let server = serve(server, &path.join("hoist-data"));
-    let created = shell(create).output().unwrap();
+    let created = shell(create).finish();
     assert!(
         said(&created).starts_with("hello@1.0.0 "),
         "{}",
@@ -172,15 +172,15 @@ fn what_the_demo_proposes_at_its_end_works_as_printed() {
     );
     drop(server);
 
-    let output = shell(again).output().unwrap();
+    let output = shell(again).finish();
     let commands = next_commands(&output);
     let [server, status, list] = &commands[..] else {
         panic!("{commands:?}");
     };
     let data = server.rsplit(' ').next().unwrap();
     let _server = serve(server, Path::new(data));
-    let status = shell(status).output().unwrap();
+    let status = shell(status).finish();
     assert!(said(&status).contains("24 of 25"), "{}", said(&status));
-    let listed = shell(list).output().unwrap();
+    let listed = shell(list).finish();
     assert!(said(&listed).contains("script-failed"), "{}", said(&listed));
 }

@@ -109,7 +109,7 @@ fn what_outlives_a_restart_of_the_broker_is_found() {
                 &format!("persistence true\npersistence_location {folder}/"),
             ),
         });
-        let (report, exit) = site.doctor_with(&["--restart", &site.restart_command()]);
+        let (report, exit) = site.doctor_with_restart();
         let found = open(&report).contains(&"persistence".to_owned());
         assert_eq!((found, exit), (keeps, 0), "{report}");
         assert_eq!(

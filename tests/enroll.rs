@@ -10,7 +10,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use crate::harness::process::{AGENT, Process, run};
+use crate::harness::process::{AGENT, Finish, Process, run};
 use crate::harness::server::Server;
 use crate::harness::{eventually, write_private};
 
@@ -226,7 +226,7 @@ fn the_files_of_a_device_are_made_where_the_command_is_typed() {
     let here = tempfile::tempdir().unwrap();
     let mut command = std::process::Command::new(AGENT);
     command.args(["enroll", &text, "--device", "pump-1"]);
-    let enrolled = command.current_dir(here.path()).output().unwrap();
+    let enrolled = command.current_dir(here.path()).finish();
     assert!(enrolled.status.success(), "{}", said(&enrolled));
     let _agent = server.agent(&here.path().join("pump-1.toml"));
     comes_in(&server, "pump-1");

@@ -9,6 +9,7 @@ use hoist_orchestrator::store::Store;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_tests::chaos::{Moments, Point};
 
+use crate::harness::process::Finish;
 use crate::store_faults::WRITER;
 
 /// No connection is looked at.
@@ -18,7 +19,7 @@ const ROWS: usize = 9;
 fn write(store: &Path, moments: &Moments) -> Output {
     let mut command = Command::new(WRITER);
     command.arg(store).arg(ROWS.to_string());
-    command.envs(moments.variables(NO_PORT)).output().unwrap()
+    command.envs(moments.variables(NO_PORT)).finish()
 }
 
 /// The number of rows on the disk after a run that ended at a moment, beyond those acknowledged.

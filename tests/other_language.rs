@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::eventually;
 use crate::harness::operator::{Operator, assert_one_outcome};
+use crate::harness::process::Finish;
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -38,8 +39,7 @@ fn run(python: &str, script: &str, args: &[&str]) -> Output {
         .arg("-B")
         .arg(format!("{PYTHON}/{script}"))
         .args(args)
-        .output()
-        .unwrap()
+        .finish()
 }
 
 /// The line of JSON of a run that must end well.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::process::AGENT;
+use crate::harness::process::{AGENT, Finish};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -18,7 +18,7 @@ fn case(name: &str) -> PathBuf {
 fn refused_by_agent(release: &Path, scratch: &Path) -> String {
     let mut apply = Command::new(AGENT);
     apply.arg("apply").arg(release).current_dir(scratch);
-    let output = apply.env_remove("HOIST_CONFIG").output().unwrap();
+    let output = apply.env_remove("HOIST_CONFIG").finish();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     said

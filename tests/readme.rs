@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::process::{HOIST, Process, installed};
+use crate::harness::process::{Finish, HOIST, Process, installed};
 use crate::harness::{eventually, mqtt::Login};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -51,8 +51,7 @@ fn build(command: &str) {
             .args(["-e", "-c", command])
             .current_dir(ROOT)
             .env("CARGO_TARGET_DIR", target())
-            .output()
-            .unwrap();
+            .finish();
         assert!(output.status.success(), "{}", text(&output));
         command.to_owned()
     });
@@ -114,7 +113,7 @@ impl Desk {
     fn sh(&self, commands: &[String]) -> Output {
         let mut shell = Command::new("sh");
         shell.args(["-e", "-c", &commands.join("\n")]);
-        in_folder(&mut shell, self.around.path()).output().unwrap()
+        in_folder(&mut shell, self.around.path()).finish()
     }
 }
 
@@ -168,8 +167,7 @@ fn the_commands_without_a_server_work_as_written() {
     // The agent reads its own settings, not those of the server.
     let output = in_folder(&mut shell, desk.around.path())
         .env_remove("HOIST_CONFIG")
-        .output()
-        .unwrap();
+        .finish();
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("installed hello 1.0.0"));
 }

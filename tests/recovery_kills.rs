@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::process::{HOIST, run};
+use crate::harness::process::{Finish, HOIST, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 use crate::store_faults::library;
@@ -58,14 +58,14 @@ fn command(data: &Path, args: &[&str]) -> Command {
 
 /// The output of a command, which must succeed.
 fn told(data: &Path, args: &[&str]) -> Value {
-    let output = command(data, args).output().unwrap();
+    let output = command(data, args).finish();
     assert!(output.status.success(), "{args:?}: {output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The output of a command, which must refuse.
 fn refused(data: &Path, args: &[&str]) -> String {
-    let output = command(data, args).output().unwrap();
+    let output = command(data, args).finish();
     assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -82,7 +82,7 @@ fn killed(data: &Path, args: &[&str], (folder, at): (&Path, u64), counted: &Path
         ("HOIST_FAULT_KILL", "1"),
         ("HOIST_FAULT_COUNT", text(counted)),
     ]);
-    command.output().unwrap()
+    command.finish()
 }
 
 /// Lets a command be killed at moments spread over all of it, each time on a folder that
@@ -140,7 +140,7 @@ fn restored_again(data: &Path, backup: &Path) {
             );
         }
     }
-    let again = command(data, &["restore", text(backup)]).output().unwrap();
+    let again = command(data, &["restore", text(backup)]).finish();
     let said = String::from_utf8_lossy(&again.stderr).into_owned();
     let whole = said.contains("a whole store");
     assert!(again.status.success() || whole, "{said}");

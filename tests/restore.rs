@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::harness::process::{HOIST, run};
+use crate::harness::process::{Finish, HOIST, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 use crate::lost_store::recovered;
@@ -53,8 +53,7 @@ fn a_restore_that_was_cut_off_anywhere_is_repeated_and_nothing_goes_on_from_its_
     };
     let output = in_folder(&whole)
         .env("HOIST_FAULT_COUNT", &counted)
-        .output()
-        .unwrap();
+        .finish();
     assert!(output.status.success(), "{output:?}");
     let calls = std::fs::metadata(&counted).unwrap().len();
     assert!(calls > 40, "{calls} calls: the library counts too few");
@@ -64,8 +63,7 @@ fn a_restore_that_was_cut_off_anywhere_is_repeated_and_nothing_goes_on_from_its_
             .env("HOIST_FAULT_AT", at.to_string())
             .env("HOIST_FAULT_CALLS", "1000000")
             .env("HOIST_FAULT_ERRNO", "28")
-            .output()
-            .unwrap();
+            .finish();
         said(&cut);
         if data.join("recovery").exists() && data.join("keys").exists() {
             let refused = refused_start(&data);
@@ -76,7 +74,7 @@ fn a_restore_that_was_cut_off_anywhere_is_repeated_and_nothing_goes_on_from_its_
             let refused = said(&recover);
             assert!(refused.contains("hoist restore"), "{at}: {refused}");
         }
-        let again = restore(&file, &data).output().unwrap();
+        let again = restore(&file, &data).finish();
         assert!(again.status.success(), "{at}: {again:?}");
         let checked = json_of(&["store", "check"], &data);
         assert_eq!(checked["devices"], 1, "{at}: {checked}");
@@ -106,7 +104,7 @@ fn a_restore_that_is_refused_has_changed_nothing() {
         let mut content = std::fs::read(&path).unwrap();
         content[0] = if content[0] == b'0' { b'1' } else { b'0' };
         std::fs::write(&path, content).unwrap();
-        let refused = said(&restore(&file, &other).output().unwrap());
+        let refused = said(&restore(&file, &other).finish());
         assert!(
             refused.contains("E_KEY") && refused.contains(key),
             "{refused}"
@@ -132,7 +130,7 @@ fn a_backup_whose_keys_are_damaged_or_missing_is_refused() {
     let into = server.scratch().join("into");
     let refused = |bytes: &[u8]| {
         std::fs::write(&file, bytes).unwrap();
-        let refused = said(&restore(&file, &into).output().unwrap());
+        let refused = said(&restore(&file, &into).finish());
         assert!(refused.contains("E_FILE"), "{refused}");
         assert!(!into.exists(), "nothing is made: {refused}");
         refused

@@ -9,6 +9,8 @@ use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::{Store, StoreError};
 use hoist_tests::faults;
 
+use crate::harness::process::Finish;
+
 pub(crate) const WRITER: &str = env!("CARGO_BIN_EXE_store_writer");
 const NO_SPACE: i32 = 28;
 const IO: i32 = 5;
@@ -50,7 +52,7 @@ fn write(store: &Path, fault: Fault, counted: Option<&Path>) -> Output {
     if let Some(counted) = counted {
         command.env("HOIST_FAULT_COUNT", counted);
     }
-    command.output().unwrap()
+    command.finish()
 }
 
 /// Calls of a run in which nothing fails.
@@ -143,8 +145,7 @@ fn written(path: &Path, rows: u64) -> BTreeMap<u64, u64> {
     let output = Command::new(WRITER)
         .arg(path)
         .arg(rows.to_string())
-        .output()
-        .unwrap();
+        .finish();
     assert!(output.status.success(), "{output:?}");
     acknowledged(&output)
 }

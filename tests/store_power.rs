@@ -9,6 +9,7 @@ use hoist_orchestrator::store::Store;
 use hoist_orchestrator::store::sled::SledStore;
 
 use crate::harness::disk::{Call, Disk, calls};
+use crate::harness::process::Finish;
 use crate::store_faults::{WRITER, library};
 
 /// A deed of a writer.
@@ -60,8 +61,7 @@ impl Recording {
             .env("LD_PRELOAD", library())
             .env("HOIST_FAULT_DIR", &store)
             .env("HOIST_FAULT_LOG", &log)
-            .output()
-            .unwrap();
+            .finish();
         assert!(output.status.success(), "{output:?}");
         Self {
             keys,

@@ -3,8 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::eventually;
+
+/// Longest time of a program that is run to its end: one that hangs fails its test by name, and does
+/// not hold up all others.
+const RUN_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The `hoist` program.
 pub const HOIST: &str = env!("CARGO_BIN_EXE_run-hoist");
@@ -73,11 +80,6 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Its exit status, once it has ended.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the program to end", || self.child.try_wait().unwrap())
@@ -100,11 +102,30 @@ impl Drop for Process {
 
 /// Runs a program to its end.
 pub fn run(program: &str, args: &[&str]) -> Output {
-    Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new(program).args(args).finish()
+}
+
+/// A command that is run to its end, or to the end of patience.
+pub trait Finish {
+    /// Its exit status and all that it said.
+    fn finish(&mut self) -> Output;
+}
+
+impl Finish for Command {
+    fn finish(&mut self) -> Output {
+        let (stdout, stderr) = (Stdio::piped(), Stdio::piped());
+        self.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let child = self.spawn().unwrap();
+        let pid = child.id().to_string();
+        let (ended, wait) = mpsc::channel();
+        thread::spawn(move || ended.send(child.wait_with_output()));
+        wait.recv_timeout(RUN_PATIENCE)
+            .unwrap_or_else(|_| {
+                end(&pid);
+                panic!("{self:?} did not end within {RUN_PATIENCE:?}");
+            })
+            .unwrap()
+    }
 }
 
 /// True if an external program is installed. In CI a missing one is a failure.

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
 use hoist_broker_config::render::mosquitto::CONFIG;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use super::eventually;
 use super::mosquitto::{program, read_again, wait_open};
-use super::process::{HOIST, Process, run};
+use super::process::{Finish, HOIST, Process, run};
 
 /// The first of three ports that nobody listens at, and that the system gives to nobody.
 fn free_ports() -> u16 {
@@ -82,15 +83,20 @@ impl Site {
     pub fn run_broker(&mut self, change: impl Fn(&str) -> String) {
         self.broker = None;
         let config = std::fs::read_to_string(self.files().join(CONFIG)).unwrap();
-        let pid = self.dir.path().join("broker.pid");
-        let own = format!("user root\nlog_type all\npid_file {}\n", pid.display());
-        let config = format!("{own}{}", change(&config));
-        let path = self.dir.path().join("broker.conf");
-        std::fs::write(&path, config).unwrap();
-        let log = self.dir.path().join("broker.log");
+        let config = format!("user root\nlog_type all\n{}", change(&config));
+        std::fs::write(self.broker_config(), config).unwrap();
+        self.broker = Some(self.start_broker());
+    }
+
+    fn broker_config(&self) -> PathBuf {
+        self.dir.path().join("broker.conf")
+    }
+
+    fn start_broker(&self) -> Process {
+        let (path, log) = (self.broker_config(), self.dir.path().join("broker.log"));
         let mut process = Process::start(&program(), &["-c", path.to_str().unwrap()], &log);
         wait_open(&mut process, self.port);
-        self.broker = Some(process);
+        process
     }
 
     /// Has the broker read its lists again.
@@ -98,15 +104,25 @@ impl Site {
         read_again(self.broker.as_ref().unwrap());
     }
 
-    /// A command that restarts the broker, which is this one's no more then.
-    pub fn restart_command(&self) -> String {
-        let pid = self.broker.as_ref().unwrap().pid();
-        let config = self.dir.path().join("broker.conf");
-        format!(
-            "kill {pid}; while [ -e /proc/{pid}/exe ]; do sleep 0.05; done; {} -d -c {}",
-            program(),
-            config.display()
-        )
+    /// What the doctor finds when it has the broker restarted, and its exit code. The command asks
+    /// for the restart, and the test does it.
+    pub fn doctor_with_restart(&mut self) -> (Value, i32) {
+        let (ask, done) = (
+            self.dir.path().join("restart"),
+            self.dir.path().join("done"),
+        );
+        let (asked, told) = (ask.display(), done.display());
+        let command = format!("touch {asked}; until [ -e {told} ]; do sleep 0.05; done");
+        let doctor = self.doctor_command(&["--restart", &command]);
+        let doctor = thread::spawn(move || examined({ doctor }.finish()));
+        eventually("the doctor to have the broker restarted", || {
+            (ask.exists() || doctor.is_finished()).then_some(())
+        });
+        let mut broker = self.broker.take().unwrap();
+        broker.terminate();
+        self.broker = Some(self.start_broker());
+        std::fs::write(done, "").unwrap();
+        doctor.join().unwrap()
     }
 
     /// The log of the broker.
@@ -206,29 +222,22 @@ impl Site {
 
     /// What the doctor finds at the broker, and its exit code.
     pub fn doctor(&self) -> (Value, i32) {
-        self.doctor_with(&[])
+        examined(self.doctor_command(&[]).finish())
     }
 
-    /// The same with more arguments.
-    pub fn doctor_with(&self, more: &[&str]) -> (Value, i32) {
-        let (flags, token) = (self.broker_flags(), self.orchestrator_token());
-        let mut args = vec!["doctor", "-o", "json", "--orchestrator-token", &token];
-        args.extend(flags.iter().map(String::as_str));
-        args.extend_from_slice(more);
-        let output = self.hoist(&args);
-        let report = serde_json::from_slice(&output.stdout);
-        let report = report.unwrap_or_else(|_| panic!("{output:?}"));
-        (report, output.status.code().unwrap())
+    fn doctor_command(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(HOIST);
+        command.arg("--data-dir").arg(self.data());
+        command.args(["doctor", "-o", "json", "--orchestrator-token"]);
+        command.arg(self.orchestrator_token());
+        command.args(self.broker_flags()).args(more);
+        command
     }
 }
 
-impl Drop for Site {
-    /// One that was restarted is nobody's child.
-    fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("broker.pid"));
-        let own = self.broker.as_ref().map(|broker| broker.pid().to_string());
-        if let Some(pid) = pid.ok().filter(|pid| Some(pid.trim()) != own.as_deref()) {
-            let _ended = run("kill", &[pid.trim()]);
-        }
-    }
+/// A report and the exit code.
+fn examined(output: Output) -> (Value, i32) {
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|_| panic!("{output:?}"));
+    (report, output.status.code().unwrap())
 }
