@@ -12,6 +12,7 @@ use hoist_protocol::root::{KeyRole, RoleKey, RootDocument, RootError};
 use crate::private_file::{self, PrivateFileError};
 
 mod chain;
+mod change;
 mod file;
 mod request;
 mod rotation;
@@ -20,7 +21,7 @@ mod signer;
 pub use chain::Chain;
 pub use file::{private_pem, public_pem, read_public, read_seed, read_signing_key};
 pub use request::{Asked, Of, Request, Signature};
-pub use rotation::{NewKey, Rotation};
+pub use rotation::{NewKey, Rotation, Wanted};
 pub use signer::Signer;
 
 use file::{SEED_BYTES, write_seed};
@@ -99,6 +100,28 @@ pub enum KeysError {
     /// No rotation waits for signatures.
     #[error("no rotation waits for signatures")]
     NoRotation,
+    /// Another rotation waits for signatures.
+    #[error("root document {number}, with other keys, waits for signatures already")]
+    Waits {
+        /// The number of the document.
+        number: u32,
+    },
+    /// Another process changes the keys.
+    #[error("another process changes the keys in {}", dir.display())]
+    Busy {
+        /// Their folder.
+        dir: PathBuf,
+    },
+    /// The private half of a new key is not where the server would sign with it.
+    #[error("root document {number} names orchestrator key {fingerprint}, and its private half is not in {}", dir.display())]
+    Lost {
+        /// The number of the document.
+        number: u32,
+        /// The key.
+        fingerprint: String,
+        /// The folder of keys.
+        dir: PathBuf,
+    },
     /// The root document has no number after it, or no room for a key.
     #[error("no root document can follow: {why}")]
     Full {
@@ -120,11 +143,12 @@ impl KeysError {
         match self {
             Self::File(PrivateFileError::Exposed { .. }) => Code::Secret,
             Self::File(PrivateFileError::Io { .. }) | Self::Malformed { .. } => Code::Key,
-            Self::Encrypted { .. } | Self::Full { .. } => Code::Key,
+            Self::Encrypted { .. } | Self::Full { .. } | Self::Lost { .. } => Code::Key,
+            Self::Busy { .. } => Code::Locked,
             Self::Random { .. } => Code::Random,
             Self::Root { source, .. } => source.code(),
             Self::Namespace { .. } => Code::RootNamespace,
-            Self::Step { .. } | Self::NoRotation => Code::File,
+            Self::Step { .. } | Self::NoRotation | Self::Waits { .. } => Code::File,
             Self::Signature | Self::OtherContent { .. } => Code::Signature,
             Self::Unsigned { .. } => Code::RootSignatures,
             Self::Signer { .. } => Code::Signer,
@@ -226,7 +250,7 @@ impl Keys {
     /// Reads what a server needs.
     pub fn load(dir: &Path, namespace: &Namespace) -> Result<Self, KeysError> {
         let chain = Chain::read(dir)?;
-        rotation::settle(dir, chain.newest())?;
+        change::settle(dir, chain.newest())?;
         let document = chain.newest();
         if document.namespace != *namespace {
             return Err(KeysError::Namespace {

@@ -79,8 +79,11 @@ pub(crate) struct Rotate {
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     pub(crate) request: Option<PathBuf>,
     /// Signature of a root key on the request that waits; may be repeated
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["new_key", "revoke"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["new_key", "revoke", "anew"])]
     pub(crate) signature: Vec<PathBuf>,
+    /// Give up a rotation that waits for signatures, with its new key
+    #[arg(long)]
+    pub(crate) anew: bool,
     /// Say what would happen and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -13,8 +13,8 @@ use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
 use hoist_server::keys::{
-    Asked, Chain, Given, KeysError, NewKey, Of, ROLES, Request, Rotation, Signature, key_file,
-    private_pem, public_pem, read_public, read_seed, read_signing_key, word,
+    Asked, Chain, Given, KeysError, NewKey, Of, ROLES, Request, Rotation, Signature, Wanted,
+    key_file, private_pem, public_pem, read_public, read_seed, read_signing_key, word,
 };
 use hoist_server::lock::Lock;
 use hoist_server::private_file;
@@ -265,8 +265,14 @@ fn begin(keys: &Path, wish: &Rotate) -> Result<Rotation, KeysError> {
         (Some(path), KeyRole::Orchestrator) => NewKey::Brought(read_seed(path)?),
         (Some(path), KeyRole::Root | KeyRole::Release) => NewKey::Elsewhere(read_public(path)?),
     };
-    let also = role == KeyRole::Release && !wish.revoke;
-    Rotation::begin(keys, (role, new, also), now(), wish.dry_run)
+    let wanted = Wanted {
+        role,
+        new,
+        also: role == KeyRole::Release && !wish.revoke,
+        anew: wish.anew,
+        only_tries: wish.dry_run,
+    };
+    Rotation::begin(keys, &wanted, now())
 }
 
 fn export(

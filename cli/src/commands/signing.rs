@@ -30,6 +30,17 @@ fn help(error: &KeysError, code: Code) -> &'static str {
         KeysError::NoRotation => {
             "begin one: `hoist keys rotate root --request FILE`, and for the other roles alike"
         }
+        KeysError::Waits { .. } => {
+            "bring its signatures (`hoist keys rotate ROLE --signature FILE`), or give it and its \
+             new key up with --anew"
+        }
+        KeysError::Lost { .. } => {
+            "bring that key, if there is a copy of it, with --new-key FILE; or give the document up \
+             and make another: `hoist keys rotate orchestrator --anew`"
+        }
+        KeysError::Busy { .. } => {
+            "wait until the other `hoist keys` has ended, and repeat this one"
+        }
         KeysError::Unsigned { .. } => {
             "name the key with --key or --sign-with; where it is on another machine, write a \
              request with --request and let `hoist keys sign` sign it there"

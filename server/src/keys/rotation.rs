@@ -10,10 +10,9 @@ use hoist_protocol::id::Generation;
 use hoist_protocol::root::{KEYS_MAX, KeyRole, RoleKey, RootDocument};
 
 use super::chain::{NEWEST, earlier};
+use super::change::{Changing, is_absent, next_key};
 use super::file::write_seed;
-use super::{
-    Chain, KeysError, ROLES, Request, Signer, key_file, random_seed, read_signing_key, word,
-};
+use super::{Chain, KeysError, Request, Signer, key_file, random_seed, read_signing_key};
 use crate::private_file::{self, PrivateFileError};
 
 /// The document that waits for signatures, with those that it has.
@@ -39,90 +38,97 @@ impl NewKey {
         };
         Ok(PrivateKey::from_seed(&seed).public())
     }
+
+    /// Its public half once its private one, if it is to be here, lies beside the one in use.
+    fn kept(&self, dir: &Path, role: KeyRole) -> Result<PublicKey, KeysError> {
+        let next = next_key(dir, role);
+        let seed = match self {
+            Self::Elsewhere(public) => {
+                if next.exists() {
+                    std::fs::remove_file(&next).map_err(PrivateFileError::io("remove", &next))?;
+                }
+                return Ok(*public);
+            }
+            Self::Brought(seed) => *seed,
+            Self::Made => random_seed()?,
+        };
+        write_seed(&next, &seed)?;
+        Ok(PrivateKey::from_seed(&seed).public())
+    }
+
+    /// Its public half, if a rotation that waits can be for it.
+    fn waiting(&self, dir: &Path, role: KeyRole) -> Result<Option<PublicKey>, KeysError> {
+        if !matches!(self, Self::Made) {
+            return self.tried().map(Some);
+        }
+        match read_signing_key(&next_key(dir, role)) {
+            Ok(key) => Ok(Some(key.public())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-/// A root document on its way into effect.
+/// The change that somebody asks for.
+pub struct Wanted {
+    /// The role whose key is replaced.
+    pub role: KeyRole,
+    /// The key in its place.
+    pub new: NewKey,
+    /// True if the keys before it stay trusted.
+    pub also: bool,
+    /// True if a rotation that waits for signatures is given up for it.
+    pub anew: bool,
+    /// True if nothing is written.
+    pub only_tries: bool,
+}
+
+/// A root document on its way into effect. Nobody else changes the keys meanwhile.
 pub struct Rotation {
     dir: PathBuf,
+    changing: Changing,
     chain: Chain,
     next: RootDocument,
     seals: Vec<Seal>,
 }
 
-fn next_key(dir: &Path, role: KeyRole) -> PathBuf {
-    dir.join(format!("{}.next.key", word(role)))
-}
-
-/// Puts the keys that a root document names in the place of those before them, after a rotation that
-/// was cut off once the document was in effect.
-pub(super) fn settle(dir: &Path, document: &RootDocument) -> Result<(), KeysError> {
-    for role in ROLES {
-        let (next, now) = (next_key(dir, role), key_file(dir, role));
-        if !next.exists() {
-            continue;
-        }
-        let public = read_signing_key(&next)?.public();
-        if document.keys_of(role).any(|key| key == public) {
-            std::fs::rename(&next, &now).map_err(PrivateFileError::io("replace", &now))?;
-        }
-    }
-    private_file::sync_dir(dir)?;
-    Ok(())
-}
-
 impl Rotation {
-    /// Begins one: the document after the newest, with another key for a role. `also` says whether
-    /// the keys before it stay trusted. Nothing is written yet.
+    /// Begins one: the document after the newest, with another key for a role, whose private half
+    /// lies beside the one in use from then on. The same as one that waits for signatures goes on
+    /// with that one.
     ///
     /// # Errors
-    /// [`KeysError`].
-    pub fn new(
-        dir: &Path,
-        (role, new, also): (KeyRole, &PublicKey, bool),
-        now: Generation,
-    ) -> Result<Self, KeysError> {
-        let chain = Chain::read(dir)?;
-        let mut next = chain.newest().clone();
-        let number = next.number.checked_add(1);
-        next.number = number.ok_or(KeysError::Full {
-            why: "its number is the highest",
-        })?;
-        next.issued = Generation(now.0.max(next.issued.0.saturating_add(1)));
-        next.expires_s = 0;
-        if !also {
-            next.keys.retain(|entry| entry.role != role);
-            if role == KeyRole::Root {
-                next.threshold = 1;
+    /// [`KeysError::Waits`] beside another one that waits, and the others of [`KeysError`].
+    pub fn begin(dir: &Path, wanted: &Wanted, now: Generation) -> Result<Self, KeysError> {
+        let (changing, chain) = opened(dir, wanted.only_tries)?;
+        let (role, also) = (wanted.role, wanted.also);
+        let waiting = dir.join(WAITING);
+        if let Some((next, seals)) = waits(&waiting, &chain)?
+            && !wanted.anew
+        {
+            let same = match wanted.new.waiting(dir, role)? {
+                Some(key) => after(chain.newest(), (role, key, also), next.issued)? == next,
+                None => false,
+            };
+            if !same {
+                let number = next.number;
+                return Err(KeysError::Waits { number });
             }
+            if let (NewKey::Brought(_), false) = (&wanted.new, wanted.only_tries) {
+                wanted.new.kept(dir, role)?;
+            }
+            return Self::with(dir, (changing, chain), (next, &seals));
         }
-        if next.keys.len() >= KEYS_MAX {
-            let why = "it names 16 keys: revoke some of them";
-            return Err(KeysError::Full { why });
-        }
-        next.keys.push(RoleKey { role, key: *new });
-        Ok(Self {
-            dir: dir.to_owned(),
-            chain,
-            next,
-            seals: Vec::new(),
-        })
-    }
-
-    /// The same with a key that is made or brought, which is only written where nothing is tried.
-    ///
-    /// # Errors
-    /// [`KeysError`].
-    pub fn begin(
-        dir: &Path,
-        (role, new, also): (KeyRole, NewKey, bool),
-        now: Generation,
-        only_tries: bool,
-    ) -> Result<Self, KeysError> {
-        let public = match only_tries {
-            false => Self::key(dir, role, &new)?,
-            true => new.tried()?,
+        let key = match wanted.only_tries {
+            true => wanted.new.tried()?,
+            false => {
+                // First the document: its key may be the only one of its kind.
+                remove(&waiting)?;
+                wanted.new.kept(dir, role)?
+            }
         };
-        Self::new(dir, (role, &public, also), now)
+        let next = after(chain.newest(), (role, key, also), now)?;
+        Self::with(dir, (changing, chain), (next, &[]))
     }
 
     /// The one that waits for signatures.
@@ -130,23 +136,26 @@ impl Rotation {
     /// # Errors
     /// [`KeysError::NoRotation`] when none does.
     pub fn waiting(dir: &Path) -> Result<Self, KeysError> {
-        let path = dir.join(WAITING);
-        if !path.exists() {
-            return Err(KeysError::NoRotation);
-        }
-        let bytes = private_file::read(&path)?;
-        let malformed = || KeysError::Malformed { path: path.clone() };
-        let (next, rest) = decode_prefix::<RootDocument>(&bytes).map_err(|_| malformed())?;
+        let (changing, chain) = opened(dir, false)?;
+        let waits = waits(&dir.join(WAITING), &chain)?;
+        let (next, seals) = waits.ok_or(KeysError::NoRotation)?;
+        Self::with(dir, (changing, chain), (next, &seals))
+    }
+
+    /// One with the signatures in these bytes.
+    fn with(
+        dir: &Path,
+        (changing, chain): (Changing, Chain),
+        (next, seals): (RootDocument, &[u8]),
+    ) -> Result<Self, KeysError> {
         let mut rotation = Self {
             dir: dir.to_owned(),
-            chain: Chain::read(dir)?,
+            changing,
+            chain,
             next,
             seals: Vec::new(),
         };
-        if rotation.next.number != rotation.chain.newest().number.saturating_add(1) {
-            return Err(KeysError::NoRotation);
-        }
-        for seal in rest.chunks_exact(SEAL_BYTES) {
+        for seal in seals.chunks_exact(SEAL_BYTES) {
             if let Some((id, signature)) = seal.split_first_chunk::<4>()
                 && let Ok(signature) = signature.try_into()
                 && let Some(key) = rotation.root_key(KeyId(*id))
@@ -161,26 +170,6 @@ impl Rotation {
     #[must_use]
     pub fn document(&self) -> &RootDocument {
         &self.next
-    }
-
-    /// Makes or brings the new private key of a role, beside the one in use; the public key.
-    ///
-    /// # Errors
-    /// [`KeysError`].
-    pub fn key(dir: &Path, role: KeyRole, new: &NewKey) -> Result<PublicKey, KeysError> {
-        let seed = match new {
-            NewKey::Elsewhere(public) => {
-                let left = next_key(dir, role);
-                if left.exists() {
-                    std::fs::remove_file(&left).map_err(PrivateFileError::io("remove", &left))?;
-                }
-                return Ok(*public);
-            }
-            NewKey::Brought(seed) => *seed,
-            NewKey::Made => random_seed()?,
-        };
-        write_seed(&next_key(dir, role), &seed)?;
-        Ok(PrivateKey::from_seed(&seed).public())
     }
 
     /// Signs with the root keys that are in the folder: the one in use, and the one that is to take
@@ -275,9 +264,11 @@ impl Rotation {
     /// Puts the document and the new key into effect.
     ///
     /// # Errors
-    /// [`KeysError::Unsigned`], and those of the file system.
+    /// [`KeysError::Unsigned`], [`KeysError::Lost`] where no server could sign by the document, and
+    /// those of the file system.
     pub fn finish(self) -> Result<RootDocument, KeysError> {
         self.is_signed()?;
+        self.can_serve()?;
         let before = self.chain.newest();
         private_file::write(
             &earlier(&self.dir, before.number),
@@ -285,12 +276,28 @@ impl Rotation {
         )?;
         let sealed = self.next.sealed_with(&self.seals);
         private_file::write(&self.dir.join(NEWEST), &sealed)?;
-        settle(&self.dir, &self.next)?;
-        let waiting = self.dir.join(WAITING);
-        if waiting.exists() {
-            std::fs::remove_file(&waiting).map_err(PrivateFileError::io("remove", &waiting))?;
-        }
+        self.changing.settle(&self.next)?;
+        remove(&self.dir.join(WAITING))?;
         Ok(self.next)
+    }
+
+    /// Ok if the private half of an orchestrator's key that the document names is here.
+    fn can_serve(&self) -> Result<(), KeysError> {
+        let role = KeyRole::Orchestrator;
+        let named: Vec<PublicKey> = self.next.keys_of(role).collect();
+        for path in [key_file(&self.dir, role), next_key(&self.dir, role)] {
+            match read_signing_key(&path) {
+                Ok(key) if named.contains(&key.public()) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(KeysError::Lost {
+            number: self.next.number,
+            fingerprint: named.iter().map(PublicKey::fingerprint).collect(),
+            dir: self.dir.clone(),
+        })
     }
 
     /// Root keys of the newest document, and of the next.
@@ -306,6 +313,67 @@ impl Rotation {
 
     fn root_key(&self, id: KeyId) -> Option<PublicKey> {
         self.root_keys().into_iter().find(|key| key.id() == id)
+    }
+}
+
+/// The right to change a folder, and its chain once a rotation that was cut off is settled.
+fn opened(dir: &Path, only_tries: bool) -> Result<(Changing, Chain), KeysError> {
+    let changing = Changing::begin(dir)?;
+    let chain = Chain::read(dir)?;
+    if !only_tries {
+        changing.settle(chain.newest())?;
+    }
+    Ok((changing, chain))
+}
+
+/// The document after one, with another key for a role. `also` says whether the keys before it stay
+/// trusted.
+fn after(
+    newest: &RootDocument,
+    (role, key, also): (KeyRole, PublicKey, bool),
+    now: Generation,
+) -> Result<RootDocument, KeysError> {
+    let mut next = newest.clone();
+    let number = next.number.checked_add(1);
+    next.number = number.ok_or(KeysError::Full {
+        why: "its number is the highest",
+    })?;
+    next.issued = Generation(now.0.max(next.issued.0.saturating_add(1)));
+    next.expires_s = 0;
+    if !also {
+        next.keys.retain(|entry| entry.role != role);
+        if role == KeyRole::Root {
+            next.threshold = 1;
+        }
+    }
+    if next.keys.len() >= KEYS_MAX {
+        let why = "it names 16 keys: revoke some of them";
+        return Err(KeysError::Full { why });
+    }
+    next.keys.push(RoleKey { role, key });
+    Ok(next)
+}
+
+/// The document that waits for signatures and those that it has, unless it is one of the past.
+fn waits(path: &Path, chain: &Chain) -> Result<Option<(RootDocument, Vec<u8>)>, KeysError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = private_file::read(path)?;
+    let decoded = decode_prefix::<RootDocument>(&bytes);
+    let (next, seals) = decoded.map_err(|_| KeysError::Malformed {
+        path: path.to_owned(),
+    })?;
+    let follows = next.number == chain.newest().number.saturating_add(1);
+    Ok(follows.then(|| (next, seals.to_vec())))
+}
+
+fn remove(path: &Path) -> Result<(), KeysError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(PrivateFileError::io("remove", path)(error).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::{Given, Keys, Of, Signature, create};
+use crate::keys::{Given, Keys, Of, ROLES, Signature, create};
 use hoist_protocol::id::Namespace;
 
 fn keys() -> (tempfile::TempDir, PathBuf) {
@@ -14,11 +14,39 @@ fn load(keys: &Path) -> Keys {
     Keys::load(keys, &Namespace::default()).unwrap()
 }
 
+fn wanted(role: KeyRole) -> Wanted {
+    Wanted {
+        role,
+        new: NewKey::Made,
+        also: false,
+        anew: false,
+        only_tries: false,
+    }
+}
+
 fn begin(keys: &Path, role: KeyRole) -> Rotation {
-    let key = Rotation::key(keys, role, &NewKey::Made).unwrap();
-    let mut rotation = Rotation::new(keys, (role, &key, false), Generation(9)).unwrap();
-    rotation.sign_here().unwrap();
-    rotation
+    begun(keys, &wanted(role)).unwrap()
+}
+
+fn begun(keys: &Path, wanted: &Wanted) -> Result<Rotation, KeysError> {
+    let mut rotation = Rotation::begin(keys, wanted, Generation(9))?;
+    rotation.sign_here()?;
+    Ok(rotation)
+}
+
+/// A rotation whose document is in effect, and whose power is cut before its key has its place.
+fn cut_off(keys: &Path, role: KeyRole) -> PublicKey {
+    let rotation = begin(keys, role);
+    let sealed = rotation.next.sealed_with(&rotation.seals);
+    let before = rotation.chain.newest().number;
+    private_file::write(&earlier(keys, before), rotation.chain.newest_sealed()).unwrap();
+    private_file::write(&keys.join(NEWEST), &sealed).unwrap();
+    let key = rotation.next.keys_of(role).next();
+    key.unwrap()
+}
+
+fn key_here(keys: &Path, role: KeyRole) -> PublicKey {
+    read_signing_key(&key_file(keys, role)).unwrap().public()
 }
 
 #[test]
@@ -53,14 +81,12 @@ fn a_rotation_that_is_cut_off_anywhere_leaves_keys_that_a_server_starts_with() {
     let (_dir, keys) = keys();
     let before = load(&keys).service.orchestrator.public();
     // The key is made, and nothing else.
-    let rotation = begin(&keys, KeyRole::Orchestrator);
+    drop(begin(&keys, KeyRole::Orchestrator));
     assert_eq!(load(&keys).service.orchestrator.public(), before);
     // The document is in effect, and the key has its old name.
-    let sealed = rotation.next.sealed_with(&rotation.seals);
-    private_file::write(&earlier(&keys, 1), rotation.chain.newest_sealed()).unwrap();
-    private_file::write(&keys.join(NEWEST), &sealed).unwrap();
+    let key = cut_off(&keys, KeyRole::Orchestrator);
     let after = load(&keys).service;
-    assert_ne!(after.orchestrator.public(), before);
+    assert_eq!(after.orchestrator.public(), key);
     assert_eq!(after.root_number, 2);
     assert!(!next_key(&keys, KeyRole::Orchestrator).exists());
 }
@@ -78,6 +104,7 @@ fn root_keys_that_are_elsewhere_sign_a_request_and_their_signatures_finish_it() 
     );
     let path = dir.path().join("request");
     rotation.wait().unwrap().write(&path).unwrap();
+    drop(rotation);
 
     let request = Request::read(&path).unwrap();
     let body = request.body(&path).unwrap();
@@ -112,4 +139,81 @@ fn a_stranger_signs_no_root_document() {
         rotation.sign(&stranger),
         Err(KeysError::Signature)
     ));
+}
+
+#[test]
+fn the_only_copy_of_a_key_in_effect_is_kept_by_the_rotation_after_one_that_was_cut_off() {
+    for role in ROLES {
+        let (_dir, keys) = keys();
+        let named = cut_off(&keys, role);
+        // Nobody has started a server in between.
+        let rotation = begin(&keys, role);
+        assert_eq!(rotation.document().number, 3);
+        assert_eq!(key_here(&keys, role), named, "{role:?}");
+        rotation.finish().unwrap();
+        assert_eq!(load(&keys).service.root_number, 3);
+    }
+}
+
+#[test]
+fn another_rotation_beside_one_that_waits_is_refused_until_that_is_given_up() {
+    let (_dir, keys) = keys();
+    let role = KeyRole::Orchestrator;
+    let first = begin(&keys, role);
+    let document = first.document().clone();
+    first.wait().unwrap();
+    drop(first);
+    for other in [KeyRole::Root, KeyRole::Release] {
+        let refused = begun(&keys, &wanted(other)).err();
+        assert!(matches!(refused, Some(KeysError::Waits { number: 2 })));
+    }
+    let brought = Wanted {
+        new: NewKey::Brought([5; 32]),
+        ..wanted(role)
+    };
+    let refused = begun(&keys, &brought).err();
+    assert!(matches!(refused, Some(KeysError::Waits { .. })));
+    // The same goes on, and gives the same request once more.
+    assert_eq!(*begin(&keys, role).document(), document);
+    assert_eq!(*Rotation::waiting(&keys).unwrap().document(), document);
+    let anew = Wanted {
+        anew: true,
+        ..wanted(role)
+    };
+    let second = begun(&keys, &anew).unwrap();
+    assert_ne!(*second.document(), document);
+    drop(second);
+    assert!(matches!(
+        Rotation::waiting(&keys),
+        Err(KeysError::NoRotation)
+    ));
+}
+
+#[test]
+fn a_document_whose_orchestrator_key_is_lost_never_takes_effect() {
+    let (_dir, keys) = keys();
+    let before = load(&keys).service.root_sha256;
+    let rotation = begin(&keys, KeyRole::Orchestrator);
+    rotation.wait().unwrap();
+    drop(rotation);
+    std::fs::remove_file(next_key(&keys, KeyRole::Orchestrator)).unwrap();
+    let refused = Rotation::waiting(&keys).unwrap().finish().unwrap_err();
+    assert!(
+        matches!(refused, KeysError::Lost { number: 2, .. }),
+        "{refused}"
+    );
+    assert_eq!(load(&keys).service.root_sha256, before);
+    assert!(!earlier(&keys, 1).exists());
+}
+
+#[test]
+fn two_who_change_the_same_keys_do_so_one_after_the_other() {
+    let (_dir, keys) = keys();
+    let first = begin(&keys, KeyRole::Release);
+    let refused = begun(&keys, &wanted(KeyRole::Root)).err().unwrap();
+    assert_eq!(refused.code(), hoist_protocol::code::Code::Locked);
+    // A server may start meanwhile.
+    load(&keys);
+    drop(first);
+    begin(&keys, KeyRole::Root).finish().unwrap();
 }
