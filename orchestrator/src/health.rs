@@ -92,7 +92,8 @@ impl Health {
     }
 
     /// True if there is a problem about this.
-    pub(crate) fn is_known(&self, about: &str) -> bool {
+    #[must_use]
+    pub fn is_known(&self, about: &str) -> bool {
         self.state().problems.contains_key(about)
     }
 

@@ -162,7 +162,7 @@ impl Server {
         let (broker, login) = Broker::start(&config.broker, own, &registry, &keys.token).await?;
         let examination = Examination::of(&config, &login, &keys.token, &data_dir);
         let files = (artifacts.clone(), specs);
-        let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace);
+        let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace, &keys, &health);
         let told = (login, (keys.service, new_keys));
         let orchestrator = decides(&config, told, files, health.clone());
         let fleet = Fleet {
