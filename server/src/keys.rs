@@ -47,6 +47,12 @@ pub enum KeysError {
         /// Which file.
         path: PathBuf,
     },
+    /// A private key could be meant as well as a public one.
+    #[error("the 64 hex digits in {} may be a private key or a public one", path.display())]
+    Ambiguous {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A passphrase would be needed.
     #[error("the key in {} is encrypted", path.display())]
     Encrypted {
@@ -128,6 +134,16 @@ pub enum KeysError {
         /// Why.
         why: &'static str,
     },
+    /// One key in the place of the root keys could not give as many signatures as before.
+    #[error(
+        "root document {number} wants the signatures of {threshold} root keys, and one new key would take their place"
+    )]
+    Threshold {
+        /// The number of the document before it.
+        number: u32,
+        /// Its threshold.
+        threshold: u8,
+    },
     /// A command did not sign.
     #[error("the command of --sign-with {why}")]
     Signer {
@@ -143,14 +159,15 @@ impl KeysError {
         match self {
             Self::File(PrivateFileError::Exposed { .. }) => Code::Secret,
             Self::File(PrivateFileError::Io { .. }) | Self::Malformed { .. } => Code::Key,
-            Self::Encrypted { .. } | Self::Full { .. } | Self::Lost { .. } => Code::Key,
+            Self::Ambiguous { .. } | Self::Encrypted { .. } => Code::Key,
+            Self::Full { .. } | Self::Lost { .. } => Code::Key,
             Self::Busy { .. } => Code::Locked,
             Self::Random { .. } => Code::Random,
             Self::Root { source, .. } => source.code(),
             Self::Namespace { .. } => Code::RootNamespace,
             Self::Step { .. } | Self::NoRotation | Self::Waits { .. } => Code::File,
             Self::Signature | Self::OtherContent { .. } => Code::Signature,
-            Self::Unsigned { .. } => Code::RootSignatures,
+            Self::Unsigned { .. } | Self::Threshold { .. } => Code::RootSignatures,
             Self::Signer { .. } => Code::Signer,
         }
     }
@@ -243,6 +260,8 @@ pub fn create(
     let seal = signer.sign_root(&document, &[root])?;
     private_file::write(&new.join(chain::NEWEST), &document.sealed_with(&[seal]))?;
     std::fs::rename(&new, dir).map_err(PrivateFileError::io("create", dir))?;
+    // A device may pin them in the next moment.
+    private_file::sync_dir_of(dir)?;
     Ok(())
 }
 

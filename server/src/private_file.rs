@@ -112,6 +112,12 @@ pub fn sync_dir(dir: &Path) -> Result<(), PrivateFileError> {
     durable_file::sync_folder(dir).map_err(PrivateFileError::io("write", dir))
 }
 
+/// Makes the name of a directory itself durable.
+pub fn sync_dir_of(dir: &Path) -> Result<(), PrivateFileError> {
+    let named = dir.parent().filter(|folder| !folder.as_os_str().is_empty());
+    sync_dir(named.unwrap_or(Path::new(".")))
+}
+
 /// Reads a secret; one that others can read is refused.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     let file = small_file::read(path, BYTES_MAX).map_err(PrivateFileError::io("read", path))?;

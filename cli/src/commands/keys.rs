@@ -7,24 +7,28 @@ use std::time::SystemTime;
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::encode;
-use hoist_protocol::envelope::{Kind, PublicKey};
+use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{Generation, Namespace};
 use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
 use hoist_server::keys::{
-    Asked, Chain, Given, KeysError, NewKey, Of, ROLES, Request, Rotation, Signature, Wanted,
-    key_file, private_pem, public_pem, read_public, read_seed, read_signing_key, word,
+    Chain, Given, KeysError, NewKey, Of, ROLES, Rotation, Signature, Wanted, key_file, private_pem,
+    public_pem, read_public, read_seed, read_signing_key, word,
 };
 use hoist_server::lock::Lock;
 use hoist_server::private_file;
 use serde_json::{Value, json};
 
-use super::signing::{failed, signer};
+use super::signing::{failed, read_key, signer};
 use crate::args::{Keys, Rotate, SignArgs};
 use crate::context::{Context, print};
 use crate::exit;
 use crate::output::{self, Shape, Show, column, secret_output, wide};
+
+mod sign;
+
+use sign::sign;
 
 const SHAPE: Shape = Shape {
     name: "fingerprint",
@@ -97,7 +101,7 @@ fn init(
     };
     let public = |path: &Path, flag: &str| read_public(path).map_err(|error| failed(flag, &error));
     let given_root = match (&root.key, &root.public_key) {
-        (Some(path), _) => Some((public(path, "--key")?, signer(root, PathBuf::new)?)),
+        (Some(path), _) => Some((read_key(path)?.public(), signer(root, PathBuf::new)?)),
         (None, Some(path)) => Some((public(path, "--public-key")?, signer(root, PathBuf::new)?)),
         (None, None) if root.sign_with.is_some() => {
             let what = "nothing says by which root key the command signs";
@@ -308,83 +312,6 @@ fn export(
     let sentence = format!("{half} key of {} written to {}", word(role), out.display());
     let item = json!({"role": word(role), "file": out});
     context.print_change(&SHAPE, &item, &sentence)
-}
-
-fn sign(
-    context: &Context,
-    file: &Path,
-    args: &SignArgs,
-    out: &Path,
-    dry_run: bool,
-) -> Result<u8, Failure> {
-    let unsigned = |error: KeysError| failed("nothing was signed", &error);
-    let request = Request::read(file).map_err(unsigned)?;
-    let body = request.body(file).map_err(unsigned)?;
-    // Only the bytes that are signed say what is signed.
-    let asked = request.asked(file).map_err(unsigned)?;
-    for line in description(&asked) {
-        said::say(line);
-    }
-    if dry_run {
-        let item = json!({"of": request.of, "state": "planned"});
-        return context.print_change(&SHAPE, &item, "this would be signed; nothing was changed");
-    }
-    if args.key.is_none() && args.sign_with.is_none() {
-        let what = "nothing says by which key to sign";
-        return Err(Failure::new(Code::Key, what).help("name it with --key or --sign-with"));
-    }
-    let mut among = request.keys();
-    if let Some(path) = &args.public_key {
-        among.push(read_public(path).map_err(|error| failed("--public-key", &error))?);
-    }
-    let signer = signer(args, PathBuf::new)?;
-    let kind: Kind = request.of.kind();
-    let seal = signer.sign(kind, &body, &among).map_err(unsigned)?;
-    if !among.is_empty() && !among.contains(&seal.key) {
-        let key = seal.key.fingerprint();
-        said::say(format_args!(
-            "warning: nobody asked for the signature of key {key}"
-        ));
-    }
-    Signature::new(request.of, &body, &seal)
-        .write(out)
-        .map_err(unsigned)?;
-    let (key, out) = (seal.key.fingerprint(), out.display().to_string());
-    let sentence = format!("signed by key {key}; the signature is in {out}");
-    let item = json!({"of": request.of, "fingerprint": key, "file": out, "state": "done"});
-    context.print_change(&SHAPE, &item, &sentence)
-}
-
-/// The content of a request, for whoever is to sign it.
-fn description(asked: &Asked) -> Vec<String> {
-    match asked {
-        Asked::Release(release) => {
-            let mut lines = vec![format!(
-                "release {}@{}  {}  counter {}, floor {}",
-                release.name,
-                release.version,
-                release.id(),
-                release.counter,
-                release.floor
-            )];
-            let artifacts = release.artifacts.iter();
-            lines.extend(
-                artifacts.map(|artifact| {
-                    format!("  artifact {}  {} bytes", artifact.id(), artifact.size)
-                }),
-            );
-            lines
-        }
-        Asked::Root(root) => {
-            let (number, namespace) = (root.number, &root.namespace);
-            let mut lines = vec![format!("root document {number} of namespace {namespace}")];
-            for role in ROLES {
-                let keys = root.keys_of(role);
-                lines.extend(keys.map(|key| format!("  {} key {}", word(role), key.fingerprint())));
-            }
-            lines
-        }
-    }
 }
 
 fn now() -> Generation {

@@ -19,6 +19,10 @@ pub(crate) fn failed(what: &str, error: &KeysError) -> Failure {
 
 fn help(error: &KeysError, code: Code) -> &'static str {
     match error {
+        KeysError::Ambiguous { .. } => {
+            "name its public half as PEM, which `hoist keys export release --out FILE` writes, or \
+             `openssl pkey -pubout`"
+        }
         KeysError::Encrypted { .. } => {
             "decrypt it first (`openssl pkey`), or sign with a command that asks for the \
              passphrase: --sign-with"
@@ -31,8 +35,12 @@ fn help(error: &KeysError, code: Code) -> &'static str {
             "begin one: `hoist keys rotate root --request FILE`, and for the other roles alike"
         }
         KeysError::Waits { .. } => {
-            "bring its signatures (`hoist keys rotate ROLE --signature FILE`), or give it and its \
-             new key up with --anew"
+            "bring its signatures (`hoist keys rotate root --signature FILE`, and for the other \
+             roles alike), or give it and its new key up with --anew"
+        }
+        KeysError::Threshold { .. } => {
+            "its root keys are replaced where it was made, by a document that wants as many \
+             signatures"
         }
         KeysError::Lost { .. } => {
             "bring that key, if there is a copy of it, with --new-key FILE; or give the document up \

@@ -1,5 +1,5 @@
 //! Key files. A private key is 64 hex digits of its Ed25519 seed, or PKCS#8 as PEM, and its owner's
-//! alone; a public one is PEM or hex.
+//! alone; a public one is PEM: as hex it would look like a private one.
 
 use std::path::Path;
 
@@ -44,7 +44,9 @@ pub fn read_signing_key(path: &Path) -> Result<PrivateKey, KeysError> {
     Ok(PrivateKey::from_seed(&read_seed(path)?))
 }
 
-/// Reads the public key in a file: its own, or that of the private key that is in it.
+/// Reads the public key in a file: its own, or that of the private key that is in it. Nothing is
+/// guessed of bare hex digits: by a public key that was taken for a seed anybody could sign, and a
+/// seed that was taken for a public key would be published.
 pub fn read_public(path: &Path) -> Result<PublicKey, KeysError> {
     let text = private_file::read_named(path).map_err(PrivateFileError::io("read", path))?;
     if text.contains("PRIVATE KEY") {
@@ -54,11 +56,11 @@ pub fn read_public(path: &Path) -> Result<PublicKey, KeysError> {
         true => VerifyingKey::from_public_key_pem(text.trim())
             .ok()
             .map(|key| PublicKey(key.to_bytes())),
-        // A private key of 64 hex digits looks alike: one of the two is its owner's alone.
-        false if !private_file::others_can_read(path) => {
-            return Ok(read_signing_key(path)?.public());
+        false if of_hex(&text).is_some() => {
+            let path = path.to_owned();
+            return Err(KeysError::Ambiguous { path });
         }
-        false => of_hex(&text).map(PublicKey),
+        false => None,
     };
     key.filter(PublicKey::is_sound)
         .ok_or_else(|| KeysError::Malformed {
@@ -121,14 +123,24 @@ mod tests {
         ] {
             let path = written(dir.path(), "key", &text, 0o600);
             assert_eq!(read_seed(&path).unwrap(), SEED, "{text}");
-            assert_eq!(read_public(&path).unwrap(), public);
         }
-        for text in [
-            public_pem(&public),
-            data_encoding::HEXLOWER.encode(&public.0),
-        ] {
-            let path = written(dir.path(), "public", &text, 0o644);
+        for (text, mode) in [(pem, 0o600), (public_pem(&public), 0o644)] {
+            let path = written(dir.path(), "public", &text, mode);
             assert_eq!(read_public(&path).unwrap(), public, "{text}");
+        }
+    }
+
+    #[test]
+    fn hex_digits_that_may_be_a_private_or_a_public_key_are_neither() {
+        let dir = tempfile::tempdir().unwrap();
+        let public = PrivateKey::from_seed(&SEED).public();
+        for digits in [SEED, public.0] {
+            for mode in [0o600, 0o644] {
+                let text = data_encoding::HEXLOWER.encode(&digits);
+                let path = written(dir.path(), "key", &text, mode);
+                let refused = read_public(&path).unwrap_err();
+                assert!(matches!(refused, KeysError::Ambiguous { .. }), "{refused}");
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use hoist_protocol::root::{KEYS_MAX, KeyRole, RoleKey, RootDocument};
 use super::chain::{NEWEST, earlier};
 use super::change::{Changing, is_absent, next_key};
 use super::file::write_seed;
-use super::{Chain, KeysError, Request, Signer, key_file, random_seed, read_signing_key};
+use super::{Chain, KeysError, ROLES, Request, Signer, key_file, random_seed, read_signing_key};
 use crate::private_file::{self, PrivateFileError};
 
 /// The document that waits for signatures, with those that it has.
@@ -41,18 +41,12 @@ impl NewKey {
 
     /// Its public half once its private one, if it is to be here, lies beside the one in use.
     fn kept(&self, dir: &Path, role: KeyRole) -> Result<PublicKey, KeysError> {
-        let next = next_key(dir, role);
         let seed = match self {
-            Self::Elsewhere(public) => {
-                if next.exists() {
-                    std::fs::remove_file(&next).map_err(PrivateFileError::io("remove", &next))?;
-                }
-                return Ok(*public);
-            }
+            Self::Elsewhere(public) => return Ok(*public),
             Self::Brought(seed) => *seed,
             Self::Made => random_seed()?,
         };
-        write_seed(&next, &seed)?;
+        write_seed(&next_key(dir, role), &seed)?;
         Ok(PrivateKey::from_seed(&seed).public())
     }
 
@@ -124,6 +118,9 @@ impl Rotation {
             false => {
                 // First the document: its key may be the only one of its kind.
                 remove(&waiting)?;
+                for role in ROLES {
+                    remove(&next_key(dir, role))?;
+                }
                 wanted.new.kept(dir, role)?
             }
         };
@@ -340,11 +337,12 @@ fn after(
     })?;
     next.issued = Generation(now.0.max(next.issued.0.saturating_add(1)));
     next.expires_s = 0;
+    if role == KeyRole::Root && newest.threshold > 1 {
+        let (number, threshold) = (newest.number, newest.threshold);
+        return Err(KeysError::Threshold { number, threshold });
+    }
     if !also {
         next.keys.retain(|entry| entry.role != role);
-        if role == KeyRole::Root {
-            next.threshold = 1;
-        }
     }
     if next.keys.len() >= KEYS_MAX {
         let why = "it names 16 keys: revoke some of them";

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::{Given, Keys, Of, ROLES, Signature, create};
+use crate::keys::{Given, Keys, Of, Signature, create};
 use hoist_protocol::id::Namespace;
 
 fn keys() -> (tempfile::TempDir, PathBuf) {
@@ -216,4 +216,32 @@ fn two_who_change_the_same_keys_do_so_one_after_the_other() {
     load(&keys);
     drop(first);
     begin(&keys, KeyRole::Root).finish().unwrap();
+}
+
+#[test]
+fn a_rotation_that_is_given_up_leaves_no_private_key_behind() {
+    let (_dir, keys) = keys();
+    begin(&keys, KeyRole::Orchestrator).wait().unwrap();
+    let anew = Wanted {
+        anew: true,
+        ..wanted(KeyRole::Release)
+    };
+    begun(&keys, &anew).unwrap().finish().unwrap();
+    for role in ROLES {
+        assert!(!next_key(&keys, role).exists(), "{role:?}");
+    }
+}
+
+#[test]
+fn one_new_root_key_takes_the_place_of_no_two_whose_signatures_are_wanted() {
+    let (_dir, keys) = keys();
+    let mut newest = Chain::read(&keys).unwrap().newest().clone();
+    let key = PrivateKey::from_seed(&[8; 32]).public();
+    let role = KeyRole::Root;
+    newest.keys.push(RoleKey { role, key });
+    newest.threshold = 2;
+    let refused = after(&newest, (role, key, false), Generation(9)).unwrap_err();
+    assert!(matches!(refused, KeysError::Threshold { threshold: 2, .. }));
+    let other = after(&newest, (KeyRole::Release, key, false), Generation(9)).unwrap();
+    assert_eq!(other.threshold, 2);
 }
