@@ -65,6 +65,7 @@ impl Render {
             tls_cert: self.tls_cert.clone(),
             tls_key: self.tls_key.clone(),
             no_tls: self.no_tls,
+            client_ca: self.client_ca.clone(),
             ..Serve::default()
         }
     }

@@ -51,7 +51,8 @@ async fn render(context: &Context, wish: &Render) -> Result<u8, Failure> {
         port: wish.port,
         encryption: &doors.encryption,
         names: &doors.names,
-        client_ca: wish.client_ca.as_deref(),
+        // As checked: without TLS nobody shows a certificate.
+        client_ca: doors.tls.client_ca.as_deref(),
         users: &wish.logins,
     };
     let folder = Folder::open(&wish.out, &data_dir)?;

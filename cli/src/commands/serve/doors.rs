@@ -78,7 +78,7 @@ fn terms(settings: &Settings, encryption: &Encryption) -> Result<TlsTerms, Failu
     if *encryption == Encryption::None {
         let what = format!("{flag} is for TLS, and nothing is encrypted here");
         return Err(Failure::new(Code::Config, what)
-            .help("leave it out, or `hoist serve --name` with what clients connect to"));
+            .help("leave it out, or name what clients connect to with --name"));
     }
     let min = min.as_ref().map_or("1.3", |min| min.value.as_str());
     let min = match min {
@@ -198,8 +198,10 @@ fn name(text: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
-    use crate::args::{Global, Serve};
+    use crate::args::{Broker, Cli, Command, Global, Serve};
     use crate::exit;
 
     fn of(serve: &Serve) -> Result<Doors, Failure> {
@@ -262,6 +264,23 @@ mod tests {
             given.unwrap().encryption,
             Encryption::Given { .. }
         ));
+    }
+
+    #[test]
+    fn files_for_a_broker_have_a_door_for_certificates_only_where_tls_is_spoken() {
+        let render = |line: &str| {
+            let line = format!("hoist broker render emqx --out d --client-ca a {line}");
+            let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+            let Command::Broker(Broker::Render(render)) = cli.command else {
+                unreachable!()
+            };
+            of(&render.doors())
+        };
+        for plain in ["", "--no-tls"] {
+            assert_eq!(render(plain).unwrap_err().code, "E_CONFIG", "{plain}");
+        }
+        let doors = render("--name a.example").unwrap();
+        assert_eq!(doors.tls.client_ca, Some("a".into()));
     }
 
     #[test]
