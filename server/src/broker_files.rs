@@ -15,7 +15,7 @@ use hoist_protocol::id::Namespace;
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::logins::{Devices, logins};
+use crate::logins::{Devices, logins, told_apart};
 use crate::private_file::{self, PrivateFileError};
 use crate::tls::{Encryption, for_broker};
 use crate::token::random_token;
@@ -51,6 +51,14 @@ impl Kind {
         match self {
             Self::Mosquitto | Self::Emqx => true,
             Self::Nats | Self::RabbitMq => false,
+        }
+    }
+
+    /// True if rules depend on the listener, so that a device and a user may have one name.
+    fn knows_devices_from_people(self) -> bool {
+        match self {
+            Self::Mosquitto => true,
+            Self::Emqx | Self::Nats | Self::RabbitMq => false,
         }
     }
 }
@@ -124,7 +132,8 @@ impl Folder {
     /// Writes the files.
     ///
     /// # Errors
-    /// `E_FILE`, and those of keys, users and certificates.
+    /// `E_FILE`, `E_NAME` for a device with the name of a user where rules go by name, and those of
+    /// keys, users and certificates.
     pub fn write(
         &self,
         data_dir: &DataDir,
@@ -135,6 +144,9 @@ impl Folder {
         let tokens = tokens(data_dir, terms.users)?;
         let shown = (orchestrator.as_str(), tokens.as_slice());
         let logins = logins(data_dir, &terms.namespace, devices, shown)?;
+        if !terms.kind.knows_devices_from_people() {
+            told_apart(&logins)?;
+        }
         let certificate = for_broker(data_dir, terms.encryption, terms.names)?;
         let site = self.site(terms, logins);
         let rendered = self.render(terms.kind, &site);

@@ -8,6 +8,7 @@ use hoist_broker_config::render::{CANARIES, CANARY_ISSUE, Login, Secret};
 use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::row::{DeviceRow, RevokedRow};
 use hoist_protocol::access::PrincipalKind;
+use hoist_protocol::code::Code;
 use hoist_protocol::codec::{DecodeError, decode};
 use hoist_protocol::id::{DeviceId, Namespace};
 
@@ -92,6 +93,34 @@ pub fn logins(
     Ok(logins)
 }
 
+/// Ok if no device has the name of a user or of the orchestrator: where rules go by name alone, each
+/// of the two could do what the other may.
+///
+/// # Errors
+/// `E_NAME`.
+pub fn told_apart(logins: &[Login]) -> Result<(), Failure> {
+    let is_device = |login: &&Login| login.party == PrincipalKind::Device;
+    let mut devices = logins.iter().filter(is_device);
+    let other = |device: &Login| {
+        let mut others = logins.iter().filter(|login| !is_device(login));
+        others.find(|login| login.name == device.name)
+    };
+    let Some(twin) = devices.find_map(other) else {
+        return Ok(());
+    };
+    let name = &twin.name;
+    let (who, other_way) = match twin.party {
+        PrincipalKind::Service => ("the orchestrator's", String::new()),
+        _ => ("a user's", format!(", or `hoist user remove {name}`")),
+    };
+    let what = format!(
+        "device {name} has {who} name, and the rules of this broker tell clients apart by name alone"
+    );
+    Err(Failure::new(Code::Name, what).help(format!(
+        "`hoist device remove {name}` and add it under another id{other_way}; or use Mosquitto, where people have an access list of their own"
+    )))
+}
+
 /// The logins of the canaries of `hoist doctor`.
 ///
 /// # Errors
@@ -104,4 +133,41 @@ pub fn canaries(
     let key = TokenKey::new(keys.map_err(|error| data_dir.unusable(error))?.token);
     let token = |device: &DeviceId, issue| key.device_token(namespace, device, issue);
     Ok(doctor::Login::canaries(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_with_the_name_of_a_user_or_of_the_orchestrator_is_refused_by_name() {
+        let login = |name: &str, party| Login {
+            name: name.to_owned(),
+            party,
+            secret: Secret::Token(String::new()),
+        };
+        let with = |device: &str| {
+            told_apart(&[
+                login(SERVICE_USER, PrincipalKind::Service),
+                login("vera", PrincipalKind::User),
+                login("pump-1", PrincipalKind::Device),
+                login(device, PrincipalKind::Device),
+            ])
+        };
+        assert_eq!(with("pump-2"), Ok(()));
+        for (device, remedy) in [
+            ("vera", "hoist user remove vera"),
+            (SERVICE_USER, "Mosquitto"),
+        ] {
+            let failure = with(device).unwrap_err();
+            assert!(failure.is(Code::Name), "{failure}");
+            assert!(failure.what.contains(device), "{failure}");
+            let help = failure.help.unwrap();
+            assert!(
+                help.contains(&format!("hoist device remove {device}")),
+                "{help}"
+            );
+            assert!(help.contains(remedy), "{help}");
+        }
+    }
 }

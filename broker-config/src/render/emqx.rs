@@ -45,10 +45,11 @@ fn users(site: &Site) -> String {
     text
 }
 
-/// Each person has rules by name; a device's are the same for any number of them.
+/// Each person has rules by name, and no others: those of devices, which are the same for any number
+/// of them, would be for people too.
 fn acl(site: &Site) -> String {
     let mut text = String::new();
-    let mut allow = |who: &str, own: &str, party| {
+    let allow = |text: &mut String, who: &str, own: &str, party| {
         for rule in rules(party) {
             let filter = filter(rule, &site.namespace, own);
             let action = word(rule.action, WORDS);
@@ -58,10 +59,11 @@ fn acl(site: &Site) -> String {
     for party in [PrincipalKind::Service, PrincipalKind::User] {
         for login in site.of(party) {
             let who = format!("{{username, \"{}\"}}", login.name);
-            allow(&who, &login.name, party);
+            allow(&mut text, &who, &login.name, party);
+            let _ = writeln!(text, "{{deny, {who}, all, [\"#\"]}}.");
         }
     }
-    allow("all", "${username}", PrincipalKind::Device);
+    allow(&mut text, "all", "${username}", PrincipalKind::Device);
     text + "{deny, all}.\n"
 }
 
@@ -115,8 +117,8 @@ zones.devices.mqtt.clientid_override = \"username\"
         ("devices", site.device_port, limits.connections),
     );
     listener(&mut text, site, ("people", site.people_port, people));
-    let kind = if site.is_encrypted { "tcp" } else { "ssl" };
-    for kind in [kind, "ws", "wss"] {
+    // Without zone, and with a certificate that EMQX brings along.
+    for kind in ["tcp", "ssl", "ws", "wss"] {
         let _ = writeln!(text, "listeners.{kind}.default.enable = false");
     }
     text

@@ -76,6 +76,28 @@ fn the_files_of_emqx_are_those_that_are_kept_and_everybody_has_a_password() {
     assert!(rendered.without_password.is_empty());
     let acl = text(&rendered, emqx::ACL);
     assert!(acl.ends_with("{deny, all}.\n"), "{acl}");
+    // Behind each person's own rules come none of devices.
+    let of_devices = acl.find("{allow, all").unwrap();
+    for name in ["orchestrator", "admin", "vera"] {
+        let denied = format!("{{deny, {{username, \"{name}\"}}, all, [\"#\"]}}.\n");
+        assert!(acl.find(&denied).unwrap() < of_devices, "{acl}");
+    }
+}
+
+#[test]
+fn no_listener_of_emqx_is_left_that_it_has_by_itself() {
+    for is_encrypted in [true, false] {
+        let rendered = emqx::render(&Site {
+            is_encrypted,
+            certificate_port: None,
+            ..site("/x")
+        });
+        let config = text(&rendered, emqx::CONFIG);
+        for kind in ["tcp", "ssl", "ws", "wss"] {
+            let line = format!("\nlisteners.{kind}.default.enable = false\n");
+            assert!(config.contains(&line), "{kind}: {config}");
+        }
+    }
 }
 
 #[test]
