@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
+pub use hoist_protocol::access::SERVICE_USER;
 use hoist_protocol::access::{Principal, Role};
 use hoist_protocol::enroll::{ClaimSecret, claim_of};
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId, sha256};
 use sha2::Sha256;
-
-/// The name the orchestrator logs in under; no user may have it.
-pub const SERVICE_USER: &str = "orchestrator";
 
 /// The names and the token that a client presents in its CONNECT.
 #[derive(Clone, Copy)]

@@ -9,14 +9,13 @@ pub mod rabbitmq;
 #[cfg(test)]
 mod tests;
 
+pub use hoist_protocol::access::CANARIES;
 use hoist_protocol::access::{Action, PrincipalKind, RULES, Rule};
 use hoist_protocol::id::Namespace;
 
 use crate::front_door::limits::Limits;
 
-/// The devices that `hoist doctor` comes in as. No fleet has them: they are never registered.
-pub const CANARIES: [&str; 2] = ["hoist-canary-1", "hoist-canary-2"];
-/// The issue of their tokens, which no registration gives.
+/// The issue of the canaries' tokens, which no registration gives.
 pub const CANARY_ISSUE: u32 = 0;
 
 /// The facts that the files of a broker are made from.

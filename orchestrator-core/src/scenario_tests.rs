@@ -154,6 +154,7 @@ impl World {
             command: Ok(command),
             release: None,
             uses: None,
+            users: Vec::new(),
         }
     }
 

@@ -35,6 +35,13 @@ impl Role {
     }
 }
 
+/// The orchestrator's name at a broker.
+pub const SERVICE_USER: &str = "orchestrator";
+/// How the names begin that Hoist's own programs come in by: no device is registered under one.
+pub const OWN_PREFIX: &str = "hoist-";
+/// The devices that `hoist doctor` comes in as.
+pub const CANARIES: [&str; 2] = ["hoist-canary-1", "hoist-canary-2"];
+
 /// The identity of a connection, once authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {

@@ -90,7 +90,7 @@ codes! {
     RequestReused = "E_REQUEST_REUSED", Conflict, "the request id was used for another command", "choose a new request id for every new command";
     /// A retained message is delivered again after every connect; as a command it would run at times that nobody chose. It is cleared.
     Retained = "E_RETAINED", Failed, "a retained command is never executed", "publish commands without the retain flag";
-    /// Names and ids are levels of topics and parts of paths, therefore their alphabet is small.
+    /// Names and ids are levels of topics and parts of paths, therefore their alphabet is small. A name is either a device's or a user's, and a few are the server's own: a broker may know clients by names alone.
     Name = "E_NAME", Usage, "the name is not allowed", "use 1 to 64 of A-Z a-z 0-9 _ -";
     /// It is not written as RFC 3339 says, or it lies where it makes no sense.
     Time = "E_TIME", Usage, "the time is not usable", "write times as 2026-01-31T06:00:00Z";

@@ -12,7 +12,7 @@ use crate::query::{Queried, Reader};
 use crate::reply::{Answer, ResultBody};
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::retention;
-use crate::rules::device;
+use crate::rules::device::{self, name};
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
 
@@ -116,6 +116,8 @@ pub(crate) struct Ask<'a, 'txn> {
     pub(crate) release: Option<&'a VerifiedRelease>,
     /// For `release-remove`: who needs the release.
     pub(crate) uses: Option<&'a Uses>,
+    /// For what registers devices: those of their ids that users have for names.
+    pub(crate) users: &'a [String],
 }
 
 impl Ask<'_, '_> {
@@ -126,6 +128,12 @@ impl Ask<'_, '_> {
         }
         let why = format!("{} may not change group {group}", self.user);
         Err(Rejection::new(Code::Role, why).field("group"))
+    }
+
+    /// Refuses to register a device under a name that is somebody else's.
+    pub(crate) fn may_be_registered(&self, device: &DeviceId) -> Result<(), Rejection> {
+        let is_user = self.users.iter().any(|user| user == device.as_str());
+        name::may_be_registered(device, is_user)
     }
 
     /// A device by its name, which the user may change.

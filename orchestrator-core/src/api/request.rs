@@ -50,6 +50,8 @@ pub struct CommandInput {
     pub release: Option<VerifiedRelease>,
     /// For `release-remove`: who needs the release.
     pub uses: Option<Uses>,
+    /// For what registers devices: those of their ids that users have for names.
+    pub users: Vec<String>,
 }
 
 /// Executes one command, or answers it again.
@@ -212,6 +214,7 @@ fn change(
         groups: &input.groups,
         release: input.release.as_ref(),
         uses: input.uses.as_ref(),
+        users: &input.users,
     });
     let answer = match done {
         Ok(answer) => answer,

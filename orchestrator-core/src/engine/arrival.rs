@@ -88,6 +88,8 @@ pub struct Enrolling {
     pub proven: bool,
     /// True if it has the secret of its claim: not known yet.
     pub claimed: bool,
+    /// True if a user has the id of the device for a name: not known yet.
+    pub is_user: bool,
 }
 
 /// No command's name is longer; whoever asks over HTTP may write any.
@@ -116,6 +118,8 @@ pub struct Asked {
     pub release: Option<VerifiedRelease>,
     /// For `release-remove`: who needs the release.
     pub uses: Option<Uses>,
+    /// For what registers devices: those of their ids that users have for names.
+    pub users: Vec<String>,
 }
 
 impl Asked {
@@ -136,6 +140,7 @@ impl Asked {
             command: json::parse(verb, body),
             release: None,
             uses: None,
+            users: Vec::new(),
         }
     }
 
@@ -249,6 +254,7 @@ impl Arrival {
                 payload: payload.clone(),
                 proven: false,
                 claimed: false,
+                is_user: false,
             }))),
             Err(error) => Self::of(refused(device, error.code())),
         }
@@ -330,6 +336,7 @@ impl Arrival {
                 claim: enrolling.request.claim.clone().map(|claim| claim.claim),
                 proven: enrolling.proven,
                 claimed: enrolling.claimed,
+                is_user: enrolling.is_user,
             })),
             Content::Command(asked) => Input::Command(Box::new(CommandInput {
                 user: asked.user.clone(),
@@ -342,6 +349,7 @@ impl Arrival {
                 command: asked.command.clone(),
                 release: asked.release.clone(),
                 uses: asked.uses.clone(),
+                users: asked.users.clone(),
             })),
         }))
     }

@@ -21,7 +21,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
-use crate::rules::{enrollment, group, recovery};
+use crate::rules::{audit, enrollment, group, recovery};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
@@ -72,6 +72,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
             body_hash,
             answer,
         } => request::remember(ctx, deed, (*body_hash, answer)),
+        Input::UserRefused { deed, code } => audit::note_refusal(ctx, deed, *code),
         Input::TimerDue(timer) => timer_due(ctx, timer),
         Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
         Input::SeenRounds { device, rounds } => numbers::opened_in_spec(ctx, device, rounds),
@@ -190,6 +191,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             let request = RequestKey(deed.user.clone(), deed.request.clone());
             vec![request.key(), AuditHeadKey.key()]
         }
+        Input::UserRefused { .. } => vec![AuditHeadKey.key()],
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();

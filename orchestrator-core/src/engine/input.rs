@@ -80,6 +80,13 @@ pub enum Input {
         /// The answer.
         answer: Box<Answer>,
     },
+    /// A command about users was refused, and the answer is not remembered.
+    UserRefused {
+        /// The command and its user, for the audit trail.
+        deed: Box<Deed>,
+        /// Why.
+        code: Code,
+    },
     /// A timer whose time has come, by the clock it is on.
     TimerDue(Timer),
     /// The answer to [`crate::model::effect::Effect::FindLine`].

@@ -24,6 +24,8 @@ pub struct EnrollAsk {
     pub proven: bool,
     /// True if whoever sent it has the secret of the claim.
     pub claimed: bool,
+    /// True if a user has the id of the device for a name.
+    pub is_user: bool,
 }
 
 /// The outcome of a request.

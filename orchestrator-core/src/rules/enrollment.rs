@@ -17,7 +17,7 @@ use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
-use crate::rules::device::{self, identity, resync::ask_resync};
+use crate::rules::device::{self, identity, name, resync::ask_resync};
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
@@ -82,6 +82,7 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
         }
         Some(row) => pin(ctx, ask, row, (id, claim)),
         None => {
+            name::may_be_registered(device, ask.is_user)?;
             let was_removed = ctx.txn.read(&RevokedKey(device.clone()))?.is_some();
             if claim.approval || was_removed {
                 return wait(ctx, ask, &id, &claim);

@@ -76,6 +76,7 @@ fn ask(device: &str, seed: u8, claim: Option<&ClaimId>) -> EnrollAsk {
         claim: claim.cloned(),
         proven: true,
         claimed: claim.is_some(),
+        is_user: false,
     }
 }
 
@@ -317,4 +318,41 @@ fn a_star_stands_for_any_text_and_for_none() {
     ] {
         assert_eq!(matches(pattern, id), is, "{pattern} {id}");
     }
+}
+
+#[test]
+fn no_device_gets_the_name_of_a_user_or_of_the_servers_own_programs() {
+    // bad-inputs row 71
+    let mut world = World::with_devices(&[]);
+    let claim = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    for name in ["vera", "orchestrator", "hoist-canary-1"] {
+        let mut input = world.input(Command::DeviceAdd(DeviceAdd {
+            device: name.into(),
+            ..DeviceAdd::default()
+        }));
+        input.users = vec!["vera".into()];
+        assert_eq!(refused(world.send(input)), Code::Name, "{name}");
+        let asked = EnrollAsk {
+            is_user: name == "vera",
+            ..ask(name, 1, Some(&claim))
+        };
+        assert_eq!(world.asks(asked), Err(Code::Name), "{name}");
+    }
+    assert_eq!(world.used(&claim), 0);
+    // Somebody got the name of a device while it waited for approval.
+    let slow = world.claim(EnrollCreate {
+        approval: true,
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("vera", 1, Some(&slow)), Err(Code::Pending));
+    let mut input = world.input(Command::DeviceApprove(DeviceApprove {
+        device: "vera".into(),
+        fingerprint: Some(key(1).fingerprint()),
+        dry_run: false,
+    }));
+    input.users = vec!["vera".into()];
+    assert_eq!(refused(world.send(input)), Code::Name);
 }

@@ -21,6 +21,7 @@ impl Service {
         let topic = Topic::EnrollRequest(enrolling.device.clone());
         let topic = self.topics.format(&topic);
         let request = &enrolling.request;
+        enrolling.is_user = self.is_user(enrolling.device.as_str());
         enrolling.proven = request.is_proven(&topic, &enrolling.payload);
         enrolling.claimed = request.claim.as_ref().is_some_and(|shown| {
             let secret = self.directory.claim_secret(&shown.claim);

@@ -28,9 +28,32 @@ impl Service {
                 asked.from = addresses.join(",");
             }
         }
+        if asked.is_allowed() {
+            asked.users = self.users_among(asked);
+        }
         if asked.is_allowed() && !self.was_answered(asked).await {
             self.look_at_release(asked).await;
         }
+    }
+
+    /// The devices that a command registers, as far as their ids are names of users.
+    fn users_among(&self, asked: &Asked) -> Vec<String> {
+        let devices: Vec<&String> = match &asked.command {
+            Ok(Command::DeviceAdd(add)) => vec![&add.device],
+            Ok(Command::DeviceApprove(approve)) => vec![&approve.device],
+            Ok(Command::DeviceImport(import)) => {
+                import.devices.iter().map(|item| &item.device).collect()
+            }
+            _ => Vec::new(),
+        };
+        let users = devices.into_iter().filter(|name| self.is_user(name));
+        users.cloned().collect()
+    }
+
+    /// True if a user has this name.
+    pub(super) fn is_user(&self, name: &str) -> bool {
+        let user = name.parse().ok();
+        user.is_some_and(|user| self.directory.rights_of(&user).is_some())
     }
 
     /// True for a repeat, which is answered as before, of a command with much to look at.

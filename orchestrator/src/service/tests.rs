@@ -5,6 +5,7 @@ mod answers;
 mod commands;
 mod dry_run;
 mod losses;
+mod names;
 mod new_keys;
 mod older;
 mod outage;

@@ -1,17 +1,18 @@
 //! Commands about users, who are kept beside the store: carried out once for each request, as
 //! every other change.
 
-use hoist_orchestrator_core::api::command::{Command, VerbEffect};
+use hoist_orchestrator_core::api::command::{Command, UserAdd, VerbEffect};
 use hoist_orchestrator_core::api::request::answered_before;
 use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::effect::Event;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
-use hoist_orchestrator_core::model::key::RequestKey;
+use hoist_orchestrator_core::model::key::{DeviceKey, RequestKey};
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::Deed;
 use hoist_orchestrator_core::model::txn::Txn;
 use hoist_orchestrator_core::reply::{Answer, ListResult, ResultBody, UserResult};
-use hoist_protocol::id::UserId;
+use hoist_protocol::access::OWN_PREFIX;
+use hoist_protocol::id::{DeviceId, UserId};
 
 use super::{Service, ServiceError, done};
 use crate::config::UserChange;
@@ -38,31 +39,57 @@ impl Service {
             let why = "the store cannot be read, so that a repeat could not be told";
             return Ok(Err(Rejection::new(Code::Storage, why)));
         };
-        if let Some(before) = before {
-            return Ok(before.and_then(known));
-        }
-        let outcome = self.manage(key, command, now).await;
-        if let Some(answer) = lasting(&outcome).filter(|_| !command.is_dry()) {
-            self.remember(deed, body_hash, answer, now).await?;
+        let (outcome, lasts) = match before {
+            Some(Ok(answer)) => return Ok(known(answer)),
+            Some(Err(reused)) => (Err(reused), None),
+            None => {
+                let outcome = self.manage(key, command, now).await;
+                let lasts = lasting(&outcome);
+                (outcome, lasts)
+            }
+        };
+        if !command.is_dry() {
+            let noted = noted(deed, body_hash, (&outcome, lasts));
+            self.note(noted, now).await?;
         }
         Ok(outcome)
     }
 
-    /// Notes an answer. The deed is done, and durable, also when that cannot be noted.
-    async fn remember(
-        &mut self,
-        deed: Deed,
-        body_hash: [u8; 32],
-        answer: Answer,
-        now: Now,
-    ) -> Result<(), ServiceError> {
-        let managed = Input::UserManaged {
-            deed: Box::new(deed),
-            body_hash,
-            answer: Box::new(answer),
-        };
-        let noted = rows::decide_alone(&*self.store, &managed, now).await;
+    /// Notes what became of a command. The deed is done, and durable, also when that cannot be noted.
+    async fn note(&mut self, noted: Option<Input>, now: Now) -> Result<(), ServiceError> {
+        let Some(noted) = noted else { return Ok(()) };
+        let noted = rows::decide_alone(&*self.store, &noted, now).await;
         self.passing(noted).map(drop)
+    }
+
+    /// Refuses a new user the name of a device, and those of Hoist's own programs.
+    async fn check_name(&self, add: &UserAdd) -> Result<(), Rejection> {
+        let Ok(device) = add.user.parse::<DeviceId>() else {
+            return Ok(());
+        };
+        if self.is_user(&add.user) {
+            return Ok(());
+        }
+        let refused = |why: String| {
+            let refusal = Rejection::new(Code::Name, why).field("user");
+            Err(refusal.hint("give the user another name"))
+        };
+        if add.user.starts_with(OWN_PREFIX) {
+            return refused(format!(
+                "names that begin with {OWN_PREFIX} are those of the server's own programs"
+            ));
+        }
+        let key = DeviceKey(device);
+        let find = |txn: &mut Txn| txn.read(&key);
+        let known = rows::resolve(&*self.store, &mut Txn::default(), find).await;
+        let known = known.map_err(|error| {
+            let why = format!("it cannot be told if a device has the name: {error}");
+            Rejection::new(Code::Storage, why)
+        })?;
+        match known {
+            None => Ok(()),
+            Some(_) => refused(format!("{} is the name of a device", add.user)),
+        }
     }
 
     /// A command about a person was asked for by somebody.
@@ -72,6 +99,9 @@ impl Service {
         command: &Command,
         now: Now,
     ) -> Result<ResultBody, Rejection> {
+        if let Command::UserAdd(add) = command {
+            self.check_name(add).await?;
+        }
         let (result, event) = self.manage_user(command, user)?;
         done::say_user(user, request, command);
         if let Some(event) = event {
@@ -126,6 +156,25 @@ fn known(answer: Answer) -> Result<ResultBody, Rejection> {
             let why = "the answer that was kept is of another command";
             Err(Rejection::new(Code::Internal, why))
         }
+    }
+}
+
+/// The input by which a command and its outcome come into the store, with the answer that lasts, if
+/// any does.
+fn noted(
+    deed: Deed,
+    body_hash: [u8; 32],
+    (outcome, lasts): (&Result<ResultBody, Rejection>, Option<Answer>),
+) -> Option<Input> {
+    let deed = Box::new(deed);
+    match (lasts, outcome) {
+        (Some(answer), _) => Some(Input::UserManaged {
+            deed,
+            body_hash,
+            answer: Box::new(answer),
+        }),
+        (None, Err(Rejection { code, .. })) => Some(Input::UserRefused { deed, code: *code }),
+        (None, Ok(_)) => None,
     }
 }
 

@@ -53,6 +53,7 @@ impl Order {
                 command: Ok(command),
                 release,
                 uses: None,
+                users: Vec::new(),
             }));
         }
         let given = self.given.clone().ok_or("an order without content")?;

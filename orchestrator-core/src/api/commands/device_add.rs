@@ -136,6 +136,7 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
         let refusal = exists(&id, &how, "device");
         return Ok(Registered::Other { id, row, refusal });
     }
+    ask.may_be_registered(&id)?;
     let row = DeviceRow {
         labels,
         device_type,

@@ -116,6 +116,7 @@ impl DeviceApprove {
                 ))
                 .into());
         }
+        ask.may_be_registered(&device)?;
         enrollment::approve(ask.ctx, &device)?;
         Ok(Some(Answer::DeviceApproved {
             device,
