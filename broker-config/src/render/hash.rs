@@ -5,6 +5,8 @@ use data_encoding::BASE64;
 use hoist_protocol::id::sha256;
 use sha2::Sha512;
 
+use crate::credentials::hash_user_token;
+
 /// The rounds that `mosquitto_passwd` takes.
 const ROUNDS: u32 = 101;
 /// The least that there is.
@@ -14,14 +16,22 @@ const SALT_BYTES: usize = 12;
 
 /// A line of a password file of Mosquitto without its name: PBKDF2 with SHA-512.
 pub(super) fn pbkdf2_sha512(name: &str, token: &str) -> String {
-    let salt = &salt(name, token)[..SALT_BYTES];
+    let token_sha256 = hash_user_token(token);
+    let salt = &salt_of_hash(name, &token_sha256)[..SALT_BYTES];
     let mut hash = [0; 64];
     pbkdf2::pbkdf2_hmac::<Sha512>(token.as_bytes(), salt, ROUNDS, &mut hash);
-    format!(
-        "$7${ROUNDS}${}${}",
-        BASE64.encode(salt),
-        BASE64.encode(&hash)
-    )
+    pbkdf2_start(name, &token_sha256) + &BASE64.encode(&hash)
+}
+
+/// The beginning of what [`pbkdf2_sha512`] makes of the token with this SHA-256: it is told by it that
+/// a line is of that very token.
+pub(super) fn pbkdf2_start(name: &str, token_sha256: &[u8; 32]) -> String {
+    let salt = &salt_of_hash(name, token_sha256)[..SALT_BYTES];
+    format!("$7${ROUNDS}${}$", BASE64.encode(salt))
+}
+
+fn salt_of_hash(name: &str, token_sha256: &[u8; 32]) -> [u8; 32] {
+    sha256(&[b"salt/", name.as_bytes(), b"/", token_sha256].concat())
 }
 
 /// A password of a NATS server.

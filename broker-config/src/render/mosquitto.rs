@@ -21,15 +21,15 @@ pub const PEOPLE_ACL: &str = "people.acl";
 /// The access list of devices.
 pub const DEVICE_ACL: &str = "devices.acl";
 
-/// The files. `kept` is the password file of people as it is: a line of a user whose token is not
-/// known any more stays.
+/// The files. `kept` is the password file of people as it is: the line of a user stays whose token is
+/// not known any more, if it is of the token that counts.
 #[must_use]
 pub fn render(site: &Site, kept: &str) -> Rendered {
     let mut without_password = Vec::new();
     let mut people = String::new();
     let not_devices = [PrincipalKind::Service, PrincipalKind::User];
     for login in not_devices.iter().flat_map(|party| site.of(*party)) {
-        match password(login).or_else(|| kept_line(kept, &login.name)) {
+        match password(login).or_else(|| kept_line(kept, login)) {
             Some(line) => people.push_str(&line),
             None => without_password.push(login.name.clone()),
         }
@@ -57,9 +57,14 @@ fn password(login: &Login) -> Option<String> {
     }
 }
 
-fn kept_line(kept: &str, name: &str) -> Option<String> {
-    let mut lines = kept.lines();
-    let line = lines.find(|line| line.split_once(':').is_some_and(|(of, _)| of == name));
+/// The line of the very token that the user has now: a token that was taken away never comes in again.
+fn kept_line(kept: &str, login: &Login) -> Option<String> {
+    let Secret::Sha256(token_sha256) = &login.secret else {
+        return None;
+    };
+    let start = hash::pbkdf2_start(&login.name, token_sha256);
+    let start = format!("{}:{start}", login.name);
+    let line = kept.lines().find(|line| line.starts_with(&start));
     line.map(|line| format!("{line}\n"))
 }
 

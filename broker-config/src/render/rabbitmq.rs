@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use data_encoding::BASE64;
-use hoist_protocol::access::{Action, PrincipalKind};
+use hoist_protocol::access::{Action, OWN_PREFIX, PrincipalKind};
 use hoist_protocol::id::sha256;
 use hoist_protocol::topic::TOPIC_BYTES_MAX;
 
@@ -107,13 +107,17 @@ fn user(login: &Login, token: &str) -> String {
     )
 }
 
-/// The queues that belong to a client: of a device those of its own id, which is its client id.
+/// The queues that belong to a client: of a device those of its own id, which is its client id; of
+/// others those of Hoist's programs and of client ids that begin with their name and a dot, which no
+/// device has.
 fn permission(login: &Login) -> String {
     let client = match login.party {
-        PrincipalKind::Device | PrincipalKind::Enrolling => &login.name,
-        PrincipalKind::User | PrincipalKind::Service => ".*",
+        PrincipalKind::Device | PrincipalKind::Enrolling => login.name.clone(),
+        PrincipalKind::User | PrincipalKind::Service => {
+            format!("({}\\\\..+|{OWN_PREFIX}[^.]+)", login.name)
+        }
     };
-    let queue = ["mqtt-subscription-", client, "qos[01]"].concat();
+    let queue = ["mqtt-subscription-", &client, "qos[01]"].concat();
     format!(
         "{{\"user\": \"{}\", \"vhost\": \"/\", \"configure\": \"^{queue}$\", \"write\": \"^(amq\\\\.topic|{queue})$\", \"read\": \"^(amq\\\\.topic|{queue})$\"}}",
         login.name

@@ -119,19 +119,57 @@ fn the_files_of_rabbitmq_are_those_that_are_kept() {
 
 #[test]
 fn a_password_whose_token_is_not_known_any_more_is_kept_while_there_is_such_a_user() {
-    let kept = "vera:$7$101$c2FsdA==$aGFzaA==\ngone:$7$101$c2FsdA==$aGFzaA==\n";
-    let rendered = mosquitto::render(&site("/x"), kept);
+    let line = |name: &str, token: &str| {
+        let hash = hash::pbkdf2_sha512(name, token);
+        format!("{name}:{hash}\n")
+    };
+    let own = line("vera", "of vera");
+    let kept = format!("{own}{}", line("gone", "of somebody"));
+    let rendered = mosquitto::render(&site("/x"), &kept);
     assert!(rendered.without_password.is_empty());
     let people = text(&rendered, mosquitto::PEOPLE_PASSWORDS);
-    assert!(
-        people.contains("vera:$7$101$c2FsdA==$aGFzaA==\n"),
-        "{people}"
-    );
+    assert!(people.contains(&own), "{people}");
     assert!(!people.contains("gone"), "{people}");
     let devices = text(&rendered, mosquitto::DEVICE_PASSWORDS);
     assert!(
         !devices.contains("vera") && devices.contains("dev-02:$7$101$"),
         "{devices}"
+    );
+}
+
+#[test]
+fn the_password_of_a_token_that_was_taken_away_is_not_kept() {
+    let before = hash::pbkdf2_sha512("vera", "that she had before");
+    let other = hash::pbkdf2_sha512("gone", "of vera");
+    for hash in [before, other] {
+        let kept = format!("vera:{hash}\n");
+        let rendered = mosquitto::render(&site("/x"), &kept);
+        let people = text(&rendered, mosquitto::PEOPLE_PASSWORDS);
+        assert!(!people.contains("vera:"), "{people}");
+        assert_eq!(rendered.without_password, ["vera"]);
+    }
+}
+
+#[test]
+fn people_have_only_queues_in_rabbitmq_that_no_device_has() {
+    let rendered = rabbitmq::render(&site("/x"));
+    let lines = text(&rendered, rabbitmq::DEFINITIONS).lines();
+    let of = |name: &str| {
+        let start = format!("{{\"user\": \"{name}\", \"vhost\": \"/\", \"configure\": \"");
+        let mut lines = lines.clone();
+        lines.find_map(|line| line.strip_prefix(&start)).unwrap()
+    };
+    // No device's id has a dot in it, or begins as the second half does.
+    for name in ["admin", "orchestrator"] {
+        let queue = format!("mqtt-subscription-({name}\\\\..+|hoist-[^.]+)qos[01]");
+        let rights = of(name);
+        assert!(rights.starts_with(&format!("^{queue}$\"")), "{rights}");
+        assert_eq!(rights.matches(&queue).count(), 3, "{rights}");
+    }
+    let rights = of("dev-01");
+    assert!(
+        rights.starts_with("^mqtt-subscription-dev-01qos[01]$\""),
+        "{rights}"
     );
 }
 
@@ -154,10 +192,11 @@ fn without_tls_and_certificates_of_devices_there_are_two_plain_listeners() {
 
 #[test]
 fn a_hash_is_the_one_that_mosquitto_passwd_makes_of_the_same_salt() {
-    // Made by hashlib.pbkdf2_hmac("sha512", b"of the admin", salt, 101).
+    // Made by hashlib.pbkdf2_hmac("sha512", b"of the admin", salt, 101), with SHA-256 of
+    // b"salt/admin/" and the token's as the salt.
     let hash = hash::pbkdf2_sha512("admin", "of the admin");
     assert_eq!(hash, ADMIN);
 }
 
-const ADMIN: &str = "$7$101$ZL1Q7mXPSiN9lATb$Ca82EJMfGO+jAlcSh9pdWTodemJz8Qc94fes\
-    p1N3HXiHplUS5awtktj9ZUUhxD0PtniUyxTqLbrrsVdCo3H4xw==";
+const ADMIN: &str = "$7$101$ZwHOqd3KMntU/Tjc$7Lh/5ReVygSSejod/bVcD6u3O2rpc/Fauca7sRIi\
+    CRRpg1yjQQdAqzbcLwakalIPimMxgcSr6oSct9xGvNO0zQ==";
