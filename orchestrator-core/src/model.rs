@@ -18,5 +18,6 @@ pub mod state;
 pub mod time;
 pub mod timer;
 pub mod txn;
+pub mod word;
 
 pub(crate) use explained::explained;

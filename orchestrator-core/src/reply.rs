@@ -17,6 +17,7 @@ mod result;
 mod shown;
 pub mod view;
 mod why;
+mod word;
 
 pub use audit::AuditItem;
 pub use bounded::bounded;
@@ -37,6 +38,7 @@ pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
     RuleItem, RuleWord, Wait, Why,
 };
+pub use word::{PresenceWord, RollbackWord, ScriptEnd, StepWord};
 
 /// The `apiVersion` of every JSON document.
 pub const API_VERSION: &str = "hoist/v1";

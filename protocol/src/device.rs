@@ -82,6 +82,14 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Every one, in wire order.
+    pub const ALL: [Self; 4] = [
+        Self::RootNotTrusted,
+        Self::SignerNotTrusted,
+        Self::KeyNotAccepted,
+        Self::CannotExecute,
+    ];
+
     /// A kebab-case word of the closed list in JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -237,6 +237,9 @@ pub enum Rollback {
 }
 
 impl Rollback {
+    /// Every one, in wire order.
+    pub const ALL: [Self; 3] = [Self::NotNeeded, Self::Succeeded, Self::Failed];
+
     /// Its word in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -270,7 +270,7 @@ fn kind(ty: &Type) -> String {
     }
     let name = last.ident.to_string();
     match (name.as_str(), &inner[..]) {
-        ("String" | "DeviceId" | "GroupId" | "UserId", _) => "text".to_owned(),
+        ("String" | "Word" | "DeviceId" | "GroupId" | "UserId", _) => "text".to_owned(),
         ("bool", _) => "boolean".to_owned(),
         ("u8" | "u32" | "u64" | "i32" | "usize" | "DeploymentId", _) => "number".to_owned(),
         ("Box", [of]) => of.clone(),

@@ -152,7 +152,7 @@ fn starts(plan: &Plan) -> String {
 
 /// The option that lets devices with something newer start.
 fn downgrade(plan: &Plan) -> Option<String> {
-    let is_one = |refusal: &FailureCount| refusal.reason == Reason::Downgrade.word();
+    let is_one = |refusal: &FailureCount| refusal.reason == Reason::Downgrade;
     let goes_down = plan.counted.would_refuse.iter().any(is_one);
     (goes_down && !plan.allow_downgrade)
         .then(|| "--allow-downgrade goes down to the floor of a device".to_owned())

@@ -198,6 +198,8 @@ fn bar_line(view: &DeploymentView) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hoist_orchestrator_core::model::row::EndReason;
+
     use super::*;
     use serde_json::json;
 
@@ -220,7 +222,7 @@ mod tests {
         assert_eq!(exit_of(&view("active", true, 1)), exit::FAILED_DEVICES);
         assert_eq!(exit_of(&view("aborted", false, 1)), exit::ABORTED);
         let mut superseded = view("completed", false, 0);
-        superseded.reason = Some("superseded".to_owned());
+        superseded.reason = Some(EndReason::Superseded.into());
         assert_eq!(exit_of(&superseded), exit::OK, "it was everywhere by then");
         superseded.counts.successful = 0;
         assert_eq!(exit_of(&superseded), exit::ABORTED);

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use hoist_orchestrator_core::model::counter::Counts;
 use hoist_orchestrator_core::model::state::DeploymentState;
-use hoist_orchestrator_core::reply::{API_VERSION, FailedDevice};
+use hoist_orchestrator_core::model::word::Word;
+use hoist_orchestrator_core::reply::{API_VERSION, FailedDevice, RollbackWord, ScriptEnd};
 use hoist_protocol::id::DeploymentId;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Rollback, ScriptKind};
 use serde::Serialize;
 
 use super::casting::Casting;
@@ -84,11 +87,11 @@ impl Report {
         };
         let failure = FailedDevice {
             device: broken.clone(),
-            reason: "script-failed".to_owned(),
-            script: Some("verify".to_owned()),
-            script_end: Some("exit".to_owned()),
+            reason: Reason::ScriptFailed.into(),
+            script: Some(ScriptKind::Verify.into()),
+            script_end: Some(ScriptEnd::Exit.into()),
             exit: Some(1),
-            rollback: "ok".to_owned(),
+            rollback: RollbackWord::Said(Rollback::Succeeded).into(),
         };
         let checks = [
             (self.settled, "the deployment is not settled".to_owned()),
@@ -136,7 +139,8 @@ impl Report {
             self.control_bytes_per_device,
         );
         for failure in &self.failures {
-            let script = failure.script.as_deref().unwrap_or(&failure.reason);
+            let script = failure.script.as_ref().map(Word::as_str);
+            let script = script.unwrap_or(failure.reason.as_str());
             let exit = failure.exit.map(|exit| format!(" exited with {exit}"));
             text.push_str(&format!(
                 "{}: {script}{}, rollback {}: it has its old firmware.\n",

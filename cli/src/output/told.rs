@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use hoist_orchestrator_core::model::counter::Counts;
 use hoist_orchestrator_core::model::row::EndReason;
 use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::model::word::Word;
 use hoist_orchestrator_core::reply::view::{DeploymentView, LimitCounts};
 use hoist_orchestrator_core::reply::{DeploymentDetail, FailedDevice};
 use hoist_protocol::reason::{Cure, Reason};
@@ -33,7 +34,7 @@ const FAILED: Shape = Shape {
 /// True if another deployment took its place before it was everywhere.
 pub(crate) fn is_superseded(view: &DeploymentView) -> bool {
     view.state == DeploymentState::Completed
-        && view.reason.as_deref() == Some(EndReason::Superseded.word())
+        && view.reason == Some(EndReason::Superseded.into())
         && view.counts.successful < view.counts.members
 }
 
@@ -118,18 +119,18 @@ fn ended(detail: &DeploymentDetail, now: SystemTime) -> Option<String> {
         view.state,
         DeploymentState::Completed | DeploymentState::Aborted
     );
-    let reason = view.reason.as_deref().filter(|_| over)?;
+    let reason = view.reason.as_ref().filter(|_| over)?;
     let by = detail.ended_by.as_deref().map(|by| format!(" by {by}"));
-    let reason_said = match reason == EndReason::Operator.word() {
-        true => "aborted",
-        false => reason,
+    let reason_said = match reason {
+        Word::Of(EndReason::Operator) => "aborted",
+        other => other.as_str(),
     };
     let said = detail.ended_text.as_deref();
     let said = said.filter(|text| !text.is_empty() && *text != NO_REASON);
     let why = match (reason, said) {
         (_, None) => String::new(),
         // What took its place is part of the reason.
-        ("superseded", Some(said)) => format!(" {said}"),
+        (Word::Of(EndReason::Superseded), Some(said)) => format!(" {said}"),
         (_, Some(said)) => format!(": {said}"),
     };
     let at = ago(&view.updated_at, now);
@@ -217,11 +218,11 @@ pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> Strin
         let _ = writeln!(text, "why:    hoist device why {}", first.device);
     }
     // A hint never offers what cannot help.
-    let (curable, hopeless): (Vec<&str>, Vec<&str>) = view
+    let (curable, hopeless): (Vec<_>, Vec<_>) = view
         .failures
         .iter()
-        .map(|failure| failure.reason.as_str())
-        .partition(|word| can_be_cured(word));
+        .map(|failure| &failure.reason)
+        .partition(|reason| can_be_cured(reason));
     for reason in hopeless {
         let _ = writeln!(text, "never:  hoist explain {reason}");
     }
@@ -233,9 +234,11 @@ pub(crate) fn failures(view: &DeploymentView, devices: &[FailedDevice]) -> Strin
 
 /// True if trying again can help a device that failed for this reason; also for a newer server's
 /// reason, which is unknown here.
-fn can_be_cured(word: &str) -> bool {
-    let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
-    reason.is_none_or(|reason| !matches!(reason.cure(), Cure::Another(_)))
+fn can_be_cured(reason: &Word<Reason>) -> bool {
+    match reason {
+        Word::Of(reason) => !matches!(reason.cure(), Cure::Another(_)),
+        Word::Newer(_) => true,
+    }
 }
 
 #[cfg(test)]
@@ -284,7 +287,7 @@ mod tests {
     fn an_end_says_why_and_by_whom_and_offers_no_retry() {
         let mut detail = detail();
         detail.view.state = DeploymentState::Aborted;
-        detail.view.reason = Some("operator".into());
+        detail.view.reason = Some(EndReason::Operator.into());
         detail.ended_by = Some("alice".into());
         detail.ended_text = Some("wrong version".into());
         let told = full(&detail, now());
@@ -330,7 +333,7 @@ mod tests {
     fn a_retry_is_offered_only_when_it_can_help_somebody() {
         let mut detail = detail();
         let told = |detail: &DeploymentDetail| full(detail, now());
-        detail.view.failures[0].reason = "downgrade".into();
+        detail.view.failures[0].reason = Reason::Downgrade.into();
         let hopeless = told(&detail);
         assert!(!hopeless.contains("retry"), "{hopeless}");
         assert!(
@@ -338,7 +341,7 @@ mod tests {
             "{hopeless}"
         );
         let mut other = detail.view.failures[0].clone();
-        other.reason = "no-space".into();
+        other.reason = Reason::NoSpace.into();
         detail.view.failures.push(other);
         let mixed = told(&detail);
         assert!(
@@ -352,7 +355,7 @@ mod tests {
     fn what_took_its_place_is_named() {
         let mut detail = detail();
         detail.view.state = DeploymentState::Completed;
-        detail.view.reason = Some("superseded".into());
+        detail.view.reason = Some(EndReason::Superseded.into());
         detail.ended_text = Some("by deployment 3".into());
         detail.view.counts.pending = 3;
         detail.view.counts.successful = 21;

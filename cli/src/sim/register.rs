@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hoist_orchestrator_core::api::command::{
     DeviceAdd, DeviceRemove, DeviceShow, GroupCreate, Verb,
 };
-use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult};
+use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, DeviceResult, PresenceWord};
 use hoist_protocol::code::Code;
 use hoist_protocol::id::DeviceId;
 use hoist_server::client_file::ClientFile;
@@ -145,7 +145,7 @@ fn not_ours(name: &str, known: &DeviceDetail, group: &str) -> Option<Failure> {
             format!("{name} is a device of group {} already", known.item.group),
             "nothing was changed; choose other ids with --prefix",
         )
-    } else if known.item.presence == "online" {
+    } else if known.item.presence == PresenceWord::Online {
         (
             format!("{name} is online already: another program runs it"),
             "nothing was changed; choose other ids with --prefix, or end that program first",

@@ -6,13 +6,16 @@ use hoist_protocol::access::Role;
 use hoist_protocol::id::{
     ArtifactId, DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
 };
+use hoist_protocol::reason::Reason;
 use hoist_protocol::topic::View;
 use serde::Serialize;
 
 use crate::model::damage::Damage;
 use crate::model::enroll::EnrollOutcome;
 use crate::model::error::Code;
+use crate::model::row::EndReason;
 use crate::model::search::Seek;
+use crate::model::word::Word;
 
 /// The effects of one decision, in order.
 pub type Effects = Vec<Effect>;
@@ -149,7 +152,7 @@ pub enum Event {
         /// Of which group.
         group: GroupId,
         /// Why, a kebab-case word.
-        reason: String,
+        reason: Word<EndReason>,
         /// By whom, when a person did it.
         by: Option<UserId>,
     },
@@ -172,7 +175,7 @@ pub enum Event {
         /// In which round.
         round: u32,
         /// Why, a kebab-case word.
-        reason: String,
+        reason: Word<Reason>,
         /// True if the server inferred the failure (S7).
         provisional: bool,
     },

@@ -11,7 +11,9 @@ use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::{Need, Queried, Reader, identity, name};
-use crate::reply::{DeviceDetail, DeviceItem, RefusedItem, StatusWord};
+use crate::reply::{
+    DeviceDetail, DeviceItem, PresenceWord, RefusedItem, ScriptEnd, StatusWord, StepWord,
+};
 use crate::rules::device::contact::is_lost;
 use crate::rules::rollout::admission::{Case, first_blocker};
 
@@ -47,7 +49,6 @@ fn item(
     };
     item.device = device.to_string();
     item.deployment = shown;
-    item.presence = "unknown".to_owned();
     if let Some(row) = row {
         let instance = reader.instance()?;
         let waits =
@@ -57,9 +58,9 @@ fn item(
         let refused = reader.read(&RefusedKey(device.clone()))?;
         item.refused = RefusedItem::last(refused.as_ref());
         let trouble = reader.read(&TroubleKey(device.clone()))?;
-        item.trouble = trouble.map(|row| row.trouble.word().to_owned());
+        item.trouble = trouble.map(|row| row.trouble.into());
         item.group = row.group.to_string();
-        item.presence = presence(row.is_there(&instance)).to_owned();
+        item.presence = PresenceWord::from(row.is_there(&instance)).into();
         item.last_seen = row.last_seen_ms.map(format_time);
         item.installed = row
             .inventory
@@ -98,14 +99,6 @@ fn waits_for(
     }
 }
 
-pub(super) fn presence(online: Option<bool>) -> &'static str {
-    match online {
-        Some(true) => "online",
-        Some(false) => "offline",
-        None => "unknown",
-    }
-}
-
 /// The fields of an item that come from a record.
 pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
     let mut item = DeviceItem {
@@ -118,7 +111,7 @@ pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
         RecordState::InProgress(step) => {
             item.status = Some(StatusWord::InProgress);
             item.retrying = record.lost || step.is_retrying();
-            item.step = Some(step.word().to_owned());
+            item.step = Some(StepWord::from(*step).into());
             item.progress_percent = match step {
                 Step::Downloading(percent) => Some(*percent),
                 _ => None,
@@ -131,7 +124,7 @@ pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
         RecordState::Failed(failure) => failed(&mut item, failure),
         RecordState::TimedOut => {
             item.status = Some(StatusWord::Failed);
-            item.reason = Some(Reason::TimedOut.word().to_owned());
+            item.reason = Some(Reason::TimedOut.into());
             item.provisional = true;
         }
     }
@@ -140,11 +133,11 @@ pub(crate) fn of_record(record: &RecordRow) -> DeviceItem {
 
 fn failed(item: &mut DeviceItem, failure: &Failure) {
     item.status = Some(StatusWord::Failed);
-    item.reason = Some(failure.reason.word().to_owned());
-    item.rollback = Some(failure.rollback.word().to_owned());
+    item.reason = Some(failure.reason.into());
+    item.rollback = Some(failure.rollback.into());
     if let Some(script) = failure.script {
-        item.script = Some(script.kind.word().to_owned());
-        item.script_end = Some(script.exit.word().to_owned());
+        item.script = Some(script.kind.into());
+        item.script_end = Some(ScriptEnd::from(script.exit).into());
         item.exit = match script.exit {
             ScriptExit::Code(code) => Some(i32::from(code)),
             ScriptExit::Signal(signal) => Some(-i32::from(signal)),

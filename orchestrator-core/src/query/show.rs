@@ -1,13 +1,14 @@
 //! One deployment, with those who failed in it.
 
 use hoist_protocol::id::DeploymentId;
+use hoist_protocol::reason::Reason;
 
 use crate::model::key::{DeploymentKey, Prefix};
-use crate::model::row::RecordRow;
+use crate::model::row::{RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::walk::{End, Row, Rows, Way};
 use crate::query::{Need, Queried, Reader, deployment_view, device, no_deployment, row, totals};
-use crate::reply::{DeploymentDetail, FailedDevice, StatusWord};
+use crate::reply::{DeploymentDetail, FailedDevice, RollbackWord};
 
 /// Failed devices named in `deployment-show`: the rest is in `device-list`.
 const FAILED_DEVICES_MAX: usize = 20;
@@ -82,13 +83,18 @@ fn failed_devices(
 }
 
 fn failed_device(device: String, record: &RecordRow) -> Option<FailedDevice> {
+    let (reason, rollback) = match &record.state {
+        RecordState::InProgress(_) | RecordState::Successful(_) => return None,
+        RecordState::Failed(failure) => (failure.reason, RollbackWord::Said(failure.rollback)),
+        RecordState::TimedOut => (Reason::TimedOut, RollbackWord::Unknown),
+    };
     let item = device::of_record(record);
-    (item.status == Some(StatusWord::Failed)).then(|| FailedDevice {
+    Some(FailedDevice {
         device,
-        reason: item.reason.unwrap_or_default(),
+        reason: reason.into(),
         script: item.script,
         script_end: item.script_end,
         exit: item.exit,
-        rollback: item.rollback.unwrap_or_else(|| "unknown".to_owned()),
+        rollback: rollback.into(),
     })
 }

@@ -206,11 +206,11 @@ impl Survey {
             let Fate::Refuses(reason) = fate else {
                 return None;
             };
-            let reason = reason.word().to_owned();
+            let reason = reason.into();
             Some(FailureCount { reason, count })
         });
         let mut would_refuse: Vec<FailureCount> = refusals.collect();
-        would_refuse.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+        would_refuse.sort_by(FailureCount::most_first);
         Counted {
             online,
             when_connected,

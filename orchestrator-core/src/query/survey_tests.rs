@@ -165,7 +165,7 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
     };
     survey.member(&"d1".parse().unwrap(), &held, None);
     let refuse = FailureCount {
-        reason: "downgrade".into(),
+        reason: Reason::Downgrade.into(),
         count: 2,
     };
     assert_eq!(
@@ -213,7 +213,7 @@ fn of_a_limit_those_are_counted_that_it_lets_start() {
         };
         survey.member(device_id, &row, None);
     }
-    let refuses = |reason: &str| FailureCount {
+    let refuses = |reason: Reason| FailureCount {
         reason: reason.into(),
         count: 1,
     };
@@ -222,7 +222,7 @@ fn of_a_limit_those_are_counted_that_it_lets_start() {
         Counted {
             online: 1,
             when_connected: 2,
-            would_refuse: vec![refuses("downgrade"), refuses("incompatible")],
+            would_refuse: vec![refuses(Reason::Downgrade), refuses(Reason::Incompatible)],
         }
     );
 }

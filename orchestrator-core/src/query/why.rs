@@ -13,10 +13,9 @@ use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
-use crate::query::device::presence;
 use crate::query::explain::{self, DeviceContext, explain};
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
-use crate::reply::{DeviceWhy, Explanation, RefusedItem, RuleItem};
+use crate::reply::{DeviceWhy, Explanation, PresenceWord, RefusedItem, RuleItem};
 use crate::rules::device::refusal::standing;
 use crate::rules::group;
 use crate::rules::rollout::admission::{Case, first_blocker};
@@ -102,12 +101,12 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     Ok(Ok(DeviceWhy {
         device: device.to_string(),
         group: row.group.to_string(),
-        presence: presence(row.is_there(&instance)).to_owned(),
+        presence: PresenceWord::from(row.is_there(&instance)).into(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
         refused: RefusedItem::last(refused.as_ref()),
         identity: identity::doubt(&device, &row, clone, now),
-        trouble: trouble.map(|trouble| trouble.word().to_owned()),
+        trouble: trouble.map(Into::into),
         nothing: deployments
             .is_empty()
             .then(|| explain::nothing(&device, &row, trouble)),

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeploymentId;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Rollback, ScriptKind};
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::RefusedRow;
 use crate::model::time::format_time;
+use crate::model::word::Word;
 use crate::reply::view::DeploymentView;
+use crate::reply::{PresenceWord, RollbackWord, ScriptEnd, StepWord};
 
 /// The outer status of a device deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ pub struct DeviceItem {
     /// Its group.
     pub group: String,
     /// `online`, `offline` or `unknown`.
-    pub presence: String,
+    pub presence: Word<PresenceWord>,
     /// When it was last heard of, RFC 3339.
     pub last_seen: Option<String>,
     /// The deployment the next fields are about.
@@ -40,7 +45,7 @@ pub struct DeviceItem {
     /// Its status there; null when there is no deployment, or when that one was removed.
     pub status: Option<StatusWord>,
     /// The step, while in progress.
-    pub step: Option<String>,
+    pub step: Option<Word<StepWord>>,
     /// Part of the download that is there, 0 to 100 percent; null while nothing is downloaded.
     pub progress_percent: Option<u8>,
     /// True if it waits to try again, or is waited for: at work or expected to start, and out of
@@ -55,19 +60,19 @@ pub struct DeviceItem {
     /// Round.
     pub round: Option<u32>,
     /// Why it failed.
-    pub reason: Option<String>,
+    pub reason: Option<Word<Reason>>,
     /// True if the server inferred the failure (S7).
     pub provisional: bool,
     /// True if the device proved an inferred failure wrong (S7).
     pub late: bool,
     /// The rollback of what was begun: `not-needed`, `ok`, `failed`.
-    pub rollback: Option<String>,
+    pub rollback: Option<Word<Rollback>>,
     /// Installed artifacts: name and version.
     pub installed: BTreeMap<String, String>,
     /// The script at fault.
-    pub script: Option<String>,
+    pub script: Option<Word<ScriptKind>>,
     /// The end of the script: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
-    pub script_end: Option<String>,
+    pub script_end: Option<Word<ScriptEnd>>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
     /// The last refusal of its reports; null when nothing ever was refused.
@@ -76,7 +81,7 @@ pub struct DeviceItem {
     /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
     /// `key-not-accepted` or `cannot-execute`.
     #[serde(default)]
-    pub trouble: Option<String>,
+    pub trouble: Option<Word<Trouble>>,
 }
 
 /// The last report of a device that was refused.
@@ -134,15 +139,16 @@ pub struct FailedDevice {
     /// Its id.
     pub device: String,
     /// Why it failed.
-    pub reason: String,
+    pub reason: Word<Reason>,
     /// The script at fault.
-    pub script: Option<String>,
+    pub script: Option<Word<ScriptKind>>,
     /// The end of the script: `exit`, `signal`, `timeout`, `not-started`, `interrupted`.
-    pub script_end: Option<String>,
+    pub script_end: Option<Word<ScriptEnd>>,
     /// Its exit code; negative: the signal that killed it.
     pub exit: Option<i32>,
-    /// The rollback of what was begun.
-    pub rollback: String,
+    /// The rollback of what was begun: `not-needed`, `ok`, `failed`; `unknown` of a failure that
+    /// the server inferred.
+    pub rollback: Word<RollbackWord>,
 }
 
 /// `device-show`

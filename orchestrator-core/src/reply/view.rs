@@ -1,13 +1,16 @@
 //! The retained JSON views for people, and how they are summed from rows.
 
+use std::cmp::Ordering;
+
 use hoist_protocol::id::{DeploymentId, GroupId};
 use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::model::counter::{Counts, Totals};
-use crate::model::row::{DeploymentRow, GroupCountRow, GroupRow};
+use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
+use crate::model::word::Word;
 use crate::reply::API_VERSION;
 use crate::rules::deployment::settled::waits_for_nobody;
 
@@ -26,7 +29,7 @@ pub struct DeploymentView {
     /// Where it is.
     pub state: DeploymentState,
     /// Why it ended, a kebab-case word.
-    pub reason: Option<String>,
+    pub reason: Option<Word<EndReason>>,
     /// True if every member has a final status.
     pub settled: bool,
     /// The counts of its device limit, when it has one (S10).
@@ -76,9 +79,18 @@ pub struct Steps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureCount {
     /// Kebab-case word of the closed list.
-    pub reason: String,
+    pub reason: Word<Reason>,
     /// Number of devices.
     pub count: u32,
+}
+
+impl FailureCount {
+    /// The order in which people read them: most first, equal ones by their words.
+    #[must_use]
+    pub fn most_first(&self, other: &Self) -> Ordering {
+        let by_count = other.count.cmp(&self.count);
+        by_count.then_with(|| self.reason.as_str().cmp(other.reason.as_str()))
+    }
 }
 
 /// `view/group/<g>`
@@ -168,7 +180,7 @@ impl DeploymentView {
             release: row.release_text.clone(),
             group: row.group.to_string(),
             state: row.state,
-            reason: row.end.as_ref().map(|end| end.reason.word().to_owned()),
+            reason: row.end.as_ref().map(|end| end.reason.into()),
             settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,
@@ -195,11 +207,11 @@ fn failures(totals: &Totals) -> Vec<FailureCount> {
         .failed
         .iter()
         .filter_map(|(&reason, &count)| {
-            let reason = Reason::ALL.get(usize::from(reason))?.word().to_owned();
+            let reason = Word::Of(*Reason::ALL.get(usize::from(reason))?);
             (count > 0).then_some(FailureCount { reason, count })
         })
         .collect();
-    failures.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+    failures.sort_by(FailureCount::most_first);
     failures
 }
 

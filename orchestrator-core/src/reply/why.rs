@@ -1,11 +1,14 @@
 //! The answers to `device-why` and `plan`. Words are for programs, sentences for people.
 
+use hoist_protocol::device::Trouble;
 use hoist_protocol::id::DeploymentId;
+use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorBody, RefusedItem, StatusWord};
+use super::{ErrorBody, PresenceWord, RefusedItem, StatusWord, StepWord};
 use crate::model::explained;
 use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
+use crate::model::word::Word;
 use crate::reply::view::FailureCount;
 
 explained! {
@@ -118,13 +121,13 @@ pub struct Explanation {
     /// The device's status in it; null when it is none of its devices.
     pub status: Option<StatusWord>,
     /// The step, while in progress.
-    pub step: Option<String>,
+    pub step: Option<Word<StepWord>>,
     /// Attempts begun.
     pub attempt: Option<u32>,
     /// Round.
     pub round: Option<u32>,
     /// Why it failed: a reason's word.
-    pub reason: Option<String>,
+    pub reason: Option<Word<Reason>>,
     /// When its record changed last, RFC 3339.
     pub since: Option<String>,
     /// The reason that decided.
@@ -150,7 +153,7 @@ pub struct DeviceWhy {
     /// The group it obeys; of a removed device, the one it obeyed.
     pub group: String,
     /// `online`, `offline` or `unknown`.
-    pub presence: String,
+    pub presence: Word<PresenceWord>,
     /// When it was last heard of, RFC 3339; of a removed device, as its record says.
     pub last_seen: Option<String>,
     /// True while an operator holds the device.
@@ -163,7 +166,7 @@ pub struct DeviceWhy {
     pub identity: Option<super::Identity>,
     /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
     /// `key-not-accepted` or `cannot-execute`.
-    pub trouble: Option<String>,
+    pub trouble: Option<Word<Trouble>>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<Nothing>,

@@ -1,6 +1,7 @@
 use PresenceState::{Offline, Online};
 
 use super::*;
+use crate::reply::{PresenceWord, StepWord};
 
 fn retrying(world: &World, id: DeploymentId) -> u32 {
     world.view(id).steps.retrying
@@ -22,8 +23,8 @@ fn lost_contact_with_a_device_at_work_is_shown_beside_its_last_step() {
     assert_eq!(retrying(&world, id), 1);
     let item = world.item(id, "d1");
     assert_eq!(
-        (item.step.as_deref(), item.retrying),
-        (Some("installing"), true)
+        (item.step, item.retrying),
+        (Some(StepWord::Installing.into()), true)
     );
     world.heard("d1", Online, 2);
     assert_eq!(retrying(&world, id), 0);
@@ -122,12 +123,12 @@ fn presence_from_before_the_broker_forgot_is_unknown() {
     assert_eq!(online(&world), 2);
     world.tell(Input::BrokerForgot);
     assert_eq!(online(&world), 0);
-    assert_eq!(world.item(id, "d1").presence, "unknown");
+    assert_eq!(world.item(id, "d1").presence, PresenceWord::Unknown);
     // What a broker had retained after all is heard again in the same session.
     world.heard("d1", Online, 1);
     assert_eq!(
-        (online(&world), world.item(id, "d1").presence.as_str()),
-        (1, "online")
+        (online(&world), world.item(id, "d1").presence),
+        (1, PresenceWord::Online.into())
     );
     world.heard("d2", Online, 2);
     assert_eq!(online(&world), 2);
@@ -145,24 +146,28 @@ fn a_device_whose_sessions_count_from_one_again_is_seen_again() {
     world.heard("d1", Online, 3);
     assert_eq!(
         presence(&world),
-        "online",
+        PresenceWord::Online,
         "of the session that is not over"
     );
     world.heard("d1", Offline, u64::MAX);
-    assert_eq!(presence(&world), "offline");
+    assert_eq!(presence(&world), PresenceWord::Offline);
     world.heard("d1", Offline, 2);
     let effects = world.hears("d1", (Online, 3), Delivered::Live);
     let read = Effect::ReadReports("d1".parse().unwrap());
     assert!(effects.contains(&read), "it may be late: {effects:?}");
-    assert_eq!(presence(&world), "offline");
+    assert_eq!(presence(&world), PresenceWord::Offline);
     world.hears("d1", (Online, 3), Delivered::Kept);
-    assert_eq!(presence(&world), "online");
+    assert_eq!(presence(&world), PresenceWord::Online);
     world.heard("d1", Offline, 3);
-    assert_eq!(presence(&world), "offline");
+    assert_eq!(presence(&world), PresenceWord::Offline);
     world.heard("d1", Online, 9);
     world.tell(Input::BrokerForgot);
     world.hears("d1", (Online, 4), Delivered::Kept);
-    assert_eq!(presence(&world), "online", "whoever was there is not known");
+    assert_eq!(
+        presence(&world),
+        PresenceWord::Online,
+        "whoever was there is not known"
+    );
     let key = GroupCountKey("eu".parse().unwrap());
     let group = world.rows.read(&key).unwrap().unwrap();
     assert_eq!(group.online, 1);

@@ -43,7 +43,7 @@ fn abort_takes_it_off_the_spec_and_says_what_it_means() {
     let view = world.view(id);
     assert_eq!((view.counts.members, view.counts.successful), (3, 1));
     assert!(view.settled);
-    assert_eq!(view.reason.as_deref(), Some("operator"));
+    assert_eq!(view.reason, Some(EndReason::Operator.into()));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_deployment_completes_at_its_end_time() {
     world.pass(60_000);
     world.fire_due();
     assert_eq!(world.listed(), []);
-    assert_eq!(world.view(id).reason.as_deref(), Some("end-time"));
+    assert_eq!(world.view(id).reason, Some(EndReason::EndTime.into()));
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn a_scheduled_deployment_that_cannot_be_listed_at_its_start_says_so() {
     assert_eq!(world.listed(), [other]);
     let view = world.view(id);
     assert_eq!(view.state, DeploymentState::Aborted);
-    assert_eq!(view.reason.as_deref(), Some("conflict"));
+    assert_eq!(view.reason, Some(EndReason::Conflict.into()));
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_limit_admits_exactly_so_many_and_completes_when_they_have_started() {
     world.say(admitted[9], working(1, id, Step::Downloading(0)));
     let view = world.view(id);
     assert_eq!(view.state, DeploymentState::Completed);
-    assert_eq!(view.reason.as_deref(), Some("device-limit"));
+    assert_eq!(view.reason, Some(EndReason::DeviceLimit.into()));
     assert_eq!(world.spec("eu").entries, []);
     world.say(admitted[9], done(2, id));
     let counts = world.view(id).counts;

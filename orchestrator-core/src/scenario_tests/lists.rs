@@ -44,8 +44,11 @@ fn device_lists_page_through_everything_under_sixteen_kilobytes() {
         page.items
     };
     let item = &status(StatusWord::Failed, 1)[0];
-    assert_eq!(item.script.as_deref(), Some("verify"));
-    assert_eq!((item.exit, item.rollback.as_deref()), (Some(1), Some("ok")));
+    assert_eq!(item.script, Some(ScriptKind::Verify.into()));
+    assert_eq!(
+        (item.exit, &item.rollback),
+        (Some(1), &Some(Rollback::Succeeded.into()))
+    );
     status(StatusWord::Pending, 5);
     status(StatusWord::Successful, 0);
 }

@@ -109,7 +109,7 @@ fn the_last_member_in_the_way_completes_a_deployment_by_leaving() {
     });
     world.say("d1", done(1, id));
     world.move_to("d2", "us");
-    assert_eq!(world.view(id).reason.as_deref(), Some("all-successful"));
+    assert_eq!(world.view(id).reason, Some(EndReason::AllSuccessful.into()));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
     assert_eq!(ids(&plan.after), [other]);
     assert_eq!(plan.refused, None);
     let both = world.deploy("both@1");
-    assert_eq!(world.view(first).reason.as_deref(), Some("superseded"));
+    assert_eq!(world.view(first).reason, Some(EndReason::Superseded.into()));
 
     let plan = plan_of(&world, deploy("part@1"));
     assert_eq!(ids(&plan.conflicts), [both]);

@@ -75,7 +75,7 @@ fn groups_devices_and_deployments_come_back_and_nothing_of_them_is_listed() {
     );
     over(&mut empty);
     assert_eq!(empty.view(id).state, DeploymentState::Aborted);
-    assert_eq!(empty.view(id).reason.as_deref(), Some("recovered"));
+    assert_eq!(empty.view(id).reason, Some(EndReason::Recovered.into()));
     assert_eq!(empty.listed(), []);
     assert_eq!(empty.view(DeploymentId(7)).counts.failed, 1);
     assert_eq!(

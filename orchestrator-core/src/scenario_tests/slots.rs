@@ -78,7 +78,7 @@ fn a_device_that_is_added_again_has_the_slot_that_it_took_along() {
     }
     world.say(given[0], working(1, id, Step::Installing));
     let view = world.view(id);
-    assert_eq!(view.reason.as_deref(), Some("device-limit"));
+    assert_eq!(view.reason, Some(EndReason::DeviceLimit.into()));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_leaver_that_is_heard_to_have_started_took_no_slot_away() {
     );
     assert!(!said.ends_with("and so did others"), "{said}");
     world.say(given[1], working(1, id, Step::Installing));
-    assert_eq!(world.view(id).reason.as_deref(), Some("device-limit"));
+    assert_eq!(world.view(id).reason, Some(EndReason::DeviceLimit.into()));
 }
 
 #[test]

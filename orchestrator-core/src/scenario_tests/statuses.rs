@@ -56,7 +56,7 @@ fn an_outcome_is_counted_once_however_often_the_ring_repeats_it() {
         world.say("d1", failed(seq, id));
     }
     assert_eq!(world.view(id).counts.failed, 1);
-    assert_eq!(world.view(id).failures[0].reason, "script-failed");
+    assert_eq!(world.view(id).failures[0].reason, Reason::ScriptFailed);
     let device = world.rows.read(&DeviceKey("d1".parse().unwrap())).unwrap();
     assert_eq!(device.unwrap().recorded, 1);
 }
@@ -126,7 +126,7 @@ fn a_silent_device_is_asked_before_it_is_failed_and_its_word_wins() {
     world.pass(GRACE_MS);
     world.fire_due();
     assert_eq!(world.record(id, "d1").unwrap().state, RecordState::TimedOut);
-    assert_eq!(world.view(id).failures[0].reason, "timed-out");
+    assert_eq!(world.view(id).failures[0].reason, Reason::TimedOut);
     world.say("d1", done(2, id));
     let record = world.record(id, "d1").unwrap();
     assert!(record.late);

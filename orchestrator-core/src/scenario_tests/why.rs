@@ -5,7 +5,7 @@ use crate::api::command;
 use crate::model::key::InstanceKey;
 use crate::model::time::format_time;
 use crate::query::explain::{self, DeviceContext, Out, SpecsOut};
-use crate::reply::{DeviceWhy, Explanation, RuleWord, Wait, Why};
+use crate::reply::{DeviceWhy, Explanation, RuleWord, StepWord, Wait, Why};
 use crate::rules::rollout::admission::{Case, Rule};
 
 mod counted;
@@ -248,7 +248,7 @@ fn a_device_at_work_is_said_to_be_asked_and_one_that_is_away_to_fail_then() {
         working.next.contains("as long as it answers"),
         "{working:?}"
     );
-    assert_eq!(working.step.as_deref(), Some("installing"));
+    assert_eq!(working.step, Some(StepWord::Installing.into()));
     let seen = world.in_ms(0);
     world.heard("d1", Offline, 1);
     world.pass(GRACE_MS);

@@ -82,6 +82,7 @@ pub(super) fn say_event(event: &Event) {
             by,
         } => {
             let by = by.as_ref().map(tracing::field::display);
+            let reason = reason.as_str();
             tracing::info!(%deployment, %group, reason, by, "deployment ended");
         }
         Event::DeviceFailed {
@@ -90,7 +91,10 @@ pub(super) fn say_event(event: &Event) {
             reason,
             provisional,
             ..
-        } => tracing::info!(%deployment, %device, reason, provisional, "device failed"),
+        } => {
+            let reason = reason.as_str();
+            tracing::info!(%deployment, %device, reason, provisional, "device failed");
+        }
         Event::DeploymentRemoved {
             deployment,
             release,

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use hoist_orchestrator_core::reply::{DeviceDetail, DeviceItem, StatusWord};
+use hoist_orchestrator_core::model::word::Word;
+use hoist_orchestrator_core::reply::{DeviceDetail, DeviceItem, PresenceWord, StatusWord};
 
 use crate::output::text::wrapped;
 use crate::output::{ago, plural};
@@ -23,14 +24,14 @@ pub(super) fn block(shown: &DeviceDetail, now: SystemTime) -> String {
         "identity",
         identity.map(|it| format!("{}: {}; {}", it.code, it.says, it.next)),
     );
-    say("trouble", item.trouble.clone());
+    say("trouble", item.trouble.as_ref().map(ToString::to_string));
     let held = format!("yes, until `hoist device hold {} --lift`", item.device);
     say("held", item.held.then_some(held));
     say("status", status(item));
     say("waits for", item.retry_cause.clone());
     say("script", script(item));
     say("output", shown.output.clone());
-    say("rollback", item.rollback.clone());
+    say("rollback", item.rollback.as_ref().map(ToString::to_string));
     let refused = item.refused.as_ref();
     say(
         "refused",
@@ -59,7 +60,7 @@ fn line(title: &str, said: &str) -> String {
 
 fn presence(item: &DeviceItem, now: SystemTime) -> String {
     match &item.last_seen {
-        Some(_) if item.presence == "online" => item.presence.clone(),
+        Some(_) if item.presence == PresenceWord::Online => item.presence.to_string(),
         Some(seen) => format!("{}, last seen {}", item.presence, ago(seen, now)),
         None => format!("{}, never seen", item.presence),
     }
@@ -75,12 +76,16 @@ fn status(item: &DeviceItem) -> Option<String> {
     let said = match item.status? {
         StatusWord::Pending => "pending".to_owned(),
         StatusWord::InProgress if item.retrying => "in progress, waits to try again".to_owned(),
-        StatusWord::InProgress => match (item.step.as_deref(), item.progress_percent) {
+        StatusWord::InProgress => match (&item.step, item.progress_percent) {
             (Some(step), Some(percent)) => format!("{step} {percent}%"),
-            (step, _) => step.unwrap_or("in progress").to_owned(),
+            (Some(step), None) => step.to_string(),
+            (None, _) => "in progress".to_owned(),
         },
         StatusWord::Successful => "successful".to_owned(),
-        StatusWord::Failed => format!("failed, {}", item.reason.as_deref().unwrap_or("unknown")),
+        StatusWord::Failed => {
+            let reason = item.reason.as_ref().map(Word::as_str);
+            format!("failed, {}", reason.unwrap_or("unknown"))
+        }
     };
     let number = |title: &str, number: Option<u32>| number.map(|it| format!("{title} {it}"));
     let parts = [
@@ -98,8 +103,8 @@ fn status(item: &DeviceItem) -> Option<String> {
 
 /// The script at fault, and how it ended.
 fn script(item: &DeviceItem) -> Option<String> {
-    let script = item.script.as_deref()?;
-    let end = item.script_end.as_deref().unwrap_or("ended");
+    let script = item.script.as_ref()?;
+    let end = item.script_end.as_ref().map_or("ended", Word::as_str);
     Some(match item.exit {
         Some(signal) if signal < 0 => format!("{script}, signal {}", signal.unsigned_abs()),
         Some(code) => format!("{script}, exit code {code}"),

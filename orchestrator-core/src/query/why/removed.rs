@@ -4,10 +4,9 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 
 use crate::model::row::{InstanceRow, RecordRow, RecordState, Stay};
 use crate::model::time::format_time;
-use crate::query::device::presence;
 use crate::query::why::{Rows, read_rows, recent};
 use crate::query::{Need, Reader};
-use crate::reply::{DeviceWhy, Nothing, Why};
+use crate::reply::{DeviceWhy, Nothing, PresenceWord, Why};
 use crate::rules::rollout::membership::was_counted;
 
 /// The explanation of a device without a row that has a record in this deployment, or in one of
@@ -34,7 +33,7 @@ pub(super) fn removed(
             Some(last) => last.group.to_string(),
             None => deployment.group.to_string(),
         },
-        presence: presence(None).to_owned(),
+        presence: PresenceWord::Unknown.into(),
         last_seen: record.as_ref().map(|record| format_time(record.updated_ms)),
         held: false,
         refused: None,

@@ -58,7 +58,7 @@ pub(crate) fn finish(
     let event = Event::DeploymentEnded {
         deployment: id,
         group: row.group.clone(),
-        reason: ending.reason.word().to_owned(),
+        reason: ending.reason.into(),
         by: ending.by.clone(),
     };
     row.state = ending.state;

@@ -56,7 +56,7 @@ pub(crate) fn ended(
         deployment,
         device: device.clone(),
         round,
-        reason: reason.word().to_owned(),
+        reason: reason.into(),
         provisional: record.state == RecordState::TimedOut,
     })
 }

@@ -20,7 +20,7 @@ fn what_a_device_has_ended_says_how_and_how_it_begins_again() {
             .contains("script-failed, verify ended with 1"),
         "{explained:?}"
     );
-    assert_eq!(explained.reason.as_deref(), Some("script-failed"));
+    assert_eq!(explained.reason, Some(Reason::ScriptFailed.into()));
     world.retry(id, Some(&["d3"]));
     let again = world.expect("d3", id, Why::Starts, "");
     assert!(again.says.contains("begin again in round 1"), "{again:?}");

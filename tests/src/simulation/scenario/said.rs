@@ -53,8 +53,11 @@ pub(super) fn device_line(item: &DeviceItem) -> String {
         None => "unknown",
     };
     let mut text = format!("    {} {status}", item.device);
-    for word in [&item.step, &item.reason].into_iter().flatten() {
-        text += &format!(" {word}");
+    if let Some(step) = &item.step {
+        text += &format!(" {step}");
+    }
+    if let Some(reason) = &item.reason {
+        text += &format!(" {reason}");
     }
     let words = [
         (item.retrying, "retrying"),
