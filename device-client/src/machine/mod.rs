@@ -83,6 +83,8 @@ pub struct Machine {
     signer: Option<KeyId>,
     /// The keys whose specs count; none where nobody names them.
     signers: Vec<KeyId>,
+    /// The number of the root document that names them.
+    root: u32,
     device_resync: ResyncAnswer,
     group_resync: ResyncAnswer,
     /// The format the journal is written in.
@@ -137,6 +139,7 @@ impl Machine {
             generation: record.generation,
             signer: record.signer,
             signers: Vec::new(),
+            root: 0,
             device_resync: ResyncAnswer::new(record.device_resync),
             group_resync: ResyncAnswer::new(record.group_resync),
             format,

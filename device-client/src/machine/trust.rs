@@ -10,6 +10,9 @@ use hoist_protocol::spec::DeviceSpec;
 
 use super::Machine;
 
+/// The number of the first root document.
+const FIRST: u32 = 1;
+
 /// The worth of what was signed before, under the keys of a root document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
@@ -20,14 +23,19 @@ pub enum Before {
 }
 
 impl Machine {
-    /// Believes specs of these keys alone from now on. Nothing is asked of the outside for it: the
+    /// Believes specs of these keys alone from now on, which the root document of this number names.
+    /// Nothing is asked of the outside for it: the
     /// same follows from the root document and the journal after a power cut.
     #[must_use]
-    pub fn believe(&mut self, signers: Vec<KeyId>) -> Before {
+    pub fn believe(&mut self, root: u32, signers: Vec<KeyId>) -> Before {
+        self.root = root;
         self.signers = signers;
-        let forgotten = self.forgotten.and_then(|floor| floor.by);
-        let told = [self.signer, self.own_by, forgotten];
-        if told.iter().all(|by| self.counts(*by)) {
+        let told = [
+            (self.generation > Generation::default()).then_some(self.signer),
+            self.own.is_some().then_some(self.own_by),
+            self.forgotten.map(|floor| floor.by),
+        ];
+        if told.into_iter().flatten().all(|by| self.counts(by)) {
             return Before::Counts;
         }
         if !self.counts(self.signer) {
@@ -50,7 +58,12 @@ impl Machine {
             || own.is_some_and(|own| spec.generation < own.generation)
     }
 
+    /// An agent that did not keep which key had signed followed no root document either: that key
+    /// is one of the first document.
     fn counts(&self, signer: Option<KeyId>) -> bool {
-        signer.is_none_or(|by| self.signers.is_empty() || self.signers.contains(&by))
+        if self.signers.is_empty() {
+            return true;
+        }
+        signer.map_or(self.root == FIRST, |by| self.signers.contains(&by))
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn believe(machine: &mut Machine, root: &Root) -> Option<u64> {
     let Root::Known(trusted) = root else {
         return None;
     };
-    let before = machine.believe(trusted.signers.clone());
+    let before = machine.believe(trusted.number, trusted.signers.clone());
     (before == Before::Revoked).then_some(trusted.issued_ms)
 }
 

@@ -116,6 +116,23 @@ fn a_power_cut_between_root_and_journal_keeps_no_floor_of_the_key_before() {
 }
 
 #[test]
+fn what_an_older_agent_kept_without_its_key_holds_no_later_root_document_back() {
+    // bad-inputs row 43
+    let record = Record {
+        generation: Generation(u64::MAX),
+        signer: None,
+        ..Record::default()
+    };
+    for (number, obeyed) in [(1, false), (2, true)] {
+        let root = Root::Known(trusted(number, OTHER));
+        let mut device = Device::new_with(root, record.clone(), Some(own_spec(1, "eu")));
+        device.connect();
+        device.told_by(OTHER, NOW_MS, &[1]);
+        assert_eq!(device.starts(), obeyed, "{number}");
+    }
+}
+
+#[test]
 fn a_message_by_an_unknown_key_asks_once_for_a_newer_root() {
     let mut device = Device::member();
     for asked in [vec![(true, Topic::Root(2))], Vec::new()] {
