@@ -16,6 +16,8 @@ pub mod server;
 #[cfg(test)]
 #[cfg(feature = "tls-server")]
 mod tests;
+#[cfg(feature = "tls")]
+mod time;
 #[cfg(not(feature = "tls"))]
 mod without;
 mod written;
@@ -47,6 +49,25 @@ pub enum ClientKey<'a> {
     Pem(Pem<'a>),
     /// The seed of an Ed25519 key, and the name that errors call it by.
     Ed25519(&'a str, &'a [u8; 32]),
+}
+
+/// The time by which certificates are judged, in Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// It is this late.
+    Known(u64),
+    /// It is at least this late: a certificate that ended before is over, and none is from the
+    /// future.
+    AtLeast(u64),
+}
+
+impl Time {
+    /// The latest time that is sure to have come.
+    #[must_use]
+    pub fn unix_s(self) -> u64 {
+        let (Self::Known(unix_s) | Self::AtLeast(unix_s)) = self;
+        unix_s
+    }
 }
 
 /// The provider of cryptography: the one that adds least to a program on a device.

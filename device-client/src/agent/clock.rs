@@ -7,6 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rtime_clock::adjtime::{Timex, adjtimex};
 
+use hoist_net::tls::Time;
+
 use crate::machine::Now;
 use crate::session::Clock;
 
@@ -64,14 +66,24 @@ impl DeviceClock {
         }
     }
 
-    /// Device time, if anything is known of it: something was signed, or the system's clock is kept
-    /// right.
-    pub(super) fn known(&self) -> Option<u64> {
-        self.known_at(Instant::now(), SystemClock::read())
+    /// The time by which certificates and root documents are judged. A thief of the orchestrator's
+    /// key signs any time, and must not have everything expire: the system's clock counts as it is
+    /// if the kernel says that it is synchronized, and else only as far as something signed
+    /// confirms it. It is never earlier than `root_ms`, at which the trusted root document was
+    /// issued.
+    pub(super) fn of_certificates(&self, root_ms: u64) -> Time {
+        self.of_certificates_at(Instant::now(), SystemClock::read(), root_ms)
     }
 
-    fn known_at(&self, now: Instant, system: SystemClock) -> Option<u64> {
-        (self.base_ms > 0 || system.synchronized).then(|| self.at(now, system))
+    fn of_certificates_at(&self, now: Instant, system: SystemClock, root_ms: u64) -> Time {
+        if system.synchronized && system.unix_ms >= root_ms {
+            return Time::Known(system.unix_ms / 1_000);
+        }
+        let confirmed = match self.base_ms {
+            0 => system.unix_ms,
+            _ => system.unix_ms.min(self.free_running(now)),
+        };
+        Time::AtLeast(confirmed.max(root_ms) / 1_000)
     }
 
     fn at(&self, now: Instant, system: SystemClock) -> u64 {
@@ -135,19 +147,33 @@ mod tests {
     }
 
     #[test]
-    fn without_a_signed_time_and_a_clock_that_is_kept_right_nothing_is_known() {
-        let mut clock = DeviceClock::new(0);
-        let known = |clock: &DeviceClock, synchronized| {
+    fn no_signed_time_and_no_wrong_clock_alone_has_a_certificate_expire() {
+        // bad-inputs row 40
+        const ROOT: u64 = SIGNED - 400 * DAY_MS;
+        const NEVER: u64 = 253_402_300_799_000;
+        let known = |ms: u64| Time::Known(ms / 1_000);
+        let at_least = |ms: u64| Time::AtLeast(ms / 1_000);
+        for (signed, unix_ms, synchronized, judged) in [
+            // A thief of the orchestrator's key, at a device with any clock.
+            (NEVER, SIGNED, true, known(SIGNED)),
+            (NEVER, SIGNED, false, at_least(SIGNED)),
+            (NEVER, 0, false, at_least(ROOT)),
+            // A clock of 2099, of which only a signed time says that it is wrong.
+            (SIGNED, NEVER, false, at_least(SIGNED)),
+            (SIGNED, SIGNED + DAY_MS, true, known(SIGNED + DAY_MS)),
+            // The kernel is wrong about a clock that is behind the root document.
+            (SIGNED, DAY_MS, true, at_least(ROOT)),
+            // Nothing was signed yet: the clock is taken as it is.
+            (0, SIGNED, false, at_least(SIGNED)),
+        ] {
+            let clock = DeviceClock::new(signed);
             let system = SystemClock {
-                unix_ms: SIGNED + DAY_MS,
+                unix_ms,
                 synchronized,
             };
-            clock.known_at(clock.base, system)
-        };
-        assert_eq!(known(&clock, false), None);
-        assert_eq!(known(&clock, true), Some(SIGNED + DAY_MS));
-        clock.signed(SIGNED);
-        assert_eq!(known(&clock, false), Some(SIGNED));
+            let found = clock.of_certificates_at(clock.base, system, ROOT);
+            assert_eq!(found, judged, "{signed} {unix_ms} {synchronized}");
+        }
     }
 
     #[test]

@@ -31,10 +31,7 @@ impl Agent {
             .topics
             .format(&Topic::Presence(self.host.device.clone()));
         let will = encode(&self.session.presence(PresenceState::Offline));
-        // The system may be in 1970, or in 2099.
-        if let Some(unix_ms) = self.clock.known() {
-            server.trust.set_time(unix_ms / 1000);
-        }
+        server.trust.set_time(self.time());
         match self.showing(&server) {
             Ok(trust) => {
                 let device = &self.host.device;

@@ -22,6 +22,7 @@ use hoist_protocol::limit::CLIENT_PACKET_BYTES_MAX;
 use hoist_protocol::topic::{Topic, Topics};
 use tokio::time::{sleep, timeout};
 
+use super::clock::DeviceClock;
 use super::config::{CertificateFiles, CertificateTexts, NewAgent, render};
 use super::files::{PRIVATE_FILE, SystemFiles, folder_of, write_atomic};
 use super::identity::{IdentityError, load_or_create_key};
@@ -152,6 +153,7 @@ pub(super) async fn enroll(
         name: "the enrollment text",
         text: ca.as_bytes(),
     })?;
+    trust.set_time(DeviceClock::new(0).of_certificates(0));
     let asking = Asking {
         text: &text,
         device: &device,

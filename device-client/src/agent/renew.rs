@@ -1,9 +1,10 @@
 //! The renewal of a device's certificate, over its own connection: after a third of its life, so
 //! that a device that is away for long still comes in.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hoist_net::mqtt::Message;
+use hoist_net::tls::Time;
 use hoist_protocol::enroll::Enrolled;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
@@ -102,11 +103,12 @@ impl Agent {
         files.key.is_none().then_some(files)
     }
 
-    /// Device time, or the system's where nothing is known of it.
+    /// The time; where it is not known, the latest that it may be: asking too early costs little.
     fn now_s(&self) -> u64 {
-        let system = SystemTime::now().duration_since(UNIX_EPOCH);
-        let known = self.clock.known().map(|ms| ms / 1_000);
-        known.unwrap_or_else(|| system.unwrap_or_default().as_secs())
+        match self.time() {
+            Time::Known(unix_s) => unix_s,
+            Time::AtLeast(unix_s) => unix_s.max(self.clock.read().unix_ms / 1_000),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The trust of this device in what it is told: it says so when that changes, and again while it
 //! does not.
 
+use hoist_net::tls::Time;
 use hoist_protocol::code::Code;
 use hoist_protocol::device::Trouble;
 use hoist_protocol::envelope::{OpenError, PublicKey};
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::distrust::Distrust;
 use super::runner::Agent;
+use super::storage::StorageError;
 
 impl Agent {
     /// The keys trusted for a role.
@@ -45,7 +47,8 @@ impl Agent {
             return Ok(());
         }
         if let Err(error) = self.storage.keep_root(payload) {
-            tracing::warn!(%error, "the root document cannot be kept");
+            self.root_not_kept(&error);
+            return Ok(());
         }
         self.trusts(Trouble::RootNotTrusted);
         self.follow(root);
@@ -54,7 +57,7 @@ impl Agent {
 
     /// It is durable before it is followed: after a power cut the keys before it would count again.
     fn next_root(&mut self, root: &RootDocument, payload: &[u8]) {
-        let now_s = self.clock.read().unix_ms / 1_000;
+        let now_s = self.time().unix_s();
         let next = match root.open_next(payload, now_s) {
             Ok(next) => next,
             Err(error) => {
@@ -64,11 +67,23 @@ impl Agent {
             }
         };
         if let Err(error) = self.storage.keep_next_root(next.number, payload) {
-            tracing::error!(code = error.code().as_str(), %error, "the root document cannot be kept, and is not followed");
-            return;
+            return self.root_not_kept(&error);
         }
         tracing::info!(number = next.number, "a newer root document is trusted");
         self.follow(next);
+    }
+
+    /// It is not followed, and comes again in the next connection.
+    fn root_not_kept(&mut self, error: &StorageError) {
+        tracing::error!(code = error.code().as_str(), %error, "the root document cannot be kept, and is not followed");
+        self.disconnected("the root document of the server cannot be kept");
+    }
+
+    /// The time by which certificates and root documents are judged.
+    pub(super) fn time(&self) -> Time {
+        let issued = self.root.as_ref().map(|root| root.issued.0);
+        // Before the first root document nothing is known.
+        self.clock.of_certificates(issued.unwrap_or(0))
     }
 
     fn follow(&mut self, root: RootDocument) {
@@ -123,3 +138,7 @@ impl Agent {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;

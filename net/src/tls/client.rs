@@ -1,11 +1,10 @@
 //! The client's side: whom it believes, and its handshake.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use hoist_protocol::code::Code;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
@@ -13,7 +12,8 @@ use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Certificate, ClientKey, Pem, TlsError, provider};
+use super::time::{ByTime, Clock};
+use super::{Certificate, ClientKey, Pem, Time, TlsError, provider};
 use crate::endpoint::Endpoint;
 use crate::stream::Stream;
 
@@ -38,22 +38,6 @@ impl fmt::Debug for Trust {
         } else {
             "Trust(nobody)"
         })
-    }
-}
-
-/// The time that certificates are judged by: the one that was set and what has passed since, or
-/// the system's. The clock of a device may be wrong, and the device know better.
-#[derive(Debug, Default)]
-struct Clock {
-    /// Since the Unix epoch, and when that was.
-    set: Mutex<Option<(Duration, Instant)>>,
-}
-
-impl TimeProvider for Clock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let set = *self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = set.map(|(time, at)| UnixTime::since_unix_epoch(time + at.elapsed()));
-        Some(now.unwrap_or_else(UnixTime::now))
     }
 }
 
@@ -143,15 +127,10 @@ impl Trust {
         self.0.is_none()
     }
 
-    /// It is this late, whatever the system's clock says.
-    pub fn set_time(&self, unix_s: u64) {
+    /// Judges certificates by this time and what passes from now on, and not by the system's.
+    pub fn set_time(&self, time: Time) {
         if let Some(pinned) = &self.0 {
-            let set = Some((Duration::from_secs(unix_s), Instant::now()));
-            *pinned
-                .clock
-                .set
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = set;
+            pinned.clock.set(time);
         }
     }
 
@@ -188,7 +167,9 @@ fn configured(
     let builder = ClientConfig::builder_with_details(provider(), time)
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| TlsError::new(Code::Tls, error.to_string()))?
-        .with_root_certificates(Arc::clone(roots));
+        .dangerous()
+        // The same verifier as always, with a time of ours.
+        .with_custom_certificate_verifier(ByTime::new(roots, clock)?);
     Ok(Arc::new(match shown {
         None => builder.with_no_client_auth(),
         Some(shown) => {

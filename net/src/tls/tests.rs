@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::server::{
     ALERT, Accepted, Acceptor, ClientAuthorities, Identity, Refused, TlsMin, say_last,
 };
-use super::{Pem, TlsError, Trust};
+use super::{Pem, Time, TlsError, Trust};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::stream::{Stream, Unreached, connect};
 
@@ -174,10 +174,31 @@ async fn a_client_that_may_not_believe_a_certificate_says_which_and_what_to_do()
     let (late, key) = ca.make(&["localhost"], (2020, 2089));
     let chain = format!("{late}{}", ca.pem);
     let in_2090 = trust(&ca.pem);
-    in_2090.set_time(3_800_000_000);
+    in_2090.set_time(Time::Known(3_800_000_000));
     let (code, said) = refused(&chain, &key, &in_2090, "localhost").await;
     assert_eq!(code, Code::CertificateExpired, "{said}");
     assert!(said.contains("expired on 2089-01-01"), "{said}");
+}
+
+#[tokio::test]
+async fn a_device_without_a_clock_takes_no_certificate_for_one_of_the_future() {
+    // bad-inputs row 40
+    let ca = authority("fleet");
+    let judged = |time| {
+        let trusted = trust(&ca.pem);
+        trusted.set_time(time);
+        trusted
+    };
+    let (leaf, key) = ca.make(&["localhost"], (2020, 2089));
+    let chain = format!("{leaf}{}", ca.pem);
+    let (code, said) = refused(&chain, &key, &judged(Time::Known(0)), "localhost").await;
+    assert_eq!(code, Code::CertificateNotYet, "{said}");
+    let acceptor = Acceptor::new(&identity(&chain, &key).unwrap(), TlsMin::V1_3).unwrap();
+    let without_clock = judged(Time::AtLeast(0));
+    assert!(meet(&acceptor, &without_clock, "localhost").await.0.is_ok());
+    let over = judged(Time::AtLeast(3_800_000_000));
+    let (code, said) = refused(&chain, &key, &over, "localhost").await;
+    assert_eq!(code, Code::CertificateExpired, "{said}");
 }
 
 /// A chain, a key, and the code and a part of the sentence that they are refused with.

@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use super::{ClientKey, Pem, TlsError};
+use super::{ClientKey, Pem, Time, TlsError};
 use crate::endpoint::Endpoint;
 use crate::stream::Stream;
 
@@ -45,7 +45,7 @@ impl Trust {
     }
 
     /// Certificates are nothing to it, and so is the time.
-    pub fn set_time(&self, _unix_s: u64) {}
+    pub fn set_time(&self, _time: Time) {}
 
     #[expect(clippy::unused_async, reason = "the same as with TLS")]
     pub(crate) async fn encrypt(
