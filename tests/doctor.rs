@@ -1,6 +1,8 @@
 //! `hoist doctor` finds what is open at a broker, and nothing where nothing is; a server does not
 //! work with a broker that is not safe.
 
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
 
 use crate::harness::process::{HOIST, installed, run};
@@ -170,26 +172,63 @@ fn a_server_does_not_work_with_an_unsafe_broker_unless_it_is_told_to() {
 
 #[test]
 fn the_doctor_leaves_nothing_behind() {
-    if !installed("mosquitto") || !installed("mosquitto_sub") {
+    if !installed("mosquitto") || !installed("mosquitto_sub") || !installed("mosquitto_pub") {
         return;
     }
     let site = Site::start();
-    let (report, _) = site.doctor();
-    assert_eq!(report["ok"], json!(true), "{report}");
     let token = std::fs::read_to_string(site.orchestrator_token()).unwrap();
     let (port, ca) = ((site.port() + 1).to_string(), site.files().join("ca.pem"));
     let args = [
+        "-h",
+        "127.0.0.1",
         "-p",
         &port,
         "--cafile",
         ca.to_str().unwrap(),
         "-u",
         "orchestrator",
+        "-P",
+        token.trim(),
     ];
-    let rest = ["-P", token.trim(), "-t", "hoist/#", "-W", "1", "-v"];
-    let kept = run(
-        "mosquitto_sub",
-        &[&["-h", "127.0.0.1"], &args[..], &rest].concat(),
-    );
-    assert_eq!(String::from_utf8_lossy(&kept.stdout), "", "{kept:?}");
+    let said = ["-t", "hoist/g/somebody", "-m", "stays", "-r", "-q", "1"];
+    let said = run("mosquitto_pub", &[&args[..], &said].concat());
+    assert!(said.status.success(), "{said:?}");
+    let (report, _) = site.doctor();
+    assert_eq!(report["ok"], json!(true), "{report}");
+    assert_eq!(report["leftBehind"], json!(false), "{report}");
+    let rest = ["-t", "hoist/#", "-W", "1", "-v"];
+    let kept = run("mosquitto_sub", &[&args[..], &rest].concat());
+    let kept_text = String::from_utf8_lossy(&kept.stdout);
+    assert_eq!(kept_text, "hoist/g/somebody stays\n", "{kept:?}");
+}
+
+#[test]
+fn where_no_device_comes_in_the_doctor_says_that_nothing_is_known() {
+    if !installed("mosquitto") {
+        return;
+    }
+    let site = Site::start();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let (report, exit) = site.doctor_at(&format!("mqtts://127.0.0.1:{port}"));
+    assert_eq!((&report["ok"], exit), (&json!(false), 1), "{report}");
+    let why = report["cutOff"].as_str().unwrap();
+    assert!(why.contains("no broker answers at"), "{why}");
+    assert!(with(&report, &Value::Null).contains(&"foreign-status".to_owned()));
+}
+
+#[test]
+fn two_examinations_at_once_blame_nobody_for_each_other() {
+    if !installed("mosquitto") {
+        return;
+    }
+    let site = Site::start();
+    let reports = std::thread::scope(|scope| {
+        let both = [0; 2].map(|_| scope.spawn(|| site.doctor()));
+        both.map(|doctor| doctor.join().unwrap())
+    });
+    for (report, _) in reports {
+        assert_eq!(serious(&report), Vec::<String>::new(), "{report}");
+    }
 }

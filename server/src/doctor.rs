@@ -6,9 +6,11 @@ mod delivery;
 mod doors;
 mod peer;
 mod report;
+mod restart;
 mod rights;
 
 use std::fmt;
+use std::time::Duration;
 
 use hoist_broker_config::render::{CANARIES, CANARY_ISSUE};
 use hoist_net::endpoint::Endpoint;
@@ -18,6 +20,7 @@ use hoist_protocol::access::Principal;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeviceId, Namespace, RequestId, UserId};
 use hoist_protocol::topic::{Topic, Topics};
+use tokio::time::timeout;
 
 pub use report::{Check, Found, RISKS, Report, Severity};
 
@@ -55,6 +58,16 @@ pub enum Form {
     Whole,
 }
 
+impl Form {
+    /// A healthy broker takes a tenth of it.
+    fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Quick => 30,
+            Self::Whole => 120,
+        })
+    }
+}
+
 /// A name and its token.
 #[derive(Clone)]
 pub struct Login {
@@ -82,19 +95,39 @@ impl Login {
     }
 }
 
-/// Tries everything.
+/// Tries everything, as far as a slow or silent broker lets it come in the time of the form.
 ///
 /// # Errors
 /// `E_BROKER` and `E_TLS` with its siblings for a broker that cannot be reached.
 pub async fn examine(subject: &Subject) -> Result<Report, Failure> {
+    examine_within(subject, subject.form.patience()).await
+}
+
+async fn examine_within(subject: &Subject, patience: Duration) -> Result<Report, Failure> {
     let mut report = Report::default();
-    doors::encryption(subject, &mut report);
-    doors::anonymous(subject, &mut report).await?;
-    doors::passwords(subject, &mut report).await?;
-    doors::takeover(subject, &mut report).await?;
-    rights::examine(subject, &mut report).await?;
-    delivery::examine(subject, &mut report).await?;
+    let ended = timeout(patience, try_all(subject, &mut report)).await;
+    if report.has_retained {
+        report.is_left_behind = !delivery::clear(subject).await;
+    }
+    match ended {
+        Ok(ended) => ended?,
+        Err(_) => report.cut_off(format!(
+            "the broker is too slow, or silent: not everything was tried within {patience:?}"
+        )),
+    }
     Ok(report)
+}
+
+async fn try_all(subject: &Subject, report: &mut Report) -> Result<(), Failure> {
+    doors::encryption(subject, report);
+    doors::anonymous(subject, report).await?;
+    if report.cut_off.is_some() {
+        return Ok(());
+    }
+    doors::passwords(subject, report).await?;
+    doors::takeover(subject, report).await?;
+    rights::examine(subject, report).await?;
+    delivery::examine(subject, report).await
 }
 
 /// Nobody is there to examine.
@@ -177,4 +210,62 @@ impl Places {
 /// Who a login is by the rule table.
 fn device(login: &Login) -> Option<Principal> {
     login.user.parse().map(Principal::Device).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hoist_net::endpoint::Scheme;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A broker that lets everybody in and says nothing more.
+    async fn silent_broker() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut input = [0; 1_024];
+                    let _hello = stream.read(&mut input).await;
+                    let _answer = stream.write_all(&[0x20, 2, 0, 0]).await;
+                    while stream.read(&mut input).await.is_ok_and(|read| read > 0) {}
+                });
+            }
+        });
+        address
+    }
+
+    fn subject(address: SocketAddr) -> Subject {
+        let broker = Endpoint::of(Scheme::Mqtt, "127.0.0.1", address.port());
+        let login = |user: &str| Login {
+            user: user.to_owned(),
+            token: "a token".to_owned(),
+        };
+        Subject {
+            devices: broker.clone(),
+            broker,
+            trust: Trust::default(),
+            namespace: "hoist".parse().unwrap(),
+            canaries: Some(CANARIES.map(login)),
+            user: Some(login("admin")),
+            orchestrator: Some(login("orchestrator")),
+            restart: None,
+            form: Form::Quick,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_says_nothing_more_is_not_waited_for_and_not_called_safe() {
+        let subject = subject(silent_broker().await);
+        let patience = Duration::from_millis(500);
+        let report = examine_within(&subject, patience).await.unwrap();
+        assert!(report.cut_off.is_some() && !report.is_ok(), "{report:?}");
+        let untried = |check: &Check| matches!(check.found, Found::Untried(_));
+        assert!(report.checks.iter().any(untried));
+        assert_eq!(report.checks.len(), 20, "each is told of: {report:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A data directory and a Mosquitto by the files that `hoist broker render` makes of it: two
 //! listeners, TLS, passwords and rules for everybody.
 
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -95,7 +96,14 @@ impl Site {
     fn start_broker(&self) -> Process {
         let (path, log) = (self.broker_config(), self.dir.path().join("broker.log"));
         let mut process = Process::start(&program(), &["-c", path.to_str().unwrap()], &log);
-        wait_open(&mut process, self.port);
+        let config = std::fs::read_to_string(path).unwrap();
+        let listeners = config
+            .lines()
+            .filter_map(|line| line.strip_prefix("listener "));
+        for listener in listeners {
+            let port = listener.split(' ').next().unwrap();
+            wait_open(&mut process, port.parse().unwrap());
+        }
         process
     }
 
@@ -223,6 +231,18 @@ impl Site {
     /// What the doctor finds at the broker, and its exit code.
     pub fn doctor(&self) -> (Value, i32) {
         examined(self.doctor_command(&[]).finish())
+    }
+
+    /// The same of a broker where devices come in elsewhere.
+    pub fn doctor_at(&self, devices: &str) -> (Value, i32) {
+        let mut command = self.doctor_command(&[]);
+        let other = |arg: &OsStr| match arg == OsStr::new(&self.broker_flags()[3]) {
+            true => devices.to_owned(),
+            false => arg.to_str().unwrap().to_owned(),
+        };
+        let args: Vec<String> = command.get_args().map(other).collect();
+        command = Command::new(HOIST);
+        examined(command.args(args).finish())
     }
 
     fn doctor_command(&self, more: &[&str]) -> Command {

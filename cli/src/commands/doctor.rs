@@ -123,7 +123,8 @@ fn item(subject: &Subject, report: &Report) -> Value {
     let checks: Vec<Value> = report.checks.iter().map(check).collect();
     json!({
         "apiVersion": API_VERSION, "kind": "doctor", "broker": subject.broker.to_string(),
-        "checks": checks, "ok": report.is_ok(),
+        "checks": checks, "ok": report.is_ok(), "cutOff": report.cut_off,
+        "leftBehind": report.is_left_behind,
     })
 }
 
@@ -163,11 +164,19 @@ fn told(subject: &Subject, report: &Report) -> String {
         let ids: Vec<_> = ids.collect();
         text += &wrapped("not tried ", &format!("{}: {reason}", ids.join(", ")));
     }
-    let verdict = match report.is_ok() {
-        true => "nothing serious is open",
-        false => "is not safe to work with as it is",
-    };
-    text + &format!("{}: {verdict}\n", subject.broker)
+    if report.is_left_behind {
+        let left = "messages of this examination stay at the broker; run `hoist doctor` again to clear them";
+        text += &wrapped("warning  left-behind: ", left);
+    }
+    text + &format!("{}: {}\n", subject.broker, verdict(report))
+}
+
+fn verdict(report: &Report) -> &'static str {
+    match (report.is_ok(), &report.cut_off) {
+        (true, _) => "nothing serious is open",
+        (false, Some(_)) if report.serious().next().is_none() => "was not examined to the end",
+        (false, _) => "is not safe to work with as it is",
+    }
 }
 
 /// Why something was not tried, each reason once.

@@ -1,18 +1,16 @@
 //! What arrives: all that is retained, messages of the sizes that Hoist sends and no larger ones,
 //! and everything that was acknowledged. The orchestrator says it, where its password is known.
 
-use std::process::Command;
 use std::time::Duration;
 
 use hoist_net::mqtt::{Acks, Message};
-use hoist_protocol::code::Code;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::doors::{NO_KEY, NO_ORCHESTRATOR};
-use super::peer::{Peer, Terms};
+use super::peer::{LOST, Peer, Terms};
 use super::report::{LARGE, Probe, QUEUE, RETAINED, Report, SMALL, STALE, WILDCARD};
 use super::rights::client_id;
-use super::{Form, Login, Places, Subject};
+use super::{Form, Login, Places, Subject, restart};
 use crate::failure::Failure;
 use crate::token::random_token;
 
@@ -36,6 +34,10 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 /// The places of single messages, behind those of many.
 const SINGLE: usize = 1_000_000;
+/// The place of what is retained over a restart.
+const OVER_RESTART: usize = SINGLE + 3;
+/// For what was retained to be cleared.
+const CLEAR_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The orchestrator says something, and a device hears it.
 struct Pair<'a> {
@@ -84,6 +86,23 @@ pub(super) async fn examine(subject: &Subject, report: &mut Report) -> Result<()
     Ok(())
 }
 
+/// Clears everything that was retained here, whatever has become of the examination; true if nothing
+/// stays behind.
+pub(super) async fn clear(subject: &Subject) -> bool {
+    let cleared = async {
+        let places = Places::of(subject)?;
+        let mut orchestrator = orchestrator(subject).await.ok()??;
+        let numbers = (1..=RETAINED_COUNT).chain([OVER_RESTART]);
+        let topics: Vec<String> = numbers.filter_map(|number| places.blocks(number)).collect();
+        let cleared = topics.into_iter().map(|topic| message(topic, b"", true));
+        let is_cleared = orchestrator.publish_all(cleared).await;
+        orchestrator.close().await;
+        Some(is_cleared)
+    };
+    let in_time = timeout(CLEAR_PATIENCE, cleared).await;
+    in_time.ok().flatten().unwrap_or(false)
+}
+
 async fn orchestrator(subject: &Subject) -> Result<Option<Peer>, Failure> {
     let Some(login) = &subject.orchestrator else {
         return Ok(None);
@@ -107,20 +126,6 @@ async fn group(places: &Places, device: &mut Peer, report: &mut Report) {
     }
 }
 
-/// Runs a command of the shell to its end.
-async fn run(command: String) -> Result<(), Failure> {
-    let asked = command.clone();
-    let shell = move || Command::new("sh").args(["-c", &asked]).status();
-    let ended = tokio::task::spawn_blocking(shell).await;
-    match ended {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        _ => {
-            let what = format!("the command {command:?} of --restart failed");
-            Err(Failure::new(Code::System, what).help("try it by hand"))
-        }
-    }
-}
-
 fn message(topic: String, payload: &[u8], retain: bool) -> Message {
     Message {
         topic,
@@ -137,30 +142,44 @@ impl Pair<'_> {
         }
     }
 
-    /// All that is retained arrives, by its topic and by a wildcard, and then it is cleared.
+    /// What did not arrive is open, unless nobody was there to hear it.
+    fn judge(&self, report: &mut Report, probe: Probe, open: Option<String>) {
+        match open.is_some() && self.device.is_lost() {
+            true => report.untried(&[probe], LOST),
+            false => report.judge(probe, open),
+        }
+    }
+
+    /// All that is retained arrives, by its topic and by a wildcard.
     async fn retained(&mut self, report: &mut Report) -> Result<(), Failure> {
         let count = self.few_or(RETAINED_COUNT, RETAINED_FEW);
         let of = |number| self.places.blocks(number);
         let topics: Vec<String> = (1..=count).filter_map(of).collect();
-        let said = |payload: &'static [u8]| {
-            let topics = topics.clone().into_iter();
-            topics.map(move |topic| message(topic, payload, true))
-        };
-        self.orchestrator.publish_all(said(b"canary")).await;
+        let said = topics.iter().cloned();
+        let said = said.map(|topic| message(topic, b"canary", true));
+        report.has_retained = true;
+        self.orchestrator.publish_all(said).await;
         let single = topics.first().cloned().unwrap_or_default();
-        self.device.subscribe(&single).await;
-        let heard = self.device.hear(1).await;
+        let mut is_heard = self.hears_retained(&single).await;
+        if !is_heard {
+            // Another examination may just have cleared its own there.
+            self.orchestrator.publish(&single, b"canary", true).await;
+            is_heard = self.hears_retained(&single).await;
+        }
         let missing = || "a message that was retained did not come with a subscription".to_owned();
-        report.judge(RETAINED, (heard == 0).then(missing));
+        self.judge(report, RETAINED, (!is_heard).then(missing));
         let all = self.places.topics.filter("b/+");
         self.device.subscribe(&all).await;
         let heard = self.device.hear(count).await;
         let part = || format!("{heard} of {count} retained messages came with one subscription");
-        report.judge(WILDCARD, (heard < count).then(part));
+        self.judge(report, WILDCARD, (heard < count).then(part));
         // Its connection begins anew: what is cleared would be heard as well.
-        self.connect_device().await?;
-        self.orchestrator.publish_all(said(b"")).await;
-        Ok(())
+        self.connect_device().await
+    }
+
+    async fn hears_retained(&mut self, topic: &str) -> bool {
+        self.device.subscribe(topic).await;
+        self.device.hear(1).await > 0
     }
 
     async fn connect_device(&mut self) -> Result<(), Failure> {
@@ -180,7 +199,7 @@ impl Pair<'_> {
         self.device.hear(1).await;
         let arrived = self.device.has_heard(&topic, &payload);
         let said = || format!("a message of {NEEDED_BYTES} bytes did not arrive");
-        report.judge(SMALL, (!arrived).then(said));
+        self.judge(report, SMALL, (!arrived).then(said));
         Ok(())
     }
 
@@ -213,11 +232,11 @@ impl Pair<'_> {
             );
             return Ok(());
         };
-        let topic = self.places.blocks(SINGLE + 3).unwrap_or_default();
+        let topic = self.places.blocks(OVER_RESTART).unwrap_or_default();
         self.connect_orchestrator().await?;
         self.orchestrator.publish(&topic, b"canary", true).await;
-        run(command).await?;
         let until = Instant::now() + RESTART_PATIENCE;
+        restart::run(&command, until).await?;
         while !self.device.is_lost() {
             if Instant::now() >= until {
                 report.untried(
@@ -237,8 +256,6 @@ impl Pair<'_> {
         self.device.subscribe(&topic).await;
         self.device.listen().await;
         let is_kept = self.device.has_heard(&topic, b"canary");
-        self.connect_orchestrator().await?;
-        self.orchestrator.publish(&topic, b"", true).await;
         let said = || "a message that was retained was there after a restart".to_owned();
         report.judge(STALE, is_kept.then(said));
         Ok(())
@@ -265,7 +282,7 @@ impl Pair<'_> {
         let heard = self.device.hear(count).await;
         self.device.forget();
         let lost = || format!("{heard} of {count} messages arrived, all of which it acknowledged");
-        report.judge(QUEUE, (heard < count).then(lost));
+        self.judge(report, QUEUE, (heard < count).then(lost));
         Ok(())
     }
 }

@@ -19,6 +19,9 @@ pub(super) const NO_USER: &str =
 pub(super) const NO_ORCHESTRATOR: &str =
     "the orchestrator's password is not known here: name its file with --orchestrator-token";
 
+/// The reason that nobody can take over anything.
+const NO_SESSION: &str = "no canary comes in, or its session ends by itself";
+
 /// Nothing may pass openly but on this machine.
 pub(super) fn encryption(subject: &Subject, report: &mut Report) {
     let is_open = |at: &&Endpoint| !at.scheme().is_encrypted() && !is_here(at);
@@ -54,7 +57,7 @@ fn came_in(at: &Endpoint, peer: Result<Peer, Ended>) -> Result<Option<Peer>, Fai
     }
 }
 
-/// Somebody without a name is let in nowhere.
+/// Somebody without a name is let in nowhere. Where no device comes in, nothing more is known.
 pub(super) async fn anonymous(subject: &Subject, report: &mut Report) -> Result<(), Failure> {
     let nobody = Login {
         user: String::new(),
@@ -66,9 +69,20 @@ pub(super) async fn anonymous(subject: &Subject, report: &mut Report) -> Result<
             at,
             ..Terms::person(subject, &nobody, "hoist-canary")
         };
-        if let Some(peer) = came_in(at, Peer::connect(subject, terms).await)? {
-            peer.close().await;
-            open = Some(format!("{at} lets in a client without a name"));
+        match came_in(at, Peer::connect(subject, terms).await) {
+            Ok(None) => {}
+            Ok(Some(peer)) => {
+                peer.close().await;
+                open = Some(format!("{at} lets in a client without a name"));
+            }
+            Err(failure) if *at == subject.broker => return Err(failure),
+            Err(failure) => {
+                if open.is_some() {
+                    report.judge(ANONYMOUS, open);
+                }
+                report.cut_off(format!("where devices come in, {}", failure.what));
+                return Ok(());
+            }
         }
     }
     report.judge(ANONYMOUS, open);
@@ -125,7 +139,7 @@ pub(super) async fn takeover(subject: &Subject, report: &mut Report) -> Result<(
             Some(true) => open = Some(format!("{at} let one device end the session of another")),
             Some(false) => {}
             None => {
-                report.untried(&[TAKEOVER, USER_TAKEOVER], "no canary comes in");
+                report.untried(&[TAKEOVER, USER_TAKEOVER], NO_SESSION);
                 return Ok(());
             }
         }
@@ -135,27 +149,51 @@ pub(super) async fn takeover(subject: &Subject, report: &mut Report) -> Result<(
         None => report.untried(&[USER_TAKEOVER], NO_USER),
         Some(user) => {
             let thief = Terms::person(subject, user, &victim.user);
-            let open = takes(subject, victim, thief).await? == Some(true);
             let at = &subject.broker;
             let said = || format!("{at} let a user end the session of a device");
-            report.judge(USER_TAKEOVER, open.then(said));
+            match takes(subject, victim, thief).await? {
+                Some(open) => report.judge(USER_TAKEOVER, open.then(said)),
+                None => report.untried(&[USER_TAKEOVER], NO_SESSION),
+            }
         }
     }
     Ok(())
 }
 
-/// True if a session ends by another client; nothing where there is no session to end.
+/// True if a session ends by another client; nothing where there is no session to end, or where it
+/// ends without one.
 async fn takes(
     subject: &Subject,
     victim: &Login,
     thief: Terms<'_>,
 ) -> Result<Option<bool>, Failure> {
-    let at = thief.at;
+    let ended = ends(subject, victim, Some(thief)).await?;
+    if ended == Some(true) && ends(subject, victim, None).await? == Some(true) {
+        return Ok(None);
+    }
+    Ok(ended)
+}
+
+/// True if a session ends while a thief comes in, or nobody.
+async fn ends(
+    subject: &Subject,
+    victim: &Login,
+    thief: Option<Terms<'_>>,
+) -> Result<Option<bool>, Failure> {
     let victim = Peer::connect(subject, Terms::device(subject, victim)).await;
     let Some(mut victim) = came_in(&subject.devices, victim)? else {
         return Ok(None);
     };
-    let thief = came_in(at, Peer::connect(subject, thief).await)?;
+    let thief = match thief {
+        Some(thief) => {
+            let at = thief.at;
+            came_in(at, Peer::connect(subject, thief).await)?
+        }
+        None => {
+            victim.listen().await;
+            None
+        }
+    };
     let filter = Places::of(subject).and_then(|places| places.blocks(0));
     let is_there = victim.subscribe(&filter.unwrap_or_default()).await || !victim.is_lost();
     victim.close().await;

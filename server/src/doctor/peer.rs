@@ -30,6 +30,10 @@ const HEARD_MAX: usize = 4_096;
 /// Publishes under way.
 const INFLIGHT_MAX: u16 = 100;
 
+/// A canary's connection ended, so that nothing is known.
+pub(super) const LOST: &str =
+    "the connection of a canary ended meanwhile: perhaps somebody else examines the broker too";
+
 /// The terms of one connection.
 pub(super) struct Terms<'a> {
     pub(super) at: &'a Endpoint,
@@ -243,16 +247,17 @@ impl Peer {
         self.events.is_closed()
     }
 
-    /// Is gone without a word, so that its will is published.
-    pub(super) fn cut(self) {
-        self.task.abort();
-    }
-
     /// Says goodbye.
     pub(super) async fn close(mut self) {
         let _lost = self.writer.try_disconnect();
         let until = Instant::now() + self.quiet;
         while self.next(until).await.is_some() {}
+    }
+}
+
+impl Drop for Peer {
+    /// Is gone without a word, so that its will is published.
+    fn drop(&mut self) {
         self.task.abort();
     }
 }

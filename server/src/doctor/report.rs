@@ -81,6 +81,30 @@ pub(super) const LARGE: Probe = Probe::serious("size-limit", Code::BrokerLarge);
 pub(super) const STALE: Probe = Probe::warning("persistence", Code::BrokerStale);
 pub(super) const QUEUE: Probe = Probe::serious("queue", Code::BrokerQueue);
 
+/// Everything that is tried.
+const ALL: [Probe; 20] = [
+    ENCRYPTION,
+    ANONYMOUS,
+    PASSWORD,
+    CANARY,
+    TAKEOVER,
+    USER_TAKEOVER,
+    FORGED,
+    SPEC,
+    WILL,
+    COMMAND,
+    USER_SPEC,
+    READ,
+    SYS,
+    USER_READ,
+    RETAINED,
+    WILDCARD,
+    SMALL,
+    QUEUE,
+    LARGE,
+    STALE,
+];
+
 /// What can be open and is serious: a server works with such a broker when it is told to.
 pub const RISKS: &[Code] = &[
     Code::BrokerPlain,
@@ -103,14 +127,25 @@ pub const RISKS: &[Code] = &[
 pub struct Report {
     /// In the order in which it was tried.
     pub checks: Vec<Check>,
+    /// The reason that the examination ended before everything was tried.
+    pub cut_off: Option<String>,
+    /// True if retained messages of the canaries stay at the broker.
+    pub is_left_behind: bool,
+    /// True once there are such messages.
+    pub(super) has_retained: bool,
 }
 
 impl Report {
-    /// True if nothing serious is open.
+    /// True if nothing serious is open, and the examination came to its end.
     #[must_use]
     pub fn is_ok(&self) -> bool {
+        self.cut_off.is_none() && self.serious().next().is_none()
+    }
+
+    /// What is open and serious, and why.
+    pub fn serious(&self) -> impl Iterator<Item = (&Check, &str)> {
         self.open()
-            .all(|(check, _)| check.severity != Severity::Serious)
+            .filter(|(check, _)| check.severity == Severity::Serious)
     }
 
     /// What is open, and why.
@@ -139,5 +174,15 @@ impl Report {
         for probe in probes {
             self.add(*probe, Found::Untried(why.to_owned()));
         }
+    }
+
+    /// Ends before everything was tried.
+    pub(super) fn cut_off(&mut self, why: String) {
+        for probe in ALL {
+            if !self.checks.iter().any(|check| check.id == probe.0) {
+                self.untried(&[probe], &why);
+            }
+        }
+        self.cut_off = Some(why);
     }
 }

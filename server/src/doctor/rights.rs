@@ -6,7 +6,7 @@ use hoist_protocol::access::{Principal, Role, may_subscribe};
 use hoist_protocol::topic::Topics;
 
 use super::doors::{NO_KEY, NO_USER};
-use super::peer::{Peer, Terms};
+use super::peer::{LOST, Peer, Terms};
 use super::report::{COMMAND, FORGED, Probe, READ, Report, SPEC, SYS, USER_READ, USER_SPEC, WILL};
 use super::{Login, Places, Subject, device};
 use crate::failure::Failure;
@@ -102,6 +102,10 @@ impl Cast<'_> {
                 .find(|topic| self.other.has_heard(topic, mark.as_bytes()))
                 .cloned()
         };
+        if self.other.is_lost() {
+            report.untried(&[FORGED, SPEC, WILL, USER_SPEC], LOST);
+            return Ok(());
+        }
         let device = &self.login.user;
         let written = |topic| format!("{device} wrote {topic}");
         report.judge(FORGED, heard(&forged, &mark).map(written));
@@ -137,9 +141,7 @@ impl Cast<'_> {
             }),
             ..Terms::device(self.subject, self.login)
         };
-        if let Ok(peer) = Peer::connect(self.subject, terms).await {
-            peer.cut();
-        }
+        drop(Peer::connect(self.subject, terms).await);
     }
 
     /// No device commands as a user.

@@ -70,6 +70,14 @@ impl Examination {
                 return Ok(());
             }
         };
+        if let Some(why) = &report.cut_off {
+            tracing::warn!(why, "the broker was not examined to the end");
+        }
+        if report.is_left_behind {
+            tracing::warn!(
+                "messages of the examination stay at the broker: `hoist doctor` clears them"
+            );
+        }
         for (check, why) in report.open() {
             let code = check.code.as_str();
             match check.severity {
