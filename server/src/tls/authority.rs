@@ -12,7 +12,7 @@ use rcgen::{
 };
 
 use super::Place;
-use super::ca::{Ca, CaFiles};
+use super::ca::{Ca, CaFiles, not_made, unusable};
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::private_file;
@@ -150,21 +150,4 @@ fn is_good(path: &Path, names: &[String], now: SystemTime) -> bool {
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let fits = at(not_before) <= now && now + LEFT_LEAST <= at(not_after);
     fits && names.iter().all(|name| certified.contains(name))
-}
-
-pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    let bytes = private_file::read(path).map_err(|error| unusable(&error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-pub(super) fn unusable(error: &private_file::PrivateFileError) -> Failure {
-    let code = match error {
-        private_file::PrivateFileError::Exposed { .. } => Code::Secret,
-        private_file::PrivateFileError::Io { .. } => Code::DataDir,
-    };
-    Failure::because(code, "the server's own CA", error).help(code.hint())
-}
-
-pub(super) fn not_made(error: &rcgen::Error) -> Failure {
-    Failure::because(Code::Random, "no certificate can be made", error)
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use hoist_protocol::code::Code;
 use rcgen::{CertificateParams, KeyPair};
 
-use super::authority::{not_made, read, unusable};
 use crate::failure::Failure;
 use crate::private_file;
 
@@ -86,4 +85,21 @@ impl CaFiles {
 
 fn written(path: &Path, text: &str) -> Result<(), Failure> {
     private_file::write(path, text.as_bytes()).map_err(|error| unusable(&error))
+}
+
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    let bytes = private_file::read(path).map_err(|error| unusable(&error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+pub(super) fn unusable(error: &private_file::PrivateFileError) -> Failure {
+    let code = match error {
+        private_file::PrivateFileError::Exposed { .. } => Code::Secret,
+        private_file::PrivateFileError::Io { .. } => Code::DataDir,
+    };
+    Failure::because(code, "the server's own CA", error).help(code.hint())
+}
+
+pub(super) fn not_made(error: &rcgen::Error) -> Failure {
+    Failure::because(Code::Random, "no certificate can be made", error)
 }

@@ -14,8 +14,8 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
 };
 
-use super::authority::{CA_LIFE, DAY, not_made, unusable};
-use super::ca::{Ca, CaFiles};
+use super::authority::{CA_LIFE, DAY};
+use super::ca::{Ca, CaFiles, not_made, unusable};
 use crate::failure::Failure;
 use crate::private_file;
 
