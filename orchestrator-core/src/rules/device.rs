@@ -19,6 +19,7 @@ use crate::rules::device::resync::ask_resync;
 use crate::rules::group;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
+use crate::rules::waiting;
 
 pub(crate) mod contact;
 pub(crate) mod doubt;
@@ -73,7 +74,9 @@ pub(crate) fn merge_info(
         _ => {}
     }
     // Whoever speaks has the pinned key: another one is not on offer (any more).
-    row.offered_key = None;
+    if row.offered_key.take().is_some() {
+        waiting::take(ctx.txn, device)?;
+    }
     row.agent.clone_from(&info.agent);
     row.inventory.clone_from(&info.inventory);
     if !info.device_type.is_empty() {
@@ -111,6 +114,7 @@ pub(crate) fn take_out(
     row.running = None;
     contact::watch(ctx, device, &mut row)?;
     leave(ctx, device, &mut row)?;
+    waiting::take(ctx.txn, device)?;
     ctx.txn.delete(&DeviceKey(device.clone()));
     ctx.txn.read(&RefusedKey(device.clone()))?;
     ctx.txn.delete(&RefusedKey(device.clone()));
@@ -149,6 +153,7 @@ pub(crate) fn register(
     mut row: DeviceRow,
     group: GroupId,
 ) -> Result<DeviceRow, Undecided> {
+    waiting::take(ctx.txn, device)?;
     // The tokens of an earlier life stay worth nothing.
     let revoked = ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
     let forgotten = ctx.txn.read_or_empty(&RecoveryKey)?;
