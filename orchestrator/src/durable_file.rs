@@ -11,8 +11,17 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Those of the file system; then the old content stands.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    replace(path, |file| file.write_all(content), mode, File::sync_all)?;
+    write_but_folder(path, content, mode)?;
     folder_of(path).map_or(Ok(()), sync_folder)
+}
+
+/// The same for one of several files: durable when their folder is synced once for all of them
+/// ([`sync_folder`]), and whole whatever happens before.
+///
+/// # Errors
+/// Those of the file system; then the old content stands.
+pub fn write_but_folder(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, |file| file.write_all(content), mode, File::sync_all)
 }
 
 /// The same, of content that is too large for memory.

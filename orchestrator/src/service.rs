@@ -37,7 +37,7 @@ use hoist_orchestrator_core::engine::publish::{Ahead, Settings};
 use hoist_orchestrator_core::model::instance::InstanceId;
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::id::{RequestId, UserId};
-use hoist_protocol::topic::Topics;
+use hoist_protocol::topic::{Topic, Topics};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -181,6 +181,8 @@ struct Service {
     connection: Option<Arc<dyn Connection>>,
     /// The number of connections so far.
     connections: u64,
+    /// Retained messages that are to be sent, in this order, before anything else.
+    unsent: Vec<(Topic, Vec<u8>)>,
     waiters: Waiters,
     background: Works,
     views: Views,
@@ -238,6 +240,7 @@ impl Service {
             engine,
             connection: None,
             connections: 0,
+            unsent: Vec::new(),
             waiters: Waiters::default(),
             background: Works::default(),
             ticks: 0,

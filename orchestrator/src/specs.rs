@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use hoist_orchestrator_core::engine::publish::{Ahead, ahead_of};
 use hoist_orchestrator_core::engine::seals::Seals;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId, ReleaseId};
+use tokio::task::JoinSet;
 
 use crate::{durable_file, small_file};
 
@@ -59,19 +60,36 @@ impl SpecFolder {
         Ok(Self(path.to_owned()))
     }
 
-    /// Keeps what was signed, durably, unless it is there already.
+    /// Keeps what was signed, durably, unless it is there already. Each file waits for the disk, so
+    /// all of them wait together, and once for their folder.
     ///
     /// # Errors
-    /// Those of the file system.
-    pub(crate) async fn keep(&self, spec: &Spec, sealed: Vec<u8>) -> io::Result<()> {
-        let path = self.0.join(spec.file_name());
-        let write = move || match small_file::read(&path, BYTES_MAX) {
-            Ok(known) if known.content == sealed => Ok(()),
-            _ => durable_file::write(&path, &sealed, MODE),
-        };
-        tokio::task::spawn_blocking(write)
-            .await
-            .map_err(io::Error::other)?
+    /// Those of the file system; the others are kept.
+    pub(crate) async fn keep(
+        &self,
+        all: impl IntoIterator<Item = (Spec, Vec<u8>)>,
+    ) -> io::Result<()> {
+        let mut writing = JoinSet::new();
+        for (spec, sealed) in all {
+            let path = self.0.join(spec.file_name());
+            writing.spawn_blocking(move || match small_file::read(&path, BYTES_MAX) {
+                Ok(known) if known.content == sealed => Ok(false),
+                _ => durable_file::write_but_folder(&path, &sealed, MODE).map(|()| true),
+            });
+        }
+        let (mut is_new, mut kept) = (false, Ok(()));
+        while let Some(done) = writing.join_next().await {
+            match done.map_err(io::Error::other).flatten() {
+                Ok(written) => is_new |= written,
+                Err(error) => kept = Err(error),
+            }
+        }
+        if is_new {
+            let folder = self.0.clone();
+            let synced = tokio::task::spawn_blocking(move || durable_file::sync_folder(&folder));
+            synced.await.map_err(io::Error::other)??;
+        }
+        kept
     }
 
     /// Keeps it no longer: it was removed.
@@ -129,14 +147,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn one_that_cannot_be_kept_keeps_no_other_from_being_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = SpecFolder::open(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join("g-b")).unwrap();
+        let of = |name: &str| (Spec::Group(name.parse().unwrap()), name.as_bytes().to_vec());
+        assert!(folder.keep(["a", "b", "c"].map(of)).await.is_err());
+        std::fs::remove_dir(dir.path().join("g-b")).unwrap();
+        assert_eq!(folder.read().unwrap(), ["a", "c"].map(of));
+    }
+
+    #[tokio::test]
     async fn what_was_kept_is_read_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let folder = SpecFolder::open(&dir.path().join("specs")).unwrap();
         let group = Spec::Group("eu-1".parse().unwrap());
         let release = Spec::Release(ReleaseId([7; 16]));
-        folder.keep(&release, b"manifest".into()).await.unwrap();
-        for spec in [b"one", b"two", b"two"] {
-            folder.keep(&group, spec.into()).await.unwrap();
+        let one = [
+            (release.clone(), b"manifest".to_vec()),
+            (group.clone(), b"one".to_vec()),
+        ];
+        folder.keep(one).await.unwrap();
+        for _ in 0..2 {
+            let two = [(group.clone(), b"two".to_vec())];
+            folder.keep(two).await.unwrap();
         }
         for other in ["notes", "g-", "x-eu", "g-eu.new"] {
             std::fs::write(dir.path().join("specs").join(other), "other").unwrap();

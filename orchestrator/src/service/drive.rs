@@ -61,11 +61,14 @@ impl Service {
     pub(super) async fn drive(&mut self) -> Result<(), ServiceError> {
         loop {
             if self.outage.is_some() {
+                self.send_unsent().await;
                 return self.set_aside().await;
             }
             match self.advance().await {
                 Ok(Some(outputs)) => self.carry_out(outputs).await?,
-                Ok(None) => return Ok(()),
+                Ok(None) if self.unsent.is_empty() => return Ok(()),
+                // Something may have to be looked at again.
+                Ok(None) => self.send_unsent().await,
                 Err(error) => self.interrupted(error).await?,
             }
         }

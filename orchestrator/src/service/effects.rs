@@ -1,6 +1,8 @@
 //! What the engine puts out, in its order: messages, acknowledgments, answers, events, views and
 //! work beside the loop. Secrets are added here, on the way out, and nowhere kept.
 
+use std::collections::BTreeMap;
+
 use hoist_orchestrator_core::api::response::Response;
 use hoist_orchestrator_core::engine::delivery::{Receipt, Waiter};
 use hoist_orchestrator_core::engine::event::Output;
@@ -22,13 +24,25 @@ use crate::query::Question;
 use crate::specs::Spec;
 use crate::transport::{Lost, Outgoing};
 
+/// Retained messages that are kept beside the store together: a start has as many as groups, and each
+/// would wait for the disk.
+const TOGETHER_MAX: usize = 64;
+
 impl Service {
     /// Does all of it, in order.
     pub(super) async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), ServiceError> {
         let now = self.clock.now();
         for output in outputs {
+            if !matches!(output, Output::Publish { .. }) {
+                self.send_unsent().await;
+            }
             match output {
-                Output::Publish { topic, payload } => self.put_out(topic, payload).await,
+                Output::Publish { topic, payload } => {
+                    self.unsent.push((topic, payload));
+                    if self.unsent.len() == TOGETHER_MAX {
+                        self.send_unsent().await;
+                    }
+                }
                 Output::Read(topic) => self.read(&topic).await,
                 Output::Acknowledge(receipt) => self.acknowledge(receipt).await,
                 Output::Decided(decided) => done::say(&decided.0, &decided.1),
@@ -42,30 +56,38 @@ impl Service {
         Ok(())
     }
 
-    /// A retained message of the engine's. What is published for a group or of a release is kept
-    /// beside the store as well, before anybody reads it.
-    async fn put_out(&mut self, topic: Topic, payload: Vec<u8>) {
-        self.keep(&topic, &payload).await;
-        let text = self.topics.format(&topic);
-        tracing::debug!(topic = %text, bytes = payload.len(), "published");
-        if self.send(Outgoing::retained(text, payload)).await.is_err() {
-            self.engine.cut(&[topic]);
+    /// Sends the retained messages that wait for each other, in their order. What is published for
+    /// a group or of a release is kept beside the store as well, before anybody reads it.
+    pub(super) async fn send_unsent(&mut self) {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.keep(&unsent).await;
+        for (topic, payload) in unsent {
+            let text = self.topics.format(&topic);
+            tracing::debug!(topic = %text, bytes = payload.len(), "published");
+            if self.send(Outgoing::retained(text, payload)).await.is_err() {
+                self.engine.cut(&[topic]);
+            }
         }
     }
 
     /// It is a second account: without it everything goes on.
-    async fn keep(&self, topic: &Topic, payload: &[u8]) {
-        let spec = match topic {
-            Topic::GroupSpec(group) => Spec::Group(group.clone()),
-            Topic::Release(release) => Spec::Release(*release),
-            _ => return,
+    async fn keep(&self, unsent: &[(Topic, Vec<u8>)]) {
+        let of = |(topic, payload): &(Topic, Vec<u8>)| match topic {
+            Topic::GroupSpec(group) => Some((Spec::Group(group.clone()), payload.clone())),
+            Topic::Release(release) => Some((Spec::Release(*release), payload.clone())),
+            _ => None,
         };
-        let kept = match payload.is_empty() {
-            true => self.config.specs.forget(&spec).await,
-            false => self.config.specs.keep(&spec, payload.to_vec()).await,
-        };
+        // Of two for one topic the later counts.
+        let last: BTreeMap<Spec, Vec<u8>> = unsent.iter().filter_map(of).collect();
+        let (gone, signed): (Vec<_>, Vec<_>) = last
+            .into_iter()
+            .partition(|(_, payload)| payload.is_empty());
+        let mut kept = self.config.specs.keep(signed).await;
+        for (spec, _) in gone {
+            kept = kept.and(self.config.specs.forget(&spec).await);
+        }
         if let Err(error) = kept {
-            tracing::warn!(?spec, %error, "what was signed is not kept beside the store");
+            tracing::warn!(%error, "what was signed is not kept beside the store");
         }
     }
 

@@ -1,6 +1,5 @@
 //! A store that can be made to fail, and to be slow.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{Happened, Log};
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Fault, Page, Store, StoreError, Trouble, Versioned};
+use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
 
 /// A store that logs its commits and can be made to fail.
 #[derive(Default)]
@@ -34,8 +33,8 @@ fn take_one(count: &AtomicUsize) -> bool {
 }
 
 fn failure(trouble: Trouble) -> CommitError {
-    let fault = Fault::Io(trouble);
-    CommitError::Store(StoreError::new(fault, Path::new("store"), "a test"))
+    let (path, why) = ("store".into(), "a test".to_owned());
+    CommitError::Store(StoreError::Io { path, trouble, why })
 }
 
 #[async_trait]
