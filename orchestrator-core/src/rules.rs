@@ -12,4 +12,3 @@ pub(crate) mod release;
 pub mod rollout;
 pub(crate) mod stop;
 pub(crate) mod text;
-pub(crate) mod waiting;

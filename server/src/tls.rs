@@ -16,7 +16,6 @@ use crate::failure::{Failure, of_tls};
 use crate::private_file::{self, PrivateFileError};
 
 mod authority;
-mod ca;
 mod devices;
 mod for_broker;
 #[cfg(test)]

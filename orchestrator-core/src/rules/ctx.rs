@@ -1,8 +1,8 @@
 //! One decision in the making: whatever the rules of it share.
 
-use crate::model::effect::Effects;
+use crate::model::effect::{Effect, Effects};
 use crate::model::now::Now;
-use crate::model::txn::Txn;
+use crate::model::txn::{Txn, Undecided};
 
 /// The rows that a decision reads and writes, its clocks, and what follows from it. A rule that only
 /// reads takes the rows alone.
@@ -21,6 +21,20 @@ impl<'a> Ctx<'a> {
             txn,
             now,
             effects: Effects::new(),
+        }
+    }
+
+    /// Goes on without what a damaged row stops, and tells of it: nothing else is to wait for that row.
+    pub(crate) fn unless_damaged<T>(
+        &mut self,
+        done: Result<T, Undecided>,
+    ) -> Result<Option<T>, Undecided> {
+        match done {
+            Err(Undecided::Damaged(damage)) => {
+                self.effects.push(Effect::Damaged(damage));
+                Ok(None)
+            }
+            other => other.map(Some),
         }
     }
 

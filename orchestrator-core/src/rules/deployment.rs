@@ -6,6 +6,7 @@ use hoist_protocol::spec::DEPLOYMENT_SPECS_MAX;
 use hoist_protocol::topic::View;
 use serde::{Deserialize, Serialize};
 
+use crate::model::damage::Damage;
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
@@ -44,8 +45,10 @@ pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, St
     )?;
     let count = ctx.txn.read_or_empty(&GroupCountKey(group.clone()))?;
     for id in there {
-        let known = ctx.txn.require(&DeploymentKey(id))?;
-        if same_wish(&known, &row) {
+        let known = ctx.txn.require(&DeploymentKey(id));
+        // One that is lost is listed no more: nothing is equal to it, and nothing stands in its way.
+        let known = ctx.unless_damaged(known)?;
+        if let Some(known) = known.filter(|known| same_wish(known, &row)) {
             return Ok(Placed::There(result(id, &known, count)));
         }
     }
@@ -112,6 +115,8 @@ pub(crate) struct Overlap {
     pub(crate) conflicting: Vec<(DeploymentId, DeploymentRow)>,
     /// The others.
     pub(crate) independent: Vec<(DeploymentId, DeploymentRow)>,
+    /// Those that are lost, and are not listed because of that.
+    lost: Vec<Damage>,
 }
 
 impl Overlap {
@@ -124,7 +129,13 @@ impl Overlap {
         txn.want(active.map(|key| key.key()))?;
         let mut overlap = Self::default();
         for id in &group_row.active {
-            let other = txn.require(&DeploymentKey(*id))?;
+            let other = match txn.require_or_damage(&DeploymentKey(*id))? {
+                Ok(other) => other,
+                Err(damage) => {
+                    overlap.lost.push(damage);
+                    continue;
+                }
+            };
             let shared = |name| row.artifacts.contains(name);
             let kind = if other.artifacts.iter().all(shared) {
                 &mut overlap.superseded
@@ -147,7 +158,8 @@ impl Overlap {
             );
             return Some(Rejection::new(Code::Conflict, why).field("release"));
         }
-        (self.independent.len() >= DEPLOYMENT_SPECS_MAX).then(|| {
+        // A group's row has room for no more, also of those that are lost.
+        (self.independent.len() + self.lost.len() >= DEPLOYMENT_SPECS_MAX).then(|| {
             let why = format!(
                 "group {} has {DEPLOYMENT_SPECS_MAX} active deployments",
                 row.group
@@ -165,6 +177,8 @@ fn activate(
     group_row: &mut GroupRow,
     overlap: Overlap,
 ) -> Result<(), Undecided> {
+    ctx.effects
+        .extend(overlap.lost.into_iter().map(Effect::Damaged));
     for (other, mut old) in overlap.superseded {
         let end = Ending {
             text: format!("by deployment {id}"),

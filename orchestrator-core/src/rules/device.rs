@@ -7,8 +7,7 @@ use hoist_protocol::id::{DeviceId, GroupId, UserId};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{
-    DeploymentKey, DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey,
-    TroubleKey,
+    DeviceKey, FactsKey, Key, RecoveryKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::row::{DeviceRow, RevokedRow, STAYS_MAX};
 use crate::model::txn::Undecided;
@@ -19,7 +18,6 @@ use crate::rules::device::resync::ask_resync;
 use crate::rules::group;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
-use crate::rules::waiting;
 
 pub(crate) mod contact;
 pub(crate) mod doubt;
@@ -74,9 +72,7 @@ pub(crate) fn merge_info(
         _ => {}
     }
     // Whoever speaks has the pinned key: another one is not on offer (any more).
-    if row.offered_key.take().is_some() {
-        waiting::take(ctx.txn, device)?;
-    }
+    row.offered_key = None;
     row.agent.clone_from(&info.agent);
     row.inventory.clone_from(&info.inventory);
     if !info.device_type.is_empty() {
@@ -113,8 +109,12 @@ pub(crate) fn take_out(
     });
     row.running = None;
     contact::watch(ctx, device, &mut row)?;
-    leave(ctx, device, &mut row)?;
-    waiting::take(ctx.txn, device)?;
+    let there = group::require(ctx.txn, &row.group);
+    match ctx.unless_damaged(there)? {
+        Some(_) => leave(ctx, device, &mut row)?,
+        // It may be a stolen one: whatever is lost, it is removed.
+        None => membership::leave_lost(ctx, device, &row)?,
+    }
     ctx.txn.delete(&DeviceKey(device.clone()));
     ctx.txn.read(&RefusedKey(device.clone()))?;
     ctx.txn.delete(&RefusedKey(device.clone()));
@@ -137,10 +137,8 @@ fn leave(ctx: &mut Ctx, device: &DeviceId, row: &mut DeviceRow) -> Result<(), Un
     let group = group::require(ctx.txn, &row.group)?;
     membership::leave(ctx, device, row)?;
     for id in group.active {
-        match ctx.txn.require_or_damage(&DeploymentKey(id))? {
-            Ok(_) => complete_if_due(ctx, id, Change::LEFT)?,
-            Err(damage) => ctx.effects.push(Effect::Damaged(damage)),
-        }
+        let completed = complete_if_due(ctx, id, Change::LEFT);
+        ctx.unless_damaged(completed)?;
     }
     Ok(())
 }
@@ -153,7 +151,6 @@ pub(crate) fn register(
     mut row: DeviceRow,
     group: GroupId,
 ) -> Result<DeviceRow, Undecided> {
-    waiting::take(ctx.txn, device)?;
     // The tokens of an earlier life stay worth nothing.
     let revoked = ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
     let forgotten = ctx.txn.read_or_empty(&RecoveryKey)?;

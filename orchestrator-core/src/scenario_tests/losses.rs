@@ -5,7 +5,8 @@ use super::*;
 use crate::api::command::{DeploymentShow, DeviceWhy};
 use crate::api::commands::group_remove::GroupRemove;
 use crate::model::damage::Damage;
-use crate::model::key::{GroupKey, RowKey, SlotKey};
+use crate::model::key::{GroupKey, OutboxKey, RowKey, SlotKey};
+use crate::model::row::OutboxRow;
 use crate::model::txn::Write;
 
 /// Takes a row away behind the rules' back.
@@ -33,6 +34,12 @@ fn stopped_by(world: &mut World, input: &Input) -> String {
         Err(Undecided::Damaged(Damage::Lost { key })) => key.to_string(),
         other => panic!("{other:?}"),
     }
+}
+
+/// The damage is told, and the decision was made.
+fn told(effects: &Effects, row: &str) {
+    let damaged = |effect: &Effect| matches!(effect, Effect::Damaged(damage) if damage.key().to_string() == row);
+    assert!(effects.iter().any(damaged), "{effects:?}");
 }
 
 fn ordered(world: &mut World, command: Command) -> Input {
@@ -93,13 +100,9 @@ fn a_group_that_is_lost_is_named_and_no_empty_one_takes_its_place() {
     assert_eq!(stopped_by(&mut world, &aborts), "group eu");
     let moves = ordered(&mut world, moved("d1"));
     assert_eq!(stopped_by(&mut world, &moves), "group eu");
-    let last = Input::Status {
-        device: "d2".parse().unwrap(),
-        status: done(1, id),
-        evidence: SignatureEvidence::Valid,
-        delivered: Delivered::Live,
-    };
-    assert_eq!(stopped_by(&mut world, &last), "group eu");
+    // What a device says of itself needs no group, only the end of the deployment does.
+    told(&world.say("d2", done(1, id)), "group eu");
+    assert_eq!(world.view(id).counts.successful, 2);
     let why = Command::DeviceWhy(DeviceWhy {
         device: "d2".into(),
         deployment: None,
@@ -122,15 +125,10 @@ fn a_deployment_that_is_lost_is_named_wherever_its_group_its_timer_or_a_record_t
     });
     lose(&mut world, &DeploymentKey(id));
     lose(&mut world, &DeploymentKey(waits));
-    let another = ordered(&mut world, Command::Deploy(deploy("tool@1.0.0")));
-    assert_eq!(stopped_by(&mut world, &another), "deployment 1");
-    let repeated = Input::Status {
-        device: "d1".parse().unwrap(),
-        status: working(2, id, Step::Installing),
-        evidence: SignatureEvidence::Valid,
-        delivered: Delivered::Live,
-    };
-    assert_eq!(stopped_by(&mut world, &repeated), "deployment 1");
+    told(
+        &world.say("d1", working(2, id, Step::Installing)),
+        "deployment 1",
+    );
     world.pass(60_000);
     let due = world.rows.due(world.now, usize::MAX).into_iter();
     let starts = due.filter(|timer| timer.kind == TimerKind::Start(waits));
@@ -153,10 +151,6 @@ fn a_device_is_removed_and_moved_whatever_deployment_of_its_group_is_lost() {
         ..deploy("tool@1.0.0")
     });
     lose(&mut world, &DeploymentKey(id));
-    let told = |effects: &[Effect]| {
-        let damaged = |effect: &Effect| matches!(effect, Effect::Damaged(damage) if damage.key().to_string() == "deployment 1");
-        assert!(effects.iter().any(damaged), "{effects:?}");
-    };
     let stolen = ordered(
         &mut world,
         Command::DeviceRemove(DeviceRemove {
@@ -164,9 +158,9 @@ fn a_device_is_removed_and_moved_whatever_deployment_of_its_group_is_lost() {
             dry_run: false,
         }),
     );
-    told(&world.rows.decide(&stolen, world.now).unwrap().effects);
+    told(&world.tell(stolen), "deployment 1");
     let moved = ordered(&mut world, moved("d2"));
-    told(&world.rows.decide(&moved, world.now).unwrap().effects);
+    told(&world.tell(moved), "deployment 1");
     assert_eq!(world.device_row("d2").group.as_str(), "us");
     assert_eq!(world.rows.read(&DeviceKey("d1".parse().unwrap())), Ok(None));
     // The slots of the other one go along.
@@ -199,4 +193,130 @@ fn a_group_that_was_removed_is_no_loss_to_what_is_left_of_it() {
     }));
     world.say("d2", done(1, id));
     assert_eq!(world.view(id).counts.successful, 2, "it tells what it did");
+}
+
+/// A group with a deployment that is lost, and another one.
+fn one_of_two_is_lost() -> (World, DeploymentId) {
+    let (mut world, lost) = two_groups();
+    let other = world.deploy_as(Deploy {
+        limit: Some(Limit {
+            devices: Some(5),
+            until: None,
+        }),
+        ..deploy("tool@1.0.0")
+    });
+    lose(&mut world, &DeploymentKey(lost));
+    (world, other)
+}
+
+#[test]
+fn a_device_joins_a_group_and_is_let_go_there_whatever_deployment_of_it_is_lost() {
+    // bad-inputs row 62
+    let (mut world, other) = one_of_two_is_lost();
+    let joins = ordered(
+        &mut world,
+        Command::DeviceMove(DeviceMove {
+            device: "u1".into(),
+            group: "eu".into(),
+            dry_run: false,
+        }),
+    );
+    told(&world.tell(joins), "deployment 1");
+    assert_eq!(world.device_row("u1").group.as_str(), "eu");
+    let mut row = world.device_row("u1");
+    row.held = true;
+    row.holds = vec![DeploymentId(1), other];
+    let key = DeviceKey("u1".parse().unwrap());
+    let before = world.rows.stored(&[key.key()])[0].clone().unwrap();
+    world.rows.commit(&[Write {
+        key: key.key(),
+        expected: Some(before.generation),
+        bytes: Some(hoist_protocol::codec::encode(&row)),
+    }]);
+    world.hold("u1", false);
+    assert!(!world.device_row("u1").held);
+    assert_eq!(world.device_row("u1").holds, [DeploymentId(1)]);
+}
+
+#[test]
+fn a_deployment_begins_beside_one_that_is_lost() {
+    // bad-inputs row 62
+    let (mut world, lost) = two_groups();
+    let start = crate::model::time::format_time(world.now.unix_ms + 60_000);
+    let waits = world.deploy_as(Deploy {
+        start: Some(start),
+        ..deploy("tool@1.0.0")
+    });
+    lose(&mut world, &DeploymentKey(lost));
+    let again = ordered(&mut world, Command::Deploy(deploy("fw@1.0.0")));
+    told(&world.tell(again), "deployment 1");
+    world.pass(60_000);
+    told(&world.fire_due(), "deployment 1");
+    let listed = world.listed();
+    assert!(
+        listed.contains(&waits) && !listed.contains(&lost),
+        "{listed:?}"
+    );
+    assert_eq!(listed.len(), 2);
+}
+
+#[test]
+fn what_a_device_says_of_other_deployments_counts_whatever_one_is_lost() {
+    // S15, bad-inputs row 62
+    let (mut world, other) = one_of_two_is_lost();
+    let outcomes = |id| done(2, id).outcomes;
+    let status = DeviceStatus {
+        outcomes: [outcomes(DeploymentId(1)), outcomes(other)].concat(),
+        ..done(2, other)
+    };
+    told(&world.say("d1", status), "deployment 1");
+    assert_eq!(world.view(other).counts.successful, 1);
+}
+
+#[test]
+fn a_device_of_a_group_that_is_lost_can_be_removed() {
+    // bad-inputs row 62: it may be a stolen one
+    let (mut world, _) = two_groups();
+    lose(&mut world, &GroupKey("eu".parse().unwrap()));
+    let stolen = ordered(
+        &mut world,
+        Command::DeviceRemove(DeviceRemove {
+            device: "d1".into(),
+            dry_run: false,
+        }),
+    );
+    let effects = world.tell(stolen);
+    told(&effects, "group eu");
+    let device: DeviceId = "d1".parse().unwrap();
+    for needed in [
+        Effect::DeviceRevoked {
+            device: device.clone(),
+            issue: 1,
+        },
+        Effect::DeviceSpecChanged(device.clone()),
+    ] {
+        assert!(effects.contains(&needed), "{effects:?}");
+    }
+    assert_eq!(world.rows.read(&DeviceKey(device)), Ok(None));
+}
+
+#[test]
+fn a_device_is_told_whatever_group_that_it_left_is_lost() {
+    // bad-inputs row 62
+    let (mut world, _) = two_groups();
+    lose(&mut world, &GroupKey("us".parse().unwrap()));
+    let device: DeviceId = "d1".parse().unwrap();
+    let (key, change) = (OutboxKey(device.clone()), 7);
+    let row = OutboxRow {
+        change,
+        permits: true,
+        left: vec!["us".parse().unwrap()],
+    };
+    world.rows.commit(&[Write {
+        key: key.key(),
+        expected: None,
+        bytes: Some(hoist_protocol::codec::encode(&row)),
+    }]);
+    told(&world.tell(Input::SpecOut { device, change }), "group us");
+    assert_eq!(world.rows.read(&key), Ok(None));
 }

@@ -2,7 +2,7 @@
 //! reported final outcome stands for its round (S13) and is counted once (S15); what the
 //! device says of itself beats what was inferred (S7).
 
-use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
+use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq, Shard};
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Progress};
 use hoist_protocol::topic::View;
 
@@ -10,7 +10,9 @@ use crate::model::counter::{self, put_record};
 use crate::model::effect::{Effect, Sender};
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
-use crate::model::key::{DeploymentKey, DeviceKey, ForgottenKey, OpenedKey, RecordKey, RowKey};
+use crate::model::key::{
+    CounterKey, DeploymentKey, DeviceKey, ForgottenKey, OpenedKey, RecordKey, RowKey,
+};
 use crate::model::now::Mode;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
@@ -93,7 +95,8 @@ pub(crate) fn merge(
     ctx.txn.put(&DeviceKey(device.clone()), &row);
     for (id, change) in touched {
         ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
-        complete_if_due(ctx, id, change)?;
+        let completed = complete_if_due(ctx, id, change);
+        ctx.unless_damaged(completed)?;
     }
     Ok(())
 }
@@ -117,6 +120,9 @@ fn want_rows(
     txn.want(keys)
 }
 
+/// A deployment, and the device's record in it.
+type Known = (DeploymentRow, Option<RecordRow>);
+
 /// One status being taken in.
 struct Merge<'a, 'txn> {
     ctx: &'a mut Ctx<'txn>,
@@ -137,12 +143,15 @@ impl Merge<'_, '_> {
         });
     }
 
-    /// The deployment and the device's record in it, or a refusal (bad-inputs row 32).
-    fn find(
-        &mut self,
-        row: &DeviceRow,
-        id: DeploymentId,
-    ) -> Result<Option<(DeploymentRow, Option<RecordRow>)>, Undecided> {
+    /// The deployment and the device's record in it, or a refusal (bad-inputs row 32). What is said
+    /// of a deployment that is lost is told, and keeps nothing else that is said from being taken in.
+    fn find(&mut self, row: &DeviceRow, id: DeploymentId) -> Result<Option<Known>, Undecided> {
+        let known = self.look(row, id);
+        Ok(self.ctx.unless_damaged(known)?.flatten())
+    }
+
+    fn look(&mut self, row: &DeviceRow, id: DeploymentId) -> Result<Option<Known>, Undecided> {
+        self.ctx.txn.read(&CounterKey(id, Shard::of(self.device)))?;
         let record = self.ctx.txn.read(&RecordKey(id, self.device.clone()))?;
         let deployment = match record {
             Some(_) => self.ctx.txn.read_unless_removed(id)?,

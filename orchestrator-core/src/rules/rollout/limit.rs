@@ -252,7 +252,8 @@ pub(crate) fn take_along(
 ) -> Result<(), Undecided> {
     for id in active {
         let key = SlotKey(*id, device.clone());
-        let Ok(deployment) = ctx.txn.require_or_damage(&DeploymentKey(*id))? else {
+        let deployment = ctx.txn.require(&DeploymentKey(*id));
+        let Some(deployment) = ctx.unless_damaged(deployment)? else {
             continue;
         };
         let record = ctx.txn.read(&RecordKey(*id, device.clone()))?;
@@ -268,7 +269,7 @@ pub(crate) fn take_along(
 
 /// A device joins under the line: it takes a slot, or is held in the very spec that makes
 /// it a member. A device with a record has had its slot, and one that took its slot along has
-/// it still.
+/// it still. A deployment that is lost lets nobody start.
 pub(crate) fn admit_joiner(
     ctx: &mut Ctx,
     id: DeploymentId,
@@ -276,7 +277,10 @@ pub(crate) fn admit_joiner(
     row: &mut DeviceRow,
     record: Option<&RecordRow>,
 ) -> Result<(), Undecided> {
-    let mut deployment = ctx.txn.require(&DeploymentKey(id))?;
+    let deployment = ctx.txn.require(&DeploymentKey(id));
+    let Some(mut deployment) = ctx.unless_damaged(deployment)? else {
+        return Ok(());
+    };
     let Some(limit) = deployment.limit else {
         return Ok(());
     };
@@ -309,7 +313,8 @@ pub(crate) fn admit_released(
     ctx.txn
         .want(row.holds.iter().map(|id| DeploymentKey(*id).key()))?;
     for id in row.holds.clone() {
-        let Some(mut deployment) = ctx.txn.read_unless_removed(id)? else {
+        let deployment = ctx.txn.read_unless_removed(id);
+        let Some(mut deployment) = ctx.unless_damaged(deployment)?.flatten() else {
             continue;
         };
         let record = ctx.txn.read(&RecordKey(id, device.clone()))?;

@@ -129,6 +129,23 @@ pub(crate) fn leave(
     Ok(())
 }
 
+/// Takes a device out of a group that is lost: it is told, and counted there no more.
+pub(crate) fn leave_lost(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<(), Undecided> {
+    let key = MemberKey(row.group.clone(), device.clone());
+    ctx.txn.want([
+        GroupCountKey(row.group.clone()).key(),
+        OutboxKey(device.clone()).key(),
+        key.key(),
+    ])?;
+    count(ctx, row, |count| *count = count.saturating_sub(1))?;
+    ctx.txn.delete(&key);
+    outbox::changed(ctx, device, AdmissionChange::Tightens)
+}
+
 fn want_rows(
     txn: &Txn,
     device: &DeviceId,

@@ -100,8 +100,11 @@ pub(crate) fn spec_out(ctx: &mut Ctx, device: &DeviceId, change: u32) -> Result<
 }
 
 fn told(ctx: &mut Ctx, group: &GroupId) -> Result<(), Undecided> {
-    // A group that somebody may still obey is not removed.
-    let mut row = group::require(ctx.txn, group)?;
+    // A group that somebody may still obey is not removed; one that is lost counts nobody.
+    let row = group::require(ctx.txn, group);
+    let Some(mut row) = ctx.unless_damaged(row)? else {
+        return Ok(());
+    };
     row.leaving = row.leaving.saturating_sub(1);
     ctx.txn.put(&GroupKey(group.clone()), &row);
     Ok(())

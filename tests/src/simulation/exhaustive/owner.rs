@@ -25,8 +25,7 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Until(_)
             | TimerKind::Forget(..)
             | TimerKind::Seek(_)
-            | TimerKind::Sweep(_)
-            | TimerKind::Claim(_) => None,
+            | TimerKind::Sweep(_) => None,
         },
         _ => None,
     }
