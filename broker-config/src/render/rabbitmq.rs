@@ -42,6 +42,8 @@ fn config(site: &Site) -> String {
     let mut text = format!(
         "# Made by `hoist broker render rabbitmq`, which writes it anew.
 load_definitions = {}
+# MQTT alone is spoken.
+listeners.tcp = none
 mqtt.allow_anonymous = false
 mqtt.vhost = /
 mqtt.exchange = amq.topic

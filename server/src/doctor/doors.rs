@@ -189,16 +189,16 @@ async fn ends(
             let at = thief.at;
             came_in(at, Peer::connect(subject, thief).await)?
         }
-        None => {
-            victim.listen().await;
-            None
-        }
+        None => None,
     };
     let filter = Places::of(subject).and_then(|places| places.blocks(0));
-    let is_there = victim.subscribe(&filter.unwrap_or_default()).await || !victim.is_lost();
+    victim.subscribe(&filter.unwrap_or_default()).await;
+    // A broker may end it a moment after it answered.
+    victim.listen().await;
+    let is_over = victim.is_lost();
     victim.close().await;
     if let Some(thief) = thief {
         thief.close().await;
     }
-    Ok(Some(!is_there))
+    Ok(Some(is_over))
 }

@@ -1,7 +1,7 @@
 //! Who says and hears what: by the rule table, and no more. What is said and must not be carries a
 //! mark of this examination, and is heard by whoever may hear that topic.
 
-use hoist_net::mqtt::{Acks, Message};
+use hoist_net::mqtt::Message;
 use hoist_protocol::access::{Principal, Role, may_subscribe};
 use hoist_protocol::topic::Topics;
 
@@ -14,6 +14,8 @@ use crate::token::random_token;
 
 /// Everything that is tried here.
 const ALL: [Probe; 8] = [FORGED, SPEC, WILL, COMMAND, USER_SPEC, READ, SYS, USER_READ];
+/// Times that something is asked for where the connection ends.
+const TRIES: usize = 2;
 /// What a device must not hear, below the namespace.
 const WIDE: [&str; 5] = ["#", "cmd/#", "n/#", "d/+", "reply/#"];
 /// The same of a user.
@@ -77,18 +79,14 @@ impl Cast<'_> {
         }
         let mark = random_token()?;
         for topic in forged.iter().chain(&server) {
-            self.says(topic, mark.as_bytes()).await;
+            self.says(self.as_device(), topic, mark.as_bytes()).await;
         }
         let by_user = random_token()?;
-        if let Some((user, login)) = &mut self.user {
-            for topic in &server {
-                user.publish(topic, by_user.as_bytes(), false).await;
-            }
-            // A broker may have ended its connection.
+        if let Some((_, login)) = &self.user {
             let id = client_id()?;
-            let again = Terms::person(self.subject, login, &id);
-            if let Ok(again) = Peer::connect(self.subject, again).await {
-                std::mem::replace(user, again).close().await;
+            for topic in &server {
+                let terms = Terms::person(self.subject, login, &id);
+                self.says(terms, topic, by_user.as_bytes()).await;
             }
         }
         let will = random_token()?;
@@ -122,9 +120,12 @@ impl Cast<'_> {
         Ok(())
     }
 
-    /// The device says something on a connection of its own: a broker may end it for that.
-    async fn says(&self, topic: &str, payload: &[u8]) {
-        let terms = Terms::device(self.subject, self.login);
+    fn as_device(&self) -> Terms<'_> {
+        Terms::device(self.subject, self.login)
+    }
+
+    /// Somebody says something on a connection of its own: a broker may end it for that.
+    async fn says(&self, terms: Terms<'_>, topic: &str, payload: &[u8]) {
         if let Ok(mut peer) = Peer::connect(self.subject, terms).await {
             peer.publish(topic, payload, false).await;
             peer.close().await;
@@ -187,7 +188,7 @@ impl Cast<'_> {
         if let Some(listener) = &mut listener {
             listener.subscribe(&of_device.0).await;
         }
-        self.says(&of_device.0, b"{}").await;
+        self.says(self.as_device(), &of_device.0, b"{}").await;
         let mut arrived = false;
         if let Some(mut listener) = listener {
             listener.listen().await;
@@ -208,26 +209,21 @@ impl Cast<'_> {
 
     /// Nobody hears what is for others.
     async fn reads(&mut self, report: &mut Report) -> Result<(), Failure> {
-        let terms = Terms {
-            acks: Acks::Automatic,
-            ..Terms::device(self.subject, self.login)
-        };
-        let Ok(mut reader) = Peer::connect(self.subject, terms).await else {
+        let topics = &self.places.topics;
+        let mut filters = WIDE.map(|below| topics.filter(below)).to_vec();
+        filters.push(format!("$share/hoist-canary/{}", topics.filter("n/#")));
+        filters.extend(["#", "$SYS/#"].map(str::to_owned));
+        let Some(mut reader) = asking(self.subject, || self.as_device(), &filters).await else {
             report.untried(&[READ, SYS, USER_READ], "no canary comes in");
             return Ok(());
         };
-        let topics = &self.places.topics;
-        for below in WIDE {
-            reader.subscribe(&topics.filter(below)).await;
-        }
-        let shared = format!("$share/hoist-canary/{}", topics.filter("n/#"));
-        for filter in ["#", "$SYS/#", &shared] {
-            reader.subscribe(filter).await;
-        }
-        if let Some((user, _)) = &mut self.user {
-            for below in USER_WIDE {
-                user.subscribe(&topics.filter(below)).await;
-            }
+        let id = client_id()?;
+        let mut user = None;
+        if let Some((_, login)) = &self.user {
+            let filters = USER_WIDE.map(|below| topics.filter(below));
+            let terms = || Terms::person(self.subject, login, &id);
+            let peer = asking(self.subject, terms, &filters).await;
+            user = peer.map(|peer| (peer, *login));
         }
         let needs = self.places.needs();
         self.other
@@ -241,7 +237,7 @@ impl Cast<'_> {
         report.judge(READ, heard.map(|topic| format!("{name} heard {topic}")));
         let heard = reader.topics().find(of_broker);
         report.judge(SYS, heard.map(|topic| format!("{name} heard {topic}")));
-        match &mut self.user {
+        match &mut user {
             None => report.untried(&[USER_READ], NO_USER),
             Some((user, login)) => {
                 user.listen().await;
@@ -254,6 +250,32 @@ impl Cast<'_> {
         reader.close().await;
         Ok(())
     }
+}
+
+/// A connection that has asked for all of it. A broker may end one for what it refuses; the next one
+/// asks for the rest.
+async fn asking<'a>(
+    subject: &Subject,
+    terms: impl Fn() -> Terms<'a>,
+    filters: &[String],
+) -> Option<Peer> {
+    let mut peer = Peer::connect(subject, terms()).await.ok()?;
+    let mut granted = Vec::new();
+    for filter in filters {
+        // It may end a moment after the filter before this one.
+        for _ in 0..TRIES {
+            peer.subscribe(filter).await;
+            if !peer.is_lost() {
+                granted.push(filter);
+                break;
+            }
+            peer = Peer::connect(subject, terms()).await.ok()?;
+            for before in &granted {
+                peer.subscribe(before).await;
+            }
+        }
+    }
+    Some(peer)
 }
 
 /// The first topic that somebody heard and that no rule lets them hear.
