@@ -24,6 +24,7 @@ mod both_brokers;
 mod boundary;
 mod codes;
 mod commands;
+mod corpus;
 mod demo;
 mod deploy;
 mod doctor;

@@ -3,6 +3,7 @@
 
 pub mod chaos;
 pub mod faults;
+pub mod fuzz;
 pub mod mutants;
 pub mod power_cut;
 pub mod simulation;
