@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hoist-tests",
         &[
             "hoist-protocol",
+            "hoist-net",
             "hoist-orchestrator-core",
             "hoist-orchestrator",
             "hoist-device-client",
