@@ -64,6 +64,8 @@ codes! {
     TakenOver = TakenOver, "the same client connected again";
     /// No complete CONNECT in time.
     Timeout = Timeout, "no complete CONNECT came in time";
+    /// An enrollment that lasts for too long.
+    Overdue = Timeout, "its time for enrolling is over; connect again";
     /// A topic that no topic of ours looks like.
     Topic = Topic, "that is no topic of this namespace";
     /// TLS where none is spoken, or none where it is.
@@ -98,6 +100,7 @@ impl Code {
             self,
             Self::Gone
                 | Self::KeepAlive
+                | Self::Overdue
                 | Self::Revoked
                 | Self::Stopped
                 | Self::TakenOver

@@ -42,6 +42,10 @@ pub struct Limits {
     pub operator_connections: usize,
     /// Open connections of devices that enroll, beside the others: each lasts for a moment.
     pub enrolling_connections: usize,
+    /// Those of one claim among them: whoever has one must not keep all others out.
+    pub claim_connections: usize,
+    /// The whole of such a connection, from its CONNECT on.
+    pub enrolling: Duration,
     /// Open connections of one user, who must not keep all others out.
     pub user_connections: usize,
     /// Messages of one device that are not acknowledged to it: then nothing more is read of it. A
@@ -97,6 +101,9 @@ impl Default for Limits {
             connections: 10_000,
             operator_connections: 64,
             enrolling_connections: 256,
+            claim_connections: 64,
+            // Three times the patience of an agent.
+            enrolling: Duration::from_secs(60),
             user_connections: 256,
             unheard: 128,
             device_pace: Pace {

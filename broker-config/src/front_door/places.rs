@@ -24,10 +24,11 @@ pub(crate) struct Places {
     service: Arc<Semaphore>,
     enrolling: Arc<Semaphore>,
     of_one_user: usize,
+    of_one_claim: usize,
     taken: Arc<Mutex<Taken>>,
 }
 
-/// The number of places of each user: in all, and of those that only users get.
+/// The number of places of each user or claim: in all, and of those that only users get.
 type Taken = HashMap<Owner, (usize, usize)>;
 
 /// A place, until it is dropped.
@@ -36,7 +37,7 @@ pub(crate) struct Place {
     _counted: Option<Counted>,
 }
 
-/// A place of a user.
+/// A place of a user or a claim.
 struct Counted {
     owner: Owner,
     /// Of those that only users get: 1 or 0.
@@ -61,6 +62,7 @@ impl Places {
             service: places(OF_SERVICE),
             enrolling: places(limits.enrolling_connections),
             of_one_user: limits.user_connections,
+            of_one_claim: limits.claim_connections,
             taken: Arc::default(),
         }
     }
@@ -76,11 +78,22 @@ impl Places {
         };
         let place = match principal {
             Principal::Service => free(&self.service).map(uncounted),
-            Principal::Enrolling { .. } => free(&self.enrolling).map(uncounted),
+            Principal::Enrolling { .. } => self.take_for_claim(Owner::of(principal)),
             Principal::Device(_) => free(&self.everybody).map(uncounted),
             Principal::User { .. } => self.take_for_user(Owner::of(principal)),
         };
         place.ok_or(Code::Busy)
+    }
+
+    fn take_for_claim(&self, owner: Owner) -> Option<Place> {
+        let mut taken = lock(&self.taken);
+        let (all, _) = taken.get(&owner).copied().unwrap_or_default();
+        if all >= self.of_one_claim {
+            return None;
+        }
+        let permit = free(&self.enrolling)?;
+        taken.insert(owner.clone(), (all + 1, 0));
+        Some(self.counted(permit, owner, 0))
     }
 
     fn take_for_user(&self, owner: Owner) -> Option<Place> {
@@ -95,15 +108,19 @@ impl Places {
             None => (free(&self.users)?, 1),
         };
         taken.insert(owner.clone(), (all + 1, for_users + of_users));
+        Some(self.counted(permit, owner, of_users))
+    }
+
+    fn counted(&self, permit: OwnedSemaphorePermit, owner: Owner, of_users: usize) -> Place {
         let taken = Arc::clone(&self.taken);
-        Some(Place {
+        Place {
             _permit: permit,
             _counted: Some(Counted {
                 owner,
                 of_users,
                 taken,
             }),
-        })
+        }
     }
 }
 

@@ -252,12 +252,10 @@ impl Session {
             ..attach
         };
         self.hub.comes_from(&self.key, attach.connection.peer);
-        let deadline = Instant::now() + attach.keep_alive;
-        let connection = &mut self
-            .socket
-            .insert(Socket { attach, deadline })
-            .attach
-            .connection;
+        let enrolls = matches!(self.principal, Principal::Enrolling { .. });
+        let lasts = enrolls.then_some(self.hub.limits.enrolling);
+        let socket = self.socket.insert(Socket::new(attach, lasts));
+        let connection = &mut socket.attach.connection;
         let code = ConnectReturnCode::Success;
         connection.write(&Packet::ConnAck(ConnAck::new(code, session_present)));
         for packet in self.outbox.again() {

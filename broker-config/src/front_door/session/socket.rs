@@ -1,5 +1,7 @@
 //! The socket that a session speaks by.
 
+use std::time::Duration;
+
 use rumqttc::mqttbytes::v4::Packet;
 use tokio::time::Instant;
 
@@ -10,9 +12,21 @@ use super::super::inbox::Attach;
 pub(super) struct Socket {
     pub(super) attach: Attach,
     pub(super) deadline: Instant,
+    /// Its end, whatever its client says; none of a session that lasts.
+    until: Option<Instant>,
 }
 
 impl Socket {
+    /// One that begins now, and ends after so long if it does not last.
+    pub(super) fn new(attach: Attach, lasts: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            deadline: now + attach.keep_alive,
+            until: lasts.map(|lasts| now + lasts),
+            attach,
+        }
+    }
+
     /// When its client was silent for too long. What is not read of it is no silence.
     fn deadline(&self) -> Instant {
         let held_until = self.attach.connection.held_until();
@@ -28,9 +42,14 @@ pub(super) async fn next_packet(socket: &mut Option<Socket>) -> Result<Option<Pa
         return std::future::pending().await;
     };
     loop {
+        if socket.until.is_some_and(|until| until <= Instant::now()) {
+            return Err(Code::Overdue);
+        }
+        let by = socket.deadline.min(socket.until.unwrap_or(socket.deadline));
         let next = socket.attach.connection.next();
-        match tokio::time::timeout_at(socket.deadline, next).await {
+        match tokio::time::timeout_at(by, next).await {
             Ok(next) => return next,
+            Err(_) if by < socket.deadline => return Err(Code::Overdue),
             // What its client owes may have grown meanwhile.
             Err(_) if socket.deadline() > Instant::now() => socket.deadline = socket.deadline(),
             Err(_) => return Err(Code::KeepAlive),

@@ -2,6 +2,7 @@
 //! do. Here is what the tests share.
 
 mod commands;
+mod enrolling;
 mod floods;
 mod kills;
 mod limits;

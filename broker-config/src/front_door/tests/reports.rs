@@ -26,7 +26,7 @@ async fn listening(broker: &EmbeddedBroker) -> Client {
 
 impl Client {
     /// Acknowledges the next message, and waits for nothing.
-    async fn take(&mut self) -> Publish {
+    pub(super) async fn take(&mut self) -> Publish {
         let message = self.receive().await;
         let ack = PubAck::new(message.pkid);
         self.connection.write(&Packet::PubAck(ack));
