@@ -13,6 +13,7 @@ use rcgen::{
 use crate::harness::process::{AGENT, Finish, Process, run};
 use crate::harness::server::Server;
 use crate::harness::{eventually, write_private};
+use crate::keys::keys;
 
 /// A CA of devices that somebody else runs.
 struct Factory {
@@ -260,6 +261,19 @@ fn a_claim_that_is_used_up_or_revoked_lets_nobody_in_and_who_is_in_stays() {
         let (refused, _) = enroll(&server, broken, "d4");
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     }
+}
+
+#[test]
+fn a_device_enrolls_where_earlier_root_documents_are_lost() {
+    let mut server = server();
+    keys(&server, &["rotate", "release"]);
+    std::fs::remove_file(server.data().join("keys/root.1.bin")).unwrap();
+    server.kill_and_restart();
+    let text = text(&server, &[]);
+    let (enrolled, config) = enroll(&server, &text, "d1");
+    assert!(enrolled.status.success(), "{}", said(&enrolled));
+    let _agent = server.agent(&config);
+    comes_in(&server, "d1");
 }
 
 #[test]

@@ -10,11 +10,9 @@ use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::now::{Keep, Mode};
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
-use hoist_protocol::codec::decode_prefix;
 use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId};
-use hoist_protocol::root::RootDocument;
 
 use tokio::sync::watch;
 
@@ -68,17 +66,6 @@ pub struct Keys {
     pub root_number: u32,
     /// SHA-256 of the body of the newest: what new devices pin.
     pub root_sha256: [u8; 32],
-}
-
-impl Keys {
-    /// SHA-256 of the body of the first root document, from which a device follows the others; of
-    /// the newest where the first is not here any more.
-    #[must_use]
-    pub fn first_root_sha256(&self) -> [u8; 32] {
-        let first = self.roots.first().filter(|(number, _)| *number == 1);
-        let root = first.and_then(|(_, sealed)| decode_prefix::<RootDocument>(sealed).ok());
-        root.map_or(self.root_sha256, |(root, _)| root.pin())
-    }
 }
 
 /// The rights of a user.

@@ -212,15 +212,27 @@ pub struct EnrollText {
     pub claim: ClaimId,
     /// Its secret.
     pub secret: ClaimSecret,
+    /// The number of the root document; 1 in texts of servers that named the first one alone.
+    pub root_number: u32,
 }
 
 impl Message for EnrollText {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const BYTES_MAX: usize = 16_384;
+
+    fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
+        let fields = bytes.strip_prefix(&[1])?;
+        let number = [1];
+        let grown = [&[Self::VERSION], fields, &number].concat();
+        Some(decode(&grown).map(|text| (text, &[][..])))
+    }
 
     fn check(&self) -> Result<(), &'static str> {
         if self.mqtt.len() > ADDRESS_BYTES_MAX || self.artifacts.len() > ADDRESS_BYTES_MAX {
             return Err("an address longer than 256 bytes");
+        }
+        if self.root_number == 0 {
+            return Err("root documents count from 1");
         }
         are_certificates(&self.ca)
     }
@@ -244,6 +256,8 @@ pub fn claim_of(user: &str) -> Option<ClaimId> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     const TOPIC: &str = "hoist/e/98/dev-0001";
@@ -289,6 +303,29 @@ mod tests {
         assert_ne!(proof, ClaimSecret([8; 32]).proof(TOPIC, &key, &[3; 16]));
         assert_eq!(secret.password().len(), 64);
         assert_eq!(format!("{secret:?}"), "ClaimSecret(..)");
+    }
+
+    #[test]
+    fn a_text_of_before_root_numbers_names_the_first_document() {
+        let text = EnrollText {
+            namespace: Namespace::default(),
+            mqtt: "mqtts://a:1".into(),
+            artifacts: "https://a:2".into(),
+            ca: vec![vec![0x30]],
+            root_sha256: [5; 32],
+            claim: "c-1".parse().unwrap(),
+            secret: ClaimSecret([7; 32]),
+            root_number: 1,
+        };
+        let mut older = encode(&text);
+        older[0] = 1;
+        assert_eq!(older.pop(), Some(1));
+        assert_eq!(EnrollText::read(&older), Ok(text.clone()));
+        let none = EnrollText {
+            root_number: 0,
+            ..text
+        };
+        assert!(EnrollText::read(&encode(&none)).is_err());
     }
 
     #[test]

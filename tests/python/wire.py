@@ -204,6 +204,10 @@ FAILURE = record(
 RESULT = variants(("Successful", variants("Installed", "Already")), ("Failed", FAILURE))
 OUTCOME = record(deployment=U32, round=U32, attempt=U32, result=RESULT)
 PROGRESS = record(deployment=U32, round=U32, attempt=U32, step=STEP)
+ENROLL_TEXT = dict(
+    namespace=TEXT, mqtt=TEXT, artifacts=TEXT, ca=listed(BYTES), root_sha256=HASH, claim=TEXT,
+    secret=HASH,
+)  # fmt: skip
 INSTALLED = record(name=TEXT, version=TEXT, counter=U64)
 PAYLOAD_KIND = variants("File", "Executable", "Script", ("FileMode", U16))
 PAYLOAD = record(
@@ -375,10 +379,9 @@ MESSAGES = {
     ),
     "EnrollText": message(
         16_384,
-        record(
-            namespace=TEXT, mqtt=TEXT, artifacts=TEXT, ca=listed(BYTES), root_sha256=HASH,
-            claim=TEXT, secret=HASH,
-        ),
+        record(**ENROLL_TEXT, root_number=U32),
+        newest=2,
+        older=(record(**ENROLL_TEXT), {"root_number": 1}),
     ),
 }  # fmt: skip
 

@@ -138,6 +138,7 @@ fn text(file: &ClientFile, ca: Vec<Vec<u8>>, made: &EnrollCreateResult) -> Resul
         artifacts: format!("{}/artifacts", file.http.trim_end_matches('/')),
         ca,
         root_sha256: bytes(&made.root_sha256)?,
+        root_number: made.root_number,
         claim: made.claim.parse().map_err(|_| unusable())?,
         secret: ClaimSecret(bytes(&made.secret)?),
     };

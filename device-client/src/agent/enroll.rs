@@ -176,8 +176,7 @@ pub(super) async fn enroll(
         client_cert: Some(&certificate),
         token: None,
         root_sha256: &data_encoding::HEXLOWER.encode(&text.root_sha256),
-        // The text names the first one, from which the device follows the others.
-        root_number: None,
+        root_number: (text.root_number > 1).then_some(text.root_number),
         artifacts: Some(&text.artifacts),
         device_type: None,
     });

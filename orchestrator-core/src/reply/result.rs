@@ -122,6 +122,8 @@ pub struct EnrollCreateResult {
     pub secret: String,
     /// SHA-256 of the root document, in hex, which devices pin.
     pub root_sha256: String,
+    /// Its number.
+    pub root_number: u32,
     /// The group of the devices that come by it.
     pub group: String,
     /// Number of devices that may register.

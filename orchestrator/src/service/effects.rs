@@ -125,8 +125,8 @@ impl Service {
             } => {
                 let views = answer.shown_in();
                 let root_sha256 = &self.config.keys.root_sha256;
-                let first = self.config.keys.first_root_sha256();
-                let created = enrollment::created(&answer, &*self.directory, &first);
+                let keys = &self.config.keys;
+                let created = enrollment::created(&answer, &*self.directory, keys);
                 let outcome = match created {
                     Some(created) => Ok(ResultBody::ClaimCreated(created)),
                     None => answer.into_body(|device, issue| DeviceSecrets {

@@ -12,7 +12,7 @@ use hoist_protocol::id::DeviceId;
 use hoist_protocol::topic::Topic;
 
 use super::Service;
-use crate::config::Directory;
+use crate::config::{Directory, Keys};
 use crate::transport::Outgoing;
 
 impl Service {
@@ -84,7 +84,7 @@ fn refused(rejection: Rejection, waits: bool) -> EnrollRefused {
 pub(super) fn created(
     answer: &Answer,
     directory: &dyn Directory,
-    root_sha256: &[u8; 32],
+    keys: &Keys,
 ) -> Option<EnrollCreateResult> {
     let Answer::ClaimCreated {
         claim,
@@ -98,7 +98,8 @@ pub(super) fn created(
     let hex = |bytes: &[u8; 32]| data_encoding::HEXLOWER.encode(bytes);
     Some(EnrollCreateResult {
         secret: hex(&directory.claim_secret(claim).0),
-        root_sha256: hex(root_sha256),
+        root_sha256: hex(&keys.root_sha256),
+        root_number: keys.root_number,
         claim: claim.to_string(),
         group: group.to_string(),
         uses: *uses,

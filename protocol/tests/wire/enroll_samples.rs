@@ -58,5 +58,6 @@ pub(crate) fn enroll_text() -> EnrollText {
         root_sha256: [5; 32],
         claim: "c-1".parse().unwrap(),
         secret: claim_secret(),
+        root_number: 300,
     }
 }
