@@ -12,3 +12,4 @@ pub(crate) mod release;
 pub mod rollout;
 pub(crate) mod stop;
 pub(crate) mod text;
+pub(crate) mod waiting;

@@ -16,6 +16,7 @@ use crate::failure::{Failure, of_tls};
 use crate::private_file::{self, PrivateFileError};
 
 mod authority;
+mod ca;
 mod devices;
 mod for_broker;
 #[cfg(test)]

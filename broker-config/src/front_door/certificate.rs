@@ -16,7 +16,8 @@ pub(super) fn of(presented: Presented) -> ClientCertificate {
             true => issue_of(&certificate.serial).unwrap_or_default(),
             false => 0,
         },
-        name: certificate.subject,
+        // Nothing else of its subject is a device's id.
+        name: certificate.common_name.unwrap_or_default(),
         not_after_s: certificate.not_after,
     }
 }

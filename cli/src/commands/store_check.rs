@@ -28,8 +28,8 @@ pub(crate) async fn check(context: &Context) -> Result<u8, Failure> {
     let data_dir = DataDir::new(&context.settings.data_dir.value);
     data_dir.must_be_one()?;
     if !data_dir.has_store() {
-        let path = data_dir.store();
-        return Err(store_failure(&StoreError::Missing { path }, &data_dir));
+        let missing = StoreError::missing(&data_dir.store());
+        return Err(store_failure(&missing, &data_dir));
     }
     let _lock = Lock::take(data_dir.root()).map_err(|failure| match failure.is(Code::Locked) {
         true => failure.help("stop that server first: it compares its rows at every start itself"),

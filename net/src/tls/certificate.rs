@@ -22,7 +22,9 @@ const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 pub struct Certificate {
     /// The common name of its subject, or another name of it.
     pub subject: String,
-    /// The same of who made it.
+    /// The common name of its subject, if it has one.
+    pub common_name: Option<String>,
+    /// The same as `subject` of who made it.
     pub issuer: String,
     /// Its number, by which its CA tells it from others.
     pub serial: Vec<u8>,
@@ -55,6 +57,7 @@ impl Certificate {
         let _key = next(&mut parts)?;
         let mut certificate = Self {
             subject: name(subject),
+            common_name: names(subject).0,
             issuer: name(issuer),
             serial,
             names: Vec::new(),
@@ -134,7 +137,15 @@ fn body(mut bytes: &[u8], wanted: u8) -> Option<&[u8]> {
 }
 
 /// The common name in a distinguished name; else its organization, else that it has none.
-fn name(mut parts: &[u8]) -> String {
+fn name(parts: &[u8]) -> String {
+    let (common, organization) = names(parts);
+    common
+        .or(organization)
+        .unwrap_or_else(|| "nobody named".to_owned())
+}
+
+/// The common name in a distinguished name, and its organization.
+fn names(mut parts: &[u8]) -> (Option<String>, Option<String>) {
     let mut named = (None, None);
     while let Some((_, mut set)) = next(&mut parts) {
         let pair = next(&mut set).and_then(|(_, mut pair)| {
@@ -151,9 +162,6 @@ fn name(mut parts: &[u8]) -> String {
         }
     }
     named
-        .0
-        .or(named.1)
-        .unwrap_or_else(|| "nobody named".to_owned())
 }
 
 fn host((tag, value): (u8, &[u8])) -> Option<String> {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hoist_protocol::code::Code;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -32,7 +33,7 @@ pub struct Presented {
 #[derive(Clone)]
 pub struct ClientAuthorities {
     roots: Arc<RootCertStore>,
-    own: Option<Certificate>,
+    own: Arc<RootCertStore>,
 }
 
 impl fmt::Debug for ClientAuthorities {
@@ -47,9 +48,9 @@ impl ClientAuthorities {
     /// # Errors
     /// `E_CERT` for a text without certificates, or with one that is no CA.
     pub fn new(own: Pem<'_>, others: Option<Pem<'_>>) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        let read = super::certificates(own)?;
-        for pem in [Some(own), others].into_iter().flatten() {
+        let (mut roots, mut only_own) = (RootCertStore::empty(), RootCertStore::empty());
+        for (pem, is_own) in [(Some(own), true), (others, false)] {
+            let Some(pem) = pem else { continue };
             for (certificate, der) in super::certificates(pem)?.iter().zip(pem.certificates()?) {
                 let wrong = |why: String| {
                     let subject = &certificate.subject;
@@ -62,38 +63,49 @@ impl ClientAuthorities {
                 if !certificate.is_ca {
                     return Err(wrong("name the one by which those were signed".to_owned()));
                 }
+                if is_own {
+                    let added = only_own.add(der.clone());
+                    added.map_err(|error| wrong(error.to_string()))?;
+                }
                 roots.add(der).map_err(|error| wrong(error.to_string()))?;
             }
         }
         Ok(Self {
             roots: Arc::new(roots),
-            own: read.into_iter().next(),
+            own: Arc::new(only_own),
         })
     }
 
     /// Verifies what clients show, and lets those in who show nothing.
     pub(super) fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
-        // Clients have one certificate: names of CAs would only cost bytes.
-        let builder = builder.allow_unauthenticated().clear_root_hint_subjects();
-        let inner = builder.build().map_err(|error| {
-            let said = format!("the CAs of clients cannot be used: {error}");
-            TlsError::new(Code::Certificate, said)
-        })?;
-        Ok(Arc::new(Named(inner)))
+        verifier_by(&self.roots).map(|inner| Arc::new(Named(inner)) as Arc<dyn ClientCertVerifier>)
     }
 
     /// The certificate that was shown and proven, maybe in an earlier session.
     pub(super) fn presented(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<Presented> {
-        let certificate = Certificate::read(chain?.first()?)?;
-        let own = self.own.as_ref();
-        let is_own = own.is_some_and(|own| certificate.is_of(own));
+        let shown = chain?.first()?;
+        let certificate = Certificate::read(shown)?;
+        // By its signature: anybody can write the name of our CA. It was in time when it was proven.
+        let begun = Duration::from_secs(certificate.not_before);
+        let begun = UnixTime::since_unix_epoch(begun);
+        let is_own = verifier_by(&self.own)
+            .is_ok_and(|own| own.verify_client_cert(shown, &[], begun).is_ok());
         Some(Presented {
             certificate,
             is_own,
         })
     }
+}
+
+/// Verifies what clients show by these CAs.
+fn verifier_by(roots: &Arc<RootCertStore>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider());
+    // Clients have one certificate: names of CAs would only cost bytes.
+    let builder = builder.allow_unauthenticated().clear_root_hint_subjects();
+    builder.build().map_err(|error| {
+        let said = format!("the CAs of clients cannot be used: {error}");
+        TlsError::new(Code::Certificate, said)
+    })
 }
 
 /// A verifier that says whose certificate it looks at.

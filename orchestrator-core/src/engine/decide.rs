@@ -9,8 +9,9 @@ use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
-    AuditHeadKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey, GroupKey, Key,
-    OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey, WaitingCountKey, WaitingKey,
+    AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
+    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
+    WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -21,7 +22,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
-use crate::rules::{audit, enrollment, group, recovery};
+use crate::rules::{audit, enrollment, group, recovery, waiting};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
@@ -143,7 +144,8 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Doubt(device) => doubt::due(ctx, timer, device),
         TimerKind::Sweep(id) => retention::sweep_due(ctx, timer, *id),
         TimerKind::Forget(user, request) => request::forget(ctx, timer, user, request),
-        TimerKind::Waiting(device) => enrollment::waiting_due(ctx, timer, device),
+        TimerKind::Waiting(device) => waiting::due(ctx, timer, device),
+        TimerKind::Claim(claim) => waiting::claim_due(ctx, timer, claim),
     }
 }
 
@@ -248,6 +250,9 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         ]),
         TimerKind::Waiting(device) => {
             keys.extend([WaitingKey(device.clone()).key(), WaitingCountKey.key()]);
+        }
+        TimerKind::Claim(claim) => {
+            keys.extend([ClaimKey(claim.clone()).key(), WaitingCountKey.key()]);
         }
         TimerKind::Forget(user, request) => {
             keys.push(RequestKey(user.clone(), request.clone()).key());

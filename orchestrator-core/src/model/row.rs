@@ -22,7 +22,7 @@ mod starts_empty;
 mod trouble;
 
 pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed};
-pub use claim::{ClaimRow, WAITING_MAX, WaitingCountRow, WaitingRow};
+pub use claim::{ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingCountRow, WaitingRow};
 pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub(crate) use instance::GENERATIONS_MS;
@@ -75,6 +75,7 @@ grown! {
     DeploymentRow, 8_192;
     CounterRow, 1_024;
     RevokedRow, 4_096;
+    ClaimRow, 512;
 }
 
 rows! {
@@ -94,7 +95,6 @@ rows! {
     TimerRow, 8;
     SlotRow, 8;
     RemovedGroupRow, 32;
-    ClaimRow, 512;
     WaitingRow, 512;
     WaitingCountRow, 16;
     ForgottenRow, 32;

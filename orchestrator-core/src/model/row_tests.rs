@@ -321,8 +321,17 @@ fn claims_and_devices_that_wait_have_their_golden_bytes() {
         approval: true,
         created_ms: 5,
         by: "alice".parse().unwrap(),
+        waiting: 300,
     };
-    golden(&claim, "010265750670756d702d2af40303ac02010505616c696365");
+    golden(
+        &claim,
+        "020265750670756d702d2af40303ac02010505616c696365ac02",
+    );
+    let older = ClaimRow {
+        waiting: 0,
+        ..claim
+    };
+    older_golden(&older, "010265750670756d702d2af40303ac02010505616c696365");
     let waiting = WaitingRow {
         claim: "c-1".parse().unwrap(),
         group: group(),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
+use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, RequestId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::key::{Key, RowKey, TIMER};
@@ -49,6 +49,8 @@ pub enum TimerKind {
     Sweep(DeploymentId),
     /// A device has waited for approval for too long.
     Waiting(DeviceId),
+    /// A claim has been over for long.
+    Claim(ClaimId),
 }
 
 impl TimerKind {
@@ -61,7 +63,11 @@ impl TimerKind {
             | Self::Seek(_)
             | Self::Doubt(_)
             | Self::Sweep(_) => Clock::Uptime,
-            Self::Start(_) | Self::Until(_) | Self::Forget(..) | Self::Waiting(_) => Clock::Unix,
+            Self::Start(_)
+            | Self::Until(_)
+            | Self::Forget(..)
+            | Self::Waiting(_)
+            | Self::Claim(_) => Clock::Unix,
         }
     }
 }

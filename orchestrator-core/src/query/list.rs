@@ -2,7 +2,7 @@
 
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 
-use crate::model::key::{Key, Prefix, ReleaseKey, RowKey};
+use crate::model::key::{ClaimKey, Key, Prefix, ReleaseKey, RowKey};
 use crate::model::row::{
     ClaimRow, DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow, WaitingRow,
 };
@@ -119,10 +119,12 @@ fn text_page<T>(
     let mut items: Vec<T> = Vec::new();
     let mut used = 0;
     let mut last: Option<String> = None;
+    let mut looked_at: Option<String> = None;
     for (key, value) in rows {
         let Some(text) = prefix.rest(key) else {
             continue;
         };
+        looked_at = Some(text.clone());
         let Some(item) = item(text.clone(), key, value)? else {
             continue;
         };
@@ -135,7 +137,10 @@ fn text_page<T>(
         items.push(item);
         last = Some(text);
     }
-    Ok(Ok(ListResult { items, next: None }))
+    // Some were no items: there may be more behind them.
+    let looked_at = looked_at.filter(|_| rows.len() > wanted);
+    let next = looked_at.map(|text| cursor.behind(&text));
+    Ok(Ok(ListResult { items, next }))
 }
 
 /// Every group, by name.
@@ -207,6 +212,12 @@ pub(crate) fn enroll_waiting(
         |_| 0,
         |device, key, bytes| {
             let row: WaitingRow = row(key, bytes)?;
+            let claim = ClaimKey(row.claim.clone());
+            reader.want([claim.key()])?;
+            if reader.read(&claim)?.is_none() {
+                // It was sent away with its claim.
+                return Ok(None);
+            }
             Ok(Some(WaitingItem {
                 device,
                 group: row.group.to_string(),

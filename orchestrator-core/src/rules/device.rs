@@ -18,6 +18,7 @@ use crate::rules::device::resync::ask_resync;
 use crate::rules::group;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
+use crate::rules::waiting;
 
 pub(crate) mod contact;
 pub(crate) mod doubt;
@@ -72,7 +73,9 @@ pub(crate) fn merge_info(
         _ => {}
     }
     // Whoever speaks has the pinned key: another one is not on offer (any more).
-    row.offered_key = None;
+    if row.offered_key.take().is_some() {
+        waiting::take(ctx.txn, device)?;
+    }
     row.agent.clone_from(&info.agent);
     row.inventory.clone_from(&info.inventory);
     if !info.device_type.is_empty() {
@@ -115,6 +118,7 @@ pub(crate) fn take_out(
         // It may be a stolen one: whatever is lost, it is removed.
         None => membership::leave_lost(ctx, device, &row)?,
     }
+    waiting::take(ctx.txn, device)?;
     ctx.txn.delete(&DeviceKey(device.clone()));
     ctx.txn.read(&RefusedKey(device.clone()))?;
     ctx.txn.delete(&RefusedKey(device.clone()));
@@ -151,6 +155,7 @@ pub(crate) fn register(
     mut row: DeviceRow,
     group: GroupId,
 ) -> Result<DeviceRow, Undecided> {
+    waiting::take(ctx.txn, device)?;
     // The tokens of an earlier life stay worth nothing.
     let revoked = ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
     let forgotten = ctx.txn.read_or_empty(&RecoveryKey)?;

@@ -3,17 +3,14 @@
 //! a device that is not known and pins its key, and counts how often; so a repeat costs nothing. A
 //! second key of a device, and a device that was removed, wait until an operator approves them.
 
-use hoist_protocol::id::{ClaimId, DeviceId};
+use hoist_protocol::id::{ClaimId, DeviceId, GroupId};
 
-use crate::model::effect::{Effect, Event};
+use crate::model::effect::{Effect, Event, Sender};
 use crate::model::enroll::{EnrollAsk, EnrollOutcome};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::{
-    ClaimKey, DeviceKey, Key, RevokedKey, RowKey, WaitingCountKey, WaitingKey,
-};
+use crate::model::key::{ClaimKey, DeviceKey, Key, RevokedKey, RowKey};
 use crate::model::now::{Mode, Now};
-use crate::model::row::{ClaimRow, DeviceRow, WAITING_MAX, WaitingRow};
-use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
+use crate::model::row::{ClaimRow, DeviceRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
@@ -21,9 +18,7 @@ use crate::rules::device::{self, identity, name, resync::ask_resync};
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
-
-/// Time for which a device waits for approval before it is forgotten, in ms.
-const WAIT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+use crate::rules::waiting;
 
 /// The decision on a request.
 enum Decided {
@@ -54,8 +49,16 @@ pub(crate) fn asked(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<(), Undecided> {
         Err(Stop::Undecided(undecided)) => return Err(undecided),
     };
     if let EnrollOutcome::Refused(why) = &outcome {
-        // Counted, and said as often as other refusals of one device.
-        ctx.effects.push(rejected(why.code, &ask.device, None));
+        let known = ctx.txn.read(&DeviceKey(ask.device.clone()))?;
+        ctx.effects.push(match known {
+            // Counted, and said as often as other refusals of one device.
+            Some(row) => rejected(why.code, &ask.device, Some(&row)),
+            // Anybody can make up names: those of a flood are one sender.
+            None => Effect::Rejected {
+                code: why.code,
+                sender: Sender::Nobody,
+            },
+        });
     }
     ctx.effects.push(Effect::EnrollAnswered {
         device: ask.device.clone(),
@@ -77,6 +80,7 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
     let (id, claim) = claim(ctx, ask, known.is_some())?;
     match known {
         Some(row) if row.public_key.is_some() || claim.approval => {
+            list_other_key(ctx, ask, (&id, &row.group))?;
             identity::other_key(ctx, device, row, ask.key)?;
             Ok(Decided::Waits(other_key(ask)))
         }
@@ -181,6 +185,11 @@ fn pin(
     mut row: DeviceRow,
     (id, claim): (ClaimId, ClaimRow),
 ) -> Result<Decided, Stop> {
+    if row.group != claim.group {
+        let (device, group) = (&ask.device, &claim.group);
+        let why = format!("the claim {id} is for the group {group}, and {device} is in another");
+        return Err(Rejection::new(Code::ClaimDevice, why).into());
+    }
     spend(ctx, id, claim)?;
     row.public_key = Some(ask.key);
     if std::mem::take(&mut row.unverified) {
@@ -201,6 +210,24 @@ fn other_key(ask: &EnrollAsk) -> Rejection {
     ))
 }
 
+/// True if a device waits by this claim already, with the key that it shows.
+fn is_waiting(txn: &Txn, ask: &EnrollAsk, id: &ClaimId) -> Result<bool, Undecided> {
+    let waits = waiting::standing(txn, &ask.device)?;
+    Ok(waits.is_some_and(|row| row.key == ask.key && row.claim == *id))
+}
+
+/// A device that is known by another key waits among the others, so that people find it; if there is
+/// no room, it is on offer all the same.
+fn list_other_key(ctx: &mut Ctx, ask: &EnrollAsk, of: (&ClaimId, &GroupId)) -> Result<(), Stop> {
+    if is_waiting(ctx.txn, ask, of.0)? {
+        return Ok(());
+    }
+    match waiting::begin(ctx, ask, of) {
+        Ok(()) | Err(Stop::Rejected(_)) => Ok(()),
+        undecided => undecided,
+    }
+}
+
 /// A device that is not registered waits for approval; of several keys the last one.
 fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Result<Decided, Stop> {
     let device = &ask.device;
@@ -209,17 +236,10 @@ fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Resul
     let waits = Rejection::new(Code::Pending, why).hint(format!(
         "`hoist device approve {device} --fingerprint {fingerprint}`"
     ));
-    let key = WaitingKey(device.clone());
-    let row = match ctx.txn.read(&key)? {
-        Some(row) if row.key == ask.key => return Ok(Decided::Waits(waits)),
-        Some(row) => row,
-        None => begin_to_wait(ctx, ask, id, claim)?,
-    };
-    let row = WaitingRow {
-        key: ask.key,
-        ..row
-    };
-    ctx.txn.put(&key, &row);
+    if is_waiting(ctx.txn, ask, id)? {
+        return Ok(Decided::Waits(waits));
+    }
+    waiting::begin(ctx, ask, (id, &claim.group))?;
     ctx.effects.push(Effect::Event(Event::DeviceWaits {
         device: device.clone(),
         fingerprint,
@@ -227,65 +247,9 @@ fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Resul
     Ok(Decided::Waits(waits))
 }
 
-/// One more device waits.
-fn begin_to_wait(
-    ctx: &mut Ctx,
-    ask: &EnrollAsk,
-    id: &ClaimId,
-    claim: &ClaimRow,
-) -> Result<WaitingRow, Stop> {
-    let device = &ask.device;
-    let mut count = ctx.txn.read_or_empty(&WaitingCountKey)?;
-    if count.waiting >= WAITING_MAX {
-        let why = format!("{WAITING_MAX} devices wait for approval, and {device} is one more");
-        return Err(Rejection::new(Code::EnrollFull, why).into());
-    }
-    count.waiting += 1;
-    ctx.txn.put(&WaitingCountKey, &count);
-    let since_ms = ctx.now.unix_ms;
-    let until_ms = since_ms.saturating_add(WAIT_MS);
-    set_timer(ctx.txn, until_ms, TimerKind::Waiting(device.clone()))?;
-    Ok(WaitingRow {
-        claim: id.clone(),
-        group: claim.group.clone(),
-        key: ask.key,
-        device_type: ask.device_type.clone(),
-        since_ms,
-        until_ms,
-    })
-}
-
-/// Takes a device that waits out of those that do.
-fn take_waiting(txn: &mut Txn, device: &DeviceId) -> Result<Option<WaitingRow>, Undecided> {
-    let key = WaitingKey(device.clone());
-    let Some(row) = txn.read(&key)? else {
-        return Ok(None);
-    };
-    let mut count = txn.read_or_empty(&WaitingCountKey)?;
-    count.waiting = count.waiting.saturating_sub(1);
-    txn.put(&WaitingCountKey, &count);
-    txn.delete(&key);
-    clear_timer(txn, row.until_ms, TimerKind::Waiting(device.clone()))?;
-    Ok(Some(row))
-}
-
-/// A device has waited for too long.
-pub(crate) fn waiting_due(
-    ctx: &mut Ctx,
-    timer: &Timer,
-    device: &DeviceId,
-) -> Result<(), Undecided> {
-    clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
-    let waits = ctx.txn.read(&WaitingKey(device.clone()))?;
-    if waits.is_some_and(|row| row.until_ms <= timer.due_ms) {
-        take_waiting(ctx.txn, device)?;
-    }
-    Ok(())
-}
-
 /// Registers a device that waits, as an operator approves it.
 pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId) -> Result<(), Stop> {
-    let Some(waiting) = take_waiting(ctx.txn, device)? else {
+    let Some(waiting) = waiting::take(ctx.txn, device)? else {
         return Err(device::unknown(device).into());
     };
     let group = waiting.group;

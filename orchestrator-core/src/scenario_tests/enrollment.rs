@@ -5,9 +5,11 @@ use hoist_protocol::id::ClaimId;
 
 use super::*;
 use crate::api::command::{DeviceApprove, EnrollCreate, EnrollList, EnrollRevoke, EnrollWaiting};
+use crate::model::effect::Sender;
 use crate::model::enroll::{EnrollAsk, EnrollOutcome};
-use crate::model::key::{ClaimKey, WaitingCountKey};
-use crate::model::row::{WAITING_MAX, WaitingCountRow};
+use crate::model::key::ClaimKey;
+
+mod waiting;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -169,6 +171,40 @@ fn what_proves_nothing_or_is_for_others_is_refused_each_with_its_own_code() {
 }
 
 #[test]
+fn a_claim_pins_the_first_key_of_a_device_of_its_own_group_alone() {
+    let mut world = World::with_devices(&["d1"]);
+    world.order(Command::GroupCreate(GroupCreate {
+        group: "us".into(),
+        dry_run: false,
+    }));
+    let claim = match world.order(Command::EnrollCreate(EnrollCreate {
+        group: Some("us".into()),
+        ..EnrollCreate::default()
+    })) {
+        Answer::ClaimCreated { claim, .. } => claim,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::ClaimDevice));
+    assert_eq!(world.device_row("d1").public_key, None);
+    assert_eq!(world.used(&claim), 0);
+}
+
+#[test]
+fn names_that_somebody_makes_up_are_one_sender_of_refusals() {
+    // bad-inputs row 87
+    let mut world = World::with_devices(&["d1"]);
+    let claim: ClaimId = "c-1".parse().unwrap();
+    for (device, is_known) in [("made-up", false), ("d1", true)] {
+        let effects = world.tell(Input::Enroll(Box::new(ask(device, 1, Some(&claim)))));
+        let sender = effects.into_iter().find_map(|effect| match effect {
+            Effect::Rejected { sender, .. } => Some(sender),
+            _ => None,
+        });
+        assert_eq!(sender != Some(Sender::Nobody), is_known, "{sender:?}");
+    }
+}
+
+#[test]
 fn a_second_key_is_refused_until_somebody_approves_it() {
     // bad-inputs rows 36 and 72
     let mut world = World::with_devices(&["d1"]);
@@ -196,54 +232,6 @@ fn a_second_key_is_refused_until_somebody_approves_it() {
         "the old board"
     );
     assert_eq!(world.used(&claim), 1);
-}
-
-#[test]
-fn an_unknown_device_waits_for_approval_by_its_fingerprint_and_is_forgotten_after_a_week() {
-    let mut world = World::with_devices(&[]);
-    let claim = world.claim(EnrollCreate {
-        approval: true,
-        ..EnrollCreate::default()
-    });
-    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::Pending));
-    assert_eq!(world.enrolls("d2", 2, Some(&claim)), Err(Code::Pending));
-    assert_eq!(world.waiting(), 2);
-    assert_eq!(refused(world.approve_key("d1", None)), Code::NotOffered);
-    let other = key(9).fingerprint();
-    assert_eq!(
-        refused(world.approve_key("d1", Some(other))),
-        Code::NotOffered
-    );
-    world.approve_key("d1", Some(key(1).fingerprint()));
-    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Ok(1));
-    assert_eq!(world.device_row("d1").group.as_str(), "eu");
-    assert_eq!(world.waiting(), 1);
-    world.pass(8 * DAY_MS);
-    world.fire_due();
-    assert_eq!(world.waiting(), 0);
-    let count = world.rows.read(&WaitingCountKey).unwrap();
-    assert_eq!(count, Some(WaitingCountRow { waiting: 0 }));
-}
-
-#[test]
-fn one_device_more_than_may_wait_is_refused() {
-    // bad-inputs row 72
-    let mut world = World::with_devices(&[]);
-    let claim = world.claim(EnrollCreate {
-        approval: true,
-        ..EnrollCreate::default()
-    });
-    for number in 0..WAITING_MAX {
-        let asked = world.enrolls(&format!("d{number}"), 1, Some(&claim));
-        assert_eq!(asked, Err(Code::Pending));
-    }
-    assert_eq!(
-        world.enrolls("late", 1, Some(&claim)),
-        Err(Code::EnrollFull)
-    );
-    assert_eq!(world.enrolls("d0", 1, Some(&claim)), Err(Code::Pending));
-    world.approve_key("d0", Some(key(1).fingerprint()));
-    assert_eq!(world.enrolls("late", 1, Some(&claim)), Err(Code::Pending));
 }
 
 #[test]

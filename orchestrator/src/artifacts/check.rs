@@ -171,6 +171,7 @@ impl ArtifactDirectory {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
     use crate::artifacts::UploadLimits;
     use crate::store::memory::MemoryStore;
-    use crate::store::{Batch, CommitError, Page, StoreError, Trouble, Versioned};
+    use crate::store::{Batch, CommitError, Fault, Page, StoreError, Trouble, Versioned};
 
     /// A store that cannot be read at first, and tells of every time that it could.
     #[derive(Default)]
@@ -206,11 +207,8 @@ mod tests {
             limit: usize,
         ) -> Result<Page, StoreError> {
             if self.scans.fetch_add(1, Ordering::SeqCst) < 2 {
-                return Err(StoreError::Io {
-                    path: "store".into(),
-                    trouble: Trouble::Failing,
-                    why: "a test".to_owned(),
-                });
+                let fault = Fault::Io(Trouble::Failing);
+                return Err(StoreError::new(fault, Path::new("store"), "a test"));
             }
             let page = self.inner.scan(prefix, after, limit).await;
             self.read.notify_one();

@@ -143,7 +143,7 @@ async fn of_two_writers_one_wins(store: Arc<dyn Store>) {
 mod stores {
     use super::super::memory::MemoryStore;
     use super::super::sled::SledStore;
-    use super::super::{StoreError, Versioned};
+    use super::super::{Fault, Versioned};
     use super::*;
 
     #[tokio::test]
@@ -204,13 +204,13 @@ mod stores {
         drop(SledStore::create(&path).unwrap());
         std::fs::write(path.join("FORMAT"), "hoist-store 3\n").unwrap();
         let error = SledStore::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Format { .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Format, "{error}");
         assert!(error.to_string().contains("FORMAT"), "{error}");
 
         std::fs::write(path.join("FORMAT"), "hoist-store 2\n").unwrap();
         std::fs::remove_file(path.join("db")).unwrap();
         let error = SledStore::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Damaged, "{error}");
         assert!(!path.join("db").exists(), "it is not started empty");
     }
 
@@ -221,18 +221,18 @@ mod stores {
         let path = dir.path().join("store");
         for _ in 0..2 {
             let error = SledStore::open(&path).unwrap_err();
-            assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+            assert_eq!(error.fault(), Fault::Missing, "{error}");
             assert!(!path.join("FORMAT").exists() && !path.join("db").exists());
             // The second time a volume is not mounted.
             std::fs::create_dir_all(&path).unwrap();
         }
         drop(SledStore::create(&path).unwrap());
         let error = SledStore::create(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        assert!(matches!(error.fault(), Fault::Io(_)), "{error}");
         std::fs::remove_file(path.join("FORMAT")).unwrap();
         let error = SledStore::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Damaged, "{error}");
         let error = SledStore::create(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        assert!(matches!(error.fault(), Fault::Io(_)), "{error}");
     }
 }

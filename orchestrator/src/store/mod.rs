@@ -10,7 +10,7 @@ pub mod snapshot;
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::Path;
 
 use async_trait::async_trait;
 use hoist_protocol::code::Code;
@@ -56,41 +56,27 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Why the store could not do something.
+/// Why the store could not do something: the fault, where it is, and its particulars.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
+pub struct StoreError {
+    fault: Fault,
+    /// The folder of the store.
+    path: Box<Path>,
+    /// What is known beyond the fault; empty where that says everything.
+    why: Box<str>,
+}
+
+/// A kind of failure of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
     /// The files are of another version or none of ours.
-    #[error("{path} is not a store this version can read: {found:?}; use the version that wrote it, or restore a backup", path = path.display())]
-    Format {
-        /// The FORMAT file.
-        path: PathBuf,
-        /// The text found in it.
-        found: String,
-    },
+    Format,
     /// No store is there, nor a part of one (`E_RECOVER`).
-    #[error("there is no store in {path}", path = path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
+    Missing,
     /// A store that was there lost something (`E_STORE_DAMAGED`).
-    #[error("the store in {path} is damaged: {why}", path = path.display())]
-    Damaged {
-        /// Its folder.
-        path: PathBuf,
-        /// The fault.
-        why: String,
-    },
+    Damaged,
     /// The file system failed.
-    #[error("the store in {path} cannot be used, {trouble}: {why}", path = path.display())]
-    Io {
-        /// Its folder.
-        path: PathBuf,
-        /// What it is.
-        trouble: Trouble,
-        /// What the system said.
-        why: String,
-    },
+    Io(Trouble),
 }
 
 /// A trouble of a file system.
@@ -131,37 +117,75 @@ impl fmt::Display for Trouble {
 }
 
 impl StoreError {
+    /// A fault of the store in a folder, with its particulars: what the FORMAT file says, what is
+    /// lost, or what the system said.
+    #[must_use]
+    pub fn new(fault: Fault, path: &Path, why: &str) -> Self {
+        Self {
+            fault,
+            path: path.into(),
+            why: why.into(),
+        }
+    }
+
+    /// There is no store in a folder.
+    #[must_use]
+    pub fn missing(path: &Path) -> Self {
+        Self::new(Fault::Missing, path, "")
+    }
+
+    /// The kind of the failure.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// The particulars of the fault.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
     /// True if it may be over after a while: nothing is damaged.
     #[must_use]
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Io { .. })
+        matches!(self.fault, Fault::Io(_))
     }
 
     /// True if waiting is of no use for ever: a disk that fails is to be replaced. The others end
     /// when somebody gives space, permission or the right to write.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        matches!(
-            self,
-            Self::Io {
-                trouble: Trouble::Failing,
-                ..
-            }
-        )
+        self.fault == Fault::Io(Trouble::Failing)
     }
 
     /// The code that people and scripts see.
     #[must_use]
     pub fn code(&self) -> Code {
-        match self {
-            Self::Missing { .. } => Code::Recover,
-            Self::Damaged { .. } => Code::StoreDamaged,
-            Self::Format { .. } => Code::Store,
-            Self::Io {
-                trouble: Trouble::Full,
-                ..
-            } => Code::Space,
-            Self::Io { .. } => Code::Storage,
+        match self.fault {
+            Fault::Missing => Code::Recover,
+            Fault::Damaged => Code::StoreDamaged,
+            Fault::Format => Code::Store,
+            Fault::Io(Trouble::Full) => Code::Space,
+            Fault::Io(_) => Code::Storage,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, why) = (self.path.display(), &self.why);
+        match self.fault {
+            Fault::Format => write!(
+                f,
+                "{} is not a store this version can read: {why:?}; use the version that wrote it, or restore a backup",
+                self.path.join("FORMAT").display()
+            ),
+            Fault::Missing => write!(f, "there is no store in {path}"),
+            Fault::Damaged => write!(f, "the store in {path} is damaged: {why}"),
+            Fault::Io(trouble) => {
+                write!(f, "the store in {path} cannot be used, {trouble}: {why}")
+            }
         }
     }
 }
@@ -208,5 +232,46 @@ fn holds(expected: Expected, found: Option<u64>) -> bool {
     match expected {
         Expected::Absent => found.is_none(),
         Expected::Generation(generation) => found == Some(generation),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_where_and_why_and_its_code_goes_with_its_fault() {
+        let said = |fault, why| {
+            let error = StoreError::new(fault, Path::new("/data/store"), why);
+            (error.to_string(), error.code())
+        };
+        assert_eq!(
+            said(Fault::Format, "hoist-store 9\n"),
+            (
+                r#"/data/store/FORMAT is not a store this version can read: "hoist-store 9\n"; use the version that wrote it, or restore a backup"#
+                    .to_owned(),
+                Code::Store
+            )
+        );
+        assert_eq!(
+            said(Fault::Missing, ""),
+            ("there is no store in /data/store".to_owned(), Code::Recover)
+        );
+        assert_eq!(
+            said(Fault::Damaged, "a row is gone"),
+            (
+                "the store in /data/store is damaged: a row is gone".to_owned(),
+                Code::StoreDamaged
+            )
+        );
+        assert_eq!(
+            said(Fault::Io(Trouble::Full), "no space left on device"),
+            (
+                "the store in /data/store cannot be used, its file system is full: no space left \
+                 on device"
+                    .to_owned(),
+                Code::Space
+            )
+        );
     }
 }

@@ -17,7 +17,7 @@ use self::failure::failing;
 use self::open::Open;
 use self::room::{check_space, probe};
 use super::snapshot::SnapshotWriter;
-use super::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
+use super::{Batch, CommitError, Fault, Page, Store, StoreError, Trouble, Versioned};
 
 /// Opening is not tried again sooner after it failed.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
@@ -58,8 +58,8 @@ impl SledStore {
     /// left.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where there is none, [`StoreError::Format`] for what this
-    /// version does not know, and [`StoreError::Damaged`] for a store that lost anything: it
+    /// [`Fault::Missing`] where there is none, [`Fault::Format`] for what this
+    /// version does not know, and [`Fault::Damaged`] for a store that lost anything: it
     /// never starts empty, nor with less than it had.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::of(path, Open::existing(path)?))
@@ -69,7 +69,7 @@ impl SledStore {
     /// elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::Io`], also where a store or a part of one is.
+    /// [`Fault::Io`], also where a store or a part of one is.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::of(path, Open::create(path)?))
     }
@@ -135,14 +135,11 @@ impl SledStore {
         E: From<StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        let path = inner.path.clone();
-        tokio::task::spawn_blocking(move || work(&inner))
-            .await
-            .map_err(|error| StoreError::Io {
-                path,
-                trouble: Trouble::Failing,
-                why: error.to_string(),
-            })?
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.map_err(|error| {
+            let fault = Fault::Io(Trouble::Failing);
+            StoreError::new(fault, &self.inner.path, &error.to_string())
+        })?
     }
 }
 

@@ -10,7 +10,7 @@ use hoist_orchestrator::health::Health;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
-use hoist_orchestrator::store::{Store, StoreError};
+use hoist_orchestrator::store::{Fault, Store, StoreError};
 use hoist_orchestrator_core::model::now::Mode;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::{Generation, Namespace};
@@ -63,10 +63,10 @@ pub(super) fn open(
 
 /// Why a recovery makes a new store, when this one cannot be used.
 fn lost(error: &StoreError) -> Option<String> {
-    match error {
-        StoreError::Missing { .. } => Some("the store is missing".to_owned()),
-        StoreError::Damaged { why, .. } => Some(format!("the store was damaged ({why})")),
-        StoreError::Format { .. } | StoreError::Io { .. } => None,
+    match error.fault() {
+        Fault::Missing => Some("the store is missing".to_owned()),
+        Fault::Damaged => Some(format!("the store was damaged ({})", error.why())),
+        Fault::Format | Fault::Io(_) => None,
     }
 }
 

@@ -12,6 +12,7 @@ use rcgen::{
 };
 
 use super::Place;
+use super::ca::{Ca, CaFiles, not_made, unusable};
 use crate::client_file::ClientFile;
 use crate::failure::Failure;
 use crate::private_file;
@@ -45,21 +46,8 @@ pub(super) fn ensure(
     (file, names): (&Path, &[String]),
     now: SystemTime,
 ) -> Result<(), Failure> {
-    let folder = &place.folder;
-    let (key_file, ca_file) = (folder.join("ca.key"), folder.join("ca.pem"));
-    if !ca_file.exists() {
-        refuse_another(place)?;
-        private_file::create_dir(folder).map_err(|error| unusable(&error))?;
-        let key = KeyPair::generate().map_err(|error| not_made(&error))?;
-        let ca = of_ca(now).self_signed(&key);
-        let ca = ca.map_err(|error| not_made(&error))?;
-        // The certificate last: with it, the CA is there.
-        for (path, text) in [(&key_file, key.serialize_pem()), (&ca_file, ca.pem())] {
-            private_file::write(path, text.as_bytes()).map_err(|error| unusable(&error))?;
-        }
-        tracing::info!(folder = %folder.display(), "a CA was made, which devices will pin");
-    }
-    let ca = read(&ca_file)?;
+    let files = CaFiles::of(&place.folder, "ca");
+    files.ensure(|| refuse_another(place), |_| of_ca(now))?;
     let mut wanted = names.to_vec();
     for here in HERE {
         if !names.iter().any(|name| name == here) {
@@ -69,10 +57,7 @@ pub(super) fn ensure(
     if is_good(file, &wanted, now) {
         return Ok(());
     }
-    let key = KeyPair::from_pem(&read(&key_file)?).map_err(|error| {
-        let what = format!("{} is no key", key_file.display());
-        Failure::because(Code::Recover, what, &error).help("put it back from a backup")
-    })?;
+    let Ca { pem: ca, key } = files.read()?;
     let issuer = Issuer::new(of_ca(now), key);
     let (certificate, key) = made(&issuer, &wanted, now)?;
     let text = format!("{key}{certificate}{ca}");
@@ -165,21 +150,4 @@ fn is_good(path: &Path, names: &[String], now: SystemTime) -> bool {
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let fits = at(not_before) <= now && now + LEFT_LEAST <= at(not_after);
     fits && names.iter().all(|name| certified.contains(name))
-}
-
-pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    let bytes = private_file::read(path).map_err(|error| unusable(&error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-pub(super) fn unusable(error: &private_file::PrivateFileError) -> Failure {
-    let code = match error {
-        private_file::PrivateFileError::Exposed { .. } => Code::Secret,
-        private_file::PrivateFileError::Io { .. } => Code::DataDir,
-    };
-    Failure::because(code, "the server's own CA", error).help(code.hint())
-}
-
-pub(super) fn not_made(error: &rcgen::Error) -> Failure {
-    Failure::because(Code::Random, "no certificate can be made", error)
 }

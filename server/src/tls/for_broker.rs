@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Encryption, Place, Shown, TlsTerms, authority, read};
+use super::{Encryption, Place, Shown, TlsTerms, authority, ca, read};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::private_file;
@@ -55,11 +55,11 @@ pub fn for_broker(
 fn own(place: &Place, names: &[String]) -> Result<BrokerCertificate, Failure> {
     let file = place.folder.join("broker.pem");
     authority::ensure(place, (&file, names), SystemTime::now())?;
-    let text = authority::read(&file)?;
+    let text = ca::read(&file)?;
     let (key, chain) = text.split_at(text.find(CERTIFICATE).unwrap_or_default());
     Ok(BrokerCertificate {
         chain: chain.to_owned(),
         key: key.to_owned(),
-        ca: authority::read(&place.folder.join("ca.pem"))?,
+        ca: ca::read(&place.folder.join("ca.pem"))?,
     })
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use hoist_orchestrator::store::StoreError;
+use hoist_orchestrator::store::Fault;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator::store::snapshot::{self, SnapshotError, SnapshotReader};
 use hoist_protocol::code::Code;
@@ -180,7 +180,7 @@ fn refuse_whole(data_dir: &DataDir) -> Result<(), Failure> {
                  away first; or restore into another --data-dir",
             ))
         }
-        Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(()),
+        Err(error) if matches!(error.fault(), Fault::Missing | Fault::Damaged) => Ok(()),
         Err(error) => Err(hoist_server::store_failure::store_failure(&error, data_dir)),
     }
 }

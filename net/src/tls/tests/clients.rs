@@ -147,6 +147,39 @@ async fn a_ca_that_somebody_names_is_accepted_beside_the_own_and_told_from_it() 
     );
 }
 
+#[tokio::test]
+async fn a_ca_that_is_called_like_the_own_one_is_told_from_it_by_its_signature() {
+    let mut fleet = fleet(TlsMin::V1_3);
+    let other = authority("clients");
+    let own = pem("own", &fleet.clients.pem);
+    let both = ClientAuthorities::new(own, Some(pem("factory.pem", &other.pem)));
+    fleet.acceptor = fleet.acceptor.asking(both.unwrap()).unwrap();
+    for (ca, is_own) in [(&fleet.clients, true), (&other, false)] {
+        let client = fleet.showing(ca, "pump-3", YEARS);
+        // The second time it is known by its session.
+        for _ in 0..2 {
+            let presented = fleet.hears(&client).await.0.unwrap().unwrap();
+            assert_eq!(presented.is_own, is_own);
+        }
+    }
+}
+
+#[test]
+fn an_organization_is_no_common_name() {
+    let made = |kind| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(kind, "pump-1");
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        crate::tls::Certificate::read(certificate.der()).unwrap()
+    };
+    let named = made(DnType::CommonName);
+    assert_eq!(named.common_name.as_deref(), Some("pump-1"));
+    let other = made(DnType::OrganizationName);
+    assert_eq!((&*other.subject, other.common_name), ("pump-1", None));
+}
+
 #[test]
 fn a_key_that_does_not_belong_to_the_certificate_is_refused_with_both_files() {
     let ca = authority("clients");

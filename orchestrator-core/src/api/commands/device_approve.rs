@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::{DeviceKey, WaitingKey};
+use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
 use crate::rules::device::identity;
@@ -17,6 +17,7 @@ use crate::rules::device::resync::ask_resync;
 use crate::rules::enrollment;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
+use crate::rules::waiting;
 
 /// Digits of a fingerprint that are enough to name a key.
 const DIGITS_MIN: usize = 8;
@@ -77,6 +78,7 @@ impl Body for DeviceApprove {
         row.offered_key = None;
         row.unverified = false;
         identity::forget(ask.ctx, &device)?;
+        waiting::take(ask.ctx.txn, &device)?;
         ask_resync(ask.ctx, &mut row, &device)?;
         ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
         let fingerprint = offered.fingerprint();
@@ -99,7 +101,7 @@ impl DeviceApprove {
     fn approve_waiting(&self, ask: &mut Ask) -> Result<Option<Answer>, Stop> {
         let device: DeviceId = parse_name("device", &self.device)?;
         let is_known = ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_some();
-        let waiting = ask.ctx.txn.read(&WaitingKey(device.clone()))?;
+        let waiting = waiting::standing(ask.ctx.txn, &device)?;
         let Some(waiting) = waiting.filter(|_| !is_known) else {
             return Ok(None);
         };

@@ -2,12 +2,16 @@
 //! nothing from then on, and its spec, which is cleared, tells it that it belongs nowhere (W4).
 
 use hoist_protocol::access::Role;
+use hoist_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
+use crate::model::key::DeviceKey;
 use crate::reply::Answer;
 use crate::rules::device;
 use crate::rules::stop::Stop;
+use crate::rules::text::parse_name;
+use crate::rules::waiting;
 
 /// `device-remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +41,27 @@ impl Body for DeviceRemove {
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        if let Some(sent_away) = self.send_away(ask)? {
+            return Ok(sent_away);
+        }
         let (device, row) = ask.device(&self.device)?;
         let by = ask.user.clone();
         device::take_out(ask.ctx, &device, row, by)?;
         Ok(Answer::DeviceRemoved { device })
+    }
+}
+
+impl DeviceRemove {
+    /// A device that is not registered, and waits for approval, waits no longer; none if it does not.
+    fn send_away(&self, ask: &mut Ask) -> Result<Option<Answer>, Stop> {
+        let device: DeviceId = parse_name("device", &self.device)?;
+        let is_known = ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_some();
+        let waits = waiting::standing(ask.ctx.txn, &device)?;
+        let Some(row) = waits.filter(|_| !is_known) else {
+            return Ok(None);
+        };
+        ask.may_change(&row.group)?;
+        waiting::take(ask.ctx.txn, &device)?;
+        Ok(Some(Answer::DeviceRemoved { device }))
     }
 }

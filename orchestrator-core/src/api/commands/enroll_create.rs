@@ -9,6 +9,7 @@ use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::ClaimKey;
 use crate::model::row::ClaimRow;
+use crate::model::timer::{TimerKind, set_timer};
 use crate::reply::Answer;
 use crate::rules::stop::Stop;
 
@@ -88,7 +89,10 @@ impl Body for EnrollCreate {
             approval: self.approval,
             created_ms: now_ms,
             by: ask.user.clone(),
+            waiting: 0,
         };
+        let kind = TimerKind::Claim(claim.clone());
+        set_timer(ask.ctx.txn, row.forgotten_ms(), kind)?;
         let answer = match self.dry_run {
             true => Answer::ClaimNamed {
                 claim: claim.clone(),

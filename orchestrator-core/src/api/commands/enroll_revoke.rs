@@ -1,4 +1,5 @@
-//! `enroll-revoke`: nobody registers by a claim any more. Devices that have come by it stay.
+//! `enroll-revoke`: nobody registers by a claim any more. Devices that have come by it stay; those
+//! that wait for approval by it wait no longer.
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::ClaimId;
@@ -10,6 +11,7 @@ use crate::model::key::ClaimKey;
 use crate::reply::Answer;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
+use crate::rules::waiting;
 
 /// `enroll-revoke`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +42,7 @@ impl Body for EnrollRevoke {
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let claim: ClaimId = parse_name("claim", &self.claim)?;
-        let key = ClaimKey(claim.clone());
-        let Some(row) = ask.ctx.txn.read(&key)? else {
+        let Some(row) = ask.ctx.txn.read(&ClaimKey(claim.clone()))? else {
             let why = format!("there is no claim {claim}");
             let refusal = Rejection::new(Code::Claim, why).field("claim");
             return Err(refusal
@@ -49,7 +50,7 @@ impl Body for EnrollRevoke {
                 .into());
         };
         ask.may_change(&row.group)?;
-        ask.ctx.txn.delete(&key);
+        waiting::end_claim(ask.ctx.txn, &claim)?;
         Ok(Answer::ClaimNamed { claim })
     }
 }

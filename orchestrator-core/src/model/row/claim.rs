@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 /// Devices that wait for approval, at most: nobody has approved so many by hand.
 pub const WAITING_MAX: u32 = 1_000;
 
+/// Devices that wait for approval by one claim, at most: whoever has one does not keep the devices of
+/// all others out.
+pub const WAITING_OF_CLAIM_MAX: u32 = 250;
+/// Time for which a claim that has expired is kept, so that people see it and devices are told, in ms.
+const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
 /// A claim, by which devices register themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRow {
@@ -26,6 +32,16 @@ pub struct ClaimRow {
     pub created_ms: u64,
     /// By whom.
     pub by: UserId,
+    /// Number of devices that wait for approval by it; 0 in rows of servers that did not count them.
+    pub waiting: u32,
+}
+
+impl ClaimRow {
+    /// Unix time at which it is forgotten, in ms.
+    #[must_use]
+    pub fn forgotten_ms(&self) -> u64 {
+        self.expires_ms.saturating_add(KEPT_MS)
+    }
 }
 
 /// A device that waits until an operator approves it.

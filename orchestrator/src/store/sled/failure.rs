@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::super::{StoreError, Trouble};
+use super::super::{Fault, StoreError, Trouble};
 
 pub(super) fn of_sled(path: &Path, error: sled::Error) -> StoreError {
     match error {
@@ -15,14 +15,10 @@ pub(super) fn of_sled(path: &Path, error: sled::Error) -> StoreError {
 }
 
 pub(super) fn damaged(path: &Path, why: &str) -> StoreError {
-    let (path, why) = (path.to_owned(), why.to_owned());
-    StoreError::Damaged { path, why }
+    StoreError::new(Fault::Damaged, path, why)
 }
 
 pub(super) fn failing(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Io {
-        path: path.to_owned(),
-        trouble: Trouble::of(error.kind()),
-        why: error.to_string(),
-    }
+    let fault = Fault::Io(Trouble::of(error.kind()));
+    StoreError::new(fault, path, &error.to_string())
 }

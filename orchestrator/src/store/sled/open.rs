@@ -15,7 +15,7 @@ use sled::IVec;
 use self::database::{Format, flush, open_sled, quietly, sweep};
 
 use super::super::seal::{Seal, SealFile};
-use super::super::{Batch, CommitError, StoreError, holds};
+use super::super::{Batch, CommitError, Fault, StoreError, holds};
 use super::failure::{damaged, failing, of_sled};
 use super::room::check_space;
 use crate::durable_file;
@@ -45,17 +45,13 @@ type Before = BTreeMap<Vec<u8>, Option<IVec>>;
 impl Open {
     /// Opens the store that is there.
     pub(super) fn existing(path: &Path) -> Result<Self, StoreError> {
-        let format = path.join("FORMAT");
-        let found = match std::fs::read_to_string(&format) {
+        let found = match std::fs::read_to_string(path.join("FORMAT")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unformatted(path)),
             read => read.map_err(|error| failing(path, &error))?,
         };
         let known = |format: &Format| found.trim_end() == format.name();
         let Some(known) = Format::ALL.into_iter().find(known) else {
-            return Err(StoreError::Format {
-                path: format,
-                found,
-            });
+            return Err(StoreError::new(Fault::Format, path, &found));
         };
         if !path.join("db").is_file() {
             let why = "its FORMAT file is there, its data file `db` is not";
@@ -285,8 +281,6 @@ impl Open {
 fn unformatted(path: &Path) -> StoreError {
     match path.join("db").exists() {
         true => damaged(path, "its data file `db` is there, its FORMAT file is not"),
-        false => StoreError::Missing {
-            path: path.to_owned(),
-        },
+        false => StoreError::missing(path),
     }
 }

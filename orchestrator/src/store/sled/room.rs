@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::super::{StoreError, Trouble};
+use super::super::{Fault, StoreError, Trouble};
 use super::failure::failing;
 use crate::durable_file;
 use crate::space;
@@ -20,11 +20,8 @@ pub(super) fn check_space(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let (left_kib, least_kib) = (left >> 10, SPACE_MIN >> 10);
-    Err(StoreError::Io {
-        path: path.to_owned(),
-        trouble: Trouble::Full,
-        why: format!("{left_kib} KiB are left of {least_kib} KiB that it needs to work"),
-    })
+    let why = format!("{left_kib} KiB are left of {least_kib} KiB that it needs to work");
+    Err(StoreError::new(Fault::Io(Trouble::Full), path, &why))
 }
 
 /// Ok if files can be written and made durable there again, by doing it.

@@ -25,7 +25,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Until(_)
             | TimerKind::Forget(..)
             | TimerKind::Seek(_)
-            | TimerKind::Sweep(_) => None,
+            | TimerKind::Sweep(_)
+            | TimerKind::Claim(_) => None,
         },
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! A store that can be made to fail, and to be slow.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{Happened, Log};
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Page, Store, StoreError, Trouble, Versioned};
+use crate::store::{Batch, CommitError, Fault, Page, Store, StoreError, Trouble, Versioned};
 
 /// A store that logs its commits and can be made to fail.
 #[derive(Default)]
@@ -33,8 +34,8 @@ fn take_one(count: &AtomicUsize) -> bool {
 }
 
 fn failure(trouble: Trouble) -> CommitError {
-    let (path, why) = ("store".into(), "a test".to_owned());
-    CommitError::Store(StoreError::Io { path, trouble, why })
+    let fault = Fault::Io(trouble);
+    CommitError::Store(StoreError::new(fault, Path::new("store"), "a test"))
 }
 
 #[async_trait]
