@@ -47,6 +47,8 @@ fn typed(verb: Verb) -> &'static str {
         Verb::EnrollWaiting => "enroll waiting",
         Verb::EnrollRevoke => "enroll revoke",
         Verb::DeviceRemove => "device remove",
+        Verb::DeviceRevoke => "device revoke",
+        Verb::DeviceTokenRotate => "device token rotate",
         Verb::GroupCreate => "group create",
         Verb::GroupRemove => "group remove",
         Verb::UserAdd => "user add",

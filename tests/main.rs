@@ -61,6 +61,7 @@ mod rendered_broker;
 mod restart;
 mod restore;
 mod retention;
+mod revocation;
 mod rollout;
 mod rooms;
 mod scenario;

@@ -32,6 +32,8 @@ pub struct ClientCertificate {
     pub name: String,
     /// The issue of the device that it was made for; 0 of another CA, which knows of none.
     pub issue: u32,
+    /// Valid from then on, Unix seconds.
+    pub not_before_s: u64,
     /// Valid until then, Unix seconds.
     pub not_after_s: u64,
 }
@@ -70,9 +72,12 @@ pub enum Refusal {
     /// A device's client id must be its name.
     #[error("a device's client id is its own id")]
     ClientId,
-    /// The device's token was revoked.
-    #[error("this device was removed; it needs the token of its next registration")]
+    /// The device was removed or revoked.
+    #[error("this device was removed or revoked; it needs a new token or certificate")]
     Revoked,
+    /// Another token took the place of this one.
+    #[error("this token was replaced; give the device its newest one")]
+    Replaced,
     /// The certificate is another's: client id and user name, where there is one, are the device id
     /// in it.
     #[error("a device's client id and user name are the id in its certificate")]
@@ -121,12 +126,30 @@ pub enum Proof {
     Service,
     /// A user's token: its SHA-256.
     User([u8; 32]),
-    /// A device's token: its issue number.
-    Device(u32),
-    /// A device's certificate: the issue that it was made for; 0 of another CA.
-    Certificate(u32),
+    /// What a device has.
+    Device(Shown),
     /// The secret of a claim.
     Claim,
+}
+
+/// What a device comes in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A token: its issue number.
+    Token(u32),
+    /// A certificate of our own CA: the issue that it was made for.
+    Certificate(u32),
+    /// A certificate of another CA, which knows of no issue: valid from then on, Unix seconds.
+    OtherCertificate(u64),
+}
+
+impl From<&ClientCertificate> for Shown {
+    fn from(certificate: &ClientCertificate) -> Self {
+        match certificate.issue {
+            0 => Self::OtherCertificate(certificate.not_before_s),
+            issue => Self::Certificate(issue),
+        }
+    }
 }
 
 /// The key of which every device token is derived.
@@ -203,8 +226,11 @@ pub struct User {
 pub trait People: Send + Sync + 'static {
     /// The user of a name.
     fn user(&self, name: &UserId) -> Option<User>;
-    /// True if the tokens and certificates of a device up to and including this issue are revoked.
-    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool;
+    /// Ok if a device may come in with this.
+    ///
+    /// # Errors
+    /// [`Refusal::Revoked`] or [`Refusal::Replaced`].
+    fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal>;
     /// Another number with every change of either.
     fn version(&self) -> u64;
     /// The time by which certificates are judged, in Unix seconds: that of the system.
@@ -254,10 +280,11 @@ impl TokenCredentials {
         if self.people.unix_s() > certificate.not_after_s {
             return Err(Refusal::CertificateOver);
         }
-        self.still(&device, certificate.issue)?;
+        let shown = certificate.into();
+        self.people.admits(&device, shown)?;
         Ok(Pass {
             principal: Principal::Device(device),
-            proof: Proof::Certificate(certificate.issue),
+            proof: Proof::Device(shown),
         })
     }
 
@@ -273,13 +300,6 @@ impl TokenCredentials {
             principal: Principal::Enrolling { device, claim },
             proof: Proof::Claim,
         })
-    }
-
-    fn still(&self, device: &DeviceId, issue: u32) -> Result<(), Refusal> {
-        match self.people.is_revoked(device, issue) {
-            true => Err(Refusal::Revoked),
-            false => Ok(()),
-        }
     }
 }
 
@@ -313,18 +333,17 @@ impl Credentials for TokenCredentials {
         if login.client_id != device.as_str() {
             return Err(Refusal::ClientId);
         }
-        self.still(&device, issue)?;
+        let shown = Shown::Token(issue);
+        self.people.admits(&device, shown)?;
         Ok(Pass {
             principal: Principal::Device(device),
-            proof: Proof::Device(issue),
+            proof: Proof::Device(shown),
         })
     }
 
     fn review(&self, pass: &Pass) -> Result<(), Refusal> {
         match (&pass.principal, pass.proof) {
-            (Principal::Device(device), Proof::Device(issue) | Proof::Certificate(issue)) => {
-                self.still(device, issue)
-            }
+            (Principal::Device(device), Proof::Device(shown)) => self.people.admits(device, shown),
             (Principal::User { user, .. }, Proof::User(hash)) => {
                 match self.user(user.clone(), hash) {
                     Some(now) if now == *pass => Ok(()),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Nobody but devices, at a certain time; `gone` was removed when its tokens had the issue 1.
+/// Nobody but devices, at a certain time; `gone` was revoked at 500 when its tokens had the issue 1.
 struct Devices(u64);
 
 impl People for Devices {
@@ -8,8 +8,15 @@ impl People for Devices {
         None
     }
 
-    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
-        device.as_str() == "gone" && issue <= 1
+    fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
+        match shown {
+            _ if device.as_str() != "gone" => Ok(()),
+            Shown::Token(..=1) | Shown::Certificate(..=1) | Shown::OtherCertificate(..=500) => {
+                Err(Refusal::Revoked)
+            }
+            Shown::Token(2) => Err(Refusal::Replaced),
+            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate(_) => Ok(()),
+        }
     }
 
     fn version(&self) -> u64 {
@@ -31,27 +38,38 @@ fn at(unix_s: u64) -> TokenCredentials {
 }
 
 /// The proof of a client with the certificate of `name`, valid until 1000.
-fn proof(name: &str, issue: u32, (client_id, user): (&str, &str)) -> Result<Proof, Refusal> {
+fn proof(name: &str, issue: u32, names: (&str, &str)) -> Result<Proof, Refusal> {
     let certificate = ClientCertificate {
         name: name.to_owned(),
         issue,
+        not_before_s: 400,
         not_after_s: 1_000,
     };
+    proof_of(&certificate, names)
+}
+
+fn proof_of(
+    certificate: &ClientCertificate,
+    (client_id, user): (&str, &str),
+) -> Result<Proof, Refusal> {
     let login = Login {
         client_id,
         user,
         token: "",
-        certificate: Some(&certificate),
+        certificate: Some(certificate),
     };
     let pass = at(1_000).authenticate(&login)?;
-    assert_eq!(pass.principal, Principal::Device(name.parse().unwrap()));
+    let device = certificate.name.parse().unwrap();
+    assert_eq!(pass.principal, Principal::Device(device));
     Ok(pass.proof)
 }
 
 #[test]
 fn a_certificate_needs_no_token_and_lets_in_under_its_own_name_alone() {
-    assert_eq!(proof("d1", 1, ("d1", "d1")), Ok(Proof::Certificate(1)));
-    assert_eq!(proof("d1", 0, ("d1", "")), Ok(Proof::Certificate(0)));
+    let shown = |shown| Ok(Proof::Device(shown));
+    assert_eq!(proof("d1", 1, ("d1", "d1")), shown(Shown::Certificate(1)));
+    let other = Shown::OtherCertificate(400);
+    assert_eq!(proof("d1", 0, ("d1", "")), shown(other));
     for other in [("d2", "d1"), ("d1", "d2"), ("", ""), ("d2", "")] {
         assert_eq!(
             proof("d1", 1, other),
@@ -63,16 +81,29 @@ fn a_certificate_needs_no_token_and_lets_in_under_its_own_name_alone() {
 }
 
 #[test]
-fn a_removed_device_comes_in_only_with_the_certificate_of_its_next_registration() {
+fn a_revoked_device_comes_in_only_with_a_certificate_that_was_made_for_it_since() {
     assert_eq!(proof("gone", 1, ("gone", "")), Err(Refusal::Revoked));
     assert_eq!(proof("gone", 0, ("gone", "")), Err(Refusal::Revoked));
-    assert_eq!(proof("gone", 2, ("gone", "")), Ok(Proof::Certificate(2)));
-    let pass = |issue| Pass {
-        principal: Principal::Device("gone".parse().unwrap()),
-        proof: Proof::Certificate(issue),
+    let proven = proof("gone", 2, ("gone", ""));
+    assert_eq!(proven, Ok(Proof::Device(Shown::Certificate(2))));
+    // A CA of others knows of no issue: the time of its certificate says it.
+    let later = ClientCertificate {
+        name: "gone".into(),
+        issue: 0,
+        not_before_s: 501,
+        not_after_s: 1_000,
     };
-    assert_eq!(at(0).review(&pass(1)), Err(Refusal::Revoked));
-    assert_eq!(at(0).review(&pass(2)), Ok(()));
+    let proven = proof_of(&later, ("gone", ""));
+    assert_eq!(proven, Ok(Proof::Device(Shown::OtherCertificate(501))));
+    let review = |shown| {
+        at(0).review(&Pass {
+            principal: Principal::Device("gone".parse().unwrap()),
+            proof: Proof::Device(shown),
+        })
+    };
+    assert_eq!(review(Shown::Certificate(1)), Err(Refusal::Revoked));
+    assert_eq!(review(Shown::Certificate(2)), Ok(()));
+    assert_eq!(review(Shown::Token(2)), Err(Refusal::Replaced));
 }
 
 #[test]
@@ -80,6 +111,7 @@ fn a_session_that_is_resumed_does_not_outlive_its_certificate() {
     let certificate = ClientCertificate {
         name: "d1".into(),
         issue: 1,
+        not_before_s: 0,
         not_after_s: 1_000,
     };
     let login = Login {

@@ -21,7 +21,9 @@ mod user;
 pub(crate) use audit::Audit;
 pub(crate) use broker::{Broker, Doctor, Render};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
-pub(crate) use device::{Device, DeviceAdd, DeviceApprove, Group, Import, Why};
+pub(crate) use device::{
+    Device, DeviceAdd, DeviceApprove, DeviceRevoke, DeviceToken, Group, Import, TokenRotate, Why,
+};
 pub(crate) use enroll::Enroll;
 pub(crate) use keys::{Keys, Rotate, SignArgs};
 pub(crate) use user::User;

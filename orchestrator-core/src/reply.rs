@@ -5,6 +5,7 @@ use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, GroupId, RequestId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::Rejection;
+use crate::model::time::format_time;
 use crate::reply::view::DeploymentView;
 use crate::rules::deployment::Created;
 
@@ -26,13 +27,13 @@ pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
     ClaimItem, DamagedArtifact, DeploymentDetail, DeviceDetail, DeviceItem, FailedDevice,
-    GroupItem, Identity, RefusedItem, ReleaseDetail, ReleaseItem, StatusWord, UserItem,
-    WaitingItem,
+    GroupItem, Identity, RefusedItem, ReleaseDetail, ReleaseItem, RevokedItem, StatusWord,
+    UserItem, WaitingItem,
 };
 pub use result::{
     AbortResult, ClaimResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
-    DeviceInGroupResult, DeviceResult, EnrollCreateResult, GroupResult, ListResult,
-    ReleaseAddResult, RetryResult, UserResult,
+    DeviceInGroupResult, DeviceResult, DeviceTokenResult, EnrollCreateResult, GroupResult,
+    ListResult, ReleaseAddResult, RetryResult, UserResult,
 };
 pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
@@ -162,7 +163,7 @@ pub enum Answer {
     },
     /// `deploy` with `dryRun`; never stored.
     Planned(PlanResult),
-    /// `device-add` with `dryRun`, which gives no token out; never stored.
+    /// `device-add` and `device-token-rotate` with `dryRun`, which gives no token out; never stored.
     DevicePlanned {
         /// Which device.
         device: DeviceId,
@@ -214,6 +215,20 @@ pub enum Answer {
         /// Which claim.
         claim: ClaimId,
     },
+    /// `device-revoke`
+    DeviceRevoked {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// `device-token-rotate`; the token is computed by the adapter for each reply.
+    TokenRotated {
+        /// Which device.
+        device: DeviceId,
+        /// The issue number its token is derived from.
+        issue: u32,
+        /// Unix time until which the token before is good too, in ms.
+        until_ms: Option<u64>,
+    },
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -250,16 +265,24 @@ impl Answer {
             }
             Self::DeviceAdded { device, issue } => {
                 let secrets = secrets(&device, issue);
-                ResultBody::DeviceAdded(DeviceAddResult {
-                    device: device.to_string(),
-                    token: secrets.token,
-                    root_sha256: secrets.root_sha256,
-                    root_number: secrets.root_number,
+                ResultBody::DeviceAdded(DeviceAddResult::new(&device, secrets))
+            }
+            Self::TokenRotated {
+                device,
+                issue,
+                until_ms,
+            } => {
+                let secrets = secrets(&device, issue);
+                ResultBody::TokenRotated(DeviceTokenResult {
+                    new: DeviceAddResult::new(&device, secrets),
+                    old_token_until: until_ms.map(format_time),
                 })
             }
-            Self::DeviceRemoved { device } => ResultBody::Device(DeviceResult {
-                device: device.to_string(),
-            }),
+            Self::DeviceRemoved { device } | Self::DeviceRevoked { device } => {
+                ResultBody::Device(DeviceResult {
+                    device: device.to_string(),
+                })
+            }
             Self::GroupCreated { group } | Self::GroupRemoved { group } => {
                 ResultBody::Group(GroupResult {
                     group: group.to_string(),
@@ -313,15 +336,17 @@ pub enum ResultBody {
     ReleaseAdded(ReleaseAddResult),
     /// `device-add`
     DeviceAdded(DeviceAddResult),
+    /// `device-token-rotate`
+    TokenRotated(DeviceTokenResult),
     /// `device-import`
     Imported(ImportResult),
-    /// `device-move`, and `device-add` with `dryRun`.
+    /// `device-move`, and `device-add` and `device-token-rotate` with `dryRun`.
     DeviceInGroup(DeviceInGroupResult),
     /// `device-hold`
     DeviceHeld(DeviceHoldResult),
     /// `device-approve`
     DeviceApproved(DeviceApproveResult),
-    /// `device-remove`
+    /// `device-remove`, `device-revoke`
     Device(DeviceResult),
     /// `group-create`, `group-remove`
     Group(GroupResult),

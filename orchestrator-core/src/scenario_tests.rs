@@ -345,18 +345,6 @@ impl World {
         })
     }
 
-    fn item(&self, id: DeploymentId, device: &str) -> DeviceItem {
-        let list = DeviceList {
-            deployment: Some(id.0),
-            ..DeviceList::default()
-        };
-        let ResultBody::Devices(page) = self.answer(&Command::DeviceList(list)) else {
-            panic!("not a device list")
-        };
-        let mut items = page.items.into_iter();
-        items.find(|item| item.device == device).unwrap()
-    }
-
     fn answer(&self, command: &Command) -> ResultBody {
         let answer = self
             .rows
@@ -365,11 +353,12 @@ impl World {
     }
 }
 
+use fleet::answer_of;
 use said::*;
 
-use fleet::answer_of;
 pub(crate) use fleet::rows_of_a_fleet;
 
+mod access;
 mod audit;
 mod batches;
 mod commands;

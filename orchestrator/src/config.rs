@@ -8,6 +8,7 @@ use std::time::Duration;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::Rejection;
 use hoist_orchestrator_core::model::now::{Keep, Mode};
+use hoist_orchestrator_core::model::row::Revocation;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::access::Role;
 use hoist_protocol::enroll::ClaimSecret;
@@ -112,10 +113,10 @@ pub trait Directory: Send + Sync {
     fn certify(&self, device: &DeviceId, issue: u32, key: &PublicKey)
     -> Result<Vec<u8>, Rejection>;
 
-    /// Makes the tokens of a device up to and including this issue worth nothing: who is
-    /// connected with one of them is not any more within a second. The revocation is stored
-    /// by whoever calls ([`crate::revocation`]).
-    fn revoke(&self, device: &DeviceId, issue: u32);
+    /// Makes these tokens and certificates of a device worth nothing: who is connected with one of
+    /// them is not any more within a second. The revocation is stored by whoever calls
+    /// ([`crate::revocation`]).
+    fn revoke(&self, device: &DeviceId, until: Revocation);
 
     /// Adds a user, or gives the user of that very token another role or other groups; the
     /// very same one again is fine. `by` gives no more than it has itself. A dry run only

@@ -122,8 +122,8 @@ codes! {
     GroupFull = "E_GROUP_FULL", Conflict, "the group has 8 active deployments", "abort one or wait until one completes";
     /// Somebody reports under the id of a device that is not registered, or was removed.
     Unknown = "E_UNKNOWN", Failed, "the device is not registered", "register it with `hoist device add ID`";
-    /// The device was removed, or the user was removed or may do something else by now: what it came in with is worth nothing any more.
-    Revoked = "E_REVOKED", Forbidden, "what it came in with was revoked", "register a removed device again with `hoist device add ID`, which gives it another token";
+    /// The device was removed or revoked, or the user was removed or may do something else by now: what it came in with is worth nothing any more.
+    Revoked = "E_REVOKED", Forbidden, "what it came in with was revoked", "let a revoked device in again with `hoist device token rotate ID`, and register a removed one with `hoist device add ID`: both give it another token";
     /// The device is known, and an operator has not accepted it yet.
     Pending = "E_PENDING", Failed, "the device waits for approval", "let an operator accept it";
     /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hoist_broker_config::credentials::{SERVICE_USER, TokenKey, hash_user_token};
 use hoist_broker_config::render::{CANARIES, CANARY_ISSUE, Login, Secret};
 use hoist_orchestrator_core::model::key::{Key, Prefix};
-use hoist_orchestrator_core::model::row::{DeviceRow, RevokedRow};
+use hoist_orchestrator_core::model::row::{DeviceRow, Revocation, RevokedRow};
 use hoist_protocol::access::PrincipalKind;
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::{DecodeError, decode};
@@ -18,11 +18,11 @@ use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::users::Users;
 
-/// The devices of a store, each with the issue of its token, and those of which tokens are revoked.
+/// The devices of a store, each with the issue of its newest token, and what of them is worth nothing.
 #[derive(Debug, Default)]
 pub struct Devices {
     issues: BTreeMap<DeviceId, u32>,
-    revoked: BTreeMap<DeviceId, u32>,
+    revoked: BTreeMap<DeviceId, Revocation>,
 }
 
 impl Devices {
@@ -38,7 +38,7 @@ impl Devices {
                 .insert(device, decode::<DeviceRow>(value)?.issue);
         } else if let Some(device) = device(Prefix::Revoked) {
             self.revoked
-                .insert(device, decode::<RevokedRow>(value)?.issue);
+                .insert(device, decode::<RevokedRow>(value)?.revocation());
         }
         Ok(())
     }
@@ -46,7 +46,11 @@ impl Devices {
     /// Those that may come in.
     fn admitted(&self) -> impl Iterator<Item = (&DeviceId, u32)> {
         let all = self.issues.iter().map(|(device, issue)| (device, *issue));
-        all.filter(|(device, issue)| self.revoked.get(device).is_none_or(|until| until < issue))
+        let is_good = |(device, issue): &(&DeviceId, u32)| {
+            let until = self.revoked.get(device);
+            until.is_none_or(|until| !until.ends_token(*issue))
+        };
+        all.filter(is_good)
     }
 }
 

@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
 use hoist_broker_config::Peers;
-use hoist_broker_config::credentials::{self, People, SERVICE_USER, TokenCredentials, TokenKey};
+use hoist_broker_config::credentials::{
+    self, People, Refusal, SERVICE_USER, Shown, TokenCredentials, TokenKey,
+};
 use hoist_orchestrator::config::{Directory, Rights, UserChange};
 use hoist_orchestrator::http::TokenAuth;
 use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::row::Revocation;
 use hoist_orchestrator_core::reply::UserItem;
 use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::PublicKey;
@@ -36,11 +39,11 @@ pub(crate) struct Registry {
     peers: OnceLock<Peers>,
 }
 
-/// Devices that were removed.
+/// Devices that were removed or revoked, or have other tokens.
 #[derive(Default)]
 struct Revoked {
-    /// The highest issue of each device's tokens that is worth nothing.
-    issues: HashMap<DeviceId, u32>,
+    /// The part of each device's tokens and certificates that is worth nothing.
+    devices: HashMap<DeviceId, Revocation>,
     /// Rises with every change.
     changes: u64,
 }
@@ -88,15 +91,14 @@ impl Registry {
     }
 
     /// Takes in what was revoked before this start.
-    pub(crate) fn revoke_all(&self, revoked: Vec<(DeviceId, u32)>) {
+    pub(crate) fn revoke_all(&self, revoked: Vec<(DeviceId, Revocation)>) {
         let mut all = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = false;
-        for (device, issue) in revoked {
-            let known = all.issues.get(&device).copied();
-            if known.is_none_or(|known| known < issue) {
-                all.issues.insert(device, issue);
-                changed = true;
-            }
+        for (device, until) in revoked {
+            let known = all.devices.entry(device).or_default();
+            let both = known.and(until);
+            changed |= both != *known;
+            *known = both;
         }
         all.changes += u64::from(changed);
     }
@@ -122,10 +124,21 @@ impl People for Registry {
         })
     }
 
-    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
+    fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        let highest = revoked.issues.get(device);
-        highest.is_some_and(|highest| issue <= *highest)
+        let Some(until) = revoked.devices.get(device) else {
+            return Ok(());
+        };
+        match shown {
+            Shown::Token(issue) | Shown::Certificate(issue) if issue <= until.issue => {
+                Err(Refusal::Revoked)
+            }
+            Shown::OtherCertificate(from_s) if from_s.saturating_mul(1_000) <= until.at_ms => {
+                Err(Refusal::Revoked)
+            }
+            Shown::Token(issue) if until.ends_token(issue) => Err(Refusal::Replaced),
+            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate(_) => Ok(()),
+        }
     }
 
     fn version(&self) -> u64 {
@@ -187,8 +200,8 @@ impl Directory for Registry {
         made.map_err(|failure| Rejection::new(Code::Internal, failure.clause()))
     }
 
-    fn revoke(&self, device: &DeviceId, issue: u32) {
-        self.revoke_all(vec![(device.clone(), issue)]);
+    fn revoke(&self, device: &DeviceId, until: Revocation) {
+        self.revoke_all(vec![(device.clone(), until)]);
     }
 
     fn add_user(&self, user: &UserAdd, by: &UserId) -> Result<UserChange, Rejection> {
@@ -262,127 +275,5 @@ fn rejection(error: &UsersError) -> Rejection {
 }
 
 #[cfg(test)]
-mod tests {
-    use hoist_protocol::access::Role;
-
-    use super::*;
-
-    fn registry() -> (tempfile::TempDir, Registry) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("users.toml");
-        let admin = User {
-            name: "admin".parse().unwrap(),
-            role: Role::Admin,
-            groups: Vec::new(),
-            token_sha256: credentials::hash_user_token("secret"),
-        };
-        Users::create(&path, admin).unwrap();
-        let users = Users::open(&path).unwrap();
-        (dir, Registry::new(Namespace::default(), [7; 32], users))
-    }
-
-    fn root() -> UserId {
-        "admin".parse().unwrap()
-    }
-
-    fn named(user: &str) -> UserRemove {
-        UserRemove {
-            user: user.into(),
-            dry_run: false,
-        }
-    }
-
-    fn asked(user: &str, hash: &str) -> UserAdd {
-        UserAdd {
-            user: user.into(),
-            role: Role::Viewer,
-            groups: Vec::new(),
-            token_sha256: hash.into(),
-            dry_run: false,
-        }
-    }
-
-    #[test]
-    fn a_user_added_may_come_in_with_its_token_and_is_gone_when_removed() {
-        let (_dir, registry) = registry();
-        let hash = data_encoding::HEXLOWER.encode(&credentials::hash_user_token("token"));
-        registry.add_user(&asked("vera", &hash), &root()).unwrap();
-        let vera = "vera".parse().unwrap();
-        let found = registry.user_of("token");
-        let found = found.map(|(user, rights)| (user, rights.role));
-        assert_eq!(found, Some((vera, Role::Viewer)));
-        assert_eq!(registry.list_users().len(), 2);
-        registry.remove_user(&named("vera"), &root()).unwrap();
-        assert_eq!(registry.user_of("token"), None);
-        let again = registry.remove_user(&named("vera"), &root());
-        assert_eq!(again.unwrap_err().code, Code::User);
-    }
-
-    #[test]
-    fn a_group_named_twice_counts_once_and_one_that_is_made_later_counts() {
-        let (_dir, registry) = registry();
-        let add = UserAdd {
-            groups: ["eu", "later", "eu"].map(str::to_owned).to_vec(),
-            ..asked("vera", &"00".repeat(32))
-        };
-        registry.add_user(&add, &root()).unwrap();
-        let users = registry.list_users().into_iter();
-        let groups: Vec<Vec<String>> = users.map(|user| user.groups).collect();
-        assert!(
-            groups.contains(&vec!["eu".into(), "later".into()]),
-            "{groups:?}"
-        );
-    }
-
-    #[test]
-    fn a_dry_run_changes_no_user_and_refuses_what_would_be_refused() {
-        let (_dir, registry) = registry();
-        let dry = |user: &str| UserAdd {
-            dry_run: true,
-            ..asked(user, &"00".repeat(32))
-        };
-        registry.add_user(&dry("vera"), &root()).unwrap();
-        let taken = registry.add_user(&dry("admin"), &root()).unwrap_err();
-        assert_eq!(taken.code, Code::UserExists);
-        let gone = |user: &str| UserRemove {
-            dry_run: true,
-            ..named(user)
-        };
-        let code = |user: &str| registry.remove_user(&gone(user), &root()).unwrap_err().code;
-        assert_eq!(code("admin"), Code::LastAdmin);
-        assert_eq!(code("vera"), Code::User);
-        assert_eq!(code("a b"), Code::Name);
-        let users: Vec<String> = registry.list_users().into_iter().map(|u| u.user).collect();
-        assert_eq!(users, ["admin"]);
-    }
-
-    #[test]
-    fn a_revoked_token_is_worth_nothing_and_the_next_one_is() {
-        let (_dir, registry) = registry();
-        let device: DeviceId = "dev-01".parse().unwrap();
-        let before = People::version(&registry);
-        assert!(!registry.is_revoked(&device, 1));
-        registry.revoke(&device, 1);
-        assert_ne!(People::version(&registry), before);
-        assert!(registry.is_revoked(&device, 1));
-        assert!(!registry.is_revoked(&device, 2));
-        assert!(!registry.is_revoked(&"dev-02".parse().unwrap(), 1));
-    }
-
-    #[test]
-    fn a_bad_name_a_bad_hash_and_the_servers_own_name_are_refused() {
-        // bad-inputs row 71
-        let (_dir, registry) = registry();
-        let hash = "00".repeat(32);
-        let code = |user: &str, hash: &str| {
-            registry
-                .add_user(&asked(user, hash), &root())
-                .unwrap_err()
-                .code
-        };
-        assert_eq!(code("a b", &hash), Code::Name);
-        assert_eq!(code("vera", "abc"), Code::Command);
-        assert_eq!(code("admin", &hash), Code::UserExists);
-        assert_eq!(code(SERVICE_USER, &hash), Code::UserExists);
-    }
-}
+#[path = "people_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ pub(super) fn of(presented: Presented) -> ClientCertificate {
         },
         // Nothing else of its subject is a device's id.
         name: certificate.common_name.unwrap_or_default(),
+        not_before_s: certificate.not_before,
         not_after_s: certificate.not_after,
     }
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hoist_protocol::access::Denied;
 use hoist_protocol::code;
 
+use crate::credentials::Refusal;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $code:ident, $why:literal;)*) => {
         /// Why a connection was refused or closed.
@@ -34,7 +36,7 @@ codes! {
     Access = Access, "it may not write that topic";
     /// A PUBACK for nothing, or out of order.
     Ack = Ack, "it acknowledged what was not the next message sent to it";
-    /// Wrong name, token or client id, or a revoked device.
+    /// Wrong name, token or client id.
     Auth = Auth, "its name, token and client id do not belong together";
     /// A certificate that is not accepted, or of somebody else.
     Certificate = Certificate, "the certificate that it shows is not accepted, or not its own";
@@ -56,6 +58,8 @@ codes! {
     Router = Router, "the broker's router is being replaced; connect again";
     /// A packet over the limit, or a bad length.
     Size = Size, "it sent a packet over the size limit or with a bad length";
+    /// The token was replaced by another one of its device.
+    Replaced = Auth, "its token was replaced by a newer one";
     /// The pass that the client came in with is worth nothing any more.
     Revoked = Revoked, "it was removed, or what it may do has changed";
     /// The broker stops.
@@ -85,6 +89,16 @@ impl From<&Denied> for Code {
     }
 }
 
+impl From<Refusal> for Code {
+    /// Why a session is over whose client would not come in any more.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Replaced => Self::Replaced,
+            _ => Self::Revoked,
+        }
+    }
+}
+
 impl Code {
     /// True if the orchestrator's session outlives the socket that was closed for this.
     pub(crate) fn keeps_session(self) -> bool {
@@ -101,6 +115,7 @@ impl Code {
             Self::Gone
                 | Self::KeepAlive
                 | Self::Overdue
+                | Self::Replaced
                 | Self::Revoked
                 | Self::Stopped
                 | Self::TakenOver

@@ -214,7 +214,7 @@ impl Hub {
             if let Err(refusal) = self.credentials.review(&handle.pass) {
                 let who = &handle.pass.principal;
                 tracing::info!(%who, reason = %refusal, "session ended");
-                end_soon(handle.inbox, Code::Revoked);
+                end_soon(handle.inbox, refusal.into());
             }
         }
     }

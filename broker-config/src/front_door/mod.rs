@@ -234,10 +234,10 @@ fn user_of(connect: &Connect) -> Option<String> {
 
 /// Sees a session out whose client was removed while it came in.
 fn stay(key: &Key, pass: &Pass, hub: &Hub) {
-    if hub.credentials.review(pass).is_err()
+    if let Err(refusal) = hub.credentials.review(pass)
         && let Some(inbox) = hub.find(key)
     {
-        inbox::end_soon(inbox, Code::Revoked);
+        inbox::end_soon(inbox, refusal.into());
     }
 }
 

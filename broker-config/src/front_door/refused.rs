@@ -92,7 +92,7 @@ impl Refused {
     }
 
     /// The bytes that the client gets before the socket closes. To a device "not authorized" says
-    /// that it was removed; one that would leave its will elsewhere has a wrong configuration.
+    /// that it was removed or revoked; one that would leave its will elsewhere has a wrong configuration.
     pub(super) fn answer(&self) -> &'static [u8] {
         match self {
             // What is no TLS tells a client that speaks it more than silence.
@@ -104,7 +104,11 @@ impl Refused {
             Self::NoClientId | Self::Credentials(Refusal::ClientId) => &[0x20, 2, 0, 2],
             Self::Later(_) => &[0x20, 2, 0, 3],
             Self::Credentials(
-                Refusal::Token | Refusal::Unknown | Refusal::Changed | Refusal::CertificateOver,
+                Refusal::Token
+                | Refusal::Replaced
+                | Refusal::Unknown
+                | Refusal::Changed
+                | Refusal::CertificateOver,
             )
             | Self::Will {
                 of_device: true, ..

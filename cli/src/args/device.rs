@@ -1,11 +1,13 @@
 //! `hoist device …` and `hoist group …`
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::reply::StatusWord;
 
 use super::deployment::parse_deployment;
+use crate::rate::parse_duration;
 
 /// A fleet to register.
 #[derive(Debug, Clone, Args)]
@@ -121,6 +123,14 @@ pub(crate) enum Device {
     /// For a device whose storage was replaced: it keeps its group, its token and its records.
     /// `device remove` and `device add` begin it afresh instead, with another token.
     Approve(DeviceApprove),
+    /// Shut a device out at once: its session ends, nothing that it has lets it in
+    ///
+    /// It stays listed, with its group and its records, and starts nothing. `device token rotate`
+    /// lets it in again; so does `device approve`, once it has enrolled anew.
+    Revoke(DeviceRevoke),
+    /// Give a device another token
+    #[command(subcommand)]
+    Token(DeviceToken),
     /// Remove a device: its session ends, its token is worth nothing, its records stay
     Remove {
         /// Its id
@@ -150,6 +160,45 @@ pub(crate) struct DeviceAdd {
     pub(crate) labels: Vec<(String, String)>,
     /// Write its agent.toml, which holds its token, to this file, mode 0600; one of another
     /// device is never replaced [default: print it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Say what would happen and change nothing: no token is made
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// A device to shut out.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceRevoke {
+    /// Its id
+    pub(crate) device: String,
+    /// Why, for the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceToken {
+    /// Make another token; print the agent.toml that holds it, or write it with --out
+    ///
+    /// At most two tokens of a device are good at a time. Its certificates stay as they are. To a
+    /// revoked device it is the way back.
+    Rotate(TokenRotate),
+}
+
+/// A device that gets another token.
+#[derive(Debug, Args)]
+pub(crate) struct TokenRotate {
+    /// Its id
+    pub(crate) device: String,
+    /// How long the token before is good too; 0s ends its session at once
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) overlap: Duration,
+    /// Write its agent.toml to this file, mode 0600: settings of its own stay in one that is there;
+    /// one of another device is never replaced [default: print it]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Say what would happen and change nothing: no token is made

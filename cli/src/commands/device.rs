@@ -3,21 +3,22 @@
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::api::command::{
-    DeviceAdd, DeviceApprove, DeviceHold, DeviceMove, DeviceRemove, DeviceShow, Verb,
+    DeviceApprove, DeviceHold, DeviceMove, DeviceRemove, DeviceShow, Verb,
 };
-use hoist_orchestrator_core::reply::{DeviceAddResult, DeviceDetail, StatusWord};
+use hoist_orchestrator_core::reply::{DeviceDetail, StatusWord};
 use hoist_protocol::code::Code;
 use hoist_server::failure::Failure;
 use serde_json::{Map, Value, json};
 
-use crate::args::{self, Device};
-use crate::client::agent_file::{self, Written, agent_toml};
+use crate::args::{self, Device, DeviceToken};
 use crate::commands::confirm::may_remove;
 use crate::commands::{import, why};
 use crate::context::{Context, print};
 use crate::exit;
-use crate::output::{self, Format, Shape, Show, column, narrow, printable, secret_output, wide};
+use crate::output::{Format, Shape, Show, column, narrow, printable, wide};
 
+mod access;
+mod add;
 mod shown;
 
 const SHAPE: Shape = Shape {
@@ -25,7 +26,7 @@ const SHAPE: Shape = Shape {
     columns: &[
         column("DEVICE", "/device", Show::Plain),
         column("GROUP", "/group", Show::Plain),
-        column("PRESENCE", "/presence", Show::Plain),
+        column("PRESENCE", "", Show::Made(presence)),
         column("STATUS", "", Show::Made(status)),
         column("REASON", "", Show::Made(reason)),
         narrow("INSTALLED", "/installed", Show::FewPairs),
@@ -41,6 +42,15 @@ const SHAPE: Shape = Shape {
         wide("LATE", "/late", Show::Plain),
     ],
 };
+
+/// The presence in a word; of a device that was revoked, that.
+fn presence(item: &Value) -> String {
+    let word = match item["revoked"].is_null() {
+        true => item["presence"].as_str().unwrap_or("-"),
+        false => "revoked",
+    };
+    word.to_owned()
+}
 
 /// The status in a word: of a device at work, what it does.
 fn status(item: &Value) -> String {
@@ -69,7 +79,7 @@ fn reason(item: &Value) -> String {
 /// Runs one of the device commands.
 pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failure> {
     match command {
-        Device::Add(wish) => add(context, wish).await,
+        Device::Add(wish) => add::run(context, wish).await,
         Device::Import(wish) => import::run(context, &wish).await,
         Device::List {
             group,
@@ -115,6 +125,8 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
             hold(context, &body).await
         }
         Device::Approve(wish) => approve(context, wish).await,
+        Device::Revoke(wish) => access::revoke(context, wish).await,
+        Device::Token(DeviceToken::Rotate(wish)) => access::rotate(context, wish).await,
         Device::Remove {
             device,
             yes,
@@ -132,15 +144,24 @@ fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
 }
 
 async fn show(context: &Context, device: String) -> Result<u8, Failure> {
-    let asked = DeviceShow { device };
-    let shown = context.command(Verb::DeviceShow, &asked).await?;
+    let shown = shown_of(context, device).await?;
     if !matches!(context.format(), Format::Table | Format::Wide) {
         return context.print_one(&SHAPE, &shown);
     }
-    let detail: DeviceDetail = serde_json::from_value(shown)
-        .map_err(|error| Failure::because(Code::Reply, "the answer to device-show", &error))?;
+    let detail = detail_of(shown)?;
     print(&printable(&shown::block(&detail, SystemTime::now())))?;
     Ok(exit::OK)
+}
+
+/// Everything that the server knows of a device.
+async fn shown_of(context: &Context, device: String) -> Result<Value, Failure> {
+    let asked = DeviceShow { device };
+    context.command(Verb::DeviceShow, &asked).await
+}
+
+fn detail_of(shown: Value) -> Result<DeviceDetail, Failure> {
+    serde_json::from_value(shown)
+        .map_err(|error| Failure::because(Code::Reply, "the answer to device-show", &error))
 }
 
 async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {
@@ -209,47 +230,4 @@ async fn remove(
     let body = DeviceRemove { device, dry_run };
     let removed = context.command(Verb::DeviceRemove, &body).await?;
     context.print_change(&SHAPE, &removed, &sentence)
-}
-
-/// Registers a device; prints its agent.toml, which holds the token this once, or writes it.
-async fn add(context: &Context, wish: args::DeviceAdd) -> Result<u8, Failure> {
-    let out = wish.out;
-    if let Some(path) = &out {
-        agent_file::check(path, &wish.device, &context.settings.data_dir.value)?;
-    }
-    let body = DeviceAdd {
-        device: wish.device,
-        device_type: wish.device_type,
-        group: wish.group,
-        labels: wish.labels.into_iter().collect(),
-        dry_run: wish.dry_run,
-    };
-    let added = context.command(Verb::DeviceAdd, &body).await?;
-    if body.dry_run {
-        let (device, group) = (&body.device, added["group"].as_str().unwrap_or("?"));
-        let sentence = format!("{device} would be in group {group}; nothing was changed");
-        return context.print_change(&SHAPE, &added, &sentence);
-    }
-    let result: DeviceAddResult = serde_json::from_value(added.clone())
-        .map_err(|error| Failure::because(Code::Reply, "the answer to device-add", &error))?;
-    let device_type = body.device_type.as_deref();
-    let text = agent_toml(&context.client_file()?, device_type, &result)?;
-    if let Some(path) = out {
-        let kept = match agent_file::write(&path, &text)? {
-            Written::New => "for its owner only",
-            Written::Changed => "where settings of its own stayed",
-            Written::Unchanged => "which said the same already",
-        };
-        let (device, path) = (&result.device, path.display());
-        let sentence = format!("{device} is registered; its agent.toml is {path}, {kept}");
-        return context.print_change(&SHAPE, &added, &sentence);
-    }
-    let shown = match context.format() {
-        Format::Table | Format::Wide => text,
-        format => output::one(format, &SHAPE, &added),
-    };
-    let device = &result.device;
-    let after = format!("{device} is registered; the same command again prints the same");
-    secret_output::print(&shown, &after)?;
-    Ok(exit::OK)
 }

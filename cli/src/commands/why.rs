@@ -129,7 +129,15 @@ fn state(why: &DeviceWhy) -> String {
         None => "never seen".to_owned(),
     };
     let held = if why.held { ", held" } else { "" };
-    format!("group {}, {}, {seen}{held}", why.group, why.presence)
+    let revoked = if why.revoked.is_some() {
+        ", revoked"
+    } else {
+        ""
+    };
+    format!(
+        "group {}, {}, {seen}{held}{revoked}",
+        why.group, why.presence
+    )
 }
 
 /// Every rule in the order in which they are looked at, and how it came out.

@@ -57,8 +57,9 @@ impl Agent {
         if let Keep::NoDeviceSpec(_) = keep {
             tracing::error!(
                 code = Code::Revoked.as_str(),
-                "the server has removed this device: it starts nothing until it is registered \
-                 again with `hoist device add`, whose agent.toml holds another token"
+                "the server has removed or revoked this device: it starts nothing until it comes in \
+                 with another token, of `hoist device add` or `hoist device token rotate`, or is \
+                 enrolled anew and approved"
             );
         }
         if let (Keep::Inventory, Some(release)) = (keep, &self.storage.release) {

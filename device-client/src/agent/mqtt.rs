@@ -31,7 +31,7 @@ pub(super) enum Incoming {
     Acknowledged(Carries),
     /// A subscription was refused.
     Refused,
-    /// The login is refused because the token was revoked (CONNACK code 5), and the
+    /// The login is refused because the device was removed or revoked (CONNACK code 5), and the
     /// connection is over.
     Revoked,
     /// The connection is over.
@@ -237,8 +237,8 @@ fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
     };
     match refusal {
         Refusal::BadUserNamePassword => {
-            "the server does not know this token, or not in this namespace: get a new agent.toml \
-             with `hoist device add`"
+            "the server does not know this token, or not in this namespace, or has replaced it: get \
+             a new agent.toml with `hoist device add`"
         }
         Refusal::NotAuthorized => {
             "the server refuses this device: ask its operator whether it was removed or revoked"

@@ -10,7 +10,7 @@ use super::config::HostConfig;
 use super::files::{Files, SystemFiles};
 use super::inventory::{Condition, Inventory};
 use super::journal::{Found, TwoSlots};
-use super::storage::StorageError;
+use super::storage::{StorageError, is_turned_out};
 use crate::machine::{Job, Stage};
 use crate::record::{RECORD_BYTES_MAX, RING_BYTES_MAX, Record, Ring};
 
@@ -24,9 +24,16 @@ pub(super) fn status(host: &HostConfig) -> Result<String, StorageError> {
     let dir = &host.state_dir;
     let inventory = Inventory::load(files.as_ref(), dir)?;
     let (_, record) = TwoSlots::<Record>::open(files.clone(), dir, "journal", RECORD_BYTES_MAX)?;
+    let turned_out = is_turned_out(files.as_ref(), dir);
     let (_, ring) = TwoSlots::<Ring>::open(files, dir, "outcomes", RING_BYTES_MAX)?;
     let mut text = format!("device {}\n", host.device);
     let mut line = |line: String| text.push_str(&(line + "\n"));
+    if turned_out {
+        line(format!(
+            "removed or revoked ({}): it starts nothing until the server lets it in again",
+            Code::Revoked
+        ));
+    }
     if dir.join("hold").exists() {
         line(format!("held by {}", dir.join("hold").display()));
     }

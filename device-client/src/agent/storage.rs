@@ -30,10 +30,16 @@ use floor::{bytes_of, floor_of};
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// The device's own spec, as received.
 const HEAD_FILE: &str = "head";
-/// The generation of the own spec that was forgotten because the device was removed.
+/// The generation of the own spec that was forgotten because the device was removed or revoked.
 const FORGOTTEN_FILE: &str = "forgotten";
 /// The manifest of the started release.
 const RELEASE_FILE: &str = "release";
+
+/// True if the device was removed or revoked, and has heard nothing since that says otherwise.
+#[must_use]
+pub fn is_turned_out(files: &dyn Files, dir: &Path) -> bool {
+    files.exists(&dir.join(FORGOTTEN_FILE)) && !files.exists(&dir.join(HEAD_FILE))
+}
 
 /// Why something cannot be kept.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,8 @@ pub use crate::api::commands::device_hold::DeviceHold;
 pub use crate::api::commands::device_import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice};
 pub use crate::api::commands::device_move::DeviceMove;
 pub use crate::api::commands::device_remove::DeviceRemove;
+pub use crate::api::commands::device_revoke::DeviceRevoke;
+pub use crate::api::commands::device_token_rotate::DeviceTokenRotate;
 pub use crate::api::commands::enroll_create::EnrollCreate;
 pub use crate::api::commands::enroll_revoke::EnrollRevoke;
 pub use crate::api::commands::group_create::GroupCreate;
@@ -177,6 +179,8 @@ verbs! {
     DeviceMove
     DeviceHold
     DeviceRemove
+    DeviceRevoke
+    DeviceTokenRotate
     DeviceApprove
     EnrollCreate
     EnrollList

@@ -8,6 +8,8 @@ pub(crate) mod device_hold;
 pub(crate) mod device_import;
 pub(crate) mod device_move;
 pub(crate) mod device_remove;
+pub(crate) mod device_revoke;
+pub(crate) mod device_token_rotate;
 pub(crate) mod enroll_create;
 pub(crate) mod enroll_revoke;
 pub(crate) mod group_create;

@@ -10,7 +10,7 @@ use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
     AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
-    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RowKey,
+    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RevokedKey, RowKey,
     WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
@@ -20,7 +20,7 @@ use crate::model::timer::{Timer, TimerKind};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
-use crate::rules::device::{self, contact, doubt, presence, refusal, status};
+use crate::rules::device::{self, access, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{limit, outbox};
 use crate::rules::{audit, enrollment, group, recovery, waiting};
 
@@ -146,6 +146,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Forget(user, request) => request::forget(ctx, timer, user, request),
         TimerKind::Waiting(device) => waiting::due(ctx, timer, device),
         TimerKind::Claim(claim) => waiting::claim_due(ctx, timer, claim),
+        TimerKind::Overlap(device) => access::overlap_due(ctx, timer, device),
     }
 }
 
@@ -242,6 +243,10 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         TimerKind::Contact(device) | TimerKind::Doubt(device) => {
             keys.push(DeviceKey(device.clone()).key());
         }
+        TimerKind::Overlap(device) => keys.extend([
+            DeviceKey(device.clone()).key(),
+            RevokedKey(device.clone()).key(),
+        ]),
         TimerKind::Device(id, device) => keys.extend([
             DeviceKey(device.clone()).key(),
             RecordKey(*id, device.clone()).key(),

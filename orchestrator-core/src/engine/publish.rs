@@ -191,6 +191,8 @@ impl Publisher {
                 let key = DeviceKey(device.clone());
                 txn.want([key.key(), outbox.key()])?;
                 let row = txn.read(&key)?.map(Box::new);
+                // Whoever was revoked obeys nobody (W4).
+                let row = row.filter(|row| row.revoked().is_none());
                 Rows::Device(row, txn.read(&outbox)?)
             }
         })

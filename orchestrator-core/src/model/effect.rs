@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::model::damage::Damage;
 use crate::model::enroll::EnrollOutcome;
 use crate::model::error::Code;
-use crate::model::row::EndReason;
+use crate::model::row::{EndReason, Revocation};
 use crate::model::search::Seek;
 use crate::model::word::Word;
 
@@ -37,13 +37,20 @@ pub enum Effect {
     /// Read everything a device has retained, first what it is: what it said before it was
     /// registered was refused.
     ReadReports(DeviceId),
-    /// A device was removed: its tokens up to and including this issue are worth nothing, and
-    /// whoever is connected with one of them is not any more.
+    /// A device was removed or revoked: what it came in with is worth nothing, whoever is connected
+    /// with it is not any more, and what it has retained is cleared.
     DeviceRevoked {
         /// Which.
         device: DeviceId,
-        /// The highest issue among them.
-        issue: u32,
+        /// What of it is worth nothing.
+        until: Revocation,
+    },
+    /// Tokens of a device were replaced: whoever is connected with one of them is not any more.
+    TokensReplaced {
+        /// Which.
+        device: DeviceId,
+        /// What of it is worth nothing.
+        until: Revocation,
     },
     /// Answer a request for a certificate, which is made first if there is to be one.
     EnrollAnswered {
@@ -204,6 +211,26 @@ pub enum Event {
         /// By whom; `retention` when it was silent for as long as such devices are kept.
         by: UserId,
     },
+    /// A device was revoked: it stays registered, and comes in no more with what it has.
+    DeviceRevoked {
+        /// Which.
+        device: DeviceId,
+        /// In which group.
+        group: GroupId,
+        /// By whom.
+        by: UserId,
+        /// The text that the person gave.
+        reason: String,
+    },
+    /// A device has another token, and comes in again if it was revoked.
+    DeviceTokenRotated {
+        /// Which.
+        device: DeviceId,
+        /// By whom.
+        by: UserId,
+        /// True if it was revoked before.
+        was_revoked: bool,
+    },
     /// Two devices speak as one: one is a copy of the other.
     CloneSuspected {
         /// Which.
@@ -218,7 +245,7 @@ pub enum Event {
         /// By whom.
         by: UserId,
     },
-    /// A device that is not registered waits for approval.
+    /// A device that is not registered, or was revoked, waits for approval.
     DeviceWaits {
         /// Which.
         device: DeviceId,
@@ -281,6 +308,8 @@ impl Event {
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::DeviceRevoked { .. } => "device-revoked",
+            Self::DeviceTokenRotated { .. } => "device-token-rotated",
             Self::CloneSuspected { .. } => "clone-suspected",
             Self::DeviceApproved { .. } => "device-approved",
             Self::DeviceWaits { .. } => "device-waits",

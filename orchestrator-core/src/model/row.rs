@@ -14,22 +14,26 @@ mod audit;
 mod claim;
 mod device;
 mod end_reason;
+mod group_count;
 mod instance;
 mod numbers;
 mod refused;
 mod removed;
+mod revoked;
 mod starts_empty;
 mod trouble;
 
 pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed};
 pub use claim::{ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingCountRow, WaitingRow};
-pub use device::{DeviceRow, FactsRow, PresenceRecord, STAYS_MAX, Stay};
+pub use device::{Access, DeviceRow, FactsRow, PresenceRecord, Revoked, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
+pub use group_count::GroupCountRow;
 pub(crate) use instance::GENERATIONS_MS;
 pub use instance::InstanceRow;
 pub use numbers::NumbersRow;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
+pub use revoked::{Revocation, RevokedRow};
 pub use starts_empty::StartsEmpty;
 pub use trouble::TroubleRow;
 
@@ -74,13 +78,13 @@ fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), Deco
 grown! {
     DeploymentRow, 8_192;
     CounterRow, 1_024;
-    RevokedRow, 4_096;
     ClaimRow, 512;
+    DeviceRow, 32_768;
+    GroupCountRow, 32;
 }
 
 rows! {
     GroupRow, 4_096;
-    DeviceRow, 32_768;
     ReleaseRow, 24_576;
     ReleaseNameRow, 32;
     RecordRow, 1_024;
@@ -91,7 +95,6 @@ rows! {
     RefusedRow, 1_024;
     TroubleRow, 8;
     CloneRow, 32;
-    GroupCountRow, 32;
     TimerRow, 8;
     SlotRow, 8;
     RemovedGroupRow, 32;
@@ -291,7 +294,7 @@ pub struct CounterRow {
 /// Membership, with what looking for a line must know of a member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemberRow {
-    /// True while an operator holds the device.
+    /// True while the device starts nothing: an operator holds it, or it was revoked.
     pub held: bool,
     /// Deployments in which it has no slot ([`DeviceRow::holds`]).
     pub holds: Vec<DeploymentId>,
@@ -315,18 +318,6 @@ pub struct OutboxRow {
 pub struct OpenedRow {
     /// Which.
     pub round: Round,
-}
-
-/// A device that was removed: which of its tokens are worth nothing, and where it was. The row
-/// outlives the removal, so that a device which is added again gets another token.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RevokedRow {
-    /// The highest issue number among them ([`DeviceRow::issue`]).
-    pub issue: u32,
-    /// Where it was until it was removed, oldest first, the last being the group that it obeyed
-    /// then; at most [`STAYS_MAX`]. Deployments that have ended go on counting it (S5). Empty in
-    /// rows of servers that did not note it.
-    pub past: Vec<Stay>,
 }
 
 /// The newest recovery of this store ([`crate::rules::recovery`]).
@@ -357,32 +348,6 @@ pub struct CloneRow {
 /// start: nobody else gets the slot, because the device may have started (S10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SlotRow {}
-
-/// The counts of a group's devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GroupCountRow {
-    /// Registered in it.
-    pub members: u32,
-    /// Online among them, as heard in [`GroupCountRow::run`].
-    pub online: u32,
-    /// The broker's run that `online` is of ([`InstanceRow::broker_run`]).
-    pub run: u32,
-    /// Held by an operator among them.
-    pub held: u32,
-}
-
-impl GroupCountRow {
-    /// As counted in a run of the broker: who was online in another is unknown (W8).
-    #[must_use]
-    pub fn in_run(self, run: u32) -> Self {
-        let online = if self.run == run { self.online } else { 0 };
-        Self {
-            online,
-            run,
-            ..self
-        }
-    }
-}
 
 /// A timer; the key says everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -51,6 +51,8 @@ pub enum TimerKind {
     Waiting(DeviceId),
     /// A claim has been over for long.
     Claim(ClaimId),
+    /// The token that a device had before is good no longer.
+    Overlap(DeviceId),
 }
 
 impl TimerKind {
@@ -67,7 +69,8 @@ impl TimerKind {
             | Self::Until(_)
             | Self::Forget(..)
             | Self::Waiting(_)
-            | Self::Claim(_) => Clock::Unix,
+            | Self::Claim(_)
+            | Self::Overlap(_) => Clock::Unix,
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::{Need, Queried, Reader, identity, name};
 use crate::reply::{
-    DeviceDetail, DeviceItem, PresenceWord, RefusedItem, ScriptEnd, StatusWord, StepWord,
+    DeviceDetail, DeviceItem, PresenceWord, RefusedItem, RevokedItem, ScriptEnd, StatusWord,
+    StepWord,
 };
 use crate::rules::device::contact::is_lost;
 use crate::rules::rollout::admission::{Case, first_blocker};
@@ -55,6 +56,7 @@ fn item(
             is_lost(&row, &instance, now) && waits_for(reader, device, &row, shown, &record)?;
         item.retrying |= waits;
         item.held = row.held;
+        item.revoked = RevokedItem::of(&row);
         let refused = reader.read(&RefusedKey(device.clone()))?;
         item.refused = RefusedItem::last(refused.as_ref());
         let trouble = reader.read(&TroubleKey(device.clone()))?;
@@ -169,6 +171,7 @@ pub(crate) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
     };
     Ok(Ok(DeviceDetail {
         item,
+        old_token_until: DeviceDetail::old_token_until(&row),
         device_type: row.device_type,
         agent: row.agent,
         labels: row.labels.into_iter().collect::<BTreeMap<_, _>>(),

@@ -17,6 +17,7 @@ use crate::rules::rollout::admission::{Case, Rule};
 
 mod failed;
 mod nothing;
+mod revoked;
 mod said;
 mod say;
 mod trouble;

@@ -26,6 +26,14 @@ pub(crate) fn doubt(
                 .to_owned(),
         });
     }
+    if let (Some(_), Some(offered)) = (row.revoked(), row.offered_key) {
+        let offered = offered.fingerprint();
+        return Some(Identity {
+            code: Code::Revoked.as_str().to_owned(),
+            says: format!("it was revoked, and asks with the key {offered} to come in again"),
+            next: format!("if it may: `hoist device approve {device} --fingerprint {offered}`"),
+        });
+    }
     let (pinned, offered) = (
         row.public_key?.fingerprint(),
         row.offered_key?.fingerprint(),

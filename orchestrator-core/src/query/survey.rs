@@ -171,9 +171,9 @@ impl Survey {
         }
     }
 
-    /// Counts a member; one that is held starts nothing and is not counted.
+    /// Counts a member; one that is held or revoked starts nothing and is not counted.
     pub fn member(&mut self, device: &DeviceId, row: &DeviceRow, facts: Option<&FactsRow>) {
-        if row.held {
+        if row.starts_nothing() {
             return;
         }
         let fate = match self.candidate.refusal(row, facts) {

@@ -15,7 +15,7 @@ use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::explain::{self, DeviceContext, explain};
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
-use crate::reply::{DeviceWhy, Explanation, PresenceWord, RefusedItem, RuleItem};
+use crate::reply::{DeviceWhy, Explanation, PresenceWord, RefusedItem, RevokedItem, RuleItem};
 use crate::rules::device::refusal::standing;
 use crate::rules::group;
 use crate::rules::rollout::admission::{Case, first_blocker};
@@ -104,6 +104,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         presence: PresenceWord::from(row.is_there(&instance)).into(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,
+        revoked: RevokedItem::of(&row),
         refused: RefusedItem::last(refused.as_ref()),
         identity: identity::doubt(&device, &row, clone, now),
         trouble: trouble.map(Into::into),

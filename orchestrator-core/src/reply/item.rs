@@ -8,7 +8,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, ScriptKind};
 use serde::{Deserialize, Serialize};
 
-use crate::model::row::RefusedRow;
+use crate::model::row::{Access, DeviceRow, RefusedRow};
 use crate::model::time::format_time;
 use crate::model::word::Word;
 use crate::reply::view::DeploymentView;
@@ -55,6 +55,9 @@ pub struct DeviceItem {
     pub retry_cause: Option<String>,
     /// True while an operator holds the device.
     pub held: bool,
+    /// When, by whom and why it was revoked; null when it is not.
+    #[serde(default)]
+    pub revoked: Option<RevokedItem>,
     /// Attempts begun.
     pub attempt: Option<u32>,
     /// Round.
@@ -82,6 +85,29 @@ pub struct DeviceItem {
     /// `key-not-accepted` or `cannot-execute`.
     #[serde(default)]
     pub trouble: Option<Word<Trouble>>,
+}
+
+/// The end of everything that a device came in with: `device-revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedItem {
+    /// When, RFC 3339.
+    pub at: String,
+    /// By whom.
+    pub by: String,
+    /// The operator's text about it; empty when there is none.
+    pub reason: String,
+}
+
+impl RevokedItem {
+    /// That of a device's row, as people see it.
+    #[must_use]
+    pub fn of(row: &DeviceRow) -> Option<Self> {
+        row.revoked().map(|revoked| Self {
+            at: format_time(revoked.at_ms),
+            by: revoked.by.to_string(),
+            reason: revoked.reason.clone(),
+        })
+    }
 }
 
 /// The last report of a device that was refused.
@@ -173,10 +199,23 @@ pub struct DeviceDetail {
     pub offered_fingerprint: Option<String>,
     /// Why it is in doubt who it is, when it is.
     pub identity: Option<Identity>,
+    /// Until when the token before its newest is good too, RFC 3339; null when it is not.
+    #[serde(default)]
+    pub old_token_until: Option<String>,
     /// Final outcomes it says it reached.
     pub ended: u32,
     /// Tail of the failing script's output, lossy text.
     pub output: Option<String>,
+}
+
+impl DeviceDetail {
+    /// The end of the time in which two tokens of a device are good.
+    pub(crate) fn old_token_until(row: &DeviceRow) -> Option<String> {
+        match row.access {
+            Access::Overlap { until_ms } => Some(format_time(until_ms)),
+            Access::Current | Access::Revoked(_) => None,
+        }
+    }
 }
 
 /// Why it is in doubt who a device is, and what to do about it.

@@ -1,9 +1,10 @@
 //! The result of a command, when that is no list and no detail.
 
-use hoist_protocol::id::DeploymentId;
+use hoist_protocol::id::{DeploymentId, DeviceId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::state::DeploymentState;
+use crate::reply::DeviceSecrets;
 
 /// `abort` (S4)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct RetryResult {
     pub devices: u32,
 }
 
-/// `device-move`, and `device-add` with `dryRun`.
+/// `device-move`, and `device-add` and `device-token-rotate` with `dryRun`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInGroupResult {
     /// Which device.
@@ -73,6 +74,29 @@ pub struct DeviceAddResult {
     pub root_number: u32,
 }
 
+impl DeviceAddResult {
+    /// A device with what the adapter knows of it.
+    pub(crate) fn new(device: &DeviceId, secrets: DeviceSecrets) -> Self {
+        Self {
+            device: device.to_string(),
+            token: secrets.token,
+            root_sha256: secrets.root_sha256,
+            root_number: secrets.root_number,
+        }
+    }
+}
+
+/// `device-token-rotate`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceTokenResult {
+    /// The fields of `device-add`, with another token.
+    #[serde(flatten)]
+    pub new: DeviceAddResult,
+    /// Until when the token before is good too, RFC 3339; null when it is good no longer.
+    pub old_token_until: Option<String>,
+}
+
 /// `device-approve`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceApproveResult {
@@ -82,7 +106,7 @@ pub struct DeviceApproveResult {
     pub fingerprint: String,
 }
 
-/// `device-remove`
+/// `device-remove`, `device-revoke`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceResult {
     /// Which device.

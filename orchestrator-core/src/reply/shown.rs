@@ -32,6 +32,8 @@ impl Answer {
             | Self::Imported(_)
             | Self::ClaimCreated { .. }
             | Self::ClaimNamed { .. }
+            | Self::DeviceRevoked { .. }
+            | Self::TokenRotated { .. }
             | Self::ImportPlanned(_) => Vec::new(),
         };
         deployments.into_iter().map(View::Deployment).collect()

@@ -5,7 +5,7 @@ use hoist_protocol::id::DeploymentId;
 use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorBody, PresenceWord, RefusedItem, StatusWord, StepWord};
+use super::{ErrorBody, PresenceWord, RefusedItem, RevokedItem, StatusWord, StepWord};
 use crate::model::explained;
 use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
 use crate::model::word::Word;
@@ -52,6 +52,8 @@ explained! {
         Aborted,
         /// An operator holds the device.
         Held,
+        /// It was revoked: it comes in no more with what it has.
+        Revoked,
         /// Every slot of the limit is given to another device (S10).
         NoSlot,
         /// The line of the limit is still being drawn (S10).
@@ -158,6 +160,9 @@ pub struct DeviceWhy {
     pub last_seen: Option<String>,
     /// True while an operator holds the device.
     pub held: bool,
+    /// When, by whom and why it was revoked; null when it is not.
+    #[serde(default)]
+    pub revoked: Option<RevokedItem>,
     /// The last refusal of its reports; null when nothing ever was refused.
     #[serde(default)]
     pub refused: Option<RefusedItem>,

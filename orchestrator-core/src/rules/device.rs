@@ -20,6 +20,7 @@ use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::waiting;
 
+pub(crate) mod access;
 pub(crate) mod contact;
 pub(crate) mod doubt;
 mod facts;
@@ -53,6 +54,12 @@ pub(crate) fn merge_info(
         ctx.effects.push(rejected(Code::Unknown, device, None));
         return Ok(());
     };
+    if row.revoked().is_some() {
+        // bad-inputs row 24
+        ctx.effects
+            .push(rejected(Code::Revoked, device, Some(&row)));
+        return Ok(());
+    }
     match (row.public_key, info.public_key) {
         (None, Some(shown)) => {
             row.public_key = Some(shown);
@@ -101,15 +108,10 @@ pub(crate) fn take_out(
     mut row: DeviceRow,
     by: UserId,
 ) -> Result<(), Undecided> {
-    let (group, issue) = (row.group.clone(), row.issue);
-    let revoked = RevokedKey(device.clone());
-    let before = ctx.txn.read_or_empty(&revoked)?;
+    let group = row.group.clone();
     identity::forget(ctx, device)?;
     // Before its spec goes out: whoever is turned away leaves nothing behind.
-    ctx.effects.push(Effect::DeviceRevoked {
-        device: device.clone(),
-        issue,
-    });
+    access::end_all(ctx, device, &mut row)?;
     row.running = None;
     contact::watch(ctx, device, &mut row)?;
     let there = group::require(ctx.txn, &row.group);
@@ -124,9 +126,11 @@ pub(crate) fn take_out(
     ctx.txn.delete(&RefusedKey(device.clone()));
     trouble::note(ctx, device, None)?;
     facts::note(ctx, device, None)?;
-    let past = [before.past, row.past].concat();
+    let key = RevokedKey(device.clone());
+    let revoked = ctx.txn.read_or_empty(&key)?;
+    let past = [&revoked.past[..], &row.past].concat();
     let past = past[past.len().saturating_sub(STAYS_MAX)..].to_vec();
-    ctx.txn.put(&revoked, &RevokedRow { issue, past });
+    ctx.txn.put(&key, &RevokedRow { past, ..revoked });
     ctx.effects.push(Effect::Event(Event::DeviceRemoved {
         device: device.clone(),
         group,

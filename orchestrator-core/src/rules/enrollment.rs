@@ -14,7 +14,7 @@ use crate::model::row::{ClaimRow, DeviceRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
-use crate::rules::device::{self, identity, name, resync::ask_resync};
+use crate::rules::device::{self, access, identity, name, resync::ask_resync};
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
@@ -74,11 +74,16 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
     let known = ctx.txn.read(&DeviceKey(device.clone()))?;
     if let Some(row) = &known
         && row.public_key == Some(ask.key)
+        && row.revoked().is_none()
     {
         return Ok(Decided::Certify(row.issue));
     }
-    let (id, claim) = claim(ctx, ask, known.is_some())?;
+    let (id, claim) = claim(ctx, ask, known.as_ref())?;
     match known {
+        Some(row) if row.revoked().is_some() => {
+            list_other_key(ctx, ask, (&id, &row.group))?;
+            Ok(ask_again(ctx, ask, row))
+        }
         Some(row) if row.public_key.is_some() || claim.approval => {
             list_other_key(ctx, ask, (&id, &row.group))?;
             identity::other_key(ctx, device, row, ask.key)?;
@@ -128,10 +133,17 @@ fn is_sound(ask: &EnrollAsk, now: Now) -> Result<(), Rejection> {
 }
 
 /// The claim of a request, if it is good for this device now.
-fn claim(ctx: &Ctx, ask: &EnrollAsk, is_known: bool) -> Result<(ClaimId, ClaimRow), Stop> {
+fn claim(
+    ctx: &Ctx,
+    ask: &EnrollAsk,
+    known: Option<&DeviceRow>,
+) -> Result<(ClaimId, ClaimRow), Stop> {
     let device = &ask.device;
     let Some(id) = ask.claim.clone() else {
-        let (code, why) = match is_known {
+        if let Some(revoked) = known.and_then(|row| access::refusal(device, row)) {
+            return Err(revoked.into());
+        }
+        let (code, why) = match known.is_some() {
             true => (Code::Reenrol, format!("{device} is known by another key")),
             false => (Code::Unknown, format!("{device} is not registered")),
         };
@@ -176,6 +188,26 @@ fn spend(ctx: &mut Ctx, id: ClaimId, mut claim: ClaimRow) -> Result<(), Stop> {
     claim.used += 1;
     ctx.txn.put(&ClaimKey(id), &claim);
     Ok(())
+}
+
+/// A revoked device asks to come in again, with whatever key: an operator decides, because whoever
+/// has the device may have a claim too.
+fn ask_again(ctx: &mut Ctx, ask: &EnrollAsk, mut row: DeviceRow) -> Decided {
+    let device = &ask.device;
+    let fingerprint = ask.key.fingerprint();
+    let why = format!("{device} was revoked, and asks with the key {fingerprint} to come in again");
+    let waits = Rejection::new(Code::Revoked, why).hint(format!(
+        "if it may: `hoist device approve {device} --fingerprint {fingerprint}`"
+    ));
+    if row.offered_key != Some(ask.key) {
+        row.offered_key = Some(ask.key);
+        ctx.txn.put(&DeviceKey(device.clone()), &row);
+        ctx.effects.push(Effect::Event(Event::DeviceWaits {
+            device: device.clone(),
+            fingerprint,
+        }));
+    }
+    Decided::Waits(waits)
 }
 
 /// A device that an operator has registered shows its first key.

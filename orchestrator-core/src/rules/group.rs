@@ -138,7 +138,7 @@ pub(crate) fn put_member(
     let key = MemberKey(row.group.clone(), device.clone());
     ctx.txn.read(&key)?;
     let member = MemberRow {
-        held: row.held,
+        held: row.starts_nothing(),
         holds: row.holds.clone(),
     };
     ctx.txn.put(&key, &member);

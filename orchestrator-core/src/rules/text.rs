@@ -25,6 +25,20 @@ pub(crate) fn one_line(text: &str, field: &str) -> Result<(), Rejection> {
     Err(Rejection::new(Code::Command, why).field(field))
 }
 
+/// Longest text that an operator can leave with what was done, in bytes: it is in every list.
+const REASON_BYTES_MAX: usize = 256;
+
+/// The text that an operator leaves with what was done; empty when there is none.
+pub(crate) fn reason(text: Option<&str>) -> Result<String, Rejection> {
+    let text = text.unwrap_or_default();
+    if text.len() > REASON_BYTES_MAX {
+        let why = format!("a reason has at most {REASON_BYTES_MAX} bytes");
+        return Err(Rejection::new(Code::Size, why).field("reason"));
+    }
+    one_line(text, "reason")?;
+    Ok(text.to_owned())
+}
+
 /// Reads a time that a person typed, in Unix ms.
 pub(crate) fn parse_moment(field: &str, text: &str) -> Result<u64, Rejection> {
     parse_time(text).ok_or_else(|| {

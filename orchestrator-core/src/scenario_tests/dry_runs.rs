@@ -17,9 +17,11 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
             Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
-            Verb::DeviceHold | Verb::DeviceRemove | Verb::DeviceApprove => {
-                r#"{"device":"d1","dryRun":true}"#
-            }
+            Verb::DeviceHold
+            | Verb::DeviceRemove
+            | Verb::DeviceRevoke
+            | Verb::DeviceTokenRotate
+            | Verb::DeviceApprove => r#"{"device":"d1","dryRun":true}"#,
             Verb::EnrollCreate => r#"{"group":"eu","uses":5,"dryRun":true}"#,
             Verb::EnrollRevoke => revoke.as_str(),
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,

@@ -4,7 +4,9 @@ use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::id::ClaimId;
 
 use super::*;
-use crate::api::command::{DeviceApprove, EnrollCreate, EnrollList, EnrollRevoke, EnrollWaiting};
+use crate::api::command::{
+    DeviceApprove, DeviceRevoke, EnrollCreate, EnrollList, EnrollRevoke, EnrollWaiting,
+};
 use crate::model::effect::Sender;
 use crate::model::enroll::{EnrollAsk, EnrollOutcome};
 use crate::model::key::ClaimKey;
@@ -343,4 +345,32 @@ fn no_device_gets_the_name_of_a_user_or_of_the_servers_own_programs() {
     }));
     input.users = vec!["vera".into()];
     assert_eq!(refused(world.send(input)), Code::Name);
+}
+
+#[test]
+fn a_revoked_device_gets_a_certificate_only_when_somebody_has_approved_it_again() {
+    let mut world = World::with_devices(&[]);
+    let claim = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Ok(1));
+    world.order(Command::DeviceRevoke(DeviceRevoke {
+        device: "d1".into(),
+        ..DeviceRevoke::default()
+    }));
+    // Its key proves the device, and the device is what was revoked.
+    assert_eq!(world.enrolls("d1", 1, None), Err(Code::Revoked));
+    let print = key(1).fingerprint();
+    assert_eq!(
+        refused(world.approve_key("d1", Some(print.clone()))),
+        Code::Revoked
+    );
+    for _ in 0..2 {
+        assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::Revoked));
+    }
+    world.approve_key("d1", Some(print));
+    assert_eq!(world.enrolls("d1", 1, None), Ok(2));
+    assert_eq!(world.used(&claim), 1);
+    assert!(world.device_row("d1").revoked().is_none());
 }

@@ -7,6 +7,7 @@ use crate::api::commands::group_remove::GroupRemove;
 use crate::model::damage::Damage;
 use crate::model::key::{GroupKey, OutboxKey, RowKey, SlotKey};
 use crate::model::row::OutboxRow;
+use crate::model::row::Revocation;
 use crate::model::txn::Write;
 
 /// Takes a row away behind the rules' back.
@@ -291,7 +292,11 @@ fn a_device_of_a_group_that_is_lost_can_be_removed() {
     for needed in [
         Effect::DeviceRevoked {
             device: device.clone(),
-            issue: 1,
+            until: Revocation {
+                issue: 1,
+                tokens: 0,
+                at_ms: world.now.unix_ms,
+            },
         },
         Effect::DeviceSpecChanged(device.clone()),
     ] {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::effect::Event;
 use crate::model::key::RevokedKey;
+use crate::model::row::Revocation;
 
 fn issue(answer: &Answer) -> u32 {
     match answer {
@@ -44,7 +45,11 @@ fn whoever_is_connected_is_turned_away_before_the_spec_is_cleared() {
     let place = |wanted: &Effect| effects.iter().position(|effect| effect == wanted);
     let revoked = place(&Effect::DeviceRevoked {
         device: device.clone(),
-        issue: 1,
+        until: Revocation {
+            issue: 1,
+            tokens: 0,
+            at_ms: world.now.unix_ms,
+        },
     });
     let cleared = place(&Effect::DeviceSpecChanged(device.clone()));
     assert!(revoked.is_some() && revoked < cleared, "{effects:?}");

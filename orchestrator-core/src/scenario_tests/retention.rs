@@ -278,7 +278,8 @@ fn a_device_that_was_away_for_long_enough_is_removed_as_by_an_operator() {
         by: UserId::retention(),
     });
     assert!(effects.contains(&told), "{effects:?}");
-    let revokes = |effect: &Effect| matches!(effect, Effect::DeviceRevoked { issue: 1, .. });
+    let revokes =
+        |effect: &Effect| matches!(effect, Effect::DeviceRevoked { until, .. } if until.issue == 1);
     assert!(effects.iter().any(revokes), "{effects:?}");
     assert_eq!(world.spec("eu").entries, []);
     fits(&world);

@@ -92,3 +92,18 @@ pub(super) fn rejects(effects: &[Effect], wanted: Code) -> bool {
         .iter()
         .any(|effect| matches!(effect, Effect::Rejected { code, .. } if *code == wanted))
 }
+
+impl World {
+    /// A device as a deployment sees it.
+    pub(super) fn item(&self, id: DeploymentId, device: &str) -> DeviceItem {
+        let list = DeviceList {
+            deployment: Some(id.0),
+            ..DeviceList::default()
+        };
+        let ResultBody::Devices(page) = self.answer(&Command::DeviceList(list)) else {
+            panic!("not a device list")
+        };
+        let mut items = page.items.into_iter();
+        items.find(|item| item.device == device).unwrap()
+    }
+}

@@ -153,6 +153,8 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         },
         Answer::DeviceHeld { device: named, .. }
         | Answer::DeviceRemoved { device: named }
+        | Answer::DeviceRevoked { device: named }
+        | Answer::TokenRotated { device: named, .. }
         | Answer::DeviceApproved { device: named, .. } => device(named),
         Answer::Imported(devices) => {
             let added = devices

@@ -10,6 +10,7 @@ use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::now::Now;
+use hoist_orchestrator_core::model::row::Revocation;
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ResultBody};
 use hoist_protocol::id::{ArtifactId, DeviceId};
@@ -165,7 +166,11 @@ impl Service {
 
     async fn effect(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
         match effect {
-            Effect::DeviceRevoked { device, issue } => self.revoke(&device, issue),
+            Effect::DeviceRevoked { device, until } => self.revoke(&device, until),
+            Effect::TokensReplaced { device, until } => {
+                tracing::info!(%device, "a token of the device is worth nothing any more");
+                self.directory.revoke(&device, until);
+            }
             Effect::EnrollAnswered {
                 device,
                 nonce,
@@ -210,10 +215,10 @@ impl Service {
             .begin(&about, Code::StoreDamaged, &detail, Stops::Part);
     }
 
-    /// A device was removed.
-    fn revoke(&mut self, device: &DeviceId, issue: u32) {
-        tracing::info!(%device, "device removed: its token is worth nothing any more");
-        self.directory.revoke(device, issue);
+    /// A device was removed or revoked.
+    fn revoke(&mut self, device: &DeviceId, until: Revocation) {
+        tracing::info!(%device, "device turned out: nothing that it has lets it in any more");
+        self.directory.revoke(device, until);
         self.refusals.forget(device);
     }
 

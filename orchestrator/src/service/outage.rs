@@ -198,15 +198,15 @@ impl Service {
         self.read_views_anew().await
     }
 
-    /// A removal that became durable when the store failed is known to nobody at the door yet.
+    /// A revocation that became durable when the store failed is known to nobody at the door yet.
     async fn revoke_anew(&mut self) -> Result<(), ServiceError> {
         let revoked = match revocation::all(&*self.store).await {
             // Nobody may come in by a token that is worth nothing.
             Err(damaged @ ReadError::Damaged(_)) => return Err(damaged.into()),
             read => self.passing(read)?,
         };
-        for (device, issue) in revoked.unwrap_or_default() {
-            self.directory.revoke(&device, issue);
+        for (device, until) in revoked.unwrap_or_default() {
+            self.directory.revoke(&device, until);
         }
         Ok(())
     }

@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hoist_broker_config::credentials::{People, TokenCredentials, TokenKey, User, hash_user_token};
+use hoist_broker_config::credentials::{
+    People, Refusal, Shown, TokenCredentials, TokenKey, User, hash_user_token,
+};
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::Rights;
@@ -101,8 +103,8 @@ impl People for Everybody {
         })
     }
 
-    fn is_revoked(&self, _: &DeviceId, _: u32) -> bool {
-        false
+    fn admits(&self, _: &DeviceId, _: Shown) -> Result<(), Refusal> {
+        Ok(())
     }
 
     fn version(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! The end of a session whose client was removed.
+//! The end of a session whose client was removed or revoked.
 
 use bytes::Bytes;
 use hoist_protocol::access::Principal;
@@ -19,10 +19,10 @@ impl Session {
             return Ok(());
         }
         let stays = self.hub.credentials.review(&self.handle.pass);
-        stays.map_err(|_| Code::Revoked.into())
+        stays.map_err(|refusal| Code::from(refusal).into())
     }
 
-    /// A device that was removed leaves nothing behind: what it said until now would be taken
+    /// A device that was removed or revoked leaves nothing behind: what it said until now would be taken
     /// for the word of its next life.
     pub(super) fn clear_reports(&mut self, device: &DeviceId) {
         for report in [Topic::Status, Topic::Presence, Topic::Info] {

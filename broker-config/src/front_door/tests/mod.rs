@@ -28,7 +28,9 @@ use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::limits::Pace;
-use crate::credentials::{People, SERVICE_USER, TokenCredentials, TokenKey, User, hash_user_token};
+use crate::credentials::{
+    People, Refusal, SERVICE_USER, Shown, TokenCredentials, TokenKey, User, hash_user_token,
+};
 use crate::{EmbeddedBroker, FrontDoorConfig, Limits};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,8 +48,11 @@ impl People for Staff {
             })
     }
 
-    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
-        device.as_str() == "lost" && issue < 2
+    fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
+        match shown {
+            Shown::Token(..2) if device.as_str() == "lost" => Err(Refusal::Revoked),
+            _ => Ok(()),
+        }
     }
 
     fn version(&self) -> u64 {

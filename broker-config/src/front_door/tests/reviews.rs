@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     Client, connect_of, count_of, credentials_of, device_connect, service_connect, topic, with_will,
 };
-use crate::credentials::{People, User, hash_user_token};
+use crate::credentials::{People, Refusal, Shown, User, hash_user_token};
 use crate::{EmbeddedBroker, FrontDoorConfig, Limits};
 
 /// From a change to the end of a session.
@@ -26,6 +26,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 struct Passing {
     users: Mutex<BTreeMap<String, User>>,
     revoked: Mutex<BTreeSet<String>>,
+    replaced: Mutex<BTreeSet<String>>,
     version: AtomicU64,
 }
 
@@ -45,6 +46,11 @@ impl Passing {
         self.version.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn replace(&self, device: &str) {
+        self.replaced.lock().unwrap().insert(device.to_owned());
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn revoke(&self, device: &str) {
         self.revoked.lock().unwrap().insert(device.to_owned());
         self.version.fetch_add(1, Ordering::SeqCst);
@@ -56,8 +62,13 @@ impl People for Passing {
         self.users.lock().unwrap().get(name.as_str()).cloned()
     }
 
-    fn is_revoked(&self, device: &DeviceId, issue: u32) -> bool {
-        issue <= 1 && self.revoked.lock().unwrap().contains(device.as_str())
+    fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
+        let is_in = |list: &Mutex<BTreeSet<String>>| list.lock().unwrap().contains(device.as_str());
+        match shown {
+            Shown::Token(..=1) if is_in(&self.revoked) => Err(Refusal::Revoked),
+            Shown::Token(..=1) if is_in(&self.replaced) => Err(Refusal::Replaced),
+            _ => Ok(()),
+        }
     }
 
     fn version(&self) -> u64 {
@@ -152,6 +163,28 @@ async fn a_revoked_device_leaves_nothing_behind_not_even_its_will() {
         service.subscribe(report, QoS::AtLeastOnce).await;
     }
     service.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_device_with_a_replaced_token_is_turned_out_with_its_will_and_told_to_bring_another() {
+    let (broker, people) = broker().await;
+    let presence = topic(Topic::Presence, "d1");
+    let mut device = Client::connect(&broker, with_will("d1", presence.clone())).await;
+    let info = topic(Topic::Info, "d1");
+    device.report(&info, b"said", true).await;
+    is_turned_out(&mut device, || people.replace("d1")).await;
+    let refused = Client::connect(&broker, device_connect("d1")).await;
+    assert_eq!(refused.code, ConnectReturnCode::BadUserNamePassword);
+    assert_eq!(count_of(&broker, "E_REVOKED"), 0);
+    let mut service = Client::connect(&broker, service_connect()).await;
+    for report in [&presence, &info] {
+        service.subscribe(report, QoS::AtLeastOnce).await;
+        let received = service.receive().await;
+        assert_eq!(
+            (&received.topic, received.payload.is_empty()),
+            (report, false)
+        );
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,17 @@ pub(super) fn block(shown: &DeviceDetail, now: SystemTime) -> String {
         identity.map(|it| format!("{}: {}; {}", it.code, it.says, it.next)),
     );
     say("trouble", item.trouble.as_ref().map(ToString::to_string));
+    let revoked = item.revoked.as_ref();
+    say(
+        "revoked",
+        revoked.map(|it| {
+            let reason = match it.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            format!("{} by {}{reason}", ago(&it.at, now), it.by)
+        }),
+    );
     let held = format!("yes, until `hoist device hold {} --lift`", item.device);
     say("held", item.held.then_some(held));
     say("status", status(item));
@@ -45,6 +56,11 @@ pub(super) fn block(shown: &DeviceDetail, now: SystemTime) -> String {
     say("labels", Some(pairs(shown.labels.iter(), "=", " ")));
     say("agent", Some(shown.agent.clone()));
     say("key", shown.fingerprint.clone());
+    let until = shown.old_token_until.as_ref();
+    say(
+        "old token",
+        until.map(|until| format!("good until {until}")),
+    );
     say("shown key", shown.offered_fingerprint.clone());
     text
 }
@@ -137,6 +153,7 @@ mod tests {
             "installed": {}, "script": null, "scriptEnd": null, "exit": null, "refused": null,
             "trouble": null, "type": "", "agent": "", "labels": {}, "keyPinned": false,
             "fingerprint": null, "offeredFingerprint": null, "identity": null, "ended": 0,
+            "revoked": null, "oldTokenUntil": null,
             "output": null,
         });
         for (name, value) in fields.as_object().unwrap() {
@@ -162,6 +179,8 @@ mod tests {
             "script": "verify", "scriptEnd": "exit", "exit": 4, "output": "one\ntwo\n",
             "installed": {"app": "1.0.0", "boot": "2.0.0"}, "labels": {"a": "1", "b": "2"},
             "trouble": "cannot-execute", "agent": "0.1.0",
+            "revoked": {"at": "2026-01-01T00:04:00Z", "by": "admin", "reason": "stolen"},
+            "oldTokenUntil": "2026-01-01T01:00:00Z",
         }));
         assert_eq!(
             failed,
@@ -169,13 +188,15 @@ mod tests {
              group      eu\n  \
              presence   offline, last seen 5m ago\n  \
              trouble    cannot-execute\n  \
+             revoked    1m ago by admin: stolen\n  \
              status     failed, script-failed, deployment 3, round 1, attempt 3\n  \
              script     verify, exit code 4\n  \
              output     one\n             two\n  \
              rollback   ok\n  \
              installed  app 1.0.0\n             boot 2.0.0\n  \
              labels     a=1 b=2\n  \
-             agent      0.1.0\n"
+             agent      0.1.0\n  \
+             old token  good until 2026-01-01T01:00:00Z\n"
         );
         let says = "it shows another key than the one that is pinned, and ".repeat(4);
         let doubted = shown(&json!({

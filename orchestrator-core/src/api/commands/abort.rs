@@ -13,10 +13,7 @@ use crate::reply::{AbortResult, Answer};
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::group;
 use crate::rules::stop::Stop;
-use crate::rules::text::one_line;
-
-/// Longest text an operator can leave with an abort, in bytes: it is in every list.
-const TEXT_BYTES_MAX: usize = 256;
+use crate::rules::text::reason;
 
 /// `abort`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,12 +48,7 @@ impl Body for Abort {
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let id = DeploymentId(self.deployment);
         let mut row = ask.deployment(id)?;
-        let text = self.reason.clone().unwrap_or_default();
-        if text.len() > TEXT_BYTES_MAX {
-            let why = format!("a reason has at most {TEXT_BYTES_MAX} bytes");
-            return Err(Rejection::new(Code::Size, why).field("reason").into());
-        }
-        one_line(&text, "reason")?;
+        let text = reason(self.reason.as_deref())?;
         let by = ask.user.clone();
         let ctx = &mut *ask.ctx;
         match row.state {

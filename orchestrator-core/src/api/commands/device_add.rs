@@ -15,7 +15,7 @@ use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
-use crate::rules::device;
+use crate::rules::device::{self, access};
 use crate::rules::stop::Stop;
 use crate::rules::text::{one_line, parse_name};
 
@@ -111,6 +111,9 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
     let key = DeviceKey(id.clone());
     if let Some(known) = ask.ctx.txn.read(&key)? {
         let row = Box::new(known);
+        if let Some(refusal) = access::refusal(&id, &row) {
+            return Ok(Registered::Other { id, row, refusal });
+        }
         let key_differs = wish.public_key.is_some() && row.public_key != wish.public_key;
         if key_differs {
             let how = match row.public_key {

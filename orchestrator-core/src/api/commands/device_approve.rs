@@ -12,8 +12,8 @@ use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
-use crate::rules::device::identity;
 use crate::rules::device::resync::ask_resync;
+use crate::rules::device::{access, identity};
 use crate::rules::enrollment;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
@@ -22,7 +22,8 @@ use crate::rules::waiting;
 /// Digits of a fingerprint that are enough to name a key.
 const DIGITS_MIN: usize = 8;
 
-/// `device-approve`: the key that a device offers in the place of its pinned one is pinned.
+/// `device-approve`: the key that a device offers in the place of its pinned one is pinned. A
+/// revoked device that enrolls anew comes in again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceApprove {
@@ -63,7 +64,7 @@ impl Body for DeviceApprove {
         let pinned = row
             .public_key
             .filter(|key| wanted.is_some() && is_wanted(key));
-        if let (Some(pinned), None) = (pinned, row.offered_key) {
+        if let (Some(pinned), None, None) = (pinned, row.offered_key, row.revoked()) {
             // Approved before.
             let fingerprint = pinned.fingerprint();
             return Ok(Answer::DeviceApproved {
@@ -72,15 +73,22 @@ impl Body for DeviceApprove {
             });
         }
         let Some(offered) = row.offered_key.filter(is_wanted) else {
-            return Err(not_offered(&device, &row, wanted).into());
+            let revoked = access::refusal(&device, &row).filter(|_| row.offered_key.is_none());
+            return Err(revoked
+                .unwrap_or_else(|| not_offered(&device, &row, wanted))
+                .into());
         };
         row.public_key = Some(offered);
         row.offered_key = None;
         row.unverified = false;
         identity::forget(ask.ctx, &device)?;
         waiting::take(ask.ctx.txn, &device)?;
-        ask_resync(ask.ctx, &mut row, &device)?;
-        ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
+        if row.revoked().is_some() {
+            access::admit_again(ask.ctx, &device, &mut row)?;
+        } else {
+            ask_resync(ask.ctx, &mut row, &device)?;
+            ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
+        }
         let fingerprint = offered.fingerprint();
         let told = Effect::Event(Event::DeviceApproved {
             device: device.clone(),

@@ -2,7 +2,7 @@
 
 use hoist_protocol::device::Installed;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::id::{DeploymentId, GroupId, Resync, Round, Seq, SessionCounter};
+use hoist_protocol::id::{DeploymentId, GroupId, Resync, Round, Seq, SessionCounter, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::InstanceRow;
@@ -70,6 +70,34 @@ pub struct DeviceRow {
     pub inventory: Vec<Installed>,
     /// Unix time of registration, in ms.
     pub created_ms: u64,
+    /// The standing of its tokens and certificates.
+    pub access: Access,
+}
+
+/// The standing of the tokens and certificates of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Access {
+    /// Those of its issue are good.
+    #[default]
+    Current,
+    /// Tokens of the issue before are good too.
+    Overlap {
+        /// Until this Unix time, in ms.
+        until_ms: u64,
+    },
+    /// None is: the device was revoked.
+    Revoked(Revoked),
+}
+
+/// The end of everything that a device came in with. It stays registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Unix time, in ms.
+    pub at_ms: u64,
+    /// By whom.
+    pub by: UserId,
+    /// The operator's text about it; empty when there is none.
+    pub reason: String,
 }
 
 /// The facts that a device reports of itself and a release can ask for, as of its newest info.
@@ -116,6 +144,22 @@ impl DeviceRow {
         Some(heard.online)
     }
 
+    /// The end of everything that the device came in with, if it was revoked.
+    #[must_use]
+    pub fn revoked(&self) -> Option<&Revoked> {
+        match &self.access {
+            Access::Revoked(revoked) => Some(revoked),
+            Access::Current | Access::Overlap { .. } => None,
+        }
+    }
+
+    /// True if the device starts nothing whatever is deployed: an operator holds it, or it was
+    /// revoked.
+    #[must_use]
+    pub fn starts_nothing(&self) -> bool {
+        self.held || self.revoked().is_some()
+    }
+
     /// A device just registered, in no group yet.
     #[must_use]
     pub fn new(created_ms: u64) -> Self {
@@ -147,6 +191,7 @@ impl DeviceRow {
             agent: String::new(),
             inventory: Vec::new(),
             created_ms,
+            access: Access::Current,
         }
     }
 }

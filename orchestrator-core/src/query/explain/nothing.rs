@@ -4,18 +4,16 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeviceId, GroupId};
 
 use crate::model::row::DeviceRow;
-use crate::query::explain::trouble;
+use crate::query::explain::{revoked, trouble};
 use crate::reply::{Nothing, Why};
 
 /// Says it; what is wrong with the device itself comes first.
 pub(crate) fn nothing(device: &DeviceId, row: &DeviceRow, trouble: Option<Trouble>) -> Nothing {
+    if let Some(end) = row.revoked() {
+        return revoked::said(device, end).into();
+    }
     if let Some(trouble) = trouble {
-        let said = trouble::said(trouble, device);
-        return Nothing {
-            why: said.why,
-            says: said.says,
-            next: said.next,
-        };
+        return trouble::said(trouble, device).into();
     }
     if row.group == GroupId::unassigned() {
         return Nothing {

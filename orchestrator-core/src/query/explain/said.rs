@@ -1,6 +1,6 @@
 //! A finding about a device, in words for people.
 
-use crate::reply::Why;
+use crate::reply::{Nothing, Why};
 
 /// The explanation of one failing rule.
 pub(super) struct Finding {
@@ -9,6 +9,16 @@ pub(super) struct Finding {
     pub(super) next: String,
     /// When that is, in Unix ms.
     pub(super) at_ms: Option<u64>,
+}
+
+impl From<Finding> for Nothing {
+    fn from(said: Finding) -> Self {
+        Self {
+            why: said.why,
+            says: said.says,
+            next: said.next,
+        }
+    }
 }
 
 impl Finding {

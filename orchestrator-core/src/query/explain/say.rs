@@ -249,7 +249,8 @@ impl ExplainContext<'_> {
 
     /// The same, with what keeps the device's outcomes from being believed.
     fn unbelieved(&self, says: String) -> String {
-        match self.case.row.offered_key {
+        let row = self.case.row;
+        match row.offered_key.filter(|_| row.revoked().is_none()) {
             None => says,
             Some(offered) => format!(
                 "{says}; it shows the key {} in the place of the pinned one ({}): what it says that \

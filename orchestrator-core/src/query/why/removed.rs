@@ -36,6 +36,7 @@ pub(super) fn removed(
         presence: PresenceWord::Unknown.into(),
         last_seen: record.as_ref().map(|record| format_time(record.updated_ms)),
         held: false,
+        revoked: None,
         refused: None,
         identity: None,
         trouble: None,

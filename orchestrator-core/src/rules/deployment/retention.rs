@@ -65,7 +65,7 @@ pub fn may_be_old(row: &DeploymentRow, now: Now) -> bool {
 
 /// True if a device has been away for as long as silent ones are kept, by the clock and by the
 /// time in which it could have been heard. A device that never came waits for its first
-/// connection, and one that is held is meant to be there.
+/// connection, one that is held is meant to be there, and one that was revoked stays to be seen.
 #[must_use]
 pub fn is_silent(row: &DeviceRow, instance: &InstanceRow, now: Now) -> bool {
     let keep_ms = now.keep.silent_devices_ms;
@@ -78,7 +78,7 @@ pub fn is_silent(row: &DeviceRow, instance: &InstanceRow, now: Now) -> bool {
         Some(_) if row.is_there(instance).is_none() => instance.connected_at_ms,
         _ => return false,
     };
-    !row.held
+    !row.starts_nothing()
         && is_lost(row, instance, now)
         && seen_ms.saturating_add(keep_ms) <= now.unix_ms
         && since_ms.saturating_add(keep_ms) <= now.uptime_ms

@@ -17,6 +17,17 @@ pub(crate) fn set(
     row: &mut DeviceRow,
     held: bool,
 ) -> Result<(), Undecided> {
+    change(ctx, device, row, |row| row.held = held)
+}
+
+/// Changes what keeps a device from starting anything: a hold, or that it was revoked. Its row is
+/// written too.
+pub(crate) fn change(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    change: impl FnOnce(&mut DeviceRow),
+) -> Result<(), Undecided> {
     let group = row.group.clone();
     let mut group_row = group::require(ctx.txn, &group)?;
     ctx.txn.want([
@@ -29,19 +40,20 @@ pub(crate) fn set(
     ctx.txn.put(&GroupKey(group.clone()), &group_row);
     let instance = ctx.txn.instance()?;
     let mut count = group::count(ctx.txn, &group, &instance)?;
-    count.held = if held {
-        count.held + 1
-    } else {
-        count.held.saturating_sub(1)
-    };
+    if let Some(before) = count.counting(row) {
+        *before = before.saturating_sub(1);
+    }
+    change(row);
+    if let Some(now) = count.counting(row) {
+        *now += 1;
+    }
     ctx.txn.put(&GroupCountKey(group.clone()), &count);
-    row.held = held;
-    if !held {
+    if !row.starts_nothing() {
         limit::admit_released(ctx, device, row)?;
     }
     group::put_member(ctx, device, row)?;
     ctx.txn.put(&DeviceKey(device.clone()), row);
-    let means = match held {
+    let means = match row.starts_nothing() {
         true => AdmissionChange::Tightens,
         false => AdmissionChange::Loosens,
     };

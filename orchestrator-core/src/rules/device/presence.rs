@@ -10,7 +10,7 @@ use crate::model::error::Code;
 use crate::model::evidence::Delivered;
 use crate::model::key::{DeviceKey, GroupCountKey, GroupKey};
 use crate::model::now::Mode;
-use crate::model::row::{GroupRow, PresenceRecord};
+use crate::model::row::{DeviceRow, GroupRow, PresenceRecord};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
@@ -48,6 +48,14 @@ pub(crate) fn merge(
         ctx.effects.push(rejected(Code::Unknown, device, None));
         return Ok(());
     };
+    if row.revoked().is_some() {
+        // bad-inputs row 24
+        ctx.effects.push(match presence.state {
+            PresenceState::Online => rejected(Code::Revoked, device, Some(&row)),
+            PresenceState::Offline => Effect::Duplicate,
+        });
+        return Ok(());
+    }
     let instance = ctx.txn.instance()?;
     let online = presence.state == PresenceState::Online;
     let begins = |heard: &PresenceRecord| counts_again(*heard, presence, instance.broker_run);
@@ -92,6 +100,24 @@ pub(crate) fn merge(
     }
     contact::watch(ctx, device, &mut row)?;
     ctx.txn.put(&key, &row);
+    Ok(())
+}
+
+/// A device that is turned out is not there any more: its will may never be heard. The caller
+/// writes its row.
+pub(crate) fn turned_out(ctx: &mut Ctx, row: &mut DeviceRow) -> Result<(), Undecided> {
+    let instance = ctx.txn.instance()?;
+    let mut count = group::count(ctx.txn, &row.group, &instance)?;
+    if row.is_there(&instance) != Some(true) {
+        return Ok(());
+    }
+    count.online = count.online.saturating_sub(1);
+    ctx.txn.put(&GroupCountKey(row.group.clone()), &count);
+    row.presence = row.presence.map(|heard| PresenceRecord {
+        online: false,
+        since_ms: ctx.now.uptime_ms,
+        ..heard
+    });
     Ok(())
 }
 

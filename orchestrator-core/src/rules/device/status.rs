@@ -58,6 +58,12 @@ pub(crate) fn merge(
         }
         _ => {}
     }
+    if row.revoked().is_some() {
+        // bad-inputs row 24
+        ctx.effects
+            .push(rejected(Code::Revoked, device, Some(&row)));
+        return Ok(());
+    }
     let proven = evidence == SignatureEvidence::Valid;
     if !status.outcomes.is_empty() && !proven {
         return unverified(ctx, device, row, evidence);

@@ -7,7 +7,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::{Deserialize, Serialize};
 
 use crate::model::explained;
-use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState};
+use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState, Revoked};
 use crate::model::state::DeploymentState;
 
 /// One device and one deployment, with everything the rules look at.
@@ -36,6 +36,8 @@ explained! {
         Member,
         /// The deployment is listed (S2, S3).
         Listed,
+        /// It was not revoked.
+        NotRevoked,
         /// No operator holds the device.
         NotHeld,
         /// It is not without a slot of the limit (S10).
@@ -65,6 +67,8 @@ pub enum Blocker {
         /// Why.
         reason: EndReason,
     },
+    /// It was revoked: it comes in no more.
+    Revoked(Revoked),
     /// An operator holds the device.
     Held,
     /// Every slot of the limit is given to another device (S10).
@@ -88,6 +92,7 @@ impl Rule {
                 group: row.group.clone(),
             }),
             Self::Listed => unlisted(deployment),
+            Self::NotRevoked => row.revoked().cloned().map(Blocker::Revoked),
             Self::NotHeld => row.held.then_some(Blocker::Held),
             Self::Slot => row.holds.contains(&case.id).then_some(Blocker::NoSlot),
             Self::BelowLine => above_line(case),

@@ -71,9 +71,9 @@ pub(crate) struct Reach {
 
 /// The reach of a deployment in a group of so many.
 pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
-    let free = count.members.saturating_sub(count.held);
+    let free = count.members.saturating_sub(count.starting_nothing());
     let eligible = row.limit.map_or(free, |limit| limit.min(free));
-    let fits = |limit| count.members <= limit && count.held == 0;
+    let fits = |limit| count.members <= limit && count.starting_nothing() == 0;
     Reach {
         eligible,
         beyond: free - eligible,

@@ -183,8 +183,8 @@ pub(crate) fn count(
     if row.is_there(&instance) == Some(true) {
         change(&mut count.online);
     }
-    if row.held {
-        change(&mut count.held);
+    if let Some(counted) = count.counting(row) {
+        change(counted);
     }
     ctx.txn.put(&GroupCountKey(row.group.clone()), &count);
     Ok(())

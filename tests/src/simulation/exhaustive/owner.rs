@@ -20,7 +20,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             TimerKind::Device(_, device)
             | TimerKind::Contact(device)
             | TimerKind::Doubt(device)
-            | TimerKind::Waiting(device) => device_number(&device),
+            | TimerKind::Waiting(device)
+            | TimerKind::Overlap(device) => device_number(&device),
             TimerKind::Start(_)
             | TimerKind::Until(_)
             | TimerKind::Forget(..)

@@ -59,7 +59,11 @@ fn plan_one(ctx: &mut Ctx, row: DeploymentRow) -> Result<(PlanItem, Option<Rejec
         Err(Stop::Undecided(undecided)) => return Err(undecided),
     };
     let there = |id: &DeploymentId| group.active.contains(id) || group.scheduled.contains(id);
-    let excluded = [(Why::Held, count.held), (Why::AboveLine, reach.beyond)];
+    let excluded = [
+        (Why::Held, count.held),
+        (Why::Revoked, count.revoked),
+        (Why::AboveLine, reach.beyond),
+    ];
     let excluded = excluded.into_iter().filter(|(_, count)| *count > 0);
     let waits = match row.start_ms {
         Some(_) => DeploymentState::Scheduled,

@@ -2,7 +2,7 @@
 
 use hoist_protocol::id::GroupId;
 
-use super::super::Taken;
+use super::super::{Taken, revoked};
 use crate::model::row::EndReason;
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
@@ -29,6 +29,7 @@ impl ExplainContext<'_> {
                 Finding::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
             }
             Blocker::Ended { reason } => self.over(*reason),
+            Blocker::Revoked(end) => revoked::said(device, end),
             Blocker::Held => Finding::new(
                 Why::Held,
                 "an operator holds the device",

@@ -5,6 +5,7 @@ use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::ClaimId;
 
 use super::*;
+use hoist_orchestrator_core::model::row::Revocation;
 
 /// An administrator, a viewer, and somebody who deploys until that user is removed.
 pub(in crate::service) struct People {
@@ -54,7 +55,7 @@ impl Directory for People {
         Ok([&issue.to_be_bytes()[..], &key.0].concat())
     }
 
-    fn revoke(&self, device: &DeviceId, _: u32) {
+    fn revoke(&self, device: &DeviceId, _: Revocation) {
         self.log.add(Happened::Revoked(device.clone()));
     }
 
