@@ -326,8 +326,16 @@ fn a_certificate_is_renewed_over_the_connection_of_the_device_when_sixty_days_ha
             .contains("the certificate was renewed")
             .then_some(())
     });
-    assert_ne!(std::fs::read_to_string(&file).unwrap(), old);
     assert!(!agent.said().contains("not connected"), "{}", agent.said());
+    // The next connection proves it, and until then the other one is kept.
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), old);
+    drop(agent);
+    let _again = server.agent(&config);
+    eventually("the renewed certificate to be proven", || {
+        let now = std::fs::read_to_string(&file).unwrap();
+        (now != old).then_some(())
+    });
+    assert!(!state.join("client.next.pem").exists());
 }
 
 /// The certificate of a device as it would be had it been made so many days ago.

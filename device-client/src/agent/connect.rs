@@ -1,5 +1,6 @@
 //! Beginning and ending sessions with the broker.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hoist_net::tls::Trust;
@@ -8,7 +9,8 @@ use hoist_protocol::device::PresenceState;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
 
-use super::config::{CertificateError, ServerConfig};
+use super::config::{CertificateError, CertificateFiles, ServerConfig};
+use super::files::{Files, SystemFiles, folder_of};
 use super::mqtt::Connection;
 use super::runner::Agent;
 use crate::session::{Carries, Ended};
@@ -58,24 +60,6 @@ impl Agent {
         self.renew_at = None;
     }
 
-    /// Whom the broker is believed by, and the certificate that it is shown. The same files keep
-    /// their sessions, which are resumed.
-    fn showing(&mut self, server: &ServerConfig) -> Result<Trust, CertificateError> {
-        let Some(files) = &server.certificate else {
-            return Ok(server.trust.clone());
-        };
-        let texts = files.read()?;
-        if let Some((shown, trust)) = &self.shown
-            && *shown == texts
-        {
-            return Ok(trust.clone());
-        }
-        let whose = (&server.trust, &self.host.device);
-        let trust = files.showing(&texts, whose, &self.key)?;
-        self.shown = Some((texts, trust.clone()));
-        Ok(trust)
-    }
-
     /// The connection is gone: nothing of it is used again, and a new one comes later.
     pub(super) fn disconnected(&mut self, reason: &str) {
         let ended = if self.session.is_online() {
@@ -85,6 +69,7 @@ impl Agent {
             Ended::Unmade
         };
         self.connection = None;
+        self.certificate_was_shown(matches!(ended, Ended::After(_)));
         let random = self.clock.read().random;
         let wait = Duration::from_millis(self.reconnects.wait_ms(ended, random));
         tracing::warn!(reason, retry_ms = wait.as_millis(), "not connected");
@@ -104,4 +89,68 @@ impl Agent {
             }
         }
     }
+}
+
+impl Agent {
+    /// Whom the broker is believed by, and the certificate that it is shown. The same files keep
+    /// their sessions, which are resumed.
+    fn showing(&mut self, server: &ServerConfig) -> Result<Trust, CertificateError> {
+        let Some(files) = &server.certificate else {
+            return Ok(server.trust.clone());
+        };
+        if let Some(renewed) = files.renewed().filter(|_| !self.shown.yields) {
+            match self.show(&renewed, server) {
+                Ok(trust) => {
+                    self.shown.is_renewed = true;
+                    return Ok(trust);
+                }
+                Err(error) => tracing::warn!(%error, "the renewed certificate cannot be shown"),
+            }
+        }
+        self.shown.is_renewed = false;
+        self.show(files, server)
+    }
+
+    fn show(
+        &mut self,
+        files: &CertificateFiles,
+        server: &ServerConfig,
+    ) -> Result<Trust, CertificateError> {
+        let texts = files.read()?;
+        if let Some((shown, trust)) = &self.shown.last
+            && *shown == texts
+        {
+            return Ok(trust.clone());
+        }
+        let whose = (&server.trust, &self.host.device);
+        let trust = files.showing(&texts, whose, &self.key)?;
+        self.shown.last = Some((texts, trust.clone()));
+        Ok(trust)
+    }
+
+    /// A connection was made with what was shown: a renewed one takes the place of the other.
+    pub(super) fn certificate_is_good(&mut self) {
+        let server = self.server.as_ref();
+        let files = server.and_then(|server| server.certificate.as_ref());
+        let Some((files, renewed)) = files.and_then(|files| Some((files, files.renewed()?))) else {
+            return;
+        };
+        if !self.shown.is_renewed {
+            return;
+        }
+        match replace(&renewed.certificate, &files.certificate) {
+            Ok(()) => tracing::info!("the renewed certificate is in use"),
+            Err(error) => tracing::error!(%error, "the renewed certificate is not kept"),
+        }
+    }
+
+    /// A connection has ended, or was not made: then the other certificate is tried.
+    pub(super) fn certificate_was_shown(&mut self, was_let_in: bool) {
+        self.shown.yields = !was_let_in && self.shown.is_renewed;
+    }
+}
+
+fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
+    SystemFiles.rename(from, to)?;
+    SystemFiles.sync_dir(folder_of(to))
 }

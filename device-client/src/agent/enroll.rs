@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clock::DeviceClock;
 use super::config::{CertificateFiles, CertificateTexts, NewAgent, render};
-use super::files::{PRIVATE_FILE, SystemFiles, folder_of, write_atomic};
+use super::files::{Files, PRIVATE_FILE, SystemFiles, folder_of, write_atomic};
 use super::identity::{IdentityError, load_or_create_key};
 use super::said;
 use super::state_dir::{StateDir, StateDirError};
@@ -166,6 +166,14 @@ pub(super) async fn enroll(
         key: None,
     };
     keep(&files, &chain, (&trust, &device), &key)?;
+    if let Some(CertificateFiles { certificate, .. }) = files.renewed() {
+        // Of an earlier life: this one is newer.
+        let removed = SystemFiles.remove(&certificate);
+        removed.map_err(|source| EnrollError::File {
+            path: certificate,
+            source,
+        })?;
+    }
     let default = Namespace::default();
     let certificate = format!("{device}.state/{CERTIFICATE_FILE}");
     let body = render(&NewAgent {

@@ -52,6 +52,7 @@ impl Agent {
         tracing::info!(session = self.session.number().0, "connected");
         self.connected_at = Instant::now();
         self.session.connected(&mut self.clock);
+        self.certificate_is_good();
         #[cfg(feature = "tls")]
         self.plan_renewal();
         self.await_own_spec();

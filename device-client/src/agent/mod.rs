@@ -42,6 +42,7 @@ mod root_chain;
 mod runner;
 mod script_context;
 mod show;
+mod shown;
 mod state_dir;
 mod task;
 mod trust;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hoist_net::mqtt::Message;
-use hoist_net::tls::Time;
+use hoist_net::tls::{Time, Trust};
 use hoist_protocol::enroll::Enrolled;
 use hoist_protocol::topic::Topic;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ fn due_in((not_before, not_after): (u64, u64), now_s: u64) -> u64 {
 impl Agent {
     /// Plans the next look at the certificate, if the device keeps it up to date itself.
     pub(super) fn plan_renewal(&mut self) {
-        let shown = self.shown.as_ref().and_then(|(_, trust)| trust.shown());
+        let shown = self.shown.trust().and_then(Trust::shown);
         self.renew_at = shown
             .filter(|_| self.own_certificate().is_some())
             .map(|shown| {
@@ -64,7 +64,8 @@ impl Agent {
     /// An answer to the device's own request.
     pub(super) fn renewed(&mut self, payload: &[u8]) {
         let answered = self.renewing.and_then(|nonce| answer(payload, nonce));
-        let (Some(answered), Some(files)) = (answered, self.own_certificate()) else {
+        let files = self.own_certificate().and_then(|files| files.beside());
+        let (Some(answered), Some(files)) = (answered, files) else {
             return;
         };
         self.renewing = None;

@@ -113,3 +113,37 @@ async fn a_device_that_is_away_with_a_due_certificate_waits_for_its_way_back_and
     assert!(begun.elapsed() >= AGAIN, "{:?}", begun.elapsed());
     assert!(agent.renew_at.is_some_and(|at| at > Instant::now()));
 }
+
+#[tokio::test]
+async fn a_renewed_certificate_takes_the_place_of_the_other_once_a_connection_was_made_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path(), (2_020, 2_090));
+    let (file, beside) = (
+        dir.path().join("client.pem"),
+        dir.path().join("client.next.pem"),
+    );
+    let before = std::fs::read(&file).unwrap();
+    let ends = |agent: &mut Agent| {
+        agent.show_again();
+        agent.shown.trust().and_then(Trust::shown).unwrap().1
+    };
+    let first = ends(&mut agent);
+    // Of a CA that nobody knows: whoever passes answers on has made it.
+    let device = "dev-01".parse().unwrap();
+    let renewed = Authority::new().certify(&device, dir.path(), (2_020, 2_091));
+    std::fs::write(&beside, &renewed).unwrap();
+    let second = ends(&mut agent);
+    assert!(second > first);
+    for shown in [first, second, first] {
+        agent.disconnected("it is refused");
+        assert_eq!(ends(&mut agent), shown, "one after the other");
+    }
+    agent.certificate_is_good();
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    agent.disconnected("it is refused");
+    assert_eq!(ends(&mut agent), second);
+    agent.certificate_is_good();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), renewed);
+    assert!(!beside.exists());
+    assert_eq!(ends(&mut agent), second);
+}

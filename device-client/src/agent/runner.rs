@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoist_net::tls::Trust;
 use hoist_protocol::code::Code;
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::id::sha256;
@@ -19,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clock::DeviceClock;
-use super::config::{AgentConfig, CertificateTexts, HostConfig, ServerConfig};
+use super::config::{AgentConfig, HostConfig, ServerConfig};
 use super::distrust::Distrust;
 use super::files::SystemFiles;
 use super::identity::{IdentityError, load_or_create_key};
@@ -28,6 +27,7 @@ use super::mqtt::{Connection, Incoming};
 use super::program::can_execute_below;
 use super::ready;
 use super::root_chain::newest_root;
+use super::shown::Shown;
 use super::state_dir::{StateDir, StateDirError};
 use super::storage::{Storage, StorageError};
 use super::task;
@@ -123,7 +123,7 @@ pub(super) struct Agent {
     pub(super) dir: StateDir,
     pub(super) key: PrivateKey,
     /// The certificate that was shown last, and the trust that shows it.
-    pub(super) shown: Option<(CertificateTexts, Trust)>,
+    pub(super) shown: Shown,
     /// When it is looked whether that is due.
     pub(super) renew_at: Option<Instant>,
     /// The request for another one that waits for its answer.
@@ -219,7 +219,7 @@ impl Agent {
             server,
             dir,
             key,
-            shown: None,
+            shown: Shown::default(),
             renew_at: None,
             #[cfg(feature = "tls")]
             renewing: None,

@@ -50,6 +50,23 @@ pub enum CertificateError {
 }
 
 impl CertificateFiles {
+    /// Where a renewed certificate is kept until it is proven; none of a device that does not renew
+    /// it by itself.
+    #[must_use]
+    pub fn beside(&self) -> Option<Self> {
+        let certificate = self.certificate.with_extension("next.pem");
+        self.key.is_none().then_some(Self {
+            certificate,
+            key: None,
+        })
+    }
+
+    /// The renewed certificate that is not proven yet, if there is one.
+    #[must_use]
+    pub fn renewed(&self) -> Option<Self> {
+        self.beside().filter(|files| files.certificate.exists())
+    }
+
     /// Reads them.
     ///
     /// # Errors
