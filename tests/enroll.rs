@@ -282,8 +282,14 @@ fn another_board_waits_until_its_fingerprint_is_approved() {
     let server = server();
     let text = text(&server, &["--uses", "1"]);
     assert!(enroll(&server, &text, "d1").0.status.success());
-    std::fs::remove_dir_all(server.scratch().join("d1.state")).unwrap();
-    std::fs::remove_file(server.scratch().join("d1.toml")).unwrap();
+    // Somebody has the board that was replaced, with all that is on it.
+    let old = tempfile::tempdir().unwrap();
+    for name in ["d1.toml", "d1.state"] {
+        std::fs::rename(server.scratch().join(name), old.path().join(name)).unwrap();
+    }
+    let of_old = old.path().join("d1.toml");
+    let old_agent = server.agent(&of_old);
+    comes_in(&server, "d1");
     let config = server.scratch().join("d1.toml");
     let args = [
         "enroll",
@@ -302,9 +308,14 @@ fn another_board_waits_until_its_fingerprint_is_approved() {
     });
     assert!(waiting.said().contains("waiting[E_REENROL]"));
     server.hoist_ok(&["device", "approve", "d1", "--fingerprint", &fingerprint]);
+    eventually("the old board to be shut out", || {
+        old_agent.said().contains("not connected").then_some(())
+    });
+    drop(old_agent);
     eventually("the device to be enrolled", || waiting.ended());
     let _agent = server.agent(&config);
     comes_in(&server, "d1");
+    is_told(&server, &of_old, "the server does not know this token");
 }
 
 #[test]

@@ -75,8 +75,8 @@ pub enum Refusal {
     /// The device was removed or revoked.
     #[error("this device was removed or revoked; it needs a new token or certificate")]
     Revoked,
-    /// Another token took the place of this one.
-    #[error("this token was replaced; give the device its newest one")]
+    /// Another token or key took the place of this one.
+    #[error("this token or certificate was replaced; give the device its newest one")]
     Replaced,
     /// The certificate is another's: client id and user name, where there is one, are the device id
     /// in it.

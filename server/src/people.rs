@@ -137,6 +137,7 @@ impl People for Registry {
                 Err(Refusal::Revoked)
             }
             Shown::Token(issue) if until.ends_token(issue) => Err(Refusal::Replaced),
+            Shown::Certificate(issue) if issue <= until.certificates => Err(Refusal::Replaced),
             Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate(_) => Ok(()),
         }
     }

@@ -101,6 +101,7 @@ fn what_was_revoked_or_replaced_is_worth_nothing_and_what_came_after_it_is() {
     let until = Revocation {
         issue: 1,
         tokens: 3,
+        certificates: 2,
         at_ms: 5_000,
     };
     registry.revoke(&device, until);
@@ -111,7 +112,8 @@ fn what_was_revoked_or_replaced_is_worth_nothing_and_what_came_after_it_is() {
         (Shown::Token(3), Err(Refusal::Replaced)),
         (Shown::Token(4), Ok(())),
         (Shown::Certificate(1), Err(Refusal::Revoked)),
-        (Shown::Certificate(2), Ok(())),
+        (Shown::Certificate(2), Err(Refusal::Replaced)),
+        (Shown::Certificate(3), Ok(())),
         (Shown::OtherCertificate(5), Err(Refusal::Revoked)),
         (Shown::OtherCertificate(6), Ok(())),
     ] {

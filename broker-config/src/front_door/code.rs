@@ -59,7 +59,7 @@ codes! {
     /// A packet over the limit, or a bad length.
     Size = Size, "it sent a packet over the size limit or with a bad length";
     /// The token was replaced by another one of its device.
-    Replaced = Auth, "its token was replaced by a newer one";
+    Replaced = Auth, "its token or certificate was replaced by a newer one";
     /// The pass that the client came in with is worth nothing any more.
     Revoked = Revoked, "it was removed, or what it may do has changed";
     /// The broker stops.

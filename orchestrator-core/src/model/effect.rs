@@ -45,8 +45,8 @@ pub enum Effect {
         /// What of it is worth nothing.
         until: Revocation,
     },
-    /// Tokens of a device were replaced: whoever is connected with one of them is not any more.
-    TokensReplaced {
+    /// Tokens or the key of a device were replaced: whoever is connected with one of them is not any more.
+    Replaced {
         /// Which.
         device: DeviceId,
         /// What of it is worth nothing.

@@ -76,7 +76,7 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
         && row.public_key == Some(ask.key)
         && row.revoked().is_none()
     {
-        return Ok(Decided::Certify(row.issue));
+        return certify(ctx, device, row);
     }
     let (id, claim) = claim(ctx, ask, known.as_ref())?;
     match known {
@@ -103,9 +103,16 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
             row.public_key = Some(ask.key);
             row.device_type.clone_from(&ask.device_type);
             let row = device::register(ctx, device, row, group)?;
-            Ok(Decided::Certify(row.issue))
+            certify(ctx, device, &row)
         }
     }
+}
+
+/// A certificate is to be made for the key that is pinned.
+fn certify(ctx: &Ctx, device: &DeviceId, row: &DeviceRow) -> Result<Decided, Stop> {
+    Ok(Decided::Certify(access::certificate_issue(
+        ctx, device, row,
+    )?))
 }
 
 /// Refuses what proves nothing, before anything is read.
@@ -230,7 +237,7 @@ fn pin(
         outbox::changed(ctx, &ask.device, AdmissionChange::Tightens)?;
     }
     ctx.txn.put(&DeviceKey(ask.device.clone()), &row);
-    Ok(Decided::Certify(row.issue))
+    certify(ctx, &ask.device, &row)
 }
 
 fn other_key(ask: &EnrollAsk) -> Rejection {

@@ -68,6 +68,7 @@ fn a_revoked_device_is_out_with_everything_it_had_and_stays_listed_with_its_hist
     let until = Revocation {
         issue: 1,
         tokens: 0,
+        certificates: 0,
         at_ms: world.now.unix_ms,
     };
     let device: DeviceId = "d1".parse().unwrap();
@@ -180,7 +181,7 @@ fn a_revoked_device_takes_no_slot_of_a_limit_and_a_plan_says_why() {
 fn the_token_before_is_good_for_the_overlap_and_no_longer() {
     let mut world = World::with_devices(&["d1"]);
     let effects = world.rotate("d1", None);
-    let turned_out = |effect: &Effect| matches!(effect, Effect::TokensReplaced { .. });
+    let turned_out = |effect: &Effect| matches!(effect, Effect::Replaced { .. });
     assert!(!effects.iter().any(turned_out), "{effects:?}");
     assert!(!world.shut_out("d1").ends_token(1));
     assert_eq!(world.device_row("d1").issue, 2);
@@ -199,7 +200,7 @@ fn the_token_before_is_good_for_the_overlap_and_no_longer() {
 fn without_an_overlap_and_by_the_next_rotation_a_token_ends_at_once() {
     let mut world = World::with_devices(&["d1"]);
     let effects = world.rotate("d1", Some(0));
-    let turned_out = |effect: &Effect| matches!(effect, Effect::TokensReplaced { .. });
+    let turned_out = |effect: &Effect| matches!(effect, Effect::Replaced { .. });
     assert!(effects.iter().any(turned_out), "{effects:?}");
     assert!(world.shut_out("d1").ends_token(1));
     world.rotate("d1", Some(10));

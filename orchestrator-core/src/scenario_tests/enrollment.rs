@@ -227,13 +227,22 @@ fn a_second_key_is_refused_until_somebody_approves_it() {
         matches!(approved, Answer::DeviceApproved { .. }),
         "{approved:?}"
     );
-    assert_eq!(world.enrolls("d1", 2, Some(&claim)), Ok(1));
+    assert_eq!(
+        world.enrolls("d1", 2, Some(&claim)),
+        Ok(2),
+        "those of the board before are worth nothing"
+    );
     assert_eq!(
         world.enrolls("d1", 1, None),
         Err(Code::Reenrol),
         "the old board"
     );
     assert_eq!(world.used(&claim), 1);
+    // Certificates of a later life are told from those of both boards.
+    world.remove("d1");
+    assert_eq!(world.enrolls("d1", 2, Some(&claim)), Err(Code::Pending));
+    world.approve_key("d1", Some(key(2).fingerprint()));
+    assert_eq!(world.enrolls("d1", 2, Some(&claim)), Ok(3));
 }
 
 #[test]

@@ -295,6 +295,7 @@ fn a_device_of_a_group_that_is_lost_can_be_removed() {
             until: Revocation {
                 issue: 1,
                 tokens: 0,
+                certificates: 0,
                 at_ms: world.now.unix_ms,
             },
         },

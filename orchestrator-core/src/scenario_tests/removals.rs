@@ -48,6 +48,7 @@ fn whoever_is_connected_is_turned_away_before_the_spec_is_cleared() {
         until: Revocation {
             issue: 1,
             tokens: 0,
+            certificates: 0,
             at_ms: world.now.unix_ms,
         },
     });

@@ -167,8 +167,8 @@ impl Service {
     async fn effect(&mut self, effect: Effect, now: Now) -> Result<(), ServiceError> {
         match effect {
             Effect::DeviceRevoked { device, until } => self.revoke(&device, until),
-            Effect::TokensReplaced { device, until } => {
-                tracing::info!(%device, "a token of the device is worth nothing any more");
+            Effect::Replaced { device, until } => {
+                tracing::info!(%device, "a token or certificate of the device is worth nothing any more");
                 self.directory.revoke(&device, until);
             }
             Effect::EnrollAnswered {

@@ -78,7 +78,7 @@ impl Body for DeviceApprove {
                 .unwrap_or_else(|| not_offered(&device, &row, wanted))
                 .into());
         };
-        row.public_key = Some(offered);
+        let before = row.public_key.replace(offered);
         row.offered_key = None;
         row.unverified = false;
         identity::forget(ask.ctx, &device)?;
@@ -86,6 +86,10 @@ impl Body for DeviceApprove {
         if row.revoked().is_some() {
             access::admit_again(ask.ctx, &device, &mut row)?;
         } else {
+            if before.is_some() {
+                // Whoever has the board that was replaced is out at once.
+                access::key_replaced(ask.ctx, &device, &row)?;
+            }
             ask_resync(ask.ctx, &mut row, &device)?;
             ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
         }

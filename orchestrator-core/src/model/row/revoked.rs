@@ -22,6 +22,9 @@ pub struct RevokedRow {
     /// that knows of no issue is worth nothing if it was good by then. The end of time in rows of
     /// servers that did not note it.
     pub at_ms: u64,
+    /// Certificates up to this issue are worth nothing: another key took the place of theirs. 0 = none
+    /// did. Certificates of the next key have a higher issue, whatever that of its tokens is.
+    pub certificates: u32,
 }
 
 /// The tokens and certificates of a device that are worth nothing, as a door asks.
@@ -33,6 +36,8 @@ pub struct Revocation {
     pub tokens: u32,
     /// [`RevokedRow::at_ms`].
     pub at_ms: u64,
+    /// [`RevokedRow::certificates`].
+    pub certificates: u32,
 }
 
 impl RevokedRow {
@@ -43,7 +48,15 @@ impl RevokedRow {
             issue: self.issue,
             tokens: self.tokens,
             at_ms: self.at_ms,
+            certificates: self.certificates,
         }
+    }
+
+    /// The issue of certificates that are made for a device now, of which this is the newest issue
+    /// of its tokens.
+    #[must_use]
+    pub fn certificate_issue(&self, issue: u32) -> u32 {
+        issue.max(self.certificates.saturating_add(1))
     }
 }
 
@@ -55,6 +68,7 @@ impl Revocation {
             issue: self.issue.max(other.issue),
             tokens: self.tokens.max(other.tokens),
             at_ms: self.at_ms.max(other.at_ms),
+            certificates: self.certificates.max(other.certificates),
         }
     }
 
@@ -65,23 +79,25 @@ impl Revocation {
     }
 }
 
-/// `tokens` and `at_ms` of a row that was written without them: 0, and the end of time.
-const NOT_NOTED: [u8; 11] = [
-    0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+/// `tokens`, `at_ms` and `certificates` of a row that was written without them: 0, the end of time,
+/// and 0.
+const NOT_NOTED: [u8; 12] = [
+    0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0,
 ];
 
 impl Message for RevokedRow {
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
     const BYTES_MAX: usize = 4_096;
 
     fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
         let (version, fields) = bytes.split_first()?;
-        let past: &[u8] = match version {
-            1 => &[0],
-            2 => &[],
+        let (past, rest): (&[u8], &[u8]) = match version {
+            1 => (&[0], &NOT_NOTED),
+            2 => (&[], &NOT_NOTED),
+            3 => (&[], &[0]),
             _ => return None,
         };
-        let grown = [&[Self::VERSION], fields, past, &NOT_NOTED].concat();
+        let grown = [&[Self::VERSION], fields, past, rest].concat();
         Some(decode(&grown).map(|row| (row, &[][..])))
     }
 
@@ -106,12 +122,18 @@ mod tests {
             }],
             tokens: 5,
             at_ms: 300,
+            certificates: 300,
         };
-        golden(&revoked, "03ac0201026575040905ac02");
+        golden(&revoked, "04ac0201026575040905ac02ac02");
+        let old = RevokedRow {
+            certificates: 0,
+            ..revoked
+        };
+        older_golden(&old, "03ac0201026575040905ac02");
         let older = RevokedRow {
             tokens: 0,
             at_ms: u64::MAX,
-            ..revoked
+            ..old
         };
         older_golden(&older, "02ac02010265750409");
         let oldest = RevokedRow {

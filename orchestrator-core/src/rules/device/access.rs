@@ -25,7 +25,7 @@ pub(crate) fn end_all(
     let key = RevokedKey(device.clone());
     let before = ctx.txn.read_or_empty(&key)?;
     let revoked = RevokedRow {
-        issue: before.issue.max(row.issue),
+        issue: before.issue.max(before.certificate_issue(row.issue)),
         at_ms: ctx.now.unix_ms,
         ..before
     };
@@ -116,6 +116,37 @@ pub(crate) fn rotate(
     Ok(())
 }
 
+/// Another key takes the place of the pinned one: certificates of that are good no longer. Tokens, which
+/// are of no key, stay.
+pub(crate) fn key_replaced(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<(), Undecided> {
+    let key = RevokedKey(device.clone());
+    let before = ctx.txn.read_or_empty(&key)?;
+    let revoked = RevokedRow {
+        certificates: before.certificate_issue(row.issue),
+        ..before
+    };
+    ctx.txn.put(&key, &revoked);
+    ctx.effects.push(Effect::Replaced {
+        device: device.clone(),
+        until: revoked.revocation(),
+    });
+    Ok(())
+}
+
+/// The issue of the certificate that a device is given now.
+pub(crate) fn certificate_issue(
+    ctx: &Ctx,
+    device: &DeviceId,
+    row: &DeviceRow,
+) -> Result<u32, Undecided> {
+    let revoked = ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
+    Ok(revoked.certificate_issue(row.issue))
+}
+
 /// The token that a device had before is good no longer.
 pub(crate) fn overlap_due(
     ctx: &mut Ctx,
@@ -171,7 +202,7 @@ fn replaced(ctx: &mut Ctx, device: &DeviceId, issue: u32) -> Result<(), Undecide
         ..before
     };
     ctx.txn.put(&key, &revoked);
-    ctx.effects.push(Effect::TokensReplaced {
+    ctx.effects.push(Effect::Replaced {
         device: device.clone(),
         until: revoked.revocation(),
     });
