@@ -36,7 +36,7 @@ pub trait Slot: Sized {
 
 /// A generation that was seen, with the key that signed it: nothing lower by a key that is still
 /// trusted is obeyed (W1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Floor {
     /// The generation.
     pub generation: Generation,
@@ -46,7 +46,7 @@ pub struct Floor {
 
 /// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`, format 3
 /// `signer`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// The format it is written in. When an older agent began a job, it is that agent's
     /// until the next start without a job: its way back may bring that agent back.
@@ -153,7 +153,7 @@ impl Slot for Record {
 }
 
 /// The last final outcomes and how many there ever were (W5), and what ended before them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Ring {
     /// Outcomes ever reached.
     pub ended: u32,

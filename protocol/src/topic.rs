@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
+use serde::Serialize;
 
 use crate::id::{
     ArtifactId, DeploymentId, DeviceId, GroupId, IdError, Namespace, ReleaseId, RequestId, Shard,
@@ -17,7 +18,7 @@ use crate::id::{
 pub const TOPIC_BYTES_MAX: usize = 256;
 
 /// One topic under a namespace. Text in brackets is the level below the namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Topic {
     /// `g/<group>`, retained: a [`crate::spec::GroupSpec`].
     GroupSpec(GroupId),
@@ -64,7 +65,7 @@ pub enum Topic {
 }
 
 /// A retained JSON view for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum View {
     /// `view/deployment/<n>`
     Deployment(DeploymentId),

@@ -5,11 +5,12 @@ use hoist_protocol::code::Code;
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, ScriptKind};
+use serde::Serialize;
 
 use crate::record::{Floor, Record, Ring};
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Action {
     /// Make the record durable before anything after this.
     Persist(Record),
@@ -57,7 +58,7 @@ pub enum Action {
 }
 
 /// Why a spec was not obeyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum SpecRefusal {
     /// It has expired: nothing new starts (bad-inputs row 42).
     Stale,
@@ -77,7 +78,7 @@ impl SpecRefusal {
 }
 
 /// One run of a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ScriptRun {
     /// Of which artifact of the release.
     pub artifact: u8,
@@ -92,7 +93,7 @@ pub struct ScriptRun {
 }
 
 /// Why the device was booted last, as a script may want to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum BootReason {
     /// Not by the update.
     Normal,
@@ -101,7 +102,7 @@ pub enum BootReason {
 }
 
 /// The extent of a DeviceInfo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum InfoExtent {
     /// Only if it differs from what was published in this run of the program.
     IfChanged,

@@ -9,6 +9,7 @@ use hoist_protocol::id::{DeploymentId, ReleaseId, Seq};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::{DeviceStatus, RetryCause, ScriptExit};
+use serde::Serialize;
 
 use super::plan::ArtifactPlan;
 
@@ -94,7 +95,7 @@ pub enum Event {
 }
 
 /// Why an artifact could not be fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FetchFailure {
     /// Why.
     pub reason: Reason,
@@ -126,7 +127,7 @@ impl FetchFailure {
 }
 
 /// The verdict of a check of a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Verdict {
     /// It may be installed.
     Fits,
@@ -151,7 +152,7 @@ impl Verdict {
 }
 
 /// The answer to the question whether another try can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Retry {
     /// Yes; it uses time, not attempts.
     Later,

@@ -32,6 +32,7 @@ use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeviceId, Generation, ReleaseId, Seq};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec};
 use hoist_protocol::status::DeviceStatus;
+use serde::Serialize;
 
 use crate::record::{Floor, Memory, Record, Ring, Slot};
 use resync::ResyncAnswer;
@@ -60,7 +61,7 @@ pub struct Setup {
 }
 
 /// The permission of the machine to start deployments (the agent's `hold` file).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Starts {
     /// It may.
     Allowed,
@@ -69,7 +70,7 @@ pub enum Starts {
 }
 
 /// One device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     device: DeviceId,
     boot: BootId,

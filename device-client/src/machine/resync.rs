@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 
 use hoist_protocol::id::{Resync, Seq};
 use hoist_protocol::status::Outcome;
+use serde::Serialize;
 
 use super::Machine;
 use super::action::{Action, InfoExtent};
 
 /// The resync that is answered, and the progress of the answer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct ResyncAnswer {
     heard: Resync,
     answered: Resync,

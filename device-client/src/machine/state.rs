@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 use hoist_protocol::spec::{DeploymentSpec, GroupSpec};
 use hoist_protocol::status::{RetryCause, ScriptKind};
+use serde::Serialize;
 
 use super::event::FetchFailure;
 use super::plan::{ArtifactPlan, ScriptPlan};
 use crate::job::Job;
 
 /// The connection as the machine sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) enum Link {
     /// No connection.
     Offline,
@@ -24,7 +25,7 @@ pub(super) enum Link {
 }
 
 /// A connected member of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Member {
     /// The spec received in this connection; taken away when it has to be asked for again.
     pub(super) spec: Option<GroupSpec>,
@@ -37,7 +38,7 @@ pub(super) struct Member {
 }
 
 /// The work of the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) enum Work {
     /// Nothing.
     Idle,
@@ -48,7 +49,7 @@ pub(super) enum Work {
 }
 
 /// A started deployment with what need not survive a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Active {
     pub(super) job: Job,
     /// Known once everything is fetched and proven.

@@ -3,11 +3,12 @@
 
 use hoist_protocol::id::{DeploymentId, Round};
 use hoist_protocol::spec::DeploymentSpec;
+use serde::Serialize;
 
 use super::Now;
 
 /// When a device may begin what is spread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Turn {
     of: (DeploymentId, Round),
     /// Unix ms.

@@ -5,12 +5,13 @@ use hoist_protocol::id::{GroupId, SessionCounter};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::DeviceStatus;
 use hoist_protocol::topic::Topic;
+use serde::Serialize;
 
 use super::{Clock, Output, Root, Session};
 use crate::machine::Event;
 
 /// What belongs to one connection, and ends with it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Link {
     /// The group whose spec is heard.
     pub(super) group: Option<GroupId>,

@@ -20,11 +20,11 @@ pub use trust::{Root, Trusted};
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::fmt;
 
 use hoist_protocol::envelope::{PublicKey, signer_of};
 use hoist_protocol::id::SessionCounter;
 use hoist_protocol::spec::DeviceSpec;
+use serde::{Serialize, Serializer};
 
 use crate::machine::{Action, Event, Machine, Now, Setup, Starts};
 use link::Link;
@@ -204,8 +204,8 @@ impl Session {
 
 /// Everything that makes a difference later: not the bytes that the machine knows as messages,
 /// and not those that were said.
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
             machine,
             identity,
@@ -218,14 +218,8 @@ impl fmt::Debug for Session {
             out,
             anew_ms,
         } = self;
-        f.debug_struct("Session")
-            .field("machine", machine)
-            .field("root", &identity.root)
-            .field("number", number)
-            .field("link", link)
-            .field("proof", proof)
-            .field("waiting", &(todo, stuck, out, anew_ms))
-            .finish()
+        let waiting = (todo, stuck, out, anew_ms);
+        (machine, &identity.root, number, link, proof, waiting).serialize(serializer)
     }
 }
 

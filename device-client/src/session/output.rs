@@ -7,12 +7,13 @@ use hoist_protocol::id::{ReleaseId, Seq};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::status::{DeviceStatus, FinalResult, Progress};
 use hoist_protocol::topic::Topic;
+use serde::Serialize;
 
 use crate::machine::{InfoExtent, ScriptRun, SpecRefusal};
 use crate::record::{Floor, Record, Ring};
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Output {
     /// Make this durable. When that fails, [`Session::not_kept`](super::Session::not_kept) is
     /// told, and nothing that the machine wants after it is done before.
@@ -45,7 +46,7 @@ pub enum Output {
 }
 
 /// Something that must survive a power cut.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Keep {
     /// The journal.
     Record(Record),
@@ -67,7 +68,7 @@ pub enum Keep {
 }
 
 /// Work that takes time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Task {
     /// Prove that the release of an entry is there already (S12);
     /// [`Session::proven`](super::Session::proven) is told.

@@ -4,11 +4,12 @@
 
 use hoist_protocol::id::{DeploymentId, ReleaseId};
 use hoist_protocol::spec::DeploymentSpec;
+use serde::Serialize;
 
 use crate::machine::{Event, Verdict};
 
 /// The facts known of the deployment that is proven, or was proven last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Proof {
     of: Option<(DeploymentId, ReleaseId)>,
     verdict: Option<Verdict>,

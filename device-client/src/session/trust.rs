@@ -7,12 +7,13 @@ use hoist_protocol::envelope::KeyId;
 use hoist_protocol::root::{KeyRole, RootDocument};
 use hoist_protocol::spec::DeploymentSpec;
 use hoist_protocol::topic::Topic;
+use serde::Serialize;
 
 use super::{Clock, Session};
 use crate::machine::{Before, Event, Machine};
 
 /// The parts of the trusted root document that a conversation needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trusted {
     /// Its number.
     pub number: u32,
@@ -33,7 +34,7 @@ impl From<&RootDocument> for Trusted {
 }
 
 /// The document that names the keys which the device believes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Root {
     /// It is there, and followed by the next one when that comes.
     Known(Trusted),

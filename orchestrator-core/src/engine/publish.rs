@@ -30,6 +30,7 @@ use crate::query::explain::{Out, SpecsOut};
 
 pub use ahead::{Ahead, Shows, ahead_of};
 pub use difference::{Cause, Difference, Known, Publish, Unknown};
+pub use published_state::Broker;
 pub use subject::Subject;
 
 /// Settings of whatever is published.

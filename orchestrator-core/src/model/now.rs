@@ -1,7 +1,9 @@
 //! The clocks of a decision, and the settings that go with them.
 
+use serde::Serialize;
+
 /// The two clocks of a decision, and the settings that go with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Now {
     /// Unix time in milliseconds.
     pub unix_ms: u64,
@@ -17,7 +19,7 @@ pub struct Now {
 }
 
 /// The times for which things are kept once they are over: settings; none = for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Keep {
     /// A deployment that is over on every device, in ms.
     pub ended_deployments_ms: Option<u64>,
@@ -26,7 +28,7 @@ pub struct Keep {
 }
 
 /// The purpose of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Mode {
     /// To roll out what operators want.
     #[default]
@@ -37,7 +39,7 @@ pub enum Mode {
 
 /// The times for which silence is borne before anything is concluded from it: settings, in
 /// ms of connected uptime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LivenessTimeouts {
     /// Time for which a device may be out of contact, or take to answer, before it counts as lost
     /// (S6, S7).

@@ -1,11 +1,12 @@
 //! Questions that are answered in the background, and their answers.
 
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use serde::Serialize;
 
 use crate::model::key::Key;
 
 /// A line to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Seek {
     /// Of which deployment.
     pub deployment: DeploymentId,
@@ -18,7 +19,7 @@ pub struct Seek {
 }
 
 /// A line that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// The question.
     pub seek: Seek,

@@ -11,7 +11,7 @@ use crate::model::row::TimerRow;
 use crate::model::txn::{Txn, Undecided};
 
 /// Which clock a timer is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Clock {
     /// Unix time in ms.
     Unix,

@@ -11,6 +11,7 @@ use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeploymentId, DeviceId, Name, ReleaseId, Seq};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
+use serde::Serialize;
 
 use super::broker::Broker;
 use super::catalog::Catalog;
@@ -43,7 +44,7 @@ pub(super) struct Disk {
 }
 
 /// A task that was asked of the device and takes time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Doing {
     /// Proving that a release is there already.
     Proof,

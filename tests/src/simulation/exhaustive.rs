@@ -6,7 +6,7 @@
 //!
 //! - **Time stands still while anything can happen.** Nothing in this world is slow: what is
 //!   due comes when all else is done, and every order of what is due together is tried.
-//! - **What counts in a state** ([`canon`]): of a device's status numbers and sessions only
+//! - **What counts in a state** ([`super::canon`]): of a device's status numbers and sessions only
 //!   their order, because only that device has them and the code compares them. It also counts
 //!   them up, so histories with other gaps between them are taken as one.
 //! - **Devices are alike** ([`state`]): two states in which only their names are changed round
@@ -41,7 +41,6 @@ use super::invariants::{Broken, finally};
 use super::world::World;
 use hoist_protocol::status::ScriptKind;
 
-mod canon;
 mod look;
 mod looking;
 mod owner;

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use hoist_protocol::envelope::{PrivateKey, PublicKey};
 use hoist_protocol::id::{DeviceId, GroupId};
+use serde::Serialize;
 
 /// Groups that a model knows; the first always exists.
 pub const GROUPS: [&str; 3] = ["unassigned", "eu", "us"];
 
 /// One retained topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Line {
     /// A group's spec.
     Group(u8),

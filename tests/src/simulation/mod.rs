@@ -2,12 +2,14 @@
 //! modelled broker, disk, power and clock. A seed decides and replays everything.
 
 pub mod broker;
+mod canon;
 pub mod catalog;
 pub mod choice;
 pub mod device;
 pub mod dice;
 pub mod exhaustive;
 pub mod generate;
+mod hash128;
 pub mod invariants;
 pub mod line;
 mod mutants;

@@ -8,9 +8,10 @@ use hoist_protocol::id::{DeploymentId, Generation, Round};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::spec::GroupSpec;
 use hoist_protocol::status::{FinalResult, Rollback};
+use serde::Serialize;
 
 /// One run of an install script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Install {
     /// In which deployment.
     pub deployment: DeploymentId,
@@ -23,7 +24,7 @@ pub struct Install {
 }
 
 /// Something a device did that invariants want to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Deed {
     /// It started a deployment's round.
     Started(DeploymentId, Round),
@@ -50,7 +51,7 @@ pub enum Deed {
 }
 
 /// A final outcome without its details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Ending {
     /// It is installed.
     Successful,
@@ -69,7 +70,7 @@ impl Ending {
 }
 
 /// Everything a device did.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Truth {
     /// The deployments and rounds that the device started.
     pub starts: BTreeSet<(DeploymentId, Round)>,

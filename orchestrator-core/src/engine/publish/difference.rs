@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use hoist_protocol::id::{DeviceId, Generation, GroupId};
+use serde::Serialize;
 
 use super::outbox::Outbox;
 pub use super::published_state::{Known, Publish};
@@ -216,7 +217,7 @@ impl Difference {
 
     /// Changes of devices' specs on their way, for whoever compares or prints two states.
     #[must_use]
-    pub fn outbox(&self) -> impl std::fmt::Debug {
+    pub fn outbox(&self) -> impl std::fmt::Debug + Serialize {
         &self.outbox
     }
 

@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_protocol::id::{DeviceId, GroupId};
+use serde::Serialize;
 
 use super::published_state::is_overdue;
 use crate::engine::input::Input;
 use crate::model::row::OutboxRow;
 
 /// A change that was sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Sent {
     change: u32,
     /// When, Unix ms.

@@ -2,6 +2,7 @@
 //! can happen and lets parts share what they have in common.
 
 use hoist_protocol::id::DeviceId;
+use serde::{Serialize, Serializer};
 
 use super::difference::Difference;
 use super::outbox::Outbox;
@@ -73,6 +74,21 @@ impl PublishedState {
         self.floor = self.floor.max(other.floor);
         self.reserved = self.reserved.max(other.reserved);
         self.highest = self.highest.max(other.highest);
+    }
+}
+
+/// Everything on its way: of what goes out, the devices and changes that it tells of.
+impl Serialize for Outbox {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { waiting, sent, out } = self;
+        let out: Vec<_> = out
+            .iter()
+            .map(|input| match input {
+                Input::SpecOut { device, change } => Some((device, change)),
+                _ => None,
+            })
+            .collect();
+        (waiting, sent, out).serialize(serializer)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use hoist_protocol::id::{Generation, sha256};
+use serde::Serialize;
 
 use super::subject::Subject;
 use crate::engine::desired::next_generation;
@@ -20,8 +21,8 @@ pub(super) fn is_overdue(sent_ms: u64, now_ms: u64) -> bool {
 }
 
 /// Where our message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Broker {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Broker {
     /// Not known: never sent on this connection, or seen to be something else.
     Unknown,
     /// Sent at this Unix ms, not yet seen back.
@@ -65,7 +66,7 @@ pub(super) enum Seen {
 }
 
 /// The facts known of a subject's message, for the comparison of two states.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Known {
     /// Which subject.
     pub subject: Subject,
@@ -73,8 +74,10 @@ pub struct Known {
     pub generation: Option<Generation>,
     /// Hash of our message at that generation.
     pub digest: Option<[u8; 32]>,
-    /// Where it is, in debug text.
-    pub held: String,
+    /// Where it is.
+    pub broker: Broker,
+    /// True if it was sent by this run of the program.
+    pub sent: bool,
 }
 
 /// A message to publish.
@@ -248,7 +251,8 @@ impl PublishedState {
             subject: subject.clone(),
             generation: entry.generation,
             digest: entry.digest,
-            held: format!("{:?} {}", entry.broker, entry.sent),
+            broker: entry.broker,
+            sent: entry.sent,
         })
     }
 

@@ -2,10 +2,11 @@
 
 use hoist_protocol::id::{DeviceId, GroupId, ReleaseId};
 use hoist_protocol::topic::Topic;
+use serde::Serialize;
 
 /// Something of which one message is retained, in the order in which changes go out: what
 /// holds a device goes before what would let it start (S10).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Subject {
     /// The root document of this number.
     Root(u32),

@@ -5,12 +5,13 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, Rollback, Step, TOLD_MAX,
 };
+use serde::Serialize;
 
 /// Rounds above its own that a device makes up: more than operators of a world open.
 const MADE_UP: u32 = 100;
 
 /// A claim that is not so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Lie {
     /// It failed in a round that nobody opened.
     Round,

@@ -1,12 +1,11 @@
 //! Everything of a device that can make a difference, for whoever compares two worlds.
 
-use std::fmt::Debug;
-
+use super::super::canon::Canon;
 use super::{Device, Disk};
 
 impl Device {
     /// Hands out everything but what it said last of itself.
-    pub(in super::super) fn look(&self, mut put: impl FnMut(&dyn Debug)) {
+    pub(in super::super) fn look(&self, canon: &mut Canon) {
         let Self {
             number: _,
             id: _,
@@ -34,21 +33,18 @@ impl Device {
             release,
             inventory,
         } = disk;
-        put(&(special, online, fuse, boots, doing));
-        put(&format_args!("time_ms: {ahead_ms}"));
-        put(&(in_flight, acked, vetoes, lies));
+        canon.put((special, online, fuse, boots, doing, ahead_ms));
+        canon.put((in_flight, acked, vetoes, lies));
         // Without a signed time it does not matter since when.
-        if *signed_ms > 0 {
-            put(&format_args!("signed_ms: {signed_ms}, heard_ms: {at_ms}"));
-        }
-        put(session);
-        put(&(release, inventory, truth));
+        canon.put((*signed_ms > 0).then_some((signed_ms, at_ms)));
+        canon.put(session);
+        canon.put((release, inventory, truth));
     }
 
     /// Hands out what is read only when it boots.
-    pub(in super::super) fn look_at_disk(&self, mut put: impl FnMut(&dyn Debug)) {
-        put(&(&self.disk.record, &self.disk.ring));
-        put(&(&self.disk.spec, &self.disk.forgotten));
+    pub(in super::super) fn look_at_disk(&self, canon: &mut Canon) {
+        canon.put((&self.disk.record, &self.disk.ring));
+        canon.put((&self.disk.spec, &self.disk.forgotten));
     }
 
     /// The last report of the device on itself.

@@ -1,7 +1,6 @@
-//! Everything of a part that can make a difference, as text.
+//! Everything of a part that can make a difference.
 
-use std::fmt::Debug;
-
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::engine::memory::MemoryRows;
 use hoist_orchestrator_core::engine::publish::Difference;
 use hoist_orchestrator_core::model::key::Key;
@@ -11,94 +10,94 @@ use hoist_protocol::codec::{Message, decode, decode_prefix};
 use hoist_protocol::device::{DeviceInfo, Presence};
 use hoist_protocol::spec::DeviceSpec;
 use hoist_protocol::status::DeviceStatus;
+use serde::Serialize;
 
+use super::super::canon::Canon;
 use super::super::line::Line;
 use super::super::server::Server;
 use super::super::world::Told;
-use super::canon::Text;
 use super::part::Part;
 
-/// A part as text.
-pub(super) fn text(part: &Part, place: usize) -> Text {
-    let mut text = Text::default();
-    text.put(place);
+/// Looks at a part.
+pub(super) fn look(part: &Part, place: usize, canon: &mut Canon) {
+    canon.put(place);
     match part {
-        Part::Clock { unix_ms, uptime_ms } => text.put((unix_ms, uptime_ms)),
-        Part::Server(server) => look_at_server(server, &mut text),
+        Part::Clock { unix_ms, uptime_ms } => canon.put((unix_ms, uptime_ms)),
+        Part::Server(server) => look_at_server(server, canon),
         Part::Orders(orders) => {
-            text.put(orders.iter().map(|order| order.number).collect::<Vec<_>>());
+            canon.put(orders.iter().map(|order| order.number).collect::<Vec<_>>());
         }
         Part::Retained(retained) => {
             for (line, payload) in retained {
-                message(*line, payload, &mut text);
+                message(*line, payload, canon);
             }
         }
         Part::Lane(lane) => {
-            text.put(lane.is_some());
+            canon.put(lane.is_some());
             for (line, letter) in lane.iter().flat_map(|inbox| inbox.all()) {
-                text.put(letter.retained);
-                message(line, &letter.payload, &mut text);
+                canon.put(letter.retained);
+                message(line, &letter.payload, canon);
             }
         }
-        Part::Rows(rows) => rows.look(|what| text.put(what)),
-        Part::Told(told) => look_at_told(told, &mut text),
+        Part::Rows(rows) => rows.look(canon),
+        Part::Told(told) => look_at_told(told, canon),
         Part::Device(it) => {
-            it.look(|what| text.put(what));
+            it.look(canon);
             if let Some(info) = it.info() {
-                message(Line::Info(it.number), info, &mut text);
+                message(Line::Info(it.number), info, canon);
             }
-            text.lasting();
-            it.look_at_disk(|what| text.put(what));
+            canon.lasting();
+            it.look_at_disk(canon);
         }
         Part::Link(link) => {
             let session = link.session.as_ref();
-            text.put(session.map(|session| session.follows()));
+            canon.put(session.map(|session| session.follows()));
             for will in session.iter().flat_map(|session| session.will()) {
-                message(Line::Presence(0), will, &mut text);
+                message(Line::Presence(0), will, canon);
             }
             for (line, letter) in session.iter().flat_map(|session| session.inbox.all()) {
-                message(line, &letter.payload, &mut text);
+                message(line, &letter.payload, canon);
             }
             for will in &link.wills {
-                message(Line::Presence(0), will, &mut text);
+                message(Line::Presence(0), will, canon);
             }
         }
         Part::Served { rows, difference } => {
-            look_at_difference(difference, &mut text);
-            look_at_rows(rows, &mut text);
+            look_at_difference(difference, canon);
+            look_at_rows(rows, canon);
         }
-        Part::Past(past) => text.put(past),
-        Part::Misled(misled) => text.put(misled),
+        Part::Past(past) => canon.put(past),
+        Part::Misled(misled) => canon.put(misled),
     }
-    text
 }
 
-fn message(line: Line, payload: &[u8], text: &mut Text) {
+fn message(line: Line, payload: &[u8], canon: &mut Canon) {
     fn read<M: Message>(payload: &[u8]) -> Option<M> {
         decode_prefix(payload).ok().map(|(message, _)| message)
     }
-    fn put(line: Line, what: Option<impl Debug>, payload: &[u8], text: &mut Text) {
-        match what {
-            Some(what) => text.put((line, what)),
-            None => text.put((line, payload)),
+    fn put(what: Option<impl Serialize>, payload: &[u8], canon: &mut Canon) {
+        canon.put(&what);
+        if what.is_none() {
+            canon.put_bytes(payload);
         }
     }
+    canon.put(line);
     match line {
-        Line::Group(_) | Line::Device(_) | Line::Release(_) => text.raw((line, payload)),
-        Line::Status(_) => put(line, read::<DeviceStatus>(payload), payload, text),
-        Line::Presence(_) => put(line, read::<Presence>(payload), payload, text),
+        Line::Group(_) | Line::Device(_) | Line::Release(_) => canon.put_bytes(payload),
+        Line::Status(_) => put(read::<DeviceStatus>(payload), payload, canon),
+        Line::Presence(_) => put(read::<Presence>(payload), payload, canon),
         Line::Info(_) => {
             let info = read::<DeviceInfo>(payload).map(|mut info| {
                 let spec = info.stored_spec.take();
                 let spec = spec.as_deref().and_then(read::<DeviceSpec>);
                 (info, spec)
             });
-            put(line, info, payload, text);
+            put(info, payload, canon);
         }
     }
 }
 
-fn look_at_server(server: &Server, text: &mut Text) {
+fn look_at_server(server: &Server, canon: &mut Canon) {
     let Server {
         rows,
         up,
@@ -117,57 +116,70 @@ fn look_at_server(server: &Server, text: &mut Text) {
         keep_ms,
         sweeps,
     } = server;
-    text.put((up, connected, ahead_ms, uptime_ms));
-    text.put((answers, seeks, found));
-    text.put((keep_ms, sweeps));
-    look_at_difference(engine.difference(), text);
-    look_at_rows(rows, text);
-}
-
-fn look_at_difference(difference: &Difference, text: &mut Text) {
-    text.put(difference.marked().collect::<Vec<_>>());
-    text.put((difference.generations(), difference.outbox()));
-    for known in difference.known() {
-        text.raw((known.subject, known.generation, known.digest, known.held));
+    canon.put((up, connected, ahead_ms, uptime_ms));
+    canon.put((answers, seeks));
+    for input in found {
+        match input {
+            Input::LineFound(found) => canon.put(found),
+            other => unreachable!("{other:?} is found nowhere in a world that is explored"),
+        }
     }
+    canon.put((keep_ms, sweeps));
+    look_at_difference(engine.difference(), canon);
+    look_at_rows(rows, canon);
 }
 
-fn look_at_rows(rows: &MemoryRows, text: &mut Text) {
+fn look_at_difference(difference: &Difference, canon: &mut Canon) {
+    canon.put(difference.marked().collect::<Vec<_>>());
+    canon.put((difference.generations(), difference.outbox()));
+    canon.put(difference.known());
+}
+
+fn look_at_rows(rows: &MemoryRows, canon: &mut Canon) {
     for (key, bytes) in rows.scan(&Key(Vec::new())) {
-        row(key, bytes, text);
+        row(key, bytes, canon);
     }
 }
 
-fn row(key: &Key, bytes: &[u8], text: &mut Text) {
+fn row(key: &Key, bytes: &[u8], canon: &mut Canon) {
     fn read<M: Message>(bytes: &[u8]) -> Option<M> {
         decode(bytes).ok()
     }
     let (prefix, rest) = key.0.split_first().unwrap_or((&0, &[]));
+    // Releases are given.
+    if let 4 | 5 = prefix {
+        return;
+    }
+    canon.put(prefix);
+    if *prefix != 11 {
+        canon.put_bytes(rest);
+    }
     match prefix {
-        // Releases are given.
-        4 | 5 => {}
         // What was answered is said again, and decides nothing.
-        10 => text.raw(key),
-        1 | 2 | 6 | 12 => text.raw((key, bytes)),
-        3 => text.put((rest, read::<DeviceRow>(bytes))),
-        7 => text.put((rest, read::<RecordRow>(bytes))),
-        8 => text.put((rest, read::<CounterRow>(bytes))),
-        9 => text.put((rest, read::<MemberRow>(bytes))),
+        10 => {}
+        3 => canon.put(read::<DeviceRow>(bytes)),
+        7 => canon.put(read::<RecordRow>(bytes)),
+        8 => canon.put(read::<CounterRow>(bytes)),
+        9 => canon.put(read::<MemberRow>(bytes)),
         11 => match Timer::parse(key) {
             // An answer is remembered for longer than any world lasts.
             Some(Timer {
                 due_ms,
                 kind: kind @ TimerKind::Forget(..),
-            }) => text.put(format_args!("{kind:?} forget_ms: {due_ms}")),
-            timer => text.put(timer),
+            }) => {
+                canon.put(kind);
+                canon.put_idle(due_ms);
+            }
+            Some(Timer { due_ms, kind }) => canon.put((kind, due_ms)),
+            None => canon.put_bytes(rest),
         },
-        13 => text.put((rest, read::<OutboxRow>(bytes))),
-        _ => text.put((prefix, rest, bytes)),
+        13 => canon.put(read::<OutboxRow>(bytes)),
+        _ => canon.put_bytes(bytes),
     }
 }
 
 /// Only what is in it counts: no state that is kept has any.
-fn look_at_told(told: &Told, text: &mut Text) {
+fn look_at_told(told: &Told, canon: &mut Canon) {
     let Told {
         published,
         committed,
@@ -175,13 +187,13 @@ fn look_at_told(told: &Told, text: &mut Text) {
         deeds,
     } = told;
     for (line, payload) in published {
-        message(*line, payload.as_deref().unwrap_or_default(), text);
+        message(*line, payload.as_deref().unwrap_or_default(), canon);
     }
     for committed in committed {
-        text.put(committed.now);
+        canon.put(committed.now);
         for write in &committed.writes {
-            text.put((&write.key, &write.bytes));
+            canon.put((&write.key.0, &write.bytes));
         }
     }
-    text.put((retried, deeds));
+    canon.put((retried, deeds));
 }

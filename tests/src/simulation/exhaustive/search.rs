@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::choice::Choice;
+use super::super::hash128::Hash128;
 use super::super::invariants::{Broken, finally};
 use super::Explored;
 use super::state::{State, View};
-use super::table::Hash128;
 use super::turn::{NOBODY, Turn, Turns};
 
 /// States taken from a layer at once.

@@ -6,8 +6,8 @@
 
 use std::sync::OnceLock;
 
+use super::super::canon::fingerprint;
 use super::Left;
-use super::canon::fingerprint;
 use super::part::{ALL, ALL_SHARED, DEVICES, Mask, OF_DEVICE, PARTS, Place, SHARED, all_of};
 use super::step::{Share, State as Parts, Steps};
 use super::table::{Shelf, Table};

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use hoist_protocol::id::sha256;
 
 use super::super::broker::Payload;
+use super::super::canon::{Canon, Print};
 use super::super::choice::Choice;
 use super::super::device::Device;
+use super::super::hash128::hash128;
 use super::super::invariants::Broken;
 use super::super::line::Line;
 use super::super::server::Server;
 use super::super::world::World;
-use super::canon::Print;
-use super::look::text;
+use super::look::look;
 use super::part::{ALL, Mask, PARTS, Part, Place, has_nothing_else, mask, places};
-use super::table::{Shelf, Table, hash128};
+use super::table::{Shelf, Table};
 use super::touch::{looked_at, touched};
 
 /// A state: the number of each of its parts.
@@ -215,8 +216,12 @@ impl Steps {
     pub(super) fn differences(&self, one: &State, other: &State) -> String {
         let places = (0..PARTS).filter(|place| one[*place] != other[*place]);
         let texts = places.map(|place| {
-            let [one, other] = [one, other].map(|state| text(self.part(state, place), place));
-            format!("part {place}:\n{one:?}\n{other:?}\n")
+            let [one, other] = [one, other].map(|state| {
+                let mut canon = Canon::in_words();
+                look(self.part(state, place), place, &mut canon);
+                canon.text()
+            });
+            format!("part {place}:\n{one}\n{other}\n")
         });
         texts.collect()
     }
@@ -235,7 +240,9 @@ impl Steps {
             if self.parts.has(state[place]) && part.is(self.part(&state, place)) {
                 continue;
             }
-            let print = text(&part, place).print();
+            let mut canon = Canon::default();
+            look(&part, place, &mut canon);
+            let print = canon.print();
             let known = self.known.get(print.exact);
             state[place] = known.unwrap_or_else(|| {
                 let exact = print.exact;

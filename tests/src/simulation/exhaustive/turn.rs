@@ -3,6 +3,7 @@
 
 use super::super::choice::Choice;
 use super::super::device::Doing;
+use super::super::hash128::hash128;
 use super::super::invariants::Broken;
 use super::super::line::Line;
 use super::super::world::World;
@@ -10,7 +11,7 @@ use super::looking::{Looking, Offer};
 use super::part::{DEVICES, Mask, Part, Place, mask};
 use super::state::{States, View};
 use super::step::{Share, Steps};
-use super::table::{Shelf, Table, hash128, pair};
+use super::table::{Shelf, Table, pair};
 
 /// Nobody: instead of a device, where what is shared has its turn.
 pub(super) const NOBODY: u32 = u32::MAX;

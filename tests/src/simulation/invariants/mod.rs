@@ -11,8 +11,10 @@ use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::decode_prefix;
 use hoist_protocol::id::{DeploymentId, Generation, Round};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
+use serde::Serialize;
 
 use super::broker::Payload;
+use super::canon::Canon;
 use super::device::Device;
 use super::line::Line;
 use super::server::{Committed, Server};
@@ -99,7 +101,7 @@ pub struct Rows {
 }
 
 /// The deeds of a device.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Past {
     /// Deployments in which it started something.
     started: BTreeSet<DeploymentId>,
@@ -152,10 +154,9 @@ impl Watch {
 
 impl Rows {
     /// Everything that can make a difference.
-    pub(super) fn look(&self, mut put: impl FnMut(&dyn std::fmt::Debug)) {
-        self.mirror.look(&mut put);
-        put(&self.published);
-        put(&self.listed);
+    pub(super) fn look(&self, canon: &mut Canon) {
+        self.mirror.look(canon);
+        canon.put((&self.published, &self.listed));
     }
 
     /// The memory about a device, or about none.

@@ -13,6 +13,7 @@ use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::Write;
 use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, Resync, Shard};
+use serde::Serialize;
 
 use super::super::line::{device_id, device_number};
 use super::super::server::{Committed, Server};
@@ -25,7 +26,7 @@ mod part;
 mod silence;
 
 /// The last word of a record and when its time began, in true ms of connected uptime.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Known {
     row: RecordRow,
     armed_ms: u64,

@@ -1,9 +1,10 @@
 //! Running counts of records, added up here and not by the core.
 
 use hoist_orchestrator_core::model::row::{CounterRow, RecordRow, RecordState};
+use serde::Serialize;
 
 /// The counts of the records of one shard, added up here and not by the core.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub(super) struct Tally {
     in_progress: i64,
     successful: i64,

@@ -1,7 +1,7 @@
 //! The content of the server's rows, and the work that the server has to do yet.
 
 use hoist_orchestrator_core::engine::desired;
-use hoist_orchestrator_core::engine::publish::Subject;
+use hoist_orchestrator_core::engine::publish::{Broker, Subject};
 use hoist_orchestrator_core::model::key::{Prefix, RowKey};
 use hoist_orchestrator_core::model::timer::{Clock, Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::{Txn, Undecided};
@@ -54,7 +54,7 @@ impl Server {
     pub fn waits_for(&self) -> String {
         let known = self.engine.difference().known().into_iter();
         let sent: Vec<_> = known
-            .filter(|known| !known.held.starts_with("Holds"))
+            .filter(|known| known.broker != Broker::Holds)
             .collect();
         format!("{:?} {sent:?}", self.engine.difference().outbox())
     }

@@ -2,25 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_protocol::id::{DeploymentId, Shard};
+use hoist_protocol::id::{DeploymentId, SessionCounter, Shard};
 
+use super::super::super::canon::Canon;
 use super::super::super::line::device_id;
 use super::{Mirror, Tally};
 
 impl Mirror {
     /// Everything that can make a difference.
-    pub(in crate::simulation::invariants) fn look(
-        &self,
-        put: &mut impl FnMut(&dyn std::fmt::Debug),
-    ) {
-        put(&self.deployments);
-        put(&(&self.records, &self.counters, &self.tallies));
-        put(&(&self.removed, &self.gone));
-        for (call, at_ms) in self.calls.values() {
-            put(&format_args!("{call:?} called_ms: {at_ms}"));
+    pub(in crate::simulation::invariants) fn look(&self, canon: &mut Canon) {
+        canon.put(&self.deployments);
+        canon.put((&self.records, &self.counters, &self.tallies));
+        canon.put((&self.removed, &self.gone));
+        for call in self.calls.values() {
+            canon.put(call);
         }
         for session in self.sessions.values() {
-            put(&session.map(hoist_protocol::id::SessionCounter));
+            canon.put(session.map(SessionCounter));
         }
     }
 
