@@ -31,6 +31,7 @@ mod doctor;
 mod dry_run;
 mod enroll;
 mod external_broker;
+mod filters;
 mod full_disk;
 mod groups;
 mod hints;

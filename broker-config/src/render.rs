@@ -112,8 +112,7 @@ fn rules(party: PrincipalKind) -> impl Iterator<Item = &'static Rule> {
 /// The filter of a rule for whoever is called `own`. `+` stands for a device's shard: its id is
 /// behind it.
 fn filter(rule: &Rule, namespace: &Namespace, own: &str) -> String {
-    let below = rule.pattern.replace("{shard}", "+").replace("{self}", own);
-    format!("{namespace}/{below}")
+    format!("{namespace}/{}", rule.pattern.filter("+", own))
 }
 
 /// The words of a broker for what a rule allows.

@@ -17,6 +17,7 @@ pub mod codec;
 pub mod device;
 pub mod enroll;
 pub mod envelope;
+pub mod filter;
 pub mod id;
 pub mod limit;
 pub mod rate;

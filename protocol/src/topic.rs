@@ -1,5 +1,5 @@
 //! The one topic table: [`Topics::format`] and [`Topics::parse`] are inverse, and no
-//! other code builds or splits a topic. Nothing here decides who may use a topic:
+//! other code builds or splits a topic; [`crate::filter`] has its filters. Nothing here decides who may use a topic:
 //! that is [`crate::access`].
 
 use alloc::borrow::ToOwned;
@@ -9,6 +9,7 @@ use core::fmt;
 use core::str::FromStr;
 use serde::Serialize;
 
+use crate::filter::Filter;
 use crate::id::{
     ArtifactId, DeploymentId, DeviceId, GroupId, IdError, Namespace, ReleaseId, RequestId, Shard,
     UserId,
@@ -178,10 +179,10 @@ impl Topics {
         below.parse()
     }
 
-    /// A filter of this namespace from the levels below it, such as `s/+/+`.
+    /// The text of a filter of this namespace.
     #[must_use]
-    pub fn filter(&self, below: &str) -> String {
-        format!("{}/{below}", self.namespace)
+    pub fn filter(&self, filter: Filter) -> String {
+        format!("{}/{filter}", self.namespace)
     }
 }
 

@@ -1,6 +1,8 @@
 use alloc::vec::Vec;
 
 use super::*;
+use crate::access::{REPORTS, SINGLE_READER, is_report, single_reader};
+use crate::filter::Family;
 
 fn every_topic() -> Vec<Topic> {
     let device: DeviceId = "dev-01".parse().unwrap();
@@ -148,4 +150,52 @@ fn covers_means_that_no_matched_topic_escapes() {
     assert!(covers("#", "hoist/#"));
     assert!(!covers("hoist/d/d1", "hoist/d/+"));
     assert!(!covers("hoist/+", "#"));
+}
+
+/// The kinds that a topic is of.
+fn families(topic: &Topic) -> Vec<Family> {
+    match topic {
+        Topic::GroupSpec(_) => alloc::vec![Family::GroupSpec],
+        Topic::DeviceSpec(_) => alloc::vec![Family::DeviceSpec],
+        Topic::Release(_) => alloc::vec![Family::Release],
+        Topic::Root(_) => alloc::vec![Family::Root],
+        Topic::Status(_) => alloc::vec![Family::Status],
+        Topic::Presence(_) => alloc::vec![Family::Presence],
+        Topic::Info(_) => alloc::vec![Family::Info],
+        Topic::EnrollRequest(_) => alloc::vec![Family::EnrollRequest],
+        Topic::EnrollAnswer(_) => alloc::vec![Family::EnrollAnswer],
+        Topic::Blocks(_) => alloc::vec![Family::Blocks],
+        Topic::Needs(_) => alloc::vec![Family::Needs],
+        Topic::Command { .. } => alloc::vec![Family::Command],
+        Topic::Reply { .. } => alloc::vec![Family::Reply],
+        Topic::View(View::Deployment(_)) => {
+            alloc::vec![Family::View, Family::DeploymentView]
+        }
+        Topic::View(_) => alloc::vec![Family::View],
+        Topic::Event(_) => alloc::vec![Family::Event],
+    }
+}
+
+#[test]
+fn a_filter_of_a_kind_takes_its_topics_and_no_others() {
+    let topics = Topics::default();
+    for topic in every_topic() {
+        let text = topics.format(&topic);
+        let takes = |filter: Filter| matches(&topics.filter(filter), &text);
+        let found: Vec<Family> = Family::ALL
+            .into_iter()
+            .filter(|family| takes(Filter::Every(*family)))
+            .collect();
+        assert_eq!(found, families(&topic), "{text}");
+        let below = |family: &Family| takes(Filter::Below(*family));
+        assert!(found.iter().all(below) && takes(Filter::All), "{text}");
+        let single = SINGLE_READER.into_iter().any(takes);
+        assert_eq!(single, single_reader(&topic), "{text}");
+        assert_eq!(REPORTS.into_iter().any(takes), is_report(&topic), "{text}");
+    }
+    for family in Family::ALL {
+        for filter in [Filter::Every(family), Filter::Below(family), Filter::All] {
+            assert_eq!(check_filter(&topics.filter(filter)), Ok(()));
+        }
+    }
 }

@@ -7,7 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use hoist_protocol::access::{Principal, Role, is_report, passes, single_reader};
+use hoist_protocol::access::{
+    Principal, REPORTS, Role, SINGLE_READER, is_report, passes, single_reader,
+};
+use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::id::UserId;
 use hoist_protocol::topic::{Topic, Topics, covers};
 use tokio::sync::{Semaphore, mpsc};
@@ -334,15 +337,16 @@ impl Hub {
 
     /// The way by which the messages of a filter come to a session of this principal.
     pub(crate) fn route(&self, filter: &str, principal: &Principal) -> Route {
-        let by_owner = ["d/+", "reply/#", "cmd/#"];
-        let reports = ["s/#", "p/#", "i/#"];
-        let covered = |below: &&str| covers(&self.topics.filter(below), filter);
+        let covered = |ours: &Filter| covers(&self.topics.filter(*ours), filter);
         let takes_reports = *principal == Principal::Service;
-        if by_owner.iter().any(covered) || takes_reports && reports.iter().any(covered) {
+        if SINGLE_READER.iter().any(covered) || takes_reports && REPORTS.iter().any(covered) {
             return Route::Owner;
         }
         let is_device = matches!(principal, Principal::Device(_));
-        let enrolls = covers(&self.topics.filter("e/#"), filter);
+        let enrolls = covers(
+            &self.topics.filter(Filter::Below(Family::EnrollRequest)),
+            filter,
+        );
         let by_hub = is_device
             || enrolls
             || !filter.contains(['+', '#'])

@@ -17,6 +17,7 @@ use hoist_orchestrator_core::reply::{DeployResult, DeviceAddResult};
 use hoist_protocol::code::Code;
 use hoist_protocol::codec::decode;
 use hoist_protocol::device::{Presence, PresenceState};
+use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Namespace};
 use hoist_protocol::topic::{Topic, View};
 use hoist_server::broker::BrokerConfig;
@@ -293,8 +294,8 @@ impl<'a> Story<'a> {
             .topics()
             .format(&Topic::View(View::Deployment(deployment)));
         for filter in [
-            client.topics().filter("s/#"),
-            client.topics().filter("p/#"),
+            client.topics().filter(Filter::Below(Family::Status)),
+            client.topics().filter(Filter::Below(Family::Presence)),
             view.clone(),
         ] {
             client.watch(&filter).await?;

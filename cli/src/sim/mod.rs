@@ -16,6 +16,7 @@ use std::time::Duration;
 use hoist_device_client::agent::said;
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use hoist_protocol::code::Code;
+use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::root::RootDocument;
 use hoist_protocol::topic::{Topic, Topics};
 use hoist_server::client_file::ClientFile;
@@ -221,7 +222,9 @@ fn start(
 /// that took part agree that it is over.
 async fn settled(file: &ClientFile, sim: &Sim, fleet: &Fleet) -> Result<(), Failure> {
     let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
-    let views = client.topics().filter("view/deployment/+");
+    let views = client
+        .topics()
+        .filter(Filter::Every(Family::DeploymentView));
     client.watch(&views).await?;
     loop {
         let (_, payload) = client.next_message().await?;

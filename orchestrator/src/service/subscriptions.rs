@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hoist_orchestrator_core::engine::event::Event;
+use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::topic::Topics;
 
 use super::{Service, ServiceError};
@@ -10,18 +11,19 @@ use super::{Service, ServiceError};
 /// The filters of what devices and operators write, and of our own retained topics, to see when
 /// somebody overwrites them.
 pub(super) fn filters(topics: &Topics) -> Vec<String> {
-    let below = [
-        "g/+",
-        "d/+",
-        "r/+",
-        "k/+",
-        "s/+/+",
-        "p/+/+",
-        "i/+/+",
-        "e/+/+",
-        "cmd/+/+/+",
+    let heard = [
+        Family::GroupSpec,
+        Family::DeviceSpec,
+        Family::Release,
+        Family::Root,
+        Family::Status,
+        Family::Presence,
+        Family::Info,
+        Family::EnrollRequest,
+        Family::Command,
     ];
-    below.iter().map(|below| topics.filter(below)).collect()
+    let heard = heard.into_iter().map(Filter::Every);
+    heard.map(|filter| topics.filter(filter)).collect()
 }
 
 impl Service {

@@ -4,6 +4,9 @@
 use std::time::Duration;
 
 use hoist_net::mqtt::{Acks, Message};
+use hoist_protocol::filter::{Family, Filter};
+use hoist_protocol::id::GroupId;
+use hoist_protocol::topic::Topic;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::doors::{NO_KEY, NO_ORCHESTRATOR};
@@ -114,7 +117,9 @@ async fn orchestrator(subject: &Subject) -> Result<Option<Peer>, Failure> {
 
 /// Without the orchestrator, a device hears what the server has said to a group that there is.
 async fn group(places: &Places, device: &mut Peer, report: &mut Report) {
-    let topic = places.topics.filter("g/unassigned");
+    let topic = places
+        .topics
+        .format(&Topic::GroupSpec(GroupId::unassigned()));
     device.subscribe(&topic).await;
     device.listen().await;
     match device.topics().next() {
@@ -168,7 +173,7 @@ impl Pair<'_> {
         }
         let missing = || "a message that was retained did not come with a subscription".to_owned();
         self.judge(report, RETAINED, (!is_heard).then(missing));
-        let all = self.places.topics.filter("b/+");
+        let all = self.places.topics.filter(Filter::Every(Family::Blocks));
         self.device.subscribe(&all).await;
         let heard = self.device.hear(count).await;
         let part = || format!("{heard} of {count} retained messages came with one subscription");

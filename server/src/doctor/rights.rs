@@ -3,6 +3,7 @@
 
 use hoist_net::mqtt::Message;
 use hoist_protocol::access::{Principal, Role, may_subscribe};
+use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::topic::Topics;
 
 use super::doors::{NO_KEY, NO_USER};
@@ -17,9 +18,20 @@ const ALL: [Probe; 8] = [FORGED, SPEC, WILL, COMMAND, USER_SPEC, READ, SYS, USER
 /// Times that something is asked for where the connection ends.
 const TRIES: usize = 2;
 /// What a device must not hear, below the namespace.
-const WIDE: [&str; 5] = ["#", "cmd/#", "n/#", "d/+", "reply/#"];
+const WIDE: [Filter; 5] = [
+    Filter::All,
+    Filter::Below(Family::Command),
+    Filter::Below(Family::Needs),
+    Filter::Every(Family::DeviceSpec),
+    Filter::Below(Family::Reply),
+];
 /// The same of a user.
-const USER_WIDE: [&str; 4] = ["cmd/#", "n/#", "d/+", "g/+"];
+const USER_WIDE: [Filter; 4] = [
+    Filter::Below(Family::Command),
+    Filter::Below(Family::Needs),
+    Filter::Every(Family::DeviceSpec),
+    Filter::Every(Family::GroupSpec),
+];
 
 /// The client id of users and of the orchestrator, which is nobody's.
 pub(super) fn client_id() -> Result<String, Failure> {
@@ -210,8 +222,9 @@ impl Cast<'_> {
     /// Nobody hears what is for others.
     async fn reads(&mut self, report: &mut Report) -> Result<(), Failure> {
         let topics = &self.places.topics;
-        let mut filters = WIDE.map(|below| topics.filter(below)).to_vec();
-        filters.push(format!("$share/hoist-canary/{}", topics.filter("n/#")));
+        let mut filters = WIDE.map(|filter| topics.filter(filter)).to_vec();
+        let needs = topics.filter(Filter::Below(Family::Needs));
+        filters.push(format!("$share/hoist-canary/{needs}"));
         filters.extend(["#", "$SYS/#"].map(str::to_owned));
         let Some(mut reader) = asking(self.subject, || self.as_device(), &filters).await else {
             report.untried(&[READ, SYS, USER_READ], "no canary comes in");
@@ -220,7 +233,7 @@ impl Cast<'_> {
         let id = client_id()?;
         let mut user = None;
         if let Some((_, login)) = &self.user {
-            let filters = USER_WIDE.map(|below| topics.filter(below));
+            let filters = USER_WIDE.map(|filter| topics.filter(filter));
             let terms = || Terms::person(self.subject, login, &id);
             let peer = asking(self.subject, terms, &filters).await;
             user = peer.map(|peer| (peer, *login));
