@@ -5,6 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use hoist_protocol::codec::encode_fields;
 use hoist_protocol::envelope::KeyId;
 use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, Resync, Round, Seq, sha256};
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
@@ -111,16 +112,14 @@ impl Slot for Record {
     fn encode(&self) -> Vec<u8> {
         let rolls = (self.device_resync, self.group_resync);
         let start = (self.reserved, self.acked, self.generation, rolls);
-        // These always encode.
         match self.format {
-            1 => postcard::to_allocvec(&(start, &self.job)),
-            2 => postcard::to_allocvec(&(start, (self.time_ms, self.memory), &self.job)),
+            1 => encode_fields(&(start, &self.job)),
+            2 => encode_fields(&(start, (self.time_ms, self.memory), &self.job)),
             _ => {
                 let more = (self.time_ms, self.memory, self.signer);
-                postcard::to_allocvec(&(start, more, &self.job))
+                encode_fields(&(start, more, &self.job))
             }
         }
-        .unwrap_or_default()
     }
 
     fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
@@ -175,7 +174,7 @@ impl Slot for Ring {
 
     fn encode(&self) -> Vec<u8> {
         // It always encodes.
-        postcard::to_allocvec(&((self.ended, &self.outcomes), &self.past)).unwrap_or_default()
+        encode_fields(&((self.ended, &self.outcomes), &self.past))
     }
 
     fn decode(_format: u8, bytes: &[u8]) -> Option<Self> {

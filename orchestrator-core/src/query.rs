@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hoist_protocol::codec::{Message, decode};
+use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, IdError, ReleaseId};
 
 use crate::model::counter::Totals;
@@ -185,6 +185,14 @@ impl Reader {
 fn row<R: Message>(key: &Key, bytes: &[u8]) -> Result<R, Need> {
     decode(bytes).map_err(|source| {
         let key = key.clone();
+        Need::Rows(Damage::Unreadable { key, source }.into())
+    })
+}
+
+/// The text in a key of this range that names something.
+fn named(prefix: &Prefix, key: &Key) -> Result<String, Need> {
+    prefix.rest(key).ok_or_else(|| {
+        let (key, source) = (key.clone(), DecodeError::Malformed);
         Need::Rows(Damage::Unreadable { key, source }.into())
     })
 }

@@ -13,7 +13,6 @@ use hoist_orchestrator_core::query;
 use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_orchestrator_core::reply::view::{HealthView, ProblemItem};
 use hoist_protocol::topic::{Topic, Topics, View};
-use serde::Serialize;
 
 use crate::health::{Health, Problem};
 use crate::query::read;
@@ -21,6 +20,9 @@ use crate::rows::{self, ReadError};
 use crate::store::Store;
 use crate::transport::{Connection, Outgoing};
 use crate::unix_time::unix_ms;
+
+/// A view as it is published.
+type Json = Result<Vec<u8>, serde_json::Error>;
 
 /// Problems that a view names: whoever mends them sees the others next.
 const PROBLEMS_MAX: usize = 20;
@@ -112,9 +114,18 @@ impl Views {
             .filter(|view| changed.contains(view) && !recent.contains_key(view));
         let due: Vec<View> = due.cloned().collect();
         for view in due {
-            let payload = self.render(&view, now).await?;
             let topic = self.topics.format(&Topic::View(view.clone()));
-            let message = Outgoing::retained(topic, payload.unwrap_or_default());
+            // Nothing is retained about what is gone.
+            let payload = match self.render(&view, now).await? {
+                Some(Err(error)) => {
+                    tracing::error!(topic, %error, "a view is no JSON, the one before it stays");
+                    self.changed.remove(&view);
+                    continue;
+                }
+                Some(Ok(json)) => json,
+                None => Vec::new(),
+            };
+            let message = Outgoing::retained(topic, payload);
             if connection.publish(message).await.is_err() {
                 // Everything is published again on the next connection.
                 return Ok(());
@@ -126,19 +137,22 @@ impl Views {
     }
 
     /// A view's JSON, or `None` when what it is about is gone.
-    async fn render(&self, view: &View, now: Now) -> Result<Option<Vec<u8>>, ReadError> {
+    async fn render(&self, view: &View, now: Now) -> Result<Option<Json>, ReadError> {
         let store = &*self.store;
         Ok(match view {
             View::Deployment(id) => {
                 let view = read(store, |reader| query::deployment_view(reader, *id)).await?;
-                view.and_then(|view| json(&view))
+                view.map(|view| serde_json::to_vec(&view))
             }
             View::Group(group) => {
                 let view = read(store, |reader| query::group_view(reader, group, now)).await?;
-                view.and_then(|view| json(&view))
+                view.map(|view| serde_json::to_vec(&view))
             }
-            View::Fleet => json(&read(store, |reader| query::fleet_view(reader, now)).await?),
-            View::Health => json(&self.health_view(now)),
+            View::Fleet => {
+                let view = read(store, |reader| query::fleet_view(reader, now)).await?;
+                Some(serde_json::to_vec(&view))
+            }
+            View::Health => Some(serde_json::to_vec(&self.health_view(now))),
         })
     }
 
@@ -163,8 +177,4 @@ impl Views {
             updated_at: format_time(now.unix_ms),
         }
     }
-}
-
-fn json(view: &impl Serialize) -> Option<Vec<u8>> {
-    serde_json::to_vec(view).ok()
 }

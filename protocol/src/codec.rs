@@ -82,6 +82,25 @@ impl DecodeError {
     }
 }
 
+/// Why a message is not encoded: nobody would read it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// A collection or field is out of its bounds.
+    #[error("out of bounds: {what}")]
+    Bounds {
+        /// Which.
+        what: &'static str,
+    },
+    /// Larger than the message may be.
+    #[error("it would have {length} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Its bytes.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+}
+
 /// Room for an encoding from the start, in bytes: most messages need no more.
 const USUAL_BYTES: usize = 128;
 
@@ -90,9 +109,40 @@ const USUAL_BYTES: usize = 128;
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     let mut start = Vec::with_capacity(M::BYTES_MAX.min(USUAL_BYTES));
     start.push(M::VERSION);
-    // Messages hold no map without a length and no type postcard refuses, and a vector
-    // grows: the encoding cannot fail. An empty payload would be refused by every reader.
-    postcard::serialize_with_flavor(message, Appended(start)).unwrap_or_default()
+    appended(message, start)
+}
+
+/// Encodes a message that [`decode`] reads again.
+///
+/// # Errors
+/// [`EncodeError`] for one that it would refuse.
+pub fn encode_checked<M: Message>(message: &M) -> Result<Vec<u8>, EncodeError> {
+    let checked = message.check();
+    checked.map_err(|what| EncodeError::Bounds { what })?;
+    let bytes = encode(message);
+    match bytes.len() <= M::BYTES_MAX {
+        true => Ok(bytes),
+        false => Err(EncodeError::TooLarge {
+            length: bytes.len(),
+            limit: M::BYTES_MAX,
+        }),
+    }
+}
+
+/// Encodes fields that have no version of their own.
+#[must_use]
+pub fn encode_fields(fields: &impl Serialize) -> Vec<u8> {
+    appended(fields, Vec::new())
+}
+
+/// Appends an encoding. A vector grows, and data has no map without a length, nor anything else
+/// that postcard refuses: only a type that is no data would fail, and it fails at its first use. It
+/// never becomes an empty payload, which deletes what is retained.
+fn appended<T: Serialize>(value: &T, to: Vec<u8>) -> Vec<u8> {
+    match postcard::serialize_with_flavor(value, Appended(to)) {
+        Ok(bytes) => bytes,
+        Err(error) => unreachable!("{} is no data: {error}", core::any::type_name::<T>()),
+    }
 }
 
 /// Decodes a message and nothing but this message.

@@ -37,7 +37,7 @@ pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undeci
     let mut ctx = Ctx::new(txn, now);
     match dispatch(&mut ctx, input) {
         Ok(response) => {
-            ctx.txn.keep();
+            ctx.txn.keep()?;
             let effects = ctx.effects;
             Ok(Decision { effects, response })
         }

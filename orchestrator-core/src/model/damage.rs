@@ -1,7 +1,7 @@
 //! Damage to stored rows. Nothing is decided on such a row and nothing is made up in its place:
 //! whatever needs it stops, and everything else goes on.
 
-use hoist_protocol::codec::DecodeError;
+use hoist_protocol::codec::{DecodeError, EncodeError};
 
 use crate::model::key::Key;
 
@@ -17,6 +17,15 @@ pub enum Damage {
         #[source]
         source: DecodeError,
     },
+    /// It was to be written so that no version of this program could read it.
+    #[error("the row of {key} cannot be written")]
+    Unwritable {
+        /// Which row.
+        key: Key,
+        /// The fault in what was to be written.
+        #[source]
+        source: EncodeError,
+    },
     /// It is not there, though another row says that it must be.
     #[error("the row of {key} is lost")]
     Lost {
@@ -30,7 +39,7 @@ impl Damage {
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
-            Self::Unreadable { key, .. } | Self::Lost { key } => key,
+            Self::Unreadable { key, .. } | Self::Unwritable { key, .. } | Self::Lost { key } => key,
         }
     }
 
@@ -39,6 +48,7 @@ impl Damage {
     pub fn sentence(&self) -> String {
         match self {
             Self::Unreadable { source, .. } => format!("{self}: {source}"),
+            Self::Unwritable { source, .. } => format!("{self}: {source}"),
             Self::Lost { .. } => format!("{self}: other rows say that it must be there"),
         }
     }

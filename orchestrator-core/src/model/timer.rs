@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use hoist_protocol::codec::encode_fields;
 use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, RequestId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -117,8 +118,8 @@ impl RowKey for Timer {
     fn key(&self) -> Key {
         let mut bytes = self.kind.clock().prefix().0;
         bytes.extend_from_slice(&self.due_ms.to_be_bytes());
-        // Ids and numbers into a growing vector: this cannot fail.
-        Key(postcard::to_extend(&self.kind, bytes).unwrap_or_default())
+        bytes.extend(encode_fields(&self.kind));
+        Key(bytes)
     }
 }
 

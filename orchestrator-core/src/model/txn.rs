@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_protocol::codec::{Message, decode, encode};
+use hoist_protocol::codec::{decode, encode_checked};
 use hoist_protocol::id::DeploymentId;
 
 use crate::model::damage::Damage;
@@ -50,6 +50,8 @@ pub struct Txn {
     loaded: BTreeMap<Key, Option<Stored>>,
     written: BTreeMap<Key, Option<Vec<u8>>>,
     undo: Vec<(Key, Option<Option<Vec<u8>>>)>,
+    /// The first row that could not be written since [`Txn::keep`].
+    unwritable: Option<Damage>,
 }
 
 impl Txn {
@@ -171,10 +173,17 @@ impl Txn {
         }
     }
 
-    /// Writes a row.
+    /// Writes a row. One that nobody could read stops the decision when that is over
+    /// ([`Txn::keep`]).
     pub(crate) fn put<K: RowKey>(&mut self, key: &K, row: &K::Row) {
-        debug_assert!(row.check().is_ok());
-        self.set(key.key(), Some(encode(row)));
+        let key = key.key();
+        match encode_checked(row) {
+            Ok(bytes) => self.set(key, Some(bytes)),
+            Err(source) => {
+                let damage = Damage::Unwritable { key, source };
+                self.unwritable.get_or_insert(damage);
+            }
+        }
     }
 
     /// Writes the row of the orchestrator that decides.
@@ -198,12 +207,25 @@ impl Txn {
     }
 
     /// Makes the writes so far part of the batch.
-    pub(crate) fn keep(&mut self) {
-        self.undo.clear();
+    ///
+    /// # Errors
+    /// [`Damage::Unwritable`], when a row of them could not be read again: then none of them is.
+    pub(crate) fn keep(&mut self) -> Result<(), Damage> {
+        match self.unwritable.take() {
+            None => {
+                self.undo.clear();
+                Ok(())
+            }
+            Some(damage) => {
+                self.take_back();
+                Err(damage)
+            }
+        }
     }
 
     /// Takes back every write since [`Txn::keep`].
     pub(crate) fn take_back(&mut self) {
+        self.unwritable = None;
         while let Some((key, before)) = self.undo.pop() {
             match before {
                 Some(bytes) => self.written.insert(key, bytes),
@@ -236,5 +258,28 @@ impl Txn {
             (key, bytes, stored)
         });
         rows.filter(|(_, bytes, stored)| stored.map(|stored| &stored.bytes) != bytes.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::key::GroupKey;
+    use crate::model::row::GroupRow;
+
+    #[test]
+    fn a_row_that_nobody_could_read_again_is_not_written_and_is_named() {
+        let mut txn = Txn::default();
+        let eu = GroupKey("eu".parse().unwrap());
+        let mut row = GroupRow::new(0);
+        txn.put(&eu, &row);
+        assert_eq!(txn.keep(), Ok(()));
+        row.active = vec![DeploymentId(u32::MAX); 4_096];
+        txn.put(&eu, &row);
+        let damage = txn.keep().unwrap_err();
+        assert_eq!(damage.key(), &eu.key());
+        assert!(damage.sentence().contains("group eu"), "{damage}");
+        assert_eq!(txn.read(&eu), Ok(Some(GroupRow::new(0))));
+        assert_eq!(txn.keep(), Ok(()), "it is over");
     }
 }

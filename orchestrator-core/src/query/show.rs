@@ -7,7 +7,9 @@ use crate::model::key::{DeploymentKey, Prefix};
 use crate::model::row::{RecordRow, RecordState};
 use crate::model::time::format_time;
 use crate::query::walk::{End, Row, Rows, Way};
-use crate::query::{Need, Queried, Reader, deployment_view, device, no_deployment, row, totals};
+use crate::query::{
+    Need, Queried, Reader, deployment_view, device, named, no_deployment, row, totals,
+};
 use crate::reply::{DeploymentDetail, FailedDevice, RollbackWord};
 
 /// Failed devices named in `deployment-show`: the rest is in `device-list`.
@@ -64,7 +66,7 @@ fn failed_devices(
     let look = |_: &Reader, pages: &[Rows]| {
         let looked = pages.iter().copied().flatten().map(|(key, bytes)| {
             let record: RecordRow = row(key, bytes)?;
-            let mark = prefix.rest(key).unwrap_or_default();
+            let mark = named(&prefix, key)?;
             // So few fit always.
             let item = failed_device(mark.clone(), &record).map(|item| (item, 0));
             Ok(Row { mark, item })

@@ -58,11 +58,9 @@ pub(super) enum End {
 }
 
 impl Way {
-    /// The end of a key behind the prefix of its range.
+    /// The end of a key in the range of a prefix, behind that.
     fn rest(prefix: &Prefix, key: &Key) -> Vec<u8> {
-        let prefix = prefix.bytes();
-        let rest = key.0.strip_prefix(prefix.0.as_slice());
-        rest.unwrap_or_default().to_vec()
+        key.0.iter().skip(prefix.bytes().0.len()).copied().collect()
     }
 
     /// The next rows of each range, as far as those of all are known, and where they end unless

@@ -199,13 +199,27 @@ fn json(request: &RequestId, outcome: Result<ResultBody, Rejection>) -> Vec<u8> 
         Ok(ResultBody::Planned(_)) => "ask for fewer groups at once",
         _ => "ask for fewer items with `limit`",
     };
-    let payload = serde_json::to_vec(&Reply::new(request, outcome)).unwrap_or_default();
-    if !payload.is_empty() && payload.len() <= JSON_BYTES_MAX {
-        return payload;
-    }
-    let detail = format!("the reply would have {} bytes", payload.len());
-    let refused = Rejection::new(Code::Size, detail).hint(fewer);
-    serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused))).unwrap_or_default()
+    let refused = match serde_json::to_vec(&Reply::new(request, outcome)) {
+        Ok(payload) if payload.len() <= JSON_BYTES_MAX => return payload,
+        Ok(payload) => {
+            let detail = format!("the reply would have {} bytes", payload.len());
+            Rejection::new(Code::Size, detail).hint(fewer)
+        }
+        Err(error) => Rejection::new(Code::Internal, format!("the reply is no JSON: {error}")),
+    };
+    serde_json::to_vec(&Reply::<ResultBody>::new(request, Err(refused.clone())))
+        .unwrap_or_else(|_| refusal(request.as_str(), refused))
+}
+
+/// A refusal made of texts alone.
+fn refusal(request: &str, rejection: Rejection) -> Vec<u8> {
+    let body = serde_json::json!({
+        "apiVersion": API_VERSION,
+        "request": request,
+        "ok": false,
+        "error": ErrorBody::from(rejection),
+    });
+    body.to_string().into_bytes()
 }
 
 /// The reply of a door to what it does not let in.
@@ -216,11 +230,5 @@ pub(super) fn refused(request: &RequestId, rejection: Rejection) -> Vec<u8> {
 /// The reply to a request whose id is none.
 pub(super) fn bad_request(request: &str, error: &IdError) -> Vec<u8> {
     let rejection = Rejection::new(Code::Name, error.to_string()).field("request");
-    let body = serde_json::json!({
-        "apiVersion": API_VERSION,
-        "request": bounded(request),
-        "ok": false,
-        "error": ErrorBody::from(rejection),
-    });
-    body.to_string().into_bytes()
+    refusal(&bounded(request), rejection)
 }

@@ -197,7 +197,7 @@ impl ExplainContext<'_> {
             )
         };
         let settled_ms = contact::settled_ms(self.instance, self.now);
-        let due_ms = record.due_ms.unwrap_or_default().max(settled_ms);
+        let due_ms = record.due_ms.map_or(settled_ms, |due| due.max(settled_ms));
         let due = self.unix_ms(due_ms.max(self.now.uptime_ms));
         if record.asked {
             let says = format!(

@@ -59,13 +59,13 @@ pub enum Blocker {
     },
     /// Its start time has not come (S2).
     Scheduled {
-        /// Unix ms.
-        start_ms: u64,
+        /// When it comes, Unix ms; none if that is not known.
+        start_ms: Option<u64>,
     },
     /// It is over (S3).
     Ended {
-        /// Why.
-        reason: EndReason,
+        /// Why; none if that is not known.
+        reason: Option<EndReason>,
     },
     /// It was revoked: it comes in no more.
     Revoked(Revoked),
@@ -74,7 +74,10 @@ pub enum Blocker {
     /// Every slot of the limit is given to another device (S10).
     NoSlot,
     /// The line is still being drawn (S10).
-    LineSought,
+    LineSought {
+        /// When it is asked for again, ms of connected uptime.
+        again_ms: u64,
+    },
     /// The device's place in the order is above the line (S10, W3).
     AboveLine,
 }
@@ -134,10 +137,10 @@ fn unlisted(deployment: &DeploymentRow) -> Option<Blocker> {
     match (deployment.state, &deployment.end) {
         (DeploymentState::Active, _) => None,
         (DeploymentState::Scheduled, _) => Some(Blocker::Scheduled {
-            start_ms: deployment.start_ms.unwrap_or_default(),
+            start_ms: deployment.start_ms,
         }),
         (DeploymentState::Completed | DeploymentState::Aborted, end) => {
-            let reason = end.as_ref().map_or(EndReason::Operator, |end| end.reason);
+            let reason = end.as_ref().map(|end| end.reason);
             Some(Blocker::Ended { reason })
         }
     }
@@ -147,8 +150,8 @@ fn above_line(case: &Case) -> Option<Blocker> {
     let Case { id, deployment, .. } = case;
     if Audience::Below(deployment.line).admits(*id, case.device) {
         None
-    } else if deployment.seek_due_ms.is_some() {
-        Some(Blocker::LineSought)
+    } else if let Some(again_ms) = deployment.seek_due_ms {
+        Some(Blocker::LineSought { again_ms })
     } else {
         Some(Blocker::AboveLine)
     }

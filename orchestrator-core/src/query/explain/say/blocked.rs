@@ -23,7 +23,14 @@ impl ExplainContext<'_> {
                 None => self.starts(),
             },
             Blocker::NotMember { group } => self.elsewhere(group),
-            Blocker::Scheduled { start_ms } => {
+            Blocker::Scheduled { start_ms: None } => {
+                let says = format!("deployment {id} is scheduled, and its start time is lost");
+                let next = format!("never: abort it and deploy again: hoist deployment abort {id}");
+                Finding::new(Why::Scheduled, says, next)
+            }
+            Blocker::Scheduled {
+                start_ms: Some(start_ms),
+            } => {
                 let time = format_time(*start_ms);
                 let says = format!("deployment {id} is scheduled for {time}");
                 Finding::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
@@ -40,9 +47,8 @@ impl ExplainContext<'_> {
                 let next = "never: the limit is used up; raise it by a new deployment";
                 self.without_slot(Why::NoSlot, says, next)
             }
-            Blocker::LineSought => {
-                let again = self.case.deployment.seek_due_ms.unwrap_or_default();
-                let again = self.unix_ms(again);
+            Blocker::LineSought { again_ms } => {
+                let again = self.unix_ms(*again_ms);
                 let says = "the line below which as many devices as the limit start is being drawn";
                 let next = format!(
                     "starts or not when the line is drawn, which takes moments; it is asked for \
@@ -100,7 +106,7 @@ impl ExplainContext<'_> {
     }
 
     /// The deployment is over.
-    fn over(&self, reason: EndReason) -> Finding {
+    fn over(&self, reason: Option<EndReason>) -> Finding {
         let Case {
             id,
             deployment,
@@ -110,7 +116,7 @@ impl ExplainContext<'_> {
         let end = deployment.end.as_ref();
         let time = end.map_or_else(String::new, |end| format!(" at {}", format_time(end.at_ms)));
         let (why, mut says) = match (deployment.state, reason) {
-            (_, EndReason::Superseded) => (
+            (_, Some(EndReason::Superseded)) => (
                 Why::Superseded,
                 format!("deployment {id} was superseded{time} by a newer one"),
             ),
@@ -119,15 +125,16 @@ impl ExplainContext<'_> {
                 let by = by.map_or_else(String::new, |by| format!(" by {by}"));
                 let text = end.map_or("", |end| end.text.as_str());
                 let text = match (text, reason) {
-                    ("", EndReason::Operator) => String::new(),
-                    ("", reason) => format!(": {}", reason.word()),
+                    ("", None | Some(EndReason::Operator)) => String::new(),
+                    ("", Some(reason)) => format!(": {}", reason.word()),
                     (text, _) => format!(": {text}"),
                 };
                 let says = format!("deployment {id} was aborted{time}{by}{text}");
                 (Why::Aborted, says)
             }
             (_, reason) => {
-                let says = format!("deployment {id} is completed{time}: {}", reason.word());
+                let reason = reason.map_or("", EndReason::word);
+                let says = format!("deployment {id} is completed{time}: {reason}");
                 (Why::Completed, says)
             }
         };
@@ -135,13 +142,18 @@ impl ExplainContext<'_> {
             says.push_str("; the device joined its group after that");
         }
         let next = match reason {
-            EndReason::DeviceLimit => "never: the limit is used up; raise it by a new deployment",
-            EndReason::Superseded => "never: what took its place reaches the device",
-            EndReason::Operator
-            | EndReason::EndTime
-            | EndReason::AllSuccessful
-            | EndReason::Recovered
-            | EndReason::Conflict => "never: it is over; deploy again to reach this device",
+            Some(EndReason::DeviceLimit) => {
+                "never: the limit is used up; raise it by a new deployment"
+            }
+            Some(EndReason::Superseded) => "never: what took its place reaches the device",
+            Some(
+                EndReason::Operator
+                | EndReason::EndTime
+                | EndReason::AllSuccessful
+                | EndReason::Recovered
+                | EndReason::Conflict,
+            )
+            | None => "never: it is over; deploy again to reach this device",
         };
         Finding::new(why, says, next)
     }
@@ -168,12 +180,13 @@ impl ExplainContext<'_> {
     }
 
     fn slots(&self) -> String {
-        let limit = self.case.deployment.limit.unwrap_or_default();
         let slots = self.case.deployment.slots;
-        match (slots, limit) {
-            (1, 1) => "the one slot of the limit is".to_owned(),
-            (1, _) => format!("1 of the {limit} slots of the limit is"),
-            _ => format!("{slots} of the {limit} slots of the limit are"),
+        match (slots, self.case.deployment.limit) {
+            (1, Some(1)) => "the one slot of the limit is".to_owned(),
+            (1, Some(limit)) => format!("1 of the {limit} slots of the limit is"),
+            (_, Some(limit)) => format!("{slots} of the {limit} slots of the limit are"),
+            // Without a limit nobody lacks a slot and nobody is above a line.
+            (_, None) => "the slots are".to_owned(),
         }
     }
 }
