@@ -69,6 +69,7 @@ mod scenario;
 mod secrets;
 mod serve;
 mod server_log;
+mod shape;
 mod sim;
 mod simulation;
 mod sockets;

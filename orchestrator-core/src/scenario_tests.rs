@@ -301,9 +301,8 @@ impl World {
     }
 
     fn hold(&mut self, device: &str, held: bool) -> Answer {
-        let device = device.into();
         self.order(Command::DeviceHold(DeviceHold {
-            device,
+            device: device.into(),
             held,
             dry_run: false,
         }))
