@@ -10,7 +10,7 @@ use hoist_protocol::id::Namespace;
 use hoist_server::client_file::ClientFile;
 use hoist_server::failure::Failure;
 use hoist_server::private_file;
-use toml_edit::{DocumentMut, Item};
+use toml_edit::DocumentMut;
 
 /// The configuration of a new device's agent, for the server of `file`.
 pub(crate) fn agent_toml(
@@ -55,13 +55,27 @@ pub(crate) fn wanted(path: &Path, text: &str) -> Option<String> {
     (merged != old || private_file::others_can_read(path)).then_some(merged)
 }
 
-/// The settings of which only the server knows whether a device needs them.
-const OF_SERVER: [&str; 5] = ["namespace", "ca", "ca_file", "token_file", "artifacts"];
+/// The settings of which only the server knows whether a device needs them: those that it does not
+/// write are of another server, or of a time that is over.
+const OF_SERVER: [&str; 8] = [
+    "namespace",
+    "ca",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "token_file",
+    "root_number",
+    "artifacts",
+];
 
 /// A configuration with the settings of a new one in place of its own.
 fn merged(old: &str, new: &str) -> String {
     let parsed = (old.parse::<DocumentMut>(), new.parse::<DocumentMut>());
     let (Ok(mut both), Ok(new_settings)) = parsed else {
+        return new.to_owned();
+    };
+    let values = (old.parse::<toml::Table>(), new.parse::<toml::Table>());
+    let (Ok(old_values), Ok(new_values)) = values else {
         return new.to_owned();
     };
     if both.is_empty() {
@@ -73,8 +87,8 @@ fn merged(old: &str, new: &str) -> String {
         }
     }
     for (key, value) in new_settings.iter() {
-        let is_same = both.get(key).map(Item::as_str) == Some(value.as_str());
-        if !is_same {
+        // Of whatever type, and however it is written.
+        if old_values.get(key) != new_values.get(key) {
             both.insert(key, value.clone());
         }
     }
@@ -163,6 +177,27 @@ mod tests {
         assert_eq!(write(&path, plain), Ok(Written::Changed));
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("pem") && text.contains("mounted"), "{text}");
+    }
+
+    #[test]
+    fn what_only_the_server_knows_is_never_left_of_another_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        let plain = "device = \"d1\"\nbroker = \"mqtt://a:1\"\ntoken = \"t\"\n";
+        let old = format!(
+            "{plain}root_number = 3 # as of spring\nclient_cert = \"c\"\nclient_key = \"k\"\n"
+        );
+        private_file::write(&path, old.as_bytes()).unwrap();
+        let read = || {
+            let text = std::fs::read_to_string(&path).unwrap();
+            text.parse::<toml::Table>().unwrap()
+        };
+        let newer = format!("{plain}root_number = 4\n");
+        assert_eq!(write(&path, &newer), Ok(Written::Changed));
+        assert_eq!(read(), newer.parse::<toml::Table>().unwrap());
+        assert_eq!(write(&path, &newer), Ok(Written::Unchanged));
+        assert_eq!(write(&path, plain), Ok(Written::Changed));
+        assert_eq!(read(), plain.parse::<toml::Table>().unwrap());
     }
 
     #[test]
