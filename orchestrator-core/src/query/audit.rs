@@ -6,7 +6,7 @@ use crate::model::key::Prefix;
 use crate::model::row::AuditRow;
 use crate::query::body::{AUDIT_MAX, AuditList};
 use crate::query::cursor::{self, Cursor};
-use crate::query::walk::{End, Row, Rows, Way};
+use crate::query::walk::{self, End, Row, Rows, Way};
 use crate::query::{Queried, Reader, SCAN_ROWS, name, row};
 use crate::reply::{AuditItem, ListResult};
 use crate::rules::text::parse_moment;
@@ -55,18 +55,7 @@ pub(crate) fn audit_list(reader: &mut Reader, list: &AuditList) -> Queried<ListR
         });
         looked.collect()
     };
-    let mut walk = std::mem::take(&mut reader.walks.audit);
-    match walk.go(reader, &way, look) {
-        Ok(last) => {
-            let next = last.map(|last| cursor.behind(&last));
-            let items = walk.items;
-            Ok(Ok(ListResult { items, next }))
-        }
-        Err(need) => {
-            reader.walks.audit = walk;
-            Err(need)
-        }
-    }
+    walk::page(reader, |walks| &mut walks.audit, (&way, &cursor), look)
 }
 
 /// An upper bound of an item's JSON: a character may need two bytes for one when escaped.

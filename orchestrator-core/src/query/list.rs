@@ -11,7 +11,7 @@ use crate::query::body::{
     DeploymentList, EnrollList, EnrollWaiting, GroupList, ITEMS_MAX, ReleaseList,
 };
 use crate::query::cursor::{self, Cursor};
-use crate::query::walk::{End, Row, Rows, Way};
+use crate::query::walk::{self, End, Row, Rows, Way};
 use crate::query::{
     ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, deployment_view, group_count, group_wish,
     row,
@@ -68,18 +68,12 @@ pub(crate) fn deployment_list(
         });
         looked.collect()
     };
-    let mut walk = std::mem::take(&mut reader.walks.deployments);
-    match walk.go(reader, &way, look) {
-        Ok(last) => {
-            let next = last.map(|last| cursor.behind(&last));
-            let items = walk.items;
-            Ok(Ok(ListResult { items, next }))
-        }
-        Err(need) => {
-            reader.walks.deployments = walk;
-            Err(need)
-        }
-    }
+    walk::page(
+        reader,
+        |walks| &mut walks.deployments,
+        (&way, &cursor),
+        look,
+    )
 }
 
 /// An upper bound of a view's JSON: versions may need six bytes for one when escaped.

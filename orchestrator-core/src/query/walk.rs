@@ -3,9 +3,10 @@
 //! ranges whose keys end in the same names are gone along side by side, in the order of the names.
 
 use crate::model::key::{Key, Prefix};
-use crate::query::{ITEMS_BYTES_MAX, Need, Reader};
+use crate::query::cursor::Cursor;
+use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader};
 use crate::reply::view::DeploymentView;
-use crate::reply::{AuditItem, DeviceItem, FailedDevice};
+use crate::reply::{AuditItem, DeviceItem, FailedDevice, ListResult};
 
 /// The progress of a list.
 #[derive(Debug, Clone)]
@@ -156,6 +157,27 @@ impl<T> Walk<T> {
 enum Ended {
     Yes,
     No,
+}
+
+/// A page of a list. A walk that lacks something is kept, and goes on when the query is asked again.
+pub(super) fn page<T>(
+    reader: &mut Reader,
+    of: impl Fn(&mut Walks) -> &mut Walk<T>,
+    (way, cursor): (&Way, &Cursor),
+    look: impl Fn(&Reader, &[Rows]) -> Result<Vec<Row<T>>, Need>,
+) -> Queried<ListResult<T>> {
+    let mut walk = std::mem::take(of(&mut reader.walks));
+    match walk.go(reader, way, look) {
+        Ok(last) => {
+            let next = last.map(|last| cursor.behind(&last));
+            let items = walk.items;
+            Ok(Ok(ListResult { items, next }))
+        }
+        Err(need) => {
+            *of(&mut reader.walks) = walk;
+            Err(need)
+        }
+    }
 }
 
 /// The lists that a [`Reader`] may be on.

@@ -89,7 +89,7 @@ impl Body for ReleaseRemove {
 }
 
 /// The first deployment that needs a release: of those that did when all were looked at, and
-/// of those that were made since.
+/// of those that were made since. The numbers of one orchestrator alone are looked at (`docs/rules.md`).
 fn needed_by(txn: &Txn, release: ReleaseId, uses: &Uses) -> Result<Option<DeploymentId>, Stop> {
     let last = txn.instance()?.last_deployment;
     if last.0.saturating_sub(uses.last.0) > NEWER_MAX {
