@@ -191,7 +191,7 @@ fn something_odd_in_the_place_of_the_users_stops_nobody() {
     server.hoist_ok(&["group", "create", "eu"]);
     let mut stream = TcpStream::connect(server.http()).unwrap();
     stream
-        .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -204,7 +204,7 @@ fn health_is_served_to_anybody_and_commands_by_http_need_a_token() {
     let ask = |head: &str, more: &str, body: &str| {
         let mut stream = TcpStream::connect(server.http()).unwrap();
         let request =
-            format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n{body}");
+            format!("{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n{body}");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -151,7 +151,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOST")]
     pub(crate) listen: Option<String>,
     /// What clients connect to: names or addresses, with commas. Without --tls-cert, the first
-    /// start makes a CA and a certificate
+    /// start makes a CA and a certificate; with --no-tls it is the host of a proxy in front
     #[arg(long, value_name = "NAMES")]
     pub(crate) name: Option<String>,
     /// A given certificate with its chain, as PEM

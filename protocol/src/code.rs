@@ -312,8 +312,8 @@ codes! {
     CertificateKey = "E_CERT_KEY", Failed, "the key of the certificate cannot be used", "name the certificate and the key that were made together";
     /// A given certificate ends within two weeks. Until then everything works; afterwards nobody gets in.
     CertificateEnds = "E_CERT_ENDS", Failed, "the certificate ends soon", "renew it; the server reads its files again by itself";
-    /// A browser sent a request for a page of another site. Who is asking is said by a bearer token alone, and no other site's page has a use for it.
-    Origin = "E_ORIGIN", Forbidden, "a page of another site asks", "open the server's own address; a program leaves the headers Origin and Sec-Fetch-Site out";
+    /// A browser sent a request for a page of another site, or by a name that is none of the server's, as it does when such a name was made to lead here. Who is asking is said by a bearer token alone, and no other site's page has a use for it.
+    Origin = "E_ORIGIN", Forbidden, "a page of another site asks", "open the server's own address, or tell the server with --name what else it is reached by; a program leaves the headers Origin and Sec-Fetch-Site out";
     /// The claim by which a device enrolls is not one of this server: it was revoked, or the text is of another server.
     Claim = "E_CLAIM", Forbidden, "there is no such claim", "make another enrollment text with `hoist enroll create`";
     /// As many devices have registered by this claim as it says.

@@ -44,7 +44,7 @@ mod quiet;
 pub use fleet::Fleet;
 pub use quiet::{Found, Quiet};
 
-use addresses::{Reached, connections, listen};
+use addresses::{Reached, connections, hosts, listen};
 use begun::{Begun, given_up, orchestrator_ended};
 use broker::Broker;
 use examination::Examination;
@@ -161,10 +161,9 @@ impl Server {
         let own = (&config.namespace, asking);
         let (broker, login) = Broker::start(&config.broker, own, &registry, &keys.token).await?;
         let examination = Examination::of(&config, &login, &keys.token, &data_dir);
-        let files = (artifacts.clone(), specs);
         let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace, &keys, &health);
         let told = (login, (keys.service, new_keys));
-        let orchestrator = decides(&config, told, files, health.clone());
+        let orchestrator = decides(&config, told, (artifacts.clone(), specs), health.clone());
         let fleet = Fleet {
             store: Arc::clone(&store),
         };
@@ -186,6 +185,7 @@ impl Server {
             ready: is_ready.clone(),
             health: health.clone(),
             limits: HttpLimits::default(),
+            hosts: hosts(http, &config.names, shown.as_ref()),
             tls,
         };
         let server = Self {

@@ -81,6 +81,8 @@ pub(crate) struct Shown {
     pub(crate) ca: String,
     /// The host by which clients come, as far as the certificate says one.
     pub(crate) host: Option<String>,
+    /// The hosts that the certificate is for.
+    pub(crate) certified: Vec<String>,
     files: Files,
     /// The version of the files that was read last.
     version: Version,
@@ -144,6 +146,7 @@ impl Shown {
             devices: Arc::new(devices),
             ca: identity.anchor_pem().to_owned(),
             host,
+            certified: identity.certificate().names.clone(),
             files,
             version,
             names,

@@ -155,7 +155,7 @@ impl Server {
     /// The status and the text of its word on being ready; nothing when it does not listen.
     pub fn readiness(&self) -> Option<(bool, String)> {
         let mut stream = TcpStream::connect(&self.http).ok()?;
-        let asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let asked = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(asked).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hoist_net::tls::server::Acceptor;
@@ -36,6 +36,7 @@ use crate::store::sled::SledStore;
 pub use backup::Scratch;
 pub use listener::HttpLimits;
 use refusal::{Text, refusal, too_slow};
+pub use sites::Hosts;
 
 /// The owners of bearer tokens.
 pub trait TokenAuth: Send + Sync {
@@ -76,6 +77,8 @@ pub struct HttpState {
     pub health: Health,
     /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
+    /// The hosts that it goes by.
+    pub hosts: Hosts,
     /// Speaks TLS with everybody who comes in; without it nothing is encrypted.
     pub tls: Option<Acceptor>,
 }
@@ -86,7 +89,7 @@ pub async fn serve(
     state: HttpState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let (limits, tls) = (state.limits, state.tls.clone());
+    let (limits, tls, hosts) = (state.limits, state.tls.clone(), state.hosts.clone());
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
         .route("/api/v1/{verb}", post(command::post))
@@ -106,7 +109,7 @@ pub async fn serve(
             refusal(StatusCode::METHOD_NOT_ALLOWED, Code::Path, title, "")
         })
         .layer(map_response(refusal::as_json))
-        .layer(from_fn(sites::refuse_others))
+        .layer(from_fn_with_state(hosts, sites::refuse_others))
         .with_state(state);
     listener::serve((listener, tls), router, limits, shutdown).await;
 }

@@ -84,6 +84,7 @@ impl Site {
             scratch: Scratch::new(beside.path().join("backup.rows")),
             ready: receiver,
             limits,
+            hosts: Hosts::new([127, 0, 0, 1].into(), ["fleet.example.com".to_owned()]),
             tls: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,8 +108,13 @@ impl Site {
 
     /// Sends one request and returns status, head and body.
     async fn ask(&self, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+        self.ask_at("localhost", head, body).await
+    }
+
+    /// The same, of a host.
+    async fn ask_at(&self, host: &str, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
@@ -252,8 +258,8 @@ async fn every_refusal_is_json_and_says_what_to_do() {
     for (head, status, code) in [
         ("GET /nothing HTTP/1.1", 404, Code::Path),
         ("OPTIONS * HTTP/1.1", 404, Code::Path),
-        ("GET http://x/nothing HTTP/1.1", 404, Code::Path),
-        ("CONNECT x:80 HTTP/1.1", 404, Code::Path),
+        ("GET http://localhost/nothing HTTP/1.1", 404, Code::Path),
+        ("CONNECT localhost:80 HTTP/1.1", 404, Code::Path),
         ("DELETE /livez HTTP/1.1", 405, Code::Path),
         ("GET /api/v1/deploy HTTP/1.1", 405, Code::Path),
         ("GET /artifacts/%ff HTTP/1.1", 400, Code::Path),
@@ -291,7 +297,7 @@ async fn an_upload_that_is_not_its_artifact_leaves_nothing_behind() {
     assert_eq!(site.put("deployer", id, &longer, longer.len()).await, 422);
     assert_eq!(site.put("deployer", id, &file[..20], 20).await, 422);
     let head = format!(
-        "PUT /artifacts/{id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer deployer\r\n\
+        "PUT /artifacts/{id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer deployer\r\n\
          Content-Length: {}\r\n\r\n",
         file.len()
     );

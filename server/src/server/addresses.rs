@@ -7,7 +7,7 @@ use hoist_broker_config::Limits;
 use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_net::stream::{Unreached, connect};
 use hoist_net::tls::Trust;
-use hoist_orchestrator::http::HttpLimits;
+use hoist_orchestrator::http::{Hosts, HttpLimits};
 use hoist_protocol::code::Code;
 use tokio::net::TcpListener;
 
@@ -76,6 +76,12 @@ pub(super) fn connections(broker: &BrokerConfig) -> usize {
         }
         BrokerConfig::External(_) => http,
     }
+}
+
+/// The hosts that HTTP is answered for: those that are named, and those of the certificate.
+pub(super) fn hosts(bound: SocketAddr, names: &[String], shown: Option<&Shown>) -> Hosts {
+    let certified = shown.iter().flat_map(|shown| &shown.certified);
+    Hosts::new(bound.ip(), names.iter().chain(certified).cloned())
 }
 
 /// Listens for HTTP, and says where.

@@ -15,7 +15,9 @@ use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::Rights;
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{CommandDoor, HttpLimits, HttpState, Scratch, TokenAuth, serve};
+use hoist_orchestrator::http::{
+    CommandDoor, Hosts, HttpLimits, HttpState, Scratch, TokenAuth, serve,
+};
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeviceId, Namespace, UserId};
@@ -230,6 +232,8 @@ impl Site {
             scratch: Scratch::new(dir.path().join("backup.rows")),
             ready: receiver,
             limits: HttpLimits::default(),
+            // A seed has another one beside the address.
+            hosts: Hosts::new(address.ip(), ["other".to_owned()]),
             tls: None,
         };
         runtime.spawn(async move {

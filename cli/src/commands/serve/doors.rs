@@ -44,10 +44,6 @@ pub(crate) fn doors(settings: &Settings) -> Result<Doors, Failure> {
         for (flag, at) in [("--mqtt", mqtt), ("--http", http)] {
             refuse_open(flag, at)?;
         }
-        if !names.is_empty() {
-            let what = "--name is for a certificate, and --no-tls wants none";
-            return Err(Failure::new(Code::Config, what).help("leave one of the two out"));
-        }
     }
     if encryption == Encryption::Own && names.is_empty() {
         if http.ip().is_unspecified() {
@@ -248,6 +244,15 @@ mod tests {
         assert_eq!(doors.names, ["fleet.example.com", "10.0.0.7"]);
         assert_eq!(doors.http.to_string(), "0.0.0.0:0");
         assert_eq!(doors.mqtt.to_string(), "0.0.0.0:1883");
+        // Behind a proxy that encrypts.
+        let plain = of(&Serve {
+            name: some("fleet.example.com"),
+            no_tls: true,
+            ..Serve::default()
+        });
+        let plain = plain.unwrap();
+        assert_eq!(plain.encryption, Encryption::None);
+        assert_eq!(plain.names, ["fleet.example.com"]);
         let one = of(&Serve {
             listen: some("::1"),
             ..Serve::default()
@@ -314,14 +319,6 @@ mod tests {
             (
                 Serve {
                     tls_cert: Some("a".into()),
-                    ..Serve::default()
-                },
-                "E_CONFIG",
-            ),
-            (
-                Serve {
-                    name: some("a.example"),
-                    no_tls: true,
                     ..Serve::default()
                 },
                 "E_CONFIG",

@@ -33,17 +33,17 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn no_byte_half_a_head_and_a_slow_body_are_closed_in_time() {
     // bad-inputs row 79
     let site = Site::with(impatient()).await;
-    let post = "POST /api/v1/plan HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer viewer\r\n\
+    let post = "POST /api/v1/plan HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer viewer\r\n\
                 Idempotency-Key: r1\r\nContent-Length: 100\r\n\r\n{";
     let put = format!(
-        "PUT /artifacts/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer deployer\r\n\
+        "PUT /artifacts/{} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer deployer\r\n\
          Content-Length: 100\r\n\r\nabc",
         "0".repeat(32)
     );
     for (sent, status) in [
         ("", ""),
         ("GET /livez HT", ""),
-        ("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ", ""),
+        ("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", ""),
         (post, "408"),
         (put.as_str(), "400"),
     ] {
@@ -60,7 +60,7 @@ async fn no_byte_half_a_head_and_a_slow_body_are_closed_in_time() {
 async fn a_connection_that_is_idle_after_its_request_is_closed() {
     let site = Site::with(impatient()).await;
     let mut stream = TcpStream::connect(site.address).await.unwrap();
-    let request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -99,7 +99,7 @@ async fn a_client_that_reads_nothing_keeps_no_server_from_its_end() {
     let shutdown = async { drop(stopped.await) };
     let served = tokio::spawn(serve(listener, site.state.clone(), shutdown));
     let mut reader = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET /artifacts/{id} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET /artifacts/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     reader.write_all(request.as_bytes()).await.unwrap();
     let mut first = [0; 16];
     reader.read_exact(&mut first).await.unwrap();
