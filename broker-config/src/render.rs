@@ -11,7 +11,7 @@ mod tests;
 
 pub use hoist_protocol::access::CANARIES;
 use hoist_protocol::access::{Action, PrincipalKind, RULES, Rule};
-use hoist_protocol::id::Namespace;
+use hoist_protocol::id::{DeviceId, Namespace};
 
 use crate::front_door::limits::Limits;
 
@@ -39,6 +39,9 @@ pub struct Site {
     pub limits: Limits,
     /// Everybody who may come in.
     pub logins: Vec<Login>,
+    /// Devices that were removed or revoked: their certificates are good for nothing, which their CA
+    /// does not say.
+    pub shut_out: Vec<DeviceId>,
 }
 
 /// Somebody who may come in.

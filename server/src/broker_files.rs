@@ -10,7 +10,7 @@ use hoist_broker_config::render::{
 use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_orchestrator::durable_file;
 use hoist_protocol::code::Code;
-use hoist_protocol::id::Namespace;
+use hoist_protocol::id::{DeviceId, Namespace};
 
 use crate::client_file::ClientFile;
 use crate::data_dir::DataDir;
@@ -148,7 +148,11 @@ impl Folder {
             told_apart(&logins)?;
         }
         let certificate = for_broker(data_dir, terms.encryption, terms.names)?;
-        let site = self.site(terms, logins);
+        let shut_out = match terms.client_ca {
+            Some(_) => devices.shut_out().cloned().collect(),
+            None => Vec::new(),
+        };
+        let site = self.site(terms, logins, shut_out);
         let rendered = self.render(terms.kind, &site);
         for file in &rendered.files {
             self.put(file.name, &file.text, file.is_secret)?;
@@ -164,7 +168,7 @@ impl Folder {
         Ok(self.written(&site, rendered, terms.names.first()))
     }
 
-    fn site(&self, terms: &Terms<'_>, logins: Vec<Login>) -> Site {
+    fn site(&self, terms: &Terms<'_>, logins: Vec<Login>, shut_out: Vec<DeviceId>) -> Site {
         let is_encrypted = *terms.encryption != Encryption::None;
         let port = terms.port.unwrap_or(match is_encrypted {
             true => PORT_ENCRYPTED,
@@ -181,6 +185,7 @@ impl Folder {
             is_encrypted,
             limits: Limits::default(),
             logins,
+            shut_out,
         }
     }
 

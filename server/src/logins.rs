@@ -43,6 +43,15 @@ impl Devices {
         Ok(())
     }
 
+    /// Those that were removed or revoked and have not come back.
+    pub fn shut_out(&self) -> impl Iterator<Item = &DeviceId> {
+        let is_out = |(device, until): &(&DeviceId, &Revocation)| {
+            let issue = self.issues.get(*device);
+            until.issue > 0 && issue.is_none_or(|issue| *issue <= until.issue)
+        };
+        self.revoked.iter().filter(is_out).map(|(device, _)| device)
+    }
+
     /// Those that may come in.
     fn admitted(&self) -> impl Iterator<Item = (&DeviceId, u32)> {
         let all = self.issues.iter().map(|(device, issue)| (device, *issue));

@@ -272,6 +272,7 @@ fn site(folder: &Path, port: u16, terms: &Terms<'_>) -> Site {
         is_encrypted: terms.is_encrypted,
         limits: Limits::default(),
         logins: people.chain([orchestrator]).collect(),
+        shut_out: Vec::new(),
     }
 }
 

@@ -63,6 +63,9 @@ fn acl(site: &Site) -> String {
             let _ = writeln!(text, "{{deny, {who}, all, [\"#\"]}}.");
         }
     }
+    for device in &site.shut_out {
+        let _ = writeln!(text, "{{deny, {{username, \"{device}\"}}, all, [\"#\"]}}.");
+    }
     allow(&mut text, "all", "${username}", PrincipalKind::Device);
     text + "{deny, all}.\n"
 }

@@ -147,11 +147,16 @@ fn people_acl(site: &Site) -> String {
     text
 }
 
-/// The access list of devices is the same for any number of them.
+/// The access list of devices is the same for any number of them, but for those that are out.
 fn device_acl(site: &Site) -> String {
     let line = |rule| {
         let filter = filter(rule, &site.namespace, "%u");
         format!("pattern {} {filter}\n", word(rule.action, WORDS))
     };
-    rules(PrincipalKind::Device).map(line).collect()
+    let mut text: String = rules(PrincipalKind::Device).map(line).collect();
+    for device in &site.shut_out {
+        // What is denied to a name goes before what is allowed to all.
+        let _ = write!(text, "\nuser {device}\ntopic deny #\n");
+    }
+    text
 }

@@ -37,6 +37,7 @@ fn site(folder: &str) -> Site {
             login("dev-01", PrincipalKind::Device, "1.abc"),
             login("dev-02", PrincipalKind::Device, "3.def"),
         ],
+        shut_out: Vec::new(),
     }
 }
 
@@ -170,6 +171,24 @@ fn people_have_only_queues_in_rabbitmq_that_no_device_has() {
     assert!(
         rights.starts_with("^mqtt-subscription-dev-01qos[01]$\""),
         "{rights}"
+    );
+}
+
+#[test]
+fn a_device_that_was_shut_out_has_no_rights_whatever_certificate_it_shows() {
+    let site = Site {
+        shut_out: vec!["dev-03".parse().unwrap()],
+        ..site("/etc/broker")
+    };
+    let rendered = mosquitto::render(&site, "");
+    let acl = text(&rendered, mosquitto::DEVICE_ACL);
+    assert!(acl.ends_with("\nuser dev-03\ntopic deny #\n"), "{acl}");
+    let rendered = emqx::render(&site);
+    let acl = text(&rendered, emqx::ACL);
+    let (denied, allowed) = ("{deny, {username, \"dev-03\"}", "{allow, all,");
+    assert!(
+        acl.find(denied).unwrap() < acl.find(allowed).unwrap(),
+        "{acl}"
     );
 }
 
