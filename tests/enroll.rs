@@ -16,13 +16,14 @@ use crate::harness::{eventually, write_private};
 use crate::keys::keys;
 
 /// A CA of devices that somebody else runs.
-struct Factory {
+pub(crate) struct Factory {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    /// Its certificate.
+    pub(crate) pem: String,
 }
 
 impl Factory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
@@ -35,7 +36,7 @@ impl Factory {
     }
 
     /// A certificate of a device, valid until the end of a year, and its key, as PEM.
-    fn make(&self, device: &str, until: i32) -> (String, String) {
+    pub(crate) fn make(&self, device: &str, until: i32) -> (String, String) {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, device);
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -47,7 +48,7 @@ impl Factory {
 }
 
 /// A server that accepts the certificates of a factory.
-fn server_of(factory: &Factory) -> Server {
+pub(crate) fn server_of(factory: &Factory) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("factory.pem");
     std::fs::write(&ca, &factory.pem).unwrap();
@@ -56,7 +57,11 @@ fn server_of(factory: &Factory) -> Server {
 }
 
 /// The configuration of a registered device that shows a certificate and has no token.
-fn with_certificate(server: &Server, device: &str, (chain, key): (&str, &str)) -> PathBuf {
+pub(crate) fn with_certificate(
+    server: &Server,
+    device: &str,
+    (chain, key): (&str, &str),
+) -> PathBuf {
     let config = server.add_device(device, &[]);
     let [chain_file, key_file] = ["crt", "key"].map(|end| config.with_extension(end));
     std::fs::write(&chain_file, chain).unwrap();
@@ -74,13 +79,13 @@ fn with_certificate(server: &Server, device: &str, (chain, key): (&str, &str)) -
     config
 }
 
-fn is_online(server: &Server, device: &str) -> bool {
+pub(crate) fn is_online(server: &Server, device: &str) -> bool {
     let shown = server.hoist_ok(&["device", "show", device, "-o", "json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     shown.to_string().contains("\"presence\":\"online\"")
 }
 
-fn comes_in(server: &Server, device: &str) {
+pub(crate) fn comes_in(server: &Server, device: &str) {
     eventually("the device to be there", || {
         is_online(server, device).then_some(())
     });

@@ -22,6 +22,7 @@ mod audit;
 mod bad_inputs;
 mod both_brokers;
 mod boundary;
+mod client_ca;
 mod codes;
 mod commands;
 mod corpus;

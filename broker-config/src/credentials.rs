@@ -32,6 +32,8 @@ pub struct ClientCertificate {
     pub name: String,
     /// The issue of the device that it was made for; 0 of another CA, which knows of none.
     pub issue: u32,
+    /// The SHA-256 of the certificate of that other CA.
+    pub authority: [u8; 32],
     /// Valid from then on, Unix seconds.
     pub not_before_s: u64,
     /// Valid until then, Unix seconds.
@@ -85,6 +87,9 @@ pub enum Refusal {
     /// The certificate ended since its session began.
     #[error("the certificate has expired; give the device another one")]
     CertificateOver,
+    /// The CA of the certificate is not accepted any more.
+    #[error("the CA of this certificate is not accepted any more; give the device another one")]
+    Authority,
     /// The user may do something else by now, so that its session has to begin again.
     #[error("what this user may do has changed")]
     Changed,
@@ -139,14 +144,22 @@ pub enum Shown {
     Token(u32),
     /// A certificate of our own CA: the issue that it was made for.
     Certificate(u32),
-    /// A certificate of another CA, which knows of no issue: valid from then on, Unix seconds.
-    OtherCertificate(u64),
+    /// A certificate of another CA, which knows of no issue.
+    OtherCertificate {
+        /// Valid from then on, Unix seconds.
+        from_s: u64,
+        /// The SHA-256 of that CA's certificate.
+        by: [u8; 32],
+    },
 }
 
 impl From<&ClientCertificate> for Shown {
     fn from(certificate: &ClientCertificate) -> Self {
         match certificate.issue {
-            0 => Self::OtherCertificate(certificate.not_before_s),
+            0 => Self::OtherCertificate {
+                from_s: certificate.not_before_s,
+                by: certificate.authority,
+            },
             issue => Self::Certificate(issue),
         }
     }
@@ -229,7 +242,7 @@ pub trait People: Send + Sync + 'static {
     /// Ok if a device may come in with this.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`] or [`Refusal::Replaced`].
+    /// [`Refusal::Revoked`], [`Refusal::Replaced`] or [`Refusal::Authority`].
     fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal>;
     /// Another number with every change of either.
     fn version(&self) -> u64;

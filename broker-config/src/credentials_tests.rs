@@ -11,11 +11,11 @@ impl People for Devices {
     fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
         match shown {
             _ if device.as_str() != "gone" => Ok(()),
-            Shown::Token(..=1) | Shown::Certificate(..=1) | Shown::OtherCertificate(..=500) => {
-                Err(Refusal::Revoked)
-            }
+            Shown::Token(..=1)
+            | Shown::Certificate(..=1)
+            | Shown::OtherCertificate { from_s: ..=500, .. } => Err(Refusal::Revoked),
             Shown::Token(2) => Err(Refusal::Replaced),
-            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate(_) => Ok(()),
+            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate { .. } => Ok(()),
         }
     }
 
@@ -37,11 +37,18 @@ fn at(unix_s: u64) -> TokenCredentials {
     }
 }
 
+/// A certificate of another CA, valid from then on.
+fn other(from_s: u64) -> Shown {
+    let by = [9; 32];
+    Shown::OtherCertificate { from_s, by }
+}
+
 /// The proof of a client with the certificate of `name`, valid until 1000.
 fn proof(name: &str, issue: u32, names: (&str, &str)) -> Result<Proof, Refusal> {
     let certificate = ClientCertificate {
         name: name.to_owned(),
         issue,
+        authority: [9; 32],
         not_before_s: 400,
         not_after_s: 1_000,
     };
@@ -68,8 +75,7 @@ fn proof_of(
 fn a_certificate_needs_no_token_and_lets_in_under_its_own_name_alone() {
     let shown = |shown| Ok(Proof::Device(shown));
     assert_eq!(proof("d1", 1, ("d1", "d1")), shown(Shown::Certificate(1)));
-    let other = Shown::OtherCertificate(400);
-    assert_eq!(proof("d1", 0, ("d1", "")), shown(other));
+    assert_eq!(proof("d1", 0, ("d1", "")), shown(other(400)));
     for other in [("d2", "d1"), ("d1", "d2"), ("", ""), ("d2", "")] {
         assert_eq!(
             proof("d1", 1, other),
@@ -90,11 +96,12 @@ fn a_revoked_device_comes_in_only_with_a_certificate_that_was_made_for_it_since(
     let later = ClientCertificate {
         name: "gone".into(),
         issue: 0,
+        authority: [9; 32],
         not_before_s: 501,
         not_after_s: 1_000,
     };
     let proven = proof_of(&later, ("gone", ""));
-    assert_eq!(proven, Ok(Proof::Device(Shown::OtherCertificate(501))));
+    assert_eq!(proven, Ok(Proof::Device(other(501))));
     let review = |shown| {
         at(0).review(&Pass {
             principal: Principal::Device("gone".parse().unwrap()),
@@ -111,6 +118,7 @@ fn a_session_that_is_resumed_does_not_outlive_its_certificate() {
     let certificate = ClientCertificate {
         name: "d1".into(),
         issue: 1,
+        authority: [0; 32],
         not_before_s: 0,
         not_after_s: 1_000,
     };

@@ -21,7 +21,7 @@ use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId, IdError, Namespace, UserId};
 
-use crate::tls::DeviceAuthority;
+use crate::tls::{Accepted, DeviceAuthority};
 use crate::users::{Extent, User, Users, UsersError, decode_hash};
 
 /// The time between two looks for an edit of `users.toml`.
@@ -35,6 +35,8 @@ pub(crate) struct Registry {
     revoked: RwLock<Revoked>,
     /// Makes the certificates of devices, where TLS is spoken.
     authority: OnceLock<Arc<DeviceAuthority>>,
+    /// The CAs of others whose certificates are accepted of devices, where TLS is spoken.
+    accepted: OnceLock<Arc<Accepted>>,
     /// Where people are connected from, once the server's own broker runs.
     peers: OnceLock<Peers>,
 }
@@ -56,14 +58,16 @@ impl Registry {
             users,
             revoked: RwLock::default(),
             authority: OnceLock::new(),
+            accepted: OnceLock::new(),
             peers: OnceLock::new(),
         }
     }
 
-    /// Certificates are made by this CA from now on.
-    pub(crate) fn certify_by(&self, authority: Arc<DeviceAuthority>) {
+    /// Certificates are made by this CA from now on, and those of these CAs let devices in too.
+    pub(crate) fn certify_by(&self, authority: Arc<DeviceAuthority>, accepted: Arc<Accepted>) {
         // There is one start, and one CA in it.
         let _again = self.authority.set(authority);
+        let _again = self.accepted.set(accepted);
     }
 
     /// Takes in what somebody edits, for as long as there is a server. A file system that
@@ -125,6 +129,14 @@ impl People for Registry {
     }
 
     fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal> {
+        if let Shown::OtherCertificate { by, .. } = shown
+            && !self
+                .accepted
+                .get()
+                .is_some_and(|accepted| accepted.has(&by))
+        {
+            return Err(Refusal::Authority);
+        }
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         let Some(until) = revoked.devices.get(device) else {
             return Ok(());
@@ -133,19 +145,22 @@ impl People for Registry {
             Shown::Token(issue) | Shown::Certificate(issue) if issue <= until.issue => {
                 Err(Refusal::Revoked)
             }
-            Shown::OtherCertificate(from_s) if from_s.saturating_mul(1_000) <= until.at_ms => {
+            Shown::OtherCertificate { from_s, .. }
+                if from_s.saturating_mul(1_000) <= until.at_ms =>
+            {
                 Err(Refusal::Revoked)
             }
             Shown::Token(issue) if until.ends_token(issue) => Err(Refusal::Replaced),
             Shown::Certificate(issue) if issue <= until.certificates => Err(Refusal::Replaced),
-            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate(_) => Ok(()),
+            Shown::Token(_) | Shown::Certificate(_) | Shown::OtherCertificate { .. } => Ok(()),
         }
     }
 
     fn version(&self) -> u64 {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        // Each of them only rises, so that no change of one hides one of the other.
-        self.users.changes() + revoked.changes
+        // Each of them only rises, so that no change of one hides one of another.
+        let accepted = self.accepted.get().map_or(0, |accepted| accepted.changes());
+        self.users.changes() + revoked.changes + accepted
     }
 }
 

@@ -96,6 +96,13 @@ fn what_was_revoked_or_replaced_is_worth_nothing_and_what_came_after_it_is() {
     let (_dir, registry) = registry();
     let device: DeviceId = "dev-01".parse().unwrap();
     let before = People::version(&registry);
+    let accepted = Arc::new(Accepted::default());
+    accepted.accept([[7; 32]]);
+    registry.accepted.set(accepted).unwrap();
+    let other = |from_s, ca| Shown::OtherCertificate {
+        from_s,
+        by: [ca; 32],
+    };
     let shows = |shown| registry.admits(&device, shown);
     assert_eq!(shows(Shown::Token(1)), Ok(()));
     let until = Revocation {
@@ -114,8 +121,9 @@ fn what_was_revoked_or_replaced_is_worth_nothing_and_what_came_after_it_is() {
         (Shown::Certificate(1), Err(Refusal::Revoked)),
         (Shown::Certificate(2), Err(Refusal::Replaced)),
         (Shown::Certificate(3), Ok(())),
-        (Shown::OtherCertificate(5), Err(Refusal::Revoked)),
-        (Shown::OtherCertificate(6), Ok(())),
+        (other(5, 7), Err(Refusal::Revoked)),
+        (other(6, 7), Ok(())),
+        (other(6, 8), Err(Refusal::Authority)),
     ] {
         assert_eq!(shows(shown), admitted, "{shown:?}");
     }

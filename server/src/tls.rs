@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use hoist_net::tls::server::TlsMin;
-use hoist_net::tls::server::{Acceptor, ClientAuthorities, Identity};
+use hoist_net::tls::server::{Acceptor, Identity};
 use hoist_net::tls::{Certificate, Pem};
 use hoist_orchestrator::health::{Health, Stops};
 use hoist_protocol::code::Code;
@@ -15,8 +15,10 @@ use hoist_protocol::code::Code;
 use crate::failure::{Failure, of_tls};
 use crate::private_file::{self, PrivateFileError};
 
+mod accepted;
 mod authority;
 mod ca;
+mod client_ca;
 mod devices;
 mod for_broker;
 #[cfg(test)]
@@ -49,6 +51,8 @@ pub enum Encryption {
     },
 }
 
+pub(crate) use accepted::Accepted;
+use client_ca::ClientCa;
 pub(crate) use devices::DeviceAuthority;
 
 /// The terms on which TLS is spoken.
@@ -77,6 +81,8 @@ pub(crate) struct Shown {
     pub(crate) asking: Acceptor,
     /// Makes the certificates of devices.
     pub(crate) devices: Arc<DeviceAuthority>,
+    /// The CAs of others that are accepted of devices.
+    pub(crate) accepted: Arc<Accepted>,
     /// What clients pin, as PEM.
     pub(crate) ca: String,
     /// The host by which clients come, as far as the certificate says one.
@@ -87,6 +93,8 @@ pub(crate) struct Shown {
     /// The version of the files that was read last.
     version: Version,
     names: Vec<String>,
+    /// Looks after the file of `--client-ca`, where there is one.
+    client_ca: Option<ClientCa>,
     /// Where the server's own CA is; absent when the certificate is a given one.
     authority: Option<Place>,
 }
@@ -99,7 +107,13 @@ struct Files {
 }
 
 /// The facts that tell one version of the files from another.
-type Version = Vec<Option<(u64, i64, i64, u64)>>;
+type Version = Vec<FileVersion>;
+type FileVersion = Option<(u64, i64, i64, u64)>;
+
+fn version_of(path: &Path) -> FileVersion {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+}
 
 impl Shown {
     /// Reads the certificate for these names, or makes one. Nothing is shown without encryption.
@@ -130,8 +144,17 @@ impl Shown {
         let identity = files.read(names)?;
         let acceptor = Acceptor::new(&identity, terms.min).map_err(|error| of_tls(&error))?;
         let devices = DeviceAuthority::open(&folder, SystemTime::now())?;
-        let clients = clients(&devices, terms.client_ca.as_deref())?;
+        let devices = Arc::new(devices);
+        let accepted = Arc::new(Accepted::default());
+        let named = terms.client_ca.as_deref();
+        let seen = named.and_then(version_of);
+        let clients = client_ca::read(&devices, named)?;
+        accepted.accept(clients.others());
         let asking = acceptor.asking(clients).map_err(|error| of_tls(&error))?;
+        let client_ca = named.map(|file| {
+            let doors = (asking.clone(), Arc::clone(&accepted));
+            ClientCa::new((file, seen), Arc::clone(&devices), doors)
+        });
         let certified = identity.certificate().names.iter();
         let mut certified = certified.filter(|name| !name.starts_with('*'));
         let host = names.first().or_else(|| certified.next()).cloned();
@@ -143,13 +166,15 @@ impl Shown {
         Ok(Some(Self {
             acceptor,
             asking,
-            devices: Arc::new(devices),
+            devices,
+            accepted,
             ca: identity.anchor_pem().to_owned(),
             host,
             certified: identity.certificate().names.clone(),
             files,
             version,
             names,
+            client_ca,
             authority,
         }))
     }
@@ -168,6 +193,9 @@ impl Shown {
                 }
             }
             tokio::time::sleep(LOOK_PERIOD).await;
+            if let Some(client_ca) = &mut self.client_ca {
+                client_ca.look(&health);
+            }
             let version = self.files.version();
             // Certificate and key are two files: they are read once both rest.
             if version != seen {
@@ -295,25 +323,8 @@ impl Files {
     }
 
     fn version(&self) -> Version {
-        let of = |path: &Path| {
-            let meta = std::fs::metadata(path).ok()?;
-            Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
-        };
-        vec![of(&self.certificate), of(&self.key)]
+        vec![version_of(&self.certificate), version_of(&self.key)]
     }
-}
-
-/// The CAs that are accepted of clients.
-fn clients(own: &DeviceAuthority, named: Option<&Path>) -> Result<ClientAuthorities, Failure> {
-    let own = Pem {
-        name: "devices.pem",
-        text: own.pem().as_bytes(),
-    };
-    let text = named.map(|path| read("--client-ca", path)).transpose()?;
-    let name = named.map(|path| path.display().to_string());
-    let others = name.as_deref().zip(text.as_deref());
-    let others = others.map(|(name, text)| Pem { name, text });
-    ClientAuthorities::new(own, others).map_err(|error| of_tls(&error))
 }
 
 /// A certificate is no secret: others may read it.

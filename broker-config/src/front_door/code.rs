@@ -94,6 +94,7 @@ impl From<Refusal> for Code {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Replaced => Self::Replaced,
+            Refusal::Authority => Self::Certificate,
             _ => Self::Revoked,
         }
     }

@@ -44,7 +44,9 @@ pub(super) enum Refused {
 fn word(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Revoked => Code::Revoked.word(),
-        Refusal::Certificate | Refusal::CertificateOver => Code::Certificate.word(),
+        Refusal::Certificate | Refusal::CertificateOver | Refusal::Authority => {
+            Code::Certificate.word()
+        }
         _ => Code::Auth.word(),
     }
 }
@@ -68,9 +70,9 @@ impl Refused {
             Self::Handshake(_) => Some(Code::Certificate),
             Self::Version { .. } => Some(Code::Version),
             Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
-            Self::Credentials(Refusal::Certificate | Refusal::CertificateOver) => {
-                Some(Code::Certificate)
-            }
+            Self::Credentials(
+                Refusal::Certificate | Refusal::CertificateOver | Refusal::Authority,
+            ) => Some(Code::Certificate),
             Self::Credentials(_) => Some(Code::Auth),
             Self::NoClientId => Some(Code::Packet),
             Self::NotConnect(code) | Self::Will { code, .. } | Self::Later(code) => Some(*code),
@@ -108,7 +110,8 @@ impl Refused {
                 | Refusal::Replaced
                 | Refusal::Unknown
                 | Refusal::Changed
-                | Refusal::CertificateOver,
+                | Refusal::CertificateOver
+                | Refusal::Authority,
             )
             | Self::Will {
                 of_device: true, ..

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hoist_protocol::code::Code;
+use hoist_protocol::id::sha256;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -25,15 +26,30 @@ tokio::task_local! {
 pub struct Presented {
     /// Its statements.
     pub certificate: Certificate,
-    /// True if the server's own CA has made it.
-    pub is_own: bool,
+    /// The CA that has made it.
+    pub by: Maker,
 }
+
+/// The CA of a client's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// The server's own.
+    Own,
+    /// Another one: the SHA-256 of its certificate.
+    Other(AuthorityId),
+    /// None that is accepted.
+    Nobody,
+}
+
+/// The SHA-256 of a CA's certificate.
+pub type AuthorityId = [u8; 32];
 
 /// The CAs that a server accepts of clients.
 #[derive(Clone)]
 pub struct ClientAuthorities {
     roots: Arc<RootCertStore>,
     own: Arc<RootCertStore>,
+    others: Arc<[(AuthorityId, Arc<RootCertStore>)]>,
 }
 
 impl fmt::Debug for ClientAuthorities {
@@ -49,6 +65,7 @@ impl ClientAuthorities {
     /// `E_CERT` for a text without certificates, or with one that is no CA.
     pub fn new(own: Pem<'_>, others: Option<Pem<'_>>) -> Result<Self, TlsError> {
         let (mut roots, mut only_own) = (RootCertStore::empty(), RootCertStore::empty());
+        let mut only_others = Vec::new();
         for (pem, is_own) in [(Some(own), true), (others, false)] {
             let Some(pem) = pem else { continue };
             for (certificate, der) in super::certificates(pem)?.iter().zip(pem.certificates()?) {
@@ -63,17 +80,27 @@ impl ClientAuthorities {
                 if !certificate.is_ca {
                     return Err(wrong("name the one by which those were signed".to_owned()));
                 }
-                if is_own {
-                    let added = only_own.add(der.clone());
+                let id = sha256(&der);
+                let mut alone = RootCertStore::empty();
+                for store in [&mut roots, if is_own { &mut only_own } else { &mut alone }] {
+                    let added = store.add(der.clone());
                     added.map_err(|error| wrong(error.to_string()))?;
                 }
-                roots.add(der).map_err(|error| wrong(error.to_string()))?;
+                if !is_own {
+                    only_others.push((id, Arc::new(alone)));
+                }
             }
         }
         Ok(Self {
             roots: Arc::new(roots),
             own: Arc::new(only_own),
+            others: only_others.into(),
         })
+    }
+
+    /// The CAs beside the server's own.
+    pub fn others(&self) -> impl Iterator<Item = AuthorityId> {
+        self.others.iter().map(|(id, _)| *id)
     }
 
     /// Verifies what clients show, and lets those in who show nothing.
@@ -83,17 +110,20 @@ impl ClientAuthorities {
 
     /// The certificate that was shown and proven, maybe in an earlier session.
     pub(super) fn presented(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<Presented> {
-        let shown = chain?.first()?;
+        let (shown, between) = chain?.split_first()?;
         let certificate = Certificate::read(shown)?;
         // By its signature: anybody can write the name of our CA. It was in time when it was proven.
         let begun = Duration::from_secs(certificate.not_before);
         let begun = UnixTime::since_unix_epoch(begun);
-        let is_own = verifier_by(&self.own)
-            .is_ok_and(|own| own.verify_client_cert(shown, &[], begun).is_ok());
-        Some(Presented {
-            certificate,
-            is_own,
-        })
+        let is_by = |roots: &Arc<RootCertStore>| {
+            verifier_by(roots).is_ok_and(|by| by.verify_client_cert(shown, between, begun).is_ok())
+        };
+        let other = || self.others.iter().find(|(_, root)| is_by(root));
+        let by = match is_by(&self.own) {
+            true => Maker::Own,
+            false => other().map_or(Maker::Nobody, |(id, _)| Maker::Other(*id)),
+        };
+        Some(Presented { certificate, by })
     }
 }
 

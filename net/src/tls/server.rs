@@ -20,7 +20,7 @@ use super::clients::naming;
 use super::{Pem, TlsError, certificate_pem, provider};
 use crate::stream::Stream;
 
-pub use super::clients::{ClientAuthorities, Presented};
+pub use super::clients::{AuthorityId, ClientAuthorities, Maker, Presented};
 
 /// The first byte of every TLS connection: a record of the handshake.
 pub const HANDSHAKE: u8 = 22;
@@ -221,10 +221,40 @@ impl TlsMin {
 /// Speaks TLS with whoever comes in. Clones are the same.
 #[derive(Clone)]
 pub struct Acceptor {
-    config: Arc<ServerConfig>,
+    terms: Arc<RwLock<Terms>>,
     shown: Arc<Shown>,
     min: TlsMin,
+}
+
+/// The terms of handshakes, until others are named.
+#[derive(Clone)]
+struct Terms {
+    config: Arc<ServerConfig>,
     clients: Option<ClientAuthorities>,
+}
+
+impl Terms {
+    fn new(
+        shown: &Arc<Shown>,
+        min: TlsMin,
+        clients: Option<ClientAuthorities>,
+    ) -> Result<Self, TlsError> {
+        let failed = |error: Error| TlsError::new(Code::Tls, error.to_string());
+        let resolver = Arc::clone(shown) as Arc<dyn ResolvesServerCert>;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&min.versions())
+            .map_err(failed)?;
+        let builder = match &clients {
+            Some(clients) => builder.with_client_cert_verifier(clients.verifier()?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(resolver);
+        // Sessions are resumed from what the client keeps, so that a fleet costs no memory.
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
+        config.send_tls13_tickets = 1;
+        let config = Arc::new(config);
+        Ok(Self { config, clients })
+    }
 }
 
 impl fmt::Debug for Acceptor {
@@ -277,26 +307,20 @@ impl Acceptor {
         min: TlsMin,
         clients: Option<ClientAuthorities>,
     ) -> Result<Self, TlsError> {
-        let failed = |error: Error| TlsError::new(Code::Tls, error.to_string());
-        let resolver = Arc::clone(&shown) as Arc<dyn ResolvesServerCert>;
-        let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&min.versions())
-            .map_err(failed)?;
-        let builder = match &clients {
-            Some(clients) => builder.with_client_cert_verifier(clients.verifier()?),
-            None => builder.with_no_client_auth(),
-        };
-        let mut config = builder.with_cert_resolver(resolver);
-        // Sessions are resumed from what the client keeps, so that a fleet costs no memory.
-        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
-        config.send_tls13_tickets = 1;
-        let config = Arc::new(config);
-        Ok(Self {
-            config,
-            shown,
-            min,
-            clients,
-        })
+        let terms = Terms::new(&shown, min, clients)?;
+        let terms = Arc::new(RwLock::new(terms));
+        Ok(Self { terms, shown, min })
+    }
+
+    /// Asks clients for certificates of these CAs from now on. Connections that are open stay; no
+    /// session of before is resumed, so that a CA that is not among them lets nobody in.
+    ///
+    /// # Errors
+    /// `E_TLS` without randomness, `E_CERT` for CAs that cannot be used: then nothing changes.
+    pub fn ask(&self, clients: ClientAuthorities) -> Result<(), TlsError> {
+        let next = Terms::new(&self.shown, self.min, Some(clients))?;
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
     }
 
     /// Shows another certificate from now on. Connections that are open stay.
@@ -316,12 +340,16 @@ impl Acceptor {
             Ok(_) if first != [HANDSHAKE] => return Err(Refused::Plain(stream)),
             Ok(_) => {}
         }
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        let terms = self
+            .terms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let acceptor = TlsAcceptor::from(terms.config);
         let encrypted = naming(acceptor.accept(stream)).await;
         let encrypted = encrypted.map_err(Refused::Handshake)?;
         let chain = encrypted.get_ref().1.peer_certificates();
-        let clients = self.clients.as_ref();
-        let presented = clients.and_then(|clients| clients.presented(chain));
+        let presented = terms.clients.and_then(|clients| clients.presented(chain));
         Ok(Accepted {
             stream: Box::new(encrypted),
             presented,

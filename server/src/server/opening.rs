@@ -108,7 +108,7 @@ pub(super) fn certificate(
     };
     let shown = Shown::open((&config.encryption, &config.tls), &config.names, place)?;
     if let Some(shown) = &shown {
-        registry.certify_by(Arc::clone(&shown.devices));
+        registry.certify_by(Arc::clone(&shown.devices), Arc::clone(&shown.accepted));
     }
     Ok(shown)
 }

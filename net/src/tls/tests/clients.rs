@@ -4,16 +4,16 @@ use hoist_protocol::code::Code;
 
 use super::*;
 use crate::tls::ClientKey;
-use crate::tls::server::Presented;
+use crate::tls::server::{Maker, Presented};
 
 /// A CA of servers with a server, and a CA of its clients.
-struct Fleet {
+pub(super) struct Fleet {
     servers: Authority,
-    clients: Authority,
-    acceptor: Acceptor,
+    pub(super) clients: Authority,
+    pub(super) acceptor: Acceptor,
 }
 
-fn fleet(min: TlsMin) -> Fleet {
+pub(super) fn fleet(min: TlsMin) -> Fleet {
     let (servers, clients) = (authority("servers"), authority("clients"));
     let (leaf, key) = servers.make(&["localhost"], YEARS);
     let identity = identity(&format!("{leaf}{}", servers.pem), &key).unwrap();
@@ -46,7 +46,7 @@ fn certificate(ca: &Authority, name: &str, seed: &[u8; 32], years: (i32, i32)) -
 
 impl Fleet {
     /// A client that shows the certificate of a name.
-    fn showing(&self, ca: &Authority, name: &str, years: (i32, i32)) -> Trust {
+    pub(super) fn showing(&self, ca: &Authority, name: &str, years: (i32, i32)) -> Trust {
         let shown = certificate(ca, name, &[7; 32], years);
         let key = ClientKey::Ed25519("device.key", &[7; 32]);
         let trust = trust(&self.servers.pem);
@@ -84,7 +84,8 @@ async fn a_certificate_of_a_client_is_proven_and_none_is_no_fault() {
     for _ in 0..2 {
         let presented = fleet.hears(&pump).await.0.unwrap().unwrap();
         assert_eq!(presented.certificate.subject, "pump-1");
-        assert!(presented.is_own && !presented.certificate.serial.is_empty());
+        assert_eq!(presented.by, Maker::Own);
+        assert!(!presented.certificate.serial.is_empty());
         assert_eq!(presented.certificate.not_after, 3_786_912_000);
     }
     // Nobody who shows nothing goes on in the session of somebody who did.
@@ -136,7 +137,7 @@ async fn a_ca_that_somebody_names_is_accepted_beside_the_own_and_told_from_it() 
     for (ca, is_own) in [(&fleet.clients, true), (&other, false)] {
         let client = fleet.showing(ca, "pump-3", YEARS);
         let presented = fleet.hears(&client).await.0.unwrap().unwrap();
-        assert_eq!(presented.is_own, is_own);
+        assert_eq!(presented.by == Maker::Own, is_own);
     }
     let leaf = certificate(&other, "pump-3", &[7; 32], YEARS);
     let refused = ClientAuthorities::new(own, Some(pem("leaf.pem", &leaf))).unwrap_err();
@@ -159,9 +160,37 @@ async fn a_ca_that_is_called_like_the_own_one_is_told_from_it_by_its_signature()
         // The second time it is known by its session.
         for _ in 0..2 {
             let presented = fleet.hears(&client).await.0.unwrap().unwrap();
-            assert_eq!(presented.is_own, is_own);
+            assert_eq!(presented.by == Maker::Own, is_own);
         }
     }
+}
+
+#[tokio::test]
+async fn a_ca_that_is_taken_out_lets_nobody_in_not_even_by_a_session_that_it_let_in() {
+    let mut fleet = fleet(TlsMin::V1_3);
+    let (stays, goes) = (authority("stays"), authority("goes"));
+    let both = format!("{}{}", stays.pem, goes.pem);
+    let own = fleet.clients.pem.clone();
+    let accepted = |others: &str| {
+        let others = Some(pem("others.pem", others));
+        ClientAuthorities::new(pem("own", &own), others).unwrap()
+    };
+    let ids: Vec<_> = accepted(&both).others().collect();
+    fleet.acceptor = fleet.acceptor.asking(accepted(&both)).unwrap();
+    let clients = [&stays, &goes].map(|ca| fleet.showing(ca, "pump-3", YEARS));
+    for (client, id) in clients.iter().zip(&ids) {
+        let presented = fleet.hears(client).await.0.unwrap().unwrap();
+        assert_eq!(presented.by, Maker::Other(*id));
+    }
+    // Clones are the same door.
+    let door = fleet.acceptor.clone();
+    door.ask(accepted(&stays.pem)).unwrap();
+    let presented = fleet.hears(&clients[0]).await.0.unwrap().unwrap();
+    assert_eq!(presented.by, Maker::Other(ids[0]));
+    let (refused, told) = fleet.hears(&clients[1]).await;
+    let refused = refused.unwrap_err();
+    let code = Code::CertificateIssuer;
+    assert_eq!((refused.code(), told), (code, code), "{refused}");
 }
 
 #[test]
