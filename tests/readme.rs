@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -66,6 +67,11 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::serving(&blocks("A real device")[0][2])
+    }
+
+    /// The same with a server that is started otherwise.
+    fn serving(serve: &str) -> Self {
         let around = tempfile::tempdir().unwrap();
         let path = around.path().join("hoist");
         fs::create_dir(&path).unwrap();
@@ -77,7 +83,7 @@ impl Desk {
         )
         .unwrap();
         let first = &blocks("A real device")[0];
-        let [cargo, export, serve] = &first[..] else {
+        let [cargo, export, _] = &first[..] else {
             panic!("{first:?}");
         };
         build(cargo);
@@ -153,6 +159,82 @@ fn the_commands_for_a_real_device_work_as_written_and_leave_nothing_to_commit() 
     let output = desk.sh(&git);
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(text(&output).trim(), "add '.gitignore'\nadd 'examples'");
+}
+
+/// The README's remote set-up on one machine: the host that the server has there is this one.
+fn on_loopback(command: &str) -> String {
+    command.replace("fleet.example.com", "localhost")
+}
+
+/// The text of a log, once it says something.
+fn says(log: &Path, word: &str) -> String {
+    eventually(word, || {
+        let said = fs::read_to_string(log).ok()?;
+        said.contains(word).then_some(said)
+    })
+}
+
+#[test]
+fn the_commands_for_devices_elsewhere_work_as_written_and_a_revocation_is_seen_within_a_second() {
+    let blocks = blocks("Devices elsewhere");
+    assert_eq!(blocks.len(), 4, "{blocks:?}");
+    let all: usize = blocks.iter().map(Vec::len).sum();
+    assert!(all <= 8, "{all} commands");
+    let [serve] = &blocks[0][..] else {
+        panic!("{blocks:?}");
+    };
+    let desk = Desk::serving(&on_loopback(serve));
+    // Every terminal has the programs on PATH.
+    let export = self::blocks("A real device")[0][1].clone();
+    let typed = |block: &[String]| {
+        let output = desk.sh(&[std::slice::from_ref(&export), block].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    typed(&blocks[1]);
+    // The device has a folder of its own, with the text and nothing else, and no settings.
+    let device = desk.around.path().join("device");
+    fs::create_dir(&device).unwrap();
+    fs::copy(desk.path().join("site-a.txt"), device.join("site-a.txt")).unwrap();
+    let [enroll, run] = &blocks[2][..] else {
+        panic!("{blocks:?}");
+    };
+    let path = std::env::join_paths(
+        [desk.path().join("target/debug")]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let at_device = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", command]);
+        shell
+            .current_dir(&device)
+            .env("PATH", path.as_ref().unwrap());
+        shell
+    };
+    let enrolled = at_device(enroll).finish();
+    assert!(enrolled.status.success(), "{}", text(&enrolled));
+    let config = fs::read_to_string(device.join("pump-1.toml")).unwrap();
+    assert!(
+        config.contains("mqtts://localhost:") && !config.contains("token"),
+        "{config}"
+    );
+    let log = device.join("agent.log");
+    // The agent is to end with the test, not with the shell.
+    let run = format!("exec {}", run.trim_end_matches(" &"));
+    let _agent = Process::spawn(&mut at_device(&run), &log);
+    says(&log, "connected");
+    let [deploy, revoke] = &blocks[3][..] else {
+        panic!("{blocks:?}");
+    };
+    typed(std::slice::from_ref(deploy));
+    let status = ["hoist status 1 --timeout 60s".to_owned()];
+    assert!(typed(&status).contains("1 of 1 successful"));
+    typed(std::slice::from_ref(revoke));
+    let revoked = Instant::now();
+    let said = says(&log, "E_REVOKED");
+    let took = revoked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}: {said}");
 }
 
 #[test]

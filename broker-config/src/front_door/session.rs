@@ -285,6 +285,7 @@ impl Session {
         self.count_bytes();
         let socket = self.socket.take();
         self.owed.clear();
+        let last_word = self.last_word(closed);
         self.let_go();
         let Closed::For(code) = *closed else { return };
         if !keeps_session && self.persistent && code != Code::Stopped {
@@ -296,7 +297,7 @@ impl Session {
         match (&self.principal, socket.attach.will) {
             (Principal::Device(device), _) if code == Code::Revoked => {
                 let device = device.clone();
-                self.clear_reports(&device);
+                self.turn_out(&device, socket.attach.connection, last_word);
             }
             (_, Some(will)) if code != Code::Revoked => {
                 self.send_off(will);

@@ -127,6 +127,12 @@ async fn a_revoked_device_says_and_hears_nothing_more_from_that_moment() {
     people.revoke("d1");
     // The spec of its next life, which begins at once.
     service.publish(&spec, b"next life", true).await;
+    // Of its former one it hears that it is over, and nothing more.
+    let last = deaf.receive().await;
+    assert_eq!(
+        (last.topic.as_str(), last.payload.as_ref()),
+        (spec.as_str(), &b""[..])
+    );
     assert_eq!(deaf.next().await, None);
 
     let info_of_d2 = topic(Topic::Info, "d2");
