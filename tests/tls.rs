@@ -1,73 +1,22 @@
 //! What clients say to the server travels encrypted, and who is not who it should be is told so.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
-use crate::harness::process::{HOIST, run};
+use crate::harness::process::{AGENT, HOIST, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+use crate::harness::tap::Tap;
 use crate::harness::{eventually, write_private};
 
 /// A server with a CA of its own.
 fn server() -> Server {
     let dir = tempfile::tempdir().unwrap();
     Server::start_at(None, dir, &["--name", "127.0.0.1"], &[])
-}
-
-/// A line between a client and a server that keeps every byte.
-struct Tap {
-    address: String,
-    heard: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Tap {
-    /// Listens at a free port of this host in front of `target`.
-    fn start(host: &str, target: &str) -> Self {
-        let listener = TcpListener::bind((host, 0)).unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (kept, target) = (Arc::clone(&heard), target.to_owned());
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let client = client.unwrap();
-                if let Ok(server) = TcpStream::connect(&target) {
-                    pump(&client, &server, &kept);
-                    pump(&server, &client, &kept);
-                }
-            }
-        });
-        Self { address, heard }
-    }
-
-    fn has_heard(&self, word: &str) -> bool {
-        let heard = self.heard.lock().unwrap();
-        let mut parts = heard.windows(word.len());
-        parts.any(|part| part == word.as_bytes())
-    }
-
-    fn bytes(&self) -> usize {
-        self.heard.lock().unwrap().len()
-    }
-}
-
-fn pump(from: &TcpStream, to: &TcpStream, heard: &Arc<Mutex<Vec<u8>>>) {
-    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-    let heard = Arc::clone(heard);
-    std::thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            heard.lock().unwrap().extend_from_slice(&buffer[..count]);
-            if to.write_all(&buffer[..count]).is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown(Shutdown::Both);
-    });
 }
 
 /// A copy of a file in which texts are replaced by others, for its owner alone.
@@ -113,7 +62,7 @@ fn is_online(shown: &[u8]) -> bool {
 }
 
 #[test]
-fn a_release_reaches_a_device_and_nothing_of_it_is_read_on_the_way() {
+fn a_packet_capture_holds_no_plain_token_id_or_release_name_after_the_handshake() {
     let mut server = server();
     let client = client_file(&server);
     assert!(value(&client, "mqtt").starts_with("mqtts://127.0.0.1:"));
@@ -128,15 +77,9 @@ fn a_release_reaches_a_device_and_nothing_of_it_is_read_on_the_way() {
     let tapped = changed(&server, &client, &ways);
     let release = Release::write(server.scratch(), "sensor-fw", "1.0.0", 1, "the content");
     let data = server.data();
-    let directory = release.dir().to_str().unwrap();
-    let create = [
-        "--data-dir",
-        data.to_str().unwrap(),
-        "release",
-        "create",
-        directory,
-    ];
-    let created = hoist(&tapped, &create);
+    let create = ["--data-dir", data.to_str().unwrap(), "release", "create"];
+    let directory = [release.dir().to_str().unwrap()];
+    let created = hoist(&tapped, &[&create[..], &directory].concat());
     assert!(created.status.success(), "{created:?}");
     // Through the tap as well: `device add` copies the addresses of its client file.
     let added = hoist(&tapped, &["device", "add", "pump-0001"]);
@@ -152,9 +95,29 @@ fn a_release_reaches_a_device_and_nothing_of_it_is_read_on_the_way() {
         .join("pump-0001.state/work/sensor-fw/content");
     assert_eq!(std::fs::read_to_string(work).unwrap(), "the content");
     assert!(mqtt.bytes() > 2_000 && http.bytes() > 2_000);
-    let secrets = [value(&config, "token"), value(&client, "token")];
+    // Another device comes by a claim and shows a certificate; then both are shut out, or nearly.
+    let text = hoist(&tapped, &["enroll", "create"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    let enrolled = server.scratch().join("pump-0002.toml");
+    let path = enrolled.to_str().unwrap();
+    let enroll = ["enroll", text.trim(), "--device", "pump-0002"];
+    let output = run(AGENT, &[&enroll[..], &["--config", path]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let _second = server.agent(&enrolled);
+    eventually("the second device to be there", || {
+        let shown = hoist(&tapped, &["device", "show", "pump-0002", "-o", "json"]);
+        is_online(&shown.stdout).then_some(())
+    });
+    let revoked = hoist(&tapped, &["device", "revoke", "pump-0002"]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    let renewed = hoist(&tapped, &["device", "token", "rotate", "pump-0001"]);
+    let renewed_config = server.scratch().join("renewed.toml");
+    write_private(&renewed_config, &renewed.stdout);
+    let secrets = [&config, &client, &renewed_config].map(|file| value(file, "token"));
     let words = [
         "pump-0001",
+        "pump-0002",
+        "device-revoke",
         "sensor-fw",
         "hoist/",
         "artifacts",

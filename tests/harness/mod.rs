@@ -15,6 +15,7 @@ pub mod server;
 pub mod sim;
 pub mod slow;
 pub mod sources;
+pub mod tap;
 pub mod wire;
 
 use std::fs::{self, File};

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use hoist_protocol::code::Code;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::{
+    ClientHello, ParsedCertificate, ResolvesServerCert, ServerSessionMemoryCache,
+};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -26,6 +28,9 @@ pub use super::clients::{AuthorityId, ClientAuthorities, Maker, Presented};
 pub const HANDSHAKE: u8 = 22;
 /// An alert of TLS, "unexpected message": for whoever speaks something else.
 pub const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 10];
+/// Sessions that are kept to be resumed, about 1 KiB each: all of 10 000 connections, and some that
+/// are away. The oldest make room.
+const SESSIONS: usize = 16_384;
 /// For the last words to somebody who is refused.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -249,8 +254,9 @@ impl Terms {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(resolver);
-        // Sessions are resumed from what the client keeps, so that a fleet costs no memory.
-        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
+        // A session that the server keeps is named by 32 bytes; one that the client keeps for it is
+        // ten times as long, with the certificate in it, and travels twice with each connection.
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.send_tls13_tickets = 1;
         let config = Arc::new(config);
         Ok(Self { config, clients })

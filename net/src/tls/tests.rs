@@ -17,6 +17,7 @@ use super::{Pem, Time, TlsError, Trust};
 use crate::endpoint::{Endpoint, Scheme};
 use crate::stream::{Stream, Unreached, connect};
 
+mod bytes;
 mod clients;
 
 /// A CA, and what it makes.
