@@ -133,6 +133,19 @@ fn a_root_key_that_is_elsewhere_signs_the_next_root_document_there() {
     assert!(rotate(&["--request", asked]).status.success());
     let signature = away.sign(&request, "root.key");
     let brought = ["--signature", signature.to_str().unwrap()];
+    // What waits is of another role, and nobody is told that theirs was replaced.
+    let of_other = [
+        "--data-dir",
+        data.to_str().unwrap(),
+        "keys",
+        "rotate",
+        "orchestrator",
+    ];
+    let said = refused(&server.hoist(&[&of_other[..], &brought].concat()), "E_KEY");
+    assert!(
+        said.contains("hoist keys rotate root --signature"),
+        "{said}"
+    );
     assert!(rotate(&brought).status.success());
     let listed = keys(&server, &["list", "-o", "json"]);
     let listed: Value = serde_json::from_str(&listed).unwrap();
@@ -206,6 +219,22 @@ fn a_key_goes_out_as_pkcs8_and_openssl_signs_with_it() {
         &[&["export", "release", "--private"], &out[..]].concat(),
     );
     assert!(is_private(&pem));
+    let only = fs::read(&pem).unwrap();
+    let all = [
+        "--data-dir",
+        server.data().to_str().unwrap(),
+        "keys",
+        "export",
+        "root",
+    ]
+    .map(str::to_owned);
+    let all: Vec<&str> = all.iter().map(String::as_str).chain(out).collect();
+    refused(&server.hoist(&all), "E_FILE");
+    assert_eq!(
+        fs::read(&pem).unwrap(),
+        only,
+        "it may be the only copy of a key"
+    );
     fs::remove_file(server.data().join("keys/release.key")).unwrap();
     let bytes = dir.path().join("bytes");
     let signs = format!(

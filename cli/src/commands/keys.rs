@@ -230,6 +230,7 @@ fn prepared(keys: &Path, wish: &Rotate) -> Result<Rotation, Failure> {
         true => begin(keys, wish).map_err(|error| unchanged(&error))?,
         false => Rotation::waiting(keys).map_err(|error| unchanged(&error))?,
     };
+    is_of(&rotation, wish.role.into())?;
     for path in &wish.signature {
         let document = rotation.document();
         let named = format!("root document {}, which waits here", document.number);
@@ -245,6 +246,24 @@ fn prepared(keys: &Path, wish: &Rotate) -> Result<Rotation, Failure> {
         rotation.sign(&signer).map_err(|error| unchanged(&error))?;
     }
     Ok(rotation)
+}
+
+/// Ok if it is the rotation of this role: another one may wait for its signatures.
+fn is_of(rotation: &Rotation, role: KeyRole) -> Result<(), Failure> {
+    let other = match rotation.changes().any(|changed| changed == role) {
+        true => None,
+        false => rotation.changes().next(),
+    };
+    let Some(other) = other else {
+        return Ok(());
+    };
+    let (number, role, other) = (rotation.document().number, word(role), word(other));
+    let what = format!(
+        "root document {number}, which waits here, names another {other} key, no {role} key"
+    );
+    Err(Failure::new(Code::Key, what).help(format!(
+        "nothing was rotated; go on with it by `hoist keys rotate {other} --signature FILE`"
+    )))
 }
 
 /// Puts a rotation into effect; signatures that came so far are kept for the others.
@@ -305,6 +324,12 @@ fn export(
         }
         return Ok(exit::OK);
     };
+    // The file may hold the only copy of a key.
+    let is_there = private_file::read_named(out).is_ok_and(|old| old != text);
+    if is_there || (out.exists() && private_file::read_named(out).is_err()) {
+        let what = format!("{} is there and holds something else", out.display());
+        return Err(Failure::new(Code::File, what).help("nothing was written; name another file"));
+    }
     private_file::check_outside(out, &context.settings.data_dir.value)
         .and_then(|()| private_file::write(out, text.as_bytes()))
         .map_err(|error| Failure::because(Code::File, "--out", &error).help("name another file"))?;

@@ -163,6 +163,13 @@ impl Rotation {
         Ok(rotation)
     }
 
+    /// The roles that get other keys by it.
+    pub fn changes(&self) -> impl Iterator<Item = KeyRole> {
+        let before = self.chain.newest();
+        let is_other = move |role: &KeyRole| !before.keys_of(*role).eq(self.next.keys_of(*role));
+        ROLES.into_iter().filter(is_other)
+    }
+
     /// The document that is to follow.
     #[must_use]
     pub fn document(&self) -> &RootDocument {
