@@ -310,15 +310,6 @@ async fn an_upload_that_is_not_its_artifact_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn only_deployers_upload() {
-    let site = Site::start().await;
-    let (id, file) = artifact();
-    assert_eq!(site.put("nobody", id, &file, file.len()).await, 401);
-    assert_eq!(site.put("viewer", id, &file, file.len()).await, 403);
-    assert_eq!(site.files(), 0);
-}
-
-#[tokio::test]
 async fn health_says_whether_the_server_is_ready() {
     let site = Site::start().await;
     assert_eq!(site.ask("GET /livez HTTP/1.1", b"").await.0, 200);

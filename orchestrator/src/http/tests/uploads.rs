@@ -80,3 +80,12 @@ async fn a_damaged_file_is_noticed_when_it_is_served_and_repaired_by_an_upload()
         assert_eq!(site.health.problems(), []);
     }
 }
+
+#[tokio::test]
+async fn only_deployers_upload() {
+    let site = Site::start().await;
+    let (id, file) = artifact();
+    assert_eq!(site.put("nobody", id, &file, file.len()).await, 401);
+    assert_eq!(site.put("viewer", id, &file, file.len()).await, 403);
+    assert_eq!(site.files(), 0);
+}
