@@ -143,7 +143,7 @@ fn a_root_key_that_is_elsewhere_signs_the_next_root_document_there() {
     ];
     let said = refused(&server.hoist(&[&of_other[..], &brought].concat()), "E_KEY");
     assert!(
-        said.contains("hoist keys rotate root --signature"),
+        said.contains("with `root` in place of `orchestrator`"),
         "{said}"
     );
     assert!(rotate(&brought).status.success());

@@ -262,7 +262,7 @@ fn is_of(rotation: &Rotation, role: KeyRole) -> Result<(), Failure> {
         "root document {number}, which waits here, names another {other} key, no {role} key"
     );
     Err(Failure::new(Code::Key, what).help(format!(
-        "nothing was rotated; go on with it by `hoist keys rotate {other} --signature FILE`"
+        "nothing was rotated; the same command with `{other}` in place of `{role}` goes on with it"
     )))
 }
 
