@@ -113,16 +113,11 @@ impl World {
                 3 if write.bytes.is_none() => {
                     self.removed.insert(number);
                 }
-                3 => {
-                    // The device is given the token of its registration.
-                    let id = device_id(number);
-                    let issue = self.server.row(&DeviceKey(id.clone())).map(|row| row.issue);
-                    let revoked = self.server.row(&RevokedKey(id)).map(|row| row.issue);
-                    if issue > revoked {
-                        self.revoked.remove(&number);
-                    }
+                // The device is given the token of its registration.
+                3 if !self.is_token_revoked(number) => {
+                    self.revoked.remove(&number);
                 }
-                14 => {
+                14 if self.is_token_revoked(number) => {
                     self.revoked.insert(number);
                     if self.device(number).online {
                         self.leaving.insert(number);
@@ -131,6 +126,15 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// True if nothing that the device was given lets it in. That there is a row says nothing: it has
+    /// other facts as well.
+    fn is_token_revoked(&self, number: u16) -> bool {
+        let id = device_id(number);
+        let revoked = self.server.row(&RevokedKey(id.clone())).unwrap_or_default();
+        let issue = self.server.row(&DeviceKey(id)).map(|row| row.issue);
+        revoked.issue > 0 && issue <= Some(revoked.issue)
     }
 
     /// The front door clears what a device has said whose session it ends, and lets no will
