@@ -63,7 +63,8 @@ fn meant(error: &clap::Error) -> Option<String> {
     ];
     kinds.into_iter().find_map(|kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
+        // In the order of their likeness, the best one last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
         _ => None,
     })
 }
@@ -115,6 +116,16 @@ mod tests {
                 "hoist device shwo d1",
                 "error[E_USAGE]: unrecognized subcommand 'shwo'\n\
                  help: did you mean show? see `hoist device --help`",
+            ),
+            (
+                "hoist device revok d1",
+                "error[E_USAGE]: unrecognized subcommand 'revok'\n\
+                 help: did you mean revoke? see `hoist device --help`",
+            ),
+            (
+                "hoist devce list",
+                "error[E_USAGE]: unrecognized subcommand 'devce'\n\
+                 help: did you mean device? see `hoist --help`",
             ),
             (
                 "hoist deploy a@1",
