@@ -14,7 +14,7 @@ pub const ROWS: &str = "store.rows";
 /// The last file of a backup: what is before it.
 pub const SUMS: &str = "backup.sums";
 /// Files of a data directory beside its folders.
-const FILES: [&str; 2] = ["users.toml", "client.toml"];
+const FILES: [&str; 3] = ["users.toml", "client.toml", "tls.enrolled"];
 /// Key files that a backup may hold.
 const KEYS: [&str; 9] = [
     "keys/orchestrator.key",
@@ -162,6 +162,7 @@ mod tests {
         for name in [
             "users.toml",
             "users.toml~",
+            "tls.enrolled",
             "keys/token.key",
             "keys/.token.key.swp",
             "keys/root.1.bin",
@@ -178,6 +179,7 @@ mod tests {
             listed,
             [
                 "users.toml",
+                "tls.enrolled",
                 "keys/token.key",
                 "keys/root.1.bin",
                 &format!("artifacts/{id}")
