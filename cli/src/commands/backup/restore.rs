@@ -60,7 +60,8 @@ pub(crate) async fn restore(context: &Context, wish: &Restore) -> Result<u8, Fai
     });
     let sentence = format!(
         "{rows} rows of {} are back in {}{aside}; next, `hoist recover --data-dir {}` asks the \
-         fleet what happened since, then `hoist serve`",
+         fleet what happened since, then `hoist serve`: both with the flags by which the server was \
+         started, where its addresses are not in a settings file",
         about.created_at,
         data_dir.root().display(),
         data_dir.root().display()
