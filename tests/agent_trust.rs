@@ -29,7 +29,7 @@ fn a_token_that_the_server_does_not_know_is_named_with_what_helps() {
     let agent = server.agent(&config);
     eventually("the agent to say what is wrong", || {
         let said = agent.said();
-        let named = "the server does not know this token, or not in this namespace, or has replaced it: get a new agent.toml with `hoist device add`";
+        let named = "the server does not know this token, or not in this namespace, or has replaced it: get a new agent.toml with `hoist device token rotate`, or `hoist device add` if it is not registered";
         said.contains(named).then_some(())
     });
     // A line says when.

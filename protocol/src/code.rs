@@ -203,7 +203,7 @@ codes! {
     /// MQTT wants acknowledgments in the order of the messages; a client that breaks this loses some.
     Ack = "E_ACK", Failed, "the client acknowledged another message than the next", "mend the client";
     /// The server does not know this token, or not for this name and client id.
-    Auth = "E_AUTH", Forbidden, "name and token do not belong together", "a user: take the client.toml of this server; a device: take a new agent.toml of `hoist device add ID`";
+    Auth = "E_AUTH", Forbidden, "name and token do not belong together", "a user: take the client.toml of this server; a device: take a new agent.toml of `hoist device token rotate ID`, or of `hoist device add ID` where it is not registered";
     /// Of a broker: as many connections are open as it allows. Of `hoist-agent apply`: a deployment has started on the device and comes first. Of a query: its user asks more at once, or more often, than is answered; the reply says when to come again. Of `plan`: others are being counted.
     Busy = "E_BUSY", Failed, "something else comes first", "wait until it has ended";
     /// The socket closed without a goodbye, or does not take bytes any more.

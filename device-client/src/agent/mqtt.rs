@@ -238,7 +238,8 @@ fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
     match refusal {
         Refusal::BadUserNamePassword => {
             "the server does not know this token, or not in this namespace, or has replaced it: get \
-             a new agent.toml with `hoist device add`"
+             a new agent.toml with `hoist device token rotate`, or `hoist device add` if it is not \
+             registered"
         }
         Refusal::NotAuthorized => {
             "the server refuses this device: ask its operator whether it was removed or revoked"
