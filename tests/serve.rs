@@ -162,8 +162,11 @@ fn in_a_directory_that_was_there_and_is_open_everything_of_ours_is_closed() {
     assert!(found.is_empty(), "while it runs: {found:?}");
     assert!(server.stop().success());
     // As an earlier version left them.
-    for folder in ["store", "specs", "artifacts"] {
-        open(&data.join(folder));
+    std::fs::create_dir_all(data.join("tls")).unwrap();
+    let folders = std::fs::read_dir(&data).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path());
+    for folder in folders.filter(|path| path.is_dir()) {
+        open(&folder);
     }
     server.restart();
     open_to_others(&data, &mut found);

@@ -148,7 +148,14 @@ impl DataDir {
     /// `E_DATA_DIR`.
     pub fn create(&self) -> Result<(), Failure> {
         private_file::create_dir(&self.root).map_err(|error| self.unusable(error))?;
-        for folder in [self.keys(), self.store(), self.specs(), self.artifacts()] {
+        let ours = [
+            self.keys(),
+            self.authority(),
+            self.store(),
+            self.specs(),
+            self.artifacts(),
+        ];
+        for folder in ours {
             private_file::close_dir(&folder).map_err(|error| self.unusable(error))?;
         }
         Ok(())
