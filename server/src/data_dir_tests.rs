@@ -1,5 +1,9 @@
 use std::os::unix::fs::PermissionsExt;
 
+use hoist_protocol::access::Role;
+use hoist_protocol::id::sha256;
+
+use super::first_start::NEW_ADMIN;
 use super::*;
 
 fn address(port: u16) -> SocketAddr {
