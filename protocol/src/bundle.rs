@@ -114,12 +114,15 @@ impl Layout {
     /// Reads the length prefix of an artifact file: bytes of its manifest.
     ///
     /// # Errors
-    /// [`BundleError`] when truncated or larger than a manifest may be.
+    /// [`BundleError`] when truncated, empty or larger than a manifest may be.
     pub fn manifest_bytes(start: &[u8]) -> Result<usize, BundleError> {
         let (length, _) = start.split_first_chunk().ok_or(BundleError::Truncated {
             what: "manifest length",
         })?;
         let length = u32::from_le_bytes(*length) as usize;
+        if length == 0 {
+            return Err(BundleError::Manifest(DecodeError::Empty));
+        }
         if length > ArtifactManifest::BYTES_MAX {
             return Err(BundleError::Manifest(DecodeError::TooLarge {
                 length,

@@ -184,3 +184,20 @@ pub(super) fn verify(file: &mut impl Read, id: ArtifactId) -> io::Result<Result<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_whose_manifest_is_empty_is_refused_however_it_comes() {
+        let id = ArtifactId::of(b"");
+        for pieces in [&[&[0; 9][..]][..], &[&[0; 4], &[0]], &[&[0], &[0; 3], &[7]]] {
+            let mut proof = Proof::new(id);
+            let refused = pieces.iter().any(|piece| proof.take(piece).is_err());
+            assert!(refused, "{pieces:?}");
+        }
+        let verified = verify(&mut &[0; 4][..], id).unwrap();
+        assert!(verified.is_err());
+    }
+}
