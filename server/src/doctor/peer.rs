@@ -7,6 +7,8 @@ use hoist_net::endpoint::Endpoint;
 use hoist_net::mqtt::{
     self, Acks, Cause, Delivered, Ended, Event, Message, Options, Session, Writer,
 };
+use hoist_protocol::id::sha256;
+use hoist_protocol::topic::TOPIC_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -70,6 +72,7 @@ pub(super) struct Peer {
     writer: Writer,
     events: mpsc::Receiver<Event>,
     task: JoinHandle<()>,
+    /// The topics and the hashes of the payloads.
     heard: Vec<(String, Bytes)>,
     acknowledged: usize,
     acks: Acks,
@@ -97,7 +100,7 @@ impl Peer {
         let (events_in, events) = mpsc::channel(EVENTS_MAX);
         let task = tokio::spawn(async move {
             while let Ok(event) = reader.next().await {
-                if events_in.send(event).await.is_err() {
+                if events_in.send(small(event)).await.is_err() {
                     return;
                 }
             }
@@ -221,7 +224,8 @@ impl Peer {
     /// True if a message with this content arrived there.
     pub(super) fn has_heard(&self, topic: &str, payload: &[u8]) -> bool {
         let mut heard = self.heard.iter();
-        heard.any(|(at, said)| at == topic && said == payload)
+        let digest = sha256(payload);
+        heard.any(|(at, said)| at == topic && said[..] == digest)
     }
 
     /// The topics of what arrived.
@@ -260,6 +264,20 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// An event that takes little memory, however much a broker sends: of a payload its hash is kept, of
+/// a topic as much as any of ours has.
+fn small(event: Event) -> Event {
+    let Event::Delivered(mut message) = event else {
+        return event;
+    };
+    message.payload = Bytes::copy_from_slice(&sha256(&message.payload));
+    if message.topic.len() > TOPIC_BYTES_MAX {
+        message.topic = message.topic.chars().take(TOPIC_BYTES_MAX / 4).collect();
+    }
+    message.topic.shrink_to_fit();
+    Event::Delivered(message)
 }
 
 /// True if the broker has answered, by not letting somebody in.
