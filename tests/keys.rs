@@ -192,6 +192,7 @@ impl Thief {
             resync: hoist_protocol::id::Resync(0),
             holds: Vec::new(),
             rounds: Vec::new(),
+            permits: Vec::new(),
             public_key: None,
         };
         let sealed = seal(&self.key, Kind::DeviceSpec, &topic, &spec);

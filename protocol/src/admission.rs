@@ -17,16 +17,43 @@ pub fn hash32(deployment: DeploymentId, device: &DeviceId) -> u32 {
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
-/// The devices that may start. Append-only: labels and named devices come later.
+/// The devices that may start. Append-only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audience {
-    /// Devices whose [`hash32`] is below the line; `u32::MAX` admits everyone.
+    /// Devices whose rank is below the line, in an order of the deployment's own; `u32::MAX`
+    /// admits everyone.
     Below(u32),
+    /// The same in an order that several deployments share: the first devices of one are the first
+    /// of all.
+    Ordered {
+        /// The line.
+        line: u32,
+        /// The number of the order, in the place of the deployment's in [`hash32`].
+        order: u32,
+    },
 }
 
 impl Audience {
     /// Every device of the group.
     pub const EVERYONE: Self = Self::Below(u32::MAX);
+
+    /// The line below which devices are admitted.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        match *self {
+            Self::Below(line) | Self::Ordered { line, .. } => line,
+        }
+    }
+
+    /// The place of a device in the order of this audience: its [`hash32`] with the deployment, or
+    /// with the order.
+    #[must_use]
+    pub fn rank(&self, deployment: DeploymentId, device: &DeviceId) -> u32 {
+        match *self {
+            Self::Below(_) => hash32(deployment, device),
+            Self::Ordered { order, .. } => hash32(DeploymentId(order), device),
+        }
+    }
 
     /// True if the device is admitted to the deployment.
     ///
@@ -35,11 +62,13 @@ impl Audience {
     /// let device = "dev-01".parse().unwrap();
     /// assert!(Audience::EVERYONE.admits(DeploymentId(1), &device));
     /// assert!(!Audience::Below(0).admits(DeploymentId(1), &device));
+    /// let first = |order| Audience::Ordered { line: 1 << 31, order };
+    /// let admits = |deployment| first(7).admits(DeploymentId(deployment), &device);
+    /// assert!((1..100).all(|deployment| admits(deployment) == admits(0)));
     /// ```
     #[must_use]
     pub fn admits(&self, deployment: DeploymentId, device: &DeviceId) -> bool {
-        match *self {
-            Self::Below(line) => line == u32::MAX || hash32(deployment, device) < line,
-        }
+        let line = self.line();
+        line == u32::MAX || self.rank(deployment, device) < line
     }
 }

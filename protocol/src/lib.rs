@@ -20,6 +20,7 @@ pub mod envelope;
 pub mod filter;
 pub mod id;
 pub mod limit;
+mod policy;
 pub mod rate;
 pub mod reason;
 pub mod release;

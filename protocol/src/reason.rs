@@ -83,6 +83,8 @@ reasons! {
     Unsupported = "unsupported", Code::Version;
     /// The release lacks a script it must have, or requires what is no requirement.
     BadRelease = "bad-release", Code::ReleaseInvalid;
+    /// The release was installed and verified, and the device did not come online with it in time.
+    Unconfirmed = "unconfirmed", Code::Unreachable;
 }
 
 /// The cure for a device that failed for a reason.
@@ -123,7 +125,8 @@ impl Reason {
             | Self::RebootFailed
             | Self::Interrupted
             | Self::Superseded
-            | Self::StateLost => Cure::Retry,
+            | Self::StateLost
+            | Self::Unconfirmed => Cure::Retry,
         }
     }
 }

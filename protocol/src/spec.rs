@@ -4,19 +4,17 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::admission::Audience;
 use crate::codec::Message;
 use crate::envelope::PublicKey;
-use crate::id::{DeploymentId, Generation, GroupId, ReleaseId, Resync, Round};
+use crate::id::{DeploymentId, DeviceId, Generation, GroupId, ReleaseId, Resync, Round};
+pub use crate::policy::{Confirm, Overrides, Policy, WEEK_MINUTES, WINDOWS_MAX, Window};
 
 /// Most deployments active in one group (S11): a spec stays near one kilobyte.
 pub const DEPLOYMENT_SPECS_MAX: usize = 8;
-/// Most installation windows in a policy.
-pub const WINDOWS_MAX: usize = 7;
-/// Most holds, and most rounds, in a device's spec; only active deployments have any.
+/// Most holds, most rounds and most permits in a device's spec; only active deployments have any.
 pub const HOLDS_MAX: usize = DEPLOYMENT_SPECS_MAX;
 /// A hold of this number holds every deployment, those to come included: no deployment
 /// has it.
@@ -25,8 +23,6 @@ pub const HOLD_ALL: DeploymentId = DeploymentId(0);
 pub const LABELS_MAX: usize = 16;
 /// Longest label name or value, or artifact source, in bytes.
 pub const TEXT_BYTES_MAX: usize = 128;
-/// Minutes in a week: window starts are below it.
-pub const WEEK_MINUTES: u16 = 7 * 24 * 60;
 
 /// Everything a group's devices ought to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -60,67 +56,6 @@ pub struct DeploymentSpec {
     pub policy: Policy,
 }
 
-/// The manner in which devices carry a deployment out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// Attempts before the device gives up, at least 1 (S9).
-    pub attempts: u32,
-    /// Seconds from a device's start to its deadline (S7, S8).
-    pub timeout_s: u32,
-    /// When installing may begin; empty = any time. At most [`WINDOWS_MAX`].
-    pub windows: Vec<Window>,
-    /// Which of its usual refusals a device sets aside.
-    pub overrides: Overrides,
-}
-
-/// The exceptions that an operator asks of devices, which they would not make by themselves. One
-/// byte on the wire, a bit for each; an unknown bit is of a newer version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Overrides {
-    /// Allows counters between the confirmed floor and the installed one (bit 0).
-    pub allow_downgrade: bool,
-    /// Installs also what is installed already, instead of S12 (bit 1).
-    pub reinstall: bool,
-}
-
-impl Serialize for Overrides {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(u8::from(self.allow_downgrade) | u8::from(self.reinstall) << 1)
-    }
-}
-
-impl<'de> Deserialize<'de> for Overrides {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            bits @ 0..4 => Ok(Self {
-                allow_downgrade: bits & 1 != 0,
-                reinstall: bits & 2 != 0,
-            }),
-            _ => Err(D::Error::custom("an override of a newer version")),
-        }
-    }
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            attempts: 3,
-            timeout_s: 86_400,
-            windows: Vec::new(),
-            overrides: Overrides::default(),
-        }
-    }
-}
-
-/// A weekly installation window in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// Minute of the week it opens, 0 = Monday 00:00; below [`WEEK_MINUTES`].
-    pub start_minute: u16,
-    /// The time it stays open, in minutes, at least 1.
-    pub minutes: u16,
-}
-
 impl Message for GroupSpec {
     const VERSION: u8 = 1;
     const BYTES_MAX: usize = 1_500;
@@ -142,22 +77,6 @@ impl Message for GroupSpec {
     }
 }
 
-impl Policy {
-    fn check(&self) -> Result<(), &'static str> {
-        if self.attempts == 0 {
-            return Err("a policy without attempts");
-        }
-        if self.windows.len() > WINDOWS_MAX {
-            return Err("more than 7 windows in a policy");
-        }
-        let sound = |w: &Window| w.start_minute < WEEK_MINUTES && w.minutes > 0;
-        if !self.windows.iter().all(sound) {
-            return Err("a window outside the week or of no length");
-        }
-        Ok(())
-    }
-}
-
 /// The properties that the orchestrator gives one device: its membership certificate (W4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceSpec {
@@ -175,6 +94,10 @@ pub struct DeviceSpec {
     /// Rounds of this device above those of the entries (S13): it alone is to begin again
     /// if it failed in a lower one. Sorted by deployment; at most [`HOLDS_MAX`].
     pub rounds: Vec<(DeploymentId, Round)>,
+    /// Deployments to which it is admitted whatever their line says, each up to this round: a
+    /// permit that was given for a round lets nobody begin in a later one. A hold beats a permit.
+    /// Sorted by deployment; at most [`HOLDS_MAX`].
+    pub permits: Vec<(DeploymentId, Round)>,
     /// The device's key, once pinned; absent = the device sends it in its DeviceInfo.
     pub public_key: Option<PublicKey>,
 }
@@ -193,6 +116,17 @@ impl DeviceSpec {
         let own = own.filter(|(deployment, _)| *deployment == entry.deployment);
         let own = own.map(|(_, round)| *round).max();
         own.map_or(entry.round, |own| own.max(entry.round))
+    }
+
+    /// True if an entry admits the device, by its audience or by a permit (W3). A hold is
+    /// another question ([`DeviceSpec::holds`]).
+    #[must_use]
+    pub fn admits(&self, entry: &DeploymentSpec, device: &DeviceId) -> bool {
+        let round = self.round(entry);
+        let permits = |(deployment, up_to): &(DeploymentId, Round)| {
+            *deployment == entry.deployment && *up_to >= round
+        };
+        entry.audience.admits(entry.deployment, device) || self.permits.iter().any(permits)
     }
 }
 
@@ -217,6 +151,13 @@ impl Message for DeviceSpec {
         if self.rounds.len() > HOLDS_MAX {
             return Err("more than 8 rounds in a device spec");
         }
+        if self.permits.len() > HOLDS_MAX {
+            return Err("more than 8 permits in a device spec");
+        }
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

@@ -80,6 +80,8 @@ pub enum RetryCause {
     Later(ScriptKind),
     /// An attempt failed (S9).
     Failed(Reason),
+    /// The next artifact begins when a window of the deployment opens.
+    Window,
 }
 
 impl fmt::Display for RetryCause {
@@ -92,6 +94,7 @@ impl fmt::Display for RetryCause {
             Self::Silent => f.write_str("the artifact server does not answer"),
             Self::Later(kind) => write!(f, "the {} script asked for a later time", kind.word()),
             Self::Failed(reason) => write!(f, "an attempt failed: {}", reason.word()),
+            Self::Window => f.write_str("the next artifact begins in the next window"),
         }
     }
 }

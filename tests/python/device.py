@@ -169,9 +169,8 @@ class Device:
         while True:
             spec = self.spec("GroupSpec", topic)
             for entry in spec["entries"]:
-                held = set(own["holds"]) & {0, entry["deployment"]}
-                wanted = entry["deployment"] == deployment and not held
-                if wanted and wire.admits(entry, self.id):
+                wanted = entry["deployment"] == deployment
+                if wanted and wire.admits(entry, own, self.id):
                     return entry, spec["source"] or self.config["artifacts"]
 
     def say(self, entry, step=None, outcomes=()):

@@ -162,32 +162,45 @@ def variants(*cases):
     return read, write
 
 
-def _read_overrides(reader):
-    bits = U8[0](reader)
-    if bits > 3:
-        raise Refused("E_VERSION", "an override of a newer version")
-    return bits
-
-
-OVERRIDES = (_read_overrides, U8[1])
 ID, HASH = fixed(16), fixed(32)
 PAIRS = listed(pair(TEXT, TEXT))
 
-AUDIENCE = variants(("Below", U32))
+AUDIENCE = variants(("Below", U32), ("Ordered", record(line=U32, order=U32)))
 WINDOW = record(start_minute=U16, minutes=U16)
-POLICY = record(attempts=U32, timeout_s=U32, windows=listed(WINDOW), overrides=OVERRIDES)
+POLICY_START = record(attempts=U32, timeout_s=U32, windows=listed(WINDOW), flags=U8)
+# Fields that follow when their flag is set.
+POLICY_MORE = {8: "max_overrun_s", 16: "confirm_online_s"}
+
+
+def _read_policy(reader):
+    policy = POLICY_START[0](reader)
+    if policy["flags"] > 31:
+        raise Refused("E_VERSION", "a flag of a newer version")
+    for flag, name in POLICY_MORE.items():
+        if policy["flags"] & flag:
+            policy[name] = U32[0](reader)
+            require(policy[name] > 0, "a flag for nothing")
+    return policy
+
+
+def _write_policy(policy):
+    more = [U32[1](policy[name]) for name in POLICY_MORE.values() if name in policy]
+    return POLICY_START[1](policy) + b"".join(more)
+
+
+POLICY = (_read_policy, _write_policy)
 DEPLOYMENT_SPEC = record(deployment=U32, release=ID, round=U32, audience=AUDIENCE, policy=POLICY)
 REASON = variants(
     "ScriptFailed", "ScriptTimeout", "TimedOut", "Unreachable", "BadSignature", "HashMismatch",
     "LengthMismatch", "BadArchive", "Incompatible", "Downgrade", "MissingDependency", "NoSpace",
     "StorageFailed", "DownloadFailed", "RebootFailed", "Interrupted", "RollbackFailed",
-    "Superseded", "StateLost", "Unsupported", "BadRelease",
+    "Superseded", "StateLost", "Unsupported", "BadRelease", "Unconfirmed",
 )  # fmt: skip
 SCRIPT_KIND = variants("PreInstall", "Install", "PostInstall", "Verify", "Rollback")
 SCRIPT_EXIT = variants(("Code", U8), ("Signal", U8), "Timeout", "NotStarted", "Interrupted")
 RETRY_CAUSE = variants(
     ("Http", U16), "NameNotFound", "Unreachable", "Cut", "Silent",
-    ("Later", SCRIPT_KIND), ("Failed", REASON),
+    ("Later", SCRIPT_KIND), ("Failed", REASON), "Window",
 )  # fmt: skip
 STEP = variants(
     ("Downloading", U8), "Downloaded", "Installing", "Rebooting", "Retrying",
@@ -247,7 +260,8 @@ def _group_spec(spec):
 
 def _device_spec(spec):
     require(len(spec["labels"]) <= 16, "more than 16 labels")
-    require(len(spec["holds"]) <= 8 and len(spec["rounds"]) <= 8, "more than 8 holds or rounds")
+    for of in ("holds", "rounds", "permits"):
+        require(len(spec[of]) <= 8, f"more than 8 {of}")
 
 
 def _status(status):
@@ -318,7 +332,8 @@ MESSAGES = {
         5_000,
         record(
             generation=U64, group=TEXT, labels=PAIRS, resync=U32, holds=listed(U32),
-            rounds=listed(pair(U32, U32)), public_key=option(HASH),
+            rounds=listed(pair(U32, U32)), permits=listed(pair(U32, U32)),
+            public_key=option(HASH),
         ),
         _device_spec,
     ),
@@ -611,6 +626,24 @@ def hash32(deployment, device):
     return int.from_bytes(sha256(deployment.to_bytes(4, "big") + device.encode())[:4], "big")
 
 
-def admits(entry, device):
-    line = entry["audience"]["Below"]
-    return line == 0xFFFF_FFFF or hash32(entry["deployment"], device) < line
+def round_of(own, entry):
+    """The round in which the device of this spec is to carry an entry out."""
+    rounds = [round for deployment, round in own["rounds"] if deployment == entry["deployment"]]
+    return max([entry["round"], *rounds])
+
+
+def admits(entry, own, device):
+    """True if the entry admits the device of this spec, which no hold keeps from it."""
+    if {0, entry["deployment"]} & set(own["holds"]):
+        return False
+    if any(
+        deployment == entry["deployment"] and up_to >= round_of(own, entry)
+        for deployment, up_to in own["permits"]
+    ):
+        return True
+    audience = entry["audience"]
+    order = entry["deployment"]
+    line = audience.get("Below")
+    if line is None:
+        line, order = audience["Ordered"]["line"], audience["Ordered"]["order"]
+    return line == 0xFFFF_FFFF or hash32(order, device) < line

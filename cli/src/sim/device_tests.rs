@@ -91,6 +91,7 @@ fn asked(fleet: &Arc<Fleet>) -> Device {
         resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: None,
     };
     deliver(
@@ -206,6 +207,7 @@ fn a_spec_that_is_not_the_servers_is_ignored() {
         resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: None,
     };
     let root = Send::Subscribe("hoist/k/2".into());

@@ -65,6 +65,7 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
         resync: hoist_protocol::id::Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: None,
     };
     let of_device = agent

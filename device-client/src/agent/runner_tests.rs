@@ -145,6 +145,7 @@ fn retained(
         resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: None,
     };
     let entry = DeploymentSpec {

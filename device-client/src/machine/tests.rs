@@ -108,6 +108,7 @@ fn own_spec(generation: u64) -> DeviceSpec {
         resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: None,
     }
 }

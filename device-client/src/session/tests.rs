@@ -71,6 +71,7 @@ fn own_spec(generation: u64, group: &str) -> DeviceSpec {
         resync: Resync(0),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
         public_key: Some(KEY),
     }
 }

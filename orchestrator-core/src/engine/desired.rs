@@ -66,6 +66,7 @@ pub fn device_spec(device: &DeviceRow, generation: Generation) -> DeviceSpec {
             device.holds.clone()
         },
         rounds: device.rounds.clone(),
+        permits: Vec::new(),
         public_key: device.public_key,
     }
 }

@@ -4,7 +4,6 @@
 //! scheduled deployment ends with the recovery, because it may have been aborted since without
 //! anybody knowing.
 
-use hoist_protocol::admission::Audience;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Name, ReleaseId, Round, UserId};
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
@@ -133,10 +132,7 @@ impl Found<'_> {
         }
         let round = self.entry.map(|entry| entry.round).unwrap_or_default();
         let policy = self.entry.map(|entry| entry.policy.clone());
-        let line = self.entry.map_or(u32::MAX, |entry| {
-            let Audience::Below(line) = entry.audience;
-            line
-        });
+        let line = self.entry.map_or(u32::MAX, |entry| entry.audience.line());
         let row = DeploymentRow {
             release: self.release,
             release_text: self.text,

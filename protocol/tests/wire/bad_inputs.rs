@@ -50,10 +50,10 @@ fn a_bool_of_two_is_refused() {
 }
 
 #[test]
-fn an_override_that_is_not_known_is_of_a_newer_version() {
-    // bad-inputs row 17: the last byte of this spec is its entry's overrides
+fn a_flag_of_a_policy_that_is_not_known_is_of_a_newer_version() {
+    // bad-inputs row 17: the last byte of this spec is the flags of its entry's policy
     let mut bytes = encode(&group_spec());
-    *bytes.last_mut().unwrap() = 4;
+    *bytes.last_mut().unwrap() = 32;
     let error = decode::<GroupSpec>(&bytes).unwrap_err();
     assert_eq!(error.code(), Code::Version);
 }

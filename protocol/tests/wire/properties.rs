@@ -13,7 +13,9 @@ use hoist_protocol::id::{
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ArtifactRef, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window};
+use hoist_protocol::spec::{
+    Confirm, DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window,
+};
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
     ScriptFailure, ScriptKind, Step, Success,
@@ -84,19 +86,31 @@ fn policy() -> impl Strategy<Value = Policy> {
         1_u32..,
         any::<u32>(),
         vec(window, 0..=7),
-        any::<(bool, bool)>(),
+        any::<(bool, bool, bool)>(),
+        any::<u32>(),
+        option::of(1_u32..),
     )
         .prop_map(
-            |(attempts, timeout_s, windows, (allow_downgrade, reinstall))| Policy {
+            |(attempts, timeout_s, windows, switches, max_overrun_s, online)| Policy {
                 attempts,
                 timeout_s,
                 windows,
                 overrides: Overrides {
-                    allow_downgrade,
-                    reinstall,
+                    allow_downgrade: switches.0,
+                    reinstall: switches.1,
                 },
+                download_ahead: switches.2,
+                max_overrun_s,
+                confirm: online.map_or(Confirm::Verify, |within_s| Confirm::Online { within_s }),
             },
         )
+}
+
+fn audience() -> impl Strategy<Value = Audience> {
+    prop_oneof![
+        any::<u32>().prop_map(Audience::Below),
+        any::<(u32, u32)>().prop_map(|(line, order)| Audience::Ordered { line, order }),
+    ]
 }
 
 fn a_group_spec() -> impl Strategy<Value = GroupSpec> {
@@ -104,15 +118,15 @@ fn a_group_spec() -> impl Strategy<Value = GroupSpec> {
         any::<u32>(),
         any::<[u8; 16]>(),
         any::<u32>(),
-        any::<u32>(),
+        audience(),
         policy(),
     )
         .prop_map(
-            |(deployment, release, round, line, policy)| DeploymentSpec {
+            |(deployment, release, round, audience, policy)| DeploymentSpec {
                 deployment: DeploymentId(deployment),
                 release: ReleaseId(release),
                 round: Round(round),
-                audience: Audience::Below(line),
+                audience,
                 policy,
             },
         );
@@ -131,13 +145,10 @@ fn a_group_spec() -> impl Strategy<Value = GroupSpec> {
 
 fn a_device_spec() -> impl Strategy<Value = DeviceSpec> {
     let holds = vec(any::<u32>().prop_map(DeploymentId), 0..=8);
-    let rounds = vec(
-        (
-            any::<u32>().prop_map(DeploymentId),
-            any::<u32>().prop_map(Round),
-        ),
-        0..=8,
-    );
+    let rounds = || {
+        let round = any::<u32>().prop_map(Round);
+        vec((any::<u32>().prop_map(DeploymentId), round), 0..=8)
+    };
     let public_key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
     (
         any::<u64>(),
@@ -145,17 +156,19 @@ fn a_device_spec() -> impl Strategy<Value = DeviceSpec> {
         pairs(),
         any::<u32>(),
         holds,
-        rounds,
+        rounds(),
+        rounds(),
         public_key,
     )
         .prop_map(
-            |(generation, group, labels, resync, holds, rounds, public_key)| DeviceSpec {
+            |(generation, group, labels, resync, holds, rounds, permits, public_key)| DeviceSpec {
                 generation: Generation(generation),
                 group,
                 labels,
                 resync: Resync(resync),
                 holds,
                 rounds,
+                permits,
                 public_key,
             },
         )

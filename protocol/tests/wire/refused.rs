@@ -9,7 +9,7 @@ use hoist_protocol::envelope::{Kind, open, seal};
 use hoist_protocol::id::{Namespace, Seq};
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::root::RootDocument;
-use hoist_protocol::spec::{DeviceSpec, GroupSpec};
+use hoist_protocol::spec::{Confirm, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ fn statuses() -> Vec<Refused> {
         ),
         status(
             "an unknown cause of waiting",
-            hex("01 01 00 01 01 00 00 05 07 00"),
+            hex("01 01 00 01 01 00 00 05 08 00"),
             "E_VERSION",
         ),
         status("an option that is neither", hex("01 01 00 02"), "E_DECODE"),
@@ -238,6 +238,11 @@ fn specs() -> Vec<Refused> {
     nine.entries.push(nine.entries[0].clone());
     let mut none = group_spec();
     none.entries[0].policy.attempts = 0;
+    let mut hurried = group_spec();
+    hurried.entries[0].policy.confirm = Confirm::Online { within_s: 0 };
+    let mut overrun = group_spec();
+    overrun.entries[0].policy.max_overrun_s = 1;
+    let overrun = good(&overrun);
     let body = signed.len() - 68;
     let mut bare = signed.clone();
     bare.truncate(body);
@@ -245,8 +250,18 @@ fn specs() -> Vec<Refused> {
         spec("nine entries", good(&nine), "E_DECODE"),
         spec("a policy without attempts", good(&none), "E_DECODE"),
         spec(
-            "an override of a newer version",
-            with(&signed, body - 1, 4),
+            "a confirmation that nobody has time for",
+            good(&hurried),
+            "E_DECODE",
+        ),
+        spec(
+            "an overrun of nothing that is said",
+            with(&overrun, body, 0),
+            "E_DECODE",
+        ),
+        spec(
+            "a flag of a newer version",
+            with(&signed, body - 1, 32),
             "E_VERSION",
         ),
         spec("a spec without its seal", bare, "E_DECODE"),

@@ -13,7 +13,9 @@ use hoist_protocol::release::{
     ArtifactManifest, ArtifactRef, Payload, PayloadKind, ReleaseManifest, Script,
 };
 use hoist_protocol::root::{KeyRole, RoleKey, RootDocument};
-use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window};
+use hoist_protocol::spec::{
+    Confirm, DeploymentSpec, DeviceSpec, GroupSpec, Overrides, Policy, Window,
+};
 use hoist_protocol::status::{
     DeviceStatus, Failure, FinalResult, Outcome, Progress, RetryCause, Rollback, ScriptExit,
     ScriptFailure, ScriptKind, Step, Success,
@@ -70,7 +72,10 @@ pub(crate) fn full_group_spec() -> GroupSpec {
         deployment: DeploymentId(u32::MAX - n),
         release: ReleaseId([0xff; 16]),
         round: Round(u32::MAX),
-        audience: Audience::Below(u32::MAX - 1),
+        audience: Audience::Ordered {
+            line: u32::MAX - 1,
+            order: u32::MAX - n,
+        },
         policy: Policy {
             attempts: u32::MAX,
             timeout_s: u32::MAX,
@@ -79,6 +84,9 @@ pub(crate) fn full_group_spec() -> GroupSpec {
                 allow_downgrade: true,
                 reinstall: false,
             },
+            download_ahead: true,
+            max_overrun_s: u32::MAX,
+            confirm: Confirm::Online { within_s: u32::MAX },
         },
     });
     GroupSpec {
@@ -99,6 +107,7 @@ pub(crate) fn device_spec() -> DeviceSpec {
         resync: Resync(2),
         holds: vec![DeploymentId(17), DeploymentId(18)],
         rounds: vec![(DeploymentId(19), Round(3))],
+        permits: vec![(DeploymentId(19), Round(3)), (DeploymentId(300), Round(0))],
         public_key: Some(key(DEVICE_SEED).public()),
     }
 }
@@ -268,6 +277,7 @@ pub(crate) fn steps() -> Vec<(String, DeviceStatus)> {
         RetryCause::Silent,
         RetryCause::Later(ScriptKind::Install),
         RetryCause::Failed(Reason::ScriptFailed),
+        RetryCause::Window,
     ];
     let mut steps = vec![
         Step::Downloading(0),

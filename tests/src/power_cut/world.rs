@@ -182,6 +182,7 @@ impl World {
             resync: Resync(0),
             holds: Vec::new(),
             rounds: Vec::new(),
+            permits: Vec::new(),
             public_key: None,
         }
     }

@@ -55,6 +55,7 @@ async fn shows(rig: &mut Rig, device: &str) -> (usize, Vec<u8>) {
         resync: Resync(4),
         holds: Vec::new(),
         rounds: Vec::new(),
+        permits: Vec::new(),
     };
     let old = seal(&orchestrator_key(), Kind::DeviceSpec, &topic, &old);
     let from = rig.mark();
