@@ -14,6 +14,7 @@ pub mod now;
 pub mod release;
 pub mod row;
 pub mod search;
+pub mod selector;
 pub mod state;
 pub mod time;
 pub mod timer;

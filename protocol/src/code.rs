@@ -378,6 +378,8 @@ codes! {
     RootExpired = "E_ROOT_EXPIRED", Failed, "the root document has expired", "make the next one with `hoist keys rotate`";
     /// The command of `--sign-with` failed, took too long, or gave no signature of 64 bytes.
     Signer = "E_SIGNER", Failed, "the signing command gave no signature", "run it by hand: it reads the bytes to sign and writes the signature, 64 bytes or base64";
+    /// Labels are selected by terms with commas between them, all of which must hold. The reply names the column in which the text is none.
+    Selector = "E_SELECTOR", Usage, "the selector is malformed", "write it as `site=eu,board in (a,b),!broken`; quotes go around a value with spaces";
 }
 
 impl Code {

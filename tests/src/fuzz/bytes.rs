@@ -6,6 +6,7 @@ use hoist_device_client::agent::bundle::HoistFile;
 use hoist_device_client::agent::config::AgentConfig;
 use hoist_net::tls::{Certificate, Pem, Trust, certificates};
 use hoist_orchestrator_core::api::json;
+use hoist_orchestrator_core::model::selector::Selector;
 use hoist_protocol::bundle::{Layout, read_bundle_start};
 use hoist_protocol::codec::{Message, decode, decode_prefix, encode};
 use hoist_protocol::device::{DeviceInfo, Presence};
@@ -60,16 +61,27 @@ fn message<M: Message>(bytes: &[u8]) {
     assert_eq!(again, Ok(encoded));
 }
 
-/// A verb, a line end, and the body of its command.
+/// A verb, a line end, and the body of its command; or `selector`, and a selector of devices.
 pub(super) fn commands(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let verb = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
     let body = parts.next().unwrap_or_default();
+    if verb == "selector" {
+        return selector(&String::from_utf8_lossy(body));
+    }
     if let Err(refused) = json::parse(&verb, body) {
         assert!(
             !refused.detail.is_empty(),
             "{verb} is refused without a reason"
         );
+    }
+}
+
+/// A selector that is read is read again as it is shown.
+fn selector(text: &str) {
+    match Selector::parse(text) {
+        Ok(selector) => assert_eq!(Selector::parse(&selector.to_string()), Ok(selector)),
+        Err(refused) => assert!(refused.detail.starts_with("column "), "{refused}"),
     }
 }
 
