@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::harness::process::{AGENT, HOIST, run};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
+use crate::harness::write_private;
 
 /// Runs `hoist` as the administrator with its results going there.
 fn into(server: &Server, args: &[&str], place: impl Into<Stdio>) -> Output {
@@ -165,4 +166,41 @@ fn what_is_no_file_and_what_is_the_servers_is_never_replaced() {
         let made = run(HOIST, &backup);
         assert!(made.status.success(), "{}", said(&made));
     }
+}
+
+#[test]
+fn rows_are_asked_for_as_the_user_that_was_named() {
+    let server = Server::start();
+    let place = |name: &str| server.scratch().join(name).to_str().unwrap().to_owned();
+    let viewer = server.hoist_ok(&["user", "add", "guest", "--role", "viewer"]);
+    write_private(place("guest.toml").as_ref(), viewer);
+    let data = server.data();
+    let (data, fleet, broker) = (data.to_str().unwrap(), place("fleet.tar"), place("broker"));
+    for (client, code, says) in [
+        (place("guest.toml"), 4, "E_ROLE"),
+        (place("nothing.toml"), 2, "nothing.toml"),
+    ] {
+        for args in [
+            &["backup", "--out", &fleet][..],
+            &["broker", "render", "mosquitto", "--out", &broker],
+        ] {
+            let named = ["--data-dir", data, "--client", &client];
+            let refused = run(HOIST, &[args, &named].concat());
+            let told = said(&refused);
+            assert_eq!(refused.status.code(), Some(code), "{args:?} {told}");
+            assert!(told.contains(says), "{told}");
+        }
+    }
+    assert!(!std::path::Path::new(&fleet).exists());
+    let admin = data.to_owned() + "/client.toml";
+    let args = [
+        "backup",
+        "--out",
+        &fleet,
+        "--data-dir",
+        data,
+        "--client",
+        &admin,
+    ];
+    assert!(run(HOIST, &args).status.success());
 }

@@ -131,8 +131,9 @@ fn check_out(out: &Path, data_dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes the rows of one moment: those of the running server, or, when none runs, of the
-/// store on disk. The file is there already when they come over HTTP.
+/// Writes the rows of one moment: those of the running server, as the user of `--client` or of the
+/// data directory, or, when none runs, of the store on disk. The file is there already when they come
+/// over HTTP.
 pub(super) async fn snapshot(
     context: &Context,
     data_dir: &DataDir,
@@ -147,9 +148,10 @@ pub(super) async fn snapshot(
             written.map_err(|error| unusable(to, &error))
         }
         Err(failure) if failure.is(Code::Locked) => {
-            let client = data_dir.client();
-            let mut file = match client.exists() {
-                true => found::read(&client)?,
+            let own = data_dir.client();
+            let is_named = context.settings.client.is_some();
+            let mut file = match own.exists() && !is_named {
+                true => found::read(&own)?,
                 false => context.client_file()?,
             };
             // A client.toml of another server would bring that one's rows.
