@@ -284,8 +284,8 @@ codes! {
     Agent = "E_AGENT", Failed, "the agent cannot start", "look at what the system said";
     /// The id of the boot cannot be read, so a reboot could not be proven.
     BootId = "E_BOOT_ID", Failed, "the boot id cannot be read", "look at `boot_id_file` of agent.toml";
-    /// agent.toml has a token in it and can be read by others.
-    Exposed = "E_EXPOSED", Failed, "agent.toml is readable by others", "chmod 600 the file, and take a new one of `hoist device add ID` if others may have seen it";
+    /// A file that holds a secret can be read by others: agent.toml with its token, the key of a certificate, or the text of a claim.
+    Exposed = "E_EXPOSED", Failed, "a secret is readable by others", "chmod 600 the file; if others may have seen it, take another token of `hoist device token rotate ID` or another text of `hoist enroll create`";
     /// It is neither a code nor a reason; perhaps one of a newer version.
     Word = "E_WORD", NotFound, "no such code or reason", "list all with `hoist explain`";
     /// Only the key that a device shows in the place of its pinned one can be approved.

@@ -17,7 +17,7 @@ use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::download::{Proxies, ProxyError};
 use super::log::StderrLog;
 use super::program::can_execute_below;
-use super::{runner, said, show};
+use super::{check, runner, said, show};
 
 const OK: u8 = 0;
 const ERROR: u8 = 1;
@@ -243,8 +243,11 @@ fn status(host: &HostConfig) -> u8 {
     }
 }
 
-/// Says of a configuration that can be read whether the device fits it.
+/// Says of a configuration that can be read whether the device fits it, and the agent would start.
 fn check(host: &HostConfig, can_execute: impl Fn(&Path) -> bool) -> u8 {
+    if let Err(error) = check::start(host) {
+        return fail(error.code(), &error, ERROR);
+    }
     if can_execute(&host.state_dir) {
         return print(&format!("ok\nstate_dir {}\n", host.state_dir.display()));
     }

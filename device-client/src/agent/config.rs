@@ -26,7 +26,7 @@ use super::environment;
 use super::files::folder_of;
 use super::pairs::Pairs;
 use super::strict_toml::{self, Located, Table, TomlError, line_of_key};
-use value::{parse_broker, parse_keep_alive, parse_root_number, parse_sha256};
+use value::{is_private, parse_broker, parse_keep_alive, parse_root_number, parse_sha256};
 
 /// Where Linux names the current boot.
 pub const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -381,7 +381,7 @@ fn read(path: &Path) -> Result<(String, u32), ConfigError> {
 
 /// Making it private here would hide that somebody else may have the token by now.
 fn private(path: &Path, mode: u32) -> Result<(), ConfigError> {
-    if mode & 0o077 == 0 {
+    if is_private(mode) {
         return Ok(());
     }
     let path = path.to_path_buf();

@@ -49,19 +49,26 @@ pub enum IdentityError {
 /// # Errors
 /// [`IdentityError`]; an existing file that is damaged is never replaced.
 pub fn load_or_create_key(state_dir: &Path) -> Result<PrivateKey, IdentityError> {
-    let path = state_dir.join(KEY_FILE);
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| IdentityError::File { path, source }
-    };
     create_private_dir(state_dir).map_err(failed(state_dir))?;
+    match load_key(state_dir)? {
+        Some(key) => Ok(key),
+        None => create_key(&state_dir.join(KEY_FILE)),
+    }
+}
+
+/// The device's key, if it was made.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn load_key(state_dir: &Path) -> Result<Option<PrivateKey>, IdentityError> {
+    let path = state_dir.join(KEY_FILE);
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(no_follow())
         .open(&path);
     let mut file = match opened {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return create_key(&path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&path)(error)),
     };
     let mode = file.metadata().map_err(failed(&path))?.permissions().mode();
@@ -77,7 +84,12 @@ pub fn load_or_create_key(state_dir: &Path) -> Result<PrivateKey, IdentityError>
     let seed: [u8; 32] = seed
         .try_into()
         .map_err(|_| IdentityError::Malformed { path })?;
-    Ok(PrivateKey::from_seed(&seed))
+    Ok(Some(PrivateKey::from_seed(&seed)))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
+    let path = path.to_path_buf();
+    move |source| IdentityError::File { path, source }
 }
 
 fn create_key(path: &Path) -> Result<PrivateKey, IdentityError> {

@@ -21,6 +21,7 @@ mod hello_tests;
 
 mod act;
 mod apply;
+mod check;
 mod cli;
 mod clock;
 mod confirm;

@@ -7,7 +7,8 @@ use hoist_net::tls::{ClientKey, Pem, TlsError, Trust};
 use hoist_protocol::envelope::PrivateKey;
 use hoist_protocol::id::DeviceId;
 
-use super::{ConfigError, Source, private, read};
+use super::value::is_private;
+use super::{ConfigError, Source, read};
 use crate::agent::identity::KEY_FILE;
 
 /// The files of a device's certificate.
@@ -70,12 +71,15 @@ impl CertificateFiles {
     /// Reads them.
     ///
     /// # Errors
-    /// [`ConfigError::File`], or [`ConfigError::Exposed`] for a key that others can read.
+    /// [`ConfigError::File`], or [`ConfigError::KeyExposed`] for a key that others can read.
     pub fn read(&self) -> Result<CertificateTexts, ConfigError> {
         let (certificate, _) = read(&self.certificate)?;
         let key = self.key.as_ref().map(|path| {
             let (text, mode) = read(path)?;
-            private(path, mode).map(|()| text)
+            match is_private(mode) {
+                true => Ok(text),
+                false => Err(ConfigError::KeyExposed { path: path.clone() }),
+            }
         });
         Ok(CertificateTexts {
             certificate,

@@ -23,8 +23,14 @@ pub enum ConfigError {
     #[error(transparent)]
     Toml(#[from] TomlError),
     /// A secret that others can read or change.
-    #[error("{} holds a token, and others can read or change it: `chmod 600 {}`; if somebody else may have seen it, take a new one: `hoist device remove ID`, then `hoist device add ID --out FILE`", path.display(), path.display())]
+    #[error("{} holds a token, and others can read or change it: `chmod 600 {}`; if somebody else may have seen it, take a new one: `hoist device token rotate ID --overlap 0s --out FILE`", path.display(), path.display())]
     Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A private key that others can read or change.
+    #[error("{} is a private key, and others can read or change it: `chmod 600 {}`; if somebody else may have seen it, take another key and a certificate for that", path.display(), path.display())]
+    KeyExposed {
         /// The file.
         path: PathBuf,
     },
@@ -42,7 +48,7 @@ impl ConfigError {
     pub fn code(&self) -> Code {
         match self {
             Self::File { .. } | Self::Toml(_) => Code::Config,
-            Self::Exposed { .. } | Self::Writable { .. } => Code::Exposed,
+            Self::Exposed { .. } | Self::KeyExposed { .. } | Self::Writable { .. } => Code::Exposed,
         }
     }
 }

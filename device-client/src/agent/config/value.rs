@@ -58,3 +58,8 @@ pub(super) fn parse_keep_alive(text: &str) -> Option<Duration> {
         .ok()
         .filter(|duration| range.contains(duration))
 }
+
+/// True if a file with these permissions is its owner's alone.
+pub(super) fn is_private(mode: u32) -> bool {
+    mode & 0o077 == 0
+}
