@@ -141,13 +141,13 @@ fn a_certificate_that_is_over_of_an_unknown_ca_or_of_another_device_is_refused_b
 }
 
 /// A server that gives certificates.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     let dir = tempfile::tempdir().unwrap();
     Server::start_at(None, dir, &["--name", "127.0.0.1"], &[])
 }
 
 /// The one text that `enroll create` prints.
-fn text(server: &Server, more: &[&str]) -> String {
+pub(crate) fn text(server: &Server, more: &[&str]) -> String {
     let args = [&["enroll", "create"], more].concat();
     let text = server.hoist_ok(&args).trim().to_owned();
     assert!(text.starts_with("hoist-enroll:"), "{text}");
@@ -168,7 +168,7 @@ fn enroll(server: &Server, text: &str, device: &str) -> (Output, PathBuf) {
     (run(AGENT, &args), config)
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

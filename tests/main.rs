@@ -31,6 +31,7 @@ mod deploy;
 mod doctor;
 mod dry_run;
 mod enroll;
+mod enroll_text;
 mod external_broker;
 mod filters;
 mod full_disk;

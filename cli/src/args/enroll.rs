@@ -8,7 +8,7 @@ use crate::rate::parse_duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Enroll {
-    /// Make a claim and print the one text that sets devices up: `hoist-agent enroll TEXT`
+    /// Make a claim and print the one text that sets devices up: `hoist-agent enroll --file TEXT.txt`
     Create {
         /// How many devices may register by it
         #[arg(long, default_value_t = 1)]

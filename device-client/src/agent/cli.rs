@@ -17,7 +17,12 @@ use super::config::{AgentConfig, ConfigError, HostConfig, ServerConfig};
 use super::download::{Proxies, ProxyError};
 use super::log::StderrLog;
 use super::program::can_execute_below;
+use super::text_source::TextSource;
 use super::{check, runner, said, show};
+
+mod arguments;
+
+use arguments::{Parsed, Verb, parse};
 
 const OK: u8 = 0;
 const ERROR: u8 = 1;
@@ -38,7 +43,7 @@ hoist-agent: installs what Hoist deploys to this device
 
   hoist-agent --config F                      run
   hoist-agent apply F.hoist|DIR [--config F]  install this now, without a server
-  hoist-agent enroll TEXT [--device ID] [--config F]
+  hoist-agent enroll --file F|-|TEXT [--device ID] [--config F]
                                               set this device up by a text of
                                               `hoist enroll create`
   hoist-agent status [--config F]             what is installed, what runs,
@@ -51,29 +56,14 @@ work without one: the device is then called local, with state in ./local.state.
 `apply F.hoist` needs one, and on a device that was never connected root.bin
 beside the file: it is in keys/ of the server's data directory.
 
-`enroll` names the device after the host unless --device does, and writes
-ID.toml here unless --config names another file; no file is ever replaced.
+`enroll` reads the text from a file, from standard input (-), or takes it as it
+is: then others on this machine can see its secret while the program runs. It
+names the device after the host unless --device does, and writes ID.toml here
+unless --config names another file; no file is ever replaced.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 the release failed and was rolled back,
 4 the server refuses to enroll the device, 130 interrupted
 ";
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verb {
-    Run,
-    Apply(PathBuf),
-    /// The text, and the device that it is to be.
-    Enroll(String, Option<String>),
-    Status,
-    CheckConfig,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Parsed {
-    Help,
-    Version,
-    Do(Verb, Option<PathBuf>),
-}
 
 /// Runs the program with the arguments after its name; returns its exit code.
 pub fn run_cli(args: impl Iterator<Item = String>) -> u8 {
@@ -91,9 +81,10 @@ fn carry_out(args: impl Iterator<Item = String>) -> u8 {
         }
         Ok(Parsed::Do(verb, config)) => (verb, config),
     };
-    if let Verb::Enroll(text, device) = &verb {
-        return enroll(text, device.as_deref(), config);
-    }
+    let verb = match verb {
+        Verb::Enroll(text, device) => return enroll(text, device.as_deref(), config),
+        verb => verb,
+    };
     let named = config.or_else(|| env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
     let config = match named.as_deref().map(AgentConfig::load).transpose() {
         Ok(config) => config,
@@ -160,53 +151,6 @@ fn host_and_server(
         Some(config) => Ok((config.host, Some(config.server))),
         None => Ok((HostConfig::local()?, None)),
     }
-}
-
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Parsed, String> {
-    let mut verb = Verb::Run;
-    let (mut config, mut named) = (None, None);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--help" | "-h" => return Ok(Parsed::Help),
-            "--version" | "-V" => return Ok(Parsed::Version),
-            "--config" => config = Some(args.next().ok_or("--config needs a file")?.into()),
-            "--device" => named = Some(args.next().ok_or("--device needs an id")?),
-            "enroll" if verb == Verb::Run => {
-                let text = args.next();
-                if matches!(text.as_deref(), Some("--help" | "-h")) {
-                    return Ok(Parsed::Help);
-                }
-                let text = text.filter(|text| !text.starts_with('-'));
-                verb = Verb::Enroll(
-                    text.ok_or("enroll needs the text of `hoist enroll create`")?,
-                    None,
-                );
-            }
-            "status" if verb == Verb::Run => verb = Verb::Status,
-            "check-config" if verb == Verb::Run => verb = Verb::CheckConfig,
-            "apply" if verb == Verb::Run => {
-                let path = args.next();
-                if matches!(path.as_deref(), Some("--help" | "-h")) {
-                    return Ok(Parsed::Help);
-                }
-                let path = path.filter(|path| !path.starts_with('-'));
-                verb = Verb::Apply(
-                    path.ok_or("apply needs a .hoist file or a directory")?
-                        .into(),
-                );
-            }
-            other => match other.strip_prefix("--config=") {
-                Some(path) => config = Some(path.into()),
-                None => return Err(format!("unknown argument {other:?}")),
-            },
-        }
-    }
-    match (&mut verb, named) {
-        (_, None) => {}
-        (Verb::Enroll(_, device), named) => *device = named,
-        _ => return Err("--device is for enroll alone".to_owned()),
-    }
-    Ok(Parsed::Do(verb, config))
 }
 
 fn usage(problem: &str) -> u8 {
@@ -283,14 +227,18 @@ fn apply(host: HostConfig, server: Option<ServerConfig>, path: &Path) -> u8 {
 }
 
 #[cfg(feature = "tls")]
-fn enroll(text: &str, device: Option<&str>, config: Option<PathBuf>) -> u8 {
+fn enroll(text: TextSource, device: Option<&str>, config: Option<PathBuf>) -> u8 {
+    let text = match text.read() {
+        Ok(text) => text,
+        Err(error) => return fail(Code::File, &error, ERROR),
+    };
     in_runtime(Box::pin(async {
         let shutdown = match stop_signal() {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(Code::Agent, &error, ERROR),
         };
         let enrolled = tokio::select! {
-            enrolled = super::enroll::enroll(text, device, config) => enrolled,
+            enrolled = super::enroll::enroll(&text, device, config) => enrolled,
             () = shutdown => {
                 said::say("interrupted: the same command again goes on");
                 return INTERRUPTED;
@@ -312,7 +260,7 @@ fn enroll(text: &str, device: Option<&str>, config: Option<PathBuf>) -> u8 {
 }
 
 #[cfg(not(feature = "tls"))]
-fn enroll(_text: &str, _device: Option<&str>, _config: Option<PathBuf>) -> u8 {
+fn enroll(_text: TextSource, _device: Option<&str>, _config: Option<PathBuf>) -> u8 {
     usage("this agent was built without TLS, by which certificates are shown")
 }
 

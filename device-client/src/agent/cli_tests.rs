@@ -36,18 +36,23 @@ fn arguments_are_read_in_any_order_and_typos_are_refused() {
     for line in ["apply --help", "apply -h", "apply x --help", "status -h"] {
         assert_eq!(parse_line(line), Ok(Parsed::Help), "{line}");
     }
-    let enroll = |device: Option<&str>| {
-        let verb = Verb::Enroll("hoist-enroll:AQ".into(), device.map(str::to_owned));
+    let enroll = |text: TextSource, device: Option<&str>| {
+        let verb = Verb::Enroll(text, device.map(str::to_owned));
         Ok(Parsed::Do(verb, None))
     };
-    assert_eq!(parse_line("enroll hoist-enroll:AQ"), enroll(None));
+    let text = || TextSource::Argument("hoist-enroll:AQ".into());
+    assert_eq!(parse_line("enroll hoist-enroll:AQ"), enroll(text(), None));
     let named = "--device d1 enroll hoist-enroll:AQ";
-    assert_eq!(parse_line(named), enroll(Some("d1")));
+    assert_eq!(parse_line(named), enroll(text(), Some("d1")));
     assert_eq!(parse_line("status"), Ok(Parsed::Do(Verb::Status, None)));
     for line in [
         "apply",
         "enroll",
         "enroll --device d1",
+        "enroll --file",
+        "enroll --file a hoist-enroll:AQ",
+        "enroll - --file a",
+        "status --file a",
         "status --device d1",
         "apply --config a",
         "status run",
@@ -56,4 +61,20 @@ fn arguments_are_read_in_any_order_and_typos_are_refused() {
     ] {
         assert!(parse_line(line).is_err(), "{line}");
     }
+}
+
+#[test]
+fn a_claims_secret_comes_by_a_file_or_by_standard_input_where_nobody_sees_it() {
+    let from = |line: &str| match parse_line(line) {
+        Ok(Parsed::Do(Verb::Enroll(text, _), _)) => text,
+        other => panic!("{line}: {other:?}"),
+    };
+    for line in ["enroll -", "enroll - --device d1", "enroll --file -"] {
+        assert_eq!(from(line), TextSource::Input, "{line}");
+    }
+    for line in ["enroll --file a.txt", "--file a.txt enroll --device d1"] {
+        assert_eq!(from(line), TextSource::File("a.txt".into()), "{line}");
+    }
+    let refused = parse_line("enroll").unwrap_err();
+    assert!(refused.contains("--file FILE"), "{refused}");
 }

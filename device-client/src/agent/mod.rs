@@ -46,6 +46,7 @@ mod show;
 mod shown;
 mod state_dir;
 mod task;
+mod text_source;
 mod trust;
 mod veto;
 mod work;
