@@ -25,6 +25,10 @@ fn typed(verb: Verb) -> &'static str {
     match verb {
         Verb::DeploymentList => "deployment list",
         Verb::DeploymentShow => "deployment show",
+        Verb::DeploymentHistory => "deployment history",
+        Verb::Pause => "deployment pause",
+        Verb::Resume => "deployment resume",
+        Verb::Approve => "deployment approve",
         Verb::DeviceList => "device list",
         Verb::DeviceShow => "device show",
         Verb::DeviceWhy => "device why",

@@ -1,11 +1,11 @@
-//! Every stable code is a row of the one table in `protocol/src/code.rs`: none is written
+//! Every stable code is a row of the one table in `protocol/src/code/table.rs`: none is written
 //! by hand anywhere else, and none that a text names is unexplained.
 
 use hoist_protocol::code::Code;
 
 use crate::harness::sources::{documents, sources};
 
-const TABLE: &str = "protocol/src/code.rs";
+const TABLE: &str = "protocol/src/code/table.rs";
 
 /// The words of a line that look like codes.
 fn codes(line: &str) -> Vec<&str> {

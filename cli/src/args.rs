@@ -14,6 +14,7 @@ mod deployment;
 mod device;
 mod enroll;
 mod keys;
+mod rollout;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -26,6 +27,7 @@ pub(crate) use device::{
 };
 pub(crate) use enroll::Enroll;
 pub(crate) use keys::{Keys, Rotate, SignArgs};
+pub(crate) use rollout::{Failures, Rollout};
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.

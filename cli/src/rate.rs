@@ -13,6 +13,11 @@ pub(crate) struct Percent {
 const WHOLE: u64 = 10_000;
 
 impl Percent {
+    /// The share in hundredths of a percent.
+    pub(crate) fn basis_points(self) -> u32 {
+        self.basis_points
+    }
+
     /// True if a uniformly random number falls into the share.
     pub(crate) fn hits(self, random: u64) -> bool {
         random % WHOLE < u64::from(self.basis_points)

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod key;
 pub mod now;
 pub mod release;
+pub mod rollout;
 pub mod row;
 pub mod search;
 pub mod selector;

@@ -11,7 +11,7 @@ use crate::model::damage::Damage;
 use crate::model::error::Rejection;
 use crate::model::key::{
     DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, Prefix, ReleaseKey, ReleaseNameKey,
-    RowKey,
+    RolloutKey, RowKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{CounterRow, GroupCountRow, GroupRow, InstanceRow, StartsEmpty};
@@ -27,6 +27,7 @@ pub mod body;
 mod cursor;
 mod device;
 pub mod explain;
+mod history;
 mod identity;
 mod list;
 mod show;
@@ -38,6 +39,7 @@ pub(crate) use audit::audit_list;
 pub use cursor::Cursor;
 pub(crate) use device::of_record;
 pub(crate) use device::{device_list, device_show};
+pub(crate) use history::deployment_history;
 use list::release_item;
 pub(crate) use list::{deployment_list, enroll_list, enroll_waiting, group_list, release_list};
 pub(crate) use show::deployment_show;
@@ -235,7 +237,12 @@ pub fn deployment_view(reader: &Reader, id: DeploymentId) -> Result<Option<Deplo
     };
     let (totals, counted_ms) = totals(reader, id)?;
     let count = reader.read_or_empty(&GroupCountKey(row.group.clone()))?;
-    let view = DeploymentView::new(id, &row, &totals, counted_ms, count.members);
+    let rollout = match row.allowed {
+        Some(_) => reader.read(&RolloutKey(id))?,
+        None => None,
+    };
+    let counted = (&totals, counted_ms);
+    let view = DeploymentView::new(id, (&row, rollout.as_ref()), counted, count.members);
     Ok(Some(view))
 }
 

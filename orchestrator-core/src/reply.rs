@@ -15,6 +15,7 @@ mod deploy;
 mod import;
 mod item;
 mod result;
+mod rollout;
 mod shown;
 pub mod view;
 mod why;
@@ -35,6 +36,7 @@ pub use result::{
     DeviceInGroupResult, DeviceResult, DeviceTokenResult, EnrollCreateResult, GroupResult,
     ListResult, ReleaseAddResult, RetryResult, UserResult,
 };
+pub use rollout::{HistoryItem, PausedView, PhaseState, PhaseView, RolloutResult};
 pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
     RuleItem, RuleWord, Wait, Why,
@@ -229,6 +231,8 @@ pub enum Answer {
         /// Unix time until which the token before is good too, in ms.
         until_ms: Option<u64>,
     },
+    /// `pause`, `resume`, `approve`
+    WentOn(RolloutResult),
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -289,6 +293,7 @@ impl Answer {
                 })
             }
             Self::Retried(result) => ResultBody::Retried(result),
+            Self::WentOn(result) => ResultBody::WentOn(result),
             Self::DeviceMoved { device, group } | Self::DevicePlanned { device, group } => {
                 ResultBody::DeviceInGroup(DeviceInGroupResult {
                     device: device.to_string(),
@@ -382,4 +387,8 @@ pub enum ResultBody {
     Waiting(ListResult<WaitingItem>),
     /// `audit-list`
     Audit(ListResult<AuditItem>),
+    /// `pause`, `resume`, `approve`
+    WentOn(RolloutResult),
+    /// `deployment-history`
+    History(ListResult<HistoryItem>),
 }

@@ -19,7 +19,7 @@ use hoist_protocol::status::{
 
 use crate::api::command::{
     Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceList, DeviceMove, DeviceRemove,
-    GroupCreate, GroupList, Limit, ReleaseAdd, Retry,
+    GroupCreate, GroupList, Limit, Pause, ReleaseAdd, Retry,
 };
 use crate::api::request::CommandInput;
 use crate::api::response::{Decision, Response};
@@ -204,6 +204,14 @@ impl World {
         }
     }
 
+    fn pause(&mut self, id: DeploymentId) -> Answer {
+        self.order(Command::Pause(Pause {
+            deployment: id.0,
+            reason: Some("looks odd".into()),
+            dry_run: false,
+        }))
+    }
+
     fn abort(&mut self, id: DeploymentId) -> AbortResult {
         let abort = Abort {
             deployment: id.0,
@@ -382,6 +390,7 @@ mod refusals;
 mod releases;
 mod removals;
 mod retention;
+mod rollouts;
 mod rounds;
 mod said;
 mod slots;

@@ -36,11 +36,8 @@ pub(crate) async fn count(
     };
     for plan in &mut result.plans {
         if let Ok(group) = plan.group.parse() {
-            let first = plan.number.zip(plan.limit);
-            let first = first.map(|(deployment, devices)| First {
-                deployment,
-                devices,
-            });
+            let first = plan.order.zip(plan.limit);
+            let first = first.map(|(order, devices)| First { order, devices });
             plan.counted = survey(store, candidate.clone(), group, first).await?;
         }
     }

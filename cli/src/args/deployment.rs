@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::model::state::CompleteWhen;
 
+use crate::args::rollout::Rollout;
 use crate::output::told::NO_REASON;
 use crate::rate::parse_duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Plan {
     /// Install also where everything is there already
     #[arg(long)]
     pub(crate) reinstall: bool,
+    #[command(flatten, next_help_heading = "How it spreads")]
+    pub(crate) rollout: Rollout,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -71,6 +74,45 @@ pub(crate) enum Deployment {
     List,
     /// Show one deployment
     Show {
+        /// Its number
+        #[arg(value_parser = parse_deployment)]
+        deployment: u32,
+    },
+    /// Let nobody start until it goes on; who has started finishes
+    Pause {
+        /// Its number
+        #[arg(value_parser = parse_deployment)]
+        deployment: u32,
+        /// Why, for those who ask later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a paused deployment go on, also past a gate that stopped it
+    Resume {
+        /// Its number
+        #[arg(value_parser = parse_deployment)]
+        deployment: u32,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Approve that the next phase opens
+    Approve {
+        /// Its number
+        #[arg(value_parser = parse_deployment)]
+        deployment: u32,
+        /// The place of the phase, from 1 [default: the one that waits]
+        #[arg(long, value_name = "N")]
+        phase: Option<u32>,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List every decision about a deployment, with the numbers it rests on
+    History {
         /// Its number
         #[arg(value_parser = parse_deployment)]
         deployment: u32,

@@ -22,6 +22,8 @@ use crate::exit;
 use crate::output::text::fitted;
 use crate::output::{self, Format, Shape, Show, column, plural, told, wide};
 
+mod spread;
+
 /// The shape of a deployment, in lists and alone.
 pub(crate) const SHAPE: Shape = Shape {
     name: "deployment",
@@ -55,7 +57,7 @@ fn successful(item: &Value) -> String {
 /// `hoist deploy`
 pub(crate) async fn deploy(context: &Context, deploy: Deploy) -> Result<u8, Failure> {
     let dry_run = deploy.dry_run;
-    let command = body(deploy.wish, dry_run);
+    let command = body(deploy.wish, dry_run)?;
     if dry_run {
         return plan::print_plans(context, Verb::Deploy, &command).await;
     }
@@ -151,6 +153,10 @@ pub(crate) async fn run(context: &Context, command: Deployment) -> Result<u8, Fa
             yes,
             dry_run,
         } => abort(context, deployment, &reason, yes, dry_run).await,
+        Deployment::Pause { .. }
+        | Deployment::Resume { .. }
+        | Deployment::Approve { .. }
+        | Deployment::History { .. } => spread::run(context, command).await,
     }
 }
 
@@ -243,7 +249,7 @@ mod tests {
     fn body_of(line: &str) -> Value {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
             Command::Deploy(deploy) => {
-                let body = body(deploy.wish, deploy.dry_run);
+                let body = body(deploy.wish, deploy.dry_run).unwrap();
                 serde_json::to_value(body).unwrap()
             }
             _ => unreachable!(),
@@ -255,6 +261,19 @@ mod tests {
         assert_eq!(
             body_of("hoist deploy a@1 --group eu"),
             json!({"release": "a@1", "group": "eu"})
+        );
+        assert_eq!(
+            body_of(
+                "hoist deploy a@1 --group eu --phases 1%,10% --soak 10m --gate 90% --approvals 1 --per-minute 50 --max-failures 5% --on-failures abort --order stable"
+            ),
+            json!({"release": "a@1", "group": "eu", "rollout": {
+                "order": "stable",
+                "phases": [
+                    {"percent": 1, "gate": {"successPercent": 90, "soakSecs": 600, "giveUpSecs": 87_000}},
+                    {"percent": 10, "approvals": 1,
+                     "gate": {"successPercent": 90, "soakSecs": 600, "giveUpSecs": 87_000}}],
+                "startsPerMinute": 50,
+                "failure": {"percent": 5, "then": "abort"}}})
         );
         assert_eq!(
             body_of(

@@ -30,7 +30,7 @@ const GROUPS_AT_ONCE: usize = 4;
 
 /// `hoist plan`
 pub(crate) async fn plan(context: &Context, wish: args::Plan) -> Result<u8, Failure> {
-    print_plans(context, Verb::Plan, &body(wish, false)).await
+    print_plans(context, Verb::Plan, &body(wish, false)?).await
 }
 
 /// Asks what a deployment would do, a few groups at a time.

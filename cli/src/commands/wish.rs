@@ -5,17 +5,25 @@ use std::time::Duration;
 use hoist_orchestrator_core::api::command::{Deploy, Limit};
 use hoist_orchestrator_core::model::state::CompleteWhen;
 
+use hoist_server::failure::Failure;
+
 use crate::args::Plan;
 
+mod rollout;
+
 /// The command that a command line asks for.
-pub(crate) fn body(wish: Plan, dry_run: bool) -> Deploy {
+///
+/// # Errors
+/// `E_CONFIG` for a policy that cannot be read.
+pub(crate) fn body(wish: Plan, dry_run: bool) -> Result<Deploy, Failure> {
     let (group, groups) = match <[String; 1]>::try_from(wish.group) {
         Ok([group]) => (Some(group), None),
         Err(groups) => (None, Some(groups)),
     };
     let limited = wish.limit.is_some() || wish.until.is_some();
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    Deploy {
+    let rollout = rollout::rollout(&wish.rollout)?;
+    Ok(Deploy {
         release: wish.release,
         group,
         groups,
@@ -30,6 +38,7 @@ pub(crate) fn body(wish: Plan, dry_run: bool) -> Deploy {
         spread_secs: wish.spread.map(seconds),
         allow_downgrade: wish.allow_downgrade,
         reinstall: wish.reinstall,
+        rollout,
         dry_run,
-    }
+    })
 }

@@ -16,7 +16,9 @@ use crate::rules::stop::Stop;
 
 pub use crate::api::body::VerbEffect;
 pub use crate::api::commands::abort::Abort;
+pub use crate::api::commands::approve::Approve;
 pub use crate::api::commands::deploy::plan::Plan;
+pub use crate::api::commands::deploy::rollout;
 pub use crate::api::commands::deploy::{Deploy, Limit};
 pub use crate::api::commands::device_add::DeviceAdd;
 pub use crate::api::commands::device_approve::DeviceApprove;
@@ -30,6 +32,7 @@ pub use crate::api::commands::enroll_create::EnrollCreate;
 pub use crate::api::commands::enroll_revoke::EnrollRevoke;
 pub use crate::api::commands::group_create::GroupCreate;
 pub use crate::api::commands::group_remove::GroupRemove;
+pub use crate::api::commands::pause::{Pause, Resume};
 pub use crate::api::commands::release_add::ReleaseAdd;
 pub use crate::api::commands::release_remove::ReleaseRemove;
 pub use crate::api::commands::retry::Retry;
@@ -37,8 +40,8 @@ pub use crate::api::commands::user_add::UserAdd;
 pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
-    AuditList, DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList,
-    EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
+    AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -163,6 +166,7 @@ macro_rules! verbs {
 verbs! {
     DeploymentList
     DeploymentShow
+    DeploymentHistory
     DeviceList
     DeviceShow
     DeviceWhy
@@ -173,6 +177,9 @@ verbs! {
     ReleaseAdd
     Deploy
     Abort
+    Pause
+    Resume
+    Approve
     Retry
     DeviceAdd
     DeviceImport
@@ -203,6 +210,9 @@ impl FromStr for Verb {
         let word = match word {
             "deployment-abort" => "abort",
             "deployment-retry" => "retry",
+            "deployment-pause" => "pause",
+            "deployment-resume" => "resume",
+            "deployment-approve" => "approve",
             "release-create" => "release-add",
             word => word,
         };

@@ -1,6 +1,7 @@
 //! One file for each verb that changes something; those that read are in one.
 
 pub(crate) mod abort;
+pub(crate) mod approve;
 pub(crate) mod deploy;
 pub(crate) mod device_add;
 pub(crate) mod device_approve;
@@ -14,6 +15,7 @@ pub(crate) mod enroll_create;
 pub(crate) mod enroll_revoke;
 pub(crate) mod group_create;
 pub(crate) mod group_remove;
+pub(crate) mod pause;
 pub(crate) mod reading;
 pub(crate) mod release_add;
 pub(crate) mod release_remove;

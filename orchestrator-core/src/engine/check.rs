@@ -12,9 +12,9 @@ use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
     ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow,
-    GroupCountRow, GroupRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow, RecordRow,
-    RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, SlotRow,
-    TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
+    GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow,
+    RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow,
+    RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -236,6 +236,8 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         25 => is::<ClaimRow>(bytes)?,
         26 => is::<WaitingRow>(bytes)?,
         27 => is::<WaitingCountRow>(bytes)?,
+        30 => is::<RolloutRow>(bytes)?,
+        31 => is::<HistoryRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

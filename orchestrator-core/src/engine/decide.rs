@@ -10,8 +10,8 @@ use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
     AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
-    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RevokedKey, RowKey,
-    WaitingCountKey, WaitingKey,
+    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RevokedKey,
+    RolloutKey, RowKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -21,7 +21,7 @@ use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, access, contact, doubt, presence, refusal, status};
-use crate::rules::rollout::{limit, outbox};
+use crate::rules::rollout::{advance, limit, outbox};
 use crate::rules::{audit, enrollment, group, recovery, waiting};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
@@ -147,6 +147,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Waiting(device) => waiting::due(ctx, timer, device),
         TimerKind::Claim(claim) => waiting::claim_due(ctx, timer, claim),
         TimerKind::Overlap(device) => access::overlap_due(ctx, timer, device),
+        TimerKind::Rollout(id) => advance::due(ctx, timer, *id),
     }
 }
 
@@ -238,6 +239,9 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
     match &timer.kind {
         TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
             keys.push(DeploymentKey(*id).key());
+        }
+        TimerKind::Rollout(id) => {
+            keys.extend([DeploymentKey(*id).key(), RolloutKey(*id).key()]);
         }
         TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),
         TimerKind::Contact(device) | TimerKind::Doubt(device) => {

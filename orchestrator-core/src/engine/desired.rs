@@ -1,7 +1,6 @@
 //! Specs that ought to be retained, as pure functions of rows. Reconcile publishes exactly these
 //! and nothing else publishes a spec. Equal rows give equal specs but for the generation.
 
-use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, Generation, GroupId};
 use hoist_protocol::limit::SPEC_VALID_S;
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, HOLD_ALL};
@@ -36,7 +35,7 @@ pub fn group_spec(
         deployment: *id,
         release: row.release,
         round: row.round,
-        audience: Audience::Below(row.line),
+        audience: row.audience(),
         policy: row.policy.clone(),
     };
     let mut entries: Vec<DeploymentSpec> = listed().map(entry).collect();

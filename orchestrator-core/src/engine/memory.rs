@@ -12,7 +12,7 @@ use crate::engine::decide::{decide, hint};
 use crate::engine::event::{self, Page};
 use crate::engine::input::Input;
 use crate::model::damage::Damage;
-use crate::model::key::{GroupKey, Key, Prefix, RowKey};
+use crate::model::key::{DeviceKey, GroupKey, Key, Prefix, RowKey};
 use crate::model::now::Now;
 use crate::model::search::{Left, Seek};
 use crate::model::timer::{Clock, Timer};
@@ -132,7 +132,14 @@ impl MemoryRows {
                 Undecided::Damaged(Damage::Unreadable { key, source })
             })?;
             if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
-                search.member(device, &row);
+                let away = match search.away_before_ms(&device, &row) {
+                    Some(before_ms) => {
+                        let row = self.read(&DeviceKey(device.clone()))?;
+                        row.is_some_and(|row| row.is_away(before_ms))
+                    }
+                    None => false,
+                };
+                search.member(device, &row, away);
             }
         }
         Ok(Input::LineFound(Box::new(search.found())))

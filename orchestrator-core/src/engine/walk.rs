@@ -10,7 +10,6 @@ use crate::model::damage::Damage;
 use crate::model::key::{Key, Prefix};
 use crate::model::now::Now;
 use crate::model::row::DeploymentRow;
-use crate::model::state::DeploymentState;
 use crate::model::timer::{Clock, Timer};
 
 /// Rows of a page: large enough to be quick, small enough to stay polite.
@@ -150,9 +149,10 @@ impl Walk {
             Range::RemovedGroups => name(&Prefix::RemovedGroups, &key).map(Subject::Group),
             Range::Outbox => name(&Prefix::Outbox, &key).map(Subject::Device),
             Range::Deployments => match decode::<DeploymentRow>(bytes) {
-                Ok(row) => {
-                    (row.state == DeploymentState::Active).then_some(Subject::Release(row.release))
-                }
+                Ok(row) => row
+                    .state
+                    .is_active()
+                    .then_some(Subject::Release(row.release)),
                 Err(source) => {
                     self.damaged.push(Damage::Unreadable { key, source });
                     return;

@@ -10,7 +10,7 @@ use hoist_protocol::status::{Rollback, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::model::key::{CounterKey, Key, RecordKey, RowKey};
-use crate::model::row::{CounterRow, RecordRow, RecordState};
+use crate::model::row::{CounterRow, Ended, RecordRow, RecordState};
 use crate::model::txn::{Txn, Undecided};
 
 /// The counters of a deployment, summed over its shards.
@@ -34,6 +34,8 @@ pub struct Totals {
     pub outside: u32,
     /// Successful ones among them.
     pub outside_successful: u32,
+    /// Failed ones that the server inferred (S7).
+    pub provisional: u32,
 }
 
 impl Totals {
@@ -54,6 +56,27 @@ impl Totals {
         self.rolled_back += row.rolled_back;
         self.outside += row.outside;
         self.outside_successful += row.outside_successful;
+        self.provisional += row.provisional;
+    }
+
+    /// Devices that ended and said so. Those that the release does not fit are nobody's failure
+    /// (S12).
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        let unable = self.failed.get(&(Reason::Incompatible as u8));
+        let aside = self
+            .provisional
+            .saturating_add(unable.copied().unwrap_or(0));
+        Ended {
+            successful: self.successful,
+            failed: self.all_failed().saturating_sub(aside),
+        }
+    }
+
+    /// Devices that are at work.
+    #[must_use]
+    pub fn in_progress(&self) -> u32 {
+        self.steps.iter().sum()
     }
 
     /// Devices that have started: all with a record but those that could not (S10, S12).
@@ -158,7 +181,10 @@ fn apply(row: &mut CounterRow, record: &RecordRow, change: impl Fn(&mut u32)) {
                 change(&mut row.rolled_back);
             }
         }
-        RecordState::TimedOut => apply_failed(row, record, Reason::TimedOut, &change),
+        RecordState::TimedOut => {
+            apply_failed(row, record, Reason::TimedOut, &change);
+            change(&mut row.provisional);
+        }
     }
     if record.retried {
         change(&mut row.retried);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::model::damage::Damage;
 use crate::model::enroll::EnrollOutcome;
 use crate::model::error::Code;
-use crate::model::row::{EndReason, Revocation};
+use crate::model::row::{EndReason, PauseReason, Revocation};
 use crate::model::search::Seek;
 use crate::model::word::Word;
 
@@ -163,6 +163,57 @@ pub enum Event {
         /// By whom, when a person did it.
         by: Option<UserId>,
     },
+    /// A deployment was paused: nobody starts, and who started finishes.
+    DeploymentPaused {
+        /// Which.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// Why, a kebab-case word.
+        reason: Word<PauseReason>,
+        /// By whom, when a person did it.
+        by: Option<UserId>,
+    },
+    /// A paused deployment goes on.
+    DeploymentResumed {
+        /// Which.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// By whom.
+        by: UserId,
+    },
+    /// A phase of a rollout opened.
+    PhaseOpened {
+        /// Of which deployment.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// The place of the phase, from 1.
+        phase: u32,
+        /// The number of phases.
+        of: u32,
+    },
+    /// The gate of a phase cannot be passed any more: the deployment is paused.
+    GateFailed {
+        /// Of which deployment.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// The place of the phase, from 1.
+        phase: u32,
+    },
+    /// A phase does not open before people approve it.
+    ApprovalWanted {
+        /// Of which deployment.
+        deployment: DeploymentId,
+        /// Of which group.
+        group: GroupId,
+        /// The place of the phase, from 1.
+        phase: u32,
+        /// The number of people.
+        approvals: u32,
+    },
     /// A deployment that had been over for as long as they are kept was removed.
     DeploymentRemoved {
         /// Which.
@@ -303,6 +354,11 @@ impl Event {
             Self::DeploymentCreated { .. } => "deployment-created",
             Self::DeploymentStarted { .. } => "deployment-started",
             Self::DeploymentEnded { .. } => "deployment-ended",
+            Self::DeploymentPaused { .. } => "deployment-paused",
+            Self::DeploymentResumed { .. } => "deployment-resumed",
+            Self::PhaseOpened { .. } => "phase-opened",
+            Self::GateFailed { .. } => "gate-failed",
+            Self::ApprovalWanted { .. } => "approval-wanted",
             Self::DeploymentRemoved { .. } => "deployment-removed",
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",

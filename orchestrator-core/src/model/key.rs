@@ -17,7 +17,7 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 30] = [
+const KINDS: [&str; 32] = [
     "row",
     "instance",
     "group",
@@ -48,6 +48,8 @@ const KINDS: [&str; 30] = [
     "waiting devices",
     "audit head",
     "audit item",
+    "rollout",
+    "history item",
 ];
 
 /// The subject of the key's row, for people: `group eu`, `record 7 d1`.
@@ -55,7 +57,9 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, mut rest) = self.0.split_first().unwrap_or((&0, &[]));
         f.write_str(KINDS.get(usize::from(*kind)).unwrap_or(&KINDS[0]))?;
-        if let (6..=8 | 16 | 20 | 22, Some((number, after))) = (*kind, rest.split_first_chunk()) {
+        if let (6..=8 | 16 | 20 | 22 | 30 | 31, Some((number, after))) =
+            (*kind, rest.split_first_chunk())
+        {
             write!(f, " {}", u32::from_be_bytes(*number))?;
             rest = after;
         }
@@ -170,6 +174,13 @@ pub struct AuditHeadKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditKey(pub u64);
 
+/// The rollout of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolloutKey(pub DeploymentId);
+/// An item of a deployment's history, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryKey(pub DeploymentId, pub u32);
+
 /// The facts that a device reports of itself besides those in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactsKey(pub DeviceId);
@@ -242,6 +253,8 @@ keys! {
     WaitingKey => WaitingRow, |key| text(26, &[key.0.as_str()]);
     WaitingCountKey => WaitingCountRow, |_key| Key(vec![27]);
     AuditHeadKey => AuditHeadRow, |_key| Key(vec![28]);
+    RolloutKey => RolloutRow, |key| number(30, key.0, &[]);
+    HistoryKey => HistoryRow, |key| number(31, key.0, &key.1.to_be_bytes());
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
 }
 
@@ -268,6 +281,10 @@ pub enum Prefix {
     Opened(DeploymentId),
     /// Slots of a deployment that devices took along, by device.
     Slots(DeploymentId),
+    /// The rollout of a deployment.
+    Rollout(DeploymentId),
+    /// The history of a deployment, by number.
+    History(DeploymentId),
     /// The members of a group, by device.
     Members(GroupId),
     /// Every device whose spec is not known to be out.
@@ -302,6 +319,8 @@ impl Prefix {
             Self::Counters(id) => number(8, *id, &[]),
             Self::Opened(id) => number(16, *id, &[]),
             Self::Slots(id) => number(20, *id, &[]),
+            Self::Rollout(id) => number(30, *id, &[]),
+            Self::History(id) => number(31, *id, &[]),
             Self::Members(group) => text(9, &[group.as_str(), ""]),
             Self::Outbox => Key(vec![13]),
             Self::Revoked => Key(vec![14]),

@@ -3,15 +3,15 @@
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
 use hoist_protocol::id::{
-    Attempt, DeploymentId, GroupId, Name, ReleaseId, Resync, Round, Seq, SessionCounter, UserId,
+    Attempt, DeploymentId, GroupId, Name, ReleaseId, Resync, Round, Seq, SessionCounter,
 };
 use hoist_protocol::release::ReleaseManifest;
-use hoist_protocol::spec::Policy;
 use hoist_protocol::status::{Failure, Step, Success};
 use serde::{Deserialize, Serialize};
 
 mod audit;
 mod claim;
+mod deployment;
 mod device;
 mod end_reason;
 mod group_count;
@@ -20,11 +20,13 @@ mod numbers;
 mod refused;
 mod removed;
 mod revoked;
+mod rollout;
 mod starts_empty;
 mod trouble;
 
 pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed};
 pub use claim::{ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingCountRow, WaitingRow};
+pub use deployment::{DeploymentRow, End};
 pub use device::{Access, DeviceRow, FactsRow, PresenceRecord, Revoked, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
 pub use group_count::GroupCountRow;
@@ -34,11 +36,11 @@ pub use numbers::NumbersRow;
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use revoked::{Revocation, RevokedRow};
+pub use rollout::{
+    Counted, Ended, Given, Happening, HistoryRow, PauseReason, Paused, PhaseIs, RolloutRow,
+};
 pub use starts_empty::StartsEmpty;
 pub use trouble::TroubleRow;
-
-use crate::model::state::CompleteWhen;
-use crate::model::state::DeploymentState;
 
 macro_rules! rows {
     ($($row:ident, $bytes:expr;)*) => {
@@ -52,15 +54,18 @@ macro_rules! rows {
     };
 }
 
-/// Rows that have one field more than their first version, at the end; one that was written
-/// without it reads as zero.
+/// Rows that later versions added fields to, at the end: how many each of them added, from the second
+/// version on. A row that was written without them reads as if they were zero.
 macro_rules! grown {
-    ($($row:ident, $bytes:expr;)*) => {
+    ($($row:ident, $bytes:expr, $added:expr;)*) => {
         $(impl Message for $row {
-            const VERSION: u8 = 2;
+            const VERSION: u8 = {
+                const ADDED: &[u8] = &$added;
+                1 + ADDED.len() as u8
+            };
             const BYTES_MAX: usize = $bytes;
             fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
-                one_field_shorter(bytes)
+                shorter(bytes, &$added)
             }
             fn check(&self) -> Result<(), &'static str> {
                 Ok(())
@@ -69,18 +74,27 @@ macro_rules! grown {
     };
 }
 
-fn one_field_shorter<M: Message>(bytes: &[u8]) -> Option<Result<(M, &[u8]), DecodeError>> {
-    let fields = bytes.strip_prefix(&[1])?;
-    let grown = [&[M::VERSION], fields, &[0]].concat();
+fn shorter<'a, M: Message>(
+    bytes: &'a [u8],
+    added: &[u8],
+) -> Option<Result<(M, &'a [u8]), DecodeError>> {
+    let (version, fields) = bytes.split_first()?;
+    let later = added.get(usize::from(version.checked_sub(1)?)..)?;
+    let missing: u8 = later.iter().sum();
+    if missing == 0 {
+        return None;
+    }
+    let zeros = vec![0; usize::from(missing)];
+    let grown = [&[M::VERSION], fields, &zeros].concat();
     Some(decode(&grown).map(|row| (row, &[][..])))
 }
 
 grown! {
-    DeploymentRow, 8_192;
-    CounterRow, 1_024;
-    ClaimRow, 512;
-    DeviceRow, 32_768;
-    GroupCountRow, 32;
+    DeploymentRow, 8_192, [1, 4];
+    CounterRow, 1_024, [1, 1];
+    ClaimRow, 512, [1];
+    DeviceRow, 32_768, [1];
+    GroupCountRow, 32, [1];
 }
 
 rows! {
@@ -103,6 +117,8 @@ rows! {
     ForgottenRow, 32;
     RecoveryRow, 32;
     NumbersRow, 8;
+    RolloutRow, 8_192;
+    HistoryRow, 1_024;
 }
 
 /// A group.
@@ -156,71 +172,6 @@ pub struct ReleaseRow {
 pub struct ReleaseNameRow {
     /// Its id.
     pub release: ReleaseId,
-}
-
-/// A deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeploymentRow {
-    /// The release to install.
-    pub release: ReleaseId,
-    /// Its `name@version`, for people.
-    pub release_text: String,
-    /// The names of its artifacts (S11).
-    pub artifacts: Vec<Name>,
-    /// To whom.
-    pub group: GroupId,
-    /// Raised to retry failed devices (S13).
-    pub round: Round,
-    /// The highest round given to any device.
-    pub last_round: Round,
-    /// The policy by which devices carry it out.
-    pub policy: Policy,
-    /// Devices spread their starts over this many seconds.
-    pub spread_s: u32,
-    /// Unix ms before which it is not listed (S2).
-    pub start_ms: Option<u64>,
-    /// Unix ms at which it completes (S10).
-    pub until_ms: Option<u64>,
-    /// Devices that may start at most (S10).
-    pub limit: Option<u32>,
-    /// Slots given to devices, of a limited deployment; one given is never taken back, but
-    /// from a device that proved unable to start.
-    pub slots: u32,
-    /// Hashes below it are admitted (W3).
-    pub line: u32,
-    /// When the line, if it is being looked for, is asked for again: ms of connected uptime.
-    pub seek_due_ms: Option<u64>,
-    /// When it completes by itself.
-    pub complete_when: CompleteWhen,
-    /// Where it is.
-    pub state: DeploymentState,
-    /// Its end, once it has ended.
-    pub end: Option<End>,
-    /// Unix time of creation, in ms.
-    pub created_ms: u64,
-    /// The group's turn of creation.
-    pub turn: u64,
-    /// The user who created it.
-    pub created_by: UserId,
-    /// Unix time at which it was created, began, was tried again or ended last, in ms.
-    pub updated_ms: u64,
-}
-
-/// The end of a deployment (S3), and the numbers that were frozen then (S5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// Why.
-    pub reason: EndReason,
-    /// The user, when a person did it.
-    pub by: Option<UserId>,
-    /// The text that the person gave.
-    pub text: String,
-    /// Unix time, in ms.
-    pub at_ms: u64,
-    /// Members at that moment.
-    pub members: u32,
-    /// The group's turn of that moment.
-    pub turn: u64,
 }
 
 /// One device within one deployment.
@@ -289,6 +240,8 @@ pub struct CounterRow {
     pub outside_successful: u32,
     /// Unix time of the last change of a record, in ms.
     pub updated_ms: u64,
+    /// Failed ones that the server inferred (S7).
+    pub provisional: u32,
 }
 
 /// Membership, with what looking for a line must know of a member.

@@ -12,10 +12,25 @@ pub struct Seek {
     pub deployment: DeploymentId,
     /// Among whose members.
     pub group: GroupId,
+    /// The number that sets the order of devices.
+    pub order: u32,
     /// The line so far: who is below it has been dealt with.
     pub above: u32,
-    /// Number of further members to admit, at least 1.
+    /// The line at most; a phase reaches so far.
+    pub below: u32,
+    /// Number of further members to admit, at least 1; [`u32::MAX`] = all of them.
     pub count: u32,
+    /// Of a rollout: those that had no slot so far may get one, a member that was last heard of
+    /// before this Unix time in ms takes no slot, and a phase reaches one device at least.
+    pub rollout: Option<u64>,
+}
+
+impl Seek {
+    /// True if as many start as there are: no slot is ever missing.
+    #[must_use]
+    pub fn is_unbounded(&self) -> bool {
+        self.count == u32::MAX
+    }
 }
 
 /// A line that was found.
@@ -33,6 +48,10 @@ pub struct Found {
     /// Those it admits that must not: tied with the last one, held by an operator, or told
     /// already that they have no slot.
     pub without: Vec<DeviceId>,
+    /// Those that had no slot so far and get one, below the line of before.
+    pub released: Vec<DeviceId>,
+    /// True if there are more of these.
+    pub more: bool,
 }
 
 /// Something that may have been kept for long enough.

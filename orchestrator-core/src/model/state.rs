@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The two states a deployment can be in when it is over, and the two before.
+/// Where a deployment is. Append only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DeploymentState {
@@ -14,6 +14,37 @@ pub enum DeploymentState {
     Completed,
     /// Ended by an operator or a threshold (S3).
     Aborted,
+    /// Not listed until a person lets it go on; who started finishes.
+    Paused,
+}
+
+impl DeploymentState {
+    /// True for one that has begun and has not ended.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Active | Self::Paused)
+    }
+}
+
+/// The consequence of a gate that is not passed in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GiveUp {
+    /// The deployment is paused.
+    #[default]
+    Pause,
+    /// The next phase opens.
+    Continue,
+}
+
+/// The consequence of too many failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// The deployment is paused; failures that the server inferred count too (S7).
+    Pause,
+    /// The deployment is aborted; only failures that devices reported count (S7).
+    Abort,
 }
 
 /// When a deployment completes by itself, limits aside.

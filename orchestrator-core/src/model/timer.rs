@@ -54,6 +54,8 @@ pub enum TimerKind {
     Claim(ClaimId),
     /// The token that a device had before is good no longer.
     Overlap(DeviceId),
+    /// A rollout is looked at: something happened in it, or a time of it has come.
+    Rollout(DeploymentId),
 }
 
 impl TimerKind {
@@ -65,7 +67,8 @@ impl TimerKind {
             | Self::Contact(_)
             | Self::Seek(_)
             | Self::Doubt(_)
-            | Self::Sweep(_) => Clock::Uptime,
+            | Self::Sweep(_)
+            | Self::Rollout(_) => Clock::Uptime,
             Self::Start(_)
             | Self::Until(_)
             | Self::Forget(..)

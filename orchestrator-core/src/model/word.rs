@@ -7,7 +7,7 @@ use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, ScriptKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::row::EndReason;
+use crate::model::row::{EndReason, PauseReason};
 
 /// A closed list that has a word in JSON for each of its values.
 pub trait Worded: Copy + 'static {
@@ -30,7 +30,14 @@ macro_rules! worded {
     };
 }
 
-worded!(EndReason, Reason, Rollback, ScriptKind, Trouble);
+worded!(
+    EndReason,
+    PauseReason,
+    Reason,
+    Rollback,
+    ScriptKind,
+    Trouble
+);
 
 /// A value of a closed list, which is its word in JSON. A server writes values of the list alone;
 /// a client that is older than its server keeps the words that it does not know as they came.

@@ -43,6 +43,32 @@ pub struct DeviceWhy {
     pub deployment: Option<u32>,
 }
 
+/// The same of a deployment's history.
+pub(crate) const HISTORY_MAX: u32 = 100;
+
+/// `deployment-history`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeploymentHistory {
+    /// The deployment's number.
+    pub deployment: u32,
+    /// Most items wanted, 1 to 100; default 100.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, HISTORY_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl DeploymentHistory {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "deployment-history";
+}
+
 /// `deployment-show`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

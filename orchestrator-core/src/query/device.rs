@@ -90,6 +90,7 @@ fn waits_for(
                 let case = Case {
                     id,
                     deployment: &deployment,
+                    rollout: None,
                     device,
                     row,
                     record: record.as_ref(),

@@ -8,7 +8,7 @@ use hoist_protocol::device::Trouble;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::now::Now;
-use crate::model::row::{InstanceRow, Refusal, Stay};
+use crate::model::row::{Counted, InstanceRow, Refusal, RolloutRow, Stay};
 use crate::model::time::format_time;
 use crate::query::explain::said::Finding;
 use crate::query::of_record;
@@ -37,11 +37,22 @@ pub struct Taken {
     pub more: bool,
 }
 
+/// A rollout, with the counts that the gate of its open phase looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutContext {
+    /// Where it is.
+    pub state: RolloutRow,
+    /// The devices that were let in by the phase, and those that ended.
+    pub counted: Counted,
+}
+
 /// The facts about a device besides its rows of one deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceContext<'a> {
     /// The slots of limits that were taken along, by deployment.
     pub taken: &'a BTreeMap<DeploymentId, Taken>,
+    /// The rollouts that go on, by deployment.
+    pub rollouts: &'a BTreeMap<DeploymentId, RolloutContext>,
     /// Which of its group's deployments it carries out now.
     pub works_on: Option<DeploymentId>,
     /// The lowest of its group's deployments that it may start now.

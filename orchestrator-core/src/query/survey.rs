@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
-use hoist_protocol::id::{DeploymentId, DeviceId, Name};
+use hoist_protocol::id::{DeviceId, Name};
 use hoist_protocol::reason::Reason;
 use hoist_protocol::release::{ArtifactManifest, ReleaseManifest};
 use hoist_protocol::version::{Requirement, Version, attribute_meets};
@@ -130,8 +130,8 @@ fn provides<'a>(
 /// The members that a limit lets start: the first of a deployment's order (S10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
-    /// The deployment that sets the order.
-    pub deployment: DeploymentId,
+    /// The number that sets the order.
+    pub order: u32,
     /// Number of devices, at least 1.
     pub devices: u32,
 }
@@ -185,7 +185,7 @@ impl Survey {
             *self.counts.entry(fate).or_default() += 1;
             return;
         };
-        let place = place(first.deployment, device);
+        let place = place(first.order, device);
         if fate == Fate::Refuses(Reason::Incompatible) {
             self.unable.push(place);
             return;

@@ -181,7 +181,7 @@ fn members_are_counted_as_online_away_or_refusing_and_held_ones_not_at_all() {
 #[test]
 fn of_a_limit_those_are_counted_that_it_lets_start() {
     let first = First {
-        deployment: DeploymentId(7),
+        order: 7,
         devices: 4,
     };
     let mut for_pumps = candidate();
@@ -189,7 +189,7 @@ fn of_a_limit_those_are_counted_that_it_lets_start() {
     let mut survey = Survey::new(for_pumps, InstanceRow::default(), Some(first));
     let devices: Vec<DeviceId> = (0..20).map(|n| format!("d{n}").parse().unwrap()).collect();
     let mut order = devices.clone();
-    order.sort_by_key(|device| place(first.deployment, device));
+    order.sort_by_key(|device| place(first.order, device));
     let unfit = DeviceRow {
         device_type: "valve".into(),
         ..device(1)

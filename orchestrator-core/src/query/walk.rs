@@ -6,7 +6,7 @@ use crate::model::key::{Key, Prefix};
 use crate::query::cursor::Cursor;
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader};
 use crate::reply::view::DeploymentView;
-use crate::reply::{AuditItem, DeviceItem, FailedDevice, ListResult};
+use crate::reply::{AuditItem, DeviceItem, FailedDevice, HistoryItem, ListResult};
 
 /// The progress of a list.
 #[derive(Debug, Clone)]
@@ -187,6 +187,7 @@ pub(super) struct Walks {
     pub(super) deployments: Walk<DeploymentView>,
     pub(super) failed: Walk<FailedDevice>,
     pub(super) audit: Walk<AuditItem>,
+    pub(super) history: Walk<HistoryItem>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use crate::model::key::{
     CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState};
+use crate::model::row::{
+    DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState, Stay,
+};
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::explain::{self, DeviceContext, explain};
@@ -21,6 +23,7 @@ use crate::rules::group;
 use crate::rules::rollout::admission::{Case, first_blocker};
 
 mod removed;
+mod rollouts;
 mod slots;
 
 use removed::removed;
@@ -53,12 +56,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let instance = reader.instance()?;
     let lives = reader.read_or_empty(&RevokedKey(device.clone()))?.past;
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
-        let wanted = wish.deployment.map(DeploymentId);
-        let gone = removed(reader, (&device, &lives), wanted, &instance)?;
-        return Ok(gone.ok_or_else(|| {
-            let hint = format!("register it with `hoist device add {device}`");
-            crate::rules::device::unknown(&device).hint(hint)
-        }));
+        return not_there(reader, wish, (&device, &lives), &instance);
     };
     let group = group::require(reader.rows(), &row.group)?;
     let wanted = match wish.deployment.map(DeploymentId) {
@@ -72,11 +70,13 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     {
         return Ok(Err(no_deployment(reader, id)?));
     }
+    let rollouts = rollouts::of(reader, &rows)?;
     let case = |id: DeploymentId| {
         let (deployment, record) = rows.get(&id)?;
         Some(Case {
             id,
             deployment,
+            rollout: rollouts.get(&id).map(|rollout| &rollout.state),
             device: &device,
             row: &row,
             record: record.as_ref(),
@@ -89,6 +89,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let trouble = trouble_of(reader, &device)?;
     let around = DeviceContext {
         taken: &slots::taken(reader, limited(&rows))?,
+        rollouts: &rollouts,
         trouble,
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
@@ -113,6 +114,21 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
             .then(|| explain::nothing(&device, &row, trouble)),
         deployments,
         omitted,
+    }))
+}
+
+/// A device that is not registered: what it was before it was removed, if it ever was.
+fn not_there(
+    reader: &Reader,
+    wish: &Wish,
+    (device, lives): (&DeviceId, &[Stay]),
+    instance: &InstanceRow,
+) -> Queried<DeviceWhy> {
+    let wanted = wish.deployment.map(DeploymentId);
+    let gone = removed(reader, (device, lives), wanted, instance)?;
+    Ok(gone.ok_or_else(|| {
+        let hint = format!("register it with `hoist device add {device}`");
+        crate::rules::device::unknown(device).hint(hint)
     }))
 }
 

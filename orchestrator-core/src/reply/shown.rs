@@ -16,6 +16,7 @@ impl Answer {
             }
             Self::Aborted(result) => vec![result.deployment],
             Self::Retried(result) => vec![result.deployment],
+            Self::WentOn(result) => vec![result.deployment],
             Self::Refused(_)
             | Self::ReleaseAdded(_)
             | Self::ReleaseRemoved(_)

@@ -7,11 +7,11 @@ use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::model::counter::{Counts, Totals};
-use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
+use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow, RolloutRow};
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::model::word::Word;
-use crate::reply::API_VERSION;
+use crate::reply::{API_VERSION, PausedView, PhaseView};
 use crate::rules::deployment::settled::waits_for_nobody;
 
 /// `view/deployment/<n>`
@@ -30,6 +30,15 @@ pub struct DeploymentView {
     pub state: DeploymentState,
     /// Why it ended, a kebab-case word.
     pub reason: Option<Word<EndReason>>,
+    /// Since when, by whom and why it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PausedView>,
+    /// The phase of its rollout, when that has phases (S16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseView>,
+    /// Devices that may have started by now; null when everyone may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<u32>,
     /// True if every member has a final status.
     pub settled: bool,
     /// The counts of its device limit, when it has one (S10).
@@ -165,11 +174,11 @@ impl DeploymentView {
     #[must_use]
     pub fn new(
         id: DeploymentId,
-        row: &DeploymentRow,
-        totals: &Totals,
-        counted_ms: u64,
+        (row, rollout): (&DeploymentRow, Option<&RolloutRow>),
+        (totals, counted_ms): (&Totals, u64),
         members_now: u32,
     ) -> Self {
+        let phases = rollout.filter(|rollout| !rollout.rollout.phases.is_empty());
         let updated_ms = counted_ms.max(row.updated_ms).max(row.created_ms);
         let members = row.end.as_ref().map_or(members_now, |end| end.members);
         let counts = totals.counts(members);
@@ -181,6 +190,9 @@ impl DeploymentView {
             group: row.group.to_string(),
             state: row.state,
             reason: row.end.as_ref().map(|end| end.reason.into()),
+            paused: row.paused.as_ref().map(Into::into),
+            phase: phases.map(|rollout| PhaseView::of(row, rollout)),
+            allowed: rollout.and_then(|rollout| may_have_started(row, rollout)),
             settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,
@@ -199,6 +211,16 @@ impl DeploymentView {
             created_at: format_time(row.created_ms),
             updated_at: format_time(updated_ms),
         }
+    }
+}
+
+/// Devices that may have started by now; none when nothing holds anybody back.
+fn may_have_started(row: &DeploymentRow, rollout: &RolloutRow) -> Option<u32> {
+    match row.allowed {
+        Some(u32::MAX) if rollout.reaches() == u32::MAX => None,
+        // The share of a phase is a place in the order: those below it have their slots.
+        Some(u32::MAX) => Some(row.slots),
+        allowed => allowed,
     }
 }
 

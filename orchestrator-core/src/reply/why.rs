@@ -80,6 +80,18 @@ explained! {
         ReportRefused,
         /// It was registered once and is no more; its records stay (S14).
         Removed,
+        /// The deployment is paused, until a person lets it go on (S16).
+        Paused,
+        /// A phase that has not opened lets it in (S16).
+        Phase,
+        /// The gate of the open phase is not passed yet (S16).
+        Gate,
+        /// The gate of the open phase holds, and is watched for a while (S16).
+        Soak,
+        /// The next phase waits until people approve it (S16).
+        Approval,
+        /// The pace of the rollout lets nobody more in now (S16).
+        Pace,
     }
 }
 
@@ -262,9 +274,9 @@ pub struct Plan {
     pub counted: Counted,
     /// Why `deploy` would refuse it.
     pub refused: Option<ErrorBody>,
-    /// The number that it has or would have now: it sets the order of the devices.
+    /// The number that sets the order of the devices.
     #[serde(skip)]
-    pub number: Option<DeploymentId>,
+    pub order: Option<u32>,
 }
 
 /// The counts of a group's members, looked at one by one: of those that nobody holds, and of a

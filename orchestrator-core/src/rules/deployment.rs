@@ -9,17 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::model::damage::Damage;
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
-use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow};
+use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RolloutKey, RowKey};
+use crate::model::rollout::Rollout;
+use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow, Happening, RolloutRow};
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
-use crate::rules::rollout::limit;
+use crate::rules::rollout::{advance, limit};
 use crate::rules::stop::Stop;
 
 pub(crate) mod end;
 mod full;
+pub(crate) mod history;
 pub(crate) mod numbers;
 pub mod retention;
 pub(crate) mod retry;
@@ -27,13 +29,18 @@ pub mod settled;
 
 use crate::rules::ctx::Ctx;
 use end::{Ending, finish};
+use history::note;
 
 /// Deployments of a group that wait for their start time: they are in one row.
 const SCHEDULED_MAX: usize = 32;
 
 /// Creates one deployment, or finds the equal one that is there already, without an effect
 /// (bad-inputs row 39).
-pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, Stop> {
+pub(crate) fn create(
+    ctx: &mut Ctx,
+    mut row: DeploymentRow,
+    rollout: Option<&Rollout>,
+) -> Result<Placed, Stop> {
     let group = row.group.clone();
     let mut group_row = group::require(ctx.txn, &group)?;
     let there: Vec<DeploymentId> = [&group_row.active[..], &group_row.scheduled[..]].concat();
@@ -48,13 +55,25 @@ pub(crate) fn create(ctx: &mut Ctx, mut row: DeploymentRow) -> Result<Placed, St
         let known = ctx.txn.require(&DeploymentKey(id));
         // One that is lost is listed no more: nothing is equal to it, and nothing stands in its way.
         let known = ctx.unless_damaged(known)?;
-        if let Some(known) = known.filter(|known| same_wish(known, &row)) {
+        let Some(known) = known.filter(|known| same_wish(known, &row)) else {
+            continue;
+        };
+        let state = ctx.txn.read(&RolloutKey(id))?;
+        if state.as_ref().map(|state| &state.rollout) == rollout {
             return Ok(Placed::There(result(id, &known, count)));
         }
     }
     let id = numbers::next(ctx)?;
     // A number seen elsewhere may not be noted yet: never write over a deployment.
     ctx.txn.read(&DeploymentKey(id))?;
+    if let Some(rollout) = rollout {
+        row.allowed = Some(0);
+        ctx.txn.read(&RolloutKey(id))?;
+        let state = RolloutRow::new(rollout.clone());
+        ctx.txn.put(&RolloutKey(id), &state);
+    }
+    let by = Some(row.created_by.clone());
+    note(ctx, id, &mut row, (Happening::Created, by))?;
     group_row.turn += 1;
     row.turn = group_row.turn;
     ctx.effects.push(Effect::Event(Event::DeploymentCreated {
@@ -104,6 +123,7 @@ fn same_wish(a: &DeploymentRow, b: &DeploymentRow) -> bool {
         && a.until_ms == b.until_ms
         && a.limit == b.limit
         && a.complete_when == b.complete_when
+        && a.order == b.order
 }
 
 /// The active deployments of a group beside one that is to be listed (S11).
@@ -188,7 +208,10 @@ fn activate(
     }
     row.state = DeploymentState::Active;
     row.updated_ms = ctx.now.unix_ms;
-    limit::open(ctx, id, row, group_row.leaving)?;
+    match row.allowed {
+        Some(_) => advance::begin(ctx, id, row)?,
+        None => limit::open(ctx, id, row, group_row.leaving)?,
+    }
     group_row.active.push(id);
     group_row.active.sort_unstable();
     group_row.scheduled.retain(|scheduled| *scheduled != id);
@@ -224,6 +247,7 @@ pub(crate) fn start_due(ctx: &mut Ctx, timer: &Timer, id: DeploymentId) -> Resul
         };
         return finish(ctx, id, &mut row, &mut group_row, ending);
     }
+    note(ctx, id, &mut row, (Happening::Started, None))?;
     activate(ctx, id, &mut row, &mut group_row, overlap)?;
     ctx.txn.put(&DeploymentKey(id), &row);
     ctx.txn.put(&GroupKey(row.group.clone()), &group_row);

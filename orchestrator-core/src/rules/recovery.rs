@@ -134,6 +134,10 @@ impl Found<'_> {
         let policy = self.entry.map(|entry| entry.policy.clone());
         let line = self.entry.map_or(u32::MAX, |entry| entry.audience.line());
         let row = DeploymentRow {
+            allowed: None,
+            order: None,
+            paused: None,
+            history: 0,
             release: self.release,
             release_text: self.text,
             artifacts: self.artifacts,

@@ -2,6 +2,7 @@ use hoist_protocol::device::DeviceInfo;
 use hoist_protocol::envelope::PublicKey;
 
 use super::*;
+use crate::api::command::rollout::{Phase, Rollout};
 use crate::api::command::{EnrollCreate, Verb, VerbEffect};
 use crate::api::response::Response;
 
@@ -13,7 +14,9 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::ReleaseAdd => r#"{"manifest":"","dryRun":true}"#,
             Verb::ReleaseRemove => r#"{"release":"new@1","dryRun":true}"#,
             Verb::Deploy => r#"{"release":"fw@1.0.0","group":"eu","dryRun":true}"#,
-            Verb::Abort | Verb::Retry => r#"{"deployment":1,"dryRun":true}"#,
+            Verb::Resume => r#"{"deployment":2,"dryRun":true}"#,
+            Verb::Approve => r#"{"deployment":3,"dryRun":true}"#,
+            Verb::Abort | Verb::Retry | Verb::Pause => r#"{"deployment":1,"dryRun":true}"#,
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
             Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
@@ -45,6 +48,21 @@ fn a_dry_run_of_any_command_writes_nothing_and_does_nothing_but_answer() {
     let id = world.deploy("fw@1.0.0");
     world.say("d1", failed(1, id));
     world.add_release("new", "1", &["app"]);
+    world.add_release("paused", "1", &["other"]);
+    world.add_release("waiting", "1", &["third"]);
+    let paused = world.deploy("paused@1");
+    world.pause(paused);
+    world.deploy_as(Deploy {
+        rollout: Some(Rollout {
+            phases: vec![Phase {
+                devices: Some(1),
+                approvals: 1,
+                ..Phase::default()
+            }],
+            ..Rollout::default()
+        }),
+        ..deploy("waiting@1")
+    });
     world.create_group("empty");
     let claim = match world.order(Command::EnrollCreate(EnrollCreate::default())) {
         Answer::ClaimCreated { claim, .. } => claim.to_string(),

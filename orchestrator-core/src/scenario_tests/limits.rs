@@ -83,6 +83,7 @@ fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_spec() 
         first_blocker(&Case {
             id,
             deployment: &row,
+            rollout: None,
             device: &device.parse().unwrap(),
             row: &row_of,
             record: None,

@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    fn explained(&self, device: &str, id: DeploymentId) -> Explanation {
+    pub(super) fn explained(&self, device: &str, id: DeploymentId) -> Explanation {
         self.why_of(device, Some(id)).deployments.remove(0)
     }
 
@@ -286,6 +286,7 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
         let around = DeviceContext {
             lives: &[],
             taken: &BTreeMap::new(),
+            rollouts: &BTreeMap::new(),
             works_on: None,
             first: Some(id),
             specs,
@@ -297,6 +298,7 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
         let case = Case {
             id,
             deployment: &deployment,
+            rollout: None,
             device: &"d1".parse().unwrap(),
             row: &row,
             record: None,

@@ -100,6 +100,27 @@ pub(super) fn say_event(event: &Event) {
             release,
             group,
         } => tracing::info!(%deployment, release, %group, "deployment removed: long over"),
+        Event::DeploymentPaused {
+            deployment,
+            group,
+            reason,
+            by: None,
+        } => {
+            let reason = reason.as_str();
+            tracing::warn!(%deployment, %group, reason, "deployment paused by itself");
+        }
+        Event::PhaseOpened {
+            deployment,
+            group,
+            phase,
+            of,
+        } => tracing::info!(%deployment, %group, phase, of, "a phase opened"),
+        Event::ApprovalWanted {
+            deployment,
+            group,
+            phase,
+            approvals,
+        } => tracing::info!(%deployment, %group, phase, approvals, "a phase waits for approval"),
         Event::DeviceRemoved { device, group, by } if *by == UserId::retention() => {
             tracing::info!(%device, %group, "device removed: silent for long");
         }
@@ -131,6 +152,10 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         Answer::Retried(retried) => About {
             deployment: Some(retried.deployment),
             devices: Some(retried.devices),
+            ..About::default()
+        },
+        Answer::WentOn(result) => About {
+            deployment: Some(result.deployment),
             ..About::default()
         },
         Answer::ReleaseAdded(added) | Answer::ReleaseRemoved(added) => About {

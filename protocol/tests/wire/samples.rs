@@ -390,10 +390,8 @@ pub(crate) fn next_root_document() -> RootDocument {
     let mut next = root_document();
     next.number = 2;
     next.issued = Generation(1_767_225_660_000);
-    for (role, seed) in [
-        (KeyRole::Root, NEXT_ROOT_SEED),
-        (KeyRole::Orchestrator, NEXT_ORCHESTRATOR_SEED),
-    ] {
+    let root = (KeyRole::Root, NEXT_ROOT_SEED);
+    for (role, seed) in [root, (KeyRole::Orchestrator, NEXT_ORCHESTRATOR_SEED)] {
         let keys = next.keys.iter_mut().filter(|entry| entry.role == role);
         keys.for_each(|entry| entry.key = key(seed).public());
     }

@@ -57,7 +57,7 @@ impl Body for Abort {
                 return Err(Rejection::new(Code::Ended, why).field("deployment").into());
             }
             DeploymentState::Aborted => {}
-            DeploymentState::Scheduled | DeploymentState::Active => {
+            DeploymentState::Scheduled | DeploymentState::Active | DeploymentState::Paused => {
                 let mut group_row = group::require(ctx.txn, &row.group)?;
                 let ending = Ending {
                     state: DeploymentState::Aborted,

@@ -4,6 +4,7 @@ use hoist_protocol::access::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
+use crate::api::commands::deploy::rollout::Rollout;
 use crate::api::commands::deploy::template::{groups, template};
 use crate::model::error::Rejection;
 use crate::model::row::DeploymentRow;
@@ -56,6 +57,9 @@ pub struct Deploy {
     /// Installs also where everything is there already (S12); default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reinstall: bool,
+    /// How it spreads; everybody at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -104,13 +108,14 @@ impl Body for Deploy {
             return planned(ask, self);
         }
         let template = template(ask.ctx.txn, ask.user, self, ask.ctx.now)?;
+        let rollout = self.rollout.as_ref().map(spread::rollout).transpose()?;
         let (mut items, mut existing) = (Vec::new(), Vec::new());
         for group in groups {
             let row = DeploymentRow {
                 group,
                 ..template.clone()
             };
-            items.push(match deployment::create(ask.ctx, row)? {
+            items.push(match deployment::create(ask.ctx, row, rollout.as_ref())? {
                 Placed::New(item) => item,
                 Placed::There(item) => {
                     existing.push(item.deployment);
@@ -138,4 +143,6 @@ fn planned(ask: &mut Ask, command: &Deploy) -> Result<Answer, Stop> {
 }
 
 pub(crate) mod plan;
+pub mod rollout;
+mod spread;
 pub(crate) mod template;

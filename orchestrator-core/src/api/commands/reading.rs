@@ -6,8 +6,8 @@ use hoist_protocol::id::{DeploymentId, UserId};
 use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
-    AuditList, DeploymentList, DeploymentShow, DeviceList, DeviceShow, DeviceWhy, EnrollList,
-    EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
+    AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -28,6 +28,15 @@ impl Body for DeploymentShow {
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
         let shown = query::deployment_show(reader, DeploymentId(self.deployment))?;
         Ok(shown.map(|detail| ResultBody::Deployment(Box::new(detail))))
+    }
+}
+
+impl Body for DeploymentHistory {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::deployment_history(reader, self)?.map(ResultBody::History))
     }
 }
 

@@ -9,8 +9,9 @@ use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::DeploymentKey;
-use crate::model::state::DeploymentState;
+use crate::model::row::Happening;
 use crate::reply::{Answer, RetryResult};
+use crate::rules::deployment::history::note;
 use crate::rules::deployment::retry;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
@@ -52,7 +53,7 @@ impl Body for Retry {
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
         let id = DeploymentId(self.deployment);
         let mut row = ask.deployment(id)?;
-        if row.state != DeploymentState::Active {
+        if !row.state.is_active() {
             let why = format!("deployment {id} is not active: nobody can begin");
             return Err(Rejection::new(Code::Ended, why).field("deployment").into());
         }
@@ -64,6 +65,9 @@ impl Body for Retry {
         if devices > 0 {
             row.last_round = round;
             row.updated_ms = ask.ctx.now.unix_ms;
+            let round = row.last_round.0;
+            let what = Happening::Retried { round, devices };
+            note(ask.ctx, id, &mut row, (what, Some(ask.user.clone())))?;
             ask.ctx.txn.put(&DeploymentKey(id), &row);
             ask.ctx
                 .effects

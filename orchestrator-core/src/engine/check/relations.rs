@@ -55,7 +55,7 @@ impl Check {
                 findings.add(about(), what);
             }
             let listed = self.groups.get(group).is_some_and(|row| match state {
-                DeploymentState::Active => row.active.contains(id),
+                state if state.is_active() => row.active.contains(id),
                 DeploymentState::Scheduled => row.scheduled.contains(id),
                 _ => true,
             });
@@ -74,12 +74,16 @@ impl Check {
             }
         }
         for (group, row) in &self.groups {
-            let listed = row.active.iter().map(|id| (id, DeploymentState::Active));
+            let listed = row.active.iter().map(|id| (id, true));
             let waiting = row.scheduled.iter();
-            let waiting = waiting.map(|id| (id, DeploymentState::Scheduled));
-            for (id, state) in listed.chain(waiting) {
+            let waiting = waiting.map(|id| (id, false));
+            for (id, active) in listed.chain(waiting) {
                 let known = self.deployments.get(id);
-                if known.is_none_or(|(of, _, is)| of != group || *is != state) {
+                let fits = |state: DeploymentState| match active {
+                    true => state.is_active(),
+                    false => state == DeploymentState::Scheduled,
+                };
+                if known.is_none_or(|(of, _, is)| of != group || !fits(*is)) {
                     let what = format!("it lists deployment {id}, which is not so");
                     findings.add(format!("group {group}"), what);
                 }
@@ -89,7 +93,7 @@ impl Check {
 
     fn releases(&self, findings: &mut Findings) {
         for (id, (_, release, state)) in &self.deployments {
-            let is_over = !matches!(state, DeploymentState::Active | DeploymentState::Scheduled);
+            let is_over = !state.is_active() && *state != DeploymentState::Scheduled;
             if !is_over && !self.releases.contains(release) {
                 let what = format!("its release {release} is not there");
                 findings.add(format!("deployment {id}"), what);

@@ -46,6 +46,10 @@ fn active(number: u8) -> DeploymentRow {
         turn: 0,
         created_by: "alice".parse().unwrap(),
         updated_ms: 0,
+        allowed: None,
+        order: None,
+        paused: None,
+        history: 0,
     }
 }
 

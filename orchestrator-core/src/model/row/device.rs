@@ -144,6 +144,13 @@ impl DeviceRow {
         Some(heard.online)
     }
 
+    /// True if the device was not heard of since this Unix time in ms, and is not known to be there.
+    #[must_use]
+    pub fn is_away(&self, since_ms: u64) -> bool {
+        let is_there = self.presence.is_some_and(|heard| heard.online);
+        !is_there && self.last_seen_ms.unwrap_or(self.created_ms) < since_ms
+    }
+
     /// The end of everything that the device came in with, if it was revoked.
     #[must_use]
     pub fn revoked(&self) -> Option<&Revoked> {

@@ -19,11 +19,13 @@ pub enum EndReason {
     Conflict,
     /// The server lost its store: it may have been aborted since, and nobody knows.
     Recovered,
+    /// More devices failed than its rollout bears.
+    Failures,
 }
 
 impl EndReason {
     /// Every one, in the order of the enum.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Operator,
         Self::Superseded,
         Self::EndTime,
@@ -31,6 +33,7 @@ impl EndReason {
         Self::DeviceLimit,
         Self::Conflict,
         Self::Recovered,
+        Self::Failures,
     ];
 
     /// Its word in JSON.
@@ -44,6 +47,7 @@ impl EndReason {
             Self::DeviceLimit => "device-limit",
             Self::Conflict => "conflict",
             Self::Recovered => "recovered",
+            Self::Failures => "failures",
         }
     }
 
@@ -74,6 +78,10 @@ impl EndReason {
                 "When its start time came it could not start: an active deployment to its group \
                  has some of its artifacts, or the group has as many active ones as it may."
             }
+            Self::Failures => {
+                "More devices failed than its rollout bears: devices that had not started never \
+                 start, those in progress finish or roll back."
+            }
             Self::Recovered => {
                 "The server was recovered from what was left of it. Whether the deployment was \
                  ended since is not known: devices that had not started never start, those in \
@@ -90,6 +98,10 @@ impl EndReason {
             Self::Superseded => "nothing; see the newer deployment in `hoist deployment list`",
             Self::EndTime | Self::AllSuccessful => "deploy again to reach the other devices",
             Self::DeviceLimit => "deploy again, with a higher limit or none",
+            Self::Failures => {
+                "look at the failures with `hoist deployment show NUMBER`, and deploy a release \
+                 that mends them"
+            }
             Self::Recovered => "deploy again: devices that have it answer that it is there already",
             Self::Conflict => "wait for or abort what is in its way, then deploy again",
         }

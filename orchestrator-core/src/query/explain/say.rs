@@ -6,7 +6,6 @@ use hoist_protocol::status::{Step, Success};
 
 use crate::model::now::Now;
 use crate::model::row::{InstanceRow, RecordRow, RecordState, Refusal};
-use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::query::explain::failed::cause;
 use crate::query::explain::said::Finding;
@@ -17,6 +16,7 @@ use crate::rules::rollout::admission::{Case, round_of};
 use crate::rules::rollout::membership::{is_counted, was_counted};
 
 mod blocked;
+mod held_back;
 
 /// Everything that is looked at.
 pub(super) struct ExplainContext<'a> {
@@ -173,7 +173,7 @@ impl ExplainContext<'_> {
             row,
             ..
         } = self.case;
-        if deployment.state != DeploymentState::Active {
+        if !deployment.state.is_active() {
             return "never in this deployment, which is over; deploy again".to_owned();
         }
         if row.group != deployment.group {

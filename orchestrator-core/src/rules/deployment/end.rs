@@ -7,13 +7,14 @@ use hoist_protocol::topic::View;
 use crate::model::counter;
 use crate::model::effect::{Effect, Event};
 use crate::model::key::{DeploymentKey, GroupCountKey, GroupKey, RowKey};
-use crate::model::row::{DeploymentRow, End, EndReason, GroupRow};
+use crate::model::row::{DeploymentRow, End, EndReason, GroupRow, Happening};
 use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::timer::{Timer, TimerKind, clear_timer};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
+use crate::rules::deployment::history::note;
 use crate::rules::group;
-use crate::rules::rollout::limit;
+use crate::rules::rollout::{limit, look};
 
 /// The end that a deployment is to get.
 pub(crate) struct Ending {
@@ -54,6 +55,10 @@ pub(crate) fn finish(
         clear_timer(ctx.txn, until, TimerKind::Until(id))?;
     }
     limit::stop_seeking(ctx, id, row)?;
+    look::stop(ctx, id, row)?;
+    row.paused = None;
+    let what = Happening::Ended(ending.reason);
+    note(ctx, id, row, (what, ending.by.clone()))?;
     group_row.turn += 1;
     let event = Event::DeploymentEnded {
         deployment: id,
@@ -111,9 +116,10 @@ pub(crate) fn complete_if_due(
     change: Change,
 ) -> Result<(), Undecided> {
     let row = ctx.txn.read_unless_removed(id)?;
-    let Some(mut row) = row.filter(|row| row.state == DeploymentState::Active) else {
+    let Some(mut row) = row.filter(|row| row.state.is_active()) else {
         return Ok(());
     };
+    look::soon(ctx, id, &row)?;
     let limit = row.limit.filter(|_| change.started);
     let all = change.ended && row.complete_when == CompleteWhen::AllSuccessful;
     if limit.is_none() && !all {

@@ -33,12 +33,14 @@ const SWEEP_AGAIN_MS: u64 = 10_000;
 
 /// Where everything lies that belongs to a deployment beside its own row.
 #[must_use]
-pub fn left_of(id: DeploymentId) -> [Prefix; 4] {
+pub fn left_of(id: DeploymentId) -> [Prefix; 6] {
     [
         Prefix::Records(id),
         Prefix::Counters(id),
         Prefix::Opened(id),
         Prefix::Slots(id),
+        Prefix::Rollout(id),
+        Prefix::History(id),
     ]
 }
 

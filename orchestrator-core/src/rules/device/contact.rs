@@ -17,6 +17,7 @@ use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::device::record::{ended, move_timer};
 use crate::rules::device::resync::ask_resync;
+use crate::rules::rollout::look;
 
 /// Since when nothing is known of a device, in ms of connected uptime; `None` while it is there.
 #[must_use]
@@ -182,6 +183,10 @@ pub(crate) fn timeout_due(
         ctx.effects
             .extend(ended(id, device, &new).map(Effect::Event));
         ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
+        let deployment = ctx.txn.read_unless_removed(id);
+        if let Some(deployment) = ctx.unless_damaged(deployment)?.flatten() {
+            look::soon(ctx, id, &deployment)?;
+        }
     }
     put_record(ctx.txn, &key, Some(&old), &new)?;
     move_timer(ctx, id, device, old.due_ms, new.due_ms)

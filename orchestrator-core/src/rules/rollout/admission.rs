@@ -2,13 +2,16 @@
 //! The first that fails decides; a person who asks why is shown all of them, by the very same
 //! code. The rules let start exactly those that the specs let start ([`crate::engine::desired`]).
 
-use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::{Deserialize, Serialize};
 
 use crate::model::explained;
-use crate::model::row::{DeploymentRow, DeviceRow, EndReason, RecordRow, RecordState, Revoked};
+use crate::model::rollout::Part;
+use crate::model::row::{
+    DeploymentRow, DeviceRow, EndReason, Paused, RecordRow, RecordState, Revoked, RolloutRow,
+};
 use crate::model::state::DeploymentState;
+use crate::rules::rollout::limit::place;
 
 /// One device and one deployment, with everything the rules look at.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,8 @@ pub struct Case<'a> {
     pub id: DeploymentId,
     /// Its row.
     pub deployment: &'a DeploymentRow,
+    /// Its rollout, when it has one.
+    pub rollout: Option<&'a RolloutRow>,
     /// Which device.
     pub device: &'a DeviceId,
     /// Its row.
@@ -62,6 +67,12 @@ pub enum Blocker {
         /// When it comes, Unix ms; none if that is not known.
         start_ms: Option<u64>,
     },
+    /// It is paused (S16).
+    Paused(Option<Paused>),
+    /// The phase that lets the device in has not opened (S16).
+    Phase,
+    /// The pace of the rollout lets nobody more in now (S16).
+    Pace,
     /// It is over (S3).
     Ended {
         /// Why; none if that is not known.
@@ -97,7 +108,10 @@ impl Rule {
             Self::Listed => unlisted(deployment),
             Self::NotRevoked => row.revoked().cloned().map(Blocker::Revoked),
             Self::NotHeld => row.held.then_some(Blocker::Held),
-            Self::Slot => row.holds.contains(&case.id).then_some(Blocker::NoSlot),
+            Self::Slot => row.holds.contains(&case.id).then(|| match case.rollout {
+                Some(_) if deployment.limit.is_none() => Blocker::Pace,
+                _ => Blocker::NoSlot,
+            }),
             Self::BelowLine => above_line(case),
         }
     }
@@ -139,6 +153,7 @@ fn unlisted(deployment: &DeploymentRow) -> Option<Blocker> {
         (DeploymentState::Scheduled, _) => Some(Blocker::Scheduled {
             start_ms: deployment.start_ms,
         }),
+        (DeploymentState::Paused, _) => Some(Blocker::Paused(deployment.paused.clone())),
         (DeploymentState::Completed | DeploymentState::Aborted, end) => {
             let reason = end.as_ref().map(|end| end.reason);
             Some(Blocker::Ended { reason })
@@ -148,11 +163,34 @@ fn unlisted(deployment: &DeploymentRow) -> Option<Blocker> {
 
 fn above_line(case: &Case) -> Option<Blocker> {
     let Case { id, deployment, .. } = case;
-    if Audience::Below(deployment.line).admits(*id, case.device) {
+    let limit_is_full = deployment
+        .limit
+        .is_some_and(|limit| deployment.slots >= limit);
+    if deployment.admits(*id, case.device) {
         None
+    } else if let Some(state) = case.rollout.filter(|_| !limit_is_full) {
+        Some(held_back(case, state))
     } else if let Some(again_ms) = deployment.seek_due_ms {
         Some(Blocker::LineSought { again_ms })
     } else {
         Some(Blocker::AboveLine)
+    }
+}
+
+/// Who is above what the open phase reaches waits for another one, everybody else for the pace.
+fn held_back(case: &Case, state: &RolloutRow) -> Blocker {
+    let place = place(case.deployment.order(case.id), case.device);
+    let is_full = match state.current().map(|phase| phase.part) {
+        Some(_) if !state.is_open => true,
+        Some(Part::Devices(devices)) => case.deployment.slots >= devices,
+        Some(Part::Percent(_)) | None => false,
+    };
+    match (
+        is_full || place >= state.reaches(),
+        case.deployment.seek_due_ms,
+    ) {
+        (true, _) => Blocker::Phase,
+        (false, Some(again_ms)) => Blocker::LineSought { again_ms },
+        (false, None) => Blocker::Pace,
     }
 }

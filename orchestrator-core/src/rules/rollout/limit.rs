@@ -1,37 +1,40 @@
-//! The device limit (S10): N devices start, and never one more. What is bounded is slots:
+//! The device limit (S10), and what a rollout lets start by now (S16): N devices start, and never
+//! one more. What is bounded is slots:
 //! the line is drawn below the N-th member that may start, who joins under it takes a slot
 //! that is left or is held, and a slot once given is never taken back, because its device
 //! may have started already. Drawing the line looks at every member: a [`Search`], which
 //! the adapter feeds page by page in the background.
 
-use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::spec::HOLDS_MAX;
 use hoist_protocol::topic::View;
 
 use crate::model::effect::Effect;
 use crate::model::key::{
-    DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RecordKey, RowKey, SlotKey,
+    DeploymentKey, DeviceKey, GroupCountKey, MemberKey, OutboxKey, RolloutKey, RowKey,
 };
-use crate::model::row::{
-    DeploymentRow, DeviceRow, GroupCountRow, GroupRow, RecordRow, RecordState, SlotRow,
-};
+use crate::model::row::{DeploymentRow, DeviceRow, GroupCountRow, GroupRow};
 use crate::model::search::{Found, Seek};
-use crate::model::state::{DeploymentState, LineWord};
+use crate::model::state::LineWord;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::group::{self, put_member};
+use crate::rules::rollout::look;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 
 mod search;
+mod slots;
 
 pub use search::Search;
 pub(crate) use search::place;
+pub(crate) use slots::{admit_joiner, admit_released, gave_back, give_back, take_along};
 
 /// A line that is not found after this time, in ms of connected uptime, is asked for again: the
 /// question died with a crash.
 const SEEK_AGAIN_MS: u64 = 10_000;
+/// A member of a rollout that was not heard of for so long takes no slot, in ms: nobody waits for it.
+const AWAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// A line that is void when it is found is asked for again after this time, in ms of connected uptime:
 /// a group that many devices join meanwhile is not read without a pause.
 pub(crate) const SEEK_PAUSE_MS: u64 = 500;
@@ -77,7 +80,7 @@ pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
     Reach {
         eligible,
         beyond: free - eligible,
-        line: if row.limit.is_none_or(fits) {
+        line: if row.limit.is_none_or(fits) && row.allowed.is_none() {
             LineWord::Everyone
         } else {
             LineWord::Sought
@@ -85,15 +88,32 @@ pub(crate) fn reach(row: &DeploymentRow, count: GroupCountRow) -> Reach {
     }
 }
 
-/// Slots that a line is to give; without a limit there are none to give.
+/// Slots that a line is to give; without a bound there are none to give.
 fn slots_left(row: &DeploymentRow) -> u32 {
-    row.limit.map_or(0, |limit| limit.saturating_sub(row.slots))
+    match row.bound() {
+        None => 0,
+        Some(u32::MAX) => u32::MAX,
+        Some(bound) => bound.saturating_sub(row.slots),
+    }
 }
 
 /// Asks for a line that gives the slots left. Does not write the row.
-fn seek(ctx: &mut Ctx, id: DeploymentId, row: &mut DeploymentRow) -> Result<(), Undecided> {
+pub(crate) fn seek(
+    ctx: &mut Ctx,
+    id: DeploymentId,
+    row: &mut DeploymentRow,
+) -> Result<(), Undecided> {
     let count = slots_left(row);
-    if count == 0 || row.line == u32::MAX {
+    if row.allowed.is_some() {
+        ctx.txn.want([RolloutKey(id).key()])?;
+    }
+    let below = match row.allowed {
+        Some(_) => ctx.txn.require(&RolloutKey(id))?.reaches(),
+        None => u32::MAX,
+    };
+    // A line that is drawn as far as it may be leaves nobody to be found but those of a rollout
+    // that had no slot when they joined.
+    if count == 0 || (row.line == u32::MAX && row.allowed.is_none()) {
         return stop_seeking(ctx, id, row);
     }
     seek_after(
@@ -105,8 +125,11 @@ fn seek(ctx: &mut Ctx, id: DeploymentId, row: &mut DeploymentRow) -> Result<(), 
     ctx.effects.push(Effect::FindLine(Seek {
         deployment: id,
         group: row.group.clone(),
+        order: row.order(id),
         above: row.line,
+        below,
         count,
+        rollout: row.allowed.map(|_| ctx.now.unix_ms.saturating_sub(AWAY_MS)),
     }));
     Ok(())
 }
@@ -160,12 +183,22 @@ pub(crate) fn line_found(ctx: &mut Ctx, found: &Found) -> Result<(), Undecided> 
     };
     let group_row = group::require(ctx.txn, &row.group)?;
     let left = slots_left(&row);
+    // A rollout lets more start all the time, and is looked at again when the line is drawn.
+    let fits = match row.allowed {
+        Some(_) => found.seek.count <= left,
+        None => found.seek.count == left,
+    };
     let stands = found.turn == group_row.turn
         && found.seek.above == row.line
-        && found.seek.count == left
-        && row.state == DeploymentState::Active;
+        && fits
+        && row.state.is_active();
     let told = stands && tell_without(ctx, found, &group_row)?;
-    if !told || group_row.leaving > 0 {
+    let released = match stands {
+        true => release(ctx, found)?,
+        false => 0,
+    };
+    row.slots += released;
+    if !told || found.more || group_row.leaving > 0 {
         let due_ms = ctx.now.uptime_ms.saturating_add(SEEK_PAUSE_MS);
         seek_after(ctx, id, &mut row, due_ms)?;
         ctx.txn.put(&DeploymentKey(id), &row);
@@ -175,11 +208,40 @@ pub(crate) fn line_found(ctx: &mut Ctx, found: &Found) -> Result<(), Undecided> 
     row.line = found.line;
     row.slots += found.given;
     ctx.txn.put(&DeploymentKey(id), &row);
+    look::soon(ctx, id, &row)?;
     ctx.effects.extend([
         Effect::GroupSpecChanged(row.group.clone()),
         Effect::ViewChanged(View::Deployment(id)),
     ]);
     Ok(())
+}
+
+/// Gives slots to members that had none when they came under the line; how many got one.
+fn release(ctx: &mut Ctx, found: &Found) -> Result<u32, Undecided> {
+    ctx.txn.want(found.released.iter().flat_map(|device| {
+        let member = MemberKey(found.seek.group.clone(), device.clone());
+        let device = device.clone();
+        [
+            DeviceKey(device.clone()).key(),
+            OutboxKey(device).key(),
+            member.key(),
+        ]
+    }))?;
+    let mut released = 0;
+    for device in &found.released {
+        let key = DeviceKey(device.clone());
+        let id = found.seek.deployment;
+        let row = ctx.txn.read(&key)?;
+        let Some(mut row) = row.filter(|row| row.holds.contains(&id)) else {
+            continue;
+        };
+        row.holds.retain(|hold| *hold != id);
+        put_member(ctx, device, &row)?;
+        ctx.txn.put(&key, &row);
+        outbox::changed(ctx, device, AdmissionChange::Loosens)?;
+        released += 1;
+    }
+    Ok(released)
 }
 
 /// Tells those under a line that have no slot. Whether all of them are known to be told.
@@ -239,125 +301,4 @@ fn hold_in(row: &mut DeviceRow, id: DeploymentId, active: &[DeploymentId]) -> us
     }
     debug_assert!(row.holds.len() <= HOLDS_MAX);
     gone
-}
-
-/// A device leaves: the slots it was given go with it, because it may have started already.
-/// They are noted, so that people are told, and it has them again when it is back. A deployment
-/// that is lost lets nobody start and has no slots (bad-inputs row 62).
-pub(crate) fn take_along(
-    ctx: &mut Ctx,
-    device: &DeviceId,
-    row: &DeviceRow,
-    active: &[DeploymentId],
-) -> Result<(), Undecided> {
-    for id in active {
-        let key = SlotKey(*id, device.clone());
-        let deployment = ctx.txn.require(&DeploymentKey(*id));
-        let Some(deployment) = ctx.unless_damaged(deployment)? else {
-            continue;
-        };
-        let record = ctx.txn.read(&RecordKey(*id, device.clone()))?;
-        let admits = Audience::Below(deployment.line).admits(*id, device);
-        let given = deployment.limit.is_some() && admits && !row.holds.contains(id);
-        if given && record.is_none() {
-            ctx.txn.read(&key)?;
-            ctx.txn.put(&key, &SlotRow {});
-        }
-    }
-    Ok(())
-}
-
-/// A device joins under the line: it takes a slot, or is held in the very spec that makes
-/// it a member. A device with a record has had its slot, and one that took its slot along has
-/// it still. A deployment that is lost lets nobody start.
-pub(crate) fn admit_joiner(
-    ctx: &mut Ctx,
-    id: DeploymentId,
-    device: &DeviceId,
-    row: &mut DeviceRow,
-    record: Option<&RecordRow>,
-) -> Result<(), Undecided> {
-    let deployment = ctx.txn.require(&DeploymentKey(id));
-    let Some(mut deployment) = ctx.unless_damaged(deployment)? else {
-        return Ok(());
-    };
-    let Some(limit) = deployment.limit else {
-        return Ok(());
-    };
-    if !Audience::Below(deployment.line).admits(id, device) {
-        return Ok(());
-    }
-    let kept = SlotKey(id, device.clone());
-    match record {
-        Some(record) if !gave_back(record) => {}
-        None if ctx.txn.read(&kept)?.is_some() => ctx.txn.delete(&kept),
-        None if deployment.slots < limit => {
-            deployment.slots += 1;
-            ctx.txn.put(&DeploymentKey(id), &deployment);
-        }
-        Some(_) | None => {
-            let active = group::require(ctx.txn, &deployment.group)?.active;
-            hold_in(row, id, &active);
-        }
-    }
-    Ok(())
-}
-
-/// A device that was let go takes the slots that are left; while a line is sought, what lies
-/// above the last one is for the search.
-pub(crate) fn admit_released(
-    ctx: &mut Ctx,
-    device: &DeviceId,
-    row: &mut DeviceRow,
-) -> Result<(), Undecided> {
-    ctx.txn
-        .want(row.holds.iter().map(|id| DeploymentKey(*id).key()))?;
-    for id in row.holds.clone() {
-        let deployment = ctx.txn.read_unless_removed(id);
-        let Some(mut deployment) = ctx.unless_damaged(deployment)?.flatten() else {
-            continue;
-        };
-        let record = ctx.txn.read(&RecordKey(id, device.clone()))?;
-        let left = deployment
-            .limit
-            .is_some_and(|limit| deployment.slots < limit);
-        if deployment.seek_due_ms.is_some() {
-            if !Audience::Below(deployment.line).admits(id, device) {
-                row.holds.retain(|hold| *hold != id);
-            }
-        } else if left && record.is_none() {
-            deployment.slots += 1;
-            row.holds.retain(|hold| *hold != id);
-            ctx.txn.put(&DeploymentKey(id), &deployment);
-        }
-    }
-    Ok(())
-}
-
-/// True if a record says that its device can never start: it has given its slot back.
-pub(crate) fn gave_back(record: &RecordRow) -> bool {
-    let reason = hoist_protocol::reason::Reason::Incompatible;
-    matches!(&record.state, RecordState::Failed(failure) if failure.reason == reason)
-}
-
-/// A device proved incompatible: nothing ran, and nothing ever will, since it is held.
-/// Its slot goes to the next.
-pub(crate) fn give_back(
-    ctx: &mut Ctx,
-    id: DeploymentId,
-    device: &DeviceId,
-    row: &mut DeviceRow,
-) -> Result<(), Undecided> {
-    let mut deployment = ctx.txn.require(&DeploymentKey(id))?;
-    if deployment.limit.is_none() || deployment.state != DeploymentState::Active {
-        return Ok(());
-    }
-    if row.group == deployment.group {
-        let active = group::require(ctx.txn, &row.group)?.active;
-        hold(ctx, device, row, id, &active)?;
-    }
-    deployment.slots = deployment.slots.saturating_sub(1);
-    seek(ctx, id, &mut deployment)?;
-    ctx.txn.put(&DeploymentKey(id), &deployment);
-    Ok(())
 }

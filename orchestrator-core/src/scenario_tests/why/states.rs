@@ -144,6 +144,7 @@ proptest! {
                 let case = Case {
                     id,
                     deployment: &deployment,
+                    rollout: None,
                     device: &name.parse().unwrap(),
                     row: &row,
                     record: record.as_ref(),

@@ -27,7 +27,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Forget(..)
             | TimerKind::Seek(_)
             | TimerKind::Sweep(_)
-            | TimerKind::Claim(_) => None,
+            | TimerKind::Claim(_)
+            | TimerKind::Rollout(_) => None,
         },
         _ => None,
     }

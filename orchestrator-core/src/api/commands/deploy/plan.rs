@@ -6,11 +6,12 @@ use hoist_protocol::id::{DeploymentId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::Body;
-use crate::api::commands::deploy::Deploy;
 use crate::api::commands::deploy::template::{groups, template};
+use crate::api::commands::deploy::{Deploy, spread};
 use crate::model::error::Rejection;
 use crate::model::key::GroupCountKey;
 use crate::model::now::Now;
+use crate::model::rollout::Rollout;
 use crate::model::row::DeploymentRow;
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
@@ -34,23 +35,28 @@ pub(crate) fn plans(
 ) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
     let (groups, _) = groups(ctx.txn, command)?;
     let template = template(ctx.txn, user, command, ctx.now)?;
+    let rollout = command.rollout.as_ref().map(spread::rollout).transpose()?;
     let mut plans = Vec::new();
     for group in groups {
         let row = DeploymentRow {
             group,
             ..template.clone()
         };
-        plans.push(plan_one(ctx, row)?);
+        plans.push(plan_one(ctx, row, rollout.as_ref())?);
     }
     Ok(plans)
 }
 
-fn plan_one(ctx: &mut Ctx, row: DeploymentRow) -> Result<(PlanItem, Option<Rejection>), Undecided> {
+fn plan_one(
+    ctx: &mut Ctx,
+    row: DeploymentRow,
+    rollout: Option<&Rollout>,
+) -> Result<(PlanItem, Option<Rejection>), Undecided> {
     let group = group::require(ctx.txn, &row.group)?;
     let overlap = Overlap::read(ctx.txn, &row, &group)?;
     let count = ctx.txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
     let reach = limit::reach(&row, count);
-    let (created, refusal) = match deployment::create(ctx, row.clone()) {
+    let (created, refusal) = match deployment::create(ctx, row.clone(), rollout) {
         Ok(Placed::New(created) | Placed::There(created)) => (Some(created), None),
         Err(Stop::Rejected(refusal)) => {
             ctx.take_back();
@@ -102,7 +108,7 @@ fn plan_one(ctx: &mut Ctx, row: DeploymentRow) -> Result<(PlanItem, Option<Rejec
         reinstall: row.policy.overrides.reinstall,
         counted: Counted::default(),
         refused: refusal.clone().map(ErrorBody::from),
-        number,
+        order: number.map(|id| row.order.unwrap_or(id.0)),
     };
     Ok((plan, refusal))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hoist_protocol::id::{GroupId, Round, UserId};
 use hoist_protocol::spec::{Overrides, Policy};
 
-use crate::api::commands::deploy::Deploy;
+use crate::api::commands::deploy::{Deploy, spread};
 use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::now::Now;
@@ -76,6 +76,12 @@ pub(crate) fn template(
             return Err(Rejection::new(Code::Command, why).field(field).into());
         }
     }
+    let wish = command.rollout.as_ref();
+    // Those that are let in together begin over the minute for which they are.
+    let paced = wish.and_then(|wish| wish.starts_per_minute).is_some();
+    let spread_s = command
+        .spread_secs
+        .unwrap_or(if paced { MINUTE_S } else { 0 });
     let (id, release) = lookup::release(txn, &command.release)?;
     let name = &release.manifest.name;
     Ok(DeploymentRow {
@@ -86,7 +92,7 @@ pub(crate) fn template(
         round: Round(0),
         last_round: Round(0),
         policy,
-        spread_s: command.spread_secs.unwrap_or(0),
+        spread_s,
         start_ms,
         until_ms,
         limit: limit.devices,
@@ -100,6 +106,10 @@ pub(crate) fn template(
         turn: 0,
         created_by: user.clone(),
         updated_ms: now.unix_ms,
+        allowed: None,
+        order: wish.and_then(spread::order),
+        paused: None,
+        history: 0,
     })
 }
 
@@ -107,5 +117,7 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {
     text.map(|text| parse_moment(field, text)).transpose()
 }
 
+/// Seconds of a minute.
+const MINUTE_S: u32 = 60;
 /// Groups named in one command: each costs a few rows in one decision.
 const GROUPS_MAX: usize = 32;

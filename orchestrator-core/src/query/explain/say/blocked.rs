@@ -35,6 +35,9 @@ impl ExplainContext<'_> {
                 let says = format!("deployment {id} is scheduled for {time}");
                 Finding::new(Why::Scheduled, says, format!("is listed at {time}")).at(*start_ms)
             }
+            Blocker::Paused(paused) => self.paused(paused.as_ref()),
+            Blocker::Phase => self.phase(),
+            Blocker::Pace => self.pace(),
             Blocker::Ended { reason } => self.over(*reason),
             Blocker::Revoked(end) => revoked::said(device, end),
             Blocker::Held => Finding::new(
@@ -151,6 +154,7 @@ impl ExplainContext<'_> {
                 | EndReason::EndTime
                 | EndReason::AllSuccessful
                 | EndReason::Recovered
+                | EndReason::Failures
                 | EndReason::Conflict,
             )
             | None => "never: it is over; deploy again to reach this device",

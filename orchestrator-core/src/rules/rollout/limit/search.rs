@@ -1,6 +1,7 @@
 //! Where the line of a limit is drawn among the members of a group (S10, W3): pure
 //! arithmetic over every member, whoever reads them.
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use hoist_protocol::admission::hash32;
@@ -9,10 +10,15 @@ use hoist_protocol::id::{DeploymentId, DeviceId};
 use crate::model::row::MemberRow;
 use crate::model::search::{Found, Seek};
 
-/// Where a device stands in the order of a deployment. The highest hash counts as the one
+/// Members that had no slot and get one with one answer: each costs a publish.
+const RELEASED_MAX: usize = 256;
+
+/// Where a device stands in an order ([`DeploymentRow::order`]). The highest hash counts as the one
 /// below it, so that a line can be drawn under every place.
-pub(crate) fn place(deployment: DeploymentId, device: &DeviceId) -> u32 {
-    hash32(deployment, device).min(u32::MAX - 1)
+///
+/// [`DeploymentRow::order`]: crate::model::row::DeploymentRow::order
+pub(crate) fn place(order: u32, device: &DeviceId) -> u32 {
+    hash32(DeploymentId(order), device).min(u32::MAX - 1)
 }
 
 /// Looks for a line, fed with every member of the group in any order.
@@ -25,6 +31,14 @@ pub struct Search {
     /// Members not among the lowest but at the place of the last of them.
     tied: Vec<DeviceId>,
     held: Vec<(u32, DeviceId)>,
+    /// Members below the old line that had no slot, lowest first.
+    released: BinaryHeap<(u32, DeviceId)>,
+    /// True if there are more of them than get one with this answer.
+    more: bool,
+    /// Without a bound: the members that may start.
+    all: u32,
+    /// The lowest places above what the phase reaches.
+    beyond: Option<(u32, u32)>,
 }
 
 impl Search {
@@ -37,23 +51,70 @@ impl Search {
             lowest: BinaryHeap::new(),
             tied: Vec::new(),
             held: Vec::new(),
+            released: BinaryHeap::new(),
+            more: false,
+            all: 0,
+            beyond: None,
         }
     }
 
-    /// Takes a member in; one that has been told that it has no slot gets none.
-    pub fn member(&mut self, device: DeviceId, row: &MemberRow) {
-        let place = place(self.seek.deployment, &device);
+    /// The Unix time in ms before which a member is away that was not heard of since; none where
+    /// it makes no difference for this member.
+    #[must_use]
+    pub fn away_before_ms(&self, device: &DeviceId, row: &MemberRow) -> Option<u64> {
+        let before_ms = self.seek.rollout?;
+        let place = self.place(device);
+        let counts = !row.held && place >= self.seek.above;
+        let last = self
+            .lowest
+            .peek()
+            .filter(|_| self.lowest.len() >= self.sought());
+        let is_candidate = last.is_none_or(|(last, _)| place <= *last);
+        (counts && is_candidate).then_some(before_ms)
+    }
+
+    fn place(&self, device: &DeviceId) -> u32 {
+        place(self.seek.order, device)
+    }
+
+    fn sought(&self) -> usize {
+        usize::try_from(self.seek.count).unwrap_or(usize::MAX)
+    }
+
+    /// Takes a member in; one that has been told that it has no slot gets none, but for one of a
+    /// rollout. One that is away takes none, and starts when it is back.
+    pub fn member(&mut self, device: DeviceId, row: &MemberRow, is_away: bool) {
+        let place = self.place(&device);
+        let is_without = row.holds.contains(&self.seek.deployment);
         if place < self.seek.above {
+            if self.seek.rollout.is_some() && is_without && !row.held {
+                self.release(place, device);
+            }
             return;
         }
-        if row.held || row.holds.contains(&self.seek.deployment) {
+        if row.held || (is_without && self.seek.rollout.is_none()) {
             self.held.push((place, device));
             return;
         }
+        if is_away {
+            return;
+        }
+        if place >= self.seek.below {
+            let (lowest, count) = self.beyond.unwrap_or((place, 0));
+            match place.cmp(&lowest) {
+                Ordering::Less => self.beyond = Some((place, 1)),
+                Ordering::Equal => self.beyond = Some((place, count + 1)),
+                Ordering::Greater => {}
+            }
+            return;
+        }
+        if self.seek.is_unbounded() {
+            self.all += 1;
+            return;
+        }
         let member = (place, device);
-        let sought = usize::try_from(self.seek.count).unwrap_or(usize::MAX);
         match self.lowest.peek() {
-            Some(last) if self.lowest.len() >= sought => {
+            Some(last) if self.lowest.len() >= self.sought() => {
                 if member < *last {
                     self.lowest.push(member);
                     self.put_out_last();
@@ -62,6 +123,14 @@ impl Search {
                 }
             }
             _ => self.lowest.push(member),
+        }
+    }
+
+    fn release(&mut self, place: u32, device: DeviceId) {
+        self.released.push((place, device));
+        if self.released.len() > RELEASED_MAX.min(self.sought()) {
+            self.released.pop();
+            self.more = true;
         }
     }
 
@@ -78,23 +147,46 @@ impl Search {
 
     /// The answer, once every member was taken in.
     #[must_use]
-    pub fn found(self) -> Found {
-        let given = u32::try_from(self.lowest.len()).unwrap_or(u32::MAX);
-        // With fewer members than slots everyone is admitted, joiners too while slots last.
-        let line = match self.lowest.peek() {
-            Some((last, _)) if given >= self.seek.count => last + 1,
-            _ => u32::MAX,
+    pub fn found(mut self) -> Found {
+        let devices = std::mem::take(&mut self.released).into_sorted_vec();
+        let released: Vec<DeviceId> = devices.into_iter().map(|(_, device)| device).collect();
+        let (line, given) = match self.more || !released.is_empty() {
+            // Those that wait for theirs come first; the line is for the next answer.
+            true => (self.seek.above, 0),
+            false => self.line(),
         };
         let under = |(place, _): &(u32, DeviceId)| *place < line;
-        let held = self.held.into_iter().filter(under);
-        let mut without = self.tied;
-        without.extend(held.map(|(_, device)| device));
+        let mut without = Vec::new();
+        if !self.seek.is_unbounded() && line > self.seek.above {
+            let held = self.held.into_iter().filter(under);
+            without = self.tied;
+            without.extend(held.map(|(_, device)| device));
+        }
         Found {
             seek: self.seek,
             turn: self.turn,
             line,
             given,
             without,
+            more: self.more || !released.is_empty(),
+            released,
+        }
+    }
+
+    /// The line, and how many slots are given with it.
+    fn line(&self) -> (u32, u32) {
+        let found = u32::try_from(self.lowest.len()).unwrap_or(u32::MAX);
+        let given = found.saturating_add(self.all);
+        match (self.lowest.peek(), self.beyond) {
+            (Some((last, _)), _) if given >= self.seek.count => (last + 1, given),
+            // A phase that is too small for the group reaches one device.
+            (_, Some((first, count)))
+                if given == 0 && self.seek.above == 0 && count <= self.seek.count =>
+            {
+                (first + 1, count)
+            }
+            // With fewer members than slots everyone is admitted, joiners too while slots last.
+            _ => (self.seek.below.max(self.seek.above), given),
         }
     }
 }
@@ -108,8 +200,11 @@ mod tests {
         Seek {
             deployment: DeploymentId(7),
             group: "eu".parse().unwrap(),
+            order: 7,
             above: 0,
+            below: u32::MAX,
             count,
+            rollout: None,
         }
     }
 
@@ -122,7 +217,7 @@ mod tests {
     fn search(count: u32, members: &[DeviceId]) -> Found {
         let mut search = Search::new(seek(count), 1);
         for member in members {
-            search.member(member.clone(), &MemberRow::default());
+            search.member(member.clone(), &MemberRow::default(), false);
         }
         search.found()
     }
@@ -171,7 +266,7 @@ mod tests {
                 held,
                 ..MemberRow::default()
             };
-            search.member(member.clone(), &row);
+            search.member(member.clone(), &row, false);
         }
         let found = search.found();
         assert_eq!((found.line, found.given), (u32::MAX, 7));

@@ -1,0 +1,129 @@
+//! How a deployment spreads, as it is typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use hoist_orchestrator_core::api::command::rollout::{Order, Percent as Hundredths, Phase};
+use hoist_orchestrator_core::model::state::Then;
+
+use crate::rate::{Percent, parse_duration};
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Rollout {
+    /// Let the group in by slices, each larger than the one before: shares or numbers of devices,
+    /// as in 1%,10%,50%,100%
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_phase)]
+    pub(crate) phases: Vec<Phase>,
+    /// Open the next phase when this share of the devices that ended is successful [default: 95%]
+    #[arg(long, value_name = "PERCENT", requires = "phases", value_parser = parse_share)]
+    pub(crate) gate: Option<u8>,
+    /// Let that hold for this long first [default: 0s]
+    #[arg(long, value_name = "TIME", requires = "phases", value_parser = parse_duration)]
+    pub(crate) soak: Option<Duration>,
+    /// People who have to approve each phase after the first
+    #[arg(long, value_name = "N", requires = "phases", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(crate) approvals: Option<u8>,
+    /// Let at most this many devices be at work at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_in_progress: Option<u32>,
+    /// Let at most this many devices start each minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) per_minute: Option<u32>,
+    /// Stop when so many have failed: a share of those that ended, at least 20, or a number
+    #[arg(long, value_name = "N|PERCENT", value_parser = parse_failures)]
+    pub(crate) max_failures: Option<Failures>,
+    /// Pause then, or abort
+    #[arg(
+        long,
+        value_name = "WHAT",
+        requires = "max_failures",
+        default_value = "pause"
+    )]
+    pub(crate) on_failures: ThenArg,
+    /// In which order devices come: the same one each time, or another [default: shuffled]
+    #[arg(long, value_name = "ORDER")]
+    pub(crate) order: Option<OrderArg>,
+    /// Take all this from a file, TOML or JSON, as `rollout` of docs/api.md has it
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order"]
+    )]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+/// The failures that are too many: a share in percent, or a number of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failures {
+    Percent(u8),
+    Devices(u32),
+}
+
+/// The consequence of too many failures, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThenArg {
+    /// Nobody starts until somebody lets it go on
+    Pause,
+    /// Who has not started never starts
+    Abort,
+}
+
+impl From<ThenArg> for Then {
+    fn from(then: ThenArg) -> Self {
+        match then {
+            ThenArg::Pause => Self::Pause,
+            ThenArg::Abort => Self::Abort,
+        }
+    }
+}
+
+/// The order of devices, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// Another one for each deployment
+    Shuffled,
+    /// The same one for all, so that the same devices are first
+    Stable,
+}
+
+impl From<OrderArg> for Order {
+    fn from(order: OrderArg) -> Self {
+        match order {
+            OrderArg::Shuffled => Self::Shuffled,
+            OrderArg::Stable => Self::Stable,
+        }
+    }
+}
+
+/// Reads a phase: a share, as `10%`, or a number of devices.
+fn parse_phase(text: &str) -> Result<Phase, String> {
+    let phase = Phase::default();
+    if text.ends_with('%') {
+        let percent: Percent = text.parse()?;
+        let percent = Some(Hundredths(percent.basis_points()));
+        return Ok(Phase { percent, ..phase });
+    }
+    match text.parse() {
+        Ok(devices) => Ok(Phase {
+            devices: Some(devices),
+            ..phase
+        }),
+        Err(_) => Err("a phase is a share, such as 10%, or a number of devices".to_owned()),
+    }
+}
+
+/// Reads a whole number of percent.
+fn parse_share(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100);
+    percent.ok_or_else(|| format!("{text:?} is no whole percentage from 0% to 100%"))
+}
+
+fn parse_failures(text: &str) -> Result<Failures, String> {
+    if text.ends_with('%') {
+        return parse_share(text).map(Failures::Percent);
+    }
+    let devices = text.parse().map(Failures::Devices);
+    devices.map_err(|_| "a share, such as 5%, or a number of devices is wanted".to_owned())
+}

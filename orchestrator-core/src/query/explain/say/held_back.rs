@@ -1,0 +1,122 @@
+//! The sentences of what a rollout waits for: people, gates and its pace (S16).
+
+use crate::model::row::{Counted, PauseReason, Paused};
+use crate::model::time::format_time;
+use crate::query::explain::RolloutContext;
+use crate::query::explain::said::Finding;
+use crate::query::explain::say::ExplainContext;
+use crate::reply::Why;
+use crate::rules::rollout::gate::{Times, Verdict, ended_needed, judge};
+
+impl ExplainContext<'_> {
+    /// The deployment is paused.
+    pub(super) fn paused(&self, paused: Option<&Paused>) -> Finding {
+        let id = self.case.id;
+        let next = format!("starts when it goes on: hoist deployment resume {id}");
+        let Some(paused) = paused else {
+            return Finding::new(Why::Paused, format!("deployment {id} is paused"), next);
+        };
+        let by = paused.by.as_ref();
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+        let text = match paused.text.as_str() {
+            "" => String::new(),
+            text => format!(": {text}"),
+        };
+        let what = match paused.reason {
+            PauseReason::Operator => "",
+            PauseReason::Gate => ", because the gate of a phase cannot be passed",
+            PauseReason::GaveUp => ", because a phase was silent for too long",
+            PauseReason::Failures => ", because too many devices failed",
+        };
+        let at = format_time(paused.at_ms);
+        let says = format!("deployment {id} was paused at {at}{by}{what}{text}");
+        Finding::new(Why::Paused, says, next)
+    }
+
+    /// A later phase lets the device in.
+    pub(super) fn phase(&self) -> Finding {
+        let id = self.case.id;
+        let Some(RolloutContext { state, counted }) = self.around.rollouts.get(&id) else {
+            let says = "a later phase of the rollout lets it in";
+            return Finding::new(Why::Phase, says, "starts when that phase opens");
+        };
+        let of = state.rollout.phases.len();
+        let number = state.phase_is().number;
+        let Some(phase) = state.current() else {
+            return self.pace();
+        };
+        if !state.is_open {
+            let there = state.approved.len();
+            let says = format!(
+                "phase {number} of {of} waits for approval: {there} of {} people have approved it",
+                phase.approvals
+            );
+            let next = format!("may start when it is approved: hoist deployment approve {id}");
+            return Finding::new(Why::Approval, says, next);
+        }
+        let Counted {
+            given,
+            successful,
+            failed,
+        } = *counted;
+        let times = Times {
+            opened_ms: state.opened_ms,
+            met_ms: state.met_ms,
+            now_ms: self.now.uptime_ms,
+        };
+        let gate = &phase.gate;
+        let ended = successful.saturating_add(failed);
+        match judge(gate, *counted, times) {
+            Verdict::Soaks { until_ms } => {
+                let until = self.unix_ms(until_ms);
+                let says = format!(
+                    "a phase after {number} of {of} lets it in, whose gate holds and is watched for \
+                     {} s: {successful} of {ended} successful",
+                    gate.soak_s
+                );
+                let next = format!("the next phase opens at {}", format_time(until));
+                Finding::new(Why::Soak, says, next).at(until)
+            }
+            Verdict::Waits { until_ms } => {
+                let until = self.unix_ms(until_ms);
+                let needed = ended_needed(gate, given);
+                let says = format!(
+                    "a phase after {number} of {of} lets it in (gate: {ended} of {needed} ended, \
+                     {successful} of them successful, {} % needed)",
+                    gate.success_percent
+                );
+                let next = format!(
+                    "the next phase opens when the gate is passed; nobody is waited for after {}",
+                    format_time(until)
+                );
+                Finding::new(Why::Gate, says, next)
+            }
+            Verdict::Passed | Verdict::Failed | Verdict::GaveUp => {
+                let says = format!("a phase after {number} of {of} lets it in");
+                Finding::new(Why::Phase, says, "is decided within a moment")
+            }
+        }
+    }
+
+    /// The pace lets nobody more in.
+    pub(super) fn pace(&self) -> Finding {
+        let slots = self.case.deployment.slots;
+        let id = self.case.id;
+        let rollout = self.around.rollouts.get(&id).map(|it| &it.state.rollout);
+        let bounds = rollout.map(|it| (it.max_in_progress, it.starts_per_minute));
+        let pace = match bounds {
+            Some((Some(most), Some(minute))) => {
+                format!("{most} at work at most, {minute} more each minute")
+            }
+            Some((Some(most), None)) => format!("{most} at work at most"),
+            Some((None, Some(minute))) => format!("{minute} more each minute"),
+            _ => "no more now".to_owned(),
+        };
+        let says = format!("{slots} devices were let in so far, and the pace is {pace}");
+        Finding::new(
+            Why::Pace,
+            says,
+            "starts when its turn comes; nothing is to be done",
+        )
+    }
+}

@@ -1,0 +1,163 @@
+use super::*;
+
+fn paced(rollout: Rollout) -> Deploy {
+    Deploy {
+        rollout: Some(rollout),
+        ..deploy("fw@1.0.0")
+    }
+}
+
+#[test]
+fn at_most_so_many_are_at_work_at_once() {
+    let (mut world, names) = world(20);
+    let id = world.deploy_as(paced(Rollout {
+        max_in_progress: Some(4),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    let mut all: Vec<String> = Vec::new();
+    while all.len() < 20 {
+        let now = admitted(&world, &names);
+        let new: Vec<String> = now.into_iter().filter(|it| !all.contains(it)).collect();
+        assert_eq!(new.len(), 4, "of those before all have ended");
+        for device in &new {
+            world.say(device, working(1, id, Step::Installing));
+        }
+        world.go_on();
+        assert_eq!(world.view(id).counts.in_progress, 4);
+        for device in &new {
+            world.say(device, done(2, id));
+        }
+        world.go_on();
+        all.extend(new);
+    }
+    assert_eq!(world.view(id).counts.successful, 20);
+}
+
+#[test]
+fn each_end_makes_room_for_one() {
+    let (mut world, names) = world(20);
+    let id = world.deploy_as(paced(Rollout {
+        max_in_progress: Some(4),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    let first = admitted(&world, &names);
+    world.say(&first[0], done(1, id));
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 5);
+    world.say(&first[1], failed(1, id));
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 6);
+}
+
+#[test]
+fn devices_that_have_their_slot_for_long_and_say_nothing_hold_nobody_up() {
+    let (mut world, names) = world(20);
+    world.deploy_as(paced(Rollout {
+        max_in_progress: Some(4),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 4);
+    world.pass(14 * 60_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 4);
+    world.pass(60_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 8);
+}
+
+#[test]
+fn so_many_are_let_in_each_minute_and_none_are_saved_up() {
+    let (mut world, names) = world(60);
+    let id = world.deploy_as(paced(Rollout {
+        starts_per_minute: Some(5),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 5);
+    assert_eq!(world.spec("eu").spread_s, 60, "they begin over the minute");
+    world.pass(30_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 5);
+    world.pass(60_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 10);
+    world.pause(id);
+    world.pass(600_000);
+    world.go_on();
+    world.resume(id);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 15);
+}
+
+#[test]
+fn a_pace_grows_with_success() {
+    let (mut world, names) = world(100);
+    let id = world.deploy_as(paced(Rollout {
+        starts_per_minute: Some(5),
+        growth: Some(Growth {
+            factor: 2,
+            every_ended: 5,
+            up_to: 15,
+        }),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    let mut known = Vec::new();
+    let mut steps = Vec::new();
+    for _ in 0..4 {
+        let now = admitted(&world, &names);
+        let new: Vec<String> = now.into_iter().filter(|it| !known.contains(it)).collect();
+        steps.push(new.len());
+        world.succeed(&new, id);
+        known.extend(new);
+        world.pass(60_000);
+        world.go_on();
+    }
+    assert_eq!(steps, [5, 10, 15, 15]);
+}
+
+#[test]
+fn a_joiner_under_the_line_waits_for_its_slot_and_gets_it() {
+    let (mut world, names) = world(20);
+    let id = world.deploy_as(paced(Rollout {
+        max_in_progress: Some(4),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    let first = admitted(&world, &names);
+    let line = world.spec("eu").entries[0].audience;
+    let joiner = (0..)
+        .map(|n| format!("e{n}"))
+        .find(|name| line.admits(id, &name.parse().unwrap()))
+        .unwrap();
+    world.add_device(&joiner);
+    assert!(!world.may_start(&joiner));
+    let why = world.explained(&joiner, id);
+    assert_eq!(why.why, crate::reply::Why::Pace);
+    world.succeed(&first[..1], id);
+    assert!(world.may_start(&joiner), "it was waiting, and comes first");
+    assert_eq!(admitted(&world, &names).len(), 4);
+}
+
+#[test]
+fn a_limit_bounds_a_rollout_too() {
+    let (mut world, names) = world(30);
+    let id = world.deploy_as(Deploy {
+        limit: Some(Limit {
+            devices: Some(6),
+            until: None,
+        }),
+        ..rollout(vec![devices(4), devices(20)])
+    });
+    world.go_on();
+    let first = admitted(&world, &names);
+    assert_eq!(first.len(), 4);
+    world.succeed(&first, id);
+    let all = admitted(&world, &names);
+    assert_eq!(all.len(), 6);
+    world.succeed(&all, id);
+    assert_eq!(world.view(id).reason, Some(EndReason::DeviceLimit.into()));
+}
