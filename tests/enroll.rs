@@ -252,14 +252,20 @@ fn a_claim_that_is_used_up_or_revoked_lets_nobody_in_and_who_is_in_stays() {
         "{}",
         said(&second)
     );
-    let claim = only_claim(&server);
-    server.hoist_ok(&["enroll", "revoke", claim["claim"].as_str().unwrap()]);
-    let (third, _) = enroll(&server, &text, "d3");
-    assert!(said(&third).contains("error[E_CLAIM]"), "{}", said(&third));
     // A crash before the configuration was written: the key is there, and is known.
     std::fs::remove_file(&config).unwrap();
     let (repeat, config) = enroll(&server, &text, "d1");
     assert!(repeat.status.success(), "{repeat:?}");
+    let claim = only_claim(&server);
+    server.hoist_ok(&["enroll", "revoke", claim["claim"].as_str().unwrap()]);
+    let (third, _) = enroll(&server, &text, "d3");
+    assert!(said(&third).contains("error[E_CLAIM]"), "{}", said(&third));
+    // Nor does it anybody who has the key of one that is known.
+    let aside = server.scratch().join("aside.toml");
+    std::fs::rename(&config, &aside).unwrap();
+    let (known, _) = enroll(&server, &text, "d1");
+    assert!(said(&known).contains("error[E_CLAIM]"), "{}", said(&known));
+    std::fs::rename(&aside, &config).unwrap();
     let _agent = server.agent(&config);
     comes_in(&server, "d1");
     for broken in ["hoist-enroll:AQ", "mqtts://127.0.0.1"] {

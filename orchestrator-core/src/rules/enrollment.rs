@@ -1,7 +1,8 @@
 //! Enrollment: which device gets a certificate, and by what. Whoever proves the pinned key of a
-//! device is that device, and gets one whenever it asks. Everybody else needs a claim: it registers
-//! a device that is not known and pins its key, and counts how often; so a repeat costs nothing. A
-//! second key of a device, and a device that was removed, wait until an operator approves them.
+//! device is that device, and gets one whenever it asks; a claim that it names has to be good all the
+//! same. Everybody else needs a claim: it registers a device that is not known and pins its key, and
+//! counts how often; so a repeat costs nothing. A second key of a device, a device that was removed,
+//! and the key that a device had when it was revoked wait until an operator approves them.
 
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId};
 
@@ -72,18 +73,27 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
     is_sound(ask, ctx.now)?;
     let device = &ask.device;
     let known = ctx.txn.read(&DeviceKey(device.clone()))?;
-    if let Some(row) = &known
-        && row.public_key == Some(ask.key)
-        && row.revoked().is_none()
+    let is_pinned = |row: &DeviceRow| row.public_key == Some(ask.key);
+    let is_taken = access::is_taken(ctx.txn, device, &ask.key)?;
+    let is_out = |row: &DeviceRow| {
+        let another_is_pinned = row.public_key.is_some() && !is_pinned(row);
+        row.revoked().is_some() || (is_taken && !another_is_pinned)
+    };
+    if let (Some(row), None) = (&known, &ask.claim)
+        && is_pinned(row)
     {
-        return certify(ctx, device, row);
+        return match is_out(row) {
+            false => certify(ctx, device, row),
+            true => Err(out(ask, row).into()),
+        };
     }
     let (id, claim) = claim(ctx, ask, known.as_ref())?;
     match known {
-        Some(row) if row.revoked().is_some() => {
+        Some(row) if is_out(&row) => {
             list_other_key(ctx, ask, (&id, &row.group))?;
             Ok(ask_again(ctx, ask, row))
         }
+        Some(row) if is_pinned(&row) => certify(ctx, device, &row),
         Some(row) if row.public_key.is_some() || claim.approval => {
             list_other_key(ctx, ask, (&id, &row.group))?;
             identity::other_key(ctx, device, row, ask.key)?;
@@ -106,6 +116,20 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
             certify(ctx, device, &row)
         }
     }
+}
+
+/// The refusal of a device whose key is not enough by itself: it was revoked.
+fn out(ask: &EnrollAsk, row: &DeviceRow) -> Rejection {
+    let device = &ask.device;
+    access::refusal(device, row).unwrap_or_else(|| {
+        let print = ask.key.fingerprint();
+        let why = format!(
+            "{device} was revoked with the key {print}, which nobody has approved since then"
+        );
+        Rejection::new(Code::Revoked, why).hint(format!(
+            "if it is the device itself: `hoist device approve {device} --fingerprint {print}`"
+        ))
+    })
 }
 
 /// A certificate is to be made for the key that is pinned.
@@ -296,6 +320,7 @@ pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId) -> Result<(), Stop> {
     let mut row = DeviceRow::new(ctx.now.unix_ms);
     row.public_key = Some(waiting.key);
     row.device_type = waiting.device_type;
+    access::key_is_good(ctx, device, &waiting.key)?;
     let claim = ClaimKey(waiting.claim);
     if let Some(mut used) = ctx.txn.read(&claim)? {
         used.used = used.used.saturating_add(1);

@@ -102,11 +102,31 @@ fn nothing_that_a_revoked_device_says_is_taken_in() {
     let mut world = World::with_devices(&["d1"]);
     let id = world.deploy("fw@1.0.0");
     world.heard("d1", PresenceState::Online, 1);
+    world.say("d1", working(3, id, Step::Downloading(0)));
+    let recorded = world.record(id, "d1");
     world.shut_device_out("d1", "");
     let before = world.device_row("d1");
     let presence = |world: &mut World, state| world.hears("d1", (state, 2), Delivered::Live);
-    let said = world.say("d1", working(1, id, Step::Installing));
-    assert_eq!(codes(&said), [Code::Revoked]);
+    // Newer, the same, and older; also what the broker kept, which would count from a lower number.
+    for (seq, delivered) in [
+        (4, Delivered::Live),
+        (3, Delivered::Kept),
+        (1, Delivered::Live),
+        (1, Delivered::Kept),
+    ] {
+        let status = working(seq, id, Step::Installing);
+        let said = world.tell(Input::Status {
+            device: "d1".parse().unwrap(),
+            status,
+            evidence: SignatureEvidence::Valid,
+            delivered,
+        });
+        assert_eq!(codes(&said), [Code::Revoked], "{seq} {delivered:?}");
+        assert!(
+            !said.iter().any(|it| matches!(it, Effect::ReadStatus(_))),
+            "{said:?}"
+        );
+    }
     let born = presence(&mut world, PresenceState::Online);
     assert_eq!(codes(&born), [Code::Revoked]);
     assert_eq!(codes(&presence(&mut world, PresenceState::Offline)), []);
@@ -116,7 +136,7 @@ fn nothing_that_a_revoked_device_says_is_taken_in() {
     });
     assert_eq!(codes(&told), [Code::Revoked]);
     assert_eq!(world.device_row("d1"), before);
-    assert_eq!(world.record(id, "d1"), None);
+    assert_eq!(world.record(id, "d1"), recorded);
 }
 
 #[test]

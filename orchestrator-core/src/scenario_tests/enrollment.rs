@@ -11,6 +11,7 @@ use crate::model::effect::Sender;
 use crate::model::enroll::{EnrollAsk, EnrollOutcome};
 use crate::model::key::ClaimKey;
 
+mod taken;
 mod waiting;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

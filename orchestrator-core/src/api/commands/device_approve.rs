@@ -65,7 +65,8 @@ impl Body for DeviceApprove {
             .public_key
             .filter(|key| wanted.is_some() && is_wanted(key));
         if let (Some(pinned), None, None) = (pinned, row.offered_key, row.revoked()) {
-            // Approved before.
+            // Approved before, or the one that it had when it was revoked.
+            access::key_is_good(ask.ctx, &device, &pinned)?;
             let fingerprint = pinned.fingerprint();
             return Ok(Answer::DeviceApproved {
                 device,
@@ -83,6 +84,7 @@ impl Body for DeviceApprove {
         row.unverified = false;
         identity::forget(ask.ctx, &device)?;
         waiting::take(ask.ctx.txn, &device)?;
+        access::key_is_good(ask.ctx, &device, &offered)?;
         if row.revoked().is_some() {
             access::admit_again(ask.ctx, &device, &mut row)?;
         } else {

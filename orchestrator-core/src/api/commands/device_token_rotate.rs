@@ -16,7 +16,8 @@ const OVERLAP_S: u64 = 60 * 60;
 const OVERLAP_S_MAX: u64 = 90 * 24 * 60 * 60;
 
 /// `device-token-rotate`: at most two tokens of a device are good at a time. Its certificates stay
-/// as they are.
+/// as they are. A revoked device comes in again with it; the key that it had gets no certificate
+/// until `device-approve` names it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceTokenRotate {

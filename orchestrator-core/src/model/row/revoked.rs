@@ -1,6 +1,7 @@
 //! Tokens and certificates of a device that are worth nothing any more.
 
 use hoist_protocol::codec::{DecodeError, Message, decode};
+use hoist_protocol::envelope::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::Stay;
@@ -25,6 +26,10 @@ pub struct RevokedRow {
     /// Certificates up to this issue are worth nothing: another key took the place of theirs. 0 = none
     /// did. Certificates of the next key have a higher issue, whatever that of its tokens is.
     pub certificates: u32,
+    /// The key that it was known by when it was removed or revoked last: whoever took the device has
+    /// it, so that it gets no certificate before somebody approves it. Absent once that was done,
+    /// without such a key, and in rows of servers that did not note it.
+    pub key: Option<PublicKey>,
 }
 
 /// The tokens and certificates of a device that are worth nothing, as a door asks.
@@ -79,14 +84,14 @@ impl Revocation {
     }
 }
 
-/// `tokens`, `at_ms` and `certificates` of a row that was written without them: 0, the end of time,
-/// and 0.
-const NOT_NOTED: [u8; 12] = [
-    0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0,
+/// `tokens`, `at_ms`, `certificates` and `key` of a row that was written without them: 0, the end of
+/// time, 0 and none.
+const NOT_NOTED: [u8; 13] = [
+    0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 0,
 ];
 
 impl Message for RevokedRow {
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
     const BYTES_MAX: usize = 4_096;
 
     fn decode_older(bytes: &[u8]) -> Option<Result<(Self, &[u8]), DecodeError>> {
@@ -94,7 +99,8 @@ impl Message for RevokedRow {
         let (past, rest): (&[u8], &[u8]) = match version {
             1 => (&[0], &NOT_NOTED),
             2 => (&[], &NOT_NOTED),
-            3 => (&[], &[0]),
+            3 => (&[], &[0, 0]),
+            4 => (&[], &[0]),
             _ => return None,
         };
         let grown = [&[Self::VERSION], fields, past, rest].concat();
@@ -123,11 +129,18 @@ mod tests {
             tokens: 5,
             at_ms: 300,
             certificates: 300,
+            key: Some(PublicKey([7; 32])),
         };
-        golden(&revoked, "04ac0201026575040905ac02ac02");
+        let key = "07".repeat(32);
+        golden(&revoked, &format!("05ac0201026575040905ac02ac0201{key}"));
+        let new = RevokedRow {
+            key: None,
+            ..revoked
+        };
+        older_golden(&new, "04ac0201026575040905ac02ac02");
         let old = RevokedRow {
             certificates: 0,
-            ..revoked
+            ..new
         };
         older_golden(&old, "03ac0201026575040905ac02");
         let older = RevokedRow {

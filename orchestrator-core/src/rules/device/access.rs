@@ -2,6 +2,7 @@
 //! had is good any more, and something new lets it in again. A token that is replaced stays good
 //! for a while if it is to.
 
+use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeviceId, UserId};
 
 use crate::model::effect::{Effect, Event};
@@ -9,7 +10,7 @@ use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeviceKey, RevokedKey};
 use crate::model::row::{Access, DeviceRow, Revoked, RevokedRow};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
-use crate::model::txn::Undecided;
+use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::resync::ask_resync;
 use crate::rules::device::{contact, hold, identity, presence, trouble};
@@ -27,6 +28,7 @@ pub(crate) fn end_all(
     let revoked = RevokedRow {
         issue: before.issue.max(before.certificate_issue(row.issue)),
         at_ms: ctx.now.unix_ms,
+        key: row.public_key.or(before.key),
         ..before
     };
     ctx.txn.put(&key, &revoked);
@@ -82,8 +84,47 @@ pub(crate) fn admit_again(
     Ok(())
 }
 
+/// True if whoever took a device, before it was removed or revoked, has this key of it, and nobody has
+/// approved it since.
+pub(crate) fn is_taken(txn: &Txn, device: &DeviceId, key: &PublicKey) -> Result<bool, Undecided> {
+    let revoked = txn.read_or_empty(&RevokedKey(device.clone()))?;
+    Ok(revoked.key == Some(*key))
+}
+
+/// The key that a device had when it was revoked is not good by a new token alone. A revocation of an
+/// older server did not note it.
+fn key_is_taken(ctx: &mut Ctx, device: &DeviceId, row: &DeviceRow) -> Result<(), Undecided> {
+    let key = RevokedKey(device.clone());
+    let before = ctx.txn.read_or_empty(&key)?;
+    let revoked = RevokedRow {
+        key: row.public_key.or(before.key),
+        ..before
+    };
+    ctx.txn.put(&key, &revoked);
+    Ok(())
+}
+
+/// Somebody has approved a key of a device: it is good, whatever became of the device before.
+pub(crate) fn key_is_good(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    approved: &PublicKey,
+) -> Result<(), Undecided> {
+    let key = RevokedKey(device.clone());
+    let before = ctx.txn.read_or_empty(&key)?;
+    if before.key == Some(*approved) {
+        let revoked = RevokedRow {
+            key: None,
+            ..before
+        };
+        ctx.txn.put(&key, &revoked);
+    }
+    Ok(())
+}
+
 /// Gives a device another token. The one before is good for so long after; one that was replaced
-/// before it is good no longer. To a revoked device it is the way back. Its row is written.
+/// before it is good no longer. To a revoked device it is the way back, by the token alone: its key gets
+/// it no certificate until somebody approves it. Its row is written.
 pub(crate) fn rotate(
     ctx: &mut Ctx,
     device: &DeviceId,
@@ -97,6 +138,7 @@ pub(crate) fn rotate(
         was_revoked,
     }));
     if was_revoked {
+        key_is_taken(ctx, device, row)?;
         return admit_again(ctx, device, row);
     }
     if end_overlap(ctx, device, row)? {

@@ -40,6 +40,12 @@ pub(crate) fn merge(
         ctx.effects.push(rejected(Code::Unknown, device, None));
         return Ok(());
     };
+    if row.revoked().is_some() {
+        // bad-inputs row 24: whatever its number is.
+        ctx.effects
+            .push(rejected(Code::Revoked, device, Some(&row)));
+        return Ok(());
+    }
     match row.seq {
         // bad-inputs row 85
         Some(known) if status.seq < known && delivered == Delivered::Kept => {
@@ -57,12 +63,6 @@ pub(crate) fn merge(
             return Ok(());
         }
         _ => {}
-    }
-    if row.revoked().is_some() {
-        // bad-inputs row 24
-        ctx.effects
-            .push(rejected(Code::Revoked, device, Some(&row)));
-        return Ok(());
     }
     let proven = evidence == SignatureEvidence::Valid;
     if !status.outcomes.is_empty() && !proven {
