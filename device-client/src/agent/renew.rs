@@ -15,7 +15,8 @@ use super::runner::Agent;
 
 /// The longest time between two looks at the calendar: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(24 * 3_600);
-/// The pause before the same is asked for again.
+/// The pause before the same is asked for again, whatever came of it: by a clock that is ahead every
+/// certificate is due at once.
 const AGAIN: Duration = Duration::from_secs(3_600);
 
 /// Seconds until a certificate is due that is valid from then until then.
@@ -25,14 +26,16 @@ fn due_in((not_before, not_after): (u64, u64), now_s: u64) -> u64 {
 }
 
 impl Agent {
-    /// Plans the next look at the certificate, if the device keeps it up to date itself.
+    /// Plans the next look at the certificate, if the device keeps it up to date itself: no sooner than
+    /// a while after it asked last.
     pub(super) fn plan_renewal(&mut self) {
         let shown = self.shown.trust().and_then(Trust::shown);
         self.renew_at = shown
             .filter(|_| self.own_certificate().is_some())
             .map(|shown| {
                 let wait = Duration::from_secs(due_in(shown, self.now_s()));
-                Instant::now() + wait.min(LOOK)
+                let at = Instant::now() + wait.min(LOOK);
+                self.renewal_asked.map_or(at, |asked| at.max(asked + AGAIN))
             });
     }
 
@@ -57,6 +60,7 @@ impl Agent {
             connection.subscribe(&answers);
             connection.ask(&topic, payload);
             self.renewing = Some(nonce);
+            self.renewal_asked = Some(Instant::now());
             tracing::info!("the certificate is due: another one is asked for");
         }
     }
@@ -91,6 +95,8 @@ impl Agent {
         ) {
             Ok(()) => {
                 tracing::info!("the certificate was renewed: the next connection shows it");
+                // One that was refused, or met nobody, made room: this is another one.
+                self.shown.yields = false;
                 self.show_again();
                 self.plan_renewal();
             }

@@ -2,6 +2,8 @@ use std::path::Path;
 
 use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_net::tls::{Pem, Trust};
+use hoist_protocol::codec::encode;
+use hoist_protocol::enroll::EnrollAnswer;
 use hoist_protocol::id::{DeviceId, Namespace};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ED25519, date_time_ymd,
@@ -112,6 +114,68 @@ async fn a_device_that_is_away_with_a_due_certificate_waits_for_its_way_back_and
     }
     assert!(begun.elapsed() >= AGAIN, "{:?}", begun.elapsed());
     assert!(agent.renew_at.is_some_and(|at| at > Instant::now()));
+}
+
+impl Agent {
+    /// Asks as if it were connected.
+    fn asks_for_another(&mut self) -> [u8; 16] {
+        let nonce = [7; 16];
+        self.renewing = Some(nonce);
+        self.renewal_asked = Some(Instant::now());
+        nonce
+    }
+
+    /// The server gives it a certificate.
+    fn is_given(&mut self, nonce: [u8; 16], certificate: &str) {
+        let chain = Pem {
+            name: "given",
+            text: certificate.as_bytes(),
+        };
+        let chain = chain.certificates().unwrap();
+        let result = Enrolled::Certificate(chain.iter().map(|der| der.to_vec()).collect());
+        self.renewed(&encode(&EnrollAnswer { nonce, result }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_went_back_to_the_certificate_before_asks_once_and_shows_what_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path(), (2_020, 2_021));
+    let device: DeviceId = "dev-01".parse().unwrap();
+    let given = |to| Authority::new().certify(&device, dir.path(), (2_020, to));
+    // It has renewed, and the server restarts: nobody is met with the renewed one.
+    std::fs::write(dir.path().join("client.next.pem"), given(2_090)).unwrap();
+    agent.show_again();
+    agent.disconnected("nothing listens at the server's address");
+    agent.show_again();
+    agent.plan_renewal();
+    assert!(agent.renew_at.is_some_and(|at| at <= Instant::now()));
+
+    let nonce = agent.asks_for_another();
+    agent.is_given(nonce, &given(2_091));
+    let shown = agent.shown.trust().and_then(Trust::shown).unwrap();
+    assert!(agent.shown.is_renewed, "the next connection shows it");
+    let wait = agent.renew_at.unwrap() - Instant::now();
+    assert!(wait >= AGAIN, "{wait:?}, of {shown:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_whose_clock_is_ahead_asks_no_more_than_once_an_hour_also_on_new_connections() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path(), (2_020, 2_021));
+    let device: DeviceId = "dev-01".parse().unwrap();
+    let nonce = agent.asks_for_another();
+    agent.is_given(
+        nonce,
+        &Authority::new().certify(&device, dir.path(), (2_020, 2_021)),
+    );
+    for _ in 0..3 {
+        let wait = agent.renew_at.unwrap() - Instant::now();
+        assert!(wait >= AGAIN, "{wait:?}");
+        agent.disconnected("the server closed the connection");
+        agent.show_again();
+        agent.plan_renewal();
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,9 @@ pub(super) struct Agent {
     /// The request for another one that waits for its answer.
     #[cfg(feature = "tls")]
     pub(super) renewing: Option<[u8; 16]>,
+    /// When another one was asked for last.
+    #[cfg(feature = "tls")]
+    pub(super) renewal_asked: Option<Instant>,
     pub(super) session: Session,
     pub(super) storage: Storage,
     pub(super) clock: DeviceClock,
@@ -223,6 +226,8 @@ impl Agent {
             renew_at: None,
             #[cfg(feature = "tls")]
             renewing: None,
+            #[cfg(feature = "tls")]
+            renewal_asked: None,
             session: Session::new(setup, identity),
             storage,
             clock,
