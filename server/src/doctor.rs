@@ -239,6 +239,54 @@ mod tests {
         address
     }
 
+    /// A broker that lets in who has a token, and ends a connection once anything else is said on it.
+    async fn curt_broker() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut input = [0; 1_024];
+                    let read = stream.read(&mut input).await.unwrap_or_default();
+                    let mut said = input[..read].windows(7);
+                    let code = if said.any(|text| text == b"a token") {
+                        0
+                    } else {
+                        5
+                    };
+                    let _answer = stream.write_all(&[0x20, 2, 0, code]).await;
+                    let _more = stream.read(&mut input).await;
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_broker_at_which_serious_things_cannot_be_tried_is_not_called_safe() {
+        let report = examine(&subject(curt_broker().await)).await.unwrap();
+        assert_eq!(report.serious().count(), 0, "{report:?}");
+        let forged = report.checks.iter().find(|it| it.id == "foreign-status");
+        assert!(
+            matches!(forged.unwrap().found, Found::Untried(_)),
+            "{report:?}"
+        );
+        assert!(report.cut_off.is_some() && !report.is_ok(), "{report:?}");
+    }
+
+    #[test]
+    fn what_is_lost_counts_where_it_is_serious_and_the_canaries_are_known() {
+        let report = |canary: Option<String>, probe| {
+            let mut report = Report::default();
+            report.judge(report::CANARY, canary);
+            report.lost(&[probe], "it ended");
+            report.is_ok()
+        };
+        assert!(!report(None, report::FORGED));
+        assert!(report(None, report::SYS));
+        assert!(report(Some("not let in".to_owned()), report::FORGED));
+    }
+
     fn subject(address: SocketAddr) -> Subject {
         let broker = Endpoint::of(Scheme::Mqtt, "127.0.0.1", address.port());
         let login = |user: &str| Login {

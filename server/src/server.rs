@@ -176,6 +176,7 @@ impl Server {
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
         let stop = watch::Sender::new(false);
         let (ready, is_ready) = watch::channel(false);
+        let hosts = hosts(http, &config.names, shown.as_ref());
         let state = HttpState {
             artifacts,
             bearers: registry,
@@ -185,7 +186,7 @@ impl Server {
             ready: is_ready.clone(),
             health: health.clone(),
             limits: HttpLimits::default(),
-            hosts: hosts(http, &config.names, shown.as_ref()),
+            hosts: hosts.clone(),
             tls,
         };
         let server = Self {
@@ -193,7 +194,7 @@ impl Server {
             device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca: opening::pinned(shown.as_ref(), &config.broker),
-            looking: opening::looked_after(shown, key_watch, health.clone()),
+            looking: opening::looked_after(shown, key_watch, (health.clone(), hosts)),
             data_dir,
             announced: None,
             broker,

@@ -10,6 +10,7 @@ pub use hoist_net::tls::server::TlsMin;
 use hoist_net::tls::server::{Acceptor, Identity};
 use hoist_net::tls::{Certificate, Pem};
 use hoist_orchestrator::health::{Health, Stops};
+use hoist_orchestrator::http::Hosts;
 use hoist_protocol::code::Code;
 
 use crate::failure::{Failure, of_tls};
@@ -23,6 +24,7 @@ mod devices;
 mod for_broker;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use for_broker::{BrokerCertificate, for_broker};
 
@@ -54,6 +56,7 @@ pub enum Encryption {
 pub(crate) use accepted::Accepted;
 use client_ca::ClientCa;
 pub(crate) use devices::DeviceAuthority;
+use versions::Versions;
 
 /// The terms on which TLS is spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,8 +93,8 @@ pub(crate) struct Shown {
     /// The hosts that the certificate is for.
     pub(crate) certified: Vec<String>,
     files: Files,
-    /// The version of the files that was read last.
-    version: Version,
+    /// Those of the files.
+    versions: Versions<Version>,
     names: Vec<String>,
     /// Looks after the file of `--client-ca`, where there is one.
     client_ca: Option<ClientCa>,
@@ -172,16 +175,16 @@ impl Shown {
             host,
             certified: identity.certificate().names.clone(),
             files,
-            version,
+            versions: Versions::of(version),
             names,
             client_ca,
             authority,
         }))
     }
 
-    /// Looks after the certificate for as long as the server runs.
-    pub(crate) async fn watch(mut self, health: Health) {
-        let mut seen = self.version.clone();
+    /// Looks after the certificate for as long as the server runs. Whatever one it shows, HTTP is
+    /// answered for its hosts.
+    pub(crate) async fn watch(mut self, health: Health, hosts: Hosts) {
         let mut renew_at = tokio::time::Instant::now();
         let mut is_renewed = true;
         loop {
@@ -189,36 +192,37 @@ impl Shown {
                 renew_at += RENEW_PERIOD;
                 let was_renewed = std::mem::replace(&mut is_renewed, self.renew(&health));
                 if is_renewed && !was_renewed {
-                    self.read_again(&health);
+                    self.read_again(&health, &hosts);
                 }
             }
             tokio::time::sleep(LOOK_PERIOD).await;
             if let Some(client_ca) = &mut self.client_ca {
                 client_ca.look(&health);
             }
-            let version = self.files.version();
             // Certificate and key are two files: they are read once both rest.
-            if version != seen {
-                seen = version;
-                continue;
-            }
-            if version != self.version {
-                self.version = version;
-                self.read_again(&health);
+            if self.versions.wants(self.files.version()) {
+                let is_shown = self.read_again(&health, &hosts);
+                self.versions.were_read(is_shown);
             }
         }
     }
 
-    fn read_again(&self, health: &Health) {
+    /// True if what is in the files is shown.
+    fn read_again(&self, health: &Health, hosts: &Hosts) -> bool {
         let read = self.files.read(&self.names);
         match read.and_then(|identity| self.of_the_same_ca(identity)) {
             Ok(identity) => {
                 self.acceptor.show(&identity);
-                let subject = &identity.certificate().subject;
+                let Certificate { subject, names, .. } = identity.certificate();
+                hosts.certify(names.iter().cloned());
                 tracing::info!(subject, "the certificate was exchanged");
                 health.end(ABOUT);
+                true
             }
-            Err(failure) => self.tell(health, &failure),
+            Err(failure) => {
+                tell(health, &failure);
+                false
+            }
         }
     }
 
@@ -237,17 +241,6 @@ impl Shown {
         ))
     }
 
-    fn tell(&self, health: &Health, failure: &Failure) {
-        let code = Code::parse(&failure.code).unwrap_or(Code::Certificate);
-        tracing::error!(
-            code = code.as_str(),
-            why = failure.what,
-            "the certificate is not usable, the last good one stays in effect"
-        );
-        let detail = format!("the last good one is shown: {}", failure.clone().clause());
-        health.begin(ABOUT, code, &detail, Stops::Part);
-    }
-
     /// Renews a certificate of its own in time, and tells when a given one ends soon; false if it
     /// could not be renewed.
     fn renew(&self, health: &Health) -> bool {
@@ -256,7 +249,7 @@ impl Shown {
             let wanted = (self.files.certificate.as_path(), self.names.as_slice());
             let ensured = authority::ensure(place, wanted, now);
             if let Err(failure) = &ensured {
-                self.tell(health, failure);
+                tell(health, failure);
             }
             return ensured.is_ok();
         }
@@ -325,6 +318,26 @@ impl Files {
     fn version(&self) -> Version {
         vec![version_of(&self.certificate), version_of(&self.key)]
     }
+}
+
+fn tell(health: &Health, failure: &Failure) {
+    let code = Code::parse(&failure.code).unwrap_or(Code::Certificate);
+    let detail = format!("the last good one is shown: {}", failure.clone().clause());
+    if !is_told(health, ABOUT, &detail) {
+        tracing::error!(
+            code = code.as_str(),
+            why = failure.what,
+            "the certificate is not usable, the last good one stays in effect"
+        );
+    }
+    health.begin(ABOUT, code, &detail, Stops::Part);
+}
+
+/// True if this is known in these words: what is tried again and again is logged once.
+fn is_told(health: &Health, about: &str, detail: &str) -> bool {
+    let problems = health.problems();
+    let mut problems = problems.iter();
+    problems.any(|problem| problem.about == about && problem.detail == detail)
 }
 
 /// A certificate is no secret: others may read it.

@@ -127,12 +127,11 @@ impl Agent {
 
     /// The server gives it a certificate.
     fn is_given(&mut self, nonce: [u8; 16], certificate: &str) {
-        let chain = Pem {
+        let chain = hoist_net::tls::ders(Pem {
             name: "given",
             text: certificate.as_bytes(),
-        };
-        let chain = chain.certificates().unwrap();
-        let result = Enrolled::Certificate(chain.iter().map(|der| der.to_vec()).collect());
+        });
+        let result = Enrolled::Certificate(chain.unwrap());
         self.renewed(&encode(&EnrollAnswer { nonce, result }));
     }
 }

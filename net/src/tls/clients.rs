@@ -113,7 +113,12 @@ impl ClientAuthorities {
         let (shown, between) = chain?.split_first()?;
         let certificate = Certificate::read(shown)?;
         // By its signature: anybody can write the name of our CA. It was in time when it was proven.
-        let begun = Duration::from_secs(certificate.not_before);
+        let begins = between.iter().filter_map(|der| Certificate::read(der));
+        // A CA between may have begun after what it made.
+        let begun = begins.fold(certificate.not_before, |latest, by| {
+            latest.max(by.not_before)
+        });
+        let begun = Duration::from_secs(begun);
         let begun = UnixTime::since_unix_epoch(begun);
         let is_by = |roots: &Arc<RootCertStore>| {
             verifier_by(roots).is_ok_and(|by| by.verify_client_cert(shown, between, begun).is_ok())

@@ -3,6 +3,7 @@
 //! whose own name was made to lead here is told by that name: the server has others.
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -19,10 +20,12 @@ const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// What anybody may open by a link: it changes nothing and tells no page anything.
 const OPENED_BY_LINKS: [&str; 3] = ["/livez", "/readyz", "/artifacts/"];
 
-/// The hosts that a server goes by.
+/// The hosts that a server goes by. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Hosts {
-    names: Vec<String>,
+    named: Arc<[String]>,
+    /// Those of the certificate that is shown, which may be exchanged meanwhile.
+    certified: Arc<RwLock<Vec<String>>>,
     /// The address that it listens at.
     bound: IpAddr,
 }
@@ -31,16 +34,27 @@ impl Hosts {
     /// Those of a server that listens there: that address, this machine, and these names and
     /// addresses; a name may be `*.example.com`.
     pub fn new(bound: IpAddr, names: impl IntoIterator<Item = String>) -> Self {
-        let names = names.into_iter().map(|name| name.to_ascii_lowercase());
         Self {
-            names: names.collect(),
+            named: lowercase(names).collect(),
+            certified: Arc::default(),
             bound,
         }
     }
 
+    /// The certificate that is shown from now on is for these names, in the place of the one before.
+    pub fn certify(&self, names: impl IntoIterator<Item = String>) {
+        let names = lowercase(names).collect();
+        let mut certified = self
+            .certified
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *certified = names;
+    }
+
     /// True if a host, maybe with a port, is one of them. Who listens at every address is reached by
     /// any: no page of elsewhere has an address for its name.
-    fn has(&self, host: &str) -> bool {
+    #[must_use]
+    pub fn has(&self, host: &str) -> bool {
         let host = without_port(host)
             .trim_end_matches('.')
             .to_ascii_lowercase();
@@ -53,8 +67,18 @@ impl Hosts {
             let is_local = address.is_loopback() || address.is_unspecified();
             is_local || address == self.bound || self.bound.is_unspecified()
         });
-        is_here || self.names.iter().any(|name| covers(name, &host))
+        let certified = self
+            .certified
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.named.iter().chain(&*certified);
+        is_here || names.any(|name| covers(name, &host))
     }
+}
+
+fn lowercase(names: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+    let names = names.into_iter();
+    names.map(|name| name.to_ascii_lowercase())
 }
 
 fn without_port(host: &str) -> &str {
@@ -164,6 +188,17 @@ mod tests {
         let every = of("0.0.0.0");
         assert!(every.has("192.0.2.2:7883") && every.has("[2001:db8::1]"));
         assert!(!every.has("evil.example"));
+    }
+
+    #[test]
+    fn a_certificate_that_is_exchanged_takes_its_names_with_it() {
+        let server = Hosts::new([192, 0, 2, 1].into(), ["fleet.example.com".to_owned()]);
+        let asked = server.clone();
+        server.certify(["Fleet.example.com".to_owned(), "old.example.com".to_owned()]);
+        assert!(asked.has("old.example.com:7883"));
+        server.certify(["*.example.net".to_owned()]);
+        assert!(asked.has("new.example.net") && asked.has("fleet.example.com"));
+        assert!(!asked.has("old.example.com"));
     }
 
     fn of(said: &[(&str, &'static str)]) -> bool {

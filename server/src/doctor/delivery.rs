@@ -10,7 +10,7 @@ use hoist_protocol::topic::Topic;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::doors::{NO_KEY, NO_ORCHESTRATOR};
-use super::peer::{LOST, Peer, Terms};
+use super::peer::{LOST, NO_CANARY, Peer, Terms};
 use super::report::{LARGE, Probe, QUEUE, RETAINED, Report, SMALL, STALE, WILDCARD};
 use super::rights::client_id;
 use super::{Form, Login, Places, Subject, restart};
@@ -63,7 +63,7 @@ pub(super) async fn examine(subject: &Subject, report: &mut Report) -> Result<()
     };
     let device = Peer::connect(subject, terms).await;
     let (Some(places), Ok(mut device)) = (Places::of(subject), device) else {
-        report.untried(&ALL, "no canary comes in");
+        report.lost(&ALL, NO_CANARY);
         return Ok(());
     };
     let Some(orchestrator) = orchestrator(subject).await? else {
@@ -150,7 +150,7 @@ impl Pair<'_> {
     /// What did not arrive is open, unless nobody was there to hear it.
     fn judge(&self, report: &mut Report, probe: Probe, open: Option<String>) {
         match open.is_some() && self.device.is_lost() {
-            true => report.untried(&[probe], LOST),
+            true => report.lost(&[probe], LOST),
             false => report.judge(probe, open),
         }
     }
@@ -281,7 +281,7 @@ impl Pair<'_> {
         self.device.subscribe(&topic).await;
         let said = std::iter::repeat_with(|| message(topic.clone(), b"canary", false));
         if !self.orchestrator.publish_all(said.take(count)).await {
-            report.untried(&[QUEUE], "the orchestrator's connection was lost meanwhile");
+            report.lost(&[QUEUE], "the orchestrator's connection was lost meanwhile");
             return Ok(());
         }
         let heard = self.device.hear(count).await;

@@ -139,7 +139,7 @@ pub(super) async fn takeover(subject: &Subject, report: &mut Report) -> Result<(
             Some(true) => open = Some(format!("{at} let one device end the session of another")),
             Some(false) => {}
             None => {
-                report.untried(&[TAKEOVER, USER_TAKEOVER], NO_SESSION);
+                report.lost(&[TAKEOVER, USER_TAKEOVER], NO_SESSION);
                 return Ok(());
             }
         }
@@ -153,7 +153,7 @@ pub(super) async fn takeover(subject: &Subject, report: &mut Report) -> Result<(
             let said = || format!("{at} let a user end the session of a device");
             match takes(subject, victim, thief).await? {
                 Some(open) => report.judge(USER_TAKEOVER, open.then(said)),
-                None => report.untried(&[USER_TAKEOVER], NO_SESSION),
+                None => report.lost(&[USER_TAKEOVER], NO_SESSION),
             }
         }
     }

@@ -36,6 +36,9 @@ const INFLIGHT_MAX: u16 = 100;
 pub(super) const LOST: &str =
     "the connection of a canary ended meanwhile: perhaps somebody else examines the broker too";
 
+/// No canary is let in, or not any more.
+pub(super) const NO_CANARY: &str = "no canary comes in";
+
 /// The terms of one connection.
 pub(super) struct Terms<'a> {
     pub(super) at: &'a Endpoint,

@@ -176,6 +176,17 @@ impl Report {
         }
     }
 
+    /// These could not be tried because of a connection that came in before. Where one of them is
+    /// serious, the examination has not come to its end.
+    pub(super) fn lost(&mut self, probes: &[Probe], why: &str) {
+        self.untried(probes, why);
+        let is_known = |check: &Check| check.id == CANARY.0 && check.found == Found::Well;
+        let is_serious = |probe: &Probe| probe.2 == Severity::Serious;
+        if self.checks.iter().any(is_known) && probes.iter().any(is_serious) {
+            self.cut_off.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
     /// Ends before everything was tried.
     pub(super) fn cut_off(&mut self, why: String) {
         for probe in ALL {

@@ -7,7 +7,7 @@ use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::topic::Topics;
 
 use super::doors::{NO_KEY, NO_USER};
-use super::peer::{LOST, Peer, Terms};
+use super::peer::{LOST, NO_CANARY, Peer, Terms};
 use super::report::{COMMAND, FORGED, Probe, READ, Report, SPEC, SYS, USER_READ, USER_SPEC, WILL};
 use super::{Login, Places, Subject, device};
 use crate::failure::Failure;
@@ -56,7 +56,7 @@ pub(super) async fn examine(subject: &Subject, report: &mut Report) -> Result<()
     };
     let listener = Peer::connect(subject, Terms::device(subject, other)).await;
     let (Some(places), Ok(other)) = (Places::of(subject), listener) else {
-        report.untried(&ALL, "no canary comes in");
+        report.lost(&ALL, NO_CANARY);
         return Ok(());
     };
     let id = client_id()?;
@@ -113,7 +113,7 @@ impl Cast<'_> {
                 .cloned()
         };
         if self.other.is_lost() {
-            report.untried(&[FORGED, SPEC, WILL, USER_SPEC], LOST);
+            report.lost(&[FORGED, SPEC, WILL, USER_SPEC], LOST);
             return Ok(());
         }
         let device = &self.login.user;
@@ -227,7 +227,7 @@ impl Cast<'_> {
         filters.push(format!("$share/hoist-canary/{needs}"));
         filters.extend(["#", "$SYS/#"].map(str::to_owned));
         let Some(mut reader) = asking(self.subject, || self.as_device(), &filters).await else {
-            report.untried(&[READ, SYS, USER_READ], "no canary comes in");
+            report.lost(&[READ, SYS, USER_READ], NO_CANARY);
             return Ok(());
         };
         let id = client_id()?;

@@ -78,10 +78,13 @@ pub(super) fn connections(broker: &BrokerConfig) -> usize {
     }
 }
 
-/// The hosts that HTTP is answered for: those that are named, and those of the certificate.
+/// The hosts that HTTP is answered for: those that are named, and those of the certificate that is
+/// shown.
 pub(super) fn hosts(bound: SocketAddr, names: &[String], shown: Option<&Shown>) -> Hosts {
+    let hosts = Hosts::new(bound.ip(), names.iter().cloned());
     let certified = shown.iter().flat_map(|shown| &shown.certified);
-    Hosts::new(bound.ip(), names.iter().chain(certified).cloned())
+    hosts.certify(certified.cloned());
+    hosts
 }
 
 /// Listens for HTTP, and says where.

@@ -63,15 +63,21 @@ impl Examination {
     /// # Errors
     /// `E_BROKER_UNSAFE`.
     pub(super) async fn pass(&self) -> Result<(), Failure> {
+        let untried = Code::BrokerUntried.as_str();
         let report = match examine(&self.subject).await {
             Ok(report) => report,
             Err(failure) => {
-                tracing::warn!(why = failure.what, "the broker was not examined");
+                let why = failure.what;
+                tracing::warn!(code = untried, why, "the broker was not examined");
                 return Ok(());
             }
         };
         if let Some(why) = &report.cut_off {
-            tracing::warn!(why, "the broker was not examined to the end");
+            tracing::warn!(
+                code = untried,
+                why,
+                "the broker was not examined to the end"
+            );
         }
         if report.is_left_behind {
             tracing::warn!(

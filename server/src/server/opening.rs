@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::health::Health;
+use hoist_orchestrator::http::Hosts;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
@@ -123,12 +124,12 @@ pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acce
 pub(super) fn looked_after(
     shown: Option<Shown>,
     key_watch: KeyWatch,
-    health: Health,
+    (health, hosts): (Health, Hosts),
 ) -> JoinSet<()> {
     let mut looking = JoinSet::new();
     looking.spawn(key_watch.run());
     if let Some(shown) = shown {
-        looking.spawn(shown.watch(health));
+        looking.spawn(shown.watch(health, hosts));
     }
     looking
 }

@@ -1,5 +1,6 @@
 //! The CAs of others, in the file that `--client-ca` names: read again when it changes. Sessions of
-//! devices whose CA stays go on; those of a CA that was taken out end.
+//! devices whose CA stays go on; those of a CA that was taken out end. An empty file names none; one
+//! that is gone says nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use hoist_net::tls::server::{Acceptor, ClientAuthorities};
 use hoist_orchestrator::health::{Health, Stops};
 use hoist_protocol::code::Code;
 
-use super::{Accepted, DeviceAuthority, FileVersion, version_of};
+use super::{Accepted, DeviceAuthority, FileVersion, Versions, is_told, version_of};
 use crate::failure::{Failure, of_tls};
 
 /// The subject of what is wrong, for [`Health`].
@@ -21,9 +22,7 @@ pub(super) struct ClientCa {
     own: Arc<DeviceAuthority>,
     asking: Acceptor,
     accepted: Arc<Accepted>,
-    /// The version that was seen last, and the one that was read.
-    seen: FileVersion,
-    read: FileVersion,
+    versions: Versions<FileVersion>,
 }
 
 impl ClientCa {
@@ -38,34 +37,23 @@ impl ClientCa {
             own,
             asking,
             accepted,
-            seen: version,
-            read: version,
+            versions: Versions::of(version),
         }
     }
 
-    /// Reads the file again once it rests in another version.
+    /// Reads the file again once it rests in another version, and until it can be used.
     pub(super) fn look(&mut self, health: &Health) {
-        let version = version_of(&self.file);
-        if std::mem::replace(&mut self.seen, version) != version || version == self.read {
+        if !self.versions.wants(version_of(&self.file)) {
             return;
         }
-        self.read = version;
-        match self.read_again() {
+        let read = self.read_again();
+        self.versions.were_read(read.is_ok());
+        match read {
             Ok(number) => {
                 tracing::info!(number, "the CAs of devices beside our own were exchanged");
                 health.end(ABOUT);
             }
-            Err(failure) => {
-                let code = Code::parse(&failure.code).unwrap_or(Code::Certificate);
-                tracing::error!(
-                    code = code.as_str(),
-                    why = failure.what,
-                    "the file of --client-ca is not usable, the CAs of before stay accepted"
-                );
-                let clause = failure.clause();
-                let detail = format!("the CAs of before stay accepted: {clause}");
-                health.begin(ABOUT, code, &detail, Stops::Part);
-            }
+            Err(failure) => tell(health, &failure),
         }
     }
 
@@ -79,7 +67,22 @@ impl ClientCa {
     }
 }
 
-/// The CAs that are accepted of clients.
+fn tell(health: &Health, failure: &Failure) {
+    let code = Code::parse(&failure.code).unwrap_or(Code::Certificate);
+    let clause = failure.clone().clause();
+    let detail =
+        format!("the CAs of before stay accepted (an empty file would name none): {clause}");
+    if !is_told(health, ABOUT, &detail) {
+        tracing::error!(
+            code = code.as_str(),
+            why = failure.what,
+            "the file of --client-ca is not usable, the CAs of before stay accepted"
+        );
+    }
+    health.begin(ABOUT, code, &detail, Stops::Part);
+}
+
+/// The CAs that are accepted of clients. A file without a word names none.
 pub(super) fn read(
     own: &DeviceAuthority,
     named: Option<&Path>,
@@ -90,7 +93,8 @@ pub(super) fn read(
     };
     let text = named
         .map(|path| super::read("--client-ca", path))
-        .transpose()?;
+        .transpose()?
+        .filter(|text| !text.trim_ascii().is_empty());
     let name = named.map(|path| path.display().to_string());
     let others = name.as_deref().zip(text.as_deref());
     let others = others.map(|(name, text)| Pem { name, text });

@@ -6,6 +6,10 @@ fn names(of: &[&str]) -> Vec<String> {
     of.iter().map(ToString::to_string).collect()
 }
 
+fn hosts() -> Hosts {
+    Hosts::new([127, 0, 0, 1].into(), names(&["fleet.example"]))
+}
+
 fn place(dir: &tempfile::TempDir) -> Place {
     Place {
         folder: dir.path().join("tls"),
@@ -121,7 +125,7 @@ async fn a_changed_file_is_shown_and_a_wrong_one_is_told_while_the_last_good_one
         let problems = health.problems();
         problems.into_iter().find(|problem| problem.about == ABOUT)
     };
-    let watching = tokio::spawn(shown.watch(health.clone()));
+    let watching = tokio::spawn(shown.watch(health.clone(), hosts()));
     tokio::time::sleep(Duration::from_millis(1)).await;
     private_file::write(&file, b"nothing").unwrap();
     tokio::time::sleep(4 * LOOK_PERIOD).await;
@@ -143,5 +147,98 @@ async fn a_changed_file_is_shown_and_a_wrong_one_is_told_while_the_last_good_one
     private_file::write(&file, &good).unwrap();
     tokio::time::sleep(4 * LOOK_PERIOD).await;
     assert!(problem().is_none());
+    watching.abort();
+}
+
+/// The problems about this that there are.
+fn problems(health: &Health, about: &str) -> Vec<Code> {
+    let problems = health.problems().into_iter();
+    let problems = problems.filter(|problem| problem.about == about);
+    problems.map(|problem| problem.code).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn http_is_answered_for_the_hosts_of_the_certificate_that_is_shown_by_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = place(&dir);
+    let of = names(&["fleet.example"]);
+    let shown = Shown::open((&Encryption::Own, &TlsTerms::default()), &of, place.clone());
+    let (health, hosts) = (Health::default(), hosts());
+    let watching = tokio::spawn(shown.unwrap().unwrap().watch(health.clone(), hosts.clone()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!hosts.has("further.example"));
+    let further = names(&["fleet.example", "further.example"]);
+    let file = authority::server_file(&place.folder);
+    authority::ensure(&place, (&file, &further), SystemTime::now()).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problems(&health, ABOUT), []);
+    assert!(hosts.has("further.example:7883"));
+    watching.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_permissions_are_mended_is_read_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let place = place(&dir);
+    let of = names(&["fleet.example"]);
+    let shown = Shown::open((&Encryption::Own, &TlsTerms::default()), &of, place.clone());
+    let health = Health::default();
+    let watching = tokio::spawn(shown.unwrap().unwrap().watch(health.clone(), hosts()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let file = authority::server_file(&place.folder);
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    let beside = dir.path().join("new");
+    std::fs::copy(&file, &beside).unwrap();
+    std::fs::set_permissions(&beside, mode(0o644)).unwrap();
+    std::fs::rename(&beside, &file).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problems(&health, ABOUT), [Code::Secret]);
+    // Neither its time nor its size change by that.
+    std::fs::set_permissions(&file, mode(0o600)).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problems(&health, ABOUT), []);
+    watching.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_ca_of_others_is_taken_out_by_an_empty_file_and_not_by_one_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = place(&dir);
+    let of = names(&["fleet.example"]);
+    let file = dir.path().join("others.pem");
+    let elsewhere = Place {
+        folder: dir.path().join("other"),
+        ..place.clone()
+    };
+    let made = authority::server_file(&elsewhere.folder);
+    authority::ensure(&elsewhere, (&made, &of), SystemTime::now()).unwrap();
+    std::fs::copy(elsewhere.folder.join("ca.pem"), &file).unwrap();
+    let terms = TlsTerms {
+        client_ca: Some(file.clone()),
+        ..TlsTerms::default()
+    };
+    let open = || Shown::open((&Encryption::Own, &terms), &of, place.clone());
+    let shown = open().unwrap().unwrap();
+    let (health, accepted) = (Health::default(), Arc::clone(&shown.accepted));
+    let text = std::fs::read(&file).unwrap();
+    let ca = Pem {
+        name: "others.pem",
+        text: &text,
+    };
+    let id = hoist_protocol::id::sha256(&hoist_net::tls::ders(ca).unwrap()[0]);
+    assert!(accepted.has(&id));
+    let watching = tokio::spawn(shown.watch(health.clone(), hosts()));
+    let about = "certificates of devices";
+    std::fs::remove_file(&file).unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problems(&health, about), [Code::Config]);
+    assert!(accepted.has(&id));
+    std::fs::write(&file, "\n").unwrap();
+    tokio::time::sleep(4 * LOOK_PERIOD).await;
+    assert_eq!(problems(&health, about), []);
+    assert!(!accepted.has(&id));
+    // The next start accepts none either.
+    assert!(open().is_ok());
     watching.abort();
 }

@@ -193,6 +193,34 @@ async fn a_ca_that_is_taken_out_lets_nobody_in_not_even_by_a_session_that_it_let
     assert_eq!((refused.code(), told), (code, code), "{refused}");
 }
 
+#[tokio::test]
+async fn a_ca_between_may_have_begun_after_what_it_made() {
+    let mut fleet = fleet(TlsMin::V1_3);
+    let factory = authority("factory");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "line 3");
+    // It was made anew, for the same key.
+    params.not_before = date_time_ymd(2024, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let between = params.signed_by(&key, &factory.issuer).unwrap().pem();
+    let line = Authority {
+        pem: between.clone(),
+        issuer: Issuer::new(params, key),
+    };
+    let others = Some(pem("factory.pem", &factory.pem));
+    let accepted = ClientAuthorities::new(pem("own", &fleet.clients.pem), others).unwrap();
+    let id = accepted.others().next().unwrap();
+    fleet.acceptor = fleet.acceptor.asking(accepted).unwrap();
+    let leaf = certificate(&line, "pump-5", &[7; 32], (2020, 2090));
+    let chain = format!("{leaf}{between}");
+    let key = ClientKey::Ed25519("device.key", &[7; 32]);
+    let trust = trust(&fleet.servers.pem);
+    let client = trust.showing(pem("client.pem", &chain), key, "pump-5");
+    let presented = fleet.hears(&client.unwrap()).await.0.unwrap().unwrap();
+    assert_eq!(presented.by, Maker::Other(id));
+}
+
 #[test]
 fn an_organization_is_no_common_name() {
     let made = |kind| {
