@@ -174,8 +174,7 @@ impl Server {
             found.unusable = begun.await?;
         }
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
-        let stop = watch::Sender::new(false);
-        let (ready, is_ready) = watch::channel(false);
+        let (stop, (ready, is_ready)) = (watch::Sender::new(false), watch::channel(false));
         let hosts = hosts(http, &config.names, shown.as_ref());
         let state = HttpState {
             artifacts,
