@@ -295,9 +295,7 @@ impl World {
         let spec = self.spec(own.group.as_str());
         let id = device.parse().unwrap();
         let entry = spec.entries.first();
-        entry.is_some_and(|entry| {
-            entry.audience.admits(entry.deployment, &id) && !own.holds(entry.deployment)
-        })
+        entry.is_some_and(|entry| own.admits(entry, &id) && !own.holds(entry.deployment))
     }
 
     fn move_to(&mut self, device: &str, group: &str) -> Answer {

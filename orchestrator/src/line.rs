@@ -2,15 +2,15 @@
 //! by page and beside the loop: a million members take seconds. What a line is, and whether
 //! the one found still holds, is the core's.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hoist_orchestrator_core::model::damage::Damage;
-use hoist_orchestrator_core::model::key::{DeviceKey, GroupKey, Key, Prefix, RowKey};
-use hoist_orchestrator_core::model::row::MemberRow;
+use hoist_orchestrator_core::model::key::{DeviceKey, GroupKey, Key, Prefix, RecordKey, RowKey};
+use hoist_orchestrator_core::model::row::{DeviceRow, MemberRow, RecordRow};
 use hoist_orchestrator_core::model::search::{Found, Seek};
 use hoist_orchestrator_core::model::txn::Txn;
-use hoist_orchestrator_core::rules::rollout::limit::Search;
+use hoist_orchestrator_core::rules::rollout::limit::{Needs, Search};
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::DeviceId;
 
@@ -20,30 +20,45 @@ use crate::store::Store;
 /// Members read at once: long enough to be quick, short enough to let others read.
 const PAGE: usize = 512;
 
-/// Those of some members who are away for so long that they take no slot of a rollout.
-async fn away(
+/// What is known of a member.
+type Known = (Option<DeviceRow>, Option<RecordRow>);
+
+/// The rows of those members that a search has to look at.
+async fn look_at(
     store: &dyn Store,
     search: &Search,
     members: &[(DeviceId, MemberRow)],
-) -> Result<BTreeSet<DeviceId>, ReadError> {
-    let mut txn = Txn::default();
-    let looked_at = members
+) -> Result<BTreeMap<DeviceId, Known>, ReadError> {
+    let id = search.deployment();
+    let needs = members
         .iter()
-        .filter_map(|(device, row)| Some((device, search.away_before_ms(device, row)?)));
-    let looked_at: Vec<(&DeviceId, u64)> = looked_at.collect();
-    let keys = looked_at
-        .iter()
-        .map(|(device, _)| DeviceKey((*device).clone()));
-    rows::load(store, &mut txn, keys.map(|key| key.key()).collect()).await?;
-    let mut away = BTreeSet::new();
-    for (device, before_ms) in looked_at {
-        let key = DeviceKey(device.clone());
-        let row = rows::resolve(store, &mut txn, |txn| txn.read(&key)).await?;
-        if row.is_some_and(|row| row.is_away(before_ms)) {
-            away.insert(device.clone());
+        .map(|(device, row)| (device, search.needs(device, row)));
+    let needs: Vec<_> = needs
+        .filter(|(_, needs)| *needs != Needs::Nothing)
+        .collect();
+    let mut keys = Vec::new();
+    for (device, needs) in &needs {
+        keys.push(DeviceKey((*device).clone()).key());
+        if *needs == Needs::DeviceAndRecord {
+            keys.push(RecordKey(id, (*device).clone()).key());
         }
     }
-    Ok(away)
+    let mut txn = Txn::default();
+    rows::load(store, &mut txn, keys).await?;
+    let mut known = BTreeMap::new();
+    for (device, needs) in needs {
+        let key = DeviceKey(device.clone());
+        let of = rows::resolve(store, &mut txn, |txn| txn.read(&key)).await?;
+        let record = match needs {
+            Needs::DeviceAndRecord => {
+                let key = RecordKey(id, device.clone());
+                rows::resolve(store, &mut txn, |txn| txn.read(&key)).await?
+            }
+            Needs::Nothing | Needs::Device => None,
+        };
+        known.insert(device.clone(), (of, record));
+    }
+    Ok(known)
 }
 
 /// Finds a line.
@@ -72,10 +87,10 @@ pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, Rea
                 members.push((device, row));
             }
         }
-        let away = away(&*store, &search, &members).await?;
+        let mut looked_at = look_at(&*store, &search, &members).await?;
         for (device, row) in members {
-            let is_away = away.contains(&device);
-            search.member(device, &row, is_away);
+            let (of, record) = looked_at.remove(&device).unwrap_or_default();
+            search.member(device, &row, (of.as_ref(), record.as_ref()));
         }
         match page.items.last() {
             Some((key, _)) if page.more => after = Some(key.clone()),

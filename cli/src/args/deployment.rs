@@ -51,6 +51,17 @@ pub(crate) struct Plan {
     /// Install also where everything is there already
     #[arg(long)]
     pub(crate) reinstall: bool,
+    /// Only devices whose labels fit, as in 'site=eu,board in (a,b),!broken'
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "devices")]
+    pub(crate) selector: Option<String>,
+    /// Only these devices
+    #[arg(
+        long = "device",
+        visible_alias = "devices",
+        value_name = "ID",
+        value_delimiter = ','
+    )]
+    pub(crate) devices: Vec<String>,
     #[command(flatten, next_help_heading = "How it spreads")]
     pub(crate) rollout: Rollout,
 }

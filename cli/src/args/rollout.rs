@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hoist_orchestrator_core::api::command::rollout::{Order, Percent as Hundredths, Phase};
+use hoist_orchestrator_core::api::command::rollout::{Budget, Order, Percent as Hundredths, Phase};
 use hoist_orchestrator_core::model::state::Then;
 
 use crate::rate::{Percent, parse_duration};
@@ -30,6 +30,9 @@ pub(crate) struct Rollout {
     /// Let at most this many devices start each minute
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) per_minute: Option<u32>,
+    /// Let at most so many devices of each value of a label be at work or out of contact at once
+    #[arg(long, value_name = "LABEL=N|PERCENT", value_parser = parse_budget)]
+    pub(crate) budget: Option<Budget>,
     /// Stop when so many have failed: a share of those that ended, at least 20, or a number
     #[arg(long, value_name = "N|PERCENT", value_parser = parse_failures)]
     pub(crate) max_failures: Option<Failures>,
@@ -48,7 +51,7 @@ pub(crate) struct Rollout {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order"]
+        conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order", "budget"]
     )]
     pub(crate) policy: Option<PathBuf>,
 }
@@ -118,6 +121,21 @@ fn parse_share(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
     let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100);
     percent.ok_or_else(|| format!("{text:?} is no whole percentage from 0% to 100%"))
+}
+
+/// Reads a budget: `site=1`, or `site=10%`.
+fn parse_budget(text: &str) -> Result<Budget, String> {
+    let wrong = || "a label and a number or a share are wanted, as site=1 or site=10%".to_owned();
+    let (label, most) = text.split_once('=').ok_or_else(wrong)?;
+    let (max_in_progress, percent) = match most.ends_with('%') {
+        true => (None, Some(parse_share(most)?)),
+        false => (Some(most.parse().map_err(|_| wrong())?), None),
+    };
+    Ok(Budget {
+        label: label.to_owned(),
+        max_in_progress,
+        percent,
+    })
 }
 
 fn parse_failures(text: &str) -> Result<Failures, String> {

@@ -65,7 +65,7 @@ pub fn device_spec(device: &DeviceRow, generation: Generation) -> DeviceSpec {
             device.holds.clone()
         },
         rounds: device.rounds.clone(),
-        permits: Vec::new(),
+        permits: device.permits.clone(),
         public_key: device.public_key,
     }
 }

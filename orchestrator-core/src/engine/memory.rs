@@ -12,7 +12,7 @@ use crate::engine::decide::{decide, hint};
 use crate::engine::event::{self, Page};
 use crate::engine::input::Input;
 use crate::model::damage::Damage;
-use crate::model::key::{DeviceKey, GroupKey, Key, Prefix, RowKey};
+use crate::model::key::{DeviceKey, GroupKey, Key, Prefix, RecordKey, RowKey};
 use crate::model::now::Now;
 use crate::model::search::{Left, Seek};
 use crate::model::timer::{Clock, Timer};
@@ -20,7 +20,7 @@ use crate::model::txn::{Stored, Txn, Undecided, Write};
 use crate::query::explain::SpecsOut;
 use crate::query::{Need, Reader, ScanPage};
 use crate::rules::deployment::retention::left_of;
-use crate::rules::rollout::limit::Search;
+use crate::rules::rollout::limit::{Needs, Search};
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
 const ROUNDS_MAX: usize = 64;
@@ -132,14 +132,12 @@ impl MemoryRows {
                 Undecided::Damaged(Damage::Unreadable { key, source })
             })?;
             if let Some(Ok(device)) = prefix.rest(key).map(|text| text.parse()) {
-                let away = match search.away_before_ms(&device, &row) {
-                    Some(before_ms) => {
-                        let row = self.read(&DeviceKey(device.clone()))?;
-                        row.is_some_and(|row| row.is_away(before_ms))
-                    }
-                    None => false,
-                };
-                search.member(device, &row, away);
+                let (mut of, mut record) = (None, None);
+                if search.needs(&device, &row) != Needs::Nothing {
+                    of = self.read(&DeviceKey(device.clone()))?;
+                    record = self.read(&RecordKey(seek.deployment, device.clone()))?;
+                }
+                search.member(device, &row, (of.as_ref(), record.as_ref()));
             }
         }
         Ok(Input::LineFound(Box::new(search.found())))

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use hoist_protocol::id::DeviceId;
 use hoist_protocol::reason::Reason;
 
+use crate::model::selector::Selector;
 use crate::model::state::{GiveUp, Then};
 
 /// Most phases of a rollout.
@@ -26,6 +28,75 @@ pub struct Rollout {
     pub growth: Option<Growth>,
     /// The failures that stop the rollout.
     pub failure: Option<FailureThreshold>,
+    /// The devices that it is for.
+    pub only: Only,
+    /// The devices of one place that may be at work at once.
+    pub budget: Option<Budget>,
+}
+
+impl Rollout {
+    /// True if its devices cannot be told by a place in an order: each gets a permit of its own.
+    #[must_use]
+    pub fn is_by_permits(&self) -> bool {
+        self.only != Only::Everyone || self.budget.is_some()
+    }
+}
+
+/// The devices of a group that a deployment is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Only {
+    /// All of them.
+    #[default]
+    Everyone,
+    /// Those whose labels fit.
+    Selected(Selector),
+    /// Those that were named, sorted.
+    Named(Vec<DeviceId>),
+}
+
+impl Only {
+    /// True if a device with these labels is one of them.
+    #[must_use]
+    pub fn has(&self, device: &DeviceId, labels: &[(String, String)]) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Selected(selector) => selector.matches(labels),
+            Self::Named(devices) => devices.binary_search(device).is_ok(),
+        }
+    }
+}
+
+/// A bound on the devices that are disrupted at once among those with the same value of a label: at
+/// work, or out of contact. Those without the label are a place together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The label.
+    pub label: String,
+    /// The bound.
+    pub most: Most,
+}
+
+/// A number of devices of one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Most {
+    /// So many.
+    Devices(u32),
+    /// This share of the place's devices, in percent; one at least.
+    Percent(u8),
+}
+
+impl Budget {
+    /// The devices that may be disrupted at once in a place of so many.
+    #[must_use]
+    pub fn of(&self, members: u32) -> u32 {
+        match self.most {
+            Most::Devices(devices) => devices,
+            Most::Percent(percent) => {
+                let share = u64::from(members) * u64::from(percent) / 100;
+                u32::try_from(share).unwrap_or(u32::MAX).max(1)
+            }
+        }
+    }
 }
 
 /// One slice of the group.
@@ -42,12 +113,14 @@ pub struct Phase {
 }
 
 /// The part of a group that a phase reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// Hundredths of a percent of the order of all devices, 1 to [`EVERYONE`].
     Percent(u32),
     /// So many devices; those that are away for long take no place of it.
     Devices(u32),
+    /// The devices whose labels fit, besides those of the phases before.
+    Selected(Selector),
 }
 
 /// The condition under which the phase after this one opens, about the devices that ended since

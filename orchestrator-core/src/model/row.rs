@@ -38,6 +38,7 @@ pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use revoked::{Revocation, RevokedRow};
 pub use rollout::{
     Counted, Ended, Given, Happening, HistoryRow, PauseReason, Paused, PhaseIs, RolloutRow,
+    Searched,
 };
 pub use starts_empty::StartsEmpty;
 pub use trouble::TroubleRow;
@@ -93,7 +94,8 @@ grown! {
     DeploymentRow, 8_192, [1, 4];
     CounterRow, 1_024, [1, 1];
     ClaimRow, 512, [1];
-    DeviceRow, 32_768, [1];
+    DeviceRow, 32_768, [1, 1];
+    MemberRow, 128, [1];
     GroupCountRow, 32, [1];
 }
 
@@ -103,7 +105,6 @@ rows! {
     ReleaseNameRow, 32;
     RecordRow, 1_024;
     FactsRow, 16_384;
-    MemberRow, 64;
     OutboxRow, 1_024;
     OpenedRow, 16;
     RefusedRow, 1_024;
@@ -117,7 +118,7 @@ rows! {
     ForgottenRow, 32;
     RecoveryRow, 32;
     NumbersRow, 8;
-    RolloutRow, 8_192;
+    RolloutRow, 98_304;
     HistoryRow, 1_024;
 }
 
@@ -251,6 +252,8 @@ pub struct MemberRow {
     pub held: bool,
     /// Deployments in which it has no slot ([`DeviceRow::holds`]).
     pub holds: Vec<DeploymentId>,
+    /// Deployments in which it has a permit ([`DeviceRow::permits`]).
+    pub permits: Vec<DeploymentId>,
 }
 
 /// A change of a device's spec that is not known to be at the broker, in the commit of the

@@ -144,6 +144,21 @@ fn the_audit_trail_keeps_its_bytes_and_its_hashes() {
 }
 
 #[test]
+fn members_keep_their_bytes_and_those_of_before_are_read() {
+    let member = MemberRow {
+        held: true,
+        holds: vec![DeploymentId(17)],
+        permits: vec![DeploymentId(18)],
+    };
+    golden(&member, "020101110112");
+    let older = MemberRow {
+        permits: Vec::new(),
+        ..member
+    };
+    older_golden(&older, "01010111");
+}
+
+#[test]
 fn small_rows_keep_their_bytes() {
     let row = GroupRow {
         resync: Resync(3),
@@ -154,11 +169,6 @@ fn small_rows_keep_their_bytes() {
         created_ms: 9,
     };
     golden(&row, "0103011100050609");
-    let member = MemberRow {
-        held: true,
-        holds: vec![DeploymentId(17)],
-    };
-    golden(&member, "01010111");
     let change = OutboxRow {
         change: 3,
         permits: true,

@@ -1,9 +1,11 @@
 //! Questions that are answered in the background, and their answers.
 
-use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::Serialize;
 
 use crate::model::key::Key;
+use crate::model::rollout::{Budget, Only};
+use crate::model::selector::Selector;
 
 /// A line to be found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,9 +22,28 @@ pub struct Seek {
     pub below: u32,
     /// Number of further members to admit, at least 1; [`u32::MAX`] = all of them.
     pub count: u32,
+    /// Slots that were given so far.
+    pub slots: u32,
+    /// The round in which devices are to carry it out.
+    pub round: Round,
     /// Of a rollout: those that had no slot so far may get one, a member that was last heard of
     /// before this Unix time in ms takes no slot, and a phase reaches one device at least.
     pub rollout: Option<u64>,
+    /// Of a rollout in which devices get permits: which.
+    pub choice: Option<Choice>,
+}
+
+/// The devices that get permits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// Those that the deployment is for.
+    pub only: Only,
+    /// Those that the open phase lets in.
+    pub selected: Option<Selector>,
+    /// The devices of one place that may be disrupted at once.
+    pub budget: Option<Budget>,
+    /// The broker's run: who was online in another is not known to be there (W8).
+    pub run: u32,
 }
 
 impl Seek {
@@ -50,6 +71,8 @@ pub struct Found {
     pub without: Vec<DeviceId>,
     /// Those that had no slot so far and get one, below the line of before.
     pub released: Vec<DeviceId>,
+    /// Those that get a permit, the first of the order.
+    pub permits: Vec<DeviceId>,
     /// True if there are more of these.
     pub more: bool,
 }

@@ -92,6 +92,12 @@ explained! {
         Approval,
         /// The pace of the rollout lets nobody more in now (S16).
         Pace,
+        /// Its labels do not fit what the deployment is for (S16).
+        Selector,
+        /// It is not among the devices that the deployment is for (S16).
+        NotListedDevice,
+        /// As many devices of its place are at work or out of contact as may be (S16).
+        Budget,
     }
 }
 

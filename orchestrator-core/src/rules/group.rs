@@ -140,6 +140,7 @@ pub(crate) fn put_member(
     let member = MemberRow {
         held: row.starts_nothing(),
         holds: row.holds.clone(),
+        permits: row.permits.iter().map(|(id, _)| *id).collect(),
     };
     ctx.txn.put(&key, &member);
     Ok(())

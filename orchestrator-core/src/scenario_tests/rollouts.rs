@@ -10,6 +10,7 @@ use crate::reply::{HistoryItem, PhaseState};
 mod failures;
 mod pace;
 mod people;
+mod permits;
 mod refused;
 
 fn rollout(phases: Vec<Phase>) -> Deploy {

@@ -34,7 +34,7 @@ pub(super) enum Background {
     /// A page of what is left of a removed deployment.
     Left(Result<Left, ReadError>),
     /// A search for a line.
-    Line(Result<Found, ReadError>),
+    Line(Result<Box<Found>, ReadError>),
     /// The counting of a plan's members, by its number, with the answer it is part of.
     Plan(u64, Box<Answered>, Result<(), ReadError>),
     /// A query, or as much of it as can be done beside the loop.
@@ -106,7 +106,7 @@ impl Service {
         let store = Arc::clone(&self.store);
         self.background
             .tasks
-            .spawn(async move { Background::Line(line::find(store, seek).await) });
+            .spawn(async move { Background::Line(line::find(store, seek).await.map(Box::new)) });
     }
 
     /// Answers a plan as soon as its members are counted. A repeat of one that is being
@@ -156,9 +156,7 @@ impl Service {
                 // Its timer asks again.
                 None => Ok(()),
             },
-            Ok(Background::Line(Ok(found))) => {
-                self.decide_one(Input::LineFound(Box::new(found))).await
-            }
+            Ok(Background::Line(Ok(found))) => self.decide_one(Input::LineFound(found)).await,
             Ok(Background::Line(Err(ReadError::Store(error)))) => {
                 tracing::warn!(%error, "the line of a deployment was not found");
                 Ok(())

@@ -310,6 +310,8 @@ codes! {
     Phases = "E_PHASES", Usage, "the phases cannot be carried out", "let each phase reach more devices than the one before, up to 100 %: `hoist deploy fw@1.0.0 --group eu --phases 1%,10%,50%,100%`";
     /// A gate that no phase could pass, or that says nothing.
     Gate = "E_GATE", Usage, "the gate cannot be passed", "ask for at most 100 % and for no more devices than the phase has";
+    /// A budget bounds the devices of each value of a label by a number or a percentage.
+    Budget = "E_BUDGET", Usage, "the budget cannot be kept", "name a label and how many of its devices may be at work at once: `hoist deploy fw@1.0.0 --group eu --budget site=1`";
     /// Where a phase needs two approvals, neither is of the one who made the deployment.
     SelfApproval = "E_SELF_APPROVAL", Forbidden, "nobody approves their own deployment", "ask somebody else to approve it with `hoist deployment approve NUMBER`";
     /// No phase of the deployment waits for people, or another one does.

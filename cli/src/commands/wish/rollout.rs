@@ -36,6 +36,7 @@ pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
         starts_per_minute: wish.per_minute,
         growth: None,
         failure,
+        budget: wish.budget.clone(),
     };
     Ok((rollout != Rollout::default()).then_some(rollout))
 }

@@ -57,6 +57,12 @@ pub struct Deploy {
     /// Installs also where everything is there already (S12); default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reinstall: bool,
+    /// Only devices of the group whose labels fit, as `site=eu,board in (a,b),!broken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// Only these devices of the group, at most 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
     /// How it spreads; everybody at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -108,7 +114,7 @@ impl Body for Deploy {
             return planned(ask, self);
         }
         let template = template(ask.ctx.txn, ask.user, self, ask.ctx.now)?;
-        let rollout = self.rollout.as_ref().map(spread::rollout).transpose()?;
+        let rollout = spread::rollout(self)?;
         let (mut items, mut existing) = (Vec::new(), Vec::new());
         for group in groups {
             let row = DeploymentRow {

@@ -13,6 +13,7 @@ use crate::model::row::Happening;
 use crate::reply::{Answer, RetryResult};
 use crate::rules::deployment::history::note;
 use crate::rules::deployment::retry;
+use crate::rules::rollout::look;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_name;
 
@@ -68,6 +69,7 @@ impl Body for Retry {
             let round = row.last_round.0;
             let what = Happening::Retried { round, devices };
             note(ask.ctx, id, &mut row, (what, Some(ask.user.clone())))?;
+            look::soon(ask.ctx, id, &row)?;
             ask.ctx.txn.put(&DeploymentKey(id), &row);
             ask.ctx
                 .effects

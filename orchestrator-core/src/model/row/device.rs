@@ -72,6 +72,8 @@ pub struct DeviceRow {
     pub created_ms: u64,
     /// The standing of its tokens and certificates.
     pub access: Access,
+    /// Deployments of its group that let it in by name, each up to a round (S16), sorted.
+    pub permits: Vec<(DeploymentId, Round)>,
 }
 
 /// The standing of the tokens and certificates of a device.
@@ -144,6 +146,14 @@ impl DeviceRow {
         Some(heard.online)
     }
 
+    /// True if a deployment lets the device in by name, in this round.
+    #[must_use]
+    pub fn is_permitted(&self, id: DeploymentId, round: Round) -> bool {
+        let permits = self.permits.iter();
+        let mut own = permits.filter(|(deployment, _)| *deployment == id);
+        own.any(|(_, up_to)| *up_to >= round)
+    }
+
     /// True if the device was not heard of since this Unix time in ms, and is not known to be there.
     #[must_use]
     pub fn is_away(&self, since_ms: u64) -> bool {
@@ -199,6 +209,7 @@ impl DeviceRow {
             inventory: Vec::new(),
             created_ms,
             access: Access::Current,
+            permits: Vec::new(),
         }
     }
 }

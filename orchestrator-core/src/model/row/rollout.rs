@@ -1,10 +1,11 @@
 //! The stored rows of a rollout: where it is, and what was decided in it.
 
-use hoist_protocol::id::UserId;
+use hoist_protocol::id::{Round, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::rollout::{EVERYONE, Part, Rollout};
 use crate::model::row::EndReason;
+use crate::model::search::Choice;
 
 /// A rollout and where it is. Times are in ms of connected uptime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,27 @@ pub struct RolloutRow {
     pub given: Vec<Given>,
     /// When it is looked at next without anything having happened.
     pub look_due_ms: Option<u64>,
+    /// The last look for devices that get a permit.
+    pub searched: Searched,
+}
+
+/// What was known when devices were looked for that get a permit: as long as it is so, and for a
+/// while, nobody else is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Searched {
+    /// The group's turn.
+    pub turn: u64,
+    /// Devices that had ended, however.
+    pub ended: u32,
+    /// Slots that may be given.
+    pub allowed: u32,
+    /// The phase.
+    pub phase: u32,
+    /// The round.
+    pub round: Round,
+    /// From this time on, in ms of connected uptime, they are looked for in any case: labels and
+    /// contact change.
+    pub until_ms: u64,
 }
 
 /// Devices that ended and said so.
@@ -171,6 +193,7 @@ impl RolloutRow {
             pace_due_ms: 0,
             given: Vec::new(),
             look_due_ms: None,
+            searched: Searched::default(),
         }
     }
 
@@ -183,14 +206,32 @@ impl RolloutRow {
     /// The line at most, while this phase is open: a share of all hashes needs no counting (W3).
     #[must_use]
     pub fn reaches(&self) -> u32 {
-        match self.current().map(|phase| phase.part) {
+        match self.current().map(|phase| &phase.part) {
             Some(_) if !self.is_open => 0,
-            Some(Part::Percent(share)) if share < EVERYONE => {
-                let line = (u64::from(u32::MAX) + 1) * u64::from(share) / u64::from(EVERYONE);
+            Some(Part::Percent(share)) if *share < EVERYONE => {
+                let line = (u64::from(u32::MAX) + 1) * u64::from(*share) / u64::from(EVERYONE);
                 u32::try_from(line).unwrap_or(u32::MAX)
             }
+            Some(Part::Selected(_)) => 0,
             Some(Part::Percent(_) | Part::Devices(_)) | None => u32::MAX,
         }
+    }
+
+    /// The choice by which devices get permits now; none while a line lets them in.
+    #[must_use]
+    pub fn choice(&self, run: u32) -> Option<Choice> {
+        let phase = self.current().filter(|_| self.is_open);
+        let selected = match phase.map(|phase| &phase.part) {
+            Some(Part::Selected(selector)) => Some(selector.clone()),
+            _ => None,
+        };
+        let is_by_permits = self.rollout.is_by_permits() || selected.is_some();
+        is_by_permits.then(|| Choice {
+            only: self.rollout.only.clone(),
+            selected,
+            budget: self.rollout.budget.clone(),
+            run,
+        })
     }
 
     /// That phase by its place.

@@ -4,9 +4,10 @@ use hoist_protocol::id::{ReleaseId, Round};
 use hoist_protocol::spec::Policy;
 
 use super::*;
-use crate::model::rollout::{FailureThreshold, Gate, Growth, Phase, TooMany};
+use crate::model::rollout::{Budget, FailureThreshold, Gate, Growth, Most, Only, Phase, TooMany};
 use crate::model::row::tests::{golden, older_golden};
 use crate::model::row::{DeploymentRow, End};
+use crate::model::selector::Selector;
 use crate::model::state::{CompleteWhen, DeploymentState, Then};
 
 fn deployment() -> DeploymentRow {
@@ -112,6 +113,11 @@ fn a_rollout_and_its_history_keep_their_bytes() {
             reasons: Vec::new(),
             then: Then::Abort,
         }),
+        only: Only::Selected(Selector::parse("site=eu").unwrap()),
+        budget: Some(Budget {
+            label: "site".into(),
+            most: Most::Percent(10),
+        }),
     };
     let row = RolloutRow {
         is_open: true,
@@ -124,7 +130,7 @@ fn a_rollout_and_its_history_keep_their_bytes() {
     };
     golden(
         &row,
-        "01010663616e61727900645f00000080a305000201030001020aac0201010401000100010000000102616c0000000000000001ac020500",
+        "01010663616e61727900645f00000080a305000201030001020aac020101040100010107736974653d6575010473697465010a00010000000102616c0000000000000001ac020500000000000000",
     );
     let phase = PhaseIs {
         number: 2,

@@ -6,7 +6,7 @@ use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, Round};
 use serde::{Deserialize, Serialize};
 
 use crate::model::explained;
-use crate::model::rollout::Part;
+use crate::model::rollout::{EVERYONE, Only, Part};
 use crate::model::row::{
     DeploymentRow, DeviceRow, EndReason, Paused, RecordRow, RecordState, Revoked, RolloutRow,
 };
@@ -73,6 +73,17 @@ pub enum Blocker {
     Phase,
     /// The pace of the rollout lets nobody more in now (S16).
     Pace,
+    /// Its labels do not fit what the deployment is for (S16).
+    NotSelected,
+    /// It is not among the devices that were named (S16).
+    NotNamed,
+    /// As many devices of its place are disrupted as may be (S16).
+    Budget {
+        /// The label that says the place.
+        label: String,
+        /// The place; none of a device without the label.
+        value: Option<String>,
+    },
     /// It is over (S3).
     Ended {
         /// Why; none if that is not known.
@@ -166,7 +177,8 @@ fn above_line(case: &Case) -> Option<Blocker> {
     let limit_is_full = deployment
         .limit
         .is_some_and(|limit| deployment.slots >= limit);
-    if deployment.admits(*id, case.device) {
+    let round = round_of(*id, deployment, case.row);
+    if deployment.admits(*id, case.device) || case.row.is_permitted(*id, round) {
         None
     } else if let Some(state) = case.rollout.filter(|_| !limit_is_full) {
         Some(held_back(case, state))
@@ -180,17 +192,33 @@ fn above_line(case: &Case) -> Option<Blocker> {
 /// Who is above what the open phase reaches waits for another one, everybody else for the pace.
 fn held_back(case: &Case, state: &RolloutRow) -> Blocker {
     let place = place(case.deployment.order(case.id), case.device);
-    let is_full = match state.current().map(|phase| phase.part) {
+    let labels = &case.row.labels;
+    if !state.rollout.only.has(case.device, labels) {
+        return match &state.rollout.only {
+            Only::Named(_) => Blocker::NotNamed,
+            Only::Selected(_) | Only::Everyone => Blocker::NotSelected,
+        };
+    }
+    let part = state.current().map(|phase| &phase.part);
+    let is_full = match part {
         Some(_) if !state.is_open => true,
-        Some(Part::Devices(devices)) => case.deployment.slots >= devices,
-        Some(Part::Percent(_)) | None => false,
+        Some(Part::Devices(devices)) => case.deployment.slots >= *devices,
+        Some(Part::Selected(selector)) => !selector.matches(labels),
+        Some(Part::Percent(share)) => *share < EVERYONE && place >= state.reaches(),
+        None => false,
     };
-    match (
-        is_full || place >= state.reaches(),
-        case.deployment.seek_due_ms,
-    ) {
-        (true, _) => Blocker::Phase,
-        (false, Some(again_ms)) => Blocker::LineSought { again_ms },
-        (false, None) => Blocker::Pace,
+    if is_full {
+        return Blocker::Phase;
+    }
+    if let Some(budget) = &state.rollout.budget {
+        let own = labels.iter().find(|(label, _)| *label == budget.label);
+        return Blocker::Budget {
+            label: budget.label.clone(),
+            value: own.map(|(_, value)| value.clone()),
+        };
+    }
+    match case.deployment.seek_due_ms {
+        Some(again_ms) => Blocker::LineSought { again_ms },
+        None => Blocker::Pace,
     }
 }

@@ -9,7 +9,9 @@ use crate::model::counter::{self, Totals};
 use crate::model::effect::{Effect, Event};
 use crate::model::key::{DeploymentKey, RolloutKey};
 
-use crate::model::row::{Counted, DeploymentRow, EndReason, Happening, PauseReason, RolloutRow};
+use crate::model::row::{
+    Counted, DeploymentRow, EndReason, Happening, PauseReason, RolloutRow, Searched,
+};
 use crate::model::state::{DeploymentState, Then};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
@@ -19,6 +21,10 @@ use crate::rules::deployment::history::note;
 use crate::rules::group;
 use crate::rules::rollout::gate::{Times, Verdict, judge};
 use crate::rules::rollout::{limit, look, pace, pause, threshold};
+
+/// Devices that get a permit are looked for this often at least, in ms of connected uptime: labels and
+/// contact change.
+const SEARCH_AGAIN_MS: u64 = 60_000;
 
 /// A rollout that is being listed: it opens its first phase, if nobody has to approve that. Does not
 /// write the deployment's row.
@@ -91,19 +97,53 @@ fn look(
         let allowed = pace::allowance(row, state, totals, uptime_ms);
         let grown = row.allowed.is_none_or(|before| allowed > before);
         row.allowed = Some(allowed);
+        ctx.txn.put(&RolloutKey(id), state);
+        let has_room = match state.choice(0) {
+            Some(_) => {
+                let is_new = search(ctx, row, state, totals)?;
+                looks_ms.push(state.searched.until_ms);
+                allowed > row.slots && is_new
+            }
+            None => allowed > row.slots && row.line < state.reaches(),
+        };
+        if (grown || has_room) && row.seek_due_ms.is_none() {
+            limit::seek(ctx, id, row)?;
+        }
         state.look_due_ms = looks_ms.into_iter().min();
         if let Some(due_ms) = state.look_due_ms {
             set_timer(ctx.txn, due_ms, TimerKind::Rollout(id))?;
-        }
-        ctx.txn.put(&RolloutKey(id), state);
-        let has_room = allowed > row.slots && row.line < state.reaches();
-        if (grown || has_room) && row.seek_due_ms.is_none() {
-            limit::seek(ctx, id, row)?;
         }
     }
     ctx.txn.put(&RolloutKey(id), state);
     ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
     Ok(Went::On)
+}
+
+/// Notes the look for devices that get a permit; true if somebody may be found who was not before.
+fn search(
+    ctx: &Ctx,
+    row: &DeploymentRow,
+    state: &mut RolloutRow,
+    totals: &Totals,
+) -> Result<bool, Undecided> {
+    let now_ms = ctx.now.uptime_ms;
+    let before = state.searched;
+    let next = Searched {
+        turn: group::require(ctx.txn, &row.group)?.turn,
+        ended: totals.started().saturating_sub(totals.in_progress()),
+        allowed: row.allowed.unwrap_or(u32::MAX),
+        phase: state.phase,
+        round: row.last_round,
+        until_ms: before.until_ms,
+    };
+    let is_new = next != before || before.until_ms <= now_ms;
+    if is_new {
+        state.searched = Searched {
+            until_ms: now_ms.saturating_add(SEARCH_AGAIN_MS),
+            ..next
+        };
+    }
+    Ok(is_new)
 }
 
 /// Stops a rollout in which too many devices failed.

@@ -23,11 +23,13 @@ use crate::rules::group::{self, put_member};
 use crate::rules::rollout::look;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 
+mod permit;
+mod permits;
 mod search;
 mod slots;
 
-pub use search::Search;
 pub(crate) use search::place;
+pub use search::{Needs, Search};
 pub(crate) use slots::{admit_joiner, admit_released, gave_back, give_back, take_along};
 
 /// A line that is not found after this time, in ms of connected uptime, is asked for again: the
@@ -107,9 +109,13 @@ pub(crate) fn seek(
     if row.allowed.is_some() {
         ctx.txn.want([RolloutKey(id).key()])?;
     }
-    let below = match row.allowed {
-        Some(_) => ctx.txn.require(&RolloutKey(id))?.reaches(),
-        None => u32::MAX,
+    let (below, choice) = match row.allowed {
+        Some(_) => {
+            let state = ctx.txn.require(&RolloutKey(id))?;
+            let run = ctx.txn.instance()?.broker_run;
+            (state.reaches(), state.choice(run))
+        }
+        None => (u32::MAX, None),
     };
     // A line that is drawn as far as it may be leaves nobody to be found but those of a rollout
     // that had no slot when they joined.
@@ -129,6 +135,9 @@ pub(crate) fn seek(
         above: row.line,
         below,
         count,
+        slots: row.slots,
+        round: row.last_round,
+        choice,
         rollout: row.allowed.map(|_| ctx.now.unix_ms.saturating_sub(AWAY_MS)),
     }));
     Ok(())
@@ -182,6 +191,9 @@ pub(crate) fn line_found(ctx: &mut Ctx, found: &Found) -> Result<(), Undecided> 
         return Ok(());
     };
     let group_row = group::require(ctx.txn, &row.group)?;
+    if found.seek.choice.is_some() {
+        return permit::found(ctx, found, &mut row, &group_row);
+    }
     let left = slots_left(&row);
     // A rollout lets more start all the time, and is looked at again when the line is drawn.
     let fits = match row.allowed {

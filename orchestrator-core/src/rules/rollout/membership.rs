@@ -126,6 +126,7 @@ pub(crate) fn leave(
     limit::take_along(ctx, device, row, &group_row.active)?;
     row.holds.clear();
     row.rounds.clear();
+    row.permits.clear();
     Ok(())
 }
 

@@ -20,9 +20,9 @@ pub fn allowance(row: &DeploymentRow, state: &RolloutRow, totals: &Totals, now_m
     if state.current().is_some() && !state.is_open {
         return row.slots;
     }
-    let phase = match state.current().map(|phase| phase.part) {
-        Some(Part::Devices(devices)) => devices,
-        Some(Part::Percent(_)) | None => u32::MAX,
+    let phase = match state.current().map(|phase| &phase.part) {
+        Some(Part::Devices(devices)) => *devices,
+        Some(Part::Percent(_) | Part::Selected(_)) | None => u32::MAX,
     };
     let working = match at_once(&state.rollout, totals) {
         Some(most) => {

@@ -111,9 +111,37 @@ const OTHERS: &[Case] = &[
     ),
 ];
 
+const PLACES: &[Case] = &[
+    (
+        r#"{"budget":{"label":"","maxInProgress":1}}"#,
+        Code::Budget,
+        "rollout.budget.label",
+    ),
+    (
+        r#"{"budget":{"label":"site"}}"#,
+        Code::Budget,
+        "rollout.budget",
+    ),
+    (
+        r#"{"budget":{"label":"site","maxInProgress":0}}"#,
+        Code::Budget,
+        "rollout.budget",
+    ),
+    (
+        r#"{"budget":{"label":"site","percent":101}}"#,
+        Code::Budget,
+        "rollout.budget",
+    ),
+    (
+        r#"{"phases":[{"selector":"site in ("}]}"#,
+        Code::Selector,
+        "rollout.phases[0].selector",
+    ),
+];
+
 #[test]
 fn what_could_never_be_carried_out_is_refused_with_the_field() {
-    for (json, code, field) in PHASES.iter().chain(OTHERS) {
+    for (json, code, field) in PHASES.iter().chain(OTHERS).chain(PLACES) {
         assert_eq!(refused(json), (*code, Some((*field).to_owned())), "{json}");
     }
 }

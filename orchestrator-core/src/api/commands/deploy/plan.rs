@@ -35,7 +35,7 @@ pub(crate) fn plans(
 ) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
     let (groups, _) = groups(ctx.txn, command)?;
     let template = template(ctx.txn, user, command, ctx.now)?;
-    let rollout = command.rollout.as_ref().map(spread::rollout).transpose()?;
+    let rollout = spread::rollout(command)?;
     let mut plans = Vec::new();
     for group in groups {
         let row = DeploymentRow {

@@ -30,6 +30,9 @@ pub struct Rollout {
     /// The failures that stop the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The devices of one place that may be at work or out of contact at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 /// The order of devices.
@@ -43,7 +46,7 @@ pub enum Order {
     Stable,
 }
 
-/// One slice of the group: a share of it or a number of devices.
+/// One slice of the group: a share of it, a number of devices, or devices with certain labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Phase {
@@ -56,6 +59,9 @@ pub struct Phase {
     /// Devices, those of the phases before included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<u32>,
+    /// Devices whose labels fit, as `ring=canary`, besides those of the phases before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// The condition under which the next phase opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -125,6 +131,21 @@ pub struct Gate {
     /// The consequence of that: `pause` by default, or `continue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub give_up: Option<GiveUp>,
+}
+
+/// The devices of one place that may be disrupted at once: a place is a value of a label, and devices
+/// without the label are a place together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Budget {
+    /// The label.
+    pub label: String,
+    /// So many devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_progress: Option<u32>,
+    /// This share of the place's devices, in percent, 1 to 100; one at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
 }
 
 /// The growth of a pace with success.

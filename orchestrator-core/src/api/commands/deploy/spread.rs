@@ -1,20 +1,31 @@
 //! The rollout that a command describes, checked: what could never be carried out is refused.
 
-use hoist_protocol::id::sha256;
+use hoist_protocol::id::{DeviceId, sha256};
 use hoist_protocol::reason::Reason;
 
-use super::rollout::{Failure, Gate, Growth, Order, Phase, Rollout};
+use super::Deploy;
+use super::rollout::{Budget, Failure, Gate, Growth, Order, Phase, Rollout};
 use crate::model::error::{Code, Rejection};
-use crate::model::rollout::{self as model, Part, TooMany};
-use crate::rules::text::one_line;
+use crate::model::rollout::{self as model, Most, Only, Part, TooMany};
+use crate::model::selector::Selector;
+use crate::rules::text::{one_line, parse_name};
 
+/// Devices that can be named in one command.
+const DEVICES_MAX: usize = 1_000;
 /// Longest name of a phase, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// Devices that have to end before a share of failures says anything, where nothing is said.
 const MIN_ENDED: u32 = 20;
 
-/// The rollout of a command.
-pub(super) fn rollout(wish: &Rollout) -> Result<model::Rollout, Rejection> {
+/// The rollout of a command; none where everybody is to start at once.
+pub(super) fn rollout(command: &Deploy) -> Result<Option<model::Rollout>, Rejection> {
+    let only = only(command)?;
+    let standard = Rollout::default();
+    let wish = match &command.rollout {
+        Some(wish) => wish,
+        None if only == Only::Everyone => return Ok(None),
+        None => &standard,
+    };
     let counts = [
         ("rollout.maxInProgress", wish.max_in_progress),
         ("rollout.startsPerMinute", wish.starts_per_minute),
@@ -22,13 +33,55 @@ pub(super) fn rollout(wish: &Rollout) -> Result<model::Rollout, Rejection> {
     for (field, count) in counts {
         at_least_one(field, count)?;
     }
-    Ok(model::Rollout {
+    Ok(Some(model::Rollout {
+        only,
+        budget: wish.budget.as_ref().map(budget).transpose()?,
         phases: phases(&wish.phases)?,
         max_in_progress: wish.max_in_progress,
         starts_per_minute: wish.starts_per_minute,
         growth: wish.growth.map(|it| growth(it, wish)).transpose()?,
         failure: wish.failure.as_ref().map(failure).transpose()?,
-    })
+    }))
+}
+
+/// The devices of the group that a command is for.
+fn only(command: &Deploy) -> Result<Only, Rejection> {
+    match (&command.selector, &command.devices) {
+        (None, None) => Ok(Only::Everyone),
+        (Some(text), None) => Ok(Only::Selected(Selector::parse(text)?)),
+        (None, Some(names)) if (1..=DEVICES_MAX).contains(&names.len()) => {
+            let devices = names.iter().map(|name| parse_name("devices", name));
+            let mut devices = devices.collect::<Result<Vec<DeviceId>, Rejection>>()?;
+            devices.sort_unstable();
+            devices.dedup();
+            Ok(Only::Named(devices))
+        }
+        _ => {
+            let why = format!("say either selector or devices, 1 to {DEVICES_MAX} of them");
+            Err(Rejection::new(Code::Command, why).field("devices"))
+        }
+    }
+}
+
+fn budget(wish: &Budget) -> Result<model::Budget, Rejection> {
+    let refused = |why: &str, field: &str| {
+        let field = format!("rollout.budget{field}");
+        Err(Rejection::new(Code::Budget, why).field(&field))
+    };
+    if wish.label.is_empty() {
+        return refused("a budget needs the label that says the place", ".label");
+    }
+    one_line(&wish.label, "rollout.budget.label")?;
+    let most = match (wish.max_in_progress, wish.percent) {
+        (Some(devices @ 1..), None) => Most::Devices(devices),
+        (None, Some(percent @ 1..=100)) => Most::Percent(percent),
+        _ => {
+            let why = "say either maxInProgress, at least 1, or percent, 1 to 100";
+            return refused(why, "");
+        }
+    };
+    let label = wish.label.clone();
+    Ok(model::Budget { label, most })
 }
 
 /// The number that sets an order which is the same for several deployments.
@@ -58,18 +111,21 @@ fn phases(wishes: &[Phase]) -> Result<Vec<model::Phase>, Rejection> {
     for (index, wish) in wishes.iter().enumerate() {
         let field = |name: &str| format!("rollout.phases[{index}]{name}");
         let number = index + 1;
-        let part = match (wish.percent, wish.devices) {
-            (Some(percent), None) => Part::Percent(percent.0),
-            (None, Some(devices)) if devices > 0 => Part::Devices(devices),
+        let part = match (wish.percent, wish.devices, &wish.selector) {
+            (Some(percent), None, None) => Part::Percent(percent.0),
+            (None, Some(devices), None) if devices > 0 => Part::Devices(devices),
+            (None, None, Some(text)) => Part::Selected(selected(text, &field(".selector"))?),
             _ => {
-                let why = format!("phase {number} needs either percent or devices, at least 1");
+                let why = format!(
+                    "phase {number} needs either percent, devices, at least 1, or selector"
+                );
                 return Err(refused(why, field("")));
             }
         };
         if let Some(before) = phases
             .iter()
             .rev()
-            .find_map(|before| larger(before.part, part))
+            .find_map(|before| larger(&before.part, &part))
         {
             let why = format!("phase {number} reaches no more devices than the {before} before it");
             return Err(refused(why, field("")));
@@ -94,19 +150,23 @@ fn phases(wishes: &[Phase]) -> Result<Vec<model::Phase>, Rejection> {
         let gate = wish.gate.clone().unwrap_or_default();
         phases.push(model::Phase {
             name,
+            gate: self::gate(&gate, &part, &field(".gate"))?,
             part,
-            gate: self::gate(&gate, part, &field(".gate"))?,
             approvals: wish.approvals,
         });
     }
     Ok(phases)
 }
 
+fn selected(text: &str, field: &str) -> Result<Selector, Rejection> {
+    Selector::parse(text).map_err(|refusal| refusal.field(field))
+}
+
 /// The part of an earlier phase, when a later one is no larger.
-fn larger(before: Part, after: Part) -> Option<String> {
+fn larger(before: &Part, after: &Part) -> Option<String> {
     match (before, after) {
         (Part::Percent(before), Part::Percent(after)) if after <= before => {
-            let percent = f64::from(before) / 100.0;
+            let percent = f64::from(*before) / 100.0;
             Some(format!("{percent} %"))
         }
         (Part::Devices(before), Part::Devices(after)) if after <= before => {
@@ -116,7 +176,7 @@ fn larger(before: Part, after: Part) -> Option<String> {
     }
 }
 
-fn gate(wish: &Gate, part: Part, field: &str) -> Result<model::Gate, Rejection> {
+fn gate(wish: &Gate, part: &Part, field: &str) -> Result<model::Gate, Rejection> {
     let standard = model::Gate::default();
     let gate = model::Gate {
         success_percent: wish.success_percent.unwrap_or(standard.success_percent),
@@ -136,7 +196,7 @@ fn gate(wish: &Gate, part: Part, field: &str) -> Result<model::Gate, Rejection> 
         return Err(refused("minEnded is at least 1".to_owned(), "minEnded"));
     }
     if let (Some(ended), Part::Devices(devices)) = (gate.min_ended, part)
-        && ended > devices
+        && ended > *devices
     {
         let why = format!("{ended} devices cannot end in a phase of {devices}");
         return Err(refused(why, "minEnded"));

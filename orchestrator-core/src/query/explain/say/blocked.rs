@@ -38,6 +38,9 @@ impl ExplainContext<'_> {
             Blocker::Paused(paused) => self.paused(paused.as_ref()),
             Blocker::Phase => self.phase(),
             Blocker::Pace => self.pace(),
+            Blocker::NotSelected => self.not_selected(),
+            Blocker::NotNamed => self.not_named(),
+            Blocker::Budget { label, value } => self.budget(label, value.as_deref()),
             Blocker::Ended { reason } => self.over(*reason),
             Blocker::Revoked(end) => revoked::said(device, end),
             Blocker::Held => Finding::new(

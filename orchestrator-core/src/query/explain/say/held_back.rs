@@ -1,5 +1,6 @@
 //! The sentences of what a rollout waits for: people, gates and its pace (S16).
 
+use crate::model::rollout::{Most, Only};
 use crate::model::row::{Counted, PauseReason, Paused};
 use crate::model::time::format_time;
 use crate::query::explain::RolloutContext;
@@ -117,6 +118,52 @@ impl ExplainContext<'_> {
             Why::Pace,
             says,
             "starts when its turn comes; nothing is to be done",
+        )
+    }
+
+    /// It is for devices with other labels.
+    pub(super) fn not_selected(&self) -> Finding {
+        let id = self.case.id;
+        let selector = match self
+            .around
+            .rollouts
+            .get(&id)
+            .map(|it| &it.state.rollout.only)
+        {
+            Some(Only::Selected(selector)) => format!(" {selector}"),
+            _ => String::new(),
+        };
+        let says = format!("its labels do not fit the selector{selector} of deployment {id}");
+        Finding::new(Why::Selector, says, "starts when its labels fit")
+    }
+
+    /// It is for devices that were named.
+    pub(super) fn not_named(&self) -> Finding {
+        let id = self.case.id;
+        let says = format!("it is not among the devices that deployment {id} is for");
+        Finding::new(Why::NotListedDevice, says, "never: deploy to it as well")
+    }
+
+    /// Its place has no room.
+    pub(super) fn budget(&self, label: &str, value: Option<&str>) -> Finding {
+        let id = self.case.id;
+        let budget = self.around.rollouts.get(&id);
+        let most = budget.and_then(|it| it.state.rollout.budget.as_ref());
+        let most = match most.map(|budget| budget.most) {
+            Some(Most::Devices(1)) => "one device".to_owned(),
+            Some(Most::Devices(devices)) => format!("{devices} devices"),
+            Some(Most::Percent(percent)) => format!("{percent} % of the devices"),
+            None => "no more devices".to_owned(),
+        };
+        let place = match value {
+            Some(value) => format!("of {label}={value}"),
+            None => format!("without the label {label}"),
+        };
+        let says = format!("{most} {place} may be at work or out of contact at once, and they are");
+        Finding::new(
+            Why::Budget,
+            says,
+            "starts when another one has ended or is back",
         )
     }
 }

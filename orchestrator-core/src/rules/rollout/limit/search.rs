@@ -7,7 +7,8 @@ use std::collections::BinaryHeap;
 use hoist_protocol::admission::hash32;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
-use crate::model::row::MemberRow;
+use super::permits::Permits;
+use crate::model::row::{DeviceRow, MemberRow, RecordRow};
 use crate::model::search::{Found, Seek};
 
 /// Members that had no slot and get one with one answer: each costs a publish.
@@ -19,6 +20,17 @@ const RELEASED_MAX: usize = 256;
 /// [`DeploymentRow::order`]: crate::model::row::DeploymentRow::order
 pub(crate) fn place(order: u32, device: &DeviceId) -> u32 {
     hash32(DeploymentId(order), device).min(u32::MAX - 1)
+}
+
+/// The rows that have to be looked at to judge a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// None but that of the membership.
+    Nothing,
+    /// The device's.
+    Device,
+    /// The device's, and its record in the deployment.
+    DeviceAndRecord,
 }
 
 /// Looks for a line, fed with every member of the group in any order.
@@ -39,13 +51,17 @@ pub struct Search {
     all: u32,
     /// The lowest places above what the phase reaches.
     beyond: Option<(u32, u32)>,
+    /// Of a rollout in which devices get permits: who may.
+    permits: Option<Permits>,
 }
 
 impl Search {
     /// A search among the members as they were at this turn of the group.
     #[must_use]
     pub fn new(seek: Seek, turn: u64) -> Self {
+        let permits = seek.choice.is_some().then(Permits::default);
         Self {
+            permits,
             seek,
             turn,
             lowest: BinaryHeap::new(),
@@ -58,11 +74,21 @@ impl Search {
         }
     }
 
-    /// The Unix time in ms before which a member is away that was not heard of since; none where
-    /// it makes no difference for this member.
+    /// The deployment that it is for.
     #[must_use]
-    pub fn away_before_ms(&self, device: &DeviceId, row: &MemberRow) -> Option<u64> {
-        let before_ms = self.seek.rollout?;
+    pub fn deployment(&self) -> DeploymentId {
+        self.seek.deployment
+    }
+
+    /// The rows that have to be looked at to judge a member.
+    #[must_use]
+    pub fn needs(&self, device: &DeviceId, row: &MemberRow) -> Needs {
+        if self.permits.is_some() {
+            return Needs::DeviceAndRecord;
+        }
+        if self.seek.rollout.is_none() {
+            return Needs::Nothing;
+        }
         let place = self.place(device);
         let counts = !row.held && place >= self.seek.above;
         let last = self
@@ -70,7 +96,16 @@ impl Search {
             .peek()
             .filter(|_| self.lowest.len() >= self.sought());
         let is_candidate = last.is_none_or(|(last, _)| place <= *last);
-        (counts && is_candidate).then_some(before_ms)
+        match counts && is_candidate {
+            true => Needs::Device,
+            false => Needs::Nothing,
+        }
+    }
+
+    /// True if a member was not heard of for so long that nobody waits for it.
+    fn is_away(&self, of: Option<&DeviceRow>) -> bool {
+        let before_ms = self.seek.rollout;
+        before_ms.is_some_and(|before_ms| of.is_some_and(|row| row.is_away(before_ms)))
     }
 
     fn place(&self, device: &DeviceId) -> u32 {
@@ -83,8 +118,23 @@ impl Search {
 
     /// Takes a member in; one that has been told that it has no slot gets none, but for one of a
     /// rollout. One that is away takes none, and starts when it is back.
-    pub fn member(&mut self, device: DeviceId, row: &MemberRow, is_away: bool) {
+    pub fn member(
+        &mut self,
+        device: DeviceId,
+        row: &MemberRow,
+        (of, record): (Option<&DeviceRow>, Option<&RecordRow>),
+    ) {
         let place = self.place(&device);
+        let is_away = self.is_away(of);
+        if let (Some(permits), Some(choice), Some(of)) = (&mut self.permits, &self.seek.choice, of)
+        {
+            permits.member((place, device), of, record, (&self.seek, choice, is_away));
+            return;
+        }
+        // Its permit lets it in already, and took its slot.
+        if row.permits.contains(&self.seek.deployment) {
+            return;
+        }
         let is_without = row.holds.contains(&self.seek.deployment);
         if place < self.seek.above {
             if self.seek.rollout.is_some() && is_without && !row.held {
@@ -148,6 +198,19 @@ impl Search {
     /// The answer, once every member was taken in.
     #[must_use]
     pub fn found(mut self) -> Found {
+        if let (Some(permits), Some(choice)) = (self.permits.take(), &self.seek.choice) {
+            let (permits, more) = permits.found(&self.seek, choice);
+            return Found {
+                line: self.seek.above,
+                turn: self.turn,
+                given: 0,
+                without: Vec::new(),
+                released: Vec::new(),
+                permits,
+                more,
+                seek: self.seek,
+            };
+        }
         let devices = std::mem::take(&mut self.released).into_sorted_vec();
         let released: Vec<DeviceId> = devices.into_iter().map(|(_, device)| device).collect();
         let (line, given) = match self.more || !released.is_empty() {
@@ -170,6 +233,7 @@ impl Search {
             without,
             more: self.more || !released.is_empty(),
             released,
+            permits: Vec::new(),
         }
     }
 
@@ -195,6 +259,7 @@ impl Search {
 mod tests {
     use super::*;
     use hoist_protocol::admission::Audience;
+    use hoist_protocol::id::Round;
 
     fn seek(count: u32) -> Seek {
         Seek {
@@ -204,7 +269,10 @@ mod tests {
             above: 0,
             below: u32::MAX,
             count,
+            slots: 0,
+            round: Round(0),
             rollout: None,
+            choice: None,
         }
     }
 
@@ -217,7 +285,7 @@ mod tests {
     fn search(count: u32, members: &[DeviceId]) -> Found {
         let mut search = Search::new(seek(count), 1);
         for member in members {
-            search.member(member.clone(), &MemberRow::default(), false);
+            search.member(member.clone(), &MemberRow::default(), (None, None));
         }
         search.found()
     }
@@ -266,7 +334,7 @@ mod tests {
                 held,
                 ..MemberRow::default()
             };
-            search.member(member.clone(), &row, false);
+            search.member(member.clone(), &row, (None, None));
         }
         let found = search.found();
         assert_eq!((found.line, found.given), (u32::MAX, 7));

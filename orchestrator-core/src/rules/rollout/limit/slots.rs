@@ -1,7 +1,8 @@
 //! Slots as devices come and go: who leaves takes its slot along, who joins takes one that is left.
 
-use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 
+use super::permit::permit;
 use super::{hold, hold_in, seek};
 use crate::model::key::{DeploymentKey, RecordKey, RowKey, SlotKey};
 use crate::model::row::{DeviceRow, RecordRow, RecordState, SlotRow};
@@ -26,7 +27,8 @@ pub(crate) fn take_along(
         };
         let record = ctx.txn.read(&RecordKey(*id, device.clone()))?;
         let admits = deployment.admits(*id, device);
-        let given = deployment.bound().is_some() && admits && !row.holds.contains(id);
+        let let_in = admits || row.is_permitted(*id, Round(0));
+        let given = deployment.bound().is_some() && let_in && !row.holds.contains(id);
         if given && record.is_none() {
             ctx.txn.read(&key)?;
             ctx.txn.put(&key, &SlotRow {});
@@ -52,10 +54,16 @@ pub(crate) fn admit_joiner(
     let Some(limit) = deployment.bound() else {
         return Ok(());
     };
+    let kept = SlotKey(id, device.clone());
     if !deployment.admits(id, device) {
+        // Who took a permit along has it again.
+        if deployment.allowed.is_some() && ctx.txn.read(&kept)?.is_some() {
+            let active = group::require(ctx.txn, &deployment.group)?.active;
+            ctx.txn.delete(&kept);
+            permit(row, (id, deployment.round), &active);
+        }
         return Ok(());
     }
-    let kept = SlotKey(id, device.clone());
     match record {
         Some(record) if !gave_back(record) => {}
         None if ctx.txn.read(&kept)?.is_some() => ctx.txn.delete(&kept),
