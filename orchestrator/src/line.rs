@@ -10,7 +10,7 @@ use hoist_orchestrator_core::model::key::{DeviceKey, GroupKey, Key, Prefix, Reco
 use hoist_orchestrator_core::model::row::{DeviceRow, MemberRow, RecordRow};
 use hoist_orchestrator_core::model::search::{Found, Seek};
 use hoist_orchestrator_core::model::txn::Txn;
-use hoist_orchestrator_core::rules::rollout::limit::{Needs, Search};
+use hoist_orchestrator_core::rules::rollout::limit::{Known, Needs, Search};
 use hoist_protocol::codec::decode;
 use hoist_protocol::id::DeviceId;
 
@@ -21,15 +21,15 @@ use crate::store::Store;
 const PAGE: usize = 512;
 
 /// What is known of a member.
-type Known = (Option<DeviceRow>, Option<RecordRow>);
+type Rows = (Option<DeviceRow>, Option<RecordRow>, bool);
 
 /// The rows of those members that a search has to look at.
 async fn look_at(
     store: &dyn Store,
     search: &Search,
     members: &[(DeviceId, MemberRow)],
-) -> Result<BTreeMap<DeviceId, Known>, ReadError> {
-    let id = search.deployment();
+) -> Result<BTreeMap<DeviceId, Rows>, ReadError> {
+    let (id, before) = (search.deployment(), search.in_place_of());
     let needs = members
         .iter()
         .map(|(device, row)| (device, search.needs(device, row)));
@@ -42,6 +42,7 @@ async fn look_at(
         if *needs == Needs::DeviceAndRecord {
             keys.push(RecordKey(id, (*device).clone()).key());
         }
+        keys.extend(before.map(|before| RecordKey(before, (*device).clone()).key()));
     }
     let mut txn = Txn::default();
     rows::load(store, &mut txn, keys).await?;
@@ -56,7 +57,15 @@ async fn look_at(
             }
             Needs::Nothing | Needs::Device => None,
         };
-        known.insert(device.clone(), (of, record));
+        let began = match before {
+            Some(before) => {
+                let key = RecordKey(before, device.clone());
+                let record = rows::resolve(store, &mut txn, |txn| txn.read(&key)).await?;
+                record.is_some()
+            }
+            None => false,
+        };
+        known.insert(device.clone(), (of, record, began));
     }
     Ok(known)
 }
@@ -89,8 +98,13 @@ pub(crate) async fn find(store: Arc<dyn Store>, seek: Seek) -> Result<Found, Rea
         }
         let mut looked_at = look_at(&*store, &search, &members).await?;
         for (device, row) in members {
-            let (of, record) = looked_at.remove(&device).unwrap_or_default();
-            search.member(device, &row, (of.as_ref(), record.as_ref()));
+            let (of, record, began) = looked_at.remove(&device).unwrap_or_default();
+            let known = Known {
+                device: of.as_ref(),
+                record: record.as_ref(),
+                began,
+            };
+            search.member(device, &row, known);
         }
         match page.items.last() {
             Some((key, _)) if page.more => after = Some(key.clone()),

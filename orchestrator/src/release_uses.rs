@@ -25,7 +25,10 @@ pub(crate) async fn find(store: &dyn Store, text: &str) -> Result<Uses, ReadErro
     };
     let prefix = Prefix::Deployments;
     for (key, row) in rows::all::<DeploymentRow>(store, &prefix).await? {
-        let Some(id) = prefix.deployment(&key).filter(|_| row.release == release) else {
+        let Some(id) = prefix
+            .deployment(&key)
+            .filter(|_| row.release == release || row.fallback == Some(release))
+        else {
             continue;
         };
         let (totals, _) = counted(store, id).await?;

@@ -36,7 +36,7 @@ pub(crate) struct Rollout {
     /// Stop when so many have failed: a share of those that ended, at least 20, or a number
     #[arg(long, value_name = "N|PERCENT", value_parser = parse_failures)]
     pub(crate) max_failures: Option<Failures>,
-    /// Pause then, or abort
+    /// Pause then, abort, or fall back
     #[arg(
         long,
         value_name = "WHAT",
@@ -44,6 +44,9 @@ pub(crate) struct Rollout {
         default_value = "pause"
     )]
     pub(crate) on_failures: ThenArg,
+    /// The release for those who had started, with --on-failures fallback
+    #[arg(long, value_name = "RELEASE", requires = "max_failures")]
+    pub(crate) fallback: Option<String>,
     /// In which order devices come: the same one each time, or another [default: shuffled]
     #[arg(long, value_name = "ORDER")]
     pub(crate) order: Option<OrderArg>,
@@ -70,6 +73,8 @@ pub(crate) enum ThenArg {
     Pause,
     /// Who has not started never starts
     Abort,
+    /// The same, and who has started gets the release of --fallback
+    Fallback,
 }
 
 impl From<ThenArg> for Then {
@@ -77,6 +82,7 @@ impl From<ThenArg> for Then {
         match then {
             ThenArg::Pause => Self::Pause,
             ThenArg::Abort => Self::Abort,
+            ThenArg::Fallback => Self::Fallback,
         }
     }
 }

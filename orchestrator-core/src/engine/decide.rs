@@ -148,6 +148,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Claim(claim) => waiting::claim_due(ctx, timer, claim),
         TimerKind::Overlap(device) => access::overlap_due(ctx, timer, device),
         TimerKind::Rollout(id) => advance::due(ctx, timer, *id),
+        TimerKind::Fallback(id) => deployment::fallback::due(ctx, timer, *id),
     }
 }
 
@@ -237,7 +238,10 @@ fn refusal_hint(device: &DeviceId) -> [Key; 2] {
 fn timer_hint(timer: &Timer) -> Vec<Key> {
     let mut keys = vec![timer.key()];
     match &timer.kind {
-        TimerKind::Start(id) | TimerKind::Until(id) | TimerKind::Seek(id) => {
+        TimerKind::Start(id)
+        | TimerKind::Until(id)
+        | TimerKind::Seek(id)
+        | TimerKind::Fallback(id) => {
             keys.push(DeploymentKey(*id).key());
         }
         TimerKind::Rollout(id) => {

@@ -20,7 +20,7 @@ use crate::model::txn::{Stored, Txn, Undecided, Write};
 use crate::query::explain::SpecsOut;
 use crate::query::{Need, Reader, ScanPage};
 use crate::rules::deployment::retention::left_of;
-use crate::rules::rollout::limit::{Needs, Search};
+use crate::rules::rollout::limit::{Known, Needs, Search};
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
 const ROUNDS_MAX: usize = 64;
@@ -137,7 +137,16 @@ impl MemoryRows {
                     of = self.read(&DeviceKey(device.clone()))?;
                     record = self.read(&RecordKey(seek.deployment, device.clone()))?;
                 }
-                search.member(device, &row, (of.as_ref(), record.as_ref()));
+                let began = match search.in_place_of() {
+                    Some(id) => self.read(&RecordKey(id, device.clone()))?.is_some(),
+                    None => false,
+                };
+                let known = Known {
+                    device: of.as_ref(),
+                    record: record.as_ref(),
+                    began,
+                };
+                search.member(device, &row, known);
             }
         }
         Ok(Input::LineFound(Box::new(search.found())))

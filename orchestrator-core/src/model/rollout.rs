@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use hoist_protocol::id::DeviceId;
+use hoist_protocol::id::{DeploymentId, DeviceId};
 use hoist_protocol::reason::Reason;
 
 use crate::model::selector::Selector;
@@ -52,6 +52,8 @@ pub enum Only {
     Selected(Selector),
     /// Those that were named, sorted.
     Named(Vec<DeviceId>),
+    /// Those that have started this deployment.
+    Began(DeploymentId),
 }
 
 impl Only {
@@ -62,6 +64,8 @@ impl Only {
             Self::Everyone => true,
             Self::Selected(selector) => selector.matches(labels),
             Self::Named(devices) => devices.binary_search(device).is_ok(),
+            // A record says it.
+            Self::Began(_) => false,
         }
     }
 }

@@ -91,7 +91,7 @@ fn shorter<'a, M: Message>(
 }
 
 grown! {
-    DeploymentRow, 8_192, [1, 4];
+    DeploymentRow, 8_192, [1, 5];
     CounterRow, 1_024, [1, 1];
     ClaimRow, 512, [1];
     DeviceRow, 32_768, [1, 1];

@@ -45,6 +45,8 @@ pub enum Then {
     Pause,
     /// The deployment is aborted; only failures that devices reported count (S7).
     Abort,
+    /// It is aborted, and another release is deployed to the devices that had started it.
+    Fallback,
 }
 
 /// When a deployment completes by itself, limits aside.

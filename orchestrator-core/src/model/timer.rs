@@ -56,6 +56,8 @@ pub enum TimerKind {
     Overlap(DeviceId),
     /// A rollout is looked at: something happened in it, or a time of it has come.
     Rollout(DeploymentId),
+    /// A deployment in which too many devices failed has another release take its place.
+    Fallback(DeploymentId),
 }
 
 impl TimerKind {
@@ -68,7 +70,8 @@ impl TimerKind {
             | Self::Seek(_)
             | Self::Doubt(_)
             | Self::Sweep(_)
-            | Self::Rollout(_) => Clock::Uptime,
+            | Self::Rollout(_)
+            | Self::Fallback(_) => Clock::Uptime,
             Self::Start(_)
             | Self::Until(_)
             | Self::Forget(..)

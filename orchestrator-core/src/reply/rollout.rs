@@ -214,6 +214,14 @@ fn told(what: &Happening) -> (&'static str, String, Numbers) {
             let numbers = vec![("round", *round), ("devices", *devices)];
             ("retried", text, numbers)
         }
+        Happening::FellBack(id) => {
+            let text = format!("deployment {id} takes its place where it had started");
+            ("fell-back", text, vec![("deployment", id.0)])
+        }
+        Happening::NoFallback(why) => {
+            let text = format!("nothing takes its place: {why}");
+            ("no-fallback", text, none)
+        }
         Happening::Ended(reason) => ("ended", format!("it ended: {}", reason.word()), none),
     }
 }

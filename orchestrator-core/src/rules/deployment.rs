@@ -20,6 +20,7 @@ use crate::rules::rollout::{advance, limit};
 use crate::rules::stop::Stop;
 
 pub(crate) mod end;
+pub(crate) mod fallback;
 mod full;
 pub(crate) mod history;
 pub(crate) mod numbers;

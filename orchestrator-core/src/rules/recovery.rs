@@ -138,6 +138,7 @@ impl Found<'_> {
             order: None,
             paused: None,
             history: 0,
+            fallback: None,
             release: self.release,
             release_text: self.text,
             artifacts: self.artifacts,

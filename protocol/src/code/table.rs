@@ -312,6 +312,9 @@ codes! {
     Gate = "E_GATE", Usage, "the gate cannot be passed", "ask for at most 100 % and for no more devices than the phase has";
     /// A budget bounds the devices of each value of a label by a number or a percentage.
     Budget = "E_BUDGET", Usage, "the budget cannot be kept", "name a label and how many of its devices may be at work at once: `hoist deploy fw@1.0.0 --group eu --budget site=1`";
+    /// A rollout falls back to another release of the same artifacts, which the floor of the one that
+    /// failed allows.
+    Fallback = "E_FALLBACK", Usage, "nothing can fall back to this release", "name an older release of the same artifacts: `hoist release list`";
     /// Where a phase needs two approvals, neither is of the one who made the deployment.
     SelfApproval = "E_SELF_APPROVAL", Forbidden, "nobody approves their own deployment", "ask somebody else to approve it with `hoist deployment approve NUMBER`";
     /// No phase of the deployment waits for people, or another one does.

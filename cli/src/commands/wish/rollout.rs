@@ -27,6 +27,7 @@ pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
             min_ended: None,
             reasons: Vec::new(),
             then: wish.on_failures.into(),
+            fallback: wish.fallback.clone(),
         }
     });
     let rollout = Rollout {

@@ -101,7 +101,7 @@ fn needed_by(txn: &Txn, release: ReleaseId, uses: &Uses) -> Result<Option<Deploy
     txn.want(ids.iter().map(|id| DeploymentKey(*id).key()))?;
     for id in ids {
         let row = txn.read(&DeploymentKey(id))?;
-        if let Some(row) = row.filter(|row| row.release == release)
+        if let Some(row) = row.filter(|row| row.release == release || row.fallback == Some(release))
             && !has_settled(txn, id, &row)?
         {
             return Ok(Some(id));

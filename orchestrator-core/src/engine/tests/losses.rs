@@ -50,6 +50,7 @@ fn active(number: u8) -> DeploymentRow {
         order: None,
         paused: None,
         history: 0,
+        fallback: None,
     }
 }
 

@@ -63,6 +63,8 @@ pub struct DeploymentRow {
     pub paused: Option<Paused>,
     /// Items of its history.
     pub history: u32,
+    /// The release that is deployed in its place when too many devices fail.
+    pub fallback: Option<ReleaseId>,
 }
 
 impl DeploymentRow {

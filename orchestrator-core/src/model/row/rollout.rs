@@ -1,6 +1,6 @@
 //! The stored rows of a rollout: where it is, and what was decided in it.
 
-use hoist_protocol::id::{Round, UserId};
+use hoist_protocol::id::{DeploymentId, Round, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::rollout::{EVERYONE, Part, Rollout};
@@ -152,6 +152,10 @@ pub enum Happening {
     },
     /// It ended.
     Ended(EndReason),
+    /// Another release was deployed to those that had started it.
+    FellBack(DeploymentId),
+    /// That could not be done.
+    NoFallback(String),
 }
 
 /// A phase by its place, from 1, and its name.

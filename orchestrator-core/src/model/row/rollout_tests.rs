@@ -49,6 +49,7 @@ fn deployment() -> DeploymentRow {
             at_ms: 3,
         }),
         history: 8,
+        fallback: Some(ReleaseId([9; 16])),
     }
 }
 
@@ -61,7 +62,7 @@ fn a_deployment_keeps_its_bytes_and_those_of_before_are_read() {
             "03070707070707070707070707070707070466774031010361707002657500010380a3",
             "050000010001020003ffffffff0f00010301000102616c0178030406050202616c07",
             "01ac020109010100017803",
-            "08"
+            "080109090909090909090909090909090909"
         ),
     );
     let second = DeploymentRow {
@@ -69,6 +70,7 @@ fn a_deployment_keeps_its_bytes_and_those_of_before_are_read() {
         order: None,
         paused: None,
         history: 0,
+        fallback: None,
         ..row
     };
     older_golden(

@@ -195,7 +195,7 @@ fn held_back(case: &Case, state: &RolloutRow) -> Blocker {
     let labels = &case.row.labels;
     if !state.rollout.only.has(case.device, labels) {
         return match &state.rollout.only {
-            Only::Named(_) => Blocker::NotNamed,
+            Only::Named(_) | Only::Began(_) => Blocker::NotNamed,
             Only::Selected(_) | Only::Everyone => Blocker::NotSelected,
         };
     }

@@ -169,7 +169,7 @@ fn bear(
             pause::itself(ctx, id, row, (PauseReason::Failures, text))?;
             Ok(Some(Went::On))
         }
-        Then::Abort => {
+        then @ (Then::Abort | Then::Fallback) => {
             let ending = Ending {
                 state: DeploymentState::Aborted,
                 text,
@@ -177,6 +177,9 @@ fn bear(
             };
             let mut group_row = group::require(ctx.txn, &row.group)?;
             finish(ctx, id, row, &mut group_row, ending)?;
+            if then == Then::Fallback {
+                set_timer(ctx.txn, ctx.now.uptime_ms, TimerKind::Fallback(id))?;
+            }
             Ok(Some(Went::Over))
         }
     }

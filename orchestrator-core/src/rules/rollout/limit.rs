@@ -28,6 +28,7 @@ mod permits;
 mod search;
 mod slots;
 
+pub use permits::Known;
 pub(crate) use search::place;
 pub use search::{Needs, Search};
 pub(crate) use slots::{admit_joiner, admit_released, gave_back, give_back, take_along};

@@ -13,7 +13,7 @@ use crate::model::state::Then;
 pub fn counted(threshold: &FailureThreshold, totals: &Totals) -> Ended {
     let inferred = match threshold.then {
         Then::Pause => totals.provisional,
-        Then::Abort => 0,
+        Then::Abort | Then::Fallback => 0,
     };
     let of = |reason: Reason| {
         let all = totals.failed.get(&(reason as u8)).copied().unwrap_or(0);

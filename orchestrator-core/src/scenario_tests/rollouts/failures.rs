@@ -17,6 +17,7 @@ fn failure(then: Then) -> Failures {
         min_ended: Some(5),
         reasons: Vec::new(),
         then,
+        fallback: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn a_bad_release_is_stopped_in_its_first_phase() {
         min_ended: None,
         reasons: vec!["script-failed".into()],
         then: Then::Abort,
+        fallback: None,
     });
     let gate = Gate {
         success_percent: Some(0),
@@ -101,4 +103,69 @@ fn a_bad_release_is_stopped_in_its_first_phase() {
     let view = world.view(id);
     assert_eq!(view.state, DeploymentState::Aborted);
     assert_eq!((view.counts.failed, view.counts.pending), (5, 95));
+}
+
+fn falling_back(to: &str) -> Deploy {
+    Deploy {
+        rollout: Some(Rollout {
+            phases: vec![gated(
+                devices(5),
+                Gate {
+                    success_percent: Some(0),
+                    ..Gate::default()
+                },
+            )],
+            failure: Some(Failures {
+                percent: None,
+                devices: Some(3),
+                min_ended: None,
+                reasons: Vec::new(),
+                then: Then::Fallback,
+                fallback: Some(to.into()),
+            }),
+            ..Rollout::default()
+        }),
+        ..deploy("fw@1.0.0")
+    }
+}
+
+#[test]
+fn a_fallback_reaches_those_who_had_started_and_nobody_else() {
+    let (mut world, names) = world(30);
+    world.add_release("fw", "0.9.0", &["app"]);
+    let id = world.deploy_as(falling_back("fw@0.9.0"));
+    world.go_on();
+    let first = admitted(&world, &names);
+    world.succeed(&first[..2], id);
+    world.fail(&first[2..], id);
+    assert_eq!(world.view(id).state, DeploymentState::Aborted);
+    let spec = world.spec("eu");
+    let next = spec.entries[0].deployment;
+    assert!(spec.entries[0].policy.overrides.allow_downgrade);
+    assert_eq!(world.view(next).release, "fw@0.9.0");
+    assert_eq!(admitted(&world, &names), first);
+    let last = world.history(id).pop().unwrap();
+    assert_eq!(
+        (last.kind.as_str(), last.numbers["deployment"]),
+        ("fell-back", next.0)
+    );
+    let other = names.iter().find(|name| !first.contains(name)).unwrap();
+    assert_eq!(
+        world.explained(other, next).why,
+        crate::reply::Why::NotListedDevice
+    );
+}
+
+#[test]
+fn a_release_that_cannot_be_fallen_back_to_is_refused_at_the_beginning() {
+    let (mut world, _) = world(3);
+    world.add_release("other", "1", &["thing"]);
+    for (to, code) in [
+        ("fw@1.0.0", Code::Fallback),
+        ("other@1", Code::Fallback),
+        ("fw@0.1.0", Code::Release),
+    ] {
+        let answer = world.order(Command::Deploy(falling_back(to)));
+        assert_eq!(refusal(&answer), Some(code), "{to}");
+    }
 }

@@ -28,7 +28,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Seek(_)
             | TimerKind::Sweep(_)
             | TimerKind::Claim(_)
-            | TimerKind::Rollout(_) => None,
+            | TimerKind::Rollout(_)
+            | TimerKind::Fallback(_) => None,
         },
         _ => None,
     }

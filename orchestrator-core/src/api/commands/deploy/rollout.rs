@@ -176,6 +176,10 @@ pub struct Failure {
     /// Only these reasons count; every one but `incompatible` when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// The consequence: `pause`, or `abort`, for which only failures count that devices reported.
+    /// The consequence: `pause`; `abort` or `fallback`, for which only failures count that devices
+    /// reported.
     pub then: Then,
+    /// With `fallback`, the release for the devices that had started: `name@version`, or its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
 }

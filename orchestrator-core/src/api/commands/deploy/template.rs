@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use hoist_protocol::id::{GroupId, Round, UserId};
+use hoist_protocol::id::{GroupId, Name, ReleaseId, Round, UserId};
 use hoist_protocol::spec::{Overrides, Policy};
 
 use crate::api::commands::deploy::{Deploy, spread};
 use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::now::Now;
-use crate::model::row::{DeploymentRow, release_text};
-use crate::model::state::DeploymentState;
+use crate::model::row::{DeploymentRow, ReleaseRow, release_text};
+use crate::model::state::{DeploymentState, Then};
 use crate::model::txn::Txn;
 use crate::rules::stop::Stop;
 use crate::rules::text::parse_moment;
@@ -87,7 +87,7 @@ pub(crate) fn template(
     Ok(DeploymentRow {
         release: id,
         release_text: release_text(name, &release.manifest.version),
-        artifacts: release.artifacts,
+        artifacts: release.artifacts.clone(),
         group: GroupId::unassigned(),
         round: Round(0),
         last_round: Round(0),
@@ -110,7 +110,48 @@ pub(crate) fn template(
         order: wish.and_then(spread::order),
         paused: None,
         history: 0,
+        fallback: fallback(txn, command, (id, &release))?,
     })
+}
+
+/// The release to fall back to: another one of the same artifacts, which no floor forbids.
+fn fallback(
+    txn: &Txn,
+    command: &Deploy,
+    (id, release): (ReleaseId, &ReleaseRow),
+) -> Result<Option<ReleaseId>, Stop> {
+    let failure = command.rollout.as_ref();
+    let failure = failure.and_then(|wish| wish.failure.as_ref());
+    let field = "rollout.failure.fallback";
+    let refused = |why: String| Rejection::new(Code::Fallback, why).field(field);
+    let text = match failure.map(|failure| (failure.then, &failure.fallback)) {
+        None | Some((Then::Pause | Then::Abort, None)) => return Ok(None),
+        Some((Then::Fallback, Some(text))) => text,
+        Some((Then::Fallback, None)) => {
+            return Err(refused("name the release to fall back to".to_owned()).into());
+        }
+        Some((Then::Pause | Then::Abort, Some(_))) => {
+            let why = "a release to fall back to is for `then` fallback".to_owned();
+            return Err(refused(why).into());
+        }
+    };
+    let (other, row) = lookup::release(txn, text)?;
+    if other == id {
+        return Err(refused(format!("{text} is the release that is deployed")).into());
+    }
+    if row.manifest.counter < release.manifest.floor {
+        let why = format!(
+            "{text} has the counter {}, and devices that installed the release go no lower than {}",
+            row.manifest.counter, release.manifest.floor
+        );
+        return Err(refused(why).into());
+    }
+    let is_there = |name: &Name| row.artifacts.contains(name);
+    if let Some(missing) = release.artifacts.iter().find(|name| !is_there(name)) {
+        let why = format!("{text} has no artifact {missing} to put back");
+        return Err(refused(why).into());
+    }
+    Ok(Some(other))
 }
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {

@@ -11,6 +11,17 @@ use crate::model::search::{Choice, Seek};
 /// Permits that are given with one answer: each costs a publish.
 const PERMITS_MAX: usize = 64;
 
+/// What is known of a member besides its membership, as far as a search [needs](super::Search::needs) it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// Its row.
+    pub device: Option<&'a DeviceRow>,
+    /// Its record in the deployment.
+    pub record: Option<&'a RecordRow>,
+    /// True if it has started the deployment in whose place this one is.
+    pub began: bool,
+}
+
 /// A device by its place in the order.
 type Placed = (u32, DeviceId);
 
@@ -38,7 +49,7 @@ impl Permits {
         &mut self,
         placed: Placed,
         of: &DeviceRow,
-        record: Option<&RecordRow>,
+        known: Known,
         (seek, choice, is_away): (&Seek, &Choice, bool),
     ) {
         let value = choice.budget.as_ref().and_then(|budget| {
@@ -47,13 +58,14 @@ impl Permits {
             values.next().map(|(_, value)| value.clone())
         });
         let (rank, device) = &placed;
+        let record = known.record;
         let round = round(seek, of);
         let is_permitted = of.is_permitted(seek.deployment, round);
         let has_ended = record.is_some_and(|record| ended_in(record, round));
         let heard = of.presence.filter(|heard| heard.run == choice.run);
         let is_there = heard.is_some_and(|heard| heard.online);
         let at_work = (is_permitted && !has_ended) || of.running.is_some();
-        let is_wanted = choice.only.has(device, &of.labels)
+        let is_wanted = (choice.only.has(device, &of.labels) || known.began)
             && choice
                 .selected
                 .as_ref()

@@ -7,8 +7,9 @@ use std::collections::BinaryHeap;
 use hoist_protocol::admission::hash32;
 use hoist_protocol::id::{DeploymentId, DeviceId};
 
-use super::permits::Permits;
-use crate::model::row::{DeviceRow, MemberRow, RecordRow};
+use super::permits::{Known, Permits};
+use crate::model::rollout::Only;
+use crate::model::row::{DeviceRow, MemberRow};
 use crate::model::search::{Found, Seek};
 
 /// Members that had no slot and get one with one answer: each costs a publish.
@@ -80,6 +81,15 @@ impl Search {
         self.seek.deployment
     }
 
+    /// The deployment whose records say for whom this one is.
+    #[must_use]
+    pub fn in_place_of(&self) -> Option<DeploymentId> {
+        match self.seek.choice.as_ref()?.only {
+            Only::Began(id) => Some(id),
+            Only::Everyone | Only::Selected(_) | Only::Named(_) => None,
+        }
+    }
+
     /// The rows that have to be looked at to judge a member.
     #[must_use]
     pub fn needs(&self, device: &DeviceId, row: &MemberRow) -> Needs {
@@ -118,17 +128,14 @@ impl Search {
 
     /// Takes a member in; one that has been told that it has no slot gets none, but for one of a
     /// rollout. One that is away takes none, and starts when it is back.
-    pub fn member(
-        &mut self,
-        device: DeviceId,
-        row: &MemberRow,
-        (of, record): (Option<&DeviceRow>, Option<&RecordRow>),
-    ) {
+    pub fn member(&mut self, device: DeviceId, row: &MemberRow, known: Known) {
         let place = self.place(&device);
-        let is_away = self.is_away(of);
-        if let (Some(permits), Some(choice), Some(of)) = (&mut self.permits, &self.seek.choice, of)
+        let is_away = self.is_away(known.device);
+        if let (Some(permits), Some(choice), Some(of)) =
+            (&mut self.permits, &self.seek.choice, known.device)
         {
-            permits.member((place, device), of, record, (&self.seek, choice, is_away));
+            let judged = (&self.seek, choice, is_away);
+            permits.member((place, device), of, known, judged);
             return;
         }
         // Its permit lets it in already, and took its slot.
@@ -285,7 +292,7 @@ mod tests {
     fn search(count: u32, members: &[DeviceId]) -> Found {
         let mut search = Search::new(seek(count), 1);
         for member in members {
-            search.member(member.clone(), &MemberRow::default(), (None, None));
+            search.member(member.clone(), &MemberRow::default(), Known::default());
         }
         search.found()
     }
@@ -334,7 +341,7 @@ mod tests {
                 held,
                 ..MemberRow::default()
             };
-            search.member(member.clone(), &row, (None, None));
+            search.member(member.clone(), &row, Known::default());
         }
         let found = search.found();
         assert_eq!((found.line, found.given), (u32::MAX, 7));
