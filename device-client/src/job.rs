@@ -1,10 +1,12 @@
 //! A started deployment as it is kept in the journal: what it installs, how far it is, and
 //! what made a pass of it fail.
 
+use alloc::vec::Vec;
+
 use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::spec::{DeploymentSpec, Overrides, Policy};
+use hoist_protocol::spec::{Confirm, DeploymentSpec, Overrides, Policy, Window};
 use hoist_protocol::status::{RetryCause, Rollback, ScriptExit, ScriptFailure, ScriptKind};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +102,46 @@ impl Job {
     }
 }
 
+/// The terms of a policy that count after the start, too. They are kept since format 4.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Terms {
+    /// When an artifact may begin; empty = any time.
+    pub windows: Vec<Window>,
+    /// Seconds after a window in which later artifacts may begin.
+    pub max_overrun_s: u32,
+    /// Seconds over which devices that wait for a window are spread in it.
+    pub spread_s: u32,
+    /// Seconds from a window that was waited for to the deadline.
+    pub timeout_s: u32,
+    /// Seconds in which the device must come online to confirm the release; 0 = `verify` is
+    /// enough.
+    pub online_s: u32,
+}
+
+impl Terms {
+    /// The terms of an entry whose starts are spread over so many seconds.
+    pub(crate) fn of(policy: &Policy, spread_s: u32) -> Self {
+        let online_s = match policy.confirm {
+            Confirm::Verify => 0,
+            Confirm::Online { within_s } => within_s,
+        };
+        // What nobody waits for needs no place in the journal.
+        if policy.windows.is_empty() {
+            return Self {
+                online_s,
+                ..Self::default()
+            };
+        }
+        Self {
+            windows: policy.windows.clone(),
+            max_overrun_s: policy.max_overrun_s,
+            spread_s,
+            timeout_s: policy.timeout_s,
+            online_s,
+        }
+    }
+}
+
 /// The stage of a [`Job`]. Written before the effect it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
@@ -140,6 +182,11 @@ pub enum Stage {
         cause: Cause,
         /// The rollback of what was begun.
         rollback: Rollback,
+    },
+    /// Everything is verified, and the device must come online to confirm it. Since format 4.
+    Confirming {
+        /// The times that this was begun: by the last `verify`, and by each start after it.
+        begun: u8,
     },
 }
 

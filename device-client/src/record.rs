@@ -1,4 +1,4 @@
-//! Memory of the device across a power cut: the journal record (at most 128 bytes with sequence and
+//! Memory of the device across a power cut: the journal record (at most 192 bytes with sequence and
 //! checksum) and the ring of final outcomes with what ended before them. Bytes only, no files; the
 //! reader refuses what is torn, and a slot of a newer format is never taken for empty.
 
@@ -11,11 +11,11 @@ use hoist_protocol::id::{DeploymentId, Generation, ReleaseId, Resync, Round, Seq
 use hoist_protocol::status::{FinalResult, OUTCOMES_MAX, Outcome, TOLD_MAX};
 use serde::{Deserialize, Serialize};
 
-use crate::job::Job;
+use crate::job::{Job, Terms};
 use crate::past::{Ended, Ending, Past, ReleaseMark};
 
-/// Largest journal slot: one small flash write.
-pub const RECORD_BYTES_MAX: usize = 128;
+/// Largest journal slot: one small flash write. Without windows 128 bytes are enough.
+pub const RECORD_BYTES_MAX: usize = 192;
 /// Largest ring slot: eight outcomes with their output fit, and everything remembered.
 pub const RING_BYTES_MAX: usize = 4_096;
 const CHECKSUM_BYTES: usize = 4;
@@ -46,7 +46,7 @@ pub struct Floor {
 }
 
 /// Everything of the machine that must survive. Format 2 added `time_ms` and `memory`, format 3
-/// `signer`.
+/// `signer`, format 4 `terms`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// The format it is written in. When an older agent began a job, it is that agent's
@@ -72,6 +72,8 @@ pub struct Record {
     pub memory: Memory,
     /// The started deployment, if any.
     pub job: Option<Job>,
+    /// The terms of its policy.
+    pub terms: Terms,
 }
 
 /// The memory that a device has of its past.
@@ -98,12 +100,13 @@ impl Default for Record {
             time_ms: 0,
             memory: Memory::Whole,
             job: None,
+            terms: Terms::default(),
         }
     }
 }
 
 impl Slot for Record {
-    const NEWEST: u8 = 3;
+    const NEWEST: u8 = Self::WITH_TERMS;
 
     fn format(&self) -> u8 {
         self.format
@@ -115,25 +118,33 @@ impl Slot for Record {
         match self.format {
             1 => encode_fields(&(start, &self.job)),
             2 => encode_fields(&(start, (self.time_ms, self.memory), &self.job)),
-            _ => {
+            format => {
                 let more = (self.time_ms, self.memory, self.signer);
-                encode_fields(&(start, more, &self.job))
+                match (format, &self.job) {
+                    (Self::WITH_TERMS.., Some(_)) => {
+                        encode_fields(&(start, more, &self.job, &self.terms))
+                    }
+                    _ => encode_fields(&(start, more, &self.job)),
+                }
             }
         }
     }
 
     fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
         type Start = (Seq, u32, Generation, (Resync, Resync));
-        let (start, (time_ms, memory, signer), job): (Start, _, _) = match format {
-            1 => {
-                let (start, job) = postcard::from_bytes(bytes).ok()?;
-                (start, (0, Memory::Whole, None), job)
-            }
+        let (start, bytes): (Start, _) = postcard::take_from_bytes(bytes).ok()?;
+        let ((time_ms, memory, signer), bytes) = match format {
+            1 => ((0, Memory::Whole, None), bytes),
             2 => {
-                let (start, (time_ms, memory), job) = postcard::from_bytes(bytes).ok()?;
-                (start, (time_ms, memory, None), job)
+                let ((time_ms, memory), bytes) = postcard::take_from_bytes(bytes).ok()?;
+                ((time_ms, memory, None), bytes)
             }
-            _ => postcard::from_bytes(bytes).ok()?,
+            _ => postcard::take_from_bytes(bytes).ok()?,
+        };
+        let (job, bytes): (Option<Job>, _) = postcard::take_from_bytes(bytes).ok()?;
+        let terms = match (format, &job) {
+            (Self::WITH_TERMS.., Some(_)) => postcard::from_bytes(bytes).ok()?,
+            _ => Terms::default(),
         };
         let (reserved, acked, generation, (device_resync, group_resync)) = start;
         Some(Self {
@@ -147,8 +158,14 @@ impl Slot for Record {
             time_ms,
             memory,
             job,
+            terms,
         })
     }
+}
+
+impl Record {
+    /// The first format that keeps the terms of a job.
+    pub const WITH_TERMS: u8 = 4;
 }
 
 /// The last final outcomes and how many there ever were (W5), and what ended before them.

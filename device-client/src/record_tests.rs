@@ -1,8 +1,9 @@
 use super::*;
-use crate::job::{Cause, Stage, Then};
+use crate::job::{Cause, Stage, Terms, Then};
 use crate::past::PAST_MAX;
 use hoist_protocol::id::{Attempt, DeploymentId, ReleaseId, Round};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::{WEEK_MINUTES, WINDOWS_MAX, Window};
 use hoist_protocol::status::{
     Failure, OUTPUT_BYTES_MAX, Rollback, ScriptExit, ScriptFailure, ScriptKind, Success,
 };
@@ -45,6 +46,25 @@ fn record(format: u8) -> Record {
                 then: Then::GiveUp,
             },
         }),
+        terms: match format {
+            ..Record::WITH_TERMS => Terms::default(),
+            _ => terms(),
+        },
+    }
+}
+
+/// As many bytes as terms can have.
+fn terms() -> Terms {
+    let window = Window {
+        start_minute: WEEK_MINUTES - 1,
+        minutes: u16::MAX,
+    };
+    Terms {
+        windows: vec![window; WINDOWS_MAX],
+        max_overrun_s: u32::MAX,
+        spread_s: u32::MAX,
+        timeout_s: u32::MAX,
+        online_s: u32::MAX,
     }
 }
 
@@ -70,7 +90,7 @@ impl Slot for Older {
 
 #[test]
 fn the_largest_record_of_each_format_fits_its_slot_and_is_read_back() {
-    for format in [1, 2, 3] {
+    for format in [1, 2, 3, 4] {
         let record = record(format);
         let slot = write_slot(u64::MAX, &record);
         assert!(slot.len() <= RECORD_BYTES_MAX, "{format}: {}", slot.len());
@@ -115,6 +135,10 @@ fn the_bytes_of_each_format_stay_as_they_are() {
         "030100000000000000808080808020ffffffff0f80d8c1a28c34ffffffff0fffffffff0f80d8\
          c1a28c340001cdcdcdcd01ffffffff0fababababababababababababababababffffffff0fff\
          ffffff0f80d8c1a28c3401ffffffff0fffffffff0f010f040f0300010f010300ff0112c5ee28"
+    );
+    assert_eq!(
+        hex(4),
+        "HEX4"
     );
 }
 

@@ -84,7 +84,7 @@ reasons! {
     /// The release lacks a script it must have, or requires what is no requirement.
     BadRelease = "bad-release", Code::ReleaseInvalid;
     /// The release was installed and verified, and the device did not come online with it in time.
-    Unconfirmed = "unconfirmed", Code::Unreachable;
+    Unconfirmed = "unconfirmed", Code::Unconfirmed;
 }
 
 /// The cure for a device that failed for a reason.

@@ -97,7 +97,7 @@ impl Agent {
             Output::Begin(task) => self.begin_task(task),
             Output::Stop => self.stop_task(),
             Output::Reboot => self.reboot(),
-            Output::Disconnect => self.disconnected("the session's number is not the newest"),
+            Output::Disconnect => self.disconnected("another session is wanted: the number of this one is not the newest, or a release is confirmed by being online"),
             Output::Warn(refusal) => warn(refusal),
             Output::Applied(result) => {
                 let result_text = show::result(&result);

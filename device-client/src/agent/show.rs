@@ -86,6 +86,7 @@ fn running(job: &Job) -> String {
         Stage::Script { kind, .. } => format!("running {}", kind.word()),
         Stage::Rebooting { .. } => "rebooting".to_owned(),
         Stage::RollingBack { .. } => "rolling back".to_owned(),
+        Stage::Confirming { .. } => "waiting to come online".to_owned(),
         Stage::Committing | Stage::Failing { .. } => "ending".to_owned(),
     };
     format!("{what} in progress: {doing}, attempt {}", job.attempt.0)

@@ -16,9 +16,7 @@ pub(super) fn choose<'a>(
         ring.is_over(entry.deployment, Some(entry.release), own.round(entry))
     };
     let open = |entry: &&DeploymentSpec| {
-        !own.holds(entry.deployment)
-            && entry.audience.admits(entry.deployment, device)
-            && !is_over(entry)
+        !own.holds(entry.deployment) && own.admits(entry, device) && !is_over(entry)
     };
     spec.entries
         .iter()
@@ -43,15 +41,20 @@ fn since_open_ms(window: &Window, now_ms: u64) -> u64 {
     (of_week + WEEK_MS - start) % WEEK_MS
 }
 
-/// Milliseconds that a window is open for still.
-fn left_ms(window: &Window, now_ms: u64) -> u64 {
-    let length_ms = u64::from(window.minutes) * MINUTE_MS;
+/// Milliseconds that a window which is so much longer is open for still.
+fn left_ms(window: &Window, longer_ms: u64, now_ms: u64) -> u64 {
+    let length_ms = u64::from(window.minutes) * MINUTE_MS + longer_ms;
     length_ms.saturating_sub(since_open_ms(window, now_ms))
 }
 
 /// Milliseconds until one of the windows is open; 0 = now, also without windows.
 pub(super) fn until_open_ms(windows: &[Window], now_ms: u64) -> u64 {
-    let wait = |window: &Window| match left_ms(window, now_ms) {
+    until_begin_ms(windows, 0, now_ms)
+}
+
+/// Milliseconds until one of the windows is open, or until now, if one ended so shortly before.
+pub(super) fn until_begin_ms(windows: &[Window], overrun_ms: u64, now_ms: u64) -> u64 {
+    let wait = |window: &Window| match left_ms(window, overrun_ms, now_ms) {
         0 => WEEK_MS - since_open_ms(window, now_ms),
         _ => 0,
     };
@@ -61,7 +64,7 @@ pub(super) fn until_open_ms(windows: &[Window], now_ms: u64) -> u64 {
 /// Milliseconds that the longest of the windows that are open then is open for still; without
 /// windows there is no end.
 pub(super) fn open_for_ms(windows: &[Window], then_ms: u64) -> u64 {
-    let left = windows.iter().map(|window| left_ms(window, then_ms));
+    let left = windows.iter().map(|window| left_ms(window, 0, then_ms));
     left.max().unwrap_or(u64::MAX)
 }
 
@@ -88,5 +91,8 @@ mod tests {
         assert_eq!(open_for_ms(&window, monday + 70 * 60_000), 20 * 60_000);
         assert_eq!(open_for_ms(&window, monday), 0);
         assert_eq!(open_for_ms(&[], monday), u64::MAX);
+        let after = |minutes: u64| monday + (90 + minutes) * 60_000;
+        assert_eq!(until_begin_ms(&window, 300_000, after(5) - 1), 0);
+        assert!(until_begin_ms(&window, 300_000, after(5)) > 0);
     }
 }

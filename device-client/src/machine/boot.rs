@@ -52,6 +52,7 @@ impl Machine {
             | Stage::Waiting
             | Stage::Script { .. }
             | Stage::Rebooting { .. }
+            | Stage::Confirming { .. }
             | Stage::Committing => out.push(Action::Download { allow_downgrade }),
         }
     }
@@ -63,6 +64,7 @@ impl Machine {
             return;
         };
         match active.job.stage {
+            Stage::Fetching | Stage::Waiting if active.is_late(now) => self.give_up(now, out),
             Stage::Fetching | Stage::Waiting => self.proceed(Done::Nothing, now, out),
             Stage::Script { kind, run } => self.cut_off(kind, run, now, out),
             Stage::Rebooting { boot, .. } if boot != current => {
@@ -76,6 +78,7 @@ impl Machine {
                 let output = sentence("each run was cut off by a power loss or a restart");
                 self.rollback_done(ScriptExit::Interrupted, output, now, out);
             }
+            Stage::Confirming { begun } => self.confirm(begun, now, out),
             Stage::Committing => self.finish_commit(out),
             Stage::Failing { .. } => {}
         }
@@ -114,25 +117,9 @@ impl Machine {
         let Some(active) = self.active_mut() else {
             return;
         };
-        if active.is_waiting() && now.unix_ms >= active.job.deadline_ms {
-            let artifact = active.job.artifact;
-            let trouble = active.trouble.take();
+        if active.is_late(now) {
             out.push(Action::CancelDownload);
-            if active.plans.is_some() {
-                let late = Cause::plain(Reason::TimedOut);
-                active.output = sentence("the deadline passed before the next attempt");
-                return self.rolled_back(artifact, late, Then::GiveUp, now, out);
-            }
-            let trouble = trouble.unwrap_or_else(|| FetchFailure {
-                detail: "not everything was fetched before the deadline".to_owned(),
-                ..FetchFailure::new(Reason::DownloadFailed, super::Retry::Later)
-            });
-            if active.job.attempt.0 > 0 {
-                return self.download_failed(trouble, now, out);
-            }
-            active.output = sentence(&trouble.detail);
-            let cause = Cause::plain(trouble.reason);
-            return self.rolled_back(artifact, cause, Then::GiveUp, now, out);
+            return self.give_up(now, out);
         }
         if active.wake.is_none_or(|at| at > now.unix_ms) {
             return;
@@ -141,15 +128,45 @@ impl Machine {
         if matches!(active.job.stage, Stage::Rebooting { .. }) && active.plans.is_some() {
             return self.reboot_failed(now, out);
         }
+        if matches!(active.job.stage, Stage::Confirming { .. }) && active.plans.is_some() {
+            return self.unconfirmed(now, out);
+        }
         // What is on disk proves itself again: a script may have touched it.
-        active.plans = None;
+        let plans = active.plans.take();
         let allow_downgrade = active.job.allow_downgrade;
-        self.report(out);
+        // What was downloaded ahead of a window still is, as far as people care.
+        if active.job.stage != Stage::Fetching || plans.is_none() {
+            self.report(out);
+        }
         out.push(Action::Download { allow_downgrade });
     }
 }
 
 impl Machine {
+    /// The deadline has passed, and nothing is begun anew.
+    fn give_up(&mut self, now: Now, out: &mut Vec<Action>) {
+        let Some(active) = self.active_mut() else {
+            return;
+        };
+        let artifact = active.job.artifact;
+        let trouble = active.trouble.take();
+        if active.plans.is_some() {
+            let late = Cause::plain(Reason::TimedOut);
+            active.output = sentence("the deadline passed before the next attempt");
+            return self.rolled_back(artifact, late, Then::GiveUp, now, out);
+        }
+        let trouble = trouble.unwrap_or_else(|| FetchFailure {
+            detail: "not everything was fetched before the deadline".to_owned(),
+            ..FetchFailure::new(Reason::DownloadFailed, super::Retry::Later)
+        });
+        if active.job.attempt.0 > 0 {
+            return self.download_failed(trouble, now, out);
+        }
+        active.output = sentence(&trouble.detail);
+        let cause = Cause::plain(trouble.reason);
+        self.rolled_back(artifact, cause, Then::GiveUp, now, out);
+    }
+
     /// Notes a text that people are told of a failure, in the place of a script's output.
     pub(super) fn says(&mut self, text: &str) {
         if let Some(active) = self.active_mut() {
@@ -159,13 +176,20 @@ impl Machine {
 }
 
 impl Active {
-    fn is_waiting(&self) -> bool {
-        matches!(self.job.stage, Stage::Fetching | Stage::Waiting)
+    /// The deadline, where something would be begun anew. What a start has to prove again before it
+    /// can be rolled back comes first.
+    fn deadline(&self) -> Option<u64> {
+        let begins = matches!(self.job.stage, Stage::Fetching | Stage::Waiting);
+        let proves = self.job.attempt.0 > 0 && self.plans.is_none() && self.wake.is_none();
+        (begins && !proves).then_some(self.job.deadline_ms)
+    }
+
+    fn is_late(&self, now: Now) -> bool {
+        self.deadline().is_some_and(|at| at <= now.unix_ms)
     }
 
     pub(super) fn next_timeout(&self) -> Option<u64> {
-        let deadline = self.is_waiting().then_some(self.job.deadline_ms);
-        [self.wake, deadline].into_iter().flatten().min()
+        [self.wake, self.deadline()].into_iter().flatten().min()
     }
 }
 

@@ -108,7 +108,11 @@ impl Machine {
         let is_lost = begun && reason == Reason::StateLost;
         let ends = (!begun || rolled_back) && (retry == Retry::Useless || late);
         // What the way back needs cannot be had: a person must look at this device.
-        let is_stuck = late && active.job.stage != Stage::Committing;
+        let is_done = matches!(
+            active.job.stage,
+            Stage::Committing | Stage::Confirming { .. }
+        );
+        let is_stuck = late && !is_done;
         if is_lost || ends || is_stuck {
             active.output = sentence(&failure.detail);
         }
@@ -147,8 +151,13 @@ impl Machine {
                 return;
             };
             let Some(plan) = plans.get(usize::from(active.job.artifact)) else {
-                return self.commit(out);
+                return self.confirm(0, now, out);
             };
+            if matches!(done, Done::Nothing)
+                && let Some(opening) = active.waits_for(now)
+            {
+                return self.wait_for_window(opening, out);
+            }
             match next(plan, done) {
                 Next::Script(kind) => {
                     let is_first = kind == ScriptKind::Install && active.job.attempt.0 == 0;
@@ -286,7 +295,7 @@ impl Machine {
         self.fail_pass(cause, now, out);
     }
 
-    fn commit(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn commit(&mut self, out: &mut Vec<Action>) {
         self.enter(Stage::Committing, out);
         self.finish_commit(out);
     }

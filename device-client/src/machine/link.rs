@@ -17,8 +17,8 @@ use super::resync::ResyncAnswer;
 use super::state::{Active, Link, Member, Work};
 use super::turn::Turn;
 use super::{Machine, Now, Starts};
-use crate::job::{Cause, Job};
-use crate::record::Floor;
+use crate::job::{Cause, Job, Terms};
+use crate::record::{Floor, Record};
 
 impl Machine {
     pub(super) fn disconnected(&mut self) {
@@ -52,9 +52,9 @@ impl Machine {
         let group = spec.group.clone();
         let before = self.own.replace(spec);
         self.own_by = Some(by);
-        // Not started: a hold that comes meanwhile counts.
+        // Not started: a hold that comes meanwhile counts, and a permit that goes.
         if let (Work::Asking(wanted), Some(own)) = (&self.work, &self.own)
-            && own.holds(wanted.deployment)
+            && (own.holds(wanted.deployment) || !own.admits(wanted, &self.device))
         {
             self.work = Work::Idle;
         }
@@ -77,6 +77,9 @@ impl Machine {
             self.ask_again(out);
         } else {
             self.consider(now, out);
+        }
+        if first {
+            self.told_in_session(out);
         }
     }
 
@@ -222,7 +225,10 @@ impl Machine {
             }
             return;
         }
-        let closed_ms = until_open_ms(&entry.policy.windows, now.unix_ms);
+        let closed_ms = match entry.policy.download_ahead {
+            true => 0,
+            false => until_open_ms(&entry.policy.windows, now.unix_ms),
+        };
         let open_ms = now.unix_ms + closed_ms;
         let due_ms = match u64::from(spec.spread_s) * 1_000 {
             // Whoever waits for a window, for whatever reason, does so with many others: all of
@@ -267,14 +273,15 @@ impl Machine {
         };
         // The manifest, or a proof, may have taken longer than the spec is valid (W2), or
         // than something may be begun.
-        let stale = match &self.link {
+        let (stale, spread_s) = match &self.link {
             Link::Member(Member {
                 spec: Some(spec), ..
-            }) => !is_valid(spec, now.unix_ms),
-            _ => false,
+            }) => (!is_valid(spec, now.unix_ms), spec.spread_s),
+            _ => (false, 0),
         };
-        let closed = until_open_ms(&entry.policy.windows, now.unix_ms) > 0;
-        let may_begin = self.starts == Starts::Allowed && !closed;
+        let policy = &entry.policy;
+        let open = policy.download_ahead || until_open_ms(&policy.windows, now.unix_ms) == 0;
+        let may_begin = self.starts == Starts::Allowed && open;
         if stale || (verdict == Verdict::Fits && !may_begin) {
             self.work = Work::Idle;
             return self.consider(now, out);
@@ -282,7 +289,12 @@ impl Machine {
         let own = self.own.as_ref();
         let round = own.map_or(entry.round, |own| own.round(entry));
         let job = Job::new(entry, round, now.unix_ms);
-        self.begin(job, verdict, out);
+        // An older agent may have to finish what is begun, and would not know them.
+        let terms = match self.format {
+            Record::WITH_TERMS.. => Terms::of(policy, spread_s),
+            _ => Terms::default(),
+        };
+        self.begin(Active::new(job, terms), verdict, out);
     }
 
     /// Somebody at the device starts something; a started deployment comes first.
@@ -296,14 +308,14 @@ impl Machine {
     ) {
         if !self.is_working() {
             let job = Job::local(release, allow_downgrade, now.unix_ms);
-            self.begin(job, verdict, out);
+            self.begin(Active::new(job, Terms::default()), verdict, out);
         }
     }
 
-    fn begin(&mut self, job: Job, verdict: Verdict, out: &mut Vec<Action>) {
-        let release = job.release;
-        let allow_downgrade = job.allow_downgrade;
-        self.work = Work::Active(Box::new(Active::new(job)));
+    fn begin(&mut self, active: Active, verdict: Verdict, out: &mut Vec<Action>) {
+        let release = active.job.release;
+        let allow_downgrade = active.job.allow_downgrade;
+        self.work = Work::Active(Box::new(active));
         match verdict {
             Verdict::Fits => {
                 out.push(Action::KeepRelease(release));

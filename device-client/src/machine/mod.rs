@@ -5,6 +5,7 @@
 mod action;
 mod admit;
 mod boot;
+mod confirm;
 mod event;
 mod install;
 mod link;
@@ -17,8 +18,9 @@ mod rollback;
 mod state;
 mod trust;
 mod turn;
+mod window;
 
-pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Then};
+pub use crate::job::{BootId, Cause, Job, LOCAL, Stage, Terms, Then};
 pub use action::{Action, BootReason, InfoExtent, ScriptRun, SpecRefusal};
 pub use event::{Event, FetchFailure, Now, Retry, Verdict};
 pub use plan::{ArtifactPlan, ScriptPlan};
@@ -127,7 +129,10 @@ impl Machine {
         // The outcome is written before the journal forgets the job (S15).
         let ended = |job: &Job| ring.is_over(job.deployment, Some(job.release), job.round);
         let (work, format) = match record.job {
-            Some(job) if !ended(&job) => (Work::Active(Box::new(Active::new(job))), record.format),
+            Some(job) if !ended(&job) => {
+                let active = Active::new(job, record.terms);
+                (Work::Active(Box::new(active)), record.format)
+            }
             _ => (Work::Idle, Record::NEWEST),
         };
         Self {
@@ -169,7 +174,7 @@ impl Machine {
         self.now_ms = now.unix_ms;
         match event {
             Event::Started => self.resume(now, out),
-            Event::Connected => self.link = Link::Joining,
+            Event::Connected => self.connected(),
             Event::Disconnected => self.disconnected(),
             Event::OwnStatus(status) => self.own_status(&status, out),
             Event::DeviceSpec(spec, by) => self.device_spec(spec, by, now, out),

@@ -8,7 +8,7 @@ use hoist_protocol::status::{DeviceStatus, Progress, Step};
 use super::action::Action;
 use super::state::{Active, Work};
 use super::{Machine, Now};
-use crate::job::Stage;
+use crate::job::{Stage, Terms};
 use crate::record::Record;
 
 /// Status numbers reserved by one write: a flash page lasts 64 statuses, and a restart
@@ -33,6 +33,10 @@ impl Machine {
             time_ms: self.now_ms,
             memory: self.memory,
             job: self.job().cloned(),
+            terms: match &self.work {
+                Work::Active(active) => active.terms.clone(),
+                Work::Idle | Work::Asking(_) => Terms::default(),
+            },
         }));
     }
 
@@ -126,12 +130,13 @@ impl Active {
     fn step(&self) -> Step {
         match self.job.stage {
             Stage::Waiting => self.retrying(),
-            Stage::Fetching if self.wake.is_some() => self.retrying(),
             Stage::Fetching if self.plans.is_some() => Step::Downloaded,
+            Stage::Fetching if self.wake.is_some() => self.retrying(),
             Stage::Fetching => Step::Downloading(self.percent),
             Stage::Rebooting { .. } => Step::Rebooting,
             Stage::Script { .. }
             | Stage::RollingBack { .. }
+            | Stage::Confirming { .. }
             | Stage::Committing
             | Stage::Failing { .. } => Step::Installing,
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::event::FetchFailure;
 use super::plan::{ArtifactPlan, ScriptPlan};
-use crate::job::Job;
+use crate::job::{Job, Terms};
 
 /// The connection as the machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +52,7 @@ pub(super) enum Work {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Active {
     pub(super) job: Job,
+    pub(super) terms: Terms,
     /// Known once everything is fetched and proven.
     pub(super) plans: Option<Arc<[ArtifactPlan]>>,
     /// When to go on, Unix ms; set while waiting.
@@ -66,12 +67,26 @@ pub(super) struct Active {
     pub(super) percent: u8,
     /// Output of the script that failed.
     pub(super) output: Vec<u8>,
+    /// The session in which a release is confirmed.
+    pub(super) session: Session,
+}
+
+/// The session in which a release is confirmed: one that begins after its `verify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum Session {
+    /// It has not begun.
+    Awaited,
+    /// It has begun, and the device's own spec has not come in it.
+    Begun,
+    /// The device's own spec came in it.
+    Told,
 }
 
 impl Active {
-    pub(super) fn new(job: Job) -> Self {
+    pub(super) fn new(job: Job, terms: Terms) -> Self {
         Self {
             job,
+            terms,
             plans: None,
             wake: None,
             waits: 0,
@@ -79,6 +94,7 @@ impl Active {
             cause: None,
             percent: 0,
             output: Vec::new(),
+            session: Session::Awaited,
         }
     }
 

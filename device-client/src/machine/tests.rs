@@ -42,6 +42,10 @@ struct World {
     random: u64,
     /// Scripts in the order they began.
     ran: Vec<(u8, ScriptKind, u32)>,
+    /// When each of them began, Unix ms.
+    ran_at: Vec<(u8, ScriptKind, u64)>,
+    /// The time that a script of an artifact takes, ms.
+    takes_ms: BTreeMap<u8, u64>,
     said: Vec<DeviceStatus>,
     infos: Vec<InfoExtent>,
     subscribed: u32,
@@ -49,6 +53,8 @@ struct World {
     downloads: u32,
     distrusted: u32,
     reconnected: u32,
+    /// True if a session does not end at once when it should.
+    stays_connected: bool,
     warned: Vec<SpecRefusal>,
     applied: Vec<FinalResult>,
     /// Durable writes until the power goes.
@@ -146,6 +152,8 @@ impl World {
             sentence: "HTTP 503 from files".to_owned(),
             random: 7,
             ran: Vec::new(),
+            ran_at: Vec::new(),
+            takes_ms: BTreeMap::new(),
             said: Vec::new(),
             infos: Vec::new(),
             subscribed: 0,
@@ -153,6 +161,7 @@ impl World {
             downloads: 0,
             distrusted: 0,
             reconnected: 0,
+            stays_connected: false,
             warned: Vec::new(),
             applied: Vec::new(),
             power: None,
@@ -257,7 +266,7 @@ impl World {
             }
             Action::Reconnect => {
                 self.reconnected += 1;
-                Some(Event::Disconnected)
+                (!self.stays_connected).then_some(Event::Disconnected)
             }
             Action::Warn(refusal) => {
                 self.warned.push(refusal);
@@ -286,6 +295,8 @@ impl World {
             };
         }
         self.ran.push((run.artifact, run.kind, run.attempt));
+        self.ran_at.push((run.artifact, run.kind, self.now_ms));
+        self.now_ms += self.takes_ms.get(&run.artifact).unwrap_or(&0);
         let exits = self.exits.entry((run.artifact, run.kind)).or_default();
         let exit = if exits.is_empty() {
             ScriptExit::Code(0)
@@ -336,6 +347,18 @@ impl World {
         panic!("the machine never comes to rest");
     }
 
+    /// Lets time pass as long as this is true of the machine.
+    fn wait_while(&mut self, waits: fn(&Machine) -> bool) {
+        while waits(&self.machine) {
+            self.now_ms = self.now_ms.max(self.machine.next_timeout().unwrap());
+            self.tell(Event::Timer);
+        }
+    }
+
+    fn job_stage(&self) -> Option<Stage> {
+        self.machine.job().map(|job| job.stage)
+    }
+
     fn result(&self) -> &FinalResult {
         &self.ring.outcomes.last().unwrap().result
     }
@@ -356,6 +379,7 @@ impl World {
 const FAIL: ScriptExit = ScriptExit::Code(1);
 
 mod attempts;
+mod confirm;
 mod local;
 mod lost;
 mod past;
@@ -366,3 +390,4 @@ mod reports;
 mod resync;
 mod sentences;
 mod specs;
+mod windows;

@@ -321,4 +321,6 @@ codes! {
     Approval = "E_APPROVAL", Conflict, "this phase does not wait for approval", "see where it is with `hoist deployment show NUMBER`";
     /// Only a paused deployment can go on, and only one that has begun can be paused.
     NotPaused = "E_NOT_PAUSED", Conflict, "the deployment is not paused", "see where it is with `hoist deployment show NUMBER`";
+    /// Everything of the release was installed and verified, its policy wants the device to come online with it, and the device did not in time: what was there before is back.
+    Unconfirmed = "E_UNCONFIRMED", Failed, "the device did not come online with the release", "look at what the release does to the network of the device, or give it more time";
 }

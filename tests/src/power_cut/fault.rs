@@ -23,6 +23,12 @@ pub enum Fault {
     Numbers(String),
     /// A record that was written cannot be read back.
     Unreadable(String),
+    /// An artifact began when none may.
+    OutsideWindow(String),
+    /// A release was confirmed that is to be confirmed by being online.
+    Unconfirmed,
+    /// Something was begun that is not this device's to begin.
+    NotAdmitted,
     /// The program panicked.
     Panic(String),
 }
@@ -40,12 +46,15 @@ impl Fault {
             Self::LostOutcome(_) => "lostOutcomes",
             Self::Numbers(_) => "brokenNumbers",
             Self::Unreadable(_) => "unreadable",
+            Self::OutsideWindow(_) => "outsideWindows",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotAdmitted => "notAdmitted",
             Self::Panic(_) => "panics",
         }
     }
 
     /// Every name.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 13] = [
         "doubleInstalls",
         "unannouncedInstalls",
         "installsWithoutWayBack",
@@ -55,6 +64,9 @@ impl Fault {
         "lostOutcomes",
         "brokenNumbers",
         "unreadable",
+        "outsideWindows",
+        "unconfirmed",
+        "notAdmitted",
         "panics",
     ];
 }
@@ -63,12 +75,18 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.name())?;
         match self {
-            Self::DoubleInstall | Self::Unannounced | Self::NoWayBack | Self::Stuck => Ok(()),
+            Self::DoubleInstall
+            | Self::Unannounced
+            | Self::NoWayBack
+            | Self::Stuck
+            | Self::Unconfirmed
+            | Self::NotAdmitted => Ok(()),
             Self::WrongContent(what)
             | Self::WayBackLost(what)
             | Self::LostOutcome(what)
             | Self::Numbers(what)
             | Self::Unreadable(what)
+            | Self::OutsideWindow(what)
             | Self::Panic(what) => write!(f, ": {what}"),
         }
     }

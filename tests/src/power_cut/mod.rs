@@ -9,6 +9,7 @@ mod device;
 mod disk;
 pub mod explore;
 mod fault;
+mod manner;
 mod mutants;
 mod package;
 pub mod program;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use hoist_protocol::reason::Reason;
 use hoist_protocol::status::{Rollback, ScriptKind};
 
+use super::manner::Manner;
 use super::package::{Package, Part};
 pub use super::trouble::Lasts;
 
@@ -45,6 +46,8 @@ pub struct Order {
     pub package: usize,
     /// Attempts.
     pub attempts: u32,
+    /// The manner in which it is carried out.
+    pub manner: Manner,
     /// The end without cuts.
     pub expect: Expect,
 }
@@ -58,6 +61,8 @@ pub enum Expect {
     Already,
     /// Not.
     Failed(Reason, Rollback),
+    /// It is not the device's to begin.
+    Nothing,
 }
 
 /// Runs of a script that end otherwise, counted from 0 in an order.
@@ -124,6 +129,7 @@ pub fn one(name: &'static str, parts: &[Part], expect: Expect) -> Scenario {
             entry: Some((1, 0)),
             package: 0,
             attempts: 3,
+            manner: Manner::default(),
             expect,
         }],
         exits: Vec::new(),
@@ -146,6 +152,7 @@ impl Scenario {
             entry: Some((number, 0)),
             package: self.packages.len() - 1,
             attempts: 3,
+            manner: Manner::default(),
             expect,
         });
         self
@@ -165,10 +172,26 @@ impl Scenario {
         self
     }
 
+    /// The last order again, in the same round.
+    pub fn retried_now(mut self, expect: Expect) -> Self {
+        let last = self.orders.last().copied();
+        self.orders
+            .extend(last.map(|last| Order { expect, ..last }));
+        self
+    }
+
     /// The last order may be tried so often.
     pub fn attempts(mut self, attempts: u32) -> Self {
         if let Some(last) = self.orders.last_mut() {
             last.attempts = attempts;
+        }
+        self
+    }
+
+    /// The last order is to be carried out in this manner.
+    pub fn manner(mut self, manner: Manner) -> Self {
+        if let Some(last) = self.orders.last_mut() {
+            last.manner = manner;
         }
         self
     }

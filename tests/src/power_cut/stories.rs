@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec::Window;
 use hoist_protocol::status::{OUTCOMES_MAX, Rollback, ScriptKind};
 
+use super::manner::Manner;
 use super::package::{Part, Reboot};
 use super::scenario::{AGENT_NAME, Expect, Luck, Reboots, Scenario, one};
 
@@ -55,6 +57,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(reboots());
     all.extend(sequences());
     all.extend(memories());
+    all.extend(manners());
     all
 }
 
@@ -188,6 +191,66 @@ fn memories() -> Vec<Scenario> {
             .exit(1, verify, ALWAYS, 1)
             .then(2, &[version(APP, 2)], Expect::Installed)
             .damage(),
+    ]
+}
+
+/// The stories begin on a Monday, 13 minutes before this.
+const WINDOW: Window = Window {
+    start_minute: 14 * 60,
+    minutes: 1,
+};
+
+fn manners() -> Vec<Scenario> {
+    let verify = ScriptKind::Verify;
+    let in_window = Manner {
+        window: Some(WINDOW),
+        ..Manner::default()
+    };
+    // The window closes in the second script of the first artifact.
+    let slow = Manner {
+        slow_s: 40,
+        ..in_window
+    };
+    let ahead = Manner {
+        download_ahead: true,
+        ..in_window
+    };
+    // The second artifact begins in the overrun, the third not.
+    let overrun = Manner {
+        max_overrun_s: 40,
+        ..slow
+    };
+    let online = Manner {
+        online_s: 600,
+        ..Manner::default()
+    };
+    let cut_off = Manner {
+        breaks_network: true,
+        ..online
+    };
+    let permit = |round| Manner {
+        permit: Some(round),
+        ..Manner::default()
+    };
+    let unconfirmed = Expect::Failed(Reason::Unconfirmed, Rollback::Succeeded);
+    let third = Part {
+        name: "third",
+        ..APP
+    };
+    vec![
+        one("window-ahead", &[APP], Expect::Installed).manner(ahead),
+        one("window-between", &[APP, CONFIG], Expect::Installed).manner(slow),
+        one("window-overrun", &[APP, CONFIG, third], Expect::Installed).manner(overrun),
+        one("confirm-online", &[APP, SYSTEM], Expect::Installed).manner(online),
+        one("confirm-offline", &[APP, CONFIG], unconfirmed)
+            .manner(cut_off)
+            .then(2, &[version(APP, 2)], Expect::Installed),
+        one("permit", &[APP], FAILED)
+            .exit(0, verify, ALWAYS, 1)
+            .manner(permit(0))
+            .retried(Expect::Nothing)
+            .retried_now(Expect::Installed)
+            .manner(permit(1)),
     ]
 }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use hoist_device_client::agent::inventory::{Condition, Inventory};
 use hoist_device_client::record::{Ring, Slot};
-use hoist_protocol::admission::Audience;
 use hoist_protocol::id::{DeploymentId, Generation, Resync, Round};
 use hoist_protocol::reason::Reason;
-use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, Policy};
+use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::{FinalResult, Rollback};
 
 use super::broker::Broker;
 use super::disk::Disk;
 use super::fault::Fault;
+use super::manner::Online;
 use super::package::Package;
 use super::scenario::{AGENT_NAME, Expect, Flaw, Order, Scenario};
 use super::software::{Software, State};
@@ -50,6 +50,8 @@ pub struct World {
     /// The record that must be read back, encoded.
     pub journal: Kept<Option<Vec<u8>>>,
     pub ring: Kept<Vec<u8>>,
+    /// The session since a `verify` ended last.
+    pub online: Online,
     /// True if a cut damaged data that was synced.
     pub damaged: bool,
     /// When somebody began to look after a disk that refuses.
@@ -105,6 +107,7 @@ impl World {
             known_boot: 1,
             journal: Kept(vec![None]),
             ring: Kept(vec![Ring::default().encode()]),
+            online: Online::Not,
             damaged: false,
             trouble_since_ms: None,
             results: Vec::new(),
@@ -171,18 +174,46 @@ impl World {
         self.scenario.moved.is_some_and(|from| self.order >= from)
     }
 
+    /// True if the device can connect.
+    pub fn has_network(&self) -> bool {
+        let breaks = self
+            .order()
+            .is_some_and(|order| order.manner.breaks_network);
+        let mut parts = self
+            .package()
+            .into_iter()
+            .flat_map(|package| &package.parts);
+        !breaks || !parts.all(|part| self.software.is_installed(part))
+    }
+
+    /// The permits of the device: that of the order at hand.
+    fn permits(&self) -> Vec<(DeploymentId, Round)> {
+        let permit = self.order().and_then(|order| {
+            let (deployment, _) = order.entry?;
+            Some((DeploymentId(deployment), Round(order.manner.permit?)))
+        });
+        permit.into_iter().collect()
+    }
+
+    /// True if another spec of the device comes with each order.
+    pub fn has_permits(&self) -> bool {
+        let mut orders = self.scenario.orders.iter();
+        orders.any(|order| order.manner.permit.is_some())
+    }
+
     /// The spec of the device.
     pub fn own_spec(&self) -> DeviceSpec {
         let moved = self.is_moved();
         let group = if moved { "us" } else { "eu" };
+        let changes = if self.has_permits() { self.order } else { 0 };
         DeviceSpec {
-            generation: Generation(START_MS + u64::from(moved)),
+            generation: Generation(START_MS + u64::from(moved) + changes as u64),
             group: group.parse().expect("a valid group"),
             labels: Vec::new(),
             resync: Resync(0),
             holds: Vec::new(),
             rounds: Vec::new(),
-            permits: Vec::new(),
+            permits: self.permits(),
             public_key: None,
         }
     }
@@ -195,11 +226,8 @@ impl World {
                 deployment: DeploymentId(deployment),
                 release: self.scenario.packages[order.package].id(),
                 round: Round(round),
-                audience: Audience::EVERYONE,
-                policy: Policy {
-                    attempts: order.attempts,
-                    ..Policy::default()
-                },
+                audience: order.manner.audience(),
+                policy: order.manner.policy(order.attempts),
             })
         };
         let lasting = self.scenario.lasting.min(self.order);
@@ -278,6 +306,7 @@ impl World {
     pub fn went_as_expected(&self) -> bool {
         let results = self.results.iter().map(expectation);
         let expected = self.scenario.orders.iter().map(|order| order.expect);
+        let expected = expected.filter(|expected| *expected != Expect::Nothing);
         results.eq(expected)
     }
 
@@ -289,7 +318,7 @@ impl World {
         self.software.hash(into);
         self.broker.fingerprint(into);
         (self.order, self.asks, self.answer.is_some()).hash(into);
-        (self.now_ms, boot, self.known_boot, damaged).hash(into);
+        (self.now_ms, boot, self.known_boot, damaged, self.online).hash(into);
         (&self.journal.0, &self.ring.0).hash(into);
         hasher.finish()
     }

@@ -16,6 +16,7 @@ use std::path::Path;
 use super::{BOOT_MS, Device, Heard, Over, Time, WRITE_AGAIN_MS, clear_in_time, collect};
 use crate::power_cut::broker::Passage;
 use crate::power_cut::fault::Fault;
+use crate::power_cut::manner::Online;
 use crate::power_cut::scenario::Reboots;
 use crate::power_cut::world::DIR;
 
@@ -36,6 +37,7 @@ impl Device<'_, '_> {
     fn keep(&mut self, keep: Keep) {
         let mut written = keep.clone();
         match &mut written {
+            Keep::Inventory => self.is_confirmed(),
             Keep::Record(record) => {
                 if self.is_old {
                     record.format = 1;
@@ -58,6 +60,15 @@ impl Device<'_, '_> {
             self.session.not_kept(keep);
             self.write_again_ms = Some(self.world.now_ms + WRITE_AGAIN_MS);
             clear_in_time(self.world);
+        }
+    }
+
+    /// What is written to the inventory was confirmed as its order says.
+    fn is_confirmed(&mut self) {
+        let order = self.world.order();
+        let online = order.is_some_and(|order| order.manner.online_s > 0);
+        if online && self.world.online != Online::Told {
+            self.world.blame(Fault::Unconfirmed);
         }
     }
 

@@ -22,7 +22,8 @@ use hoist_protocol::status::DeviceStatus;
 use super::cut::{Cut, Moment};
 use super::disk::Forking;
 use super::fault::Fault;
-use super::scenario::Flaw;
+use super::manner::Online;
+use super::scenario::{Expect, Flaw};
 use super::trouble::Lasts;
 use super::world::World;
 use start::start;
@@ -253,7 +254,8 @@ impl Device<'_, '_> {
             self.session.keep_again();
             return self.act();
         }
-        if self.session.owed() == 0 && !self.session.is_online() {
+        let connects = !self.session.is_online() && self.world.has_network();
+        if self.session.owed() == 0 && connects {
             return self.connect();
         }
         if self.session.owed() == 0 && self.give_order() {
@@ -274,6 +276,9 @@ impl Device<'_, '_> {
         match heard {
             Heard::OwnStatus(status) => self.session.own_status(Some(status), &mut time),
             Heard::OwnSpec(spec) => {
+                if self.world.online == Online::Connected {
+                    self.world.online = Online::Told;
+                }
                 let received = encode(&spec);
                 self.session.device_spec(spec, SIGNER, &received, &mut time);
             }
@@ -295,6 +300,9 @@ impl Device<'_, '_> {
         }
         if self.session.owed() > 0 {
             return None;
+        }
+        if self.world.online == Online::Not {
+            self.world.online = Online::Connected;
         }
         self.session.connected(&mut Time(self.world.now_ms));
         self.act()
@@ -322,8 +330,16 @@ impl Device<'_, '_> {
         let Some(order) = self.world.order() else {
             return false;
         };
-        if self.world.result().is_some() && !self.session.machine().is_working() {
+        let ended = match order.expect {
+            // It has heard all that could let it begin.
+            Expect::Nothing => self.session.machine().obeys(),
+            _ => self.world.result().is_some(),
+        };
+        if ended && !self.session.machine().is_working() {
             self.world.next_order();
+            if self.world.has_permits() {
+                self.hear_own_spec();
+            }
             if self.world.scenario.moved == Some(self.world.order) {
                 // It asks its new group itself.
                 self.hear_own_spec();

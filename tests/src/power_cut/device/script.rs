@@ -14,8 +14,9 @@ use hoist_protocol::status::{ScriptExit, ScriptKind};
 
 use super::{Device, Heard, collect};
 use crate::power_cut::fault::Fault;
+use crate::power_cut::manner::Online;
 use crate::power_cut::package::Part;
-use crate::power_cut::scenario::Flaw;
+use crate::power_cut::scenario::{Expect, Flaw};
 use crate::power_cut::software::State;
 use crate::power_cut::world::DIR;
 
@@ -32,7 +33,9 @@ impl Device<'_, '_> {
         let (Some(artifact), Some(part)) = (artifact, part) else {
             return;
         };
-        self.world.now_ms += SCRIPT_MS;
+        self.may_begin(run, &part);
+        let slow_s = self.world.order().map_or(0, |order| order.manner.slow_s);
+        self.world.now_ms += SCRIPT_MS + u64::from(slow_s) * 1_000;
         let exit = match self.program(run.kind, &artifact) {
             Ok(()) => self.effects_of(run, &artifact, &part),
             Err(why) => {
@@ -44,6 +47,23 @@ impl Device<'_, '_> {
             exit,
             output: b"said".to_vec(),
         }));
+    }
+
+    /// It is the device's to begin, and the time for it.
+    fn may_begin(&mut self, run: ScriptRun, part: &Part) {
+        let Some(order) = self.world.order() else {
+            return;
+        };
+        if order.expect == Expect::Nothing {
+            self.world.blame(Fault::NotAdmitted);
+        }
+        let now_ms = self.world.now_ms;
+        // What was begun in time may have waited for a disk that refused its intent.
+        let in_time = self.world.trouble_since_ms.is_some();
+        if !in_time && order.manner.is_outside(run, part, now_ms) {
+            let what = format!("{run:?} at {now_ms}");
+            self.world.blame(Fault::OutsideWindow(what));
+        }
     }
 
     /// The agent's check before it runs a script: the program is there and as signed.
@@ -91,7 +111,8 @@ impl Device<'_, '_> {
                     self.world.software.begin_rollback(part);
                 }
             }
-            ScriptKind::PreInstall | ScriptKind::PostInstall | ScriptKind::Verify => {}
+            ScriptKind::PreInstall | ScriptKind::PostInstall => {}
+            ScriptKind::Verify => self.world.online = Online::Not,
         }
         let exit = self.exit(run, part);
         let restores = self.world.scenario.flaw != Some(Flaw::EmptyRollback);
