@@ -138,7 +138,11 @@ fn the_bytes_of_each_format_stay_as_they_are() {
     );
     assert_eq!(
         hex(4),
-        "HEX4"
+        "040100000000000000808080808020ffffffff0f80d8c1a28c34ffffffff0fffffffff0f80d8\
+         c1a28c340001cdcdcdcd01ffffffff0fababababababababababababababababffffffff0fff\
+         ffffff0f80d8c1a28c3401ffffffff0fffffffff0f010f040f0300010f010300ff0107df4eff\
+         ff03df4effff03df4effff03df4effff03df4effff03df4effff03df4effff03ffffffff0fff\
+         ffffff0fffffffff0fffffffff0fd2f11881"
     );
 }
 

@@ -67,7 +67,7 @@ pub struct DeviceInfo {
     pub trouble: Option<Trouble>,
 }
 
-/// Something wrong with a device's own setup: a person must act there.
+/// Something at the device itself that keeps it from starting anything: a person must act there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Trouble {
     /// The root document offered is not the one that the device was told to trust.
@@ -79,15 +79,18 @@ pub enum Trouble {
     KeyNotAccepted,
     /// Its state directory cannot execute scripts.
     CannotExecute,
+    /// Somebody at the device holds it: a file named `hold` lies in its state directory.
+    Held,
 }
 
 impl Trouble {
     /// Every one, in wire order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RootNotTrusted,
         Self::SignerNotTrusted,
         Self::KeyNotAccepted,
         Self::CannotExecute,
+        Self::Held,
     ];
 
     /// A kebab-case word of the closed list in JSON.
@@ -98,6 +101,7 @@ impl Trouble {
             Self::SignerNotTrusted => "signer-not-trusted",
             Self::KeyNotAccepted => "key-not-accepted",
             Self::CannotExecute => "cannot-execute",
+            Self::Held => "held",
         }
     }
 }

@@ -227,7 +227,7 @@ PAYLOAD = record(
     kind=PAYLOAD_KIND, target=TEXT, size=U64, hash=HASH, segment_size=U32, index_hash=HASH
 )
 SCRIPT = record(kind=SCRIPT_KIND, payload=U8, timeout_s=U32, attempts=U8, idempotent=BOOL)
-TROUBLE = variants("RootNotTrusted", "SignerNotTrusted", "KeyNotAccepted", "CannotExecute")
+TROUBLE = variants("RootNotTrusted", "SignerNotTrusted", "KeyNotAccepted", "CannotExecute", "Held")
 INFO = dict(
     agent=TEXT, device_type=TEXT, attributes=PAIRS, inventory=listed(INSTALLED), floor=U64,
     public_key=option(HASH), stored_spec=option(BYTES),

@@ -153,6 +153,8 @@ pub(super) struct Agent {
     pub(super) announce_at: Option<Instant>,
     /// True if scripts in the state directory can be executed, as far as known.
     pub(super) executes: bool,
+    /// True if a person at the device holds it.
+    pub(super) held: bool,
     /// Asks the system that.
     pub(super) can_execute: fn(&Path) -> bool,
     /// The thing of the server that this device must not obey, if there is one.
@@ -241,6 +243,7 @@ impl Agent {
             ended,
             announce_at: None,
             executes: true,
+            held: false,
             can_execute: can_execute_below,
             distrust: None,
             save_time_at: Instant::now() + SAVE_TIME,

@@ -134,7 +134,7 @@ impl Agent {
                 "nothing of this server is obeyed: what it says is not signed by a key of the \
                  root document that root_sha256 in the configuration names"
             ),
-            Some(Trouble::KeyNotAccepted | Trouble::CannotExecute) | None => {}
+            Some(Trouble::KeyNotAccepted | Trouble::CannotExecute | Trouble::Held) | None => {}
         }
     }
 }

@@ -12,12 +12,17 @@ impl Agent {
     /// Looks at both, and lets the machine know.
     pub(super) fn look_at_vetoes(&mut self) {
         self.look_whether_scripts_start();
-        let starts = match self.dir.held_by() {
-            None if self.executes => Starts::Allowed,
-            _ => Starts::Vetoed,
+        let held = self.dir.held_by().is_some();
+        let starts = match !held && self.executes {
+            true => Starts::Allowed,
+            false => Starts::Vetoed,
         };
         self.session.set_starts(starts);
-        self.act();
+        if std::mem::replace(&mut self.held, held) == held {
+            self.act();
+        } else {
+            self.changed();
+        }
     }
 
     /// A release whose scripts cannot start could not be rolled back either: none is begun.
@@ -40,7 +45,11 @@ impl Agent {
     /// all.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let distrust = self.distrust.map(|distrust| distrust.trouble);
-        distrust.or((!self.executes).then_some(Trouble::CannotExecute))
+        let veto = match self.executes {
+            false => Some(Trouble::CannotExecute),
+            true => self.held.then_some(Trouble::Held),
+        };
+        distrust.or(veto)
     }
 }
 
@@ -76,6 +85,18 @@ mod tests {
         let told = (agent.trouble(), agent.session.machine().starts());
         assert_eq!(told, (Some(Trouble::CannotExecute), Starts::Vetoed));
         agent.can_execute = |_| true;
+        agent.look_at_vetoes();
+        assert_eq!(
+            (agent.trouble(), agent.session.machine().starts()),
+            (None, Starts::Allowed)
+        );
+        // So does a person's file, and the server is told of that as well.
+        let hold = dir.path().join("state/hold");
+        std::fs::write(&hold, "").unwrap();
+        agent.look_at_vetoes();
+        let told = (agent.trouble(), agent.session.machine().starts());
+        assert_eq!(told, (Some(Trouble::Held), Starts::Vetoed));
+        std::fs::remove_file(&hold).unwrap();
         agent.look_at_vetoes();
         assert_eq!(
             (agent.trouble(), agent.session.machine().starts()),

@@ -82,7 +82,7 @@ pub struct DeviceItem {
     #[serde(default)]
     pub refused: Option<RefusedItem>,
     /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
-    /// `key-not-accepted` or `cannot-execute`.
+    /// `key-not-accepted`, `cannot-execute` or `held`.
     #[serde(default)]
     pub trouble: Option<Word<Trouble>>,
 }

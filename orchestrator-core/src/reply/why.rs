@@ -74,6 +74,8 @@ explained! {
         SignerNotTrusted,
         /// Its state directory cannot execute scripts.
         CannotExecute,
+        /// Somebody at the device vetoes new starts, by a file named `hold`.
+        HeldThere,
         /// It shows another key than the pinned one (`E_REENROL`).
         KeyNotApproved,
         /// Its last report was refused, so that it may stand elsewhere than is known.
@@ -188,7 +190,7 @@ pub struct DeviceWhy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<super::Identity>,
     /// The trouble that the device reports of itself: `root-not-trusted`, `signer-not-trusted`,
-    /// `key-not-accepted` or `cannot-execute`.
+    /// `key-not-accepted`, `cannot-execute` or `held`.
     pub trouble: Option<Word<Trouble>>,
     /// Why there is nothing to explain, when there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

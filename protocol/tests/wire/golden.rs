@@ -205,6 +205,14 @@ fn vectors() -> Vec<Value> {
                 ..device_info()
             },
         ),
+        plain(
+            "device info, held",
+            &Topic::Info(device()),
+            &DeviceInfo {
+                trouble: Some(Trouble::Held),
+                ..device_info()
+            },
+        ),
         sealed(
             "release manifest",
             &Topic::Release(release.id()),

@@ -27,6 +27,11 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Finding {
             Why::CannotExecute,
             "the device starts nothing: its state directory cannot execute scripts",
         ),
+        Trouble::Held => (
+            Why::HeldThere,
+            "the device starts nothing new: somebody holds it by a file named `hold` in its state \
+             directory",
+        ),
     };
     let next = match trouble {
         Trouble::RootNotTrusted | Trouble::SignerNotTrusted => format!(
@@ -41,6 +46,7 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Finding {
                                    is not mounted noexec"
                 .to_owned()
         }
+        Trouble::Held => "starts when that file is removed on the device".to_owned(),
     };
     Finding::new(why, says, next)
 }
