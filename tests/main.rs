@@ -41,6 +41,7 @@ mod hostile_broker;
 mod identity;
 mod import;
 mod keys;
+mod keys_files;
 mod keys_offline;
 mod lost_store;
 mod moments;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 pub(crate) mod color;
 pub(crate) mod failure;
+pub(crate) mod new_file;
 pub(crate) mod plural;
 pub(crate) mod secret_output;
 pub(crate) mod text;

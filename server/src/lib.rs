@@ -24,4 +24,5 @@ pub mod store_failure;
 pub mod tls;
 pub mod token;
 pub mod toml_file;
+pub mod unsigned;
 mod users;

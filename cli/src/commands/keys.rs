@@ -6,28 +6,30 @@ use std::time::SystemTime;
 
 use hoist_device_client::agent::said;
 use hoist_protocol::code::Code;
-use hoist_protocol::codec::encode;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{Generation, Namespace};
-use hoist_protocol::root::{KeyRole, RootDocument};
+use hoist_protocol::root::KeyRole;
 use hoist_server::data_dir::DataDir;
 use hoist_server::failure::Failure;
 use hoist_server::keys::{
-    Chain, Given, KeysError, NewKey, Of, ROLES, Rotation, Signature, Wanted, key_file, private_pem,
-    public_pem, read_public, read_seed, read_signing_key, word,
+    Chain, Given, KeysError, ROLES, key_file, private_pem, public_pem, read_public, read_seed,
+    read_signing_key, word,
 };
 use hoist_server::lock::Lock;
-use hoist_server::private_file;
 use serde_json::{Value, json};
 
 use super::signing::{failed, read_key, signer};
-use crate::args::{Keys, Rotate, SignArgs};
+use crate::args::{Keys, SignArgs};
 use crate::context::{Context, print};
 use crate::exit;
-use crate::output::{self, Shape, Show, column, secret_output, wide};
+use crate::output::new_file::NewFile;
+use crate::output::text::fitted;
+use crate::output::{self, Format, Shape, Show, column, narrow, secret_output, wide};
 
+mod rotate;
 mod sign;
 
+use rotate::rotate;
 use sign::sign;
 
 const SHAPE: Shape = Shape {
@@ -35,13 +37,21 @@ const SHAPE: Shape = Shape {
     columns: &[
         column("ROLE", "/role", Show::Plain),
         column("FINGERPRINT", "/fingerprint", Show::Plain),
-        column("PRIVATE KEY", "", Show::Made(whereabouts)),
+        narrow("PRIVATE KEY", "", Show::Made(whereabouts)),
+        wide("PRIVATE KEY", "", Show::Made(place)),
         wide("ROOT", "/rootNumber", Show::Plain),
         wide("ROOT SHA256", "/rootSha256", Show::Plain),
     ],
 };
 
+/// The file in the folder of keys, whose name would make a table wider than a terminal.
 fn whereabouts(item: &Value) -> String {
+    let place = place(item);
+    let name = place.rsplit('/').next();
+    name.unwrap_or_default().to_owned()
+}
+
+fn place(item: &Value) -> String {
     item["file"].as_str().unwrap_or("elsewhere").to_owned()
 }
 
@@ -61,7 +71,7 @@ pub(crate) fn run(context: &Context, command: Keys) -> Result<u8, Failure> {
             release_key.as_deref(),
         ),
         Keys::List => list(context, &data_dir),
-        Keys::Rotate(wish) => rotate(context, &data_dir.keys(), &wish),
+        Keys::Rotate(wish) => rotate(context, &data_dir, &wish),
         Keys::Export { role, private, out } => export(
             context,
             &data_dir.keys(),
@@ -142,7 +152,51 @@ fn list(context: &Context, data_dir: &DataDir) -> Result<u8, Failure> {
         &items,
         SystemTime::now(),
     ))?;
+    if matches!(context.format(), Format::Table | Format::Wide) {
+        for note in notes(&items, &data_dir.keys()) {
+            said::say(fitted(&note).trim_end());
+        }
+    }
     Ok(exit::OK)
+}
+
+/// The meaning of "elsewhere" for each key that is, and how it signs from there.
+fn notes(items: &[Value], keys: &Path) -> Vec<String> {
+    let is_here = |item: &&Value| item["file"].is_string();
+    let elsewhere = items.iter().filter(|item| !is_here(item));
+    let note = |item: &Value| {
+        let role = item["role"].as_str().unwrap_or_default();
+        let fingerprint = item["fingerprint"].as_str().unwrap_or_default();
+        let replaced = items
+            .iter()
+            .filter(is_here)
+            .any(|other| other["role"] == role);
+        let what = match role {
+            "release" if replaced => {
+                "it was replaced, and what it has signed stays good until `hoist keys rotate \
+                 release --revoke`"
+                    .to_owned()
+            }
+            "release" => {
+                "`hoist release create DIR` signs by it with --key FILE, --sign-with CMD, or \
+                 --request FILE for another machine"
+                    .to_owned()
+            }
+            "root" => "`hoist keys rotate ROLE` signs by it with --key FILE, --sign-with CMD, or \
+                 --request FILE for another machine"
+                .to_owned(),
+            _ => format!(
+                "no server signs here without it: bring it to {}, or make another one with \
+                 `hoist keys rotate orchestrator`",
+                keys.join(format!("{role}.key")).display()
+            ),
+        };
+        format!(
+            "{role} key {fingerprint} is elsewhere, not in {}: {what}",
+            keys.display()
+        )
+    };
+    elsewhere.map(note).collect()
 }
 
 fn chain(keys: &Path) -> Result<Chain, Failure> {
@@ -188,116 +242,6 @@ fn here(file: &Path) -> Result<Option<PublicKey>, Failure> {
     }
 }
 
-fn unchanged(error: &KeysError) -> Failure {
-    failed("nothing was rotated", error)
-}
-
-fn rotate(context: &Context, keys: &Path, wish: &Rotate) -> Result<u8, Failure> {
-    chain(keys)?;
-    let rotation = prepared(keys, wish)?;
-    let number = rotation.document().number;
-    let role = word(wish.role.into());
-    let (state, sentence) = match &wish.request {
-        _ if wish.dry_run => (
-            "planned",
-            format!("root document {number} would name the new {role} key; nothing was changed"),
-        ),
-        Some(path) => {
-            let request = rotation.wait().map_err(|error| unchanged(&error))?;
-            request.write(path).map_err(|error| unchanged(&error))?;
-            let path = path.display();
-            let sentence = format!(
-                "root document {number} waits for signatures: `hoist keys sign {path} --key FILE` \
-                 where each root key is, then this command again with --signature FILE",
-            );
-            ("waiting", sentence)
-        }
-        None => {
-            let document = finished(rotation, wish).map_err(|error| unchanged(&error))?;
-            let sentence = format!(
-                "root document {number} names the new {role} key; a server that runs takes it \
-                 within seconds"
-            );
-            return context.print_change(&SHAPE, &told(&document, "done"), &sentence);
-        }
-    };
-    context.print_change(&SHAPE, &told(rotation.document(), state), &sentence)
-}
-
-/// A rotation with all signatures that can be had here.
-fn prepared(keys: &Path, wish: &Rotate) -> Result<Rotation, Failure> {
-    let mut rotation = match wish.signature.is_empty() {
-        true => begin(keys, wish).map_err(|error| unchanged(&error))?,
-        false => Rotation::waiting(keys).map_err(|error| unchanged(&error))?,
-    };
-    is_of(&rotation, wish.role.into())?;
-    for path in &wish.signature {
-        let document = rotation.document();
-        let named = format!("root document {}, which waits here", document.number);
-        let body = encode(document);
-        let seal = Signature::read(path)
-            .and_then(|signature| signature.seal(Of::RootDocument, &body, &named));
-        let taken = seal.and_then(|seal| rotation.add(seal));
-        taken.map_err(|error| failed(&format!("--signature {}", path.display()), &error))?;
-    }
-    rotation.sign_here().map_err(|error| unchanged(&error))?;
-    if wish.signer.key.is_some() || wish.signer.sign_with.is_some() {
-        let signer = signer(&wish.signer, PathBuf::new)?;
-        rotation.sign(&signer).map_err(|error| unchanged(&error))?;
-    }
-    Ok(rotation)
-}
-
-/// Ok if it is the rotation of this role: another one may wait for its signatures.
-fn is_of(rotation: &Rotation, role: KeyRole) -> Result<(), Failure> {
-    let other = match rotation.changes().any(|changed| changed == role) {
-        true => None,
-        false => rotation.changes().next(),
-    };
-    let Some(other) = other else {
-        return Ok(());
-    };
-    let (number, role, other) = (rotation.document().number, word(role), word(other));
-    let what = format!(
-        "root document {number}, which waits here, names another {other} key, no {role} key"
-    );
-    Err(Failure::new(Code::Key, what).help(format!(
-        "nothing was rotated; the same command with `{other}` in place of `{role}` goes on with it"
-    )))
-}
-
-/// Puts a rotation into effect; signatures that came so far are kept for the others.
-fn finished(rotation: Rotation, wish: &Rotate) -> Result<RootDocument, KeysError> {
-    let signed = rotation.is_signed();
-    if signed.is_err() && !wish.signature.is_empty() {
-        rotation.wait()?;
-    }
-    signed?;
-    rotation.finish()
-}
-
-fn told(document: &RootDocument, state: &str) -> Value {
-    let pin = data_encoding::HEXLOWER.encode(&document.pin());
-    json!({"rootNumber": document.number, "rootSha256": pin, "state": state})
-}
-
-fn begin(keys: &Path, wish: &Rotate) -> Result<Rotation, KeysError> {
-    let role = wish.role.into();
-    let new = match (&wish.new_key, role) {
-        (None, _) => NewKey::Made,
-        (Some(path), KeyRole::Orchestrator) => NewKey::Brought(read_seed(path)?),
-        (Some(path), KeyRole::Root | KeyRole::Release) => NewKey::Elsewhere(read_public(path)?),
-    };
-    let wanted = Wanted {
-        role,
-        new,
-        also: role == KeyRole::Release && !wish.revoke,
-        anew: wish.anew,
-        only_tries: wish.dry_run,
-    };
-    Rotation::begin(keys, &wanted, now())
-}
-
 fn export(
     context: &Context,
     keys: &Path,
@@ -324,15 +268,12 @@ fn export(
         }
         return Ok(exit::OK);
     };
-    // The file may hold the only copy of a key.
-    let is_there = private_file::read_named(out).is_ok_and(|old| old != text);
-    if is_there || (out.exists() && private_file::read_named(out).is_err()) {
-        let what = format!("{} is there and holds something else", out.display());
-        return Err(Failure::new(Code::File, what).help("nothing was written; name another file"));
-    }
-    private_file::check_outside(out, &context.settings.data_dir.value)
-        .and_then(|()| private_file::write(out, text.as_bytes()))
-        .map_err(|error| Failure::because(Code::File, "--out", &error).help("name another file"))?;
+    let file = NewFile {
+        flag: "--out",
+        path: out,
+        data_dir: &context.settings.data_dir.value,
+    };
+    file.write(&text)?;
     let half = if private { "private" } else { "public" };
     let sentence = format!("{half} key of {} written to {}", word(role), out.display());
     let item = json!({"role": word(role), "file": out});

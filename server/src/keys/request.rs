@@ -109,12 +109,10 @@ impl Request {
         Ok(request)
     }
 
-    /// Writes the request.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn write(&self, path: &Path) -> Result<(), KeysError> {
-        write(path, self)
+    /// The content of its file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(self)
     }
 
     /// The bytes of the content.
@@ -179,12 +177,10 @@ impl Signature {
         Ok(signature)
     }
 
-    /// Writes the signature.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn write(&self, path: &Path) -> Result<(), KeysError> {
-        write(path, self)
+    /// The content of its file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(self)
     }
 
     /// The seal over this body, verified by the key that it names. Whether that key counts is for
@@ -236,9 +232,9 @@ fn is_ours(
     }
 }
 
-fn write(path: &Path, content: &impl Serialize) -> Result<(), KeysError> {
+fn text(content: &impl Serialize) -> String {
     // Flat structs of strings always encode.
     let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
     text.push('\n');
-    Ok(private_file::write(path, text.as_bytes())?)
+    text
 }

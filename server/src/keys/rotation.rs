@@ -139,6 +139,15 @@ impl Rotation {
         Self::with(dir, (changing, chain), (next, &seals))
     }
 
+    /// The document that waits for signatures, if one does. Reads only.
+    ///
+    /// # Errors
+    /// Those of the file system, and [`KeysError::Malformed`].
+    pub fn waits(dir: &Path) -> Result<Option<RootDocument>, KeysError> {
+        let waits = waits(&dir.join(WAITING), &Chain::read(dir)?)?;
+        Ok(waits.map(|(next, _)| next))
+    }
+
     /// One with the signatures in these bytes.
     fn with(
         dir: &Path,

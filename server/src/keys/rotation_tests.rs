@@ -103,7 +103,7 @@ fn root_keys_that_are_elsewhere_sign_a_request_and_their_signatures_finish_it() 
         "{refused}"
     );
     let path = dir.path().join("request");
-    rotation.wait().unwrap().write(&path).unwrap();
+    std::fs::write(&path, rotation.wait().unwrap().text()).unwrap();
     drop(rotation);
 
     let request = Request::read(&path).unwrap();
@@ -112,9 +112,8 @@ fn root_keys_that_are_elsewhere_sign_a_request_and_their_signatures_finish_it() 
     assert_eq!(request.keys(), [key.public()], "the new one has signed");
     let seal = Signer::Key(key).sign(Kind::Root, &body, &[]).unwrap();
     let path = dir.path().join("signature");
-    Signature::new(request.of, &body, &seal)
-        .write(&path)
-        .unwrap();
+    let signature = Signature::new(request.of, &body, &seal);
+    std::fs::write(&path, signature.text()).unwrap();
 
     let signature = Signature::read(&path).unwrap();
     let mut rotation = Rotation::waiting(&keys).unwrap();

@@ -14,6 +14,7 @@ use super::SHAPE;
 use crate::args::SignArgs;
 use crate::commands::signing::{failed, signer};
 use crate::context::Context;
+use crate::output::new_file::NewFile;
 
 /// Signs a request, once its content was shown.
 pub(super) fn sign(
@@ -43,6 +44,16 @@ pub(super) fn sign(
     if let Some(path) = &args.public_key {
         among.push(read_public(path).map_err(|error| failed("--public-key", &error))?);
     }
+    let file = NewFile {
+        flag: "--out",
+        path: out,
+        data_dir: &context.settings.data_dir.value,
+    };
+    // A key in hardware wants somebody's hand: before it is asked.
+    file.check(|_| {
+        let there = Signature::read(out);
+        there.is_ok_and(|there| there.seal(request.of, &body, "it").is_ok())
+    })?;
     let signer = signer(args, PathBuf::new)?;
     let kind: Kind = request.of.kind();
     let seal = signer.sign(kind, &body, &among).map_err(unsigned)?;
@@ -52,9 +63,7 @@ pub(super) fn sign(
             "warning: nobody asked for the signature of key {key}"
         ));
     }
-    Signature::new(request.of, &body, &seal)
-        .write(out)
-        .map_err(unsigned)?;
+    file.write(&Signature::new(request.of, &body, &seal).text())?;
     let (key, out) = (seal.key.fingerprint(), out.display().to_string());
     let sentence = format!("signed by key {key}; the signature is in {out}");
     let item = json!({"of": request.of, "fingerprint": key, "file": out, "state": "done"});

@@ -13,6 +13,7 @@ use hoist_server::keys::{KeysError, Of, Request, Signature};
 
 use crate::args::SignArgs;
 use crate::commands::signing::{among, failed, signer};
+use crate::output::new_file::NewFile;
 
 /// The way to a signature.
 pub(crate) enum Way {
@@ -76,9 +77,12 @@ pub(crate) fn manifest(
 fn ask(packed: &PackedRelease, path: &Path, data_dir: &DataDir) -> Result<(), Failure> {
     let keys = among(&SignArgs::default(), data_dir, KeyRole::Release)?;
     let request = Request::release(&packed.manifest, &keys);
-    request
-        .write(path)
-        .map_err(|error| failed("no request was written", &error))
+    let file = NewFile {
+        flag: "--request",
+        path,
+        data_dir: data_dir.root(),
+    };
+    file.write(&request.text())
 }
 
 fn brought(packed: &PackedRelease, body: &[u8], path: &Path) -> Result<Seal, Failure> {
