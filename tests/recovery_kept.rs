@@ -75,3 +75,35 @@ fn moves_and_holds_since_the_backup_survive_it_and_no_forgotten_token_comes_back
         "a revoked token is not given again"
     );
 }
+
+#[test]
+fn a_recovery_that_nobody_answered_says_so_and_what_to_look_at() {
+    let mut server = Server::start();
+    server.hoist_ok(&["device", "add", "d1"]);
+    server.hoist_ok(&["device", "add", "d2"]);
+    assert!(server.stop().success());
+    let data = server.data();
+    let recover = |more: &[&str]| {
+        let ports = ["--mqtt", server.mqtt(), "--http", server.http()];
+        let wait = ["recover", "--yes", "--wait", "1s", "--data-dir"];
+        run(
+            HOIST,
+            &[&wait[..], &[data.to_str().unwrap()], &ports, more].concat(),
+        )
+    };
+    let over = recover(&[]);
+    assert!(over.status.success(), "the wait is over: {over:?}");
+    let told = String::from_utf8_lossy(&over.stdout).into_owned();
+    assert!(told.contains("0 of 2 devices answered"), "{told}");
+    assert!(told.contains("Not heard of: d1, d2"), "{told}");
+    let said = String::from_utf8_lossy(&over.stderr).into_owned();
+    for part in [
+        "warning: no device answered within 1s",
+        server.mqtt(),
+        "recover --yes",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let told: Value = serde_json::from_slice(&recover(&["-o", "json"]).stdout).unwrap();
+    assert_eq!(told["answered"], 0, "{told}");
+}

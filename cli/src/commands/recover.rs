@@ -67,9 +67,17 @@ pub(crate) async fn recover(context: &Context, wish: &Recover) -> Result<u8, Fai
         () = ends.requested() => Err(canceled()),
     };
     // A straggler that is heard after the end would begin something again.
+    let mqtt = server.mqtt().to_owned();
     let quiet = server.quiet().await;
     waited?;
     let recovered = quiet.recovered(since_ms).await?;
+    if answered(&recovered) == 0 {
+        said::say(format_args!(
+            "warning: no device answered within {time}: what only devices know has not come back; \
+             look whether they reach {mqtt}, and ask them again with `hoist recover --yes` before \
+             anything is deployed"
+        ));
+    }
     let found = quiet.found();
     let aside = found.aside.as_ref().map(|path| path.display().to_string());
     let root = quiet.data_dir().display().to_string();
@@ -128,7 +136,8 @@ fn report(
     match context.format() {
         Format::Table | Format::Wide => print(&told(recovered, lost, aside, root))?,
         _ => {
-            let mut item = json!({"kind": "recovered", "recovered": recovered, "unusable": lost,
+            let mut item = json!({"kind": "recovered", "recovered": recovered,
+                "answered": answered(recovered), "unusable": lost,
                 "onlyInBackup": ONLY_A_BACKUP, "movedAside": aside});
             item["dataDir"] = root.into();
             print(&format!("{}\n", output::versioned(&item)))?;
@@ -152,6 +161,11 @@ fn told(recovered: &Recovered, lost: &[String], aside: Option<&str>, root: &str)
         );
         text += &wrapped("  deployment ", &line);
     }
+    text += &format!(
+        "{} of {} answered.\n",
+        answered(recovered),
+        number(recovered.devices, "device")
+    );
     if !recovered.silent.is_empty() {
         let names = some(&recovered.silent);
         text += &wrapped("Not heard of: ", &names);
@@ -171,6 +185,11 @@ fn told(recovered: &Recovered, lost: &[String], aside: Option<&str>, root: &str)
          answers that it is there already"
     );
     text + &wrapped("Next: ", &next)
+}
+
+/// The number of devices that were heard since it began.
+fn answered(recovered: &Recovered) -> usize {
+    recovered.devices.saturating_sub(recovered.silent.len())
 }
 
 fn number(of: usize, noun: &str) -> String {
