@@ -199,3 +199,68 @@ fn a_counter_that_is_not_above_what_is_there_is_warned_about() {
         }
     }
 }
+
+#[test]
+fn whatever_does_not_exist_is_not_found() {
+    let server = Server::start();
+    for line in [
+        "enroll revoke c-1",
+        "enroll create --group none --dry-run",
+        "device show none",
+        "device why none",
+        "device approve none",
+        "device revoke none",
+        "device token rotate none",
+        "device hold none",
+        "device move none --group unassigned",
+        "device remove none --yes",
+        "device add d1 --group none",
+        "group remove none",
+        "user remove none --yes",
+        "release show none@1",
+        "release remove none@1 --yes",
+        "deploy none@1 --group unassigned",
+        "deployment show 99",
+        "deployment abort 99 --yes",
+        "deployment retry 99",
+        "status 99",
+        "explain E_NONE",
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let refused = server.hoist(&args);
+        assert_eq!(refused.status.code(), Some(7), "{line}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_time_or_a_number_that_cannot_be_is_told_its_bounds_and_an_example() {
+    for (line, bounds) in [
+        ("enroll create --uses 0", "from 1 to 1000000, such as 500"),
+        ("enroll create --uses -3", "from 1 to 1000000, such as 500"),
+        ("enroll create --expires 11y", "from 1s to 10y, such as 30d"),
+        ("enroll create --expires 5", "from 1s to 10y, such as 30d"),
+        (
+            "device token rotate d1 --overlap 1y",
+            "from 0s to 90d, such as 1h",
+        ),
+        ("deploy a@1 --group g --attempts 0", "from 1 on, such as 3"),
+        ("deploy a@1 --group g --limit 0", "from 1 on, such as 100"),
+        (
+            "deploy a@1 --group g --device-timeout 1ms",
+            "from 1s to 100y, such as 24h",
+        ),
+        ("status 1 --timeout soon", "from 0s to 100y, such as 10m"),
+        ("sim --devices 0", "from 1 to 99999, such as 1000"),
+        ("demo --devices 1", "from 3 to 1000, such as 25"),
+        ("recover --wait 5", "from 0s to 100y, such as 5m"),
+    ] {
+        let args: Vec<&str> = line.split(' ').collect();
+        let refused = run(HOIST, &args);
+        let said = said(&refused)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert_eq!(refused.status.code(), Some(2), "{line}: {said}");
+        assert!(said.contains(bounds), "{line}: {said}");
+    }
+}

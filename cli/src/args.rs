@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit;
 use crate::output::Format;
-use crate::rate::{Percent, parse_duration};
+use crate::rate::{Percent, count, within};
 
 mod audit;
 mod broker;
@@ -194,7 +194,7 @@ pub(crate) struct Recover {
     #[command(flatten)]
     pub(crate) serve: Serve,
     /// Longest wait for the fleet
-    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = within("0s", "100y", "5m"))]
     pub(crate) wait: std::time::Duration,
     /// Also when nothing shows that anything was lost: it ends every active deployment
     #[arg(long)]
@@ -213,7 +213,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) json: bool,
     /// How many devices
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(3..=1_000))]
+    #[arg(long, default_value_t = 25, allow_negative_numbers = true, value_parser = count(3, 1_000, 25))]
     pub(crate) devices: u32,
     /// Leave the data directory behind
     #[arg(long)]
@@ -226,7 +226,7 @@ pub(crate) struct Demo {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Sim {
     /// How many devices
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99_999))]
+    #[arg(long, allow_negative_numbers = true, value_parser = count(1, 99_999, 1_000))]
     pub(crate) devices: u32,
     /// Their group, created when missing; it stays, without devices
     #[arg(long, default_value = "sim")]
@@ -238,7 +238,7 @@ pub(crate) struct Sim {
     #[arg(long, default_value = "0%", value_name = "PERCENT")]
     pub(crate) loss: Percent,
     /// Mean time between lost connections of a device
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = within("1ms", "100y", "30s"))]
     pub(crate) flap: Option<std::time::Duration>,
     /// How many devices fail to install
     #[arg(long, default_value = "0%", value_name = "PERCENT")]

@@ -73,6 +73,7 @@ mod tests {
             ("E_ROLE", 4),
             ("E_WAIT", 5),
             ("E_RELEASE", 7),
+            ("E_CLAIM", 7),
             ("E_RELEASE_EXISTS", 8),
             ("E_BROKER", 9),
             ("E_LOCKED", 1),

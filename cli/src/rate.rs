@@ -49,6 +49,41 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write a number and a unit, such as 90s or 5m"))
 }
 
+/// Reads a duration from the first of these to the second, both of which may be written as they stand
+/// here; the third is the example of who writes something else.
+pub(crate) fn within(
+    least: &'static str,
+    most: &'static str,
+    example: &'static str,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let wanted = format!("write a time from {least} to {most}, such as {example}");
+        let bounds = [least, most].map(humantime::parse_duration);
+        let read = humantime::parse_duration(text);
+        match (read, bounds) {
+            (Ok(read), [Ok(least), Ok(most)]) if (least..=most).contains(&read) => Ok(read),
+            (Err(error), _) => Err(format!("{error}; {wanted}")),
+            (Ok(_), _) => Err(wanted),
+        }
+    }
+}
+
+/// Reads a number from the first of these to the second; the third is an example.
+pub(crate) fn count(
+    least: u32,
+    most: u32,
+    example: u32,
+) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let read = text.parse().ok();
+        let fits = read.filter(|number| (least..=most).contains(number));
+        fits.ok_or_else(|| match most {
+            u32::MAX => format!("write a number from {least} on, such as {example}"),
+            most => format!("write a number from {least} to {most}, such as {example}"),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +97,26 @@ mod tests {
         for wrong in ["", "%", "101%", "-1%", "1.234%", "x"] {
             assert_eq!(points(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_time_or_a_number_out_of_bounds_is_told_them_and_an_example() {
+        let time = within("1s", "10y", "30d");
+        let second = Duration::from_secs(1);
+        assert_eq!(time("1s"), Ok(second));
+        assert_eq!(time("10y").map(|time| time.as_secs()), Ok(315_576_000));
+        for wrong in ["0s", "11y", "999ms", "5", "soon", "", "-1s"] {
+            let told = time(wrong).unwrap_err();
+            assert!(told.ends_with("from 1s to 10y, such as 30d"), "{told}");
+        }
+        let number = count(1, 1_000_000, 500);
+        assert_eq!((number("1"), number("1000000")), (Ok(1), Ok(1_000_000)));
+        for wrong in ["0", "1000001", "99999999999", "-3", "many", ""] {
+            let told = number(wrong).unwrap_err();
+            assert_eq!(told, "write a number from 1 to 1000000, such as 500");
+        }
+        let told = count(1, u32::MAX, 3)("0").unwrap_err();
+        assert_eq!(told, "write a number from 1 on, such as 3");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use hoist_orchestrator_core::model::state::CompleteWhen;
 
 use crate::args::rollout::Rollout;
 use crate::output::told::NO_REASON;
-use crate::rate::parse_duration;
+use crate::rate::{count, within};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Deploy {
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     #[arg(long, value_name = "TIME")]
     pub(crate) start: Option<String>,
     /// Let this many devices start, and end when they have
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1, u32::MAX, 100))]
     pub(crate) limit: Option<u32>,
     /// End at this time (RFC 3339, any offset)
     #[arg(long, value_name = "TIME")]
@@ -37,13 +37,13 @@ pub(crate) struct Plan {
     pub(crate) complete_when: Option<CompleteWhenArg>,
     /// Time from a device's start after which it begins nothing anew; what runs ends by itself
     /// [default: 24h]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = within("1s", "100y", "24h"))]
     pub(crate) device_timeout: Option<std::time::Duration>,
     /// Attempts of a device before it fails [default: 3]
-    #[arg(long)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1, u32::MAX, 3))]
     pub(crate) attempts: Option<u32>,
     /// Spread starts over this time
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = within("0s", "100y", "1h"))]
     pub(crate) spread: Option<std::time::Duration>,
     /// Go below what is installed, down to the floor that each device has confirmed
     #[arg(long)]
@@ -72,7 +72,7 @@ pub(crate) struct Status {
     #[arg(value_parser = parse_deployment)]
     pub(crate) deployment: u32,
     /// Longest wait, then exit 5
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = within("0s", "100y", "10m"))]
     pub(crate) timeout: Option<std::time::Duration>,
     /// false prints once and returns
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]

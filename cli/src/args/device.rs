@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::reply::StatusWord;
 
 use super::deployment::parse_deployment;
-use crate::rate::parse_duration;
+use crate::rate::within;
 
 /// A fleet to register.
 #[derive(Debug, Clone, Args)]
@@ -195,7 +195,7 @@ pub(crate) struct TokenRotate {
     /// Its id
     pub(crate) device: String,
     /// How long the token before is good too; 0s ends its session at once
-    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = within("0s", "90d", "1h"))]
     pub(crate) overlap: Duration,
     /// Write its agent.toml to this file, mode 0600: settings of its own stay in one that is there;
     /// one of another device is never replaced [default: print it]
@@ -212,7 +212,8 @@ pub(crate) struct DeviceApprove {
     /// Its id
     pub(crate) device: String,
     /// The key's fingerprint, or its first 8 digits or more, as the agent's log and
-    /// `device show` say it [default: whatever key is on offer]
+    /// `device show` say it; needed for one that is not registered yet, and waits
+    /// [default: the key that a registered device has on offer]
     #[arg(long)]
     pub(crate) fingerprint: Option<String>,
     /// Say what would happen and change nothing

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::rate::parse_duration;
+use crate::rate::{count, within};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Enroll {
     /// Make a claim and print the one text that sets devices up: `hoist-agent enroll --file TEXT.txt`
     Create {
         /// How many devices may register by it
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = count(1, 1_000_000, 500))]
         uses: u32,
         /// How long it is good
-        #[arg(long, default_value = "7d", value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long, default_value = "7d", value_name = "TIME", value_parser = within("1s", "10y", "30d"))]
         expires: Duration,
         /// Their group, which must exist [default: unassigned]
         #[arg(long)]

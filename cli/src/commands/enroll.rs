@@ -1,6 +1,8 @@
 //! `hoist enroll …`: claims, and the text that sets a device up. Its secret is in it, so that it is
 //! printed once and kept nowhere.
 
+use std::time::SystemTime;
+
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hoist_net::tls::{Pem, ders};
 use hoist_orchestrator_core::api::command::{EnrollCreate, EnrollRevoke, Verb};
@@ -25,9 +27,26 @@ const CLAIMS: Shape = Shape {
         column("IDS", "/ids", Show::Plain),
         column("USES", "/uses", Show::Plain),
         column("USED", "/used", Show::Plain),
-        column("EXPIRES", "/expiresAt", Show::Plain),
+        column("EXPIRES", "/expiresAt", Show::Ago),
+        column("STATE", "", Show::Made(state)),
     ],
 };
+
+/// The word for a claim by which devices can still come, or not any more.
+fn state(item: &Value) -> String {
+    let number = |name: &str| item[name].as_u64().unwrap_or_default();
+    let expires = item["expiresAt"].as_str().unwrap_or_default();
+    let is_over = humantime::parse_rfc3339(expires).is_ok_and(|at| at <= SystemTime::now());
+    // Whom an operator approves is not counted against it.
+    let needs_approval = item["approval"] == true;
+    match (is_over, number("used") >= number("uses"), needs_approval) {
+        (true, ..) => "expired",
+        (false, true, false) => "used up",
+        (false, false, false) => "open",
+        (false, _, true) => "approval",
+    }
+    .to_owned()
+}
 
 const WAITING: Shape = Shape {
     name: "device",
@@ -35,7 +54,7 @@ const WAITING: Shape = Shape {
         column("DEVICE", "/device", Show::Plain),
         column("FINGERPRINT", "/fingerprint", Show::Plain),
         column("GROUP", "/group", Show::Plain),
-        column("SINCE", "/since", Show::Plain),
+        column("SINCE", "/since", Show::Ago),
     ],
 };
 
@@ -146,4 +165,24 @@ fn text(file: &ClientFile, ca: Vec<Vec<u8>>, made: &EnrollCreateResult) -> Resul
         "{TEXT_PREFIX}{}",
         BASE64URL_NOPAD.encode(&encode(&text))
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_that_is_good_for_nothing_any_more_is_marked() {
+        let claim = |used: u32, year: u32, approval: bool| {
+            let expires = format!("{year}-01-01T00:00:00Z");
+            state(&json!({"uses": 3, "used": used, "expiresAt": expires, "approval": approval}))
+        };
+        assert_eq!(claim(2, 2999, false), "open");
+        assert_eq!(claim(3, 2999, false), "used up");
+        assert_eq!(claim(2, 2001, false), "expired");
+        assert_eq!(claim(3, 2999, true), "approval");
+        assert_eq!(claim(0, 2001, true), "expired");
+    }
 }

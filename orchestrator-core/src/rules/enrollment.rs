@@ -226,9 +226,12 @@ fn spend(ctx: &mut Ctx, id: ClaimId, mut claim: ClaimRow) -> Result<(), Stop> {
 fn ask_again(ctx: &mut Ctx, ask: &EnrollAsk, mut row: DeviceRow) -> Decided {
     let device = &ask.device;
     let fingerprint = ask.key.fingerprint();
-    let why = format!("{device} was revoked, and asks with the key {fingerprint} to come in again");
+    let why = format!(
+        "{device} was revoked: it waits until an administrator has approved the key {fingerprint} \
+         that it shows, and then goes on by itself"
+    );
     let waits = Rejection::new(Code::Revoked, why).hint(format!(
-        "if it may: `hoist device approve {device} --fingerprint {fingerprint}`"
+        "if it may come in again, an administrator types `hoist device approve {device} --fingerprint {fingerprint}`"
     ));
     if row.offered_key != Some(ask.key) {
         row.offered_key = Some(ask.key);
@@ -267,9 +270,12 @@ fn pin(
 fn other_key(ask: &EnrollAsk) -> Rejection {
     let device = &ask.device;
     let print = ask.key.fingerprint();
-    let why = format!("{device} shows the key {print}, and is not known by it");
+    let why = format!(
+        "{device} is known by another key: it waits until an administrator has approved the key \
+         {print} that it shows, and then goes on by itself"
+    );
     Rejection::new(Code::Reenrol, why).hint(format!(
-        "if its storage was replaced: `hoist device approve {device} --fingerprint {print}`"
+        "if its storage was replaced, an administrator types `hoist device approve {device} --fingerprint {print}`"
     ))
 }
 
@@ -295,9 +301,12 @@ fn list_other_key(ctx: &mut Ctx, ask: &EnrollAsk, of: (&ClaimId, &GroupId)) -> R
 fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Result<Decided, Stop> {
     let device = &ask.device;
     let fingerprint = ask.key.fingerprint();
-    let why = format!("{device} waits for approval, with the key {fingerprint}");
+    let why = format!(
+        "{device} is not registered yet: it waits until an administrator has approved its key \
+         {fingerprint}, and then goes on by itself"
+    );
     let waits = Rejection::new(Code::Pending, why).hint(format!(
-        "`hoist device approve {device} --fingerprint {fingerprint}`"
+        "an administrator types `hoist device approve {device} --fingerprint {fingerprint}`"
     ));
     if is_waiting(ctx.txn, ask, id)? {
         return Ok(Decided::Waits(waits));

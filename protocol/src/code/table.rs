@@ -50,7 +50,7 @@ codes! {
     /// The device was removed or revoked, or the user was removed or may do something else by now: what it came in with is worth nothing any more.
     Revoked = "E_REVOKED", Forbidden, "what it came in with was revoked", "let a revoked device in again with `hoist device token rotate ID`, and register a removed one with `hoist device add ID`: both give it another token";
     /// The device is known, and an operator has not accepted it yet.
-    Pending = "E_PENDING", Failed, "the device waits for approval", "let an operator accept it";
+    Pending = "E_PENDING", Failed, "the device waits for approval", "approve it with `hoist device approve ID --fingerprint F`; `hoist enroll waiting` lists who waits, with which key";
     /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.
     Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device approve ID`";
     /// A message is not signed by a key that is trusted for it, or was changed on the way.
@@ -240,7 +240,7 @@ codes! {
     /// A browser sent a request for a page of another site, or by a name that is none of the server's, as it does when such a name was made to lead here. Who is asking is said by a bearer token alone, and no other site's page has a use for it.
     Origin = "E_ORIGIN", Forbidden, "a page of another site asks", "open the server's own address, or tell the server with --name what else it is reached by; a program leaves the headers Origin and Sec-Fetch-Site out";
     /// The claim by which a device enrolls is not one of this server: it was revoked, or the text is of another server.
-    Claim = "E_CLAIM", Forbidden, "there is no such claim", "make another enrollment text with `hoist enroll create`";
+    Claim = "E_CLAIM", NotFound, "there is no such claim", "make another enrollment text with `hoist enroll create`";
     /// As many devices have registered by this claim as it says.
     ClaimUsed = "E_CLAIM_USED", Forbidden, "the claim is used up", "make another enrollment text with `hoist enroll create --uses N`";
     /// A claim is good until a certain time.

@@ -52,7 +52,9 @@ impl Body for DeviceTokenRotate {
         let (device, mut row) = ask.device(&self.device)?;
         let overlap_s = self.overlap_secs.unwrap_or(OVERLAP_S);
         if overlap_s > OVERLAP_S_MAX {
-            let why = format!("{overlap_s} s are more than the {OVERLAP_S_MAX} s of 90 days");
+            let why = format!(
+                "overlapSecs is {overlap_s}, and has to be a number from 0 to {OVERLAP_S_MAX} (90 days)"
+            );
             let refusal = Rejection::new(Code::Command, why);
             return Err(refusal.field("overlapSecs").into());
         }

@@ -17,7 +17,7 @@ use crate::rules::stop::Stop;
 const USES_MAX: u32 = 1_000_000;
 /// Time for which a claim is good when nothing is said, and at most, in seconds.
 const EXPIRES_S: u64 = 7 * 24 * 60 * 60;
-const EXPIRES_S_MAX: u64 = 3_650 * 24 * 60 * 60;
+const EXPIRES_S_MAX: u64 = 10 * 8_766 * 60 * 60;
 /// Stars in a pattern: each makes it dearer to look at.
 const STARS_MAX: usize = 3;
 
@@ -67,9 +67,9 @@ impl Body for EnrollCreate {
         let group = self.group.as_deref().unwrap_or(unassigned.as_str());
         let (group, _) = lookup::group(ask.ctx.txn, group)?;
         ask.may_change(&group)?;
-        let uses = within("uses", self.uses.unwrap_or(1).into(), USES_MAX.into())?;
+        let uses = within("uses", self.uses.unwrap_or(1).into(), (USES_MAX.into(), ""))?;
         let expires_s = self.expires_secs.unwrap_or(EXPIRES_S);
-        let expires_s = within("expiresSecs", expires_s, EXPIRES_S_MAX)?;
+        let expires_s = within("expiresSecs", expires_s, (EXPIRES_S_MAX, " (10 years)"))?;
         let ids = pattern(self.ids.as_deref().unwrap_or("*"))?;
         let now_ms = ask.ctx.now.unix_ms;
         let mut number = now_ms;
@@ -115,11 +115,11 @@ fn named(number: u64) -> Result<ClaimId, Rejection> {
     name.map_err(|_| Rejection::new(Code::Internal, "a claim gets no name"))
 }
 
-fn within(field: &str, value: u64, most: u64) -> Result<u64, Rejection> {
+fn within(field: &str, value: u64, (most, said): (u64, &str)) -> Result<u64, Rejection> {
     if (1..=most).contains(&value) {
         return Ok(value);
     }
-    let why = format!("{value} is not a number from 1 to {most}");
+    let why = format!("{field} is {value}, and has to be a number from 1 to {most}{said}");
     Err(Rejection::new(Code::Command, why).field(field))
 }
 
